@@ -1,7 +1,7 @@
--- First rows that need the definitions.
+-- Initial rows that need the definitions.
 
--- An earlier Legwork kept the keys of tenants' tokens as acme:import, and left such jobs behind when it was removed. Only these are known to be Legwork's: any other
--- key may be one that callers of graphile_worker.add_job go on using.
+-- An earlier version of Legwork stored the keys of tenants' tokens as acme:import, and left such jobs behind when it was removed. Only these are known to be
+-- Legwork's: callers of graphile_worker.add_job may still use any other key.
 with old as (
   select j.id, legwork.tenant_key(substr(j.key, length(p.prefix) + 1), t.tenant) as key
   from graphile_worker._private_jobs j
@@ -26,7 +26,7 @@ with old as (
 update graphile_worker._private_job_queues q set queue_name = o.name from old o
 where q.id = o.id and length(o.name) <= 128 and not exists (select from graphile_worker._private_job_queues x where x.queue_name = o.name);
 
--- Jobs that failed before Legwork came are shown too, for a whole retention from now: when they failed nobody wrote down.
+-- Jobs that failed before Legwork was installed are shown too. They are kept for a full retention period from now, because the time of their failure was not recorded.
 insert into legwork_private.finished_jobs (
   id, task, queue, state, priority, attempts, max_attempts, payload, error, run_at, created_at, finished_at, job_key,
   serial_key, tenant, correlation_id, fingerprint
@@ -40,13 +40,13 @@ join graphile_worker._private_tasks t on t.id = j.task_id
 left join graphile_worker._private_job_queues q on q.id = j.job_queue_id
 where j.locked_at is null and j.attempts >= j.max_attempts;
 
--- What was there before is not counted: when it ended is not known. Before its rows move to the partitions of today.
+-- Earlier rows are left out of the metrics, because it is not known when those jobs ended. This must happen before the rows move to today's partitions.
 select legwork_private.skip_roll_up(i.inhrelid::regclass) from pg_inherits i
 where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass);
 
 select legwork.maintain_history();
 
--- The rules that Legwork comes with are nobody's change: the audit log does not have them.
+-- The built-in alert rules are not a user's change, so the audit log leaves them out.
 alter table legwork_private.alert_rules disable trigger user;
 select legwork.restore_alert_rules();
 alter table legwork_private.alert_rules enable trigger user;

@@ -1,7 +1,7 @@
--- The schema of Legwork 0.1.0: schemas, types, tables, indexes and first rows. Functions, views, triggers, policies and comments are in sql/definitions; only
--- functions that an index or a default is built on are here, because changing one of those means rebuilding what uses it.
+-- The schema of Legwork 0.1.0: schemas, types, tables, indexes and initial rows. Functions, views, triggers, policies and comments are in sql/definitions.
+-- The exceptions are functions that an index or a default is built on: changing one of those means rebuilding the index or default.
 --
--- Locks: SHARE on graphile_worker._private_jobs while its indexes are made, and ACCESS EXCLUSIVE while one is dropped (as long as it takes to sort the waiting jobs).
+-- Locks: SHARE on graphile_worker._private_jobs while its indexes are built, and ACCESS EXCLUSIVE while one is dropped (for as long as sorting the waiting jobs takes).
 
 create schema legwork;
 create schema legwork_private;
@@ -16,7 +16,7 @@ create table legwork.migrations (
 );
 alter table legwork.migrations enable row level security;
 
--- What `legwork migrate` has applied from sql/definitions: the hash of each definition, and of what the catalog made of it.
+-- The definitions that `legwork migrate` has applied from sql/definitions: the hash of each one's text, and of the resulting catalog entry.
 create table legwork_private.definitions (
   object text primary key,
   hash text not null,
@@ -35,41 +35,41 @@ create table legwork_private.schema_version (
 );
 alter table legwork_private.schema_version enable row level security;
 
--- A job's context travels in graphile-worker's flags, as keys such as tenant:acme: no row of its own, no join, and gone
--- with the request when a keyed job is replaced.
+-- A job's context travels in graphile-worker's flags, as keys such as tenant:acme. That needs no extra row and no join, and when a keyed job is replaced,
+-- the context of the old request goes with it.
 create function legwork_private.flag_value(flags jsonb, name text) returns text
--- strict: so that an index of rows that have flags serves a question about the value. One expression of Postgres's own strict functions: so that it is
--- put in its place wherever it is called; else whatever writes a row that has flags would read this body anew for every index.
+-- strict: so that an index on rows with flags can serve a query for the value. One expression of Postgres's own strict functions: so that calls are
+-- inlined. Otherwise every statement that writes a row with flags would parse this body again for every index.
 language sql immutable parallel safe strict
--- Cut, because what is too long for an index would keep the job from ending.
+-- Truncated, because a value that is too long for an index would keep the job from ending.
 return left(substr(
   jsonb_path_query_first(flags, '$.keyvalue().key ? (@ starts with $start)', ('{"start": "' || name || ':"}')::jsonb, true) #>> '{}',
   length(name) + 2), 256);
 comment on function legwork_private.flag_value(jsonb, text) is
-  'What a job''s flags say of a name, 256 characters at most: the acme of tenant:acme. Null when they say nothing.';
+  'The value of a name in a job''s flags, at most 256 characters: acme for tenant:acme. Null when the flags do not have the name.';
 
--- Anybody may write a flag: one that is no job id must not stop the job from ending.
+-- Any client can write flags. A parent that is not a valid job id must not keep the job from ending.
 create function legwork_private.parent_of(flags jsonb) returns bigint
 language sql immutable parallel safe
 return case
   when legwork_private.flag_value(flags, 'parent') ~ '^\d{1,18}$'
     or legwork_private.flag_value(flags, 'parent') ~ '^\d{19}$' and legwork_private.flag_value(flags, 'parent') <= '9223372036854775807'
   then legwork_private.flag_value(flags, 'parent')::bigint end;
-comment on function legwork_private.parent_of(jsonb) is 'The job that a job''s flags name as its parent: the 7 of parent:7. Null when they name none.';
+comment on function legwork_private.parent_of(jsonb) is 'The id of the parent job in a job''s flags: 7 for parent:7. Null when the flags do not name a parent.';
 
 create function legwork.given_key(key text) returns text
--- One strict expression, as in legwork_private.flag_value: an index of it serves a question about the key.
+-- One strict expression, as in legwork_private.flag_value, so that an index on it can serve a query for the key.
 language sql immutable parallel safe strict
 return regexp_replace(key, '^tenant~[^:]*:', '');
-comment on function legwork.given_key(text) is 'A job key or serial key as it was given, from the one in graphile-worker''s tables: the reverse of legwork.tenant_key.';
+comment on function legwork.given_key(text) is 'The job key or serial key that the caller gave, from the key in graphile-worker''s tables: the reverse of legwork.tenant_key.';
 
 create function legwork_private.current_actor() returns text
 language sql stable parallel safe
 return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
   then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
-comment on function legwork_private.current_actor() is 'Whom to name as the one who did something: the database role, or for whom the server says that it acts.';
+comment on function legwork_private.current_actor() is 'The actor to record for a change: the database role, or the client on whose behalf the server says that it acts.';
 
--- Who asks: the tenant that a session is confined to, which views and functions of every later file go by (sql/definitions/access/roles.sql has the rest).
+-- The tenant that each login is confined to. Views and functions in all later files honor it (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
   login name primary key,
   tenant text not null check (tenant <> '')
@@ -89,7 +89,7 @@ alter table legwork.settings enable row level security;
 
 insert into legwork.settings (name, value, description) values
   ('history_retention', '30 days',
-   'How long finished jobs and failed attempts are kept: an interval, 30 days by default. History is dropped by whole partitions, so rows live up to an eighth longer.');
+   'How long finished jobs and failed attempts are kept: an interval, 30 days by default. History is deleted in whole partitions, so rows are kept up to an eighth longer.');
 
 create table legwork_private.task_definitions (
   name text primary key check (length(name) between 1 and 128 and name not in ('.', '..')),
@@ -128,8 +128,8 @@ create table legwork_private.finished_jobs (
 ) partition by range (finished_at);
 alter table legwork_private.finished_jobs enable row level security;
 
--- Two plain indexes a job, because each costs every job (2 µs of some 30); what only few rows have is indexed only for those
--- rows, which costs every batch of completions some 40 µs an index. No entry comes twice, so none are looked for.
+-- Only two indexes cover every job, because each of them costs every job 2 µs of about 30. Values that only few rows have are indexed for those rows alone,
+-- which costs each batch of completions about 40 µs per index. Entries are never equal, so deduplication is off.
 create index finished_jobs_id on legwork_private.finished_jobs (id) with (deduplicate_items = off);
 create index finished_jobs_task_id on legwork_private.finished_jobs (task, id) with (deduplicate_items = off);
 create index finished_jobs_state_id on legwork_private.finished_jobs (state, id) with (deduplicate_items = off) where state <> 'completed';
@@ -141,7 +141,7 @@ create index finished_jobs_queue_id on legwork_private.finished_jobs (queue, id)
 create table legwork_private.finished_jobs_default partition of legwork_private.finished_jobs default;
 alter table legwork_private.finished_jobs_default enable row level security;
 
--- No row has a key. Known as a whole, rows may be deleted and changed while a publication covers all tables. It costs nothing unless wal_level is logical.
+-- The table has no primary key. Full replica identity allows deletes and updates while a publication covers all tables. It costs nothing unless wal_level is logical.
 alter table legwork_private.finished_jobs replica identity full;
 alter table legwork_private.finished_jobs_default replica identity full;
 
@@ -170,17 +170,17 @@ alter table legwork_private.failed_attempts_default enable row level security;
 alter table legwork_private.failed_attempts replica identity full;
 alter table legwork_private.failed_attempts_default replica identity full;
 
--- What is changed of graphile-worker's own objects, and not only added to them, is written down with the statement that changes it back: uninstalling runs these,
--- the last one first. Whoever adds such a change adds its statement. What is only added has a name that begins with _legwork.
+-- The statements that undo changes to graphile-worker's own objects. Uninstalling runs them, the last one first. Every migration or definition that changes such
+-- an object adds its statement here. Objects that are only added need none: their names begin with _legwork.
 create table legwork_private.undo_statements (
   id integer generated always as identity primary key,
   statement text not null
 );
 alter table legwork_private.undo_statements enable row level security;
 
--- Fetching makes a second version of a job's row and of its entry in the primary key, beside the first one. Where the index's page is full, Postgres looks
--- through it for entries to drop, finds none, since what is replaced is of this very transaction, and splits it: 5 % of a worker's throughput. Half
--- empty, it takes the second versions too.
+-- Fetching creates a second version of a job's row and of its entry in the primary key, next to the first one. If the index page is full, Postgres searches it
+-- for entries to remove, finds none, because the replaced version belongs to this very transaction, and splits the page. That costs 5 % of a worker's throughput.
+-- Pages that are half empty have room for the second versions.
 do $$
 declare
   v_index text;
@@ -198,9 +198,9 @@ begin
   execute format('alter index %s set (fillfactor = 50, deduplicate_items = off)', v_index);
 end $$;
 
--- What waits, by task, and what runs or has failed: so that neither is looked for among a hundred thousand jobs that wait. A job gets an entry in the
--- first when it is enqueued and in the second when it is fetched. The first takes the place of an index that no statement of graphile-worker 0.18 can
--- use, since all of them also take jobs that have a serial key: enqueueing costs no more than before.
+-- Waiting jobs by task, and jobs that run or have failed, so that neither has to be searched for among a hundred thousand waiting jobs. A job gets an entry
+-- in the first index when it is enqueued and in the second when it is fetched. The first replaces an index that no statement of graphile-worker 0.18 can
+-- use, because all of them also fetch jobs with a serial key. Enqueueing therefore costs no more than before.
 insert into legwork_private.undo_statements (statement)
 select regexp_replace(i.indexdef, '^CREATE INDEX ', 'create index if not exists ') from pg_indexes i
 where i.schemaname = 'graphile_worker' and i.indexname = 'jobs_no_queue_index';
@@ -269,7 +269,7 @@ create table legwork_private.lines (
 alter table legwork_private.lines enable row level security;
 create index lines_waits_at on legwork_private.lines (waits_at, turn);
 
--- Whether there are any: where every job has one gate, letting them go is simpler.
+-- Tells whether any job has several gates. If none has, admitting jobs is simpler.
 create index lines_many on legwork_private.lines (waits_at) where cardinality(gates) > 1;
 
 create sequence legwork_private.line_turns;
@@ -307,7 +307,7 @@ create table legwork_private.expirations (
 alter table legwork_private.expirations enable row level security;
 create index expirations_expires_at on legwork_private.expirations (expires_at);
 
--- A job that is to be enqueued. Numbers are numeric because 5.0, which is a whole number in JSON, is none to integer.
+-- A job to enqueue. Numbers are numeric because 5.0, which is a whole number in JSON, cannot be cast to integer.
 create type legwork_private.job_spec as (
   task text,
   payload jsonb,
@@ -432,7 +432,7 @@ create table legwork_private.job_progress (
 );
 alter table legwork_private.job_progress enable row level security;
 
--- For retention, which must not read the progress of every job.
+-- Lets retention find old rows without reading the progress of every job.
 create index job_progress_updated_at on legwork_private.job_progress (updated_at);
 
 create table legwork_private.job_logs (
@@ -453,7 +453,7 @@ alter table legwork_private.job_logs_default enable row level security;
 alter table legwork_private.job_logs replica identity full;
 alter table legwork_private.job_logs_default replica identity full;
 
--- Counting takes as long as there are many live jobs. Where there are more than a few thousand, whoever asks gets what was counted a few seconds ago.
+-- Counting takes time in proportion to the number of live jobs. When there are more than a few thousand, callers get counts that are a few seconds old.
 create table legwork_private.queue_counts (
   tenant text not null,
   queue text not null,
@@ -512,7 +512,7 @@ create table legwork_private.schedule_definitions (
   last_job_id bigint,
   revision integer not null default 1,
   next_at timestamptz generated always as (case when is_enabled then upcoming[1] end) stored,
-  -- Half of what a plan holds: what is left must last until somebody comes to fill it up.
+  -- Half of what a plan holds: the rest must last until a worker or server refills it.
   wants_plan boolean generated always as (is_enabled and not is_complete and cardinality(upcoming) < 8) stored,
   check (num_nonnulls(cron, every, at) = 1)
 );
@@ -536,7 +536,7 @@ create table legwork_private.schedule_occurrences (
 ) partition by range (due_at);
 alter table legwork_private.schedule_occurrences enable row level security;
 
--- Those that wait are few, and somebody looks after them every second.
+-- Few occurrences wait, and they are checked every second.
 create index schedule_occurrences_waiting on legwork_private.schedule_occurrences (due_at) where state = 'waiting';
 
 create table legwork_private.schedule_occurrences_default partition of legwork_private.schedule_occurrences default;
@@ -666,13 +666,13 @@ alter table legwork_private.batch_runs enable row level security;
 create index batch_runs_open on legwork_private.batch_runs (id) where ended_at is null;
 create index batch_runs_tenant_id on legwork_private.batch_runs (tenant, id) where tenant is not null;
 
--- The live side of (tenant, id); the history has its own. And what waits for a tenant, by task: of a task of which others have thousands, the
--- tenant may have none. They cost only the jobs that have flags.
+-- The live counterpart of the history's index on (tenant, id). And a tenant's waiting jobs by task, because a tenant may have no jobs of a task of which
+-- other tenants have thousands. Only jobs with flags pay for these indexes.
 create index if not exists _legwork_tenant on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), id) where flags is not null;
 create index if not exists _legwork_tenant_waiting on graphile_worker._private_jobs (legwork_private.flag_value(flags, 'tenant'), task_id, id)
   with (deduplicate_items = off) where is_available and flags is not null;
 
--- Keys are found as they were given; the history has them so. It costs only the jobs that have one.
+-- Keys are looked up as the caller gave them, which is how the history stores them. Only jobs with a key pay for this index.
 create index if not exists _legwork_key on graphile_worker._private_jobs (legwork.given_key(key)) where key is not null;
 create index failed_attempts_tenant on legwork_private.failed_attempts (tenant, job_id, attempt) where tenant is not null;
 
@@ -715,11 +715,11 @@ alter table legwork_private.audit_entries replica identity full;
 alter table legwork_private.audit_entries_default replica identity full;
 
 insert into legwork.settings (name, value, description) values
-  ('audit_retention', '1 year', 'How long the audit log is kept: an interval, 1 year by default. It is dropped by whole partitions, so rows live up to an eighth longer.');
+  ('audit_retention', '1 year', 'How long the audit log is kept: an interval, 1 year by default. It is deleted in whole partitions, so rows are kept up to an eighth longer.');
 
 insert into legwork.settings (name, value, description) values
-  ('metrics_minutes', '2 days', 'How long metrics are kept by the minute: an interval, 2 days by default. They are kept by the hour as well.'),
-  ('metrics_hours', '400 days', 'How long metrics are kept by the hour: an interval, 400 days by default.');
+  ('metrics_minutes', '2 days', 'How long metrics per minute are kept: an interval, 2 days by default. Metrics per hour are kept separately.'),
+  ('metrics_hours', '400 days', 'How long metrics per hour are kept: an interval, 400 days by default.');
 
 create table legwork_private.task_minutes (
   minute timestamptz not null,
@@ -791,7 +791,7 @@ create table legwork_private.rollup_segments (
   relation oid not null references legwork_private.rollup_relations on delete cascade,
   from_block bigint not null,
   to_block bigint not null,
-  -- Numbers of transactions as text, because not every reader of the catalog knows their types.
+  -- Transaction ids as text, because not every tool that reads the catalog supports their types.
   horizon text,
   counted text[] not null default '{}',
   full_at text,
@@ -834,8 +834,8 @@ alter table legwork_private.alert_rules enable row level security;
 
 insert into legwork.settings (name, value, description) values
   ('alert_channels', '[]',
-   'Who is told of alerts, unless the rule says otherwise: an array of {"webhook": address}, {"slack": address}, {"email": address} or {"task": name, "payload": {}}, each with "from": "critical" to be '
-   'told of critical ones only. None by default.');
+   'Where alerts are sent, unless the rule has channels of its own: an array of {"webhook": address}, {"slack": address}, {"email": address} or {"task": name, "payload": {}}. '
+   'With "from": "critical", a channel gets critical alerts only. Empty by default.');
 
 create table legwork_private.alert_silences (
   id bigint generated always as identity primary key,
@@ -869,7 +869,7 @@ create table legwork_private.alert_records (
 );
 alter table legwork_private.alert_records enable row level security;
 
--- This is what makes it one alert.
+-- Guarantees one open alert per rule and target.
 create unique index alert_records_open on legwork_private.alert_records (rule, target) where resolved_at is null;
 create index alert_records_resolved_at on legwork_private.alert_records (resolved_at) where resolved_at is not null;
 
@@ -947,25 +947,25 @@ create table legwork_private.step_secrets (
 );
 alter table legwork_private.step_secrets enable row level security;
 
--- What GraphQL and the live views need beyond the views themselves: tenants for every view, pages that begin at an index, an index for the
--- children and the origin of a job, and counters that cost nothing.
--- Locks: SHARE on graphile_worker._private_jobs while its index is made.
+-- Indexes and counters for GraphQL and the live views: a tenant for every view, pages that begin at an index, a job's children and origin,
+-- and counters that cost nothing.
+-- Locks: SHARE on graphile_worker._private_jobs while its index is built.
 
--- The children of a job. Costs only the jobs that have flags, and only those of them that have a parent take room.
+-- A job's children. Only jobs with flags pay for it, and only those with a parent have an entry.
 create index finished_jobs_parent_id on legwork_private.finished_jobs (parent_id, id) where parent_id is not null;
 create index if not exists _legwork_parent on graphile_worker._private_jobs ((case when flags is not null then legwork_private.parent_of(flags) end), id)
   where (case when flags is not null then legwork_private.parent_of(flags) end) is not null;
 create index if not exists _legwork_correlation on graphile_worker._private_jobs ((case when flags is not null then legwork_private.flag_value(flags, 'correlation') end), id)
   where (case when flags is not null then legwork_private.flag_value(flags, 'correlation') end) is not null;
 
--- A task that has never failed, among many failures. Costs only those.
+-- Finds out quickly that a task has no failures when others have many. Only jobs that did not complete pay for it.
 create index finished_jobs_task_state_id on legwork_private.finished_jobs (task, state, id) where state <> 'completed';
 
--- A tenant's jobs of a task, or in a state, that are rare with it and common with others: without these, all of the tenant's or all of the task's are read.
+-- A tenant's jobs of a task or in a state that is rare for this tenant and common for others. Without these indexes, all jobs of the tenant or of the task are read.
 create index finished_jobs_tenant_task_id on legwork_private.finished_jobs (tenant, task, id) where tenant is not null;
 create index finished_jobs_tenant_state_id on legwork_private.finished_jobs (tenant, state, id) where tenant is not null and state <> 'completed';
 
--- Where a job comes from.
+-- The workflow or schedule that a job comes from.
 create index workflow_run_steps_job_id on legwork_private.workflow_run_steps (job_id) where job_id is not null;
 create index schedule_occurrences_job_id on legwork_private.schedule_occurrences (job_id) where job_id is not null;
 
@@ -1019,7 +1019,7 @@ create table legwork_private.hour_totals (
 );
 alter table legwork_private.hour_totals enable row level security;
 
--- When workers started: what a deployment looks like from here, and a crash that is followed by a start.
+-- When workers started: shows deployments, and restarts after a crash.
 create table legwork_private.worker_starts (
   id text primary key,
   host text not null,

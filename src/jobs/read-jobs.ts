@@ -345,8 +345,8 @@ export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {
-    throw new LegworkError("LW404", `There is no job ${id}.`, {
-      hint: "Finished jobs are kept for the setting history_retention.",
+    throw new LegworkError("LW404", `No job has id ${id}.`, {
+      hint: "Finished jobs are kept for the period set in history_retention.",
     });
   }
   const attempts = await selectRows(

@@ -17,7 +17,7 @@ export type LimitTarget = ({ queue: string; task?: undefined } | { task: string;
  * await limitConcurrency(client, 1, { task: "notify/email", key: "to" });
  */
 export async function limitConcurrency(client: Queryable, max: number, target: LimitTarget): Promise<void> {
-  assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
+  assertInteger("max", max, COUNTS, "To keep jobs from starting, pause the queue or the task.");
   await callFunction(client, "legwork.limit_concurrency", { max, ...target });
 }
 
@@ -30,7 +30,7 @@ export async function limitConcurrency(client: Queryable, max: number, target: L
  * await limitRate(client, 100, "1m", { task: "notify/email" });
  */
 export async function limitRate(client: Queryable, max: number, per: Duration, target: LimitTarget): Promise<void> {
-  assertInteger("max", max, COUNTS, "To let nothing start, pause the queue or the task.");
+  assertInteger("max", max, COUNTS, "To keep jobs from starting, pause the queue or the task.");
   await callFunction(client, "legwork.limit_rate", { max, per: durationToInterval("per", per, 1), ...target });
 }
 

@@ -108,7 +108,7 @@ export async function listBatches(client: Queryable, filter: BatchFilter = {}): 
 export async function getBatch(client: Queryable, id: string): Promise<BatchRow> {
   const rows = await selectRows(client, "select * from legwork.batches where id = $1", [assertId("batch", id)]);
   if (rows[0] !== undefined) return rows[0];
-  throw new LegworkError("LW404", `There is no batch ${id}.`, {
-    hint: "Ended batches are kept for the setting history_retention.",
+  throw new LegworkError("LW404", `No batch has id ${id}.`, {
+    hint: "Ended batches are kept for the period set in history_retention.",
   });
 }

@@ -89,8 +89,8 @@ export async function listWorkflows(client: Queryable, filter: WorkflowFilter = 
 export async function getWorkflow(client: Queryable, id: string): Promise<WorkflowRow & { steps: WorkflowStepRow[] }> {
   const [workflow] = await selectRows(client, "select * from legwork.workflows where id = $1", [assertId("workflow", id)]);
   if (workflow === undefined) {
-    throw new LegworkError("LW404", `There is no workflow ${id}.`, {
-      hint: "Ended workflows are kept for the setting history_retention.",
+    throw new LegworkError("LW404", `No workflow has id ${id}.`, {
+      hint: "Ended workflows are kept for the period set in history_retention.",
     });
   }
   const steps = await selectRows(

@@ -180,5 +180,5 @@ it("an enqueuer that owns a table is told who makes its trigger", async () => {
   await database.pool.query(`create table public.people (id bigint); alter table public.people owner to ${name}`);
   const { code, message } = await outcomeOf(client, "select legwork.enqueue_on('people', 'insert', 'free')");
   await database.pool.query("drop table public.people");
-  expect([code, message]).toEqual(["LW403", `${name} may not make triggers that enqueue.`]);
+  expect([code, message]).toEqual(["LW403", `Role ${name} may not create triggers that enqueue jobs.`]);
 });

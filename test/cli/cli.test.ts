@@ -62,7 +62,7 @@ describe("limits of legwork add", () => {
     const refused = await limited();
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toMatch(
-      /^legwork: 'cli' is limited to 1 job per 10 minutes; the next one may be enqueued from \S+Z on\. \(LW429\)\n/,
+      /^legwork: 'cli' is limited to 1 job per 10 minutes; the next one may be enqueued at \S+Z\. \(LW429\)\n/,
     );
     expect(refused.stderr).toMatch(/Try again in (9|10) min\.\n$/);
   });
@@ -185,7 +185,7 @@ describe("a mistake", () => {
       1,
       "to: Invalid input: expected string, received number. (LW422)",
     ],
-    ["a job that does not exist", ["job", "999999"], {}, 1, "There is no job 999999. (LW404)"],
+    ["a job that does not exist", ["job", "999999"], {}, 1, "No job has id 999999. (LW404)"],
     ["an id that is no id", ["job", "abc"], {}, 2, "'abc' is not a job id."],
     ["a time that is none", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "It must be a time"],
     ["a number that is none", ["jobs", "--limit", "many"], {}, 2, "whole number above 0"],

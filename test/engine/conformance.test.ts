@@ -444,7 +444,7 @@ const OPERATIONS: Operation[] = [
     ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
     cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
     rest: () => ["PUT", "/schedules/s", { task: "other", cron: "0 0 30 2 *" }],
-    raises: { code: "LW400", exit: 2, hint: "L is the last day" },
+    raises: { code: "LW400", exit: 2, hint: "Use L for the last day" },
   },
   {
     name: "refuses a schedule for an unknown task",

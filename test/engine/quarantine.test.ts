@@ -46,7 +46,7 @@ describe("a job that kills its worker three times", () => {
     for (let n = 0; n < 12; n++) others.push(await add("short"));
     const worker = supervised(tasks, { LEGWORK_CONCURRENCY: "4" });
     await until("the poisonous job has failed", async () => (await state(poison)) === "failed", 80_000);
-    expect((await getJob(database.pool, poison)).error).toBe("Quarantined: three workers died while they ran this job.");
+    expect((await getJob(database.pool, poison)).error).toBe("Quarantined: three workers died while running this job.");
     for (const id of others) await until("a job beside it has ended", async () => (await state(id)) === "completed", 20_000);
     expect(worker.deaths).toBeGreaterThanOrEqual(3);
     expect(worker.deaths).toBeLessThanOrEqual(5);
@@ -87,7 +87,7 @@ describe("a job that kills its worker three times", () => {
       await workerProcess(database, tasks);
       await until("it has failed", async () => (await state(id)) === "failed", 20_000);
       expect(await getJob(database.pool, id)).toMatchObject({
-        error: "Quarantined: three workers died while they ran this job.",
+        error: "Quarantined: three workers died while running this job.",
       });
     },
     scaled(90_000),

@@ -127,7 +127,7 @@ describe("two tenants that use one name", () => {
 
   it("are told by its name of a key that is too long, on every surface", async () => {
     const tooLong = "k".repeat(512);
-    const message = "job_key has 512 characters, and 503 are allowed.";
+    const message = "job_key has 512 characters; the maximum is 503.";
     await expect(enqueue(database.pool, "noop", {}, { jobKey: tooLong, tenant: "A" })).rejects.toMatchObject({
       code: "LW400",
       message,

@@ -225,7 +225,7 @@ describe("assistant, its schedules", () => {
     ]);
     await kit.fireSchedules(on(3, "04:00"));
     expect(await explained(backup)).toEqual([
-      expect.stringMatching(/^schedule_held_back: .* was held back: .* It has waited for 01:00:00\.$/),
+      expect.stringMatching(/^schedule_held_back: .* was held back: .* It waited 1 hour\.$/),
       expect.stringMatching(
         /^schedule_waits: An occurrence of the schedule 'profile-refresh', .* requires backup, which was itself held back\.$/,
       ),

@@ -152,7 +152,7 @@ describe("a preview refuses what a schedule refuses", () => {
     [{ every: 0 }, {}, "between 1 second and 100 years"],
     [{ every: "-1h" }, {}, "every is '-1h'"],
     [{ every: "101 years" }, {}, "between 1 second and 100 years"],
-    [{ every: "1 month -1 day" }, {}, "no part of it may be negative"],
+    [{ every: "1 month -1 day" }, {}, "none of its parts may be negative"],
     [{ every: "1d" }, { startsAt: new Date("2027-01-02"), endsAt: new Date("2027-01-01") }, "2027-01-01"],
     [{ every: "1d" }, { startsAt: new Date(Date.UTC(10_000, 0)) }, "startsAt is"],
   ])("%j %j", async (timing, options, text) => {
@@ -196,8 +196,8 @@ describe("what is wrong is marked, in SQL and in TypeScript", () => {
     ["0 0 30 2 *", "0 0 >30 2< *"],
     ["0 0 31 4,6,9,11 ?", ">31 4,6,9,11<"],
     ["@reboot", ">@reboot<"],
-    ["0 0 * * * * 2027", "7 field(s)"],
-    ["", "0 field(s)"],
+    ["0 0 * * * * 2027", "has 7 fields"],
+    ["", "has 0 fields"],
     ["0 0 * * +1", ">+1<"],
   ])("%s", async (cron, marked) => {
     expect(() => parseCron(cron)).toThrow(marked);

@@ -77,7 +77,7 @@ describe("two tenants", () => {
       ["DELETE", ""],
     ] as const) {
       const answer = await as("other", method, `/jobs/${mine}${path}`);
-      expect([path, answer.status, answer.body.detail]).toEqual([path, 404, `There is no job ${mine}.`]);
+      expect([path, answer.status, answer.body.detail]).toEqual([path, 404, `No job has id ${mine}.`]);
     }
     expect((await as("other", "POST", "/jobs", { task: "a", tenant: "acme" })).body).toMatchObject({ code: "LW403" });
     expect((await as("other", "POST", "/jobs/cancel", { filter: {}, dryRun: false })).body).toMatchObject({

@@ -126,7 +126,7 @@ describe("rate_limit", () => {
     expect(error).toMatchObject({
       code: "LW429",
       status: 429,
-      message: expect.stringMatching(/^'any' is limited to 2 jobs per minute; the next one may be enqueued from 2\S+Z on\.$/),
+      message: expect.stringMatching(/^'any' is limited to 2 jobs per minute; the next one may be enqueued at 2\S+Z\.$/),
     });
     const { retryAt } = error as { retryAt: Date };
     const [oldest] = await query("select min(requested_at) + interval '1 minute' as free from legwork_private.quota_requests");
@@ -411,23 +411,23 @@ describe("overlap serial", () => {
 
 describe("what makes no sense is refused", () => {
   it.each([
-    ["unique_for => '-5 seconds'", "unique_for is -00:00:05; it must be between 0.001 seconds and 100 years."],
-    ["job_key => 'k', throttle => '0'", "throttle is 00:00:00; it must be between 0.001 seconds and 100 years."],
-    ["job_key => 'k', debounce => '0'", "debounce is 00:00:00; it must be between 0.001 seconds and 100 years."],
+    ["unique_for => '-5 seconds'", "unique_for is -5 seconds; it must be between 0.001 seconds and 100 years."],
+    ["job_key => 'k', throttle => '0'", "throttle is 0 seconds; it must be between 0.001 seconds and 100 years."],
+    ["job_key => 'k', debounce => '0'", "debounce is 0 seconds; it must be between 0.001 seconds and 100 years."],
     ["debounce => '1s'", "debounce and throttle need a job_key."],
     ["throttle => '1s'", "debounce and throttle need a job_key."],
-    ["job_key => 'k', debounce => '1s', throttle => '1s'", "unique_for, debounce and throttle exclude each other."],
-    ["job_key => 'k', unique_for => '1s', throttle => '1s'", "unique_for, debounce and throttle exclude each other."],
-    ["job_key => 'k', debounce => '1s', run_at => now()", "run_at goes with neither debounce nor throttle."],
-    ["job_key => 'k', debounce => '1s', job_key_mode => 'preserve_run_at'", "job_key_mode goes with neither debounce nor throttle."],
-    ["job_key => 'k', debounce => '2s', debounce_max => '1s'", "debounce_max (00:00:01) is shorter than debounce (00:00:02)."],
+    ["job_key => 'k', debounce => '1s', throttle => '1s'", "unique_for, debounce and throttle cannot be combined."],
+    ["job_key => 'k', unique_for => '1s', throttle => '1s'", "unique_for, debounce and throttle cannot be combined."],
+    ["job_key => 'k', debounce => '1s', run_at => now()", "run_at cannot be combined with debounce or throttle."],
+    ["job_key => 'k', debounce => '1s', job_key_mode => 'preserve_run_at'", "job_key_mode cannot be combined with debounce or throttle."],
+    ["job_key => 'k', debounce => '2s', debounce_max => '1s'", "debounce_max (1 second) is shorter than debounce (2 seconds)."],
     ["debounce_max => '1s'", "debounce_max needs debounce."],
     ["unique_key => 'k'", "unique_key needs unique_for."],
-    ["rate_limit => 1", "rate_limit and rate_per need each other."],
-    ["rate_per => '1s'", "rate_limit and rate_per need each other."],
+    ["rate_limit => 1", "rate_limit and rate_per must be given together."],
+    ["rate_per => '1s'", "rate_limit and rate_per must be given together."],
     ["rate_limit => 0, rate_per => '1s'", "rate_limit is 0; it must be between 1 and 2147483647."],
     ["rate_key => 'k'", "rate_key needs rate_limit."],
-    ["overlap => 'sometimes'", "There is no overlap 'sometimes'."],
+    ["overlap => 'sometimes'", "'sometimes' is not a valid overlap."],
     ["overlap => 'serial'", "overlap serial needs a job_key."],
     ["expires_at => '2020-01-01Z'", expect.stringMatching(/^expires_at 2020-01-01 .* is in the past\.$/)],
     ["expires_at => now() + interval '1 hour', run_at => now() + interval '2 hours'", expect.stringMatching(/^The job would expire at /)],

@@ -172,8 +172,8 @@ describe("legwork.enqueue_many", () => {
   });
 
   it.each([
-    ["'{}'", "LW400", "enqueue_many takes a JSON array of jobs, not object."],
-    ["null", "LW400", "enqueue_many takes a JSON array of jobs, not null."],
+    ["'{}'", "LW400", "enqueue_many needs a JSON array of jobs; got object."],
+    ["null", "LW400", "enqueue_many needs a JSON array of jobs; got null."],
     [`'[{"task": "any", "runAt": "2030-01-01"}]'`, "LW400", "A job has no field 'runAt'."],
     [`'[{"payload": {}}]'`, "LW404", "No task is called ''."],
   ])("refuses %s", async (input, code, message) => {
@@ -274,10 +274,10 @@ describe("legwork.enqueue_on", () => {
   });
 
   it.each([
-    ["'people', 'truncate', 'any'", "LW400", "There is no event 'truncate'."],
+    ["'people', 'truncate', 'any'", "LW400", "'truncate' is not a valid event."],
     ["'people', 'insert', 'nay'", "LW404", "No task is called 'nay'."],
     [`'people', 'insert', 'any', payload => '{"x": "emial"}'`, "LW400", "Table public.people has no column 'emial'."],
-    [`'people', 'insert', 'any', payload => '[]'`, "LW400", "payload maps fields to columns and must be an object, not array."],
+    [`'people', 'insert', 'any', payload => '[]'`, "LW400", "payload maps fields to columns and must be a JSON object; got array."],
     ["'people', 'insert', 'any', job_key => 'p', key_column => 'uuid'", "LW400", "Table public.people has no column 'uuid'."],
   ])("refuses %s", async (parameters, code, message) => {
     await expect(database.pool.query(`select legwork.enqueue_on(${parameters})`)).rejects.toMatchObject({ code, message });

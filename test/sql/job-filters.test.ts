@@ -12,14 +12,14 @@ const ACTIONS = [
 
 describe.for(ACTIONS)("$call", ({ call, time }) => {
   test.for([
-    ["null", "A filter is an object, not null."],
-    ["[]", "A filter is an object, not array."],
+    ["null", "A filter must be a JSON object; got null."],
+    ["[]", "A filter must be a JSON object; got array."],
     ['{"colour": "red"}', "A filter has no field 'colour'."],
     ['{"ids": 17}', "ids is 17; it must be a list of job ids."],
     ['{"ids": ["seventeen"]}', 'ids is ["seventeen"]; it must be a list of job ids.'],
     ['{"ids": [1e400]}', "; it must be a list of job ids."],
     ['{"ids": [9223372036854775808]}', "ids is [9223372036854775808]; it must be a list of job ids."],
-    ['{"tenant": {}}', "tenant is of type object; it must be text."],
+    ['{"tenant": {}}', "tenant is of type object; it must be a string."],
     [`{"${time}": "yesterdayish"}`, `${time} is yesterdayish; it must be a time between`],
     [`{"${time}": "infinity"}`, `${time} is infinity; it must be between`],
     [`{"${time}": "290000-01-01T00:00:00Z"}`, `${time} is 290000-01-01`],

@@ -397,7 +397,7 @@ describe("a job whose steps are there", () => {
     await worker.fetch(database.pool);
     await worker.fail(database.pool, [id]);
     expect(await state(id)).toBe("failed");
-    await expect(send(id)).rejects.toMatchObject({ code: "LW409", hint: `\`select legwork.retry_job(${id})\` gives it another chance.`, detail: expect.stringContaining('"retry_job"') });
+    await expect(send(id)).rejects.toMatchObject({ code: "LW409", hint: `\`select legwork.retry_job(${id})\` retries it.`, detail: expect.stringContaining('"retry_job"') });
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
     expect(await load(id)).toMatchObject([{ name: "a" }]);

@@ -112,11 +112,11 @@ it("no two pairs of tenant and key are kept as one, and each key can be read bac
 it("a key that is too long with its tenant is refused by its name and the length that is allowed", async () => {
   const enqueue = "select legwork.enqueue('a', job_key => $1, serial_key => $2, tenant => $3)";
   expect(await refusal(enqueue, ["k".repeat(500), "s".repeat(116), "acme"])).toBe("accepted");
-  expect(await refusal(enqueue, ["k".repeat(501), null, "acme"])).toEqual({ code: "LW400", message: "job_key has 501 characters, and 500 are allowed." });
-  expect(await refusal(enqueue, [null, "s".repeat(128), "acme"])).toEqual({ code: "LW400", message: "serial_key has 128 characters, and 116 are allowed." });
+  expect(await refusal(enqueue, ["k".repeat(501), null, "acme"])).toEqual({ code: "LW400", message: "job_key has 501 characters; the maximum is 500." });
+  expect(await refusal(enqueue, [null, "s".repeat(128), "acme"])).toEqual({ code: "LW400", message: "serial_key has 128 characters; the maximum is 116." });
   expect(await refusal(enqueue, ["k".repeat(471), "s".repeat(87), "t".repeat(256)])).toBe("accepted");
   expect(await refusal(enqueue, ["k".repeat(512), "s".repeat(128), null])).toBe("accepted");
-  expect(await refusal(enqueue, ["k".repeat(513), null, null])).toEqual({ code: "LW400", message: "job_key has 513 characters, and 512 are allowed." });
+  expect(await refusal(enqueue, ["k".repeat(513), null, null])).toEqual({ code: "LW400", message: "job_key has 513 characters; the maximum is 512." });
   expect(await refusal(enqueue, ["", null, "acme"])).toEqual({ code: "LW400", message: "job_key is empty." });
   expect(await refusal("select legwork.enqueue_many($1)", [JSON.stringify([{ task: "a", serial_key: "s".repeat(128), tenant: "acme" }])])).toMatchObject({ code: "LW400" });
   expect(await refusal("select legwork.start_workflow('w', $1, tenant => 'acme')", [JSON.stringify([{ name: "s", task: "a", serial_key: "s".repeat(128) }])])).toMatchObject({

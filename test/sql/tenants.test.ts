@@ -96,10 +96,10 @@ describe("a login that is confined to a tenant", () => {
     for (const name of ["taken", "free", "line"]) {
       expect(await refusal(`select legwork.schedule('${name}', ${every})`)).toEqual({
         code: "LW409",
-        message: `A schedule is called '${name}' already.`,
+        message: `A schedule called '${name}' already exists.`,
       });
       for (const call of ["unschedule", "enable_schedule", "disable_schedule", "run_schedule"]) {
-        expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `There is no schedule '${name}'.` });
+        expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `No schedule is called '${name}'.` });
       }
     }
     // No hint at a name that looks like it either.
@@ -144,10 +144,10 @@ describe("a login that is confined to a tenant", () => {
     const [{ mine, others }] = await run("select legwork.enqueue('a', tenant => 'acme') as mine, legwork.enqueue('a', tenant => 'other') as others");
     expect(await refusal(`select legwork.enqueue('a', depends_on => array[${others}]::bigint[])`)).toEqual({
       code: "LW404",
-      message: `There is no job ${others} to depend on.`,
+      message: `Cannot depend on job ${others}, which does not exist.`,
     });
     expect(await refusal("select legwork.enqueue('a', depends_on => array[999999999]::bigint[])")).toMatchObject({
-      message: "There is no job 999999999 to depend on.",
+      message: "Cannot depend on job 999999999, which does not exist.",
     });
     const [{ id }] = await run("select legwork.enqueue('a', tenant => 'acme', depends_on => array[$1, $2]::bigint[]) as id", [mine, others]);
     const told = await acme(`select detail from legwork.explain_job(${id}) where reason = 'dependency'`);

@@ -64,8 +64,8 @@ async function pass(days: number): Promise<void> {
 describe("a step's time or number that no job can have", () => {
   it("is refused at the start with the step, the value and the range", async () => {
     const cases: [object, string][] = [
-      [{ delay: "300000 years" }, "delay is 300000 years; it must be between 0 seconds and 100 years."],
-      [{ delay: "1300 months" }, "delay is 108 years 4 mons; it must be between 0 seconds and 100 years."],
+      [{ delay: "300000 years" }, "delay is 300,000 years; it must be between 0 seconds and 100 years."],
+      [{ delay: "1300 months" }, "delay is 108 years 4 months; it must be between 0 seconds and 100 years."],
       [{ delay: "-1 hour" }, "delay is -01:00:00; it must be between 0 seconds and 100 years."],
       [{ delay: "3000000 months -91000000 days" }, "delay is 250000 years -91000000 days; it must be between 0 seconds and 100 years."],
       [{ delay: "soon" }, "delay is soon; it must be an interval between 0 seconds and 100 years."],

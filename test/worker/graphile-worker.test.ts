@@ -251,7 +251,9 @@ it("a limit on a queue_name of graphile-worker says what that is", async () => {
   await add("mail/send", {}, ", queue_name => 'mail'");
   await expect(database.pool.query("select legwork.limit_concurrency(1, queue => 'mail')")).rejects.toMatchObject({
     code: "LW404",
-    hint: expect.stringContaining("'mail' is a serial key, graphile-worker's queue_name: its jobs run one at a time already."),
+    hint: expect.stringContaining(
+      "'mail' is a serial key, which graphile-worker calls queue_name: its jobs already run one at a time.",
+    ),
   });
 });
 

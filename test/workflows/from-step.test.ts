@@ -63,8 +63,8 @@ it("a step that is not there is LW404 with the nearest name, one that runs LW409
   expect(await states(id)).toEqual({ a: "completed", b: "completed", c: "completed" });
 });
 
-it("one whose payloads were forgotten because a task redacts cannot run again", async () => {
+it("a workflow whose payloads were deleted because a task redacts data cannot run again", async () => {
   const id = await start({ a: { task: "secret", payload: { card: 1 } } });
   await runAll(1);
-  await expect(retry(id, "a")).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("were forgotten") });
+  await expect(retry(id, "a")).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("were deleted") });
 });

@@ -328,8 +328,8 @@ it("what is open when the deadline passes is cancelled, and the workflow has exp
 });
 
 it.each([
-  ["no steps", [], "LW400", "A workflow needs a step."],
-  ["a text", "x", "LW400", "The steps of a workflow are an array or an object, not string."],
+  ["no steps", [], "LW400", "A workflow needs at least one step."],
+  ["a text", "x", "LW400", "The steps of a workflow must be a JSON array or object; got string."],
   [
     "a cycle",
     [
@@ -358,7 +358,7 @@ it.each([
       { name: "b", task: "import", depends_on: ["fetsch"] },
     ],
     "LW404",
-    "Step 'b' depends on 'fetsch', which is no step beside it.",
+    "Step 'b' depends on 'fetsch', which is not a step at the same level.",
   ],
   [
     "a step of another level",
@@ -367,7 +367,7 @@ it.each([
       { name: "b", task: "import", depends_on: ["x"] },
     ],
     "LW404",
-    "Step 'b' depends on 'x', which is no step beside it.",
+    "Step 'b' depends on 'x', which is not a step at the same level.",
   ],
   [
     "a name twice",
@@ -376,7 +376,7 @@ it.each([
       { name: "a", task: "import" },
     ],
     "LW400",
-    "There are two steps 'a'.",
+    "Two steps are called 'a'.",
   ],
   ["an unknown task", [{ name: "a", task: "improt" }], "LW404", "Step 'a': no task is called 'improt'."],
   [
@@ -387,16 +387,21 @@ it.each([
   ],
   ["a step without a name", [{ task: "import" }], "LW400", "Step 'number 1' has no name."],
   ["a step that is a number", [7], "LW400", "Step 'number 1' is not an object."],
-  ["an unknown field", [{ name: "a", task: "import", retries: 3 }], "LW400", "Step 'a' has a field that no step has: retries."],
+  ["an unknown field", [{ name: "a", task: "import", retries: 3 }], "LW400", "Step 'a' has an unknown field: retries."],
   ["neither task nor steps", [{ name: "a" }], "LW400", "Step 'a' needs either a task or steps of its own."],
-  ["an empty sub-workflow", [{ name: "a", steps: [] }], "LW400", "Step 'a' is a sub-workflow without a step."],
-  ["an unknown policy", [{ name: "a", task: "import", on_failure: "ignore" }], "LW400", "Step 'a' has the on_failure 'ignore'."],
+  ["an empty sub-workflow", [{ name: "a", steps: [] }], "LW400", "Step 'a' is a sub-workflow without steps."],
+  [
+    "an unknown policy",
+    [{ name: "a", task: "import", on_failure: "ignore" }],
+    "LW400",
+    "Step 'a' has an invalid on_failure 'ignore'.",
+  ],
   ["a slash", [{ name: "a/b", task: "import" }], "LW400", "Step 'a/b' has a slash in its name."],
   [
     "dependencies that are no names",
     [{ name: "a", task: "import", depends_on: [1] }],
     "LW400",
-    "Step 'a' has a depends_on that does not name steps.",
+    "Step 'a' has a depends_on that is not a list of step names.",
   ],
   [
     "a priority that is none",

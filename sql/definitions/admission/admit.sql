@@ -1,38 +1,38 @@
--- Limits and pauses: which jobs may start now. Decided by the database, so that it holds for every worker.
+-- Limits and pauses: which jobs may start now. The database decides, so that the decision applies to every worker.
 --
--- A job whose queue or task is paused or limited goes to the waiting room as it is made: graphile-worker's row gets the run_at
--- 'infinity', which no worker fetches and which leaves job keys working, and legwork_private.waiting_jobs keeps its true run_at. A job
--- passes every gate of its limits (a limit and a key) by taking a slot at each. A slot belongs to the job and not to a worker,
--- so no crash can leak one.
+-- A job whose queue or task is paused or limited enters the waiting room when it is created: graphile-worker's row gets the run_at
+-- 'infinity', so that no worker fetches it and job keys still work, and legwork_private.waiting_jobs stores its actual run_at. A job
+-- passes every gate of its limits (a limit and a key) by taking a slot at each. A slot belongs to the job, not to a worker,
+-- so that a crash cannot leak it.
 --
--- Why limits are exact: slots are given in legwork_private.admit_waiting() only, under one advisory lock (legwork_private.admission_lock()),
--- by a statement that begins after the lock was got and so sees every slot that was ever given. Giving slots back needs no lock: not
--- seeing it yet only means waiting a moment longer.
--- Why nobody waits for long: the lock is taken at the end of a transaction, by a deferred trigger, never in its middle; who holds
--- it steps over rows that others have locked. So a transaction that stays open for an hour holds up nobody.
--- Why nothing is forgotten: whatever may let a job start (a slot given back, a new job, a changed rule) leaves a row in
--- legwork_private.wakeups in its own transaction, which goes only when it has been looked at. legwork.tick() looks again.
--- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are made.
+-- Why limits are exact: slots are granted only in legwork_private.admit_waiting(), under one advisory lock (legwork_private.admission_lock()),
+-- by a statement that begins after the lock was acquired and so sees every slot that was ever granted. Releasing slots needs no lock: if a release
+-- is not visible yet, a job only waits a moment longer.
+-- Why no session waits for long: a deferred trigger takes the lock at the end of a transaction, never in its middle, and the session that holds
+-- it skips rows that other sessions have locked. So a transaction that stays open for an hour delays no other session.
+-- Why no job is forgotten: every event that may let a job start (a released slot, a new job, a changed limit) adds a row to
+-- legwork_private.wakeups in its own transaction, and the row is deleted only when it has been processed. legwork.tick() processes the remaining rows.
+-- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are created.
 
 comment on table legwork_private.limits is 'Concurrency and rate limits of queues and tasks. Change them with limit_concurrency, limit_rate and drop_limit.';
-comment on column legwork_private.limits.id is 'Names the limit''s gates.';
-comment on column legwork_private.limits.scope is 'queue or task: what is limited.';
+comment on column legwork_private.limits.id is 'The limit''s id, which its gates contain.';
+comment on column legwork_private.limits.scope is 'queue or task.';
 comment on column legwork_private.limits.name is 'The queue or the task.';
-comment on column legwork_private.limits.kind is 'concurrency: jobs that run at a time; rate: jobs that start within any span of the length per.';
-comment on column legwork_private.limits.key is 'Where in the payload the key is; each key has the limit for itself. Empty: one limit for all.';
-comment on column legwork_private.limits.max_count is 'How many; null when somebody has lifted a limit that the task''s definition declares.';
-comment on column legwork_private.limits.per is 'The length of a rate limit''s window; null for concurrency.';
-comment on column legwork_private.limits.declared_max is 'What the task''s definition says; null when the limit was made by hand.';
-comment on column legwork_private.limits.declared_per is 'What the task''s definition says of the window.';
-comment on column legwork_private.limits.is_overridden is 'Whether somebody has changed what the definition declares; starting workers leave such a limit alone.';
-comment on table legwork_private.admission_passes is 'One row: the secret by which the trigger on changed jobs knows changes that admission itself makes.';
+comment on column legwork_private.limits.kind is 'concurrency: jobs that run at a time; rate: jobs that start within any period of the length per.';
+comment on column legwork_private.limits.key is 'The path of the key in the payload; the limit applies to each value separately. Empty for one limit for all jobs.';
+comment on column legwork_private.limits.max_count is 'The maximum number of jobs. Null if an operator has removed a limit that the task''s definition declares.';
+comment on column legwork_private.limits.per is 'The length of a rate limit''s window. Null for a concurrency limit.';
+comment on column legwork_private.limits.declared_max is 'The maximum from the task''s definition. Null if the limit was set manually.';
+comment on column legwork_private.limits.declared_per is 'The window from the task''s definition.';
+comment on column legwork_private.limits.is_overridden is 'Whether an operator has changed the limit from the definition. Starting workers do not change such a limit.';
+comment on table legwork_private.admission_passes is 'One row: the secret by which the trigger on changed jobs recognizes changes made by admission itself.';
 comment on column legwork_private.admission_passes.pass is 'The secret.';
 
 create or replace function legwork_private.admit_lines(freed text[], at timestamptz, out granted integer, out more text[], out short uuid[])
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   with free_slots as materialized (
-    -- All of them here: a condition on what is computed would compute it twice.
+    -- Without a condition here: a condition on the computed value would compute it twice.
     select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
     select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
@@ -44,8 +44,8 @@ begin
   ), asked as materialized (
     select l.gate, l.free, l.line, l.turn, l.lines, (l.free + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (
-    -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
-    -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
+    -- Jobs that are locked, by a transaction that changes or removes them, are skipped: that transaction adds another wakeup. A session that
+    -- changes a job's row in the waiting room has locked the job's row here first, so deleting there never waits.
     select a.gate, a.free, a.line, a.turn, h.job_id, h.run_at,
       row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
@@ -59,7 +59,7 @@ begin
       for update of j skip locked
     ) h
   ), granted as materialized (
-    -- Lines take turns: first everybody's first, then everybody's second.
+    -- Lines take turns: first the first job of every line, then the second.
     select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
     where x.rank <= x.free
@@ -88,7 +88,7 @@ begin
   into granted, more, short;
 end $$;
 comment on function legwork_private.admit_lines(text[], timestamptz) is
-  'Lets jobs start whose one gate is among these: as many as there is room. Returns how many, the gates where more may go, and the lines that had fewer jobs than were asked of them.';
+  'Lets jobs start that have a single gate, which is one of these, as long as slots are free. Returns how many, the gates that may admit more jobs, and the lines that had fewer jobs than requested.';
 revoke execute on function legwork_private.admit_lines(text[], timestamptz) from public;
 
 create or replace function legwork_private.admit_crossing(lines uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])
@@ -115,7 +115,7 @@ begin
     join (select x.line, min(r.free) as free from crossed x join free_slots r on r.gate = x.gate group by x.line) m on m.line = c.line
     where m.free > 0
   ), heads as materialized (
-    -- Passing over locked rows as in admit_lines.
+    -- Locked rows are skipped, as in admit_lines.
     select a.line, a.gates, a.turn, h.job_id, h.run_at,
       row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
@@ -129,7 +129,7 @@ begin
       for update of j skip locked
     ) h
   ), ranks as (
-    -- Whoever is within the room of each of its gates may go.
+    -- A job may start if it is within the free slots of each of its gates.
     select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.free as fits
     from heads h
     cross join lateral unnest(h.gates) as g (gate)
@@ -152,8 +152,8 @@ begin
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
 
-  -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
-  -- end of those that wait with it.
+  -- Each line that was checked waits at a full gate from now on. A line without jobs is deleted. A line that was served moves to the
+  -- end of the lines at its gate.
   with looked as materialized (
     select l.line, l.gates, exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null) as has_jobs
     from legwork_private.lines l where l.line = any (v_looked)
@@ -179,13 +179,13 @@ begin
   into open, filled;
 end $$;
 comment on function legwork_private.admit_crossing(uuid[], text[], timestamptz) is
-  'The same for jobs with several gates, each of which has to have room: looks at these lines and those noted at these gates, and notes each at a gate that is full. '
+  'Does the same for jobs with several gates, each of which needs a free slot. Checks these lines and those that wait at these gates, and records for each line a full gate at which it waits. '
   'Returns how many jobs may start, the lines that may move again, and the gates that are full.';
 revoke execute on function legwork_private.admit_crossing(uuid[], text[], timestamptz) from public;
 
 create or replace function legwork_private.admit_waiting(at_most integer default 1000) returns integer
 language plpgsql volatile security definer
--- The tables are small and change all the time, so that statistics say little: always by index.
+-- Always uses indexes, because the tables are small and change all the time, so that statistics are of little use.
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_now timestamptz := clock_timestamp();
@@ -198,7 +198,7 @@ declare
   v_total integer := 0;
   v_unblocked integer := 0;
 begin
-  -- 1. Jobs whose dependencies have ended. First, because they may stand in line now.
+  -- 1. Jobs whose dependencies have ended. They come first, because they may join a line now.
   if exists (select from legwork_private.wakeups w where w.unblocked is not null) then
     v_unblocked := legwork_private.settle_dependants();
   end if;
@@ -221,7 +221,7 @@ begin
     return v_unblocked;
   end if;
 
-  -- 3. Slots of rate limits that have become free, and which gates are crossed by lines with several gates.
+  -- 3. Free slots of rate limits are deleted, and gates used by lines with several gates are determined.
   if v_rates then
     delete from legwork_private.slots s
     where s.ctid = any (array(
@@ -236,10 +236,10 @@ begin
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
-  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change lets these changes pass.
+  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change ignores these changes.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
-  -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
-  -- at again.
+  -- In rounds, because a line that turns out to be short leaves slots for the others. Gates that are left after the last round get another
+  -- wakeup.
   for v_n in 1..20 loop
     exit when v_gates = '{}';
     v_round := legwork_private.admit_lines(v_gates, v_now);
@@ -248,7 +248,7 @@ begin
     if v_round.short <> '{}' then
       delete from legwork_private.lines l
       where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
-      -- A job that somebody has locked: it is not sure that the other transaction will change anything.
+      -- Another session has locked a job of the line, and its transaction may not change anything.
       insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;
@@ -258,7 +258,7 @@ begin
     v_total := v_total + v_round.granted;
     v_lines := v_round.open;
     v_freed := v_freed || v_round.filled;
-    -- A line that has moved on to another gate may have left room for those behind it.
+    -- A line that has moved to another gate may have left slots for the lines behind it.
     v_crossing := array(
       select r.gate from legwork_private.free_slots(v_crossing, v_now) r
       where r.free > 0 and exists (select from legwork_private.lines l where l.waits_at = r.gate and l.line <> all (v_lines)));
@@ -266,13 +266,13 @@ begin
   end loop;
   perform set_config('legwork.admitting', '', true);
 
-  -- 5. What is left is looked at again, and rate limits when their next slot becomes free.
+  -- 5. Remaining gates and lines are checked again later, and rate limits when their next slot becomes free.
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;
   insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_lines);
   if v_rates then
-    -- A rate limit's gate opens by itself.
+    -- A rate limit's gate opens as time passes.
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
@@ -288,8 +288,8 @@ begin
   return v_total + v_unblocked;
 end $$;
 comment on function legwork_private.admit_waiting(integer) is
-  'Lets waiting jobs start where there is room, as told by at most that many wakeups. Its caller must hold the advisory lock '
-  'legwork_private.admission_lock() in a transaction that reads committed rows. Returns how many jobs may start now.';
+  'Lets waiting jobs start if slots are free, processing at most at_most wakeups. The caller must hold the advisory lock '
+  'legwork_private.admission_lock() in a read committed transaction. Returns how many jobs may start now.';
 revoke execute on function legwork_private.admit_waiting(integer) from public;
 
 create or replace function legwork_private.tg_jobs__admit() returns trigger

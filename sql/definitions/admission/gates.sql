@@ -1,29 +1,29 @@
-comment on table legwork_private.slots is 'Who has passed which gate: a row per job and gate, from when it may start until another may in its place.';
+comment on table legwork_private.slots is 'The slots that jobs have taken: a row per job and gate, from when the job may start until another may start in its place.';
 comment on column legwork_private.slots.gate is 'The gate.';
 comment on column legwork_private.slots.job_id is 'The job.';
-comment on column legwork_private.slots.per is 'The window of a rate limit; null for concurrency, whose slots go when the attempt ends.';
-comment on column legwork_private.slots.free_at is 'When a rate limit''s slot becomes free: a window after its job is known to have started. Null until then.';
-comment on table legwork_private.lines is 'Lines of waiting jobs, each noted at one gate that was full when it was looked at last.';
-comment on column legwork_private.lines.line is 'As in legwork_private.waiting_jobs.';
-comment on column legwork_private.lines.gates is 'The gates its jobs have to pass.';
-comment on column legwork_private.lines.waits_at is 'The gate whose next free slot lets it move.';
-comment on column legwork_private.lines.turn is 'Lines at a gate take turns, smallest first.';
+comment on column legwork_private.slots.per is 'The window of a rate limit. Null for a concurrency limit, whose slots are released when the attempt ends.';
+comment on column legwork_private.slots.free_at is 'When a rate limit''s slot becomes free: one window after its job started. Null until the start is known.';
+comment on table legwork_private.lines is 'The lines of waiting jobs. Each waits at one gate, which was full when the line was last checked.';
+comment on column legwork_private.lines.line is 'The line''s id, as in legwork_private.waiting_jobs.';
+comment on column legwork_private.lines.gates is 'The gates that its jobs have to pass.';
+comment on column legwork_private.lines.waits_at is 'The gate at which the line waits for a free slot.';
+comment on column legwork_private.lines.turn is 'Lines at a gate take turns; the smallest is next.';
 comment on sequence legwork_private.line_turns is 'The turns of legwork_private.lines.';
-comment on table legwork_private.gate_alarms is 'When to look at a gate again because a rate limit''s slot becomes free by itself.';
+comment on table legwork_private.gate_alarms is 'When to check a gate again, because a slot of its rate limit becomes free as time passes.';
 comment on column legwork_private.gate_alarms.gate is 'The gate.';
-comment on column legwork_private.gate_alarms.ring_at is 'When.';
+comment on column legwork_private.gate_alarms.ring_at is 'When to check it.';
 
 create or replace function legwork_private.admission_lock() returns bigint
 language sql immutable parallel safe
--- The bytes of "legwork", so that nobody else hits it by chance.
+-- The bytes of "legwork", so that other applications do not use the same key by chance.
 return x'6c6567776f726b'::bigint;
-comment on function legwork_private.admission_lock() is 'The key of the advisory lock under which slots are given.';
+comment on function legwork_private.admission_lock() is 'The key of the advisory lock under which slots are granted.';
 
 create or replace function legwork_private.admission_pass() returns text
 language sql stable
 return (select p.pass from legwork_private.admission_passes p limit 1);
 comment on function legwork_private.admission_pass() is
-  'What the setting legwork.admitting is while jobs are admitted. A secret, because whoever enqueues may make settings, and a job must not pass its limits by that.';
+  'The value of the setting legwork.admitting while jobs are admitted. It is secret, because any client that enqueues can change settings, and must not bypass limits that way.';
 revoke execute on function legwork_private.admission_pass() from public;
 
 create or replace function legwork_private.gate_value(key text[], payload json) returns text
@@ -39,41 +39,41 @@ begin
   return case when length(v_value) > 200 then md5(v_value) else coalesce(v_value, '') end;
 end $$;
 comment on function legwork_private.gate_value(text[], json) is
-  'What legwork_private.gate has of a payload that may be one that Postgres cannot read. Of one with more than 1,000 levels it is the hash of all of it.';
+  'The value for legwork_private.gate from a payload that Postgres may be unable to read. For a payload of more than 1,000 levels, the hash of the whole payload.';
 
 create or replace function legwork_private.gate(limit_id integer, key text[], payload json) returns text
 language sql immutable parallel safe
 -- The cast makes it immutable, so that it is inlined.
 return limit_id::text || ':' || case
   when key = '{}' then ''
-  -- Nothing here may raise, or one payload would keep its neighbours, its limit and starting workers from going on.
+  -- Nothing here may raise: otherwise one payload would block the jobs next to it, its limit and starting workers.
   when strpos(payload::text, '\u') > 0 or octet_length(payload::text) >= 2000 then legwork_private.gate_value(key, payload)
   when length(payload #>> key) > 200 then md5(payload #>> key)
   else coalesce(payload #>> key, '')
 end;
 comment on function legwork_private.gate(integer, text[], json) is
-  'The gate of a limit that a payload has to pass: 7:acme. A value of more than 200 characters counts by its hash; a payload that has no value there, by the empty one. '
-  'No payload makes it raise an error.';
+  'The gate of a limit that a job with this payload has to pass: 7:acme. A value of more than 200 characters is replaced by its hash, and a missing value by an empty one. '
+  'Never raises an error.';
 
 create or replace function legwork_private.gate_limit(gate text) returns integer
 language sql immutable parallel safe
 return split_part(gate, ':', 1)::integer;
-comment on function legwork_private.gate_limit(text) is 'The id of the limit whose gate this is: the 7 of 7:acme.';
+comment on function legwork_private.gate_limit(text) is 'The id of the limit that a gate belongs to: 7 for 7:acme.';
 
 create or replace function legwork_private.gate_key(gate text) returns text
 language sql immutable parallel safe
 return substr(gate, strpos(gate, ':') + 1);
-comment on function legwork_private.gate_key(text) is 'The key for which a limit counts at this gate: the acme of 7:acme; empty for a limit without a key.';
+comment on function legwork_private.gate_key(text) is 'The value of the limit''s key at a gate: acme for 7:acme. Empty for a limit without a key.';
 
 create or replace function legwork_private.line_of(gates text[], tenant text) returns uuid
 language sql immutable parallel safe
 return md5(gates::text || coalesce(' ' || tenant, ''))::uuid;
-comment on function legwork_private.line_of(text[], text) is 'The line in which jobs of these gates and this tenant stand.';
+comment on function legwork_private.line_of(text[], text) is 'The id of the line for jobs with these gates and this tenant.';
 
 create or replace function legwork_private.has_limits_or_pauses() returns boolean
 language sql stable
 return exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
-comment on function legwork_private.has_limits_or_pauses() is 'Whether anything at all is limited or paused. Where nothing is, nothing of this costs anything.';
+comment on function legwork_private.has_limits_or_pauses() is 'Whether there are any limits or pauses. Without them, admission costs nothing.';
 
 create or replace function legwork_private.free_slots(gates text[], at timestamptz) returns table (gate text, free integer)
 language sql stable
@@ -82,19 +82,19 @@ as $$
     select count(*)::integer from legwork_private.slots s where s.gate = g.gate and (s.free_at is null or s.free_at > at))
   from unnest(gates) as g (gate)
 $$;
-comment on function legwork_private.free_slots(text[], timestamptz) is 'How many more jobs may pass each gate now; below zero after a limit was lowered.';
+comment on function legwork_private.free_slots(text[], timestamptz) is 'How many more jobs may pass each gate now. Negative after a limit was lowered.';
 
 create or replace function legwork_private.rate_margin() returns interval
 language sql immutable parallel safe
 return interval '10 milliseconds';
-comment on function legwork_private.rate_margin() is 'Added to every window of a rate limit, because a worker knows the database''s clock only to some milliseconds.';
+comment on function legwork_private.rate_margin() is 'The margin added to every window of a rate limit, because workers know the database''s clock only to within a few milliseconds.';
 
 create or replace function legwork_private.rate_window(gate text, per interval) returns interval
 language sql stable
 return coalesce((select l.per from legwork_private.limits l where l.id = legwork_private.gate_limit(rate_window.gate)), rate_window.per);
 comment on function legwork_private.rate_window(text, interval) is
-  'The window of a rate limit''s slot as it is now; the one it was given with when the limit is gone. Looked up and not written to '
-  'every slot, because no job with such a slot could end while a transaction that changes the window is open.';
+  'The current window of a rate limit''s slot, or its original one if the limit was removed. It is looked up instead of being updated in '
+  'every slot, because jobs with such a slot could not end while a transaction that changes the window is open.';
 
 create or replace function legwork_private.release_slots(job_ids bigint[], starts timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -120,5 +120,5 @@ begin
   end if;
 end $$;
 comment on function legwork_private.release_slots(bigint[], timestamptz[]) is
-  'Gives back what jobs whose attempt has ended were given: at once for concurrency; for a rate when a window has passed since '
-  'the attempt started, which counts as now where it is not known.';
+  'Releases the slots of jobs whose attempt has ended: immediately for a concurrency limit, and for a rate limit one window after '
+  'the attempt started, or after now if the start is not known.';

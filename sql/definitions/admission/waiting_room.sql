@@ -1,24 +1,24 @@
 comment on table legwork_private.waiting_jobs is 'The waiting room: jobs that may not start yet. In graphile-worker''s table their run_at is infinity.';
 comment on column legwork_private.waiting_jobs.job_id is 'The job.';
 comment on column legwork_private.waiting_jobs.task_id is 'graphile-worker''s id of its task.';
-comment on column legwork_private.waiting_jobs.line is 'Jobs with the same gates and tenant stand in one line, by priority, run_at and id. Lines take turns.';
-comment on column legwork_private.waiting_jobs.gates is 'The gates it has to pass, each a limit and a key: 7:acme.';
-comment on column legwork_private.waiting_jobs.priority is 'As the job''s.';
-comment on column legwork_private.waiting_jobs.run_at is 'When it may start at the earliest.';
-comment on column legwork_private.waiting_jobs.held is 'Why it does not even stand in line: paused, run_at is ahead, or a dependency is open (legwork_private.dependencies). Null while it stands in line.';
-comment on column legwork_private.waiting_jobs.delay is 'How long after its last dependency has ended it may start; null for at once.';
-comment on table legwork_private.wakeups is 'What may let a job start and has not been looked at: a gate with a free slot, a line with a new job, or a dependency that has ended.';
-comment on column legwork_private.wakeups.id is 'In the order they came.';
-comment on column legwork_private.wakeups.freed is 'Gates that may have room.';
+comment on column legwork_private.waiting_jobs.line is 'The job''s line. Jobs with the same gates and tenant are in one line, by priority, run_at and id. Lines take turns.';
+comment on column legwork_private.waiting_jobs.gates is 'The gates that it has to pass, each a limit and a key: 7:acme.';
+comment on column legwork_private.waiting_jobs.priority is 'The job''s priority.';
+comment on column legwork_private.waiting_jobs.run_at is 'The earliest time at which it may start.';
+comment on column legwork_private.waiting_jobs.held is 'Why it is not in a line: paused; run_at, which is in the future; or dependency, which is open (legwork_private.dependencies). Null while it is in a line.';
+comment on column legwork_private.waiting_jobs.delay is 'How long it waits after its last dependency has ended. Null for no delay.';
+comment on table legwork_private.wakeups is 'Unprocessed events that may let a job start: a gate with a free slot, a line with a new job, or a dependency that has ended.';
+comment on column legwork_private.wakeups.id is 'Numbers the wakeups in their order.';
+comment on column legwork_private.wakeups.freed is 'Gates that may have free slots.';
 comment on column legwork_private.wakeups.line is 'The line that may move.';
 comment on column legwork_private.wakeups.gates is 'The gates of that line.';
-comment on column legwork_private.wakeups.at_commit is 'Has it looked at when its transaction commits: wait for the lock, or only try. Null: with another row of the transaction.';
-comment on column legwork_private.wakeups.unblocked is 'Jobs of which a dependency has ended; such a row has nothing else but advanced.';
-comment on column legwork_private.wakeups.advanced is 'Workflows and batches of which a job has ended.';
+comment on column legwork_private.wakeups.at_commit is 'How it is processed when its transaction commits: wait for the lock, or only try to get it. Null if another row of the transaction covers it.';
+comment on column legwork_private.wakeups.unblocked is 'Jobs with a dependency that has ended. Of the other columns, such a row has only advanced.';
+comment on column legwork_private.wakeups.advanced is 'Workflows and batches with a job that has ended.';
 
 create or replace function legwork_private.send_to_waiting_room(job_ids bigint[], at_commit text default 'try') returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp
--- One plan for one job and for many, which takes each by its id, whatever its caller prefers.
+-- The same plan for one job and for many, which looks up each job by its id, regardless of the caller's settings.
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_nestloop = on as $$
 declare
   v_count integer;
@@ -40,7 +40,7 @@ begin
     from entering e
     on conflict (job_id) do update set
       task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
-      -- A job whose run_at is preserved has infinity there; here is the true one.
+      -- A job whose run_at is preserved has infinity there; the actual one is here.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
         -- Only legwork_private.settle_dependants() ends that.
@@ -53,7 +53,7 @@ begin
     update legwork_private.graphile_jobs j set run_at = 'infinity'
     from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
   ), unused as (
-    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
+    -- Slots that the job has not used. Used slots of a rate limit stay until their window has ended.
     delete from legwork_private.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
     returning s.gate
   ), news as (
@@ -68,7 +68,7 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.send_to_waiting_room(bigint[], text) is
-  'Sends those of these jobs that a limit or a pause concerns to the waiting room, from where they are let go at once if there is room. Returns how many went.';
+  'Sends those of these jobs to which a limit or a pause applies to the waiting room. They leave it at once if slots are free. Returns how many were sent.';
 
 create or replace function legwork_private.wake_due_jobs() returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -91,31 +91,31 @@ begin
   select null, null, array_agg(r.gate) from rung r having count(*) > 0;
 end $$;
 comment on function legwork_private.wake_due_jobs() is
-  'Leaves wakeups for waiting jobs whose time has come and for rate limits that have opened, at most a thousand jobs. Its caller must hold the advisory lock legwork_private.admission_lock().';
+  'Adds wakeups for waiting jobs that have become due, at most a thousand, and for rate limits that have free slots again. The caller must hold the advisory lock legwork_private.admission_lock().';
 revoke execute on function legwork_private.wake_due_jobs() from public;
 
 create or replace function legwork_private.tg_wakeups__admit() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  -- If a transaction adds thousands of wakeups, the first calls process all of them. The other calls find their row deleted.
   if not exists (select from legwork_private.wakeups w where w.id = new.id) then
     return null;
   end if;
-  -- A snapshot from before the lock would miss slots. Workers come and do it.
+  -- A snapshot from before the lock would miss slots. In that case, workers process the wakeups.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
-      -- Where no Legwork worker looks at the clock, whoever comes by does.
+      -- This also wakes due jobs, in case no Legwork worker is running.
       perform legwork_private.wake_due_jobs();
       if exists (select from legwork_private.dependency_checks) then
         perform legwork_private.check_dependencies();
       end if;
       perform legwork_private.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-      -- Whoever enqueues does not do the work of all the others.
+      -- A client that enqueues does not process the wakeups of all others.
       perform legwork_private.admit_waiting(100);
     elsif not exists (select from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace()) then
-      -- Whoever has the lock may have looked already, and no Legwork worker would come and look again.
+      -- The session that holds the lock may have missed this wakeup, and no Legwork worker is running to process it later.
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
       perform legwork_private.admit_waiting(100);
     end if;
@@ -125,7 +125,7 @@ begin
   end if;
   return null;
 end $$;
-comment on function legwork_private.tg_wakeups__admit() is 'At the end of a transaction that may let jobs start: lets them, or tells a worker to.';
+comment on function legwork_private.tg_wakeups__admit() is 'Admits jobs at the end of a transaction that may let them start, or notifies a worker to do it.';
 revoke execute on function legwork_private.tg_wakeups__admit() from public;
 
 create constraint trigger _legwork_admit_at_commit after insert on legwork_private.wakeups
@@ -139,17 +139,17 @@ begin
   if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
     perform legwork_private.hold_for_dependencies(array[job.id]);
   elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
-    -- Nothing concerns it now: it may have been replaced by a job of another task.
+    -- No limit or pause applies to it now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
-      -- Its dependencies have ended and it is about to be let go.
+      -- Its dependencies have ended and it is about to be released.
       perform legwork_private.hold_for_dependencies(array[job.id]);
     end if;
   end if;
 end $$;
 comment on function legwork_private.return_to_waiting_room(legwork_private.graphile_jobs) is
-  'Sends a job that was replaced, rescheduled or given back unfinished to the waiting room again, because it may have other gates, another time or be paused now.';
+  'Sends a job that was replaced, rescheduled or returned unfinished to the waiting room again, because its gates or its time may have changed, or it may be paused now.';

@@ -1,4 +1,5 @@
--- The one path of every job that is enqueued by itself. Without a search_path of its own: legwork.enqueue and legwork.enqueue_many, which call it, have set it.
+-- Enqueues a single job; every job that is not part of a multi-row insert goes through here. It has no search_path of its own, because its callers,
+-- legwork.enqueue and legwork.enqueue_many, have set one.
 create or replace function legwork_private.enqueue_job(spec legwork_private.job_spec) returns bigint
 language plpgsql volatile as $$
 declare
@@ -23,13 +24,13 @@ begin
   then
     perform legwork_private.assert_time('run_at', spec.run_at), legwork_private.assert_job_numbers(spec.priority, spec.max_attempts);
   end if;
-  -- Names are everybody's in graphile-worker: a tenant has its own.
+  -- graphile-worker's keys are shared by all tenants. Legwork gives each tenant its own namespace.
   if num_nonnulls(spec.job_key, spec.serial_key, spec.rate_limit) > 0 then
     v_tenant := coalesce(spec.tenant, nullif(current_setting('legwork.tenant', true), ''));
     v_job_key := legwork_private.kept_key(spec.job_key, v_tenant);
     v_serial_key := legwork_private.kept_key(spec.serial_key, v_tenant, 'serial_key');
   end if;
-  -- Most requests have none of these and skip all of it.
+  -- Most requests have none of these options and skip this block.
   if spec.overlap <> 'allow' or num_nonnulls(spec.expires_at, spec.unique_for, spec.unique_key, spec.debounce, spec.debounce_max, spec.throttle,
     spec.rate_limit, spec.rate_per, spec.rate_key) > 0
   then
@@ -46,23 +47,23 @@ begin
     end if;
     if num_nonnulls(spec.debounce, spec.throttle) > 0 then
       v_run_at := legwork_private.paced_start(v_job_key, spec.debounce, spec.debounce_max, spec.throttle);
-      -- A throttled job that waits already has its place.
+      -- A waiting throttled job keeps its run_at.
       v_key_mode := case when spec.throttle is null then 'replace' else 'preserve_run_at' end;
     end if;
     if spec.overlap = 'serial' and spec.serial_key is null then
-      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
+      -- graphile-worker accepts serial keys of up to 128 characters and job keys of up to 512.
       v_serial_key := legwork.tenant_key('job_key:' || case
         when length(spec.job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then spec.job_key else md5(spec.job_key) end, v_tenant);
     end if;
     if spec.expires_at <= greatest(v_run_at, clock_timestamp()) and isfinite(spec.expires_at) then
       raise exception 'The job would expire at %, before it may start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
-        errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
+        errcode = 'LW400', hint = 'Nothing was enqueued. Choose a later expires_at.';
     end if;
   end if;
   v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
 
-  -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
-  -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
+  -- If a worker fetches the old job just after a keyed add_job has found it free, the request is neither merged nor inserted, and
+  -- add_job returns null. Each round is a separate statement and sees that the job is now running, so the next round inserts.
   v_id := null;
   for v_round in 1..100 loop
     select j.id into v_id
@@ -74,7 +75,7 @@ begin
     exit when v_id is not null;
   end loop;
   if v_id is null then
-    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', spec.job_key using
+    raise exception 'The job with key ''%'' cannot be replaced, because workers keep fetching and returning it.', spec.job_key using
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
@@ -85,7 +86,7 @@ begin
     update legwork_private.paced_keys p set job_id = v_id where p.job_key = v_job_key;
   end if;
   if isfinite(spec.expires_at) then
-    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    -- Read from the job, because unsafe_dedupe keeps the existing job, with its own expiry or none.
     insert into legwork_private.expirations (job_id, expires_at)
     select j.id, legwork_private.expiry_of(j.flags) from legwork_private.graphile_jobs j
     where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
@@ -97,7 +98,7 @@ begin
   return v_id;
 end $$;
 comment on function legwork_private.enqueue_job(legwork_private.job_spec) is
-  'Enqueues a job and returns its id, or the id of the one that it is merged with. Raises what legwork.enqueue raises.';
+  'Enqueues a job and returns its id, or the id of the job with which it is merged. Raises the errors of legwork.enqueue.';
 
 create or replace function legwork.enqueue(
   task text,
@@ -131,31 +132,31 @@ begin
     debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on, on_dependency_failure)::legwork_private.job_spec);
 end $$;
 comment on function legwork.enqueue is
-  'Enqueues a job in the caller''s transaction and returns its id: it exists when the transaction commits and not before. '
-  'task: a known task. payload: what the task is given, {} by default. run_at: when it may start, now by default. '
-  'priority: smaller runs first, 0 by default. job_key: while a job with this key waits, it is replaced (job_key_mode replace), '
-  'replaced but for its run_at (preserve_run_at) or kept (unsafe_dedupe). serial_key: jobs that share it run one at a time. '
-  'max_attempts: 25 by default. tenant and correlation_id: kept with the job and in its history. Each tenant has job keys, serial keys, unique keys and rate keys of its own. '
-  'expires_at: a job that has not started by then ends as expired. unique_for: for that long the same request makes no other job '
-  'and returns the id of this one; the same means tenant, task and payload, or unique_key in place of the payload. '
-  'debounce, with job_key: each request replaces the waiting job and moves its start that far ahead, but never further than '
-  'debounce_max after the first. throttle, with job_key: one start in that time; requests between are merged into one job that runs when '
-  'it is over. rate_limit and rate_per: at most so many requests in any such time, counted by rate_key (the task by default). '
-  'overlap serial, with job_key: a job enqueued while one with its key runs waits for that one; allow by default. '
-  'depends_on: jobs that have to end before it may start; a keyed job that waits goes on waiting for those it was enqueued with before. on_dependency_failure: what '
-  'happens when one of them ends otherwise than completed: cancel, the default, cancels it too; run lets it run. '
-  'Raises LW404 for an unknown task or dependency, LW409 when a keyed job cannot be replaced, LW400 for options that do not go together, LW429 '
-  'over the rate limit, with the time to come back as the error''s detail. Times lie between 1970 and 9999, intervals between a millisecond and 100 years, priority between '
-  '-32768 and 32767, max_attempts between 1 and 32767: LW400 names the one that does not.';
+  'Enqueues a job in the caller''s transaction and returns its id. The job exists once the transaction commits. '
+  'task: a known task. payload: the task''s input, {} by default. run_at: when it may start, now by default. '
+  'priority: smaller runs first, 0 by default. job_key: a waiting job with this key is replaced (job_key_mode replace), '
+  'replaced except for its run_at (preserve_run_at) or kept (unsafe_dedupe). serial_key: jobs with the same serial key run one at a time. '
+  'max_attempts: 25 by default. tenant and correlation_id: stored with the job and in its history. Each tenant has its own job keys, serial keys, unique keys and rate keys. '
+  'expires_at: a job that has not started by then ends as expired. unique_for: within this period, an identical request creates no second job '
+  'and returns the id of the first. Identical means the same tenant, task and payload, or unique_key instead of the payload. '
+  'debounce, with job_key: each request replaces the waiting job and postpones its start by this long, but to no later than '
+  'debounce_max after the first request. throttle, with job_key: at most one start per period; requests in between are merged into one job that runs when '
+  'the period has ended. rate_limit and rate_per: at most this many requests within any such period, counted by rate_key (the task by default). '
+  'overlap serial, with job_key: a job that is enqueued while another with its key runs waits for that job; allow by default. '
+  'depends_on: jobs that must end before this one may start; a waiting keyed job also keeps its earlier dependencies. on_dependency_failure: applies '
+  'when one of them ends in a state other than completed: cancel, the default, cancels this job too; run lets it run. '
+  'Raises LW404 for an unknown task or dependency, LW409 if a keyed job cannot be replaced, LW400 for options that cannot be combined, and LW429 '
+  'over the enqueue quota, with the time of the next possible request as the error''s detail. Times must be between 1970 and 9999, intervals between 1 millisecond and 100 years, priority between '
+  '-32768 and 32767, and max_attempts between 1 and 32767: LW400 names the value that is not.';
 
--- Enqueueing and telling of tasks take no other right than to call these: a login that enqueues reads no payload, a worker's writes no rule.
+-- Enqueueing and registering tasks need no other right than to call these functions: a login that enqueues cannot read payloads, and a worker's login cannot change limits or policies.
 revoke execute on function legwork.enqueue from public;
 
 create or replace function legwork_private.assert_job_fields(job jsonb, of_job text default '') returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
-  -- No expiry is an infinite one.
+  -- An infinite expires_at means no expiry.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
   perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
@@ -163,7 +164,7 @@ begin
   from unnest(array['unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_per']) as f (name);
 end $$;
 comment on function legwork_private.assert_job_fields(jsonb, text) is
-  'Does nothing for a job of legwork.enqueue_many, or a step of a workflow, whose times, intervals and numbers are within bounds. Raises LW400 with of_job and the field, the value '
+  'Does nothing if the times, intervals and numbers of a job of legwork.enqueue_many, or of a workflow step, are within bounds. Raises LW400 with of_job and the field, the value '
   'and the range.';
 
 create or replace function legwork_private.assert_known_fields(jobs jsonb) returns void
@@ -178,15 +179,15 @@ begin
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400', hint = format(
-      'Fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
+      'The fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
   end if;
 end $$;
-comment on function legwork_private.assert_known_fields(jsonb) is 'Does nothing for jobs all of whose fields legwork.enqueue_many takes. Raises LW400 with the one that it does not.';
+comment on function legwork_private.assert_known_fields(jsonb) is 'Does nothing if legwork.enqueue_many accepts all fields of the jobs. Raises LW400, naming an unknown field.';
 
 create or replace function legwork.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  -- With no other field than these a job can be enqueued in one statement with others.
+  -- Jobs with only these fields can be enqueued in one statement.
   v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id'];
   v_are_plain boolean;
   v_have_serial_keys boolean;
@@ -197,7 +198,7 @@ declare
 begin
   perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
-    raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
+    raise exception 'enqueue_many needs a JSON array of jobs; got %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   end if;
   select bool_and(case jsonb_typeof(element) when 'object' then element - v_plain = '{}' else false end), array_agg(distinct coalesce(element ->> 'task', '')),
@@ -207,7 +208,7 @@ begin
   if not v_are_plain then
     perform legwork_private.assert_known_fields(jobs);
   end if;
-  -- What is plainly within bounds is not looked at more closely.
+  -- Values that are obviously within bounds skip the full check.
   perform legwork_private.assert_job_fields(element)
   from jsonb_array_elements(jobs) as element
   where element ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
@@ -215,8 +216,8 @@ begin
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
 
-  -- Keys and limits must be compared with what is there, one after the other; everything else is one statement. The ids are drawn
-  -- first, because add_jobs does not promise to return jobs in the order it was given them.
+  -- Jobs with keys and limits must be compared with existing jobs one at a time. All others are inserted in one statement. The ids are drawn
+  -- first, because add_jobs does not guarantee to return jobs in the order in which they were given.
   if not v_are_plain then
     return query
       select legwork_private.enqueue_job(jsonb_populate_record(null::legwork_private.job_spec, e.element))
@@ -258,7 +259,7 @@ begin
   return query select unnest(v_ids);
 end $$;
 comment on function legwork.enqueue_many(jsonb) is
-  'Enqueues an array of jobs in the caller''s transaction and returns their ids in the same order. Each is an object with '
-  'the parameters of legwork.enqueue as fields; only task is required. All or nothing: raises LW400 for a field that does '
-  'not exist, LW404 for an unknown task, and what legwork.enqueue raises for any of them.';
+  'Enqueues an array of jobs in the caller''s transaction and returns their ids in the same order. Each job is an object with '
+  'the parameters of legwork.enqueue as fields; only task is required. Enqueues all jobs or none: raises LW400 for an unknown '
+  'field, LW404 for an unknown task, and the errors of legwork.enqueue for any of them.';
 revoke execute on function legwork.enqueue_many(jsonb) from public;

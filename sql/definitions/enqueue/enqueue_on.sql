@@ -1,4 +1,4 @@
--- Enqueueing from a user's own table: a trigger made by legwork.enqueue_on.
+-- Enqueueing from a user's own table, through a trigger created by legwork.enqueue_on.
 create or replace function legwork_private.enqueue_rows(changes jsonb, task text, options jsonb) returns void
 language sql volatile
 as $$
@@ -19,24 +19,24 @@ as $$
   having count(*) > 0
 $$;
 comment on function legwork_private.enqueue_rows(jsonb, text, jsonb) is
-  'Enqueues a job per changed row, as a trigger made by legwork.enqueue_on asks for.';
+  'Enqueues a job per changed row, for a trigger created by legwork.enqueue_on.';
 
--- to_jsonb fails for a column of type json with NUL or half a surrogate pair in it, and would keep the caller from writing the row.
+-- to_jsonb fails for a json column that contains NUL or half a surrogate pair, and would keep the client from writing the row.
 create or replace function legwork_private.has_json_column(of_table oid) returns boolean
 language sql stable parallel safe
 return exists (
   select from pg_catalog.pg_attribute a
   where a.attrelid = of_table and not a.attisdropped and a.atttypid in ('pg_catalog.json'::regtype, 'pg_catalog.json[]'::regtype));
-comment on function legwork_private.has_json_column(oid) is 'Whether a table has a column of type json, or an array of them.';
+comment on function legwork_private.has_json_column(oid) is 'Whether a table has a column of type json or json[].';
 
--- Owner's rights: whoever may write the table need not be allowed to enqueue anything else.
+-- Runs with the owner's rights: a role that can write to the table does not need the right to enqueue anything else.
 create or replace function legwork_private.tg_enqueue__statement() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_chunk jsonb;
   v_has_json boolean := legwork_private.has_json_column(tg_relid);
 begin
-  -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
+  -- In chunks, because a jsonb holds at most 256 MB and a statement can change any number of rows.
   for v_chunk in
     select jsonb_agg(x.change) from (
       select (row_number() over ()) / 200 as chunk,
@@ -49,9 +49,9 @@ begin
   end loop;
   return null;
 end $$;
-comment on function legwork_private.tg_enqueue__statement() is 'Trigger of legwork.enqueue_on for insert and delete: one batch of jobs per statement.';
+comment on function legwork_private.tg_enqueue__statement() is 'The trigger of legwork.enqueue_on for insert and delete: enqueues the jobs of a statement together.';
 
--- Whoever may make a table could otherwise enqueue with the owner's rights, through a trigger of his own.
+-- Otherwise any role that can create a table could enqueue with the owner's rights, through a trigger on that table.
 revoke execute on function legwork_private.tg_enqueue__statement() from public;
 
 create or replace function legwork_private.tg_enqueue__row() returns trigger
@@ -67,7 +67,7 @@ begin
     tg_argv[0], tg_argv[1]::jsonb);
   return null;
 end $$;
-comment on function legwork_private.tg_enqueue__row() is 'Trigger of legwork.enqueue_on for update: one job per row that changed.';
+comment on function legwork_private.tg_enqueue__row() is 'The trigger of legwork.enqueue_on for update: enqueues one job per changed row.';
 revoke execute on function legwork_private.tg_enqueue__row() from public;
 
 create or replace function legwork.enqueue_on(
@@ -93,16 +93,16 @@ declare
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
   if not has_function_privilege('legwork_private.tg_enqueue__statement()', 'execute') then
-    raise exception '% may not make triggers that enqueue.', current_user using errcode = 'LW403',
-      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues for every login that may write to the table.';
+    raise exception 'Role % may not create triggers that enqueue jobs.', current_user using errcode = 'LW403',
+      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues jobs for every login that can write to the table.';
   end if;
   perform legwork_private.assert_task(task);
   perform legwork_private.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
-    raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Events are insert, update and delete.';
+    raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Use insert, update or delete.';
   end if;
   if payload is not null and jsonb_typeof(payload) <> 'object' then
-    raise exception 'payload maps fields to columns and must be an object, not %.', jsonb_typeof(payload) using
+    raise exception 'payload maps fields to columns and must be a JSON object; got %.', jsonb_typeof(payload) using
       errcode = 'LW400', hint = 'For example {"projectId": "id"}: the payload''s projectId is the row''s id.';
   end if;
   for v_column in
@@ -120,7 +120,7 @@ begin
   end loop;
   foreach v_event in array events loop
     v_event := lower(trim(v_event));
-    -- One trigger per task and event, so that calling again replaces. Names are cut at 63 bytes: the hash keeps them apart.
+    -- One trigger per task and event, so that calling this again replaces it. Names are truncated to 63 bytes, so a hash keeps them distinct.
     v_name := format('_legwork_%s_%s', v_event, left(md5(task), 12));
     case v_event
       when 'insert', 'delete' then
@@ -132,17 +132,17 @@ begin
           'create or replace trigger %I after update %s on %s for each row when (old *<> new) execute function legwork_private.tg_enqueue__row(%L, %L)',
           v_name, (select 'of ' || string_agg(quote_ident(c), ', ') from unnest(columns) c), "table", task, v_options);
       else
-        raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';
+        raise exception '''%'' is not a valid event.', v_event using errcode = 'LW400', hint = 'Use insert, update or delete.';
     end case;
   end loop;
 end $$;
 comment on function legwork.enqueue_on(regclass, text[], text, jsonb, text[], text, text, text, text, integer, integer) is
-  'Makes a trigger on a table that enqueues a job in the transaction of each change. events: insert, update, delete. '
-  'payload: which column fills which field, such as {"projectId": "id"}; without it the job gets {event, table, row} and on '
-  'update the old row as well. columns: an update counts only if it names one of these. job_key, serial_key: a prefix, to which '
-  'the row''s key_column (id) is added. tenant_column: the column that says whose job it is. Calling again for the same table, '
+  'Creates a trigger on a table that enqueues a job in the transaction of each change. events: insert, update, delete. '
+  'payload: maps the payload''s fields to columns, as in {"projectId": "id"}; without it, the payload is {event, table, row}, and for '
+  'an update also the old row. columns: an update counts only if it sets one of these. job_key, serial_key: a prefix, to which '
+  'the row''s key_column (id) is appended. tenant_column: the column with the job''s tenant. Calling it again for the same table, '
   'event and task replaces the trigger. Only the owner of the schema legwork may call it. Raises LW403 for any other login, LW404 for an unknown task, '
-  'LW400 for an unknown event or column.';
+  'and LW400 for an unknown event or column.';
 
 create or replace function legwork.enqueue_on(
   "table" regclass,
@@ -163,7 +163,7 @@ as $$
     job_key, serial_key, key_column, tenant_column, priority, max_attempts)
 $$;
 comment on function legwork.enqueue_on(regclass, text, text, jsonb, text[], text, text, text, text, integer, integer) is
-  'The same with the events in one text: ''insert'', ''insert or update'', ''insert, delete''.';
+  'The same, with the events as one string: ''insert'', ''insert or update'', ''insert, delete''.';
 
 create or replace function legwork.stop_enqueue_on("table" regclass, task text) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -181,4 +181,4 @@ begin
   return v_count;
 end $$;
 comment on function legwork.stop_enqueue_on(regclass, text) is
-  'Removes the triggers that legwork.enqueue_on made on a table for a task. Returns how many there were.';
+  'Removes the triggers that legwork.enqueue_on has created on a table for a task. Returns how many there were.';

@@ -3,14 +3,14 @@ language sql immutable parallel safe
 return case when legwork_private.flag_value(flags, 'expires') ~ '^\d{1,15}$' then
   to_timestamp(legwork_private.flag_value(flags, 'expires')::float8 / 1000) end;
 comment on function legwork_private.expiry_of(jsonb) is
-  'When a job''s flags say that it is too late to start it: expires:1767225600000, milliseconds since 1970. Null when they say nothing.';
+  'When a job expires according to its flags: expires:1767225600000, milliseconds since 1970. Null if the flags have no expiry.';
 
--- Each tenant has job keys, serial keys and enqueue quotas of its own. graphile-worker knows one name for all, so Legwork puts the tenant before the key:
--- tenant~acme:import. In the tenant's name % and : are written %25 and %3A, so that no two pairs of tenant and key become one. A long name counts by its hash,
--- which is one character longer than any name that is written out. Keys of no tenant stay as they are, unless they look like one of a tenant.
+-- Each tenant has its own job keys, serial keys and enqueue quotas. graphile-worker has one namespace for all, so Legwork prefixes the key with the tenant:
+-- tenant~acme:import. In the tenant's name, % and : are written as %25 and %3A, so that different pairs of tenant and key stay different. A long name is replaced
+-- by its hash, which is one character longer than the longest name that is written out. Keys without a tenant are unchanged, unless they look like a tenant's key.
 create or replace function legwork_private.key_prefix(tenant text) returns text
 language sql immutable parallel safe
--- A tenant is known by its first 256 characters (legwork_private.flag_value).
+-- A tenant is identified by its first 256 characters (legwork_private.flag_value).
 return case
   when tenant is null then ''
   when length(replace(replace(left(tenant, 256), '%', '%25'), ':', '%3A')) <= 32
@@ -18,32 +18,32 @@ return case
   else 'tenant~%' || md5(left(tenant, 256)) || ':'
 end;
 comment on function legwork_private.key_prefix(text) is
-  'What stands before the keys of a tenant in graphile-worker''s tables: tenant~acme: for acme, 41 characters at most. Empty for no tenant.';
+  'The prefix of a tenant''s keys in graphile-worker''s tables: tenant~acme: for acme. At most 41 characters. Empty without a tenant.';
 
 create or replace function legwork.tenant_key(key text, tenant text) returns text
 language sql immutable parallel safe
 return case when tenant is null and starts_with(key, 'tenant~') then 'tenant~%:' else legwork_private.key_prefix(tenant) end || key;
 comment on function legwork.tenant_key(text, text) is
-  'A job key or serial key as graphile-worker''s tables have it, for its own functions: select graphile_worker.remove_job(legwork.tenant_key(''import'', ''acme'')). '
-  'tenant: null for a job of no tenant.';
+  'A job key or serial key in the form of graphile-worker''s tables, for its own functions: select graphile_worker.remove_job(legwork.tenant_key(''import'', ''acme'')). '
+  'tenant: null for a job without a tenant.';
 
 create or replace function legwork_private.kept_key(key text, tenant text, field text default 'job_key') returns text
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   v_kept text := legwork.tenant_key(key, tenant);
-  -- What graphile-worker takes.
+  -- The longest key that graphile-worker accepts, minus the prefix.
   v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
 begin
   if length(key) > v_most then
-    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+    raise exception '% has %; the maximum is %.', field, legwork_private.counted(length(key), 'character'), v_most using
       errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
   elsif key = '' and field = 'job_key' then
-    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Omit it for a job without a key.';
   end if;
   return v_kept;
 end $$;
 comment on function legwork_private.kept_key(text, text, text) is
-  'The same as legwork.tenant_key, checked first: raises LW400, naming the field (job_key or serial_key), for a key that is longer than graphile-worker takes together with the tenant.';
+  'Like legwork.tenant_key, with a check: raises LW400, naming the field (job_key or serial_key), for a key that together with the tenant is longer than graphile-worker accepts.';
 
 create or replace function legwork_private.context_flags(tenant text, correlation_id text) returns text[]
 language sql stable
@@ -54,21 +54,21 @@ return nullif(array_remove(array[
   'trace:' || substring(current_setting('legwork.traceparent', true) from '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$')
 ], null), '{}');
 comment on function legwork_private.context_flags(text, text) is
-  'The flags that carry a job''s context. What is not given comes from the settings legwork.tenant, legwork.correlation_id, '
-  'legwork.parent_id and legwork.traceparent (W3C Trace Context), which a running task has on its connection and which anyone may set for a transaction. Null when there is no context.';
+  'The flags that carry a job''s context. Values that are not given come from the settings legwork.tenant, legwork.correlation_id, '
+  'legwork.parent_id and legwork.traceparent (W3C Trace Context), which a running task has on its connection and which any session can set for a transaction. Null if there is no context.';
 
 create or replace function legwork_private.without_expiry(flags jsonb) returns jsonb
 language sql immutable parallel safe
 return case when legwork_private.flag_value(flags, 'expires') is null then flags
   else nullif(flags - array(select f from jsonb_object_keys(flags) f where f like 'expires:%'), '{}') end;
-comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without the time it expires at: who retries a job wants it to run.';
+comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without its expiry: a job that is retried should run.';
 
 create or replace function legwork_private.option_flags(spec legwork_private.job_spec) returns text[]
 language sql stable parallel safe
 return case when isfinite(spec.expires_at) then array['expires:' || ceil(extract(epoch from spec.expires_at) * 1000)::bigint] end;
-comment on function legwork_private.option_flags(legwork_private.job_spec) is 'The flags of a job that stand for its options. Null for none.';
+comment on function legwork_private.option_flags(legwork_private.job_spec) is 'The flags for a job''s options. Null without any.';
 
 create or replace function legwork_private.job_fields() returns text[]
 language sql immutable parallel safe
 return array(select json_object_keys(to_json(jsonb_populate_record(null::legwork_private.job_spec, '{}'))));
-comment on function legwork_private.job_fields() is 'What a job of legwork.enqueue_many can have: the parameters of legwork.enqueue.';
+comment on function legwork_private.job_fields() is 'The fields that a job of legwork.enqueue_many can have: the parameters of legwork.enqueue.';

@@ -1,8 +1,8 @@
--- Retention: history is partitioned by time; partitions are made ahead and dropped when their time has passed.
+-- Retention: history is partitioned by time. Partitions are created ahead of time and dropped when their rows are old enough.
 --
--- Every Legwork process calls legwork.maintain_history() at its start and every few minutes, so nobody has to schedule it.
--- Locks: ACCESS EXCLUSIVE on a default partition or on a history table, for milliseconds and only when one is made or
--- dropped. Whoever holds a table longer (a dump) is left in peace: the step gives up after 200 ms and is tried again.
+-- Every Legwork process calls legwork.maintain_history() at its start and every few minutes, so it need not be scheduled.
+-- Locks: ACCESS EXCLUSIVE on a default partition or on a history table, for milliseconds, and only when a partition is created or
+-- dropped. A session that locks a table for longer (a dump) is not disturbed: the step gives up after 200 ms and is retried.
 create or replace function legwork_private.history_partitions()
 returns table (parent regclass, partition regclass, lower_bound timestamptz, upper_bound timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO'
@@ -17,17 +17,17 @@ as $$
       'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
     and b.bounds is not null
 $$;
-comment on function legwork_private.history_partitions() is 'The partitions of the history with the time each covers; the default partitions are not among them.';
+comment on function legwork_private.history_partitions() is 'The partitions of the history, except the default partitions, with the time range that each covers.';
 
 create or replace function legwork_private.retention(setting text, fallback interval) returns interval
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (
     select case
-      -- Postgres knows infinite intervals from 17 on.
+      -- Postgres supports infinite intervals since version 17.
       when lower(trim(s.value)) = 'infinity' then interval '1000 years'
       when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
-      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      -- Longer and shorter values become the nearest bound. A negative value is a mistake.
       when s.value::interval > interval '1000 years' then interval '1000 years'
       when s.value::interval >= interval '0' then interval '1 hour'
       else fallback
@@ -37,13 +37,13 @@ exception when others then
   return fallback;
 end $$;
 comment on function legwork_private.retention(text, interval) is
-  'How long something is kept as a setting says it: between an hour and a thousand years; the fallback when it cannot be read as an interval. Null for a setting that is not there.';
+  'A retention period from a setting, between an hour and a thousand years. The fallback if the setting is not a valid interval. Null if the setting does not exist.';
 
 create or replace function legwork_private.history_retention() returns interval
 language sql stable
 return legwork_private.retention('history_retention', interval '30 days');
 comment on function legwork_private.history_retention() is
-  'How long history is kept: the setting history_retention, between an hour and a thousand years; 30 days when it cannot be read as an interval.';
+  'How long history is kept: the setting history_retention, between an hour and a thousand years. 30 days if the setting is not a valid interval.';
 
 create or replace function legwork_private.create_history_partitions(history text, by_column text, width interval) returns table (step text, relation text)
 language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' as $$
@@ -56,20 +56,20 @@ begin
     select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
     from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
     exit when v_lower > now() + width;
-    -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+    -- After a pause longer than the partitions created ahead, the rows of the gap stay in the default partition.
     v_lower := greatest(v_lower, date_trunc('day', now()));
     v_upper := v_lower + width;
     v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
     begin
       execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
       execute format('alter table legwork_private.%I enable row level security', v_name);
-      -- A partition does not take this from its table. One that has a primary key is known by it.
+      -- A partition does not inherit this from its table. Tables with a primary key use that.
       if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
         execute format('alter table legwork_private.%I replica identity full', v_name);
       end if;
-      -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+      -- Postgres does not attach a partition while the default partition has rows of its time range. The lock keeps other sessions from adding any.
       execute format('lock table legwork_private.%I in access exclusive mode', history || '_default');
-      -- Metrics count each row of these once.
+      -- The metrics count each row of these tables once.
       if history in ('finished_jobs', 'failed_attempts') then
         perform legwork_private.roll_up_before_move(format('legwork_private.%I', history || '_default')::regclass);
       end if;
@@ -89,8 +89,8 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.create_history_partitions(text, text, interval) is
-  'Makes the partitions of a table of the history, each that wide, until the newest begins later than that from now. by_column: the time by which it is partitioned. Rows of that time '
-  'which are in the default partition move. Returns what legwork.maintain_history() does, whose lock timeout holds.';
+  'Creates partitions of a history table, each covering a period of width, until the newest one ends more than width from now. by_column: the time by which the table is partitioned. Matching rows '
+  'in the default partition are moved. Returns rows for the result of legwork.maintain_history(), whose lock timeout applies.';
 
 create or replace function legwork_private.drop_history_partitions(history text, retention interval) returns table (step text, relation text)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -110,7 +110,7 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.drop_history_partitions(text, interval) is
-  'Drops the partitions of a table of the history that have nothing but what is older than its retention. Returns what legwork.maintain_history() does, whose lock timeout holds.';
+  'Drops the partitions of a history table that have only rows older than its retention. Returns rows for the result of legwork.maintain_history(), whose lock timeout applies.';
 
 create or replace function legwork.maintain_history()
 returns table (step text, relation text)
@@ -122,7 +122,7 @@ declare
   v_width interval;
   v_parent record;
 begin
-  -- One at a time; whoever comes second has nothing to do.
+  -- One session at a time. Any other has nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
@@ -130,10 +130,10 @@ begin
   perform legwork_private.forget_enqueue_limits();
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
-  -- Jobs that were told to stop and have ended since.
+  -- Jobs that were told to stop and have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
-  -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
+  -- A failed job can be retried only as long as it is in the history. This comes first, because dropping partitions holds locks until the end.
   delete from legwork_private.graphile_jobs j
   where j.id in (
     select d.id from legwork_private.graphile_jobs d
@@ -141,7 +141,7 @@ begin
       and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
 
-  -- Workflows are kept longer than what their first steps did. Read before anything is locked.
+  -- Workflows are kept longer than the history of their first steps. This is read before anything is locked.
   begin
     perform legwork_private.keep_workflow_step_ends(p.partition, p.upper_bound)
     from legwork_private.history_partitions() p where p.parent = 'legwork_private.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
@@ -160,7 +160,7 @@ begin
       ('audit_entries', 'occurred_at', coalesce(legwork_private.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
   loop
-    -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+    -- An eighth of the retention, in whole days. That is about ten partitions in total, because planning takes longer the more there are
     -- (0.5 ms at 12, 11 ms at 365).
     v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
     return query select c.step, c.relation from legwork_private.create_history_partitions(v_parent.name, v_parent.by_column, v_width) c;
@@ -170,7 +170,7 @@ begin
   end loop;
 
   perform legwork_private.forget_steps();
-  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  -- A limited number at a time, because this runs again in a few minutes. Jobs that have not ended keep their progress.
   delete from legwork_private.job_progress p
   where p.job_id in (
     select o.job_id from legwork_private.job_progress o
@@ -180,7 +180,7 @@ begin
     limit 10000);
 end $$;
 comment on function legwork.maintain_history() is
-  'Makes the partitions that will be needed and drops those older than the setting history_retention. Safe to call at any '
-  'time and from any number of processes. Returns what it did: created, dropped, busy for a step that was given up because '
-  'somebody held the table, or the error of a step that failed; the next call tries again.';
+  'Creates the partitions that will be needed, and drops those older than the setting history_retention. Safe to call at any '
+  'time and from any number of processes. Returns its steps: created, dropped, busy if it gave up because another session '
+  'had locked the table, or the error of a failed step. The next call retries such steps.';
 revoke execute on function legwork.maintain_history() from public;

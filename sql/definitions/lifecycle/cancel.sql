@@ -1,10 +1,10 @@
--- Cancelling, retrying and discarding jobs, one or all that match.
+-- Cancelling jobs: a single job, or all that match a filter.
 
-comment on table legwork_private.cancellations is 'Jobs that were cancelled while they ran: their worker is told, and what then fails is not retried.';
+comment on table legwork_private.cancellations is 'Jobs that were cancelled while they ran. Their worker is notified, and the attempt is not retried if it fails.';
 comment on column legwork_private.cancellations.job_id is 'The job.';
-comment on column legwork_private.cancellations.reason is 'What its history will say.';
-comment on column legwork_private.cancellations.cancelled_by is 'Who cancelled it: the database role, or whom the server acted for.';
-comment on column legwork_private.cancellations.cancelled_at is 'When.';
+comment on column legwork_private.cancellations.reason is 'The reason that the history will record.';
+comment on column legwork_private.cancellations.cancelled_by is 'The actor who cancelled it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.cancellations.cancelled_at is 'When it was cancelled.';
 
 create or replace function legwork_private.cancelled_jobs(job_ids bigint[]) returns setof bigint
 language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ begin atomic
   select c.job_id from legwork_private.cancellations c where c.job_id = any (cancelled_jobs.job_ids);
 end;
 comment on function legwork_private.cancelled_jobs(bigint[]) is
-  'Which of these jobs were cancelled while they ran. A worker asks when a notification says that there is something to hear: notifications themselves can come from any login.';
+  'The given jobs that were cancelled while they ran. A worker calls this after a notification, because any login can send notifications.';
 revoke execute on function legwork_private.cancelled_jobs(bigint[]) from public;
 
 create or replace function legwork_private.assert_job(job_id bigint) returns legwork.job_state
@@ -23,12 +23,12 @@ begin
   select j.state into v_state from legwork_private.all_jobs j
   where j.id = assert_job.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant());
   if v_state is null then
-    raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+    raise exception 'No job has id %.', coalesce(job_id::text, 'null') using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
   end if;
   return v_state;
 end $$;
-comment on function legwork_private.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job, and for one of another tenant than the session is confined to.';
+comment on function legwork_private.assert_job(bigint) is 'A job''s state. Raises LW404 for an unknown job, and for another tenant''s job if the session is confined to a tenant.';
 
 create or replace function legwork_private.cancel_locked(job legwork_private.graphile_jobs, reason text) returns legwork.job_state
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -38,12 +38,12 @@ begin
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker reads the row and aborts the job's signal. One that does not hear this reads it with its next beat.
+  -- Its worker reads the row and aborts the job's signal. A worker that misses this notification reads the row with its next heartbeat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $$;
 comment on function legwork_private.cancel_locked(legwork_private.graphile_jobs, text) is
-  'Cancels a job that has not ended and whose row the caller has locked, whoever asks for it. Returns cancelled, or running while its worker is being told.';
+  'Cancels a job that has not ended and whose row the caller has locked, without checking roles. Returns cancelled, or running while its worker is being notified.';
 
 create or replace function legwork.cancel_job(job_id bigint, reason text default null) returns legwork.job_state
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -54,7 +54,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  -- The row's lock decides between this and a worker that is just fetching it.
+  -- The row's lock decides between this call and a worker that is fetching the job.
   select * into v_job from legwork_private.graphile_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
@@ -64,7 +64,7 @@ begin
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409',
       detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'discard_job' end, 'id', job_id)),
-      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` throws a failed job away.' else 'What has ended stays as it is.' end;
+      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` discards a failed job.' else 'A job that has ended cannot be cancelled.' end;
   end if;
   perform legwork_private.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork_private.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
@@ -72,8 +72,8 @@ begin
   return legwork_private.cancel_locked(v_job, v_reason);
 end $$;
 comment on function legwork.cancel_job(bigint, text) is
-  'Cancels a job. One that waits never starts. One that runs is told to stop: its signal aborts within a second, and it is not retried; should it complete '
-  'all the same, it has completed. Returns cancelled, or running while its worker is being told. Raises LW404 for an unknown job and LW409 for one '
+  'Cancels a job. A waiting job never starts. A running job is told to stop: its signal aborts within a second, and it is not retried. If it completes '
+  'anyway, it counts as completed. Returns cancelled, or running while its worker is being notified. Raises LW404 for an unknown job, and LW409 for a job '
   'that has ended.';
 revoke execute on function legwork.cancel_job(bigint, text) from public;
 
@@ -90,7 +90,7 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+  -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
   select
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
@@ -108,6 +108,6 @@ begin
   return query select x from unnest(v_waiting || v_running) x order by x;
 end $$;
 comment on function legwork.cancel_jobs(jsonb, text, boolean, integer) is
-  'Cancels the jobs that a filter names, as cancel_job does, at most 10,000 at a time, and returns their ids. With preview => true it only returns which ones it would cancel. '
+  'Cancels the jobs that match a filter, like cancel_job, at most 10,000 at a time, and returns their ids. With preview => true it only returns the ids of the jobs that it would cancel. '
   'The filter and its errors are those of live_jobs_like.';
 revoke execute on function legwork.cancel_jobs(jsonb, text, boolean, integer) from public;

@@ -15,12 +15,12 @@ begin
       return;
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
-      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` ends a job that has not ended.';
+      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.';
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $$;
 comment on function legwork.discard_job(bigint) is
-  'Gives up a failed job: it cannot be retried any more and stays in the history as failed. Raises LW404 for an unknown job, LW409 for one that has not failed.';
+  'Discards a failed job: it can no longer be retried, and it stays in the history as failed. Raises LW404 for an unknown job, and LW409 for a job that has not failed.';
 revoke execute on function legwork.discard_job(bigint) from public;
 
 create or replace function legwork.discard_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
@@ -44,5 +44,5 @@ begin
   return query select unnest(v_ids);
 end $$;
 comment on function legwork.discard_jobs(jsonb, boolean, integer) is
-  'Gives up the failed jobs that a filter names, as discard_job does; otherwise as retry_jobs.';
+  'Discards the failed jobs that match a filter, like discard_job. The filter, preview, at_most and the result are as for retry_jobs.';
 revoke execute on function legwork.discard_jobs(jsonb, boolean, integer) from public;

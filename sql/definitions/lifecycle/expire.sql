@@ -1,9 +1,9 @@
--- Expiry: a job that has waited too long for its purpose ends instead of running.
+-- Expiry: a job that has waited too long to be useful ends instead of running.
 --
--- The time travels with the job as the flag expires:<milliseconds since 1970>, so that whoever fetches the job sees it without a
--- join and replacing a keyed job replaces it too. The table below is only how expired jobs are found; the flag is the truth.
+-- The time travels with the job as the flag expires:<milliseconds since 1970>. So a worker that fetches the job sees it without a
+-- join, and replacing a keyed job replaces it too. The table below only serves to find expired jobs; the flag decides.
 
-comment on table legwork_private.expirations is 'When waiting jobs expire, for those that do; what finds them. The job''s own flag says whether it is still so.';
+comment on table legwork_private.expirations is 'When waiting jobs expire, for jobs that can. Serves to find them; the flag of a job decides whether the time still applies.';
 comment on column legwork_private.expirations.job_id is 'The job.';
 comment on column legwork_private.expirations.expires_at is 'When it is too late to start it.';
 
@@ -13,7 +13,7 @@ declare
   v_due bigint[];
   v_expired bigint[];
 begin
-  -- A running job started in time and is passed over; it comes back here if it is to be retried.
+  -- A running job has started in time and is skipped. It is considered again here if it is retried.
   select array_agg(d.job_id) into v_due
   from (
     select e.job_id from legwork_private.expirations e
@@ -29,13 +29,13 @@ begin
   end if;
 
   v_expired := array(
-    -- Whoever has the row is fetching or replacing the job; the next call looks again.
+    -- A session that has locked the row is fetching or replacing the job. The next call checks it again.
     select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
 
-  -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
+  -- The other jobs no longer expire: they have ended, failed or been replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
     select from legwork_private.graphile_jobs j
@@ -43,6 +43,6 @@ begin
   return cardinality(v_expired);
 end $$;
 comment on function legwork_private.expire_jobs(integer, bigint) is
-  'Ends waiting jobs whose expires_at has come, max of them at most or only one, and returns how many. Each is in the history as expired. '
-  'Running jobs are left alone. Every worker calls it every second; any number may at once.';
+  'Ends waiting jobs whose expires_at has passed, at most max of them or only the given one, and returns how many. The history records each as expired. '
+  'Running jobs are left alone. Every worker calls this every second, and any number may call it at once.';
 revoke execute on function legwork_private.expire_jobs(integer, bigint) from public;

@@ -1,7 +1,7 @@
 create or replace function legwork_private.is_job_id(value jsonb) returns boolean
 language sql immutable parallel safe
 return case when (value #>> '{}') ~ '^\d{1,19}$' then (value #>> '{}')::numeric <= 9223372036854775807 else false end;
-comment on function legwork_private.is_job_id(jsonb) is 'Whether a JSON number or text can be the id of a job.';
+comment on function legwork_private.is_job_id(jsonb) is 'Whether a JSON number or string can be the id of a job.';
 revoke execute on function legwork_private.is_job_id(jsonb) from public;
 
 create or replace function legwork_private.assert_job_filter(filter jsonb, fields text[], example text) returns void
@@ -10,7 +10,7 @@ declare
   v_field text;
 begin
   if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
+    raise exception 'A filter must be a JSON object; got %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
   end if;
   select k into v_field from jsonb_object_keys(filter) k where k <> all (fields) limit 1;
   if v_field is not null then
@@ -19,7 +19,7 @@ begin
   end if;
   select f.key into v_field from jsonb_each(filter) f where jsonb_typeof(f.value) not in ('string', 'null') and f.key not in ('ids', 'parent_id') limit 1;
   if v_field is not null then
-    raise exception '% is of type %; it must be text.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
+    raise exception '% is of type %; it must be a string.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
   end if;
   if filter -> 'ids' is not null and (jsonb_typeof(filter -> 'ids') <> 'array' or exists (
     select from jsonb_array_elements(case when jsonb_typeof(filter -> 'ids') = 'array' then filter -> 'ids' end) x where not legwork_private.is_job_id(x)))
@@ -30,7 +30,7 @@ begin
     raise exception 'parent_id is %; it must be a job id.', left(filter ->> 'parent_id', 100) using errcode = 'LW400', hint = 'For example {"parent_id": 17}.';
   end if;
   if filter ->> 'state' is not null and filter ->> 'state' <> all (enum_range(null::legwork.job_state)::text[]) then
-    raise exception 'There is no state ''%''.', left(filter ->> 'state', 100) using errcode = 'LW400',
+    raise exception '''%'' is not a valid state.', left(filter ->> 'state', 100) using errcode = 'LW400',
       hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
   end if;
   perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
@@ -42,7 +42,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_job_filter(jsonb, text[], text) is
-  'Does nothing for an object of these fields whose values can be compared with jobs. Raises LW400, naming the field and its value, for any other; LW404 for an unknown task or queue.';
+  'Does nothing for an object that has only these fields and valid values. Raises LW400 for any other, naming the field and its value, and LW404 for an unknown task or queue.';
 revoke execute on function legwork_private.assert_job_filter(jsonb, text[], text) from public;
 
 create or replace function legwork_private.failed_jobs_like(filter jsonb) returns setof bigint
@@ -52,7 +52,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
-    '{"task": "notify/email"}; {} is every failed job');
+    '{"task": "notify/email"}; {} matches every failed job');
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -66,13 +66,13 @@ begin
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
-      -- Those that were discarded are in the history only.
+      -- Discarded jobs are only in the history.
       and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $$;
 comment on function legwork_private.failed_jobs_like(jsonb) is
-  'The failed jobs that a filter names and that can be retried, oldest first: an object of ids, task, queue, tenant, fingerprint (see failed_groups), error (a part of the message), '
-  'failed_after, failed_before; all that are given must fit. Raises LW400 for a field that does not exist, LW404 for an unknown task or queue.';
+  'The failed jobs that match a filter and can be retried, oldest first. The filter is an object with the fields ids, task, queue, tenant, fingerprint (see failed_groups), error (a part of the message), '
+  'failed_after and failed_before; jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
 create or replace function legwork_private.live_jobs_like(filter jsonb) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -81,10 +81,10 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
-    '{"task": "notify/email"}; {} is every job that has not ended');
+    '{"task": "notify/email"}; {} matches every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
-    raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
-      hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
+    raise exception 'Jobs in the state ''%'' have ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Use a state of jobs that have not ended: scheduled, pending, blocked, paused, running or retrying.';
   end if;
   return query
     select j.id
@@ -100,13 +100,13 @@ begin
       and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
       and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
-      -- One that was told to stop already.
+      -- Jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id;
 end $$;
 comment on function legwork_private.live_jobs_like(jsonb) is
-  'The jobs that a filter names and that can be cancelled, oldest first: an object of ids, state, task, queue, tenant, correlation_id, parent_id, created_after, created_before; all that '
-  'are given must fit. Raises LW400 for a field that does not exist, LW404 for an unknown task or queue.';
+  'The jobs that match a filter and can be cancelled, oldest first. The filter is an object with the fields ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before; '
+  'jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
 create or replace function legwork_private.finished_jobs_like(filter jsonb, as_of timestamptz) returns setof bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -118,10 +118,10 @@ begin
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
     '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
-    raise exception 'Jobs that are % have not ended.', filter ->> 'state' using errcode = 'LW400',
-      hint = 'Name a state of jobs that have: completed, failed, cancelled or expired.';
+    raise exception 'Jobs in the state ''%'' have not ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Use a state of jobs that have ended: completed, failed, cancelled or expired.';
   end if;
-  -- A search of the whole history is refused.
+  -- A search through the whole history is rejected.
   if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
@@ -150,6 +150,6 @@ begin
     order by f.id;
 end $$;
 comment on function legwork_private.finished_jobs_like(jsonb, timestamptz) is
-  'The jobs that have ended, were made before as_of and have not been run again since then, and that a filter names, oldest first: an object of ids, state, task, queue, tenant, '
-  'correlation_id, parent_id, error (a part of the message), created_after, created_before; all that are given must fit. Raises LW400 for a field that does not exist and for a filter '
-  'that no index serves, LW404 for an unknown task or queue.';
+  'The jobs that match a filter, have ended, were created before as_of and have not been rerun since then, oldest first. The filter is an object with the fields ids, state, task, queue, tenant, '
+  'correlation_id, parent_id, error (a part of the message), created_after and created_before; jobs must match all given fields. Raises LW400 for an unknown field and for a filter '
+  'that cannot use an index, and LW404 for an unknown task or queue.';

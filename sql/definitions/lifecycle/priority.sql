@@ -7,13 +7,13 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
-  -- The row's lock: a job that a worker is just fetching has the priority either before or after.
+  -- Locks the row: a job that a worker is fetching has the new priority either before or after that.
   select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
-    raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'The priority of a job that has ended cannot be changed.';
   end if;
-  -- Nothing else is touched: updated_at of a running job says that somebody has removed it.
+  -- No other column is changed: a new updated_at would mark a running job as removed.
   update legwork_private.graphile_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
   if found then
     perform legwork_private.audit('set_priority', 'job', job_id::text, jsonb_build_object('priority', v_job.priority), jsonb_build_object('priority', set_priority.priority),
@@ -22,8 +22,8 @@ begin
   return v_job.priority;
 end $$;
 comment on function legwork.set_priority(bigint, integer) is
-  'Changes when a job''s turn comes: smaller runs first. Of a running job it holds for its next attempt; one that a worker has fetched ahead keeps its turn. Returns what it was before, '
-  'so that it can be taken back. Raises LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is none of -32768 to 32767.';
+  'Changes the priority of a job: smaller runs first. For a running job, it applies to the next attempt. A job that a worker has fetched ahead keeps its turn. Returns the previous priority, '
+  'so that the change can be undone. Raises LW404 for an unknown job, LW409 for a job that has ended, and LW400 for a number outside -32768 to 32767.';
 revoke execute on function legwork.set_priority(bigint, integer) from public;
 
 create or replace function legwork_private.assert_priority(priority integer) returns void
@@ -34,7 +34,7 @@ begin
   end if;
   perform legwork_private.assert_number('priority', priority, -32768, 32767);
 end $$;
-comment on function legwork_private.assert_priority(integer) is 'Does nothing for a number that graphile-worker takes as a priority. Raises LW400.';
+comment on function legwork_private.assert_priority(integer) is 'Does nothing for a number that graphile-worker accepts as a priority. Raises LW400 for any other.';
 
 create or replace function legwork.set_priorities(filter jsonb, priority integer, preview boolean default false, at_most integer default 10000)
 returns table (id bigint, was integer)
@@ -54,7 +54,7 @@ begin
   end if;
   return query
     with held as materialized (
-      -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+      -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
       select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
       where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
       order by j.id for update skip locked
@@ -66,6 +66,6 @@ begin
   perform legwork_private.audit('set_priorities', 'jobs', null, null, jsonb_build_object('filter', filter, 'priority', set_priorities.priority), filter ->> 'tenant', v_count);
 end $$;
 comment on function legwork.set_priorities(jsonb, integer, boolean, integer) is
-  'Changes the priority of the jobs that a filter names and that have another one, as set_priority does, at most 10,000 at a time; returns their ids and what it was before. '
-  'With preview => true it only returns which ones it would change. The filter and its errors are those of live_jobs_like.';
+  'Changes the priority of the jobs that match a filter and have a different priority, like set_priority, at most 10,000 at a time. Returns their ids and previous priorities. '
+  'With preview => true it only returns the jobs that it would change. The filter and its errors are those of live_jobs_like.';
 revoke execute on function legwork.set_priorities(jsonb, integer, boolean, integer) from public;

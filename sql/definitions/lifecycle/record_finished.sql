@@ -1,6 +1,6 @@
 create or replace function legwork_private.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer
--- Planning anew for each batch would take longer than the batch.
+-- Planning again for each batch would take longer than the batch.
 set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_context text;
@@ -11,11 +11,11 @@ declare
   v_first bigint;
   v_last bigint;
   v_has_entries boolean;
-  -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
+  -- The state of a job that no worker held: it was removed, unless complete_jobs or the setting legwork.ended_as says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  -- 1. What is in the batch, so that the rest is looked at only where there is something of its kind.
+  -- 1. What the batch contains, so that the later steps run only if they are needed.
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
   into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
@@ -25,8 +25,8 @@ begin
   end if;
   v_has_entries := exists (select from legwork_private.job_entries);
 
-  -- 2. How those ended that no worker reports on.
-  -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
+  -- 2. The state of jobs that no worker reports on.
+  -- graphile-worker's own functions change a job only if it is not locked or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
   elsif v_ended_as = 'dependency' then
@@ -37,13 +37,13 @@ begin
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
     elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
-      -- A plain worker that needed more than four hours.
+      -- Completed by a plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
   end if;
   if v_unheld > 0 or v_stale > 0 then
-    -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
-    -- out to be done after all.
+    -- A failed job is already in the history. It stays there as failed if it is discarded, but not if it turns
+    -- out to have completed after all.
     delete from legwork_private.finished_jobs f
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
@@ -63,19 +63,19 @@ begin
       case when g.attempts >= g.max_attempts and g.updated_at > g.locked_at
         then legwork_private.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
       g.max_attempts,
-      -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+      -- Redacted values never get here. Most tasks redact nothing, which costs only a check for null.
       case when v_has_entries and g.last_error is not null then legwork.redact(legwork_private.first_payload(g.id, g.payload), d.redact)
         when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when v_has_entries and g.last_error is not null then legwork.redact(legwork_private.all_results(g.id, o.result), d.redact)
         when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
-      -- What failed before it completed is among its attempts.
+      -- Failures before the completion are recorded as attempts.
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
         when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
-      -- The waiting room has the true time of a job that waited there.
+      -- The waiting room has the actual run_at of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
       g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
@@ -85,8 +85,8 @@ begin
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
       case when g.flags is not null then legwork_private.parent_of(g.flags) end
-    -- A full join, which Postgres cannot do row by row: the plan is made once for a connection, and the one for a first batch of a single job would
-    -- go through all that is reported for each of five hundred. What is reported and did not go is left out below, in words that do not make it
+    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
+    -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
     -- a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
@@ -96,7 +96,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. What else is kept of these jobs, what waits for them, and their slots.
+  -- 4. Other rows of these jobs, the dependencies on them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -106,7 +106,7 @@ begin
   if exists (select from legwork_private.step_secrets) then
     delete from legwork_private.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  -- If no job waits for another, this only checks an empty table. Otherwise it is one index lookup for the whole batch.
   if (exists (select from legwork_private.dependencies) or current_setting('transaction_isolation') <> 'read committed')
     and legwork_private.has_dependants(v_first, v_last)
   then
@@ -116,7 +116,7 @@ begin
       v_ended_as is not distinct from 'dependency')
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    -- One that had failed has ended before, and is thrown away now.
+    -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
   end if;
   if exists (select from legwork_private.limits) then
@@ -127,16 +127,16 @@ begin
     having count(*) > 0;
   end if;
 
-  -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
-  -- taken; without a word it would look again only after its poll interval.
+  -- The next job with the same serial key may start now. A worker that fetches ahead looked before this commits and found the key
+  -- taken. Without a notification it would look again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
   end if;
   return null;
 end $$;
 comment on function legwork_private.tg_jobs__record_finished() is
-  'Writes what has just left graphile-worker''s job table into legwork_private.finished_jobs: completed by a worker or by complete_jobs, else cancelled. '
-  'The setting legwork.ended_as says otherwise: cancelled or expired, with legwork.end_reason as the error; dependency, for cancelled because of one; or recorded.';
+  'Writes jobs that were deleted from graphile-worker''s job table to legwork_private.finished_jobs: as completed if a worker or complete_jobs did it, and as cancelled otherwise. '
+  'The setting legwork.ended_as overrides this: cancelled or expired, with legwork.end_reason as the error; dependency, for cancelled because of a dependency; or recorded, for jobs already in the history.';
 
--- Whoever may make a table could otherwise write history with the owner's rights, through a trigger of his own.
+-- Otherwise any role that can create a table could write history with the owner's rights, through a trigger on that table.
 revoke execute on function legwork_private.tg_jobs__record_finished() from public;

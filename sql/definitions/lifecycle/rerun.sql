@@ -1,13 +1,13 @@
--- What people do with jobs in the dashboard: running one again, changing when its turn comes, and finding jobs by what is in their payload.
+-- Rerunning jobs that have ended.
 --
--- Locks: none but those on what is made here.
+-- Locks: none on existing tables.
 
-comment on table legwork_private.reruns is 'Jobs that are another run of a job that had ended, as somebody asked for. Kept as long as the history.';
+comment on table legwork_private.reruns is 'Jobs that rerun a job that had ended. Kept as long as the history.';
 comment on column legwork_private.reruns.job_id is 'The new job.';
-comment on column legwork_private.reruns.original_id is 'The job that it repeats.';
-comment on column legwork_private.reruns.payload_changed is 'Whether it was given another payload.';
-comment on column legwork_private.reruns.requested_by is 'Who asked for it: the database role, or whom the server acted for.';
-comment on column legwork_private.reruns.requested_at is 'When.';
+comment on column legwork_private.reruns.original_id is 'The job that it reruns.';
+comment on column legwork_private.reruns.payload_changed is 'Whether it has a different payload.';
+comment on column legwork_private.reruns.requested_by is 'The actor who requested it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.reruns.requested_at is 'When it was requested.';
 
 create or replace function legwork.job_reruns(job_id bigint)
 returns table (id bigint, original_id bigint, payload_changed boolean, requested_by text, requested_at timestamptz)
@@ -23,7 +23,7 @@ begin
     limit 100;
 end $$;
 comment on function legwork.job_reruns(bigint) is
-  'The re-runs that a job has to do with: the row whose id is the job''s says what it is a re-run of, the others are re-runs of it; 100 at most. Raises LW404 for an unknown job.';
+  'The reruns that involve a job, at most 100. In the row whose id is the job''s own, original_id is the job that it reruns; the other rows are reruns of the job. Raises LW404 for an unknown job.';
 revoke execute on function legwork.job_reruns(bigint) from public;
 
 create or replace function legwork_private.rerun_payload(job_id bigint, given jsonb, history json) returns json
@@ -32,17 +32,17 @@ declare
   v_kept json;
   v_payload json;
 begin
-  -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
+  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition redacts.
   select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
-    raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
-      errcode = 'LW409', hint = 'Give the whole payload.';
+    raise exception 'Job % cannot be rerun with this payload: parts of it are redacted, and the history does not have them.', job_id using
+      errcode = 'LW409', hint = 'Give the complete payload.';
   end if;
   return v_payload;
 end $$;
 comment on function legwork_private.rerun_payload(bigint, jsonb, json) is
-  'The payload of another run of a job, from what is given, what graphile-worker''s table has and what the history has. Raises LW409 when something in it is redacted.';
+  'The payload for a rerun of a job: the given payload, or else the one from graphile-worker''s table or from the history. Raises LW409 if parts of it are redacted.';
 
 create or replace function legwork_private.rerun_finished(original legwork_private.finished_jobs, payload json, payload_changed boolean) returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -50,7 +50,7 @@ declare
   v_before text[] := array[current_setting('legwork.tenant', true), current_setting('legwork.correlation_id', true), current_setting('legwork.parent_id', true)];
   v_id bigint;
 begin
-  -- Whose it is and where it comes from is said by the original and by nothing else.
+  -- Its tenant, correlation id and parent come from the original job only.
   perform set_config('legwork.tenant', '', true), set_config('legwork.correlation_id', '', true), set_config('legwork.parent_id', original.id::text, true);
   select j.id into v_id
   from graphile_worker.add_job(
@@ -62,7 +62,7 @@ begin
   return v_id;
 end $$;
 comment on function legwork_private.rerun_finished(legwork_private.finished_jobs, json, boolean) is
-  'Enqueues another run of a job that has ended: its task, priority, serial key, attempts, tenant and correlation id, with the original as its parent.';
+  'Enqueues a rerun of a job that has ended, with its task, priority, serial key, attempts, tenant and correlation id, and with the original as its parent.';
 
 create or replace function legwork.rerun_job(job_id bigint, payload jsonb default null, discard boolean default false) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -78,11 +78,11 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` lets a job start that waits for its time. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
   end if;
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then
-    raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only a failed job can. Leave discard out.';
+    raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only failed jobs can be discarded. Omit discard.';
   end if;
   v_id := legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(job_id, rerun_job.payload, v_original.payload), rerun_job.payload is not null);
   perform legwork_private.audit('rerun_job', 'job', job_id::text, jsonb_build_object('state', v_original.state),
@@ -93,10 +93,10 @@ begin
   return v_id;
 end $$;
 comment on function legwork.rerun_job(bigint, jsonb, boolean) is
-  'Runs a job again that has ended: enqueues a new one with its task, payload, priority, serial key, attempts, tenant and correlation id, and the old one as its parent; '
-  'returns its id. Its job key, run_at, expiry and dependencies are not taken. payload: another payload; "[redacted]" in it stays what it was, as long as the job is kept for a retry. '
-  'discard: give up the old one too, which must have failed. Raises LW404 for an unknown job or task, LW409 for a job that has not ended and where the history has not '
-  'the whole payload, because the task''s definition redacts parts of it.';
+  'Reruns a job that has ended: enqueues a new job with its task, payload, priority, serial key, attempts, tenant and correlation id, and with the old job as its parent. '
+  'Returns the new job''s id. The job key, run_at, expiry and dependencies are not copied. payload: a different payload; "[redacted]" in it stands for the original value, as long as the job is kept for a retry. '
+  'discard: also discard the old job, which must have failed. Raises LW404 for an unknown job or task. Raises LW409 for a job that has not ended, and if the history does not have '
+  'the complete payload because the task''s definition redacts parts of it.';
 revoke execute on function legwork.rerun_job(bigint, jsonb, boolean) from public;
 
 create or replace function legwork.rerun_jobs(filter jsonb, as_of timestamptz default null, preview boolean default false, at_most integer default 10000)
@@ -110,7 +110,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   if not preview then
-    -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
+    -- One call at a time: two calls that match the same jobs would both rerun them. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
   end if;
   v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of) x limit at_most);
@@ -126,7 +126,7 @@ begin
   perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
 end $$;
 comment on function legwork.rerun_jobs(jsonb, timestamptz, boolean, integer) is
-  'Runs the jobs that a filter names again, as rerun_job does, at most 10,000 at a time, and returns the ids of the old ones. as_of: when this began, now by default; given again '
-  'with the next call, that one goes on with what has not been run again since. With preview => true it only returns which ones it would run. Raises what finished_jobs_like raises, '
-  'and LW409 without having done anything when a payload among them is redacted.';
+  'Reruns the jobs that match a filter, like rerun_job, at most 10,000 at a time, and returns the ids of the old jobs. as_of: when the operation began, now by default; pass the same value to '
+  'the next call to continue with the jobs that have not been rerun since then. With preview => true it only returns the ids of the jobs that it would rerun. Raises the errors of finished_jobs_like, '
+  'and LW409, without any effect, if one of the payloads is redacted.';
 revoke execute on function legwork.rerun_jobs(jsonb, timestamptz, boolean, integer) from public;

@@ -10,13 +10,13 @@ begin
   if v_job.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Enqueue it again.';
+      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Rerun the job, or enqueue it again.';
   end if;
   if v_job.locked_at is not null then
-    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   end if;
   v_state := legwork_private.assert_job(job_id);
-  -- What it sleeps for is over; a signal it still has to wait for.
+  -- A retry ends a sleep. A wait for a signal continues.
   if v_job.attempts < v_job.max_attempts then
     update legwork_private.job_steps s set state = 'completed', recorded_at = clock_timestamp()
     where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
@@ -31,8 +31,9 @@ begin
   return legwork_private.assert_job(job_id);
 end $$;
 comment on function legwork.retry_job(bigint) is
-  'Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that, and one that sleeps in a step '
-  'goes on after it. One that waits for a signal runs what stands before the wait again, and waits on: send_signal lets it go on. Limits and pauses still hold it back. Returns its state. Raises LW404 for an unknown job, LW409 for one that runs or has ended otherwise than failed.';
+  'Makes a job start now. A failed job gets all its attempts again. A job that is due later no longer waits for its time, and a job that sleeps in a step '
+  'continues after the sleep. A job that waits for a signal runs again up to the wait and then keeps waiting; use send_signal to continue it. Limits and pauses still apply. Returns the job''s state. '
+  'Raises LW404 for an unknown job, and LW409 for a job that is running or has ended in a state other than failed.';
 revoke execute on function legwork.retry_job(bigint) from public;
 
 create or replace function legwork.retry_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
@@ -44,7 +45,7 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  -- Whoever retries one of them at the same moment has its row; it is passed over.
+  -- A job that another session is retrying at the same moment is locked, and is skipped.
   v_ids := array(
     select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
@@ -56,6 +57,6 @@ begin
   return query select unnest(v_ids);
 end $$;
 comment on function legwork.retry_jobs(jsonb, boolean, integer) is
-  'Retries the failed jobs that a filter names, as retry_job does, at most 10,000 at a time, and returns their ids. With preview => true it only returns which ones it would retry. '
+  'Retries the failed jobs that match a filter, like retry_job, at most 10,000 at a time, and returns their ids. With preview => true it only returns the ids of the jobs that it would retry. '
   'The filter and its errors are those of failed_jobs_like.';
 revoke execute on function legwork.retry_jobs(jsonb, boolean, integer) from public;

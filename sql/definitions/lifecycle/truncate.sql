@@ -4,5 +4,5 @@ begin
   delete from legwork_private.graphile_jobs;
   return null;
 end $$;
-comment on function legwork_private.tg_jobs__truncate() is 'Deletes the jobs before the table is truncated, so that they are in the history as cancelled.';
+comment on function legwork_private.tg_jobs__truncate() is 'Deletes all jobs before the table is truncated, so that the history records them as cancelled.';
 revoke execute on function legwork_private.tg_jobs__truncate() from public;

@@ -1,19 +1,19 @@
-comment on table legwork_private.limit_changes is 'Limits and pauses that were changed lately: older transactions may still enqueue, or end a job, without knowing of them.';
-comment on column legwork_private.limit_changes.id is 'In the order they were made.';
-comment on column legwork_private.limit_changes.task_ids is 'The tasks concerned.';
+comment on table legwork_private.limit_changes is 'Recent changes of limits and pauses. Older transactions may still enqueue or end jobs without seeing them.';
+comment on column legwork_private.limit_changes.id is 'Numbers the changes in their order.';
+comment on column legwork_private.limit_changes.task_ids is 'The affected tasks.';
 comment on column legwork_private.limit_changes.xid is 'The transaction that made the change.';
-comment on column legwork_private.limit_changes.since is 'The oldest transaction that was open then: only it and later ones may have written jobs without knowing of the change. Null: any may.';
-comment on column legwork_private.limit_changes.changed_at is 'When.';
-comment on column legwork_private.limit_changes.looked_at is 'When such jobs were looked for last, roughly.';
+comment on column legwork_private.limit_changes.since is 'The oldest transaction that was open at that time: only it and later transactions can have written jobs without seeing the change. Null if any transaction can.';
+comment on column legwork_private.limit_changes.changed_at is 'When the change was made.';
+comment on column legwork_private.limit_changes.looked_at is 'Approximately when such jobs were last searched for.';
 
--- With the owner's rights, as describe_limits: views call it for readers who may not read the tables.
+-- With the owner's rights, like describe_limits: views call it for roles that cannot read the tables.
 create or replace function legwork_private.known_queues() returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 return array(
   select 'default' union select d.queue from legwork_private.task_definitions d
   union select l.name from legwork_private.limits l where l.scope = 'queue'
   union select p.name from legwork_private.pauses p where p.scope = 'queue');
-comment on function legwork_private.known_queues() is 'The queues that a task belongs to, default, and those that have a limit or a pause.';
+comment on function legwork_private.known_queues() is 'All known queues: those with a task, a limit or a pause, and default.';
 revoke execute on function legwork_private.known_queues() from public;
 
 create or replace function legwork_private.assert_target(scope text, name text) returns void
@@ -32,12 +32,12 @@ begin
       detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
         || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
-          then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
-            'task names the task and no queue. ', assert_target.name) else '' end
-        || 'A queue is known once a task belongs to it; `select name from legwork.queues` lists them.';
+          then format('%L is a serial key, which graphile-worker calls queue_name: its jobs already run one at a time. A queue in Legwork is a group of tasks. To limit a single '
+            'task, name the task instead of a queue. ', assert_target.name) else '' end
+        || 'A queue exists once a task belongs to it; `select name from legwork.queues` lists them.';
   end if;
 end $$;
-comment on function legwork_private.assert_target(text, text) is 'Does nothing for a queue or task that is known. Raises LW404 with the nearest name for an unknown one.';
+comment on function legwork_private.assert_target(text, text) is 'Does nothing for a known queue or task. Raises LW404 for an unknown one, suggesting the most similar name.';
 
 create or replace function legwork_private.scope_of(queue text, task text) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -48,7 +48,7 @@ begin
   end if;
   return case when queue is not null then 'queue' else 'task' end;
 end $$;
-comment on function legwork_private.scope_of(text, text) is 'queue or task, whichever is named. Raises LW400 unless it is exactly one.';
+comment on function legwork_private.scope_of(text, text) is 'Returns queue or task, depending on which is given. Raises LW400 unless exactly one is.';
 
 create or replace function legwork_private.describe_limits(scope text, name text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -57,7 +57,7 @@ return (
       'kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', nullif(array_to_string(l.key, '.'), ''))) order by l.id)
   from legwork_private.limits l
   where l.scope = describe_limits.scope and l.name = describe_limits.name and l.max_count is not null);
-comment on function legwork_private.describe_limits(text, text) is 'The limits of a queue or task as an array of {kind, max, per, key}; null for none.';
+comment on function legwork_private.describe_limits(text, text) is 'The limits of a queue or task, as an array of {kind, max, per, key}. Null if it has none.';
 revoke execute on function legwork_private.describe_limits(text, text) from public;
 
 create or replace function legwork_private.tasks_in(scope text, name text) returns integer[]
@@ -65,7 +65,7 @@ language sql stable
 return array(
   select r.task_id from legwork_private.task_limits r
   where tasks_in.scope = 'all' or (tasks_in.scope = 'queue' and r.queue = tasks_in.name) or (tasks_in.scope = 'task' and r.task = tasks_in.name));
-comment on function legwork_private.tasks_in(text, text) is 'graphile-worker''s ids of the tasks that a limit or a pause of this scope concerns.';
+comment on function legwork_private.tasks_in(text, text) is 'graphile-worker''s ids of the tasks to which a limit or a pause of this scope applies.';
 
 create or replace function legwork_private.limit_changes_lock() returns bigint
 language sql immutable parallel safe
@@ -87,11 +87,11 @@ begin
     join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
-      -- A frozen row may look younger than it is, which costs a look and nothing more.
+      -- A frozen row may look younger than it is, which costs only an unnecessary check.
       and (since is null or age(j.xid) <= v_age and j.xid <> all (v_by))
       and case
         when w.job_id is not null then
-          -- Limits and pauses are looked at when the last dependency has ended.
+          -- Limits and pauses are checked when the last dependency has ended.
           w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
@@ -103,11 +103,11 @@ begin
       end);
 end $$;
 comment on function legwork_private.jobs_against_limits(integer[], bigint, bigint[]) is
-  'Jobs of these tasks that have not started and to which limits and pauses do something else than has been done: those that wait, for other gates, in another line or with no '
-  'reason to wait any more; those that are free to start, for being paused or under a new limit. With since, only among rows that transaction or a later one wrote, except those in by.';
+  'Jobs of these tasks that have not started and do not match the current limits and pauses: waiting jobs that have other gates, are in the wrong line or no longer have a '
+  'reason to wait, and jobs that are free to start although they are paused or under a new limit. With since, only rows written by that transaction or a later one, except those in by.';
 revoke execute on function legwork_private.jobs_against_limits(integer[], bigint, bigint[]) from public;
 
--- Without settings for the planner: apply_limits_and_pauses makes those that hold for this and the next one.
+-- Without planner settings: apply_limits_and_pauses sets those for this function and the next one.
 create or replace function legwork_private.update_waiting_jobs(task_ids integer[], job_ids bigint[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
@@ -150,13 +150,13 @@ begin
   end if;
 end $$;
 comment on function legwork_private.update_waiting_jobs(integer[], bigint[]) is
-  'Gives those of these jobs that are in the waiting room the gates that the limits of their tasks are now, takes out those that nothing concerns any more, and lets the others stand in '
-  'line, or not while they are paused. Its caller has locked their rows.';
+  'Updates those of these jobs that are in the waiting room: sets the gates from the current limits of their tasks, releases jobs to which no limit or pause applies anymore, and puts the others in a '
+  'line, unless they are paused. The caller has locked their rows.';
 
 create or replace function legwork_private.give_slots_to_running_jobs(task_ids integer[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Jobs that run count for a limit that is new.
+  -- Running jobs count against a new limit.
   with limited_tasks as materialized (
     select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
   )
@@ -168,12 +168,12 @@ begin
   where j.locked_at is not null
     and not exists (select from legwork_private.slots s where s.job_id = j.id and s.gate = legwork_private.gate(l.id, l.key, j.payload));
 end $$;
-comment on function legwork_private.give_slots_to_running_jobs(integer[]) is 'Gives jobs of these tasks that run the slots which they have not got yet, without asking whether there is one.';
+comment on function legwork_private.give_slots_to_running_jobs(integer[]) is 'Gives running jobs of these tasks the slots that they do not have yet, even if none is free.';
 
 create or replace function legwork_private.apply_limits_and_pauses(task_ids integer[], since bigint default null, by bigint[] default '{}') returns boolean
 language plpgsql volatile security definer
--- One job or a million: a plan for both would be wrong for one of them, and what the statistics do not know yet must not become a
--- join of each with each.
+-- There may be one job or a million, and a plan for both would be wrong for one of them. New rows that are not in the statistics must not
+-- lead to a nested loop over all pairs.
 set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan set enable_nestloop = off as $$
 declare
   v_is_settling boolean := by <> '{}';
@@ -182,16 +182,16 @@ declare
   v_ids bigint[];
 begin
   if not v_is_settling then
-    -- Two that change limits at once would each find nothing to do for a job that both limits together concern.
+    -- Otherwise two transactions that change limits at once could each find nothing to do for a job to which both limits apply.
     perform pg_advisory_xact_lock(legwork_private.limit_changes_lock());
-    -- Asked before the jobs are looked at: rows of a transaction that is not over yet are not seen. One that reads on in an old
-    -- snapshot may also miss another's change.
+    -- Determined before the jobs are read, because rows of open transactions are not visible. A transaction with an old
+    -- snapshot may also miss another one's change.
     v_since := case when current_setting('transaction_isolation') = 'read committed' then pg_snapshot_xmin(pg_current_snapshot())::text::bigint end;
   end if;
   v_concerned := legwork_private.jobs_against_limits(task_ids, since, by);
-  -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
-  -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
-  -- open transaction must not keep the waiting room from being looked after.
+  -- Every change of a job locks the job's row first and its row in the waiting room second, so that there are no deadlocks.
+  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because an
+  -- open transaction must not block the waiting room.
   if v_is_settling then
     v_ids := array(
       select j.id from legwork_private.graphile_jobs j
@@ -223,13 +223,13 @@ begin
 
   perform legwork_private.give_slots_to_running_jobs(task_ids);
   if v_is_settling then
-    -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
-    -- have them could not end.
+    -- Slots of removed limits have no effect. They are not deleted in the transaction that removes the limit, because jobs that
+    -- have them could not end while it is open.
     delete from legwork_private.slots s
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(s.gate) and l.max_count is not null);
   else
     insert into legwork_private.limit_changes (task_ids, since) values (apply_limits_and_pauses.task_ids, v_since);
-    -- Workers read anew what is paused.
+    -- Makes workers reload the pauses.
     perform pg_notify('legwork', '{"limits":true}');
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
@@ -238,8 +238,8 @@ begin
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
 comment on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) is
-  'Makes the limits and pauses of these tasks hold for the jobs that are there already. With by, the transactions that changed them, it only settles: it looks at what was written since, '
-  'and passes over jobs whose rows others hold. Returns whether none was.';
+  'Applies the limits and pauses of these tasks to existing jobs. With by, the transactions that changed them, it only settles: it checks the rows written since then, '
+  'and skips jobs whose rows other sessions have locked. Returns whether it skipped none.';
 revoke execute on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) from public;
 
 create or replace function legwork_private.settle_limit_changes() returns void
@@ -249,13 +249,13 @@ declare
   v_tasks integer[];
   v_since bigint;
   v_by bigint[];
-  -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
+  -- A repeatable read transaction keeps the snapshot from its beginning, and does not appear in other snapshots until it writes.
   v_oldest integer := coalesce((
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Often at first, then now and then, and once more when no transaction can be left that began before the change. That is known of the
-  -- whole server only: a transaction of another database may put it off for as long as it likes.
+  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known for the
+  -- whole server: a long transaction in another database can delay it.
   with changes as materialized (
     select c.*
     from (
@@ -268,7 +268,7 @@ begin
     from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
   select array(select c.id from changes c where c.is_settled),
-    -- Those that have limits or pauses now as well: of a task that an open transaction was just making known, the change did not know.
+    -- Also the tasks that have limits or pauses now: the change could not see a task that an open transaction was just registering.
     array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
@@ -280,5 +280,5 @@ begin
     perform legwork.reconcile();
   end if;
 end $$;
-comment on function legwork_private.settle_limit_changes() is 'Finds the jobs that were enqueued by transactions which did not see a limit or a pause yet.';
+comment on function legwork_private.settle_limit_changes() is 'Applies limits and pauses to jobs that were enqueued by transactions that had not seen them.';
 revoke execute on function legwork_private.settle_limit_changes() from public;

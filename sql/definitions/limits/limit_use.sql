@@ -1,7 +1,7 @@
--- Who uses up the limits of a queue or a task: by the values of their keys, those with the longest lines first.
+-- How much of the limits of a queue or task is in use, by the values of their keys, with the longest lines first.
 --
--- Slots are rows of legwork_private.slots. Those of a limit are one range of the index on their gates, of which 100,000 at most are counted. Reads
--- without a lock.
+-- Slots are rows of legwork_private.slots. The slots of a limit are one range in the index on their gates, and at most 100,000 are counted. Takes
+-- no locks.
 create or replace function legwork.limit_use(
   scope text, name text, at_most integer default 20,
   out kind text, out key text, out value text, out in_use bigint, out waiting bigint, out frees_at timestamptz, out key_values bigint, out is_partial boolean
@@ -12,9 +12,9 @@ declare
 begin
   perform legwork_private.assert_role('viewer');
   if scope is null or scope not in ('queue', 'task') then
-    raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
+    raise exception '''%'' is not a valid scope.', coalesce(scope, 'null') using errcode = 'LW400', hint = 'Use queue or task.';
   elsif at_most is null or at_most not between 1 and 1000 then
-    raise exception '% values cannot be shown.', coalesce(at_most::text, 'No') using errcode = 'LW400', hint = 'Ask for 1 to 1000.';
+    raise exception 'at_most is %; it must be between 1 and 1000.', coalesce(at_most::text, 'null') using errcode = 'LW400', hint = 'It is the number of key values to show for each limit.';
   end if;
   perform legwork_private.assert_target(limit_use.scope, limit_use.name);
   return query
@@ -64,7 +64,7 @@ begin
   order by l.id, r.place;
 end $$;
 comment on function legwork.limit_use(text, text, integer) is
-  'How much of the limits of a queue or task is used up, by the values of their keys, those with the longest lines first, at_most (20) for each limit. kind and key: the limit; value: the key''s value, null for '
-  'a limit without a key, [redacted] where one of the tasks redacts it; in_use: slots taken; waiting: jobs in line that have to pass it; frees_at: when the next slot of a rate limit becomes free, as far as that '
-  'is known; key_values: how many values there are in all; is_partial: there was more than is counted, 100,000. Whoever is confined to a tenant learns of that one''s jobs only. Raises LW404 for an unknown queue or task.';
+  'How much of the limits of a queue or task is in use, by the values of their keys, with the longest lines first, at_most (20) for each limit. kind and key: the limit. value: the key''s value, null for '
+  'a limit without a key, [redacted] if one of the tasks redacts it. in_use: slots taken. waiting: jobs in line that have to pass this gate. frees_at: when the next slot of a rate limit becomes free, if that '
+  'is known. key_values: the total number of values. is_partial: whether there was more to count than 100,000 rows. A session confined to a tenant sees only that tenant''s jobs. Raises LW404 for an unknown queue or task.';
 revoke execute on function legwork.limit_use(text, text, integer) from public;

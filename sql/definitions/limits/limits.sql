@@ -1,7 +1,7 @@
--- What people change while jobs run: limits and pauses of queues and tasks, and the emergency stop.
+-- Settings that operators change while jobs run: limits and pauses of queues and tasks, and the emergency stop.
 --
--- A limit or a pause takes hold in the transaction that makes it, for jobs that are there already too. A transaction that enqueued before and
--- commits after has not seen it; legwork.tick() looks for its jobs until no such transaction can be left.
+-- A limit or a pause takes effect in the transaction that creates it, for existing jobs too. A transaction that enqueued before and
+-- commits after it has not seen it. legwork.tick() checks for such jobs until no such transaction can be left.
 
 create or replace function legwork_private.put_limit(scope text, name text, kind text, key text, max_count integer, per interval) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -13,16 +13,16 @@ begin
   perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(scope, name);
   if max_count is null or max_count < 1 then
-    raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
-      errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
+    raise exception 'A limit must be at least 1; got %.', coalesce(max_count::text, 'null') using
+      errcode = 'LW400', hint = 'To keep jobs from starting, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'Say how long it is, for example per ''1 minute''.';
+    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example per ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
     raise exception 'The key ''%'' has an empty part.', key using
-      errcode = 'LW400', hint = 'A key says where in the payload to look, such as userId or user.id.';
+      errcode = 'LW400', hint = 'A key is a path in the payload, such as userId or user.id.';
   end if;
   insert into legwork_private.limits as l (scope, name, kind, key, max_count, per)
   values (put_limit.scope, put_limit.name, put_limit.kind, v_key, put_limit.max_count, put_limit.per)
@@ -36,24 +36,24 @@ begin
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return v_id;
 end $$;
-comment on function legwork_private.put_limit(text, text, text, text, integer, interval) is 'What limit_concurrency and limit_rate do.';
+comment on function legwork_private.put_limit(text, text, text, text, integer, interval) is 'Sets a limit, for limit_concurrency and limit_rate.';
 revoke execute on function legwork_private.put_limit(text, text, text, text, integer, interval) from public;
 
 create or replace function legwork.limit_concurrency(max integer, queue text default null, task text default null, key text default null) returns integer
 language sql volatile
 return legwork_private.put_limit(legwork_private.scope_of(queue, task), coalesce(queue, task), 'concurrency', key, max, null);
 comment on function legwork.limit_concurrency(integer, text, text, text) is
-  'At most max jobs of a queue or of a task run at a time, over all workers; with key, at most max for each value at that place of the '
-  'payload (userId, user.id). Calling again changes max. Jobs that run already are counted and not stopped. Returns the limit''s id. '
-  'Raises LW400 for a max below 1, LW404 for an unknown queue or task.';
+  'Lets at most max jobs of a queue or task run at a time, across all workers. With key, at most max for each value at that path in the '
+  'payload (userId, user.id). Calling it again changes max. Jobs that are already running are counted and not stopped. Returns the limit''s id. '
+  'Raises LW400 for a max below 1, and LW404 for an unknown queue or task.';
 revoke execute on function legwork.limit_concurrency(integer, text, text, text) from public;
 
 create or replace function legwork.limit_rate(max integer, per interval, queue text default null, task text default null, key text default null) returns integer
 language sql volatile
 return legwork_private.put_limit(legwork_private.scope_of(queue, task), coalesce(queue, task), 'rate', key, max, per);
 comment on function legwork.limit_rate(integer, interval, text, text, text) is
-  'At most max jobs of a queue or of a task start within any span of the length per; with key, for each value at that place of the '
-  'payload. Calling again changes it. Returns the limit''s id. Raises LW400 for a max below 1 or a window that is none, LW404 for '
+  'Lets at most max jobs of a queue or task start within any period of the length per. With key, at most max for each value at that path in the '
+  'payload. Calling it again changes the limit. Returns the limit''s id. Raises LW400 for a max below 1 or an invalid per, and LW404 for '
   'an unknown queue or task.';
 revoke execute on function legwork.limit_rate(integer, interval, text, text, text) from public;
 
@@ -66,7 +66,7 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
-    raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
+    raise exception '''%'' is not a valid kind of limit.', coalesce(kind, 'null') using errcode = 'LW400', hint = 'Use concurrency or rate.';
   end if;
   perform legwork_private.assert_target(v_scope, v_name);
   select * into v_limit from legwork_private.limits l
@@ -78,14 +78,14 @@ begin
   if v_limit.declared_max is null then
     delete from legwork_private.limits l where l.id = v_limit.id;
   else
-    -- Its task declares it: kept as lifted, so that the next worker to start does not bring it back.
+    -- Its task declares it: kept as removed, so that the next worker that starts does not restore it.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));
   return true;
 end $$;
 comment on function legwork.drop_limit(text, text, text, text) is
-  'Takes a limit of a queue or a task away; one that the task''s definition declares stays away until reset_limits. Returns whether there was one. '
+  'Removes a limit of a queue or task. A limit that the task''s definition declares stays removed until reset_limits is called. Returns whether there was one. '
   'Raises LW404 for an unknown queue or task.';
 revoke execute on function legwork.drop_limit(text, text, text, text) from public;
 
@@ -99,7 +99,7 @@ begin
   where l.scope = 'task' and l.name = task;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
 end $$;
-comment on function legwork.reset_limits(text) is 'Gives a task the limits that its definition declares, and no others. Raises LW404 for an unknown task.';
+comment on function legwork.reset_limits(text) is 'Resets a task''s limits to those that its definition declares. Raises LW404 for an unknown task.';
 revoke execute on function legwork.reset_limits(text) from public;
 
 create or replace function legwork_private.declare_limits(task text, limits jsonb) returns void
@@ -131,5 +131,5 @@ begin
   end if;
 end $$;
 comment on function legwork_private.declare_limits(text, jsonb) is
-  'The limits that a task''s definition says: an array of {kind, key, max, per}. What somebody has changed by hand stays changed.';
+  'Sets the limits from a task''s definition: an array of {kind, key, max, per}. Limits that were changed manually stay as they are.';
 revoke execute on function legwork_private.declare_limits(text, jsonb) from public;

@@ -1,9 +1,9 @@
-comment on table legwork_private.pauses is 'What is paused: queues, tasks, or everything. Change it with pause_queue, resume_queue and their like.';
+comment on table legwork_private.pauses is 'Paused queues and tasks, and the emergency stop. Change them with pause_queue, resume_queue and the similar functions.';
 comment on column legwork_private.pauses.scope is 'all, queue or task.';
-comment on column legwork_private.pauses.name is 'The queue or the task; empty for all.';
-comment on column legwork_private.pauses.reason is 'Why, in the words of who paused it.';
-comment on column legwork_private.pauses.paused_by is 'Who paused it: the database role, or whom the server acted for.';
-comment on column legwork_private.pauses.paused_at is 'Since when.';
+comment on column legwork_private.pauses.name is 'The queue or the task. Empty for all.';
+comment on column legwork_private.pauses.reason is 'The reason, as the operator gave it.';
+comment on column legwork_private.pauses.paused_by is 'The actor who paused it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.pauses.paused_at is 'When it was paused.';
 
 create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -17,7 +17,7 @@ begin
     reason = coalesce(excluded.reason, p.reason);
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $$;
-comment on function legwork_private.put_pause(text, text, text) is 'What pause_queue, pause_task and emergency_stop do.';
+comment on function legwork_private.put_pause(text, text, text) is 'Adds a pause, for pause_queue, pause_task and emergency_stop.';
 revoke execute on function legwork_private.put_pause(text, text, text) from public;
 
 create or replace function legwork_private.lift_pause(scope text, name text) returns boolean
@@ -34,42 +34,42 @@ begin
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return true;
 end $$;
-comment on function legwork_private.lift_pause(text, text) is 'What resume_queue, resume_task and resume_all do.';
+comment on function legwork_private.lift_pause(text, text) is 'Removes a pause, for resume_queue, resume_task and resume_all.';
 revoke execute on function legwork_private.lift_pause(text, text) from public;
 
 create or replace function legwork.pause_queue(queue text, reason text default null) returns void
 language sql volatile return legwork_private.put_pause('queue', queue, reason);
 comment on function legwork.pause_queue(text, text) is
-  'From 300 ms after this has committed no job of the queue starts, on any worker. Jobs that run finish; nothing is lost; enqueueing goes on. '
-  'Calling again changes the reason. Raises LW404 for an unknown queue.';
+  'Pauses a queue: from 300 ms after the commit, no worker starts any of its jobs. Running jobs finish, no job is lost, and enqueueing continues. '
+  'Calling it again changes the reason. Raises LW404 for an unknown queue.';
 revoke execute on function legwork.pause_queue(text, text) from public;
 
 create or replace function legwork.resume_queue(queue text) returns boolean
 language sql volatile return legwork_private.lift_pause('queue', queue);
 comment on function legwork.resume_queue(text) is
-  'Lets the queue''s jobs start again, except those whose task or everything is paused too. Returns whether it was paused. Raises LW404 for an unknown queue.';
+  'Resumes a queue: its jobs start again, unless their task is paused too or there is an emergency stop. Returns whether it was paused. Raises LW404 for an unknown queue.';
 revoke execute on function legwork.resume_queue(text) from public;
 
 create or replace function legwork.pause_task(task text, reason text default null) returns void
 language sql volatile return legwork_private.put_pause('task', task, reason);
-comment on function legwork.pause_task(text, text) is 'As pause_queue, for one task. Raises LW404 for an unknown task.';
+comment on function legwork.pause_task(text, text) is 'Pauses a task, like pause_queue. Raises LW404 for an unknown task.';
 revoke execute on function legwork.pause_task(text, text) from public;
 
 create or replace function legwork.resume_task(task text) returns boolean
 language sql volatile return legwork_private.lift_pause('task', task);
 comment on function legwork.resume_task(text) is
-  'Lets the task''s jobs start again, except when its queue or everything is paused too. Returns whether it was paused. Raises LW404 for an unknown task.';
+  'Resumes a task: its jobs start again, unless its queue is paused too or there is an emergency stop. Returns whether it was paused. Raises LW404 for an unknown task.';
 revoke execute on function legwork.resume_task(text) from public;
 
 create or replace function legwork.emergency_stop(reason text default null) returns void
 language sql volatile return legwork_private.put_pause('all', '', reason);
-comment on function legwork.emergency_stop(text) is 'Pauses everything, as pause_queue does a queue. Jobs that run finish. resume_all() ends it.';
+comment on function legwork.emergency_stop(text) is 'Pauses everything, like pause_queue for every queue. Running jobs finish. resume_all() ends the stop.';
 revoke execute on function legwork.emergency_stop(text) from public;
 
 create or replace function legwork.resume_all() returns boolean
 language sql volatile return legwork_private.lift_pause('all', '');
 comment on function legwork.resume_all() is
-  'Ends an emergency stop. Queues and tasks that were paused for themselves stay paused, for the reasons they were paused for. Returns whether there was a stop.';
+  'Ends an emergency stop. Queues and tasks that were paused individually stay paused, with their reasons. Returns whether there was a stop.';
 revoke execute on function legwork.resume_all() from public;
 
 create or replace function legwork_private.emergency_stop_details() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
@@ -77,5 +77,5 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select p.paused_at, p.paused_by, p.reason from legwork_private.pauses p where p.scope = 'all';
 end;
-comment on function legwork_private.emergency_stop_details() is 'The emergency stop, with who asked for it and why; no row when there is none.';
+comment on function legwork_private.emergency_stop_details() is 'The emergency stop, with its actor and reason. Returns no row if nothing is stopped.';
 revoke execute on function legwork_private.emergency_stop_details() from public;

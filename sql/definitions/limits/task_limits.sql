@@ -13,9 +13,9 @@ select
   ) as limits
 from legwork_private.graphile_tasks t
 left join legwork_private.task_definitions d on d.name = t.identifier;
-comment on view legwork_private.task_limits is 'For every task its queue, whether it is paused and the limits that it has to keep.';
+comment on view legwork_private.task_limits is 'Every task, with its queue, whether it is paused, and the limits that apply to it.';
 comment on column legwork_private.task_limits.task_id is 'graphile-worker''s id of the task.';
 comment on column legwork_private.task_limits.task is 'The task.';
 comment on column legwork_private.task_limits.queue is 'Its queue.';
 comment on column legwork_private.task_limits.is_paused is 'Whether it, its queue or everything is paused.';
-comment on column legwork_private.task_limits.limits is 'The limits its jobs have to keep, its queue''s among them.';
+comment on column legwork_private.task_limits.limits is 'The ids of the limits that apply to its jobs, including those of its queue.';

@@ -1,17 +1,17 @@
--- Retries: when a failed attempt is followed by another, and what becomes of jobs that have failed.
+-- Retries: whether and when a failed attempt is followed by another.
 
 comment on table legwork_private.retry_policies is
-  'How the jobs of a queue or a task are retried. For a job counts the first there is: of its task as set by hand, of its task as declared by its definition, of its queue.';
+  'How the jobs of a queue or a task are retried. The first existing policy applies to a job: its task''s policy from set_retry_policy, its task''s policy from the task definition, or its queue''s policy.';
 comment on column legwork_private.retry_policies.scope is 'queue or task.';
 comment on column legwork_private.retry_policies.name is 'The queue or the task.';
-comment on column legwork_private.retry_policies.is_declared is 'Whether the task''s definition says so; otherwise it was set with set_retry_policy.';
-comment on column legwork_private.retry_policies.attempts is 'Attempts in all, for jobs that were enqueued without saying how many. Null: 25.';
-comment on column legwork_private.retry_policies.backoff is 'How delays grow: fixed, linear or exponential. Null: graphile-worker''s own, e to the power of the attempt in seconds.';
+comment on column legwork_private.retry_policies.is_declared is 'Whether the policy comes from the task''s definition. Otherwise it was set with set_retry_policy.';
+comment on column legwork_private.retry_policies.attempts is 'The total number of attempts for jobs that were enqueued without a number. Null for 25.';
+comment on column legwork_private.retry_policies.backoff is 'How delays grow: fixed, linear or exponential. Null for graphile-worker''s own delays: e to the power of the attempt, in seconds.';
 comment on column legwork_private.retry_policies.delay is 'The delay after the first attempt.';
-comment on column legwork_private.retry_policies.factor is 'What each exponential delay is multiplied with to get the next.';
-comment on column legwork_private.retry_policies.max_delay is 'No delay is longer. Null: no such limit.';
-comment on column legwork_private.retry_policies.jitter is 'Whether a random part of a delay, up to half of it, is taken away, so that jobs which failed together come back apart.';
-comment on column legwork_private.retry_policies.retry_on is 'Only errors with one of these names, codes or classes are worth a retry. Null: all are. Lost workers always are.';
+comment on column legwork_private.retry_policies.factor is 'The factor between an exponential delay and the next one.';
+comment on column legwork_private.retry_policies.max_delay is 'The longest delay. Null for no maximum.';
+comment on column legwork_private.retry_policies.jitter is 'Whether each delay is shortened randomly, by up to half, so that jobs that failed at the same time do not all retry at the same time.';
+comment on column legwork_private.retry_policies.retry_on is 'The names, codes or classes of errors that are retried. Null for all errors. Attempts lost with their worker are always retried.';
 
 create or replace function legwork_private.retry_policy(task text, queue text) returns setof legwork_private.retry_policies
 language sql stable
@@ -21,12 +21,12 @@ as $$
   order by p.scope = 'task' desc, p.is_declared
   limit 1
 $$;
-comment on function legwork_private.retry_policy(text, text) is 'The policy that counts for a task of a queue. No row where graphile-worker''s own does.';
+comment on function legwork_private.retry_policy(text, text) is 'The policy that applies to a task in a queue. Returns no row if graphile-worker''s own applies.';
 
 create or replace function legwork_private.describe_retry(task text, queue text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 return (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policy(describe_retry.task, describe_retry.queue) r);
-comment on function legwork_private.describe_retry(text, text) is 'The same as the view legwork.tasks shows it; null where graphile-worker''s own counts.';
+comment on function legwork_private.describe_retry(text, text) is 'The policy that applies to a task in a queue, as JSON for the view legwork.tasks. Null if graphile-worker''s own applies.';
 revoke execute on function legwork_private.describe_retry(text, text) from public;
 
 create or replace function legwork_private.retry_delay(
@@ -34,8 +34,8 @@ create or replace function legwork_private.retry_delay(
 ) returns interval
 language sql volatile
 return (
-  -- In seconds, and no further than a century, which an interval and a timestamp can hold. Half of a delay stays, half is left to
-  -- chance ("equal jitter" in AWS's Exponential Backoff And Jitter).
+  -- In seconds, and at most a century, which an interval and a timestamp can hold. With jitter, half of the delay is fixed and half is
+  -- random ("equal jitter" in AWS's Exponential Backoff And Jitter).
   select make_interval(secs => least(s.seconds, 3e9) * case when retry_delay.jitter then 0.5 + random() / 2 else 1 end)
   from (
     select least(
@@ -48,7 +48,7 @@ return (
   ) s
 );
 comment on function legwork_private.retry_delay(text, interval, double precision, interval, boolean, integer) is
-  'How long to wait after that attempt, counted from 1: delay, delay × attempt, or delay × factor to the power of attempt − 1; at most max_delay.';
+  'The delay after an attempt, counted from 1: delay, delay × attempt, or delay × factor to the power of attempt − 1; at most max_delay.';
 
 create or replace function legwork_private.put_retry_policy(
   scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision,
@@ -59,12 +59,12 @@ begin
   perform legwork_private.assert_number('attempts', attempts, 1, 32767), legwork_private.assert_interval('delay', delay), legwork_private.assert_interval('max_delay', max_delay),
     legwork_private.assert_number('factor', factor::numeric, 1, 1000000);
   if backoff not in ('fixed', 'linear', 'exponential') then
-    raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
+    raise exception '''%'' is not a valid backoff.', backoff using errcode = 'LW400', hint = 'Use fixed, linear or exponential.';
   elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
-    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
+    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Set backoff to fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then
-    raise exception 'A list of errors that are worth a retry names at least one.' using
-      errcode = 'LW400', hint = 'For no retry at all, allow 1 attempt. For all errors leave it out.';
+    raise exception 'retry_on is an empty list; it must name at least one error.' using
+      errcode = 'LW400', hint = 'To retry no error, set attempts to 1. To retry all errors, omit retry_on.';
   end if;
   insert into legwork_private.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
   values (
@@ -76,7 +76,7 @@ begin
     max_delay = excluded.max_delay, jitter = excluded.jitter, retry_on = excluded.retry_on;
 end $$;
 comment on function legwork_private.put_retry_policy(text, text, boolean, integer, text, interval, double precision, interval, boolean, text[]) is
-  'What set_retry_policy and the definitions of tasks do.';
+  'Stores a retry policy, for set_retry_policy and for task definitions.';
 revoke execute on function legwork_private.put_retry_policy(text, text, boolean, integer, text, interval, double precision, interval, boolean, text[]) from public;
 
 create or replace function legwork.set_retry_policy(
@@ -98,10 +98,10 @@ begin
     max_delay, jitter, retry_on);
 end $$;
 comment on function legwork.set_retry_policy(text, text, integer, text, interval, double precision, interval, boolean, text[]) is
-  'Says how the jobs of a queue or of a task are retried, from their next failure on and however they were enqueued. attempts: in all, for '
-  'jobs enqueued without a number. backoff: fixed, linear or exponential; delay: after the first attempt, 1 second by default; factor: of exponential, 2 by default; '
-  'max_delay; jitter: take away up to half of a delay at random. retry_on: names, codes or classes of the errors that are worth a retry. What is left out is '
-  'graphile-worker''s default. Replaces what was set before. Raises LW400 for what makes no sense, LW404 for an unknown queue or task.';
+  'Sets how the jobs of a queue or a task are retried, from their next failure on and however they were enqueued. attempts: the total number of attempts, for '
+  'jobs enqueued without a number. backoff: fixed, linear or exponential. delay: the delay after the first attempt, 1 second by default. factor: for exponential, 2 by default. '
+  'max_delay: the longest delay. jitter: shorten each delay randomly, by up to half. retry_on: names, codes or classes of the errors that are retried. Omitted values are '
+  'graphile-worker''s defaults. Replaces the previous policy. Raises LW400 for an invalid policy, and LW404 for an unknown queue or task.';
 revoke execute on function legwork.set_retry_policy(text, text, integer, text, interval, double precision, interval, boolean, text[]) from public;
 
 create or replace function legwork.drop_retry_policy(queue text default null, task text default null) returns boolean
@@ -114,7 +114,7 @@ begin
   return found;
 end $$;
 comment on function legwork.drop_retry_policy(text, text) is
-  'Takes away what set_retry_policy has said; what a task''s definition declares counts again. Returns whether there was something. Raises LW404 for an unknown queue or task.';
+  'Removes the policy that set_retry_policy has set; the policy from the task''s definition applies again. Returns whether there was one. Raises LW404 for an unknown queue or task.';
 revoke execute on function legwork.drop_retry_policy(text, text) from public;
 
 create or replace function legwork_private.declare_retry(task text, policy jsonb) returns void
@@ -129,5 +129,5 @@ begin
       case when jsonb_typeof(policy -> 'retry_on') = 'array' then array(select jsonb_array_elements_text(policy -> 'retry_on')) end);
   end if;
 end $$;
-comment on function legwork_private.declare_retry(text, jsonb) is 'The retry policy that a task''s definition says, as an object of set_retry_policy''s parameters; null for none.';
+comment on function legwork_private.declare_retry(text, jsonb) is 'Stores the retry policy from a task''s definition: an object of set_retry_policy''s parameters, or null for none.';
 revoke execute on function legwork_private.declare_retry(text, jsonb) from public;

@@ -1,4 +1,4 @@
--- Cron expressions. The grammar is the library''s, so that what is accepted here can be computed there; a test compares the two.
+-- Cron expressions. The grammar is that of the TypeScript library, so that it can compute every expression accepted here. A test compares the two.
 create or replace function legwork_private.cron_item(field text, item text, out members integer[], out problem text)
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -35,13 +35,13 @@ begin
       v_text := left(v_text, -1);
     end if;
     if v_nth <> 'l' and (length(v_nth) > 9 or v_nth::integer not between 1 and 5) then
-      problem := 'asks for a weekday that no month has; the first to the fifth are #1 to #5, the last is L';
+      problem := 'names a weekday that no month has; use #1 to #5 for the first to the fifth, or L for the last';
       return;
     end if;
   end if;
   v_match := regexp_match(v_text, '^(\*|\w+)(?:-(\w+))?(?:/(\d+))?$');
   if v_match is null or (v_match[1] = '*' and (v_match[2] is not null or (v_nth is not null and v_match[3] is null))) then
-    problem := 'is not understood';
+    problem := 'cannot be parsed';
     return;
   end if;
   if v_match[3] is not null then
@@ -66,7 +66,7 @@ begin
         when v_bound = 'sun' and v_bounds <> '{}' then 7
         else array_position(v_names, v_bound) - 1 end;
     elsif v_bound !~ '^\d+$' then
-      problem := 'is not understood' || coalesce('; did you mean ' || upper(legwork_private.nearest_name(v_bound, v_names)), '');
+      problem := 'cannot be parsed' || coalesce('; did you mean ' || upper(legwork_private.nearest_name(v_bound, v_names)), '');
       return;
     elsif length(ltrim(v_bound, '0')) > 3 or v_bound::integer not between v_low and v_high then
       problem := format('is not between %s and %s', v_low, v_high);
@@ -76,13 +76,13 @@ begin
     end if;
   end loop;
   if v_bounds[1] > v_bounds[2] then
-    problem := 'ends before it begins';
+    problem := 'is a range that ends before it begins';
     return;
   end if;
   members := array(select generate_series(v_bounds[1], coalesce(v_bounds[2], v_bounds[1]), v_step));
 end $$;
 comment on function legwork_private.cron_item(text, text) is
-  'What one item of a field of a cron expression (second, minute, hour, day, month or weekday) stands for, or what is wrong with it.';
+  'The values that one item of a cron field (second, minute, hour, day, month or weekday) matches, or the problem if it is not valid.';
 
 create or replace function legwork_private.assert_cron(cron text) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -96,21 +96,21 @@ declare
   v_item record;
 begin
   if length(cron) > 200 then
-    raise exception 'A cron expression has at most 200 characters, this one has %.', length(cron) using
-      errcode = 'LW400', hint = 'Make several schedules of it.';
+    raise exception 'The cron expression has % characters; the maximum is 200.', length(cron) using
+      errcode = 'LW400', hint = 'Split it into several schedules.';
   end if;
   if cron ~ '@' then
     if lower(regexp_replace(cron, '^\s+|\s+$', '', 'g')) in ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly') then
       return;
     end if;
-    raise exception 'The cron expression >%< is no nickname.', cron using errcode = 'LW400',
-      hint = '@yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly are.';
+    raise exception 'Unknown cron shortcut >%<.', cron using errcode = 'LW400',
+      hint = 'The shortcuts are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.';
   end if;
   v_fields := regexp_split_to_array(regexp_replace(cron, '^\s+|\s+$', '', 'g'), '\s+');
   v_given := cardinality(v_fields);
   if v_given not in (5, 6) or cron !~ '\S' then
-    raise exception 'The cron expression ''%'' has % field(s).', cron, case when cron ~ '\S' then v_given else 0 end using errcode = 'LW400',
-      hint = 'It needs five (minute hour day month weekday), or six with seconds in front, for example 30 2 * * MON-FRI.';
+    raise exception 'The cron expression ''%'' has %.', cron, legwork_private.counted(case when cron ~ '\S' then v_given else 0 end, 'field') using errcode = 'LW400',
+      hint = 'It needs five fields (minute hour day month weekday), or six with seconds first, for example 30 2 * * MON-FRI.';
   end if;
   for v_field in 7 - v_given..6 loop
     v_items := string_to_array(replace(v_fields[v_field - 6 + v_given], '?', '*'), ',');
@@ -126,8 +126,8 @@ begin
             || array_to_string(v_items[:v_index - 1] || ('>' || v_items[v_index] || '<') || v_items[v_index + 1:], ',')
             || v_fields[v_field - 5 + v_given:], ' ')
           using errcode = 'LW400',
-          hint = 'Fields are minute, hour, day of month, month and weekday, with seconds in front where there are six; a field is *, a number, a name, '
-            'a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.';
+          hint = 'The fields are minute, hour, day of month, month and weekday. With six fields, seconds come first. A field is *, a number, a name, '
+            'a range (1-5), a step (*/15) or a list of these. Days also accept L, LW and 15W, and weekdays FRI#2 and FRIL.';
       end if;
       if v_field = 4 then
         v_days := v_days || v_item.members;
@@ -136,25 +136,25 @@ begin
       end if;
     end loop;
   end loop;
-  -- A day and a weekday are alternatives, as cron has it, and */1 is a star; alone, a day must be one that a month has.
+  -- As in cron, a day and a weekday are alternatives, and */1 is the same as *. A day without a weekday must exist in one of the months.
   if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
-    raise exception 'The cron expression never fires: no such month has that day: %',
+    raise exception 'The cron expression never fires, because none of its months has that day: %',
       array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
-      using errcode = 'LW400', hint = 'L is the last day of any month.';
+      using errcode = 'LW400', hint = 'Use L for the last day of a month.';
   end if;
 end $$;
 comment on function legwork_private.assert_cron(text) is
-  'Does nothing for a cron expression that fires some day. Raises LW400 for any other, with the part that is wrong between > and <.';
+  'Does nothing for a valid cron expression that fires at some time. Raises LW400 for any other, with the invalid part between > and <.';
 
 create or replace function legwork_private.assert_timezone(timezone text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   begin
     perform now() at time zone assert_timezone.timezone;
-    -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
-    -- only what could be one of them is looked up. CET and its like are zones too, which Node reads, while Postgres reads the abbreviation.
+    -- Postgres also accepts abbreviations and POSIX rules. Neither has reliable daylight saving. Listing all zones is slow, so only names that
+    -- could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
     if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
       or exists (
         select from pg_timezone_names z
@@ -171,9 +171,9 @@ begin
       array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
       || 'Zones are named as in the IANA database, such as Europe/Berlin.';
 end $$;
-comment on function legwork_private.assert_timezone(text) is 'Does nothing for a time zone of the IANA database. Raises LW400 with the nearest name for any other.';
+comment on function legwork_private.assert_timezone(text) is 'Does nothing for a time zone of the IANA database. Raises LW400 for any other name, suggesting the most similar one.';
 
 create or replace function legwork_private.cron_end() returns timestamptz
 language sql immutable parallel safe
 return timestamptz '3000-01-01 00:00:00Z';
-comment on function legwork_private.cron_end() is 'Where the library ends that computes the times of cron expressions.';
+comment on function legwork_private.cron_end() is 'The end of the time range in which the library computes the times of cron expressions.';

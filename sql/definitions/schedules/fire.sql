@@ -1,17 +1,17 @@
--- Firing schedules: what is due is enqueued, held back or accounted for. See plan.sql.
--- Locks: none on tables that exist.
+-- Firing schedules: due occurrences are enqueued, held back or recorded as missed or skipped. See plan.sql.
+-- Locks: none on existing tables.
 create or replace function legwork_private.schedule_serial_key(name text, overlap text, max_instances integer) returns text
 language sql immutable parallel safe
 return case when overlap = 'queue' or (overlap = 'cancel' and max_instances = 1) then 'schedule:' || name end;
 comment on function legwork_private.schedule_serial_key(text, text, integer) is
-  'The serial key of a schedule''s jobs: those that queue, and one that must wait for the end of the one it cancelled. Null for the others.';
+  'The serial key of a schedule''s jobs, if they queue or if a job must wait until the job that it cancelled has ended. Null otherwise.';
 
 create or replace function legwork_private.live_jobs(job_ids bigint[]) returns bigint[]
 language sql stable
 return (
   select coalesce(array_agg(j.id order by j.id), '{}') from legwork_private.graphile_jobs j
   where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts));
-comment on function legwork_private.live_jobs(bigint[]) is 'Those of the jobs that have not ended, the oldest first.';
+comment on function legwork_private.live_jobs(bigint[]) is 'The given jobs that have not ended, the oldest first.';
 
 create or replace function legwork_private.enqueue_occurrences(ids bigint[], names text[], due_at timestamptz[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -23,7 +23,7 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    -- Within bounds whatever the row says: all schedules that are due are in this statement.
+    -- Values are kept within bounds whatever is in the row, because this statement handles all due schedules.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
@@ -34,15 +34,15 @@ begin
   perform legwork_private.wake_workers(cardinality(ids));
 end $$;
 comment on function legwork_private.enqueue_occurrences(bigint[], text[], timestamptz[]) is
-  'Enqueues the jobs of occurrences, with ids that have been drawn for them. The jobs'' flags name the schedule and the tenant; jitter delays a job and never the occurrence.';
+  'Enqueues the jobs of occurrences, with the given ids. The jobs'' flags name the schedule and the tenant. Jitter delays a job, never the occurrence.';
 
 create or replace function legwork_private.cancel_older(job_ids bigint[], schedule text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_job legwork_private.graphile_jobs;
 begin
-  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
-  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may not see them.
+  -- The row's lock decides between this call and a worker that is fetching the job. Jobs that have ended in the meantime no longer exist.
   for v_job in
     select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
@@ -50,7 +50,7 @@ begin
     perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
   end loop;
 end $$;
-comment on function legwork_private.cancel_older(bigint[], text) is 'Cancels jobs of a schedule that make room for the next one; those that have ended meanwhile are left alone.';
+comment on function legwork_private.cancel_older(bigint[], text) is 'Cancels a schedule''s older jobs in favor of a new one. Jobs that have ended in the meantime are left alone.';
 
 create or replace function legwork_private.fire_due(as_of timestamptz, at_most integer, schedule text, out fired integer, out claimed integer)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -62,8 +62,8 @@ declare
   v_cancels jsonb;
   v_cancel record;
 begin
-  -- What one run is to stand for must be known as a whole. Where the plan ends before now, all but the last of it are counted, which makes
-  -- it short, and somebody fills it up.
+  -- If one job is to stand for all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
+  -- backlog. The plan is then short, and a worker extends it.
   update legwork_private.schedule_definitions d
   set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),
     backlog_to = d.upcoming[cardinality(d.upcoming) - 1], upcoming = d.upcoming[cardinality(d.upcoming):]
@@ -74,8 +74,8 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
-  -- One statement, so that all of it goes by one moment: which schedules are due (claimed) and by which policies, what is due (listed), which of that
-  -- may still run (judged, ranked) and what becomes of it (decided), its record in the history, and the schedules themselves (changes, updated).
+  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due (listed),
+  -- which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the schedules (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
@@ -112,7 +112,7 @@ begin
           when k.waits then 'waiting'
           when k.overlap = 'cancel' then case when k.nth > k.candidates - least(k.max_instances, k.remaining) then 'enqueued' else 'skipped' end
           when k.nth <= coalesce(least(k.remaining, k.room), k.nth) then 'enqueued'
-          -- The last run that it may have was among them: what comes after it is none of its occurrences.
+          -- max_runs was reached by an earlier one: later times are not occurrences of this schedule.
           when k.remaining <= coalesce(k.room, k.remaining) then 'over'
           else 'skipped' end as state
       from ranked k
@@ -127,23 +127,25 @@ begin
   ), recorded as (
     insert into legwork_private.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
-      case when d.state = 'waiting' then 'Not looked at yet.'
-        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
-        when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
-          greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
-        when d.is_late then 'Made up for: nobody was there when it was due.' end,
+      case when d.state = 'waiting' then 'Its requirements have not been checked yet.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was due as well.'
+        when d.state = 'skipped' then format('This schedule may have only %s at a time: %s.', legwork_private.counted(d.max_instances, 'unfinished job'), concat_ws(' and ',
+          case when cardinality(d.live) > 0 then format('%s %s had not ended', case cardinality(d.live) when 1 then 'job' else 'jobs' end,
+            array_to_string(d.live[:5], ', ') || case when cardinality(d.live) > 5 then format(' and %s more', cardinality(d.live) - 5) else '' end) end,
+          case when cardinality(d.live) < d.max_instances then 'another occurrence was enqueued at the same moment' end))
+        when d.is_late then 'Enqueued late: no worker was running when it was due.' end,
       d.job_id, 1, d.due_at,
-      -- From here on it waits, also when it is made up for.
+      -- A waiting occurrence waits from now on, even if it was missed.
       case when d.state = 'waiting' then as_of else clock_timestamp() end, d.tenant
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
-      case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
-        when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
-        else 'Nobody was there, and the schedule does not make up for it.' end,
+      case s.missed when 'one' then 'No worker was running. One job stands for all missed occurrences.'
+        when 'all' then format('No worker was running, and missed occurrences are enqueued only up to %s late.', legwork_private.in_words(s.missed_window))
+        else 'No worker was running, and this schedule does not enqueue missed occurrences.' end,
       case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
     from summed s where s.occurrences > 0
-    -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
+    -- No occurrence is recorded a second time, even if a schedule with this name is created again or the clock is set back.
     on conflict on constraint schedule_occurrences_pkey do nothing
     returning r.schedule, r.due_at, r.state, r.job_id
   ), changes as (
@@ -186,7 +188,7 @@ begin
   fired := coalesce(cardinality(v_ids), 0);
 end $$;
 comment on function legwork_private.fire_due(timestamptz, integer, text) is
-  'What fire_schedules does, for at_most schedules or for one, without looking after those that fail. claimed: how many schedules were due.';
+  'Fires at_most due schedules, or the given one, for fire_schedules, without handling schedules that fail. claimed: how many schedules were due.';
 revoke execute on function legwork_private.fire_due(timestamptz, integer, text) from public;
 
 create or replace function legwork_private.fire_one_by_one(as_of timestamptz, names text[], out fired integer)
@@ -208,13 +210,13 @@ begin
       if legwork_private.is_systems_fault(v_state) then
         raise;
       end if;
-      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
+      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot fire: ' || v_message where d.name = v_name;
     end;
   end loop;
 end $$;
 comment on function legwork_private.fire_one_by_one(timestamptz, text[]) is
-  'Fires schedules one by one, so that those that fail do not keep the others from it: they get a problem and are left out for a minute. Returns how many jobs were enqueued. '
-  'Raises what is the system''s fault.';
+  'Fires schedules one by one, so that schedules that fail do not block the others: their problem is recorded, and they are left out for a minute. Returns how many jobs were enqueued. '
+  'Errors of the system are raised again.';
 revoke execute on function legwork_private.fire_one_by_one(timestamptz, text[]) from public;
 
 create or replace function legwork_private.fire_schedules(
@@ -226,7 +228,7 @@ declare
   v_claimed integer;
   v_names text[];
 begin
-  -- One subtransaction for all that is due. It is what makes one bad row a matter of that row.
+  -- One subtransaction for all due schedules, so that one bad row affects only that row.
   begin
     select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork_private.fire_due(as_of, at_most, schedule) f;
   exception when others then
@@ -236,7 +238,7 @@ begin
     v_claimed := null;
   end;
   if v_claimed is null then
-    -- Fewer than usual, because each costs as much as all of them do together.
+    -- Fewer than usual, because firing one alone costs as much as firing all of them together.
     v_names := array(
       select d.name from legwork_private.schedule_definitions d
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
@@ -255,14 +257,14 @@ begin
   more := coalesce(more, false) or v_claimed >= at_most
     or exists (select from legwork_private.schedule_definitions d where d.wants_plan and d.every is not null and d.failed_at is null);
   wants_plan := exists (select from legwork_private.schedule_definitions d where d.wants_plan and d.cron is not null);
-  -- What is due and was stepped over waits for its plan, has failed, or somebody else has it.
+  -- A due schedule that was skipped waits for its plan, has failed, or is locked by another session.
   next_at := (select d.next_at from legwork_private.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
 end $$;
 comment on function legwork_private.fire_schedules(timestamptz, integer, text) is
-  'Enqueues what is due as of a time, for at_most schedules, or for that one schedule, in the caller''s transaction; what is not to be enqueued is accounted for in '
-  'legwork.schedule_runs. Any number of workers may call it at once: each takes other schedules. fired: jobs enqueued. next_at: when something is due next. more: whether '
-  'to call again at once. wants_plan: whether times of cron expressions must be computed, which a Legwork worker does. A schedule that fails gets a problem and is tried '
-  'again every minute, and the others fire; asked for by its name, it raises its error.';
+  'Enqueues the occurrences that are due as of a time, for at most at_most schedules or for the given one, in the caller''s transaction. Occurrences that are not enqueued are recorded in '
+  'legwork.schedule_runs. Any number of workers may call it at once: each handles different schedules. fired: jobs enqueued. next_at: when the next schedule is due. more: whether '
+  'to call again at once. wants_plan: whether times of cron expressions must be computed, which a Legwork worker does. If a schedule fails, its problem is recorded, it is '
+  'retried every minute, and the others fire. If it is given by name, its error is raised.';
 revoke execute on function legwork_private.fire_schedules(timestamptz, integer, text) from public;
 
 create or replace function legwork_private.enqueue_one(definition legwork_private.schedule_definitions, due_at timestamptz, state text) returns bigint
@@ -289,7 +291,7 @@ begin
   return v_id;
 end $$;
 comment on function legwork_private.enqueue_one(legwork_private.schedule_definitions, timestamptz, text) is
-  'Enqueues one job of a schedule whose row the caller has locked, as its overlap says; null when too many of its jobs live.';
+  'Enqueues one job of a schedule, whose row the caller has locked, according to its overlap. Returns the job''s id, or null if the schedule has too many unfinished jobs.';
 
 create or replace function legwork_private.release_waiting(as_of timestamptz default clock_timestamp(), at_most integer default 100, schedule text default null) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -301,7 +303,7 @@ declare
   v_count integer := 0;
 begin
   for v_waiting in
-    -- Its schedule too, because jobs that live are counted there; nobody waits for either.
+    -- The schedule is locked too, because its unfinished jobs are counted there. Rows locked by other sessions are skipped.
     select r.schedule, r.due_at, r.reason, r.recorded_at from legwork_private.schedule_occurrences r join legwork_private.schedule_definitions d on d.name = r.schedule
     where r.state = 'waiting' and (r.schedule = release_waiting.schedule or release_waiting.schedule is null and d.failed_at is null)
     order by r.due_at limit at_most for update skip locked
@@ -315,12 +317,12 @@ begin
     if v_reason is null then
       update legwork_private.schedule_occurrences r
       set state = case when v_id is null then 'skipped' else 'enqueued' end, job_id = v_id, recorded_at = clock_timestamp(),
-        reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
+        reason = case when v_id is null then 'Its requirements were met, but the schedule had too many unfinished jobs or had reached max_runs.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
     elsif as_of >= legwork_private.later(greatest(v_waiting.due_at, v_waiting.recorded_at), v_definition.requires_wait) then
       update legwork_private.schedule_occurrences r
-      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
+      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It waited %s.', v_reason, legwork_private.in_words(v_definition.requires_wait))
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       update legwork_private.schedule_definitions d set last_state = 'held_back' where d.name = v_waiting.schedule;
       v_count := v_count + 1;
@@ -331,4 +333,4 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.release_waiting(timestamptz, integer, text) is
-  'Enqueues occurrences, of all schedules or of one, whose requirements have come, holds back those that have waited long enough, and returns how many left the waiting.';
+  'Handles the waiting occurrences of all schedules or of one: enqueues those whose requirements are met, and holds back those that have waited too long. Returns how many no longer wait.';

@@ -1,8 +1,8 @@
--- What people do with schedules, and what they read of them. See plan.sql.
--- Locks: none on tables that exist.
+-- Creating, changing, removing and running schedules. See plan.sql.
+-- Locks: none on existing tables.
 create or replace function legwork_private.describe_schedule(definition legwork_private.schedule_definitions) returns jsonb
 language sql stable
--- Without the payload, which may hold what nobody may read.
+-- Without the payload, which may contain secrets.
 return jsonb_strip_nulls(jsonb_build_object(
   'task', definition.task, 'cron', definition.cron, 'every', definition.every::text, 'at', definition.at, 'timezone', definition.timezone,
   'starts_at', definition.starts_at, 'ends_at', definition.ends_at, 'max_runs', definition.max_runs, 'jitter', definition.jitter::text,
@@ -10,19 +10,19 @@ return jsonb_strip_nulls(jsonb_build_object(
   'missed_window', case definition.missed when 'all' then definition.missed_window end::text,
   'requires_wait', case when definition.requires is not null then definition.requires_wait end::text, 'tenant', definition.tenant,
   'priority', definition.priority, 'max_attempts', definition.max_attempts, 'is_enabled', definition.is_enabled));
-comment on function legwork_private.describe_schedule(legwork_private.schedule_definitions) is 'A schedule as the audit log tells of it.';
+comment on function legwork_private.describe_schedule(legwork_private.schedule_definitions) is 'A schedule in the form in which the audit log records it.';
 
 create or replace function legwork_private.assert_present(as_of timestamptz) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   perform legwork_private.assert_time('as_of', as_of);
-  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  -- Occurrences recorded ahead of time would be missing for another tenant that uses the name later.
   if legwork_private.confined_tenant() is not null and as_of > clock_timestamp() then
-    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+    raise exception 'as_of is %; a client confined to one tenant cannot set it to a future time.', as_of using errcode = 'LW403', hint = 'Omit as_of. It is meant for tests.';
   end if;
 end $$;
 comment on function legwork_private.assert_present(timestamptz) is
-  'Does nothing for a time that is not ahead, or for a session that is not confined to a tenant. Raises LW403, LW400 for a time that is out of bounds.';
+  'Does nothing if the time is not in the future, or if the session is not confined to a tenant. Raises LW403 otherwise, and LW400 for a time that is out of bounds.';
 
 create or replace function legwork_private.lock_schedule(name text) returns legwork_private.schedule_definitions
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -31,22 +31,22 @@ declare
   v_own text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  -- Another tenant's is not there, for whoever is confined to one.
+  -- For a session confined to a tenant, another tenant's schedule does not exist.
   select * into v_definition from legwork_private.schedule_definitions d
   where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
   if v_own is null and exists (select from legwork_private.crontab_entries c where c.identifier = lock_schedule.name) then
-    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
-      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+    raise exception 'The schedule ''%'' is a crontab entry.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and create a schedule instead.';
   end if;
-  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+  raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || '`select name from legwork.schedules` lists them.';
 end $$;
 comment on function legwork_private.lock_schedule(text) is
-  'A schedule, locked to the end of the transaction, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW409 for an entry of a crontab, LW403.';
+  'Locks a schedule until the end of the transaction and returns it, for an operator who is about to change it. Raises LW404 for an unknown schedule and for another tenant''s, LW409 for a crontab entry, and LW403.';
 
 create or replace function legwork_private.settle_schedule(name text, as_of timestamptz, why text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -54,7 +54,7 @@ declare
   v_schedule legwork_private.schedule_definitions;
   v_failure text;
 begin
-  -- Its row is locked: nothing else fires it meanwhile. Plans of intervals come in parts.
+  -- The schedule's row is locked, so nothing else fires it in the meantime. Plans of intervals come in parts.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork_private.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
@@ -65,7 +65,7 @@ begin
       if legwork_private.is_systems_fault(sqlstate) then
         raise;
       end if;
-      -- One that cannot be fired can still be removed, disabled and replaced.
+      -- A schedule that cannot fire can still be removed, disabled and replaced.
       v_failure := sqlerrm;
       exit;
     end;
@@ -73,24 +73,24 @@ begin
   if v_failure is not null then
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
     values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to, as_of), 'missed',
-      format('It %s while it could not be fired: %s', why, v_failure), null, as_of, v_schedule.tenant)
+      format('The schedule %s while it could not fire: %s', why, v_failure), null, as_of, v_schedule.tenant)
     on conflict do nothing;
-  -- Times that have not been computed: whether there were any cannot be said here, unless no minute (or second) began.
+  -- The times up to as_of have not been computed. It is unknown whether there were any, unless no new minute (or second) has begun.
   elsif v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
     and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
       or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
   then
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
     values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
-      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+      format('The schedule %s before its occurrences in this period were computed.', why), null, as_of, v_schedule.tenant)
     on conflict do nothing;
   end if;
   update legwork_private.schedule_occurrences r
-  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  set state = 'held_back', reason = format('The schedule %s while this occurrence was waiting. %s', why, r.reason), recorded_at = clock_timestamp()
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $$;
 comment on function legwork_private.settle_schedule(text, timestamptz, text) is
-  'Accounts for what a schedule owes up to a time, before its times change: what is due fires, what waits is held back.';
+  'Settles a schedule''s occurrences up to a time, before its times change: due occurrences fire, and waiting ones are held back.';
 
 create or replace function legwork_private.assert_schedule(
   name text, task text, cron text, every interval, at timestamptz, timezone text, payload jsonb, starts_at timestamptz, ends_at timestamptz, max_runs integer,
@@ -105,7 +105,7 @@ declare
   v_own text := legwork_private.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' or name in ('.', '..') then
-    raise exception 'A schedule''s name has 1 to 100 characters, none of them a control character, and is not . or ..' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+    raise exception 'A schedule needs a name of 1 to 100 characters, without control characters and other than ''.'' and ''..''.' using errcode = 'LW400', hint = 'Choose another name, for example cleanup-daily.';
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
@@ -121,17 +121,17 @@ begin
     legwork_private.assert_number('max_instances', max_instances, 1, 10000), legwork_private.assert_interval('missed_window', missed_window, '1 second', '1 year'),
     legwork_private.assert_interval('requires_wait', requires_wait, '0', '30 days'), legwork_private.assert_job_numbers(priority, max_attempts);
   v_problem := case
-    when at <= as_of then format('at is %s, which is over', at)
+    when at <= as_of then format('at is %s, which is in the past', at)
     when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
-    when ends_at <= as_of then format('the window has ended at %s', ends_at)
-    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
-    when cron is not null and starts_at >= legwork_private.cron_end() then format('it never fires: it starts at %s, and times of cron expressions end with the year 2999', starts_at)
-    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
-    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
-    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when ends_at <= as_of then format('the window ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside the window', at)
+    when cron is not null and starts_at >= legwork_private.cron_end() then format('it would never fire: it starts at %s, and cron expressions end with the year 2999', starts_at)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s; it must be allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says how further occurrences are handled'
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s; it must be none, one or all', coalesce(missed, 'null'))
     when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
     when requires_wait is not null and requires is null then 'requires_wait needs requires'
-    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s; it must be an object of schedule names and durations', jsonb_typeof(requires))
   end;
   if v_problem is not null then
     raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
@@ -144,7 +144,7 @@ begin
   if requires is null or requires = '{}' then
     return;
   end if;
-  -- Two that come to require each other at the same time would not see each other.
+  -- Without this lock, two schedules that begin to require each other at the same time would not see each other.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
   for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
     perform legwork_private.read_interval('requires.' || v_other.key, coalesce(v_other.value, 'null'), '1 millisecond');
@@ -154,7 +154,7 @@ begin
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
         hint = coalesce('Did you mean ''' || legwork_private.nearest_name(v_other.key,
             array(select d.name from legwork_private.schedule_definitions d where (v_own is null or d.tenant = v_own) and d.name <> assert_schedule.name)) || '''? ', '')
-          || 'Make that one first; entries of a crontab cannot be required.';
+          || 'Create that schedule first. Crontab entries cannot be required.';
     end if;
   end loop;
   with recursive chain as (
@@ -168,11 +168,11 @@ begin
   ) cycle name set is_cycle using visited
   select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
   if v_problem is not null then
-    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Remove one of these from requires.';
   end if;
 end $$;
 comment on function legwork_private.assert_schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer,
-  text, interval, jsonb, interval, integer, integer, timestamptz) is 'Does nothing for a schedule that can be made. Raises LW400 or LW404 with what is wrong.';
+  text, interval, jsonb, interval, integer, integer, timestamptz) is 'Does nothing for a valid schedule. Raises LW400 or LW404 with the first problem.';
 
 create or replace function legwork.schedule(
   name text, task text, cron text default null, every interval default null, at timestamptz default null, timezone text default 'UTC',
@@ -190,25 +190,25 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_present(as_of);
-  -- Whoever makes the same one at the same time comes second.
+  -- Serializes sessions that create the same schedule at the same time.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork_private.schedule_definitions d where d.name = schedule.name for update;
   if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork_private.confined_tenant() is not null then
-    -- Names are the database's; that one is taken is all that another tenant learns.
-    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    -- Names are unique in the database. Another tenant only learns that the name is taken.
+    raise exception 'A schedule called ''%'' already exists.', name using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   perform legwork_private.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait, priority, max_attempts,
-    -- Saying again what is there already is no mistake, also when its time is over.
+    -- Defining an existing schedule again is not an error, even if its time has passed.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
   if v_tenant is not null and exists (
     select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork_private.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
   then
-    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
-      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+    raise exception 'The schedule ''%'' of tenant ''%'' cannot require another tenant''s schedule.', name, v_tenant using errcode = 'LW400',
+      hint = 'It can require schedules of its own tenant, and schedules without a tenant.';
   end if;
   if exists (select from legwork_private.crontab_entries c where c.identifier = schedule.name) then
-    raise exception '%', format(case when legwork_private.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork_private.confined_tenant() is null then 'A crontab entry' else 'A schedule' end || ' called ''%s'' already exists.', name) using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -221,7 +221,7 @@ begin
   v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
-  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
   if v_old.name is not null and v_old::text = v_new::text then
     return v_old.next_at;
   end if;
@@ -244,7 +244,7 @@ begin
   if v_new.failed_at is not null then
     v_new.failed_at := null; v_new.problem := null;
   end if;
-  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+  -- If its times are unchanged, they continue as planned: defining a schedule again at every start does not postpone it.
 
   insert into legwork_private.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
@@ -272,14 +272,14 @@ begin
 end $$;
 comment on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
   interval, jsonb, interval, text, integer, integer, boolean, timestamptz) is
-  'Makes a schedule, or replaces the one of that name, and returns its next occurrence: null for a cron expression that no worker has planned yet, which takes a moment. '
-  'cron: five or six fields or a nickname. every: a second or more; seconds to hours are elapsed time, days and months steps of the calendar. at: once. '
-  'timezone: of the IANA database, UTC by default; a local time that does not exist or comes twice occurs once. starts_at, ends_at: no occurrence outside of them. '
-  'max_runs: over after so many jobs. jitter: a job starts up to so much later. overlap: allow; skip an occurrence while max_instances (1) of its jobs live; queue it '
-  'behind them, up to max_instances (100); cancel the oldest ones. missed: after a time when nobody was there, none is made up for, one job stands for all (the default), '
-  'or all within missed_window (a day). requires: schedules whose last run must have completed, each with a span, {"cleanup": "24 hours"}; an occurrence waits for that '
-  'up to requires_wait (an hour) and is then held back. enabled: null leaves it as it is. What is replaced keeps its runs; one whose times are the same goes on as planned. '
-  'as_of: the present, for tests. Raises LW400, LW404 for an unknown task, LW409 for the name of an entry of a crontab.';
+  'Creates a schedule, or replaces the one with this name, and returns its next occurrence: null for a cron expression that no worker has planned yet, which takes a moment. '
+  'cron: five or six fields, or a shortcut such as @daily. every: a second or more; seconds to hours are elapsed time, days and months are calendar steps. at: once, at this time. '
+  'timezone: a name of the IANA database, UTC by default; a local time that is skipped or comes twice occurs once. starts_at, ends_at: there are no occurrences outside this window. '
+  'max_runs: the schedule ends after this many jobs. jitter: the longest random delay of a job. overlap: allow it; skip an occurrence while max_instances (1) of its jobs are unfinished; queue it '
+  'behind them, up to max_instances (100); cancel the oldest of them. missed: after a time without a running worker, enqueue none of the missed occurrences, one job for all of them (the default), '
+  'or all within missed_window (1 day). requires: schedules whose last job must have completed, each with the longest time since then, as in {"cleanup": "24 hours"}; an occurrence waits for them '
+  'up to requires_wait (1 hour) and is then held back. enabled: null leaves it unchanged. A replaced schedule keeps its recorded occurrences; if its times are unchanged, it continues as planned. '
+  'as_of: the current time, for tests. Raises LW400, LW404 for an unknown task, and LW409 for the name of a crontab entry.';
 revoke execute on function legwork.schedule(text, text, text, interval, timestamptz, text, jsonb, timestamptz, timestamptz, integer, interval, text, integer, text,
     interval, jsonb, interval, text, integer, integer, boolean, timestamptz) from public;
 
@@ -295,7 +295,7 @@ begin
   perform pg_notify('legwork', '{"schedules":true}');
 end $$;
 comment on function legwork.unschedule(text, timestamptz) is
-  'Removes a schedule. Its jobs and what became of its occurrences stay. Raises LW404 for an unknown one, LW409 for an entry of a crontab.';
+  'Removes a schedule. Its jobs and its recorded occurrences are kept. Raises LW404 for an unknown schedule, and LW409 for a crontab entry.';
 revoke execute on function legwork.unschedule(text, timestamptz) from public;
 
 create or replace function legwork.enable_schedule(name text, as_of timestamptz default clock_timestamp()) returns timestamptz
@@ -317,8 +317,8 @@ begin
   return (select d.next_at from legwork_private.schedule_definitions d where d.name = enable_schedule.name);
 end $$;
 comment on function legwork.enable_schedule(text, timestamptz) is
-  'Lets a schedule occur again from now on; what was due meanwhile is no occurrence. Returns the next one, null until a worker has planned it. Raises LW404 for an unknown one, '
-  'LW409 for an entry of a crontab.';
+  'Enables a schedule from now on; times that passed while it was disabled are not occurrences. Returns its next occurrence, which is null until a worker has planned it. Raises LW404 for an unknown schedule, '
+  'and LW409 for a crontab entry.';
 revoke execute on function legwork.enable_schedule(text, timestamptz) from public;
 
 create or replace function legwork.disable_schedule(name text, as_of timestamptz default clock_timestamp()) returns boolean
@@ -340,8 +340,8 @@ begin
   return true;
 end $$;
 comment on function legwork.disable_schedule(text, timestamptz) is
-  'Nothing of a schedule is due until it is enabled again; jobs that it has enqueued stay. Returns whether it was enabled. Raises LW404 for an unknown one, LW409 for an entry '
-  'of a crontab.';
+  'Disables a schedule until it is enabled again; the jobs that it has enqueued are kept. Returns whether it was enabled. Raises LW404 for an unknown schedule, and LW409 for a crontab '
+  'entry.';
 revoke execute on function legwork.disable_schedule(text, timestamptz) from public;
 
 create or replace function legwork.run_schedule(name text, as_of timestamptz default clock_timestamp()) returns bigint
@@ -354,11 +354,11 @@ begin
   perform legwork_private.assert_present(as_of);
   v_id := legwork_private.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
-    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
-      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork_private.live_jobs(v_schedule.live))[:5], ', ') || '.';
+    raise exception 'The schedule ''%'' has reached its limit of %.', name, legwork_private.counted(v_schedule.max_instances, 'unfinished job') using errcode = 'LW409',
+      hint = 'Wait until one of its jobs has ended, or cancel one: ' || array_to_string((legwork_private.live_jobs(v_schedule.live))[:5], ', ') || '.';
   end if;
   loop
-    -- An occurrence may be due in this very microsecond.
+    -- An occurrence may be due at exactly this microsecond.
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
     values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.current_actor() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
@@ -369,6 +369,6 @@ begin
   return v_id;
 end $$;
 comment on function legwork.run_schedule(text, timestamptz) is
-  'Runs a schedule now, also a disabled one, and returns the job''s id. It counts not against max_runs and waits not for what the schedule requires; overlap holds. '
-  'Raises LW404 for an unknown one, LW409 for an entry of a crontab and while max_instances of its jobs live.';
+  'Runs a schedule now, even if it is disabled, and returns the job''s id. The job does not count against max_runs and does not wait for the schedule''s requirements, but overlap applies. '
+  'Raises LW404 for an unknown schedule, and LW409 for a crontab entry and while max_instances of its jobs are unfinished.';
 revoke execute on function legwork.run_schedule(text, timestamptz) from public;

@@ -1,83 +1,83 @@
 -- Runtime schedules: rows that enqueue jobs over time.
 --
--- Times of cron expressions come from a library in TypeScript, which SQL cannot call. So every schedule has its next occurrences with it
--- (upcoming): whoever knows the library fills them ahead, and firing is pure SQL. An occurrence is a schedule and an instant. It happens in the
--- transaction that takes it out of upcoming, under the lock of the schedule's row, and leaves one row in legwork_private.schedule_occurrences, whose primary
--- key allows no second one.
--- Locks: none on tables that exist.
+-- The times of cron expressions come from a TypeScript library, which SQL cannot call. So every schedule stores its next occurrences (upcoming).
+-- Workers, which have the library, fill them in ahead of time, and firing is pure SQL. An occurrence is a schedule and an instant. It is handled in the
+-- transaction that removes it from upcoming, under the lock of the schedule's row. It leaves one row in legwork_private.schedule_occurrences, whose primary
+-- key prevents a second one.
+-- Locks: none on existing tables.
 
-comment on table legwork_private.schedule_definitions is 'What legwork.schedule made: rows that enqueue jobs over time. legwork.schedules shows them.';
+comment on table legwork_private.schedule_definitions is 'One row per schedule created by legwork.schedule. legwork.schedules shows them.';
 comment on column legwork_private.schedule_definitions.name is 'The schedule''s name.';
 comment on column legwork_private.schedule_definitions.task is 'The task that its jobs run.';
-comment on column legwork_private.schedule_definitions.cron is 'A cron expression of five or six fields, or a nickname; null for another kind.';
-comment on column legwork_private.schedule_definitions.every is 'The time between two occurrences; null for another kind.';
-comment on column legwork_private.schedule_definitions.at is 'The one time it occurs; null for another kind.';
-comment on column legwork_private.schedule_definitions.timezone is 'The time zone that cron and days and months of every are meant in.';
-comment on column legwork_private.schedule_definitions.payload is 'What its jobs are given.';
-comment on column legwork_private.schedule_definitions.starts_at is 'No occurrence is before that; null for no bound.';
-comment on column legwork_private.schedule_definitions.ends_at is 'No occurrence is after that; null for no bound.';
-comment on column legwork_private.schedule_definitions.max_runs is 'It is over when so many occurrences have been enqueued; null for no bound.';
-comment on column legwork_private.schedule_definitions.jitter is 'A job starts up to so much later, at random; null for not at all.';
-comment on column legwork_private.schedule_definitions.overlap is 'What becomes of an occurrence while max_instances jobs of the schedule live: allow, skip, queue or cancel.';
-comment on column legwork_private.schedule_definitions.max_instances is 'How many of its jobs may live at a time; null where overlap is allow.';
-comment on column legwork_private.schedule_definitions.missed is 'What becomes of occurrences that nobody was there for: none, one for all, or all.';
-comment on column legwork_private.schedule_definitions.missed_window is 'For missed all: older ones are not made up for.';
-comment on column legwork_private.schedule_definitions.requires is 'Schedules whose last run must have completed, each with how long ago at most; null for none.';
-comment on column legwork_private.schedule_definitions.requires_wait is 'How long an occurrence waits for what it requires before it is held back.';
-comment on column legwork_private.schedule_definitions.tenant is 'Whose schedule it is.';
-comment on column legwork_private.schedule_definitions.priority is 'Of its jobs; null for 0.';
-comment on column legwork_private.schedule_definitions.max_attempts is 'Of its jobs; null for 25.';
-comment on column legwork_private.schedule_definitions.is_enabled is 'Whether it occurs.';
-comment on column legwork_private.schedule_definitions.created_at is 'When it was made.';
-comment on column legwork_private.schedule_definitions.created_by is 'Who made it: the database role, or for whom the server did.';
-comment on column legwork_private.schedule_definitions.updated_at is 'When it was changed last.';
-comment on column legwork_private.schedule_definitions.sentence is 'When it occurs, in words; null until a worker has written it.';
-comment on column legwork_private.schedule_definitions.anchor is 'What every is counted from, so that the ends of months do not drift.';
-comment on column legwork_private.schedule_definitions.planned_to is 'Every occurrence up to here is in upcoming, in the backlog or accounted for.';
+comment on column legwork_private.schedule_definitions.cron is 'A cron expression of five or six fields, or a shortcut such as @daily. Null for schedules of another kind.';
+comment on column legwork_private.schedule_definitions.every is 'The time between two occurrences. Null for schedules of another kind.';
+comment on column legwork_private.schedule_definitions.at is 'The only time at which it occurs. Null for schedules of another kind.';
+comment on column legwork_private.schedule_definitions.timezone is 'The time zone for cron, and for the days and months of every.';
+comment on column legwork_private.schedule_definitions.payload is 'The payload of its jobs.';
+comment on column legwork_private.schedule_definitions.starts_at is 'There are no occurrences before this time. Null for no bound.';
+comment on column legwork_private.schedule_definitions.ends_at is 'There are no occurrences after this time. Null for no bound.';
+comment on column legwork_private.schedule_definitions.max_runs is 'The schedule ends after this many enqueued occurrences. Null for no bound.';
+comment on column legwork_private.schedule_definitions.jitter is 'The longest random delay before a job starts. Null for none.';
+comment on column legwork_private.schedule_definitions.overlap is 'How an occurrence is handled while the schedule has max_instances unfinished jobs: allow, skip, queue or cancel.';
+comment on column legwork_private.schedule_definitions.max_instances is 'How many unfinished jobs it may have at a time. Null if overlap is allow.';
+comment on column legwork_private.schedule_definitions.missed is 'Which occurrences are enqueued late if no worker was running when they were due: none, one (one job for all of them) or all.';
+comment on column legwork_private.schedule_definitions.missed_window is 'If missed is all: occurrences older than this are not enqueued.';
+comment on column legwork_private.schedule_definitions.requires is 'Schedules whose last job must have completed, each with the longest time since then. Null for none.';
+comment on column legwork_private.schedule_definitions.requires_wait is 'How long an occurrence waits for its requirements before it is held back.';
+comment on column legwork_private.schedule_definitions.tenant is 'The tenant that the schedule belongs to.';
+comment on column legwork_private.schedule_definitions.priority is 'The priority of its jobs. Null for 0.';
+comment on column legwork_private.schedule_definitions.max_attempts is 'The attempts that its jobs have. Null for 25.';
+comment on column legwork_private.schedule_definitions.is_enabled is 'Whether the schedule is enabled.';
+comment on column legwork_private.schedule_definitions.created_at is 'When the schedule was created.';
+comment on column legwork_private.schedule_definitions.created_by is 'The actor who created it: the database role, or the client of the server.';
+comment on column legwork_private.schedule_definitions.updated_at is 'When the schedule was last changed.';
+comment on column legwork_private.schedule_definitions.sentence is 'When it occurs, in words. Null until a worker has written it.';
+comment on column legwork_private.schedule_definitions.anchor is 'The time from which every is counted, so that the ends of months do not drift.';
+comment on column legwork_private.schedule_definitions.planned_to is 'Every occurrence up to this time is in upcoming, in the backlog or recorded.';
 comment on column legwork_private.schedule_definitions.upcoming is 'The next occurrences, in order.';
-comment on column legwork_private.schedule_definitions.is_complete is 'Whether nothing comes after upcoming.';
-comment on column legwork_private.schedule_definitions.backlog_count is 'Occurrences that nobody was there for and that are too many to list.';
-comment on column legwork_private.schedule_definitions.backlog_from is 'The first of the backlog.';
-comment on column legwork_private.schedule_definitions.backlog_to is 'The last of the backlog.';
-comment on column legwork_private.schedule_definitions.problem is 'Why its times could not be computed or its jobs not be enqueued; null when there is nothing wrong.';
+comment on column legwork_private.schedule_definitions.is_complete is 'Whether there are no occurrences after those in upcoming.';
+comment on column legwork_private.schedule_definitions.backlog_count is 'The number of missed occurrences that are too many to list.';
+comment on column legwork_private.schedule_definitions.backlog_from is 'The first occurrence of the backlog.';
+comment on column legwork_private.schedule_definitions.backlog_to is 'The last occurrence of the backlog.';
+comment on column legwork_private.schedule_definitions.problem is 'Why its times could not be computed, or its jobs could not be enqueued. Null if there is no problem.';
 comment on column legwork_private.schedule_definitions.failed_at is
-  'When firing it failed last, for the reason that problem gives. It is tried again a minute later, by itself, so that it does not hold up others. Null otherwise.';
-comment on column legwork_private.schedule_definitions.runs is 'Occurrences that were enqueued.';
-comment on column legwork_private.schedule_definitions.live is 'Jobs of it that may still live; kept where overlap is not allow.';
-comment on column legwork_private.schedule_definitions.last_due_at is 'The last occurrence that was enqueued, by hand or by time.';
-comment on column legwork_private.schedule_definitions.last_state is 'What became of the last occurrence.';
+  'When firing it last failed, for the reason in problem. It is retried a minute later, separately, so that it does not delay other schedules. Null otherwise.';
+comment on column legwork_private.schedule_definitions.runs is 'The number of occurrences that were enqueued.';
+comment on column legwork_private.schedule_definitions.live is 'Its jobs that may not have ended. Not tracked if overlap is allow.';
+comment on column legwork_private.schedule_definitions.last_due_at is 'The last occurrence that was enqueued, automatically or manually.';
+comment on column legwork_private.schedule_definitions.last_state is 'The state of the last occurrence.';
 comment on column legwork_private.schedule_definitions.last_job_id is 'The last job.';
-comment on column legwork_private.schedule_definitions.revision is 'Counts the changes of its times, so that no plan is stored for times that have been changed.';
-comment on column legwork_private.schedule_definitions.next_at is 'The next occurrence; null while it is disabled, over or not planned yet.';
-comment on column legwork_private.schedule_definitions.wants_plan is 'Whether upcoming runs short.';
+comment on column legwork_private.schedule_definitions.revision is 'Counts the changes of its times, so that no plan is stored for outdated times.';
+comment on column legwork_private.schedule_definitions.next_at is 'The next occurrence. Null while the schedule is disabled, has ended or has not been planned.';
+comment on column legwork_private.schedule_definitions.wants_plan is 'Whether upcoming is running low.';
 comment on table legwork_private.schedule_occurrences is
-  'What became of every occurrence of every schedule, in partitions by the time it was due. Occurrences in a row that were not enqueued are one row. '
-  'Kept as long as the history.';
+  'The outcome of every occurrence of every schedule, partitioned by the time it was due. Consecutive occurrences that were not enqueued share one row. '
+  'Rows are kept as long as the history.';
 comment on column legwork_private.schedule_occurrences.schedule is 'The schedule.';
-comment on column legwork_private.schedule_occurrences.due_at is 'When it was due; the first of them, where a row stands for several.';
+comment on column legwork_private.schedule_occurrences.due_at is 'When it was due. If the row stands for several occurrences, when the first one was due.';
 comment on column legwork_private.schedule_occurrences.state is
-  'enqueued; manual: run by hand; waiting: for what it requires; skipped: too many of its jobs lived; missed: nobody was there; coalesced: nobody was there, and job_id '
-  'stands for it; held_back: what it requires did not come.';
-comment on column legwork_private.schedule_occurrences.reason is 'Why it was not simply enqueued.';
+  'enqueued; manual: run manually; waiting: for its requirements; skipped: the schedule had too many unfinished jobs; missed: no worker was running; coalesced: no worker was running, '
+  'and job_id stands for it; held_back: its requirements were not met.';
+comment on column legwork_private.schedule_occurrences.reason is 'Why it was not enqueued, or not on time. Null for an ordinary occurrence.';
 comment on column legwork_private.schedule_occurrences.job_id is 'The job.';
-comment on column legwork_private.schedule_occurrences.occurrences is 'For how many occurrences the row stands; null when it is not known.';
-comment on column legwork_private.schedule_occurrences.last_due_at is 'The last of them; due_at where there is one.';
-comment on column legwork_private.schedule_occurrences.recorded_at is 'When this was decided; of one that waits, since when.';
-comment on column legwork_private.schedule_occurrences.tenant is 'Whose schedule it is.';
+comment on column legwork_private.schedule_occurrences.occurrences is 'How many occurrences the row stands for. Null if that is not known.';
+comment on column legwork_private.schedule_occurrences.last_due_at is 'When the last of these occurrences was due. Equals due_at for a single one.';
+comment on column legwork_private.schedule_occurrences.recorded_at is 'When this was decided. For a waiting occurrence, since when it has waited.';
+comment on column legwork_private.schedule_occurrences.tenant is 'The tenant that the schedule belongs to.';
 
 create or replace function legwork_private.schedule_grace() returns interval
 language sql immutable parallel safe
 return interval '1 minute';
 comment on function legwork_private.schedule_grace() is
-  'How late an occurrence may be and still count as only late, not missed: a minute, which covers the restart of a database or of the only worker.';
+  'How late an occurrence may be without counting as missed: a minute, which covers a restart of the database or of the only worker.';
 
--- Planning: upcoming is filled ahead. What nobody was there for is listed as far as it may still be enqueued and counted otherwise.
+-- Planning: upcoming is filled ahead of time. Missed occurrences are listed if they may still be enqueued, and only counted otherwise.
 create or replace function legwork_private.list_from(planned_to timestamptz, missed text, missed_window interval, as_of timestamptz) returns timestamptz
 language sql immutable parallel safe
 return case when missed = 'all' then greatest(planned_to, legwork_private.earlier(as_of, missed_window))
   else greatest(planned_to, as_of - legwork_private.schedule_grace()) end;
 comment on function legwork_private.list_from(timestamptz, text, interval, timestamptz) is
-  'After which time a plan lists occurrences one by one; those before, from planned_to on, are only counted.';
+  'The time after which a plan lists occurrences one by one. Earlier ones, since planned_to, are only counted.';
 
 create or replace function legwork_private.plans_wanted(as_of timestamptz default clock_timestamp(), schedule text default null, at_most integer default 100)
 returns table (
@@ -94,14 +94,14 @@ begin
       legwork_private.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null
     from legwork_private.schedule_definitions d
     where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
-    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    -- Schedules without a plan come first, then by name, so that those that cannot be planned do not block the others.
     order by d.problem is not null, cardinality(d.upcoming), d.name
     limit at_most
     for update skip locked;
 end $$;
 comment on function legwork_private.plans_wanted(timestamptz, text, integer) is
-  'Schedules with a cron expression whose plans run short, or that one, locked to the end of the transaction: for whoever computes their times and gives them to legwork_private.put_plan. '
-  'Those that others have locked are stepped over. planned_from is planned_to to the microsecond. is_first: whether it has never been planned since its times were changed.';
+  'Schedules with a cron expression whose plans are running low, or just the given one, locked until the end of the transaction. The caller computes their times and passes them to legwork_private.put_plan. '
+  'Schedules that other sessions have locked are skipped. planned_from is planned_to with microseconds. is_first: whether it has not been planned since its times last changed.';
 revoke execute on function legwork_private.plans_wanted(timestamptz, text, integer) from public;
 
 create or replace function legwork_private.put_plan(
@@ -121,7 +121,8 @@ begin atomic
   returning true;
 end;
 comment on function legwork_private.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text) is
-  'Adds to a schedule''s plan what comes after planned_from. planned_to: null when it is not known how far the plan reaches. Nothing happens when its times were changed since revision, or somebody has planned it meanwhile; null then.';
+  'Appends the occurrences after planned_from to a schedule''s plan. planned_to: null if it is not known how far the plan reaches. Returns true. Does nothing and returns null if the schedule''s times '
+  'have changed since revision, or another session has planned it in the meantime.';
 revoke execute on function legwork_private.put_plan(text, integer, timestamptz, timestamptz[], boolean, timestamptz, bigint, timestamptz, timestamptz, text, text) from public;
 
 create or replace function legwork_private.plan_intervals(as_of timestamptz default clock_timestamp(), at_most integer default 1000, schedule text default null) returns integer
@@ -142,12 +143,12 @@ begin
     order by d.name limit at_most for update skip locked
   loop
     v_k := legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
-    -- Near the last time that there is, a schedule without an end has a last occurrence too.
+    -- Near the end of the supported time range, a schedule without an end has a last occurrence too.
     v_last := case when v_schedule.ends_at is not null or greatest(v_schedule.planned_to, as_of) + 500 * least(v_schedule.every, interval '100 years') > legwork_private.last_time()
       then legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, least(v_schedule.ends_at, legwork_private.last_time())) end;
     v_from := legwork_private.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
     v_to := greatest(v_k, legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
-      -- The last one that was missed may be made up for.
+      -- The last missed occurrence may still be enqueued.
       + case when v_schedule.missed = 'one' then 0 else 1 end);
     v_to := least(v_to, v_last + case when v_schedule.missed = 'one' and v_to > v_k then 0 else 1 end);
     v_backlog := greatest(0, v_to - v_k);
@@ -165,5 +166,5 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.plan_intervals(timestamptz, integer, text) is
-  'Fills the plans that run short of schedules with an interval, at most at_most of them, and returns how many there were. Leaves out those that failed when they were fired.';
+  'Extends the plans of schedules with an interval that are running low, at most at_most of them, and returns how many it has extended. Leaves out schedules that failed to fire.';
 revoke execute on function legwork_private.plan_intervals(timestamptz, integer, text) from public;

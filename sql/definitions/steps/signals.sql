@@ -1,8 +1,10 @@
--- The reading side. Each view is shaped for its plan: a branch of a union is merged in order only if it is one table
--- without joins and without a where, so look-ups are scalar subqueries and the one condition stands outside the union.
+-- Signals that jobs wait for. First a function for the views of jobs.
+--
+-- The views are written for their plans: Postgres merges the branches of a union in order only if each is a single table without joins and conditions.
+-- So lookups are scalar subqueries, and the only condition is outside the union.
 
--- A function that a view calls has the rights of the role that reads, not those of the view's owner. So one that reads a table has its owner's rights and is
--- granted to legwork_reader. Written out in the view it would be a subquery for every row, at a cost that makes Postgres compile the first page.
+-- A function that a view calls runs with the rights of the role that reads the view, not of the view's owner. So a function that reads a table is a security definer
+-- and is granted to legwork_reader. Inlined in the view, it would be a subquery for every row, whose cost would make Postgres use JIT compilation for the first page.
 create or replace function legwork_private.awaits_signal(job_id bigint, run_at timestamptz) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -11,16 +13,16 @@ begin
     where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
       and (legwork_private.confined_tenant() is null or s.tenant = legwork_private.confined_tenant()));
 end $$;
-comment on function legwork_private.awaits_signal(bigint, timestamptz) is 'Whether a job with this run_at ahead has it because it waits for a signal. For the views that say so.';
+comment on function legwork_private.awaits_signal(bigint, timestamptz) is 'Whether a job has this run_at in the future because it waits for a signal. For the views of jobs.';
 revoke execute on function legwork_private.awaits_signal(bigint, timestamptz) from public;
-comment on table legwork_private.job_signals is 'The signals that were sent to jobs: of each name the first, which is the one that counts.';
-comment on column legwork_private.job_signals.id is 'In the order they were sent.';
+comment on table legwork_private.job_signals is 'The signals that were sent to jobs: for each name, the first one, which is the one that counts.';
+comment on column legwork_private.job_signals.id is 'Numbers the signals in the order in which they were sent.';
 comment on column legwork_private.job_signals.job_id is 'The job.';
-comment on column legwork_private.job_signals.name is 'What the job waits for.';
-comment on column legwork_private.job_signals.payload is 'What came with it; redacted. Null for nothing.';
-comment on column legwork_private.job_signals.sent_by is 'Who sent it: the database role, or for whom the server did.';
-comment on column legwork_private.job_signals.sent_at is 'When.';
-comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been looked at since: if it waited for this, it may start.';
+comment on column legwork_private.job_signals.name is 'The name for which the job waits.';
+comment on column legwork_private.job_signals.payload is 'The signal''s payload, redacted. Null if it has none.';
+comment on column legwork_private.job_signals.sent_by is 'The actor who sent it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.job_signals.sent_at is 'When it was sent.';
+comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been checked since then. If it waited for this signal, it may start.';
 
 create or replace function legwork_private.deliver_signals(to_job bigint default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -44,14 +46,14 @@ begin
       continue;
     end if;
     v_delivered := v_delivered || v_signal.id;
-    -- One that runs looks for itself, at the latest as it is put back.
+    -- A running job checks for signals itself, at the latest when it is suspended.
     if v_job.locked_at is null and exists (
       select from legwork_private.job_steps s
       where s.job_id = v_job.id and s.kind = 'wait' and s.name = v_signal.name and s.state = 'waiting'
         and s.wake_at = case when v_job.run_at = 'infinity'
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
-      -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
+      -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
       update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
       v_woken := v_woken + 1;
     end if;
@@ -65,19 +67,19 @@ begin
   return v_all;
 end $$;
 comment on function legwork_private.deliver_signals(bigint) is
-  'Lets jobs start that wait for signals which have come, those of one job or a thousand of all. Passes over jobs whose rows others hold; returns whether there was none.';
+  'Lets jobs start whose signals have arrived: handles the signals of one job, or a thousand signals of all jobs. Skips jobs whose rows other sessions have locked, and returns whether it skipped none.';
 revoke execute on function legwork_private.deliver_signals(bigint) from public;
 
 create or replace function legwork_private.tg_job_signals__deliver() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Another isolation level would not see what it has to look at. Workers come and do it.
+  -- Other isolation levels may not see the current rows. In that case, workers deliver the signal.
   if current_setting('transaction_isolation') <> 'read committed' or not legwork_private.deliver_signals(new.job_id) then
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
   return null;
 end $$;
-comment on function legwork_private.tg_job_signals__deliver() is 'At the end of a transaction that has sent a signal: delivers it, or tells a worker to.';
+comment on function legwork_private.tg_job_signals__deliver() is 'Delivers a signal at the end of the transaction that has sent it, or notifies a worker to do it.';
 revoke execute on function legwork_private.tg_job_signals__deliver() from public;
 
 create constraint trigger _legwork_deliver after insert on legwork_private.job_signals
@@ -94,21 +96,21 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
-    raise exception 'A signal''s name has 1 to 200 characters%.',
-      case when name is null then '' when name in ('.', '..') then ' and is not . or ..' else ', not ' || length(name) end using
-      errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
+    raise exception 'The name of a signal must have 1 to 200 characters%.',
+      case when name is null then '' when name in ('.', '..') then ' and must not be ''.'' or ''..''' else '; this one has ' || length(name) end using
+      errcode = 'LW400', hint = 'It is the name for which the task waits, as in step.waitFor("approval").';
   elsif octet_length(payload::text) > 262144 then
-    raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
-      errcode = 'LW413', hint = 'Keep it in a table and send its id.';
+    raise exception 'The payload of the signal has %; the maximum is 256 KB.', legwork_private.counted(octet_length(payload::text), 'byte') using
+      errcode = 'LW413', hint = 'Store it in a table and send its id.';
   end if;
   select * into v_job from legwork_private.graphile_jobs j where j.id = send_signal.job_id;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'retry_job' end, 'id', job_id)),
-      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` gives it another chance.' else 'What has ended waits for nothing.' end;
+      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` retries it.' else 'A job that has ended cannot receive signals.' end;
   elsif (select count(*) from legwork_private.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
-    raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
+    raise exception 'Job % has already received 1,000 signals.', job_id using errcode = 'LW409', hint = 'Send each signal once, to the job that waits for it.';
   elsif exists (select from legwork_private.job_steps s
     where s.job_id = send_signal.job_id and s.kind = 'wait' and s.name = send_signal.name and s.state = 'timed_out')
   then
@@ -119,7 +121,7 @@ begin
   if v_redact is not null then
     v_shown := legwork.redact(payload, v_redact);
   end if;
-  -- Of two that are sent at once the second waits here for the end of the first's transaction.
+  -- If two signals are sent at once, the second waits here until the first one's transaction has ended.
   insert into legwork_private.job_signals (job_id, name, payload) values (send_signal.job_id, send_signal.name, v_shown)
   on conflict on constraint job_signals_job_id_name_key do nothing;
   if not found then
@@ -132,7 +134,7 @@ begin
   return true;
 end $$;
 comment on function legwork.send_signal(bigint, text, jsonb) is
-  'Sends a job the signal that its task waits for (step.waitFor), now or later, with a payload. It counts when the transaction commits; a job that waits for it then '
-  'starts. Of each name the first one counts: returns whether this one does; false also when an attempt has found that the wait for it has timed out. '
-  'Raises LW404 for an unknown job, LW409 for one that has ended or has had 1,000 signals, LW400 for a bad name, LW413 for a payload over 256 KB.';
+  'Sends a job a signal, with a payload, that its task waits for (step.waitFor) now or later. The signal takes effect when the transaction commits; a job that waits for it then '
+  'starts. Only the first signal of each name counts. Returns whether this one does; also returns false if an attempt has found that its wait had timed out. '
+  'Raises LW404 for an unknown job, LW409 for a job that has ended or has already received 1,000 signals, LW400 for an invalid name, and LW413 for a payload over 256 KB.';
 revoke execute on function legwork.send_signal(bigint, text, jsonb) from public;

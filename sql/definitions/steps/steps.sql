@@ -1,37 +1,37 @@
--- Steps within a task: what has been done is not done again by a later attempt, and a job may wait for a signal or for a time without
--- holding a worker.
+-- Steps within a task: a later attempt does not repeat completed steps, and a job can wait for a signal or a time without
+-- occupying a worker.
 --
--- Why a step is recorded once, and only by who holds the job: the statement that records it locks the job's row and asks for its holder and
--- attempt. A job that is given to another worker is given by an update of that row: either it comes first, and then the step is
--- refused, or it comes later, and then the next attempt, which starts after it, sees the step.
--- Why no signal is lost: an attempt that waits is put back by an update of the job's row, and the trigger on that update looks for signals
--- (legwork_private.suspend_job). A signal that had been committed by then is seen there. One that commits later is delivered when it
--- commits (legwork_private.deliver_signals), which locks the job's row first: so it comes before the update, which then waits and sees the signal, or
--- after it, and then finds the job waiting. Where the row is locked by somebody, nobody waits for it: the signal stays undelivered, and
--- legwork.tick() delivers it. So an open transaction that has sent a signal holds up nobody.
--- Locks: none but those on what is made here.
+-- Why a step is recorded once, and only by the worker that holds the job: the statement that records it locks the job's row and checks its worker and
+-- attempt. Passing a job to another worker updates that row. If the update comes first, the step is
+-- rejected. If it comes later, the next attempt, which starts after it, sees the step.
+-- Why no signal is lost: a waiting attempt is suspended by an update of the job's row, and the trigger on that update checks for signals
+-- (legwork_private.suspend_job). It sees every signal that was committed before. A later signal is delivered when it
+-- commits (legwork_private.deliver_signals), which locks the job's row first. So it comes either before the update, which then waits and sees the signal, or
+-- after it, and then finds the job waiting. If another session has locked the row, the sender does not wait for it: the signal stays undelivered, and
+-- legwork.tick() delivers it. So an open transaction that has sent a signal delays no other session.
+-- Locks: none on existing tables.
 
-comment on table legwork_private.job_steps is 'The steps of jobs whose tasks have such: what has been done, and what is waited for.';
+comment on table legwork_private.job_steps is 'The steps of jobs: completed steps, and the signals and times for which jobs wait.';
 comment on column legwork_private.job_steps.job_id is 'The job.';
 comment on column legwork_private.job_steps.kind is 'run: a function that ran; wait: for a signal; sleep: for a time.';
-comment on column legwork_private.job_steps.name is 'Its name within the job; of a wait, the name of the signal.';
+comment on column legwork_private.job_steps.name is 'Its name within the job. For a wait, the name of the signal.';
 comment on column legwork_private.job_steps.state is
-  'completed: it is not done again. timed_out: no signal had come by its deadline. waiting: the last attempt that looked asked for it in vain. '
-  'open: the same, and the attempt that runs has not come to it.';
-comment on column legwork_private.job_steps.result is 'What it returned, or what came with the signal; redacted. Null for nothing.';
+  'completed: it is not run again. timed_out: no signal arrived by its deadline. waiting: the job was suspended to wait for it. '
+  'open: the job was suspended to wait for it earlier, and the running attempt has not reached it again.';
+comment on column legwork_private.job_steps.result is 'The step''s result or the signal''s payload, redacted. Null without one.';
 comment on column legwork_private.job_steps.attempt is 'The attempt that recorded it, counted from 1.';
 comment on column legwork_private.job_steps.started_at is 'When it began.';
 comment on column legwork_private.job_steps.recorded_at is 'When this was written.';
-comment on column legwork_private.job_steps.deadline is 'Until when it waits, counted from when it first did; null for ever, and for what does not wait.';
-comment on column legwork_private.job_steps.wake_at is 'The run_at that its job was put back with: as long as the job has it, it waits for this.';
-comment on column legwork_private.job_steps.tenant is 'Whose job it is.';
+comment on column legwork_private.job_steps.deadline is 'When the wait or sleep ends, counted from when it began. Null for a wait without a timeout, and for a step that does not wait.';
+comment on column legwork_private.job_steps.wake_at is 'The run_at with which its job was suspended. While the job still has this run_at, it waits for this step.';
+comment on column legwork_private.job_steps.tenant is 'The tenant that the job belongs to.';
 comment on table legwork_private.step_secrets is
-  'Whole results and signals of jobs whose task redacts, for its later attempts alone: no view shows them, and they go when the job has ended, '
-  'as its payload does.';
+  'Unredacted results and signals of jobs whose task redacts data, for later attempts only. No view shows them, and they are deleted when the job has ended, '
+  'like its payload.';
 comment on column legwork_private.step_secrets.job_id is 'The job.';
-comment on column legwork_private.step_secrets.kind is 'As in legwork_private.job_steps; signal for one.';
+comment on column legwork_private.step_secrets.kind is 'As in legwork_private.job_steps, or signal.';
 comment on column legwork_private.step_secrets.name is 'As in legwork_private.job_steps or legwork_private.job_signals.';
-comment on column legwork_private.step_secrets.value is 'The whole.';
+comment on column legwork_private.step_secrets.value is 'The unredacted value.';
 
 create or replace function legwork_private.hold_job(job_id bigint, worker text, attempt integer) returns legwork_private.graphile_jobs
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -43,7 +43,7 @@ begin
   return v_job;
 end $$;
 comment on function legwork_private.hold_job(bigint, text, integer) is
-  'The job, if that attempt of it runs on that worker, which stays so to the end of the transaction. Null otherwise.';
+  'The job, if this attempt runs on this worker. It is locked, so that this stays true until the end of the transaction. Null otherwise.';
 revoke execute on function legwork_private.hold_job(bigint, text, integer) from public;
 
 create or replace function legwork_private.load_steps(job_id bigint, worker text, attempt integer)
@@ -56,7 +56,7 @@ begin
     return query select null::text, null::text, 'lost'::text, null::text;
     return;
   end if;
-  -- Only what this attempt asks for holds it back.
+  -- Only waits that this attempt reaches again can suspend it.
   update legwork_private.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
   return query
     select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
@@ -65,8 +65,8 @@ begin
     where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
 end $$;
 comment on function legwork_private.load_steps(bigint, text, integer) is
-  'The steps of a job that are over, with their whole results, for the attempt that begins to use them. A single row whose state is lost when that '
-  'attempt does not run on that worker.';
+  'The completed and timed-out steps of a job, with unredacted results, for an attempt that begins to use them. Returns a single row with the state lost if this '
+  'attempt does not run on this worker.';
 revoke execute on function legwork_private.load_steps(bigint, text, integer) from public;
 
 create or replace function legwork_private.record_step(
@@ -82,7 +82,7 @@ begin
   insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- Its worker was not told that it had been kept, and asks again: a step has one name in an attempt.
+  -- A conflict means that the worker repeats the call because it did not learn that the step was recorded: names of steps are unique within an attempt.
   on conflict on constraint job_steps_pkey do nothing;
   if secret is not null then
     insert into legwork_private.step_secrets (job_id, kind, name, value)
@@ -92,7 +92,7 @@ begin
   return true;
 end $$;
 comment on function legwork_private.record_step(bigint, text, integer, text, jsonb, jsonb, interval) is
-  'Keeps what a step has returned. took: how long it ran; secret: the whole, when result is redacted. False, and nothing is kept, when that attempt does not run on that worker any more.';
+  'Records the result of a step. took: how long it ran. secret: the unredacted result, if result is redacted. Returns false and records nothing if this attempt no longer runs on this worker.';
 revoke execute on function legwork_private.record_step(bigint, text, integer, text, jsonb, jsonb, interval) from public;
 
 create or replace function legwork_private.await_step(
@@ -119,7 +119,7 @@ begin
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
     v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), legwork_private.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
-    -- How long it waits was said when it first did.
+    -- The deadline stays as it was when the wait began.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
       when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
       when s.kind = 'sleep' then 'completed' else 'timed_out' end,
@@ -135,8 +135,8 @@ begin
   end if;
 end $$;
 comment on function legwork_private.await_step(bigint, text, integer, text, text, interval) is
-  'Whether what a job waits for is there: state is completed, with the signal''s payload; timed_out; or waiting, and then the attempt is to be put back. timeout null: '
-  'for ever. lost when that attempt does not run on that worker any more.';
+  'Begins or checks a wait or sleep. state is completed, with the signal''s payload; timed_out; waiting, and then the attempt must be suspended; or lost, if this attempt no longer runs on this '
+  'worker. timeout: null waits without a limit.';
 revoke execute on function legwork_private.await_step(bigint, text, integer, text, text, interval) from public;
 
 create or replace function legwork_private.suspend_job(job_id bigint) returns timestamptz
@@ -144,11 +144,11 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_wake_at timestamptz;
 begin
-  -- Whoever calls this has locked the job's row, and this statement sees what was committed before.
+  -- The caller has locked the job's row, and this statement sees everything that was committed before.
   select case
     when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
       then clock_timestamp()
-    -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
+    -- With a snapshot from the beginning of the transaction, a newer signal may be missed: check again soon.
     when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
     else coalesce(min(s.deadline), legwork_private.far_future())
   end into v_wake_at
@@ -157,7 +157,7 @@ begin
   return v_wake_at;
 end $$;
 comment on function legwork_private.suspend_job(bigint) is
-  'When a job that is being put back because it waits is to start again: at the first of its deadlines, or at once when what it waits for has come meanwhile.';
+  'When a job that is being suspended should start again: at the first of its deadlines, or at once if a signal for which it waits has arrived in the meantime.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 
 create or replace function legwork_private.restart_steps(job legwork_private.graphile_jobs) returns boolean
@@ -179,7 +179,7 @@ begin
   select array_agg(g.wake_at) into v_wake_at from gone g;
   delete from legwork_private.job_signals g where g.job_id = job.id;
   delete from legwork_private.step_secrets x where x.job_id = job.id;
-  -- Asked to keep its run_at, it would keep the one it waited with.
+  -- With preserve_run_at, the job would keep the run_at with which it was suspended.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
     update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = job.id;
     return true;
@@ -187,8 +187,8 @@ begin
   return false;
 end $$;
 comment on function legwork_private.restart_steps(legwork_private.graphile_jobs) is
-  'Forgets the steps and signals of a job whose key was used for another request: its steps are not done for that one. Returns whether it changed the job itself. '
-  'For the trigger that sees the change.';
+  'Deletes the steps and signals of a job whose key was used for another request, which must run all steps itself. Returns whether it has changed the job itself. '
+  'For the trigger that handles the change.';
 revoke execute on function legwork_private.restart_steps(legwork_private.graphile_jobs) from public;
 
 create or replace function legwork_private.forget_steps() returns void
@@ -212,5 +212,5 @@ begin
     limit 10000);
   delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $$;
-comment on function legwork_private.forget_steps() is 'Deletes steps and signals of jobs that the history does not show any more. legwork.maintain_history calls it.';
+comment on function legwork_private.forget_steps() is 'Deletes steps and signals of jobs that are no longer in the history. Called by legwork.maintain_history.';
 revoke execute on function legwork_private.forget_steps() from public;

@@ -4,7 +4,7 @@ language sql immutable parallel safe
 return trim(to_char(counted.count, 'FM9,999,999,999,999,999,999')) || ' '
   || case counted.count when 1 then counted.noun else coalesce(counted.plural, counted.noun || 's') end;
 comment on function legwork_private.counted(bigint, text, text) is
-  'A number with its noun: 1 job, 1,000 jobs, 2 retries. plural is the noun with an s unless given. Null if the number is null.';
+  'A number with its noun: 1 job, 1,000 jobs, 2 retries. plural: the noun with an s by default. Null if the number is null.';
 
 create or replace function legwork_private.in_words(duration interval) returns text
 language sql immutable parallel safe strict
@@ -27,4 +27,4 @@ language sql stable
 return case when time_ahead.at > legwork_private.last_time() then 'the year ' || extract(year from time_ahead.at)
   else format('%s (in %s)', to_char(time_ahead.at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     legwork_private.in_words(date_trunc('second', legwork_private.elapsed(clock_timestamp(), time_ahead.at)))) end;
-comment on function legwork_private.time_ahead(timestamptz) is 'A future time with its distance: 2027-01-01 10:00:00 UTC (in 2 hours). Beyond what Postgres can print, the year only.';
+comment on function legwork_private.time_ahead(timestamptz) is 'A future time and how far away it is: 2027-01-01 10:00:00 UTC (in 2 hours). For a time after the year 9999, only the year.';

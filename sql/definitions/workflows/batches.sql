@@ -1,21 +1,21 @@
--- Batches: many jobs as one, with progress, and a job that runs when all of them have ended.
+-- Batches: many jobs handled as one, with progress, and a callback job that runs when all of them have ended.
 --
--- The batch, and its callback, wait for each of its jobs by a row of legwork_private.dependencies. What ends some of them deletes those rows and adds one row
--- to legwork_private.run_counts, so a hundred thousand jobs neither slow each other down nor wait for each other at one row.
+-- The batch and its callback wait for each of the jobs through a row in legwork_private.dependencies. A transaction that ends some of the jobs deletes their rows
+-- and adds one row to legwork_private.run_counts. So a hundred thousand jobs neither slow each other down nor wait for each other at a single row.
 
 comment on table legwork_private.batch_runs is 'One row per batch. legwork.batches shows it with its progress.';
 comment on column legwork_private.batch_runs.id is 'The batch''s id.';
-comment on column legwork_private.batch_runs.description is 'What it is, in the words of who made it.';
-comment on column legwork_private.batch_runs.job_ids is 'Its jobs, in the order they were given.';
-comment on column legwork_private.batch_runs.callback_job_id is 'The job that runs when all have ended; null for none.';
-comment on column legwork_private.batch_runs.tenant is 'Whose it is.';
-comment on column legwork_private.batch_runs.correlation_id is 'Shared by its jobs and its callback, but for jobs that have their own: batch: and its id, unless another was given.';
-comment on column legwork_private.batch_runs.total is 'How many jobs it has.';
-comment on column legwork_private.batch_runs.completed is 'Jobs that completed. While it is open those that are new are in legwork_private.run_counts, here and below.';
-comment on column legwork_private.batch_runs.failed is 'Jobs that failed; one that is retried afterwards still counts as failed.';
+comment on column legwork_private.batch_runs.description is 'The caller''s description of the batch.';
+comment on column legwork_private.batch_runs.job_ids is 'Its jobs, in the order in which they were given.';
+comment on column legwork_private.batch_runs.callback_job_id is 'The job that runs when all have ended. Null without a callback.';
+comment on column legwork_private.batch_runs.tenant is 'The tenant that the batch belongs to.';
+comment on column legwork_private.batch_runs.correlation_id is 'Shared by its callback and all jobs without a correlation id of their own: batch: followed by the batch''s id, unless the caller gave another.';
+comment on column legwork_private.batch_runs.total is 'The number of its jobs.';
+comment on column legwork_private.batch_runs.completed is 'Jobs that completed. While the batch is open, recently ended jobs are counted in legwork_private.run_counts instead, in this column and those below.';
+comment on column legwork_private.batch_runs.failed is 'Jobs that failed. A job that is retried later still counts as failed.';
 comment on column legwork_private.batch_runs.cancelled is 'Jobs that were cancelled.';
 comment on column legwork_private.batch_runs.expired is 'Jobs that expired.';
-comment on column legwork_private.batch_runs.created_at is 'When it was enqueued.';
+comment on column legwork_private.batch_runs.created_at is 'When the batch was enqueued.';
 comment on column legwork_private.batch_runs.ended_at is 'When its last job ended; null before that.';
 
 create or replace function legwork.enqueue_batch(
@@ -38,18 +38,18 @@ declare
 begin
   perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
-    raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
+    raise exception 'The jobs of a batch must be a JSON array of at least one job; got %.', case when jobs = '[]' then 'an empty array' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   elsif callback is not null and jsonb_typeof(callback) <> 'object' then
-    raise exception 'A callback is a job, not %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
+    raise exception 'A callback must be a JSON object that describes a job; got %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
   end if;
-  -- Its jobs are new ones and its own: another request could replace a keyed job, and one that is merged may have ended already.
+  -- A batch consists of new jobs of its own: another request could replace a keyed job, and a job merged into an existing one may have ended already.
   select k into v_field
   from jsonb_array_elements(jobs || coalesce(callback, '[]')) as job
   cross join lateral jsonb_object_keys(case when jsonb_typeof(job) = 'object' then job else '{}' end) as k
   where k in ('job_key', 'job_key_mode', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'overlap') limit 1;
   if v_field is not null then
-    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'The jobs of a batch are its own. Enqueue a keyed job by itself.';
+    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'A batch always creates new jobs. Enqueue this job separately.';
   end if;
   v_id := nextval('legwork_private.run_ids');
   v_correlation := coalesce(v_correlation, 'batch:' || v_id);
@@ -57,7 +57,7 @@ begin
   v_ids := array(select legwork.enqueue_many(jobs));
   if callback is not null then
     select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
-    -- Its task may ask which batch it is called for.
+    -- The callback's task may need to know which batch it runs for.
     update legwork_private.graphile_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
   end if;
   perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
@@ -70,8 +70,8 @@ begin
   return v_id;
 end $$;
 comment on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) is
-  'Enqueues an array of jobs as one, in the caller''s transaction, and returns the batch''s id. jobs: as for legwork.enqueue_many, but without keys. callback: a job that runs when all of them '
-  'have ended, however they ended. tenant and correlation_id: of all of them. Raises what enqueue_many raises, and LW400 for no job at all.';
+  'Enqueues an array of jobs as one batch, in the caller''s transaction, and returns the batch''s id. jobs: as for legwork.enqueue_many, but without keys. callback: a job that runs when all of them '
+  'have ended, in whatever state. tenant and correlation_id apply to all of them. Raises the errors of enqueue_many, and LW400 if there is no job at all.';
 revoke execute on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) from public;
 
 create or replace function legwork_private.forget_runs(retention interval) returns void
@@ -89,4 +89,4 @@ begin
   delete from legwork_private.batch_runs b
   where b.id in (select o.id from legwork_private.batch_runs o where o.ended_at < now() - retention limit 1000 for update skip locked);
 end $$;
-comment on function legwork_private.forget_runs(interval) is 'Deletes workflows and batches that ended longer ago than history is kept. legwork.maintain_history calls it.';
+comment on function legwork_private.forget_runs(interval) is 'Deletes workflows and batches that ended longer ago than the history is kept. Called by legwork.maintain_history.';

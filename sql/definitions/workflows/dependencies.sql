@@ -1,38 +1,37 @@
--- Dependencies: jobs that start only when other jobs have ended. Workflows and batches are made of them.
+-- Dependencies: jobs that start only when other jobs have ended. Workflows and batches are built on them.
 --
--- A job with an open dependency stands in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. When a job ends, the transaction that ends
--- it closes what waits for it and, as it commits, lets those go that wait for nothing else, under the lock under which everything
--- is let go.
+-- A job with an open dependency is in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. The transaction that ends a job also closes the
+-- dependencies on it. As it commits, it releases the jobs that wait for nothing else, under the lock that guards all releases.
 --
--- Why no job is let go too early: a row of legwork_private.dependencies is taken away only by the transaction that ends the job it names, or by
+-- Why no job is released too early: a row of legwork_private.dependencies is deleted only by the transaction that ends the job it names, or by
 -- legwork_private.check_dependencies() when that job is known to have ended.
--- Why none is forgotten when the last two of its dependencies end at the same time, in two transactions that do not see each other: each
--- looks at its commit, under the lock and in a snapshot from after the lock was got, so that the second one sees the first.
--- Why none is forgotten that is enqueued while its dependency ends: the row is committed first, together with a row of
--- legwork_private.dependency_checks, and looked at afterwards. Either the dependency's row can be locked then and it lives: whoever ends it later
--- gets that lock later, and reads this table in a snapshot from after that. Or it is gone, and the history says how it ended. Or somebody
--- has it locked, and one looks again. For share and not for key share: failing for good is an update that leaves the key alone.
--- Jobs that are made in one transaction with those that wait for them need no check: nobody else can end them before it commits.
--- A transaction that reads repeatably may end a job without seeing who waits for it; it leaves a check for each job that it ends.
--- Why an open transaction holds up nobody: rows of jobs that are to be let go or cancelled and that others have locked are passed over, and
--- looked at again.
--- Why there is no cycle: a job depends on older jobs only, which is a constraint of the table.
+-- Why no job is forgotten when its last two dependencies end at the same time, in two transactions that do not see each other: each checks
+-- at its commit, under the lock and with a snapshot taken after the lock was acquired. So the second one sees the first.
+-- Why no job is forgotten that is enqueued while its dependency ends: its row is committed first, together with a row of
+-- legwork_private.dependency_checks, and is checked afterwards. There are three cases. If the dependency's row can be locked, the job has not ended: a transaction
+-- that ends it later gets that lock later, and then reads this table with a newer snapshot. If the row is gone, the history has the job's state. If another session
+-- has locked the row, the check is repeated. The lock is for share, not for key share, because the update that marks a job as failed leaves its key alone.
+-- Jobs that are created in the same transaction as the jobs that wait for them need no check: no other session can end them before it commits.
+-- A transaction with repeatable reads may end a job without seeing which jobs wait for it. It leaves a check for each job that it ends.
+-- Why an open transaction delays no other job: when rows of jobs to be released or cancelled are locked by other sessions, they are skipped and
+-- checked again.
+-- Why there are no cycles: a job can only depend on older jobs, which is a constraint of the table.
 
 comment on table legwork_private.dependencies is
-  'What waits for which job: a job, the workflow or batch that a job belongs to, or both. A row goes when the job it waits for has ended.';
+  'Dependencies on jobs. A job, the workflow or batch that a job belongs to, or both wait for a job. The row is deleted when that job has ended.';
 comment on column legwork_private.dependencies.depends_on is 'The job that has to end.';
-comment on column legwork_private.dependencies.job_id is 'The job that waits for it. It may have been cancelled meanwhile; then this says nothing.';
-comment on column legwork_private.dependencies.run_id is 'The workflow or batch that has not ended before it.';
+comment on column legwork_private.dependencies.job_id is 'The job that waits. If it has been cancelled in the meantime, this has no effect.';
+comment on column legwork_private.dependencies.run_id is 'The workflow or batch that cannot end before depends_on does.';
 comment on column legwork_private.dependencies.on_failure is
-  'What becomes of the waiting job when the other ends otherwise than completed. cancel: it is cancelled. run: it runs. continue: it runs, unless the '
-  'other was itself cancelled because of a dependency.';
-comment on column legwork_private.dependencies.ended_as is 'How it ended, where the waiting job is to be cancelled for it and that has not been done yet. Null while it has not ended.';
-comment on table legwork_private.dependency_checks is 'Jobs that may have ended without seeing what waits for them. legwork.tick() looks at them.';
-comment on column legwork_private.dependency_checks.id is 'In the order they came.';
-comment on column legwork_private.dependency_checks.depends_on is 'The job.';
+  'The effect on the waiting job when depends_on ends in any state but completed. cancel: the waiting job is cancelled. run: it runs. continue: it runs, unless '
+  'depends_on was itself cancelled because of a dependency.';
+comment on column legwork_private.dependencies.ended_as is 'The state in which depends_on ended, if the waiting job must be cancelled for it and has not been yet. Null while depends_on has not ended.';
+comment on table legwork_private.dependency_checks is 'Jobs that may have ended in a transaction that did not see what waits for them. legwork.tick() checks them.';
+comment on column legwork_private.dependency_checks.id is 'Numbers the checks in the order in which they were added.';
+comment on column legwork_private.dependency_checks.depends_on is 'The job to check.';
 comment on sequence legwork_private.run_ids is 'The ids of workflows and batches.';
 comment on table legwork_private.run_counts is
-  'How jobs of open workflows and batches have ended: a row for each transaction that ended some, so that none waits for another. Folded by legwork.tick().';
+  'How many jobs of open workflows and batches have ended, and how. Each transaction that ends some adds a row, so that transactions do not wait for each other. legwork.tick() sums the rows up.';
 comment on column legwork_private.run_counts.run_id is 'The workflow or batch.';
 comment on column legwork_private.run_counts.completed is 'Jobs that completed.';
 comment on column legwork_private.run_counts.failed is 'Jobs that failed.';
@@ -41,14 +40,14 @@ comment on column legwork_private.run_counts.expired is 'Jobs that expired.';
 
 create or replace function legwork_private.has_dependants(first bigint, last bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp
--- Always by index: after a workflow the table may be full of dead rows.
+-- Always uses the index, because the table may be full of dead rows after a workflow.
 set enable_seqscan = off set jit = off set enable_bitmapscan = off as $$
 begin
   return exists (select from legwork_private.dependencies d where d.depends_on between first and last)
     or current_setting('transaction_isolation') <> 'read committed';
 end $$;
 comment on function legwork_private.has_dependants(bigint, bigint) is
-  'Whether something waits for a job between these two; true as well for a transaction that may not see it.';
+  'Whether anything waits for a job with an id in this range. Also true in a transaction whose snapshot may be too old to see it.';
 
 create or replace function legwork_private.dependency_failure(job_id bigint) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -60,14 +59,14 @@ begin
     where d.job_id = dependency_failure.job_id and d.ended_as is not null
     order by d.ended_as = 'cancelled', d.depends_on limit 1);
 end $$;
-comment on function legwork_private.dependency_failure(bigint) is 'What the history says of a job that is cancelled because of a dependency.';
+comment on function legwork_private.dependency_failure(bigint) is 'The reason that the history records for a job cancelled because of a dependency.';
 
 create or replace function legwork_private.close_dependencies(job_ids bigint[], ends legwork.job_state[], cascaded boolean default false) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_mergejoin = off set enable_hashjoin = off as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    -- It may not see what was committed since it began.
+    -- Its snapshot may miss rows that were committed after it began.
     insert into legwork_private.dependency_checks (depends_on) select x from unnest(job_ids) x;
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -96,12 +95,12 @@ begin
   insert into legwork_private.wakeups (unblocked, advanced, at_commit)
   select coalesce(array_agg(distinct o.job_id) filter (where o.job_id is not null), '{}'),
     coalesce(array_agg(distinct o.run_id) filter (where o.run_id is not null), '{}'),
-    -- Whoever lets go and cancels looks himself.
+    -- A caller that is already releasing or cancelling jobs reads these rows itself.
     case when current_setting('legwork.admitting', true) is distinct from 'on' then 'wait' end
   from over o having count(*) > 0;
 end $$;
 comment on function legwork_private.close_dependencies(bigint[], legwork.job_state[], boolean) is
-  'Closes what waits for jobs that end in this transaction. cascaded: they are cancelled because of a dependency of their own.';
+  'Closes the dependencies on jobs that end in this transaction. cascaded: these jobs are cancelled because of a dependency of their own.';
 
 create or replace function legwork_private.hold_for_dependencies(job_ids bigint[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -117,7 +116,7 @@ begin
     returning w.job_id
   )
   update legwork_private.graphile_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
-  -- What it had been given before it came to depend on something is given back.
+  -- Slots that the job got before it had dependencies are released.
   if legwork_private.has_limits_or_pauses() then
     perform legwork_private.send_to_waiting_room(job_ids);
   end if;
@@ -131,14 +130,14 @@ declare
   v_added integer;
 begin
   if on_failure is null or on_failure not in ('cancel', 'run') then
-    raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
-      hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
+    raise exception '''%'' is not a valid on_dependency_failure.', coalesce(on_failure, 'null') using errcode = 'LW400',
+      hint = 'Use cancel (the job is cancelled too) or run (the job runs anyway).';
   end if;
   if not exists (select from legwork_private.graphile_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
-    -- unsafe_dedupe has kept a job that runs.
+    -- unsafe_dedupe has kept a running job.
     return;
   end if;
-  -- One snapshot: what has ended is in the history, and what has not is a job.
+  -- In one snapshot, every job is either in the history or live.
   select x into v_unknown
   from unnest(depends_on) x
   where x is null
@@ -149,13 +148,13 @@ begin
       select from legwork_private.finished_jobs f where f.id = x and (legwork_private.confined_tenant() is null or f.tenant = legwork_private.confined_tenant()))
   limit 1;
   if found then
-    raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
-      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the setting history_retention.';
+    raise exception 'Cannot depend on job %, which does not exist.', coalesce(v_unknown::text, 'null') using
+      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the period set in history_retention.';
   end if;
   select x into v_unknown from unnest(depends_on) x where x >= add_dependencies.job_id limit 1;
   if found then
-    raise exception 'Job % was there before job % and cannot be made to wait for it.', job_id, v_unknown using errcode = 'LW409',
-      hint = 'Nothing was changed. A job depends on older ones only; cancel the waiting job first, or use another job_key.';
+    raise exception 'Job % is older than job % and cannot wait for it.', job_id, v_unknown using errcode = 'LW409',
+      hint = 'Nothing was changed. A job can only depend on older jobs. Cancel the waiting job first, or use another job_key.';
   end if;
   with asked as materialized (
     select x.id, j.id is not null as lives, f.state
@@ -178,12 +177,12 @@ begin
   select count(*) into v_added from added;
   if v_added > 0 then
     perform legwork_private.hold_for_dependencies(array[job_id]);
-    -- A worker looks at the checks once this has committed.
+    -- A worker processes the checks once this has committed.
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
 end $$;
 comment on function legwork_private.add_dependencies(bigint, bigint[], text) is
-  'Makes a job that this transaction has enqueued wait for others. Raises LW404 for a job that does not exist, LW409 for one that is not older.';
+  'Makes a job that this transaction has enqueued wait for other jobs. Raises LW404 if one of them does not exist, and LW409 if one of them is not older.';
 
 create or replace function legwork_private.check_dependencies(at_most integer default 1000) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -216,20 +215,20 @@ begin
   if v_ended <> '{}' then
     perform legwork_private.close_dependencies(array_agg(e.id), array_agg(e.state))
     from (
-      -- One whose history is gone did not complete as far as anybody knows.
+      -- If a job's history has been deleted, it is not known to have completed.
       select x as id, coalesce((select f.state from legwork_private.finished_jobs f where f.id = x limit 1), 'cancelled') as state
       from unnest(v_ended) x
     ) e;
   end if;
   delete from legwork_private.dependency_checks c where c.id = any (v_checks) and c.depends_on <> all (v_busy);
-  -- A worker that looked for jobs just now has passed them over.
+  -- A worker that fetched jobs just now has skipped them because of the lock.
   if v_fetchable > 0 then
     perform legwork_private.wake_workers(v_fetchable);
   end if;
 end $$;
 comment on function legwork_private.check_dependencies(integer) is
-  'Looks at jobs that may have ended without seeing what waits for them. Its caller must hold the advisory lock legwork_private.admission_lock() in a '
-  'transaction that reads committed rows.';
+  'Checks jobs that may have ended in a transaction that did not see what waits for them. The caller must hold the advisory lock legwork_private.admission_lock() in a '
+  'read committed transaction.';
 revoke execute on function legwork_private.check_dependencies(integer) from public;
 
 create or replace function legwork_private.release_dependants(job_ids bigint[]) returns integer
@@ -255,7 +254,7 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.release_dependants(bigint[]) is
-  'Takes jobs without dependencies from the waiting room, or into its lines where a limit or a pause concerns them. Returns how many it took out.';
+  'Moves jobs without open dependencies out of the waiting room, or into one of its lines if a limit or pause applies to them. Returns how many jobs have left it.';
 
 create or replace function legwork_private.settle_dependants() returns integer
 language plpgsql volatile security definer
@@ -272,7 +271,7 @@ declare
   v_passed_runs bigint[] := '{}';
   v_total integer := 0;
 begin
-  -- The trigger _legwork_record_change lets these changes pass.
+  -- Makes the trigger _legwork_record_change ignore these changes.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
   -- In rounds: cancelling a job cancels those that depend on it.
   loop
@@ -286,9 +285,9 @@ begin
       v_ready := array(
         select x from unnest(v_jobs) x
         where exists (select from legwork_private.dependencies d where d.job_id = x and d.ended_as is not null)
-          -- From the end, because jobs end about in the order of their ids, and rows that are gone are still in the index.
+          -- From the end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
-      -- Whoever has a job's row locked is replacing, cancelling or explaining it.
+      -- A session that has locked a job's row is replacing, cancelling or explaining the job.
       v_locked := array(
         select j.id from legwork_private.graphile_jobs j
         where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
@@ -296,7 +295,7 @@ begin
         order by j.id for update skip locked);
       v_passed := v_passed || array(
         select w.job_id from legwork_private.waiting_jobs w where w.job_id = any (v_ready) and w.held = 'dependency' and w.job_id <> all (v_locked));
-      -- Looked at again behind the lock: dependencies may have been added.
+      -- Checked again now that the rows are locked, because dependencies may have been added.
       v_doomed := array(select distinct d.job_id from legwork_private.dependencies d where d.job_id = any (v_locked) and d.ended_as is not null);
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
@@ -328,8 +327,8 @@ begin
   return v_total;
 end $$;
 comment on function legwork_private.settle_dependants() is
-  'Lets jobs go whose last dependency has ended, cancels those whose dependency ended badly, and ends workflows and batches whose last job has. Its caller must hold '
-  'the advisory lock legwork_private.admission_lock() in a transaction that reads committed rows. Returns how many jobs may start.';
+  'Releases jobs whose last dependency has ended, cancels jobs for which a dependency has failed, and ends workflows and batches whose last job has ended. The caller must hold '
+  'the advisory lock legwork_private.admission_lock() in a read committed transaction. Returns how many jobs may start.';
 revoke execute on function legwork_private.settle_dependants() from public;
 
 create or replace function legwork_private.fold_run_counts() returns void
@@ -344,7 +343,7 @@ begin atomic
   select g.run_id, sum(g.completed), sum(g.failed), sum(g.cancelled), sum(g.expired) from gone g group by g.run_id;
 end;
 comment on function legwork_private.fold_run_counts() is
-  'Makes one row of many in legwork_private.run_counts. Its caller must hold the advisory lock legwork_private.admission_lock(), so that nothing is counted twice.';
+  'Sums up the rows of a workflow or batch in legwork_private.run_counts into one. The caller must hold the advisory lock legwork_private.admission_lock(), so that nothing is counted twice.';
 
 create or replace function legwork_private.run_counts_so_far(run_id bigint, out completed bigint, out failed bigint, out cancelled bigint, out expired bigint)
 language sql stable
@@ -352,7 +351,7 @@ return (
   select row(coalesce(sum(c.completed), 0)::bigint, coalesce(sum(c.failed), 0)::bigint, coalesce(sum(c.cancelled), 0)::bigint,
     coalesce(sum(c.expired), 0)::bigint)
   from legwork_private.run_counts c where c.run_id = run_counts_so_far.run_id);
-comment on function legwork_private.run_counts_so_far(bigint) is 'How jobs of an open workflow or batch have ended so far.';
+comment on function legwork_private.run_counts_so_far(bigint) is 'How many jobs of an open workflow or batch have ended so far, by state, apart from those already counted in its own row.';
 
 create or replace function legwork_private.reconcile_dependencies() returns table (problem text, job_id bigint)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -360,7 +359,7 @@ begin
   if exists (select from legwork_private.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
     perform legwork.take_up(interval '5 minutes');
   end if;
-  -- As long as there are checks and wakeups nothing has been forgotten.
+  -- While there are checks and wakeups, nothing has been forgotten.
   return query
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
@@ -397,7 +396,7 @@ begin
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
       from stuck s
       where not exists (select from legwork_private.wakeups)
-        -- Known, and told by the doctor.
+        -- Known, and reported by legwork.doctor().
         and not exists (
           select from legwork_private.set_aside a
           where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
@@ -408,4 +407,4 @@ begin
     union all
     select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
 end $$;
-comment on function legwork_private.reconcile_dependencies() is 'Of legwork.reconcile: what dependencies, workflows and batches have to do with the jobs that are there.';
+comment on function legwork_private.reconcile_dependencies() is 'The part of legwork.reconcile that compares dependencies, workflows and batches with the jobs that exist.';

@@ -1,18 +1,18 @@
 comment on table legwork_private.workflow_step_ends is
-  'How steps ended whose jobs the history does not show any more, as long as their workflow is kept. Filled just before history is deleted; read it through legwork_private.workflow_step_end.';
-comment on column legwork_private.workflow_step_ends.job_id is 'The job of a step, or of its compensation.';
-comment on column legwork_private.workflow_step_ends.workflow_id is 'The workflow, with which this row is deleted.';
-comment on column legwork_private.workflow_step_ends.state is 'How it ended.';
+  'How workflow steps ended whose jobs are no longer in the history. Rows are added just before history is deleted and are kept as long as the workflow. Read them through legwork_private.workflow_step_end.';
+comment on column legwork_private.workflow_step_ends.job_id is 'The job of a workflow step, or of its compensation.';
+comment on column legwork_private.workflow_step_ends.workflow_id is 'The workflow. This row is deleted with it.';
+comment on column legwork_private.workflow_step_ends.state is 'The state in which the job ended.';
 comment on column legwork_private.workflow_step_ends.attempts is 'Attempts used.';
-comment on column legwork_private.workflow_step_ends.result is 'What its task returned, redacted as in the history.';
+comment on column legwork_private.workflow_step_ends.result is 'The result that its task returned, redacted as in the history.';
 comment on column legwork_private.workflow_step_ends.error is 'The message of the last error.';
 comment on column legwork_private.workflow_step_ends.started_at is 'When its last attempt started.';
-comment on column legwork_private.workflow_step_ends.finished_at is 'When it ended.';
+comment on column legwork_private.workflow_step_ends.finished_at is 'When the job ended.';
 
 create or replace function legwork_private.workflow_step_end(job_id bigint) returns table (
   state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamptz, finished_at timestamptz
 )
--- Without settings, so that it becomes part of the query.
+-- Without settings, so that it can be inlined into the query.
 language sql stable as $$
   select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id
   union all
@@ -21,12 +21,12 @@ language sql stable as $$
   limit 1
 $$;
 comment on function legwork_private.workflow_step_end(bigint) is
-  'How the job of a step ended, whether or not the history still shows it. No row while it has not ended.';
+  'How the job of a workflow step ended, whether or not it is still in the history. Returns no row while the job has not ended.';
 
 create or replace function legwork_private.keep_workflow_step_ends(history regclass, before timestamptz) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
+  -- Workflows are deleted a full retention period after their end, so few of the workflows that began before that time still exist.
   execute format('
     insert into legwork_private.workflow_step_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
     select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
@@ -41,7 +41,7 @@ begin
   using before;
 end $$;
 comment on function legwork_private.keep_workflow_step_ends(regclass, timestamptz) is
-  'Keeps how steps of workflows ended that are still kept, from a partition of the history whose rows from before that time are about to be deleted. legwork.maintain_history calls it.';
+  'Saves the ends of steps whose workflows are still kept, from a partition of the history whose rows from before the given time are about to be deleted. Called by legwork.maintain_history.';
 
 create or replace function legwork_private.compensate_workflow(workflow_id bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -50,7 +50,7 @@ declare
   v_count integer;
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = compensate_workflow.workflow_id;
-  -- In reverse order of the dependencies: one after the other, each when the one before has ended.
+  -- In reverse order of the dependencies, one at a time: each starts when the one before it has ended.
   with undone as materialized (
     select s.name, s.compensate, legwork_private.next_job_id() as id
     from (
@@ -94,7 +94,7 @@ begin
   perform legwork_private.wake_workers(1);
   return true;
 end $$;
-comment on function legwork_private.compensate_workflow(bigint) is 'Makes the jobs that undo the completed steps of a workflow, the last step first. Returns whether there are any.';
+comment on function legwork_private.compensate_workflow(bigint) is 'Creates the jobs that undo the completed steps of a workflow, the last step first. Returns whether there are any.';
 
 create or replace function legwork_private.end_workflow(workflow_id bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -105,7 +105,7 @@ declare
   v_reason text;
   v_compensates boolean;
 begin
-  -- Somebody is cancelling or retrying it.
+  -- Another session that has locked the row is cancelling or retrying the workflow.
   select * into v_run from legwork_private.workflow_runs r where r.id = end_workflow.workflow_id for update skip locked;
   if v_run.id is null then
     return not exists (select from legwork_private.workflow_runs r where r.id = end_workflow.workflow_id);
@@ -117,7 +117,7 @@ begin
   if v_run.state = 'compensating' or v_run.ending is not null and exists (
     select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
   then
-    -- What was counted are compensations; the steps were counted before.
+    -- These counts are of compensation jobs. The workflow steps were counted earlier.
     v_state := coalesce(v_run.ending, 'failed');
     v_reason := v_run.reason;
   else
@@ -138,7 +138,7 @@ begin
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
       ), causes as (
-        -- Not those that were cancelled because of another one.
+        -- Without the steps that were cancelled because another step failed.
         select b.* from bad b
         where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
       )
@@ -148,7 +148,7 @@ begin
         exists (select from causes c where c.effect = 'compensate')
       into v_state, v_reason, v_compensates;
       if v_compensates then
-        -- What the workflow was given must not fail the transaction that ends its last step, which may end jobs of others too.
+        -- Invalid data in the workflow must not fail the transaction that ends its last step, because it may also end unrelated jobs.
         begin
           if legwork_private.compensate_workflow(v_run.id) then
             v_state := 'compensating';
@@ -164,7 +164,7 @@ begin
     ended_at = case when v_state <> 'compensating' then clock_timestamp() end
   where r.id = v_run.id;
   if v_state = 'completed' and exists (select from legwork_private.task_definitions d where d.redact is not null) then
-    -- Payloads are kept for a retry, and there will be none.
+    -- Payloads are kept for a retry, and a completed workflow is not retried.
     update legwork_private.workflow_run_steps s set payload = null, compensate = null
     where s.workflow_id = v_run.id and exists (
       select from legwork_private.workflow_run_steps o
@@ -174,8 +174,8 @@ begin
   return true;
 end $$;
 comment on function legwork_private.end_workflow(bigint) is
-  'Ends a workflow none of whose jobs is open, or begins to undo it. Its caller holds the advisory lock legwork_private.admission_lock() or the workflow''s row. Returns false when somebody '
-  'else has the row.';
+  'Ends a workflow that has no open jobs, or begins to undo it. The caller must hold the advisory lock legwork_private.admission_lock() or a lock on the workflow''s row. Returns false if another '
+  'session has locked the row.';
 
 create or replace function legwork_private.end_run(run_id bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -185,7 +185,7 @@ begin
   end if;
   return legwork_private.end_batch(run_id);
 end $$;
-comment on function legwork_private.end_run(bigint) is 'Ends a workflow or batch none of whose jobs is open. Returns false when somebody else has its row.';
+comment on function legwork_private.end_run(bigint) is 'Ends a workflow or batch that has no open jobs. Returns false if another session has locked its row.';
 
 create or replace function legwork_private.cancel_workflow_steps(workflow_id bigint, reason text, waits boolean) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -194,7 +194,7 @@ declare
   v_waiting bigint[];
   v_told bigint[];
 begin
-  -- A job's row decides between this and a worker that is just fetching it.
+  -- The lock on a job's row decides between this call and a worker that is fetching the job.
   if waits then
     v_waiting := array(
       select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update);
@@ -213,7 +213,7 @@ begin
   select array_agg(t.job_id) into v_told from told t;
   perform pg_notify('legwork', json_build_object('cancelled', x::text)::text) from unnest(v_told) x;
 end $$;
-comment on function legwork_private.cancel_workflow_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; those that run are told to stop. waits: for rows that others have locked, in place of passing them over.';
+comment on function legwork_private.cancel_workflow_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; running jobs are told to stop. waits: whether to wait for rows that other sessions have locked instead of skipping them.';
 
 create or replace function legwork_private.lock_workflow(workflow_id bigint) returns legwork_private.workflow_runs
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -224,14 +224,14 @@ begin
   select * into v_run from legwork_private.workflow_runs r
   where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
-    raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
+    raise exception 'No workflow has id %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', detail = '{"do": "list_workflows"}',
-      hint = 'Ended workflows are kept for the setting history_retention; `select id, name from legwork.workflows` lists them.';
+      hint = 'Ended workflows are kept for the period set in history_retention; `select id, name from legwork.workflows` lists them.';
   end if;
   return v_run;
 end $$;
 comment on function legwork_private.lock_workflow(bigint) is
-  'A workflow''s row, locked, for whoever may change it. Raises LW404 for an unknown one and for another tenant''s, LW403.';
+  'Locks a workflow''s row and returns it, for an operator who is about to change it. Raises LW404 for an unknown workflow and for another tenant''s, and LW403.';
 
 create or replace function legwork.cancel_workflow(workflow_id bigint, reason text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -242,7 +242,7 @@ begin
   if v_run.state = 'cancelled' then
     return v_run.state;
   elsif v_run.ended_at is not null then
-    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'A workflow that has ended cannot be cancelled.';
   end if;
   perform legwork_private.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
     jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
@@ -252,8 +252,8 @@ begin
   return (select r.state from legwork_private.workflow_runs r where r.id = v_run.id);
 end $$;
 comment on function legwork.cancel_workflow(bigint, text) is
-  'Cancels a workflow: steps that wait never start, steps that run are told to stop, nothing is compensated. Returns cancelled, or cancelling while steps '
-  'still run. Raises LW404 for an unknown workflow and LW409 for one that has ended otherwise.';
+  'Cancels a workflow. Waiting steps never start, running steps are told to stop, and nothing is compensated. Returns cancelled, or cancelling while steps '
+  'still run. Raises LW404 for an unknown workflow and LW409 for a workflow that has ended in another state.';
 revoke execute on function legwork.cancel_workflow(bigint, text) from public;
 
 create or replace function legwork_private.expire_workflows(only_workflow bigint default null) returns void
@@ -270,12 +270,12 @@ begin
       update legwork_private.workflow_runs r set ending = 'expired', state = 'cancelling', reason = 'Its deadline ' || to_char(r.deadline at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' passed.'
       where r.id = v_run.id;
     end if;
-    -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
+    -- Jobs whose rows are locked are skipped. Every tick tries again until all have ended.
     perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
     perform legwork_private.end_workflow(v_run.id);
   end loop;
 end $$;
-comment on function legwork_private.expire_workflows(bigint) is 'Cancels what is open of workflows whose deadline has passed, or of one of them. legwork.tick() calls it.';
+comment on function legwork_private.expire_workflows(bigint) is 'Cancels the open jobs of all workflows whose deadline has passed, or of only_workflow. Called by legwork.tick().';
 revoke execute on function legwork_private.expire_workflows(bigint) from public;
 
 create or replace function legwork.step_results(workflow_id bigint) returns jsonb
@@ -286,13 +286,13 @@ begin
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- As legwork_private.workflow_step_end, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions; a minute, because a worker's clock may be behind.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
     left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
 end $$;
 comment on function legwork.step_results(bigint) is
-  'What the steps of a workflow that have completed returned, as an object by their names: an empty one for an unknown workflow and for another tenant''s. Raises LW403.';
+  'The results of a workflow''s completed steps, as an object keyed by step name. It is empty for an unknown workflow and for another tenant''s. Raises LW403.';
 revoke execute on function legwork.step_results(bigint) from public;
 
 create or replace function legwork_private.end_batch(batch_id bigint) returns boolean
@@ -312,4 +312,4 @@ begin
   where b.id = batch_id and b.ended_at is null;
   return true;
 end $$;
-comment on function legwork_private.end_batch(bigint) is 'Ends a batch none of whose jobs is open. Returns false when somebody else has its row.';
+comment on function legwork_private.end_batch(bigint) is 'Ends a batch that has no open jobs. Returns false if another session has locked its row.';

@@ -1,4 +1,4 @@
-comment on type legwork_private.parsed_workflow_step is 'A step while its workflow is being read: name in full, sub-workflow, groups as in workflow_run_steps, what was given, and a number.';
+comment on type legwork_private.parsed_workflow_step is 'A workflow step while its workflow is being parsed: full name, sub-workflow, groups as in workflow_run_steps, the caller''s definition, and a number.';
 
 create or replace function legwork_private.list_workflow_steps(steps jsonb) returns table (name text, step jsonb, n bigint)
 language sql immutable parallel safe
@@ -7,7 +7,7 @@ as $$
   union all
   select o.key, o.value, o.n from jsonb_each(case when jsonb_typeof(steps) = 'object' then steps end) with ordinality as o (key, value, n)
 $$;
-comment on function legwork_private.list_workflow_steps(jsonb) is 'The steps of an array of {name, …} or of an object of steps by name.';
+comment on function legwork_private.list_workflow_steps(jsonb) is 'The workflow steps in an array of {name, …} or in an object keyed by name.';
 
 create or replace function legwork_private.workflow_step_dependencies(step jsonb) returns setof text
 language sql immutable parallel safe
@@ -15,7 +15,7 @@ as $$
   select d from jsonb_array_elements_text(case jsonb_typeof(step -> 'depends_on')
     when 'array' then step -> 'depends_on' when 'string' then jsonb_build_array(step -> 'depends_on') end) as d
 $$;
-comment on function legwork_private.workflow_step_dependencies(jsonb) is 'The names in a step''s depends_on: an array or one name.';
+comment on function legwork_private.workflow_step_dependencies(jsonb) is 'The names in a workflow step''s depends_on, which is an array or a single name.';
 
 create or replace function legwork_private.topological_order(nodes integer, befores integer[], afters integer[]) returns integer[]
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -27,7 +27,7 @@ declare
   v_node integer;
   v_edge integer;
 begin
-  -- Kahn's algorithm; the pairs come ordered by befores.
+  -- Kahn's algorithm. The pairs are ordered by befores.
   for v_edge in 1..cardinality(befores) loop
     v_open[afters[v_edge]] := v_open[afters[v_edge]] + 1;
     if v_first[befores[v_edge]] = 0 then
@@ -54,17 +54,17 @@ begin
   return v_order;
 end $$;
 comment on function legwork_private.topological_order(integer, integer[], integer[]) is
-  'The numbers from 1 in an order in which befores[i] comes before afters[i], for all i; the pairs ordered by befores. Those on a cycle, or behind one, are missing.';
+  'The numbers from 1 to nodes, in an order in which befores[i] comes before afters[i] for every i. The pairs must be ordered by befores. Numbers on a cycle, or after one, are missing from the result.';
 
 create or replace function legwork_private.workflow_step_options() returns text[]
 language sql immutable parallel safe
 return array['max_attempts', 'priority', 'run_at', 'serial_key'];
-comment on function legwork_private.workflow_step_options() is 'What a step of a workflow takes of the options of legwork.enqueue.';
+comment on function legwork_private.workflow_step_options() is 'The options of legwork.enqueue that a workflow step accepts.';
 
 create or replace function legwork_private.workflow_step_fields() returns text[]
 language sql immutable parallel safe
 return array['name', 'task', 'payload', 'depends_on', 'on_failure', 'compensate'] || legwork_private.workflow_step_options() || array['delay', 'steps'];
-comment on function legwork_private.workflow_step_fields() is 'What a step of a workflow can have.';
+comment on function legwork_private.workflow_step_fields() is 'The fields that a workflow step can have.';
 
 create or replace function legwork_private.flatten_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -72,7 +72,7 @@ declare
   v_entries legwork_private.parsed_workflow_step[];
 begin
   if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
-    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+    raise exception 'The steps of a workflow must be a JSON array or object; got %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
       hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
   end if;
   with recursive flat as (
@@ -86,16 +86,16 @@ begin
   select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
   from (select *, row_number() over (order by place)::integer from flat) f;
   if v_entries is null then
-    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+    raise exception 'A workflow needs at least one step.' using errcode = 'LW400', hint = 'Nothing was started.';
   elsif cardinality(v_entries) > 20000 then
-    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+    raise exception 'The workflow has %; the maximum is 20,000.', legwork_private.counted(cardinality(v_entries), 'step') using errcode = 'LW413',
       detail = '{"do": "enqueue_batch"}',
-      hint = '`select legwork.enqueue_batch(…)` takes more jobs; or let a step start another workflow.';
+      hint = '`select legwork.enqueue_batch(…)` accepts more jobs, or a step can start another workflow.';
   end if;
   return v_entries;
 end $$;
 comment on function legwork_private.flatten_workflow_steps(jsonb) is
-  'The steps of a workflow, sub-workflows laid out, before any of them is checked. Raises LW400 where there are none, LW413 for more than 20,000.';
+  'The steps of a workflow with its sub-workflows expanded, before any of them is checked. Raises LW400 if it has no steps, and LW413 for more than 20,000.';
 
 create or replace function legwork_private.assert_workflow_step_fields(entries legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -107,7 +107,7 @@ declare
   v_name text;
   v_step jsonb;
 begin
-  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  -- Find the first invalid step. Its error message is built only then.
   select e.n, x.problem into v_wrong, v_problem
   from unnest(entries) e
   cross join lateral (
@@ -137,30 +137,30 @@ begin
     select v_name || m.message, m.hint into v_message, v_hint
     from (values
       ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
-      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
-      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
-      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
-      ('field', ' has a field that no step has: ' || (
+      ('name', ' has no name.', 'A name is a string. Other steps refer to it in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or more than 200 with its sub-workflows.', 'Choose a shorter name.'),
+      ('slash', ' has a slash in its name.', 'A slash separates a sub-workflow from its step.'),
+      ('field', ' has an unknown field: ' || (
           select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
-        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
-      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
-      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
-      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
-      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
-      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
-      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
-      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+        'Valid fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is either a job that runs a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without steps.', 'Add steps to it, or remove it.'),
+      ('deep', ' is nested too deeply.', 'Sub-workflows can be nested up to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and similar fields belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has an invalid on_failure ''%s''.', v_step ->> 'on_failure'), 'Use stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that is not a list of step names.', 'Use an array of step names.'),
+      ('compensate', ' has a compensate that is not of the form {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
     ) as m (problem, message, hint)
     where m.problem = v_problem;
     raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
   end if;
 end $$;
 comment on function legwork_private.assert_workflow_step_fields(legwork_private.parsed_workflow_step[]) is
-  'Does nothing for steps each of which has a name and the fields of a job or of a sub-workflow. Raises LW400 for the first that has not.';
+  'Does nothing if each step has a name and the fields of a job or of a sub-workflow. Raises LW400 for the first step that does not.';
 
 create or replace function legwork_private.assert_workflow_step_references(entries legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable
--- How many there are the planner cannot know; comparing each with each would take seconds.
+-- The planner cannot know how many steps there are, and comparing all pairs of them would take seconds.
 set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 declare
   v_message text;
@@ -168,13 +168,13 @@ declare
   v_detail text;
   v_code text;
 begin
-  select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  select 'LW400', format('Two steps are called ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
   from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
   if v_message is null then
-    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is not a step at the same level.', e.name, d.name),
       coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
         select regexp_replace(o.name, '^.*/', '') from unnest(entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
-        || 'A step depends on steps of the same workflow or sub-workflow.'
+        || 'A step can only depend on steps of the same workflow or sub-workflow.'
     into v_code, v_message, v_hint
     from unnest(entries) e
     cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
@@ -202,7 +202,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_workflow_step_references(legwork_private.parsed_workflow_step[]) is
-  'Does nothing for steps of different names whose dependencies and tasks exist. Raises LW400 for a name that comes twice, LW404 for a step or a task that is not there.';
+  'Does nothing if all steps have distinct names and their dependencies and tasks exist. Raises LW400 for a duplicate name, and LW404 for an unknown step or task.';
 
 create or replace function legwork_private.assert_workflow_step_values(steps legwork_private.parsed_workflow_step[]) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -217,14 +217,14 @@ begin
     perform legwork_private.assert_job_fields(v_step, v_name);
     perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
     if length(v_step ->> 'serial_key') not between 1 and 128 then
-      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
-        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+      raise exception '%serial_key has %; it must have 1 to 128.', v_name, legwork_private.counted(length(v_step ->> 'serial_key'), 'character') using
+        errcode = 'LW400', hint = 'Nothing was started. Omit it for a step that may run at the same time as any other.';
     end if;
   end loop;
 end $$;
 comment on function legwork_private.assert_workflow_step_values(legwork_private.parsed_workflow_step[]) is
-  'Does nothing for steps whose numbers, times and keys a job can have: their jobs are made and let go in the transactions of others. Raises LW400 with the step, the field, the value '
-  'and the range.';
+  'Does nothing if a job can have the numbers, times and keys of each step. They are checked early, because the jobs are created and released in other callers'' transactions. Raises LW400 with the step, '
+  'the field, the value and the range.';
 
 create or replace function legwork_private.parse_workflow_steps(steps jsonb) returns legwork_private.parsed_workflow_step[]
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -237,15 +237,15 @@ begin
   return v_entries;
 end $$;
 comment on function legwork_private.parse_workflow_steps(jsonb) is
-  'The steps of a workflow, sub-workflows laid out. Raises LW400, LW404 or LW413 with the part that is wrong.';
+  'The steps of a workflow with its sub-workflows expanded. Raises LW400, LW404 or LW413, naming the invalid part.';
 
 create or replace function legwork_private.workflow_step_pairs(
   entries legwork_private.parsed_workflow_step[], out befores integer[], out afters integer[], out hows text[]
 )
 language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 begin
-  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
-  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
+  -- sub-workflow may fail (continue), that wait is over in whatever state its jobs end. So its own dependencies must hold back those later steps too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
@@ -277,7 +277,7 @@ begin
   from pairs p;
 end $$;
 comment on function legwork_private.workflow_step_pairs(legwork_private.parsed_workflow_step[]) is
-  'Which job of a workflow waits for which: befores[i] comes before afters[i], by their numbers, ordered by befores, with what becomes of the later one when the other fails (hows[i]).';
+  'The dependencies between the jobs of a workflow, as numbers of steps and ordered by befores: afters[i] waits for befores[i], and hows[i] says how it is affected when befores[i] fails.';
 
 create or replace function legwork_private.raise_workflow_cycle(
   entries legwork_private.parsed_workflow_step[], befores integer[], afters integer[], ordered integer[]
@@ -287,7 +287,7 @@ declare
   v_cycle integer[];
   v_node integer;
 begin
-  -- From any that is left, one of those before it is left too: going on, one comes by twice.
+  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
   select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
   v_cycle := array[v_node];
   loop
@@ -296,7 +296,7 @@ begin
     where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
     v_cycle := v_node || v_cycle;
     if v_node is null then
-      -- There is no circle.
+      -- There is no cycle.
       return;
     end if;
     exit when v_node = any (v_cycle[2:]);
@@ -304,10 +304,10 @@ begin
   v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
   raise exception 'The steps depend on each other: %.', (
     select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
-  using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+  using errcode = 'LW400', hint = 'Nothing was started. Remove one of these dependencies.';
 end $$;
 comment on function legwork_private.raise_workflow_cycle(legwork_private.parsed_workflow_step[], integer[], integer[], integer[]) is
-  'Raises LW400 with steps that wait for each other. ordered: the numbers of those that do not, from topological_order, which leaves some out.';
+  'Raises LW400, naming steps that wait for each other. ordered: the result of topological_order, which leaves such steps out.';
 
 create or replace function legwork_private.plan_workflow_steps(workflow_id bigint, steps jsonb) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
@@ -320,8 +320,8 @@ declare
 begin
   select p.befores, p.afters, p.hows into v_befores, v_afters, v_hows from legwork_private.workflow_step_pairs(v_entries) p;
   if cardinality(v_befores) > 200000 then
-    raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
-      hint = 'Where many steps depend on many, put one between them that they all depend on.';
+    raise exception 'The workflow has %; the maximum is 200,000.', legwork_private.counted(cardinality(v_befores), 'dependency', 'dependencies') using errcode = 'LW413',
+      hint = 'If many steps depend on many others, put one step in between.';
   end if;
   v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
   if cardinality(v_order) < cardinality(v_entries) then
@@ -331,7 +331,7 @@ begin
   insert into legwork_private.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
+  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step draws exactly one id, in this order.
   with placed as materialized (
     select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
@@ -343,7 +343,7 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    -- Not what a step and a job both have and which a step means otherwise.
+    -- Without the fields that mean something else in a workflow step than in a job.
     case when e.step ?| legwork_private.workflow_step_options() then
       jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
     (e.step ->> 'delay')::interval,
@@ -366,7 +366,7 @@ begin
   ) f on f.n = e.n;
   return (select count(*) from unnest(v_entries) e where not e.step ? 'steps');
 end $$;
-comment on function legwork_private.plan_workflow_steps(bigint, jsonb) is 'Writes down the steps of a workflow. Returns how many jobs they are. Raises LW400, LW404 or LW413 with the part that is wrong.';
+comment on function legwork_private.plan_workflow_steps(bigint, jsonb) is 'Stores the steps of a workflow. Returns how many of them are jobs. Raises LW400, LW404 or LW413, naming the invalid part.';
 
 create or replace function legwork_private.workflow_flags(run legwork_private.workflow_runs) returns jsonb
 language sql immutable parallel safe
@@ -399,7 +399,7 @@ begin
     cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
     join opened o on o.position = w.position
   ), closing as (
-    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    -- The workflow waits for all of them. If a job waits for one of them too, one row covers both.
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
     select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
     union all
@@ -412,7 +412,7 @@ begin
     join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
-    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    -- Inserted before the jobs, so that the trigger for limits and pauses finds them here.
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
     select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
@@ -433,4 +433,5 @@ begin
   end if;
 end $$;
 comment on function legwork_private.create_workflow_step_jobs(bigint, integer[], integer[], integer[]) is
-  'Makes the jobs of steps, by position, with what they wait for. waiting: those that may wait, the made ones and those that are retried. open: all that have not ended.';
+  'Creates the jobs of workflow steps and their dependencies. All arguments are positions of steps. made: steps to create jobs for. waiting: steps that may have to wait, '
+  'which are the created and the retried ones. open: all steps that have not ended.';
