@@ -76,7 +76,7 @@ const schedules = (): string =>
   "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
 
 /** Each surface has its own name for the actor. */
-const byWhom = "regexp_replace(error, 'by [^:]+:', 'by somebody:')";
+const byWhom = "regexp_replace(error, 'by [^:]+:', 'by actor:')";
 
 const db = (): typeof database.pool => database.pool;
 
@@ -182,7 +182,7 @@ const OPERATIONS: Operation[] = [
     cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
     rest: ({ waiting }) => ["POST", `/jobs/${waiting}/cancel`, { reason: "wrong" }],
     read: ({ waiting }) => `select state || ' ' || ${byWhom} as it from legwork.jobs where id = ${waiting}`,
-    says: "cancelled Cancelled by somebody: wrong",
+    says: "cancelled Cancelled by actor: wrong",
   },
   {
     name: "refuses to cancel a job that has failed",
@@ -225,7 +225,7 @@ const OPERATIONS: Operation[] = [
     cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
     rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dryRun: false }],
     read: () => `select string_agg(${byWhom}, ',') as it from legwork.jobs where state = 'cancelled'`,
-    says: "Cancelled by somebody: all wrong",
+    says: "Cancelled by actor: all wrong",
   },
   {
     name: "previews a retry and changes nothing",
