@@ -6,7 +6,7 @@ import { until } from "../support/until.ts";
 
 const database = testDatabase();
 
-/** What a task may do, and what is seen of it must be the same wherever it runs. */
+/** Actions of a task whose observable results must be the same wherever it runs. */
 const BEHAVIOURS: Record<string, string> = {
   nothing: "",
   null: "return null;",
@@ -38,7 +38,7 @@ const BEHAVIOURS: Record<string, string> = {
   "a step that sleeps": "await step.sleep('night', '2h');",
 };
 
-describe("what a task does is seen the same wherever it runs", () => {
+describe("a task has the same results wherever it runs:", () => {
   const retry = 'retry: { attempts: 3, backoff: "fixed", delay: "1h", on: ["ECONNREFUSED", "HttpError", "TimeoutError"] },';
   const places = ["here", ...KINDS] as const;
   const entries = Object.entries(BEHAVIOURS);
@@ -54,11 +54,11 @@ describe("what a task does is seen the same wherever it runs", () => {
     const [here, ...elsewhere] = await Promise.all(
       ids.map((id) =>
         until(
-          "the attempt is over",
+          "the attempt has ended",
           async () => {
             const job = await getJob(database.pool, id);
             if (job.state === "pending" || job.state === "running") return undefined;
-            // Enqueued this very millisecond.
+            // Enqueued in this very millisecond.
             if (job.state === "scheduled" && job.run_at.getTime() < Date.now() + 60_000) return undefined;
             return {
               state: job.state,
