@@ -112,19 +112,19 @@ const refused = (statusCode: number, code: string): Error => Object.assign(new E
 
 const LIBRARY_ERRORS: [name: string, error: () => unknown, code: string][] = [
   ["a refused connection", () => coded("ECONNREFUSED", "connect ECONNREFUSED"), "LW503"],
-  ["a connection that was reset", () => coded("ECONNRESET", "read ECONNRESET"), "LW503"],
-  ["a pipe that is closed", () => coded("EPIPE", "write EPIPE"), "LW503"],
-  ["a host that is not found", () => coded("ENOTFOUND", "getaddrinfo ENOTFOUND"), "LW503"],
-  ["a connection that ended", () => coded(undefined, "Connection terminated unexpectedly"), "LW503"],
+  ["a reset connection", () => coded("ECONNRESET", "read ECONNRESET"), "LW503"],
+  ["a closed pipe", () => coded("EPIPE", "write EPIPE"), "LW503"],
+  ["an unknown host", () => coded("ENOTFOUND", "getaddrinfo ENOTFOUND"), "LW503"],
+  ["an ended connection", () => coded(undefined, "Connection terminated unexpectedly"), "LW503"],
   ["no connection in time", () => coded(undefined, "timeout exceeded when trying to connect"), "LW503"],
   ["a database that is being dropped", () => coded("55000", 'database "a" is not currently accepting connections'), "LW503"],
-  ["no answer in time", () => coded(undefined, "Query read timeout"), "LW504"],
-  ["a value that its schema does not take", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
-  ["a body that is no JSON", () => refused(400, "FST_ERR_CTP_INVALID_JSON_BODY"), "LW400"],
+  ["no response in time", () => coded(undefined, "Query read timeout"), "LW504"],
+  ["a value that its schema refuses", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
+  ["a body that is not JSON", () => refused(400, "FST_ERR_CTP_INVALID_JSON_BODY"), "LW400"],
   ["a body of another type", () => refused(415, "FST_ERR_CTP_INVALID_MEDIA_TYPE"), "LW400"],
   ["a body that is too long", () => refused(413, "FST_ERR_CTP_BODY_TOO_LARGE"), "LW413"],
-  ["a right that is missing", () => new LegworkError("LW403", "This needs the role admin."), "LW403"],
-  ["an error of a bug", () => new TypeError("x is not a function"), "LW500"],
+  ["a missing right", () => new LegworkError("LW403", "This needs the role admin."), "LW403"],
+  ["a bug", () => new TypeError("x is not a function"), "LW500"],
   ["a failure without a message", () => new Error(""), "LW500"],
 ];
 
