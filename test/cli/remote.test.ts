@@ -89,7 +89,7 @@ describe("a command reads the same from a server as from the database:", () => {
     expect(await there().enableSchedule("nightly")).toEqual(made.nextAt);
     const ran = await there().runSchedule("nightly");
     expect(ran).toMatch(/^\d+$/);
-    // Where a job comes from is told with it, and with why it does not run.
+    // A job is returned with the schedule that enqueued it, also in its explanation.
     const job = await there().getJob(ran);
     expect(job).toEqual(await here().getJob(ran));
     expect(job).toMatchObject({ schedule: "nightly", scheduleDueAt: expect.any(Date) });

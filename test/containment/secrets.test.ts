@@ -37,9 +37,9 @@ async function said(databaseUrl: string): Promise<string> {
 const HERE = "127.0.0.1:1/legwork_db";
 
 const FORMS: Readonly<Record<string, (password: string) => string>> = {
-  "as it is": (password) => `postgres://app_user:${password}@${HERE}`,
+  unencoded: (password) => `postgres://app_user:${password}@${HERE}`,
   "percent-encoded": (password) => `postgres://app_user:${encodeURIComponent(password)}@${HERE}`,
-  "as a parameter, as it is": (password) => `postgres://${HERE}?user=app_user&password=${password}`,
+  "as a parameter, unencoded": (password) => `postgres://${HERE}?user=app_user&password=${password}`,
   "as a parameter, percent-encoded": (password) => `postgresql://${HERE}?user=app_user&password=${encodeURIComponent(password)}`,
   "as sslpassword": (password) => `postgres://app_user@${HERE}?sslpassword=${encodeURIComponent(password)}`,
   "in options": (password) => `postgres://app_user@${HERE}?options=${encodeURIComponent(`-c legwork.secret=${password}`)}`,
@@ -69,7 +69,7 @@ it.each(Object.entries(FORMS))("no four characters of a password are shown when 
 it("a password that is accepted unencoded is not cut in the wrong place", async () => {
   await fc.assert(
     fc.asyncProperty(password, async (secret) => {
-      const url = FORMS["as it is"]?.(secret);
+      const url = FORMS["unencoded"]?.(secret);
       try {
         await createPool(url ?? "", { log: testLog }).end();
       } catch {

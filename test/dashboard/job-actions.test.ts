@@ -15,7 +15,7 @@ let server: Server;
 const SCHEMA = {
   type: "object",
   properties: {
-    to: { type: "string", minLength: 3, description: "Whom to write to." },
+    to: { type: "string", minLength: 3, description: "The recipient." },
     copies: { type: "integer" },
     urgent: { type: "boolean" },
     kind: { enum: ["letter", "card"] },

@@ -42,7 +42,7 @@ const card = (page: Page, name: string) => page.getByRole("region", { name, exac
 const SLOW = `import { defineTask } from "legwork";
   const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
   export default defineTask({
-    description: "Goes on at signs.",
+    description: "Continues at signs.",
     redact: ["password"],
     run: async (payload, { sql, progress, log, enqueue }) => {
       log.info("It begins.");

@@ -41,7 +41,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     ]);
     return id ?? "";
   },
-  "REST with a token of all tenants": async (tenant) => {
+  "REST with a token for all tenants": async (tenant) => {
     const { body } = await rest(server, "POST", "/jobs", {
       task: "noop",
       ...of(tenant),
@@ -52,7 +52,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     });
     return body.id;
   },
-  "REST with a token of the tenant": async (tenant) => {
+  "REST with the tenant's token": async (tenant) => {
     const { body } = await rest(
       server,
       "POST",
@@ -62,7 +62,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     );
     return body.id;
   },
-  "a running task of a job of the tenant": (tenant) => fromTask(tenant, "context"),
+  "a running task of the tenant's job": (tenant) => fromTask(tenant, "context"),
   "SQL in a running task": (tenant) => fromTask(tenant, "sql"),
 };
 

@@ -530,13 +530,13 @@ describe("tasks", () => {
   test("are listed by name and found by name", async () => {
     await addJob("a-task");
     await database.pool.query(
-      "insert into legwork_private.task_definitions (name, description, queue) values ('a-task', 'Does a thing.', 'things')",
+      "insert into legwork_private.task_definitions (name, description, queue) values ('a-task', 'Sends one mail.', 'things')",
     );
     const { data } = await ask(
       `{ task(name: "a-task") { name description queue } tasks(filter: { queue: { equalTo: "things" } }) { nodes { name } } }`,
     );
     expect(data).toEqual({
-      task: { name: "a-task", description: "Does a thing.", queue: "things" },
+      task: { name: "a-task", description: "Sends one mail.", queue: "things" },
       tasks: { nodes: [{ name: "a-task" }] },
     });
     expect((await ask(`{ jobs(filter: { queue: { equalTo: "things" } }) { nodes { task } } }`)).data.jobs.nodes).toEqual([

@@ -124,7 +124,7 @@ describe("alert rules over REST", () => {
       [{ kind: "error_rate", critical: 1, period: "soon" }, "period"],
       [{ kind: "error_rate", critical: 1, channels: [{ pigeon: "home" }] }, "channels.0"],
       [{ kind: "error_rate", critical: 1, channels: [{ webhook: "ftp://x" }] }, "channels.0"],
-      [{ kind: "error_rate", critical: 1, colour: "red" }, "colour"],
+      [{ kind: "error_rate", critical: 1, color: "red" }, "color"],
     ];
     for (const [body, field] of refused) {
       const answer = await rest(server, "PUT", "/alert-rules/wrong", body);

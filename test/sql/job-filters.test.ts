@@ -14,7 +14,7 @@ describe.for(ACTIONS)("$call", ({ call, time }) => {
   test.for([
     ["null", "A filter is an object, not null."],
     ["[]", "A filter is an object, not array."],
-    ['{"colour": "red"}', "A filter has no field 'colour'."],
+    ['{"color": "red"}', "A filter has no field 'color'."],
     ['{"ids": 17}', "ids is 17; it must be a list of job ids."],
     ['{"ids": ["seventeen"]}', 'ids is ["seventeen"]; it must be a list of job ids.'],
     ['{"ids": [1e400]}', "; it must be a list of job ids."],

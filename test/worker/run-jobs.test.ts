@@ -23,7 +23,7 @@ const ECHO = `
   import { defineTask } from "legwork";
   import { z } from "zod";
   export default defineTask({
-    description: "Gives back what it gets.",
+    description: "Returns its payload.",
     payload: z.object({ user: z.object({ id: z.number() }), note: z.string().default("none") }),
     result: z.object({ id: z.number(), note: z.string() }),
     queue: "echoes",
@@ -45,7 +45,7 @@ describe("a defined task", () => {
     const { rows } = await database.pool.query("select * from legwork.tasks where name = 'demo/echo'");
     expect(rows).toMatchObject([
       {
-        description: "Gives back what it gets.",
+        description: "Returns its payload.",
         queue: "echoes",
         payload_schema: { type: "object", required: ["user"], properties: { user: { properties: { id: { type: "number" } } } } },
         result_schema: { type: "object", required: ["id", "note"] },
