@@ -65,6 +65,6 @@ test("the linter reports imports that violate the layers, also in nested folders
     "src/server/rest/jobs/list.ts:3 src/cli",
     "src/server/rest/jobs/list.ts:4 src/index",
     "src/server/rest/jobs/list.ts:5 src/worker",
-    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet: say in scripts/lint-layers.ts what it may import.",
+    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet. Add what it may import to scripts/lint-layers.ts.",
   ]);
 });
