@@ -43,7 +43,7 @@ it("rows that arrived while a partition was missing move into it when it is crea
   expect(await partition()).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
 });
 
-it("so do entries of the audit log and occurrences of schedules, which are not counted", async () => {
+it("misplaced audit log entries and occurrences of schedules move too, and are not counted", async () => {
   for (const { partition } of (await database.pool.query("select partition::text from legwork_private.history_partitions()")).rows) {
     await database.pool.query(`drop table ${partition}`);
   }
