@@ -7,20 +7,20 @@ import { SlowFirst } from "./test/support/slow-first.ts";
 scratchInMemory();
 process.env.LEGWORK_TEST_SLOWNESS ??= String(measureSlowness());
 
-// Where `bin/legwork.js` keeps compiled modules, for the processes that run the tests and those that tests start by themselves.
+// The directory in which `bin/legwork.js` caches compiled modules, for the processes that run the tests and for those that tests start.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("node_modules/.cache/legwork", import.meta.url));
 
 const shared = {
   testTimeout: scaled(30_000),
   hookTimeout: scaled(60_000),
   setupFiles: ["test/support/setup.ts"],
-  // A worker process runs many files and keeps the modules that they import: nothing that a file sets outlives it.
+  // A worker process runs many files and keeps the modules that they import, so a file must reset whatever it sets.
   isolate: false,
-  // Goes when five whole runs in a row have passed without it.
+  // To be removed when five whole runs in a row have passed without it.
   retry: process.env.CI === undefined ? 0 : 1,
 };
 
-// Parts of the tasks that are tested on their own import "legwork", as the tasks do.
+// Task modules that are tested directly import "legwork", as the tasks do.
 const entry = (file: string): string => fileURLToPath(new URL(`src/${file}.ts`, import.meta.url));
 const resolve = {
   alias: { "legwork/operations": entry("operations"), "legwork/testing": entry("testing"), legwork: entry("index") },
@@ -28,7 +28,7 @@ const resolve = {
 
 export default defineConfig({
   test: {
-    // Each file has a database of its own. Files wait for half of their time: four of them keep two cores busy.
+    // Each file has its own database. Files wait half of the time, so four of them keep two cores busy.
     maxWorkers: 4,
     isolate: false,
     sequence: { sequencer: SlowFirst },

@@ -6,10 +6,10 @@ import { createPool } from "../src/db/pool.ts";
 import { runTask } from "./run-task.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** What the worker's process may take in all (MB). */
+/** The most memory that the worker's process may use in total (MB). */
 const MEMORY_MB = 150;
 
-/** What a backup of a gigabyte takes, and its restoring: time and memory. */
+/** Measures how long it takes to back up and to restore a gigabyte, and how much memory both use. */
 export async function run(options: { short: boolean }): Promise<void> {
   const rows = options.short ? 50_000 : 1_050_000;
   const folder = await mkdtemp(join(tmpdir(), "legwork-bench-backup-"));
@@ -18,7 +18,7 @@ export async function run(options: { short: boolean }): Promise<void> {
       const url = await freshDatabase(serverUrl, "legwork_bench");
       const pool = createPool(url, { log: benchLog });
       await migrate(pool, benchLog);
-      // Below the size from which Postgres compresses a value: a gigabyte in the table, in COPY's text and in the files' contents.
+      // Short enough that Postgres does not compress the value: a gigabyte in the table, in the text of COPY and in the files.
       await pool.query(
         `create table pages as select n as id, repeat(md5(n::text), 31) as body from generate_series(1, ${rows}) n;
          create table pages_again (like pages)`,

@@ -12,7 +12,7 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 const CLIENTS = 50;
-/** What each has open: the overview, the queues, the newest jobs, and what pages ask for again every few seconds. */
+/** The subscriptions of each client: the overview, the queues and the newest jobs, which pages also query again every few seconds. */
 const WATCHED = [
   "subscription { overview { running pending endedPerSecond failedAttemptsPerSecond } }",
   "subscription { queues { queues { name running pending blocked paused later oldest } } }",
@@ -20,13 +20,13 @@ const WATCHED = [
 ];
 const ASKED_EVERY_MS = 5_000;
 
-/** The least of their throughput that workers keep. */
+/** The lowest share of their throughput that workers must keep. */
 const LEAST = 0.9;
 const SHORT_TOLERANCE = 0.2;
 
 /**
- * What 50 people who look at the dashboard cost the workers: jobs run per second while nobody looks and while they do, one after the other
- * in each pair. The server is a process of its own, as it is in earnest, and there on both sides.
+ * Measures how much 50 open dashboards slow the workers down: jobs run per second with and without the clients, one after the other in each pair. The
+ * server is a separate process, as in production, and runs on both sides.
  */
 export async function run({ short }: { short: boolean }): Promise<void> {
   const pairs = short ? 3 : 7;
@@ -82,12 +82,12 @@ async function startServer(databaseUrl: string, dataDir: string): Promise<Server
       const found = /Listening on (http:\/\/[^\s"]+)/.exec(output)?.[1];
       if (found !== undefined) resolve(found);
     });
-    child.once("exit", () => reject(new Error(`The server has ended: ${output}`)));
+    child.once("exit", () => reject(new Error(`The server exited: ${output}`)));
   });
   return { url, process: child, token: (await readFile(join(dataDir, "token"), "utf8")).trim() };
 }
 
-/** Connects every client, and resolves when each of them has been told something. */
+/** Connects every client, and resolves when each subscription has delivered an event. */
 async function watch({ url, token }: Server): Promise<{ stop(): Promise<void> }> {
   const stopped = new AbortController();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
@@ -110,14 +110,14 @@ async function watch({ url, token }: Server): Promise<{ stop(): Promise<void> }>
       );
     }
     asking.push(askAgain(number));
-    // Twenty strangers of one address at a time.
+    // The server allows twenty unauthenticated connections per address at a time.
     if (number % 10 === 9) await Promise.all(told);
   }
   await Promise.all(told);
 
   async function askAgain(number: number): Promise<void> {
     const { signal } = stopped;
-    // People do not come all at once.
+    // Spread over the interval, because users do not arrive all at once.
     await delay((number / CLIENTS) * ASKED_EVERY_MS, undefined, { signal }).catch(() => undefined);
     while (!signal.aborted) {
       await (await fetch(`${url}/api/v1/stats`, { headers })).text();

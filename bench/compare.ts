@@ -15,7 +15,7 @@ import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.t
 
 const runChild = promisify(execFile);
 
-/** What this checkout may lose against the other: a share of the ratio to graphile-worker. */
+/** The share of the ratio to graphile-worker that this checkout may lose against the other one. */
 const TOLERANCE = 0.03;
 
 /** The engine alone (`bench/worker.ts`) without and with results, and the whole `legwork worker` command. */
@@ -25,14 +25,15 @@ type Kind = (typeof KINDS)[number];
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * This checkout beside another one, in turn on one server: `npm run bench -- compare ../other`. In each of ten rounds graphile-worker alone and each
- * kind of both checkouts run the same jobs, each on a database of its own; a round's rates are divided by graphile-worker's of that round. Kinds may be named after the checkout, to run only those.
+ * Compares this checkout with another one, in turn on one server: `npm run bench -- compare ../other`. In each of ten rounds, graphile-worker alone
+ * and each kind of both checkouts run the same jobs, each in a separate database. A round's rates are divided by graphile-worker's rate of that
+ * round. To run only some kinds, name them after the checkout.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
   const [other, ...only] = parameters;
   if (other === undefined) {
-    throw new LegworkError("LW400", "There is nothing to compare with.", {
-      hint: "Name another checkout after `npm ci` in it: npm run bench -- compare ../legwork-before",
+    throw new LegworkError("LW400", "The other checkout is missing.", {
+      hint: "Name another checkout in which `npm ci` has run: npm run bench -- compare ../legwork-before",
     });
   }
   const checkouts = [resolve(other), HERE];
@@ -70,7 +71,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
         ),
       ];
       const rates = new Map<string, number>();
-      // In the opposite order every other round: what one leaves for the disk to write, the next one pays.
+      // Every other round runs in the opposite order, because one side's pending disk writes slow down the next.
       for (const { key, work } of round % 2 === 0 ? turns : turns.toReversed()) rates.set(key, await work());
       if (round === 0) continue;
       const base = rates.get("bare") ?? Number.NaN;
@@ -88,7 +89,7 @@ function report(bare: readonly number[], ratios: ReadonlyMap<string, readonly nu
   for (const kind of KINDS) {
     const [before = [], now = []] = [ratios.get(`${kind} 0`), ratios.get(`${kind} 1`)];
     if (now.length === 0) continue;
-    // Within each round, where both met the same machine.
+    // Compared within each round, because both ran under the same conditions there.
     const change = median(now.map((value, round) => value / (before[round] ?? Number.NaN)));
     table.push([
       kind,
@@ -101,10 +102,10 @@ function report(bare: readonly number[], ratios: ReadonlyMap<string, readonly nu
     if (change < 1 - TOLERANCE) process.exitCode = 1;
   }
   console.log(table.toString());
-  if (process.exitCode === 1) console.error("This checkout has lost more than it may.");
+  if (process.exitCode === 1) console.error("This checkout is slower than allowed.");
 }
 
-/** Jobs a second of a checkout's own `bench/worker.ts`. */
+/** Returns the jobs per second according to the checkout's own `bench/worker.ts`. */
 async function engine(
   serverUrl: string,
   checkout: string,
@@ -121,7 +122,7 @@ async function engine(
   return Number(stdout.trim().split("\n").at(-1));
 }
 
-/** Jobs a second of a checkout's `legwork worker`, from the start of the first to the end of the last. */
+/** Returns the jobs per second of the checkout's `legwork worker`, from the start of the first job to the end of the last. */
 async function command(serverUrl: string, checkout: string, template: string, tasks: string, jobs: number): Promise<number> {
   const url = await freshDatabase(serverUrl, "legwork_compare", template);
   await enqueue(url, "noop", jobs);

@@ -9,7 +9,7 @@ import { migrate } from "../src/db/migrate.ts";
 import { createPool, type Pool } from "../src/db/pool.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** From SIGKILL to the re-run, at most (s). */
+/** The longest time from SIGKILL to the re-run (s). */
 const LIMIT_S = 10;
 
 const SCRIPT = fileURLToPath(new URL("../bin/legwork.js", import.meta.url));
@@ -23,11 +23,11 @@ const TASK = `
     },
   });`;
 
-/** How long each job of the backlog runs (s), and how many there are. */
+/** The duration of each job of the backlog (s), and the number of these jobs. */
 const BACKLOG_SECONDS = 3;
 const BACKLOG_JOBS = 10_000;
 
-/** The other worker runs some and has fetched as many ahead: these come first. */
+/** The other worker is running jobs and has fetched the same number ahead. These run first. */
 const BACKLOG_LIMIT_S = LIMIT_S + 2 * BACKLOG_SECONDS;
 
 const SLOW = `
@@ -40,8 +40,8 @@ const SLOW = `
   });`;
 
 /**
- * How soon a killed worker's job runs elsewhere: two workers, each of which is killed in turn while it runs a job; then the same beside a backlog, where a
- * worker that is killed runs ten jobs.
+ * Measures how soon a killed worker's job runs elsewhere: two workers, each of which is killed in turn while it runs a job. Then the same with a
+ * backlog, where the killed worker runs ten jobs.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const kills = options.short ? 2 : 20;
@@ -69,11 +69,11 @@ export async function run(options: { short: boolean }): Promise<void> {
     try {
       launch();
       launch();
-      await ask(pool, "two workers live", "select count(*) = 2 as it from legwork.workers");
+      await ask(pool, "two workers are running", "select count(*) = 2 as it from legwork.workers");
       for (let kill = 0; kill < kills; kill++) {
         const id = (await pool.query("select id from graphile_worker.add_job('long')")).rows[0].id;
         const pid = await ask(pool, "the job runs", "select pid as it from runs where job_id = $1", [id]);
-        // At another moment between two beats each time.
+        // At a different moment between two heartbeats each time.
         await delay(200 + 50 * kill);
         const victim = workers.get(pid);
         const gone = once(victim as ChildProcess, "exit");
@@ -146,13 +146,13 @@ function report(what: string, seconds: readonly number[], limit: number): void {
   if (!(p95 <= limit)) process.exitCode = 1;
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- whatever the statement selects
+// oxlint-disable-next-line typescript/no-explicit-any -- any value that the statement selects
 async function ask(pool: Pool, what: string, statement: string, values: unknown[] = [], limit = 20): Promise<any> {
   const deadline = performance.now() + limit * 1_000;
   for (;;) {
     const { rows } = await pool.query(statement, values);
     if (rows[0]?.it !== undefined && rows[0].it !== null && rows[0].it !== false) return rows[0].it;
-    if (performance.now() > deadline) throw new Error(`Not within ${limit} s: ${what}.`);
+    if (performance.now() > deadline) throw new Error(`Timed out after ${limit} s waiting until ${what}.`);
     await delay(50);
   }
 }

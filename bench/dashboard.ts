@@ -10,16 +10,19 @@ import { startServer } from "../src/server/server.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { benchLog, freshDatabase, median, withServer } from "./server.ts";
 
-/** The longest until the overview says how everything is (ms), in a browser that has never been there. */
+/** The longest time until the overview shows the state of the system (ms), on a browser's first visit. */
 const MOST_PAINT_MS = 1_000;
-/** The most that the scripts of the first page may weigh, compressed (bytes). */
+/** The largest compressed size of the first page's scripts (bytes). */
 const MOST_SCRIPT = 250_000;
-/** The most of a core that the open overview may take while the system is busy. */
+/** The largest share of a core that the open overview may use while the system is busy. */
 const MOST_CPU = 0.1;
-/** Jobs asked for a second: each is enqueued and ends, which are two events. */
+/** Jobs enqueued per second. Each causes two events: it is enqueued, and it ends. */
 const JOBS_PER_SECOND = 5_000;
 
-/** What the overview costs a browser: until its first sentence, and open beside a busy system. The busy system runs on the same machine. */
+/**
+ * Measures the cost of the overview for a browser: the time until its first sentence, and the processor time while the system is busy. The busy
+ * system runs on the same machine.
+ */
 export async function run({ short }: { short: boolean }): Promise<void> {
   const tasks = await mkdtemp(join(tmpdir(), "legwork-bench-tasks-"));
   await mkdir(join(tasks, "bench"));
@@ -56,7 +59,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
   }
 }
 
-/** Since when it says so is asked of the page, frame by frame: whoever asks from outside asks seldom. */
+/** The page itself checks for the sentence on every frame, because polling from outside is too coarse. */
 const WELL = `new Promise((resolve) => {
   const look = () => (document.querySelector('.verdict:not([data-status="unknown"])') === null ? requestAnimationFrame(look) : resolve(performance.now()));
   look();
@@ -69,7 +72,7 @@ async function openOverview(browser: Browser, address: string): Promise<{ page: 
   return { page, ms: await page.evaluate<number>(WELL) };
 }
 
-/** Each time with an empty cache. The first one warms the server and is not counted. */
+/** Loads the page with an empty cache each time. The first load warms the server and is not counted. */
 async function measurePaint(browser: Browser, address: string, times: number): Promise<void> {
   const took: number[] = [];
   let script = 0;
@@ -96,7 +99,7 @@ async function measurePaint(browser: Browser, address: string, times: number): P
   );
 }
 
-/** The processor time of the page's own process, while jobs come and go. */
+/** Measures the processor time of the page's renderer process while jobs are enqueued and end. */
 async function measureCpu(browser: Browser, address: string, pool: Pool, seconds: number): Promise<void> {
   const { page } = await openOverview(browser, address);
   await page.getByRole("region", { name: "Queues, table" }).waitFor();
@@ -120,7 +123,7 @@ async function measureCpu(browser: Browser, address: string, pool: Pool, seconds
       await delay(Math.max(0, 100 - (performance.now() - began)));
     }
   })();
-  // The rates of the page are over ten seconds.
+  // The page's rates are averages over ten seconds.
   await delay(3_000);
   const [cpuBefore, endedBefore, enqueuedBefore, began] = [await cpu(), await countEnded(pool), enqueued, performance.now()];
   await delay(seconds * 1_000);
@@ -150,5 +153,7 @@ function chromiumPath(): string {
   const paths = [process.env.LEGWORK_TEST_CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const found = paths.find((path) => path !== undefined && existsSync(path));
   if (found !== undefined) return found;
-  throw new Error("There is no browser: install chromium (apt-get install chromium), or set LEGWORK_TEST_CHROMIUM to its path.");
+  throw new Error(
+    "No browser was found: install chromium (apt-get install chromium), or set LEGWORK_TEST_CHROMIUM to the path of one.",
+  );
 }

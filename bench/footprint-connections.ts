@@ -5,17 +5,17 @@ import { startServer } from "../src/server/server.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { createLogger } from "../src/log.ts";
 
-/** Server and worker share this process, which worker and server warn of. */
+/** Hides the warnings from the worker and the server that they share this process. */
 const log = createLogger({ level: "error" });
 
-/** How often the server's list of sessions is read (ms). */
+/** The interval at which the server's list of sessions is read (ms). */
 const LOOK_MS = 5;
 
 interface Peaks {
   stop(): Promise<Record<string, number>>;
 }
 
-/** The most sessions that were there at once, by the name each pool gives them. */
+/** Counts the most sessions at once for each pool's application name. */
 async function watchSessions(url: string): Promise<Peaks> {
   const client = new pg.Client({ connectionString: url, application_name: "footprint" });
   await client.connect();
@@ -40,7 +40,7 @@ async function watchSessions(url: string): Promise<Peaks> {
   };
 }
 
-/** Every task holds a connection, and as many clients as the pool takes ask the server. */
+/** Every task holds a connection, and as many clients as the pool has connections query the server. */
 export async function measureConnections(options: {
   url: string;
   pool: Pool;
@@ -73,7 +73,7 @@ export async function measureConnections(options: {
     await Promise.all(
       Array.from({ length: 40 }, async () => {
         const response = await fetch(`${server.url}/api/v1/jobs`, { headers: { authorization: "Bearer footprint" } });
-        if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+        if (!response.ok) throw new Error(`The server returned ${response.status}.`);
         await response.text();
       }),
     );

@@ -15,7 +15,7 @@ interface Place {
   readonly url: string;
   readonly pool: Pool;
   readonly side: Side;
-  /** The directory with the task noop. */
+  /** The directory with the task `noop`. */
   readonly tasks: string;
 }
 
@@ -40,7 +40,7 @@ async function counted(pool: Pool, work: () => Promise<unknown>): Promise<Counte
   return { wal: after.wal - before.wal, xids: after.xids - before.xids };
 }
 
-/** Bytes of the tables of a schema, with their indexes. */
+/** Returns the size of a schema's tables with their indexes (bytes). */
 async function size(pool: Pool, schema: string): Promise<number> {
   const { rows } = await pool.query(
     "select coalesce(sum(pg_total_relation_size(c.oid)), 0)::float8 as bytes from pg_class c join pg_namespace n on n.oid = c.relnamespace where nspname = $1 and relkind in ('r', 'm')",
@@ -49,7 +49,7 @@ async function size(pool: Pool, schema: string): Promise<number> {
   return rows[0].bytes;
 }
 
-/** Each in a transaction of its own, as applications do. */
+/** Adds each job in a separate transaction, as applications do. */
 async function addEach(pool: Pool, jobs: number): Promise<void> {
   await pool.query(
     `do $$ begin
@@ -108,7 +108,7 @@ export async function measureJobs(place: Place & { jobs: number }): Promise<Reco
     await pool.query(
       `select legwork_private.register_tasks('[{"name": "noop"}]'), legwork.limit_concurrency(1000000, task => 'noop')`,
     );
-  // Pages that are written for the first time after a checkpoint go to the log whole. How often that is, is the server's setting and not ours.
+  // The first write to a page after a checkpoint logs the whole page. How often that happens depends on the server's settings, not on Legwork.
   await addEach(pool, jobs);
   await runAll(place);
   await pool.query("vacuum (analyze)");
@@ -135,7 +135,7 @@ export async function measureJobs(place: Place & { jobs: number }): Promise<Reco
 
 export async function idle(place: Place & { seconds: number }): Promise<Record<string, number | string>> {
   const stop = await startRunner(place);
-  // Starting is not idling.
+  // Wait until the worker has started.
   await delay(2_000);
   const { wal, xids } = await counted(place.pool, () => delay(place.seconds * 1_000));
   await stop();

@@ -7,10 +7,10 @@ import { benchLog } from "./server.ts";
 
 type Row = Record<string, unknown>;
 
-/** How often the locks are read (ms). */
+/** The interval at which the locks are read (ms). */
 const LOOK_MS = 1;
 
-/** Locks of `migrate` on graphile-worker's relations, and from when on each was held. */
+/** Records the locks that `migrate` takes on graphile-worker's relations, and since when each is held. */
 async function watchLocks(url: string): Promise<{ stop(): Promise<Row[]> }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -54,7 +54,7 @@ async function migrated(url: string): Promise<Row[]> {
   return rows;
 }
 
-/** Migrates a database in which a plain worker runs and jobs are added one after the other. */
+/** Migrates a database in which a plain worker is running and jobs are added one after the other. */
 export async function measureLocks({ url, pool, jobs }: { url: string; pool: Pool; jobs: number }): Promise<[string, Row[]][]> {
   await pool.query(
     "select graphile_worker.add_job('later', run_at => now() + interval '1 year') from generate_series(1, $1::int)",

@@ -9,7 +9,7 @@ import { measureLocks } from "./footprint-locks.ts";
 import { idle, type Side, measureJobs } from "./footprint-jobs.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** The same settings for each: Legwork's defaults. graphile-worker's own fetch and complete each job by itself. */
+/** All sides use the same settings, Legwork's defaults. graphile-worker's own defaults are to fetch and complete each job separately. */
 const SIDES: readonly Side[] = [
   { name: "graphile-worker alone", legwork: false, runner: "graphile" },
   { name: "graphile-worker, Legwork's schema", legwork: true, runner: "graphile" },
@@ -19,15 +19,15 @@ const SIDES: readonly Side[] = [
 
 const TASKS = {
   "noop.mjs": "export default async () => {};",
-  // Each holds a connection of one of the worker's pools: graphile-worker's own, and the one for tasks.
+  // Each task holds a connection from one of the worker's pools: graphile-worker's own, and the one for tasks.
   "hold.mjs": `export default async (payload, { withPgClient }) => { await withPgClient((client) => client.query("select pg_sleep(1)")); };`,
   "hold-sql.mjs": `import { defineTask } from "legwork";
     export default defineTask({ async run(_payload, { sql }) { await sql\`select pg_sleep(1)\`; } });`,
 };
 
 /**
- * What Legwork takes of a database: bytes and transaction ids for each job, connections, locks. Counts, which another load on the machine
- * does not change, beside those of graphile-worker alone in the same run. The tables are those of docs/reference/database-footprint.md.
+ * Measures what Legwork uses in a database: bytes and transaction ids per job, connections, locks. These are counts, which other load on the machine
+ * does not change, next to those of graphile-worker alone in the same run. The tables are those of docs/reference/database-footprint.md.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const jobs = options.short ? 2_000 : 5_000;
@@ -73,7 +73,7 @@ export async function run(options: { short: boolean }): Promise<void> {
   }
 }
 
-/** What is on graphile-worker's tables once Legwork is there. */
+/** Prints the objects that Legwork adds to graphile-worker's tables, and the number of its own objects. */
 async function printObjects({ pool }: { pool: Pool }): Promise<void> {
   const { rows: objects } = await pool.query(
     `select c.relname as "table", 'trigger' as kind, t.tgname as name, split_part(pg_get_triggerdef(t.oid), ' ON ', 1) as definition
@@ -96,7 +96,7 @@ async function printObjects({ pool }: { pool: Pool }): Promise<void> {
 
 type Row = Record<string, unknown>;
 
-/** Each number with its ratio to the first row's. */
+/** Adds to each number its ratio to the first row's. */
 function withRatios(rows: readonly Row[]): Row[] {
   const [first = {}] = rows;
   return rows.map((row) =>
@@ -115,7 +115,7 @@ function round(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value >= 10 ? 1 : 2);
 }
 
-/** As Markdown, for the document. */
+/** Prints the rows as Markdown, for the document. */
 function print(title: string, rows: readonly Row[]): void {
   const columns = Object.keys(rows[0] ?? {});
   const line = (cells: unknown[]): string =>

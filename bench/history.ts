@@ -5,8 +5,8 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 /**
- * What history costs: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the
- * ratios mean anything. Each round of each side has a new database; jobs do nothing, 24 at a time, 500 fetched at once.
+ * Measures the cost of history: graphile-worker alone and with Legwork, one after the other in each pair, on the same server. Only the ratios are
+ * meaningful. Each round of each side has a new database. The jobs do nothing, 24 run at a time, and 500 are fetched at once.
  */
 const SIDES = [
   { name: "graphile-worker alone", legwork: false, runner: "graphile", task: "noop" },
@@ -17,7 +17,7 @@ const SIDES = [
 
 const ENQUEUE_LEAST = 0.95;
 
-/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
 const SHORT_TOLERANCE = 0.2;
 
 export async function run(options: { short: boolean }): Promise<void> {
@@ -33,7 +33,7 @@ export async function run(options: { short: boolean }): Promise<void> {
     const runs: number[][] = SIDES.map(() => []);
     const enqueues: number[][] = SIDES.map(() => []);
     for (let pair = 0; pair <= pairs; pair++) {
-      // Each round begins with another side: what one leaves for the disk to write, the next one pays.
+      // Each round begins with a different side, because one side's pending disk writes slow down the next.
       for (let turn = 0; turn < SIDES.length; turn++) {
         const index = (pair + turn) % SIDES.length;
         const side = SIDES[index];
@@ -70,7 +70,7 @@ function report(runs: number[][], enqueues: number[][], tolerance: number): void
       index === 0 ? "" : least,
     ]);
   }
-  // The three sides with Legwork have one schema: their rounds are taken together.
+  // The three sides with Legwork have the same schema, so their rounds are taken together.
   const enqueueRatio = median(SIDES.flatMap((side, index) => (side.legwork ? ratios(enqueues, index) : [])));
   if (enqueueRatio < ENQUEUE_LEAST - tolerance) missed += 1;
   console.log(table.toString());

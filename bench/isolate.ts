@@ -11,13 +11,16 @@ const runChild = promisify(execFile);
 /** Where the jobs that do nothing run. */
 const SIDES = ["worker", "thread", "process"] as const;
 
-/** Isolated jobs a second that threads must manage. */
+/** The lowest rate of isolated jobs in threads (jobs per second). */
 const LEAST_BY_THREADS = 2_000;
 
-/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
 const SHORT_TOLERANCE = 0.3;
 
-/** What `isolate` costs: jobs that do nothing, in the worker itself, in threads and in processes, ten at a time, one side after the other in each round. */
+/**
+ * Measures the cost of `isolate`: jobs that do nothing, in the worker itself, in threads and in processes, ten at a time, one side after the other in
+ * each round.
+ */
 export async function run({ short }: { short: boolean }): Promise<void> {
   const rounds = short ? 1 : 5;
   const jobs = short ? 5_000 : 20_000;
@@ -51,12 +54,12 @@ export async function run({ short }: { short: boolean }): Promise<void> {
   }
   console.log(table.toString());
   if (median(rates.thread) < LEAST_BY_THREADS * (short ? 1 - SHORT_TOLERANCE : 1)) {
-    console.error("A figure is below what it must be.");
+    console.error("A figure is below its minimum.");
     process.exitCode = 1;
   }
 }
 
-/** Jobs that a worker in a process of its own has run a second, once its threads or processes are there. */
+/** Returns the jobs per second of a worker in a separate process, once its threads or processes have started. */
 async function runSide(url: string): Promise<number> {
   const script = fileURLToPath(new URL("isolated-worker.ts", import.meta.url));
   const { stdout } = await runChild(process.execPath, ["--max-semi-space-size=1", script, url]);

@@ -6,8 +6,8 @@ import { createPool } from "../src/db/pool.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { benchLog } from "./server.ts";
 
-// One side of the benchmark of `isolate`, in a process of its own: runs the jobs that wait and prints how many it ran a second. The first tenth, in
-// which threads and processes start, is not counted.
+// Runs one side of the `isolate` benchmark in a separate process: runs the waiting jobs and prints the jobs per second. The first tenth, during which
+// threads and processes start, is not counted.
 const [url = ""] = process.argv.slice(2);
 const directory = await mkdtemp(join(tmpdir(), "legwork-bench-isolate-"));
 for (const [name, isolate] of [

@@ -8,16 +8,16 @@ interface Side {
   readonly name: string;
   readonly jobs: number;
   readonly rules?: string;
-  /** Jobs of the queue that is paused. */
+  /** The number of jobs in the paused queue. */
   readonly paused?: number;
-  /** The side that it is compared with. */
+  /** The side to compare with. */
   readonly besides?: number;
   readonly least?: number;
 }
 
 /**
- * What limits and pauses cost: the same jobs, run by Legwork's worker, with and without a rule; one after the other in each
- * round on the same server. Only the ratios mean anything.
+ * Measures the cost of limits and pauses: Legwork's worker runs the same jobs with and without a rule, one after the other in each round on the same
+ * server. Only the ratios are meaningful.
  */
 const SIDES = [
   { name: "10,000 jobs, no limit", jobs: 10_000 },
@@ -39,10 +39,10 @@ const SIDES = [
   },
 ] as const satisfies readonly Side[];
 
-/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
 const SHORT_TOLERANCE = 0.3;
 
-/** With fewer jobs where there are very many. */
+/** Reduces the number of jobs of the largest sides. */
 function shortened(side: Side): Side {
   if (side.jobs < 100_000) return side;
   const paused = side.paused === undefined ? {} : { paused: 30_000 };
@@ -84,7 +84,7 @@ export async function run(options: { short: boolean }): Promise<void> {
       ]);
     }
     console.log(table.toString());
-    if (process.exitCode === 1) console.error("A figure is below what it must be.");
+    if (process.exitCode === 1) console.error("A figure is below its minimum.");
   });
 }
 
@@ -105,7 +105,7 @@ async function prepare(url: string, { jobs, rules, paused }: Side): Promise<void
        from generate_series(1, $1::int) n))`,
     [jobs],
   );
-  // A rule that has been there for a while: looking for jobs that were enqueued without knowing it is over.
+  // The rule has existed for a while: the search for jobs that were enqueued before it is over.
   await client.query("select legwork.tick()");
   await client.query("vacuum (analyze)");
   await client.query("checkpoint");

@@ -8,8 +8,8 @@ import { freshDatabase, median, withServer } from "./server.ts";
 const log = createLogger({ level: "fatal" });
 
 /**
- * What pages take with a long history and many live jobs, as a multiple of what they take with a hundredth of both. Both databases are there at
- * the same time and are asked in turn, so that whatever else the machine does falls on both.
+ * Measures how long pages take with a long history and many live jobs, as a multiple of the time with a hundredth of both. Both databases exist at
+ * the same time and are queried in turn, so that other load on the machine affects both.
  */
 export async function run({ short }: { short: boolean }): Promise<void> {
   const [finished, live] = short ? [300_000, 10_000] : [10_000_000, 100_000];
@@ -50,10 +50,10 @@ interface Subject {
   close(): Promise<void>;
 }
 
-/** A GraphQL query, or a route of REST. */
+/** A GraphQL query or a REST path. */
 type Question = { query: string } | { path: string };
 
-/** How long the answer took (ms). */
+/** Returns how long the response took (ms). */
 async function ask({ server, tokens, questions }: Subject, tenant: string, label: string): Promise<number> {
   const question = questions.get(label)!;
   const headers = { "content-type": "application/json", authorization: `Bearer ${tokens.get(tenant)}` };
@@ -64,13 +64,16 @@ async function ask({ server, tokens, questions }: Subject, tenant: string, label
       : await fetch(`${server.url}/api/v1${question.path}`, { headers });
   const text = await response.text();
   const took = performance.now() - begin;
-  // A job of nobody is not there for a tenant, which takes as long to find out.
+  // For a tenant, a job without a tenant does not exist, and finding that out takes as long.
   if ((!response.ok && response.status !== 404) || text.startsWith('{"errors"'))
     throw new Error(`${tenant}: ${label}: ${text.slice(0, 500)}`);
   return took;
 }
 
-/** A history in which one tenant has a half but nothing of every other task, one has a job in two thousand, and every tenth job has a parent. */
+/**
+ * Writes a history in which one tenant has half of the jobs but none of every other task, another has one job in two thousand, and every tenth job
+ * has a parent.
+ */
 async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
   await pool.query(
     `select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 't' || i, 'queue', 'q' || i % 3)) from generate_series(0, 9) i))`,
@@ -104,7 +107,7 @@ async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
       flags => case when i % 2000 = 7 then array['tenant:small'] when i % 2 = 0 then array['tenant:big'] end)`,
     [live],
   );
-  // What a worker would have noted every minute.
+  // The marks that a worker would have written every minute.
   await pool.query(
     `insert into legwork_private.id_marks (at, last_id, settled_before)
     select f.created_at, f.id, f.created_at from legwork_private.finished_jobs f where f.id % 100 = 0`,
@@ -126,7 +129,7 @@ async function open(serverUrl: string, name: string, finished: number, live: num
     tokens.set(tenant, rows[0].token);
   }
   const server = await startServer({ databaseUrl: url, host: "127.0.0.1", port: 0, token, log, rateLimit: 0 });
-  // What is looked after meanwhile is not what is measured.
+  // Keeps periodic duties out of the measurement.
   await pool.query("update legwork_private.duties set due_at = 'infinity'");
   return {
     server,

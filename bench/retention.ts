@@ -6,13 +6,13 @@ import { createPool } from "../src/db/pool.ts";
 import { runTask } from "./run-task.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** Of the speed of one statement that does the same, at least. */
+/** The lowest speed, as a share of the speed of one statement that does the same. */
 const LEAST = 0.5;
 
-/** The longest that a transaction of the task may take (s). */
+/** The longest that one of the task's transactions may take (s). */
 const LONGEST_S = 1;
 
-/** What the worker's memory may grow by (MB). */
+/** The most that the worker's memory may grow (MB). */
 const GROWTH_MB = 64;
 
 const OLD = "created_at < now() - interval '500 hours'";
@@ -26,7 +26,10 @@ const SIDES = [
   },
 ] as const;
 
-/** What retention costs beside one statement: half of a table's rows, which lie anywhere in it, with an index on their moment. */
+/**
+ * Measures the cost of retention compared with one statement: for half of a table's rows, which are spread over the whole table, with an index on the
+ * time.
+ */
 export async function run(options: { short: boolean }): Promise<void> {
   const count = options.short ? 200_000 : 5_000_000;
   await withServer(async (serverUrl) => {
@@ -78,7 +81,7 @@ export async function run(options: { short: boolean }): Promise<void> {
   });
 }
 
-/** The longest that a transaction of the tasks' connections was seen open (s), until the signal aborts. */
+/** Returns the longest that one of the tasks' transactions was seen open (s), until the signal aborts. */
 async function longestTransaction(url: string, signal: AbortSignal): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

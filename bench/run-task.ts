@@ -6,14 +6,14 @@ const runChild = promisify(execFile);
 
 export interface TaskRun {
   seconds: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own
+  // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own result type
   result: any;
-  /** The most memory of the worker's process before the job (MB), and in all. */
+  /** The most memory that the worker's process used before the job, and in total (MB). */
   before: number;
   memory: number;
 }
 
-/** Runs a job of the standard library in a worker's process of its own, with the flags of `npm start`. */
+/** Runs a job of the standard library in a separate worker process, with the flags of `npm start`. */
 export async function runTask(
   url: string,
   task: string,

@@ -24,14 +24,14 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: Options): Promise<
   footprint: () => import("./footprint.ts"),
 };
 
-// As `bin/legwork.js` does it, for the processes that are measured: stripping types takes 40 MB and most of their start.
+// Caches compiled modules for the measured processes, like `bin/legwork.js`: stripping types takes 40 MB and most of their startup time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/legwork", import.meta.url));
 
 const [name = "history", ...flags] = process.argv.slice(2);
 const load = BENCHMARKS[name];
 if (load === undefined) {
-  throw new LegworkError("LW400", `There is no benchmark '${name}'.`, {
-    hint: `There are: ${Object.keys(BENCHMARKS).join(", ")}.`,
+  throw new LegworkError("LW400", `Unknown benchmark '${name}'.`, {
+    hint: `The benchmarks are ${Object.keys(BENCHMARKS).join(", ")}.`,
   });
 }
 const benchmark = await load();

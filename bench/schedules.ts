@@ -6,16 +6,16 @@ import { benchLog, freshDatabase, withServer } from "./server.ts";
 
 const SCHEDULES = 10_000;
 
-/** What must hold: an occurrence is enqueued within a second of its time (p99), and looking costs less than a hundredth of a core. */
+/** The bounds: an occurrence is enqueued within a second of its time (p99), and checking for due schedules uses less than a hundredth of a core. */
 const MAX_LATENESS_MS = 1_000;
 const MAX_IDLE_SHARE = 0.01;
 
-/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
 const SHORT_TOLERANCE = 3;
 
 /**
- * 10,000 schedules with a cron expression that are due in the same second: how late each is when its job has been committed, fired by one
- * worker's loop; and what looking at them costs while none is due.
+ * Measures 10,000 cron schedules that are due in the same second: how late each job is committed when one worker's loop fires them, and the cost of
+ * checking while no schedule is due.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const rounds = options.short ? 2 : 5;
@@ -46,7 +46,7 @@ export async function run(options: { short: boolean }): Promise<void> {
       console.log(table.toString());
       if (Math.max(...lateness) > MAX_LATENESS_MS * tolerance || idle > MAX_IDLE_SHARE) {
         process.exitCode = 1;
-        console.error("A figure is above what it may be.");
+        console.error("A figure is above its maximum.");
       }
     } finally {
       await pool.end();
@@ -64,7 +64,7 @@ async function prepare(pool: Pool): Promise<void> {
   await pool.query("vacuum (analyze)");
 }
 
-/** How late each occurrence was committed (ms), as a worker's loop fires them. */
+/** Fires the schedules like a worker's loop, and returns how late each occurrence was committed (ms). */
 async function fireAll(pool: Pool, due: Date): Promise<number[]> {
   const lateness: number[] = [];
   const begun = performance.now();
@@ -80,7 +80,7 @@ async function fireAll(pool: Pool, due: Date): Promise<number[]> {
   return lateness;
 }
 
-/** What a look costs, server and client together as the time it takes, at one look a second. */
+/** Returns the cost of one check per second as a share of a core. Its elapsed time counts for server and client together. */
 async function idleShare(pool: Pool, looks: number): Promise<number> {
   const begun = performance.now();
   for (let look = 0; look < looks; look++) {

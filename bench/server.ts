@@ -11,19 +11,19 @@ import { createLogger } from "../src/log.ts";
 export const benchLog = createLogger({ level: "warn" });
 
 /**
- * Gives `work` the address of a server to make databases on: BENCH_DATABASE_URL if set, else an embedded Postgres 18 of its
- * own that keeps its promises (fsync and synchronous commit are on).
+ * Calls `work` with the address of a server to create databases on: BENCH_DATABASE_URL if set, else a new embedded Postgres 18 with full durability
+ * (fsync and synchronous commit are on).
  */
 export async function withServer(work: (serverUrl: string) => Promise<void>): Promise<void> {
   const given = process.env.BENCH_DATABASE_URL;
   if (given) return await work(given);
   const directory = await mkdtemp(join(tmpdir(), "legwork-bench-"));
-  // Root\'s Postgres runs as another user, who must be able to come in.
+  // Root's Postgres runs as another user, who needs access to the directory.
   await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "data"),
     log: benchLog,
-    // Vacuuming is done between the rounds: by itself it falls on one side or the other by chance, and outweighs what is measured.
+    // Vacuuming runs between the rounds. Autovacuum would affect one side or the other by chance, by more than the measured difference.
     settings: { shared_buffers: "1GB", max_wal_size: "16GB", checkpoint_timeout: "1h", autovacuum: "off" },
   });
   try {
@@ -34,7 +34,7 @@ export async function withServer(work: (serverUrl: string) => Promise<void>): Pr
   }
 }
 
-/** Makes a database of that name, in place of one that is there: empty, or a copy of another. */
+/** Creates a database with that name, empty or as a copy of another one. Drops an existing one first. */
 export async function freshDatabase(serverUrl: string, name: string, template = "template1"): Promise<string> {
   const client = new pg.Client({ connectionString: serverUrl });
   await client.connect();
@@ -48,7 +48,9 @@ export async function freshDatabase(serverUrl: string, name: string, template = 
 
 const runChild = promisify(execFile);
 
-/** Jobs enqueued per second by one add_jobs. Leaves the tables vacuumed, so that both sides are run with the same plans. */
+/**
+ * Enqueues jobs with one call of add_jobs, and returns the jobs per second. Leaves the tables vacuumed, so that both sides run with the same plans.
+ */
 export async function enqueue(url: string, task: string, jobs: number): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -65,7 +67,7 @@ export async function enqueue(url: string, task: string, jobs: number): Promise<
   return jobs / seconds;
 }
 
-/** Jobs run per second by a worker process of its own: `runner` is graphile or legwork. */
+/** Runs the jobs in a separate worker process, and returns the jobs per second. `runner` is graphile or legwork. */
 export async function runWorker(url: string, runner: string, task: string, jobs: number): Promise<number> {
   const script = fileURLToPath(new URL("worker.ts", import.meta.url));
   const { stdout } = await runChild(process.execPath, [script, url, runner, task, String(jobs)], {

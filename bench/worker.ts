@@ -11,10 +11,10 @@ import { startTicker } from "../src/worker/loops/ticker.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";
 import { benchLog } from "./server.ts";
 
-// One side of a benchmark, in a process of its own: runs the jobs that wait and prints how many it ran a second.
+// Runs one side of a benchmark in a separate process: runs the waiting jobs and prints the jobs per second.
 const [url = "", runner = "", taskName = "", count = "0"] = process.argv.slice(2);
 const jobs = Number(count);
-// graphile-worker alone has node-postgres's own pool, as its users do; ours reads timestamps faster.
+// graphile-worker alone uses node-postgres's own pool, as it does for its users. Legwork's pool parses timestamps faster.
 const pool =
   runner === "graphile" ? new pg.Pool({ connectionString: url, max: 24 }) : createPool(url, { log: benchLog, max: 24 });
 pool.on("error", (error) => benchLog.error({ err: error }));
@@ -62,7 +62,7 @@ const worker = await run({
   },
 });
 await all;
-// Stopping waits for the last completions to be written.
+// Stopping waits until the last completions have been written.
 await worker.stop();
 if (process.env.BENCH_CPU) console.error(runner, taskName, process.cpuUsage(), performance.now() - first);
 console.log(Math.round(jobs / ((performance.now() - first) / 1_000)));

@@ -5,9 +5,9 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 /**
- * What dependencies cost: a workflow of one step, 1,000 that depend on it and one that depends on them all, beside the same 1,002 jobs
- * without dependencies; and 100,000 jobs of a batch with a callback beside 100,000 without. Run by Legwork's worker, one after the other
- * in each round on the same server. Only the ratios mean anything.
+ * Measures the cost of dependencies: a workflow with one step, 1,000 that depend on it and one that depends on them all, compared with the same 1,002
+ * jobs without dependencies; and 100,000 jobs of a batch with a callback, compared with 100,000 without. Legwork's worker runs them, one side after
+ * the other in each round on the same server. Only the ratios are meaningful.
  */
 const STEPS = `(select jsonb_agg(s) from (
   select jsonb_build_object('name', 'first', 'task', 'noop') as s
@@ -20,7 +20,7 @@ interface Side {
   readonly name: string;
   readonly jobs: number;
   readonly sql: string;
-  /** The side that it is compared with. */
+  /** The side to compare with. */
   readonly besides?: number;
   readonly least?: number;
 }
@@ -52,7 +52,7 @@ const SIDES: readonly Side[] = [
   },
 ];
 
-/** A short run is there to notice a cliff, on a machine that also does other things; it is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
 const SHORT_TOLERANCE = 0.15;
 
 export async function run(options: { short: boolean }): Promise<void> {
@@ -94,11 +94,11 @@ export async function run(options: { short: boolean }): Promise<void> {
       ]);
     }
     console.log(table.toString());
-    if (process.exitCode === 1) console.error("A figure is below what it must be.");
+    if (process.exitCode === 1) console.error("A figure is below its minimum.");
   });
 }
 
-/** Resolves to how long enqueueing took (ms). */
+/** Enqueues the jobs, and resolves to how long that took (ms). */
 async function prepare(url: string, { sql }: Side): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -1,8 +1,8 @@
 import type { Queryable } from "../src/db/pool.ts";
 
 /**
- * The schema legwork as SQL text, from the catalog of a migrated database: the present at a glance, where the files
- * tell how it came to be. Dated partitions are left out, because they differ from day to day.
+ * Describes the schema `legwork` as SQL text, from the catalog of a migrated database. The text shows the current state, whereas the migration files
+ * show the history. Dated partitions are left out, because they differ from day to day.
  */
 export async function describeSchema(client: Queryable): Promise<string> {
   const sections = await Promise.all([
@@ -67,7 +67,7 @@ export async function describeSchema(client: Queryable): Promise<string> {
             select format(E'create aggregate %s (sfunc = %s, stype = %s);\\n', p.oid::regprocedure, a.aggtransfn, format_type(a.aggtranstype, null))
             from pg_aggregate a where a.aggfnoid = p.oid)
           else pg_get_functiondef(p.oid)
-        end || case when p.proacl is not null then E'-- not for everybody\\n' else '' end as text,
+        end || case when p.proacl is not null then E'-- not executable by public\\n' else '' end as text,
         p.oid::regprocedure::text as name
       from pg_proc p where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace)`,
     ),

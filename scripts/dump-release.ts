@@ -11,8 +11,9 @@ import { fillEveryState } from "../test/support/every-state.ts";
 import startPostgres15, { BINARIES } from "../test/support/postgres-15.ts";
 
 /**
- * Writes test/upgrade/releases/<version>.sql.gz: a database of this version with something of everything in it, for the tests of later versions to upgrade. Run it once, as
- * a version is released, on a machine with Debian's Postgres 15: what pg_dump 15 writes, every supported server reads.
+ * Writes test/upgrade/releases/<version>.sql.gz: a database of this version that contains every kind of object, for the tests of later versions to
+ * upgrade. Run it once, when a version is released, on a machine with Debian's Postgres 15, because every supported server can read the output of
+ * pg_dump 15.
  */
 const provided: Record<string, string> = {};
 const stop = await startPostgres15({ provide: (name: string, value: string) => void (provided[name] = value) } as never);

@@ -1,4 +1,4 @@
-// node --import ./scripts/import-legwork.ts <file>: "legwork" means this checkout, as it does for the task files of a worker.
+// node --import ./scripts/import-legwork.ts <file>: the import "legwork" resolves to this checkout, as in a worker's task files.
 import { importLegworkFromHere } from "../src/worker/module-hooks.ts";
 
 importLegworkFromHere();

@@ -1,6 +1,6 @@
 import { dirname, relative, resolve, sep } from "node:path";
 
-/** As much of oxlint's plugins as is used here; its package exports no types of them. */
+/** The part of oxlint's plugin API that this file uses. Its package exports no types for plugins. */
 interface Node {
   readonly source?: Node | null;
   readonly value?: unknown;
@@ -10,8 +10,8 @@ interface Context {
   report(problem: { node: Node; message: string }): void;
 }
 
-// What each folder and file directly in `src` may import of ours, besides itself. What is not named here is an error, so that a new folder gets its
-// place when it is made.
+// The layers of our own code that each folder and file directly in `src` may import, besides itself. A name that is missing here is an error, so that
+// a new folder is given a layer when it is created.
 const FOUNDATION = [
   "action",
   "bounds",
@@ -54,13 +54,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
-  // The browser takes it in: nothing of Node's, nothing that reads or writes.
+  // The browser loads this layer, so it may not use Node's modules, nor read or write anything.
   contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
-  // Server and worker know nothing of each other.
+  // The server and the worker do not depend on each other.
   ...Object.fromEntries(SERVICES.map((folder) => [folder, BELOW_SERVICES])),
-  // The same operations as a tree, and as functions.
+  // The same operations, as a tree and as functions.
   api: BELOW_SERVICES,
   operations: BELOW_SERVICES,
   embed: ["api", ...SERVICES, ...BELOW_SERVICES],
@@ -72,13 +72,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 const SOURCE = resolve(import.meta.dirname, "../src");
 
-/** The folder or file directly in `src` that a path lies in, without its extension; undefined outside of `src`. */
+/** Returns the folder or file directly in `src` that contains a path, without its extension. Undefined outside of `src`. */
 function layerOf(path: string): string | undefined {
   const inside = relative(SOURCE, path);
   return inside.startsWith("..") ? undefined : inside.split(sep)[0]?.replace(/\.tsx?$/, "");
 }
 
-/** The rule `legwork/layers`: reports imports against the direction of the layers, of values and types, at the top and within functions. */
+/** The rule `legwork/layers`. Reports imports against the direction of the layers: of values and types, at the top level and within functions. */
 function createLayersRule(context: Context): Record<string, (node: Node) => void> {
   const from = layerOf(context.filename);
   if (from === undefined) return {};
@@ -89,9 +89,9 @@ function createLayersRule(context: Context): Record<string, (node: Node) => void
     const to = layerOf(resolve(dirname(context.filename), specifier));
     if (to === from) return;
     if (allowed === undefined) {
-      context.report({ node, message: `src/${from} has no layer yet: say in scripts/lint-layers.ts what it may import.` });
+      context.report({ node, message: `src/${from} has no layer yet. Add what it may import to scripts/lint-layers.ts.` });
     } else if (to === undefined) {
-      context.report({ node, message: `src/${from} may not import what lies outside of src.` });
+      context.report({ node, message: `src/${from} may not import files outside of src.` });
     } else if (!allowed.includes(to)) {
       context.report({
         node,

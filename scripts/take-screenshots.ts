@@ -3,15 +3,15 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 
 /**
- * Takes the pictures of docs/guides/dashboard.md: every page, light and dark, of a running `npm start` (LEGWORK_URL, LEGWORK_TOKEN, or its
- * ready.json). `npm run screenshots` after it has run for a few minutes, so that there is something to see.
+ * Takes the screenshots of docs/guides/dashboard.md: every page, light and dark, of a running `npm start` (LEGWORK_URL and LEGWORK_TOKEN, or its
+ * ready.json). Run `npm run screenshots` after the server has run for a few minutes, so that the pages have content.
  */
 const FOLDER = fileURLToPath(new URL("../docs/dashboard/", import.meta.url));
 
 interface Shot {
   name: string;
   path: string;
-  /** What is there when the page is. */
+  /** A text that is visible once the page has loaded. */
   text: string | RegExp;
 }
 
@@ -24,7 +24,7 @@ async function findServer(): Promise<{ httpUrl: string; token: string }> {
   return JSON.parse(await readFile(`${LEGWORK_DATA_DIR}/ready.json`, "utf8")) as { httpUrl: string; token: string };
 }
 
-/** The first row of a list that is something of the demo's. */
+/** Returns the first row of a list of the demo's objects. */
 async function first<T>(path: string): Promise<T | undefined> {
   const response = await fetch(`${httpUrl}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });
   return ((await response.json()) as { items: T[] }).items[0];
@@ -79,7 +79,7 @@ async function take(
   for (const { name, path, text } of shots) {
     await page.goto(httpUrl + path);
     await page.getByRole("heading", { level: 1 }).filter({ hasText: text }).waitFor();
-    // What is asked for has come: the page has no more of its grey bars.
+    // Wait until the data has arrived and the page shows no more gray placeholders.
     await page.waitForFunction(() => document.querySelector(".loading") === null);
     await page.waitForLoadState("networkidle").catch(() => undefined);
     await page.screenshot({ path: `${FOLDER}${name}${suffix}.png` });

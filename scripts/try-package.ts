@@ -1,5 +1,5 @@
-// Installs what would be published in an empty project, as a user does, and checks what the README and docs/reference/dependencies.md promise of it. Run
-// `npm run package` first. Needs the npm registry.
+// Installs the package that would be published into an empty project, as a user does, and checks the promises of the README and docs/reference/dependencies.md.
+// Run `npm run package` first. Needs access to the npm registry.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startTestDatabase } from "../src/testing.ts";
 
-/** What `npm install legwork` may add: packages, and megabytes on disk. */
+/** The most that `npm install legwork` may add: packages, and megabytes on disk. */
 const MOST_PACKAGES = 120;
 const MOST_MEGABYTES = 60;
 
@@ -18,7 +18,10 @@ const TSC = join(CHECKOUT, "node_modules/.bin/tsc");
 const project = await mkdtemp(join(tmpdir(), "legwork-package-"));
 const LEGWORK = join(project, "node_modules/legwork/bin/legwork.js");
 
-/** Without the settings of Legwork, and what npm tells the scripts that it runs, such as this one: the project is another. */
+/**
+ * The environment without Legwork's settings and without the variables that npm sets for the scripts it runs, such as this one, because the project
+ * is a different one.
+ */
 const inherited = Object.entries(process.env).filter(
   ([name]) => !/^(DATABASE_URL$|LEGWORK_|npm_(lifecycle|package|config_local_prefix))/.test(name),
 );
@@ -48,17 +51,17 @@ async function succeed(program: string, parameters: readonly string[], more: Rec
   return stdout;
 }
 
-/** The packages in the project's node_modules, and what they take on disk (bytes, in whole blocks). */
+/** Returns the number of packages in the project's node_modules and their size on disk (MB, in whole blocks). */
 async function installed(): Promise<{ packages: number; megabytes: number }> {
   const lines = (await succeed("npm", ["ls", "--all", "--parseable"])).trim().split("\n");
   const files = await readdir(join(project, "node_modules"), { recursive: true, withFileTypes: true });
   let blocks = 0;
   for (const file of files) blocks += (await stat(join(file.parentPath, file.name))).blocks;
-  // The first line is the project.
+  // The first line is the project itself.
   return { packages: lines.length - 1, megabytes: Math.round((blocks * 512) / 1024 ** 2) };
 }
 
-/** Starts `legwork server`, asks it and stops it. */
+/** Starts `legwork server`, calls `ask` with its address, and stops it. */
 async function serving(databaseUrl: string, ask: (url: string) => Promise<void>): Promise<void> {
   const server = spawn(process.execPath, [LEGWORK, "server"], {
     cwd: project,
@@ -74,7 +77,7 @@ async function serving(databaseUrl: string, ask: (url: string) => Promise<void>)
         const [, found] = /Listening on (http:\/\/[\d.:]+)/.exec(log) ?? [];
         if (found !== undefined) resolve(found);
       });
-      void ended.then(() => reject(new Error(`The server ended:\n${log}`)));
+      void ended.then(() => reject(new Error(`The server exited:\n${log}`)));
     });
     await ask(url);
   } finally {
@@ -89,7 +92,7 @@ async function statusOf(url: string, options: RequestInit = {}): Promise<number>
   return answer.status;
 }
 
-/** Does something while a package is not there. */
+/** Runs a function while a package is missing. */
 async function without(name: string, act: () => Promise<void>): Promise<void> {
   const [from, to] = [join(project, "node_modules", name), join(project, "taken-away")];
   await rename(from, to);
@@ -109,8 +112,8 @@ try {
   await succeed("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", join(project, packed.filename)]);
   const slim = await installed();
   console.log(`npm install legwork: ${slim.packages} packages, ${slim.megabytes} MB`);
-  assert.ok(slim.packages <= MOST_PACKAGES, `${slim.packages} packages; at most ${MOST_PACKAGES}`);
-  assert.ok(slim.megabytes <= MOST_MEGABYTES, `${slim.megabytes} MB; at most ${MOST_MEGABYTES}`);
+  assert.ok(slim.packages <= MOST_PACKAGES, `${slim.packages} packages, at most ${MOST_PACKAGES}`);
+  assert.ok(slim.megabytes <= MOST_MEGABYTES, `${slim.megabytes} MB, at most ${MOST_MEGABYTES}`);
 
   await write(
     "enqueue.mts",
@@ -125,12 +128,12 @@ await legwork.stop();
   await write("wrong.mts", `import { enqueue } from "legwork";\nenqueue(1);\n`);
   const options = ["--noEmit", "--strict", "--skipLibCheck", "false", "--module", "nodenext", "--target", "es2024"];
   await succeed(TSC, [...options, "enqueue.mts"]);
-  assert.notEqual((await run(TSC, [...options, "wrong.mts"])).code, 0, "tsc checks nothing");
+  assert.notEqual((await run(TSC, [...options, "wrong.mts"])).code, 0, "tsc does not report the type error");
 
   const task = `export default defineTask({ description: "Greets.", run: async ({ name }) => ({ greeted: name }) });\n`;
   await run("mkdir", ["tasks"]);
   await write("tasks/hello.ts", `import { defineTask } from "legwork";\n${task}`);
-  // Migrates, and makes the task known.
+  // Migrates the database and registers the task.
   assert.equal((await legwork("worker", "--once")).code, 0);
   assert.equal(await succeed(process.execPath, ["enqueue.mts"], env), "1 function\n");
   assert.equal((await legwork("worker", "--once")).code, 0);
@@ -166,7 +169,7 @@ await legwork.stop();
       assert.match(await answer.text(), /"LW517".+npm install ruru@/);
     }),
   );
-  // What is missing of something else is not told as if it were one of those packages.
+  // A missing package of another kind is not reported as an optional one.
   await without("avvio", async () => {
     const { code, stderr } = await legwork("server");
     assert.equal(code, 1);
@@ -177,11 +180,11 @@ await legwork.stop();
   const audit = JSON.parse((await run("npm", ["audit", "--json"])).stdout) as {
     metadata?: { vulnerabilities: { high: number; critical: number } };
   };
-  if (audit.metadata === undefined) console.log("npm audit: the registry does not answer it.");
+  if (audit.metadata === undefined) console.log("npm audit: the registry returned no report.");
   else {
     const { high, critical } = audit.metadata.vulnerabilities;
     console.log(`npm audit: ${high} high, ${critical} critical`);
-    assert.equal(high + critical, 0, "`npm audit` in a project with Legwork says more.");
+    assert.equal(high + critical, 0, "`npm audit` reports vulnerabilities in a project with Legwork.");
   }
 } finally {
   await database.stop();

@@ -19,7 +19,7 @@ describe("configuration", () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
-  it("takes an empty variable as not set, and several tasks from one variable", async () => {
+  it("treats an empty variable as unset, and reads several tasks from one variable", async () => {
     const directory = await directoryOf({});
     const { config } = await loadConfig({}, { DATABASE_URL: "", LEGWORK_TASKS: "a,b" }, directory);
     expect(config.databaseUrl).toBeUndefined();
@@ -31,7 +31,7 @@ describe("configuration", () => {
     ["2", 2],
     ["10.0.0.0/8", ["10.0.0.0/8"]],
     ["192.0.2.7,2001:db8::/32", ["192.0.2.7", "2001:db8::/32"]],
-  ])("trusts so many proxies, or those at addresses: %j", async (variable, trustProxy) => {
+  ])("trusts the given number of proxies, or those at the given addresses: %j", async (variable, trustProxy) => {
     const { config } = await loadConfig({}, { LEGWORK_TRUST_PROXY: variable }, await directoryOf({}));
     expect(config.trustProxy).toEqual(trustProxy);
   });
@@ -52,7 +52,7 @@ describe("configuration", () => {
     [{}, { LEGWORK_TRUST_PROXY: "17" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
     [{}, { LEGWORK_TRUST_PROXY: "10.0.0.0/8,10.0.0.0/33" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
-  ])("that is wrong names its origin: %j %j", async (flags, environment, message) => {
+  ])("with an invalid value names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});
     await expect(loadConfig(flags, environment, directory)).rejects.toMatchObject({
       code: "LW514",

@@ -37,7 +37,7 @@ it("docs/reference/configuration.md names every variable and its flag", async ()
   for (const [flag] of page.matchAll(/--[a-z][a-z-]+/g)) expect(stdout).toContain(flag);
 });
 
-it("links of the README and the documentation lead to files and headings that exist", async () => {
+it("links in the README and the documentation lead to files and headings that exist", async () => {
   const root = new URL("..", import.meta.url);
   const pages = [
     "README.md",
@@ -60,7 +60,7 @@ it("links of the README and the documentation lead to files and headings that ex
 
 const isPage = (name: string): boolean => name.endsWith(".md");
 
-/** The headings of a page as links name them: in lower case, without punctuation, with hyphens. */
+/** The headings of a page in the form of link anchors: in lower case, without punctuation, with hyphens. */
 function anchorsOf(page: string): string[] {
   return [...page.matchAll(/^#+ (.+)$/gm)].map(
     ([, heading = ""]) =>
@@ -104,11 +104,11 @@ describe("the SQL of the documentation runs", () => {
   });
 });
 
-it("the requests of docs/reference/rest.md are answered", async () => {
+it("the requests in docs/reference/rest.md succeed", async () => {
   await restDatabase.pool.query(
     `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "report/daily"}, {"name": "a"}]')`,
   );
-  // Job 42 is made by hand; no other one is to have its id.
+  // Job 42 is inserted directly, and no other job may get its id.
   await restDatabase.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
   await restDatabase.pool.query(
     "insert into graphile_worker._private_jobs (id, task_id) overriding system value select 42, t.id from graphile_worker._private_tasks t where t.identifier = 'a'",

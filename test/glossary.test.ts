@@ -2,22 +2,22 @@ import { globSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { createProgram } from "../src/cli/main.ts";
 
-/** The rows of the tables with a column for each interface, as texts by column. */
+/** The rows of the tables with a column for each interface, as cells. */
 const rows = readFileSync("docs/guides/glossary.md", "utf8")
   .split("\n")
   .filter((line) => line.startsWith("| **"))
   .map((line) => line.slice(2, -2).split(" | "))
   .filter((cells) => cells.length === 6);
 
-/** What stands in backquotes. */
+/** The names in backquotes. */
 const quoted = (text: string | undefined): string[] => [...(text ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
 
-it("every word has its meaning and a name or a dash for each interface", () => {
+it("every word has a meaning, and a name or a dash for each interface", () => {
   expect(rows.length).toBeGreaterThan(50);
   for (const cells of rows) for (const cell of cells) expect(cell.trim(), cells[0]).not.toBe("");
 });
 
-it("what the glossary names in schema legwork exists there", () => {
+it("the SQL names in the glossary exist", () => {
   const sql = globSync("sql/{definitions,migrations}/**/*.sql")
     .map((file) => readFileSync(file, "utf8"))
     .join("\n");
@@ -25,7 +25,7 @@ it("what the glossary names in schema legwork exists there", () => {
   expect(named.filter((name) => !new RegExp(String.raw`\b${name.replace(".", String.raw`\.`)}\b`).test(sql))).toEqual([]);
 });
 
-it("the commands of the glossary exist", () => {
+it("the commands in the glossary exist", () => {
   const commands = new Set(createProgram().commands.map((command) => command.name()));
   const named = rows
     .flatMap(([, , , , cell]) => quoted(cell))
@@ -34,7 +34,7 @@ it("the commands of the glossary exist", () => {
   expect(named.filter((name) => !commands.has(name))).toEqual([]);
 });
 
-it("the addresses of the glossary exist", () => {
+it("the REST paths in the glossary exist", () => {
   const routes = globSync("src/server/rest/**/*.ts")
     .map((file) => readFileSync(file, "utf8"))
     .join("\n");

@@ -8,7 +8,7 @@ const PROJECT = resolve(import.meta.dirname, "..");
 const folder = await mkdtemp(join(tmpdir(), "legwork-layers-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-/** What the linter, with this project's configuration, says about imports in a project of these files: `file:line to-layer`. */
+/** The linter's findings about imports in a project of these files, with this project's configuration: `file:line to-layer`. */
 async function lint(files: Record<string, readonly string[]>): Promise<string[]> {
   await mkdir(join(folder, "scripts"));
   for (const file of [".oxlintrc.json", "scripts/lint-layers.ts"]) await copyFile(join(PROJECT, file), join(folder, file));
@@ -33,7 +33,7 @@ async function lint(files: Record<string, readonly string[]>): Promise<string[]>
     .toSorted();
 }
 
-test("the linter reports imports against the layers, in nested folders too, and cycles of types", async () => {
+test("the linter reports imports that violate the layers, also in nested folders, and cycles of types", async () => {
   const problems = await lint({
     "src/server/rest/jobs/list.ts": [
       'import { a } from "../../../worker/lease.ts";',
@@ -65,6 +65,6 @@ test("the linter reports imports against the layers, in nested folders too, and 
     "src/server/rest/jobs/list.ts:3 src/cli",
     "src/server/rest/jobs/list.ts:4 src/index",
     "src/server/rest/jobs/list.ts:5 src/worker",
-    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet: say in scripts/lint-layers.ts what it may import.",
+    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet. Add what it may import to scripts/lint-layers.ts.",
   ]);
 });

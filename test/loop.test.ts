@@ -3,7 +3,7 @@ import { Loop } from "../src/loop.ts";
 
 const FOREVER = 1_000_000;
 
-/** A loop whose turns wait until they are let go, each with a result or an error. */
+/** A loop whose turns wait until the test ends each with a result or an error. */
 function heldLoop(interval: number) {
   const turns: PromiseWithResolvers<number | void>[] = [];
   const errors: unknown[] = [];
@@ -17,7 +17,7 @@ function heldLoop(interval: number) {
     },
     { interval, onError: (error) => errors.push(error) },
   );
-  /** Resolves when there have been so many turns. */
+  /** Resolves when this many turns have begun. */
   const begun = async (count: number): Promise<void> => {
     while (turns.length < count) {
       onTurn = Promise.withResolvers();
@@ -27,7 +27,7 @@ function heldLoop(interval: number) {
   return { loop, turns, errors, begun };
 }
 
-it("a loop begins at once, and again an interval after each turn has ended, whether that failed or not", async () => {
+it("a loop begins at once, and again an interval after each turn has ended, even after a failure", async () => {
   const { loop, turns, errors, begun } = heldLoop(1);
   expect(turns).toHaveLength(1);
   turns[0]?.resolve();
@@ -39,7 +39,7 @@ it("a loop begins at once, and again an interval after each turn has ended, whet
   await loop.stop();
 });
 
-it("a turn says how long to wait, and a loop that is woken does not wait", async () => {
+it("a turn decides how long to wait, and a loop that is woken does not wait", async () => {
   const { loop, turns, begun } = heldLoop(FOREVER);
   turns[0]?.resolve(0);
   await begun(2);
@@ -51,7 +51,7 @@ it("a turn says how long to wait, and a loop that is woken does not wait", async
   await loop.stop();
 });
 
-it("a loop that is woken during a turn takes one more, after it", async () => {
+it("a loop that is woken during a turn takes one more afterwards", async () => {
   const { loop, turns, begun } = heldLoop(FOREVER);
   loop.wake();
   loop.wake();

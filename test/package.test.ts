@@ -20,7 +20,7 @@ it("packages that are installed separately are optional, of any version, and in 
   const optional = [...groups, "web-push"].toSorted();
   expect(Object.keys(manifest.peerDependencies).toSorted()).toEqual(optional);
   expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(optional.map((name) => [name, { optional: true }])));
-  // A range would keep a project that has another version for itself from installing Legwork.
+  // A range would prevent a project with another version from installing Legwork.
   expect(new Set(Object.values(manifest.peerDependencies))).toEqual(new Set(["*"]));
   for (const name of optional) {
     expect(manifest.dependencies).not.toHaveProperty([name]);
@@ -60,7 +60,7 @@ it.each([
   ["pnpm-lock.yaml", "npm/11.0.0 node/v24.0.0", "pnpm add"],
   ["other.txt", "yarn/4.0.0 npm/? node/v24.0.0", "yarn add"],
   ["other.txt", "unheard-of/1.0", "npm install"],
-])("with %s and the user agent %s the command is %s", async (lockFile, userAgent, add) => {
+])("the install command with %s and the user agent %s is %s", async (lockFile, userAgent, add) => {
   const { directory, root } = await project({
     [lockFile]: "",
     "node_modules/legwork/package.json": '{ "name": "legwork" }',
@@ -68,13 +68,13 @@ it.each([
   expect(installCommand(groups, { directory, root, userAgent: userAgent ?? "" })).toBe(`${add} ${named(groups)}`);
 });
 
-it("names Legwork itself where the project has none, because npx has brought it", async () => {
+it("the install command includes Legwork if the project does not have it, because npx runs it", async () => {
   const { directory } = await project({ "package-lock.json": "" });
   const { root } = await project({ "node_modules/legwork/package.json": '{ "name": "legwork" }' });
   expect(installCommand(["ws"], { directory, root })).toBe(`npm install legwork@${manifest.version} ${named(["ws"])}`);
 });
 
-it("is --global for a global Legwork, and `npm ci` in a checkout", async () => {
+it("the install command has --global for a global Legwork, and is `npm ci` in a checkout", async () => {
   const directory = await directoryOf({});
   const root = `${directory}/lib/node_modules/legwork`;
   await mkdir(root, { recursive: true });

@@ -11,17 +11,17 @@ import { directoryOf, workerProcess } from "./support/worker.ts";
 
 const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 const readme = await readFile(`${CHECKOUT}/README.md`, "utf8");
-/** What `npm init -y` writes. */
+/** The output of `npm init -y`. */
 const MANIFEST = '{ "name": "hello", "version": "1.0.0", "main": "index.js", "type": "commonjs" }';
 
-/** The files that the README shows, each under the name in its first line. */
+/** The files in the README, each under the name in its first line. */
 const files = Object.fromEntries(
   [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]+?)```/g)].map(([, path, code]) => [path ?? "", code ?? ""]),
 );
-/** The commands of the README, without their comments. */
+/** The commands in the README, without their comments. */
 const commands = [...readme.matchAll(/^npx legwork (.+?)(?: +#.*)?$/gm)].map(([, command]) => command ?? "");
 
-/** A project made by `npm init -y` with the README's files. */
+/** A project created by `npm init -y` with the README's files. */
 async function projectOf(): Promise<string> {
   const testKit = new URL("../src/testing.ts", import.meta.url).href;
   const ours = Object.entries(files).map(([path, code]) => [path, code.replace('"legwork/testing"', `"${testKit}"`)]);
@@ -30,7 +30,7 @@ async function projectOf(): Promise<string> {
   return directory;
 }
 
-/** Runs a program of the README, for which "legwork" is this checkout, as it is for a worker's task files. */
+/** Runs a program from the README, for which "legwork" means this checkout, as for a worker's task files. */
 const run = (directory: string, environment: Record<string, string>, ...parameters: string[]) => {
   const imports = new URL("scripts/import-legwork.ts", `file://${CHECKOUT}`).href;
   const { PATH = "" } = process.env;
@@ -40,11 +40,11 @@ const run = (directory: string, environment: Record<string, string>, ...paramete
   });
 };
 
-describe("the README in a project made by npm init", () => {
+describe("the README in a project created by npm init", () => {
   const database = testDatabase();
   const testing = testDatabase();
 
-  it("shows whole files, and no other TypeScript", () => {
+  it("shows only whole files as TypeScript", () => {
     expect(Object.keys(files)).toEqual([
       "tasks/hello.ts",
       "tasks/notify/welcome.ts",
@@ -70,13 +70,13 @@ describe("the README in a project made by npm init", () => {
           return rows[0] as Record<string, unknown> | undefined;
         });
 
-      // What starts servers, and what another test covers, is left out.
+      // Commands that start servers, or that another test covers, are left out.
       const simple = commands.filter((command) => !/^(up|worker|dashboard)\b/.test(command) && !command.includes("--uninstall"));
       expect(simple.length).toBeGreaterThan(5);
       const succeed = async (command: string): Promise<void> => {
         const parameters = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
         const { code, stderr } = await legwork(parameters, { DATABASE_URL: database.url });
-        // The doctor fails where it finds something, and servers for tests have settings that it warns of.
+        // The doctor fails on findings, and test servers have settings that it warns about.
         expect([command, command === "doctor" ? 0 : code, stderr]).toEqual([command, 0, ""]);
       };
       const [add = "", ...others] = simple.toSorted((a, b) => Number(b.startsWith("add")) - Number(a.startsWith("add")));
@@ -90,7 +90,7 @@ describe("the README in a project made by npm init", () => {
       const { rows } = await database.pool.query(`select legwork.enqueue('orders/ship', '{"orderId": 7}') as id`);
       await database.pool.query(`select legwork.send_signal($1, 'approval', '{"by": "ada"}')`, [rows[0]?.id]);
       expect(await ended("orders/ship")).toMatchObject({ state: "completed" });
-      // Nine processes, one after the other and beside each other.
+      // Nine processes, partly one after the other.
     },
     scaled(60_000),
   );

@@ -22,7 +22,7 @@ interface Ready {
   pid: number;
 }
 
-/** `legwork up` as `npm start` runs it, in a process of its own. */
+/** Runs `legwork up` in a separate process, like `npm start`. */
 function up(dataDir: string, environment: Record<string, string> = {}, ...flags: string[]): ChildProcess {
   const { PATH = "", HOME = "" } = process.env;
   return spawn(process.execPath, [SCRIPT, "up", "--port", "0", "--data-dir", dataDir, ...flags], {
@@ -33,7 +33,7 @@ function up(dataDir: string, environment: Record<string, string> = {}, ...flags:
 
 const readyOf = (dataDir: string): Promise<Ready> =>
   until(
-    `${dataDir}/ready.json is there`,
+    `${dataDir}/ready.json exists`,
     () => {
       const path = join(dataDir, "ready.json");
       return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Ready) : undefined;
@@ -64,14 +64,14 @@ async function graphql(ready: Ready, query: string): Promise<Record<string, neve
   return ((await response.json()) as { data: Record<string, never> }).data;
 }
 
-describe("legwork up with a Postgres of its own", () => {
+describe("legwork up with the embedded Postgres", () => {
   let dataDir = "";
   let child: ChildProcess;
   let ready: Ready;
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "legwork-up-"));
-    // Root's Postgres runs as another user, who must be able to come in; without that the cluster would lie elsewhere and stay.
+    // As root, Postgres runs as another user, who must be able to enter. Otherwise the cluster would be elsewhere and remain.
     await chmod(dataDir, 0o755);
     child = up(dataDir);
     ready = await readyOf(dataDir);
@@ -82,7 +82,7 @@ describe("legwork up with a Postgres of its own", () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it("says in ready.json where everything is, for its owner only", async () => {
+  it("writes all addresses to ready.json, which only its owner can read", async () => {
     expect(ready).toEqual({
       databaseUrl: expect.stringMatching(/^postgres:\/\//),
       httpUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+/),
@@ -94,7 +94,7 @@ describe("legwork up with a Postgres of its own", () => {
     expect((await fetch(`${ready.httpUrl.replace(/\/$/, "")}/health`)).status).toBe(200);
   });
 
-  it("prints an address that opens the dashboard signed in", async () => {
+  it("has a dashboard command that prints an address with a token", async () => {
     const printed = await legwork(["dashboard", "--data-dir", dataDir]);
     expect(printed).toMatchObject({ code: 0, stdout: `${ready.httpUrl}/#token=${ready.token}\n` });
     const none = await legwork(["dashboard", "--data-dir", join(dataDir, "none")]);
@@ -124,14 +124,14 @@ describe("legwork up with a Postgres of its own", () => {
     expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining("completed") });
   });
 
-  it("runs a job typed in psql, and GraphQL shows it completed with its timings", async () => {
+  it("runs a job added in psql, and GraphQL shows it completed with its times", async () => {
     await sql(ready, "create table if not exists sessions (id int, created_at timestamptz)");
     await sql(ready, "insert into sessions values (1, now() - interval '40 days'), (2, now())");
     const [added] = await sql(
       ready,
       `select id from graphile_worker.add_job('retention/expire', '{"table": "sessions", "olderThan": "30 days"}')`,
     );
-    const job = await until("it has completed", async () => {
+    const job = await until("the job has completed", async () => {
       const { job: found } = (await graphql(
         ready,
         `{ job(id: "${String(added?.id)}") { state result startedAt finishedAt } }`,
@@ -156,7 +156,7 @@ describe("legwork up with a Postgres of its own", () => {
     expect(result.stderr).not.toContain("guessed");
   });
 
-  it("refuses a second start on the same data directory, and says whose it is", async () => {
+  it("refuses a second start on the same data directory, and names its owner", async () => {
     const second = await legwork(["up", "--port", "0", "--data-dir", dataDir]);
     expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining(String(child.pid)) });
     expect(existsSync(join(dataDir, "ready.json"))).toBe(true);
@@ -187,7 +187,7 @@ describe("legwork up with a Postgres of its own", () => {
     expect(await sql(ready, "select state from legwork.jobs where id = $1", [waiting?.id])).toEqual([{ state: "scheduled" }]);
   });
 
-  it("ends with code 0 on SIGTERM, takes ready.json away and stops its Postgres", async () => {
+  it("ends with code 0 on SIGTERM, removes ready.json and stops its Postgres", async () => {
     const exit = exitOf(child);
     child.kill("SIGTERM");
     expect(await exit).toBe(0);
@@ -196,7 +196,7 @@ describe("legwork up with a Postgres of its own", () => {
   });
 });
 
-describe("legwork up on a database of yours", () => {
+describe("legwork up on an existing database", () => {
   const database = testDatabase();
   const tasks = (): Promise<string> => directoryOf({ "tasks/hello.mjs": "export default async () => 'hello';" });
 
@@ -211,20 +211,20 @@ describe("legwork up on a database of yours", () => {
     return { child, ready: await readyOf(dataDir), dataDir };
   }
 
-  it("embeds nothing and runs the tasks of --tasks in place of the configured ones", async () => {
+  it("embeds nothing, and runs the tasks of --tasks instead of the configured ones", async () => {
     const { ready, dataDir } = await started("--tasks", `${await tasks()}/tasks`);
     expect(ready.databaseUrl).toBe(database.url);
     expect(existsSync(join(dataDir, "postgres"))).toBe(false);
-    // Nor are the examples made in a database of yours.
+    // The examples are not installed in an existing database either.
     expect(await sql(ready, "select from pg_namespace where nspname in ('demo', 'chat', 'projects')")).toEqual([]);
     const [added] = await sql(ready, "select id from graphile_worker.add_job('hello')");
-    await until("it has completed", async () => {
+    await until("the job has completed", async () => {
       const [job] = await sql(ready, "select state, result from legwork.jobs where id = $1", [added?.id]);
       return job?.state === "completed" && job.result === "hello";
     });
   });
 
-  it("says when its port is taken", async () => {
+  it("reports that its port is taken", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void server.close());
     const { port } = (await until("the port is taken", () => server.address())) as { port: number };
@@ -235,7 +235,7 @@ describe("legwork up on a database of yours", () => {
     expect(existsSync(join(dataDir, "ready.json"))).toBe(false);
   });
 
-  it("refuses a data directory that is not ours, and leaves it alone", async () => {
+  it("refuses a foreign data directory, and leaves it alone", async () => {
     const dataDir = await directoryOf({ "thesis.txt": "mine" });
     const result = await legwork(["up", "--data-dir", dataDir], { DATABASE_URL: database.url });
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining("(LW512)") });

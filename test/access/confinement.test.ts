@@ -3,11 +3,12 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, inject, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
 
-// What a login of tenant acme can reach is read from the catalog, and each view and function is tried on what globex has: new ones are tried by themselves.
+// The catalog lists what a login of the tenant acme can reach, and every view and function is tried on globex's rows. New ones are covered
+// automatically.
 
 const database = testDatabase();
 const suffix = Math.random().toString(36).slice(2, 8);
-/** Those that a login can be confined in, with what each adds to the ones before it. */
+/** The roles in which a login can be confined. Each includes the ones before it. */
 const ROLES = ["reader", "enqueuer", "operator", "admin"] as const;
 type Role = (typeof ROLES)[number];
 const clients = {} as Record<Role, pg.Client>;
@@ -15,12 +16,12 @@ const nameOf = (role: Role): string => `legwork_test_confined_${role}_${suffix}`
 const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
   (await database.pool.query(text, values)).rows;
 
-/** In every text of globex, and in nothing that is sent by acme. */
+/** Is in every text of globex, and in nothing that acme sends. */
 const MARKER = "SECRET";
-/** Ids of globex begin here, whatever they are of. */
+/** The first id of globex's rows, in every table. */
 const FIRST_ID = 777_000_000;
 const ID = /777000\d{3}/;
-/** Of nothing at all. */
+/** An id that does not exist. */
 const NO_ID = "555000001";
 
 interface Subjects {
@@ -65,7 +66,7 @@ async function startIdsAt(first: number): Promise<void> {
   );
 }
 
-/** One of everything that a tenant can have, with a text that tells whose it is. */
+/** Creates one of everything that a tenant can have, with a text that shows whose it is. */
 async function subjectsOf(tenant: string, marker: string): Promise<Subjects> {
   const payload = JSON.stringify({ text: marker });
   const jobs = await run(
@@ -122,7 +123,7 @@ async function subjectsOf(tenant: string, marker: string): Promise<Subjects> {
   return { ids, token, hash: createHash("sha256").update(secret).digest() };
 }
 
-/** Every setting that a function or a view of ours reads. */
+/** Every setting that Legwork's functions and views read. */
 async function settings(): Promise<string[]> {
   const rows = await run(`
     select distinct m[1] as name
@@ -136,7 +137,7 @@ async function settings(): Promise<string[]> {
 
 function settingOf(name: string): string {
   if (name === "legwork.role") return "admin";
-  // Lists and numbers that completing a job reads: anything else is an error there.
+  // Completing a job reads lists and numbers here: any other value is an error.
   return /completed_|failures|parent_id|traceparent/.test(name) ? "" : "globex";
 }
 
@@ -152,7 +153,7 @@ async function attempt(client: pg.Client, text: string, values: unknown[] = []):
 }
 
 let selectRows: string | undefined;
-/** The rows of globex in every table, as their owner sees them. */
+/** Globex's rows in every table, as their owner sees them. */
 async function rowsOfGlobex(): Promise<string[]> {
   const tables =
     selectRows === undefined
@@ -168,7 +169,7 @@ async function rowsOfGlobex(): Promise<string[]> {
         or jsonb_path_exists(j, '$.* ? (@ >= ${FIRST_ID} && @ < ${FIRST_ID + 1_000_000})')`,
     )
     .join(" union all ")}) r (row) order by 1`;
-  // By name, so that it is planned once.
+  // A named statement, so that it is planned once.
   return (await database.pool.query({ name: "rows of globex", text: selectRows })).rows.map(({ row }) => row);
 }
 
@@ -180,7 +181,7 @@ interface Callable {
   names: string[];
   types: string[];
 }
-/** The functions that a role adds to those of the ones before it. */
+/** The functions that a role adds to those of the roles before it. */
 async function functionsOf(role: Role): Promise<Callable[]> {
   return (await run(
     `select p.oid::regproc::text as name, p.pronargs - p.pronargdefaults as required,
@@ -205,7 +206,7 @@ const FILTERS = (ids: readonly string[]): unknown[] => [
   [{ task: "t", depends_on: ids.slice(0, 1), name: "s" }],
 ];
 
-/** What globex has, for an argument of that name and type; the n-th of it where there is more. */
+/** A value of globex's for an argument with this name and type, the n-th if there are several. */
 function argument(name: string, type: string, n: number, id: string): unknown {
   switch (type) {
     case "bigint":
@@ -288,7 +289,7 @@ it.each(ROLES)(
     const found: unknown[] = [];
     for (const { name } of relations) {
       const { code, text } = await attempt(clients[role], `select x::text from ${name} x`);
-      // What raises an error for a row tells of it.
+      // An expression that raises an error for a row would reveal the row.
       const tellTale = `select from ${name} x where 1 / (case when x::text ~ '${MARKER}|777000' then 0 else 1 end) = 1`;
       const told = await attempt(clients[role], tellTale);
       if (code !== "ok" || told.code !== "ok" || MARKER_OR_ID.test(text)) found.push({ name, code, text, told });
@@ -299,14 +300,14 @@ it.each(ROLES)(
 );
 
 it.each(["reader", "operator", "admin"] as const)(
-  "a confined login in legwork_%s reads its own tenant's jobs meanwhile",
+  "a confined login in legwork_%s can still read its own tenant's jobs",
   async (role) => {
     expect((await attempt(clients[role], "select payload from legwork_tenant.jobs")).text).toContain("public");
   },
 );
 
 it.each(ROLES)(
-  "a confined login in legwork_%s learns and changes nothing of another tenant by any function that it can call, whatever it sets",
+  "a confined login in legwork_%s cannot read or change another tenant's rows with any function that it can call, whatever it sets",
   async (role) => {
     const functions = await functionsOf(role);
     expect(functions.length).toBeGreaterThan(0);
@@ -316,7 +317,7 @@ it.each(ROLES)(
     for (const callable of functions) {
       const { asked, leaks } = await tryOut(clients[role], callable);
       found.push(...leaks);
-      // Any other cannot write: Postgres sees to that.
+      // Only volatile functions can write, as Postgres ensures.
       if (!callable.isVolatile) continue;
       const after = await rowsOfGlobex();
       const gone = before.filter((row) => !after.includes(row));
@@ -328,13 +329,13 @@ it.each(ROLES)(
   },
 );
 
-/** Calls a function with all that globex has; returns the calls, and those that said something of it. */
+/** Calls a function with all of globex's values. Returns the calls, and those that revealed something. */
 async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: string[]; leaks: unknown[] }> {
   const asked: string[] = [];
   const leaks: unknown[] = [];
   const hasId = callable.types.some((type) => type.startsWith("bigint"));
   const hasFilter = callable.types.some((type) => type.startsWith("json"));
-  // One that is immutable reads nothing.
+  // An immutable function reads nothing.
   const ids = hasId && !callable.isImmutable ? globex.ids : [NO_ID];
   const variants = hasFilter && !callable.isImmutable ? FILTERS([]).length : 1;
   for (const given of new Set([callable.required, callable.names.length])) {
@@ -342,9 +343,9 @@ async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: s
     for (let n = 0; n < Math.max(ids.length, variants); n++) {
       const outcome = await call(client, callable, given, n, ids[n % ids.length] ?? NO_ID);
       asked.push(outcome.asked);
-      // An id that was sent may come back in what is said of it.
+      // An id that was sent may appear in the response.
       const telling = outcome.asked.includes("777000") ? new RegExp(MARKER) : MARKER_OR_ID;
-      // What another tenant has is answered as what is not there.
+      // Another tenant's row gets the same code as an unknown one.
       const isKnown = hasId && !hasFilter && outcome.code !== unknown.code;
       if (telling.test(outcome.text) || isKnown) leaks.push({ outcome, unknown });
     }
@@ -352,7 +353,7 @@ async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: s
   return { asked, leaks };
 }
 
-it("what confined logins do is in the audit log of their own tenant", async () => {
+it("actions of confined logins are in the audit log of their own tenant", async () => {
   const rows = await run(
     "select distinct tenant, operation from legwork_private.audit_entries where starts_with(database_role, $1) order by 2",
     ["legwork_test_confined_"],

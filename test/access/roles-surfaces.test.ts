@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** `legwork server` in a process of its own, once it listens. */
+/** Starts `legwork server` as a separate process. Resolves once it listens. */
 async function startServer(databaseUrl: string): Promise<typeof server> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
   const dataDir = await mkdtemp(join(tmpdir(), "legwork-roles-"));
@@ -57,11 +57,11 @@ async function startServer(databaseUrl: string): Promise<typeof server> {
     const url = /Listening on (http:[^"]+)"/.exec(line)?.[1];
     if (url === undefined) continue;
     child.stderr.resume();
-    // It has nothing to warn of, such as what this login cannot see.
+    // It gives no warnings, such as one about what this login cannot see.
     expect(lines.filter((one) => !one.startsWith("{"))).toEqual([]);
     return { url, stop };
   }
-  throw new Error(`It ended, having said: ${lines.join("\n")}`);
+  throw new Error(`The server exited with this output: ${lines.join("\n")}`);
 }
 
 async function start(login: RoleLogin, options: LegworkOptions = {}): Promise<Legwork> {
@@ -75,7 +75,7 @@ async function graphql(query: string): Promise<unknown> {
   return await response.json();
 }
 
-it("`legwork server` starts as legwork_admin, and every page that it serves answers in every state", async () => {
+it("`legwork server` starts as legwork_admin, and every page that it serves works with jobs in every state", async () => {
   const { paths } = (await (await fetch(`${server.url}/docs/json`)).json()) as { paths: Record<string, Record<string, unknown>> };
   const { acme } = filled;
   const named = (path: string): string =>
@@ -90,7 +90,7 @@ it("`legwork server` starts as legwork_admin, and every page that it serves answ
       .replace("{name}", "limited");
   const pages = Object.keys(paths).filter((path) => paths[path]?.get !== undefined);
   expect(pages.length).toBeGreaterThan(20);
-  // A worker that was heard of within ten seconds.
+  // A worker with a heartbeat in the last ten seconds.
   await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 4, '{free}', '{}')");
   const ready = await fetch(`${server.url}/ready`, { headers });
   expect({ status: ready.status, text: await ready.text() }).toMatchObject({ status: 200 });
@@ -100,13 +100,13 @@ it("`legwork server` starts as legwork_admin, and every page that it serves answ
       return { path, status: response.status, text: await response.text() };
     }),
   );
-  // There, 503 says that the database has found something unhealthy.
+  // On this path, 503 means that an unhealthy finding was reported.
   const isWrong = ({ path, status }: { path: string; status: number }): boolean =>
     status !== 200 && !(path === "/health/details" && status === 503);
   expect(answers.filter(isWrong)).toEqual([]);
 });
 
-it("GraphQL as legwork_admin answers in every state", async () => {
+it("GraphQL as legwork_admin works with jobs in every state", async () => {
   const answer = (await graphql(`{ jobs(first: 200) { nodes { id state } } queues(first: 50) { nodes { name blocked } }
     tasks(first: 50) { nodes { name limits } } workers(first: 50) { nodes { id } } workflows(first: 50) { nodes { id state } }
     schedules(first: 50) { nodes { name } } alerts(first: 50) { nodes { id silenced } } auditLog(first: 50) { nodes { id } }
@@ -119,7 +119,7 @@ it("GraphQL as legwork_admin answers in every state", async () => {
   expect(answer.data.alerts.nodes.map(({ silenced }) => silenced)).toContain(true);
 });
 
-it("createLegwork with its defaults enqueues as legwork_enqueuer, and works as legwork_worker", async () => {
+it("createLegwork with its defaults enqueues as legwork_enqueuer and runs jobs as legwork_worker", async () => {
   const enqueuer = await start(loginOf("legwork_enqueuer"));
   await expect(enqueuer.jobs.enqueue("walked", { n: 1 })).rejects.toMatchObject({ code: "LW404" });
   const tasks = await directoryOf({ "walked.ts": "export default async () => {};" });
@@ -128,7 +128,7 @@ it("createLegwork with its defaults enqueues as legwork_enqueuer, and works as l
   expect(await enqueuer.jobs.enqueue("walked", { n: 1 })).toMatch(/^\d+$/);
 });
 
-it("what the login of a server or a program may not do is LW403 in TypeScript, REST and GraphQL", async () => {
+it("an operation that a login may not use is LW403 in TypeScript, REST and GraphQL", async () => {
   const hint = "This needs the role legwork_admin: grant legwork_admin to this login. docs/guides/access.md says what it may do.";
   const refusal = await listTokens(loginOf("legwork_enqueuer").client).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(LegworkError);
@@ -145,8 +145,8 @@ it("what the login of a server or a program may not do is LW403 in TypeScript, R
   }
 });
 
-it("a login without any role is told to ask for one", async () => {
-  const name = loginOf("legwork_reader").name.replace("reader", "nobody");
+it("an error for a login without a role says that it needs one", async () => {
+  const name = loginOf("legwork_reader").name.replace("reader", "stranger");
   await database.pool.query(`create role ${name} login password 'of the test'`);
   onTestFinished(async () => void (await database.pool.query(`drop role ${name}`)));
   const url = new URL(database.url);
@@ -158,7 +158,7 @@ it("a login without any role is told to ask for one", async () => {
   });
 });
 
-it("every login that may not migrate learns that it has to be done, and by which command", async () => {
+it("every login that may not migrate gets an error with the command to run", async () => {
   const { rows } = await database.pool.query(
     "delete from legwork.migrations where id = (select max(id) from legwork.migrations) returning *",
   );
@@ -183,9 +183,9 @@ async function session(asked: readonly { login: RoleLogin; run: readonly string[
   return results;
 }
 
-it("a command does what its role may, and else says LW403 in one line with what to do", { timeout: scaled(60_000) }, async () => {
+it("a command does what its role allows, or returns LW403 in one line with a fix", { timeout: scaled(60_000) }, async () => {
   const commands = walkedCommands(filled);
-  // An operator reads and enqueues too, so that it stands for the other confined logins.
+  // An operator also reads and enqueues, so it represents the other confined logins.
   const [operator, admin] = [loginOf("legwork_operator", "confined"), loginOf("legwork_admin", "confined")];
   const isForAdmins = (name: string): boolean => name.startsWith("token") || name === "audit";
   const asked = [...DATABASE_ROLES.map((role) => loginOf(role)), operator, admin].flatMap((login) =>
@@ -204,7 +204,7 @@ it("a command does what its role may, and else says LW403 in one line with what 
       : code === 2 || (stderr !== "" && !/^legwork: .+ \(LW4\d\d\)\n/.test(stderr));
   });
   expect(wrong.map(({ login, name }) => [name, login.name, outcomeOf(login, name)])).toEqual([]);
-  // The doctor tells it as a finding.
+  // The doctor reports it as a finding.
   const isUnable = (login: RoleLogin, name: string): boolean =>
     isRefused(login, name) || outcomeOf(login, name).stdout.includes("This login may not call legwork.doctor()");
   const cellOf = (name: string, role: DatabaseRole): string => {
@@ -214,7 +214,7 @@ it("a command does what its role may, and else says LW403 in one line with what 
   };
   const table = commands.map(({ name }) => [`\`legwork ${name}\``].concat(DATABASE_ROLES.map((role) => cellOf(name, role))));
   expectDocumented("commands", ["command", ...DATABASE_ROLES.map((role) => role.slice("legwork_".length))], table);
-  // Jobs are in other views for a confined login: the command line finds them by itself.
+  // A confined login's jobs are in other views, which the command line uses automatically.
   expect(outcomeOf(operator, "jobs").stdout).toContain(filled.acme.awaiting[0]);
   expect(await listJobs(operator.client, { limit: 50 })).toEqual([]);
 });

@@ -24,10 +24,10 @@ interface Outcome {
   rows: Record<string, unknown>[];
 }
 
-/** What a statement comes to, in a transaction that is rolled back. */
+/** The outcome of a statement, in a transaction that is rolled back. */
 async function outcomeOf(client: pg.Client, text: string): Promise<Outcome> {
   try {
-    // One message and several results, of which the last is the statement's.
+    // One message with several results. The last is the statement's.
     const results = (await client.query(`begin; ${text}`)) as unknown as pg.QueryResult[];
     return { code: "ok", message: "", rows: results.at(-1)?.rows ?? [] };
   } catch (error) {
@@ -38,7 +38,7 @@ async function outcomeOf(client: pg.Client, text: string): Promise<Outcome> {
   }
 }
 
-/** Runs a piece of work for each login, all at once. */
+/** Runs a function for all logins in parallel. */
 async function each<T>(work: (login: RoleLogin) => Promise<T>): Promise<Map<RoleLogin, T>> {
   return new Map(await Promise.all(logins.map(async (login) => [login, await work(login)] as const)));
 }
@@ -47,7 +47,7 @@ function find<T>(outcomes: Map<RoleLogin, T>, role: DatabaseRole, kind: RoleLogi
   return [...outcomes].find(([login]) => login.role === role && login.kind === kind)?.[1];
 }
 
-it("jobs of every state are there, of both tenants", async () => {
+it("there are jobs of every state for both tenants", async () => {
   const { rows } = await database.pool.query(
     "select tenant, array_agg(distinct state::text) as states from legwork.jobs group by tenant order by 1",
   );
@@ -56,7 +56,7 @@ it("jobs of every state are there, of both tenants", async () => {
   );
 });
 
-it("a view that a role may read shows it every row in every state, and shows a confined login no row of another tenant", async () => {
+it("a view shows every row in every state to a role that may read it, and no row of another tenant to a confined login", async () => {
   const { rows: relations } = await database.pool.query<{ name: string; readers: string[] }>(
     `select n.nspname || '.' || c.relname as name, array(
        select l from unnest($1::text[]) l where has_schema_privilege(l, n.oid, 'usage') and has_table_privilege(l, c.oid, 'select')) as readers
@@ -90,7 +90,7 @@ function viewCell(seen: Map<RoleLogin, Outcome>, role: DatabaseRole): string {
   return JSON.stringify(plain.rows) === JSON.stringify(confined.rows) ? "✓" : "✓ own rows";
 }
 
-it("a function that a role may call meets no right that is missing, and any other is refused by its name", async () => {
+it("a function that a role may call does not lack a right, and any other function is refused by name", async () => {
   const { rows: functions } = await database.pool.query<{ name: string; callers: string[] }>(
     `select f.function as name, array(select l from unnest($1::text[]) l where has_function_privilege(l, p.oid, 'execute')) as callers
      from (select distinct function from legwork_private.role_functions()) f
@@ -104,7 +104,7 @@ it("a function that a role may call meets no right that is missing, and any othe
   for (const { name, callers } of functions) {
     const call = calls[name] ?? "";
     const refused = new Map<RoleLogin, boolean>();
-    // One after the other: they lock what they change.
+    // One after the other, because they lock what they change.
     for (const login of logins) {
       const may = callers.includes(login.name);
       // An admin has its functions from the other roles.
@@ -131,7 +131,7 @@ it("a function that a role may call meets no right that is missing, and any othe
   expectDocumented("functions", ["function", ...roleNames], table);
 });
 
-it("what an operation says of a job depends on the job's state and not on the role that asks", async () => {
+it("an operation's outcome depends on the job's state and not on the caller's role", async () => {
   const calls = functionCalls(filled);
   const operations = [
     "cancel_job",
@@ -156,14 +156,14 @@ it("what an operation says of a job depends on the job's state and not on the ro
     const plain = await outcomes("legwork_operator", "plain", filled.acme);
     expect([name, await outcomes("legwork_operator", "confined", filled.acme)]).toEqual([name, plain]);
     expect([name, await outcomes("legwork_admin", "plain", filled.other)]).toEqual([name, plain]);
-    // Another tenant's job is as little there as one that never was.
+    // Another tenant's job gets the same error as an unknown one.
     expect([name, await outcomes("legwork_operator", "confined", filled.other)]).toEqual([name, JOB_STATES.map(() => "LW404")]);
     table.push([`\`${name}\``, ...plain.map((code) => (code === "ok" ? "✓" : code))]);
   }
   expectDocumented("states", ["function", ...JOB_STATES], table);
 });
 
-it("the role that a hint names is the least one that may do it", async () => {
+it("the role that a hint names is the lowest one that is sufficient", async () => {
   const { rows } = await database.pool.query<{ name: string; roles: string[] }>(
     `select function as name, array_agg(role) as roles from legwork_private.role_functions() group by 1
      union all
@@ -175,7 +175,7 @@ it("the role that a hint names is the least one that may do it", async () => {
   expect(rows.map(({ name }) => [name, neededRole(name)])).toEqual(rows.map(({ name, roles }) => [name, least(roles)]));
 });
 
-it("an enqueuer that owns a table is told who makes its trigger", async () => {
+it("an enqueuer that owns a table gets an error that says who may create its trigger", async () => {
   const { name, client } = logins.find(({ role }) => role === "legwork_enqueuer")!;
   await database.pool.query(`create table public.people (id bigint); alter table public.people owner to ${name}`);
   const { code, message } = await outcomeOf(client, "select legwork.enqueue_on('people', 'insert', 'free')");

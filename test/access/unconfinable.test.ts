@@ -70,7 +70,7 @@ it.each<[why: string, first: string, undo: string]>([
     "grant insert on graphile_worker._private_jobs to public",
     "revoke all on graphile_worker._private_jobs from public",
   ],
-])("a login that %s is refused, and confined once that is undone", async (why, first, undo) => {
+])("a login that %s is refused, and can be confined once that is undone", async (why, first, undo) => {
   await run(first);
   try {
     await expect(confine("acme")).rejects.toMatchObject({
@@ -86,7 +86,7 @@ it.each<[why: string, first: string, undo: string]>([
   expect(await run("select login, tenant from legwork_private.confined_logins")).toEqual([{ login, tenant: "acme" }]);
 });
 
-it("the doctor finds a confined login that was granted more afterwards, and one that was renamed", async () => {
+it("the doctor finds a confined login that was granted more later, and one that was renamed", async () => {
   const finding = async (): Promise<unknown> =>
     (await run(`select severity, finding, fix from legwork.doctor() where "check" = 'confined_logins'`))[0];
   await confine("acme");
@@ -99,20 +99,20 @@ it("the doctor finds a confined login that was granted more afterwards, and one 
   });
   await run(`revoke legwork_worker from ${login}; alter role ${login} rename to ${renamed}`);
   expect(await finding()).toMatchObject({ severity: "warning", finding: expect.stringContaining("does not exist") });
-  // What its fix says.
+  // Applies the finding's fix.
   await confine(null);
   expect(await finding()).toMatchObject({ severity: "ok" });
   await run(`drop role ${renamed}`);
 });
 
-it("whatever a login has become, it can be freed", async () => {
+it("a login can be released whatever it has become", async () => {
   await confine("acme");
   await run(`alter role ${login} superuser`);
   await confine(null);
   expect(await run("select from legwork_private.confined_logins")).toEqual([]);
 });
 
-it("who acts for a tenant and names another is told to leave it out", async () => {
+it("a caller that acts for a tenant and names another is advised to omit the tenant", async () => {
   const client = await database.pool.connect();
   try {
     await client.query("set legwork.confined_to = 'acme'");

@@ -68,7 +68,7 @@ it("every function and method that users call has an example", () => {
   expect(names).toEqual(expect.arrayContaining([...[...exported.values()].flat(), ...tree]));
 });
 
-/** The compiler reads all of Legwork, and a mounted server its whole schema: seconds on a machine that does little else. */
+/** The compiler reads all of Legwork, and a mounted server reads its whole schema: seconds on an idle machine. */
 const COMPILING_MS = 120_000;
 
 it(
@@ -87,7 +87,7 @@ it(
   COMPILING_MS,
 );
 
-/** Each begins with the same rows, because what the one before it did is rolled back. */
+/** Each begins with the same rows, because the previous one is rolled back. */
 describe("the example runs:", () => {
   let client: PoolClient;
   beforeAll(async () => {
@@ -99,7 +99,7 @@ describe("the example runs:", () => {
   it.each(documented.map(({ where, name, example = "" }) => [`${name} (${where})`, example]))(
     "%s",
     async (_name, example) => {
-      // An example that has a transaction of its own does not get to commit it.
+      // An example with its own transaction does not commit it.
       const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>;
       const own = {
         query: async (text: string, values?: unknown[]) => (text === "commit" ? { rows: [] } : await query(text, values)),

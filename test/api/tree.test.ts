@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 
 describe("rows", () => {
-  it("have columns in camelCase, and leave alone what the user has stored", async () => {
+  it("have columns in camelCase, and keep user data unchanged", async () => {
     const payload = { user_id: 3, nested_value: { first_name: "Ann" } };
     const id = await legwork.jobs.enqueue("a", payload, { correlationId: "c", jobKey: "k" });
     const [listed] = await legwork.jobs.list({ correlationId: "c" });
@@ -29,7 +29,7 @@ describe("rows", () => {
     expect(await legwork.jobs.get(id)).toMatchObject({ id, payload, attemptList: [], schedule: null, scheduleDueAt: null });
   });
 
-  it("are camelCase in every listing of the tree", async () => {
+  it("are in camelCase in every list of the tree", async () => {
     await legwork.jobs.enqueue("a");
     const failed = await legwork.jobs.enqueue("a");
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint])", [failed]);
@@ -76,7 +76,7 @@ describe("rows", () => {
 });
 
 describe("with(client)", () => {
-  it("works in the transaction of a client, for every branch of the tree", async () => {
+  it("uses the client's transaction in every branch of the tree", async () => {
     const client = await database.pool.connect();
     onTestFinished(() => client.release());
     await client.query("begin");
@@ -93,15 +93,15 @@ describe("with(client)", () => {
   });
 });
 
-describe("a task that states its name", () => {
-  it("is enqueued by itself, and by the tree", async () => {
+describe("a task with a name", () => {
+  it("can be enqueued through itself and through the tree", async () => {
     const own = await welcome.enqueue(database.pool, { user_id: 3 }, { priority: -1 });
     const byTree = await legwork.jobs.enqueue(welcome, { user_id: 4, at: new Date(0) });
     expect(await legwork.jobs.get(own)).toMatchObject({ task: "notify/welcome", priority: -1, payload: { user_id: 3 } });
     expect((await legwork.jobs.get(byTree)).payload).toEqual({ user_id: 4, at: "1970-01-01T00:00:00.000Z" });
   });
 
-  it("refuses a payload by its definition, also by what no JSON Schema says", async () => {
+  it("validates a payload against its definition, including rules that JSON Schema cannot express", async () => {
     for (const enqueue of [
       () => welcome.enqueue(database.pool, { user_id: -1 }),
       () => legwork.jobs.enqueue(welcome, { user_id: -1 }),
@@ -113,25 +113,25 @@ describe("a task that states its name", () => {
     }
   });
 
-  it("is needed where a task is enqueued by itself", async () => {
+  it("differs from a task without one, which cannot be enqueued through itself", async () => {
     const nameless = defineTask({ run: () => {} });
     expect("enqueue" in nameless).toBe(false);
     await expect(legwork.jobs.enqueue(nameless as never)).rejects.toMatchObject({ code: "LW515" });
   });
 });
 
-it("migrate is there for who has told createLegwork not to", async () => {
+it("migrate can be called if createLegwork was told not to migrate", async () => {
   const unmigrated = await createLegwork({ databaseUrl: database.url, log: testLog, migrate: false });
   onTestFinished(() => unmigrated.stop());
   expect((await unmigrated.migrate()).applied).toEqual([]);
 });
 
-it("an address at which nothing answers is LW503, also without migrating", async () => {
-  const databaseUrl = "postgres://nobody@127.0.0.1:1/nothing";
+it("an address without a database server is LW503, also without migrating", async () => {
+  const databaseUrl = "postgres://user@127.0.0.1:1/nothing";
   await expect(createLegwork({ databaseUrl, log: testLog, migrate: false })).rejects.toMatchObject({ code: "LW503" });
 });
 
-it("the tree of a connection has every operation, and nothing that belongs to the process", () => {
+it("the tree of a connection has every operation, but nothing that belongs to the process", () => {
   const ofProcess = new Set(["with", "migrate", "pool", "url", "taskNames", "handler", "upgrade", "fastify", "stop"]);
   const tree = Object.keys(legwork).filter((name) => !ofProcess.has(name));
   expect(Object.keys(legwork.with(database.pool)).toSorted()).toEqual(tree.toSorted());

@@ -18,7 +18,7 @@ beforeAll(async () => {
   await database.pool.query("select legwork.evaluate_alerts()");
 });
 
-it("lists alerts, and says by its exit code that one is critical", async () => {
+it("legwork alerts lists alerts, and exits with 1 if one is critical", async () => {
   const { code, stdout } = await legwork(["alerts"], environment);
   expect(code).toBe(1);
   expect(stdout).toMatch(/critical +open +database +triggers .*A trigger is missing\./);
@@ -26,7 +26,7 @@ it("lists alerts, and says by its exit code that one is critical", async () => {
   expect(json).toMatchObject([{ rule: "database", target: "triggers", severity: "critical", state: "open" }]);
 });
 
-it("says how everything is", async () => {
+it("legwork health shows the health of each part", async () => {
   const { code, stdout } = await legwork(["health"], environment);
   expect(code).toBe(1);
   expect(stdout).toMatch(/system +system +unhealthy +A trigger is missing\./);
@@ -34,7 +34,7 @@ it("says how everything is", async () => {
   expect((await legwork(["health", "--all"], environment)).stdout).toMatch(/task +mail +healthy/);
 });
 
-it("shows what tasks did", async () => {
+it("legwork stats shows the results of tasks", async () => {
   const { code, stdout } = await legwork(["stats", "--period", "1h"], environment);
   expect(code).toBe(0);
   expect(stdout).toMatch(/mail +3 +0 +0 +0 +0 +25\.0 % +\S+ ms +500 ms/);
@@ -44,9 +44,9 @@ it("shows what tasks did", async () => {
   });
 });
 
-it("acknowledges and silences", async () => {
+it("legwork alerts acknowledges an alert and silences a rule", async () => {
   const [{ id }] = JSON.parse((await legwork(["alerts", "--json"], environment)).stdout);
-  expect(await legwork(["alerts", "--ack", id, "--note", "mending"], environment)).toMatchObject({
+  expect(await legwork(["alerts", "--ack", id, "--note", "on it"], environment)).toMatchObject({
     code: 0,
     stdout: `Alert ${id} is acknowledged.\n`,
   });

@@ -28,7 +28,7 @@ async function names(table = "shop.items"): Promise<number> {
 }
 
 describe("legwork backup and legwork restore", () => {
-  it("write tables to verified files and bring them back", async () => {
+  it("write tables to verified files and restore them", async () => {
     await workerOver(database.url, [TASKS]);
     const written = await run("backup", "shop.items", "--folder", folder, "--name", "daily", "--compression", "9");
     expect(written).toMatchObject({ code: 0, stderr: "" });
@@ -37,7 +37,7 @@ describe("legwork backup and legwork restore", () => {
     expect(written.stdout).toContain(`Backup ${backup} is whole: it was read back.`);
     expect(JSON.parse(await readFile(join(folder, backup, "manifest.json"), "utf8"))).toMatchObject({ name: "daily" });
 
-    // What would go by a restore is not lost by mistake.
+    // Rows that a restore would delete are not lost by mistake.
     const refused = await run("restore", "--folder", folder, "--name", "daily");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("shop.items has rows.") });
     expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\n {2}`legwork job \d+` shows all about it\.\n$/);
@@ -58,7 +58,7 @@ describe("legwork backup and legwork restore", () => {
     expect(await names("shop.before")).toBe(100);
   });
 
-  it("do the same by asking a server, and tell what keeps a job from its folder", async () => {
+  it("do the same through a server, and report a folder that is not allowed", async () => {
     await workerOver(database.url, [TASKS]);
     const server = await startRest(database);
     try {
@@ -74,7 +74,7 @@ describe("legwork backup and legwork restore", () => {
     }
   });
 
-  it("give up when no worker starts it, and nothing starts later", async () => {
+  it("give up if no worker starts the job, which does not start later", async () => {
     await (await workerOver(database.url, [TASKS])).stop();
     const result = await run("restore", "--folder", folder, "--replace", "--start-within", "1s");
     expect(result).toMatchObject({ code: 1, stdout: "" });
@@ -87,14 +87,14 @@ describe("legwork backup and legwork restore", () => {
   it.each([
     ["no tables", ["backup", "--folder", "/x"]],
     ["no folder", ["restore"]],
-    ["a pair that is none", ["restore", "--folder", "/x", "--table", "a=b=c"]],
-    ["a duration that is none", ["restore", "--folder", "/x", "--start-within", "soon"]],
-  ])("%s is wrong usage", async (_what, parameters) => {
+    ["an invalid pair", ["restore", "--folder", "/x", "--table", "a=b=c"]],
+    ["an invalid duration", ["restore", "--folder", "/x", "--start-within", "soon"]],
+  ])("exit with 2 for %s", async (_what, parameters) => {
     expect(await run(...parameters)).toMatchObject({ code: 2, stdout: "" });
   });
 });
 
-it("how far a job is fits into the terminal", () => {
+it("the progress line fits the terminal's width", () => {
   expect(progressLine(25, "shop.items", 80)).toBe(`[${"#".repeat(6)}${" ".repeat(18)}]  25 %  shop.items`);
   expect(progressLine(null, null, 80)).toBe(`[${" ".repeat(24)}]   0 %`);
   expect(progressLine(100, "x".repeat(200), 60)).toHaveLength(59);

@@ -48,14 +48,14 @@ describe("legwork add", () => {
   });
 });
 
-describe("limits of legwork add", () => {
-  it("prints the id of the job that is there already", async () => {
+describe("legwork add with limits", () => {
+  it("prints the id of an existing job", async () => {
     const first = await run("add", "notify/email", '{"to": "unique"}', "--unique-for", "1h");
     expect(first.code).toBe(0);
     expect((await run("add", "notify/email", '{"to": "unique"}', "--unique-for", "1h")).stdout).toBe(first.stdout);
   });
 
-  it("says when to come back over the rate limit", async () => {
+  it("says when to retry after the quota was exceeded", async () => {
     const limited = (): Promise<CliResult> =>
       run("add", "notify/email", '{"to": "x"}', "--rate-limit", "1", "--rate-per", "10m", "--rate-key", "cli");
     expect((await limited()).code).toBe(0);
@@ -109,7 +109,7 @@ describe("legwork job", () => {
     return id;
   };
 
-  it("shows the progress and the last lines of a job, and all of them when asked", async () => {
+  it("shows a job's progress and last log lines, and all lines on request", async () => {
     const id = await add();
     const shown = (await run("job", id)).stdout;
     expect(shown).toContain("progress    40 %  Reading\n");
@@ -124,12 +124,12 @@ describe("legwork job", () => {
     expect(JSON.parse((await run("job", id, "--json", "--logs")).stdout).logList).toHaveLength(12);
   });
 
-  it("followed, shows the lines to come until the job has ended", async () => {
+  it("follows the log until the job has ended", async () => {
     const id = await add();
     const followed = run("job", id, "--follow");
-    // It reads the lines and the job, and then rests: twice seen at rest, it has come round.
+    // It reads the lines and the job, and then waits. Seen idle twice, it has completed a cycle.
     const looks = new Set<number>();
-    await until("it is looked at", async () => {
+    await until("the command has polled", async () => {
       const { rows } = await database.pool.query(
         `select query_start from pg_stat_activity where application_name = 'legwork cli' and datname = current_database()
            and state = 'idle' and query_start < clock_timestamp() - interval '150 milliseconds'`,
@@ -164,7 +164,7 @@ describe("legwork jobs", () => {
   });
 });
 
-describe("a mistake", () => {
+describe("an error", () => {
   const mistakes: [string, string[], Record<string, string>, number, string][] = [
     ["an unknown command", ["jbos"], {}, 2, "Did you mean jobs?"],
     ["an unknown option", ["jobs", "--stat", "failed"], {}, 2, "Did you mean --state?"],
@@ -179,65 +179,62 @@ describe("a mistake", () => {
     ],
     ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not JSON"],
     [
-      "a payload that does not fit",
+      "an invalid payload",
       ["add", "notify/email", '{"to": 1}'],
       {},
       1,
       "to: Invalid input: expected string, received number. (LW422)",
     ],
     ["a job that does not exist", ["job", "999999"], {}, 1, "No job has id 999999. (LW404)"],
-    ["an id that is no id", ["job", "abc"], {}, 2, "'abc' is not a job id."],
-    ["a time that is none", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "It must be a time"],
-    ["a number that is none", ["jobs", "--limit", "many"], {}, 2, "whole number above 0"],
+    ["an invalid id", ["job", "abc"], {}, 2, "'abc' is not a job id."],
+    ["an invalid time", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "It must be a time"],
+    ["an invalid number", ["jobs", "--limit", "many"], {}, 2, "whole number above 0"],
     [
-      "no database at all",
+      "a missing database",
       ["jobs"],
       { DATABASE_URL: "", LEGWORK_DATA_DIR: "/nowhere" },
       1,
       "DATABASE_URL is not set and nothing runs in /nowhere. (LW503)",
     ],
-    ["an address that is none", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
+    ["an invalid address", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
     [
-      "a database nobody serves",
+      "an unreachable database",
       ["jobs"],
       { DATABASE_URL: "postgres://u:secret@127.0.0.1:1/x" },
       1,
       "Nothing answers at 127.0.0.1:1/x. (LW503)",
     ],
     [
-      "tasks that are not there",
+      "a missing tasks directory",
       ["worker", "--tasks", "/nowhere"],
       {},
       1,
       "The tasks directory /nowhere does not exist. (LW515)",
     ],
-    ["a concurrency of none", ["worker", "--concurrency", "0"], {}, 2, "--concurrency: Too small"],
+    ["a concurrency of 0", ["worker", "--concurrency", "0"], {}, 2, "--concurrency: Too small"],
     [
-      "a duration that is none",
+      "an invalid duration",
       ["worker", "--shutdown-timeout", "soon"],
       {},
       2,
       "--shutdown-timeout: it is 'soon'; it must be a duration",
     ],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "drops the whole history"],
-    [
-      "upgrading what is to be removed",
-      ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"],
-      {},
-      2,
-      "exclude each other",
-    ],
+    ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "exclude each other"],
   ];
-  it.each(mistakes)("%s is one clear message without a stack", async (_what, parameters, environment, code, message) => {
-    const result = await legwork(parameters, { DATABASE_URL: database.url, ...environment });
-    expect(result.stderr).toContain(message);
-    expect(result.code).toBe(code);
-    expect(result.stderr).not.toMatch(/\n\s+at |secret/);
-    expect(result.stderr.trim().split("\n").length).toBeLessThanOrEqual(2);
-    expect(result.stdout).toBe("");
-  });
+  it.each(mistakes)(
+    "for %s is one clear message without a stack trace",
+    async (_what, parameters, environment, code, message) => {
+      const result = await legwork(parameters, { DATABASE_URL: database.url, ...environment });
+      expect(result.stderr).toContain(message);
+      expect(result.code).toBe(code);
+      expect(result.stderr).not.toMatch(/\n\s+at |secret/);
+      expect(result.stderr.trim().split("\n").length).toBeLessThanOrEqual(2);
+      expect(result.stdout).toBe("");
+    },
+  );
 
-  it("a database that was never migrated is said to be so", async () => {
+  it("for a database that was never migrated says so", async () => {
     await database.pool.query("create database legwork_cli_empty");
     const url = new URL(database.url);
     url.pathname = "/legwork_cli_empty";
@@ -246,7 +243,7 @@ describe("a mistake", () => {
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining("Run `legwork migrate` first.") });
   });
 
-  it("a crontab that cannot be read is named", async () => {
+  it("for a crontab that cannot be read names the file", async () => {
     const directory = await directoryOf({ "tasks/a.mjs": "export default async () => {};", crontab: "every day at noon" });
     const result = await legwork(["worker", "--tasks", `${directory}/tasks`, "--crontab", `${directory}/crontab`], {
       DATABASE_URL: database.url,

@@ -7,10 +7,10 @@ const database = testDatabase();
 
 const doctor = (...flags: string[]) => legwork(["doctor", ...flags], { DATABASE_URL: database.url, NO_COLOR: "1" });
 
-/** A server for tests may well run without fsync, which the doctor is right to call critical. */
+/** A test server may run without fsync, which the doctor rightly calls critical. */
 const ofTheJobSystem = (findings: Finding[]): Finding[] => findings.filter(({ check }) => check !== "settings");
 
-it("prints what is wrong with its fix, the worst first, and exits with 1 for what is critical", async () => {
+it("legwork doctor prints findings with their fixes, the worst first, and exits with 1 if one is critical", async () => {
   await database.pool.query("select legwork_private.worker_beat('w', 'host', 1, 4, array['known'], '{}')");
   await database.pool.query("select graphile_worker.add_job('unknown', run_at => now() - interval '1 day')");
   await database.pool.query("update legwork_private.worker_processes set seen_at = now() + interval '1 hour'");
@@ -24,7 +24,7 @@ it("prints what is wrong with its fix, the worst first, and exits with 1 for wha
   expect(result.stdout).toMatch(/\n\n\d+ critical, \d+ warning\(s\), \d+ fine\.\n$/);
 });
 
-it("exits with 0 when nothing is critical, and prints everything it looked at with --json", async () => {
+it("legwork doctor exits with 0 if no finding is critical, and prints all checks with --json", async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   const result = await doctor("--json");
   const findings: Finding[] = JSON.parse(result.stdout);
@@ -33,7 +33,7 @@ it("exits with 0 when nothing is critical, and prints everything it looked at wi
   expect(findings).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok", fix: null }));
 });
 
-it("a user who may see nothing is told what to ask for", async () => {
+it("legwork doctor tells a user without rights which role to ask for", async () => {
   const { rows } = await database.pool.query("select 'legwork_cli_' || substr(md5(current_database()), 1, 8) as name");
   await database.pool.query(`create role ${rows[0].name} login password 'reader'`);
   const url = new URL(database.url);

@@ -8,7 +8,7 @@ const database = testDatabase({ empty: true });
 const run = (...parameters: string[]): ReturnType<typeof legwork> =>
   legwork(["migrate", ...parameters], { DATABASE_URL: database.url, LEGWORK_LOG_LEVEL: "info" });
 
-it("legwork migrate prints one summary, and --uninstall says what it did and how to drop the roles that stay", async () => {
+it("legwork migrate prints one summary, and --uninstall reports what it did and how to drop the remaining roles", async () => {
   const { migrations, definitions, version } = schemaFiles();
   const made = definitions.filter(({ kind }) => kind !== "comments").length;
   expect(await run()).toEqual({

@@ -7,7 +7,7 @@ import { directoryOf } from "../support/worker.ts";
 
 const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url));
 
-it("npx runs the command of this checkout, several at a time, and installs nothing", async () => {
+it("npx runs the command of this checkout, also several times at once, and installs nothing", async () => {
   const { version } = JSON.parse(await readFile(`${CHECKOUT}/package.json`, "utf8")) as { version: string };
   const cache = await directoryOf({});
   const { PATH = "", HOME = "" } = process.env;

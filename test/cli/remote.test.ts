@@ -36,11 +36,11 @@ afterAll(async () => {
 const remote = async (parameters: readonly string[], environment: Record<string, string> = {}): Promise<CliResult> =>
   await legwork(parameters, { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken, ...environment });
 
-/** What commands do, both ways. */
+/** The operations of commands, through a server and directly. */
 const there = (token = restToken): Operations => remoteOperations(server.url, token);
 const here = (): Operations => localOperations(database.pool);
 
-describe("asked of a server, what commands read is what the database says", () => {
+describe("a command reads the same from a server as from the database:", () => {
   const reads: [string, (operations: Operations) => Promise<unknown>][] = [
     ["jobs", (operations) => operations.listJobs({ limit: 20 })],
     ["filtered jobs", (operations) => operations.listJobs({ state: "failed", error: "REFUSED", queue: "mail", limit: 1 })],
@@ -52,18 +52,18 @@ describe("asked of a server, what commands read is what the database says", () =
         operations.listJobs({ createdAfter: new Date("2020-01-01"), createdBefore: new Date("2099-01-01"), limit: 5 }),
     ],
     ["a job", (operations) => operations.getJob(jobs[5] ?? "")],
-    ["its log", (operations) => operations.logsAfter(jobs[5] ?? "")],
-    ["the end of its log", (operations) => operations.lastLogs(jobs[5] ?? "", 1)],
-    ["its steps", (operations) => operations.listSteps(jobs[5] ?? "")],
-    ["why it does not run", (operations) => operations.explainJob(jobs[5] ?? "")],
+    ["a job's log", (operations) => operations.logsAfter(jobs[5] ?? "")],
+    ["the end of a job's log", (operations) => operations.lastLogs(jobs[5] ?? "", 1)],
+    ["a job's steps", (operations) => operations.listSteps(jobs[5] ?? "")],
+    ["an explanation", (operations) => operations.explainJob(jobs[5] ?? "")],
     ["failed groups", (operations) => operations.listFailedGroups()],
     ["queues", (operations) => operations.listQueues()],
     ["tasks", (operations) => operations.listTasks()],
     ["workers", (operations) => operations.listWorkers()],
     ["the overview", (operations) => operations.readOverview()],
-    ["which would be cancelled", (operations) => operations.cancelJobs({ queue: "mail" }, { preview: true })],
-    ["which would be retried", (operations) => operations.retryJobs({ error: "refused" }, { preview: true })],
-    ["what the doctor looked at", async (operations) => (await operations.diagnose()).map(({ check }) => check).toSorted()],
+    ["a preview of cancelling", (operations) => operations.cancelJobs({ queue: "mail" }, { preview: true })],
+    ["a preview of retrying", (operations) => operations.retryJobs({ error: "refused" }, { preview: true })],
+    ["the doctor's checks", async (operations) => (await operations.diagnose()).map(({ check }) => check).toSorted()],
     [
       "a preview of a schedule",
       (operations) => operations.previewSchedule({ every: "90m" }, { startsAt: new Date("2030-01-01T00:00:00Z"), count: 3 }),
@@ -89,7 +89,7 @@ describe("asked of a server, what commands read is what the database says", () =
     expect(await there().enableSchedule("nightly")).toEqual(made.nextAt);
     const ran = await there().runSchedule("nightly");
     expect(ran).toMatch(/^\d+$/);
-    // Where a job comes from is told with it, and with why it does not run.
+    // A job is returned with the schedule that enqueued it, also in its explanation.
     const job = await there().getJob(ran);
     expect(job).toEqual(await here().getJob(ran));
     expect(job).toMatchObject({ schedule: "nightly", scheduleDueAt: expect.any(Date) });
@@ -139,7 +139,7 @@ describe("asked of a server, what commands read is what the database says", () =
     }
   });
 
-  it("the command batch starts, lists and shows batches, with and without a server", async () => {
+  it("legwork batch starts, lists and shows batches, with and without a server", async () => {
     const direct = async (...parameters: string[]): Promise<CliResult> =>
       await legwork(parameters, { DATABASE_URL: database.url });
     for (const run of [async (...parameters: string[]) => await remote(parameters), direct]) {
@@ -179,7 +179,7 @@ describe("asked of a server, what commands read is what the database says", () =
   });
 });
 
-describe("asked of a server, what commands do is done", () => {
+describe("through a server, a command", () => {
   it("enqueues, cancels, retries, discards, pauses, limits and signals", async () => {
     const at = new Date("2030-01-01T00:00:00Z");
     const id = await there().enqueue("other", { n: 1 }, { priority: -3, runAt: at, uniqueFor: "1h", dependsOn: [jobs[3] ?? ""] });
@@ -215,7 +215,7 @@ describe("asked of a server, what commands do is done", () => {
     expect(audit.rows).toEqual([{ surface: "rest" }]);
   });
 
-  it("changes everything that fits, a request a chunk", async () => {
+  it("changes all matching jobs, in one request per chunk", async () => {
     await database.pool.query(
       `select legwork.enqueue_many((select jsonb_agg('{"task": "other", "correlation_id": "many"}'::jsonb) from generate_series(1, 2500)))`,
     );
@@ -223,14 +223,14 @@ describe("asked of a server, what commands do is done", () => {
     expect(await here().listJobs({ correlationId: "many", state: "pending", limit: 5 })).toEqual([]);
   });
 
-  it("what its token may not do, it does not do", async () => {
+  it("cannot do what its token does not allow", async () => {
     const token = await makeToken(database, "viewer");
     await expect(there(token).emergencyStop()).rejects.toMatchObject({ code: "LW403" });
   });
 });
 
-describe("the command line asks a server", () => {
-  it("and prints what it prints from the database", async () => {
+describe("the command line with a server", () => {
+  it("prints the same as with the database", async () => {
     for (const parameters of [
       ["jobs", "--state", "completed", "--json"],
       ["job", jobs[5] ?? "", "--json"],
@@ -245,33 +245,27 @@ describe("the command line asks a server", () => {
   });
 
   it.each([
-    ["without a token", ["jobs"], { LEGWORK_TOKEN: "" }, 1, "A token for"],
-    ["with a token that is none", ["jobs"], { LEGWORK_TOKEN: "x" }, 1, "(LW401)"],
-    ["of a server that is not there", ["jobs", "--url", "http://127.0.0.1:1"], {}, 1, "does not answer"],
+    ["a missing token", ["jobs"], { LEGWORK_TOKEN: "" }, 1, "A token for"],
+    ["an invalid token", ["jobs"], { LEGWORK_TOKEN: "x" }, 1, "(LW401)"],
+    ["an unreachable server", ["jobs", "--url", "http://127.0.0.1:1"], {}, 1, "does not answer"],
+    ["an invalid address", ["jobs", "--url", "127.0.0.1:4400"], {}, 2, "--url is not the address of a server. (LW514)"],
     [
-      "of something that is no address",
-      ["jobs", "--url", "127.0.0.1:4400"],
-      {},
-      2,
-      "--url is not the address of a server. (LW514)",
-    ],
-    [
-      "of an address with a password, which it does not print",
+      "an address with a password, which is not printed",
       ["jobs", "--url", "http://u:hunter2@127.0.0.1:1"],
       {},
       2,
       "--url is not the address",
     ],
-    ["for a task that is not there", ["add", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
-    ["for what no index serves", ["jobs", "--priority", "1"], {}, 2, "(LW400)"],
-  ])("%s it says so in one line, with the code of everywhere", async (_name, parameters, environment, code, message) => {
+    ["an unknown task", ["add", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
+    ["a filter without an index", ["jobs", "--priority", "1"], {}, 2, "(LW400)"],
+  ])("reports %s in one line, with the usual exit code", async (_name, parameters, environment, code, message) => {
     const result = await remote(parameters, environment);
     expect(result).toMatchObject({ code, stdout: "" });
     expect(result.stderr).toContain(message);
     expect(result.stderr).not.toMatch(/\n\s+at |hunter2/);
   });
 
-  it("--database-url goes to the database, whatever LEGWORK_URL says", async () => {
+  it("uses the database with --database-url, whatever LEGWORK_URL says", async () => {
     const result = await remote(["overview", "--json", "--database-url", database.url], { LEGWORK_URL: "http://127.0.0.1:1" });
     expect(result.code).toBe(0);
   });
@@ -301,19 +295,19 @@ describe("legwork completion", () => {
   });
 });
 
-it("the old name of a command says the new one", async () => {
+it("the old name of a command names the new one", async () => {
   const { code, stderr } = await legwork(["top", "--every", "5s"], { DATABASE_URL: database.url });
   expect(code).toBe(2);
   expect(stderr).toContain("`top` is now `overview --watch 5s`. The old name will be removed in 0.2.0.");
   expect(stderr).toContain("`legwork overview --json` is for programs.");
 });
 
-it("a list that is watched is printed again and again", async () => {
+it("--watch prints a list repeatedly", async () => {
   const child = spawn(process.execPath, ["bin/legwork.js", "overview", "--json", "--watch", "100ms"], {
     env: { PATH: process.env.PATH ?? "", DATABASE_URL: database.url },
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   let printed = "";
   child.stdout.on("data", (chunk) => (printed += String(chunk)));
-  await until("it is printed three times", () => (printed.match(/"running"/g) ?? []).length >= 3);
+  await until("the list is printed three times", () => (printed.match(/"running"/g) ?? []).length >= 3);
 });

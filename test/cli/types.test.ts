@@ -39,7 +39,7 @@ declare global {
 }
 `;
 
-it("legwork types writes a file with which a wrong name or payload does not compile", async () => {
+it("legwork types writes a file that makes a wrong name or payload a compile error", async () => {
   const directory = await projectOf({
     ...TASKS,
     "use.ts": `import { enqueue, type Queryable } from "legwork";
@@ -70,7 +70,7 @@ it("legwork types writes a file with which a wrong name or payload does not comp
   // The compiler reads all of Legwork.
 }, 120_000);
 
-it("legwork types --from-database writes what workers have registered", async () => {
+it("legwork types --from-database writes the tasks that workers have registered", async () => {
   const schema = z.toJSONSchema(z.object({ to: z.string(), tags: z.array(z.string()).optional() }), { io: "input" });
   await database.pool.query("select legwork_private.register_tasks($1)", [
     JSON.stringify([{ name: "notify/email", payload_schema: schema }, { name: "plain" }]),
@@ -115,12 +115,12 @@ it.each<[string, z.ZodType]>([
   ["unknown", z.unknown()],
   ["unknown", z.union([z.string(), z.any()])],
   ["{ name: string; children: { name: string; children: unknown[] }[] }", tree],
-])("a payload that JSON Schema describes is %s", (type, schema) => {
+])("a JSON Schema becomes the type %s", (type, schema) => {
   const { $schema: _dialect, ...described } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   expect(schemaToType(described)).toBe(type);
 });
 
-it("several schemas that all hold are an intersection", () => {
+it("allOf becomes an intersection", () => {
   const allOf = [{ type: "object", properties: { a: { type: "string" } } }, { anyOf: [{ type: "null" }, { const: 1 }] }];
   expect(schemaToType({ allOf })).toBe("{ a?: string } & (null | 1)");
 });

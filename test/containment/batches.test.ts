@@ -5,11 +5,11 @@ import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
-// What a worker records of many jobs in one statement, and the database refuses for one of them, or for all.
+// A worker records many jobs in one statement, and the database refuses it because of one of them, or always.
 
 const database = testDatabase();
 
-/** Runs are written down, so that a job which runs twice is seen. */
+/** Runs are recorded, so that a job that runs twice is noticed. */
 const NOTE = `
   import { defineTask } from "legwork";
   export default defineTask({ retry: { attempts: 3, backoff: "fixed", delay: "10ms" }, async run({ result, error }, { job, sql }) {
@@ -32,7 +32,7 @@ beforeEach(async () => {
   await empty(database.pool, "runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
-/** Makes the history refuse some rows, as a trigger or a constraint of a user's may. */
+/** Makes the history refuse some rows, like a user's trigger or constraint. */
 async function refuse(what: "ends" | "failures", condition: string): Promise<void> {
   await database.pool.query(`create or replace function refuse_${what}() returns trigger language plpgsql as
     $$ begin if ${condition} then raise exception 'not in my table' using errcode = '23514'; end if; return new; end $$`);
@@ -79,7 +79,7 @@ describe("a row that the database refuses", () => {
   it.for([
     { kind: "alone", around: 0 },
     { kind: "in a batch", around: 40 },
-  ])("for its result ($kind) is recorded without it; the others are recorded as ever", async ({ around }) => {
+  ])("for its result ($kind) is recorded without it, and the other rows are recorded as usual", async ({ around }) => {
     await refuse("ends", `new.result = '"bad"'`);
     const others = await add(neighbours(around));
     const [bad] = await add([{ task: "bad", payload: { result: "bad" } }]);
@@ -106,7 +106,7 @@ describe("a row that the database refuses", () => {
     }
   });
 
-  it("for what its error says is recorded with a marker, and is retried as ever", async () => {
+  it("for its error text is recorded with a marker, and is retried as usual", async () => {
     await refuse("failures", "new.error_message = 'bad'");
     const others = await add(neighbours(20));
     const [bad, fine] = await add([
@@ -122,7 +122,7 @@ describe("a row that the database refuses", () => {
     expect(job.error).toBe("The error could not be recorded: not in my table");
   });
 
-  it("in any form waits without another waiting for it, and is recorded once it is taken", async () => {
+  it("in any form waits without blocking other rows, and is recorded once it is accepted", async () => {
     await refuse("ends", "new.task = 'bad'");
     const [bad] = await add([{ task: "bad", payload: { result: 7 } }]);
     await workerOver(database.url, TASKS, { concurrency: 4, localQueueSize: 4 });
@@ -140,7 +140,7 @@ describe("a row that the database refuses", () => {
   });
 });
 
-describe("a fault of the system", () => {
+describe("a system fault", () => {
   it.for([
     {
       fault: "the same error from every row",
@@ -148,11 +148,11 @@ describe("a fault of the system", () => {
       mend: accept,
     },
     {
-      fault: "a column that is not there",
+      fault: "a missing column",
       break: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key to serial_key_gone"),
       mend: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key_gone to serial_key"),
     },
-  ])("($fault) ends no job: nothing more is fetched, and all goes on by itself", async ({ break: breakIt, mend }) => {
+  ])("($fault) ends no job: no more jobs are fetched, and work resumes automatically", async ({ break: breakIt, mend }) => {
     const ids = await add(neighbours(60));
     await breakIt();
     await workerOver(database.url, TASKS, { concurrency: 5, localQueueSize: 10 });
@@ -160,7 +160,7 @@ describe("a fault of the system", () => {
     const runs = async (): Promise<number> => (await pool.query("select from runs")).rows.length;
     let last = { seen: new Date(0), runs: 0 };
     await until(
-      "two beats have passed without another run",
+      "two heartbeats have passed without another run",
       async () => {
         const { rows } = await pool.query("select max(seen_at) as seen from legwork.workers");
         const seen: Date | null = rows[0].seen;

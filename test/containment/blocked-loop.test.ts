@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 
 const TASKS = {
-  // Computes after a first await, as most tasks do.
+  // Computes after a first await, like most tasks.
   "compute.ts": `
     import { defineTask } from "legwork";
     export default defineTask({ retry: { attempts: 2, backoff: "fixed", delay: "1h" }, run: async ({ ms }, { job, sql }) => {
@@ -53,7 +53,7 @@ async function timesRun(id: string): Promise<number> {
   return rows[0].runs;
 }
 
-/** What a worker has written to its log so far, line by line. */
+/** The lines that a worker has written to its log so far. */
 function logOf(worker: ChildProcess): Record<string, unknown>[] {
   const lines: Record<string, unknown>[] = [];
   let rest = "";
@@ -65,9 +65,9 @@ function logOf(worker: ChildProcess): Record<string, unknown>[] {
   return lines;
 }
 
-describe("a task that holds up the event loop for longer than the lease", () => {
+describe("a task that blocks the event loop for longer than the lease", () => {
   it.for(["compute", "at-once"] as const)(
-    "%s runs once and completes, its neighbours too, and no worker is declared dead",
+    "%s runs once and completes, and so do the worker's other jobs, and no worker is declared dead",
     { timeout: scaled(60_000) },
     async (task) => {
       const tasks = await directoryOf(TASKS);
@@ -79,9 +79,9 @@ describe("a task that holds up the event loop for longer than the lease", () => 
       const logs = workers.map((worker) => logOf(worker));
       const before = (await database.pool.query("select id from legwork.workers order by id")).rows;
       const neighbours = await Promise.all(Array.from({ length: 6 }, () => add("neighbour", 3_000)));
-      await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 6);
+      await until("the other jobs run", async () => (await database.pool.query("select from runs")).rows.length === 6);
       const id = await add(task, 10_000);
-      const { rows } = await until("the worker says that it computes", async () => {
+      const { rows } = await until("the worker reports that its event loop is blocked", async () => {
         const found = await database.pool.query(
           "select pid, blocked_jobs, running from legwork.workers where blocked_since is not null",
         );
@@ -106,22 +106,22 @@ describe("a task that holds up the event loop for longer than the lease", () => 
         task,
         msg: expect.stringContaining(`Busy in synchronous code of task ${task}`),
       });
-      await until("the end is said", () =>
+      await until("the log reports the end of the block", () =>
         logs.flat().some(({ event, jobId }) => event === "event_loop_turns_again" && jobId === id),
       );
     },
   );
 
   it(
-    "is given up after maxBlocked: it loses an attempt, its neighbours lose none",
+    "is killed with its worker after maxBlocked and loses an attempt, while the worker's other jobs lose none",
     async () => {
       const tasks = await directoryOf(TASKS);
       const victim = await workerProcess(database, tasks, { LEGWORK_MAX_BLOCKED: "3s" }, { stderr: "pipe" });
       const log = logOf(victim);
       const neighbours = [await add("neighbour", 1_000), await add("neighbour", 1_000)];
-      await until("the neighbours run", async () => (await database.pool.query("select from runs")).rows.length === 2);
+      await until("the other jobs run", async () => (await database.pool.query("select from runs")).rows.length === 2);
       const id = await add("compute", 60_000);
-      await until("the process is gone", () => victim.signalCode === "SIGKILL", 20_000);
+      await until("the process has ended", () => victim.signalCode === "SIGKILL", 20_000);
       expect((await getJob(database.pool, id)).attempt_list).toMatchObject([
         {
           state: "failed",
@@ -130,12 +130,12 @@ describe("a task that holds up the event loop for longer than the lease", () => 
         },
       ]);
       expect(await state(id)).toBe("retrying");
-      await until("its last word is said", () =>
+      await until("the reason is in the log", () =>
         log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id),
       );
       await workerProcess(database, tasks);
       for (const each of neighbours) {
-        await until("the neighbour has completed", async () => (await state(each)) === "completed");
+        await until("the other job has completed", async () => (await state(each)) === "completed");
         expect(await getJob(database.pool, each)).toMatchObject({ attempts: 1, attempt_list: [{ state: "completed" }] });
       }
     },
@@ -151,7 +151,7 @@ describe("a worker that computes and is then", () => {
       const tasks = await directoryOf(TASKS);
       const victim = await workerProcess(database, tasks);
       const id = await add("compute", 120_000);
-      await until("the job is known to run", async () => {
+      await until("the job is recorded as running", async () => {
         const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running = array[$2::bigint]", [
           victim.pid,
           id,
@@ -160,7 +160,7 @@ describe("a worker that computes and is then", () => {
       });
       await workerProcess(database, tasks);
       victim.kill(signal);
-      await until("the other runs it", async () => (await timesRun(id)) === 2, 10_000);
+      await until("the other worker runs the job", async () => (await timesRun(id)) === 2, 10_000);
     },
   );
 });

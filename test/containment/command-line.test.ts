@@ -12,7 +12,7 @@ const SCRIPT = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
 const ESCAPES = "\u001b[31mred\u001b]0;title\u0007\u009b2J\u202e";
 const VISIBLE = String.raw`\u001b[31mred\u001b]0;title\u0007\u009b2J\u202e`;
 
-/** Runs a command whose output nothing reads, and resolves to its exit code and what it wrote to the other stream. */
+/** Runs a command and closes one of its output streams. Resolves to its exit code and to what it wrote to the other one. */
 async function unread(parameters: readonly string[], closed: "stdout" | "stderr"): Promise<{ code: unknown; other: string }> {
   const child = spawn(process.execPath, [SCRIPT, ...parameters], { env: { PATH: process.env.PATH, DATABASE_URL: database.url } });
   let other = "";
@@ -29,7 +29,7 @@ describe("the command line", () => {
     ]);
   });
 
-  it("comes to its end without a word when nothing reads its output", async () => {
+  it("exits silently if nothing reads its output", async () => {
     await database.pool.query("select legwork.enqueue('plain') from generate_series(1, 200)");
     const runs = await Promise.all([
       unread(["retry", "--help"], "stdout"),
@@ -45,7 +45,7 @@ describe("the command line", () => {
     ]);
   });
 
-  it("prints control characters of names, keys, errors and log lines as escapes", async () => {
+  it("prints control characters in names, keys, errors and log lines as escapes", async () => {
     const { rows } = await database.pool.query(
       `with job as (select id from graphile_worker.add_job($1, '{}', job_key => $2, queue_name => $2, max_attempts => 1)),
          failed as (select f.id from job, graphile_worker.permanently_fail_jobs(array[job.id], $2) f),
@@ -64,7 +64,7 @@ describe("the command line", () => {
     ]);
     for (const { code, stdout, stderr } of [list, job, logs, failed, json]) {
       expect(stderr + String(code)).toBe("0");
-      // oxlint-disable-next-line no-control-regex -- what must not be there
+      // oxlint-disable-next-line no-control-regex -- the characters that must not be printed
       expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
       expect(stdout).toContain(String.raw`\u001b[31mred`);
     }
@@ -72,8 +72,8 @@ describe("the command line", () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ jobKey: ESCAPES, error: ESCAPES });
   });
 
-  it("says of a login without rights what to grant", async () => {
-    const login = `nobody_${process.pid}`;
+  it("names the role to grant to a login without rights", async () => {
+    const login = `stranger_${process.pid}`;
     await database.pool.query(`create role ${login} login password 'secret'`);
     try {
       const url = new URL(database.url);
@@ -89,7 +89,7 @@ describe("the command line", () => {
     }
   });
 
-  it("takes ids up to the largest one", async () => {
+  it("accepts ids up to the largest", async () => {
     const environment = { DATABASE_URL: database.url };
     const id = "9223372036854775807";
     await database.pool.query(
@@ -147,12 +147,12 @@ describe("DATABASE_URL", () => {
     ["postgres://%2Fvar%2Frun/db", "postgres://%2Fvar%2Frun/db"],
     ["postgres://h/db?sslmode=require&x=1", "postgres://h/db?sslmode=verify-full&x=1"],
     ["postgres://h/db?uselibpqcompat=true&sslmode=require", "postgres://h/db?uselibpqcompat=true&sslmode=require"],
-  ])("%s is given to node-postgres as %s", (url, given) => {
+  ])("%s is passed to node-postgres as %s", (url, given) => {
     expect(connectionString(url)).toBe(given);
   });
 });
 
-describe("a name that no URL can have", () => {
+describe("a name that cannot be in a URL", () => {
   it.each([
     ["a queue", 'select legwork_private.register_tasks(\'[{"name": "t", "queue": ".."}]\')'],
     ["a task", 'select legwork_private.register_tasks(\'[{"name": "."}]\')'],

@@ -5,7 +5,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** What a task throws where no caller can catch it. */
+/** Throws where no caller can catch it. */
 const THROWN = [
   "undefined",
   "null",
@@ -25,7 +25,7 @@ const FORGETFUL = `
     await new Promise((wake) => setTimeout(wake, 50));
   };`;
 
-it("a worker outlives whatever a task throws in a callback or in a promise that it does not await", async () => {
+it("a worker survives whatever a task throws in a callback or in a promise that it does not await", async () => {
   const worker = await workerProcess(database, await directoryOf({ "forgetful.mjs": FORGETFUL }), {}, { stderr: "pipe" });
   let log = "";
   worker.stderr?.on("data", (data) => (log += data));

@@ -1,32 +1,32 @@
-/** JSON texts that Postgres's json accepts and that something between a client and a list may choke on, by what is odd about them. */
+/** JSON texts that Postgres's json accepts and that may break something between a client and a list, by their peculiarity. */
 export const HOSTILE_JSON: Readonly<Record<string, string>> = {
   "a NUL escape": String.raw`{"user": 5, "note": "a\u0000b"}`,
   "a NUL escape in a key": String.raw`{"user": 5, "\u0000": 1}`,
   "the first half of a surrogate pair": String.raw`{"user": "\ud800"}`,
   "the second half of a surrogate pair": String.raw`{"user": "\udc00x"}`,
-  "a half behind an escaped backslash": String.raw`{"user": "\\ud83d\ude00"}`,
+  "half a surrogate pair after an escaped backslash": String.raw`{"user": "\\ud83d\ude00"}`,
   "a backslash and the letters of an escape": String.raw`{"user": "\\u0000"}`,
   "1,000 levels": `{"user": ${"[".repeat(999)}${"]".repeat(999)}}`,
   "5,000 levels of arrays": `${"[".repeat(5_000)}${"]".repeat(5_000)}`,
   "5,000 levels of objects": `${'{"user":'.repeat(5_000)}1${"}".repeat(5_000)}`,
   "1e400": '{"user": 1e400}',
-  "a number that numeric does not take": '{"user": 1e200000}',
+  "a number beyond numeric": '{"user": 1e200000}',
   "a number of 20,000 digits": `{"user": ${"7".repeat(20_000)}}`,
   "19 digits": '{"user": 1970670598291982290}',
   "trailing zeros": '{"user": 0.10, "n": [1.0, -0, 1E5]}',
   __proto__: '{"user": 1, "__proto__": {"x": 1}, "constructor": 2}',
   "control characters": String.raw`{"user": "\u001b[31m\u009b\u202e"}`,
-  "a key twice": '{"user": 1, "user": 2}',
-  "a text alone": '"user"',
+  "a duplicate key": '{"user": 1, "user": 2}',
+  "a bare string": '"user"',
   null: "null",
 };
 
-/** Whether two JSON texts mean the same, digit by digit: numbers by their value, texts by their characters, objects by their last value of each key. */
+/** Whether two JSON texts mean the same, digit by digit: numbers by value, strings by characters, objects by the last value of each key. */
 export function meansTheSame(one: string, other: string): boolean {
   return canonical(one) === canonical(other);
 }
 
-/** With keys in one order, and each number as its digits without zeros at the ends and its exponent. */
+/** Sorts the keys, and writes each number as its significant digits and its exponent. */
 function canonical(text: string): string {
   const parse = JSON.parse as (
     text: string,

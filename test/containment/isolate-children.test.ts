@@ -33,23 +33,23 @@ describe("a process that crashes", () => {
     ["signals", { signal: "SIGSEGV" }, "SIGSEGV"],
     ["signals", { signal: "SIGKILL" }, "SIGKILL"],
     ["aborts", {}, "SIGABRT"],
-  ])("fails its attempt alone: %s %j", async (name, payload, signal) => {
+  ])("fails only its own attempt: %s %j", async (name, payload, signal) => {
     const [id, neighbour] = await Promise.all([add(database, name, payload), add(database, "here")]);
     expect(await end(database, id)).toMatchObject({ state: "failed", error: `The task's process exited with signal ${signal}.` });
     expect(await end(database, neighbour)).toMatchObject({ state: "completed" });
   });
 
-  it("does not confuse its worker by what it sends over its channel", async () => {
+  it("cannot confuse its worker with messages on its channel", async () => {
     expect(await end(database, await add(database, "babbles"))).toMatchObject({ state: "completed", result: "said" });
   });
 
-  it("is left alone by the signals that a terminal sends to all processes", async () => {
+  it("ignores the process signals that a terminal sends to all processes", async () => {
     expect(await end(database, await add(database, "interrupted"))).toMatchObject({ state: "completed", result: "fine" });
   });
 });
 
 describe.each(KINDS)("the %s pool", (kind) => {
-  it("replaces a child after so many jobs", async () => {
+  it("replaces a child after the configured number of jobs", async () => {
     await workerOver(
       database.url,
       { "who.ts": task(kind, "return `${process.pid}.${threadId}`;") },
@@ -62,7 +62,7 @@ describe.each(KINDS)("the %s pool", (kind) => {
     expect(children[3]).toBe(children[2]);
   });
 
-  it("ends a child at a stop, and the job is given back without using an attempt", async () => {
+  it("ends a child when the worker stops, and the job returns to the queue without using an attempt", async () => {
     const worker = await workerOver(
       database.url,
       {
@@ -74,7 +74,7 @@ describe.each(KINDS)("the %s pool", (kind) => {
       { shutdownTimeout: 500 },
     );
     const id = await add(database, "loop");
-    const pid = await until("it runs", async () => (await getJob(database.pool, id)).progress_message, 20_000);
+    const pid = await until("the job runs", async () => (await getJob(database.pool, id)).progress_message, 20_000);
     await worker.stop();
     expect(kind === "process" && isAlive(Number(pid))).toBe(false);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0 });
@@ -82,7 +82,7 @@ describe.each(KINDS)("the %s pool", (kind) => {
   });
 });
 
-it("a process ends with its worker, even in an endless loop when the worker is killed", async () => {
+it("a process ends with its worker, even in an endless loop after the worker was killed", async () => {
   const worker = await workerProcess(
     database,
     await directoryOf({
@@ -93,13 +93,13 @@ it("a process ends with its worker, even in an endless loop when the worker is k
     }),
   );
   const id = await add(database, "loop");
-  const pid = Number(await until("it runs", async () => (await getJob(database.pool, id)).progress_message, 20_000));
+  const pid = Number(await until("the job runs", async () => (await getJob(database.pool, id)).progress_message, 20_000));
   expect(isAlive(pid)).toBe(true);
   worker.kill("SIGKILL");
-  await until("the process is gone", () => !isAlive(pid));
+  await until("the process has ended", () => !isAlive(pid));
 });
 
-it.each(KINDS)("a %s ends when it has had nothing to do for a while", async (kind) => {
+it.each(KINDS)("a %s ends when it has been idle for a while", async (kind) => {
   const tasks = await loadTasks([await directoryOf({ "noop.ts": task(kind, "return process.pid;") })], testLog);
   const clock = new DatabaseClock();
   const output = new JobOutput({ pool: database.pool, log: testLog });
@@ -120,5 +120,5 @@ it.each(KINDS)("a %s ends when it has had nothing to do for a while", async (kin
   const run = new Run(noop, helpers, { pool: database.pool, log: testLog, clock, output, lease: undefined, isolation }, 0);
   const returned = (await run.execute({}, undefined)) as IsolatedResult;
   expect(isolation.size).toBe(1);
-  await until("it is gone", () => isolation.size === 0 && (kind === "thread" || !isAlive(Number(returned.json))));
+  await until("the child has ended", () => isolation.size === 0 && (kind === "thread" || !isAlive(Number(returned.json))));
 });

@@ -11,7 +11,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** What the tasks of the first tests may use (MB): little, so that it is soon used up. */
+/** The memory limit for the tasks of the first tests (MB), low so that it is soon reached. */
 const MEMORY = { thread: 96, process: 250 };
 
 describe.each(KINDS)("a task in a %s", (kind) => {
@@ -70,7 +70,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
   const isUnderWay = (id: string): Promise<unknown> =>
     until("the task runs", async () => (await getJob(database.pool, id)).progress !== null, 20_000);
 
-  it("that loops for ever ends with its timeout, and its neighbours do not notice", async () => {
+  it("that loops forever ends at its timeout, and other jobs are not affected", async () => {
     const loop = await add(database, "loop");
     const others = await Promise.all([add(database, "neighbour"), add(database, "here"), add(database, "neighbour")]);
     for (const id of others) expect(await end(database, id)).toMatchObject({ state: "completed", result: "fine", attempts: 1 });
@@ -79,14 +79,14 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     expect(job.attempt_list[0]).toMatchObject({ error_name: "TimeoutError" });
   });
 
-  it("that loops for ever ends when its job is cancelled", async () => {
+  it("that loops forever ends when its job is cancelled", async () => {
     const id = await add(database, "cancelled");
     await isUnderWay(id);
     await cancelJob(database.pool, id);
     expect(await end(database, id)).toMatchObject({ state: "cancelled" });
   });
 
-  it("hears of its job's cancellation", async () => {
+  it("receives its job's cancellation", async () => {
     const id = await add(database, "heeds");
     await isUnderWay(id);
     await cancelJob(database.pool, id);
@@ -108,11 +108,11 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     for (const neighbour of neighbours) expect(await end(database, neighbour)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
-  it("outlives a promise that it forgot", async () => {
+  it("survives a promise that it forgot", async () => {
     expect(await end(database, await add(database, "forgets"))).toMatchObject({ state: "completed", result: 1 });
   });
 
-  it("enqueues, also within its own transaction, for its tenant and as the parent", async () => {
+  it("enqueues, also within its own transaction, with its tenant and as the parent", async () => {
     const parent = await end(database, await add(database, "enqueues", {}, "tenant => 'acme', correlation_id => 'order-1'"));
     expect(parent).toMatchObject({ state: "completed" });
     for (const id of parent.result as string[]) {
@@ -120,7 +120,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     }
   });
 
-  it("opens its one connection when it first uses it", async () => {
+  it("opens its only connection when it first uses it", async () => {
     await database.pool.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'legwork isolated tasks' and datname = current_database()",
     );
@@ -128,9 +128,9 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     expect(await end(database, await add(database, "connects"))).toMatchObject({ state: "completed", result: 1 });
   });
 
-  it("has steps that are done once, and waits for a signal without being there", async () => {
+  it("has steps that run once, and waits for a signal without occupying the child", async () => {
     const id = await add(database, "steps");
-    await until("it waits", async () => (await getJob(database.pool, id)).state !== "running" && (await waits(id)));
+    await until("the job waits", async () => (await getJob(database.pool, id)).state !== "running" && (await waits(id)));
     await sendSignal(database.pool, id, "go", { n: 1 });
     const job = await end(database, id);
     const { rows } = await database.pool.query("select result from legwork.steps where job_id = $1 and name = 'once'", [id]);
@@ -141,10 +141,10 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     expect(await end(database, await add(database, "late"))).toMatchObject({ state: "completed", result: "late" });
   });
 
-  it("logs and reports as any other, and shows nothing that it redacts", async () => {
+  it("logs and reports like any other task, and shows nothing that it redacts", async () => {
     const job = await end(database, await add(database, "speaks", { secret: "confidential" }));
     expect(job).toMatchObject({ state: "completed", result: "[redacted]" });
-    const lines = await until("what it said is kept", async () => {
+    const lines = await until("its log lines are stored", async () => {
       const { rows } = await database.pool.query(
         "select level, message, fields from legwork.logs where job_id = $1 order by id",
         [job.id],
@@ -155,7 +155,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
       { level: "info", message: "hello [redacted]", fields: { n: 1, secret: "[redacted]" } },
       { level: "warn", message: "again", fields: { bound: 2 } },
     ]);
-    await until("its progress is kept", async () => {
+    await until("its progress is recorded", async () => {
       const { progress, progress_message: message } = await getJob(database.pool, job.id);
       return Number(progress) === 50 && message === "half of [redacted]";
     });
@@ -167,14 +167,14 @@ async function waits(id: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-it("is one of two kinds", () => {
+it("isolate accepts only thread and process", () => {
   expect(() => defineTask({ isolate: "fork" as "thread", run: () => undefined })).toThrow(
     expect.objectContaining({ code: "LW515", message: 'defineTask: isolate: expected "thread" or "process", not "fork".' }),
   );
 });
 
 it(
-  "a thread that runs out of memory in native code does not take its worker with it",
+  "a thread that runs out of memory in native code does not end its worker",
   async () => {
     const tasks = await directoryOf({
       "parses.ts": task(

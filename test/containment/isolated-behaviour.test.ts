@@ -6,39 +6,39 @@ import { until } from "../support/until.ts";
 
 const database = testDatabase();
 
-/** What a task may do, and what is seen of it must be the same wherever it runs. */
+/** Actions of a task whose observable results must be the same wherever it runs. */
 const BEHAVIOURS: Record<string, string> = {
   nothing: "",
   null: "return null;",
   "a number": "return 1.5;",
   "an object with a Date": "return { at: new Date(0), un: undefined, list: [1, , 'x'] };",
   "a NUL": "return 'a\\u0000b\\ud800';",
-  "a large text": "return 'x'.repeat(300_000);",
+  "a large string": "return 'x'.repeat(300_000);",
   "a bigint": "return 1n;",
-  "a circle": "const it = {}; it.it = it; return it;",
+  "a circular object": "const it = {}; it.it = it; return it;",
   "a function": "return () => 1;",
   "an error": "throw new Error('plain');",
-  "a text thrown": "throw 'text';",
-  "a code": "throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });",
+  "a thrown string": "throw 'text';",
+  "an error code": "throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });",
   "a cause with a code":
     "throw new TypeError('fetch failed', { cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }) });",
-  "a class": "throw new HttpError('503');",
-  "a cause of a class": "throw new Error('outer', { cause: new AggregateError([new HttpError('503')], 'all') });",
-  "a name": "throw Object.assign(new Error('named'), { name: 'HttpError' });",
+  "an error class": "throw new HttpError('503');",
+  "a cause with a class": "throw new Error('outer', { cause: new AggregateError([new HttpError('503')], 'all') });",
+  "an error name": "throw Object.assign(new Error('named'), { name: 'HttpError' });",
   "a DOMException": "throw new DOMException('too late', 'TimeoutError');",
   "a frozen error": "throw Object.freeze(new Error('frozen'));",
-  "a circle of causes": "const error = new Error('round'); error.cause = error; throw error;",
+  "circular causes": "const error = new Error('round'); error.cause = error; throw error;",
   "a database error": "await sql`select 1 / 0`;",
   Discard: "throw new Discard('never');",
   RetryAfter: "throw new RetryAfter('2h', 'later');",
-  "RetryAfter a Date": "throw new RetryAfter(new Date('2100-01-01T00:00:00Z'), 'later');",
+  "RetryAfter with a Date": "throw new RetryAfter(new Date('2100-01-01T00:00:00Z'), 'later');",
   Snooze: "throw new Snooze('2h');",
   PayloadError: "throw new PayloadError('bad');",
   StepError: "await step.run('a', () => 1); await step.run('a', () => 1);",
   "a step that sleeps": "await step.sleep('night', '2h');",
 };
 
-describe("what a task does is seen the same wherever it runs", () => {
+describe("a task has the same results wherever it runs:", () => {
   const retry = 'retry: { attempts: 3, backoff: "fixed", delay: "1h", on: ["ECONNREFUSED", "HttpError", "TimeoutError"] },';
   const places = ["here", ...KINDS] as const;
   const entries = Object.entries(BEHAVIOURS);
@@ -54,11 +54,11 @@ describe("what a task does is seen the same wherever it runs", () => {
     const [here, ...elsewhere] = await Promise.all(
       ids.map((id) =>
         until(
-          "the attempt is over",
+          "the attempt has ended",
           async () => {
             const job = await getJob(database.pool, id);
             if (job.state === "pending" || job.state === "running") return undefined;
-            // Enqueued this very millisecond.
+            // Enqueued in this very millisecond.
             if (job.state === "scheduled" && job.run_at.getTime() < Date.now() + 60_000) return undefined;
             return {
               state: job.state,

@@ -13,7 +13,7 @@ import { HOSTILE_JSON, meansTheSame } from "./hostile-json.ts";
 const database = testDatabase();
 let server: Server;
 
-/** The payload of each job, as it was enqueued, by the job's id. Every second one is a neighbour with nothing odd about it. */
+/** The payload of each job as it was enqueued, by the job's id. Every second one is an ordinary payload. */
 const payloads = new Map<string, string>();
 
 beforeAll(async () => {
@@ -51,7 +51,7 @@ interface Shown {
   payload: unknown;
 }
 
-/** JSON with each number as it was written: as a text after a mark. */
+/** Parses JSON and keeps each number as it was written. */
 function exactly(text: string): unknown {
   const parse = JSON.parse as (
     text: string,
@@ -60,7 +60,7 @@ function exactly(text: string): unknown {
   return parse(text, (_key, value, { source }) => (typeof value === "number" ? rawJSON(source as string) : value));
 }
 
-/** How a payload is shown: as what it means, as its text with the mark, redacted, or in a way that is wrong. */
+/** How a payload is shown: with the same meaning, as its text with the mark, redacted, or wrongly. */
 function wayShown({ id, payload }: Shown): string {
   const given = payloads.get(id) ?? "";
   const shown = JSON.stringify(payload);
@@ -70,7 +70,7 @@ function wayShown({ id, payload }: Shown): string {
   return meansTheSame(shown, given) ? "same" : `${given.slice(0, 80)} is shown as ${shown.slice(0, 80)}`;
 }
 
-/** What is shown means what was enqueued, or is its text with the mark where it is too deep; of what is redacted nothing is shown. */
+/** Each payload is shown with the meaning it was enqueued with, or as its text with the mark if it is too deep. Redacted values are not shown. */
 function expectShown(rows: readonly Shown[], ids: readonly string[]): void {
   expect(rows.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b))).toEqual(
     ids.toSorted((a, b) => Number(a) - Number(b)),
@@ -108,15 +108,15 @@ async function everySurface(): Promise<void> {
   await sql("select payload ->> 'user', payload #>> '{user,0}', payload::jsonb -> 'user', error from legwork.jobs");
   await sql("select * from legwork.jobs j, legwork.explain_job(j.id)");
   await sql("select * from legwork.failed_groups, legwork.reconcile()");
-  // Of two of the three tasks: the third one redacts it.
+  // Jobs of two of the three tasks: the third task redacts it.
   expect(await sql("select from legwork.jobs where payload ->> 'user' = 'neighbour'")).toHaveLength(ids.length / 3);
   expectShown(await restRows("/jobs?limit=500"), ids);
   expectShown(await graphqlRows(), ids);
   expect((await rest(server, "GET", "/jobs?payload=user:neighbour&limit=500")).body.items).not.toHaveLength(0);
 }
 
-describe("any JSON that Postgres takes", () => {
-  it("waits beside its neighbours, and every surface shows it", async () => {
+describe("any JSON that Postgres accepts", () => {
+  it("waits next to ordinary payloads, and every surface shows it", async () => {
     await everySurface();
     for (const [id, payload] of payloads) {
       if (payload.includes("neighbour")) continue;
@@ -126,7 +126,7 @@ describe("any JSON that Postgres takes", () => {
     }
   });
 
-  it("stands at a gate of its own and lets limits be made and taken away", async () => {
+  it("has a gate of its own, and limits can be created and removed", async () => {
     const gates = await sql("select distinct w.gates from legwork_private.waiting_jobs w");
     expect(gates.length).toBeLessThan(Object.keys(HOSTILE_JSON).length);
     await sql("select legwork.limit_rate(100, '1 hour', task => 'plain', key => 'user')");
@@ -136,7 +136,7 @@ describe("any JSON that Postgres takes", () => {
     await sql("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "plain", redact: null }])]);
   });
 
-  it("is printed by the command line, and nothing of it commands the terminal", async () => {
+  it("is printed by the command line without controlling the terminal", async () => {
     const environment = { DATABASE_URL: database.url };
     const [json, people, one, why] = await Promise.all([
       legwork(["jobs", "--json", "--limit", "500"], environment),
@@ -146,19 +146,19 @@ describe("any JSON that Postgres takes", () => {
     ]);
     for (const { code, stderr } of [json, people, one, why]) expect(stderr + String(code)).toBe("0");
     expectShown(exactly(json.stdout) as Shown[], [...payloads.keys()]);
-    // oxlint-disable-next-line no-control-regex -- what must not be there
+    // oxlint-disable-next-line no-control-regex -- the characters that must not be printed
     expect(json.stdout + people.stdout + one.stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
     expect(one.stdout).toContain(String.raw`{"user":"\u001b[31m\u009b\u202e"}`);
   });
 
-  it("is run once, beside its neighbours, by a worker whose task limits by a key of it", async () => {
+  it("is run once, next to ordinary payloads, by a worker whose task limits by one of its keys", async () => {
     const task = "export default async () => 1;";
     const keyed =
       'import { defineTask } from "legwork"; export default defineTask({ concurrency: { limit: 1, key: "user" }, run: () => 1 });';
     const secret = 'import { defineTask } from "legwork"; export default defineTask({ redact: ["user", "*.x"], run: () => 1 });';
     await workerOver(database.url, { "plain.ts": task, "keyed.ts": keyed, "secret.ts": secret }, { concurrency: 8 });
     const ended = await until(
-      "all have ended",
+      "all jobs have ended",
       async () => {
         const rows = await sql("select state, attempts from legwork.jobs where finished_at is not null");
         return rows.length === payloads.size ? rows : undefined;
@@ -169,7 +169,7 @@ describe("any JSON that Postgres takes", () => {
     await everySurface();
   });
 
-  it("is run again from the history as it was", async () => {
+  it("is rerun unchanged from the history", async () => {
     for (const [name, given] of Object.entries(HOSTILE_JSON)) {
       const [row] = await sql("select legwork.rerun_job($1) as id", [idOf(name)]);
       const [kept] = await sql("select payload::text as text from graphile_worker._private_jobs where id = $1", [row.id]);
@@ -180,7 +180,7 @@ describe("any JSON that Postgres takes", () => {
   });
 });
 
-/** The job of task plain that has this payload. */
+/** The job of the task plain that has this payload. */
 function idOf(name: string): string {
   const [id] = [...payloads].find(([, payload]) => payload === HOSTILE_JSON[name]) ?? [];
   return id as string;
@@ -194,7 +194,7 @@ describe("numbers keep their digits", () => {
     return row.text;
   }
 
-  it("from the command line, directly and by way of a server", async () => {
+  it("from the command line, directly and through a server", async () => {
     const environments: Record<string, string>[] = [
       { DATABASE_URL: database.url },
       { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken },
@@ -236,7 +236,7 @@ describe("numbers keep their digits", () => {
     expect(meansTheSame(signal.text, digits)).toBe(true);
   });
 
-  it("through TypeScript, as JSON.rawJSON; what JSON does not have is refused and named", async () => {
+  it("through TypeScript, as JSON.rawJSON, and a value that JSON does not have is refused by name", async () => {
     const id = await enqueue(database.pool, "plain", { n: rawJSON("1970670598291982290") });
     expect(await payloadOf(id)).toBe('{"n": 1970670598291982290}');
     const circle: Record<string, unknown> = {};
@@ -263,7 +263,7 @@ describe("numbers keep their digits", () => {
     }
   });
 
-  it("of any JSON that goes in by SQL and out by REST and GraphQL", async () => {
+  it("of any JSON that comes in through SQL and out through REST and GraphQL", async () => {
     const number = fc
       .tuple(
         fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }),

@@ -8,7 +8,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** Says a lot: some 40 MB in a hundred jobs. */
+/** Logs a lot: about 40 MB in a hundred jobs. */
 const TALKATIVE = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async (_payload, { log }) => {
@@ -34,7 +34,7 @@ function residentMegabytes(pid: number | undefined): number {
 }
 
 it(
-  "a worker whose log nobody reads runs its jobs, speaks, keeps its size, and tells how much is missing",
+  "a worker with an unread log pipe runs its jobs, sends heartbeats, keeps its size, and reports how many lines are missing",
   { timeout: scaled(90_000) },
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
@@ -50,27 +50,27 @@ it(
     expect(rows).toEqual([{ suspected: false, blocked_since: null, speaks: true }]);
     let text = "";
     worker.stderr?.on("data", (data) => (text += data));
-    await until("what is missing is told", () => text.includes("log_lines_dropped"));
+    await until("the log reports the missing lines", () => text.includes("log_lines_dropped"));
     worker.kill("SIGTERM");
-    await until("its last words are there", () => text.includes("The worker has stopped."));
+    await until("the last lines are in the log", () => text.includes("The worker has stopped."));
     for (const line of text.trimEnd().split("\n")) expect(() => JSON.parse(line)).not.toThrow();
   },
 );
 
 it(
-  "a worker whose log nobody reads ends at SIGTERM",
+  "a worker with an unread log pipe ends at SIGTERM",
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
     const before = await completed();
     await addTalkative(20);
     await until("the jobs have run", async () => (await completed()) === before + 20, 20_000);
     worker.kill("SIGTERM");
-    await until("it has ended", () => worker.exitCode === 0);
+    await until("the worker has ended", () => worker.exitCode === 0);
   },
   scaled(60_000),
 );
 
-it.for(["fatal", "error"])("every line is there when the process ends right after one of level %s", async (level) => {
+it.for(["fatal", "error"])("every line is written when the process exits right after a line of level %s", async (level) => {
   const script = `
     const { createLogger } = await import(${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)});
     const log = createLogger({ level: "info" });

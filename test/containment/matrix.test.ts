@@ -16,12 +16,12 @@ import { rest, restToken, startRest } from "../support/rest.ts";
 import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 
-// Hostile values, in everything that carries one, by every way in: each is refused with a 4xx or ends as it should, beside a neighbour that runs once; no
-// worker restarts; and every list, page, explanation and command still answers.
+// Hostile values, in every place that can hold one, through every interface. Each is refused with a 4xx or its job ends as it should, next to an
+// ordinary job that runs once. No worker restarts, and every list, page, explanation and command still works.
 
 const database = testDatabase();
 
-/** As a JavaScript expression, because tasks are given them as source. */
+/** JavaScript expressions, because tasks receive them as source code. */
 const VALUES: Record<string, string> = {
   NUL: String.raw`"a\0b"`,
   "half a surrogate pair": String.raw`"a\ud800b"`,
@@ -133,7 +133,7 @@ async function allEnded(timeout = 60_000): Promise<void> {
   );
 }
 
-/** Each of these ran to its end once, in this worker, which has not restarted. */
+/** Each of these jobs ran once, in this worker, which has not restarted. */
 async function expectUnharmed(neighbours: readonly string[]): Promise<void> {
   const { rows } = await database.pool.query(
     `select j.id, j.state, j.attempts, count(r.job_id)::int as runs from legwork.jobs j left join runs r on r.job_id = j.id
@@ -149,7 +149,7 @@ async function expectUnharmed(neighbours: readonly string[]): Promise<void> {
   ).toEqual([]);
 }
 
-/** Every surface answers about these jobs. */
+/** Every surface responds about these jobs. */
 async function expectAnswers(ids: readonly string[]): Promise<void> {
   const { pool } = database;
   for (const path of [
@@ -188,7 +188,7 @@ async function expectAnswers(ids: readonly string[]): Promise<void> {
 }
 
 it(
-  `every value in everything that a task can say (${IS_LONG ? "all" : `seed ${SEED}`})`,
+  `a task may emit any value in any place without harming other jobs (${IS_LONG ? "all" : `seed ${SEED}`})`,
   { timeout: scaled(180_000) },
   async () => {
     const neighbours: string[] = [];
@@ -204,7 +204,7 @@ it(
       [odd],
     );
     for (const row of rows) {
-      // Snoozing for no time at all is allowed, and so the job ends by its attempts; everything else ends in its one attempt.
+      // Snoozing for no time at all is allowed, and such a job ends with its last attempt. All others end in their only attempt.
       expect(["completed", "failed", "scheduled"], JSON.stringify(row)).toContain(row.state);
       expect(row.error ?? row.state, JSON.stringify(row.payload)).toMatch(/\S/);
     }
@@ -227,7 +227,7 @@ it(
   },
 );
 
-/** Texts of JSON; what Postgres's `json` accepts has to pass. */
+/** JSON texts. A document that Postgres's `json` accepts must get through. */
 const DOCUMENTS: Record<string, string> = {
   NUL: String.raw`{"note":"a\u0000b","user":5}`,
   "half a surrogate pair": String.raw`{"user":"\ud800"}`,
@@ -240,40 +240,44 @@ const DOCUMENTS: Record<string, string> = {
   "a bare number": "1e-300",
 };
 
-it("every document as a payload, by every way in", { timeout: scaled(120_000) }, async () => {
-  const { pool } = database;
-  await pool.query("select legwork.limit_concurrency(50, task => 'note', key => 'user')");
-  const neighbours: string[] = [];
-  const odd: string[] = [];
-  const refused = (error: Error & { code?: string }): undefined => {
-    expect(error.code).toMatch(/^(LW4..|22...)$/);
-    return undefined;
-  };
-  for (const text of Object.values(DOCUMENTS)) {
-    const ways: Promise<string | undefined>[] = [
-      pool.query("select id from graphile_worker.add_job('note', $1::json)", [text]).then(({ rows }) => rows[0].id),
-      pool.query("select legwork.enqueue('note', $1::text::jsonb) as id", [text]).then(({ rows }) => rows[0].id, refused),
-      pool
-        .query("select legwork.schedule('odd', 'note', every => '1 year', payload => $1::text::jsonb)", [text])
-        .then(() => undefined, refused),
-      enqueue(pool, "note", JSON.parse(text)).then((id) => id, refused),
-      rest(server, "POST", "/jobs", `{"task":"note","payload":${text}}`).then(({ status, body }) => {
-        expect([200, 201, 400, 413, 422]).toContain(status);
-        return body?.id as string | undefined;
-      }),
-    ];
-    odd.push(...(await Promise.all(ways)).filter((id) => id !== undefined));
-    neighbours.push(await neighbour());
-  }
-  for (const text of [DOCUMENTS.NUL!, DOCUMENTS["nineteen digits"]!]) {
-    const { code, stderr } = await legwork(["add", "note", text], { DATABASE_URL: database.url });
-    expect(stderr).not.toMatch(/bug in Legwork/);
-    expect(code).toBeLessThanOrEqual(2);
-  }
-  await allEnded();
-  await expectUnharmed(neighbours);
-  await expectAnswers(odd);
-});
+it(
+  "any document may be a payload, through every interface, without harming other jobs",
+  { timeout: scaled(120_000) },
+  async () => {
+    const { pool } = database;
+    await pool.query("select legwork.limit_concurrency(50, task => 'note', key => 'user')");
+    const neighbours: string[] = [];
+    const odd: string[] = [];
+    const refused = (error: Error & { code?: string }): undefined => {
+      expect(error.code).toMatch(/^(LW4..|22...)$/);
+      return undefined;
+    };
+    for (const text of Object.values(DOCUMENTS)) {
+      const ways: Promise<string | undefined>[] = [
+        pool.query("select id from graphile_worker.add_job('note', $1::json)", [text]).then(({ rows }) => rows[0].id),
+        pool.query("select legwork.enqueue('note', $1::text::jsonb) as id", [text]).then(({ rows }) => rows[0].id, refused),
+        pool
+          .query("select legwork.schedule('odd', 'note', every => '1 year', payload => $1::text::jsonb)", [text])
+          .then(() => undefined, refused),
+        enqueue(pool, "note", JSON.parse(text)).then((id) => id, refused),
+        rest(server, "POST", "/jobs", `{"task":"note","payload":${text}}`).then(({ status, body }) => {
+          expect([200, 201, 400, 413, 422]).toContain(status);
+          return body?.id as string | undefined;
+        }),
+      ];
+      odd.push(...(await Promise.all(ways)).filter((id) => id !== undefined));
+      neighbours.push(await neighbour());
+    }
+    for (const text of [DOCUMENTS.NUL!, DOCUMENTS["nineteen digits"]!]) {
+      const { code, stderr } = await legwork(["add", "note", text], { DATABASE_URL: database.url });
+      expect(stderr).not.toMatch(/bug in Legwork/);
+      expect(code).toBeLessThanOrEqual(2);
+    }
+    await allEnded();
+    await expectUnharmed(neighbours);
+    await expectAnswers(odd);
+  },
+);
 
 const TEXTS = [
   "",
@@ -291,123 +295,134 @@ const TEXTS = [
   "ключ",
 ];
 
-it("every text as a name, a key, a tenant and a signal, by every way in", { timeout: scaled(120_000) }, async () => {
-  const { pool } = database;
-  const neighbours: string[] = [];
-  const ids: string[] = [];
-  const refused = (error: Error & { code?: string }): undefined => {
-    expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
-    return undefined;
-  };
-  const waiting = await enqueue(pool, "waiting", {});
-  for (const text of TEXTS) {
-    const sql = async (statement: string): Promise<void> => {
-      const result = await pool.query(statement, [text]).catch(refused);
-      if (result?.rows[0]?.id !== undefined) ids.push(String(result.rows[0].id));
+it(
+  "any text may be a name, a key, a tenant or a signal, through every interface, without harming other jobs",
+  { timeout: scaled(120_000) },
+  async () => {
+    const { pool } = database;
+    const neighbours: string[] = [];
+    const ids: string[] = [];
+    const refused = (error: Error & { code?: string }): undefined => {
+      expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
+      return undefined;
     };
-    await sql("select legwork.enqueue('note', '{}', job_key => $1) as id");
-    await sql("select legwork.enqueue('note', '{}', serial_key => $1) as id");
-    await sql("select legwork.enqueue('note', '{}', tenant => $1) as id");
-    await sql("select legwork.enqueue('note', '{}', correlation_id => $1) as id");
-    await sql("select (graphile_worker.add_job('note', '{}', flags => array['tenant:' || $1::text, $1::text])).id");
-    await sql(
-      "select (graphile_worker.add_job('note', '{}', job_key => nullif($1::text, '') || 'k', queue_name => nullif($1::text, ''))).id",
-    );
-    await sql("select legwork.schedule($1, 'note', every => '1 year')");
-    await sql("select legwork.pause_queue($1), legwork.resume_queue($1)");
-    await sql("select legwork.limit_concurrency(1, queue => $1)");
-    await sql('select legwork.start_workflow($1, \'{"a": {"task": "note"}}\') as workflow');
-    await sql("select legwork.start_workflow('w', jsonb_build_object($1::text, jsonb_build_object('task', 'note'))) as workflow");
-    await sendSignal(pool, waiting, text, { text }).catch(refused);
-    for (const option of ["jobKey", "serialKey", "correlationId", "tenant"]) {
-      const id = await enqueue(pool, "note", {}, { [option]: text }).catch(refused);
-      if (id !== undefined) ids.push(id);
-      const { status, body } = await rest(server, "POST", "/jobs", { task: "note", [option]: text });
-      expect([200, 201, 400, 403, 404, 409, 422]).toContain(status);
-      if (body?.id !== undefined) ids.push(body.id);
+    const waiting = await enqueue(pool, "waiting", {});
+    for (const text of TEXTS) {
+      const sql = async (statement: string): Promise<void> => {
+        const result = await pool.query(statement, [text]).catch(refused);
+        if (result?.rows[0]?.id !== undefined) ids.push(String(result.rows[0].id));
+      };
+      await sql("select legwork.enqueue('note', '{}', job_key => $1) as id");
+      await sql("select legwork.enqueue('note', '{}', serial_key => $1) as id");
+      await sql("select legwork.enqueue('note', '{}', tenant => $1) as id");
+      await sql("select legwork.enqueue('note', '{}', correlation_id => $1) as id");
+      await sql("select (graphile_worker.add_job('note', '{}', flags => array['tenant:' || $1::text, $1::text])).id");
+      await sql(
+        "select (graphile_worker.add_job('note', '{}', job_key => nullif($1::text, '') || 'k', queue_name => nullif($1::text, ''))).id",
+      );
+      await sql("select legwork.schedule($1, 'note', every => '1 year')");
+      await sql("select legwork.pause_queue($1), legwork.resume_queue($1)");
+      await sql("select legwork.limit_concurrency(1, queue => $1)");
+      await sql('select legwork.start_workflow($1, \'{"a": {"task": "note"}}\') as workflow');
+      await sql(
+        "select legwork.start_workflow('w', jsonb_build_object($1::text, jsonb_build_object('task', 'note'))) as workflow",
+      );
+      await sendSignal(pool, waiting, text, { text }).catch(refused);
+      for (const option of ["jobKey", "serialKey", "correlationId", "tenant"]) {
+        const id = await enqueue(pool, "note", {}, { [option]: text }).catch(refused);
+        if (id !== undefined) ids.push(id);
+        const { status, body } = await rest(server, "POST", "/jobs", { task: "note", [option]: text });
+        expect([200, 201, 400, 403, 404, 409, 422]).toContain(status);
+        if (body?.id !== undefined) ids.push(body.id);
+      }
+      neighbours.push(await neighbour());
     }
-    neighbours.push(await neighbour());
-  }
-  await sendSignal(pool, waiting, "go", { done: true });
-  await allEnded();
-  await expectUnharmed(neighbours);
-  await expectAnswers([...new Set(ids)].filter((_, n) => n % 5 === 0));
-});
+    await sendSignal(pool, waiting, "go", { done: true });
+    await allEnded();
+    await expectUnharmed(neighbours);
+    await expectAnswers([...new Set(ids)].filter((_, n) => n % 5 === 0));
+  },
+);
 
 const TIMES = ["infinity", "-infinity", "290000-01-01Z", "294276-12-31 23:59:59Z", "0001-01-01Z", "4713-01-01 BC"];
 const SPANS = ["300000 years", "-1 day", "0", "178000000 years", "1e9 days", "9999999 hours"];
 const NUMBERS = ["40000", "-40000", "2147483647", "0", "-1"];
 
-it("every time, span and number, by every way in", { timeout: scaled(120_000) }, async () => {
-  const { pool } = database;
-  const neighbours: string[] = [];
-  const refused = (error: Error & { code?: string }): undefined => {
-    expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
-    return undefined;
-  };
-  const attempt = async (statement: string, value: string): Promise<void> =>
-    void (await pool.query(statement, [value]).catch(refused));
-  await pool.query("select legwork.schedule('good', 'note', every => '1 second')");
-  for (const time of TIMES) {
-    await attempt("select graphile_worker.add_job('note', '{}', run_at => $1::timestamptz)", time);
-    await attempt("select legwork.enqueue('note', '{}', run_at => $1::timestamptz)", time);
-    await attempt("select legwork.enqueue('note', '{}', expires_at => $1::timestamptz)", time);
-    for (const what of ["starts_at", "ends_at"]) {
+it(
+  "any time, duration or number may be given, through every interface, without harming other jobs",
+  { timeout: scaled(120_000) },
+  async () => {
+    const { pool } = database;
+    const neighbours: string[] = [];
+    const refused = (error: Error & { code?: string }): undefined => {
+      expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
+      return undefined;
+    };
+    const attempt = async (statement: string, value: string): Promise<void> =>
+      void (await pool.query(statement, [value]).catch(refused));
+    await pool.query("select legwork.schedule('good', 'note', every => '1 second')");
+    for (const time of TIMES) {
+      await attempt("select graphile_worker.add_job('note', '{}', run_at => $1::timestamptz)", time);
+      await attempt("select legwork.enqueue('note', '{}', run_at => $1::timestamptz)", time);
+      await attempt("select legwork.enqueue('note', '{}', expires_at => $1::timestamptz)", time);
+      for (const what of ["starts_at", "ends_at"]) {
+        await attempt(
+          `select legwork.schedule('${what} ' || $1::text, 'note', cron => '@daily', ${what} => $1::timestamptz)`,
+          time,
+        );
+        await attempt(
+          `select legwork.schedule('every ${what} ' || $1::text, 'note', every => '1 day', ${what} => $1::timestamptz)`,
+          time,
+        );
+      }
       await attempt(
-        `select legwork.schedule('${what} ' || $1::text, 'note', cron => '@daily', ${what} => $1::timestamptz)`,
+        "select legwork.start_workflow('w', jsonb_build_object('a', jsonb_build_object('task', 'note', 'run_at', $1::text)))",
         time,
       );
+      const { status } = await rest(server, "POST", "/jobs", { task: "note", runAt: time });
+      expect(status).toBe(400);
+      neighbours.push(await neighbour());
+    }
+    for (const span of SPANS) {
+      for (const option of ["unique_for", "expires_in", "debounce", "throttle"]) {
+        await attempt(
+          `select legwork.enqueue('note', '{}', ${option} => $1::interval, job_key => 'k${randomUUID()}')`,
+          span,
+        ).catch(() => undefined);
+      }
+      await attempt("select legwork.schedule('span ' || $1::text, 'note', every => $1::interval)", span);
+      await attempt("select legwork.limit_rate(1, $1::interval, queue => 'other')", span);
       await attempt(
-        `select legwork.schedule('every ${what} ' || $1::text, 'note', every => '1 day', ${what} => $1::timestamptz)`,
-        time,
-      );
-    }
-    await attempt(
-      "select legwork.start_workflow('w', jsonb_build_object('a', jsonb_build_object('task', 'note', 'run_at', $1::text)))",
-      time,
-    );
-    const { status } = await rest(server, "POST", "/jobs", { task: "note", runAt: time });
-    expect(status).toBe(400);
-    neighbours.push(await neighbour());
-  }
-  for (const span of SPANS) {
-    for (const option of ["unique_for", "expires_in", "debounce", "throttle"]) {
-      await attempt(`select legwork.enqueue('note', '{}', ${option} => $1::interval, job_key => 'k${randomUUID()}')`, span).catch(
-        () => undefined,
-      );
-    }
-    await attempt("select legwork.schedule('span ' || $1::text, 'note', every => $1::interval)", span);
-    await attempt("select legwork.limit_rate(1, $1::interval, queue => 'other')", span);
-    await attempt(
-      `select legwork.start_workflow('w', jsonb_build_object('a', jsonb_build_object('task', 'note'),
+        `select legwork.start_workflow('w', jsonb_build_object('a', jsonb_build_object('task', 'note'),
          'b', jsonb_build_object('task', 'note', 'depends_on', jsonb_build_array('a'), 'delay', $1::text)))`,
-      span,
-    );
-    neighbours.push(await neighbour());
-  }
-  for (const number of NUMBERS) {
-    await attempt(
-      "select legwork.schedule('priority ' || $1::text, 'note', every => '1 second', priority => $1::integer)",
-      number,
-    );
-    await attempt(
-      "select legwork.schedule('attempts ' || $1::text, 'note', every => '1 second', max_attempts => $1::integer)",
-      number,
-    );
-    await attempt("select legwork.enqueue('note', '{}', priority => $1::integer)", number);
-    await attempt("select legwork.enqueue('note', '{}', max_attempts => $1::integer)", number);
-    await attempt("select legwork.limit_concurrency($1::integer, queue => 'other')", number);
-    neighbours.push(await neighbour());
-  }
-  await allEnded();
-  await expectUnharmed(neighbours);
-  const fired = async (): Promise<number> =>
-    (
-      await pool.query(
-        "select count(*)::int as n from legwork_private.schedule_occurrences where schedule = 'good' and state = 'enqueued'",
-      )
-    ).rows[0].n;
-  const before = await fired();
-  await until("the good schedule goes on firing", async () => (await fired()) >= before + 2);
-  await expectAnswers([]);
-});
+        span,
+      );
+      neighbours.push(await neighbour());
+    }
+    for (const number of NUMBERS) {
+      await attempt(
+        "select legwork.schedule('priority ' || $1::text, 'note', every => '1 second', priority => $1::integer)",
+        number,
+      );
+      await attempt(
+        "select legwork.schedule('attempts ' || $1::text, 'note', every => '1 second', max_attempts => $1::integer)",
+        number,
+      );
+      await attempt("select legwork.enqueue('note', '{}', priority => $1::integer)", number);
+      await attempt("select legwork.enqueue('note', '{}', max_attempts => $1::integer)", number);
+      await attempt("select legwork.limit_concurrency($1::integer, queue => 'other')", number);
+      neighbours.push(await neighbour());
+    }
+    await allEnded();
+    await expectUnharmed(neighbours);
+    const fired = async (): Promise<number> =>
+      (
+        await pool.query(
+          "select count(*)::int as n from legwork_private.schedule_occurrences where schedule = 'good' and state = 'enqueued'",
+        )
+      ).rows[0].n;
+    const before = await fired();
+    await until("the good schedule still fires", async () => (await fired()) >= before + 2);
+    await expectAnswers([]);
+  },
+);

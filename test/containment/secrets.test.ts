@@ -16,7 +16,7 @@ import { LegworkError, toError } from "../../src/errors.ts";
 import { CENSORED_PATHS } from "../../src/log.ts";
 import { testLog } from "../support/database.ts";
 
-/** Everything that a connection to a database that is not there says: messages, hints, causes and log lines. */
+/** All output of a connection to a database that cannot be reached: messages, hints, causes and log lines. */
 async function said(databaseUrl: string): Promise<string> {
   let text = "";
   const log = pino({ level: "trace", redact: CENSORED_PATHS }, { write: (line) => void (text += line) });
@@ -29,21 +29,21 @@ async function said(databaseUrl: string): Promise<string> {
     if (!(error instanceof LegworkError)) throw error;
     text += `${error.message} ${error.hint} ${error.cause === undefined ? "" : toError(error.cause).message}`;
   }
-  // Where code stands says nothing, and its line numbers may be any four digits.
+  // Code positions reveal nothing, and their line numbers may be any four digits.
   return text.replaceAll(/:\d+:\d+(?=\)|\\n|")/g, "");
 }
 
-/** Where nothing listens. */
+/** An address without a listener. */
 const HERE = "127.0.0.1:1/legwork_db";
 
 const FORMS: Readonly<Record<string, (password: string) => string>> = {
-  "as it is": (password) => `postgres://somebody:${password}@${HERE}`,
-  "percent-encoded": (password) => `postgres://somebody:${encodeURIComponent(password)}@${HERE}`,
-  "as a parameter, as it is": (password) => `postgres://${HERE}?user=somebody&password=${password}`,
-  "as a parameter, percent-encoded": (password) => `postgresql://${HERE}?user=somebody&password=${encodeURIComponent(password)}`,
-  "as sslpassword": (password) => `postgres://somebody@${HERE}?sslpassword=${encodeURIComponent(password)}`,
-  "in options": (password) => `postgres://somebody@${HERE}?options=${encodeURIComponent(`-c legwork.secret=${password}`)}`,
-  "in libpq's keywords": (password) => `host=127.0.0.1 port=1 user=somebody password='${password}'`,
+  unencoded: (password) => `postgres://app_user:${password}@${HERE}`,
+  "percent-encoded": (password) => `postgres://app_user:${encodeURIComponent(password)}@${HERE}`,
+  "as a parameter, unencoded": (password) => `postgres://${HERE}?user=app_user&password=${password}`,
+  "as a parameter, percent-encoded": (password) => `postgresql://${HERE}?user=app_user&password=${encodeURIComponent(password)}`,
+  "as sslpassword": (password) => `postgres://app_user@${HERE}?sslpassword=${encodeURIComponent(password)}`,
+  "in options": (password) => `postgres://app_user@${HERE}?options=${encodeURIComponent(`-c legwork.secret=${password}`)}`,
+  "in libpq's keywords": (password) => `host=127.0.0.1 port=1 user=app_user password='${password}'`,
 };
 
 const odd = fc.constantFrom(...Array.from("@/#?:%&=, '\"\\[]{}+;$!\n\tä€"), "%41", "%zz", "🔑", "//", "?a=b");
@@ -52,7 +52,7 @@ const password = fc
   .map((parts) => parts.join(""))
   .filter((text) => text.length >= 4);
 
-it.each(Object.entries(FORMS))("no four characters of a password are told when it is given %s", async (_name, form) => {
+it.each(Object.entries(FORMS))("no four characters of a password are shown when it is given %s", async (_name, form) => {
   const ordinary = (await said(form("0"))) + (await said("postgres://a:b/c@d"));
   await fc.assert(
     fc.asyncProperty(password, async (secret) => {
@@ -66,17 +66,17 @@ it.each(Object.entries(FORMS))("no four characters of a password are told when i
   );
 });
 
-it("a password that is accepted as it is written is not cut at a wrong place", async () => {
+it("a password that is accepted unencoded is not cut in the wrong place", async () => {
   await fc.assert(
     fc.asyncProperty(password, async (secret) => {
-      const url = FORMS["as it is"]?.(secret);
+      const url = FORMS["unencoded"]?.(secret);
       try {
         await createPool(url ?? "", { log: testLog }).end();
       } catch {
         return;
       }
       const { host, port, user, database } = new pg.Client({ connectionString: url });
-      expect({ host, port, user, database }).toEqual({ host: "127.0.0.1", port: 1, user: "somebody", database: "legwork_db" });
+      expect({ host, port, user, database }).toEqual({ host: "127.0.0.1", port: 1, user: "app_user", database: "legwork_db" });
     }),
   );
 });
@@ -86,11 +86,11 @@ it.each([
   "postgres://h/db?user=u&password=s3cr3t%40pw",
   "postgres://u@h/db?sslpassword=s3cr3t%40pw",
   "postgres://u@h/db?options=-c%20a.b%3Ds3cr3t%40pw",
-])("what the server or a library says loses the secrets of %s", (url) => {
+])("messages from the server or a library lose the secrets of %s", (url) => {
   expect(withoutSecrets("invalid value 's3cr3t@pw' (s3cr3t%40pw)", url)).not.toContain("s3cr3t@pw");
 });
 
-it("the password of the environment is not told either", () => {
+it("the password from the environment is not shown either", () => {
   const before = process.env.PGPASSWORD;
   onTestFinished(() => {
     if (before === undefined) delete process.env.PGPASSWORD;
@@ -100,7 +100,7 @@ it("the password of the environment is not told either", () => {
   expect(withoutSecrets("no: hunter22", "postgres://h/db")).toBe("no: ***");
 });
 
-it("a certificate of a private authority is refused with what to do", async () => {
+it("a certificate from a private authority is refused with a hint", async () => {
   const directory = await mkdtemp(join(tmpdir(), "legwork-tls-"));
   onTestFinished(() => rm(directory, { recursive: true }));
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
@@ -109,7 +109,7 @@ it("a certificate of a private authority is refused with what to do", async () =
     `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`.split(" "),
   );
   const secrets = { key: await readFile(key), cert: await readFile(cert) };
-  // As much of Postgres as there is before certificates are exchanged: yes to the request for TLS.
+  // The part of Postgres before certificates are exchanged: it accepts the request for TLS.
   const server = createServer((socket) => {
     socket.once("data", () => {
       socket.write("S");
@@ -128,6 +128,6 @@ it("a certificate of a private authority is refused with what to do", async () =
   await pool.end();
 });
 
-it("a certificate's file that is not there is named", async () => {
+it("a missing certificate file is named", async () => {
   expect(await said("postgres://u:p@127.0.0.1:1/db?sslrootcert=/nowhere/ca.pem")).toContain("/nowhere/ca.pem (ENOENT)");
 });

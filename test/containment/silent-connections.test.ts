@@ -48,8 +48,8 @@ async function completed(): Promise<number> {
   return rows[0].jobs;
 }
 
-describe("a pool whose connections have died without a word", () => {
-  it("rejects their statements within seconds and goes on with new connections", async () => {
+describe("a pool whose connections have died silently", () => {
+  it("rejects their statements within seconds and continues with new connections", async () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 2, silentAfter: 300 });
     const client = await pool.connect();
@@ -61,16 +61,16 @@ describe("a pool whose connections have died without a word", () => {
     await pool.end();
   });
 
-  it("leaves alone a statement that the server works on, however long it takes", async () => {
+  it("does not interrupt a statement that the server is executing, however long it takes", async () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 2, silentAfter: 100 });
     const long = pool.query("select pg_sleep(3)");
-    await until("the server was asked about it", () => proxy.opened >= 2);
+    await until("the pool has asked the server about it", () => proxy.opened >= 2);
     expect((await long).rows).toHaveLength(1);
     await pool.end();
   });
 
-  it("ends, although a connection does not say goodbye", async () => {
+  it("ends although a connection does not close", async () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 1 });
     await pool.query("select 1");
@@ -79,9 +79,9 @@ describe("a pool whose connections have died without a word", () => {
   });
 });
 
-describe("a worker whose connections all died without a word", () => {
+describe("a worker whose connections have all died silently", () => {
   it(
-    "says so, runs jobs again within 12 s, and ends at SIGTERM",
+    "logs it, runs jobs again within 12 s, and ends at SIGTERM",
     async () => {
       const proxy = await tcpProxy(database.url);
       const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {}, { stderr: "pipe" });
@@ -93,11 +93,11 @@ describe("a worker whose connections all died without a word", () => {
       await addShort(5);
       await until("jobs run again", async () => (await completed()) === 10, 12_000);
       expect(log).toMatch(/gone silent/);
-      // A second time, and this time it is stopped meanwhile.
+      // A second time, and now the worker is stopped meanwhile.
       proxy.silence();
       const stopped = performance.now();
       worker.kill("SIGTERM");
-      await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null, 26_000);
+      await until("the worker has ended", () => worker.exitCode !== null || worker.signalCode !== null, 26_000);
       expect(performance.now() - stopped).toBeLessThan(scaled(26_000));
       expect(worker.exitCode).toBe(0);
     },
@@ -105,39 +105,39 @@ describe("a worker whose connections all died without a word", () => {
   );
 
   it(
-    "ends within its shutdown timeout and a second, with a job that runs",
+    "ends within its shutdown timeout and a second while a job runs",
     async () => {
       const proxy = await tcpProxy(database.url);
       const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
         LEGWORK_SHUTDOWN_TIMEOUT: "1s",
       });
       await addShort(1, 60_000);
-      await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+      await until("the job runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
       proxy.silence();
       const stopped = performance.now();
       worker.kill("SIGTERM");
-      await until("it has ended", () => worker.exitCode !== null || worker.signalCode !== null);
-      // What the processor was given to others meanwhile comes on top.
+      await until("the worker has ended", () => worker.exitCode !== null || worker.signalCode !== null);
+      // The scaled limit allows for processor time that other processes took.
       expect(performance.now() - stopped).toBeLessThan(scaled(3_000));
     },
     scaled(40_000),
   );
 
   it(
-    "fails the attempt of a task whose statement has no answer, and makes another",
+    "fails the attempt of a task whose statement gets no response, and runs another",
     async () => {
       const proxy = await tcpProxy(database.url);
       await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS));
       await database.pool.query("select graphile_worker.add_job('slow-statement', '{}')");
-      await until("it runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
-      await until("its statement is under way", async () => {
+      await until("the job runs", async () => (await database.pool.query("select from runs")).rows.length === 1);
+      await until("its statement is executing", async () => {
         const { rows } = await database.pool.query(
           "select pid from pg_stat_activity where query like '%pg_sleep(300)%' and state = 'active' and pid <> pg_backend_pid()",
         );
         return rows.length === 1;
       });
       expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
-      // The server ends the statement, of which the worker hears nothing.
+      // The server ends the statement, and the worker is not notified.
       await database.pool.query(
         "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
       );
@@ -157,16 +157,16 @@ it(
       LEGWORK_LOCAL_QUEUE_SIZE: "8",
     });
     await addShort(10, 1_500);
-    await until("more are fetched than run", async () => {
+    await until("more jobs are fetched than run", async () => {
       const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
       return rows.length > 5;
     });
-    await until("two run", async () => (await database.pool.query("select from runs")).rows.length === 2);
+    await until("two jobs run", async () => (await database.pool.query("select from runs")).rows.length === 2);
     expect(proxy.silence("legwork listener")).toBe(1);
     await database.pool.query("select legwork.pause_task('short')");
     const { rows } = await database.pool.query("select clock_timestamp() as at");
-    await until("those that ran have ended", async () => (await completed()) === 2);
-    await until("the others were put back", async () => {
+    await until("the running jobs have ended", async () => (await completed()) === 2);
+    await until("the others were returned to the queue", async () => {
       const left = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
       return left.rows.length === 0;
     });
@@ -179,7 +179,7 @@ it(
 );
 
 it(
-  "a server whose connections all died without a word answers again within seconds, and stops in time",
+  "a server whose connections have all died silently responds again within seconds, and stops in time",
   async () => {
     const proxy = await tcpProxy(database.url);
     const server = await startServer({
@@ -197,12 +197,12 @@ it(
     };
     expect(await ask()).toBe(200);
     proxy.silence();
-    await until("it answers again", async () => (await ask()) === 200, 12_000);
+    await until("the server responds again", async () => (await ask()) === 200, 12_000);
     proxy.silence();
     const hanging = ask().catch(() => undefined);
     const before = performance.now();
     await server.stop();
-    // What the processor was given to others meanwhile comes on top.
+    // The scaled limit allows for processor time that other processes took.
     expect(performance.now() - before).toBeLessThan(scaled(4_000));
     await hanging;
   },
@@ -210,7 +210,7 @@ it(
 );
 
 it(
-  "a live view whose connections died without a word is read again",
+  "a live view whose connections have died silently is read again",
   async () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 2 });

@@ -8,7 +8,7 @@ const database = testDatabase();
 let server: Server;
 const ids: Record<string, string> = {};
 
-/** What a foreign client can store: graphile-worker's own function takes any time. */
+/** Times that a foreign client can store: graphile-worker's own function accepts any. */
 const TIMES = { never: "infinity", always: "-infinity", far: "290000-01-01Z", before: "0044-03-15 BC", ordinary: "2030-01-01Z" };
 
 beforeAll(async () => {
@@ -23,7 +23,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-// oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+// oxlint-disable-next-line typescript/no-explicit-any -- the result of any query
 async function ask(query: string): Promise<{ data: any; errors?: unknown }> {
   const response = await fetch(server.graphqlUrl, {
     method: "POST",
@@ -34,7 +34,7 @@ async function ask(query: string): Promise<{ data: any; errors?: unknown }> {
   return (await response.json()) as { data: any; errors?: unknown };
 }
 
-it("GraphQL shows each time as it is, in a list and alone", async () => {
+it("GraphQL shows each time as it is, in a list and in a single job", async () => {
   const list = await ask("{ jobs(first: 50) { nodes { id runAt } } }");
   expect(list.errors).toBeUndefined();
   const shown = Object.fromEntries(list.data.jobs.nodes.map(({ id, runAt }: { id: string; runAt: string }) => [id, runAt]));
@@ -48,7 +48,7 @@ it("GraphQL shows each time as it is, in a list and alone", async () => {
   });
 });
 
-it("REST shows each time as it is, in a list and alone", async () => {
+it("REST shows each time as it is, in a list and in a single job", async () => {
   const list = await rest(server, "GET", "/jobs?limit=50");
   expect(list.status).toBe(200);
   const shown = Object.fromEntries(list.body.items.map(({ id, runAt }: { id: string; runAt: string }) => [id, runAt]));
@@ -71,14 +71,14 @@ it.each([
   expect(list.stdout).toContain("in the year 290000");
 });
 
-it("explain says when, and that it is never", async () => {
+it("explain says when the job starts, or that it never does", async () => {
   const detail = async (id: string): Promise<string> =>
     (await database.pool.query("select string_agg(detail, ' ') as it from legwork.explain_job($1)", [id])).rows[0].it;
   expect(await detail(ids.never!)).toContain("Its run_at is infinity, so it never starts automatically.");
   expect(await detail(ids.far!)).toContain("It is due at the year 290000.");
 });
 
-it("statistics, the doctor, alerts and metrics take them", async () => {
+it("statistics, the doctor, alerts and metrics tolerate the times", async () => {
   await database.pool.query(
     "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
     [ids.before],

@@ -18,12 +18,12 @@ import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
-// Faults of a whole server: it has a Postgres of its own, and one database on a small disk that can be filled.
+// Faults of a whole server: it has its own Postgres, and a database on a small disk that can be filled.
 
 const isRoot = process.getuid?.() === 0;
 const home = mkdtempSync(join(tmpdir(), "legwork-faults-"));
 const disk = join(home, "disk");
-/** Where tasks note their runs, which must not depend on the database. */
+/** Where tasks record their runs, independently of the database. */
 const notes = join(home, "runs");
 const gate = join(home, "gate");
 let postgres: EmbeddedPostgres;
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await admin.connect();
   const name = "faults";
   if (isRoot) {
-    // Postgres runs as another user then, to whom the disk has to belong.
+    // As root, Postgres runs as another user, who must own the disk.
     const [owner] = execFileSync("stat", ["-c", "%U", join(home, "data", "postgres")], { encoding: "utf8" })
       .trim()
       .split("\n");
@@ -71,7 +71,7 @@ beforeEach(async () => {
   rmSync(gate, { force: true });
 });
 
-/** Notes its run, waits for the gate, and returns so much that the history has to grow. */
+/** Records its run, waits for the gate, and returns a result large enough to make the history grow. */
 const TASK = `
   import { appendFileSync, existsSync } from "node:fs";
   import { randomBytes } from "node:crypto";
@@ -81,7 +81,7 @@ const TASK = `
     while (!existsSync(${JSON.stringify(gate)})) await delay(10);
     return undefined;
   }`;
-/** Asks the database for something once the gate is open. */
+/** Queries the database once the gate is open. */
 const ASKING = `
   import { appendFileSync, existsSync } from "node:fs";
   import { setTimeout as delay } from "node:timers/promises";
@@ -104,9 +104,9 @@ const DEFINED = `
 
 interface Running {
   readonly worker: Promise<Worker>;
-  /** What `/ready` answers. */
+  /** The response of `/ready`. */
   ready(): Promise<{ status: number; text: string }>;
-  /** Whether the worker has logged this. */
+  /** Whether the worker has logged this event. */
   hasLogged(event: string): boolean;
 }
 
@@ -163,7 +163,7 @@ async function expectAllOnce(count: number): Promise<void> {
 }
 
 it.skipIf(!isRoot)(
-  "a full disk ends no job: /ready says so, and all goes on once there is room",
+  "a full disk ends no job: /ready reports it, and work resumes once there is room",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(40);
@@ -177,7 +177,7 @@ it.skipIf(!isRoot)(
       try {
         appendFileSync(filler, left >= chunk.length ? chunk : chunk.subarray(0, left));
       } catch {
-        break; // It is full.
+        break; // The disk is full.
       }
     }
     onTestFinished(() => rmSync(filler, { force: true }));
@@ -197,7 +197,7 @@ it.skipIf(!isRoot)(
 );
 
 it(
-  "a read-only server ends no job: /ready says so, and all goes on once it can be written to",
+  "a read-only server ends no job: /ready reports it, and work resumes once the server is writable",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(24);
@@ -221,7 +221,7 @@ it(
   },
 );
 
-/** Takes every connection that the server has to give; resolves to what gives them back. */
+/** Takes every connection that the server allows. Resolves to a function that releases them. */
 async function takeAllConnections(): Promise<() => Promise<void>> {
   const held: pg.Client[] = [];
   for (;;) {
@@ -241,27 +241,27 @@ it("a worker waits at its start for a free connection", { timeout: scaled(60_000
   writeFileSync(gate, "");
   const giveBack = await takeAllConnections();
   const running = await run({ withServer: false });
-  await until("it says that it waits", () => running.hasLogged("database_unusable"));
+  await until("the worker logs that it waits", () => running.hasLogged("database_unusable"));
   expect(runs()).toEqual([]);
   await giveBack();
   await running.worker;
   await expectAllOnce(4);
 });
 
-it("an attempt that wants a connection when there is none waits for one", { timeout: scaled(60_000) }, async () => {
+it("an attempt that needs a connection when none is free waits for one", { timeout: scaled(60_000) }, async () => {
   const running = await run({ withServer: false });
   await running.worker;
   await pool.query("select legwork.enqueue('asking', '{}')");
   await until("the job runs", () => runs().length === 1);
   const giveBack = await takeAllConnections();
   writeFileSync(gate, "");
-  await until("it says that it waits", () => running.hasLogged("database_unusable"));
+  await until("the worker logs that it waits", () => running.hasLogged("database_unusable"));
   await giveBack();
   await expectAllOnce(1);
 });
 
 it(
-  "tables that a restore has not brought back yet end no job: the worker goes on when they are there",
+  "tables that a restore has not created yet end no job: the worker continues when they exist",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(24);

@@ -26,7 +26,7 @@ const withCauses = new Error("outer", { cause: new TypeError("inner", { cause: "
 const ring = new Error("ring");
 ring.cause = ring;
 
-/** Thrown values, and what their messages must say. */
+/** Thrown values, and the messages they must produce. */
 const VALUES: { thrown: unknown; message: RegExp; name?: string }[] = [
   { thrown: undefined, message: /undefined$/, name: "NonError" },
   { thrown: null, message: /null$/ },
@@ -67,7 +67,7 @@ describe("describing a thrown value", () => {
     expect(typeof toError(thrown).message).toBe("string");
   });
 
-  it("shows a part of what is wide or deep, and its class, without going through all of it", () => {
+  it("shows a part of a wide or deep value, and its class, without traversing all of it", () => {
     class Answer {
       readonly status = 502;
       readonly headers = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`header-${index}`, "x".repeat(50)]));
@@ -82,7 +82,7 @@ describe("describing a thrown value", () => {
     expect(getters).toBe(0);
   });
 
-  it("never throws, and gives text of the stated sizes that Postgres stores, whatever is thrown", () => {
+  it("never throws, and returns text within the size limits that Postgres can store, whatever is thrown", () => {
     const anything = fc.anything({
       withBigInt: true,
       withDate: true,
@@ -124,7 +124,7 @@ describe("describing a thrown value", () => {
     );
   });
 
-  it("tells of causes, of the errors of an AggregateError and of own properties", () => {
+  it("includes causes, the errors of an AggregateError and own properties", () => {
     expect(describeThrown(withCauses).stack).toMatch(/Caused by: TypeError: inner[\s\S]*Caused by: 'a reason'/);
     expect(describeThrown(ring).stack).toMatch(/Caused by: one of the errors above/);
     expect(describeThrown(new AggregateError([new Error("one"), 2], "many")).stack).toMatch(
@@ -137,7 +137,7 @@ describe("describing a thrown value", () => {
     expect(labels).toEqual(["Error", "ECONNRESET", "TypeError"]);
   });
 
-  it("cuts what is long, with a mark that gives its full length", () => {
+  it("cuts a long value, with a mark that shows its full length", () => {
     const { message, stack } = describeThrown(Object.assign(new Error("é".repeat(5_000_000)), { big: "z".repeat(5_000) }));
     expect(message).toHaveLength(MESSAGE_LIMIT);
     expect(message).toMatch(/… cut, 5,000,000 characters$/);
@@ -145,7 +145,7 @@ describe("describing a thrown value", () => {
     expect(stack).toMatch(/at /);
   });
 
-  it("hides what a task redacts, in the value and wherever its text comes up", () => {
+  it("hides redacted values, in the value itself and wherever their text occurs", () => {
     const redaction = new Redaction(["card.number"], { card: { number: "4242-4242" } });
     const thrown = Object.assign(new Error("declined 4242-4242"), {
       request: { card: { number: "other" } },
@@ -164,7 +164,7 @@ describe("describing a thrown value", () => {
     { kind: "Discard", make: () => new Discard("no"), verdict: { discard: true } },
     { kind: "RetryAfter", make: () => new RetryAfter("10m", "later"), verdict: { retryAt: { after: 600_000 } } },
     { kind: "Snooze", make: () => new Snooze(5_000), verdict: { snooze: true, retryAt: { after: 5_000 } } },
-  ])("leaves the verdict of a malformed $kind in force", ({ make, verdict }) => {
+  ])("keeps the verdict of a malformed $kind", ({ make, verdict }) => {
     const thrown = make();
     for (const key of ["message", "stack", "name", "cause"]) Object.defineProperty(thrown, key, { get: trap });
     expect(verdictOf(Object.freeze(thrown))).toMatchObject(verdict);
@@ -174,7 +174,7 @@ describe("describing a thrown value", () => {
 
 const database = testDatabase();
 
-/** A result as it is stored; undefined for none, and for what JSON does not have, which must discard the job. */
+/** A result in its stored form, or undefined for an absent one and for a value that JSON does not have, which must discard the job. */
 function resultOrDiscard(returned: unknown): string | undefined {
   try {
     return resultToJson(returned);
@@ -184,7 +184,7 @@ function resultOrDiscard(returned: unknown): string | undefined {
   }
 }
 
-it("whatever a task returns is nothing, is refused as no JSON, or is JSON that the database stores", async () => {
+it("any return value is absent, is refused because it is not JSON, or is JSON that the database stores", async () => {
   const anything = fc.anything({
     withBigInt: true,
     withDate: true,
@@ -208,7 +208,7 @@ it("whatever a task returns is nothing, is refused as no JSON, or is JSON that t
   );
 });
 
-it("a task may throw anything: its attempt fails with what was thrown, its neighbours run once, the worker goes on", async () => {
+it("a task may throw anything: its attempt fails with the thrown value, other jobs run once, and the worker continues", async () => {
   const { pool } = database;
   await pool.query("create table runs (job_id bigint)");
   const odd = [
@@ -248,7 +248,7 @@ it("a task may throw anything: its attempt fails with what was thrown, its neigh
   );
   await workerOver(database.url, tasks, { concurrency: 8, localQueueSize: 30 });
   await until(
-    "all have ended",
+    "all jobs have ended",
     async () => (await pool.query("select from legwork.jobs where finished_at is null limit 1")).rows.length === 0,
     20_000,
   );

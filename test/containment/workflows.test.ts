@@ -9,8 +9,8 @@ import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerOver } from "../support/worker.ts";
 
-// One tenant's workflows beside another's jobs: whatever the first are given, and whatever an older version has stored, each of the second's jobs
-// runs once, and each workflow ends.
+// One tenant's workflows and another tenant's jobs. Whatever the workflows contain, and whatever an older version has stored, each job of the other
+// tenant runs once, and each workflow ends.
 
 const database = testDatabase();
 let server: Server;
@@ -39,7 +39,7 @@ beforeEach(async () => {
 const acme = (method: string, path: string, body?: unknown): Promise<RestAnswer> =>
   rest(server, method, path, body, { authorization: `Bearer ${token}` });
 
-/** Starts a workflow as tenant acme, by REST. */
+/** Starts a workflow as the tenant acme, through REST. */
 async function start(steps: unknown): Promise<string> {
   const answer = await acme("POST", "/workflows", { name: "hostile", steps });
   expect(answer.body).toMatchObject({ id: expect.any(String) });
@@ -86,18 +86,18 @@ const workers: Record<string, () => Promise<() => void>> = {
   },
 };
 
-describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind) => {
+describe.each(Object.keys(workers))("next to hostile workflows, with %s,", (kind) => {
   it("each job of another tenant runs once, and each workflow ends as it should", async () => {
     const last = { task: "bad", maxAttempts: 1 };
     const wide = Array.from({ length: 200 }, (_, n) => `n${n}`);
     const ended: Record<string, string> = {
-      // Stored by a version that did not look at what it was given.
+      // Stored by a version that did not validate its input.
       [await start({ a: { task: "ok" }, b: { task: "ok", dependsOn: ["a"], delay: "1s" } })]: "running",
       [await start({
         a: { task: "ok", compensate: { task: "undo" } },
         b: { ...last, dependsOn: ["a"], onFailure: "compensate" },
       })]: "failed",
-      // One bad step among many that others wait for.
+      // One failing step among many that others wait for.
       [await start({
         ...Object.fromEntries(wide.map((name) => [name, name === "n77" ? last : { task: "ok" }])),
         join: { task: "ok", dependsOn: wide },
@@ -114,7 +114,7 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
           payload: { big: "x".repeat(30_000), n: 1e300, u: "\\u0000" },
         },
       ])]: "completed",
-      // Undone, though what undoes it fails too.
+      // Compensated, although the compensation fails too.
       [await start({
         a: { task: "ok", compensate: { task: "bad" }, maxAttempts: 1 },
         b: { ...last, dependsOn: ["a"], onFailure: "compensate" },
@@ -134,7 +134,7 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
       return rows.every(({ id, state }) => state === ended[id]);
     });
     await until(
-      "all neighbours have run",
+      "all jobs of the other tenant have run",
       async () => (await one("select count(*)::int from legwork_private.finished_jobs where tenant = 'other'")) === 40,
     );
     expect(await one("select state from legwork.workflow_steps where workflow_id = $1 and name = 'b'", [delayed])).toBe(
@@ -156,7 +156,7 @@ describe.each(Object.keys(workers))("beside hostile workflows, with %s,", (kind)
   });
 });
 
-it("a row that cannot be let go is set aside by the worker, and its neighbours are let go", async () => {
+it("a row that cannot be released is set aside by the worker, and other rows are released", async () => {
   const first = await one("select legwork.enqueue('ok', tenant => 'other')");
   const after = "depends_on => array[$1::bigint], on_dependency_failure => 'run'";
   const bad = await one(`select legwork.enqueue('ok', '{"bad": true}', ${after})`, [first]);
@@ -168,14 +168,14 @@ it("a row that cannot be let go is set aside by the worker, and its neighbours a
       return new;
     end $$;
     create trigger users_own before update on graphile_worker._private_jobs for each row execute function public.refuse()`);
-  // Such a transaction leaves to the tick what waits for the job that it ends.
+  // Such a transaction leaves the release of the job's dependants to the tick.
   const client = await database.pool.connect();
   await client.query("begin isolation level repeatable read");
   await client.query("delete from graphile_worker._private_jobs where id = $1", [first]);
   await client.query("commit");
   client.release();
   await workers["Legwork's worker"]!();
-  await until("the neighbours have run", async () => (await one("select count(*)::int from runs")) === 5);
+  await until("the other jobs have run", async () => (await one("select count(*)::int from runs")) === 5);
   expect((await database.pool.query("select what, item from legwork_private.set_aside")).rows).toEqual([
     { what: "job", item: bad },
   ]);

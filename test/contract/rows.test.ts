@@ -8,8 +8,8 @@ import { toStepRows } from "../../src/contract/workflows.ts";
 
 const at = new Date("2030-01-01T00:00:00Z");
 
-describe("an answer", () => {
-  it("has the columns of a row in camelCase, and what is in them as it is", () => {
+describe("a response", () => {
+  it("has a row's columns in camelCase, with unchanged values", () => {
     const row = { id: "1", max_attempts: 3, run_at: at, payload: { user_id: 1, run_at: "x" }, result: [{ a_b: null }] };
     expect(fromRow(jobSchema, row as never)).toEqual({
       id: "1",
@@ -20,7 +20,7 @@ describe("an answer", () => {
     });
   });
 
-  it("has the rows within it in camelCase, too", () => {
+  it("has nested rows in camelCase too", () => {
     const row = { id: "1", attempt_list: [{ attempt: 1, error_message: "broke", retry_at: null }] };
     expect(fromRow(jobWithAttemptsSchema, row as never)).toEqual({
       id: "1",
@@ -32,12 +32,12 @@ describe("an answer", () => {
     });
   });
 
-  it("leaves out what the schema does not name", () => {
+  it("omits columns that the schema does not name", () => {
     expect(fromRow(jobSchema, { id: "1", secret_column: 1 } as never)).toEqual({ id: "1" });
   });
 });
 
-describe("an answer that came as JSON", () => {
+describe("a response parsed from JSON", () => {
   it("has Dates where the schema says so, and nowhere else", () => {
     const line = { id: "1", loggedAt: "2030-01-01T00:00:00.000Z", fields: { loggedAt: "2030-01-01T00:00:00.000Z" } };
     expect(parseAnswer(page(logLineSchema, "A page."), { items: [line], nextCursor: null })).toEqual({
@@ -46,7 +46,7 @@ describe("an answer that came as JSON", () => {
     });
   });
 
-  it("has the times that no Date can hold", () => {
+  it("keeps times that a Date cannot hold", () => {
     const job = parseAnswer(jobSchema, { runAt: null, createdAt: "290000-01-01T00:00:00+00", startedAt: null });
     expect(job.runAt).toBeInstanceOf(UnboundedTime);
     expect(job.runAt.toISOString()).toBe("infinity");
@@ -56,7 +56,7 @@ describe("an answer that came as JSON", () => {
 });
 
 describe("JSON for SQL", () => {
-  it("has the fields that are listed in snake_case", () => {
+  it("has the listed fields in snake_case", () => {
     expect(toColumns(["runAt"], { runAt: 1, payload: { runAt: 2 }, other: 3 })).toEqual({
       run_at: 1,
       payload: { runAt: 2 },
@@ -64,11 +64,11 @@ describe("JSON for SQL", () => {
     });
   });
 
-  it("is refused in snake_case", () => {
+  it("is refused if a field is already in snake_case", () => {
     expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("There is no field 'run_at'.");
   });
 
-  it("has steps by name and as an array, and the steps within them", () => {
+  it("converts steps by name and as an array, including nested steps", () => {
     const rows = { a: { steps: { b: { task: "t", depends_on: ["c"], payload: { dependsOn: 1 } } } } };
     expect(toStepRows({ a: { steps: { b: { task: "t", dependsOn: ["c"], payload: { dependsOn: 1 } } } } })).toEqual(rows);
     expect(toStepRows([{ name: "a", maxAttempts: 2 }])).toEqual([{ name: "a", max_attempts: 2 }]);

@@ -26,7 +26,7 @@ beforeEach(async () => {
   );
 });
 
-/** Jobs that have failed with that error; their ids. */
+/** Enqueues jobs that fail with this error. Returns their ids. */
 async function failed(count: number, task: string, error: string): Promise<string[]> {
   const { rows } = await database.pool.query("select legwork.enqueue($1) as id from generate_series(1, $2)", [task, count]);
   const ids = rows.map(({ id }) => id);
@@ -38,8 +38,8 @@ const states = async (): Promise<unknown> =>
   (await database.pool.query("select task, state, count(*)::int as jobs from legwork.jobs group by 1, 2 order by 1, 2")).rows;
 const group = (page: Page, error: string) => page.locator(".failed-group", { hasText: error });
 
-describe("what has failed", () => {
-  it("is grouped by its error, the largest first, and a group is retried after a dry run", async () => {
+describe("the page of failed jobs", () => {
+  it("groups them by their error, the largest first, and retries a group after a dry run", async () => {
     await failed(3, "report", "division by zero");
     await failed(12, "mail/send", "connect ECONNREFUSED 10.0.0.7:25");
     const page = await browser.open(server.url, "/failed", restToken);
@@ -58,7 +58,7 @@ describe("what has failed", () => {
     ]);
   });
 
-  it("shows the jobs of a group, of which one is retried and one given up", async () => {
+  it("shows a group's jobs, and retries or discards one of them", async () => {
     const ids = await failed(25, "report", "division by zero");
     const page = await browser.open(server.url, "/failed", restToken);
     await page.getByRole("button", { name: "Show jobs" }).click();
@@ -80,7 +80,7 @@ describe("what has failed", () => {
     expect(kept.rows).toEqual([{ jobs: 24 }]);
   });
 
-  it("is given up as far as it matches what is looked for, which the address says", async () => {
+  it("discards the jobs that match a filter, which is in the address", async () => {
     await failed(2, "report", "division by zero");
     await failed(4, "mail/send", "division by zero");
     await failed(5, "mail/send", "no such mailbox");
@@ -96,7 +96,7 @@ describe("what has failed", () => {
     expect(kept.rows).toEqual([{ jobs: 7 }]);
   });
 
-  it("is told to a viewer without a button, and to nobody when there is nothing", async () => {
+  it("shows a viewer no buttons, and is accessible when it is empty", async () => {
     const none = await browser.open(server.url, "/failed", restToken, { theme: "dark" });
     await none.getByText("Nothing has failed.").waitFor();
     await expectAccessible(none);

@@ -42,8 +42,8 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
-describe("jobs are found", () => {
-  it("finds a failed job by its error, typed into the search of the frame, at an address that shows the same", async () => {
+describe("the search for jobs", () => {
+  it("finds a failed job by its error, typed into the header's search field, and the address keeps the filter", async () => {
     const ids = await add(3, "mail/send");
     await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
     await fail(ids.slice(1, 2), "no such mailbox");
@@ -60,7 +60,7 @@ describe("jobs are found", () => {
     expect(await page.getByLabel("State").inputValue()).toBe("failed");
   });
 
-  it("finds jobs by a path in their payload, and by filters that are typed and taken away", async () => {
+  it("finds jobs by a path in their payload, and by filters that are typed and removed", async () => {
     const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
     await add(2);
     const page = await open("/jobs");
@@ -71,15 +71,15 @@ describe("jobs are found", () => {
     expect(await shownIds(page)).toEqual([ids[2]]);
     expect(new URL(page.url()).search).toBe("?task=mail%2Fsend&payload=user.id%3A3");
     await page.getByRole("button", { name: "Remove the filter Payload" }).click();
-    await until("all five are there", async () => (await shownIds(page)).length === 5);
+    await until("all five jobs are listed", async () => (await shownIds(page)).length === 5);
     await filter.fill("correlation:order-4 tenant:acme");
     await filter.press("Enter");
-    await until("only that one is there", async () => (await shownIds(page)).join() === ids[3]);
+    await until("only that job is listed", async () => (await shownIds(page)).join() === ids[3]);
     await page.getByRole("button", { name: "Clear all" }).click();
-    await until("everything is there", async () => (await shownIds(page)).length === 7);
+    await until("all jobs are listed", async () => (await shownIds(page)).length === 7);
   });
 
-  it("says what no index serves, with the way out as a button", async () => {
+  it("shows an error for a filter without an index, with the fix as a button", async () => {
     const ids = await add(1);
     await fail(ids, "boom");
     const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
@@ -90,7 +90,7 @@ describe("jobs are found", () => {
     await rowOf(page, ids[0] ?? "").waitFor();
   });
 
-  it("keeps a view under a name in this browser", async () => {
+  it("saves a view under a name in this browser", async () => {
     await add(2, "mail/send");
     const page = await open("/jobs?task=mail%2Fsend&state=pending");
     await page.getByRole("button", { name: "Views" }).click();

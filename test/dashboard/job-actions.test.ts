@@ -15,7 +15,7 @@ let server: Server;
 const SCHEMA = {
   type: "object",
   properties: {
-    to: { type: "string", minLength: 3, description: "Whom to write to." },
+    to: { type: "string", minLength: 3, description: "The recipient." },
     copies: { type: "integer" },
     urgent: { type: "boolean" },
     kind: { enum: ["letter", "card"] },
@@ -52,8 +52,8 @@ async function selectEverything(page: Page): Promise<void> {
   await page.keyboard.press("Control+a");
 }
 
-describe("with many jobs at once", () => {
-  it("10,000 failed ones are retried, after a dry run and with progress", async () => {
+describe("an action on many jobs", () => {
+  it("retries 10,000 failed jobs, after a dry run and with progress", async () => {
     await database.pool.query(
       `select legwork.enqueue_many((select jsonb_agg('{"task": "report"}'::jsonb) from generate_series(1, 10000)));
        select graphile_worker.permanently_fail_jobs((select array_agg(id) from graphile_worker._private_jobs), 'boom')`,
@@ -76,7 +76,7 @@ describe("with many jobs at once", () => {
     expect(rows).toEqual([{ jobs: 10_000, surface: "dashboard" }]);
   });
 
-  it("what no bulk route knows as a filter is looked up, and nothing else is touched", async () => {
+  it("looks up the matching jobs if the API has no such bulk filter, and touches no others", async () => {
     await database.pool.query("select legwork.enqueue('report', jsonb_build_object('n', n % 3)) from generate_series(1, 9) n");
     const page = await browser.open(server.url, "/jobs?payload=n%3A1", restToken);
     await selectEverything(page);
@@ -84,14 +84,14 @@ describe("with many jobs at once", () => {
     await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "Cancel" }).click();
     await page.getByLabel("Why").fill("not wanted");
     await page.getByRole("button", { name: "Cancel 3 jobs" }).click();
-    await until("they are cancelled", async () => (await states()).cancelled === 3);
+    await until("the jobs are cancelled", async () => (await states()).cancelled === 3);
     const { rows } = await database.pool.query(
       "select distinct payload ->> 'n' as n, error from legwork.jobs where state = 'cancelled'",
     );
     expect(rows).toEqual([{ n: "1", error: expect.stringContaining("not wanted") }]);
   });
 
-  it("a change of priority is undone to what each had", async () => {
+  it("that changed priorities can be undone for each job", async () => {
     await database.pool.query("select legwork.enqueue('report', priority => n) from generate_series(1, 3) n");
     const priorities = async (): Promise<number[]> =>
       (await database.pool.query("select priority from legwork.jobs order by id")).rows.map(({ priority }) => priority);
@@ -107,7 +107,7 @@ describe("with many jobs at once", () => {
     expect(await priorities()).toEqual([1, 2, 3]);
   });
 
-  it("jobs that have ended are run again once each", async () => {
+  it("reruns jobs that have ended once each", async () => {
     await database.pool.query("select legwork.enqueue('report', jsonb_build_object('n', n)) from generate_series(1, 4) n");
     await database.pool.query("select graphile_worker.complete_jobs((select array_agg(id) from graphile_worker._private_jobs))");
     const page = await browser.open(server.url, "/jobs?state=completed", restToken);
@@ -120,8 +120,8 @@ describe("with many jobs at once", () => {
   });
 });
 
-describe("enqueueing from the form", () => {
-  it("takes what the task's schema says, shows what is wrong at the field, and opens the job", async () => {
+describe("the form for enqueueing", () => {
+  it("follows the task's schema, shows an error at its field, and opens the new job", async () => {
     const page = await browser.open(server.url, "/jobs", restToken, { mayLog: /422/ });
     await page.getByRole("button", { name: "Enqueue a job" }).click();
     const dialog = page.getByRole("dialog");
@@ -129,7 +129,7 @@ describe("enqueueing from the form", () => {
     await dialog.getByLabel("to", { exact: true }).fill("x");
     await dialog.getByRole("button", { name: "Enqueue" }).click();
     await until(
-      "the field is at fault",
+      "the field is marked as invalid",
       async () => (await dialog.getByLabel("to", { exact: true }).getAttribute("aria-invalid")) === "true",
     );
     await expectAccessible(page);
@@ -161,7 +161,7 @@ describe("enqueueing from the form", () => {
     ]);
   });
 
-  it("falls back to JSON where the task has not said what it takes, and at an address of its own", async () => {
+  it("falls back to JSON for a task without a schema, and has its own address", async () => {
     const page = await browser.open(server.url, "/jobs?new=report", restToken, { theme: "dark" });
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill("{ no");

@@ -38,11 +38,11 @@ const open = async (path: string, token = restToken, options = {}): Promise<Page
   await browser.open(server.url, path, token, options);
 const card = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 
-/** Says what it does, and goes on at each sign. */
+/** Logs what it does, and continues after each sign. */
 const SLOW = `import { defineTask } from "legwork";
   const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
   export default defineTask({
-    description: "Goes on at signs.",
+    description: "Continues at signs.",
     redact: ["password"],
     run: async (payload, { sql, progress, log, enqueue }) => {
       log.info("It begins.");
@@ -56,7 +56,7 @@ const SLOW = `import { defineTask } from "legwork";
   });`;
 
 describe("the page of a job", () => {
-  it("follows a running job: progress, logs, its end, its result and what it enqueued", async () => {
+  it("follows a running job: progress, logs, result, and the job it enqueued", async () => {
     await workerOver(database.url, { "slow.ts": SLOW, "plain.ts": "export default async () => {};" });
     const id = await enqueue("slow", { n: 1 });
     const page = await open(`/jobs/${id}`);
@@ -71,7 +71,7 @@ describe("the page of a job", () => {
     await card(page, "Result").getByText('"sum": 3').waitFor();
     await page.locator(".job-lead").getByText("completed").waitFor();
     const child = await until(
-      "it has enqueued another",
+      "the job has enqueued another",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     await card(page, "Where it comes from")
@@ -81,7 +81,7 @@ describe("the page of a job", () => {
     await card(page, "Timeline").getByText("Attempt 1").waitFor();
   });
 
-  it("says why a job waits, and takes the reason away by a button", async () => {
+  it("explains why a job waits, and removes the reason with a button", async () => {
     await database.pool.query("select legwork.pause_queue('mail', 'provider is down')");
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
@@ -99,7 +99,7 @@ describe("the page of a job", () => {
     await why.getByText("No Legwork worker is running").waitFor();
   });
 
-  it("leads to the jobs that hold another back", async () => {
+  it("links to the jobs that hold another back", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, task => 'plain')");
     const [first, second] = [await enqueue("plain"), await enqueue("plain")];
     const page = await open(`/jobs/${second}`);
@@ -109,14 +109,14 @@ describe("the page of a job", () => {
     await page.getByRole("heading", { level: 1, name: `Job ${first}` }).waitFor();
   });
 
-  it("shows the error with its stack, and runs it again with another payload but for what is redacted", async () => {
+  it("shows the error with its stack trace, and reruns the job with another payload except for redacted values", async () => {
     const worker = await workerOver(database.url, {
       "fails.ts": `import { defineTask } from "legwork";
         export default defineTask({ redact: ["password"], retry: { attempts: 1 }, run: async (payload) => { if (payload.to !== "bob") throw new TypeError("no such user " + payload.to); } });`,
     });
     const id = await enqueue("fails", { to: "ann", password: "hunter22" }, ", tenant => 'acme', correlation_id => 'order-7'");
     await until(
-      "it has failed",
+      "the job has failed",
       async () => (await one("select state from legwork.jobs where id = $1", [id])).state === "failed",
     );
     await worker.stop();
@@ -134,7 +134,7 @@ describe("the page of a job", () => {
     await expectAccessible(page);
     await page.getByRole("button", { name: "Run it" }).click();
     const made = await until(
-      "the new job is there",
+      "the new job exists",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     await page.getByRole("heading", { level: 1, name: `Job ${made.id}` }).waitFor();
@@ -147,7 +147,7 @@ describe("the page of a job", () => {
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
-  it("shows every digit of a payload, and sends it on in a job that is run again", async () => {
+  it("shows every digit of a payload, and keeps it in a rerun", async () => {
     const { id } = await one(
       `select legwork.enqueue('plain', '{"order": 12345678901234567890, "huge": 1e400, "half": 0.5}') as id`,
     );
@@ -162,7 +162,7 @@ describe("the page of a job", () => {
     await editor.fill((await editor.inputValue()).replace("12345678901234567890", "12345678901234567891"));
     await page.getByRole("button", { name: "Run it" }).click();
     const made = await until(
-      "the new job is there",
+      "the new job exists",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     expect(await one("select payload::text from legwork.jobs where id = $1", [made.id])).toEqual({
@@ -170,7 +170,7 @@ describe("the page of a job", () => {
     });
   });
 
-  it("cancels a job with a reason, changes a priority and takes that back", async () => {
+  it("cancels a job with a reason, and changes a priority with undo", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
     await page.getByRole("button", { name: "Priority" }).click();
@@ -189,7 +189,7 @@ describe("the page of a job", () => {
       .waitFor();
   });
 
-  it("refuses to copy what the history does not have, and asks for it", async () => {
+  it("asks for a payload that the history no longer has", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
     const id = await enqueue("secret", { password: "hunter22" });
     await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
@@ -201,7 +201,7 @@ describe("the page of a job", () => {
     await page.getByText("A re-run of").waitFor();
   });
 
-  it("says so when there is no such job, or it is another tenant's", async () => {
+  it("shows an error for an unknown job, and for another tenant's", async () => {
     const id = await enqueue("plain", {}, ", tenant => 'other'");
     const page = await open("/jobs/999999", restToken, { mayLog: /404/, theme: "dark" });
     await page.getByText("There is no job 999999.").waitFor();
@@ -212,7 +212,7 @@ describe("the page of a job", () => {
     await page.getByText("ids are whole numbers").waitFor();
   });
 
-  it("shows a viewer no more buttons than the token has rights, in the dark and on a phone too", async () => {
+  it("shows a viewer only the buttons that the token allows, also in the dark theme and on a phone", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
     const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
     await card(page, "Why it is not running").getByText("It is due at").waitFor();

@@ -43,7 +43,7 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
 describe("the list of jobs", () => {
-  it("follows the newest jobs and their states without being asked", async () => {
+  it("follows the newest jobs and their states automatically", async () => {
     const [first = ""] = await add(1);
     const page = await open("/jobs");
     await rowOf(page, first).getByText("pending").waitFor();
@@ -54,12 +54,12 @@ describe("the list of jobs", () => {
     await rowOf(page, first).getByText("cancelled", { exact: true }).waitFor();
   });
 
-  it("inserts nothing while somebody reads further down, and says how many are newer", async () => {
+  it("inserts no rows while the user reads further down, and shows how many are newer", async () => {
     const all = await add(300);
     const page = await open("/jobs");
     await rowOf(page, all.at(-1) ?? "").waitFor();
     await grid(page).evaluate((element) => Object.assign(element, { scrollTop: 1_500 }));
-    const before = await until("the rows of there are drawn", async () => {
+    const before = await until("the rows at that position are drawn", async () => {
       const ids = await shownIds(page);
       return ids.includes(all.at(-60) ?? "") && !ids.includes(all.at(-1) ?? "") ? ids : undefined;
     });
@@ -78,7 +78,7 @@ describe("the list of jobs", () => {
     expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
   });
 
-  it("goes down to the oldest of thousands with only some rows in the page, and keeps those up to date", async () => {
+  it("scrolls to the oldest of thousands with only some rows in the page, and keeps them up to date", async () => {
     const ids = await add(2_500);
     const page = await open("/jobs");
     await grid(page).focus();
@@ -97,7 +97,7 @@ describe("the list of jobs", () => {
     expect(await grid(page).locator(".job-id").count()).toBeLessThan(80);
   });
 
-  it("goes by keys: down, up, pick, a range, open", async () => {
+  it("can be used with the keyboard: down, up, select, select a range, open", async () => {
     const ids = (await add(6)).toReversed();
     const page = await open("/jobs");
     await rowOf(page, ids[0] ?? "").waitFor();
@@ -113,7 +113,7 @@ describe("the list of jobs", () => {
     await page.waitForURL(`**/jobs/${ids[2]}`);
   });
 
-  it("shows a tenant's viewer that tenant's jobs, and nothing to do with them", async () => {
+  it("shows a tenant's viewer only that tenant's jobs, without actions", async () => {
     await add(2);
     const [own = ""] = await add(1, "report", ", tenant => 'acme'");
     const page = await open("/jobs", await makeToken(database, "viewer", "acme"));
@@ -126,19 +126,22 @@ describe("the list of jobs", () => {
     expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
   });
 
-  it.each(["light", "dark"] as const)("is accessible in the %s theme, wide and on a phone, full and empty", async (theme) => {
-    const empty = await open("/jobs", restToken, { theme });
-    await empty.getByText("There are no jobs yet.").waitFor();
-    await expectAccessible(empty);
-    const ids = await add(3);
-    await fail(ids.slice(0, 1), "boom");
-    for (const width of [1_280, 390]) {
-      const page = await open("/jobs", restToken, { theme, width });
-      await rowOf(page, ids[0] ?? "").waitFor();
-      await expectAccessible(page);
-      expect(
-        await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
-      ).toBeLessThanOrEqual(width);
-    }
-  });
+  it.each(["light", "dark"] as const)(
+    "is accessible in the %s theme, on a wide screen and on a phone, full and empty",
+    async (theme) => {
+      const empty = await open("/jobs", restToken, { theme });
+      await empty.getByText("There are no jobs yet.").waitFor();
+      await expectAccessible(empty);
+      const ids = await add(3);
+      await fail(ids.slice(0, 1), "boom");
+      for (const width of [1_280, 390]) {
+        const page = await open("/jobs", restToken, { theme, width });
+        await rowOf(page, ids[0] ?? "").waitFor();
+        await expectAccessible(page);
+        expect(
+          await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+        ).toBeLessThanOrEqual(width);
+      }
+    },
+  );
 });

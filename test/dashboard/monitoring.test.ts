@@ -19,7 +19,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Raises alerts of failures: five of a task in a row. */
+/** Creates an alert for five consecutive failures of a task, and a resolved one. */
 async function raise(): Promise<void> {
   await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
@@ -33,7 +33,7 @@ async function raise(): Promise<void> {
 }
 
 describe("the page of workers", () => {
-  it("shows what each worker runs, where, and when workers started", async () => {
+  it("shows what each worker runs, where it runs, and when workers started", async () => {
     await workerOver(database.url, {
       "wait.ts":
         "export default (_, { abortSignal }) => new Promise((resolve) => abortSignal.addEventListener('abort', resolve));",
@@ -65,7 +65,7 @@ describe("the page of alerts", () => {
     await expectAccessible(page);
   });
 
-  it("silences one thing for some time, lists that, and ends it", async () => {
+  it("silences an alert for a time, lists the silence, and ends it", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts", restToken);
     await page.getByRole("button", { name: /^Silence: Task 'mail'/ }).click();
@@ -80,14 +80,14 @@ describe("the page of alerts", () => {
     await page.getByText("No silence holds.").waitFor();
   });
 
-  it("shows what was resolved, at an address of its own", async () => {
+  it("shows resolved alerts, at its own address", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts?show=resolved", restToken);
     await page.getByText("A job of queue 'slow' has been due for long.").waitFor();
     expect(await page.getByText("Task 'mail'").count()).toBe(0);
   });
 
-  it("makes a rule, changes it, switches it off and drops it", async () => {
+  it("creates a rule, changes it, disables it and removes it", async () => {
     const page = await browser.open(server.url, "/alerts?show=rules", restToken, { mayLog: /400/ });
     await page.getByRole("button", { name: "New rule" }).click();
     const dialog = page.getByRole("dialog");
@@ -114,7 +114,7 @@ describe("the page of alerts", () => {
     });
   });
 
-  it("lets a viewer look and nothing else", async () => {
+  it("lets a viewer only read", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts", await makeToken(database, "viewer"));
     await page.getByText("Task 'mail'").waitFor();
@@ -123,7 +123,7 @@ describe("the page of alerts", () => {
 });
 
 describe("the page of the database", () => {
-  it("says what the doctor finds, with what to do about it", async () => {
+  it("shows the doctor's findings, with their fixes", async () => {
     const page = await browser.open(server.url, "/database", restToken);
     await page.getByRole("region", { name: "What to do" }).getByText("legwork worker").first().waitFor();
     await page.getByText(/things were looked at: .*warning/).waitFor();
@@ -132,7 +132,7 @@ describe("the page of the database", () => {
 });
 
 describe("the audit log", () => {
-  it("shows who did what, and what it was before and after", async () => {
+  it("shows the actor, the operation, and the values before and after", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 5 });
     await rest(server, "PUT", "/queues/mail/limits", { kind: "concurrency", max: 7 });
@@ -143,24 +143,24 @@ describe("the audit log", () => {
     await expectAccessible(page);
   });
 
-  it("is filtered by what is in its address, and read a page at a time", async () => {
+  it("takes its filter from the address, and is read in pages", async () => {
     await database.pool.query("select legwork_private.audit('many', 'job', n::text) from generate_series(1, 120) n");
     const page = await browser.open(server.url, "/audit", restToken);
     await page.getByLabel("Operation").fill("many");
     await page.keyboard.press("Enter");
     await page.waitForURL(/operation=many/);
     const rows = page.getByRole("region", { name: "Audit log, table" }).getByRole("row");
-    await until("a page is there", async () => (await rows.count()) === 51);
+    await until("a page is loaded", async () => (await rows.count()) === 51);
     await page.getByRole("button", { name: "Older" }).click();
-    await until("two pages are there", async () => (await rows.count()) === 101);
-    await page.getByLabel("Who").fill("nobody");
+    await until("two pages are loaded", async () => (await rows.count()) === 101);
+    await page.getByLabel("Who").fill("mallory");
     await page.keyboard.press("Enter");
     await page.getByText("Nothing that was done fits.").waitFor();
   });
 });
 
-describe("the settings", () => {
-  it("make a token that is shown once, and revoke it", async () => {
+describe("the settings page", () => {
+  it("creates a token that is shown once, and revokes it", async () => {
     const page = await browser.open(server.url, "/settings", restToken);
     await page.getByRole("button", { name: "New token" }).click();
     const dialog = page.getByRole("dialog");
@@ -181,13 +181,13 @@ describe("the settings", () => {
     expect((await rest(server, "GET", "/me", undefined, { authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
-  it("say who you are, and no more than the token may see", async () => {
+  it("shows the user's role and tenant, and only what the token allows", async () => {
     const page = await browser.open(server.url, "/settings", await makeToken(database, "viewer", "acme"));
     await page.getByRole("region", { name: "You" }).getByText("acme", { exact: true }).waitFor();
     expect(await page.getByRole("region", { name: "Tokens" }).count()).toBe(0);
   });
 
-  it("choose the theme and the zone, for the next time as well", async () => {
+  it("saves the theme and the time zone", async () => {
     const page = await browser.open(server.url, "/settings", restToken);
     await page.getByRole("radio", { name: "Dark" }).check();
     await page.getByRole("radio", { name: "UTC" }).check();
@@ -199,7 +199,7 @@ describe("the settings", () => {
 });
 
 it.each(["/workers", "/alerts", "/alerts?show=rules", "/database", "/audit", "/settings"])(
-  "%s fits a phone, and is accessible there in the dark",
+  "%s fits a phone, and is accessible there in the dark theme",
   async (path) => {
     await raise();
     const page = await browser.open(server.url, path, restToken, { theme: "dark", width: 390 });

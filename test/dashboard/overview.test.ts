@@ -20,7 +20,7 @@ const TASKS = {
 };
 
 beforeAll(async () => {
-  // How this machine and the process of the test are is no matter of it.
+  // The state of this machine and of the test's process does not matter here.
   await database.pool.query(
     "update legwork_private.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
   );
@@ -45,7 +45,7 @@ async function ended(count: number): Promise<void> {
   });
 }
 
-/** An hour of a task that completes ten jobs a minute, counted by now. */
+/** Adds statistics of a task that completes ten jobs a minute, for the last hour. */
 async function counted(): Promise<void> {
   await database.pool.query(
     `select legwork_private.add_metrics(array(
@@ -59,7 +59,7 @@ function verdict(page: Page) {
   return page.getByRole("region", { name: "How everything is" });
 }
 
-describe("the sentence", () => {
+describe("the summary", () => {
   const live = {
     readAt: "2026-01-01T10:00:00Z",
     running: 3,
@@ -83,7 +83,7 @@ describe("the sentence", () => {
     now: Date.parse(live.readAt),
   };
 
-  it("says what is well, and how much there is of it", () => {
+  it("says that all is well, with numbers", () => {
     expect(judge(known)).toEqual({ status: "ok", sentence: "All is well: 2 workers run 3 jobs, and none waits.", more: [] });
     const waiting = { ...live, pending: 1, oldest: "2026-01-01T09:59:48Z" };
     expect(judge({ ...known, live: waiting, failed: 1n }).sentence).toBe(
@@ -91,7 +91,7 @@ describe("the sentence", () => {
     );
   });
 
-  it("says what is worst first: a stop, no worker, then what the rules find", () => {
+  it("begins with the worst: an emergency stop, no worker, then findings of the rules", () => {
     const health = [
       { scope: "system", name: "system", status: "degraded" as const, reasons: ["Task mail is degraded."] },
       { scope: "task", name: "mail", status: "degraded" as const, reasons: ["Task 'mail' has failed 3 times in a row."] },
@@ -111,21 +111,21 @@ describe("the sentence", () => {
     expect(judge({ ...known, health: [...health, worse] }).status).toBe("critical");
   });
 
-  it("says nothing is well before that is known", () => {
+  it("does not say that all is well before it is known", () => {
     expect(judge({ ...known, live: undefined }).status).toBe("unknown");
     expect(judge({ ...known, health: undefined }).status).toBe("unknown");
   });
 });
 
 describe("the overview", () => {
-  it("says in one sentence that all is well, and shows who works", async () => {
+  it("says in one sentence that all is well, and shows the workers", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await verdict(page).getByText("All is well: 1 worker runs no job, and none waits.").waitFor();
     await page.getByRole("region", { name: "Workers, table" }).getByText("0 of 4").waitFor();
   });
 
-  it("shows failed jobs by their error while they fail, and a rule's alert in its sentence", async () => {
+  it("shows failing jobs by their error, and an alert in the summary", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await verdict(page).getByText("All is well").waitFor();
@@ -146,7 +146,7 @@ describe("the overview", () => {
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
 
-  it("draws an hour, chooses a part of it by dragging, keeps that in its address and goes back", async () => {
+  it("shows an hour in a chart, zooms by dragging, keeps the range in the address and goes back", async () => {
     await counted();
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
@@ -166,14 +166,14 @@ describe("the overview", () => {
     await page.waitForURL(/period=6h/);
   });
 
-  it("reads a chart by keys, and as a table", async () => {
+  it("has charts that can be read with the keyboard, and as tables", async () => {
     await counted();
     const page = await browser.open(server.url, "/", restToken);
     const chart = page.getByRole("slider", { name: "Jobs a minute: chart" });
     await chart.focus();
     await page.keyboard.press("End");
     await page.keyboard.press("ArrowLeft");
-    await until("it says what it is at", async () => (await chart.getAttribute("aria-valuetext"))?.includes("completed 10"));
+    await until("the value is announced", async () => (await chart.getAttribute("aria-valuetext"))?.includes("completed 10"));
     await page.keyboard.press("+");
     await page.waitForURL(/from=.*&to=/);
     await chart.focus();
@@ -184,7 +184,7 @@ describe("the overview", () => {
     expect(await table.getByRole("row").count()).toBeGreaterThan(40);
   });
 
-  it("pauses a queue with a reason, and takes it back", async () => {
+  it("pauses a queue with a reason, and undoes it", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("button", { name: "Pause default" }).click();
@@ -196,7 +196,7 @@ describe("the overview", () => {
     expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
   });
 
-  it("says of when its numbers are while the server is away", async () => {
+  it("says how old its numbers are while the server is unreachable", async () => {
     const away = await startRest(database);
     try {
       await workerOver(database.url, TASKS);
@@ -209,7 +209,7 @@ describe("the overview", () => {
     }
   });
 
-  it("shows a tenant what is the tenant's, asks for nothing that is refused, and does not offer to pause", async () => {
+  it("shows a tenant's token only that tenant's data, sends no forbidden requests, and does not offer to pause", async () => {
     await workerOver(database.url, TASKS);
     await database.pool.query(
       "select legwork.enqueue('broken', max_attempts => 1, tenant => t) from unnest(array['acme', 'other', 'other']) t",

@@ -28,7 +28,7 @@ async function enqueue(payload: unknown): Promise<string> {
 }
 
 describe("the page of queues", () => {
-  it("pauses a queue with a reason, which a job of it gives as why it does not run, and shows what changes elsewhere", async () => {
+  it("pauses a queue with a reason, which its jobs' explanations contain, and follows changes from elsewhere", async () => {
     const page = await browser.open(server.url, "/queues", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByLabel("Why").fill("provider is down");
@@ -42,11 +42,11 @@ describe("the page of queues", () => {
     expect(JSON.stringify(explained.body)).toContain("provider is down");
     await expectAccessible(page);
     await database.pool.query("select legwork.resume_queue('mail')");
-    await until("the page shows it", async () => (await row.getByText("provider is down").count()) === 0);
+    await until("the page shows the change", async () => (await row.getByText("provider is down").count()) === 0);
     await database.pool.query("select legwork.cancel_job($1)", [id]);
   });
 
-  it("takes a pause back by undo", async () => {
+  it("undoes a pause", async () => {
     const page = await browser.open(server.url, "/queues/mail", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
@@ -58,7 +58,7 @@ describe("the page of queues", () => {
 });
 
 describe("a queue's page", () => {
-  it("adds a limit, edits it in place, says what is wrong with one, and takes it away", async () => {
+  it("adds a limit, edits it in place, shows an error for an invalid one, and removes it", async () => {
     const page = await browser.open(server.url, "/queues/mail", restToken, { mayLog: /400/ });
     const limits = page.getByRole("region", { name: "Limits", exact: true });
     await limits.getByRole("button", { name: "Add a limit" }).click();
@@ -82,7 +82,7 @@ describe("a queue's page", () => {
     await limits.getByText("No limit.").waitFor();
   });
 
-  it("shows who uses up a limit by its key", async () => {
+  it("shows which values of a key use up a limit", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, queue => 'mail', key => 'to')");
     for (const to of ["ann", "bob", "bob"]) await enqueue({ to });
     const page = await browser.open(server.url, "/queues/mail", restToken, { theme: "dark" });
@@ -92,7 +92,7 @@ describe("a queue's page", () => {
     await expectAccessible(page);
   });
 
-  it("shows jobs as they come and end", async () => {
+  it("shows jobs as they arrive and end", async () => {
     await database.pool.query("select legwork.drop_limit('concurrency', queue => 'mail', key => 'to')");
     const page = await browser.open(server.url, "/queues/mail", restToken);
     const jobs = page.getByRole("region", { name: "Newest jobs" }).first();
@@ -101,10 +101,10 @@ describe("a queue's page", () => {
       "mail/send.ts": `import { defineTask } from "legwork"; export default defineTask({ queue: "mail", run: async () => undefined });`,
     });
     await jobs.getByText("completed").first().waitFor();
-    await until("nothing waits", async () => (await jobs.getByText("pending").count()) === 0);
+    await until("no job waits", async () => (await jobs.getByText("pending").count()) === 0);
   });
 
-  it("shows a viewer, and whoever acts for a tenant, no buttons that would be refused", async () => {
+  it("shows a viewer and a tenant's operator no buttons that would be refused", async () => {
     for (const [role, tenant] of [
       ["viewer", null],
       ["operator", "acme"],
@@ -119,7 +119,7 @@ describe("a queue's page", () => {
     }
   });
 
-  it("says that there is no such queue, and which one may be meant", async () => {
+  it("shows an error for an unknown queue, with the nearest name", async () => {
     const page = await browser.open(server.url, "/queues/mial", restToken, { mayLog: /404/ });
     await page.getByRole("alert").getByText("Did you mean 'mail'?").waitFor();
   });

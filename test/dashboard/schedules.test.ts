@@ -27,7 +27,7 @@ async function schedules(): Promise<Record<string, unknown>[]> {
 }
 
 describe("the page of schedules", () => {
-  it("makes a schedule by a form that shows its next times while it is typed", async () => {
+  it("creates a schedule with a form that previews its next times during typing", async () => {
     const page = await browser.open(server.url, "/schedules", restToken, { mayLog: /400/ });
     await page.getByText("There is no schedule yet.").waitFor();
     await page.getByRole("button", { name: "New schedule" }).click();
@@ -67,7 +67,7 @@ describe("the page of schedules", () => {
 });
 
 describe("a schedule's page", () => {
-  it("says what becomes of a time that does not exist, or comes twice, where clocks change, also after an edit", async () => {
+  it("explains what happens to missing and repeated times when clocks change, also after an edit", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { theme: "dark" });
     const changes = page.getByRole("region", { name: "Where clocks change" });
     await changes.getByText("02:30 does not exist that day: the run is at 03:00.").waitFor();
@@ -83,7 +83,7 @@ describe("a schedule's page", () => {
     expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
   });
 
-  it("shows the months to come, with the day on which clocks change", async () => {
+  it("shows the coming months, with the day on which clocks change", async () => {
     // The next March that has not begun.
     const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
     const page = await browser.open(server.url, `/schedules/nightly?month=${year}-03`, restToken);
@@ -96,7 +96,7 @@ describe("a schedule's page", () => {
     expect(page.url()).toContain(`month=${year}-04`);
   });
 
-  it("keeps a time of the hour that comes twice as it was, when something else is edited", async () => {
+  it("keeps the second of two equal clock times when something else is edited", async () => {
     // The second 02:30 of that night.
     await database.pool.query(
       "select legwork.schedule('once', 'report/daily', at => '2035-10-28 01:30:00Z', timezone => 'Europe/Berlin')",
@@ -111,10 +111,10 @@ describe("a schedule's page", () => {
     await database.pool.query("select legwork.unschedule('once')");
   });
 
-  it("runs it now, shows what came of it, disables and enables it, and removes it after asking", async () => {
+  it("runs the schedule now, shows the job, disables and enables the schedule, and removes it after a confirmation", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { mayLog: /404/ });
     await page.getByRole("button", { name: "Run now" }).click();
-    const job = await until("the job is there", async () => {
+    const job = await until("the job exists", async () => {
       const { rows } = await database.pool.query("select id from legwork.jobs where task = 'report/daily'");
       return rows[0]?.id;
     });
@@ -123,9 +123,9 @@ describe("a schedule's page", () => {
       .first()
       .waitFor();
     await page.getByRole("button", { name: "Disable" }).click();
-    await until("it is disabled", async () => (await schedules())[0]?.is_enabled === false);
+    await until("the schedule is disabled", async () => (await schedules())[0]?.is_enabled === false);
     await page.getByRole("button", { name: "Enable" }).click();
-    await until("it is enabled", async () => (await schedules())[0]?.is_enabled === true);
+    await until("the schedule is enabled", async () => (await schedules())[0]?.is_enabled === true);
     const { rows } = await database.pool.query(
       "select operation, surface from legwork.audit_log where target = 'nightly' order by id desc limit 2",
     );
@@ -139,7 +139,7 @@ describe("a schedule's page", () => {
     expect(await schedules()).toEqual([]);
   });
 
-  it("shows a viewer no button", async () => {
+  it("shows a viewer no buttons", async () => {
     await database.pool.query("select legwork.schedule('hourly', 'report/daily', every => '1 hour')");
     const page = await browser.open(server.url, "/schedules", await makeToken(database, "viewer"));
     await page.getByRole("link", { name: "hourly" }).waitFor();

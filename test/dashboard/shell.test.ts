@@ -16,13 +16,13 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A request that the browser makes for a page. */
+/** Requests a page as the browser does. */
 async function getPage(path: string): Promise<Response> {
   return await fetch(server.url + path, { headers: { accept: "text/html,*/*" } });
 }
 
 describe("the server", () => {
-  it("sends the page at every address that is a page's, and data to programs", async () => {
+  it("sends the page for the path of every page, and JSON to programs", async () => {
     const page = await getPage("/");
     expect(page.headers.get("content-type")).toContain("text/html");
     expect(page.headers.get("content-security-policy")).toContain("script-src 'self';");
@@ -34,7 +34,7 @@ describe("the server", () => {
     expect((await fetch(`${server.url}/jobs/42`)).status).toBe(404);
   });
 
-  it("sends files compressed and to be kept, and nothing outside their folder", async () => {
+  it("sends files compressed and cacheable, and nothing outside their folder", async () => {
     const script = /src="\.\/(assets\/[^"]+\.js)"/.exec(await (await getPage("/")).text())?.[1];
     const answer = await fetch(`${server.url}/${script}`, { headers: { "accept-encoding": "br" } });
     expect(answer.headers.get("content-encoding")).toBe("br");
@@ -44,14 +44,14 @@ describe("the server", () => {
 });
 
 describe("the dashboard", () => {
-  it("takes the token from the address, and leaves it neither there nor in a request's address", async () => {
+  it("takes the token from the address, and keeps it neither there nor in a request's address", async () => {
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     expect(page.url()).toBe(`${server.url}/`);
     await page.getByText("admin").waitFor();
   });
 
-  it("asks for a token, says what is wrong with one, and signs in and out", async () => {
+  it("asks for a token, shows an error for a wrong one, and signs in and out", async () => {
     const page = await browser.open(server.url, "/jobs", null, { mayLog: /401/ });
     await page.getByLabel("Token").fill("nothing");
     await page.getByRole("button", { name: "Sign in" }).click();
@@ -63,12 +63,12 @@ describe("the dashboard", () => {
     await page.getByLabel("Token").waitFor();
   });
 
-  it("keeps a link's token in its tab, and who is signed in there when others sign in elsewhere", async () => {
+  it("keeps a link's token in its tab, and stays signed in when another user signs in elsewhere", async () => {
     const viewer = await makeToken(database, "viewer", "acme");
     const tab = await browser.open(server.url, "/jobs", viewer);
     await tab.getByText("viewer of acme").waitFor();
     expect(await tab.evaluate(() => Object.values(localStorage).join())).not.toContain(viewer);
-    // Somebody else, in another tab of the same browser, whose token the browser keeps.
+    // Another user, in another tab of the same browser, which stores the token.
     const other = await tab.context().newPage();
     await other.goto(server.url);
     await other.getByLabel("Token").fill(restToken);
@@ -80,7 +80,7 @@ describe("the dashboard", () => {
     const third = await tab.context().newPage();
     await third.goto(server.url);
     await third.getByText("admin", { exact: true }).waitFor();
-    // Signing out is for all tabs with that token, and for no other.
+    // Signing out affects all tabs with that token, and no others.
     await third.getByRole("button", { name: "Sign out" }).click();
     await other.getByLabel("Token").waitFor();
     expect(await tab.getByText("viewer of acme").count()).toBe(1);
@@ -99,7 +99,7 @@ describe("the dashboard", () => {
     await page.getByRole("alert").getByText("expired, was revoked").waitFor();
   });
 
-  it("tells who may not read a page so, and does not let them wait", async () => {
+  it("shows an error at once on a page that the token may not read", async () => {
     const page = await browser.open(server.url, "/workers", await makeToken(database, "viewer", "acme"));
     for (const path of ["workers", "alerts"]) {
       if (path !== "workers") await page.goto(`${server.url}/${path}`);
@@ -110,7 +110,7 @@ describe("the dashboard", () => {
     await page.getByRole("alert").getByText("This needs the role admin").waitFor();
   });
 
-  it("shows a tenant's viewer no more pages and buttons than the token has rights", async () => {
+  it("shows a tenant's viewer only the pages and buttons that the token allows", async () => {
     const page = await browser.open(server.url, "/", await makeToken(database, "viewer", "acme"));
     await page.getByText("viewer of acme").waitFor();
     const menu = page.getByRole("navigation", { name: "Pages" });
@@ -119,7 +119,7 @@ describe("the dashboard", () => {
     expect(await page.getByRole("button", { name: "Stop all" }).count()).toBe(0);
   });
 
-  it("stops everything only when the word was typed, says so on every page, and resumes", async () => {
+  it("stops everything only after the confirmation is typed, shows it on every page, and resumes", async () => {
     const page = await browser.open(server.url, "/queues", restToken);
     await page.getByRole("button", { name: "Stop all" }).click();
     const dialog = page.getByRole("dialog");
@@ -137,7 +137,7 @@ describe("the dashboard", () => {
     await until("the banner is gone", async () => (await page.getByRole("alert").count()) === 0);
   });
 
-  it("goes by keys: to pages, to the search and to the list of keys", async () => {
+  it("can be used with the keyboard: pages, search and the list of keys", async () => {
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     await page.keyboard.press("g");

@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 describe("the page of tasks", () => {
-  it("lists tasks with what became of their jobs, by name, queue and order, in the address", async () => {
+  it("lists tasks with their jobs' results, with name, queue and order in the address", async () => {
     const page = await browser.open(server.url, "/tasks", restToken);
     const row = page.getByRole("row", { name: /^mail\/send/ });
     await row.getByRole("cell", { name: "7", exact: true }).waitFor();
@@ -44,7 +44,7 @@ describe("the page of tasks", () => {
     await page.getByText("No task is like that.").waitFor();
   });
 
-  it("shows a tenant's viewer what it may see, and asks for nothing else", async () => {
+  it("shows a tenant's viewer only what the token allows, and requests nothing else", async () => {
     const page = await browser.open(server.url, "/tasks", await makeToken(database, "viewer", "acme"));
     await page.getByRole("link", { name: "mail/send" }).waitFor();
     expect(await page.getByRole("columnheader", { name: "Health" }).count()).toBe(0);
@@ -56,7 +56,7 @@ describe("the page of tasks", () => {
 });
 
 describe("a task's page", () => {
-  it("shows what became of its jobs over time, and what it is", async () => {
+  it("shows its jobs' results over time, and its definition", async () => {
     const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken, { theme: "dark" });
     await page.getByText("Sends one mail.").waitFor();
     await page.locator(".figure", { hasText: "Completed" }).getByText("7", { exact: true }).waitFor();
@@ -66,7 +66,7 @@ describe("a task's page", () => {
     await expectAccessible(page);
   });
 
-  it("changes limits in place, and pauses the task with a reason that its jobs give", async () => {
+  it("changes limits in place, and pauses the task with a reason that its jobs' explanations contain", async () => {
     const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken);
     const limits = page.getByRole("region", { name: "Limits", exact: true });
     await limits.getByRole("button", { name: "Add a limit" }).click();

@@ -28,7 +28,7 @@ async function start(name: string, steps: unknown): Promise<string> {
   return rows[0].id;
 }
 
-/** Ends every job that may run now: completed, or failed for good. */
+/** Ends every job that may run now: completed, or permanently failed. */
 async function runAll(ends: "complete" | "fail" = "complete"): Promise<void> {
   if (ends === "fail") {
     await database.pool.query(
@@ -67,7 +67,7 @@ describe("a workflow's page", () => {
     await page.waitForURL("**/jobs/*");
   });
 
-  it("goes on from what failed, and runs again from a step on, after asking", async () => {
+  it("retries failed steps, and reruns from a given step, after a confirmation", async () => {
     const id = await start("night", NIGHT);
     await runAll();
     await runAll("fail");
@@ -92,7 +92,7 @@ describe("a workflow's page", () => {
     expect(rows).toEqual([{ state: "cancelled" }]);
   });
 
-  it("draws what waits for a sub-workflow behind its last steps", async () => {
+  it("draws a step that waits for a sub-workflow after its last steps", async () => {
     const id = await start("nested", {
       sub: { steps: { one: { task: "load" }, two: { task: "load", depends_on: ["one"] } } },
       last: { task: "send", depends_on: ["sub"] },
@@ -107,7 +107,7 @@ describe("a workflow's page", () => {
   });
 
   it(
-    "opens a thousand steps within two seconds, draws only what is seen, and is moved and zoomed",
+    "opens a thousand steps within two seconds, draws only the visible ones, and can be zoomed",
     async () => {
       onTestFinished(async () => {
         await database.pool.query(
@@ -116,9 +116,9 @@ describe("a workflow's page", () => {
       });
       const page = await browser.open(server.url, "/workflows", restToken);
       const url = await until(
-        "a thousand steps are there in time",
+        "a thousand steps open in time",
         async () => {
-          // Ten steps tell how much slower than an idle machine this one is, before and after.
+          // Opening ten steps before and after measures how much slower this machine is than an idle one.
           const before = await opening(page, 10);
           const large = await opening(page, 1_000);
           const after = await opening(page, 10);
@@ -141,7 +141,7 @@ describe("a workflow's page", () => {
 /** How long a workflow of ten steps takes to open on an idle machine (ms). */
 const IDLE_MS = 250;
 
-/** Starts a workflow and opens it from the list of workflows: how long that takes until its steps are seen (ms), and where it is. */
+/** Starts a workflow and opens it from the list. Returns how long it takes until its steps are visible (ms), and its address. */
 async function opening(page: Page, size: number): Promise<{ time: number; url: string }> {
   const name = `${size} steps ${randomUUID()}`;
   const steps = Array.from({ length: size }, (_, index) => [
@@ -154,7 +154,7 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
   await link.waitFor();
   const began = performance.now();
   await link.click();
-  // However slow the machine is, how long it took decides.
+  // The measured time decides, so this timeout is generous.
   await page.getByRole("link", { name: "s0 pending" }).waitFor({ timeout: 30_000 });
   const time = performance.now() - began;
   expect(page.url()).toContain(`/workflows/${id}`);
@@ -162,7 +162,7 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
 }
 
 describe("the page of workflows", () => {
-  it("lists workflows and batches by their state, in the address", async () => {
+  it("lists workflows and batches by their state, which is in the address", async () => {
     await database.pool.query(
       `select legwork.enqueue_batch('[{"task": "send"}, {"task": "send"}]', description => 'month''s end')`,
     );
@@ -183,7 +183,7 @@ describe("the page of workflows", () => {
     await expectAccessible(page);
   });
 
-  it("shows a viewer no button, and a tenant only its own", async () => {
+  it("shows a viewer no buttons, and a tenant only its own", async () => {
     const id = await start("night", NIGHT);
     const { rows } = await database.pool.query("select legwork.start_workflow('acme-night', $1, tenant => 'acme') as id", [
       JSON.stringify(NIGHT),

@@ -10,7 +10,7 @@ import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** A server that keeps what it is told. */
+/** A webhook server that stores every message it receives. */
 async function receiver(): Promise<{ url: string; bodies: { event: string; rule: string; target: string }[] }> {
   const bodies: { event: string; rule: string; target: string }[] = [];
   const server = createServer(async (request, response) => {
@@ -33,7 +33,7 @@ const TASKS = {
   };`,
 };
 
-it("three workers tell a webhook once that a task fails, and once that it is well again", async () => {
+it("three workers tell a webhook once that a task is failing, and once that it has recovered", async () => {
   const { url, bodies } = await receiver();
   await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
   await database.pool.query("delete from legwork_private.alert_rules where kind <> 'consecutive_failures'");
@@ -48,7 +48,7 @@ it("three workers tell a webhook once that a task fails, and once that it is wel
   await database.pool.query(
     "select graphile_worker.add_job('flaky', '{\"fails\": true}', max_attempts => 1) from generate_series(1, 5)",
   );
-  await until("the webhook was told", () => bodies.length > 0, 20_000);
+  await until("the webhook has the alert", () => bodies.length > 0, 20_000);
   expect(bodies[0]).toMatchObject({
     event: "raised",
     rule: "consecutive_failures",
@@ -58,17 +58,17 @@ it("three workers tell a webhook once that a task fails, and once that it is wel
   });
   expect(await listAlerts(database.pool)).toMatchObject([{ state: "open", target: "flaky" }]);
   await database.pool.query("select graphile_worker.add_job('flaky', '{}')");
-  await until("it was told that it is over", () => bodies.length > 1, 20_000);
-  // Both have been looked at many times since.
+  await until("the webhook has the resolution", () => bodies.length > 1, 20_000);
+  // Both rules have been evaluated many times since.
   const { rows } = await database.pool.query("select ran_at from legwork_private.duties where duty = 'alerts'");
-  await until("the rules were looked at again", async () => {
+  await until("the rules were evaluated again", async () => {
     const later = await database.pool.query("select from legwork_private.duties where duty = 'alerts' and ran_at > $1", [
       rows[0].ran_at,
     ]);
     return later.rows.length > 0;
   });
   expect(bodies.map(({ event }) => event)).toEqual(["raised", "resolved"]);
-  // Whoever was told knows it before the database does.
+  // The webhook receives the message before the database records that it was sent.
   await until("both jobs have completed", async () => {
     const told = await database.pool.query(
       "select array(select j.state::text from legwork.jobs j where j.id = any (a.jobs)) as states from legwork.alerts a",

@@ -7,28 +7,27 @@ import { sized } from "../support/long.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
-// Three worker processes are killed, stopped and started while jobs are added, paused, cancelled and limited at random, and while some hold up
-// the event loop. Then peace
-// is made, everything must end, and what the tasks wrote down must be what was promised. Set LEGWORK_CHAOS_SECONDS for a longer
-// war and LEGWORK_CHAOS_SEED for the same sequence again.
+// Three worker processes are killed, stopped and started while jobs are added, paused, cancelled and limited at random, and while some block the
+// event loop. Then the faults end, every job must end, and the runs that the tasks recorded must match the guarantees. LEGWORK_CHAOS_SECONDS makes
+// the test longer, and LEGWORK_CHAOS_SEED repeats a sequence.
 
 const SECONDS = Number(process.env.LEGWORK_CHAOS_SECONDS ?? sized(8, 60));
 const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
-/** Longer than the lease: others have taken over by then. */
+/** Longer than the lease: other workers have taken over by then. */
 const LONG_STOP_MS = 9_000;
 
-/** How long a job holds up the event loop of its worker at most (ms): longer than the lease in a long war. */
+/** The longest time a job blocks its worker's event loop (ms): longer than the lease in a long test. */
 const LONG_BLOCK_MS = SECONDS > 60 ? 20_000 : 7_000;
 
-/** How long a job that was let go under a limit may take to start (ms), for the check of limits that were changed. */
+/** The longest time until a job that a limit admitted starts (ms), for the check of changed limits. */
 const LATE_MS = 15_000;
 
 const database = testDatabase();
 
 /**
- * Writes down when it started and ended, by the clock of this machine, and ends as its payload says. All of what it writes lies within the
- * attempt: an overlap that is seen is one.
+ * Records when it started and ended, by this machine's clock, and ends as its payload says. Both times are within the attempt, so a recorded overlap
+ * is a real one.
  */
 const task = (options: string): string => `
   import { setTimeout as delay } from "node:timers/promises";
@@ -111,7 +110,7 @@ interface Ran {
   to: number;
 }
 
-/** Most of these at one moment, at the start of which one, and who they are. */
+/** For each start, the runs that were open at that moment. */
 function crowds(runs: readonly Ran[]): { at: number; ids: number[] }[] {
   const sorted = runs.toSorted((a, b) => a.from - b.from);
   let open: Ran[] = [];
@@ -128,7 +127,7 @@ it(
     await pool.query(`create table runs (
     id bigint generated always as identity, job_id bigint, task text, key text, pid integer, began bigint, ended bigint)`);
     const tasks = await directoryOf(TASKS);
-    // When processes were killed, and since when they were stopped for longer than the lease.
+    // When each process was killed, and when it was stopped for longer than the lease.
     const killed = new Map<number, number>();
     const stopped: { pid: number; at: number }[] = [];
     const limits: { at: number; max: number }[] = [{ at: 0, max: 3 }];
@@ -172,7 +171,7 @@ it(
           await pool.query(next.queue ? "select legwork.resume_queue('narrow')" : "select legwork.resume_task('free')");
           return;
         case "cancel":
-          // Of the last ones, because the others have ended.
+          // One of the latest jobs, because the others have ended.
           await pool.query("select legwork.cancel_job($1)", [ids.at(-1 - (next.nth % 30)) ?? 0]).catch((error) => {
             if (error.code !== "LW409" && error.code !== "LW404") throw error;
           });
@@ -182,7 +181,7 @@ it(
           await pool.query("select legwork.limit_concurrency($1, task => 'changing')", [next.max]);
           return;
         case "block": {
-          // So that there is a loop that turns, most of the time.
+          // The event loop is free most of the time.
           if (Date.now() < blockedUntil) return;
           blockedUntil = Date.now() + next.ms;
           const { rows } = await pool.query("select id from graphile_worker.add_job('free', $1)", [
@@ -194,7 +193,7 @@ it(
         case "kill":
         case "stop": {
           const victim = workers[next.worker]!;
-          // One at a time is away for long, so that somebody is there to notice.
+          // Only one worker is stopped for long at a time, so that another is left to notice it.
           if (asleep.size > 0) return;
           if (next.do === "kill") {
             pending.push(replace(next.worker, victim));
@@ -228,7 +227,7 @@ it(
       60_000 + SECONDS * 1_000,
     );
 
-    // None lost, one end each.
+    // No job is lost, and each ends once.
     const { rows: ends } = await pool.query("select id, state, result, error from legwork_private.finished_jobs order by id");
     expect(ends.map((row) => row.id)).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)));
     for (const end of ends) expect(["completed", "failed", "cancelled"]).toContain(end.state);
@@ -239,13 +238,13 @@ it(
     const { rows } = await pool.query("select id::int, job_id, task, key, pid, began, ended from runs order by id");
     const runs: Ran[] = rows.map((row) => {
       const from = Number(row.began);
-      // What goes on after a process was taken for dead is over for everybody else.
+      // Runs of a process that was declared dead do not count after that moment.
       const stops = stopped.filter((stop) => stop.pid === row.pid && stop.at >= from).map((stop) => stop.at);
       const to = Math.min(row.ended === null ? Infinity : Number(row.ended), killed.get(row.pid) ?? Infinity, ...stops);
       return { id: row.id, job: row.job_id, task: row.task, key: row.key, from, to };
     });
 
-    // None twice at once, and what completed a job is its last run.
+    // No job runs twice at the same time, and its last run completed it.
     const byJob = Map.groupBy(runs, (run) => run.job);
     for (const [id, own] of byJob) {
       expect(
@@ -260,22 +259,25 @@ it(
       expect(end.result, `job ${end.id} is completed by its last run`).toBe(own.toSorted((a, b) => a.from - b.from).at(-1)!.id);
     }
 
-    // No concurrency limit exceeded.
+    // No concurrency limit is exceeded.
     const of = (name: string): Ran[] => runs.filter((run) => run.task === name);
-    for (const crowd of crowds(of("two"))) expect(crowd.ids.length, `two at ${crowd.at}`).toBeLessThanOrEqual(2);
+    for (const crowd of crowds(of("two"))) expect(crowd.ids.length, `runs of two at ${crowd.at}`).toBeLessThanOrEqual(2);
     for (const own of Map.groupBy(of("keyed"), (run) => run.key).values()) {
-      for (const crowd of crowds(own)) expect(crowd.ids, "keyed").toHaveLength(1);
+      for (const crowd of crowds(own)) expect(crowd.ids, "runs of keyed with one key").toHaveLength(1);
     }
     for (const crowd of crowds(of("changing"))) {
       const inForce = limits.filter((limit, n) => limit.at <= crowd.at && (limits[n + 1]?.at ?? Infinity) >= crowd.at - LATE_MS);
-      expect(crowd.ids.length, `changing at ${crowd.at}`).toBeLessThanOrEqual(Math.max(...inForce.map((limit) => limit.max)));
+      expect(crowd.ids.length, `runs of changing at ${crowd.at}`).toBeLessThanOrEqual(
+        Math.max(...inForce.map((limit) => limit.max)),
+      );
     }
 
-    // Rate windows hold; starts are written down a moment after they count.
+    // Rate limits hold. A start is recorded a moment after it counts.
     const starts = of("rated")
       .map((run) => run.from)
       .toSorted((a, b) => a - b);
-    for (let n = 10; n < starts.length; n++) expect(starts[n]! - starts[n - 10]!, "eleven starts").toBeGreaterThan(1_990);
+    for (let n = 10; n < starts.length; n++)
+      expect(starts[n]! - starts[n - 10]!, "the time of eleven starts").toBeGreaterThan(1_990);
     expect(runs.length).toBeGreaterThan(SECONDS);
   },
   150_000 + SECONDS * 3_000,

@@ -31,7 +31,7 @@ beforeEach(async () => {
   );
 });
 
-/** Jobs of notify/email: one that waits, one that has failed, one that another failure like it. */
+/** Jobs of notify/email: one that waits, one that has failed, and another with the same failure. */
 interface Jobs {
   waiting: string;
   failed: string;
@@ -53,13 +53,13 @@ async function makeJobs(): Promise<Jobs> {
 
 interface Operation {
   name: string;
-  /** Made before, by SQL. */
+  /** SQL that runs before the operation. */
   before?: string;
   sql: (jobs: Jobs) => string;
   ts: (jobs: Jobs) => Promise<unknown>;
   cli: (jobs: Jobs) => string[];
   rest: (jobs: Jobs) => [method: string, path: string, body?: unknown];
-  /** What is to be read afterwards, and what it must say; or the code that is raised. */
+  /** The query to run afterwards and its result, or the code that is raised. */
   read?: (jobs: Jobs) => string;
   says?: unknown;
   raises?: { code: string; exit: 1 | 2; hint?: string };
@@ -75,12 +75,12 @@ const SCHEDULE = "select legwork.schedule('s', 'other', every => '1 day')";
 const schedules = (): string =>
   "select concat_ws(' ', name, is_enabled::text, (next_at is not null)::text) as it from legwork.schedules";
 
-/** Each surface names who asked in its own way. */
-const byWhom = "regexp_replace(error, 'by [^:]+:', 'by somebody:')";
+/** Each surface has its own name for the actor. */
+const byWhom = "regexp_replace(error, 'by [^:]+:', 'by actor:')";
 
 const db = (): typeof database.pool => database.pool;
 
-/** One step of notify/email and one of other behind it; the workflow is number 1 where it was started before. */
+/** A step of notify/email and a step of other that depends on it. `STARTED` gives the workflow the id 1. */
 const STEPS = { a: { task: "notify/email" }, b: { task: "other", dependsOn: ["a"] } };
 const STEPS_IN_SQL = '{"a": {"task": "notify/email"}, "b": {"task": "other", "depends_on": ["a"]}}';
 const STARTED = `alter sequence legwork_private.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
@@ -168,7 +168,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW409", exit: 1, hint: "cancel" },
   },
   {
-    name: "says that there is no such workflow",
+    name: "reports an unknown workflow",
     sql: () => "select legwork.cancel_workflow(999999)",
     ts: () => cancelWorkflow(db(), "999999"),
     cli: () => ["workflow", "cancel", "999999"],
@@ -182,7 +182,7 @@ const OPERATIONS: Operation[] = [
     cli: ({ waiting }) => ["cancel", waiting, "--reason", "wrong"],
     rest: ({ waiting }) => ["POST", `/jobs/${waiting}/cancel`, { reason: "wrong" }],
     read: ({ waiting }) => `select state || ' ' || ${byWhom} as it from legwork.jobs where id = ${waiting}`,
-    says: "cancelled Cancelled by somebody: wrong",
+    says: "cancelled Cancelled by actor: wrong",
   },
   {
     name: "refuses to cancel a job that has failed",
@@ -193,7 +193,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW409", exit: 1, hint: "discard" },
   },
   {
-    name: "says that there is no such job",
+    name: "reports an unknown job",
     sql: () => "select legwork.cancel_job(999999)",
     ts: () => cancelJob(db(), "999999"),
     cli: () => ["cancel", "999999"],
@@ -210,7 +210,7 @@ const OPERATIONS: Operation[] = [
     says: "pending 0",
   },
   {
-    name: "retries all failed jobs that fit",
+    name: "retries all failed jobs that match the filter",
     sql: () => `select legwork.retry_jobs('{"error": "REFUSED by", "queue": "mail"}')`,
     ts: () => retryJobs(db(), { error: "REFUSED by", queue: "mail" }),
     cli: () => ["retry", "--error", "REFUSED by", "--queue", "mail"],
@@ -219,13 +219,13 @@ const OPERATIONS: Operation[] = [
     says: "pending,pending,pending",
   },
   {
-    name: "cancels all jobs that fit and have not ended",
+    name: "cancels all matching jobs that have not ended",
     sql: () => `select legwork.cancel_jobs('{"queue": "mail", "state": "pending"}', 'all wrong')`,
     ts: () => cancelJobs(db(), { queue: "mail", state: "pending" }, { reason: "all wrong" }),
     cli: () => ["cancel", "--queue", "mail", "--state", "pending", "--reason", "all wrong"],
     rest: () => ["POST", "/jobs/cancel", { filter: { queue: "mail", state: "pending" }, reason: "all wrong", dryRun: false }],
     read: () => `select string_agg(${byWhom}, ',') as it from legwork.jobs where state = 'cancelled'`,
-    says: "Cancelled by somebody: all wrong",
+    says: "Cancelled by actor: all wrong",
   },
   {
     name: "previews a retry and changes nothing",
@@ -268,7 +268,7 @@ const OPERATIONS: Operation[] = [
     says: "0 pending u9",
   },
   {
-    name: "refuses to run a job again that has not ended",
+    name: "refuses to rerun a job that has not ended",
     sql: ({ waiting }) => `select legwork.rerun_job(${waiting})`,
     ts: ({ waiting }) => rerunJob(db(), waiting),
     cli: ({ waiting }) => ["rerun", waiting],
@@ -293,7 +293,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW404", exit: 1, hint: "notify/email" },
   },
   {
-    name: "sends a job a signal, and of two the first counts",
+    name: "sends a job a signal, and of two signals the first counts",
     sql: ({ waiting }) =>
       `select legwork.send_signal(${waiting}, 'approval', '{"by": "ada"}'), legwork.send_signal(${waiting}, 'approval', '2')`,
     ts: async ({ waiting }) => [
@@ -369,7 +369,7 @@ const OPERATIONS: Operation[] = [
     says: "paused all help",
   },
   {
-    name: "ends a stop of everything, and leaves what was paused for itself",
+    name: "ends the emergency stop and leaves individual pauses in place",
     before: "select legwork.pause_task('other'), legwork.emergency_stop()",
     sql: () => "select legwork.resume_all()",
     ts: () => resumeAll(db()),
@@ -397,7 +397,7 @@ const OPERATIONS: Operation[] = [
     says: [[{ kind: "rate", max: 100, per: "00:01:30" }]],
   },
   {
-    name: "takes a limit away",
+    name: "removes a limit",
     before: "select legwork.limit_rate(1, '1 minute', queue => 'mail')",
     sql: () => "select legwork.drop_limit('rate', queue => 'mail')",
     ts: () => dropLimit(db(), "rate", { queue: "mail" }),
@@ -416,7 +416,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW400", exit: 2, hint: "pause" },
   },
   {
-    name: "refuses a rate whose window is none",
+    name: "refuses a rate limit with an invalid window",
     sql: () => "select legwork.limit_rate(5, '0 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
@@ -424,7 +424,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW400", exit: 2 },
   },
   {
-    name: "makes a schedule",
+    name: "creates a schedule",
     sql: () =>
       `select legwork.schedule('s', 'other', every => '1 day', timezone => 'Europe/Berlin', overlap => 'skip', payload => '{"a": 1}')`,
     ts: () => schedule(db(), "s", "other", { every: "1d", timezone: "Europe/Berlin", overlap: "skip", payload: { a: 1 } }),
@@ -439,7 +439,7 @@ const OPERATIONS: Operation[] = [
     says: 'other 1 day Europe/Berlin skip 1 {"a": 1} Every day t',
   },
   {
-    name: "refuses a schedule that never fires, marking why",
+    name: "refuses a schedule that never fires and marks the reason",
     sql: () => "select legwork.schedule('s', 'other', cron => '0 0 30 2 *')",
     ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
     cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
@@ -475,7 +475,7 @@ const OPERATIONS: Operation[] = [
     says: "s true true",
   },
   {
-    name: "runs a schedule by hand",
+    name: "runs a schedule manually",
     before: SCHEDULE,
     sql: () => "select legwork.run_schedule('s')",
     ts: () => runSchedule(db(), "s"),
@@ -558,7 +558,7 @@ describe.each(OPERATIONS)("$name", ({ before, sql, ts, cli, rest: request, read,
   });
 });
 
-it("explains the same everywhere", async () => {
+it("explains a job in the same way on every surface", async () => {
   const { waiting } = await makeJobs();
   await database.pool.query("select legwork.pause_queue('mail', 'host is down')");
   const { rows } = await database.pool.query("select * from legwork.explain_job($1)", [waiting]);

@@ -33,14 +33,14 @@ const task = (options: string, body: string): string => `
   export default defineTask({ ${options} async run(payload, { job, signal, sql }) { runs += 1; ${body} } });`;
 
 describe("a task", () => {
-  it("that throws Discard ends its job as failed at once, however many attempts are left", async () => {
+  it("that throws Discard fails its job at once, however many attempts are left", async () => {
     await workerOver(database.url, { "t.ts": task("", `throw new Discard("not worth it");`) });
     const id = await add("t");
     expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, max_attempts: 25, error: "not worth it" });
     expect(await attempts(id)).toMatchObject([{ error_name: "Discard", retry_at: null }]);
   });
 
-  it("that throws RetryAfter is retried then, and an attempt is used", async () => {
+  it("that throws RetryAfter is retried at that time and uses an attempt", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `retry: { backoff: "fixed", delay: "1h" },`,
@@ -53,14 +53,14 @@ describe("a task", () => {
     expect(first!.retry_at!.getTime() - first!.failed_at.getTime()).toBe(300);
   });
 
-  it("that snoozes is put back without using an attempt or recording a failure", async () => {
+  it("that snoozes returns to the queue without using an attempt or recording a failure", async () => {
     await workerOver(database.url, { "t.ts": task("", `if (runs < 3) throw new Snooze(200); return job.attempts;`) });
     const id = await add("t", {}, ", max_attempts => 1");
     expect(await reaches(id, "completed")).toMatchObject({ attempts: 1, result: 1, error: null });
     expect(await attempts(id)).toEqual([]);
   });
 
-  it("is retried by its policy: delays grow, up to the longest, and end with the last attempt", async () => {
+  it("is retried by its policy: delays grow up to the maximum and end with the last attempt", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `retry: { attempts: 4, backoff: "exponential", delay: "1h", factor: 3, maxDelay: "5h" },`,
@@ -70,7 +70,7 @@ describe("a task", () => {
     const id = await add("t");
     for (const [n, hours] of [1, 3, 5].entries()) {
       const { retry_at, failed_at } = await until(`attempt ${n + 1} has failed`, async () => (await attempts(id))[n]);
-      // The worker's reading of the database's clock says when it failed, the database when it is retried.
+      // The failure time is the worker's estimate of the database's clock; the retry time comes from the database.
       expect((retry_at!.getTime() - failed_at.getTime()) / 3_600_000).toBeCloseTo(hours, 3);
       await database.pool.query("select legwork.retry_job($1)", [id]);
     }
@@ -78,7 +78,7 @@ describe("a task", () => {
     expect((await attempts(id)).map(({ retry_at }) => retry_at !== null)).toEqual([true, true, true, false]);
   });
 
-  it("is not retried for an error that its policy does not name, and is for one that hides in a cause", async () => {
+  it("is not retried for an error that its policy does not name, but is retried for a named error inside a cause", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `retry: { attempts: 3, backoff: "fixed", delay: 1, on: ["ECONNREFUSED"] },`,
@@ -90,7 +90,7 @@ describe("a task", () => {
     expect(await reaches(often, "failed")).toMatchObject({ attempts: 3 });
   });
 
-  it("that heeds its signal at its timeout has failed with a TimeoutError", async () => {
+  it("that honors its signal at its timeout fails with a TimeoutError", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", retry: { attempts: 1 },`,
@@ -102,7 +102,7 @@ describe("a task", () => {
     expect(await attempts(id)).toMatchObject([{ error_name: "TimeoutError" }]);
   });
 
-  it("that ignores its timeout is abandoned after its grace, and what it returns later is refused", async () => {
+  it("that ignores its timeout is abandoned after its grace period, and its late result is refused", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", grace: "200ms", retry: { attempts: 1 },`,
@@ -116,7 +116,8 @@ describe("a task", () => {
     const id = await add("t");
     const job = await reaches(id, "failed");
     expect(job).toMatchObject({ error: "The task took longer than 100 ms.", result: null });
-    // By this process's clock, in which the worker runs: what a beat says about the database's may move the job's own times.
+    // By the clock of this process, in which the worker runs: a heartbeat may correct the estimate of the database's clock and shift the job's own
+    // times.
     expect(performance.now() - (globalThis as { timeoutTestBegan?: number }).timeoutTestBegan!).toBeGreaterThan(299);
     expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeLessThan(scaled(700));
     await late;
@@ -125,7 +126,7 @@ describe("a task", () => {
 });
 
 describe("cancelling a running job", () => {
-  it("aborts its signal within a second, and what then fails is cancelled and not retried", async () => {
+  it("aborts its signal within a second, and the failure that follows is recorded as cancelled and not retried", async () => {
     await workerOver(database.url, {
       "t.ts": task("", `await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))); `),
     });
@@ -140,7 +141,7 @@ describe("cancelling a running job", () => {
     expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toEqual([]);
   });
 
-  it("reaches a worker that missed the notification with its next beat", async () => {
+  it("reaches a worker that missed the notification at its next heartbeat", async () => {
     await workerOver(database.url, {
       "t.ts": task("", `await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))); `),
     });
@@ -150,7 +151,7 @@ describe("cancelling a running job", () => {
     expect(await reaches(id, "cancelled")).toMatchObject({ error: "quietly" });
   });
 
-  it("that completes all the same has completed", async () => {
+  it("leaves it completed if it completes anyway", async () => {
     await workerOver(database.url, {
       "t.ts": task("", `await new Promise((resolve) => signal.addEventListener("abort", resolve)); return "done"; `),
     });
@@ -172,7 +173,7 @@ describe("pausing", () => {
     await reaches(rows[0].id, "completed");
     await pauseQueue(database.pool, "q", "to see");
     const paused = Date.now();
-    await until("all are paused", async () => {
+    await until("all remaining jobs are paused", async () => {
       const states = (await database.pool.query("select distinct state from legwork.jobs order by state")).rows.map(
         (row) => row.state,
       );
@@ -186,7 +187,7 @@ describe("pausing", () => {
   });
 });
 
-it("a declared limit holds over two workers and by key, and a change by hand survives a worker's start", async () => {
+it("a declared limit holds across two workers and by key, and a manual change survives a worker's start", async () => {
   const tasks = {
     "t.ts": task(
       `concurrency: { limit: 2, key: (p) => p.user.id },`,
@@ -202,7 +203,7 @@ it("a declared limit holds over two workers and by key, and a change by hand sur
     "select graphile_worker.add_job('t', json_build_object('user', json_build_object('id', n % 3))) from generate_series(1, 60) n",
   );
   await until(
-    "all have run",
+    "all jobs have run",
     async () => (await database.pool.query("select from legwork_private.finished_jobs")).rows.length === 60,
   );
   const { rows } = await database.pool.query(

@@ -12,7 +12,7 @@ const query = async (text: string, values: unknown[] = []): Promise<Record<strin
 beforeEach(async () => {
   await resetLegwork(database.pool);
   await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}]')`);
-  // A living worker with a free place.
+  // A live worker with a free slot.
   await query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t', 'other'], '{}')");
 });
 
@@ -29,7 +29,7 @@ it("a job that nothing holds back is about to start", async () => {
   expect(await reasons(await add())).toEqual(["about_to_start"]);
 });
 
-it("a job that no worker fetches although some have room is not told to wait a moment only", async () => {
+it("a job that no worker fetches although some have capacity gets more than the advice to wait", async () => {
   const id = await add({ runAt: new Date(Date.now() - 34_000) });
   expect(await explain(id)).toEqual([
     {
@@ -43,7 +43,7 @@ it("a job that no worker fetches although some have room is not told to wait a m
   ]);
 });
 
-it("a job whose key is used again while it runs is in its first attempt still, and says which job was enqueued in its place", async () => {
+it("a running job whose key is used again is still in its first attempt, and names the job that replaced it", async () => {
   const first = await add({ jobKey: "k", maxAttempts: 3 });
   await fetchBy("w1", first);
   const second = await add({ jobKey: "k", maxAttempts: 3 });
@@ -70,7 +70,7 @@ it("a job whose key is used again while it runs is in its first attempt still, a
   );
   expect(await seen()).toEqual([{ attempts: 1, max_attempts: 3, each: [1] }]);
   expect(await explain(first)).toMatchObject([{ reason: "failed" }, replaced]);
-  // In its second attempt it says so, and so it does when it completes.
+  // A job in its second attempt reports 2, also when it completes.
   const third = await add({ maxAttempts: 3, jobKey: "other" });
   await fetchBy("w1", third);
   await query(
@@ -85,7 +85,7 @@ it("a job whose key is used again while it runs is in its first attempt still, a
   ]);
 });
 
-it("a job that was failed by hand after it had run was not replaced", async () => {
+it("a job that was failed manually after it had run was not replaced", async () => {
   const id = await add({ maxAttempts: 3 });
   await fetchBy("w1", id);
   await query(
@@ -96,7 +96,7 @@ it("a job that was failed by hand after it had run was not replaced", async () =
   expect(await reasons(id)).toEqual(["failed"]);
 });
 
-it("every pause is named, the widest first, with who, why and what ends it", async () => {
+it("every pause is named, the widest first, with its actor, its reason and its fix", async () => {
   const id = await add();
   await query("select legwork.pause_task('t', 'bug 7'), legwork.pause_queue('q'), legwork.emergency_stop('help')");
   expect(await explain(id)).toMatchObject([
@@ -118,7 +118,7 @@ it("every pause is named, the widest first, with who, why and what ends it", asy
   expect(await reasons(id)).toEqual(["about_to_start"]);
 });
 
-it("a full limit is named with the jobs that fill it and the place in line", async () => {
+it("a full limit is named with the jobs that fill it and the job's position in line", async () => {
   await query("select legwork.limit_concurrency(1, task => 't', key => 'user')");
   const [first, , last] = [await add({}, { user: "u'1" }), await add({}, { user: "u'1" }), await add({}, { user: "u'1" })];
   expect(await explain(last)).toEqual([
@@ -131,7 +131,7 @@ it("a full limit is named with the jobs that fill it and the place in line", asy
   ]);
 });
 
-it("a limit's key that a task redacts is not told", async () => {
+it("a limit's key that a task redacts is not shown", async () => {
   await query("select legwork.limit_concurrency(1, task => 't', key => 'user')");
   await query("update legwork_private.task_definitions set redact = array['user'] where name = 't'");
   const [, second] = [await add({}, { user: "ann" }), await add({}, { user: "ann" })];
@@ -140,7 +140,7 @@ it("a limit's key that a task redacts is not told", async () => {
   await query("update legwork_private.task_definitions set redact = null where name = 't'");
 });
 
-it("a used up rate is named with the next possible start", async () => {
+it("an exhausted rate limit is named with the next possible start", async () => {
   await query("select legwork.limit_rate(1, '1 hour', queue => 'q')");
   const [first, second] = [await add(), await add()];
   await fetchBy("w1", first);
@@ -155,7 +155,7 @@ it("a used up rate is named with the next possible start", async () => {
   ]);
 });
 
-it("a time that is ahead is told, also of a retry, with the error", async () => {
+it("a start time in the future is shown; for a retry, with the error", async () => {
   const later = await add({ runAt: new Date(Date.now() + 3_600_000) });
   expect(await explain(later)).toMatchObject([
     {
@@ -175,7 +175,7 @@ it("a time that is ahead is told, also of a retry, with the error", async () => 
   ]);
 });
 
-it("a taken serial key names the job that has it", async () => {
+it("a taken serial key names the job that holds it", async () => {
   const [first, second] = [await add({ serialKey: "s" }), await add({ serialKey: "s" })];
   await fetchBy("w1", first);
   await query("update graphile_worker._private_job_queues set locked_by = 'w1', locked_at = now()");
@@ -188,7 +188,7 @@ it("a taken serial key names the job that has it", async () => {
   ]);
 });
 
-it("a row that a transaction holds is told", async () => {
+it("a row that a transaction has locked is reported", async () => {
   const id = await add();
   const holder = await database.pool.connect();
   await holder.query("begin");
@@ -198,7 +198,7 @@ it("a row that a transaction holds is told", async () => {
   holder.release();
 });
 
-it("no worker, none that knows the task, and busy ones are three reasons", async () => {
+it("no worker, no worker that knows the task, and only busy workers are three different reasons", async () => {
   const id = await add();
   await query("update legwork_private.worker_processes set concurrency = 1, running = array[99]");
   expect(await explain(id)).toMatchObject([
@@ -213,7 +213,7 @@ it("no worker, none that knows the task, and busy ones are three reasons", async
   expect(await explain(id)).toMatchObject([{ reason: "no_worker", detail: "No Legwork worker is running." }]);
 });
 
-it("a running job says where, since when, and whether its worker is silent or it was cancelled", async () => {
+it("a running job shows its worker and its start, and whether the worker is silent or the job was cancelled", async () => {
   const id = await add();
   await fetchBy("w1", id);
   await query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[$1::bigint])", [id]);
@@ -227,7 +227,7 @@ it("a running job says where, since when, and whether its worker is silent or it
   expect((await explain(id))[0]!.detail).toContain("plain, which is not a running Legwork worker");
 });
 
-it("a job that has ended says how, and what can be done", async () => {
+it("a job that has ended shows how it ended and what can be done", async () => {
   const [failed, cancelled] = [await add(), await add()];
   await query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'boom'), legwork.cancel_job($2)", [
     failed,
@@ -242,7 +242,7 @@ it("a job that has ended says how, and what can be done", async () => {
   await expect(explain("999999")).rejects.toMatchObject({ code: "LW404" });
 });
 
-it("durations are told in words, and what is not known is not told as nothing", async () => {
+it("durations are written in words, and an unknown duration is null", async () => {
   const say = async (interval: string | null): Promise<unknown> =>
     (
       await query(

@@ -23,15 +23,15 @@ async function stopAndContinue(sleeper: ChildProcess, meanwhile: () => Promise<v
 
 describe("a worker that was stopped for longer than its lease", () => {
   it(
-    "is told to stop what another runs by then, and does not complete it",
+    "is told to stop a job that another worker runs by then, and does not complete it",
     async () => {
       const tasks = await directoryOf({ "gated.ts": GATED });
       const sleeper = await workerProcess(database, tasks);
       const id = await add("gated", { gate: "a" });
-      await until("the sleeper runs it", () => saysThatItRuns(sleeper.pid, [id]));
+      await until("the stopped worker runs the job", () => saysThatItRuns(sleeper.pid, [id]));
       const other = await workerProcess(database, tasks);
       await stopAndContinue(sleeper, () =>
-        until("the other runs it", () => saysThatItRuns(other.pid, [id]), 12_000).then(() => undefined),
+        until("the other worker runs the job", () => saysThatItRuns(other.pid, [id]), 12_000).then(() => undefined),
       );
       await until("the signal has aborted", async () => {
         const { rows } = await database.pool.query("select aborted from runs where pid = $1", [sleeper.pid]);
@@ -39,7 +39,7 @@ describe("a worker that was stopped for longer than its lease", () => {
       });
       other.kill("SIGSTOP");
       await open("a");
-      await until("the sleeper is idle", async () => {
+      await until("the stopped worker is idle", async () => {
         const { rows } = await database.pool.query(
           "select from legwork.workers where pid = $1 and running = '{}' and seen_at > clock_timestamp() - interval '500 ms'",
           [sleeper.pid],
@@ -48,64 +48,66 @@ describe("a worker that was stopped for longer than its lease", () => {
       });
       expect(await state(id)).toBe("running");
       other.kill("SIGCONT");
-      await until("it has completed", async () => (await state(id)) === "completed");
+      await until("the job has completed", async () => (await state(id)) === "completed");
       expect(await getJob(database.pool, id)).toMatchObject({ result: other.pid, attempts: 2 });
     },
     scaled(60_000),
   );
 
   it(
-    "does not start what it had only fetched and another has taken",
+    "does not start a job that it had only fetched and another worker has taken",
     async () => {
       const tasks = await directoryOf({ "gated.ts": GATED });
       const more = await directoryOf({ "gated.ts": GATED, "last.ts": SHORT });
       const sleeper = await workerProcess(database, more, { LEGWORK_CONCURRENCY: "1", LEGWORK_LOCAL_QUEUE_SIZE: "5" });
-      // In one statement, so that they are fetched together.
+      // One statement enqueues all three, so that they are fetched together.
       const { rows: added } = await database.pool.query(
         "select (graphile_worker.add_job('gated', json_build_object('gate', gate))).id from unnest(array['first', 'a', 'a']) gate",
       );
       const [first, ...fetched] = added.map((row) => row.id) as [string, string, string];
-      await until("the sleeper runs one and has fetched the others", async () => {
+      await until("the stopped worker runs one job and has fetched the others", async () => {
         const { rows } = await database.pool.query("select from graphile_worker._private_jobs where locked_by is not null");
         return rows.length === 3 && (await saysThatItRuns(sleeper.pid, [first]));
       });
       const other = await workerProcess(database, tasks);
       await stopAndContinue(sleeper, () =>
-        until("the other runs them", () => saysThatItRuns(other.pid, [first, ...fetched]), 12_000).then(() => undefined),
+        until("the other worker runs the jobs", () => saysThatItRuns(other.pid, [first, ...fetched]), 12_000).then(
+          () => undefined,
+        ),
       );
       await until(
-        "the sleeper speaks again",
+        "the stopped worker has sent a heartbeat",
         async () => (await database.pool.query("select from legwork.workers where pid = $1", [sleeper.pid])).rows.length > 0,
       );
       await open("first");
-      await until("the first has completed", async () => (await state(first)) === "completed");
-      // The sleeper comes to what it had fetched, one after the other, and then to this, of which the other has no file.
+      await until("the first job has completed", async () => (await state(first)) === "completed");
+      // The stopped worker goes through the jobs it had fetched, and then runs this one, whose task the other worker does not have.
       const last = await add("last");
-      await until("the sleeper has come to the end", async () => (await state(last)) === "completed");
+      await until("the stopped worker has run the last job", async () => (await state(last)) === "completed");
       for (const id of fetched) expect(await runsOf(id)).toEqual([other.pid]);
       await open("a");
-      for (const id of fetched) await until("it has completed", async () => (await state(id)) === "completed");
+      for (const id of fetched) await until("the job has completed", async () => (await state(id)) === "completed");
     },
     scaled(60_000),
   );
 
   it(
-    "does not start a second time what it still runs itself",
+    "does not start a job a second time while it still runs it",
     async () => {
       const tasks = await directoryOf({ "gated.ts": GATED });
       const sleeper = await workerProcess(database, tasks);
       const id = await add("gated", { gate: "a" });
-      await until("the sleeper runs it", () => saysThatItRuns(sleeper.pid, [id]));
-      // One that looks after the dead and has no such task.
+      await until("the stopped worker runs the job", () => saysThatItRuns(sleeper.pid, [id]));
+      // A worker that recovers jobs of dead workers and does not have the task.
       await workerOver(database.url, { "nothing.ts": SHORT });
       await stopAndContinue(sleeper, () =>
-        until("it was given back", async () => (await state(id)) === "pending", 12_000).then(() => undefined),
+        until("the job was returned to the queue", async () => (await state(id)) === "pending", 12_000).then(() => undefined),
       );
-      await until("its signal has aborted", async () => {
+      await until("the signal has aborted", async () => {
         const { rows } = await database.pool.query("select from runs where aborted = 'LeaseLost'");
         return rows.length > 0;
       });
-      // Something that is fetched after it.
+      // A job that is fetched after it.
       await add("gated", { gate: "b" });
       await open("b");
       await until(
@@ -114,7 +116,7 @@ describe("a worker that was stopped for longer than its lease", () => {
       );
       expect(await runsOf(id)).toEqual([sleeper.pid]);
       await open("a");
-      await until("it has completed", async () => (await state(id)) === "completed", 20_000);
+      await until("the job has completed", async () => (await state(id)) === "completed", 20_000);
       expect(await runsOf(id)).toEqual([sleeper.pid, sleeper.pid]);
     },
     scaled(60_000),
@@ -122,12 +124,12 @@ describe("a worker that was stopped for longer than its lease", () => {
 });
 
 it(
-  "a database that stalls for longer than the lease costs nobody a job",
+  "no job is lost when the database stalls for longer than the lease",
   async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
     const workers = [await workerProcess(database, tasks), await workerProcess(database, tasks)];
     const ids = [await add("gated", { gate: "a" }), await add("gated", { gate: "a" }), await add("gated", { gate: "a" })];
-    await until("all run", async () => (await database.pool.query("select from runs")).rows.length === 3);
+    await until("all jobs run", async () => (await database.pool.query("select from runs")).rows.length === 3);
     const before = await database.pool.query("select id from legwork.workers order by id");
     const holder = await database.pool.connect();
     await holder.query("begin");
@@ -135,9 +137,9 @@ it(
     await holder.query("select pg_sleep(8)");
     await holder.query("commit");
     holder.release();
-    // Two looks and more.
+    // Long enough for two checks of the leases.
     const beats = (await database.pool.query("select clock_timestamp() as now")).rows[0].now;
-    await until("everybody has spoken for four seconds", async () => {
+    await until("all workers have sent heartbeats for four seconds", async () => {
       const { rows } = await database.pool.query(
         "select min(seen_at) > $1::timestamptz + interval '4 seconds' as yes from legwork.workers",
         [beats],
@@ -147,7 +149,7 @@ it(
     expect((await database.pool.query("select id from legwork.workers order by id")).rows).toEqual(before.rows);
     await open("a");
     for (const id of ids) {
-      await until("it has completed", async () => (await state(id)) === "completed");
+      await until("the job has completed", async () => (await state(id)) === "completed");
       expect(await runsOf(id)).toHaveLength(1);
     }
     expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);

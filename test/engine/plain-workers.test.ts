@@ -9,7 +9,7 @@ import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** A process of graphile-worker alone: nothing of Legwork runs in it. */
+/** A process that runs graphile-worker without Legwork. */
 const PLAIN = `
   import { run } from "${pathToFileURL(createRequire(import.meta.url).resolve("graphile-worker")).href}";
   const note = async (payload, { job, withPgClient }) => {
@@ -26,11 +26,11 @@ const PLAIN = `
   });`;
 
 it(
-  "limits hold where only plain graphile-workers run, and every job ends",
+  "limits hold where only plain workers run, and every job ends",
   async () => {
     const { pool } = database;
     await pool.query("create table runs (job_id bigint, task text, key text, began bigint, ended bigint)");
-    // Nobody has told of these tasks: a job of each makes them known.
+    // No worker has registered these tasks: a job of each makes them known.
     await pool.query("select graphile_worker.add_job(t, '{\"ms\": 0}') from unnest(array['two', 'keyed']) t");
     await pool.query(
       "select legwork.limit_concurrency(2, task => 'two'), legwork.limit_concurrency(1, task => 'keyed', key => 'key')",
@@ -46,9 +46,9 @@ it(
        run_at => case when n % 9 = 0 then now() + interval '1 second' end) from generate_series(1, 120) n`,
     );
     await until(
-      "all have completed",
+      "all jobs have completed",
       async () => {
-        // Due times need somebody who looks at the clock; here it is not a worker.
+        // Without a Legwork worker, the test must admit jobs as they become due.
         await pool.query("select legwork.tick()");
         return (await pool.query("select from legwork_private.finished_jobs where state = 'completed'")).rows.length === 122;
       },

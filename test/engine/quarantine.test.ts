@@ -9,13 +9,13 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 const database = testDatabase();
 const { add, state, saysThatItRuns, open } = recordedJobs(database);
 
-/** Keeps one worker going, as a supervisor does: one that ends is followed by another. */
+/** Keeps one worker running, like a supervisor: when it exits, another starts. */
 function supervised(tasks: string, environment: Record<string, string>): { readonly deaths: number } {
   const counter = { deaths: 0 };
   let isOver = false;
   onTestFinished(() => void (isOver = true));
   const start = async (): Promise<void> => {
-    // A worker whose first job kills it may be gone before it is seen.
+    // A worker whose first job kills it may exit before it is registered.
     const child = await workerProcess(database, tasks, environment).catch(() => undefined);
     if (child === undefined) return;
     const exited = child.exitCode !== null || child.signalCode !== null;
@@ -39,7 +39,7 @@ describe("a job that kills its worker three times", () => {
   it.for([
     { kind: "at once", after: 0 },
     { kind: "after a while", after: 400 },
-  ])("$kind is quarantined, and the jobs beside it end well", { timeout: scaled(120_000) }, async ({ after }) => {
+  ])("$kind is quarantined, and the other jobs complete", { timeout: scaled(120_000) }, async ({ after }) => {
     const tasks = await directoryOf({ "poison.ts": POISON, "short.ts": SHORT });
     const poison = await add("poison", { after });
     const others: string[] = [];
@@ -47,18 +47,18 @@ describe("a job that kills its worker three times", () => {
     const worker = supervised(tasks, { LEGWORK_CONCURRENCY: "4" });
     await until("the poisonous job has failed", async () => (await state(poison)) === "failed", 80_000);
     expect((await getJob(database.pool, poison)).error).toBe("Quarantined: three workers died while running this job.");
-    for (const id of others) await until("a job beside it has ended", async () => (await state(id)) === "completed", 20_000);
+    for (const id of others) await until("another job has completed", async () => (await state(id)) === "completed", 20_000);
     expect(worker.deaths).toBeGreaterThanOrEqual(3);
     expect(worker.deaths).toBeLessThanOrEqual(5);
   });
 
   it(
-    "is found out beside a job that runs long, which is not taken for it",
+    "is told apart from a long job that runs at the same time",
     async () => {
       const tasks = await directoryOf({ "poison.ts": POISON, "gated.ts": GATED });
       const long = await add("gated", { gate: "long" });
       const worker = supervised(tasks, { LEGWORK_CONCURRENCY: "4" });
-      await until("the long job is known to run", async () => {
+      await until("the long job is recorded as running", async () => {
         const { rows } = await database.pool.query("select from legwork.workers where running = array[$1::bigint]", [long]);
         return rows.length > 0;
       });
@@ -73,7 +73,7 @@ describe("a job that kills its worker three times", () => {
   );
 
   it(
-    "is quarantined as well when its task allows one attempt",
+    "is also quarantined when its task allows one attempt",
     async () => {
       const tasks = await directoryOf({
         "fragile.ts": GATED.replace("defineTask({", "defineTask({ retry: { attempts: 1 },"),
@@ -81,11 +81,11 @@ describe("a job that kills its worker three times", () => {
       const id = await add("fragile", { gate: "never" });
       for (let death = 1; death <= 3; death++) {
         const victim = await workerProcess(database, tasks);
-        await until("it runs", () => saysThatItRuns(victim.pid, [id]), 20_000);
+        await until("the job runs", () => saysThatItRuns(victim.pid, [id]), 20_000);
         victim.kill("SIGKILL");
       }
       await workerProcess(database, tasks);
-      await until("it has failed", async () => (await state(id)) === "failed", 20_000);
+      await until("the job has failed", async () => (await state(id)) === "failed", 20_000);
       expect(await getJob(database.pool, id)).toMatchObject({
         error: "Quarantined: three workers died while running this job.",
       });

@@ -30,7 +30,7 @@ async function contradictions(): Promise<unknown[]> {
   return (await database.pool.query("select problem, gate from legwork.reconcile()")).rows;
 }
 
-it("a job that is fetched while a limit is being made counts for the limit", async () => {
+it("a job that is fetched while a limit is being created counts for the limit", async () => {
   await enqueue();
   await enqueue();
   const fetcher = await connection(database);
@@ -48,7 +48,7 @@ it("a job that is fetched while a limit is being made counts for the limit", asy
   expect(await running()).toBe(1);
 });
 
-it("resuming and replacing a job that waits do not deadlock", async () => {
+it("resuming and replacing a waiting job do not deadlock", async () => {
   await database.pool.query("select legwork.pause_task('t')");
   const id = await enqueue("k");
   const keyed = await connection(database);
@@ -64,7 +64,7 @@ it("resuming and replacing a job that waits do not deadlock", async () => {
   expect(await worker.fetch(database.pool)).toEqual([{ id, task: "t" }]);
 });
 
-it("an open transaction that has replaced a waiting job does not keep the others from being looked after", async () => {
+it("an open transaction that has replaced a waiting job does not delay the others", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't', key => 'k')");
   await database.pool.query("delete from legwork_private.limit_changes");
   await database.pool.query("select legwork.pause_task('t')");
@@ -77,7 +77,7 @@ it("an open transaction that has replaced a waiting job does not keep the others
   await keyed.query("rollback");
 });
 
-it("an open transaction that has dropped a limit keeps no job from ending", async () => {
+it("an open transaction that has removed a limit keeps no job from ending", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
   await enqueue();
   const [job] = await worker.fetch(database.pool);
@@ -105,7 +105,7 @@ it("an open transaction that has changed a rate limit's window keeps no job from
   await changer.query("commit");
 });
 
-it("an open transaction that has dropped a rate limit keeps no other job from starting", async () => {
+it("an open transaction that has removed a rate limit keeps no other job from starting", async () => {
   await database.pool.query(
     "select legwork.limit_rate(1, '1 millisecond', task => 't'), legwork.limit_concurrency(1, task => 'u')",
   );
@@ -123,7 +123,7 @@ it("an open transaction that has dropped a rate limit keeps no other job from st
   await dropper.query("rollback");
 });
 
-it("a limit made after a repeatable read transaction began holds for the jobs it enqueues", async () => {
+it("a limit created after a repeatable read transaction began applies to the jobs which that transaction enqueues", async () => {
   const enqueuer = await connection(database);
   await enqueuer.query("begin isolation level repeatable read");
   await enqueuer.query("select 1 from legwork_private.limits");
@@ -135,7 +135,7 @@ it("a limit made after a repeatable read transaction began holds for the jobs it
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
 });
 
-it("a job of a task that a stop did not know yet stops too, also while a transaction of another database is open", async () => {
+it("an emergency stop also stops a job whose task is new, even while a transaction of another database is open", async () => {
   const elsewhere = await connection({ url: inject("serverUrl") });
   await elsewhere.query("begin");
   await elsewhere.query("select pg_current_xact_id()");
@@ -151,7 +151,7 @@ it("a job of a task that a stop did not know yet stops too, also while a transac
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
 });
 
-it("a waiting job that was failed for good and is rescheduled runs", async () => {
+it("a waiting job that permanently failed runs after it is rescheduled", async () => {
   await database.pool.query("select legwork.pause_task('t')");
   const id = await enqueue();
   await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'no')", [id]);
@@ -162,7 +162,7 @@ it("a waiting job that was failed for good and is rescheduled runs", async () =>
   expect(await worker.fetch(database.pool)).toEqual([{ id, task: "t" }]);
 });
 
-it("a cancelled job that is given back unfinished does not start again", async () => {
+it("a cancelled job that is returned to the queue unfinished does not start again", async () => {
   const id = await enqueue();
   await worker.fetch(database.pool);
   await database.pool.query("select legwork.cancel_job($1)", [id]);
@@ -171,7 +171,7 @@ it("a cancelled job that is given back unfinished does not start again", async (
   expect(await one("select state from legwork.jobs where id = $1", [id])).toBe("cancelled");
 });
 
-it("what a dead worker may have started counts for its rate", async () => {
+it("a job that a dead worker may have started counts for its rate limit", async () => {
   await database.pool.query("select legwork.limit_rate(1, '1 hour', task => 't')");
   await enqueue();
   await enqueue();
@@ -188,7 +188,7 @@ it("what a dead worker may have started counts for its rate", async () => {
   expect((await worker.fetch(database.pool, 2)).map((job) => job.task)).not.toContain("t");
 });
 
-it("a job that is enqueued while others are being admitted is not forgotten", async () => {
+it("a job that is enqueued while others are being admitted is not missed", async () => {
   await database.pool.query("select legwork.limit_concurrency(5, task => 't')");
   const holder = await connection(database);
   const enqueuer = await connection(database);

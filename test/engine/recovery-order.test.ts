@@ -7,7 +7,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** Jobs each of the two workers runs at a time, and fetches ahead. */
+/** How many jobs each of the two workers runs at a time, and how many it fetches ahead. */
 const CONCURRENCY = 4;
 const LOCAL_QUEUE = 8;
 
@@ -20,7 +20,7 @@ beforeEach(async () => {
   await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.worker_processes");
 });
 
-/** Two workers in the middle of 130 jobs; the first one with all the jobs it can hold, some of them running. */
+/** Two workers in the middle of 130 jobs. The first holds all the jobs it can, and runs some of them. */
 async function twoBusyWorkers(fields = {}): Promise<{ first: ChildProcess; running: string[]; ahead: string[] }> {
   const tasks = await directoryOf({ "busy.js": TASK });
   const settings = { LEGWORK_CONCURRENCY: String(CONCURRENCY), LEGWORK_LOCAL_QUEUE_SIZE: String(LOCAL_QUEUE) };
@@ -54,20 +54,20 @@ async function startOrder(): Promise<string[]> {
   );
 }
 
-/** How many jobs started after the first of these and before the last, beside these. */
+/** How many other jobs started between the first and the last of these. */
 function between(order: readonly string[], ids: readonly string[]): number {
   const places = ids.map((id) => order.indexOf(id));
   return Math.max(...places) - Math.min(...places) + 1 - ids.length;
 }
 
-/** What the living worker had in hand when the jobs came back: it runs those first. */
+/** How many jobs the remaining worker held when the others returned: it runs those first. */
 const IN_HAND = LOCAL_QUEUE + CONCURRENCY;
 
-it("a killed worker's jobs run next, those it had fetched ahead before the backlog too", async () => {
+it("jobs of a killed worker run next, and those it had only fetched also run before the backlog", async () => {
   const { first, running } = await twoBusyWorkers();
   first.kill("SIGKILL");
-  // What it holds now is what it takes with it; in place of waiting, its silence is made old.
-  const held = await until("it is silent", async () => {
+  // These jobs are lost with the worker. Its last heartbeat is backdated instead of waiting for the lease to expire.
+  const held = await until("the worker is silent", async () => {
     if (first.signalCode === null) return undefined;
     const { rows } = await database.pool.query(
       `update legwork_private.worker_processes w set seen_at = seen_at - interval '10 seconds', suspected_at = clock_timestamp() - interval '5 seconds'
@@ -79,7 +79,7 @@ it("a killed worker's jobs run next, those it had fetched ahead before the backl
   expect(held.ids.length).toBeGreaterThanOrEqual(running.length);
   const order = await startOrder();
   expect(between(order, held.ids)).toBeLessThanOrEqual(IN_HAND);
-  // The backlog is behind them.
+  // The backlog comes after them.
   expect(order.length - 1 - Math.max(...held.ids.map((id) => order.indexOf(id)))).toBeGreaterThan(30);
   const lost = held.ids.filter((id) => held.running.includes(id));
   const ahead = held.ids.filter((id) => !lost.includes(id));
@@ -88,7 +88,7 @@ it("a killed worker's jobs run next, those it had fetched ahead before the backl
   );
 });
 
-it("a stopped worker's jobs that it had fetched ahead run next", async () => {
+it("jobs that a stopped worker had fetched ahead run next", async () => {
   const { first, ahead } = await twoBusyWorkers();
   first.kill("SIGTERM");
   const order = await startOrder();

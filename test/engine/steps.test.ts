@@ -47,11 +47,11 @@ const STEPS = `
   } });`;
 
 describe("a worker", () => {
-  it("that is killed between steps leaves those that were done, and only the rest is done elsewhere", async () => {
+  it("that is killed between steps leaves the completed ones, and only the rest run elsewhere", async () => {
     const tasks = await directoryOf({ "t.ts": STEPS });
     const victim = await workerProcess(database, tasks);
     const id = await add();
-    await until("b has begun", async () => (await did(id)).includes("b begins"));
+    await until("step b has begun", async () => (await did(id)).includes("b begins"));
     const other = await workerProcess(database, tasks);
     victim.kill("SIGKILL");
     await completes(id);
@@ -63,14 +63,17 @@ describe("a worker", () => {
     const tasks = await directoryOf({ "t.ts": STEPS });
     const sleeper = await workerProcess(database, tasks);
     const id = await add();
-    await until("b has begun", async () => (await did(id)).includes("b begins"));
+    await until("step b has begun", async () => (await did(id)).includes("b begins"));
     const other = await workerProcess(database, tasks);
     sleeper.kill("SIGSTOP");
     await completes(id);
     await database.pool.query("insert into gates values ('b')");
     sleeper.kill("SIGCONT");
-    await until("it has gone on", async () => (await did(id)).filter((what) => what === "b ends").length === 2);
-    await until("it has given up", async () => {
+    await until(
+      "the task has continued after step b",
+      async () => (await did(id)).filter((what) => what === "b ends").length === 2,
+    );
+    await until("the attempt has ended", async () => {
       const { rows } = await database.pool.query("select running from legwork.workers where pid = $1", [sleeper.pid]);
       return rows.length === 1 && !rows[0].running.includes(id);
     });

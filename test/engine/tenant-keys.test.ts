@@ -24,7 +24,7 @@ afterAll(async () => {
 const at = new Date(Date.now() + 3_600_000);
 const of = (tenant: string): { payload: { of: string } } => ({ payload: { of: tenant } });
 
-/** The ways in. Each enqueues a job of "noop" for one tenant, with the job key and the serial key "daily", and returns its id. */
+/** The ways to enqueue. Each enqueues a job of "noop" for one tenant with the job key and the serial key "daily", and returns its id. */
 const ways: Record<string, (tenant: string) => Promise<string>> = {
   SQL: async (tenant) => {
     const { rows } = await database.pool.query(
@@ -41,7 +41,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     ]);
     return id ?? "";
   },
-  "REST with a token of all tenants": async (tenant) => {
+  "REST with a token for all tenants": async (tenant) => {
     const { body } = await rest(server, "POST", "/jobs", {
       task: "noop",
       ...of(tenant),
@@ -52,7 +52,7 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     });
     return body.id;
   },
-  "REST with a token of the tenant": async (tenant) => {
+  "REST with the tenant's token": async (tenant) => {
     const { body } = await rest(
       server,
       "POST",
@@ -62,13 +62,13 @@ const ways: Record<string, (tenant: string) => Promise<string>> = {
     );
     return body.id;
   },
-  "a running task of a job of the tenant": (tenant) => fromTask(tenant, "context"),
+  "a running task of the tenant's job": (tenant) => fromTask(tenant, "context"),
   "SQL in a running task": (tenant) => fromTask(tenant, "sql"),
 };
 
 async function fromTask(tenant: string, way: string): Promise<string> {
   const id = await enqueue(database.pool, "fan", { way }, { tenant });
-  const ended = await until("the task has enqueued", async () => {
+  const ended = await until("the task has enqueued the job", async () => {
     const { rows } = await database.pool.query("select result from legwork.jobs where id = $1 and state = 'completed'", [id]);
     return rows[0];
   });
@@ -85,8 +85,8 @@ const FAN = `
     return { id };
   } });`;
 
-describe("two tenants that use one name", () => {
-  it("have a job each, whichever way each of them enqueues, and see it under that name", async () => {
+describe("two tenants that use the same key", () => {
+  it("have a job each, whichever way they enqueue it, and see it under that key", async () => {
     await workerOver(database.url, { "fan.ts": FAN });
     const jobs: Record<string, Set<string>> = { A: new Set(), B: new Set() };
     for (const [name, enqueueFor] of Object.entries(ways)) {
@@ -101,7 +101,7 @@ describe("two tenants that use one name", () => {
         ]);
       }
     }
-    // One way's request is merged with another's of the same tenant, and with no other tenant's.
+    // A request is merged with another request of the same tenant, whichever way it came, and never with one of another tenant.
     expect([jobs.A?.size, jobs.B?.size]).toEqual([1, 1]);
     const both = [...(jobs.A ?? []), ...(jobs.B ?? [])].toSorted();
     expect(
@@ -125,7 +125,7 @@ describe("two tenants that use one name", () => {
     expect(rows).toEqual([{ lines: 2 }]);
   });
 
-  it("are told by its name of a key that is too long, on every surface", async () => {
+  it("get an error that names the option when a key is too long, on every surface", async () => {
     const tooLong = "k".repeat(512);
     const message = "job_key has 512 characters; the maximum is 503.";
     await expect(enqueue(database.pool, "noop", {}, { jobKey: tooLong, tenant: "A" })).rejects.toMatchObject({
@@ -143,14 +143,14 @@ describe("two tenants that use one name", () => {
   });
 });
 
-it("a task is given its job's key as it was given", async () => {
+it("a task sees its job's key as the caller wrote it", async () => {
   await workerOver(database.url, {
     "tell.ts": `
       import { defineTask } from "legwork";
       export default defineTask({ run: async (_payload, { job }) => ({ key: job.jobKey }) });`,
   });
   const id = await enqueue(database.pool, "tell", {}, { jobKey: "daily", tenant: "t".repeat(100) });
-  const ended = await until("it has ended", async () => {
+  const ended = await until("the job has ended", async () => {
     const { rows } = await database.pool.query("select result from legwork.jobs where id = $1 and state = 'completed'", [id]);
     return rows[0];
   });

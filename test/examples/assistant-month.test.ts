@@ -12,9 +12,9 @@ import { scaled } from "../support/slowness.ts";
 const DAY = 86_400_000;
 const database = testDatabase();
 
-/** The last whole month: what is due in it has come. */
+/** The last whole month, so that all its occurrences are in the past. */
 const MONTH = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() - 1, 1));
-/** In a usual run only its first half, in which every schedule is due: the last one on the 15th. */
+/** A usual run covers only the first half, in which every schedule is due: the last one on the 15th. */
 const MONTH_END = new Date(
   IS_LONG
     ? Date.UTC(MONTH.getUTCFullYear(), MONTH.getUTCMonth() + 1, 1)
@@ -41,7 +41,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-/** An empty past, the sample students, schedules as of the eve of the month. */
+/** No history, the sample students, and schedules as of the eve of the month. */
 beforeEach(async () => {
   await kit.clear();
   await database.pool.query(`
@@ -59,10 +59,10 @@ async function select(text: string, ...values: unknown[]): Promise<any[]> {
 const day = (day: number): string => new Date(MONTH.getTime() + (day - 1) * DAY).toISOString().slice(0, 10);
 const on = (date: number, time: string): Date => new Date(`${day(date)}T${time}Z`);
 
-/** The month's days that are that day of the week (0 is Sunday). */
+/** The days of the month that are this day of the week (0 is Sunday). */
 const weekly = (weekday: number): number[] => DAYS.filter((day) => on(day, "00:00").getUTCDay() === weekday);
 
-/** Why runs wait or are held back, as the job explains it. */
+/** Why runs wait or are held back, according to the job's explanation. */
 async function explained(jobId: string): Promise<string[]> {
   const rows = await select("select reason, detail from legwork.explain_job($1)", jobId);
   return rows.filter(({ reason }) => reason.startsWith("schedule_")).map(({ reason, detail }) => `${reason}: ${detail}`);
@@ -71,7 +71,7 @@ async function explained(jobId: string): Promise<string[]> {
 const lastJob = async (schedule: string): Promise<string> =>
   (await select("select last_job_id as id from legwork.schedules where name = $1", schedule))[0].id;
 
-/** Makes every change of a table fail, or no longer. */
+/** Makes every change of a table fail, or work again. */
 async function breakTable(table: string, isBroken = true): Promise<void> {
   await database.pool.query(
     isBroken
@@ -91,7 +91,7 @@ describe("assistant, its schedules", () => {
        select 1, 'Asks about decimals.', d from generate_series($1::timestamptz, $2::timestamptz - interval '1 day', interval '1 day') d`,
         [MONTH, MONTH_END],
       );
-      // Ten minutes in which everything is looked at, then the times of what is not due every few minutes.
+      // Every time of the first ten minutes, then only those of schedules that are not due every few minutes.
       for (const source of [new Date(MONTH.getTime() + 600_000), MONTH_END]) {
         for (;;) {
           const [{ at }] = await select(
@@ -126,7 +126,7 @@ describe("assistant, its schedules", () => {
         expected,
       );
       expect(new Set(runs.map(({ state, outcome }) => `${state} ${outcome}`))).toEqual(new Set(["enqueued completed"]));
-      // They started in the order in which they were due, and what requires another after that one.
+      // They started in the order in which they were due, and dependent ones after the required ones.
       const order = runs.map(({ due_at }) => due_at.getTime());
       expect(order).toEqual(order.toSorted((left, right) => left - right));
       const names = runs.map(({ schedule, due_at }) => `${schedule} ${due_at.toISOString().slice(0, 10)}`);
@@ -136,7 +136,7 @@ describe("assistant, its schedules", () => {
       const maintenance = names.filter((name) => name.startsWith("maintenance")).map((name) => name.split(" ")[0]);
       expect(maintenance).toEqual(weekly(6).flatMap(() => ["maintenance", "maintenance-reindex", "maintenance-analyze"]));
 
-      // Of the two that come every few minutes, each time is accounted for.
+      // For the two frequent schedules, each time is accounted for.
       const frequent = await select(
         `select schedule, sum(occurrences)::int as occurrences,
          array_agg(to_char(due_at at time zone 'UTC', 'MI') order by due_at) filter (where due_at < $1::timestamptz + interval '10 minutes') as first
@@ -151,7 +151,7 @@ describe("assistant, its schedules", () => {
           first: ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"],
         },
       ]);
-      // What they have done: a summary for each week with memories, and one backup a day.
+      // The results: a summary for each week with memories, and one backup a day.
       const summaries = await select(
         "select week_ending::text as day from assistant.weekly_summaries where profile_id = 1 order by 1",
       );
@@ -168,7 +168,7 @@ describe("assistant, its schedules", () => {
     },
   );
 
-  it("B2 weekly summaries wait for a clean-up that fails, which says so, and run once it has succeeded", async () => {
+  it("B2 weekly summaries wait for a failed clean-up, which its explanation says, and run once it has succeeded", async () => {
     const sunday = weekly(0)[1] ?? 8;
     await kit.fireSchedules(on(sunday - 1, "23:59:30"));
     await breakTable("study_chat_memory");
@@ -203,13 +203,13 @@ describe("assistant, its schedules", () => {
     expect(await explained(cleanup)).toEqual([]);
   });
 
-  it("B2 a failed or missing dependency holds back the backup, and profile refresh after it, and their jobs say so", async () => {
+  it("B2 a failed or missing dependency holds back the backup and then the profile refresh, as their jobs' explanations say", async () => {
     await kit.fireSchedules(on(2, "05:00"));
     const [usage, backup, refresh] = [await lastJob("usage-analysis"), await lastJob("backup"), await lastJob("profile-refresh")];
     for (const job of [usage, backup, refresh]) expect(await kit.job(job)).toMatchObject({ state: "completed" });
     expect(await explained(backup)).toEqual([]);
 
-    // Its query finds no table: it fails at once.
+    // Its query finds no table, so it fails at once.
     await database.pool.query("alter table assistant.ai_usage rename to elsewhere");
     await kit.fireSchedules(on(3, "01:00"));
     const failed = await lastJob("usage-analysis");
@@ -246,11 +246,11 @@ describe("assistant, its schedules", () => {
       { schedule: "profile-refresh", state: "held_back" },
     ]);
 
-    // One that is not there any more.
+    // The required schedule does not exist any more.
     await database.pool.query("select legwork.unschedule('usage-analysis', $1)", [on(3, "06:00")]);
     await kit.fireSchedules(on(4, "03:00"));
     expect((await explained(backup))[0]).toMatch(/It requires usage-analysis, which no longer exists\.$/);
-    // By hand it runs all the same, and then profile refresh has what it requires.
+    // It can still be run manually, and then the profile refresh has what it requires.
     await database.pool.query("select legwork.run_schedule('backup', $1)", [on(4, "03:30")]);
     await kit.drain();
     await kit.fireSchedules(on(4, "04:00"));
@@ -263,7 +263,7 @@ describe("assistant, its schedules", () => {
     ["memory-cleanup", "high", "study_chat_memory", 2],
     ["profile-refresh", "medium", "profiles", 2],
     ["cache-cleanup", "low", "response_cache", 1],
-  ] as const)("B8 %s is %s and retried as often as that says", async (schedule, level, table, retries) => {
+  ] as const)("B8 %s is %s and retried as often as its level says", async (schedule, level, table, retries) => {
     await breakTable(table);
     const [{ id }] = await select("select legwork.run_schedule($1) as id", schedule);
     await kit.drain({ at: "1h" });

@@ -24,7 +24,7 @@ let world: AssistantWorld;
 let worker: ChildProcess;
 let server: Server;
 
-/** One worker in a process of its own for all tests. The schedules are disabled: jobs run when a test says so. */
+/** One worker in a separate process for all tests. The schedules are disabled: jobs run when a test runs them. */
 beforeAll(async () => {
   world = await assistantWorld();
   server = await startRest(database);
@@ -37,7 +37,7 @@ beforeAll(async () => {
       stdio: ["ignore", "inherit", "inherit"],
     },
   );
-  await until("the worker lives", async () => (await select("select from legwork.workers")).length > 0);
+  await until("the worker is alive", async () => (await select("select from legwork.workers")).length > 0);
 });
 
 afterAll(async () => {
@@ -64,12 +64,12 @@ async function select(text: string, ...values: unknown[]): Promise<any[]> {
 
 const ended = (id: string): Promise<EndedJob> => until(`job ${id} has ended`, () => endedJob(database, id));
 
-/** Runs one of the example's jobs by hand and resolves to it once it has ended. */
+/** Runs one of the example's schedules manually. Resolves to its job once it has ended. */
 async function run(name: string): Promise<EndedJob> {
   return await ended(await runSchedule(database.pool, name));
 }
 
-/** Records that a provider has been used, so long ago. */
+/** Records that a provider was used this long ago. */
 async function used(provider: string, tokens: number, ago = "0"): Promise<void> {
   await database.pool.query(
     `insert into assistant.ai_usage (provider, purpose, used_at, tokens, milliseconds, ok) values ($1, 'test', now() - $3::interval, $2, 100, true)`,
@@ -81,7 +81,7 @@ const providers = (): Promise<Record<string, unknown>[]> =>
   select("select provider, percent::float8, state, active from assistant.providers order by priority");
 
 describe("assistant", () => {
-  it("B1 clean-ups, the archive and the reset of quotas do what they are for, and report it", async () => {
+  it("B1 clean-ups, the archive and the quota reset change their rows, and report it", async () => {
     const cleanup = await run("memory-cleanup");
     expect(cleanup).toMatchObject({ state: "completed", result: { deleted: 2, batches: 1 } });
     expect(cleanup.result.bytes).toBeGreaterThan(50);
@@ -102,7 +102,7 @@ describe("assistant", () => {
     ).toEqual([{ used_tokens: 7, conversations: 1, memories: 1, favourite_subject: "Mathematics" }]);
   });
 
-  it("B3 a provider is warned of at 80 %, left at 95 %, blocked at 100 %, and asked again when its window resets", async () => {
+  it("B3 a provider raises a warning at 80 %, is replaced at 95 %, is blocked at 100 %, and is used again when its window resets", async () => {
     await used("one", 800_000);
     expect((await run("rate-limit-monitor")).result.changes).toContainEqual(
       expect.stringContaining("one is at 80 %, unknown became warning"),
@@ -122,7 +122,7 @@ describe("assistant", () => {
         "select provider, replaced_by, percent::float8, state, resets_at > now() as ahead from assistant.active_failovers",
       ),
     ).toEqual([{ provider: "one", replaced_by: "two", percent: 95, state: "switched", ahead: true }]);
-    // Whoever asks for a provider gets the other one.
+    // A caller gets the other provider.
     expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["two"] });
     expect(world.one.asked).toEqual([]);
     expect(world.two.asked).toMatchObject([{ model: "small" }, { model: "small" }]);
@@ -137,10 +137,10 @@ describe("assistant", () => {
       { state: "blocked", active: false },
       { state: "blocked", active: false },
     ]);
-    // Nobody is left: the summaries wait for the window to reset and use no attempt.
+    // No provider is left: the summaries wait for the window to reset and use no attempt.
     await empty(database.pool, "assistant.weekly_summaries");
     const waiting = await runSchedule(database.pool, "weekly-summaries");
-    const [put] = await until("it is put off", async () => {
+    const [put] = await until("the job is postponed", async () => {
       const rows = await select("select attempts, run_at from legwork.jobs where id = $1 and state = 'scheduled'", waiting);
       return rows[0] !== undefined && rows;
     });
@@ -163,7 +163,7 @@ describe("assistant", () => {
     expect(world.one.asked[0]?.authorization).toBe("Bearer sk-secret-one");
   });
 
-  it("B4 probes measure how long providers take and since when they are up; a dead one degrades, and breaks nothing", async () => {
+  it("B4 probes measure each provider's response time and uptime, and an unavailable one degrades the system without breaking it", async () => {
     expect(await run("health-check")).toMatchObject({ result: { status: "healthy", problems: [] } });
     expect(world.one.asked).toMatchObject([{ model: "large", messages: [{ content: "ping" }] }]);
     const uptime =
@@ -188,13 +188,13 @@ describe("assistant", () => {
     const [one, two] = await since();
     expect(one).not.toEqual(up[0]);
     expect(two).toEqual(up[1]);
-    // Who needs a provider asks the one that lives, and not first the other.
+    // A caller uses the available provider first.
     expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["two"] });
     expect(await select("select distinct provider, ok from assistant.ai_usage where purpose = 'weekly-summary'")).toEqual([
       { provider: "two", ok: true },
     ]);
 
-    // Nobody listens there any more.
+    // The provider's server is gone.
     const port = Number(new URL(world.two.url).port);
     await world.two.stop();
     const dead = await run("health-check");
@@ -203,7 +203,7 @@ describe("assistant", () => {
     world.two = await startStubProvider(port);
     world.one.status = 200;
     expect(await run("health-check")).toMatchObject({ result: { status: "healthy" } });
-    // No key is in what anybody can read.
+    // No key appears in readable data.
     expect(
       await select(
         "select from legwork.jobs j where j::text like '%sk-secret%' union all select from assistant.ai_usage u where u::text like '%sk-secret%'",
@@ -211,7 +211,7 @@ describe("assistant", () => {
     ).toEqual([]);
   });
 
-  it("B5 a backup is verified, brought back by a command, and kept for thirty days", async () => {
+  it("B5 a backup is verified, restored by a command, and kept for thirty days", async () => {
     const job = await run("backup");
     expect(job).toMatchObject({ state: "completed", result: { verified: true, removed: [] } });
     const folder = join(world.backups, job.result.backup);
@@ -242,7 +242,7 @@ describe("assistant", () => {
     });
     expect(await select(everything)).toEqual(before);
 
-    // A second one, and then both are old, one of them too old.
+    // A second backup, and then both are old, one of them too old.
     const second = (await run("backup")).result.backup;
     for (const [backup, days] of [
       [job.result.backup, 31],
@@ -257,7 +257,7 @@ describe("assistant", () => {
     expect(new Set(await readdir(world.backups))).toEqual(new Set([second, third.result.backup]));
   });
 
-  it("B6 maintenance vacuums, reindexes and analyses, with sizes before and after", async () => {
+  it("B6 maintenance vacuums, reindexes and analyzes, with sizes before and after", async () => {
     await database.pool.query(
       "insert into assistant.response_cache select 'k' || n, to_jsonb(repeat('x', 200)), now() + interval '1 day' from generate_series(1, 2000) n",
     );
@@ -277,7 +277,7 @@ describe("assistant", () => {
     expect(analyzed).toMatchObject({ before: { tableBytes: expect.any(Number) }, after: { liveRows: 1 } });
   });
 
-  it("B7 the usage of a day is reported by provider, beside what is usual, with anomalies", async () => {
+  it("B7 a day's usage is reported by provider, compared with the usual, with anomalies", async () => {
     await database.pool.query(`
       insert into assistant.ai_usage (provider, purpose, used_at, tokens, milliseconds, ok)
       select 'one', 'chat', now() - make_interval(days => d, hours => 1), 10, 100, true from generate_series(1, 7) d, generate_series(1, 10) n
@@ -324,7 +324,7 @@ describe("assistant", () => {
     expect(await ended(id)).toMatchObject({ state: "completed" });
   });
 
-  it("B9 any job is run by hand, from the command line too; history and statistics tell of it", async () => {
+  it("B9 any job can be run manually, also from the command line, and is in the history and the statistics", async () => {
     const byHand = await legwork(["schedule", "run", "cache-cleanup"], { DATABASE_URL: database.url });
     expect(byHand.code).toBe(0);
     await ended(byHand.stdout.trim());
@@ -341,7 +341,7 @@ describe("assistant", () => {
     expect(statistics).toEqual({ runs: expect.any(Number), failed: 0, success_rate: 1, measured: true });
   });
 
-  it("B9 the thresholds are those that are listed, and three failures in a row are told", async () => {
+  it("B9 the alert thresholds are as listed, and three consecutive failures raise an alert", async () => {
     const rules = await select(
       "select kind, warning, critical from legwork_private.alert_rules where kind in ('consecutive_failures', 'slow_runs', 'worker_memory', 'host_disk') order by 1",
     );
@@ -359,10 +359,10 @@ describe("assistant", () => {
       "select severity, value from legwork.alerts where kind = 'consecutive_failures' and target = 'report/query' and state <> 'resolved'";
     expect(await until("an alert is raised", async () => (await select(open))[0])).toEqual({ severity: "warning", value: 3 });
     await run("usage-analysis");
-    await until("it is resolved", async () => (await select(open)).length === 0);
+    await until("the alert is resolved", async () => (await select(open)).length === 0);
   });
 
-  it("B9 settings are those of the environment, and a mistake names its variable and no key", async () => {
+  it("B9 settings come from the environment, and an error names the variable and shows no key", async () => {
     expect(assistantConfig({})).toMatchObject({ health: "5m", rateLimits: "1m", keepBackups: "30 days", enabled: undefined });
     expect(
       assistantConfig({ ASSISTANT_ENV: "development", ASSISTANT_HEALTH_INTERVAL: "30s", ASSISTANT_JOBS_ENABLED: "false" }),

@@ -31,7 +31,7 @@ beforeEach(async () => {
   bob = await makeToken(database, "operator", "calendar-user-2");
 });
 afterEach(async () => {
-  // A schedule of a test is not to fire in the next one.
+  // A test's schedule must not fire in the next test.
   await database.pool.query("select legwork.unschedule(name) from legwork.schedules where name like 'calendar-%'");
   await calendar.stop();
 });
@@ -59,7 +59,7 @@ async function ask(method: "GET" | "POST", path: string, token?: string, body?: 
   return { status: response.status, body: await response.json() };
 }
 
-/** The command line of the app, in a process of its own. */
+/** Runs the app's command line in a separate process. */
 async function cli(
   token: string | undefined,
   ...parameters: string[]
@@ -103,14 +103,14 @@ const archived = async (calendarId = 2): Promise<string[]> =>
   );
 
 describe("calendar", () => {
-  it("C1 a user's daily and weekly schedules are at hour:minute of the user's day, and scheduling again replaces", async () => {
+  it("C1 a user's daily and weekly schedules use the user's time zone, and scheduling again replaces them", async () => {
     const client = database.pool;
     expect(await scheduleArchive(client, 1, { schedule_type: "daily", hour: 23, minute: 59 })).toMatchObject({
       job_id: "calendar-user-1-daily",
       archive_config_id: 1,
       replaced: false,
     });
-    // 6 is Sunday here, as the source's scheduler counts; cron counts Sunday as 0.
+    // 6 is Sunday here, as in the source's scheduler. Cron counts Sunday as 0.
     await scheduleArchive(client, 1, { schedule_type: "weekly", day_of_week: 6, hour: 7, minute: 30 });
     await scheduleArchive(client, 2, { schedule_type: "daily", hour: 23, minute: 59 });
     const local = `select name, to_char(next_at at time zone timezone, 'FMDay HH24:MI') as at, timezone, tenant
@@ -125,7 +125,7 @@ describe("calendar", () => {
     const [replaced] = await select(local);
     expect(replaced.at).toMatch(/day 06:05$/);
     expect(await select(local)).toHaveLength(3);
-    // Removal is of one, or of all of a user.
+    // Removes one schedule, or all of a user.
     expect(await ask("POST", "/jobs/remove", ann, { job_id: "calendar-user-1-weekly" })).toEqual({
       status: 200,
       body: { removed: ["calendar-user-1-weekly"] },
@@ -133,25 +133,25 @@ describe("calendar", () => {
     expect((await select(local)).map(({ name }) => name)).toEqual(["calendar-user-1-daily", "calendar-user-2-daily"]);
   });
 
-  it("C1 all active users are scheduled in one call; who has no archive is left out and named", async () => {
+  it("C1 all active users are scheduled in one call, and a user without an archive is skipped and named", async () => {
     await select(
       `insert into calendar.users (id, email, is_active) values (7, 'no-archive@example.com', true), (8, 'gone@example.com', false)`,
     );
     const { scheduled, skipped } = await scheduleAllActiveUsers(database.pool, { schedule_type: "daily", hour: 23, minute: 59 });
     expect(scheduled.map(({ job_id }) => job_id)).toEqual(["calendar-user-1-daily", "calendar-user-2-daily"]);
     expect(skipped).toEqual([{ user_id: 7, reason: "archive_config_id: user 7 has no active archive configurations." }]);
-    // At the start of the app, too, and again.
+    // Also when the app starts, repeatedly.
     await startCalendar(database.url, { CALENDAR_AUTO_SCHEDULE: "true" });
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toHaveLength(2);
   });
 
-  it("C2 a run by hand copies the range's events to the archive, and running it twice archives nothing twice", async () => {
+  it("C2 a manual run copies the range's events to the archive, and a second run archives nothing twice", async () => {
     await addEvent(1, "the day before", "2024-12-17 21:00Z", "2024-12-17 22:00Z");
     await addEvent(1, "just after midnight in Vienna", "2024-12-17 23:30Z", "2024-12-18 00:30Z");
     await addEvent(1, "noon", "2024-12-18 11:00Z", "2024-12-18 12:00Z");
     await addEvent(1, "over midnight", "2024-12-18 22:00Z", "2024-12-19 05:00Z");
     await addEvent(1, "the day after", "2024-12-18 23:00Z", "2024-12-19 00:00Z");
-    await addEvent(3, "somebody else's", "2024-12-18 11:00Z", "2024-12-18 12:00Z");
+    await addEvent(3, "Bob's", "2024-12-18 11:00Z", "2024-12-18 12:00Z");
     await workerOver(database.url, [TASKS, OWN]);
     const range = { start_date: "2024-12-18", end_date: "2024-12-18" };
     const first = await ask("POST", "/jobs/trigger", ann, range);
@@ -164,7 +164,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(expected);
     // Copied, not moved.
     expect(await select("select from calendar.events where calendar_id = 1")).toHaveLength(5);
-    // Two transactions at once, past the limit that keeps runs apart: the constraint decides.
+    // Concurrent transactions that bypass the limit on runs: the constraint decides.
     await select("delete from calendar.events where calendar_id = 2");
     const copy = "select * from calendar.archive(1, '2024-12-18', '2024-12-18')";
     const counts = await Promise.all(Array.from({ length: 4 }, async () => (await select(copy))[0].archived as number));
@@ -172,7 +172,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(expected);
   });
 
-  it("C2 what is not over yet is left for the run that finds it over", async () => {
+  it("C2 an event that has not ended is left for the run that finds it ended", async () => {
     await select(`insert into calendar.events (calendar_id, title, starts_at, ends_at) values
       (1, 'long', now() - interval '3 days', now() + interval '1 hour'), (1, 'short', now() - interval '3 seconds', now() - interval '1 second')`);
     await scheduleArchive(database.pool, 1, {});
@@ -184,7 +184,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(["long", "short"]);
   });
 
-  it("C3 the five routes answer with the right status codes", async () => {
+  it("C3 the five routes return the right status codes", async () => {
     expect(await ask("GET", "/jobs/health")).toMatchObject({
       status: 503,
       body: { status: "unhealthy", scheduler_running: false },
@@ -234,7 +234,7 @@ describe("calendar", () => {
     });
     expect((await ask("POST", "/jobs/remove", ann, {})).status).toBe(200);
     expect(await ask("POST", "/jobs/remove", ann, {})).toMatchObject({ status: 404, body: { error: { code: "LW404" } } });
-    // What is wrong is named.
+    // An error names the invalid field.
     const refused: [string, unknown, string][] = [
       ["/jobs/schedule", { hour: 24 }, "hour"],
       ["/jobs/schedule", { schedule_type: "hourly" }, "schedule_type"],
@@ -256,7 +256,7 @@ describe("calendar", () => {
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toEqual([]);
   });
 
-  it("C4 the command line has the same five commands, and exit codes", async () => {
+  it("C4 the command line has the same five commands, with exit codes", async () => {
     const health = await cli(undefined, "health");
     expect(health).toMatchObject({ code: 1, stderr: "" });
     const scheduled = await cli(
@@ -297,7 +297,7 @@ describe("calendar", () => {
   it("C5 a user sees and changes only their own jobs and archives, over HTTP and on the command line", async () => {
     await ask("POST", "/jobs/schedule", ann, {});
     await ask("POST", "/jobs/trigger", ann, {});
-    // Bob sees nothing of it, and removes none of it, whatever he names.
+    // Bob can neither see nor remove any of it, even by its name.
     expect((await ask("GET", "/jobs/status", bob)).body).toEqual({
       user_id: 2,
       jobs: [],
@@ -308,7 +308,7 @@ describe("calendar", () => {
     expect(history.filter(({ state }: { state: string }) => state !== "failed")).toEqual([]);
     expect((await ask("POST", "/jobs/remove", bob, { job_id: "calendar-user-1-daily" })).status).toBe(404);
     expect((await ask("POST", "/jobs/remove", bob, {})).status).toBe(404);
-    // Somebody else's configuration is refused as one that is not there is.
+    // Another user's configuration is refused like an unknown one.
     for (const id of [1, 999]) {
       for (const path of ["/jobs/schedule", "/jobs/trigger"]) {
         expect(await ask("POST", path, bob, { archive_config_id: id })).toMatchObject({
@@ -317,7 +317,7 @@ describe("calendar", () => {
         });
       }
     }
-    // Nor does the database let a configuration name somebody else's calendar.
+    // The database does not allow a configuration with another user's calendar either.
     await expect(
       select("insert into calendar.archive_configurations (user_id, source_id, archive_id) values (2, 1, 4)"),
     ).rejects.toMatchObject({
@@ -334,18 +334,18 @@ describe("calendar", () => {
     expect(await select("select name from legwork.schedules where name like 'calendar-%'")).toEqual([
       { name: "calendar-user-1-daily" },
     ]);
-    // Nobody, somebody unknown, and somebody who may only look.
+    // No token, an unknown token, and a viewer's token.
     expect((await ask("GET", "/jobs/status")).status).toBe(401);
     expect((await ask("GET", "/jobs/status", `lw_${"0".repeat(64)}`)).status).toBe(401);
     const viewer = await makeToken(database, "viewer", "calendar-user-1");
     expect((await ask("GET", "/jobs/status", viewer)).status).toBe(200);
     expect((await ask("POST", "/jobs/schedule", viewer, { hour: 1 })).status).toBe(403);
     expect((await ask("GET", "/jobs/status", await makeToken(database, "operator", "another-app"))).status).toBe(403);
-    // An admin acts for anybody, on the command line.
+    // An admin acts for all users, on the command line.
     expect(await cli(await makeToken(database, "admin"), "schedule-all")).toMatchObject({ code: 0 });
   });
 
-  it("C5 Legwork's own REST lets no user archive for another by naming one", async () => {
+  it("C5 Legwork's own REST API does not let a user archive for another", async () => {
     const server = await startRest(database);
     onTestFinished(() => server.stop());
     await workerOver(database.url, [TASKS, OWN]);
@@ -361,7 +361,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual([]);
   });
 
-  it("C6 runs that were missed are coalesced into one, which archives every day that was missed", async () => {
+  it("C6 missed runs are coalesced into one, which archives every missed day", async () => {
     await scheduleArchive(database.pool, 1, { schedule_type: "daily", hour: 23, minute: 59 });
     for (let days = 1; days <= 4; days++) {
       await select(
@@ -371,7 +371,7 @@ describe("calendar", () => {
         days,
       );
     }
-    // The last run was on the day four days ago; nobody was there since. Seen from three days after the next occurrence:
+    // The last run was four days ago, and no worker was alive since. The next run is three days late:
     await select(
       "update calendar.archive_configurations set archived_through = (now() at time zone 'Europe/Vienna')::date - 4 where id = 1",
     );
@@ -390,7 +390,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(["4 days ago", "3 days ago", "2 days ago", "1 days ago"]);
   });
 
-  it("C6 at most one of a user's runs is at work, scheduled or by hand; another user's runs beside it", async () => {
+  it("C6 at most one run of a user is active, scheduled or manual, and another user's runs are independent", async () => {
     await workerOver(database.url, [TASKS, OWN]);
     const holder = await connection(database);
     await holder.query("begin; select from calendar.archive_configurations where user_id = 1 for update");
@@ -399,7 +399,7 @@ describe("calendar", () => {
       ids.push((await ask("POST", "/jobs/trigger", ann, { start_date: day, end_date: day })).body.job_id);
     }
     await until(
-      "one runs",
+      "one job runs",
       async () => (await select("select from legwork.jobs where id = $1 and state = 'running'", ids[0])).length === 1,
     );
     const bobs = await ask("POST", "/jobs/trigger", bob, { start_date: "2024-12-18", end_date: "2024-12-18" });
@@ -419,7 +419,7 @@ describe("calendar", () => {
     expect(overlaps).toEqual([]);
   });
 
-  it("C7 schedules outlive every process, a mail says when it is done, and runs are in history and metrics", async () => {
+  it("C7 schedules survive restarts, a mail reports the result, and runs are in the history and the metrics", async () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "calendar@example.org" });
     await select("update calendar.archive_configurations set notify = true where id = 1");
@@ -435,9 +435,9 @@ describe("calendar", () => {
     const range = { start_date: "2024-12-18", end_date: "2024-12-18" };
     const run = await ask("POST", "/jobs/trigger", ann, range);
     await ended(run.body.job_id);
-    const mail = await until("the mail is there", () => mails[0]);
+    const mail = await until("the mail has arrived", () => mails[0]);
     expect(mail).toMatchObject({ to: ["ann@example.com"], source: expect.stringContaining("1 event(s) from 2024-12-18") });
-    // Where nothing was archived, nothing is told.
+    // Without archived events, no mail is sent.
     const again = await ask("POST", "/jobs/trigger", ann, range);
     await ended(again.body.job_id);
     expect(await select("select from legwork.jobs where parent_id = $1", again.body.job_id)).toEqual([]);
@@ -446,13 +446,13 @@ describe("calendar", () => {
       { job_id: again.body.job_id, state: "completed", attempts: 1, result: { archived: 0 } },
       { job_id: run.body.job_id, state: "completed", attempts: 1, result: { archived: 1 } },
     ]);
-    await until("they are counted", async () => {
+    await until("the runs are counted", async () => {
       const [counted] = await select(
         "select completed::int from legwork.task_statistics('1 hour') where task = 'calendar/archive'",
       );
       return counted?.completed >= 2;
     });
-    // Richer schedules are Legwork's own, on the same task.
+    // Richer schedules are Legwork's own, with the same task.
     await select(`select legwork.schedule('calendar-user-1-workdays', 'calendar/archive', cron => '0 18 * * MON-FRI', timezone => 'Europe/Vienna',
       payload => '{"userId": 1, "configurationId": 1, "days": 1}', tenant => 'calendar-user-1')`);
     expect((await ask("GET", "/jobs/status", ann)).body.jobs).toHaveLength(2);

@@ -40,9 +40,9 @@ interface Handed {
   error: string | null;
 }
 
-/** Waits until a job has ended, and the one that it handed over to; resolves to that one. */
+/** Waits until the job that this job enqueued has ended. Resolves to that one. */
 async function handedOver(id: string): Promise<Handed> {
-  return await until(`what job ${id} handed over to has ended`, async () => {
+  return await until(`the job that job ${id} enqueued has ended`, async () => {
     const { rows } = await database.pool.query<Handed>(
       `select task, state, result, error from legwork.jobs where parent_id = $1 and state in ('completed', 'failed')`,
       [id],
@@ -64,19 +64,19 @@ describe("chat", () => {
       { name: "report", max: 3 },
     ]);
     await startChat(database.url, {});
-    // Held by a lock, one runs and the others wait for it.
+    // Held by a lock, one job runs and the others wait for it.
     const holder = await connection(database);
     await holder.query("begin; lock table chat.logs in access exclusive mode");
     await workerOver(database.url, [TASKS, OWN]);
     for (let n = 0; n < 3; n++)
       await database.pool.query(`select legwork.enqueue('retention/expire', '{"table": "chat.logs", "olderThan": "1 day"}')`);
-    await until("one runs", async () => {
+    await until("one job runs", async () => {
       const [queue] = await select("select running::int, blocked::int from legwork.queues where name = 'cleanup'");
       return queue?.running === 1 && queue.blocked === 2;
     });
     await holder.query("rollback");
-    await until("all have run", async () => (await getQueueStats(database.pool, "cleanup")).completed === 3);
-    // Nothing answers there: tried again a second later, five times in all.
+    await until("all jobs have run", async () => (await getQueueStats(database.pool, "cleanup")).completed === 3);
+    // Nothing listens there: the job is retried after a second, with five attempts in total.
     configure({ LEGWORK_SMS_URL: "http://127.0.0.1:9/" });
     const { rows } = await database.pool.query(
       `select legwork.enqueue('notify/sms', '{"to": "+4366012345678", "text": "Hi"}') as id`,
@@ -94,7 +94,7 @@ describe("chat", () => {
     expect(attempt).toEqual({ soon: true });
   });
 
-  it("E3 jobs are added, found and removed, queues paused and resumed, and both are counted", async () => {
+  it("E3 jobs are added, found and removed, queues are paused and resumed, and the statistics follow", async () => {
     await pauseQueue(database.pool, "report");
     await workerOver(database.url, [TASKS, OWN]);
     const before = await getQueueStats(database.pool, "report");
@@ -116,7 +116,7 @@ describe("chat", () => {
     expect(await getQueueStats(database.pool, "report")).toMatchObject({ waiting: 0, delayed: 1, paused: false });
   });
 
-  it("E4 messages, logs and files are cleaned up by age", async () => {
+  it("E4 messages, logs and files are deleted by age", async () => {
     const files = await directoryOf({ "old.png": "x", "new.png": "x" });
     const old = new Date(Date.now() - 40 * 86_400_000);
     await utimes(join(files, "old.png"), old, old);
@@ -135,7 +135,7 @@ describe("chat", () => {
     expect(await readdir(files)).toEqual(["new.png"]);
   });
 
-  it("E4 tables are vacuumed, the search index is rebuilt, and the cache is cleared of what has expired", async () => {
+  it("E4 tables are vacuumed, the search index is rebuilt, and expired cache entries are deleted", async () => {
     await database.pool.query(
       `insert into chat.cache values ('old', '1', now() - interval '1 hour'), ('new', '2', now() + interval '1 hour')`,
     );
@@ -148,7 +148,7 @@ describe("chat", () => {
     expect(await select("select key from chat.cache")).toEqual([{ key: "new" }]);
   });
 
-  it("E4 a user is told by e-mail, push and SMS, through real servers", async () => {
+  it("E4 a user is notified by e-mail, push and SMS, through real servers", async () => {
     const smtp = await smtpServer();
     const http = await httpServer((response) => response.end('{"id": "sms-1"}'));
     const keys = webPush.generateVAPIDKeys();
@@ -177,14 +177,14 @@ describe("chat", () => {
     expect(smtp.mails).toMatchObject([{ to: ["ann@example.org"] }]);
     expect(http.asked.map(({ path }) => path)).toEqual(["/push", "/sms"]);
     const nobody = await addJob(database.pool, "notification", { type: "sms", userId: 2, message: "Hello Bob" });
-    const job = await until("it has failed", async () => {
+    const job = await until("the job has failed", async () => {
       const found = await getJob(database.pool, "notification", nobody);
       return found?.state === "failed" && found;
     });
     expect(job).toMatchObject({ attempts: 1, error: "User 2 cannot be reached by sms." });
   });
 
-  it("E4 usage, what was done and how jobs perform are reported", async () => {
+  it("E4 usage, audit and performance are reported", async () => {
     configure({ LEGWORK_REPORTS_FOLDER: join(CHAT, "reports") });
     await database.pool
       .query(`insert into chat.users (name) values ('Ann'); insert into chat.messages (user_id, body) values (1, 'a'), (1, 'b');
@@ -207,24 +207,24 @@ describe("chat", () => {
     ["maintenance", { type: "vacuum", full: true }, "full"],
     ["notification", { type: "email", userId: "1", message: "x" }, "userId"],
     ["report", { type: "usage", params: { since: "yesterday" } }, "params.since"],
-  ] as const)("E5 data that does not fit %s is refused before it runs, and the field is named", async (queue, data, field) => {
+  ] as const)("E5 invalid data for %s is refused before it runs, and the field is named", async (queue, data, field) => {
     await workerOver(database.url, [TASKS, OWN]);
     await expect(addJob(database.pool, queue, data)).rejects.toMatchObject({
       code: "LW422",
       message: expect.stringContaining(field),
     });
-    // From SQL it is refused when it is to run.
+    // From SQL, it is refused when it would run.
     const [row] = await select("select legwork.enqueue($1, $2) as id", `chat/${queue}`, JSON.stringify(data));
-    const job = await until("it has failed", async () => {
+    const job = await until("the job has failed", async () => {
       const found = await getJob(database.pool, queue, String(row?.id));
       return found?.state === "failed" && found;
     });
     expect(job).toMatchObject({ attempts: 1, error: expect.stringContaining(field) });
   });
 
-  it("E5 a user is told no more than 20 things a minute", async () => {
+  it("E5 a user gets at most 20 notifications a minute", async () => {
     await workerOver(database.url, [TASKS, OWN]);
-    // Somebody whom no other test has told anything.
+    // A user that no other test has notified.
     await database.pool.query("insert into chat.users (id, name) overriding system value values (77, 'Eve')");
     for (let n = 0; n < 22; n++) await addJob(database.pool, "notification", { type: "sms", userId: 77, message: `m${n}` });
     const counts = async (): Promise<{ failed: number; blocked: number }> => {
@@ -256,12 +256,12 @@ describe("chat", () => {
         "select task, payload ->> 'type' as type from legwork.jobs where task = 'chat/cleanup' and finished_at is null",
       ),
     ).toEqual([{ task: "chat/cleanup", type: "messages" }]);
-    // A time zone that is none is refused at the start.
+    // An unknown time zone is refused at the start.
     await expect(startChat(database.url, { CHAT_TIMEZONE: "Mars/Phobos" })).rejects.toMatchObject({ code: "LW400" });
     await startChat(database.url, {});
   });
 
-  it("E5 who may only look changes nothing, and every operation is in the audit log with who did it", async () => {
+  it("E5 a viewer changes nothing, and every operation is in the audit log with its actor", async () => {
     const server = await startRest(database);
     onTestFinished(() => server.stop());
     const as = async (role: string): Promise<Record<string, string>> => ({
@@ -284,7 +284,7 @@ describe("chat", () => {
     ]);
   });
 
-  it("E6 the worker's log says when, in what connection, how bad, what and of which job", async () => {
+  it("E6 the worker's log has a time, a correlation id, a level, an event and a job", async () => {
     const lines: Record<string, unknown>[] = [];
     const worker = spawn(
       process.execPath,
@@ -325,7 +325,7 @@ describe("chat", () => {
     expect(await line("queue_resumed")).toMatchObject({ queue: "report" });
   });
 
-  it("E7 counters, a histogram of running times, queue sizes and workers are there for Prometheus", async () => {
+  it("E7 counters, a run time histogram, queue sizes and workers are exported to Prometheus", async () => {
     await workerOver(database.url, [TASKS, OWN]);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
@@ -334,7 +334,7 @@ describe("chat", () => {
     expect(ended.state).toBe("completed");
     await addJob(database.pool, "notification", { type: "sms", userId: 404, message: "x" });
     await addJob(database.pool, "report", { type: "usage", params: {} }, { runAt: new Date(Date.now() + 3_600_000) });
-    const text = await until("both are counted", async () => {
+    const text = await until("both jobs are counted", async () => {
       const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${restToken}` } });
       const body = await answer.text();
       return (

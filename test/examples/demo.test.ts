@@ -31,8 +31,8 @@ const SETTINGS = [
 const SCHEMAS = ["demo", "documents", "assistant", "calendar", "projects", "chat"];
 const unset = (): void => configure(Object.fromEntries(SETTINGS.map((name) => [name, undefined])));
 
-describe("the demonstration of npm start", () => {
-  it("runs on the Postgres that comes along, and on another database only when asked; never beside tasks or a crontab of yours", async () => {
+describe("the demo of npm start", () => {
+  it("runs on the embedded Postgres, on another database only on request, and never with the user's own tasks or crontab", async () => {
     unset();
     const { tasks = [], crontab = "" } = config;
     const running = { databaseUrl: database.url, dataDir: await directoryOf({}), isEmbedded: true, tasks, crontab };
@@ -55,7 +55,7 @@ describe("the demonstration of npm start", () => {
   });
 
   it(
-    "gives every screen something to show, and calls nobody beyond this machine",
+    "fills every screen, and contacts no other machine",
     async () => {
       unset();
       await workerOver(database.url, [TASKS, ...EXAMPLE_TASKS.map((directory) => resolve(ROOT, directory))], { concurrency: 10 });
@@ -93,33 +93,33 @@ describe("the demonstration of npm start", () => {
           until(what, async () => (await select(text)).length > 0, 15_000);
         await has("a workflow has completed", "select from legwork.workflows where state = 'completed'");
         await has("a batch has begun", "select from legwork.batches");
-        await has(
-          "a job has told how far it is",
-          "select from legwork.jobs where task = 'demo/import-messages' and progress > 0",
-        );
+        await has("a job has reported progress", "select from legwork.jobs where task = 'demo/import-messages' and progress > 0");
         await has("a job has logged", "select from legwork.logs where message like 'Importing%'");
-        await has("failures are in groups", "select from legwork.failed_groups where jobs > 1");
+        await has("failures are grouped", "select from legwork.failed_groups where jobs > 1");
         await has("an alert was raised", "select from legwork.alerts where target = 'notify/webhook'");
         await has(
-          "the operators were told",
+          "the operators were notified",
           "select from legwork.jobs where task = 'demo/tell-operators' and state = 'completed'",
         );
         await has("a schedule has fired", "select from legwork.schedules where next_at is not null");
+        await has("expired rows are deleted", "select from legwork.jobs where state = 'completed' and task = 'retention/expire'");
         await has(
-          "what has expired is cleaned up",
-          "select from legwork.jobs where state = 'completed' and task = 'retention/expire'",
+          "usage monitoring is scheduled",
+          "select from legwork.schedules where task = 'quota/watch' and next_at is not null",
         );
-        await has("usage will be watched", "select from legwork.schedules where task = 'quota/watch' and next_at is not null");
         await has("a backup was made", "select from legwork.jobs where task = 'backup/tables' and state = 'completed'");
         await has("a queue is paused", "select from legwork.queues where name = 'newsletter' and paused_at is not null");
-        await has("several tenants", "select from legwork.jobs where tenant is not null having count(distinct tenant) > 4");
+        await has(
+          "several tenants have jobs",
+          "select from legwork.jobs where tenant is not null having count(distinct tenant) > 4",
+        );
       } finally {
         await stop();
         stopped.resolve();
       }
       expect(SETTINGS.filter((name) => process.env[name] !== undefined)).toEqual([]);
       const before = await select("select count(*)::int as n from legwork.jobs where parent_id is null");
-      // What somebody has changed stays so in the next start.
+      // A user's changes survive the next start.
       await select("select legwork.resume_queue('newsletter')");
       await (
         await startDemo({ databaseUrl: database.url, dataDir: await directoryOf({}) })
@@ -131,7 +131,7 @@ describe("the demonstration of npm start", () => {
   );
 
   it(
-    "sends nothing to servers of yours, and adds nothing while much waits",
+    "sends nothing to the user's servers, and adds nothing while many jobs wait",
     async () => {
       unset();
       configure({ LEGWORK_SMTP_URL: "smtp://mail.example.com" });
@@ -141,7 +141,7 @@ describe("the demonstration of npm start", () => {
       const stop = await startDemo({ databaseUrl: database.url, dataDir: await directoryOf({}), pace: 1_000 });
       try {
         await until(
-          "the rest goes on until much waits",
+          "the demo continues until many jobs wait",
           async () => {
             const [{ n }] = await select(
               "select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts",
@@ -159,7 +159,7 @@ describe("the demonstration of npm start", () => {
         await stop();
       }
       const [{ n }] = await select("select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts");
-      // What was on its way when the limit was reached comes on top.
+      // A few jobs may have been on their way when the limit was reached.
       expect(n).toBeLessThan(320);
     },
     scaled(60_000),

@@ -10,9 +10,9 @@ import { until } from "../support/until.ts";
 
 const { database, select, ask, restart, worker, execute, ended, addDocument, addExpired, trigger } = documentsApp();
 describe("the life of documents", () => {
-  it("A5 expired documents go workspace by workspace, three at a time", async () => {
+  it("A5 expired documents are deleted workspace by workspace, three at a time", async () => {
     await addExpired(["w1", "w2", "w3", "w4", "w5"], 3);
-    // Whoever deletes waits for a lock that the test holds.
+    // Each deletion waits for a lock that the test holds.
     await trigger(
       "before delete on documents.documents for each statement",
       "perform pg_advisory_xact_lock_shared(5); return null;",
@@ -23,8 +23,8 @@ describe("the life of documents", () => {
     const id = await execute("daily-ttl-cleanup");
     const waiting = async (): Promise<number> =>
       (await select("select count(*)::int from pg_locks where locktype = 'advisory' and objid = 5 and not granted"))[0].count;
-    await until("three workspaces are at it", async () => (await waiting()) === 3);
-    // A fourth would have begun by now: another job of the same worker has come and gone.
+    await until("three workspaces are being processed", async () => (await waiting()) === 3);
+    // A fourth would have begun by now, because another job of the same worker has run.
     await ended(await execute("health-check"));
     expect(await waiting()).toBe(3);
     await holder.query("select pg_advisory_unlock(5)");
@@ -40,7 +40,7 @@ describe("the life of documents", () => {
     ]);
   });
 
-  it("A5 it is at 02:00, deletes fifty at a time, at the rate that is set, and leaves what has not expired and other workspaces", async () => {
+  it("A5 the clean-up runs at 02:00, deletes fifty at a time at the configured rate, and keeps valid documents and excluded workspaces", async () => {
     const [schedule] = await select("select cron, timezone from legwork.schedules where name = 'documents/daily-ttl-cleanup'");
     expect(schedule).toEqual({ cron: "0 2 * * *", timezone: "UTC" });
     await restart({ CTX7_EXCLUDED_WORKSPACES: "demo", CTX7_CLEANUP_ROWS_PER_SECOND: "200" });
@@ -60,7 +60,7 @@ describe("the life of documents", () => {
       groups: expect.arrayContaining([expect.objectContaining({ group: "acme", rows: 120 })]),
     });
     expect(await select("select max(rows)::int, sum(rows)::int from documents.batches")).toEqual([{ max: 50, sum: 240 }]);
-    // 240 rows at 200 a second: the last batch of fifty begins 190 rows' time after the first at the earliest.
+    // 240 rows at 200 a second: the last batch of fifty begins after 190 rows at the earliest.
     expect(finishedAt.getTime() - startedAt.getTime()).toBeGreaterThan(900);
     expect(await select("select workspace_id, count(*)::int from documents.documents group by 1 order by 1")).toEqual([
       { workspace_id: "acme", count: 1 },
@@ -84,7 +84,7 @@ describe("the life of documents", () => {
     expect(result).toEqual({ found: 45, batches: 3, changed: 45, unchanged: 0, failed: 0, successRate: 100 });
     const numbers = asked.map(({ path }) => Number(path?.slice(1)));
     expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 45 }, (_, n) => n));
-    // Five at a time within a batch, but no batch begins before the one before has ended.
+    // Five at a time within a batch, but no batch begins before the previous one has ended.
     for (const [from, to] of [
       [0, 20],
       [20, 40],
@@ -94,7 +94,7 @@ describe("the life of documents", () => {
         Array.from({ length: to - from }, (_, n) => 44 - from - n),
       );
     }
-    const lines = await until("the log lines are there", async () => {
+    const lines = await until("the log lines are stored", async () => {
       const rows = await select(
         "select fields from legwork.logs where job_id = $1 and fields ->> 'event' like '%batch_complete' order by id",
         id,
@@ -107,7 +107,7 @@ describe("the life of documents", () => {
     ]);
   });
 
-  it("A6 the checksum tells what has changed, and how long a document lives on comes from what it is", async () => {
+  it("A6 the checksum shows what has changed, and the new time to live depends on the document", async () => {
     const same = "the same text";
     const { url, asked } = await httpServer((response, { path, headers }) => {
       if (headers["if-none-match"] === '"v1"') response.writeHead(304).end();
@@ -132,7 +132,7 @@ describe("the life of documents", () => {
           id,
         )
       )[0];
-    // A reference is good for 30 days, times a quality of a half and a half, times one and a quarter when it has not changed.
+    // A reference lives for 30 days, times its quality plus a half, times 1.25 when it has not changed.
     expect(await row(ids.changed)).toEqual({
       content: "new text",
       checksum: sha256("new text"),
@@ -142,15 +142,15 @@ describe("the life of documents", () => {
     });
     expect(await row(ids.unchanged)).toMatchObject({ content: same, etag: '"v2"', unchanged_count: 1, days: 37.5 });
     expect(await row(ids.notModified)).toMatchObject({ content: same, etag: '"v1"', unchanged_count: 1, days: 37.5 });
-    // Never shorter than it was promised: 3.75 days are more than the 3 that were left.
+    // Never shorter than before: 3.75 days are more than the 3 that were left.
     expect(await row(ids.news)).toMatchObject({ days: 3.75 });
     expect(await row(ids.good)).toMatchObject({ days: 112.5 });
     expect(asked.find(({ path }) => path === "/unchanged")?.headers["if-none-match"]).toBeUndefined();
-    // All of them live beyond a week now, but the news: only those are asked for again.
+    // All but the news now live longer than a week, so only those are refreshed again.
     expect((await ended(await execute("weekly-document-refresh"))).result).toMatchObject({ found: 1 });
   });
 
-  it("A6 what fails is tried again one by one, and fails no batch", async () => {
+  it("A6 a failed document is retried in its own job, and fails no batch", async () => {
     await restart({ BG_JOBS_RETRY_DELAY: "10ms" });
     let flaky = 0;
     const { url } = await httpServer((response, { path }) => {
@@ -177,7 +177,7 @@ describe("the life of documents", () => {
     };
     expect(await alone(unsteady)).toMatchObject({ state: "completed", attempts: 2, result: { outcome: "changed" } });
     expect(await alone(gone)).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("404") });
-    // The run, which was given no correlation id, is that of what it has enqueued.
+    // The run was given no correlation id, so its own id is used for the jobs it enqueues.
     const ids = "select distinct correlation_id from legwork.jobs where parent_id = $1";
     expect(await select(ids, id)).toEqual([{ correlation_id: id }]);
     const { body: job } = await ask("GET", "/jobs/weekly-document-refresh");
@@ -193,8 +193,8 @@ describe("the life of documents", () => {
     ]);
   });
 
-  it("A6 the vector store follows the table: what changes is stored there, what is deleted goes", async () => {
-    // What a Weaviate of version 1 answers.
+  it("A6 the vector store follows the table: changes are stored there, and deletions are applied", async () => {
+    // The responses of Weaviate version 1.
     const objects = new Map<string, { class: string; properties: Record<string, unknown> }>();
     let refusals = 0;
     const weaviate = await httpServer((response, { method, path, body }: Asked) => {
@@ -216,12 +216,12 @@ describe("the life of documents", () => {
     await restart(environment);
     await worker();
     const id = await addDocument("acme", `${source.url}/a`, { content: "old", checksum: sha256("old") });
-    await until("it is there", () => objects.get(id)?.properties.content === "old");
+    await until("the object is stored", () => objects.get(id)?.properties.content === "old");
     expect(objects.get(id)).toMatchObject({ class: "Document", properties: { workspace: "acme", sourceUrl: `${source.url}/a` } });
     expect(weaviate.asked[0]?.headers.authorization).toBe("Bearer w-key");
-    // A store that answers 200 and has not stored it is an error, and is tried again.
+    // A store that returns 200 without storing the object is an error, and is retried.
     await ended(await execute("weekly-document-refresh"));
-    await until("the new text is there", () => objects.get(id)?.properties.content === "new");
+    await until("the new text is stored", () => objects.get(id)?.properties.content === "new");
     expect(refusals).toBe(2);
     const [failed] = await select(
       "select error_name, error_message from legwork.attempts where task = 'documents/index' and error_name is not null",
@@ -229,8 +229,8 @@ describe("the life of documents", () => {
     expect(failed).toMatchObject({ error_name: "WeaviateError", error_message: expect.stringContaining("busy") });
     await select("update documents.documents set expires_at = now() - interval '1 second'");
     await ended(await execute("daily-ttl-cleanup"));
-    await until("it is gone", () => !objects.has(id));
-    // With no store configured, a job says so and makes nothing up; and none is made.
+    await until("the object is deleted", () => !objects.has(id));
+    // Without a store, a job fails with the variable's name, and no new job is enqueued.
     configure({ CTX7_WEAVIATE_URL: undefined });
     const [job] = await select("select legwork.enqueue('documents/index', $1) as id", JSON.stringify({ documentId: id }));
     expect(await ended(job.id)).toMatchObject({
@@ -243,7 +243,7 @@ describe("the life of documents", () => {
     expect(await select("select from legwork.jobs where task = 'documents/index' and finished_at is null")).toEqual([]);
   });
 
-  it("A7 every five minutes the database, the services and each workspace are looked at", async () => {
+  it("A7 the database, the services and each workspace are checked every five minutes", async () => {
     const well = await httpServer((response) => response.writeHead(200).end());
     const ill = await httpServer((response) => response.writeHead(503).end());
     await restart({ CTX7_WEAVIATE_URL: well.url, CTX7_PROBES: `${ill.url}/health` });
@@ -267,7 +267,7 @@ describe("the life of documents", () => {
     expect(well.asked[0]?.path).toBe("/v1/.well-known/ready");
   });
 
-  it("A10 each step is one line with correlation id, duration and counts, and all that a job enqueues has the same id", async () => {
+  it("A10 each step is one log line with correlation id, duration and counts, and the jobs that a job enqueues have the same id", async () => {
     const lines: Record<string, unknown>[] = [];
     const child = spawn(
       process.execPath,
@@ -326,7 +326,7 @@ describe("the life of documents", () => {
     expect(await line("job_failed", { correlationId: "doc_refresh_def456" })).toMatchObject({
       task: "documents/refresh_document",
     });
-    const children = await until("it has ended", async () => {
+    const children = await until("the child job has ended", async () => {
       const rows = await select(
         "select parent_id, correlation_id from legwork.jobs where parent_id = $1 and finished_at is not null",
         id,

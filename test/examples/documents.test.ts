@@ -13,8 +13,8 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const { database, select, clear, ask, restart, worker, execute, refresh, ended, addDocument, addExpired, trigger } =
   documentsApp();
-describe("the jobs of documents", () => {
-  it("A1 jobs are registered, listed, run by hand, disabled and enabled while everything runs", async () => {
+describe("documents", () => {
+  it("A1 jobs are registered, listed, run manually, disabled and enabled while everything runs", async () => {
     await worker();
     const { body } = await ask("GET", "/jobs");
     expect(body.jobs.map((job: { job_id: string }) => job.job_id)).toEqual([
@@ -35,12 +35,12 @@ describe("the jobs of documents", () => {
     expect((await ask("GET", "/jobs/mine")).body.executions).toHaveLength(2);
     expect((await ask("DELETE", "/jobs/mine")).status).toBe(204);
     expect((await ask("GET", "/jobs/mine")).status).toBe(404);
-    // Started again, the app leaves a job disabled that somebody has disabled.
+    // After a restart, the app leaves a disabled job disabled.
     await restart({});
     expect((await ask("GET", "/jobs/health-check")).body.enabled).toBe(false);
   });
 
-  it("A1 no more jobs run at a time than configured, over all workers, and a worker that stops finishes its jobs", async () => {
+  it("A1 no more jobs than configured run at a time, over all workers, and a worker that stops finishes its jobs", async () => {
     await restart({ BG_JOBS_MAX_CONCURRENT: "2" });
     const open: (() => void)[] = [];
     const { url } = await httpServer((response) => void open.push(() => response.end("text")));
@@ -54,28 +54,31 @@ describe("the jobs of documents", () => {
     const logs = workers.map(() => "");
     workers.forEach((child, index) => child.stderr?.on("data", (chunk) => (logs[index] += String(chunk))));
     const haveSaid = (text: string): boolean => logs.every((log) => log.includes(text));
-    await until("two are asking, and both workers heed signals", () => open.length === 2 && haveSaid("The worker is ready."));
+    await until(
+      "two requests are open, and both workers are ready for process signals",
+      () => open.length === 2 && haveSaid("The worker is ready."),
+    );
     const states = async () =>
       (await select("select state, count(*)::int from legwork.jobs where id = any ($1) group by 1 order by 1", ids)).map(
         ({ state, count }) => `${count} ${state}`,
       );
     expect((await states()).toSorted()).toEqual(["2 running", "3 blocked"]);
-    // Both are asked to stop, and do when their job is done.
+    // Both workers are stopped, and exit when their jobs have ended.
     const exits = workers.map((child) => once(child, "exit"));
     for (const child of workers) child.kill("SIGTERM");
-    // A worker that got its answer first would fetch another job.
-    await until("both are stopping", () => haveSaid("SIGTERM: stopping"));
+    // A worker that got its response first would fetch another job.
+    await until("both workers are stopping", () => haveSaid("SIGTERM: stopping"));
     for (const answer of open.splice(0)) answer();
     expect((await Promise.all(exits)).map(([code]) => code)).toEqual([0, 0]);
     expect((await states()).toSorted()).toEqual(["1 blocked", "2 completed", "2 pending"]);
-    // Nothing is lost: another one does the rest.
+    // Nothing is lost: another worker does the rest.
     await worker();
     const answering = setInterval(() => open.splice(0).forEach((answer) => answer()), 20);
     onTestFinished(() => clearInterval(answering));
     for (const id of ids) expect(await ended(id)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
-  it("A2 a job runs by cron, every so often or once, within bounds and so often, and says when next", async () => {
+  it("A2 a job runs by cron, at intervals or once, within bounds and up to a number of runs, and shows its next run", async () => {
     const register = async (id: string, timing: Record<string, unknown>): Promise<Answer> => {
       return await ask("PUT", `/jobs/${id}`, { task: "health/probe", ...timing });
     };
@@ -93,7 +96,7 @@ describe("the jobs of documents", () => {
     expect((await register("t-once", { at })).body.next_run_at).toBe(at);
     await select("select legwork_private.fire_schedules($1, 100, 'documents/t-once')", at);
     expect((await ask("GET", "/jobs/t-once")).body).toMatchObject({ next_run_at: null, runs: "1" });
-    // Bounds: the first is not before the start, none is after the end, and the second of two is the last.
+    // Bounds: the first run is not before the start, none is after the end, and the second of two is the last.
     const day = 86_400_000;
     const start = new Date(Math.floor(Date.now() / day) * day + 10 * day);
     const bounded = await register("t-bounded", {
@@ -111,7 +114,7 @@ describe("the jobs of documents", () => {
       await clear();
     }
     expect((await ask("GET", "/jobs/t-twice")).body).toMatchObject({ runs: "2", next_run_at: null, executions: [{}, {}] });
-    // What cannot be is refused, with what is wrong.
+    // Invalid timings are refused with the invalid part.
     for (const [timing, said] of [
       [{ cron: "0 25 * * *" }, "25"],
       [{ every: "5m", cron: "* * * * *" }, "cron"],
@@ -126,7 +129,7 @@ describe("the jobs of documents", () => {
     }
   });
 
-  it("A3 configuration, executions and metrics are tables, and old executions go by policy", async () => {
+  it("A3 configuration, executions and metrics are tables, and a policy deletes old executions", async () => {
     await worker();
     await select("update legwork_private.duties set every = '200 ms', due_at = now()");
     const execution = await execute("daily-ttl-cleanup");
@@ -147,30 +150,33 @@ describe("the jobs of documents", () => {
         duration_ms: expect.any(String),
       },
     ]);
-    await until("it is counted", async () => {
+    await until("the execution is counted", async () => {
       const [counted] = await select(
         "select sum(completed)::int as completed from documents.background_job_metrics where job_id = 'daily-ttl-cleanup'",
       );
       return counted.completed >= 1;
     });
-    // The policy is a setting; what is older than it is dropped with its partition.
+    // The policy is a setting. Older executions are dropped with their partition.
     await select("select legwork.change_setting('history_retention', '8 days')");
     onTestFinished(async () => void (await select("select legwork.change_setting('history_retention', '30 days')")));
     await select("update legwork_private.finished_jobs set finished_at = now() - interval '100 days' where id = $1", execution);
-    await until("it is dropped", async () => {
+    await until("the execution is dropped", async () => {
       await select("select legwork.maintain_history()");
       return (await select("select from documents.background_job_executions where execution_id = $1", execution)).length === 0;
     });
   });
 
-  it("A4 a job is healthy, degraded and unhealthy by failures in a row, the share of failures and slow runs; alerts are raised and resolved", async () => {
+  it("A4 a job is healthy, degraded or unhealthy by consecutive failures, failure rate and slow runs, and alerts are raised and resolved", async () => {
     const answer = { code: 500, after: 0 };
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });
-    // Nobody else counts or judges meanwhile, and what other tests did does not count.
+    // No other process counts or evaluates meanwhile, and earlier tests do not count.
     await select("update legwork_private.duties set due_at = 'infinity'");
     const count = (): Promise<unknown> =>
-      until("the metrics know", async () => (await select("select legwork_private.roll_up() as counted"))[0].counted !== null);
+      until(
+        "the metrics are counted",
+        async () => (await select("select legwork_private.roll_up() as counted"))[0].counted !== null,
+      );
     await count();
     await select("delete from legwork_private.task_minutes where task = 'documents/refresh_document'");
     const target = "target => 'documents/refresh_document', resolve_after => '0'";
@@ -209,7 +215,7 @@ describe("the jobs of documents", () => {
     expect(await health()).toEqual([503, "unhealthy", "unhealthy", expect.stringContaining("failed 4 times in a row")]);
     expect(await alerts()).toEqual(["t_row open critical"]);
     expect((await ask("GET", "/health")).body.alerts).toMatchObject([{ rule: "t_row", severity: "critical" }]);
-    // One success ends the row, and four of five are still too many.
+    // One success ends the consecutive failures, but four of five are still too many.
     answer.code = 200;
     await attempt(1);
     expect(await health()).toEqual([200, "degraded", "degraded", expect.stringContaining("4 of 5 attempts")]);
@@ -221,21 +227,21 @@ describe("the jobs of documents", () => {
     expect(await alerts()).toEqual(["t_row resolved critical", "t_share resolved warning", "t_slow open warning"]);
   });
 
-  it("A4 A12 processors, memory and disk of each worker's machine are measured, and Prometheus and Grafana get the jobs' metrics", async () => {
+  it("A4 A12 the CPU, memory and disk of each worker's machine are measured, and Prometheus and Grafana get the jobs' metrics", async () => {
     await worker();
     await ended(await execute("daily-ttl-cleanup"));
     const host = await until("the host has been measured", async () => {
       const { body } = await ask("GET", "/health");
       return body.hosts.length > 0 && body.hosts[0].cpu !== null && body.hosts[0];
     });
-    // Shares in use; no machine that runs this uses less than a thousandth of its memory and disk.
+    // Ratios: any machine that runs this uses at least a thousandth of its memory and disk.
     expect(host).toEqual({ host: hostname(), cpu: expect.any(Number), memory: expect.any(Number), disk: expect.any(Number) });
     expect(Math.max(host.cpu, host.memory, host.disk)).toBeLessThanOrEqual(1);
     expect(Math.min(host.memory, host.disk)).toBeGreaterThan(0.001);
     const server = await startRest(database);
     onTestFinished(() => server.stop());
     await select("update legwork_private.duties set every = '200 ms', due_at = now()");
-    const text = await until("it is in the metrics", async () => {
+    const text = await until("the metrics include the job", async () => {
       const answer = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${restToken}` } });
       const found = await answer.text();
       return (
@@ -250,7 +256,7 @@ describe("the jobs of documents", () => {
     for (const metric of asked) expect(text).toContain(`# TYPE ${metric} counter`);
   });
 
-  it("A8 the routes tell of health, jobs and statistics, run a job and switch it, each with its status code", async () => {
+  it("A8 the routes return health, jobs and statistics, run a job and switch it, each with its status code", async () => {
     expect((await ask("GET", "/health")).status).toBe(503);
     await worker();
     expect((await ask("GET", "/health")).body.jobs).toHaveLength(3);
@@ -286,7 +292,7 @@ describe("the jobs of documents", () => {
       status: 422,
       body: { error: { message: expect.stringContaining("batchSize") } },
     });
-    // A job that runs is not run beside itself.
+    // A running job is not started a second time.
     const holder = await connection(database);
     await addExpired(["acme"], 1);
     await trigger(
@@ -301,7 +307,7 @@ describe("the jobs of documents", () => {
     });
     await holder.query("select pg_advisory_unlock(8)");
     await ended(running);
-    // Who may look may not act; nobody else may look.
+    // A viewer may read but not change. Other tokens may not read.
     const viewer = await makeToken(database, "viewer");
     expect((await ask("GET", "/jobs", undefined, viewer)).status).toBe(200);
     for (const [method, path] of [
@@ -316,7 +322,7 @@ describe("the jobs of documents", () => {
     expect((await ask("GET", "/health", undefined, "wrong")).status).toBe(401);
   });
 
-  it("A9 a job is tried as often and as late as configured, for errors worth it; dead letters are kept and can be driven again", async () => {
+  it("A9 a job is retried as often and after the delays configured, for the configured errors, and dead letters are kept and can be retried", async () => {
     await restart({ BG_JOBS_RETRY_ON: "SourceError" });
     const source = { isDown: true };
     const { url } = await httpServer((response) => (source.isDown ? response.writeHead(500).end() : response.end("back")));
@@ -340,7 +346,7 @@ describe("the jobs of documents", () => {
     // A minute, and twice as long after each.
     expect(delays).toEqual([60, 120, 240]);
     expect(await ended(id)).toMatchObject({ state: "failed", attempts: 4, error: expect.stringContaining("500") });
-    // Nothing listens there, and that name is not in the list: it fails at once.
+    // Nothing listens there, and the error is not in the list: the job fails at once.
     const refused = await refresh(await addDocument("acme", "http://127.0.0.1:9/x"));
     expect(await ended(refused)).toMatchObject({ state: "failed", attempts: 1 });
     const letters = (await ask("GET", "/dead-letters")).body.dead_letters;
@@ -349,14 +355,14 @@ describe("the jobs of documents", () => {
     source.isDown = false;
     expect(await ask("POST", `/dead-letters/${id}/retry`)).toMatchObject({ status: 202 });
     await until(
-      "it has completed",
+      "the job has completed",
       async () => (await select("select from legwork.jobs where id = $1 and state = 'completed'", id)).length > 0,
     );
     expect((await ask("POST", `/dead-letters/${id}/retry`)).status).toBe(404);
     expect((await ask("GET", "/dead-letters")).body.dead_letters).toHaveLength(1);
   });
 
-  it("A11 what jobs do and when comes from the environment, and what is wrong there stops the start with the variable's name", async () => {
+  it("A11 tasks and schedules are configured by the environment, and an invalid value stops the start with the variable's name", async () => {
     await restart({
       CTX7_TTL_CLEANUP_BATCH_SIZE: "70",
       CTX7_MAX_CONCURRENT_WORKSPACE_JOBS: "2",
@@ -394,7 +400,7 @@ describe("the jobs of documents", () => {
       [{ CTX7_PROBES: "http://a,b" }, "CTX7_PROBES"],
     ];
     for (const [environment, variable] of wrong) expect(() => documentsConfig(environment)).toThrow(variable);
-    // What only the database can tell is refused as well, and nothing is half changed.
+    // Values that only the database can check are refused too, and no change is applied halfway.
     const before = await select(config);
     await expect(restart({ BG_JOBS_CLEANUP_SCHEDULE: "0 25 * * *" })).rejects.toThrow("25");
     await expect(restart({ BG_JOBS_TIMEZONE: "Mars/Base", CTX7_REFRESH_BATCH_SIZE: "3" })).rejects.toThrow("Mars/Base");
@@ -402,7 +408,7 @@ describe("the jobs of documents", () => {
     expect(await select(config)).toEqual(before);
   });
 
-  it("A12 the refresh waits for a clean-up that has completed, and is held back with the reason without one", async () => {
+  it("A12 the refresh waits for a completed clean-up, and is held back with the reason without one", async () => {
     await restart({
       BG_JOBS_REFRESH_AFTER_CLEANUP: "true",
       BG_JOBS_CLEANUP_SCHEDULE: "every 7d",
@@ -421,13 +427,13 @@ describe("the jobs of documents", () => {
         )
       )[0];
     const reason = expect.stringContaining("documents/daily-ttl-cleanup");
-    // No clean-up has completed within a day: it waits for one, three hours at most.
+    // No clean-up has completed within a day: it waits for one, at most three hours.
     await select("delete from legwork.schedule_runs");
     await fire(1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await fire(181);
     expect(await run()).toMatchObject({ state: "held_back", reason });
-    // The next one waits as well, until a clean-up has completed.
+    // The next one also waits, until a clean-up has completed.
     await fire(12 * 60 + 1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await worker();
@@ -442,7 +448,7 @@ describe("the jobs of documents", () => {
     expect(await ended(id)).toMatchObject({ state: "completed" });
   });
 
-  it("A12 several nodes share the work, and a job of one's own is a file", async () => {
+  it("A12 several nodes share the work, and a custom job is a file", async () => {
     const tasks = await directoryOf({
       "mine/count.ts": `
         import { defineTask } from "legwork";
@@ -468,7 +474,7 @@ describe("the jobs of documents", () => {
     for (let n = 0; n < 3; n++)
       ids.push((await select(`select legwork.enqueue('mine/count', '{"workspace": "acme"}') as id`))[0].id);
     await until(
-      "all four run",
+      "all four jobs run",
       async () => (await select("select from legwork.jobs where id = any ($1) and state = 'running'", ids)).length === 4,
     );
     expect((await ask("GET", "/health")).body.workers).toBe(2);

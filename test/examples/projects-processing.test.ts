@@ -16,10 +16,7 @@ import { SAMPLE_USER, startProjects } from "../../examples/projects/start.ts";
 const TASKS = resolve(import.meta.dirname, "../../examples/projects/tasks");
 const database = testDatabase();
 
-/**
- * Clones go below the directory of temporary files, so each test has one of its own to look into. What an earlier test has
- * left to be retried would clone into it as well.
- */
+/** Clones are created in the temporary directory, so each test has its own to look into. A retry from an earlier test would clone into it as well. */
 beforeEach(async () => {
   await database.pool.query(
     "select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.')",
@@ -99,7 +96,7 @@ async function jobs(projectId: string, task: string): Promise<JobRow[]> {
   return rows;
 }
 
-/** Waits until so many jobs of the task have ended; resolves to the last. */
+/** Waits until this many jobs of the task have ended. Resolves to the last one. */
 async function ended(projectId: string, task: string, count = 1): Promise<JobRow> {
   return await until(`${count} jobs of ${task} have ended`, async () => {
     const done = (await jobs(projectId, task)).filter(({ state }) => state === "completed" || state === "failed");
@@ -107,7 +104,7 @@ async function ended(projectId: string, task: string, count = 1): Promise<JobRow
   });
 }
 
-/** Starts the app with the repository as its sample and waits until it was processed, skills and all. */
+/** Starts the app with the repository as its sample and waits until it is processed, including its skills. */
 async function processed(repositoryUrl: string): Promise<{ project: ProjectRow; processing: JobRow; skills: JobRow }> {
   await workerOver(database.url, [TASKS]);
   await startProjects(database.url, { PROJECTS_REPOSITORY: repositoryUrl });
@@ -117,7 +114,7 @@ async function processed(repositoryUrl: string): Promise<{ project: ProjectRow; 
   return { project: await project(repositoryUrl), processing, skills };
 }
 
-/** Starts the app and waits until an attempt at the sample project has failed; resolves to what it failed with. */
+/** Starts the app and waits until an attempt at the sample project has failed. Resolves to its error. */
 async function failure(repositoryUrl: string): Promise<{ id: string; error: string; state: string }> {
   await workerOver(database.url, [TASKS]);
   await startProjects(database.url, { PROJECTS_REPOSITORY: repositoryUrl });
@@ -218,7 +215,7 @@ describe("project_processing", () => {
     ]);
   });
 
-  it("D2 each start, and each new address, processes the project again and replaces its tasks", async () => {
+  it("D2 each start and each new address processes the project again and replaces its tasks", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n- [ ] Two\n" });
     const { project: first } = await processed(repository);
     await writeFile(join(repository, "PLAN.md"), "- [x] Three\n");
@@ -234,11 +231,11 @@ describe("project_processing", () => {
     await ended(first.id, "project_processing", 3);
     expect(await select(titles, first.id)).toEqual([{ title: "Four", done: false }]);
     await ended(first.id, "skills_extraction", 3);
-    // What a job itself writes to the project is no reason for another.
+    // A job's own changes to the project do not enqueue another.
     expect(await jobs(first.id, "project_processing")).toHaveLength(3);
   });
 
-  it("D2 the skills' job comes from the processing that stored the tasks", async () => {
+  it("D2 the processing that stored the tasks enqueues the skills job", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
     const { processing, skills } = await processed(repository);
     expect(skills).toMatchObject({
@@ -261,7 +258,7 @@ describe("project_processing", () => {
     expect(processing.result).toMatchObject({ plan_file: file, tasks_count: 1 });
   });
 
-  it("D2 the plan file that is named comes before the usual ones", async () => {
+  it("D2 a named plan file takes precedence over the usual ones", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] a", "work/plan.markdown": "- [x] b\n- [x] c" });
     const { project } = await processed(repository);
     await database.pool.query(
@@ -274,7 +271,7 @@ describe("project_processing", () => {
     });
   });
 
-  it("D2 a plan file beyond the repository is not read", async () => {
+  it("D2 a plan file outside the repository is not read", async () => {
     const outside = await directoryOf({ "secret.md": "- [ ] secret" });
     const repository = await repositoryOf({ "README.md": "Words." });
     await symlink(join(outside, "secret.md"), join(repository, "PLAN.md"));
@@ -306,13 +303,13 @@ describe("project_processing", () => {
     );
   });
 
-  it("D2 a checkout without a branch is read as well", async () => {
+  it("D2 a checkout without a branch can be read", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
     git(repository, "checkout", "--quiet", "--detach");
     expect((await processed(repository)).project.task_count).toBe(1);
   });
 
-  it.skipIf(process.getuid?.() !== 0)("D2 a local repository of another user is read", async () => {
+  it.skipIf(process.getuid?.() !== 0)("D2 a local repository of another user can be read", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
     for (const path of [repository, join(repository, ".git")]) await chown(path, 65_534, 65_534);
     expect((await processed(pathToFileURL(repository).href)).project.task_count).toBe(1);
@@ -332,7 +329,7 @@ describe("project_processing", () => {
     expect(await project(repository)).toMatchObject({ task_count: 1, found_plan_file: "PLAN.md" });
   });
 
-  it("D2 a plan that cannot be stored leaves the tasks and the progress of before", async () => {
+  it("D2 a plan that cannot be stored leaves the previous tasks and progress", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [x] One\n" });
     const { project: before } = await processed(repository);
     await database.pool.query("alter table projects.tasks add constraint no_two check (title <> 'Two')");
@@ -356,12 +353,12 @@ describe("project_processing", () => {
     expect(await clones()).toEqual([]);
   });
 
-  it("D2 a worker that stops takes git and the clone with it", async () => {
+  it("D2 a worker that stops also ends git and removes the clone", async () => {
     const asked = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
     const host = await serverOf((request) => {
       request.socket.once("close", () => closed.resolve());
-      asked.resolve(); // And never answers.
+      asked.resolve(); // Never responds.
     });
     const worker = await workerOver(database.url, [TASKS], { shutdownTimeout: 1_000 });
     await startProjects(database.url, { PROJECTS_REPOSITORY: `http://${host}/slow.git` });
@@ -374,7 +371,7 @@ describe("project_processing", () => {
     expect(job?.state).not.toBe("completed");
   });
 
-  it("D2 clones that a killed worker left behind go with the next one", async () => {
+  it("D2 the next run removes clones that a killed worker left behind", async () => {
     const old = join(tmpdir(), "legwork-clone-killed");
     const young = join(tmpdir(), "legwork-clone-working");
     for (const directory of [old, young]) {
@@ -387,7 +384,7 @@ describe("project_processing", () => {
     await rm(young, { recursive: true });
   });
 
-  it("D2 a repository that does not exist fails with its address named", async () => {
+  it("D2 an unknown repository fails with its address in the error", async () => {
     const nowhere = join(tmpdir(), "no such repository");
     const { id, error } = await failure(nowhere);
     expect(error).toContain(`${nowhere} cannot be cloned: fatal: '${nowhere}' does not appear to be a git repository`);
@@ -395,7 +392,7 @@ describe("project_processing", () => {
     expect(await clones()).toEqual([]);
   });
 
-  it("D2 credentials reach the server that asks for them and nothing else", async () => {
+  it("D2 credentials reach only the server that requests them", async () => {
     const seen = new Set<string | undefined>();
     const host = await serverOf((request, response) => {
       seen.add(request.headers.authorization);
@@ -422,9 +419,9 @@ describe("project_processing", () => {
     ["an option as ssh's user", "ssh://-oProxyCommand=x@host/x", "is not an address"],
     ["an option in ssh's short form", "-oProxyCommand=x@host:x", "is not an address"],
     ["a relative path", "../elsewhere", "'../elsewhere' is not an address"],
-    ["a file of another machine", "file://elsewhere/etc", "is not an address"],
+    ["a file on another machine", "file://elsewhere/etc", "is not an address"],
     ["another protocol, whose password is not shown", "ftp://user:s3cret@host/x", "This is not an address"],
-    ["a parameter, which git would show in the list of processes", "https://host/x.git?token=s3cret", "This is not an address"],
+    ["a parameter, which git would show in the process list", "https://host/x.git?token=s3cret", "This is not an address"],
   ])("D2 %s as an address is refused at once", async (_what, address, message) => {
     const { error, state } = await failure(address);
     expect(state).toBe("failed");
@@ -433,7 +430,7 @@ describe("project_processing", () => {
     expect(await readdir(tmpdir())).not.toContain("pwned");
   });
 
-  it("D2 nothing of a repository is run, and nothing that the user's git configuration would run for it", async () => {
+  it("D2 no code from a repository is run, and no code that the user's git configuration would run for it", async () => {
     const home = await directoryOf({ ".gitconfig": `[filter "evil"]\n\tsmudge = touch ${tmpdir()}/pwned; cat\n` });
     const before = process.env.HOME;
     process.env.HOME = home;
@@ -445,7 +442,7 @@ describe("project_processing", () => {
     expect(await readdir(tmpdir())).not.toContain("pwned");
   });
 
-  it("D2 a plan made to keep the parser busy is given up and the worker goes on", async () => {
+  it("D2 a plan made to keep the parser busy is abandoned, and the worker continues", async () => {
     const repository = await repositoryOf({ "PLAN.md": `- [ ] One\n\n${"[a](".repeat(60_000)}` });
     await workerOver(database.url, [TASKS]);
     await startProjects(database.url, { PROJECTS_REPOSITORY: repository });
@@ -457,11 +454,11 @@ describe("project_processing", () => {
     );
     expect(job.error).toBe("The plan file PLAN.md cannot be read: it cannot be parsed within 10 seconds.");
     const [attempt] = await select("select error_name from legwork.attempts where job_id = $1", job.id);
-    expect(attempt?.error_name).toBe("Error"); // And not WorkerLost.
+    expect(attempt?.error_name).toBe("Error"); // Not WorkerLost.
     expect(await clones()).toEqual([]);
   });
 
-  it("D2 a project that is gone fails its job at once", async () => {
+  it("D2 a job for a deleted project fails at once", async () => {
     await workerOver(database.url, [TASKS]);
     const projectId = "00000000-0000-4000-8000-000000000000";
     await enqueue(database.pool, "project_processing", { projectId });
@@ -581,7 +578,7 @@ describe("skills_extraction", () => {
     ]);
   });
 
-  it("D3 a manifest that cannot be read counts for its tool and spoils nothing", async () => {
+  it("D3 an invalid manifest counts for its tool and affects nothing else", async () => {
     const repository = await repositoryOf({
       "package.json": "{ not json",
       "Cargo.toml": "[[[",
@@ -600,7 +597,7 @@ describe("skills_extraction", () => {
     ]);
   });
 
-  it("D3 the skills of before are replaced", async () => {
+  it("D3 the previous skills are replaced", async () => {
     const repository = await repositoryOf({ "a.py": "" });
     const { project } = await processed(repository);
     await rm(join(repository, "a.py"));
@@ -611,7 +608,7 @@ describe("skills_extraction", () => {
     expect((await select(SKILLS, project.id)).map(({ name }) => name)).toEqual(["Go"]);
   });
 
-  it("D3 what lies beyond the repository is not read", async () => {
+  it("D3 files outside the repository are not read", async () => {
     const outside = await directoryOf({ "package.json": '{"dependencies": {"secret": "1"}}', "b.rs": "" });
     const repository = await repositoryOf({ "a.py": "" });
     await symlink(join(outside, "package.json"), join(repository, "package.json"));
@@ -624,7 +621,7 @@ describe("skills_extraction", () => {
 });
 
 describe("startProjects", () => {
-  it("D2 needs no worker to have been there before, and keeps what a worker has told of its tasks", async () => {
+  it("D2 needs no worker before it, and keeps the tasks that a worker has registered", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
     await processed(repository);
     const tasks =
@@ -642,7 +639,7 @@ describe("startProjects", () => {
     expect(await select("select from projects.projects where repository_url = $1", repository)).toHaveLength(1);
   });
 
-  it("D2 takes this checkout as the sample, or what PROJECTS_REPOSITORY names", async () => {
+  it("D2 uses this checkout as the sample, or the address in PROJECTS_REPOSITORY", async () => {
     await startProjects(database.url, {});
     await startProjects(database.url, { PROJECTS_REPOSITORY: "https://example.org/named.git" });
     const checkout = pathToFileURL(`${resolve(import.meta.dirname, "../..")}/`).href;

@@ -25,7 +25,7 @@ let bob: string;
 
 beforeEach(async () => {
   app = await startProjects(database.url, { PROJECTS_PORT: "0", PROJECTS_REPOSITORY: "/nowhere" });
-  // Nothing but what the test asks for.
+  // Leaves only what the test adds.
   await database.pool.query(`
     select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.');
     select legwork.discard_jobs('{"task": "project_processing"}');
@@ -57,7 +57,7 @@ async function ask(method: "GET" | "POST" | "DELETE", path: string, token?: stri
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
-/** A project whose own job, which comes with adding it, is cancelled: what is left is what the test asks for. */
+/** Adds a project and cancels the job that adding it enqueues, so that only the test's jobs remain. */
 async function addProject(repositoryUrl: string, userId = SAMPLE_USER): Promise<string> {
   const [{ id }] = await select(
     "insert into projects.projects (user_id, repository_url) values ($1, $2) returning id",
@@ -72,7 +72,7 @@ async function repository(): Promise<string> {
   return await gitRepository({ "PLAN.md": "- [x] One\n- [x] Two\n- [ ] Three\n", "package.json": "{}" });
 }
 
-/** Waits until a job is so, as its user sees it. */
+/** Waits until a job has this status, as its user sees it. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each job has its own
 async function becomes(status: string, id: string, token = ann): Promise<any> {
   return await until(`job ${id} is ${status}`, async () => {
@@ -81,17 +81,17 @@ async function becomes(status: string, id: string, token = ann): Promise<any> {
   });
 }
 
-/** The job once it has completed and its last words, which come within a second, are there. */
+/** Resolves to the job once it has completed and its last progress, which may take a second, is recorded. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each job has its own
 async function completes(id: string): Promise<any> {
   await becomes("completed", id);
-  return await until(`job ${id} has said its last`, async () => {
+  return await until(`the last progress of job ${id} is recorded`, async () => {
     const { body } = await ask("GET", `/jobs/${id}/status`, ann);
     return body.progress.percent === 100 && body;
   });
 }
 
-/** A repository over HTTP that answers once its gate has been opened. */
+/** A repository over HTTP that responds once its gate has been opened. */
 async function gatedRepository(): Promise<{ url: string; open: () => void }> {
   const directory = await repository();
   const gate = Promise.withResolvers<void>();
@@ -134,9 +134,9 @@ describe("projects", () => {
       result: { tasks_count: 3, completed_count: 2, progress_percentage: 66.67, plan_file: "PLAN.md" },
       progress: { percent: 100, message: "Done" },
     });
-    // What nobody asked for by name has the other types, and the priority of every other job.
+    // Jobs that no user requested have the other types, and the normal priority.
     await select("update projects.projects set refresh_requested_at = now() where id = $1", projectId);
-    const records = await until("all have completed", async () => {
+    const records = await until("all jobs have completed", async () => {
       const rows = await select(
         "select type, status, priority, user_id, result from projects.jobs where project_id = $1 and status <> 'cancelled' order by id",
         projectId,
@@ -150,7 +150,7 @@ describe("projects", () => {
       ["skills_extraction", "normal", SAMPLE_USER],
     ]);
     expect(records[1].result).toEqual({ skills_count: 1 });
-    // An attempt that fails is an error and, while there are others, no end.
+    // A failed attempt sets the error but does not end the job while attempts are left.
     const lost = await addProject("/nowhere");
     const failing = (await ask("POST", `/projects/${lost}/refresh`, ann)).body.job_id;
     const retried = await until("an attempt has failed", async () => {
@@ -160,7 +160,7 @@ describe("projects", () => {
     expect(retried).toMatchObject({ error: expect.stringContaining("/nowhere cannot be cloned"), completed_at: null });
   });
 
-  it("D4 progress is seen while a job runs, by asking and by a subscription, and by its own user only", async () => {
+  it("D4 progress is visible while a job runs, by polling and by a subscription, and only to its own user", async () => {
     const { url, open } = await gatedRepository();
     const projectId = await addProject(url);
     const legwork = await startRest(database);
@@ -186,27 +186,29 @@ describe("projects", () => {
       return seen;
     };
     const [anns, bobs] = [watch(ann), watch(bob)];
-    await until("the clone is seen to have begun", async () => {
+    await until("the clone has begun", async () => {
       const { body: record } = await ask("GET", `/jobs/${body.job_id}/status`, ann);
       return (
         record.status === "processing" && record.progress.percent === 10 && record.progress.message === "Cloning the repository"
       );
     });
     const during = { state: "running", progress: 10, progressMessage: "Cloning the repository" };
-    await until("the subscriber has been told", () => anns.some(({ job }) => job?.progressMessage === during.progressMessage));
+    await until("the subscriber has received the progress", () =>
+      anns.some(({ job }) => job?.progressMessage === during.progressMessage),
+    );
     expect(anns).toContainEqual({ job: during });
     open();
     expect(await completes(body.job_id)).toMatchObject({ progress: { percent: 100, message: "Done" } });
-    await until("the subscriber has been told of the end", () => anns.at(-1)?.job?.progress === 100);
+    await until("the subscriber has received the end", () => anns.at(-1)?.job?.progress === 100);
     expect(anns.at(-1)).toEqual({ job: { state: "completed", progress: 100, progressMessage: "Done" } });
-    await until("the other has been told that there is nothing", () => bobs.length > 0);
+    await until("the other subscriber has received a message", () => bobs.length > 0);
     expect(bobs.every(({ job }) => job === null)).toBe(true);
   });
 
-  it("D5 a refresh is queued before everything else, and the sixth within five minutes is told when to come back", async () => {
+  it("D5 a refresh is queued before other jobs, and the sixth within five minutes is told when to retry", async () => {
     const projectId = await addProject(await repository());
     const other = await addProject(await repository());
-    // One that nobody asked for was there first.
+    // An automatic job was there first.
     const [{ id: early }] = await select(
       "insert into projects.projects (user_id, repository_url) values ($1, $2) returning id",
       BOB,
@@ -232,15 +234,15 @@ describe("projects", () => {
       expect(Number(headers.get("retry-after"))).toBeGreaterThan(290);
       expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(300);
     }
-    // What was refused has left nothing, and another user's count is another.
+    // A refused request leaves nothing behind, and another user has a separate quota.
     expect(await select("select from projects.refreshes")).toHaveLength(5);
     const bobs = await addProject(await repository(), BOB);
     expect((await ask("POST", `/projects/${bobs}/refresh`, bob)).status).toBe(202);
-    // When the time is over, there is room again.
+    // When the window has passed, requests are accepted again.
     await select("update legwork_private.quota_requests set requested_at = requested_at - interval '301 seconds'");
     expect((await ask("POST", `/projects/${projectId}/refresh`, ann)).status).toBe(202);
     await workerOver(database.url, [TASKS, OWN], { concurrency: 1, localQueueSize: 0 });
-    const [normal] = await until("what nobody asked for has completed", async () => {
+    const [normal] = await until("the automatic job has completed", async () => {
       const rows = await select("select started_at from projects.jobs where project_id = $1 and status = 'completed'", early);
       return rows.length > 0 && rows;
     });
@@ -252,10 +254,10 @@ describe("projects", () => {
     for (const { started_at } of asked) expect(started_at.getTime()).toBeLessThan(normal.started_at.getTime());
   });
 
-  it("D5 a project's jobs, the queue, a retry and a cancellation have the file's answers and the right status codes", async () => {
+  it("D5 a project's jobs, the queue, a retry and a cancellation have the specified responses and status codes", async () => {
     const projectId = await addProject("/nowhere");
     const before = (await ask("GET", "/jobs/queue-status", ann)).body;
-    // The next ones are 999 and 1000: newer, and not to be read as text.
+    // The next ids are 999 and 1000, which must not be compared as text.
     await select("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 998)");
     const first = (await ask("POST", `/projects/${projectId}/refresh`, ann)).body.job_id;
     const second = (await ask("POST", `/projects/${projectId}/refresh`, ann)).body.job_id;
@@ -263,7 +265,7 @@ describe("projects", () => {
     expect(status).toBe(200);
     expect(listed.map(({ id }: { id: string }) => id).slice(0, 2)).toEqual([second, first]);
     expect(listed[0]).toEqual((await ask("GET", `/jobs/${second}/status`, ann)).body);
-    // One that waits is cancelled, once or twice; what has ended otherwise is not, and what has not failed is not retried.
+    // A waiting job can be cancelled, also twice. Other ended jobs cannot be cancelled, and only failed ones can be retried.
     expect(await ask("DELETE", `/jobs/${second}`, ann)).toMatchObject({
       status: 200,
       body: { job_id: second, status: "cancelled", message: "Job cancelled" },
@@ -292,7 +294,7 @@ describe("projects", () => {
     await workerOver(database.url, [TASKS, OWN]);
     expect(await becomes("completed", first)).toMatchObject({ error: null, result: { tasks_count: 3 } });
     expect(await ask("DELETE", `/jobs/${first}`, ann)).toMatchObject({ status: 409, body: { error: { code: "LW409" } } });
-    // One that runs is told to stop.
+    // A running job is told to stop.
     const { url } = await gatedRepository();
     await select("update projects.projects set repository_url = $1 where id = $2", url, projectId);
     const [{ id: running }] = await select("select max(id) as id from projects.jobs where project_id = $1", projectId);
@@ -301,7 +303,7 @@ describe("projects", () => {
     await becomes("cancelled", running);
   });
 
-  it("D5 what is not the user's is not there, and what is no id is named", async () => {
+  it("D5 another user's project and job are not found, and an invalid id is named", async () => {
     const projectId = await addProject(await repository());
     const { body } = await ask("POST", `/projects/${projectId}/refresh`, ann);
     const routes = [
@@ -318,7 +320,7 @@ describe("projects", () => {
       expect((await ask(method, path, elsewhere)).status).toBe(403);
       const refused = await ask(method, path, bob);
       expect(refused.status).toBe(404);
-      // In the words that it has for what never was.
+      // The same message as for an unknown one.
       const nowhere = await ask(method, path.replace(projectId, NOBODY).replace(body.job_id, "999999999"), bob);
       expect(refused.body.error.message.replace(projectId, NOBODY).replace(body.job_id, "999999999")).toBe(
         nowhere.body.error.message,
@@ -340,7 +342,7 @@ describe("projects", () => {
     expect((await ask("GET", "/elsewhere", ann)).status).toBe(404);
   });
 
-  it("D5 Legwork's own REST lets no user have another's project read by naming it", async () => {
+  it("D5 Legwork's own REST API does not let a user read another's project", async () => {
     const projectId = await addProject(await repository());
     const server = await startRest(database);
     onTestFinished(() => server.stop());
@@ -358,7 +360,7 @@ describe("projects", () => {
     ]);
   });
 
-  it("D6 the page has a refresh button, its status and its history, and asks for nothing but itself", async () => {
+  it("D6 the page has a refresh button, its status and its history, and loads only its own files", async () => {
     const page = await fetch(`${app.url}/`);
     expect(page.status).toBe(200);
     const policy = page.headers.get("content-security-policy") ?? "";
@@ -367,7 +369,7 @@ describe("projects", () => {
     expect(page.headers.get("x-content-type-options")).toBe("nosniff");
     const html = await page.text();
     expect(html).toContain('<html lang="en">');
-    // Nothing that the policy would refuse: no script, style or handler in the page itself.
+    // Nothing that the policy would refuse: no inline script, style or handler.
     expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i);
     expect([...html.matchAll(/<script[^>]*>([^<]*)/g)].map(([, inline]) => inline)).toEqual([""]);
     const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => String(path));
@@ -376,7 +378,7 @@ describe("projects", () => {
     expect(style?.headers.get("content-type")).toBe("text/css; charset=utf-8");
     expect(script?.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
     const code = (await script?.text()) ?? "";
-    // What the script reaches for is in the page, and every field has a label.
+    // Every element that the script uses is in the page, and every field has a label.
     const ids = new Set([...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id));
     for (const [, id] of code.matchAll(/element\("([^"]+)"\)/g)) expect(ids).toContain(id);
     for (const [, id] of html.matchAll(/<(?:input|select)[^>]*\sid="([^"]+)"/g)) expect(html).toContain(`<label for="${id}"`);
@@ -384,7 +386,7 @@ describe("projects", () => {
     expect(html).toContain('role="status"');
     expect(html).toMatch(/<progress [^>]*aria-label=/);
     expect(code).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/);
-    // What it asks for: the projects, then the history; a refresh; the job until it has ended; the history again.
+    // The page's requests: the projects, then the history. A refresh, then the job until it has ended, then the history again.
     const directory = await repository();
     const projectId = await addProject(`file://user:s3cret@localhost${directory}`);
     await select("update projects.projects set repository_url = $1, name = null where id = $2", directory, projectId);
@@ -401,7 +403,7 @@ describe("projects", () => {
     );
   });
 
-  it("D7 health tells of the queue, of stuck jobs, of workers and of the database, and of nobody", async () => {
+  it("D7 health reports the queue, stuck jobs, workers and the database, but no user or project", async () => {
     expect(await ask("GET", "/health/jobs")).toMatchObject({
       status: 503,
       body: { status: "unhealthy", workers: 0, database_connected: true },
@@ -423,7 +425,7 @@ describe("projects", () => {
       },
     });
     expect(JSON.stringify(healthy.body)).not.toMatch(new RegExp(`${SAMPLE_USER}|${projectId}`));
-    // As if the hour had gone by.
+    // As if an hour had passed.
     await select(
       "update graphile_worker._private_jobs set locked_at = locked_at - interval '61 minutes' where id = $1",
       body.job_id,
@@ -432,8 +434,8 @@ describe("projects", () => {
     open();
     await becomes("completed", body.job_id);
     expect((await ask("GET", "/health/jobs")).body).toMatchObject({ status: "healthy", stuck_jobs: 0 });
-    // A database that is not there.
-    const gone = new Pool({ connectionString: "postgres://nobody@127.0.0.1:1/none" });
+    // A database that cannot be reached.
+    const gone = new Pool({ connectionString: "postgres://user@127.0.0.1:1/none" });
     const server = await createProjectsServer(gone);
     onTestFinished(async () => {
       await server.close();
@@ -448,7 +450,7 @@ describe("projects", () => {
     });
   });
 
-  it("D7 records older than 30 days go by the clean-up's schedule, and the jobs with Legwork's history", async () => {
+  it("D7 the clean-up schedule deletes records older than 30 days, and Legwork's history deletes the jobs", async () => {
     const projectId = await addProject(await repository());
     await select(
       `insert into projects.refreshes (job_id, project_id, requested_by, requested_at) values
@@ -461,7 +463,7 @@ describe("projects", () => {
     await workerOver(database.url, [TASKS, OWN]);
     const [{ id }] = await select("select legwork.run_schedule('projects/clean-up') as id");
     const job = await until(
-      "it has ended",
+      "the job has ended",
       async () => (await select("select * from legwork_private.finished_jobs where id = $1", id))[0],
     );
     expect(job).toMatchObject({ state: "completed", result: { deleted: 1 } });

@@ -1,6 +1,6 @@
 import { type Behaviour, BRIEF, HELD, PLAIN_JOB } from "./behaviour.ts";
 
-/** Two jobs: one that waits, one that worker w runs. */
+/** Two jobs: one waits, and worker w runs the other. */
 const TWO = `select graphile_worker.add_job('note', job_key => k, queue_name => k, max_attempts => 3) from unnest(array['waits', 'runs']) k`;
 const LOCK = `update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where key = 'runs'`;
 const LOCK_QUEUE = `update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'runs'`;
@@ -24,7 +24,7 @@ const RESCHEDULED = {
 
 export const ADMINISTERING: readonly Behaviour[] = [
   {
-    name: "complete_jobs deletes jobs that nobody runs, and returns them",
+    name: "complete_jobs deletes jobs that no worker runs, and returns them",
     see: async ({ rows }) => {
       await two(rows);
       const returned = await rows(`select key from graphile_worker.complete_jobs(${ALL})`);
@@ -33,7 +33,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     is: { returned: [{ key: "waits" }], left: [{ key: "runs" }] },
   },
   {
-    name: "permanently_fail_jobs uses up all attempts of jobs that nobody runs, with the reason",
+    name: "permanently_fail_jobs uses up all attempts of jobs that no worker runs, with the reason",
     see: async ({ rows }) => {
       await two(rows);
       const returned = await rows(`select key, attempts from graphile_worker.permanently_fail_jobs(${ALL}, 'enough')`);
@@ -48,7 +48,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     },
   },
   {
-    name: "permanently_fail_jobs has a reason of its own",
+    name: "permanently_fail_jobs has a default reason",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note')");
       return await rows(`select last_error from graphile_worker.permanently_fail_jobs(${ALL})`);
@@ -56,7 +56,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     is: [{ last_error: "Manually marked as failed" }],
   },
   {
-    name: "reschedule_jobs changes what is given of jobs that nobody runs",
+    name: "reschedule_jobs changes the given fields of jobs that no worker runs",
     see: async ({ rows }) => {
       await two(rows);
       await rows(
@@ -68,7 +68,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     except: { "with a limit": { is: [{ ...RESCHEDULED, run_at: "infinity" }], documented: HELD } },
   },
   {
-    name: "reschedule_jobs gives a failed job another chance, which runs",
+    name: "reschedule_jobs makes a failed job run again",
     see: async ({ rows, run }) => {
       await rows("select graphile_worker.add_job('note', '{\"n\": 1}', max_attempts => 1)");
       await rows(`select graphile_worker.permanently_fail_jobs(${ALL})`);
@@ -79,7 +79,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     is: { seen: [{ note: { n: 1 } }], left: [] },
   },
   {
-    name: "remove_job deletes the job that waits, keeps the one that runs from being retried, and returns either",
+    name: "remove_job deletes a waiting job, prevents retries of a running one, and returns either",
     see: async ({ rows }) => {
       await two(rows);
       const returned = await rows(
@@ -90,7 +90,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     is: { returned: [{ attempts: 0 }, { attempts: 3 }, { attempts: null }], left: [{ key: null, attempts: 3, locked: true }] },
   },
   {
-    name: "force_unlock_workers frees the jobs and queues of those workers and of no others",
+    name: "force_unlock_workers unlocks the jobs and queues of the given workers only",
     see: async ({ rows }) => {
       await two(rows);
       await rows("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'v', attempts = 1 where key = 'waits'");
@@ -109,7 +109,7 @@ export const ADMINISTERING: readonly Behaviour[] = [
     },
   },
   {
-    name: "the view shows no payload, and its columns in this order",
+    name: "the jobs view has no payload, and its columns in this order",
     see: async ({ rows }) =>
       await rows(
         "select string_agg(attname, ' ' order by attnum) as columns from pg_attribute where attrelid = 'graphile_worker.jobs'::regclass and attnum > 0",

@@ -2,8 +2,8 @@ import type { RunnerOptions } from "graphile-worker";
 import type { TestDatabase } from "../support/database.ts";
 
 /**
- * Where the table of behaviours is run: a database without Legwork, one with its schema, and one where every task is limited, each with a plain
- * graphile-worker; and one with Legwork's own worker.
+ * Where the behaviors are checked: a database without Legwork, one with its schema, and one where every task is limited, each with a plain
+ * graphile-worker, and a database with Legwork's own worker.
  */
 export type Place = "without Legwork" | "with Legwork" | "with a limit" | "Legwork's worker";
 
@@ -13,30 +13,28 @@ export interface Side {
   /** The directory of TASKS. */
   readonly tasks: string;
   readonly rows: (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
-  /** Runs what is due until there is none. The options are a plain worker's and have no effect on Legwork's. */
+  /** Runs the due jobs until there are no more. The options are for a plain worker and have no effect on Legwork's. */
   readonly run: (options?: RunnerOptions) => Promise<void>;
 }
 
-/** One thing that users of graphile-worker rely on, stated as what they can see of it. */
+/** A behavior that users of graphile-worker rely on, stated as what they can observe. */
 export interface Behaviour {
   readonly name: string;
   readonly see: (side: Side) => Promise<unknown>;
   readonly is: unknown;
-  /** Legwork's worker is asked too: nothing in it needs that no worker runs, or an option of graphile-worker's. */
+  /** Also checked with Legwork's worker: it needs neither the absence of a worker nor an option of graphile-worker. */
   readonly anyWorker?: true;
-  /** What is seen elsewhere instead, each a difference that docs/reference/database-footprint.md states. */
+  /** The different result in another place, with the statement in docs/reference/database-footprint.md. */
   readonly except?: { readonly [place in Place]?: { readonly is: unknown; readonly documented: string } };
 }
 
-/** A held job's run_at. */
+/** The run_at of a waiting job. */
 export const HELD = "While a limit or pause holds a job, `graphile_worker.jobs.run_at` is `infinity`";
 export const DATABASE_CLOCK = "Jobs of a limited task start by the database's clock";
 
 export const CONTEXT = "Jobs that a task adds in Legwork's worker have the flags `parent:` and `correlation:`";
 
-/**
- * What a plain task file can do. Each notes what it saw in the table `seen`.
- */
+/** Abilities of a plain task file. Each task records what it saw in the table `seen`. */
 export const TASKS: Record<string, string> = {
   "note.mjs": `export default async (payload, { job, query }) => {
     await query("insert into seen (job_id, task, note) values ($1, $2, $3)", [job.id, job.task_identifier, JSON.stringify(payload)]);
@@ -72,7 +70,7 @@ export const TASKS: Record<string, string> = {
   };`,
 };
 
-/** In each database: what tasks saw, and times as something that can be compared. */
+/** Added to each database: what tasks saw, and times in a form that can be compared. */
 export const SUPPORT = `
   create table public.seen (n integer generated always as identity, job_id bigint, task text, note jsonb, at timestamptz default clock_timestamp());
   create function public.moment(t timestamptz) returns text language sql stable return case
@@ -82,11 +80,11 @@ export const SUPPORT = `
   create view public.brief as select id, task_identifier as task, queue_name as queue, (select payload from graphile_worker._private_jobs p where p.id = j.id) as payload, priority,
     public.moment(run_at) as run_at, attempts, max_attempts, last_error, key, revision, flags, locked_by is not null as locked from graphile_worker.jobs j;`;
 
-/** Everything of a job but its id. */
+/** All fields of a job except its id. */
 export const BRIEF =
   "select task, queue, payload, priority, run_at, attempts, max_attempts, last_error, key, revision, flags, locked from public.brief order by id";
 
-/** As BRIEF shows a job that was added without any option. */
+/** A job without any options in the form of BRIEF. */
 export const PLAIN_JOB = {
   task: "note",
   queue: null,

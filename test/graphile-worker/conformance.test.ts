@@ -13,7 +13,7 @@ import { ENQUEUEING } from "./enqueueing.ts";
 import { LIBRARY } from "./library.ts";
 import { RUNNING } from "./running.ts";
 
-/** What users of graphile-worker rely on, in words of our own; nothing of its test suite. */
+/** Behaviors that users of graphile-worker rely on, written independently of its test suite. */
 const BEHAVIOURS: readonly Behaviour[] = [...ENQUEUEING, ...ADMINISTERING, ...RUNNING, ...LIBRARY];
 
 const databases: Record<Place, TestDatabase> = {
@@ -31,7 +31,7 @@ beforeAll(async () => {
   for (const [name, source] of Object.entries(TASKS)) await writeFile(join(tasks, name), source);
   await runMigrations({ pgPool: databases["without Legwork"].pool, logger: quietLogger });
   for (const place of places) await databases[place].pool.query(SUPPORT);
-  // As it is with the limit of a queue: every task that has no queue of its own is in this one.
+  // Like a limit on a queue: every task without a queue is in this one.
   await databases["with a limit"].pool.query("select legwork.limit_concurrency(100, queue => 'default')");
   worker = await startWorker({
     databaseUrl: databases["Legwork's worker"].url,
@@ -61,7 +61,7 @@ function sideAt(place: Place): Side {
         const own = { ...options, preset: { ...preset, worker: { taskDirectory: tasks, ...preset?.worker } } };
         return await runDueJobs(database, undefined, own);
       }
-      await until("Legwork's worker has run what is due", async () => {
+      await until("Legwork's worker has run the due jobs", async () => {
         const { rows } = await database.pool.query(
           "select from graphile_worker.jobs where locked_at is not null or run_at <= now() and attempts < max_attempts and task_identifier <> 'unknown'",
         );
@@ -74,7 +74,7 @@ function sideAt(place: Place): Side {
 async function clean({ database, place }: Side): Promise<void> {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query("truncate public.seen; delete from graphile_worker._private_known_crontabs");
-  // Once all users of a queue are gone, its lock is too.
+  // Once all users of a queue are gone, so is its lock.
   if (place !== "Legwork's worker") await database.pool.query("delete from graphile_worker._private_job_queues");
 }
 
@@ -87,7 +87,7 @@ describe.each(places)("graphile-worker %s", (place) => {
   });
 });
 
-it("the differences are those that docs/reference/database-footprint.md lists, and each is a real one", async () => {
+it("the differences are those that docs/reference/database-footprint.md lists, and each is real", async () => {
   const page = await readFile(new URL("../../docs/reference/database-footprint.md", import.meta.url), "utf8");
   const list = page.slice(
     page.indexOf("## What users of graphile-worker see differently"),

@@ -2,7 +2,7 @@ import { type Behaviour, BRIEF, errorOf, HELD, PLAIN_JOB } from "./behaviour.ts"
 
 const LATER = "run_at => '2099-01-01Z'";
 
-/** With a limit, a job that is not due yet is held. */
+/** With a limit, a job that is not due yet waits in the waiting room. */
 const heldUntilDue = (job: object): Behaviour["except"] => ({
   "with a limit": { is: [{ ...job, run_at: "infinity" }], documented: HELD },
 });
@@ -22,7 +22,7 @@ const KEPT = { ...REPLACED, run_at: "2099-01-01" };
 
 export const ENQUEUEING: readonly Behaviour[] = [
   {
-    name: "add_job without options makes a job that is due now",
+    name: "add_job without options adds a job that is due now",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note')");
       return await rows(BRIEF);
@@ -49,7 +49,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: [{ payload: [1], run_at: "2099-01-01", key: "k", attempts: 0, is_available: true }],
   },
   {
-    name: "a payload is any JSON, character for character",
+    name: "a payload is any JSON, kept character for character",
     see: async ({ rows }) => {
       await rows(
         `select graphile_worker.add_job('note', p) from unnest(array['null', '"t"', '{"b":  1, "a":1.0, "b": 2}']::json[]) p`,
@@ -59,7 +59,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: [{ payload: "null" }, { payload: '"t"' }, { payload: '{"b":  1, "a":1.0, "b": 2}' }],
   },
   {
-    name: "a job key replaces the job that waits, in place",
+    name: "a job key replaces the waiting job in place",
     see: async ({ rows }) => {
       await rows(
         `select graphile_worker.add_job('note', '{"n": 1}', 'q', job_key => 'k', max_attempts => 3, flags => array['x'], ${LATER})`,
@@ -71,7 +71,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     except: heldUntilDue(REPLACED),
   },
   {
-    name: "preserve_run_at keeps the time",
+    name: "preserve_run_at keeps the start time",
     see: async ({ rows }) => {
       await rows(`select graphile_worker.add_job('note', job_key => 'k', ${LATER})`);
       await rows(
@@ -83,7 +83,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     except: heldUntilDue(KEPT),
   },
   {
-    name: "unsafe_dedupe leaves the job as it is",
+    name: "unsafe_dedupe leaves the job unchanged",
     see: async ({ rows }) => {
       await rows(`select graphile_worker.add_job('note', '{"n": 1}', job_key => 'k', ${LATER})`);
       await rows(`select graphile_worker.add_job('other', '{"n": 2}', job_key => 'k', job_key_mode => 'unsafe_dedupe')`);
@@ -98,7 +98,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: "GWBKM",
   },
   {
-    name: "a key of a running job makes a new one, and the running one is not retried",
+    name: "the key of a running job adds a new one, and the running one is not retried",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k')");
       await rows("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1");
@@ -111,7 +111,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     ],
   },
   {
-    name: "a key of a job that is retried gives it all its attempts and a new time, whatever the mode",
+    name: "the key of a job that waits for a retry resets its attempts and start time, whatever the mode",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k', max_attempts => 2)");
       await rows("update graphile_worker._private_jobs set attempts = 1, last_error = 'e', run_at = now() + interval '1 year'");
@@ -121,7 +121,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: [{ ...PLAIN_JOB, key: "k", revision: 1 }],
   },
   {
-    name: "a key of a job that has failed for good makes a new one",
+    name: "the key of a permanently failed job adds a new one",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k', max_attempts => 1)");
       await rows("select graphile_worker.permanently_fail_jobs((select array_agg(id) from graphile_worker.jobs), 'e')");
@@ -134,7 +134,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     ],
   },
   {
-    name: "array payloads under one key are joined",
+    name: "array payloads under one key are concatenated",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('batch', '[1]', job_key => 'k')");
       await rows("select graphile_worker.add_job('batch', '[2, 3]', job_key => 'k')");
@@ -143,7 +143,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: [{ payload: [1, 2, 3] }],
   },
   {
-    name: "add_jobs makes many jobs with options of their own, in order",
+    name: "add_jobs adds many jobs with their own options, in order",
     see: async ({ rows }) => {
       await rows(`select graphile_worker.add_jobs(array[
         row('note', '{"n": 1}', 'q', null, 2, 'k1', 1, array['x']), row('other', null, null, null, null, null, null, null)]::graphile_worker.job_spec[])`);
@@ -155,7 +155,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     ],
   },
   {
-    name: "add_jobs replaces by key, and keeps times when told to",
+    name: "add_jobs replaces by key, and keeps start times if told to",
     see: async ({ rows }) => {
       await rows(`select graphile_worker.add_job('note', job_key => 'k', ${LATER})`);
       const spec = `array[row('other', '{"n": 2}', null, '2099-02-02Z', null, 'k', 7, null)]::graphile_worker.job_spec[]`;
@@ -211,7 +211,7 @@ export const ENQUEUEING: readonly Behaviour[] = [
     is: [],
   },
   {
-    name: "adding a job notifies those who listen, with how many it is",
+    name: "adding jobs notifies listeners with their number",
     see: async ({ database }) => {
       const client = await database.pool.connect();
       try {

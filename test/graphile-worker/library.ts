@@ -25,7 +25,7 @@ const ADDED = {
   flags: { f: true },
 };
 
-/** Runs a worker with a crontab until it has looked at it. */
+/** Runs a worker with a crontab until it has processed it. */
 async function startWithCrontab({ database, tasks }: Side, items: CronItem[] | string): Promise<void> {
   const events = new EventEmitter() as WorkerEvents;
   const started = new Promise((resolve) => events.once("cron:started", resolve));
@@ -35,7 +35,7 @@ async function startWithCrontab({ database, tasks }: Side, items: CronItem[] | s
     noHandleSignals: true,
     events,
     parsedCronItems: typeof items === "string" ? parseCrontab(items) : parseCronItems(items),
-    // The jobs stay to be looked at.
+    // Keeps the jobs for the checks.
     forbiddenFlags: null,
     taskList: { idle: async () => {} },
     preset: { worker: { taskDirectory: tasks } },
@@ -100,7 +100,7 @@ export const LIBRARY: readonly Behaviour[] = [
     is: { jobs: [], queues: [] },
   },
   {
-    name: "runTaskListOnce runs what is due over one connection",
+    name: "runTaskListOnce runs the due jobs over one connection",
     see: async ({ database, rows }) => {
       await rows("select graphile_worker.add_job('note', to_json(n)) from generate_series(1, 2) n");
       const client = await database.pool.connect();
@@ -119,7 +119,7 @@ export const LIBRARY: readonly Behaviour[] = [
     is: { ran: [1, 2], left: [] },
   },
   {
-    name: "a worker tells of what it does by events",
+    name: "a worker emits events",
     see: async ({ rows, run }) => {
       const events = new EventEmitter() as WorkerEvents;
       const told: string[] = [];
@@ -155,7 +155,7 @@ export const LIBRARY: readonly Behaviour[] = [
     ],
   },
   {
-    name: "with useNodeTime the worker's clock says what is due",
+    name: "with useNodeTime the worker's clock decides which jobs are due",
     see: async ({ rows, run }) => {
       await rows("select graphile_worker.add_job('note', '1', run_at => now() + interval '1 hour')");
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 7_200_000 });
@@ -170,7 +170,7 @@ export const LIBRARY: readonly Behaviour[] = [
     except: { "with a limit": { is: [], documented: DATABASE_CLOCK } },
   },
   {
-    name: "a crontab entry becomes known when it is first seen, and enqueues nothing of the past",
+    name: "a new crontab entry becomes known, and enqueues nothing for the past",
     see: async (side) => {
       await startWithCrontab(side, "0 4 * * * note ?id=nightly&fill=1d\n");
       return {
@@ -183,7 +183,7 @@ export const LIBRARY: readonly Behaviour[] = [
     is: { known: [{ identifier: "nightly", since: "now", last_execution: null }], jobs: [] },
   },
   {
-    name: "a known crontab entry is filled up for as long as it says, with its options",
+    name: "a known crontab entry is backfilled for its configured time, with its options",
     see: async (side) => {
       await side.rows(
         "insert into graphile_worker._private_known_crontabs values ('every', now() - interval '2 days', now() - interval '1 day')",

@@ -2,7 +2,7 @@ import { type Behaviour, BRIEF, CONTEXT, HELD, PLAIN_JOB } from "./behaviour.ts"
 
 const SEEN = "select task, note from seen order by n";
 
-/** By how many powers of e seconds the next attempt was put off from some moment of this run. */
+/** The delay of the next attempt after a moment of this run, as a power of e seconds. */
 const BACK_OFF = `select attempts, last_error, locked_at is null as free, case when run_at = 'infinity' then 'infinity' else
     (select 'e^' || n from generate_series(0, 12) n where run_at - exp(n) * interval '1 second' between (select at from seen where task = 'began') and clock_timestamp()) end as next
   from graphile_worker.jobs order by id`;
@@ -51,7 +51,7 @@ function helpersOf(flags: string[]): object {
 
 export const RUNNING: readonly Behaviour[] = [
   {
-    name: "jobs run by priority, then by time, then by age",
+    name: "jobs run by priority, then by start time, then by age",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_jobs(array_agg(row('note', to_json(name), 'line', now() - ago, null, null, priority, null)::graphile_worker.job_spec order by n))
@@ -76,7 +76,7 @@ export const RUNNING: readonly Behaviour[] = [
     is: [{ ran: 5, in_order: true, ended: true }],
   },
   {
-    name: "what is not due and what no worker knows is left alone",
+    name: "later jobs and jobs of unknown tasks are left alone",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(
@@ -97,7 +97,7 @@ export const RUNNING: readonly Behaviour[] = [
     },
   },
   {
-    name: "a failure leaves the message and puts the next attempt off, the longer the more there were",
+    name: "a failure stores the message and delays the next attempt, longer after each",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(BEGAN);
@@ -134,7 +134,7 @@ export const RUNNING: readonly Behaviour[] = [
     is: [{ attempts: 1, max_attempts: 1, last_error: "no", key: "k", locked: false }],
   },
   {
-    name: "what a task throws that is no error has failed too",
+    name: "a thrown value that is not an error fails the job too",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_job('fail', '{"thrown": "text"}')`);
@@ -157,7 +157,7 @@ export const RUNNING: readonly Behaviour[] = [
     },
   },
   {
-    name: "of a batch job the entries that failed are left for its next attempt",
+    name: "a batch job keeps the entries that failed for its next attempt",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_job('batch', '[{"n": 1}, {"n": 2, "fails": true}, {"n": 3}]')`);
@@ -196,7 +196,7 @@ export const RUNNING: readonly Behaviour[] = [
     except: { "Legwork's worker": { is: helpersOf(["correlation:n", "f", "parent:n"]), documented: CONTEXT } },
   },
   {
-    name: "jobs with a forbidden flag are passed over",
+    name: "jobs with a forbidden flag are skipped",
     see: async ({ rows, run }) => {
       await rows("select graphile_worker.add_job('note', to_json(f), flags => array[f]) from unnest(array['red', 'green']) f");
       await run({ forbiddenFlags: ["red"] });

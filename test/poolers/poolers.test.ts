@@ -20,7 +20,7 @@ import { directoryOf, workerOver } from "../support/worker.ts";
 const database = testDatabase();
 const TASKS = { "note.mjs": "export default async () => {};\n" };
 
-/** In transaction mode, with one connection to Postgres: whoever comes next inherits what was left on it. */
+/** In transaction mode, with one connection to Postgres: the next client inherits whatever was left on it. */
 let one: PgBouncer;
 let three: PgBouncer;
 beforeAll(async () => {
@@ -36,7 +36,7 @@ async function behind(mode: "session" | "transaction" | "statement", size: numbe
   return pooler.url;
 }
 
-describe("a connection pooler is found", () => {
+describe("a connection pooler is detected", () => {
   async function found(url: string): Promise<string | undefined> {
     const pool = createPool(url, { log: testLog, max: 2 });
     try {
@@ -46,15 +46,15 @@ describe("a connection pooler is found", () => {
     }
   }
 
-  it("not on a direct connection or behind a TCP proxy", async () => {
+  it("neither on a direct connection nor behind a TCP proxy", async () => {
     expect(await found(database.url)).toBeUndefined();
     expect(await found((await tcpProxy(database.url)).url)).toBeUndefined();
   });
 
-  it.each([0, 1])("in transaction mode, however few or many connections it has (server_round_robin = %i)", async (roundRobin) => {
+  it.each([0, 1])("in transaction mode, however many connections it has (server_round_robin = %i)", async (roundRobin) => {
     for (const size of [1, 2, 20]) {
       const url = await behind("transaction", size, `server_round_robin = ${roundRobin}`);
-      // The second and third time there are connections for it to choose from.
+      // In the second and third round it has connections to choose from.
       for (let time = 0; time < 3; time++) expect(await found(url)).toBe("transaction");
     }
   });
@@ -86,7 +86,7 @@ describe("a connection pooler is found", () => {
 describe("a worker", () => {
   afterEach(() => empty(database.pool, "legwork_private.worker_faults"));
 
-  it("refuses to start behind a pooler in transaction mode, and so says doctor and explain", async () => {
+  it("refuses to start behind a pooler in transaction mode, as doctor and explain report", async () => {
     const tasks = await directoryOf(TASKS);
     const environment = { DATABASE_URL: three.url };
     const result = await legwork(["worker", "--tasks", tasks, "--crontab", "/dev/null"], environment);
@@ -123,7 +123,7 @@ describe("a worker", () => {
       detail: expect.stringContaining("through a connection pooler in transaction mode"),
       fix: expect.stringContaining("DATABASE_URL"),
     });
-    // One that starts ends the complaint.
+    // A worker that starts ends the finding.
     await workerOver(database.url, TASKS);
     const { rows } = await database.pool.query(`select severity from legwork.doctor() where "check" = 'pooler'`);
     expect(rows).toEqual([{ severity: "ok" }]);
@@ -140,7 +140,7 @@ describe("a worker", () => {
 });
 
 describe("behind a pooler in transaction mode", () => {
-  /** What a client finds that comes after Legwork and asks for nothing of it. */
+  /** The state that the next client finds without having set anything. */
   async function inherited(): Promise<unknown> {
     const client = new pg.Client({ connectionString: one.url, application_name: "the next" });
     await client.connect();
@@ -177,7 +177,7 @@ describe("behind a pooler in transaction mode", () => {
     ]);
   });
 
-  it("REST, GraphQL, the page and live views are served, many at once, and the next client inherits nothing", async () => {
+  it("REST, GraphQL, the page and live views work, also concurrently, and the next client inherits nothing", async () => {
     const before = await inherited();
     const server = await startRest({ ...database, url: one.url });
     const graphql = async (query: string): Promise<unknown> => {
@@ -219,7 +219,7 @@ describe("behind a pooler in transaction mode", () => {
     expect(await inherited()).toEqual(before);
   });
 
-  it("enqueueing leaves nothing behind, in a transaction and without one", async () => {
+  it("enqueueing leaves nothing behind, with and without a transaction", async () => {
     const before = await inherited();
     const pool = createPool(one.url, { log: testLog, max: 2 });
     await enqueue(pool, "note", {}, { tenant: "acme", correlationId: "c" });
@@ -227,7 +227,7 @@ describe("behind a pooler in transaction mode", () => {
     expect(await inherited()).toEqual(before);
   });
 
-  it("migrating installs everything, through a single connection, from several processes at once", async () => {
+  it("migrating installs everything through a single connection, from several processes at once", async () => {
     const name = `legwork_pooled_${crypto.randomUUID().slice(0, 8)}`;
     await onServer(inject("serverUrl"), (client) => client.query(`create database ${name} template template1`));
     onTestFinished(() =>
@@ -240,7 +240,7 @@ describe("behind a pooler in transaction mode", () => {
   });
 });
 
-it("a pooler in statement mode is named by every command", async () => {
+it("a pooler in statement mode is reported by every command", async () => {
   const url = await behind("statement", 2);
   const result = await legwork(["jobs"], { DATABASE_URL: url, LEGWORK_LOG_LEVEL: "error" });
   expect(result.code).toBe(1);

@@ -16,9 +16,9 @@ function localTimes(cron: string, timezone: string, from: string, upto: string):
   return new CronTimes(cron, timezone).next(new Date(from), 200, new Date(upto)).map((time) => formatLocal(time, timezone));
 }
 
-describe("a local time that does not exist occurs once, after the gap; one that comes twice occurs the first time", () => {
+describe("a missing local time occurs once, after the gap, and a repeated one occurs the first time:", () => {
   it.each([
-    // Zone, the day clocks go forward, the gap, its end; the day they go back, a time that comes twice, its first coming.
+    // The zone. The day clocks go forward, a time in the gap, the end of the gap. The day they go back, a repeated time, its first occurrence.
     ["Europe/Berlin", "2026-03-29", "30 2 * * *", "03:00:00", "2026-10-25", "30 2 * * *", "2026-10-25T00:30:00.000Z"],
     ["America/New_York", "2026-03-08", "30 2 * * *", "03:00:00", "2026-11-01", "30 1 * * *", "2026-11-01T05:30:00.000Z"],
     // Half an hour forward and back.
@@ -31,24 +31,24 @@ describe("a local time that does not exist occurs once, after the gap; one that 
     };
     expect(day(spring, missing).map((time) => formatLocal(time, zone))).toEqual([`${spring} ${after}`]);
     expect(day(autumn, twice).map((time) => time.toISOString())).toEqual([first]);
-    // Several times in the gap are one occurrence; a step or a star in the minutes does not change what is meant.
+    // Several times in the gap are one occurrence. A step or a star in the minutes changes nothing.
     expect(day(spring, `*/15 ${missing.split(" ")[1]} * * *`).length).toBe(zone === "Australia/Lord_Howe" ? 2 : 1);
     expect(day(autumn, `*/15 ${twice.split(" ")[1]} * * *`).length).toBe(4);
     expect(day(autumn, "*/15 */2 * * *").length).toBe(48);
-    // Neither the day before nor the day after is any different.
+    // The day before and the day after are ordinary.
     const preview = await previewSchedule({ cron: missing }, { timezone: zone, from: new Date(`${spring}T12:00:00Z`), count: 2 });
     expect(preview.every(({ local }) => !local.endsWith("03:00:00"))).toBe(true);
   });
 });
 
-it("an expression that names no hour goes on through the hour that comes twice, and has no rest in the one that does not exist", () => {
+it("an expression that names no hour runs in both of two repeated hours, and not in a missing one", () => {
   const hours = (from: string, upto: string): number => localTimes("0 * * * *", "Europe/Berlin", from, upto).length;
   expect(hours("2026-10-24T21:59:00Z", "2026-10-25T22:59:00Z")).toBe(25);
   expect(hours("2026-03-28T22:59:00Z", "2026-03-29T21:59:00Z")).toBe(23);
   expect(hours("2026-06-10T21:59:00Z", "2026-06-11T21:59:00Z")).toBe(24);
 });
 
-describe("the ends of months, leap days and the rest of the grammar", () => {
+describe("month ends, leap days and the rest of the grammar give the right days:", () => {
   it.each([
     ["0 12 L * *", "2028-01-01Z", ["2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30"]],
     ["0 12 31 * *", "2027-01-01Z", ["2027-01-31", "2027-03-31", "2027-05-31"]],
@@ -70,13 +70,13 @@ describe("the ends of months, leap days and the rest of the grammar", () => {
   });
 });
 
-it("an expression has a sentence", () => {
+it("an expression has a description", () => {
   expect(describeCron("30 2 * * MON-FRI")).toBe("At 02:30, Monday through Friday");
   expect(describeCron("@daily")).toBe("At 00:00");
   expect(describeCron("*/10 * * * * *")).toBe("Every 10 seconds");
 });
 
-describe("the sentence says what the expression means", () => {
+describe("the description matches the expression:", () => {
   it.each([
     ["0 0 */1 * 4", "At 00:00, only on Thursday", ["2026-12-03", "2026-12-10"]],
     ["0 0 * * fril", "At 00:00, on the last Friday of the month", ["2026-12-25", "2027-01-29"]],
@@ -92,7 +92,7 @@ describe("the sentence says what the expression means", () => {
       "At 00:00, on day 13 of the month or Monday through Friday, only in February",
       ["2027-02-01", "2027-02-02"],
     ],
-    // Every day is one of these, so the weekday changes nothing.
+    // These match every day, so the weekday changes nothing.
     ["0 0 1-31 * 4", "At 00:00", ["2026-12-01", "2026-12-02"]],
     ["0 0 * * SUN-SUN", "At 00:00", ["2026-12-01", "2026-12-02"]],
     ["0 0 15w * *", "At 00:00, on the weekday nearest day 15 of the month", ["2026-12-15", "2027-01-15"]],
@@ -107,7 +107,7 @@ describe("the sentence says what the expression means", () => {
     expect(times.map((time) => time.toISOString().slice(0, 10))).toEqual(days);
   });
 
-  it("a step of one is a star, in SQL too", async () => {
+  it("a step of one counts as a star, in SQL too", async () => {
     expect(() => parseCron("0 0 31 2 */1")).toThrow(">31 2<");
     await expect(database.pool.query("select legwork_private.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({
       code: "LW400",
@@ -115,7 +115,7 @@ describe("the sentence says what the expression means", () => {
   });
 });
 
-describe("the next runs of a crontab's line are those that graphile-worker runs", () => {
+describe("the next runs of a crontab entry are those that graphile-worker runs:", () => {
   it.each([
     ["0 0 1-31 * 4", ["2026-12-03T00:00", "2026-12-10T00:00", "2026-12-17T00:00"], "At 00:00, only on Thursday"],
     ["0 0 */1 * 4", ["2026-12-03T00:00", "2026-12-10T00:00", "2026-12-17T00:00"], "At 00:00, only on Thursday"],
@@ -140,7 +140,7 @@ describe("the next runs of a crontab's line are those that graphile-worker runs"
   });
 });
 
-describe("a preview refuses what a schedule refuses", () => {
+describe("a preview and a schedule refuse the same:", () => {
   it.each([
     [{ cron: "0 12 * * *" }, { timezone: "BST" }, "BST"],
     [{ cron: "0 12 * * *" }, { timezone: "CET" }, "CET"],
@@ -175,7 +175,7 @@ describe("a preview refuses what a schedule refuses", () => {
   );
 
   it.each(["UTC", "GMT", "Europe/Berlin", "america/new_york", "Etc/GMT+5", "Japan", "EST5EDT"])(
-    "the zone %s is taken, in SQL too",
+    "but the zone %s is accepted, in SQL too",
     async (timezone) => {
       await database.pool.query("select legwork_private.assert_timezone($1)", [timezone]);
       await previewSchedule({ cron: "0 12 * * *" }, { timezone });
@@ -183,7 +183,7 @@ describe("a preview refuses what a schedule refuses", () => {
   );
 });
 
-describe("what is wrong is marked, in SQL and in TypeScript", () => {
+describe("the invalid part of an expression is marked, in SQL and in TypeScript:", () => {
   it.each([
     ["0 25 * * *", "0 >25< * * *"],
     ["0 0 1-5,9,MOX 2 *", "0 0 1-5,9,>MOX< 2 *"],
@@ -208,7 +208,7 @@ describe("what is wrong is marked, in SQL and in TypeScript", () => {
   });
 });
 
-/** Mostly right, now and then not: what people type. */
+/** What users may type: mostly valid, sometimes not. */
 const item = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 62 }).map(String) },
   { weight: 3, arbitrary: fc.constant("*") },
@@ -280,7 +280,7 @@ const field = fc.oneof(
   { weight: 3, arbitrary: fc.constant("*") },
 );
 
-it("what SQL accepts, croner accepts, and the reverse", async () => {
+it("SQL and croner accept the same expressions", async () => {
   await database.pool.query(`create function accepts(cron text) returns boolean language plpgsql as $$
     begin perform legwork_private.assert_cron(cron); return true; exception when sqlstate 'LW400' then return false; end $$`);
   const accepts = (cron: string): boolean => {
@@ -340,7 +340,7 @@ it("each occurrence is a local time that the expression names, or the end of a g
           const before = localTime(time.getTime() - 1_000, zone);
           const gap =
             wall - Date.UTC(before.year, before.month - 1, before.day, before.hour, before.minute, before.second) - 1_000;
-          // Some time of the wall between the last second before and this one.
+          // A local time between the last second before the occurrence and the occurrence itself.
           const named = plain.next(new Date(wall - 1_000 - Math.max(0, gap)), 1)[0];
           expect(named?.getTime()).toBeLessThanOrEqual(wall);
         }
@@ -350,7 +350,7 @@ it("each occurrence is a local time that the expression names, or the end of a g
   );
 });
 
-it("a long span is counted exactly, whatever clocks do in it", () => {
+it("a long span is counted exactly, whatever clock changes it contains", () => {
   fc.assert(
     fc.property(
       valid.filter((cron) => !cron.startsWith("* *")),
@@ -375,7 +375,7 @@ it("a long span is counted exactly, whatever clocks do in it", () => {
   );
 });
 
-it("a month of a schedule that fires every second is counted in no time", () => {
+it("a month of a schedule that fires every second is counted quickly", () => {
   const begun = performance.now();
   const span = new CronTimes("* * * * * *", "Europe/Berlin").span(
     new Date("2026-03-01T00:00:00Z"),

@@ -30,7 +30,7 @@ const SCHEDULES: { name: string; timing: Timing; timezone?: string; startsAt?: D
   { name: "once", timing: { at: hoursAhead(3.5) } },
 ];
 
-it("the load of each hour is what the schedules' previews have in it", async () => {
+it("the load of each hour matches the schedules' previews", async () => {
   for (const { name, timing, ...options } of SCHEDULES) await schedule(database.pool, name, "t", { ...timing, ...options });
   const first = Math.floor(from.getTime() / HOUR_MS);
   const expected = Array.from({ length: HOURS }, () => new Map<string, number>());
@@ -49,7 +49,7 @@ it("the load of each hour is what the schedules' previews have in it", async () 
   );
 });
 
-it("a schedule that is off brings nothing, and one of three runs brings three", async () => {
+it("a disabled schedule adds no load, and one with three runs left adds three", async () => {
   await schedule(database.pool, "off", "t", { cron: "* * * * *" });
   await schedule(database.pool, "three", "t", { every: "10 minutes", maxRuns: 3 });
   await disableSchedule(database.pool, "off");

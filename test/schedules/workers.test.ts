@@ -22,7 +22,7 @@ beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
-it("a schedule made in SQL is planned and fires without anybody asking for it", async () => {
+it("a schedule created in SQL is planned and fires automatically", async () => {
   await workerOver(database.url, TASKS);
   await database.pool.query("select legwork.schedule('s', 't', cron => '* * * * * *', timezone => 'Europe/Berlin')");
   const runs = await until("two of its jobs have run", async () => {
@@ -36,7 +36,7 @@ it("a schedule made in SQL is planned and fires without anybody asking for it", 
 });
 
 it(
-  "three workers and a kill during a tick fire nothing twice and lose nothing",
+  "three workers fire nothing twice and lose nothing when one is killed during a tick",
   async () => {
     const tasks = await directoryOf(TASKS);
     const schedules = 300;
@@ -46,7 +46,7 @@ it(
       "select legwork.schedule('s' || n, 't', every => '1 second', missed => 'all') from generate_series(1, $1::int) n",
       [schedules],
     );
-    // A transaction of the first worker's scheduler that is under way when it is killed.
+    // Makes sure that the first worker is killed in the middle of a scheduler transaction.
     const fired = async (): Promise<number> => {
       const { rows } = await database.pool.query("select count(*)::int as n from legwork_private.schedule_occurrences");
       return rows[0].n;
@@ -54,9 +54,9 @@ it(
     await until("schedules fire", async () => (await fired()) > schedules);
     const blocker = await database.pool.connect();
     await blocker.query("begin");
-    // Whoever enqueues stands still in the middle of its transaction.
+    // A tick blocks when it enqueues, in the middle of its transaction.
     await blocker.query("lock table graphile_worker._private_jobs in share mode");
-    await until("a tick stands still", async () => {
+    await until("a tick is blocked", async () => {
       const { rows } = await database.pool.query(
         "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%fire_schedules%'",
       );
@@ -66,8 +66,8 @@ it(
     await blocker.query("commit");
     blocker.release();
     const before = await fired();
-    await until("the others go on", async () => (await fired()) > before + 3 * schedules, 15_000);
-    // Every occurrence that all schedules have behind them: each in one row, with one job.
+    await until("the other workers continue", async () => (await fired()) > before + 3 * schedules, 15_000);
+    // The past occurrences of all schedules: one row and one job for each.
     const { rows } = await database.pool.query(
       `with behind as (select min(next_at) as upto from legwork_private.schedule_definitions)
      select b.upto, count(*)::int as occurrences, count(distinct (o.schedule, o.due_at))::int as different, count(distinct o.job_id)::int as jobs,
@@ -79,7 +79,7 @@ it(
     expect(upto).toBeInstanceOf(Date);
     expect(due).toBeGreaterThan(3 * schedules);
     expect(found).toEqual({ occurrences: due, different: due, jobs: due, others: 0 });
-    // And no job that belongs to none of them. Those of the test before may still be ending.
+    // No other job was enqueued. Jobs of the previous test may still be ending.
     const { rows: made } = await database.pool.query(
       `with first as (select min(o.job_id) as id from legwork_private.schedule_occurrences o), jobs as (
        select j.id from graphile_worker._private_jobs j union select f.id from legwork_private.finished_jobs f where f.task = 't'
@@ -92,12 +92,12 @@ it(
   scaled(60_000),
 );
 
-it("the crontab's entries are among the schedules, with their next and last run", async () => {
+it("crontab entries are listed as schedules, with their next and last run", async () => {
   const crontab = await directoryOf({
     crontab: '# nightly\n0 2 * * * t ?id=nightly {"a": 1}\n\n*/5 * * * * t\n',
   });
   await workerOver(database.url, TASKS, { crontab: `${crontab}/crontab` });
-  const rows = await until("they are told of", async () => {
+  const rows = await until("the entries are registered", async () => {
     const found = await listSchedules(database.pool);
     return found.length === 2 && found;
   });
@@ -142,7 +142,7 @@ it("TypeScript plans at once, in the caller's transaction", async () => {
   await unschedule(database.pool, "s");
 });
 
-it("a schedule whose window has no occurrence is refused, and so is a payload that does not fit", async () => {
+it("a schedule without an occurrence in its window is refused, and so is an invalid payload", async () => {
   const options = { cron: "0 0 1 1 *", startsAt: new Date("2030-02-01Z"), endsAt: new Date("2030-12-01Z") };
   await expect(schedule(database.pool, "s", "t", options)).rejects.toMatchObject({
     code: "LW400",
@@ -154,7 +154,7 @@ it("a schedule whose window has no occurrence is refused, and so is a payload th
   await expect(schedule(database.pool, "s", "strict", { every: "1h" })).rejects.toMatchObject({ code: "LW422" });
 });
 
-it("a preview lists the next times with what the clocks show then", async () => {
+it("a preview lists the next times with the local time", async () => {
   const from = new Date("2026-03-28T00:00:00Z");
   const times = await previewSchedule({ cron: "30 2 * * *" }, { timezone: "Europe/Berlin", from, count: 3 });
   expect(times.map(({ local }) => local)).toEqual(["2026-03-28 02:30:00", "2026-03-29 03:00:00", "2026-03-30 02:30:00"]);

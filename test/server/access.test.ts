@@ -13,7 +13,7 @@ import { testDatabase, testLog } from "../support/database.ts";
 import { type OpenApi, operationsOf } from "../support/openapi.ts";
 
 const database = testDatabase();
-/** Where nobody has made a token. */
+/** A database without tokens. */
 const bare = testDatabase();
 
 function principal(role: Role, tenant: string | null = null): Principal {
@@ -21,7 +21,7 @@ function principal(role: Role, tenant: string | null = null): Principal {
 }
 
 describe("a principal", () => {
-  test("has what its role includes; an enqueuer does not read", () => {
+  test("has the permissions of its role, and an enqueuer cannot read", () => {
     const refusal = (role: Role, needed: Role): unknown => {
       try {
         assertRole(principal(role), needed);
@@ -49,7 +49,7 @@ describe("a principal", () => {
     expect(refusal("viewer", "operator")).toMatchObject({ code: "LW403", hint: expect.stringContaining("token") });
   });
 
-  test("is told to its transaction and forgotten with it", async () => {
+  test("is set for its transaction only", async () => {
     const read = "select current_setting('legwork.actor', true) as actor, current_setting('legwork.confined_to', true) as tenant";
     const { rows } = await withPrincipal(database.pool, principal("viewer", "acme"), "rest", (inside) => inside.query(read));
     expect(rows).toEqual([{ actor: "test:viewer", tenant: "acme" }]);
@@ -126,12 +126,12 @@ describe("the server", () => {
   const tenants = (text: string): string[] =>
     [...new Set([...text.matchAll(/"tenant":("\w+"|null)/g)].map((match) => match[1] ?? ""))].toSorted();
 
-  test("needs no more than legwork_admin for any route of REST that reads", async () => {
+  test("needs only legwork_admin for every REST route that reads", async () => {
     const document = (await (await fetch(`${server.url}/docs/json`)).json()) as OpenApi;
     const answers: Record<string, number> = {};
     for (const { method, path } of operationsOf(document)) {
       if (method !== "GET") continue;
-      // What is not there, and then what is.
+      // An unknown name, and then a known one.
       for (const name of ["nothing", path.includes("queues") ? "default" : "a"]) {
         const url = server.url + path.replace("{id}", "999999999").replace("{name}", name);
         answers[path] = (await fetch(url, { headers: { authorization: `Bearer ${own}` } })).status;
@@ -149,7 +149,7 @@ describe("the server", () => {
     });
   });
 
-  test("shows every tenant's jobs to whoever has no tenant, and one's to whoever acts for it, in every relation", async () => {
+  test("shows all jobs to a token without a tenant, and only its own to a tenant's token, in every relation", async () => {
     for (const bearer of [own, await token("viewer"), await token("operator"), await token("admin")]) {
       const { text, body } = await ask(bearer);
       expect(body.errors).toBeUndefined();
@@ -162,17 +162,17 @@ describe("the server", () => {
       expect(body.data.jobs.nodes).toHaveLength(3);
       expect(tenants(text)).toEqual(['"acme"']);
     }
-    expect((await ask(await token("viewer", "nobody"))).body.data).toEqual({ jobs: { nodes: [] }, attempts: { nodes: [] } });
+    expect((await ask(await token("viewer", "unknown"))).body.data).toEqual({ jobs: { nodes: [] }, attempts: { nodes: [] } });
   });
 
-  test("finds a job of another tenant as little as one that is not there", async () => {
+  test("treats another tenant's job like an unknown one", async () => {
     const { rows } = await admin.query("select id from legwork.jobs where tenant = 'other' limit 1");
     const query = `{ job(id: "${rows[0].id}") { id payload } jobs(filter: { tenant: { equalTo: "other" } }) { nodes { id } } }`;
     expect((await ask(await token("viewer", "acme"), query)).body.data).toEqual({ job: null, jobs: { nodes: [] } });
     expect((await ask(await token("viewer", "other"), query)).body.data.jobs.nodes).toHaveLength(3);
   });
 
-  test("answers two tenants at once, each with its own", async () => {
+  test("serves two tenants at the same time, each with its own rows", async () => {
     const [acme, other] = [await token("viewer", "acme"), await token("viewer", "other")];
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index % 2 === 0 ? acme : other)));
     expect(answers.map(({ text }) => tenants(text)[0])).toEqual(
@@ -180,12 +180,12 @@ describe("the server", () => {
     );
   });
 
-  test("lets an enqueuer read nothing", async () => {
+  test("does not let an enqueuer read", async () => {
     const { status, body } = await ask(await token("enqueuer"));
     expect([status, body.code]).toEqual([403, "LW403"]);
   });
 
-  test("refuses a token that is unknown, expired, revoked, or cut", async () => {
+  test("refuses a token that is unknown, expired, revoked or truncated", async () => {
     const [expired, revoked, valid] = [await token("viewer"), await token("viewer"), await token("viewer")];
     const hash = "sha256(convert_to($1, 'UTF8'))";
     await admin.query(`update legwork_private.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [
@@ -227,7 +227,7 @@ describe("the server", () => {
     return await unsigned.sign(new TextEncoder().encode(options.key ?? secret));
   };
 
-  test("takes a JWT with a role and a tenant; * is all of them", async () => {
+  test("accepts a JWT with a role and a tenant, where * stands for all tenants", async () => {
     expect(tenants((await ask(await jwt({ role: "viewer", tenant: "acme" }))).text)).toEqual(['"acme"']);
     expect(tenants((await ask(await jwt({ role: "operator", tenant: "*" }))).text)).toHaveLength(3);
     expect((await ask(await jwt({ role: "enqueuer", tenant: "*" }))).status).toBe(403);
@@ -235,7 +235,7 @@ describe("the server", () => {
     expect((await ask(await jwt(bounds, { exp: null }))).status).toBe(200);
   });
 
-  test("refuses a JWT that lacks anything, or says it of somebody else", async () => {
+  test("refuses a JWT with a missing, invalid or foreign claim", async () => {
     const good = { role: "admin", tenant: "*" };
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
     const claims = {
@@ -248,13 +248,13 @@ describe("the server", () => {
     const refused: [string, string][] = [
       ["no tenant", await jwt({ role: "admin" })],
       ["an empty tenant", await jwt({ role: "admin", tenant: "" })],
-      ["a tenant that is no text", await jwt({ role: "admin", tenant: null })],
+      ["a tenant that is not a string", await jwt({ role: "admin", tenant: null })],
       ["several tenants", await jwt({ role: "admin", tenant: ["acme"] })],
       ["no role", await jwt({ tenant: "*" })],
       ["an unknown role", await jwt({ role: "root", tenant: "*" })],
       ["a role of the prototype", await jwt({ role: "constructor", tenant: "*" })],
       ["no subject", await jwt({ ...good, sub: "" })],
-      ["a subject that is no text", await jwt({ ...good, sub: ["alice"] })],
+      ["a subject that is not a string", await jwt({ ...good, sub: ["alice"] })],
       ["a subject with a new line", await jwt({ ...good, sub: "alice\r\nbob" })],
       ["a subject with a terminal's codes", await jwt({ ...good, sub: "\u001b[31malice" })],
       ["a long subject", await jwt({ ...good, sub: "x".repeat(201) })],
@@ -262,9 +262,9 @@ describe("the server", () => {
       ["a tenant with half a surrogate pair", await jwt({ role: "admin", tenant: "ac\ud800me" })],
       ["a long tenant", await jwt({ role: "admin", tenant: "x".repeat(201) })],
       ["a tenant that is a number", await jwt({ role: "admin", tenant: 7 })],
-      ["an expiry after all times", await jwt({ ...good, exp: 1e300 }, { exp: null })],
+      ["an expiry beyond all times", await jwt({ ...good, exp: 1e300 }, { exp: null })],
       ["an expiry in the year 10000", await jwt({ ...good, exp: 253_402_300_800 }, { exp: null })],
-      ["an expiry that is no number", await jwt({ ...good, exp: "9999999999" }, { exp: null })],
+      ["an expiry that is not a number", await jwt({ ...good, exp: "9999999999" }, { exp: null })],
       ["another secret", await jwt(good, { key: "another secret of thirty-two characters" })],
       ["another issuer", await jwt(good, { iss: "https://evil.example" })],
       ["another audience", await jwt(good, { aud: "another" })],
@@ -275,7 +275,7 @@ describe("the server", () => {
     for (const [what, bearer] of refused) expect([what, (await ask(bearer)).status]).toEqual([what, 401]);
   });
 
-  test("checks JWTs with the issuer's public keys, and takes none signed with such a key as a secret", async () => {
+  test("verifies JWTs with the issuer's public keys, and refuses one that uses such a key as a secret", async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" };
     const issuer = createServer((_request, response) =>
@@ -310,8 +310,8 @@ describe("the server", () => {
     await expect(principalOf(await jwt({ role: "admin", tenant: "*" }))).rejects.toMatchObject({ code: "LW401" });
   });
 
-  test("says LW503, and lets nobody in, while it cannot be known whether a token is valid", async () => {
-    const gone = createPool("postgres://nobody@127.0.0.1:1/nothing", { log: testLog });
+  test("returns LW503 or LW401, and authenticates no client, while tokens cannot be checked", async () => {
+    const gone = createPool("postgres://user@127.0.0.1:1/nothing", { log: testLog });
     const authenticator = createAuthenticator({
       pool: gone,
       config: { ...auth, jwtSecret: undefined, jwtJwks: "http://127.0.0.1:1/" },
@@ -344,7 +344,7 @@ describe("the server", () => {
     for (const bearer of bearers) expect(lines.join("")).not.toContain(bearer);
   });
 
-  test("answers a token so many times a minute, and guesses too; LW429 says when to come back", async () => {
+  test("allows a token and a wrong token a number of requests per minute, and LW429 says when to retry", async () => {
     const limited = await startServer({
       databaseUrl: database.url,
       host: "127.0.0.1",
@@ -367,7 +367,7 @@ describe("the server", () => {
     expect(await statuses("a guess")).toEqual([401, 401, 401, 429]);
   });
 
-  test("listens beyond this machine only when something says who may come in", async () => {
+  test("listens on other addresses only if there is a token or a JWT secret", async () => {
     const start = (): Promise<Server> =>
       startServer({ databaseUrl: bare.url, host: "0.0.0.0", port: 0, token: own, log: testLog });
     await expect(start()).rejects.toMatchObject({ code: "LW514", hint: expect.stringContaining("legwork token create") });
@@ -381,7 +381,7 @@ describe("the server", () => {
     expect(rows).toHaveLength(1);
   });
 
-  test("sends headers that keep browsers from running or framing anything, and lets no other origin read", async () => {
+  test("sends headers that prevent scripts and framing, and allows only configured origins", async () => {
     const open = await startServer({
       databaseUrl: database.url,
       host: "127.0.0.1",
@@ -407,7 +407,7 @@ describe("the server", () => {
     expect(await allowed("https://evil.example.com")).toBeNull();
   });
 
-  test("is told of tokens by the command line, which shows a secret once", async () => {
+  test("accepts tokens from the command line, which shows a secret only once", async () => {
     const environment = { DATABASE_URL: database.url };
     const made = await legwork(
       ["token", "create", "--role", "viewer", "--tenant", "acme", "--name", "grafana", "--json"],

@@ -15,7 +15,7 @@ const database = testDatabase();
 const logged: string[] = [];
 const log = pino({}, { write: (line) => void logged.push(line) });
 
-/** What the routes of the server throw. */
+/** The error that the server's routes throw. */
 let thrown: unknown;
 let app: FastifyInstance;
 
@@ -39,7 +39,7 @@ interface Answer {
   text: string;
 }
 
-/** What each surface answers when it meets this error. */
+/** The response of each surface to this error. */
 async function answersTo(error: unknown): Promise<Record<"rest" | "plain" | "graphql" | "cli", Answer>> {
   thrown = error;
   const [rest, plain] = [await app.inject("/rest"), await app.inject("/plain")];
@@ -56,7 +56,7 @@ async function answersTo(error: unknown): Promise<Record<"rest" | "plain" | "gra
   };
 }
 
-/** The error that a function of SQL throws with this SQLSTATE. */
+/** The error that a SQL function raises with this SQLSTATE. */
 async function raised(sqlState: string, message = "something secret"): Promise<Error> {
   const error = await database.pool.query(`do $$ begin raise exception '${message}' using errcode = '${sqlState}'; end $$`).then(
     () => new Error("Nothing was raised."),
@@ -66,7 +66,7 @@ async function raised(sqlState: string, message = "something secret"): Promise<E
   return error;
 }
 
-/** Every class of SQLSTATE that Postgres has, by a code that no line below is about. */
+/** Every class of Postgres's SQLSTATEs, with a code that no line below covers. */
 const CLASSES =
   "02 03 08 09 0A 0B 0F 0L 0P 0Z 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 55 57 58 F0 HV P0 XX"
     .split(" ")
@@ -112,19 +112,19 @@ const refused = (statusCode: number, code: string): Error => Object.assign(new E
 
 const LIBRARY_ERRORS: [name: string, error: () => unknown, code: string][] = [
   ["a refused connection", () => coded("ECONNREFUSED", "connect ECONNREFUSED"), "LW503"],
-  ["a connection that was reset", () => coded("ECONNRESET", "read ECONNRESET"), "LW503"],
-  ["a pipe that is closed", () => coded("EPIPE", "write EPIPE"), "LW503"],
-  ["a host that is not found", () => coded("ENOTFOUND", "getaddrinfo ENOTFOUND"), "LW503"],
-  ["a connection that ended", () => coded(undefined, "Connection terminated unexpectedly"), "LW503"],
+  ["a reset connection", () => coded("ECONNRESET", "read ECONNRESET"), "LW503"],
+  ["a closed pipe", () => coded("EPIPE", "write EPIPE"), "LW503"],
+  ["an unknown host", () => coded("ENOTFOUND", "getaddrinfo ENOTFOUND"), "LW503"],
+  ["an ended connection", () => coded(undefined, "Connection terminated unexpectedly"), "LW503"],
   ["no connection in time", () => coded(undefined, "timeout exceeded when trying to connect"), "LW503"],
   ["a database that is being dropped", () => coded("55000", 'database "a" is not currently accepting connections'), "LW503"],
-  ["no answer in time", () => coded(undefined, "Query read timeout"), "LW504"],
-  ["a value that its schema does not take", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
-  ["a body that is no JSON", () => refused(400, "FST_ERR_CTP_INVALID_JSON_BODY"), "LW400"],
+  ["no response in time", () => coded(undefined, "Query read timeout"), "LW504"],
+  ["a value that its schema refuses", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
+  ["a body that is not JSON", () => refused(400, "FST_ERR_CTP_INVALID_JSON_BODY"), "LW400"],
   ["a body of another type", () => refused(415, "FST_ERR_CTP_INVALID_MEDIA_TYPE"), "LW400"],
   ["a body that is too long", () => refused(413, "FST_ERR_CTP_BODY_TOO_LARGE"), "LW413"],
-  ["a right that is missing", () => new LegworkError("LW403", "This needs the role admin."), "LW403"],
-  ["an error of a bug", () => new TypeError("x is not a function"), "LW500"],
+  ["a missing right", () => new LegworkError("LW403", "This needs the role admin."), "LW403"],
+  ["a bug", () => new TypeError("x is not a function"), "LW500"],
   ["a failure without a message", () => new Error(""), "LW500"],
 ];
 
@@ -138,7 +138,7 @@ describe("every error has one code on all surfaces", () => {
     const call = await selectRows(database.pool, `do $$ begin raise exception 'x' using errcode = '${sqlState}'; end $$`).catch(
       (reason: unknown) => reason,
     );
-    // Who calls from TypeScript is given what is not known here as it is.
+    // A TypeScript caller receives an unknown error unchanged.
     expect(call).toMatchObject({ code: expected === "LW500" ? sqlState : expected });
   });
 
@@ -160,7 +160,7 @@ it("an unknown error is LW500 with the request's id, and only the log has its de
   expect(rest.text).toContain("request 6e1f.");
 });
 
-it("a value of SQL that is wrong names its field", async () => {
+it("an invalid value in SQL names its field", async () => {
   const error = await database.pool
     .query("select legwork_private.assert_number('max_attempts', 0, 1, 32767)")
     .catch((reason: unknown) => reason);
@@ -171,7 +171,7 @@ it("a value of SQL that is wrong names its field", async () => {
   });
 });
 
-it("a variable or an argument of GraphQL that is wrong names its field", async () => {
+it("an invalid variable or argument in GraphQL names its field", async () => {
   const schema = buildSchema("type Query { job(id: Int): Int }");
   const told = async (source: string, variableValues = {}): Promise<unknown[]> =>
     ((await runQuery({ schema, source, variableValues })).errors ?? []).map((error) => masked(error, log).extensions);
@@ -180,7 +180,7 @@ it("a variable or an argument of GraphQL that is wrong names its field", async (
   expect(await told("{ jop }")).toMatchObject([{ code: "LW400" }]);
 });
 
-it("the time to wait is at least a second, on every surface that tells it", async () => {
+it("the time to wait is at least a second on every surface that returns it", async () => {
   thrown = new LegworkError("LW429", "Too many.", { retryAt: new Date(Date.now() - 5_000) });
   expect((await app.inject("/rest")).headers["retry-after"]).toBe("1");
   expect((await app.inject("/plain")).headers["retry-after"]).toBe("1");

@@ -45,7 +45,7 @@ async function post(query: string): Promise<{ status: number; body: string }> {
   return { status: response.status, body: await response.text() };
 }
 
-/** A value for an argument: most often of the right type, now and then of another, or one that makes trouble. */
+/** A value for an argument: usually of the right type, sometimes of another, and sometimes a hostile one. */
 function literal(type: GraphQLInputType, depth = 0): fc.Arbitrary<string> {
   const right = ((): fc.Arbitrary<string> => {
     if (type instanceof GraphQLNonNull) return literal(type.ofType, depth);
@@ -115,7 +115,7 @@ function selection(type: GraphQLObjectType, depth: number): fc.Arbitrary<string>
 }
 
 test(
-  "no query that the schema allows, nor one with wrong values, is answered with a 5xx, a stack or SQL",
+  "no query that the schema allows, even with invalid values, gets a 5xx, a stack trace or SQL",
   async () => {
     let answered = 0;
     let refused = 0;
@@ -131,7 +131,7 @@ test(
         expect(status).toBeLessThan(500);
         for (const { message, extensions, path, locations } of errors) {
           expect(extensions.code).toMatch(/^LW(400|413|504)$/);
-          // Where it is: the field, the place in the text, or the limit by its name.
+          // The error has a place: the field, the position in the text, or the name of the limit.
           expect(path ?? locations ?? message.startsWith("The query may have")).toBeTruthy();
         }
         const said = errors.map(({ message, extensions }) => `${message} ${extensions.hint ?? ""}`).join("\n");
@@ -140,7 +140,7 @@ test(
       }),
       { numRuns: sized(200, 400), endOnFailure: true, interruptAfterTimeLimit: 20_000 },
     );
-    // Of both kinds enough to mean something.
+    // Enough of both kinds to be meaningful.
     expect(answered).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(20);
   },

@@ -18,7 +18,7 @@ afterAll(async () => {
 
 interface Answer {
   status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+  // oxlint-disable-next-line typescript/no-explicit-any -- the result of any query
   data: any;
   errors: { message: string; extensions: { code: string } }[];
 }
@@ -45,8 +45,8 @@ async function complete(...ids: (string | undefined)[]): Promise<void> {
   await sql("select graphile_worker.complete_jobs($1::bigint[])", [ids]);
 }
 
-describe("from one thing to the next", () => {
-  test("a job leads to its children and each of them to its parent, live and finished", async () => {
+describe("relations", () => {
+  test("lead from a job to its children and from each of them to its parent, live and finished", async () => {
     const [parent] = await sql("select id from graphile_worker.add_job('a', flags => array['tenant:acme'])");
     const children = await sql(
       "select j.id from generate_series(1, 3) i, lateral graphile_worker.add_job('b', json_build_object('i', i), flags => array['parent:' || $1, 'tenant:acme']) j",
@@ -66,7 +66,7 @@ describe("from one thing to the next", () => {
     expect((await ask(query, { id: parent?.id }, await createToken("viewer", "other"))).data.job).toBeNull();
   });
 
-  test("a job leads to its log lines in their order, its task, its queue and its worker", async () => {
+  test("lead from a job to its log lines in order, its task, its queue and its worker", async () => {
     const [job] = await sql("select id from graphile_worker.add_job('a')");
     const [live] = await sql("select id from graphile_worker.add_job('a')");
     await sql(
@@ -103,7 +103,7 @@ describe("from one thing to the next", () => {
     });
   });
 
-  test("a workflow leads to its steps and their jobs, and each job back to it", async () => {
+  test("lead from a workflow to its steps and their jobs, and from each job back to it", async () => {
     const [started] = await sql(
       `select legwork.start_workflow('order', '[{"name": "one", "task": "b"}, {"name": "two", "task": "c", "depends_on": ["one"]}]') as id`,
     );
@@ -126,7 +126,7 @@ describe("from one thing to the next", () => {
     });
   });
 
-  test("a schedule leads to its runs, the newest first, and their jobs, and each job back to it", async () => {
+  test("lead from a schedule to its runs, newest first, and their jobs, and from each job back to it", async () => {
     await sql(`select legwork.schedule('often', 'b', every => '1 hour')`);
     const first = await sql("select legwork.run_schedule('often') as id");
     const second = await sql("select legwork.run_schedule('often') as id");
@@ -144,7 +144,7 @@ describe("from one thing to the next", () => {
     );
   });
 
-  test("a job leads to the steps of its task", async () => {
+  test("lead from a job to the steps of its task", async () => {
     const [job] = await sql("select id from graphile_worker.add_job('a')");
     await sql(
       `insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at)
@@ -160,7 +160,7 @@ describe("from one thing to the next", () => {
 });
 
 describe("the audit log", () => {
-  test("is for admins only, each of whom sees its own tenant's", async () => {
+  test("is visible only to admins, each of whom sees their own tenant's entries", async () => {
     await sql("begin; set local legwork.confined_to = 'acme'; select legwork_private.audit('test', 'job', '1'); commit");
     await sql("begin; select legwork_private.audit('test', 'job', '2'); commit");
     const query = `{ auditLog(filter: { targetType: { equalTo: "job" } }) { nodes { operation target tenant } } }`;
@@ -177,12 +177,12 @@ describe("the audit log", () => {
 });
 
 describe("alerts", () => {
-  test("are for those who see everything", async () => {
+  test("are visible only to tokens without a tenant", async () => {
     await sql(`
       insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
       values ('r', 'failed_jobs', 'a', 'warning', 2, 1, 'too many', now())`);
     const query = "{ alerts(filter: { resolvedAt: { isNull: true } }) { nodes { rule severity state message } } }";
-    // The server itself raises one about the test's Postgres.
+    // The server itself raises an alert about the test's Postgres.
     expect((await ask(query)).data.alerts.nodes.filter(({ rule }: { rule: string }) => rule === "r")).toEqual([
       { rule: "r", severity: "warning", state: "open", message: "too many" },
     ]);
@@ -191,7 +191,7 @@ describe("alerts", () => {
 });
 
 describe("two tenants", () => {
-  test("see nothing of each other by any way", async () => {
+  test("see nothing of each other through any relation", async () => {
     const of = async (tenant: string): Promise<string[]> => {
       const [job] = await sql("select legwork.enqueue('b', tenant => $1) as id", [tenant]);
       const [child] = await sql("select id from graphile_worker.add_job('b', flags => array['tenant:' || $1, 'parent:' || $2])", [

@@ -38,7 +38,7 @@ function connect(authorization = `Bearer ${token}`, to = server): Client {
   return client;
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+// oxlint-disable-next-line typescript/no-explicit-any -- the result of any query
 type Data = any;
 
 interface Watching {
@@ -84,23 +84,23 @@ async function enqueue(task: string, tenant: string | null = null): Promise<stri
 }
 
 describe("a live list of jobs", () => {
-  test("shows a job as it comes, changes and goes", async () => {
+  test("shows a job when it appears, changes and disappears", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "seen"}]')`);
     const watching = watch(
       connect(),
       `subscription { jobs(task: "seen", state: [pending, running]) { jobs { id state } changed { id task } gone } }`,
     );
-    await until("the first message", () => watching.messages.length === 1);
+    await until("the first message arrives", () => watching.messages.length === 1);
     expect(watching.messages[0].jobs).toEqual({ jobs: [], changed: [], gone: [] });
     const id = await enqueue("seen");
-    await until("the new job", () => watching.messages.length === 2);
+    await until("the new job arrives", () => watching.messages.length === 2);
     expect(watching.messages[1].jobs).toEqual({ jobs: [{ id, state: "pending" }], changed: [{ id, task: "seen" }], gone: [] });
     await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [[id]]);
-    await until("that it is gone", () => watching.messages.length === 3);
+    await until("the job is gone", () => watching.messages.length === 3);
     expect(watching.messages[2].jobs).toEqual({ jobs: [], changed: [], gone: [id] });
   });
 
-  test("of one job tells its progress", async () => {
+  test("of one job shows its progress", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "slowly"}]')`);
     const id = await enqueue("slowly");
     const watching = watch(
@@ -110,7 +110,7 @@ describe("a live list of jobs", () => {
         id,
       },
     );
-    await until("the first message", () => watching.messages.length === 1);
+    await until("the first message arrives", () => watching.messages.length === 1);
     expect(watching.messages[0].job).toMatchObject({ id, state: "pending", progress: null });
     const directory = `
       import { setTimeout } from "node:timers/promises";
@@ -120,42 +120,42 @@ describe("a live list of jobs", () => {
         for (const percent of [25, 75]) { progress(percent, "at " + percent); await setTimeout(1500); }
       } });`;
     await workerOver(database.url, { "slowly.ts": directory });
-    await until("its end", () => watching.messages.at(-1)?.job.state === "completed");
+    await until("the job has ended", () => watching.messages.at(-1)?.job.state === "completed");
     const seen = watching.messages.map(({ job }) => job.progressMessage);
     expect(seen).toContain("at 25");
     expect(seen.at(-1)).toBe("at 75");
     expect(watching.messages.at(-1).job.finishedAt).toMatch(/\+00:00$/);
   });
 
-  test("of a job that is not there is null", async () => {
+  test("of an unknown job is null", async () => {
     const watching = watch(connect(), `subscription { job(id: "999999999") { id } }`);
-    await until("the first message", () => watching.messages.length === 1);
+    await until("the first message arrives", () => watching.messages.length === 1);
     expect(watching.messages).toEqual([{ job: null }]);
   });
 });
 
 describe("10,000 jobs", () => {
   test(
-    "that come and go while they are watched make a few messages, and the last one is right",
+    "that come and go while they are watched cause few messages, and the last message is right",
     async () => {
       await database.pool.query(`select legwork_private.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
       const client = connect();
       const list = watch(client, `subscription { jobs(task: "burst", first: 20) { jobs { id state } changed { id } } }`);
       const queues = watch(client, `subscription { queues { queues { name pending running } } }`);
       const overview = watch(client, `subscription { overview { pending running enqueuedPerSecond endedPerSecond workers } }`);
-      await until("the first messages", () => [list, queues, overview].every(({ messages }) => messages.length > 0));
+      await until("the first messages arrive", () => [list, queues, overview].every(({ messages }) => messages.length > 0));
       const begin = performance.now();
       const { rows } = await database.pool.query(
         "select array_agg(id::text) as ids from generate_series(1, 10000) i, lateral graphile_worker.add_job('burst', json_build_object('i', i))",
       );
       const ids: string[] = rows[0].ids;
-      // Many in one statement, as workers do it.
+      // Many in one statement, like workers.
       for (let index = 0; index < ids.length; index += 500) {
         await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids.slice(index, index + 500)]);
       }
       const newest = ids.toSorted((a, b) => Number(b) - Number(a)).slice(0, 20);
       await until(
-        "the end",
+        "the last state arrives",
         () => {
           const { jobs } = list.messages.at(-1).jobs;
           return jobs.length === 20 && jobs.every(({ state }: Data) => state === "completed");
@@ -165,14 +165,14 @@ describe("10,000 jobs", () => {
       const seconds = (performance.now() - begin) / 1_000;
       expect(list.messages.at(-1).jobs.jobs.map(({ id }: Data) => id)).toEqual(newest);
       await until(
-        "that the queue is empty",
+        "the queue is empty",
         () => queues.messages.at(-1).queues.queues.some(({ name, pending }: Data) => name === "bursts" && pending === 0),
         30_000,
       );
-      // A connection that falls silent tells Postgres's statistics what it did up to ten seconds later.
-      await until("that rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0), 30_000);
+      // An idle connection flushes its statistics up to ten seconds later.
+      await until("rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0), 30_000);
       expect(overview.messages.at(-1).overview).toMatchObject({ workers: 0 });
-      // Twice a second at most, and the first one.
+      // At most twice a second, and the first message.
       expect(list.messages.length).toBeLessThanOrEqual(2 * seconds + 3);
       expect(queues.messages.length).toBeLessThanOrEqual(seconds + 12);
       expect([...list.errors, ...queues.errors, ...overview.errors]).toEqual([]);
@@ -180,10 +180,10 @@ describe("10,000 jobs", () => {
     scaled(60_000),
   );
 
-  test("nothing is read while nobody watches", async () => {
+  test("the server reads nothing without a watcher", async () => {
     const client = connect();
     const watching = watch(client, "subscription { overview { pending } }");
-    await until("the first message", () => watching.messages.length > 0);
+    await until("the first message arrives", () => watching.messages.length > 0);
     watching.stop();
     await watching.ended;
     const reads = async (): Promise<number> => {
@@ -192,12 +192,12 @@ describe("10,000 jobs", () => {
       );
       return rows[0].n;
     };
-    await until("that nothing is asked", async () => (await reads()) === 0);
+    await until("no queries run", async () => (await reads()) === 0);
   });
 });
 
-describe("who may watch", () => {
-  test("one tenant sees nothing of another's, nor how much there is", async () => {
+describe("access to subscriptions", () => {
+  test("shows one tenant none of another's jobs, and no numbers of them", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "owned", "queue": "owned"}]')`);
     const [red, blue] = [await createToken("viewer", "red"), await createToken("viewer", "blue")];
     const seen = [red, blue].map((as) => {
@@ -208,23 +208,23 @@ describe("who may watch", () => {
         overview: watch(client, "subscription { overview { pending enqueuedPerSecond workers } }"),
       };
     });
-    await until("the first messages", () =>
+    await until("the first messages arrive", () =>
       seen.every(({ jobs, queues, overview }) => [jobs, queues, overview].every(({ messages }) => messages.length > 0)),
     );
     const id = await enqueue("owned", "red");
-    await until("what red sees", () => seen[0]?.jobs.messages.at(-1).jobs.jobs.length === 1);
+    await until("red sees its job", () => seen[0]?.jobs.messages.at(-1).jobs.jobs.length === 1);
     expect(seen[0]?.jobs.messages.at(-1).jobs.jobs).toEqual([{ id, tenant: "red" }]);
-    await until("what red counts", () => seen[0]?.overview.messages.at(-1).overview.pending === 1);
+    await until("red's overview counts the job", () => seen[0]?.overview.messages.at(-1).overview.pending === 1);
     const [, other] = seen;
     const one = watch(connect(`Bearer ${blue}`), `subscription ($id: BigInt!) { job(id: $id) { id } }`, { id });
-    await until("that blue is told nothing", () => one.messages.length === 1);
+    await until("blue's watch of the job responds", () => one.messages.length === 1);
     expect(one.messages).toEqual([{ job: null }]);
     expect(other?.jobs.messages).toEqual([{ jobs: { jobs: [] } }]);
     expect(other?.overview.messages).toEqual([{ overview: { pending: 0, enqueuedPerSecond: null, workers: 0 } }]);
     expect(JSON.stringify(other?.queues.messages)).not.toMatch(/"pending":[1-9]/);
   });
 
-  test("without a valid token a connection is closed, and so is an enqueuer's", async () => {
+  test("is refused without a valid token and to an enqueuer, and the connection is closed", async () => {
     const closed = async (authorization: string): Promise<unknown> => {
       const { ended } = watch(connect(authorization), "subscription { overview { pending } }");
       return ((await ended) as { code: number }).code;
@@ -234,7 +234,7 @@ describe("who may watch", () => {
     expect(await closed(`Bearer ${await createToken("enqueuer")}`)).toBe(4403);
   });
 
-  test("a connection ends with its token", async () => {
+  test("ends with the token", async () => {
     const { ended, messages } = watch(
       connect(`Bearer ${await createToken("viewer", null, "2 s")}`),
       "subscription { overview { pending } }",
@@ -243,7 +243,7 @@ describe("who may watch", () => {
     expect(messages.length).toBeGreaterThan(0);
   });
 
-  test("a page of another origin, another host name and another path are refused", async () => {
+  test("is refused to pages of another origin, under another host name and on another path", async () => {
     const status = async (path: string, headers: Record<string, string>): Promise<unknown> => {
       const socket = new WebSocket(socketUrl().replace("/graphql", path), "graphql-transport-ws", { headers });
       return await new Promise((resolve) => {
@@ -265,7 +265,7 @@ describe("who may watch", () => {
   });
 });
 
-describe("what a connection may cost", () => {
+describe("limits on a connection", () => {
   async function refusal(query: string, variables: Record<string, unknown> = {}): Promise<unknown> {
     const watching = watch(connect(), query, variables);
     await watching.ended;
@@ -273,7 +273,7 @@ describe("what a connection may cost", () => {
     return watching.errors[0];
   }
 
-  test("a query, a mutation and what asks for too much are refused, with the field that is wrong", async () => {
+  test("refuse a query, a mutation and expensive subscriptions, and name the invalid field", async () => {
     expect(await refusal("{ jobs { nodes { id } } }")).toMatchObject({
       message: expect.stringContaining("subscriptions"),
       extensions: { code: "LW400", hint: expect.stringContaining("POST") },
@@ -306,15 +306,15 @@ describe("what a connection may cost", () => {
     expect(JSON.stringify(await refusal(`subscription { __schema { queryType { name } } }`))).not.toMatch(/at .*\.js/);
   });
 
-  test("a connection has 20 subscriptions at most", async () => {
+  test("allow at most 20 subscriptions", async () => {
     const client = connect();
     const all = Array.from({ length: 21 }, () => watch(client, "subscription { overview { pending } }"));
-    await until("the one too many", () => all.some(({ errors }) => errors.length > 0));
-    await until("the others", () => all.filter(({ messages }) => messages.length > 0).length === 20);
+    await until("one subscription is refused", () => all.some(({ errors }) => errors.length > 0));
+    await until("the others receive messages", () => all.filter(({ messages }) => messages.length > 0).length === 20);
     expect(all.flatMap(({ errors }) => errors)).toMatchObject([{ extensions: { code: "LW429" } }]);
   });
 
-  test("a message that is too long, and too many of them, end the connection", async () => {
+  test("end a connection after a message that is too long, or too many messages", async () => {
     const codeAfter = async (send: (socket: WebSocket) => void): Promise<number> => {
       const socket = new WebSocket(socketUrl(), "graphql-transport-ws");
       return await new Promise((resolve) => {
@@ -333,7 +333,7 @@ describe("what a connection may cost", () => {
     ).toBe(4429);
   });
 
-  test("whoever does not read is sent the latest state, and no more than one message lies in wait", async () => {
+  test("send a client that does not read only the latest state, with at most one message in the buffer", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "unread"}]')`);
     await database.pool.query(
       "select graphile_worker.add_job('unread', flags => array['correlation:' || repeat('x', 250)]) from generate_series(1, 100)",
@@ -352,9 +352,9 @@ describe("what a connection may cost", () => {
     });
     await new Promise((resolve) => socket.on("open", resolve));
     socket.send(JSON.stringify({ type: "connection_init", payload: { authorization: `Bearer ${token}` } }));
-    await until("the first message", () => messages === 1);
+    await until("the first message arrives", () => messages === 1);
     const other = watch(connect(), `subscription { jobs(task: "unread", first: 100) { changed { id } } }`);
-    await until("the other's first message", () => other.messages.length === 1);
+    await until("the other client's first message arrives", () => other.messages.length === 1);
     socket.pause();
     for (let round = 1; round <= 6; round++) {
       await database.pool.query(
@@ -362,40 +362,40 @@ describe("what a connection may cost", () => {
         [round],
       );
       await database.pool.query("select graphile_worker.add_job('unread')");
-      await until("what the other sees", () => other.messages.length >= round + 1);
+      await until("the other client receives the change", () => other.messages.length >= round + 1);
     }
     socket.resume();
     await until(
-      "the latest state",
+      "the latest state arrives",
       () => last.jobs.length === 100 && last.jobs[0].id === other.messages.at(-1).jobs.changed[0].id,
     );
     expect(other.messages.length).toBeGreaterThanOrEqual(7);
   });
 });
 
-describe("a database in trouble", () => {
-  test("a lost connection is survived: the next message has what came meanwhile", async () => {
+describe("a database fault", () => {
+  test("does not end a subscription: the next message contains the changes that were missed", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "survivor"}]')`);
     const watching = watch(connect(), `subscription { jobs(task: "survivor") { jobs { id } } }`);
-    await until("the first message", () => watching.messages.length === 1);
+    await until("the first message arrives", () => watching.messages.length === 1);
     await database.pool.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'legwork server'",
     );
     const id = await enqueue("survivor");
-    await until("the job", () => watching.messages.at(-1).jobs.jobs[0]?.id === id);
+    await until("the job arrives", () => watching.messages.at(-1).jobs.jobs[0]?.id === id);
     expect(watching.errors).toEqual([]);
   });
 });
 
 describe("a server that stops", () => {
-  test("tells its clients, and does not wait for those who do not listen", async () => {
+  test("notifies its clients, and does not wait for those that do not read", async () => {
     const stopping = await start();
     const { ended, messages } = watch(connect(undefined, stopping), "subscription { overview { pending } }");
     const deaf = new WebSocket(socketUrl(stopping), "graphql-transport-ws");
     deaf.on("error", () => undefined);
     await new Promise((resolve) => deaf.on("open", resolve));
     deaf.pause();
-    await until("the first message", () => messages.length > 0);
+    await until("the first message arrives", () => messages.length > 0);
     const begin = performance.now();
     await stopping.stop();
     expect(performance.now() - begin).toBeLessThan(scaled(5_000));

@@ -26,7 +26,7 @@ async function start(options: Partial<ServerOptions> = {}): Promise<Server> {
 
 interface Answer {
   status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+  // oxlint-disable-next-line typescript/no-explicit-any -- the result of any query
   data: any;
   errors: { message: string; extensions: { code: string; hint?: string } }[];
   text: string;
@@ -70,8 +70,8 @@ async function refused(promise: Promise<unknown>): Promise<LegworkError> {
   return error as LegworkError;
 }
 
-describe("who may ask", () => {
-  test("a query without the token, or with another one, is answered with LW401", async () => {
+describe("the server", () => {
+  test("returns LW401 for a query without a token or with a wrong one", async () => {
     const body = JSON.stringify({ query: "{ jobs { nodes { id } } }" });
     for (const authorization of [undefined, "Bearer wrong", token, `Basic ${token}`, `Bearer ${token}x`]) {
       const headers = { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) };
@@ -82,7 +82,7 @@ describe("who may ask", () => {
     }
   });
 
-  test("a request for another host name is refused on every path", async () => {
+  test("refuses a request for another host name on every path", async () => {
     const { port } = new URL(server.url);
     const status = async (path: string, host: string): Promise<number | undefined> => {
       const outgoing = request({ host: "127.0.0.1", port, path, headers: { host } }).end();
@@ -100,12 +100,12 @@ describe("who may ask", () => {
     }
   });
 
-  test("no answer allows another origin to read it", async () => {
+  test("allows no other origin to read a response", async () => {
     const response = await fetch(`${server.url}/health`, { headers: { origin: "https://evil.example" } });
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  test("a browser finds an IDE at /graphql that loads nothing from elsewhere, where the schema is told", async () => {
+  test("serves an IDE at /graphql that loads nothing from other hosts, unless introspection is off", async () => {
     const page = await fetch(server.graphqlUrl, { headers: { accept: "text/html" } });
     const html = await page.text();
     expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self' 'sha256-/);
@@ -124,14 +124,14 @@ describe("who may ask", () => {
     }
   });
 
-  test("GET on /graphql is refused with 405 for programs", async () => {
+  test("returns 405 to a program's GET of /graphql", async () => {
     const response = await fetch(server.graphqlUrl, { headers: { authorization: `Bearer ${token}` } });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("POST");
     expect(await response.json()).toMatchObject({ code: "LW400", hint: expect.stringContaining("application/json") });
   });
 
-  test("only JSON of a reasonable size is read", async () => {
+  test("reads only JSON of a reasonable size", async () => {
     const post = async (type: string, body: string): Promise<unknown> => {
       const headers = { "content-type": type, authorization: `Bearer ${token}` };
       const response = await fetch(server.graphqlUrl, { method: "POST", headers, body });
@@ -144,8 +144,8 @@ describe("who may ask", () => {
   });
 });
 
-describe("what is here", () => {
-  test("the index, health and readiness need no token", async () => {
+describe("the interface", () => {
+  test("has an index, health and readiness without a token", async () => {
     const json = async (path: string): Promise<unknown> => await (await fetch(server.url + path)).json();
     expect(await json("/")).toMatchObject({ name: "legwork", graphql: { url: "/graphql" } });
     expect(await json("/health")).toEqual({ status: "ok" });
@@ -153,7 +153,7 @@ describe("what is here", () => {
     expect(await json("/nothing")).toMatchObject({ code: "LW404" });
   });
 
-  test("GraphQL has the views by their names, live views, and no mutation, node or query", async () => {
+  test("has the views under their names and live views, but no mutation, node or query", async () => {
     const { data } = await ask(`{ schema: __schema {
       queryType { fields { name } } mutationType { name } subscriptionType { fields { name } } types { name kind }
     } }`);
@@ -207,7 +207,7 @@ describe("what is here", () => {
     ]);
   });
 
-  test("the fields of a job and the states are those of SQL", async () => {
+  test("has the same job fields and states as SQL", async () => {
     const { data } = await ask(
       `{ job: __type(name: "Job") { fields { name } } state: __type(name: "JobState") { enumValues { name } } }`,
     );
@@ -229,13 +229,13 @@ describe("what is here", () => {
     expect(names(data.state.enumValues)).toEqual(rows[0].states);
   });
 
-  test("the introspection that tools send is answered", async () => {
+  test("answers the introspection query that tools send", async () => {
     const { getIntrospectionQuery } = await import("postgraphile/graphql");
     const all = { specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true };
     expect((await ask(getIntrospectionQuery(all))).errors).toEqual([]);
   });
 
-  test("a mutation and a subscription are refused", async () => {
+  test("refuses a mutation and a subscription", async () => {
     const sent = async (query: string) => {
       const { status, errors } = await ask(query);
       return [status, errors[0]?.message, errors[0]?.extensions.code, errors[0]?.extensions.hint];
@@ -254,7 +254,7 @@ describe("what is here", () => {
     ]);
   });
 
-  test("several queries in one request are refused, and so is a stream of events", async () => {
+  test("refuses several queries in one request, and a stream of events", async () => {
     const post = async (body: unknown, accept: string): Promise<unknown> => {
       const headers = { "content-type": "application/json", accept, authorization: `Bearer ${token}` };
       const response = await fetch(server.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
@@ -268,7 +268,7 @@ describe("what is here", () => {
     ]);
   });
 
-  test("the schema is told only where that is switched on", async () => {
+  test("shows its schema only if introspection is on", async () => {
     const silent = await start({ graphqlIntrospection: false });
     try {
       for (const query of [
@@ -286,7 +286,7 @@ describe("what is here", () => {
 });
 
 describe("jobs", () => {
-  test("are found by each state they are in", async () => {
+  test("are found by each of their states", async () => {
     const task = "in-each-state";
     const pending = await addJob(task);
     const scheduled = await addJob(task, { runAt: "2999-01-01" });
@@ -332,7 +332,7 @@ describe("jobs", () => {
     ]);
   });
 
-  test("are found by what they carry, live and finished", async () => {
+  test("are found by tenant, keys and other fields, live and finished", async () => {
     await addJob("carrier");
     const { rows } = await database.pool.query(`
       select legwork.enqueue('carrier', job_key => 'k' || i, serial_key => 's', tenant => 'acme', correlation_id => 'c1', priority => -3) as id
@@ -364,7 +364,7 @@ describe("jobs", () => {
     }
   });
 
-  test("a job created at a known time is found by createdAt however soon it ended", async () => {
+  test("are found by createdAt however soon they ended", async () => {
     const id = await addJob("quick");
     await complete(id);
     const { rows } = await database.pool.query("select to_json(created_at) as created from legwork.jobs where id = $1", [id]);
@@ -377,7 +377,7 @@ describe("jobs", () => {
     expect(data.jobs.nodes).toEqual([{ id }]);
   });
 
-  test("pages forth and back hold every job once, whether it waits or has finished", async () => {
+  test("are each on one page, forwards and backwards, whether they wait or have finished", async () => {
     const ids: string[] = [];
     for (let i = 0; i < 60; i++) ids.push(await addJob("paged"));
     await complete(...ids.filter((_, index) => index % 3 !== 0));
@@ -411,11 +411,11 @@ describe("jobs", () => {
     expect((await read((after) => ({ first: 7, after }), forwards)).flat()).toEqual(newestFirst);
     expect((await read((before) => ({ last: 7, before }), backwards)).toReversed().flat()).toEqual(newestFirst);
     expect((await read((after) => ({ first: 7, after, orderBy: "ID_ASC" }), forwards)).flat()).toEqual(ids);
-    // Without a size, a page has 50.
+    // Without a size, a page has 50 rows.
     expect((await read((after) => ({ after }), forwards)).map((page) => page.length)).toEqual([50, 10]);
   });
 
-  test("a page has 500 rows at most", async () => {
+  test("are limited to 500 rows a page", async () => {
     const large =
       "{ jobs(first: 500) { nodes { children(first: 500) { nodes { attempts(first: 500) { nodes { attempt } } } } } } }";
     for (const [query, variables] of [
@@ -431,7 +431,7 @@ describe("jobs", () => {
         "{ ...f } fragment f on Query { jobs { ... on JobConnection { nodes { ...g } } } } fragment g on Job { children(last: -1) { nodes { id } } }",
         {},
       ],
-      // It does not make room for another page.
+      // A negative size does not make room for another page.
       [`{ a: jobs(first: -2147483648) { nodes { id } } b: ${large.slice(1)}`, {}],
     ] as const) {
       const { status, data, errors } = await ask(query, variables);
@@ -446,7 +446,7 @@ describe("jobs", () => {
 });
 
 describe("a job and its attempts", () => {
-  test("job(id) tells how each attempt went", async () => {
+  test("are returned by job(id) with the result of each attempt", async () => {
     const id = await addJob("falls", { maxAttempts: 1, payload: { step: 3 } });
     const well = await addJob("stands", { payload: { step: 4 } });
     await workerOver(database.url, {
@@ -457,7 +457,7 @@ describe("a job and its attempts", () => {
       id task state attemptCount maxAttempts payload error finishedAt
       attempts { nodes { attempt state errorName errorMessage errorStack startedAt finishedAt worker job { id task } } }
     } }`;
-    const job = await until("the failed job", async () => {
+    const job = await until("the job has failed", async () => {
       const { data } = await ask(query, { id });
       return data.job.state === "failed" && data.job;
     });
@@ -483,7 +483,7 @@ describe("a job and its attempts", () => {
         job: { id, task: "falls" },
       },
     ]);
-    await until("the completed job", async () => {
+    await until("the job has completed", async () => {
       const { data } = await ask(query, { id: well });
       return data.job.state === "completed" && data.job.attempts.nodes[0]?.state === "completed";
     });
@@ -496,7 +496,7 @@ describe("a job and its attempts", () => {
     ]);
   });
 
-  test("attempts are paged newest first, and those of one job in order", async () => {
+  test("have pages of attempts, newest first, and one job's attempts in order", async () => {
     const ids = await Promise.all([addJob("tried"), addJob("tried"), addJob("tried")]);
     ids.sort((a, b) => Number(a) - Number(b));
     await database.pool.query(
@@ -520,7 +520,7 @@ describe("a job and its attempts", () => {
     expect(data.job.attempts.nodes).toEqual([{ attempt: 1 }, { attempt: 2 }, { attempt: 3 }]);
   });
 
-  test("a job that does not exist is null", async () => {
+  test("are null for an unknown id", async () => {
     const { data, errors } = await ask(`{ job(id: "999999999") { id } task(name: "none") { name } }`);
     expect({ data, errors }).toEqual({ data: { job: null, task: null }, errors: [] });
   });
@@ -530,13 +530,13 @@ describe("tasks", () => {
   test("are listed by name and found by name", async () => {
     await addJob("a-task");
     await database.pool.query(
-      "insert into legwork_private.task_definitions (name, description, queue) values ('a-task', 'Does a thing.', 'things')",
+      "insert into legwork_private.task_definitions (name, description, queue) values ('a-task', 'Sends one mail.', 'things')",
     );
     const { data } = await ask(
       `{ task(name: "a-task") { name description queue } tasks(filter: { queue: { equalTo: "things" } }) { nodes { name } } }`,
     );
     expect(data).toEqual({
-      task: { name: "a-task", description: "Does a thing.", queue: "things" },
+      task: { name: "a-task", description: "Sends one mail.", queue: "things" },
       tasks: { nodes: [{ name: "a-task" }] },
     });
     expect((await ask(`{ jobs(filter: { queue: { equalTo: "things" } }) { nodes { task } } }`)).data.jobs.nodes).toEqual([
@@ -545,8 +545,8 @@ describe("tasks", () => {
   });
 });
 
-describe("mistakes", () => {
-  test("an unknown field, state or filter is named, with the nearest name", async () => {
+describe("invalid queries", () => {
+  test("get an error that names the unknown field, state or filter, with the nearest name", async () => {
     const message = async (query: string): Promise<string | undefined> => {
       const { status, errors } = await ask(query);
       expect(status).toBe(400);
@@ -561,7 +561,7 @@ describe("mistakes", () => {
     expect(await message("{ jobs { nodes { id ")).toContain("Syntax Error");
   });
 
-  test("a value that Postgres cannot read is the client's mistake", async () => {
+  test("with a value that Postgres cannot read get LW400", async () => {
     for (const query of [
       `{ jobs(filter: { createdAt: { greaterThan: "yesterdayish" } }) { nodes { id } } }`,
       `{ job(id: "9999999999999999999") { id } }`,
@@ -576,7 +576,7 @@ describe("mistakes", () => {
   });
 });
 
-describe("queries that cost too much", () => {
+describe("expensive queries", () => {
   const hostile = {
     "400 aliases in 43 KB": `{ ${Array.from({ length: 400 }, (_, i) => `a${i}: jobs(first: 500) { nodes { id task queue state priority payload result error runAt createdAt startedAt } }`).join("\n")} }`,
     "31 aliases": `{ ${Array.from({ length: 31 }, (_, i) => `a${i}: jobs(first: 1) { nodes { id } }`).join(" ")} }`,
@@ -603,7 +603,7 @@ describe("queries that cost too much", () => {
     });
   }
 
-  test("variables that are many or deep are refused, and so is any number of faults", async () => {
+  test("with many or deep variables are refused, and only the first errors are listed", async () => {
     const query = "query ($f: JobFilter) { jobs(filter: $f) { nodes { id } } }";
     const nested = (levels: number): string => `${'{"not":'.repeat(levels)}1${"}".repeat(levels)}`;
     for (const f of [
@@ -627,7 +627,7 @@ describe("queries that cost too much", () => {
     expect((await ask(`{ ${"y".repeat(50_000)} }`)).text.length).toBeLessThan(2_000);
   });
 
-  test("others are answered meanwhile", async () => {
+  test("do not delay other requests", async () => {
     const slowest: number[] = [];
     for (let round = 0; round < 3; round++) {
       const all = Object.values(hostile).map((query) => ask(query));
@@ -639,7 +639,7 @@ describe("queries that cost too much", () => {
     expect(Math.min(...slowest)).toBeLessThan(100);
   });
 
-  test("a fragment inside itself is refused", async () => {
+  test("with a fragment inside itself are refused", async () => {
     for (const query of [
       "{ ...f } fragment f on Query { ...f }",
       "{ jobs { ...f } } fragment f on JobConnection { nodes { id } ...f }",
@@ -649,8 +649,8 @@ describe("queries that cost too much", () => {
   });
 });
 
-describe("a database in trouble", () => {
-  test("a query that takes longer than five seconds is stopped, and says nothing of its SQL", async () => {
+describe("a database fault", () => {
+  test("stops a query after five seconds, and the error shows no SQL", async () => {
     const client = await database.pool.connect();
     try {
       await client.query("begin");
@@ -668,7 +668,7 @@ describe("a database in trouble", () => {
     expect((await ask("{ jobs { nodes { id } } }")).errors).toEqual([]);
   });
 
-  test("a bug is told as LW500 and nothing more", async () => {
+  test("that is a bug is reported as LW500 without details", async () => {
     await database.pool.query("alter view legwork.tasks rename column description to gone");
     try {
       const { errors, text } = await ask("{ tasks { nodes { description } } }");
@@ -679,7 +679,7 @@ describe("a database in trouble", () => {
     }
   });
 
-  test("without its database the server lives and is not ready", async () => {
+  test("leaves the server alive but not ready", async () => {
     const serverUrl = inject("serverUrl");
     const name = `legwork_test_gone_${process.pid}`;
     await onServer(serverUrl, (client) => client.query(`create database ${name} template ${inject("template")}`));
@@ -701,7 +701,7 @@ describe("a database in trouble", () => {
 });
 
 describe("docs/reference/graphql.md", () => {
-  test("its queries are answered", async () => {
+  test("has queries that work", async () => {
     await addJob("notify/email");
     const text = await readFile(new URL("../../docs/reference/graphql.md", import.meta.url), "utf8");
     const queries = [...text.matchAll(/```graphql\n([^`]+)```/g)].map(([, query]) => query ?? "");
@@ -710,8 +710,8 @@ describe("docs/reference/graphql.md", () => {
   });
 });
 
-describe("starting and stopping", () => {
-  test("a port in use is named, with a way out", async () => {
+describe("starting", () => {
+  test("on a port in use fails with a hint", async () => {
     const port = Number(new URL(server.url).port);
     const error = await refused(start({ port }));
     expect(error).toMatchObject({
@@ -721,25 +721,25 @@ describe("starting and stopping", () => {
     });
   });
 
-  test("a host that is not this machine's is refused", async () => {
+  test("on another machine's address is refused", async () => {
     expect(await refused(start({ host: "203.0.113.1" }))).toMatchObject({
       code: "LW514",
       message: expect.stringContaining("203.0.113.1"),
     });
   });
 
-  test("a database that is not migrated is refused", async () => {
+  test("on a database that is not migrated is refused", async () => {
     expect(await refused(start({ databaseUrl: empty.url }))).toMatchObject({
       code: "LW511",
       hint: expect.stringContaining("legwork migrate"),
     });
   });
 
-  test("a database that does not answer is refused", async () => {
+  test("on a database that cannot be reached is refused", async () => {
     expect(await refused(start({ databaseUrl: "postgres://postgres@127.0.0.1:1/none" }))).toMatchObject({ code: "LW503" });
   });
 
-  test("a stopped server holds no connection and answers no more", async () => {
+  test("and stopping leaves no connection, and the server no longer responds", async () => {
     const stopped = await start();
     expect((await ask("{ jobs { nodes { id } } }", {}, stopped)).errors).toEqual([]);
     const connections = async (): Promise<number> => {

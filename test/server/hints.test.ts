@@ -56,7 +56,7 @@ const SUGGESTIONS: Suggestion[] = [
     asCommand: () => "`legwork tasks` lists them.",
   },
   {
-    what: "a payload that its task does not take",
+    what: "a payload that does not match its task's schema",
     request: () => ["POST", "/jobs", { task: "a", payload: {} }],
     command: () => ["add", "a", "{}"],
     asRequest: () => "`GET /api/v1/tasks/a` shows what it takes.",
@@ -70,21 +70,21 @@ const SUGGESTIONS: Suggestion[] = [
     asCommand: () => "`legwork schedule list` lists them.",
   },
   {
-    what: "a failed job that is cancelled",
+    what: "cancelling a failed job",
     request: () => ["POST", `/jobs/${failed}/cancel`],
     command: () => ["cancel", failed],
     asRequest: () => `\`POST /api/v1/jobs/${failed}/discard\` discards a failed job.`,
     asCommand: () => `\`legwork discard ${failed}\` discards a failed job.`,
   },
   {
-    what: "a waiting job that is discarded",
+    what: "discarding a waiting job",
     request: () => ["POST", `/jobs/${waiting}/discard`],
     command: () => ["discard", waiting],
     asRequest: () => `\`POST /api/v1/jobs/${waiting}/cancel\` cancels a job that has not ended.`,
     asCommand: () => `\`legwork cancel ${waiting}\` cancels a job that has not ended.`,
   },
   {
-    what: "a waiting job that is run again",
+    what: "rerunning a waiting job",
     request: () => ["POST", `/jobs/${waiting}/rerun`, {}],
     command: () => ["rerun", waiting],
     asRequest: () => `\`POST /api/v1/jobs/${waiting}/retry\` makes a job start that is due later.`,
@@ -98,7 +98,7 @@ const SUGGESTIONS: Suggestion[] = [
     asCommand: () => `\`legwork retry ${failed}\` retries it.`,
   },
   {
-    what: "an unknown step of a workflow",
+    what: "an unknown workflow step",
     request: () => ["POST", `/workflows/${workflow}/retry`, { fromStep: "x" }],
     command: () => ["workflow", "retry", workflow, "--from", "x"],
     asRequest: () => `\`GET /api/v1/workflows/${workflow}\` lists them.`,
@@ -112,7 +112,7 @@ const SUGGESTIONS: Suggestion[] = [
     asCommand: () => "`legwork workflow list` lists them.",
   },
   {
-    what: "an unknown task of a workflow",
+    what: "an unknown task in a workflow",
     request: () => ["POST", "/workflows", { name: "w", steps: [{ name: "s", task: "c" }] }],
     asRequest: () => "`GET /api/v1/tasks` lists them.",
   },
@@ -122,7 +122,7 @@ const SUGGESTIONS: Suggestion[] = [
     asRequest: () => "`GET /api/v1/alerts` lists the open alerts.",
   },
   {
-    what: "an unknown rule",
+    what: "an unknown alert rule",
     request: () => ["DELETE", "/alert-rules/x"],
     asRequest: () => "`GET /api/v1/alert-rules` lists them.",
   },
@@ -154,7 +154,7 @@ describe.each(SUGGESTIONS)("the hint about $what", ({ request, command, asReques
   });
 });
 
-it("every hint of SQL that names a statement or a view says as data what it suggests", () => {
+it("every SQL hint that names a statement or a view has its suggestion as data", () => {
   const directory = "sql/definitions";
   const raises = readdirSync(directory, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".sql"))
@@ -175,7 +175,7 @@ it("every hint of SQL that names a statement or a view says as data what it sugg
   expect(actions.filter((name) => readAction({ do: name }) === undefined)).toEqual([]);
 });
 
-it("a suggestion takes the place of the statement, or follows a hint that has none", () => {
+it("a suggestion replaces the statement in a hint, or is added to a hint without one", () => {
   const action = readAction({ do: "retry_job", id: 42, more: true });
   expect(action).toEqual({ do: "retry_job", id: "42" });
   expect(inWordsOf(COMMANDS, { hint: "`select 1` does it.", action })).toBe("`legwork retry 42` does it.");

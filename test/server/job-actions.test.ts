@@ -28,7 +28,7 @@ const complete = async (...ids: string[]): Promise<unknown> =>
 const ids = (items: { id: string }[]): string[] => items.map(({ id }) => id);
 
 describe("GET /jobs?payload=", () => {
-  it("finds jobs by what is in their payload, and says how far it has looked", async () => {
+  it("finds jobs by their payload, and reports how far it has searched", async () => {
     const found = [await make("a", { user: { id: 42 } }), await make("b", { user: { id: "42" } })];
     await make("a", { user: { id: 43 } });
     const { body } = await rest(server, "GET", "/jobs?payload=user.id:42");
@@ -44,7 +44,7 @@ describe("GET /jobs?payload=", () => {
     expect(theirs.body).toMatchObject({ items: [], lookedAt: 0 });
   });
 
-  it("looks at 10,000 jobs and goes on from there, whether it found any or not", async () => {
+  it("searches 10,000 jobs and continues from there, whether it found any or not", async () => {
     await database.pool.query(
       `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
@@ -55,7 +55,7 @@ describe("GET /jobs?payload=", () => {
     expect(second).toMatchObject({ items: [{ id: "1000001" }], lookedAt: 2_000, nextCursor: null });
   });
 
-  it("leaves payloads and results out of a brief list", async () => {
+  it("omits payloads and results from a brief list", async () => {
     await make("a", { much: "x".repeat(1_000) });
     const { text, body } = await rest(server, "GET", "/jobs?brief=true");
     expect(text).not.toContain("xxx");
@@ -63,8 +63,8 @@ describe("GET /jobs?payload=", () => {
   });
 });
 
-describe("running again", () => {
-  it("a job once for one idempotency key, and tells of it on both jobs", async () => {
+describe("rerunning", () => {
+  it("a job happens once per idempotency key, and both jobs link to each other", async () => {
     const old = await make("a", { n: 1 });
     await complete(old);
     const headers = { "idempotency-key": "again" };
@@ -81,7 +81,7 @@ describe("running again", () => {
     expect((await rest(server, "GET", `/jobs/${id}`)).body).toMatchObject({ parentId: old, payload: { n: 2 } });
   });
 
-  it("everything that fits, a chunk at a time with the asOf of the answer before", async () => {
+  it("all matching jobs takes several calls with the asOf of the previous response", async () => {
     const old = [await make("a"), await make("a"), await make("a"), await make("b")];
     await complete(...old);
     const first = (await rest(server, "POST", "/jobs/rerun", { filter: { task: "a" }, dryRun: false, atMost: 2 })).body;
@@ -93,7 +93,7 @@ describe("running again", () => {
 });
 
 describe("priorities", () => {
-  it("of many change and can be given back by what the answer says", async () => {
+  it("of many jobs change and can be restored from the response", async () => {
     const jobs = [await make("a"), await make("a", {}, ", priority => 3"), await make("b")];
     expect((await rest(server, "POST", "/jobs/priority", { filter: { queue: "mail" }, priority: 9 })).body).toMatchObject({
       dryRun: true,

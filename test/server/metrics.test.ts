@@ -44,7 +44,7 @@ async function get(
   return { status: response.status, text: await response.text(), type: response.headers.get("content-type") };
 }
 
-/** The samples of a scrape, as Prometheus reads them: by name and labels. */
+/** The samples of a scrape as Prometheus reads them: by name and labels. */
 function parse(text: string): Map<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(
@@ -55,7 +55,7 @@ function parse(text: string): Map<string, number> {
   );
 }
 
-it("shows what jobs did, from a real worker to the scrape", async () => {
+it("metrics show the jobs that a real worker ran", async () => {
   await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
   const server = await start();
   await workerOver(database.url, {
@@ -92,7 +92,7 @@ it("shows what jobs did, from a real worker to the scrape", async () => {
   expect(rows[0].memory_total).toBeGreaterThan(1e8);
 });
 
-it("a histogram's buckets only grow, end with all and have their sum beside them", async () => {
+it("a histogram's buckets increase, end with +Inf and come with their sum", async () => {
   const server = await start();
   await database.pool.query(
     "insert into legwork_private.task_totals (task, completed, waits, runs, wait_seconds, run_seconds) select 'a', 6, waits, waits, 1.5, 2.5 from (select array[1,2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3]::bigint[] as waits) w",
@@ -115,14 +115,14 @@ it("a histogram's buckets only grow, end with all and have their sum beside them
   expect(text).toContain("# TYPE legwork_jobs_completed_total counter\n");
 });
 
-it("names as many tasks and queues as a Prometheus bears, and sums up the rest", async () => {
+it("only a limited number of tasks and queues have their own label, and the rest are summed up", async () => {
   const server = await start();
   await database.pool.query(
     `insert into legwork_private.task_totals (task, first_seen, completed, waits, runs)
      select 'task ' || n, now() + n * interval '1 second', 1, array[n], array[1] from generate_series(1, $1::int) n`,
     [LABEL_LIMIT + 50],
   );
-  // Nobody takes samples meanwhile: this waits for whoever does.
+  // No process takes samples meanwhile: the update waits for a running one.
   await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   await database.pool.query(
     "insert into legwork_private.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
@@ -148,7 +148,7 @@ it("a task's name cannot break the format", async () => {
   expect((await get(server, "/metrics", token)).text).toContain('legwork_jobs_completed_total{task="a\\"b\\\\c\\nd"} 3\n');
 });
 
-it("lets in the API's token and the token for metrics, which opens nothing else", async () => {
+it("/metrics accepts the API's token and the metrics token, which gives no other access", async () => {
   const server = await start();
   expect((await get(server, "/metrics")).status).toBe(401);
   expect((await get(server, "/metrics", "wrong")).status).toBe(401);
@@ -162,7 +162,7 @@ it("lets in the API's token and the token for metrics, which opens nothing else"
   expect((await get(withoutOne, "/metrics", "undefined")).status).toBe(401);
 });
 
-it("every metric of the Grafana dashboard is there, and every metric of ours is in it", async () => {
+it("every metric in the Grafana dashboard exists, and the dashboard shows all of Legwork's", async () => {
   const dashboard = JSON.parse(await readFile(new URL("../../docs/grafana/legwork.json", import.meta.url), "utf8"));
   const expressions: string[] = [
     ...dashboard.panels.flatMap((panel: { targets: { expr: string }[] }) => panel.targets.map(({ expr }) => expr)),
@@ -178,7 +178,7 @@ it("every metric of the Grafana dashboard is there, and every metric of ours is 
   expect(text).toContain("process_cpu_seconds_total");
 });
 
-it("/ready counts the living workers, /health asks nobody, /health/details says what is wrong", async () => {
+it("/ready counts live workers, /health makes no query, /health/details reports findings", async () => {
   const server = await start();
   expect(JSON.parse((await get(server, "/ready")).text)).toEqual({ status: "ready", workers: 0 });
   await workerOver(database.url, { "a.ts": "export default async () => {};" });

@@ -12,7 +12,7 @@ import { scaled } from "../support/slowness.ts";
 
 const database = testDatabase();
 const secret = "a secret of thirty-two characters or more";
-/** One that hears addresses from a proxy, so that each test can come from one of its own. */
+/** Takes client addresses from a proxy, so that each test can have its own. */
 let server: Server;
 
 beforeAll(async () => {
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 let addresses = 0;
 
-/** Headers of a client at an address that has not asked yet. */
+/** Headers of a client at a new address. */
 function fromElsewhere(headers: Record<string, string> = {}): Record<string, string> {
   return { "x-forwarded-for": `192.0.2.${++addresses}`, ...headers };
 }
@@ -43,7 +43,7 @@ async function jwt(sub: string, tenant: string): Promise<string> {
     .sign(new TextEncoder().encode(secret));
 }
 
-/** How an attempt at a WebSocket ends: the status of a refusal, the code it is closed with, or 101. */
+/** The outcome of opening a WebSocket: the status of a refusal, the close code, or 101. */
 async function open(headers: Record<string, string>, token: string): Promise<number> {
   const socket = new WebSocket(server.graphqlUrl.replace("http", "ws"), "graphql-transport-ws", { headers });
   onTestFinished(() => socket.terminate());
@@ -56,7 +56,7 @@ async function open(headers: Record<string, string>, token: string): Promise<num
   });
 }
 
-/** The statuses of five requests, one after the other. */
+/** The statuses of five successive requests. */
 async function five(path: string, headers: Record<string, string>): Promise<number[]> {
   const statuses: number[] = [];
   for (let index = 0; index < 5; index++) {
@@ -78,14 +78,14 @@ describe("three requests a minute", () => {
     ["/nothing", 404],
     ["/assets/none.js", 404],
     ["/api/v1/nothing", 401],
-  ])("are answered without a valid token, and probes always: %s", async (path, status) => {
+  ])("are allowed without a valid token, and unlimited probes: %s", async (path, status) => {
     const headers = fromElsewhere({ authorization: "Bearer a guess" });
     expect(await five(path, headers)).toEqual([status, status, status, 429, 429]);
     expect((await five("/", headers))[0]).toBe(429);
     expect(new Set([...(await five("/health", headers)), ...(await five("/ready", headers))])).toEqual(new Set([200]));
   });
 
-  test("are answered with a token, on whichever route", async () => {
+  test("are allowed with a token, over all routes together", async () => {
     const ofViewer = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer")}` });
     expect(await five("/metrics", ofViewer)).toEqual([200, 200, 200, 429, 429]);
     for (const path of ["/health/details", "/api/v1/me"]) expect((await five(path, ofViewer))[0]).toBe(429);
@@ -94,20 +94,20 @@ describe("three requests a minute", () => {
     expect((await five("/health/details", ofPrometheus))[0]).toBe(401);
   });
 
-  test("are answered of one token, and not of all that have its name", async () => {
+  test("are allowed for each token, even if tokens have the same name", async () => {
     for (let index = 0; index < 2; index++) {
       const headers = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer", "acme")}` });
       expect(await five("/api/v1/me", headers)).toEqual([200, 200, 200, 429, 429]);
     }
   });
 
-  test("are those of a client and not of its proxy, whatever the client says of itself", async () => {
+  test("are counted for the client and not for its proxy, whatever address the client claims", async () => {
     expect(await five("/", { "x-forwarded-for": "198.51.100.1" })).toEqual([200, 200, 200, 429, 429]);
     expect((await five("/", { "x-forwarded-for": "198.51.100.2" }))[0]).toBe(200);
     expect((await five("/", { "x-forwarded-for": "198.51.100.9, 198.51.100.1" }))[0]).toBe(429);
   });
 
-  test("may ask for a WebSocket, from one address and with one token", async () => {
+  test("may open a WebSocket, from one address and with one token", async () => {
     const several = async (headers: () => Record<string, string>, token: string): Promise<number[]> => {
       const answers: number[] = [];
       for (let index = 0; index < 4; index++) answers.push(await open(headers(), token));
@@ -121,11 +121,11 @@ describe("three requests a minute", () => {
   });
 });
 
-test("a WebSocket is closed with as much of the reason as fits into its last frame", async () => {
+test("a WebSocket's close reason is cut to the size of a close frame", async () => {
   expect(await open(fromElsewhere(), await jwt("日本".repeat(100), "acme"))).toBe(4403);
 });
 
-test("the address of a client is that before the first proxy that is not trusted", () => {
+test("a client's address is the last one that is not a trusted proxy", () => {
   const at = (forwarded: string, trusted: number | string[]): string =>
     clientAddress({ socket: { remoteAddress: "::ffff:10.0.0.1" } as Socket, headers: { "x-forwarded-for": forwarded } }, trusted);
   expect(at("198.51.100.7, 203.0.113.5, 10.0.0.2", 0)).toBe("::ffff:10.0.0.1");
@@ -143,12 +143,12 @@ test("the address of a client is that before the first proxy that is not trusted
 });
 
 test.each([
-  ["its headers", "GET / HTTP/1.1\r\n"],
+  ["headers", "GET / HTTP/1.1\r\n"],
   [
-    "its body",
+    "a body",
     `POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${restToken}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n`,
   ],
-])("a request that sends %s byte by byte is cut", async (_what, begin) => {
+])("a request that sends %s byte by byte is cut off", async (_what, begin) => {
   const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
   socket.on("error", () => undefined);
   const start = performance.now();
@@ -159,16 +159,16 @@ test.each([
   socket.on("data", (data) => (answer += data));
   await once(socket, "close");
   expect(performance.now() - start).toBeLessThan(scaled(5_000));
-  // A client that goes on sending may not get to read it.
+  // A client that continues sending may not get to read the response.
   expect(answer).toMatch(/^(HTTP\/1\.1 408 LW400|$)/);
 });
 
-test("headers that are too long are answered with a code", async () => {
+test("headers that are too long are refused with a code", async () => {
   const response = await fetch(`${server.url}/health`, { headers: fromElsewhere({ "x-long": "x".repeat(20_000) }) });
   expect([response.status, await response.json()]).toMatchObject([431, { code: "LW413" }]);
 });
 
-test("keys of requests belong to one token, whatever its name", async () => {
+test("idempotency keys belong to one token, whatever its name", async () => {
   const key = { "idempotency-key": "one" };
   const enqueue = async (token: string): Promise<string> =>
     (await rest(server, "POST", "/jobs", { task: "a" }, { ...key, authorization: `Bearer ${token}` })).body.id;
@@ -191,7 +191,7 @@ test("keys of requests belong to one token, whatever its name", async () => {
   expect(await enqueue(await jwt("alice", "other"))).toBe(ids[5]);
 });
 
-test("what is outside of the folder of the dashboard's files is not there", async () => {
+test("paths outside the dashboard's files are not found", async () => {
   for (const path of ["/assets/../x", "/assets/..%2f..%2fpackage.json", "/assets/%2e%2e/x", "/assets/.hidden", "/assets/"]) {
     const sent = request(server.url, { path, headers: fromElsewhere() }).end();
     const [response] = await once(sent, "response");
@@ -201,7 +201,7 @@ test("what is outside of the folder of the dashboard's files is not there", asyn
   }
 });
 
-test("data says that nothing may be loaded for it, and that nothing may frame it", async () => {
+test("JSON responses forbid loading and framing", async () => {
   const { headers } = await fetch(`${server.url}/health`);
   expect(headers.get("content-security-policy")).toBe("default-src 'none';frame-ancestors 'none'");
   expect(headers.get("x-frame-options")).toBe("DENY");

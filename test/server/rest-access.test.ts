@@ -16,7 +16,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** What each role may do beside what is its own. */
+/** The requirements that each role fulfills. */
 const INCLUDES: Record<Role, readonly string[]> = {
   viewer: ["any", "viewer"],
   enqueuer: ["any", "enqueuer"],
@@ -27,7 +27,7 @@ const INCLUDES: Record<Role, readonly string[]> = {
 describe.each(ROLES.flatMap((role) => [null, "acme"].map((tenant) => ({ role, tenant }))))(
   "a token of the role $role of tenant $tenant",
   ({ role, tenant }) => {
-    it("may do exactly what its role says, on every route; what concerns every tenant is for nobody of one", async () => {
+    it("may do exactly what its role allows, on every route, and operations on all tenants only without a tenant", async () => {
       const token = await makeToken(database, role, tenant);
       const document = (await (await fetch(`${server.url}/docs/json`)).json()) as OpenApi;
       const operations = operationsOf(document);
@@ -48,7 +48,7 @@ describe.each(ROLES.flatMap((role) => [null, "acme"].map((tenant) => ({ role, te
 );
 
 describe("two tenants", () => {
-  it("each see and touch their own jobs, and nothing of the other's", async () => {
+  it("can each see and change only their own jobs", async () => {
     const tokens = { acme: await makeToken(database, "operator", "acme"), other: await makeToken(database, "operator", "other") };
     const as = async (
       tenant: keyof typeof tokens,
@@ -89,7 +89,7 @@ describe("two tenants", () => {
     expect((await as("acme", "GET", "/overview")).body).toMatchObject({ pending: "1" });
   });
 
-  it("what is done over REST is in the audit log under the token's name", async () => {
+  it("an operation over REST is in the audit log under the token's name", async () => {
     const token = await makeToken(database, "operator");
     await rest(server, "POST", "/queues/mail/pause", { reason: "audited" }, { authorization: `Bearer ${token}` });
     const { body } = await rest(server, "GET", "/audit-log?targetType=queue&target=mail&limit=1");

@@ -27,7 +27,7 @@ async function audited(type: string, target: string, count: number): Promise<Rec
 }
 
 describe("alert rules over REST", () => {
-  it("are made, changed, switched, dropped and brought back, each with a line in the audit log", async () => {
+  it("are created, changed, switched, removed and restored, each with an audit log entry", async () => {
     const token = await makeToken(database, "operator");
     const as = (method: string, path: string, body?: unknown): Promise<RestAnswer> =>
       rest(server, method, path, body, { authorization: `Bearer ${token}` });
@@ -57,7 +57,7 @@ describe("alert rules over REST", () => {
         isEnabled: true,
       },
     });
-    // Thresholds are given together; what is not given stays.
+    // Thresholds are set together. An omitted option stays.
     expect(
       (
         await as("PUT", path, {
@@ -111,20 +111,20 @@ describe("alert rules over REST", () => {
     await as("DELETE", "/alert-rules/slow_runs");
     expect((await as("POST", "/alert-rules/restore")).body).toEqual({ restored: 1 });
     expect((await as("POST", "/alert-rules/restore")).body).toEqual({ restored: 0 });
-    // Nothing is in the log that changed nothing.
+    // A call that changes nothing adds no entry.
     const before = (await audited("alert_rule", "slow_runs", 100)).length;
     await as("POST", "/alert-rules/slow_runs/enable");
     expect(await audited("alert_rule", "slow_runs", 100)).toHaveLength(before);
   });
 
-  it("that make no sense are refused with the field, and a name with a slash is one", async () => {
+  it("that are invalid are refused with the field, and a name may have a slash", async () => {
     const refused: [unknown, string][] = [
       [{ kind: "moon_phase", critical: 1 }, "kind"],
       [{ kind: "error_rate", critical: 1, atLeast: 0 }, "atLeast"],
       [{ kind: "error_rate", critical: 1, period: "soon" }, "period"],
       [{ kind: "error_rate", critical: 1, channels: [{ pigeon: "home" }] }, "channels.0"],
       [{ kind: "error_rate", critical: 1, channels: [{ webhook: "ftp://x" }] }, "channels.0"],
-      [{ kind: "error_rate", critical: 1, colour: "red" }, "colour"],
+      [{ kind: "error_rate", critical: 1, color: "red" }, "color"],
     ];
     for (const [body, field] of refused) {
       const answer = await rest(server, "PUT", "/alert-rules/wrong", body);
@@ -144,7 +144,7 @@ describe("alert rules over REST", () => {
     });
   });
 
-  it("tell whom it is said, and the log does not keep whom", async () => {
+  it("have channels, whose addresses are not in the audit log", async () => {
     expect(await rest(server, "PUT", "/alert-channels", { channels: [{ webhook: "https://example.com/s3cret" }] })).toMatchObject(
       {
         status: 200,
@@ -159,7 +159,7 @@ describe("alert rules over REST", () => {
     expect((await rest(server, "PUT", "/alert-channels", { channels: [{ webhook: "nowhere at all" }] })).status).toBe(400);
   });
 
-  it("changed over REST raise and resolve at the next look", async () => {
+  it("that are changed over REST raise and resolve alerts at the next evaluation", async () => {
     await database.pool.query("select graphile_worker.add_job('notify/email', '{}', run_at => now() - interval '2 minutes')");
     await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");
     await rest(server, "PUT", "/alert-rules/mail_waits", { kind: "backlog_age", target: "mail", warning: 30, resolveAfter: 0 });
@@ -196,8 +196,8 @@ describe("alert rules over REST", () => {
   });
 });
 
-describe("what concerns every tenant", () => {
-  it("is shown and changed for nobody of one: alerts, rules, silences, health, statistics", async () => {
+describe("alerts, rules, silences, health and statistics", () => {
+  it("can be neither read nor changed with a tenant's token", async () => {
     const admin = await makeToken(database, "admin", "acme");
     const asked: [string, string, unknown?][] = [
       ["GET", "/alerts"],
@@ -226,7 +226,7 @@ describe("what concerns every tenant", () => {
 });
 
 describe("tokens of two tenants", () => {
-  it("are made, seen and revoked by each tenant's own admin", async () => {
+  it("are created, listed and revoked by each tenant's own admin", async () => {
     await database.pool.query("delete from legwork_private.tokens");
     const admins = { acme: await makeToken(database, "admin", "acme"), other: await makeToken(database, "admin", "other") };
     const as = (tenant: keyof typeof admins, method: string, path: string, body?: unknown): Promise<RestAnswer> =>

@@ -22,7 +22,7 @@ const list = (count: number, element = "1"): string => `[${Array.from({ length: 
 const fields = (count: number): string => `{${Array.from({ length: count }, (_, index) => `"f${index}":1`).join(",")}}`;
 const batch = (payload: string, task = "any"): string => `{"jobs": [{"task": "${task}", "payload": ${payload}}]}`;
 
-/** How long the server needs at least to answer that it is there, while it is asked something else (ms). */
+/** The longest time that the server takes for a health check during another request (ms). */
 async function meanwhile(work: () => Promise<RestAnswer>): Promise<{ answer: RestAnswer; health: number }> {
   let health = 0;
   let isDone = false;
@@ -35,33 +35,33 @@ async function meanwhile(work: () => Promise<RestAnswer>): Promise<{ answer: Res
   return { answer: await answer, health };
 }
 
-describe("a body that would cost much", () => {
+describe("an expensive body", () => {
   const hostile: Record<string, [body: string, status: number, code: string]> = {
     "2,400,001 numbers in 4.8 MB": [batch(list(2_400_001)), 413, "LW413"],
-    "100,001 lists in each other": [batch(`${"[".repeat(100_001)}${"]".repeat(100_001)}`), 413, "LW413"],
-    "99,000 lists in each other": [batch(`${"[".repeat(99_000)}${"]".repeat(99_000)}`), 400, "LW400"],
-    "99,000 numbers where jobs belong": [`{"jobs": ${list(99_000)}}`, 413, "LW413"],
-    "10,000 numbers where jobs belong": [`{"jobs": ${list(10_000)}}`, 400, "LW400"],
-    "60,000 fields that no task takes": [batch(fields(60_000), "strict"), 422, "LW422"],
+    "100,001 nested lists": [batch(`${"[".repeat(100_001)}${"]".repeat(100_001)}`), 413, "LW413"],
+    "99,000 nested lists": [batch(`${"[".repeat(99_000)}${"]".repeat(99_000)}`), 400, "LW400"],
+    "99,000 numbers instead of jobs": [`{"jobs": ${list(99_000)}}`, 413, "LW413"],
+    "10,000 numbers instead of jobs": [`{"jobs": ${list(10_000)}}`, 400, "LW400"],
+    "60,000 unknown fields": [batch(fields(60_000), "strict"), 422, "LW422"],
     "99,000 elements of another type": [batch(list(99_000), "numbers"), 422, "LW422"],
-    "4.9 MB in one text": [batch(`"${"x".repeat(4_900_000)}"`), 413, "LW413"],
+    "4.9 MB in one string": [batch(`"${"x".repeat(4_900_000)}"`), 413, "LW413"],
     "4.9 MB in one number": [batch("1".repeat(4_900_000)), 400, "LW400"],
     "4.9 MB of escapes": [batch(`"${"\\\\".repeat(2_450_000)}"`), 413, "LW413"],
-    "4.9 MB of quotes that are escaped": [batch(`"${String.raw`\"`.repeat(2_450_000)}"`), 413, "LW413"],
-    "a text without an end": [`{"jobs": "${"x".repeat(4_900_000)}`, 400, "LW400"],
+    "4.9 MB of escaped quotes": [batch(`"${String.raw`\"`.repeat(2_450_000)}"`), 413, "LW413"],
+    "an unterminated string": [`{"jobs": "${"x".repeat(4_900_000)}`, 400, "LW400"],
   };
   for (const [name, [body, status, code]] of Object.entries(hostile)) {
-    it(`is refused at once, and others are answered meanwhile: ${name}`, async () => {
+    it(`is refused at once, without delaying other requests: ${name}`, async () => {
       const { answer, health } = await meanwhile(() => rest(server, "POST", "/jobs/batch", body));
       expect(answer).toMatchObject({ status, body: { code } });
       expect(answer.text.length).toBeLessThan(20_000);
-      // Some milliseconds; one that is checked value by value before it is counted takes eight seconds.
+      // It takes a few milliseconds. Checking each value before counting them would take eight seconds.
       expect(health).toBeLessThan(scaled(1_500));
     });
   }
 });
 
-it("names the first 20 fields at fault, each shortened, and says how many more there are", async () => {
+it("the first 20 invalid fields are named, each shortened, with the number of the others", async () => {
   const query = Array.from({ length: 1_000 }, (_, index) => `f${index}=1`).join("&");
   const faults = [
     await rest(server, "POST", "/jobs", `{"task": "any", ${fields(1_000).slice(1)}`),
@@ -77,7 +77,7 @@ it("names the first 20 fields at fault, each shortened, and says how many more t
   expect(long.text.length).toBeLessThan(3_000);
 });
 
-it("takes a payload of 1,000,000 bytes and 100 levels, with many values", async () => {
+it("a payload of 1,000,000 bytes and 100 levels, with many values, is accepted", async () => {
   const deep = `${"[".repeat(100)}${"]".repeat(100)}`;
   for (const payload of [`"${"x".repeat(999_990)}"`, deep, list(99_900), fields(9_999)]) {
     expect((await rest(server, "POST", "/jobs/batch", batch(payload))).status).toBe(201);
@@ -88,8 +88,8 @@ it("takes a payload of 1,000,000 bytes and 100 levels, with many values", async 
   });
 });
 
-describe("what is refused costs no more than what is taken", () => {
-  /** The shortest of five answers (ms), and the last one. */
+describe("a refused body costs no more than an accepted one:", () => {
+  /** The shortest of five response times (ms), and the last response. */
   async function time(body: string): Promise<{ took: number; answer: RestAnswer }> {
     let took = Number.POSITIVE_INFINITY;
     let answer: RestAnswer | undefined;
@@ -101,7 +101,7 @@ describe("what is refused costs no more than what is taken", () => {
     return { took, answer: answer! };
   }
 
-  it("99,000 elements of a type that the task does not take", async () => {
+  it("99,000 elements of a type that the task does not accept", async () => {
     const taken = await time(batch(list(99_000, '"1"'), "numbers"));
     expect(taken.answer.status).toBe(201);
     const refused = await time(batch(list(99_000), "numbers"));
@@ -109,25 +109,25 @@ describe("what is refused costs no more than what is taken", () => {
     expect(refused.took).toBeLessThan(taken.took);
   });
 
-  it("10,000 jobs where 1,000 are taken: they are counted first", async () => {
+  it("10,000 jobs where 1,000 are allowed, because they are counted first", async () => {
     const job = '{"task": "any", "payload": {"a": 1}, "runAt": "2099-01-01T00:00:00Z"}';
     const taken = await time(`{"jobs": ${list(1_000, job)}}`);
     expect(taken.answer.status).toBe(201);
     const refused = await time(`{"jobs": ${list(10_000, job)}}`);
     expect(refused.answer).toMatchObject({ status: 400, body: { errors: [{ field: "jobs" }] } });
-    // Ten times as much to read as JSON, and nothing else to do.
+    // There is ten times as much JSON to parse, and nothing else to do.
     expect(refused.took).toBeLessThan(2 * taken.took);
   });
 });
 
-it("a small body is told of all its faults, a large one of the first", async () => {
+it("a small body gets all its errors, a large one only the first", async () => {
   const wrong = (count: number): string => `{"jobs": ${list(count, '{"task": 1}')}}`;
   expect((await rest(server, "POST", "/jobs/batch", wrong(3))).body.errors).toHaveLength(3);
   expect((await rest(server, "POST", "/jobs/batch", wrong(1_000))).body.errors).toHaveLength(1);
 });
 
-describe("answers", () => {
-  it("of large jobs end after some 5 MB, and their cursor goes on to the rest", async () => {
+describe("responses", () => {
+  it("with large jobs end after about 5 MB, and their cursor continues with the rest", async () => {
     const { rows } = await database.pool.query(
       `select legwork.enqueue('any', to_jsonb(repeat('x', 990000)), correlation_id => 'large')::text as id from generate_series(1, 30)`,
     );
@@ -144,7 +144,7 @@ describe("answers", () => {
     expect(seen).toEqual(rows.map(({ id }) => id));
   });
 
-  it("about a job of many attempts have the last hundred, and pages of all", async () => {
+  it("with a job of many attempts have the last hundred, and pages of all", async () => {
     const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
     const id: string = rows[0].id;
     await database.pool.query(
@@ -164,7 +164,7 @@ describe("answers", () => {
     expect((await rest(server, "GET", "/jobs/4711000/attempts")).status).toBe(404);
   });
 
-  it("about steps with large results come in pages", async () => {
+  it("with large step results come in pages", async () => {
     const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
     await database.pool.query(
       `insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at)

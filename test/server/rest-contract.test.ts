@@ -21,7 +21,7 @@ afterAll(async () => {
 const items = async (path: string): Promise<Record<string, string>[]> => (await rest(server, "GET", path)).body.items;
 const ids = async (path: string): Promise<unknown[]> => (await items(path)).map(({ id }) => id);
 
-it("every field and parameter of the description is in camelCase", async () => {
+it("every field and parameter of the OpenAPI document is in camelCase", async () => {
   const document = (await (await fetch(`${server.url}/docs/json`)).json()) as OpenApi;
   const names = new Set<string>();
   const collect = (part: unknown): void => {
@@ -38,7 +38,7 @@ it("every field and parameter of the description is in camelCase", async () => {
   expect([...names].filter((name) => name.includes("_"))).toEqual([]);
 });
 
-it("jobs before and after an id are the next pages", async () => {
+it("before and after of a job id return the next pages", async () => {
   const [first, second, third, fourth, fifth] = jobs;
   expect(await ids(`/jobs?before=${fourth}&limit=2`)).toEqual([third, second]);
   expect(await ids(`/jobs?before=${first}`)).toEqual([]);
@@ -48,7 +48,7 @@ it("jobs before and after an id are the next pages", async () => {
   expect([status, body.errors[0]]).toMatchObject([400, { in: "query", field: "before" }]);
 });
 
-it("lines of a log after an id are what was logged since", async () => {
+it("after of a log line's id returns the lines logged since", async () => {
   const [id] = jobs;
   const lines = [1, 2, 3].map((n) => ({
     job_id: id,
@@ -64,7 +64,7 @@ it("lines of a log after an id are what was logged since", async () => {
   expect(await items(`/jobs/${id}/logs?after=${all[0]?.id}`)).toEqual(all.slice(1));
 });
 
-it("workflows, batches, tasks, runs of schedules and the audit log go on where the last page ended", async () => {
+it("workflows, batches, tasks, schedule runs and the audit log continue where the last page ended", async () => {
   const made: Record<string, string[]> = { workflows: [], batches: [] };
   for (const _ of [1, 2]) {
     made.workflows?.push((await rest(server, "POST", "/workflows", { name: "w", steps: [{ name: "s", task: "a" }] })).body.id);

@@ -41,7 +41,7 @@ interface Request {
   body: unknown;
 }
 
-/** What of a request must be text, as text: not longer than what Node reads of a request's head. */
+/** A value as text, no longer than Node accepts in a request's head. */
 function asText(value: unknown): string {
   return (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed().slice(0, 3_000);
 }
@@ -71,7 +71,7 @@ async function send(
   };
 }
 
-/** Names that exist, most of the time: what follows them is reached by no other. */
+/** Mostly names that exist, because only those reach the code behind the lookup. */
 function parameter(name: string, schema: Schema): fc.Arbitrary<unknown> {
   const known = name === "id" ? jobs : name === "name" ? ["notify/email", "notification", "mail", "default"] : undefined;
   if (known === undefined) return nearly(schema);
@@ -103,7 +103,7 @@ function requests(operation: Operation): fc.Arbitrary<Request> {
   return fc.record({ path: of("path", false), query: of("query", true), headers, body });
 }
 
-/** An answer is one of those that the document describes, and tells nothing of what is inside. */
+/** A response is one that the document describes, and reveals no internals. */
 function assertDescribed(operation: Operation, answer: { status: number; type: string; text: string }): void {
   const told = `${operation.method} ${operation.path}: ${answer.status} ${answer.type} ${answer.text.slice(0, 500)}`;
   assert.ok(answer.status < 500, told);
@@ -114,14 +114,14 @@ function assertDescribed(operation: Operation, answer: { status: number; type: s
   assert.deepEqual(schema.safeParse(body).error?.issues, undefined, told);
   if (answer.status < 400) return;
   assert.equal(body.status, answer.status, told);
-  // Neither a stack nor a statement nor the name of what is inside.
+  // No stack trace, no statement and no internal name.
   assert.doesNotMatch(
     answer.text,
     /node_modules|\.[tj]s:\d|_private_|\bat \w+ \(|\b(select|insert into|delete from) \S+ (from|values|where)\b|sqlstate|violates|PL\/pgSQL/i,
   );
 }
 
-/** The path parameters of a request that reaches its handler. */
+/** Path parameters with which a request reaches its handler. */
 function pathOf(operation: Operation): Record<string, unknown> {
   const known: Record<string, unknown> = { id: jobs.at(-1), name: "notify/email" };
   return Object.fromEntries(
@@ -131,7 +131,7 @@ function pathOf(operation: Operation): Record<string, unknown> {
   );
 }
 
-test("every route is described: summary, security, answers and problems, and an example of its body", async () => {
+test("every route is described: summary, security, responses, problems, and an example body", async () => {
   expect(operations.length).toBeGreaterThan(35);
   const document = await openApi();
   for (const [path, methods] of Object.entries(document.paths)) {
@@ -152,7 +152,7 @@ test("every route is described: summary, security, answers and problems, and an 
     assert.ok(body === undefined || body.example !== undefined, `${method} ${path} has no example`);
 });
 
-test("the example of each body is taken", async () => {
+test("the example of each body is accepted", async () => {
   for (const operation of operations.filter(({ body }) => body !== undefined)) {
     const answer = await send(operation, { path: pathOf(operation), query: {}, headers: {}, body: operation.body?.example });
     assert.notEqual(answer.status, 400, `${operation.method} ${operation.path}: ${answer.text}`);
@@ -161,7 +161,7 @@ test("the example of each body is taken", async () => {
 });
 
 test(
-  "whatever is sent, no answer is a 5xx, and each is one that is described",
+  "no request gets a 5xx, and each response matches the description",
   async () => {
     for (const operation of operations) {
       await fc.assert(
@@ -182,7 +182,7 @@ interface Place {
   make: (value: unknown) => Request;
 }
 
-/** Each field that a request to an operation has, and a request that is right but for it. */
+/** Each field of an operation's request, and a request that is valid except for it. */
 function placesOf(operation: Operation): Place[] {
   const base = { path: pathOf(operation), query: {}, headers: {}, body: operation.body?.example };
   const parameters = operation.parameters
@@ -204,24 +204,24 @@ function placesOf(operation: Operation): Place[] {
   return [...parameters, ...fields];
 }
 
-/** A value as a part of a path. What every URL parser folds away cannot be sent. */
+/** A value as a path segment. Segments that URL parsers normalize cannot be sent. */
 function segment(value: unknown): string {
   const text = asText(value);
   return text === "." || text === ".." ? `${text} ` : text;
 }
 
-/** Whether a hostile value is one that the place's schema refuses. */
+/** Whether the field's schema refuses a hostile value. */
 function isRefused({ in: part, schema }: Place, value: unknown): boolean {
   const validator = z.fromJSONSchema(schema);
   if (part === "body") return !validator.safeParse(value).success;
   const text = asText(value);
-  // An empty part of a path is another path.
+  // An empty path segment makes another path.
   if (text === "" || text.includes("\u0000")) return false;
   return !validator.safeParse(schema.type === "integer" ? Number(text) : text).success;
 }
 
 test(
-  "a value that does not fit is answered with 400, naming the field",
+  "an invalid value gets a 400 that names the field",
   async () => {
     for (const operation of operations) {
       for (const place of placesOf(operation)) {
@@ -230,7 +230,7 @@ test(
           const told = `${operation.method} ${operation.path} ${place.in}.${place.name} = ${JSON.stringify(value)?.slice(0, 80)}: ${status} ${text.slice(0, 300)}`;
           assert.equal(status, 400, told);
           const errors: { in: string; field: string }[] = JSON.parse(text).errors ?? [];
-          // The whole body, when it cannot even be read.
+          // The empty name stands for the whole body, when it cannot be parsed.
           const isNamed = errors.some(
             ({ in: part, field }) => part === place.in && [place.name, ""].includes(field.split(".")[0] ?? ""),
           );
@@ -242,7 +242,7 @@ test(
   scaled(120_000),
 );
 
-test("a field that does not exist is named", async () => {
+test("an unknown field is named", async () => {
   for (const operation of operations.filter(({ body }) => body !== undefined)) {
     const body = { ...(operation.body?.example as object), pripority: 1 };
     const { status, text } = await send(operation, { path: pathOf(operation), query: {}, headers: {}, body });
@@ -254,7 +254,7 @@ test("a field that does not exist is named", async () => {
   }
 });
 
-test("the generated values fit what they are generated from", () => {
+test("generated values match their schema", () => {
   const schema: Schema = {
     type: "object",
     properties: { id: { type: "string", pattern: "^\\d{1,18}$" }, n: { type: "integer", minimum: 1, maximum: 5 } },

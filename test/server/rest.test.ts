@@ -51,7 +51,7 @@ async function complete(ids: readonly string[]): Promise<void> {
 const idsOf = (answer: RestAnswer): string[] => answer.body.items.map(({ id }: { id: string }) => id);
 
 describe("POST /jobs", () => {
-  it("enqueues with every option of legwork.enqueue, by its own name", async () => {
+  it("enqueues with every option of legwork.enqueue, under its own name", async () => {
     const answer = await post("/jobs", {
       task: "notify/email",
       payload: { to: "ann@example.com" },
@@ -86,7 +86,7 @@ describe("POST /jobs", () => {
     expect(rows).toEqual([{ expires_at: new Date("2031-01-01Z") }]);
   });
 
-  it("names the field of a payload that does not fit, also in a batch, of which nothing is enqueued", async () => {
+  it("names the invalid field of a payload, also in a batch, of which nothing is enqueued", async () => {
     expect(await post("/jobs", { task: "notify/email", payload: { to: 7 } })).toMatchObject({
       status: 422,
       body: { code: "LW422", errors: [{ in: "body", field: "payload.to" }] },
@@ -102,7 +102,7 @@ describe("POST /jobs", () => {
     expect(answer.body.hint).toContain("GET /api/v1/tasks");
   });
 
-  it("says over a rate limit when to come back", async () => {
+  it("says when to retry over a rate limit", async () => {
     const job = { task: "other", rateLimit: 1, ratePer: "10m", rateKey: "rest" };
     expect((await post("/jobs", job)).status).toBe(201);
     const refused = await post("/jobs", job);
@@ -110,7 +110,7 @@ describe("POST /jobs", () => {
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(590);
   });
 
-  it("keeps an array, a string and null as payloads", async () => {
+  it("stores an array, a string and null as payloads", async () => {
     for (const payload of [[1, { a: [] }], "text", null, 0, false]) {
       const { body } = await post("/jobs", { task: "other", payload });
       expect((await get(`/jobs/${body.id}`)).body.payload).toEqual(payload);
@@ -127,7 +127,7 @@ describe("POST /jobs", () => {
 describe("Idempotency-Key", () => {
   const key = (): { "idempotency-key": string } => ({ "idempotency-key": `k${Math.random()}` });
 
-  it("the same request again does nothing and gets the first answer", async () => {
+  it("gives a repeated request the first response, and does nothing", async () => {
     const header = key();
     const first = await post("/jobs", { task: "other" }, header);
     const second = await post("/jobs", { task: "other" }, header);
@@ -137,14 +137,14 @@ describe("Idempotency-Key", () => {
     expect(idsOf(await get("/jobs"))).toEqual([first.body.id]);
   });
 
-  it("ten at once make one job", async () => {
+  it("makes one job of ten concurrent requests", async () => {
     const header = key();
     const answers = await Promise.all(Array.from({ length: 10 }, () => post("/jobs", { task: "other" }, header)));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
     expect(idsOf(await get("/jobs"))).toHaveLength(1);
   });
 
-  it("another request with the key is refused, also to another route", async () => {
+  it("is refused for a different request, also to another route", async () => {
     const header = key();
     await post("/jobs", { task: "other" }, header);
     for (const other of [
@@ -156,13 +156,13 @@ describe("Idempotency-Key", () => {
     expect(idsOf(await get("/jobs"))).toHaveLength(1);
   });
 
-  it("a request that failed leaves nothing behind: once mended it is done", async () => {
+  it("is not used up by a failed request, so that the corrected one succeeds", async () => {
     const header = key();
     expect((await post("/jobs", { task: "notify/email", payload: {} }, header)).status).toBe(422);
     expect((await post("/jobs", { task: "notify/email", payload: { to: "x" } }, header)).status).toBe(201);
   });
 
-  it("is forgotten after a day", async () => {
+  it("expires after a day", async () => {
     const header = key();
     const first = await post("/jobs", { task: "other" }, header);
     await database.pool.query("update legwork_private.idempotent_requests set requested_at = now() - interval '25 hours'");
@@ -174,7 +174,7 @@ describe("Idempotency-Key", () => {
 });
 
 describe("GET /jobs", () => {
-  it("pages hold every job once, newest or oldest first, whether it waits or has ended", async () => {
+  it("returns every job on one page, newest or oldest first, whether it waits or has ended", async () => {
     const ids = await enqueue(23);
     await complete(ids.filter((_, index) => index % 3 === 0));
     await fail(ids.filter((_, index) => index % 3 === 1));
@@ -194,7 +194,7 @@ describe("GET /jobs", () => {
     }
   });
 
-  it("finds jobs by what they carry, waiting and ended", async () => {
+  it("finds jobs by tenant, keys and other fields, waiting and ended", async () => {
     const [a = "", b = ""] = await enqueue(2, ", tenant => 'acme', correlation_id => 'c', job_key => 'k' || n, priority => -3");
     const client = await connection(database);
     await client.query("select set_config('legwork.parent_id', $1, false)", [a]);
@@ -216,12 +216,12 @@ describe("GET /jobs", () => {
       ["tenant=acme&state=pending", [a]],
       ["queue=mail", []],
       ["task=other&limit=2", [late, child]],
-      ["tenant=nobody", []],
+      ["tenant=unknown", []],
     ];
     for (const [query, ids] of found) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
-  it("refuses what no index serves, and says what to add", async () => {
+  it("refuses a filter without an index, and says what to add", async () => {
     for (const [query, field] of [
       ["priority=1", "priority"],
       ["error=x&task=other", "error"],
@@ -238,10 +238,10 @@ describe("GET /jobs", () => {
     }
   });
 
-  it("finds jobs by when they were created, with and without marks, also those of a transaction that was open for long", async () => {
+  it("finds jobs by creation time, with and without id marks, including those of a long transaction", async () => {
     const time = async (): Promise<string> =>
       encodeURIComponent(((await database.pool.query("select clock_timestamp() as t")).rows[0].t as Date).toISOString());
-    // One more than the one that is made every minute.
+    // Adds a mark to the one that is recorded every minute.
     const mark = async (): Promise<void> => {
       const { rows } = await database.pool.query("delete from legwork_private.id_marks returning to_jsonb(id_marks) as mark");
       await database.pool.query("select legwork_private.record_id_mark()");
@@ -258,7 +258,7 @@ describe("GET /jobs", () => {
     const middle = await time();
     await mark();
     const [early = ""] = await enqueue(1);
-    // Sessions are known to have begun a second later; the slow one is still open.
+    // Only sessions that began over a second ago are certain. The slow one is still open.
     await database.pool.query("select pg_sleep(1.1)");
     await mark();
     const { rows } = await slow.query("select legwork.enqueue('other')::text as id");
@@ -288,7 +288,7 @@ describe("GET /jobs", () => {
     for (const [query, ids] of spans) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
-  it("refuses a cursor of another list", async () => {
+  it("refuses a cursor from another list", async () => {
     const tasks = await get("/tasks?limit=1");
     expect(await get(`/jobs?cursor=${tasks.body.nextCursor}`)).toMatchObject({
       status: 400,
@@ -299,7 +299,7 @@ describe("GET /jobs", () => {
 });
 
 describe("one job", () => {
-  it("is answered with 304 while it is as the client has it", async () => {
+  it("returns 304 while it is unchanged", async () => {
     const [id] = await enqueue(1);
     const first = await get(`/jobs/${id}`);
     const etag = first.headers.get("etag") ?? "";
@@ -313,7 +313,7 @@ describe("one job", () => {
     expect(changed).toMatchObject({ status: 200, body: { state: "cancelled", error: "Cancelled by legwork up: wrong" } });
   });
 
-  it("is taken out by DELETE, whether it waits or has failed, and not when it has ended", async () => {
+  it("is removed by DELETE, whether it waits or has failed, but not after it has ended", async () => {
     const [waiting = "", failed = "", done = ""] = await enqueue(3);
     await fail([failed]);
     await complete([done]);
@@ -324,7 +324,7 @@ describe("one job", () => {
     expect(await post(`/jobs/${failed}/retry`)).toMatchObject({ status: 409 });
   });
 
-  it("shows its log a page at a time, from where the last page ended", async () => {
+  it("returns its log in pages, each from where the last one ended", async () => {
     const [id] = await enqueue(1);
     const lines = Array.from({ length: 7 }, (_, n) => ({
       job_id: id,
@@ -344,7 +344,7 @@ describe("one job", () => {
 });
 
 describe("bulk actions", () => {
-  it("look first: a request that does not say dryRun false changes nothing", async () => {
+  it("are a dry run unless dryRun is false", async () => {
     const ids = await enqueue(4);
     await fail(ids.slice(0, 3));
     for (const verb of ["retry", "discard"]) {
@@ -365,7 +365,7 @@ describe("bulk actions", () => {
     expect((await get("/jobs?state=failed")).body.items).toHaveLength(3);
   });
 
-  it("go on a chunk at a time until nothing is left", async () => {
+  it("continue in chunks until no job is left", async () => {
     const ids = await enqueue(25);
     await fail(ids, "connect ECONNREFUSED");
     const chunks: unknown[] = [];
@@ -396,7 +396,7 @@ describe("bulk actions", () => {
     });
   });
 
-  it("tell running jobs to stop, once", async () => {
+  it("cancel running jobs once", async () => {
     const ids = await enqueue(2);
     await database.pool.query(
       "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
@@ -410,7 +410,7 @@ describe("bulk actions", () => {
     ]);
   });
 
-  it("pass over a job that somebody is just taking, and find it the next time", async () => {
+  it("skip a job that is being fetched, and find it the next time", async () => {
     const ids = await enqueue(2);
     const taking = await connection(database);
     await taking.query("begin");
@@ -428,7 +428,7 @@ describe("bulk actions", () => {
     });
   });
 
-  it("refuse a filter that names nothing that is there", async () => {
+  it("refuse a filter with an unknown name or an unsuitable state", async () => {
     expect(await post("/jobs/retry", { filter: { task: "othre" } })).toMatchObject({
       status: 404,
       body: { hint: expect.stringContaining("'other'") },
@@ -439,7 +439,7 @@ describe("bulk actions", () => {
     });
   });
 
-  it("groups of failed jobs are found by their fingerprint", async () => {
+  it("find groups of failed jobs by their fingerprint", async () => {
     const ids = await enqueue(3);
     await fail(ids, "refused by host 7");
     const { body } = await get("/failed-groups");
@@ -453,7 +453,7 @@ describe("bulk actions", () => {
 });
 
 describe("queues and tasks", () => {
-  it("answer with the queue or the task as it is after what was done", async () => {
+  it("are returned in their new state by each operation", async () => {
     expect((await post("/queues/mail/pause", { reason: "host is down" })).body).toMatchObject({
       name: "mail",
       pauseReason: "host is down",
@@ -479,18 +479,18 @@ describe("queues and tasks", () => {
     expect((await ask("DELETE", "/tasks/notify%2Femail/retry-policy")).body.retry).toBeNull();
   });
 
-  it("everything stops and goes on", async () => {
+  it("can all be stopped and resumed", async () => {
     const [id] = await enqueue(1);
     expect((await post("/emergency-stop", { reason: "help" })).body).toMatchObject({ stopReason: "help", paused: "1" });
     expect((await get(`/jobs/${id}/explain`)).body.items[0]).toMatchObject({ reason: "everything_stopped" });
     expect((await post("/resume-all")).body).toMatchObject({ stoppedAt: null, pending: "1" });
-    expect((await get("/stats")).body, "the old address").toEqual((await get("/overview")).body);
+    expect((await get("/stats")).body, "the old path").toEqual((await get("/overview")).body);
     expect((await get("/overview")).body).toMatchObject({ pending: "1", queues: 2, tasks: 2, workers: 0 });
   });
 });
 
 describe("problems", () => {
-  it("without a token every route is answered with LW401, whatever else is wrong with the request", async () => {
+  it("are LW401 on every route without a token, whatever else is wrong with the request", async () => {
     for (const [method, path] of [
       ["GET", "/jobs?limit=x"],
       ["POST", "/jobs"],
@@ -507,7 +507,7 @@ describe("problems", () => {
     }
   });
 
-  it("a route that does not exist, a body that is no JSON or too large: each says so", async () => {
+  it("name an unknown route, an invalid body and one that is too large", async () => {
     expect(await get("/nothing")).toMatchObject({
       status: 404,
       body: { code: "LW404", detail: "There is no GET /api/v1/nothing." },
@@ -521,7 +521,7 @@ describe("problems", () => {
     });
   });
 
-  it("every field that is at fault is named", async () => {
+  it("name every invalid field", async () => {
     const { body } = await post("/jobs", {
       task: "",
       priority: 1.5,
@@ -533,7 +533,7 @@ describe("problems", () => {
     expect(new Set(named)).toEqual(new Set(["body task", "body priority", "body pripority", "body runAt", "body payload.a.0"]));
   });
 
-  it("a database that takes too long is LW504, and one that cannot be reached LW503", async () => {
+  it("are LW504 for a slow database, and LW503 for one that cannot be reached", async () => {
     const holder = await connection(database);
     await holder.query("begin");
     await holder.query("lock table legwork_private.job_logs in access exclusive mode");
@@ -555,7 +555,7 @@ describe("problems", () => {
 });
 
 describe("/docs", () => {
-  it("needs no token and loads nothing from elsewhere", async () => {
+  it("needs no token and loads nothing from other hosts", async () => {
     const page = await fetch(`${server.url}/docs`);
     expect(page.status).toBe(200);
     expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);

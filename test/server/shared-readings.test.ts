@@ -4,7 +4,7 @@ import { SharedReadings } from "../../src/server/rest/shared-readings.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** Readings that each take so long (ms), and say which one they are. */
+/** Readings that each take this long (ms), and return their number. */
 function readingsOf(took: number): { read: (key: string | null) => Promise<number> } {
   const readings = new SharedReadings<number>();
   let made = 0;
@@ -16,7 +16,7 @@ function readingsOf(took: number): { read: (key: string | null) => Promise<numbe
   return { read: async (key) => await readings.read(key, make) };
 }
 
-it("many who ask at once share one reading, and those of another key have their own", async () => {
+it("concurrent callers share one reading, and another key has its own", async () => {
   const { read } = readingsOf(5);
   const asked = Promise.all(["a", "a", null, "a"].map(read));
   await vi.advanceTimersByTimeAsync(5);
@@ -26,7 +26,7 @@ it("many who ask at once share one reading, and those of another key have their 
 it.each([
   { took: 10, shared: 200 },
   { took: 500, shared: 1_000 },
-])("a reading of $took ms is shared for $shared ms and made anew after that", async ({ took, shared }) => {
+])("a reading of $took ms is shared for $shared ms and then repeated", async ({ took, shared }) => {
   const { read } = readingsOf(took);
   const first = read(null);
   await vi.advanceTimersByTimeAsync(took);
@@ -39,7 +39,7 @@ it.each([
   expect(await second).toBe(2);
 });
 
-it("one that fails is made anew for the next who asks", async () => {
+it("a failed reading is repeated for the next caller", async () => {
   const readings = new SharedReadings<number>();
   const fail = async (): Promise<number> => {
     throw new Error("no database");

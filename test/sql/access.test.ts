@@ -7,7 +7,7 @@ import { databaseUrl, onServer, testDatabase, testLog } from "../support/databas
 import { empty } from "../support/empty.ts";
 
 const database = testDatabase();
-/** Roles are the server's, and other test files run beside this one. */
+/** Roles belong to the server, and other test files run at the same time. */
 const suffix = Math.random().toString(36).slice(2, 8);
 const logins = ["reader", "enqueuer", "operator", "worker", "admin", "tenant"] as const;
 type Login = (typeof logins)[number];
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([...pools.values()].map((pool) => pool.end()));
   if (inject("serverUrl") === "") return;
-  // They go with what they were granted here, which their database keeps them by.
+  // Dropping the database first removes the grants that would keep the roles from being dropped.
   for (const login of logins) await run(`drop role ${nameOf(login)}`);
 });
 
@@ -49,7 +49,7 @@ beforeEach(async () => {
   await run("select graphile_worker.permanently_fail_jobs(array[$1, $2]::bigint[], 'refused')", [jobs.acmeFailed, jobs.otherFailed]);
 });
 
-/** The jobs, and beside them workflows and schedules of both tenants. */
+/** The jobs, together with workflows and schedules of both tenants. */
 async function subjects(): Promise<AccessJobs> {
   await empty(database.pool, "legwork_private.workflow_runs, legwork_private.workflow_run_steps, legwork_private.dependencies, legwork_private.schedule_definitions");
   const flow = async (tenant: string): Promise<string> =>
@@ -70,7 +70,7 @@ async function subjects(): Promise<AccessJobs> {
   return { ...jobs, ...made, ...tokens, alert, silence } as AccessJobs;
 }
 
-/** What a statement comes to: "ok", or the code of what it raised. */
+/** The outcome of a statement: "ok", or the code of the error it raised. */
 async function outcome(target: { query(text: string): Promise<unknown> }, text: string): Promise<string> {
   return await target.query(text).then(
     () => "ok",
@@ -78,7 +78,7 @@ async function outcome(target: { query(text: string): Promise<unknown> }, text: 
   );
 }
 
-/** In a transaction that says who asks, as the server does, and that is rolled back. */
+/** In a transaction that sets the caller, as the server does, and that is rolled back. */
 async function as(settings: Record<string, string>, text: string): Promise<{ outcome: string; rows: pg.QueryResult["rows"] }> {
   const client = await database.pool.connect();
   try {
@@ -97,7 +97,7 @@ async function as(settings: Record<string, string>, text: string): Promise<{ out
 describe("a principal of the server", () => {
   it.each(
     [null, "acme"].flatMap((tenant) => ROLES.map((role) => ({ role, tenant }))),
-  )("that is $role of tenant $tenant may do exactly what the table of access says", async ({ role, tenant }) => {
+  )("that is $role of tenant $tenant may do exactly what the access table says", async ({ role, tenant }) => {
     const settings = { "legwork.role": role, "legwork.confined_to": tenant ?? "" };
     const all = await subjects();
     const outcomes: Record<string, string[]> = {};
@@ -111,14 +111,14 @@ describe("a principal of the server", () => {
     expect(outcomes).toEqual(expected);
   });
 
-  it("with a role that is none may do nothing", async () => {
+  it("with an unknown role may do nothing", async () => {
     const all = await subjects();
     for (const make of Object.values(SQL_OPERATIONS)) {
       expect((await as({ "legwork.role": "root" }, make(all).own)).outcome).toBe("LW403");
     }
   });
 
-  it("of a tenant retries and discards that tenant's jobs only, whatever the filter says", async () => {
+  it("of a tenant retries and discards only that tenant's jobs, whatever the filter says", async () => {
     const settings = { "legwork.role": "operator", "legwork.confined_to": "acme" };
     const ids = async (text: string): Promise<unknown> => (await as(settings, text)).rows.map((row) => row.id);
     expect(await ids("select id from legwork.retry_jobs('{}') as id")).toEqual([jobs.acmeFailed]);
@@ -127,7 +127,7 @@ describe("a principal of the server", () => {
     expect(await ids(`select id from legwork.retry_jobs('{"ids": [${jobs.otherFailed}]}') as id`)).toEqual([]);
   });
 
-  it("of a tenant sees that tenant's rows in every view, and nothing of the workers", async () => {
+  it("of a tenant sees that tenant's rows in every view, and no workers", async () => {
     const settings = { "legwork.role": "viewer", "legwork.confined_to": "acme" };
     await run("insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 1, 1, '{}') on conflict do nothing");
     await run(
@@ -171,7 +171,7 @@ describe("a principal of the server", () => {
     client.release();
   });
 
-  it("of a tenant learns nothing of the jobs that are ahead of its own", async () => {
+  it("of a tenant learns nothing about the jobs ahead of its own", async () => {
     await run("select legwork.limit_concurrency(1, task => 'limited')");
     await run("select legwork.enqueue('limited', tenant => 'other')");
     const [{ id }] = await run("select legwork.enqueue('limited', tenant => 'acme') as id");
@@ -183,8 +183,8 @@ describe("a principal of the server", () => {
 describe("a login with the role", () => {
   const attempt = async (login: Login, text: string): Promise<string> => await outcome(pools.get(login)!, text);
 
-  it("legwork_reader reads everything that has views and changes nothing", async () => {
-    // With rows: what a view calls is called with the rights of whoever reads.
+  it("legwork_reader reads everything that has a view and changes nothing", async () => {
+    // The views need rows: the functions that a view calls run with the reader's rights.
     await subjects();
     await run("update legwork_private.task_definitions set redact = '{secret}' where name = 'a'");
     await run(`select legwork.run_schedule('acme'), legwork.enqueue_batch('[{"task": "a"}]')`);
@@ -258,7 +258,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_operator does both and operates, and manages no tokens", async () => {
+  it("legwork_operator reads, enqueues and operates, and manages no tokens", async () => {
     for (const text of [
       "select * from legwork.jobs",
       "select legwork.enqueue('a')",
@@ -291,7 +291,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_admin manages tokens and settings and reads the audit log, and changes no line of it", async () => {
+  it("legwork_admin manages tokens and settings, reads the audit log, and cannot change it", async () => {
     for (const text of [
       "select legwork.create_token('t', 'viewer', 'acme')",
       "select legwork.revoke_token((select id from legwork.token_list where is_valid limit 1))",
@@ -306,7 +306,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_operator, confined to a tenant, touches that tenant's jobs whatever it sets, and sees them in legwork_tenant", async () => {
+  it("legwork_operator, confined to a tenant, touches only that tenant's jobs whatever it sets, and sees them in legwork_tenant", async () => {
     const client = await pools.get("tenant")!.connect();
     try {
       for (const setting of ["legwork.confined_to", "legwork.role", "legwork.tenant"]) {
@@ -318,7 +318,7 @@ describe("a login with the role", () => {
       expect(await tenants("legwork.jobs")).toEqual([]);
       expect(await tenants("legwork.logs")).not.toContain("other");
       expect(await outcome(client, "select * from legwork_confined.jobs")).toBe("42501");
-      // What raises an error for a row tells of it; no row of others gets so far.
+      // An expression that raises an error for a row would reveal the row. It is never evaluated for another tenant's rows.
       expect(await outcome(client, "select * from legwork_tenant.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
       expect(await outcome(client, "select * from legwork.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
       expect(await outcome(client, `select legwork.cancel_job(${jobs.other})`)).toBe("LW404");
@@ -336,7 +336,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_admin, confined to a tenant, finds nothing in what the server reads", async () => {
+  it("legwork_admin, confined to a tenant, finds nothing in the views that the server reads", async () => {
     await run("select legwork.confine_login($1, 'acme')", [nameOf("admin")]);
     const client = await pools.get("admin")!.connect();
     try {
@@ -352,7 +352,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("that are made twice, from two databases at once, are there once", async () => {
+  it("legwork roles that two databases create at the same time exist once", async () => {
     const other = `legwork_test_roles_${suffix}`;
     await onServer(inject("serverUrl"), (client) => client.query(`create database ${other} template ${inject("template")}`));
     const pool = createPool(databaseUrl(inject("serverUrl"), other), { log: testLog });
@@ -366,19 +366,19 @@ describe("a login with the role", () => {
   });
 });
 
-it("nobody but the owner can be confined out of the way: superusers are refused", async () => {
+it("superusers and unknown logins cannot be confined", async () => {
   const { rows } = await database.pool.query("select session_user::text as name");
   expect(await outcome(database.pool, `select legwork.confine_login('${rows[0].name}', 'acme')`)).toBe("LW409");
-  expect(await outcome(database.pool, "select legwork.confine_login('nobody of that name', 'acme')")).toBe("LW404");
+  expect(await outcome(database.pool, "select legwork.confine_login('no such login', 'acme')")).toBe("LW404");
 });
 
-it("every definer function is for somebody: a role, or the triggers", async () => {
+it("every definer function is granted to a role or used by a trigger", async () => {
   const rows = await run(`
     select p.proname as name from pg_proc p
     where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and p.prosecdef and p.prorettype <> 'trigger'::regtype
       and p.proname not in (select f.function from legwork_private.role_functions() f)
     order by 1`);
-  // Called by other functions, with the owner's rights.
+  // Functions that other functions call, with the owner's rights.
   expect(rows.map((row) => row.name)).toEqual([
     "admit_waiting",
     "alert_conditions",
@@ -406,14 +406,14 @@ it("every definer function is for somebody: a role, or the triggers", async () =
   ]);
 });
 
-it("every view of what belongs to tenants is confined, and says nothing through errors", async () => {
+it("every view of tenants' data is confined, and reveals nothing through errors", async () => {
   const rows = await run(`
     select c.relname as name from pg_class c
     where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind = 'v'
       and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')
       and (pg_get_viewdef(c.oid) not like '%legwork_private.confined_tenant()%' or not coalesce(c.reloptions @> array['security_barrier=true'], false))
     order by 1`);
-  // Those named all_ are granted to nobody; the others show nothing at all to who is confined.
+  // The all_ views are granted to no role. The others show nothing at all to a confined login.
   const names: string[] = rows.map((row) => row.name);
   expect(names.filter((name) => !name.startsWith("all_"))).toEqual(["attempts", "audit_log_page", "jobs", "schedule_runs_page", "workflows_page"]);
 });

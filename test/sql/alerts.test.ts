@@ -20,7 +20,7 @@ beforeEach(async () => {
   await setAlertChannels(database.pool, []);
 });
 
-/** Evaluates so many seconds after the start; what it did, by rule. */
+/** Evaluates the rules this many seconds after the start. Returns what happened, by rule. */
 async function evaluate(seconds: number, client: { query: typeof database.pool.query } = database.pool): Promise<string[]> {
   const { rows } = await client.query(
     "select event || ' ' || rule as it from legwork.evaluate_alerts($1) order by 1",
@@ -29,7 +29,7 @@ async function evaluate(seconds: number, client: { query: typeof database.pool.q
   return rows.map(({ it }) => it);
 }
 
-/** The oldest job of queue q has been due since so many seconds after the start. */
+/** Makes the oldest job of queue q due this many seconds after the start. */
 async function backlog(dueAt: number | undefined): Promise<void> {
   const oldest = dueAt === undefined ? null : new Date(START + dueAt * 1_000).toISOString();
   await database.pool.query(
@@ -62,14 +62,14 @@ async function attempts(task: string, outcomes: string, from: number): Promise<v
 
 const open = async (): Promise<string[]> => (await listAlerts(database.pool)).map(({ rule, severity }) => `${rule} ${severity}`);
 
-it("raises once, makes it critical once and resolves it once it has been well for long enough", async () => {
+it("an alert is raised once, becomes critical once and is resolved once the target has been healthy for long enough", async () => {
   await backlog(0);
   expect(await evaluate(299)).toEqual([]);
   expect(await evaluate(300)).toEqual(["raised backlog_age"]);
   expect(await evaluate(301)).toEqual([]);
   expect(await evaluate(1_800)).toEqual(["escalated backlog_age"]);
   expect(await evaluate(1_900)).toEqual([]);
-  // It comes and goes, and stays one alert: as bad as it has been.
+  // The backlog comes and goes. It stays one alert, with the highest severity it has had.
   await backlog(undefined);
   expect(await evaluate(2_000)).toEqual([]);
   expect(await evaluate(2_059)).toEqual([]);
@@ -86,7 +86,7 @@ it("raises once, makes it critical once and resolves it once it has been well fo
   ]);
 });
 
-it("raises what must last only when it has lasted", async () => {
+it("a rule with raiseAfter raises only after the condition has lasted that long", async () => {
   await setAlertRule(database.pool, "backlog_age", { raiseAfter: "60s" });
   await backlog(0);
   expect(await evaluate(400)).toEqual([]);
@@ -98,7 +98,7 @@ it("raises what must last only when it has lasted", async () => {
   expect(await evaluate(500)).toEqual(["raised backlog_age"]);
 });
 
-it("sees failures in a row, whatever happened before them, and a success ends them", async () => {
+it("consecutive failures are counted whatever happened before them, and a success ends them", async () => {
   await dropAlertRule(database.pool, "error_rate");
   await attempts("a", "xxx.xx", 0);
   expect(await evaluate(10)).toEqual([]);
@@ -111,14 +111,14 @@ it("sees failures in a row, whatever happened before them, and a success ends th
   expect(await evaluate(51)).toEqual(["resolved consecutive_failures"]);
 });
 
-it("sees error rates, failed jobs and slow runs over the rule's period", async () => {
+it("error rates, failed jobs and slow runs are evaluated over the rule's period", async () => {
   const minute = new Date(START);
   const zeros = Array.from({ length: 17 }, () => 0);
   await database.pool.query(
     "insert into legwork_private.task_minutes (minute, task, completed, failed, failed_attempts, waits, runs) values ($1, 'rate', 30, 0, 10, $2, $2), ($1, 'dead', 900, 100, 100, $2, $2), ($1, 'few', 3, 0, 3, $2, $2)",
     [minute, zeros],
   );
-  // Usual runs of a minute are slow only for a task that usually takes less.
+  // Runs of a minute are slow only for a task that usually takes less.
   await database.pool.query(
     "insert into legwork_private.task_minutes (minute, task, completed, waits, runs) values ($1, 'slow', 10, $2, $3), ($1, 'backup', 10, $2, $3)",
     [minute, zeros, zeros.with(13, 10)],
@@ -136,7 +136,7 @@ it("sees error rates, failed jobs and slow runs over the rule's period", async (
   expect(await evaluate(1_300)).toEqual(["resolved error_rate", "resolved slow_runs"]);
 });
 
-it("sees jobs that run for too long, longer than the lock says", async () => {
+it("a job that runs for too long raises an alert even if it was locked recently", async () => {
   await database.pool.query("select graphile_worker.add_job('long')");
   const { rows } = await database.pool.query(
     "update graphile_worker._private_jobs set locked_by = 'w', locked_at = $1, attempts = 1 returning id",
@@ -154,7 +154,7 @@ it("sees jobs that run for too long, longer than the lock says", async () => {
   expect(await evaluate(910)).toEqual(["resolved stuck_jobs"]);
 });
 
-it("sees that no worker lives, what the doctor finds and hosts that run full", async () => {
+it("a missing worker, a doctor's finding and a fully loaded host raise alerts", async () => {
   await backlog(0);
   await database.pool.query("delete from legwork_private.worker_processes");
   expect(await evaluate(61)).toEqual(["raised no_worker"]);
@@ -164,7 +164,7 @@ it("sees that no worker lives, what the doctor finds and hosts that run full", a
   );
   await database.pool.query("insert into legwork_private.samples (name, value) values ('database', $1)", [
     JSON.stringify([
-      { check: "locks", severity: "warning", finding: "Somebody waits." },
+      { check: "locks", severity: "warning", finding: "A session waits." },
       { check: "triggers", severity: "critical", finding: "A trigger is missing." },
     ]),
   ]);
@@ -174,14 +174,14 @@ it("sees that no worker lives, what the doctor finds and hosts that run full", a
   expect(rows.map(({ message }) => message)).toEqual(["A trigger is missing.", "Host h uses 96 % of its disk."]);
 });
 
-it("a rule for one task takes the place of the rule for all", async () => {
+it("a rule for one task replaces the rule for all tasks", async () => {
   await setAlertRule(database.pool, "a_failures", { kind: "consecutive_failures", target: "a", critical: 1 });
   await attempts("a", "x", 0);
   await attempts("b", "xx", 10);
   expect(await evaluate(20)).toEqual(["raised a_failures"]);
   expect(await open()).toEqual(["a_failures critical"]);
   await setAlertRule(database.pool, "a_failures", { enabled: false });
-  // Its alert goes with it; b has not failed often enough for the rule for all.
+  // Its alert goes with it. Task b has not failed often enough for the general rule.
   expect(await evaluate(21)).toEqual(["resolved a_failures"]);
   expect(await open()).toEqual([]);
 });
@@ -212,13 +212,13 @@ it("one alert is open per rule and target even if two evaluators ran at the same
   expect((await waiting).rows).toHaveLength(0);
 });
 
-it("telling is in the transaction that raises: rolled back together, and done together", async () => {
+it("notifications are enqueued in the transaction that raises the alert: both are rolled back, or both are committed", async () => {
   await setAlertChannels(database.pool, [{ webhook: "https://example.test/hook" }]);
   await backlog(0);
   const client = await connection(database);
   await client.query("begin");
   expect(await evaluate(400, client as never)).toEqual(["raised backlog_age"]);
-  // Somebody else is turned away meanwhile.
+  // A concurrent evaluator is turned away.
   expect(await evaluate(400)).toEqual([]);
   await client.query("rollback");
   expect(await open()).toEqual([]);
@@ -227,7 +227,7 @@ it("telling is in the transaction that raises: rolled back together, and done to
   expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toHaveLength(1);
 });
 
-it("enqueues what each channel's task takes", async () => {
+it("each channel's task gets the payload it expects", async () => {
   await setAlertChannels(database.pool, [
     { webhook: "https://example.test/hook", payload: { more: 1 } },
     { slack: "team" },
@@ -251,12 +251,12 @@ it("enqueues what each channel's task takes", async () => {
   expect(await jobs()).toHaveLength(9);
 });
 
-it("a silence keeps quiet and forgets nothing: what is still open afterwards is told of then", async () => {
+it("a silence suppresses notifications, and an alert that is still open afterwards is announced then", async () => {
   await setAlertChannels(database.pool, [{ task: "pager" }]);
   const silence = await silenceAlerts(database.pool, "1h", { rule: "backlog_age", reason: "moving" });
   const events = async (): Promise<string[]> =>
     (await database.pool.query("select payload #>> '{alert,event}' as event from graphile_worker._private_jobs order by id")).rows.map(({ event }) => event);
-  // The silence is of now, and what the test says is the past of it.
+  // The silence starts now, and the times of the test are in its past.
   await backlog(0);
   expect(await evaluate(400)).toEqual(["raised backlog_age"]);
   expect(await events()).toEqual([]);
@@ -274,7 +274,7 @@ it("a silence keeps quiet and forgets nothing: what is still open afterwards is 
   expect(await events()).toEqual(["raised"]);
 });
 
-it("an acknowledged alert is not told of again before it is resolved", async () => {
+it("an acknowledged alert is not announced again before it is resolved", async () => {
   await setAlertChannels(database.pool, [{ task: "pager" }]);
   await backlog(0);
   await evaluate(400);
@@ -291,7 +291,7 @@ it("an acknowledged alert is not told of again before it is resolved", async () 
   await expect(acknowledgeAlert(database.pool, "99999999")).rejects.toMatchObject({ code: "LW404" });
 });
 
-it("refuses rules and channels that make no sense, and says what would", async () => {
+it("invalid rules and channels are refused with a hint", async () => {
   const pool = database.pool;
   await expect(setAlertRule(pool, "mine", { warning: 1 })).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("backlog_age") });
   await expect(setAlertRule(pool, "mine", { kind: "backlog_ages" as never, warning: 1 })).rejects.toMatchObject({ code: "LW400", hint: expect.stringContaining("'backlog_age'") });
@@ -311,7 +311,7 @@ it("refuses rules and channels that make no sense, and says what would", async (
   expect((await pool.query("select legwork.restore_alert_rules() as n")).rows).toEqual([{ n: 1 }]);
 });
 
-it("health is what the rules say at this moment", async () => {
+it("health reflects the rules at this moment", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
   await database.pool.query("delete from legwork_private.alert_rules where kind not in ('consecutive_failures', 'no_worker')");
   const health = async (): Promise<Record<string, string>> =>
@@ -329,7 +329,7 @@ it("health is what the rules say at this moment", async () => {
   expect(system?.reasons).toHaveLength(2);
 });
 
-it("whatever the values do, an alert is raised when it must be, told of once and resolved once", async () => {
+it("an alert is raised when it must be, announced once and resolved once, whatever the values are", async () => {
   await setAlertChannels(database.pool, [{ task: "pager" }]);
   await setAlertRule(database.pool, "backlog_age", { warning: 100, critical: 1_000, raiseAfter: "20s", resolveAfter: "30s" });
   const looks = fc.array(fc.record({ after: fc.integer({ min: 1, max: 25 }), age: fc.constantFrom(0, 50, 100, 500, 1_000, 5_000) }), { maxLength: 25 });
@@ -337,7 +337,7 @@ it("whatever the values do, an alert is raised when it must be, told of once and
     fc.asyncProperty(looks, async (steps) => {
       await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_pending");
       await database.pool.query("delete from graphile_worker._private_jobs");
-      // The same by a few lines that know nothing of tables.
+      // A model of the same rules in a few lines without tables.
       let [now, since, clear, isOpen, isCritical]: [number, number, number, boolean, boolean] = [0, -1, -1, false, false];
       const expected: string[] = [];
       for (const { after, age } of steps) {

@@ -5,7 +5,7 @@ import { empty } from "../support/empty.ts";
 const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
 
-/** What the audit log has now, without times and ids. */
+/** The current audit log without times and ids. */
 async function log(): Promise<Record<string, unknown>[]> {
   const rows = await run(
     "select operation, target_type, target, tenant, count, before, after, surface, actor, database_role from legwork.audit_log order by id",
@@ -22,7 +22,7 @@ beforeEach(async () => {
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   await run("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [failed]);
-  // The trigger stands on the table of all partitions, for whoever does it by mistake.
+  // The trigger is on the partitioned table itself, against mistakes.
   await run(`do $$ declare p regclass; begin
     for p in select inhrelid from pg_inherits where inhparent = 'legwork_private.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
 });
@@ -35,7 +35,7 @@ describe("the audit log has", () => {
     return lines[0];
   };
 
-  it("nothing of enqueueing, reading and running", async () => {
+  it("no entry for enqueueing, reading and running", async () => {
     await run("select legwork.enqueue('a'), legwork.enqueue_many('[{\"task\": \"a\"}]'), legwork.tick()");
     await run(`select * from legwork.explain_job(${waiting})`);
     await run("select graphile_worker.complete_jobs(array[$1::bigint])", [waiting]);
@@ -43,7 +43,7 @@ describe("the audit log has", () => {
     expect(await log()).toEqual([]);
   });
 
-  it("who it was, and by which way", async () => {
+  it("the actor and the surface", async () => {
     expect(await one(`select legwork.cancel_job(${waiting}, 'wrong')`)).toMatchObject({
       operation: "cancel_job",
       target_type: "job",
@@ -65,7 +65,7 @@ describe("the audit log has", () => {
     await client.query("select legwork.resume_task('a')");
     await client.query("commit");
     await client.query("begin");
-    await client.query("select set_config('legwork.surface', 'a way that is none', true)");
+    await client.query("select set_config('legwork.surface', 'no such surface', true)");
     await client.query("select legwork.pause_queue('q')");
     await client.query("commit");
     client.release();
@@ -81,7 +81,7 @@ describe("the audit log has", () => {
     expect(await one(`select legwork.discard_job(${failed})`)).toMatchObject({ operation: "discard_job", target: failed, tenant: "acme" });
   });
 
-  it.each(["retry_jobs", "discard_jobs"])("%s as one line with their number and the filter", async (operation) => {
+  it.each(["retry_jobs", "discard_jobs"])("%s as one entry with the count and the filter", async (operation) => {
     expect(await one(`select legwork.${operation}('{"task": "a"}')`)).toMatchObject({
       operation,
       target_type: "jobs",
@@ -118,7 +118,7 @@ describe("the audit log has", () => {
     expect(line).toMatchObject({ operation, target_type, target, before, after });
   });
 
-  it("schedules that were made, changed, switched, run by hand and removed; not that they fire, nor what was so already", async () => {
+  it("schedules that were created, changed, switched, run manually and removed, but not occurrences or calls without an effect", async () => {
     const make = (rest: string): Promise<unknown> => run(`select legwork.schedule('s', 'a', every => '1 hour', tenant => 'acme'${rest})`);
     await make("");
     await make("");
@@ -143,7 +143,7 @@ describe("the audit log has", () => {
     expect(JSON.stringify(lines)).not.toContain("secret");
   });
 
-  it("nothing of jobs that a schedule cancels because it is due again", async () => {
+  it("no entry for jobs that a schedule cancels because it is due again", async () => {
     await run("select legwork.schedule('c', 'a', every => '1 hour', overlap => 'cancel')");
     await run("select legwork_private.fire_schedules(now() + interval '61 minutes'), legwork_private.fire_schedules(now() + interval '121 minutes')");
     expect(await run("select from legwork.jobs where state = 'cancelled' and error like '%due again%'")).toHaveLength(1);
@@ -151,7 +151,7 @@ describe("the audit log has", () => {
     await empty(database.pool, "legwork_private.schedule_definitions");
   });
 
-  it("workflows that were cancelled and retried; not that they start, nor each of their jobs", async () => {
+  it("workflows that were cancelled and retried, but not their starts or their jobs", async () => {
     const [{ id }] = await run(`select legwork.start_workflow('w', '[{"name": "s", "task": "a"}, {"name": "t", "task": "a"}]', tenant => 'acme') as id`);
     await run(`select legwork.enqueue_batch('[{"task": "a"}]')`);
     expect(await log()).toEqual([]);
@@ -164,7 +164,7 @@ describe("the audit log has", () => {
     ]);
   });
 
-  it("signals, by their names: the first of each, which is the one that counts", async () => {
+  it("signals by name, and only the first of each, which is the one that counts", async () => {
     await run("select legwork.send_signal($1, 'go', '{\"secret\": 1}'), legwork.send_signal($1, 'go')", [waiting]);
     const lines = await log();
     expect(lines).toMatchObject([
@@ -173,7 +173,7 @@ describe("the audit log has", () => {
     expect(JSON.stringify(lines)).not.toContain("secret");
   });
 
-  it("what was taken away, as it was", async () => {
+  it("the previous value of a removed setting", async () => {
     await run("select legwork.pause_queue('q', 'x'), legwork.limit_rate(5, '1 minute', task => 'a'), legwork.set_retry_policy(queue => 'q', attempts => 2)");
     await run("select legwork.resume_queue('q'), legwork.drop_limit('rate', task => 'a'), legwork.drop_retry_policy(queue => 'q')");
     expect((await log()).slice(3)).toMatchObject([
@@ -183,7 +183,7 @@ describe("the audit log has", () => {
     ]);
   });
 
-  it("nothing of what changed nothing", async () => {
+  it("no entry for a call that changed nothing", async () => {
     await run("select legwork.pause_queue('q', 'x'), legwork.limit_concurrency(3, queue => 'q'), legwork.set_retry_policy(task => 'a', attempts => 3)");
     const lines = (await log()).length;
     await run("select legwork.pause_queue('q'), legwork.limit_concurrency(3, queue => 'q'), legwork.set_retry_policy(task => 'a', attempts => 3)");
@@ -205,20 +205,20 @@ describe("the audit log has", () => {
     expect(JSON.stringify(lines)).not.toContain(token);
   });
 
-  it("nothing of what was rolled back", async () => {
+  it("no entry for a change that was rolled back", async () => {
     await expect(run(`select legwork.cancel_job(${waiting}), 1 / 0`)).rejects.toMatchObject({ code: "22012" });
     await expect(run("select legwork.pause_queue('nowhere')")).rejects.toMatchObject({ code: "LW404" });
     expect(await log()).toEqual([]);
   });
 });
 
-it("no line is changed, deleted or truncated, by the owner's mistake neither", async () => {
+it("no entry can be changed, deleted or truncated, not even by the owner's mistake", async () => {
   await run("select legwork.pause_queue('q')");
   for (const text of [
-    "update legwork_private.audit_entries set actor = 'nobody'",
+    "update legwork_private.audit_entries set actor = 'mallory'",
     "delete from legwork_private.audit_entries",
     "truncate legwork_private.audit_entries",
-    "update legwork.audit_log set actor = 'nobody'",
+    "update legwork.audit_log set actor = 'mallory'",
     "delete from legwork.audit_log",
   ]) {
     await expect(run(text)).rejects.toMatchObject({ code: "LW403" });
@@ -226,7 +226,7 @@ it("no line is changed, deleted or truncated, by the owner's mistake neither", a
   expect(await log()).toHaveLength(1);
 });
 
-it("the audit log is kept for the setting audit_retention, and not for the history's", async () => {
+it("the audit log is kept for the audit_retention setting, not for the history's", async () => {
   await run("create table legwork.audit_entries_old partition of legwork_private.audit_entries for values from ('2020-01-01Z') to ('2020-02-01Z')");
   await run("update legwork.settings set value = '1 hour' where name = 'history_retention'");
   await run("update legwork.settings set value = '100 years' where name = 'audit_retention'");

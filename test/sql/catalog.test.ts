@@ -42,7 +42,7 @@ it("every definer function has its search path pinned", async () => {
   ).toEqual([]);
 });
 
-it("definer functions that are no triggers are not for everybody", async () => {
+it("definer functions other than triggers are not granted to public", async () => {
   expect(
     await names(`
       select p.oid::regprocedure::text as name from pg_proc p
@@ -59,7 +59,7 @@ it("every table has row security", async () => {
   ).toEqual([]);
 });
 
-it("every function that steers its plans turns JIT off: what it forbids costs so much before Postgres 18 that each call would compile", async () => {
+it("every function that controls its plans turns JIT off: the plan types it forbids cost so much before Postgres 18 that each call would compile", async () => {
   expect(
     await names(`
       select oid::regprocedure::text as name from pg_proc

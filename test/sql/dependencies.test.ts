@@ -43,7 +43,7 @@ async function run(id: string, how: "complete" | "fail" = "complete"): Promise<v
   }
 }
 
-it("a job waits until all its dependencies have completed, and starts in the transaction that completes the last", async () => {
+it("a job waits until all its dependencies have completed, and becomes ready in the transaction that completes the last", async () => {
   const [a, b] = [await enqueue(), await enqueue()];
   const c = await enqueue([a, b]);
   expect(await state(c)).toBe("blocked");
@@ -60,7 +60,7 @@ it("a job waits until all its dependencies have completed, and starts in the tra
   expect(await state(c)).toBe("completed");
 });
 
-it("a failed dependency cancels what waits for it and all that waits for that, with the reason", async () => {
+it("a failed dependency cancels the jobs that wait for it and all jobs that wait for those, with the reason", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   const c = await enqueue([b]);
@@ -74,7 +74,7 @@ it("a failed dependency cancels what waits for it and all that waits for that, w
   expect(await contradictions()).toEqual([]);
 });
 
-it("a cancelled, expired or removed dependency ends as a failed one does", async () => {
+it("a cancelled, expired or removed dependency counts as a failed one", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   await one("select legwork.cancel_job($1)", [a]);
@@ -92,7 +92,7 @@ it("a cancelled, expired or removed dependency ends as a failed one does", async
   expect(await contradictions()).toEqual([]);
 });
 
-it("a running dependency that is cancelled cancels what waits for it when it has stopped", async () => {
+it("a running dependency that is cancelled cancels its dependants when it has stopped", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   await tick();
@@ -104,7 +104,7 @@ it("a running dependency that is cancelled cancels what waits for it when it has
   expect(await contradictions()).toEqual([]);
 });
 
-it("a dependency that has ended already is closed at once, by how it ended", async () => {
+it("a dependency that has already ended is settled at once, by how it ended", async () => {
   const a = await enqueue();
   await run(a);
   expect(await state(await enqueue([a]))).toBe("pending");
@@ -120,7 +120,7 @@ it("a dependency that has ended already is closed at once, by how it ended", asy
   expect(await contradictions()).toEqual([]);
 });
 
-it("an unknown dependency, one that is younger and an unknown policy are refused", async () => {
+it("an unknown dependency, a younger dependency and an unknown policy are refused", async () => {
   await expect(enqueue(["999999999"])).rejects.toMatchObject({ code: "LW404", message: expect.stringContaining("999999999") });
   const keyed = await enqueue([], ", job_key => 'k'");
   const a = await enqueue();
@@ -157,7 +157,7 @@ it.each([
   ["replaced but for its time", "select graphile_worker.add_job('t', '{}', job_key => 'k', job_key_mode => 'preserve_run_at')"],
   ["rescheduled", "select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now())"],
   ["retried", "select legwork.retry_job($1)"],
-])("a blocked job that is %s goes on waiting", async (_, sql) => {
+])("a blocked job that is %s continues to wait", async (_, sql) => {
   const a = await enqueue();
   const b = await enqueue([a], ", job_key => 'k'");
   await database.pool.query(sql, sql.includes("$1") ? [b] : []);
@@ -172,7 +172,7 @@ it.each([
   expect(await state(b)).toBe("pending");
 });
 
-it("a blocked job that was failed for good and is revived waits again", async () => {
+it("a blocked job that permanently failed and is rescheduled waits again", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'no')", [b]);
@@ -184,7 +184,7 @@ it("a blocked job that was failed for good and is revived waits again", async ()
   expect(await contradictions()).toEqual([]);
 });
 
-it("when its last dependency has ended, a job still waits for pauses, limits and its time", async () => {
+it("when its last dependency has ended, a job still waits for pauses, limits and its start time", async () => {
   const a = await enqueue();
   const b = String(await one("select legwork.enqueue('u', depends_on => $1)", [[a]]));
   await one("select legwork.pause_task('u')");
@@ -219,7 +219,7 @@ it("when its last dependency has ended, a job still waits for pauses, limits and
   expect(await contradictions()).toEqual([]);
 });
 
-it("rules that change leave blocked jobs alone", async () => {
+it("changed limits and pauses leave blocked jobs alone", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   await one("select legwork.emergency_stop()");
@@ -236,13 +236,13 @@ it("rules that change leave blocked jobs alone", async () => {
   expect(await state(b)).toBe("pending");
 });
 
-it("reconcile finds and mends what somebody broke by hand", async () => {
+it("reconcile finds and repairs manual damage", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   const c = await enqueue([a]);
   await tick();
   await database.pool.query("delete from legwork_private.dependencies where job_id = $1", [b]);
-  // Without the triggers that would put it right at once.
+  // Without the triggers that would repair it at once.
   const vandal = await connection(database);
   await vandal.query("set session_replication_role = replica");
   await vandal.query("update graphile_worker._private_jobs set run_at = now() where id = $1", [c]);
@@ -253,7 +253,7 @@ it("reconcile finds and mends what somebody broke by hand", async () => {
   expect(await contradictions()).toEqual([]);
 });
 
-it("a transaction that reads repeatably and ends a job does not leave blocked what it cannot see", async () => {
+it("a repeatable read transaction that ends a job leaves no dependant blocked that it could not see", async () => {
   const a = await enqueue();
   await worker.fetch(database.pool);
   const repeatable = await connection(database);
@@ -268,7 +268,7 @@ it("a transaction that reads repeatably and ends a job does not leave blocked wh
   expect(await state(b)).toBe("pending");
 });
 
-it("two dependencies that end at the same time let go what waits for both", async () => {
+it("two dependencies that end at the same time release the job that waits for both", async () => {
   const [a, b] = [await enqueue(), await enqueue()];
   const c = await enqueue([a, b]);
   await tick();
@@ -284,7 +284,7 @@ it("two dependencies that end at the same time let go what waits for both", asyn
   expect(await state(c)).toBe("pending");
 });
 
-it("an open transaction that has ended one dependency, or changed what waits, holds up nobody", async () => {
+it("an open transaction that has ended one dependency, or changed a waiting job, blocks no other session", async () => {
   const [a, b] = [await enqueue(), await enqueue()];
   const c = await enqueue([a, b], ", job_key => 'k'");
   const d = await enqueue([b]);
@@ -306,11 +306,11 @@ it("an open transaction that has ended one dependency, or changed what waits, ho
   expect(await contradictions()).toEqual([]);
 });
 
-it("a dependency that ends while what waits for it is being enqueued is seen", async () => {
+it("a dependency that ends while its dependant is being enqueued is noticed", async () => {
   const a = await enqueue();
   await worker.fetch(database.pool);
   const [enqueuer, finisher] = [await connection(database), await connection(database)];
-  // It ends after the other has looked, and commits before.
+  // It ends after the other transaction has looked, and commits first.
   await enqueuer.query("begin");
   const b = (await enqueuer.query("select legwork.enqueue('t', depends_on => array[$1::bigint]) as id", [a])).rows[0].id;
   await finisher.query("set statement_timeout = '3s'");
@@ -320,7 +320,7 @@ it("a dependency that ends while what waits for it is being enqueued is seen", a
   await tick();
   expect(await state(b)).toBe("pending");
 
-  // It is ending, with the row locked, while the other commits and the check is made.
+  // It is ending, with the row locked, while the other transaction commits and the check runs.
   const c = await enqueue();
   expect((await worker.fetch(database.pool, 5)).length).toBe(2);
   await finisher.query("begin");
@@ -333,7 +333,7 @@ it("a dependency that ends while what waits for it is being enqueued is seen", a
   await tick();
   expect(await state(d)).toBe("pending");
 
-  // The same for one that fails for good, whose row stays.
+  // The same for a dependency that permanently fails, whose row stays.
   const e = await enqueue();
   await worker.fetch(database.pool, 5);
   await database.pool.query("update graphile_worker._private_jobs set max_attempts = attempts where id = $1", [e]);
@@ -348,7 +348,7 @@ it("a dependency that ends while what waits for it is being enqueued is seen", a
   expect(await contradictions()).toEqual([]);
 });
 
-it("a job that ends just after the check has looked at it sees what waits for it", async () => {
+it("a job that ends just after the check has looked at it sees its dependants", async () => {
   const a = await enqueue();
   await worker.fetch(database.pool);
   const b = await enqueue([a]);

@@ -15,12 +15,12 @@ beforeEach(async () => {
   await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
-/** What the doctor, or one theme of it with other thresholds, says about one check. */
+/** The findings of the doctor, or of one theme with other thresholds, for one check. */
 async function findings(check: string, call = "legwork.doctor()", client: PoolClient | typeof database.pool = database.pool): Promise<Finding[]> {
   return (await client.query(`select * from ${call} d where d."check" = $1`, [check])).rows;
 }
 
-/** Some tests need a connection of their own that goes when they have finished. */
+/** Some tests need their own connection, which is closed when they have finished. */
 async function connection(): Promise<PoolClient> {
   const client = await database.pool.connect();
   onTestFinished(() => client.release(true));
@@ -31,7 +31,7 @@ async function run(...statements: string[]): Promise<void> {
   for (const statement of statements) await database.pool.query(statement);
 }
 
-/** Done whether the test passes or not. */
+/** Runs whether the test passes or not. */
 function undo(...statements: string[]): void {
   onTestFinished(() => run(...statements));
 }
@@ -41,7 +41,7 @@ const beat = (task: string, running = "{}"): Promise<unknown> =>
 const job = (task: string, age = "0 s"): Promise<unknown> =>
   database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
 
-it("everything that was looked at is told, and what is well has no fix", async () => {
+it("every check has a finding, and a finding that is ok has no fix", async () => {
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
@@ -92,7 +92,7 @@ describe("workers and jobs", () => {
     expect(await findings("waiting")).toMatchObject([{ detail: { jobs: 1 } }]);
   });
 
-  it("a task that no worker has is found behind a backlog of smaller priority", async () => {
+  it("a task that no worker has is found behind a backlog with a lower priority value", async () => {
     await beat("t");
     await job("t");
     await job("unknown", "2 minutes");
@@ -115,7 +115,7 @@ describe("workers and jobs", () => {
     expect(await findings("waiting")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("and the workers are idle") }]);
   });
 
-  it("jobs and serial keys that an unknown worker holds are told with the way to free them", async () => {
+  it("jobs and serial keys that an unknown worker holds are reported with the way to release them", async () => {
     await run(
       "select graphile_worker.add_job('t', queue_name => 's')",
       "update graphile_worker._private_jobs set locked_by = 'old''one', locked_at = now() - interval '2 hours'",
@@ -127,7 +127,7 @@ describe("workers and jobs", () => {
     expect(await findings("abandoned")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("failures that pile up are told with the task and its error", async () => {
+  it("an accumulation of failures is reported with the task and its error", async () => {
     await run("select graphile_worker.add_job('t', max_attempts => 1) from generate_series(1, 3)");
     await run("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs), 'no such host')");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 3 } }]);
@@ -140,7 +140,7 @@ describe("workers and jobs", () => {
 });
 
 describe("the history", () => {
-  it("a missing partition and the rows that went astray are told, and maintenance mends both", async () => {
+  it("a missing partition and misplaced rows are reported, and maintenance fixes both", async () => {
     const { rows } = await database.pool.query("select partition::text from legwork_private.history_partitions() where parent = 'legwork_private.finished_jobs'::regclass");
     await run(...rows.map(({ partition }) => `drop table ${partition}`));
     await job("t");
@@ -155,13 +155,13 @@ describe("the history", () => {
     expect(await findings("partitions")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("a partition that retention could not drop is told", async () => {
+  it("a partition that retention could not drop is reported", async () => {
     await run("create table legwork.finished_jobs_old partition of legwork_private.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
     undo("drop table if exists legwork.finished_jobs_old");
     expect(await findings("partitions")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("legwork.finished_jobs_old should have been dropped") }]);
   });
 
-  it("a trigger that is disabled or gone is critical", async () => {
+  it("a disabled or missing trigger is critical", async () => {
     await run("alter table graphile_worker._private_jobs disable trigger _legwork_record_finished");
     undo("alter table graphile_worker._private_jobs enable trigger _legwork_record_finished");
     const [found] = await findings("triggers");
@@ -176,7 +176,7 @@ describe("transactions and locks", () => {
     const client = await connection();
     await client.query("set application_name = 'forgetful'; begin isolation level repeatable read; select 1");
     const [{ pid }] = (await client.query("select pg_backend_pid() as pid")).rows;
-    const found = await until("it is idle", async () =>
+    const found = await until("the transaction is idle", async () =>
       (await findings("transactions", "legwork.doctor_transactions('0 s')")).find((row) => (row.detail as { state?: string })?.state === "idle in transaction"),
     );
     expect(found).toMatchObject({ severity: "warning", detail: { pid, application: "forgetful" }, fix: expect.stringContaining(`pg_terminate_backend(${pid})`) });
@@ -184,12 +184,12 @@ describe("transactions and locks", () => {
     expect(await findings("transactions")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("whoever waits for a lock on the tables is named with whoever holds it", async () => {
+  it("a session that waits for a lock on the tables is named with the session that holds it", async () => {
     const [holder, waiter] = [await connection(), await connection()];
     await holder.query("set application_name = 'holder'; begin; lock table graphile_worker._private_jobs in share mode");
     await waiter.query("set application_name = 'waiter'");
     const blocked = waiter.query("select graphile_worker.add_job('t')");
-    const [found] = await until("the wait is seen", async () => {
+    const [found] = await until("the session waits for the lock", async () => {
       const rows = await findings("locks", "legwork.doctor_transactions('0 s')");
       return rows[0]?.severity !== "ok" && rows;
     });
@@ -198,7 +198,7 @@ describe("transactions and locks", () => {
     await blocked;
   });
 
-  it("a table that is locked altogether does not make it wait, and the other checks answer", async () => {
+  it("a table that is locked exclusively does not block the doctor, and the other checks report", async () => {
     const holder = await connection();
     await holder.query("begin; lock table graphile_worker._private_jobs in access exclusive mode");
     const { rows } = await database.pool.query("select * from legwork.doctor()");
@@ -221,7 +221,7 @@ describe("transactions and locks", () => {
 });
 
 describe("vacuum", () => {
-  it("dead rows that nobody removes are told until they are vacuumed", async () => {
+  it("dead rows that remain are reported until they are vacuumed", async () => {
     const client = await connection();
     await client.query("create table legwork.hot (id int) with (autovacuum_enabled = off)");
     undo("drop table legwork.hot");
@@ -245,7 +245,7 @@ describe("vacuum", () => {
     expect(await findings("dead_rows")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("a table without autovacuum is told, and for the job table it is critical", async () => {
+  it("a table without autovacuum is reported, and is critical for the job table", async () => {
     await run("alter table graphile_worker._private_jobs set (autovacuum_enabled = off)");
     undo("alter table graphile_worker._private_jobs reset (autovacuum_enabled)");
     expect(await findings("autovacuum")).toMatchObject([{ severity: "critical", fix: "alter table graphile_worker._private_jobs reset (autovacuum_enabled)" }]);
@@ -254,7 +254,7 @@ describe("vacuum", () => {
     expect(await findings("autovacuum")).toMatchObject([{ severity: "warning", detail: { table: "legwork_private.worker_processes" } }]);
   });
 
-  it("an index that is much larger than its entries is told until it is rebuilt", async () => {
+  it("an index that is much larger than its entries is reported until it is rebuilt", async () => {
     const client = await connection();
     await fill(client);
     const bloat = async () =>
@@ -272,7 +272,7 @@ describe("vacuum", () => {
     expect(await findings("index_bloat")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("the estimate of an index that was just built is near its size", async () => {
+  it("the estimate for an index that was just built is close to its size", async () => {
     const client = await connection();
     await fill(client);
     await client.query("reindex table graphile_worker._private_jobs");
@@ -280,7 +280,7 @@ describe("vacuum", () => {
     expect(rows).toEqual([]);
   });
 
-  /** Many jobs, and statistics that know of them. */
+  /** Many jobs, and up-to-date statistics on them. */
   async function fill(client: PoolClient): Promise<void> {
     await job("t");
     await client.query(`insert into graphile_worker._private_jobs (task_id, key, priority)
@@ -296,7 +296,7 @@ describe("vacuum", () => {
 });
 
 describe("the server", () => {
-  it("connections that run out are told by the tighter limit", async () => {
+  it("a shortage of connections is reported against the tighter limit", async () => {
     const { rows: [{ name }] } = await database.pool.query("select current_database() as name");
     await run(`alter database ${name} connection limit 1`);
     undo(`alter database ${name} connection limit -1`);
@@ -305,28 +305,28 @@ describe("the server", () => {
     expect(await findings("connections", "legwork.doctor_server(connections_used => 0)")).toMatchObject([{ severity: "warning", finding: expect.stringContaining("to the server") }]);
   });
 
-  it("a listener that keeps the queue of notifications from being emptied is told", async () => {
+  it("a listener that keeps the notification queue from being emptied is reported", async () => {
     const client = await connection();
-    await client.query("listen nobody");
+    await client.query("listen unread");
     await client.query("begin");
-    await run("select count(pg_notify('nobody', g || repeat('x', 7000))) from generate_series(1, 200) g");
+    await run("select count(pg_notify('unread', g || repeat('x', 7000))) from generate_series(1, 200) g");
     expect(await findings("notify_queue", "legwork.doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d % full/) }]);
     await client.query("rollback");
   });
 
-  it("a replication slot that nobody uses is told with the way to drop it", async () => {
+  it("an unused replication slot is reported with the way to drop it", async () => {
     await run("select pg_create_physical_replication_slot('legwork_test_' || current_database(), true)".replace("'legwork_test_' || current_database()", "'legwork_doctor'"));
     undo("select pg_drop_replication_slot('legwork_doctor')");
     const slots = await findings("replication_slots", "legwork.doctor_server(slot_bytes => 0)");
     expect(slots).toContainEqual(expect.objectContaining({ severity: "warning", fix: expect.stringContaining("pg_drop_replication_slot('legwork_doctor')") }));
   });
 
-  it("transaction ids that run out are told", async () => {
+  it("a shortage of transaction ids is reported", async () => {
     expect(await findings("transaction_ids")).toMatchObject([{ severity: "ok" }]);
     expect(await findings("transaction_ids", "legwork.doctor_server(transaction_age => 0)")).toMatchObject([{ severity: "warning" }]);
   });
 
-  it("a sequence that runs out is told", async () => {
+  it("a sequence that is running out is reported", async () => {
     await run("select setval('graphile_worker.job_queues_id_seq', 2000000000)");
     undo("select setval('graphile_worker.job_queues_id_seq', 1000)");
     expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1 % of the ids of graphile_worker.job_queues_id_seq") }]);
@@ -346,8 +346,8 @@ describe("the server", () => {
   });
 });
 
-describe("a user without rights", () => {
-  it("who owns the doctor sees what it may, and hidden sessions are a finding", async () => {
+describe("a user with few rights", () => {
+  it("that owns the doctor sees what its rights allow, and hidden sessions are a finding", async () => {
     const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
     await run(`create role ${owner} login`, `grant usage on schema legwork, legwork_private to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
     undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
@@ -369,7 +369,7 @@ describe("a user without rights", () => {
     expect(rows).toContainEqual(expect.objectContaining({ check: "connections", severity: "ok" }));
   });
 
-  it("is told what to ask for, and needs nothing but the function", async () => {
+  it("gets a fix that names the grant it needs, and needs nothing but the function", async () => {
     const { rows: [{ name }] } = await database.pool.query("select 'legwork_reader_' || substr(md5(current_database()), 1, 8) as name");
     await run(`create role ${name} login password 'reader'`);
     undo(`drop owned by ${name}`, `drop role ${name}`);
@@ -388,15 +388,15 @@ describe("a user without rights", () => {
   });
 });
 
-describe("what only a client knows", () => {
-  it("a clock that is off is told, and critical when schedules fire in the wrong minute", async () => {
+describe("checks that only a client can make", () => {
+  it("a clock that is off is reported, and critical when schedules fire in the wrong minute", async () => {
     const clock = async (ahead: number) => (await diagnose(database.pool, { now: () => Date.now() + ahead })).find(({ check }) => check === "clock");
     expect(await clock(0)).toMatchObject({ severity: "ok" });
     expect(await clock(5_000)).toMatchObject({ severity: "warning", finding: "This machine's clock is 5.0 s ahead of the database's." });
     expect(await clock(-60_000)).toMatchObject({ severity: "critical", finding: "This machine's clock is 60.0 s behind the database's." });
   });
 
-  it("migrations that this version does not have, or the database has not, or that were changed, are critical", async () => {
+  it("missing, unknown and changed migrations are critical", async () => {
     const files = schemaFiles();
     const [first, ...rest] = files.migrations;
     if (first === undefined) throw new Error("There are migrations.");
@@ -413,7 +413,7 @@ describe("what only a client knows", () => {
     expect(await told([...rest, next])).toContain(`critical: The database has ${first.name}, which this version of Legwork does not know.`);
   });
 
-  it("functions, views and indexes that were changed by hand are named, with the statement that puts them back", async () => {
+  it("functions, views and indexes that were changed manually are named with the statement that restores them", async () => {
     await run("create or replace function legwork_private.far_future() returns timestamptz language sql as $$ select now() $$");
     await run("drop index legwork_private.slots_gate");
     await run("create index slots_gate on legwork_private.slots (gate, job_id)");
@@ -436,7 +436,7 @@ describe("what only a client knows", () => {
     expect(await find()).toMatchObject({ severity: "ok" });
   });
 
-  it("a schema of another graphile-worker is critical", async () => {
+  it("a schema of another graphile-worker version is critical", async () => {
     await run("insert into graphile_worker.migrations (id) values (21)");
     undo("delete from graphile_worker.migrations where id = 21");
     expect(await diagnose(database.pool)).toContainEqual(
@@ -444,7 +444,7 @@ describe("what only a client knows", () => {
     );
   });
 
-  it("a database from before the doctor is told to migrate, the worst first", async () => {
+  it("a database from before the doctor is reported with the advice to migrate, the worst finding first", async () => {
     await run("alter function legwork.doctor() rename to doctor_gone");
     undo("alter function legwork.doctor_gone() rename to doctor");
     const files = schemaFiles();
@@ -462,7 +462,7 @@ describe("rules", () => {
   const rules = async (): Promise<{ check: string; severity: string; finding: string; fix: string }[]> =>
     (await database.pool.query(`select * from legwork.doctor_rules() order by "check", severity`)).rows;
 
-  it("a stop of everything is critical and says how it ends", async () => {
+  it("an emergency stop is critical and names its fix", async () => {
     await database.pool.query("select legwork.emergency_stop('wrong mails')");
     expect(await rules()).toContainEqual(
       expect.objectContaining({
@@ -484,7 +484,7 @@ describe("rules", () => {
     await database.pool.query("select legwork.resume_queue('default')");
   });
 
-  it("a waiting room that nobody looks after is critical", async () => {
+  it("a waiting room that no process serves is critical", async () => {
     await database.pool.query("insert into legwork_private.gate_alarms values ('1:', clock_timestamp() - interval '2 minutes')");
     expect(await rules()).toContainEqual(expect.objectContaining({ check: "waiting_room", severity: "critical" }));
     await database.pool.query("delete from legwork_private.gate_alarms");
@@ -492,7 +492,7 @@ describe("rules", () => {
   });
 });
 
-it("a worker that restarts, or cannot record how jobs end, is told with the job that causes it", async () => {
+it("a worker that restarts, or cannot record results, is reported with the job that causes it", async () => {
   const { pool } = database;
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'restart', 'its runner ended.', 42) from generate_series(1, 3)");
   await pool.query("select legwork_private.note_worker_fault('host', 7, 'recording', 'value overflows numeric format', 43)");

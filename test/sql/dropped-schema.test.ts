@@ -16,7 +16,7 @@ async function query(text: string, values: unknown[] = []): Promise<Record<strin
 }
 
 describe("splitSql", () => {
-  it("leaves bodies, strings, names and comments whole", () => {
+  it("keeps bodies, strings, names and comments whole", () => {
     const statements = [
       "create function a() returns text language sql begin atomic select case when true then 'x;' end; select 1; end",
       "do $x$ begin perform $$;$$; end $x$",
@@ -28,7 +28,7 @@ describe("splitSql", () => {
 });
 
 describe("objectsOf", () => {
-  it("is what is left after drops and renames", () => {
+  it("returns the objects that are left after drops and renames", () => {
     const made = `create table a.t (id int); create index t_id on a.t (id); create trigger g after insert on a.t execute function a.f();
       create function a.f(x int) returns int return 1; create or replace view a.v as select 1; create unique index other on b.u (id);`;
     expect([...objectsOf([made])]).toEqual([
@@ -46,7 +46,7 @@ describe("objectsOf", () => {
 });
 
 describe("after `drop schema graphile_worker cascade`", () => {
-  it("the command line says what is missing and what to do, and `legwork migrate` does it", async () => {
+  it("the command line reports what is missing and what to do, and `legwork migrate` repairs it", async () => {
     await query("create table orders (id integer)");
     await query(`select legwork_private.register_tasks('[{"name": "known"}]')`);
     await query("select graphile_worker.add_job('known')");
@@ -77,7 +77,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(await describeSchema(database.pool)).toBe(before);
     expect(await query("select id, task, state, payload from legwork_private.finished_jobs order by id")).toEqual(kept);
 
-    // Ids go on, jobs of users' tables are enqueued, limits hold, and history is written.
+    // Ids continue, jobs of users' tables are enqueued, limits hold, and history is written.
     await query("insert into orders values (1), (2), (3)");
     const jobs = await query("select id, state from legwork.jobs where finished_at is null order by id");
     expect(jobs.map(({ state }) => state)).toEqual(["pending", "pending", "blocked"]);
@@ -87,7 +87,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(await query("select * from legwork.reconcile()")).toEqual([]);
   });
 
-  it("jobs that were enqueued before the repair under an id of the history get another one", async () => {
+  it("jobs that were enqueued before the repair under an id of the history get another id", async () => {
     const [old] = await query("select id from legwork_private.finished_jobs order by id limit 1");
     await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
     await query(
@@ -101,7 +101,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(Number(moved?.id)).toBeGreaterThan(Number(old?.id));
   });
 
-  it("a user's view that reads Legwork's stays", async () => {
+  it("a user's view that reads Legwork's views stays", async () => {
     await query("create view failures as select id from legwork.jobs where state = 'failed'");
     await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
     expect((await migrate(database.pool, testLog)).repaired).toEqual(["trigger _legwork_admit on graphile_worker._private_jobs"]);
@@ -110,7 +110,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
   });
 });
 
-it("every object that the files make is there after a migration, by the name that the files are read to give it", async () => {
+it("every object that the migration files create exists after a migration, under the name that objectsOf gives it", async () => {
   const { migrations, definitions } = schemaFiles();
   const catalog = await readCatalog(database.pool);
   const made = definitions.filter(({ kind }) => kind !== "comments").map(({ object }) => object);
@@ -119,7 +119,7 @@ it("every object that the files make is there after a migration, by the name tha
   const objects = objectsOf(migrations.map(({ sql }) => sql));
   expect(objects.size).toBeGreaterThan(120);
   expect([...objects].filter((object) => !object.startsWith("function ") && !catalog.has(object))).toEqual([]);
-  // The other way round: nothing was made that the files do not name.
+  // And conversely, every object that exists is named by the files.
   const ours = [...catalog].filter((object) => /^(?:function|view|policy) legwork|^trigger (?:_legwork|sum_|keep_)/.test(object));
   const names = new Set([...objects].map((object) => object));
   expect(ours.filter((object) => !made.includes(object) && !names.has(object.replace(/\(.*$/, "")))).toEqual([]);

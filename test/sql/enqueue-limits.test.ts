@@ -26,7 +26,7 @@ async function query(sql: string, values: unknown[] = []): Promise<Row[]> {
 
 const live = (): Promise<Row[]> => query("select * from legwork.jobs where finished_at is null order by id");
 
-/** Resolves when so many requests wait for another transaction's lock. */
+/** Resolves when this many requests wait for another transaction's lock. */
 const untilWaiting = (count: number): Promise<unknown> =>
   until(`${count} requests wait`, async () => {
     const rows = await onServer(database.url, (client) =>
@@ -35,7 +35,7 @@ const untilWaiting = (count: number): Promise<unknown> =>
     return rows.rows.length >= count;
   });
 
-/** Takes the job as a fetching worker does; it then started `ago` ago. */
+/** Takes the job as a fetching worker does. The job then started `ago` ago. */
 const take = (id: string, ago = "0 seconds"): Promise<unknown> =>
   query(
     `update graphile_worker._private_jobs set locked_at = clock_timestamp() - $2::interval, locked_by = 'w', attempts = attempts + 1
@@ -57,7 +57,7 @@ async function startsIn(id: string): Promise<number> {
 }
 
 describe("unique_for", () => {
-  it("of twenty requests at once makes one job and gives each its id", async () => {
+  it("creates one job for twenty concurrent requests and returns its id to each", async () => {
     const client = await database.pool.connect();
     await client.query("begin");
     const first = await enqueue(client, "any", { a: 1 }, { uniqueFor: "1h" });
@@ -69,7 +69,7 @@ describe("unique_for", () => {
     expect(await live()).toMatchObject([{ id: first }]);
   });
 
-  it("lasts when the job has ended, and no longer than it was asked for", async () => {
+  it("outlasts the job and ends after the given time", async () => {
     const first = await enqueue(database.pool, "any", {}, { uniqueFor: "1h" });
     await take(first);
     await complete(first);
@@ -81,7 +81,7 @@ describe("unique_for", () => {
     expect(await enqueue(database.pool, "any", {}, { uniqueFor: "1h" })).toBe(second);
   });
 
-  it("tells requests apart by tenant, task and payload, or by the key that is given", async () => {
+  it("distinguishes requests by tenant, task and payload, or by the given key", async () => {
     const ids = await enqueueMany(database.pool, [
       { task: "any", payload: { a: 1, b: 2 }, uniqueFor: "1h" },
       { task: "any", payload: { b: 2, a: 1 }, uniqueFor: "1h" },
@@ -97,7 +97,7 @@ describe("unique_for", () => {
     expect(new Set(ids).size).toBe(6);
   });
 
-  it("lets a waiting request go on when the one before it is rolled back", async () => {
+  it("lets a waiting request continue when the one before it is rolled back", async () => {
     const client = await database.pool.connect();
     await client.query("begin");
     const lost = await enqueue(client, "any", {}, { uniqueFor: "1h" });
@@ -111,7 +111,7 @@ describe("unique_for", () => {
 });
 
 describe("rate_limit", () => {
-  it("of thirty requests at once lets in exactly as many as allowed", async () => {
+  it("admits exactly the allowed number of thirty concurrent requests", async () => {
     const answers = await Promise.allSettled(
       Array.from({ length: 30 }, (_, n) => enqueue(database.pool, "any", { n }, { rateLimit: 7, ratePer: "1h" })),
     );
@@ -119,7 +119,7 @@ describe("rate_limit", () => {
     expect(await live()).toHaveLength(7);
   });
 
-  it("says when to come back, and lets in who comes back then", async () => {
+  it("says when to retry, and admits a request at that time", async () => {
     for (const n of [1, 2]) await enqueue(database.pool, "any", { n }, { rateLimit: 2, ratePer: "1m" });
     await query("update legwork_private.quota_requests set requested_at = requested_at - interval '50 seconds' where number = 1");
     const error = await enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" }).catch((error: unknown) => error);
@@ -137,7 +137,7 @@ describe("rate_limit", () => {
     await expect(enqueue(database.pool, "any", {}, { rateLimit: 2, ratePer: "1m" })).rejects.toMatchObject({ code: "LW429" });
   });
 
-  it("counts by key, and not what was rolled back", async () => {
+  it("counts by key, and does not count what was rolled back", async () => {
     const limit = { rateLimit: 1, ratePer: "1h" };
     const client = await database.pool.connect();
     await client.query("begin");
@@ -151,8 +151,8 @@ describe("rate_limit", () => {
     await enqueue(database.pool, "other", {}, limit);
   });
 
-  it("holds over every window, whenever requests come", async () => {
-    // Requests are moved back in time in place of waiting: `ages` are the pauses before each request.
+  it("holds over every window, whenever requests arrive", async () => {
+    // Requests are backdated instead of waiting: `ages` are the pauses before each request.
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 4 }),
@@ -164,7 +164,7 @@ describe("rate_limit", () => {
           for (const pause of pauses) {
             now += pause;
             await query("update legwork_private.quota_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
-            // 50.5 s, so that a few milliseconds of the test itself never decide.
+            // 50.5 s, so that a few milliseconds of the test itself never matter.
             const expected = letIn.filter((at) => at > now - 50.5).length < rateLimit;
             const answer = await enqueue(database.pool, "any", {}, { rateLimit, ratePer: 50_500 }).then(
               () => true,
@@ -183,7 +183,7 @@ describe("rate_limit", () => {
 describe("debounce", () => {
   const debounce = { jobKey: "k", debounce: "10s" };
 
-  it("runs the last request, that far after it", async () => {
+  it("runs the last request, the debounce time after it", async () => {
     const id = await enqueue(database.pool, "any", { v: 1 }, debounce);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '8 seconds'");
     expect(await enqueue(database.pool, "any", { v: 2 }, debounce)).toBe(id);
@@ -204,7 +204,7 @@ describe("debounce", () => {
     expect(await startsIn(next)).toBeGreaterThan(9);
   });
 
-  it("begins anew when the job has run", async () => {
+  it("starts over when the job has run", async () => {
     const id = await enqueue(database.pool, "any", {}, { ...debounce, debounceMax: "20s" });
     await query("update legwork_private.paced_keys set first_requested_at = first_requested_at - interval '1 day'");
     await take(id);
@@ -217,7 +217,7 @@ describe("debounce", () => {
 describe("throttle", () => {
   const throttled = (v: number): Promise<string> => enqueue(database.pool, "any", { v }, { jobKey: "k", throttle: "10s" });
 
-  it("starts the first request at once and merges the others into one job when the time is over", async () => {
+  it("starts the first request at once and merges the others into one job at the end of the interval", async () => {
     const first = await throttled(1);
     expect(await startsIn(first)).toBeLessThanOrEqual(0);
     await take(first, "4 seconds");
@@ -238,7 +238,7 @@ describe("throttle", () => {
     expect(await live()).toMatchObject([{ id: first, payload: { v: 2 } }]);
   });
 
-  it("goes by the real start of a job that has completed", async () => {
+  it("counts from the real start of a job that has completed", async () => {
     const first = await throttled(1);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '1 hour'");
     await take(first, "3 seconds");
@@ -246,12 +246,12 @@ describe("throttle", () => {
     const second = await throttled(2);
     expect(await startsIn(second)).toBeGreaterThan(5);
     expect(await startsIn(second)).toBeLessThanOrEqual(7);
-    // Even when the job that was to come next never started.
+    // Even when the next job never started.
     await query("select graphile_worker.remove_job('k')");
     expect(await startsIn(await throttled(3))).toBeGreaterThan(5);
   });
 
-  it("goes by the start of an attempt that failed, and starts at once when the time is over", async () => {
+  it("counts from the start of a failed attempt, and starts at once after the interval", async () => {
     const first = await throttled(1);
     await take(first);
     await fail(first);
@@ -264,8 +264,8 @@ describe("throttle", () => {
     expect(await startsIn(await throttled(3))).toBeLessThanOrEqual(0);
   });
 
-  it("loses nothing and starts once per interval, whatever workers do meanwhile", async () => {
-    // A job must start after the last request, and starts of the key must keep their distance.
+  it("loses no request and starts once per interval, whatever the workers do", async () => {
+    // A job must start after the last request, and the starts of a key must keep their distance.
     const interval = 150;
     const ran: { v: number; at: number }[] = [];
     let done = false;
@@ -293,7 +293,7 @@ describe("throttle", () => {
     };
     const workers = [worker("w1"), worker("w2")];
     await Promise.all([enqueuer(), enqueuer(), enqueuer()]);
-    await until("everything ran", async () => (await live()).length === 0);
+    await until("all requests ran", async () => (await live()).length === 0);
     done = true;
     await Promise.all(workers);
     const starts = ran.map((run) => run.at).toSorted((a, b) => a - b);
@@ -350,7 +350,7 @@ describe("expires_at", () => {
     expect(await query("select from legwork_private.expirations")).toEqual([]);
   });
 
-  it("goes when the job is replaced by a request without one, and moves with one that has", async () => {
+  it("is removed when a request without one replaces the job, and moves with a request that has one", async () => {
     const id = await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: soon() });
     await elapse(id);
     await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: soon() });
@@ -362,7 +362,7 @@ describe("expires_at", () => {
     expect(await query("select from legwork_private.expirations")).toEqual([]);
   });
 
-  it("stays as it was when the request keeps the waiting job", async () => {
+  it("stays unchanged when the request keeps the waiting job", async () => {
     const early = soon();
     await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: early });
     const dedupe = { jobKeyMode: "unsafe_dedupe" as const, expiresAt: new Date(early.getTime() + 1_000) };
@@ -372,7 +372,7 @@ describe("expires_at", () => {
     expect(await query("select expires_at from legwork_private.expirations")).toEqual([{ expires_at: early }]);
   });
 
-  it("says of a job that is removed later in the same transaction that it was cancelled", async () => {
+  it("does not affect a job that is removed later in the same transaction, which is recorded as cancelled", async () => {
     const late = await enqueue(database.pool, "any", {}, { expiresAt: soon() });
     await enqueue(database.pool, "any", {}, { jobKey: "k" });
     await elapse(late);
@@ -380,7 +380,7 @@ describe("expires_at", () => {
     expect(await query("select state from legwork_private.finished_jobs order by id")).toEqual([{ state: "expired" }, { state: "cancelled" }]);
   });
 
-  it("ends each of many jobs once, however many look", async () => {
+  it("ends each of many jobs once, however many sessions expire jobs at the same time", async () => {
     await query("select legwork.enqueue('any', jsonb_build_object('n', n), expires_at => now() + interval '1 hour') from generate_series(1, 200) n");
     await query(`update graphile_worker._private_jobs set flags = '{"expires:1000": true}'`);
     await query("update legwork_private.expirations set expires_at = to_timestamp(1)");
@@ -402,14 +402,14 @@ describe("overlap serial", () => {
     ]);
   });
 
-  it("keeps a serial key that is given, and makes one for the longest job key", async () => {
+  it("keeps a given serial key, and derives one for the longest job key", async () => {
     await enqueue(database.pool, "any", {}, { jobKey: "k", serialKey: "mine", overlap: "serial" });
     await enqueue(database.pool, "any", {}, { jobKey: "k".repeat(512), overlap: "serial" });
     expect(await live()).toMatchObject([{ serial_key: "mine" }, { serial_key: expect.stringMatching(/^job_key:\w{32}$/) }]);
   });
 });
 
-describe("what makes no sense is refused", () => {
+describe("invalid options are refused:", () => {
   it.each([
     ["unique_for => '-5 seconds'", "unique_for is -5 seconds; it must be between 0.001 seconds and 100 years."],
     ["job_key => 'k', throttle => '0'", "throttle is 0 seconds; it must be between 0.001 seconds and 100 years."],
@@ -436,7 +436,7 @@ describe("what makes no sense is refused", () => {
     expect(await live()).toEqual([]);
   });
 
-  it("a duration that is none", async () => {
+  it("an invalid duration", async () => {
     await expect(enqueue(database.pool, "any", {}, { uniqueFor: "soon" })).rejects.toMatchObject({
       code: "LW400",
       message: "uniqueFor is 'soon'; it must be a duration between 1 ms and 100 years.",
@@ -444,7 +444,7 @@ describe("what makes no sense is refused", () => {
   });
 });
 
-it("what the limits remember is forgotten when nothing needs it, and not before", async () => {
+it("state that the limits keep is deleted when it is no longer needed, and not before", async () => {
   const options = { expiresAt: new Date(Date.now() + 3_600_000) };
   const ids = await enqueueMany(database.pool, [
     { task: "any", uniqueFor: "1h", ...options },

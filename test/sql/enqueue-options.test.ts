@@ -19,19 +19,19 @@ it("REST takes the same options as SQL", async () => {
   expect(Object.keys(toSnakeCase(newJobSchema.shape)).toSorted()).toEqual((await fields()).toSorted());
 });
 
-it("TypeScript takes the same options as SQL, and drops what is none", async () => {
+it("TypeScript takes the same options as SQL, and drops unknown ones", async () => {
   const names = (await fields()).filter((name) => !["task", "payload"].includes(name));
   const { task: _, payload: __, ...options } = newJobSchema.shape;
   const ones = Object.fromEntries(Object.keys(options).map((name) => [name, 1]));
   expect(Object.keys(optionsToRow({ ...ones, colour: 1 } as never)).toSorted()).toEqual(names.toSorted());
 });
 
-it("a step of a workflow takes options of legwork.enqueue only", async () => {
+it("a workflow step takes only options of legwork.enqueue", async () => {
   const { rows } = await database.pool.query("select legwork_private.workflow_step_options() as names");
   expect(await fields()).toEqual(expect.arrayContaining(rows[0].names));
 });
 
-it("renaming fields leaves their values alone", () => {
+it("renaming fields does not change their values", () => {
   const payload = { someKey: { inner_key: 1 } };
   expect(toSnakeCase({ jobKey: "k", payload })).toEqual({ job_key: "k", payload });
 });

@@ -49,7 +49,7 @@ describe("legwork.enqueue", () => {
     });
   });
 
-  it("takes the context of the session when none is given", async () => {
+  it("takes the session's context when none is given", async () => {
     const client = await database.pool.connect();
     await client.query("begin");
     await client.query("select set_config('legwork.correlation_id', 'request-1', true), set_config('legwork.tenant', 'acme', true)");
@@ -70,7 +70,7 @@ describe("legwork.enqueue", () => {
   });
 
   it("never loses a keyed request, whatever a worker does at that moment", async () => {
-    // A worker that takes and gives back the job all the time: add_job's check and its insert see different states.
+    // The workers constantly fetch and delete the job, so that add_job's check and its insert see different states.
     let lost = 0;
     let done = false;
     const worker = async (name: string): Promise<void> => {
@@ -100,8 +100,8 @@ describe("legwork.enqueue", () => {
     expect(lost).toBe(0);
   });
 
-  describe("when a worker takes the keyed job between add_job's two looks", () => {
-    /** Holds the keyed job's row as a fetching worker does, lets `request` run into it, then lets go. */
+  describe("when a worker fetches the keyed job between add_job's check and its insert", () => {
+    /** Locks the keyed job's row as a fetching worker does, waits until `request` blocks on it, then commits. */
     async function racing<T>(request: () => Promise<T>): Promise<{ old: string; answer: T }> {
       const old = await enqueue(database.pool, "any", { v: 1 }, { jobKey: "k" });
       const worker = await database.pool.connect();
@@ -119,7 +119,7 @@ describe("legwork.enqueue", () => {
       return { old, answer: await answer };
     }
 
-    it("graphile_worker.add_job answers null and the request is lost", async () => {
+    it("graphile_worker.add_job returns null and the request is lost", async () => {
       const { answer } = await racing(() => database.pool.query("select id from graphile_worker.add_job('any', job_key => 'k')"));
       expect(answer.rows).toEqual([{ id: null }]);
     });
@@ -134,7 +134,7 @@ describe("legwork.enqueue", () => {
   });
 });
 
-it("registering a task by its name alone leaves what is known of it", async () => {
+it("registering a task by its name alone keeps its other settings", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "kept", "description": "d", "queue": "q", "payload_schema": {}}]')`);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "kept"}]')`);
   const kept = "select description, queue, payload_schema from legwork.tasks where name = 'kept'";
@@ -180,13 +180,13 @@ describe("legwork.enqueue_many", () => {
     await expect(database.pool.query(`select legwork.enqueue_many(${input})`)).rejects.toMatchObject({ code, message });
   });
 
-  it("of no jobs enqueues none", async () => {
+  it("enqueues nothing for an empty list", async () => {
     expect(await enqueueMany(database.pool, [])).toEqual([]);
   });
 });
 
 describe("a payload", () => {
-  it("that does not fit is refused, with the field named", async () => {
+  it("that does not match is refused, and the error names the field", async () => {
     await expect(enqueue(database.pool, "notify/email", { to: 7 })).rejects.toMatchObject({
       code: "LW422",
       message: expect.stringContaining("to: Invalid input: expected string"),
@@ -212,7 +212,7 @@ describe("legwork.enqueue_on", () => {
     ]);
   });
 
-  it("enqueues for an update only when a named column changed", async () => {
+  it("enqueues for an update only if a named column changed", async () => {
     await enqueueOn(database.pool, "people", ["update"], "any", { columns: ["email"] });
     await database.pool.query("insert into people values (1, 'A', 'a@x')");
     await database.pool.query("update people set name = 'Z'");
@@ -247,7 +247,7 @@ describe("legwork.enqueue_on", () => {
     expect(rows).toEqual([{ users: 1001, jobs: 1001 }]);
   });
 
-  it("works for a user who may only write the table", async () => {
+  it("works for a user who may only write to the table", async () => {
     await enqueueOn(database.pool, "people", ["insert"], "any");
     await database.pool.query("drop role if exists legwork_test_writer");
     await database.pool.query("create role legwork_test_writer");
@@ -262,7 +262,7 @@ describe("legwork.enqueue_on", () => {
     expect(await jobs()).toHaveLength(1);
   });
 
-  it("replaces its trigger when called again and goes with stop_enqueue_on", async () => {
+  it("replaces its trigger when called again, and stop_enqueue_on removes it", async () => {
     await enqueueOn(database.pool, "people", ["insert"], "any");
     await enqueueOn(database.pool, "people", ["insert"], "any", { payload: { userId: "id" } });
     await database.pool.query("insert into people values (1)");

@@ -5,7 +5,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** The file of each function that `sql/definitions` makes. */
+/** The file in `sql/definitions` that creates each function. */
 const files = new Map(
   schemaFiles().definitions.flatMap(({ object, file }) => {
     const name = /^function ([\w.]+)\(/.exec(object)?.[1];
@@ -13,7 +13,7 @@ const files = new Map(
   }),
 );
 
-it("what an index, a default, a constraint or a generated column is built on is made by a migration", async () => {
+it("functions that an index, a default, a constraint or a generated column uses are created by a migration", async () => {
   const { rows } = await database.pool.query<{ name: string }>(`
     with recursive built_on as (
       select d.refobjid as id from pg_depend d
@@ -37,7 +37,7 @@ it("what an index, a default, a constraint or a generated column is built on is 
   expect(names.filter((name) => files.has(name))).toEqual([]);
 });
 
-it("sql/README.md names functions that exist, and the files that they are in", () => {
+it("sql/README.md names functions that exist, each with its file", () => {
   const readme = readFileSync(new URL("../../sql/README.md", import.meta.url), "utf8");
   const named = [...readme.matchAll(/^\|[^|]+\|([^|]+)\|([^|]+)\|$/gm)].flatMap(([, functions = "", places = ""]) => {
     const paths = [...places.matchAll(/`([\w/]+\.sql)`/g)].map(([, path]) => path);

@@ -12,7 +12,7 @@ it("only sql/definitions/graphile and the migrations name graphile-worker's priv
   expect(naming.toSorted()).toEqual(["sql/definitions/graphile/tables.sql", "sql/definitions/graphile/triggers.sql"]);
 });
 
-it("of the sources only src/db and src/worker/graphile name them", () => {
+it("in the sources, only src/db and src/worker/graphile name them", () => {
   const files = globSync("src/**/*.{ts,tsx}", { cwd: ROOT });
   const naming = files.filter((file) => /graphile_worker\._private_/.test(readFileSync(join(ROOT, file), "utf8")));
   expect(naming.filter((file) => !/^src\/(db|worker\/graphile)\//.test(file))).toEqual([]);

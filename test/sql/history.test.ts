@@ -17,7 +17,7 @@ async function addJob(options: { maxAttempts?: number; key?: string; flags?: str
   return rows[0].id;
 }
 
-/** As graphile-worker fetches. */
+/** Fetches a job as graphile-worker does. */
 async function fetchJob(id: string): Promise<void> {
   await database.pool.query(
     "update graphile_worker._private_jobs set attempts = attempts + 1, locked_by = 'worker-1', locked_at = now() where id = $1",
@@ -25,7 +25,7 @@ async function fetchJob(id: string): Promise<void> {
   );
 }
 
-/** As graphile-worker fails a job. */
+/** Fails a job as graphile-worker does. */
 async function failJob(id: string, message: string): Promise<void> {
   await database.pool.query(
     `update graphile_worker._private_jobs
@@ -50,21 +50,21 @@ async function attempts(id: string): Promise<Record<string, unknown>[]> {
 }
 
 describe("a job's states", () => {
-  it("a new job is pending and one with its time ahead is scheduled", async () => {
+  it("a new job is pending, and a job with a start time in the future is scheduled", async () => {
     const id = await addJob();
     expect(await job(id)).toMatchObject({ task: "demo", queue: "default", state: "pending", payload: { n: 1 }, attempts: 0 });
     await database.pool.query("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now() + interval '1 hour')", [id]);
     expect(await job(id)).toMatchObject({ state: "scheduled" });
   });
 
-  it("a fetched job is running and has an attempt that is", async () => {
+  it("a fetched job is running and has a running attempt", async () => {
     const id = await addJob();
     await fetchJob(id);
     expect(await job(id)).toMatchObject({ state: "running", worker: "worker-1", attempts: 1 });
     expect(await attempts(id)).toMatchObject([{ attempt: 1, state: "running", worker: "worker-1" }]);
   });
 
-  it("a job that failed and has attempts left is retrying until its time comes", async () => {
+  it("a failed job with attempts left is retrying until it is due", async () => {
     const id = await addJob();
     await fetchJob(id);
     await failJob(id, "no");
@@ -74,8 +74,8 @@ describe("a job's states", () => {
   });
 });
 
-describe("how a job ends", () => {
-  it("a job that a plain worker completes is completed, with the times the row knows", async () => {
+describe("the end of a job", () => {
+  it("a job that a plain worker completes is completed, with the times of its row", async () => {
     const id = await addJob();
     await fetchJob(id);
     await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [id]);
@@ -86,7 +86,7 @@ describe("how a job ends", () => {
     expect(await attempts(id)).toMatchObject([{ attempt: 1, state: "completed" }]);
   });
 
-  it("what the worker reported is stored with the job it completes", async () => {
+  it("the worker's report is stored with the job it completes", async () => {
     const id = await addJob();
     await fetchJob(id);
     const client = await database.pool.connect();
@@ -105,12 +105,12 @@ describe("how a job ends", () => {
     });
   });
 
-  // The plan by which a batch is recorded is made for the first one of its connection.
+  // The plan that records a batch is made for the first batch of its connection.
   it.each([1, 100, 2_000])("after a first batch of %i jobs, a large batch takes no longer for each job than a small one", async (first) => {
     const client = await database.pool.connect();
     try {
       let jobs = 0;
-      /** How long it takes to complete so many jobs (ms for each). */
+      /** The time it takes to complete this many jobs (ms per job). */
       const complete = async (count: number): Promise<number> => {
         jobs += count;
         const { rows } = await client.query(
@@ -135,7 +135,7 @@ describe("how a job ends", () => {
       await complete(first);
       const small = Math.min(await complete(500), await complete(500), await complete(500));
       const large = Math.min(await complete(4_000), await complete(4_000));
-      // Going through all that was reported for each job, or copying it, would take some eight times as long.
+      // Scanning or copying the whole report for each job would take about eight times as long.
       expect(large / small).toBeLessThan(3);
       const { rows } = await database.pool.query(
         `select count(*)::int as jobs, count(distinct id)::int as ids from legwork_private.finished_jobs
@@ -148,7 +148,7 @@ describe("how a job ends", () => {
     }
   });
 
-  it("remove_job cancels, and so does deleting the row by hand", async () => {
+  it("remove_job cancels a job, and so does deleting its row manually", async () => {
     const removed = await addJob({ key: "k" });
     await database.pool.query("select graphile_worker.remove_job('k')");
     expect(await job(removed)).toMatchObject({ state: "cancelled", worker: null, job_key: "k" });
@@ -158,14 +158,14 @@ describe("how a job ends", () => {
     expect(await attempts(deleted)).toEqual([]);
   });
 
-  it("complete_jobs completes without an attempt", async () => {
+  it("complete_jobs completes a job without an attempt", async () => {
     const id = await addJob();
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
     expect(await job(id)).toMatchObject({ state: "completed", worker: null, attempts: 0 });
     expect(await attempts(id)).toEqual([]);
   });
 
-  it("permanently_fail_jobs fails and keeps the job, with the attempts of graphile-worker's table", async () => {
+  it("permanently_fail_jobs fails and keeps a job, with the attempts from graphile-worker's table", async () => {
     const id = await addJob();
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'by hand')", [id]);
     expect(await job(id)).toMatchObject({ state: "failed", error: "by hand", attempts: 25 });
@@ -187,7 +187,7 @@ describe("how a job ends", () => {
     expect(second).toMatchObject({ attempt: 2, state: "failed", error_message: "second", retry_at: null });
   });
 
-  it("a payload that no attempt can make fit fails at its first attempt", async () => {
+  it("a payload that no attempt can make valid fails at its first attempt", async () => {
     const id = await addJob();
     await fetchJob(id);
     const client = await database.pool.connect();
@@ -212,7 +212,7 @@ describe("a failed job", () => {
     return id;
   }
 
-  it("given another chance by reschedule_jobs is live again and not finished any more", async () => {
+  it("that reschedule_jobs gives another attempt is live again and no longer finished", async () => {
     const id = await failedJob();
     await database.pool.query("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now(), attempts => 0)", [id]);
     expect(await job(id)).toMatchObject({ state: "pending", finished_at: null });
@@ -222,20 +222,20 @@ describe("a failed job", () => {
     expect(await finished(id)).toMatchObject([{ state: "completed" }]);
   });
 
-  it("thrown away stays in the history as failed", async () => {
+  it("that is discarded stays in the history as failed", async () => {
     const id = await failedJob("k");
     await database.pool.query("select graphile_worker.remove_job('k')");
     expect(await finished(id)).toMatchObject([{ state: "failed" }]);
     expect((await database.pool.query("select from graphile_worker._private_jobs")).rows).toEqual([]);
   });
 
-  it("called complete by hand is completed", async () => {
+  it("that is completed manually is completed", async () => {
     const id = await failedJob();
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [id]);
     expect(await finished(id)).toMatchObject([{ state: "completed" }]);
   });
 
-  it("whose key is used again stays failed beside the new job", async () => {
+  it("whose key is used again stays failed, and a new job is created", async () => {
     const id = await failedJob("k");
     const next = await addJob({ key: "k" });
     expect(next).not.toBe(id);
@@ -244,8 +244,8 @@ describe("a failed job", () => {
   });
 });
 
-describe("what is no end", () => {
-  it("a job that is given back unstarted has no failed attempt", async () => {
+describe("a change that does not end a job", () => {
+  it("a job that is returned to the queue unstarted has no failed attempt", async () => {
     const id = await addJob();
     await fetchJob(id);
     await failJob(id, "no");
@@ -276,7 +276,7 @@ describe("what is no end", () => {
     expect(await job(id)).toMatchObject({ state: "completed" });
   });
 
-  it("ending a transaction with a rollback leaves no history", async () => {
+  it("a transaction that is rolled back leaves no history", async () => {
     const id = await addJob();
     const client = await database.pool.connect();
     await client.query("begin");
@@ -297,7 +297,7 @@ it("tenant, correlation id and parent come from the flags and stay with the job"
 });
 
 it.each([["parent:abc"], ["parent:"], ["parent:99999999999999999999"], ["tenant:"], ["correlation"]])(
-  "a flag such as %s, which is no context, keeps no job from being read and ended",
+  "a malformed context flag such as %s keeps no job from being read and ended",
   async (flag) => {
     const id = await addJob({ flags: [flag], maxAttempts: 1 });
     expect(await job(id)).toMatchObject({ parent_id: null });
@@ -318,7 +318,7 @@ it("a batch of completions is one insert and loses none", async () => {
   expect(rows).toEqual([{ jobs: 1000, ids: 1000 }]);
 });
 
-it("nothing in a job's flags keeps it from ending", async () => {
+it("no flag can keep a job from ending", async () => {
   for (const flags of [JSON.stringify({ [`correlation:${"x".repeat(9_000)}`]: true }), '["tenant:x"]', '"tenant:x"']) {
     const id = await addJob();
     await database.pool.query("update graphile_worker._private_jobs set flags = $2 where id = $1", [id, flags]);
@@ -335,13 +335,13 @@ it("truncating graphile-worker's table cancels its jobs", async () => {
   expect(await job(id)).toMatchObject({ state: "cancelled" });
 });
 
-it("a block of code that only speaks of complete_jobs completes nothing", async () => {
+it("a block of code that only mentions complete_jobs completes nothing", async () => {
   const id = await addJob();
   await database.pool.query("do $$ begin delete from graphile_worker._private_jobs /* not complete_jobs: a purge */; end $$");
   expect(await job(id)).toMatchObject({ state: "cancelled" });
 });
 
-it("nobody can write history through a trigger of his own", async () => {
+it("a user cannot write history through a trigger of their own", async () => {
   await database.pool.query("create role legwork_test_forger; create schema forge authorization legwork_test_forger; grant usage on schema legwork to legwork_test_forger");
   const client = await database.pool.connect();
   await client.query("set role legwork_test_forger");

@@ -15,7 +15,7 @@ beforeAll(async () => {
   ]);
 });
 
-it("every payload that Postgres takes goes through limits, history and retries", async () => {
+it("every payload that Postgres accepts passes through limits, history and retries unchanged", async () => {
   const given = new Map<string, string>();
   for (const payload of Object.values(HOSTILE_JSON)) {
     for (const task of ["free", "keyed"]) {
@@ -24,7 +24,7 @@ it("every payload that Postgres takes goes through limits, history and retries",
     }
   }
   const ids = [...given.keys()];
-  // While they wait: rules that read them, made and taken away.
+  // While the jobs wait, limits that read their payloads are created and removed.
   await sql(`select legwork.limit_concurrency(3, task => 'free', key => 'user'), legwork.limit_rate(10, '1 hour', task => 'free', key => 'user.0')`);
   await sql(
     "select legwork.drop_limit('concurrency', task => 'free', key => 'user'), legwork.drop_limit('rate', task => 'free', key => 'user.0')",
@@ -41,12 +41,12 @@ it("every payload that Postgres takes goes through limits, history and retries",
   expect(new Map(rows.map(({ id, raw }) => [id, raw]))).toEqual(given);
 });
 
-it("one such payload does not make a condition fail for the others", async () => {
+it("a hostile payload does not make a condition fail for other jobs", async () => {
   await sql("select graphile_worker.add_job('free', $1::json)", ['{"user": "ann"}']);
   expect(await sql("select from legwork.jobs where payload ->> 'user' = 'ann' and payload::jsonb @> '{\"user\": \"ann\"}'")).toHaveLength(1);
 });
 
-it("payloads that Postgres can read keep their gates, however long they are and whatever escapes they have", async () => {
+it("payloads that Postgres can read keep their gates, whatever their length and escapes", async () => {
   const gates = await sql(
     `select legwork_private.gate(7, '{user}', p::json) as gate from unnest($1::text[]) with ordinality as u (p, n) order by n`,
     [
@@ -73,7 +73,7 @@ it("payloads that Postgres can read keep their gates, however long they are and 
   ]);
 });
 
-it("a row of a table with such a json is written, and its jobs with it", async () => {
+it("a table row with such a json value is written, and its jobs are enqueued", async () => {
   await sql("create table documents (id bigint primary key, body json)");
   await sql("select legwork.enqueue_on('documents', array['insert', 'update', 'delete'], 'free')");
   await sql(String.raw`insert into documents values (1, '{"a": "x\u0000"}'), (2, '{"a": "\ud800"}'), (3, '{"a": 1}')`);
@@ -83,7 +83,7 @@ it("a row of a table with such a json is written, and its jobs with it", async (
   expect(rows.map(({ a }) => a)).toEqual(["1", "1", "x\ufffd", "\ufffd", "\ufffd", "\ufffd", "\ufffd"]);
 });
 
-it("what is redacted is hidden in a payload that cannot be looked into, and so is what is said of it", async () => {
+it("a redacted payload that cannot be parsed is hidden as a whole, and so are errors about it", async () => {
   const deep = `{"email": "ann@example.com", "deep": ${"[".repeat(3_000)}${"]".repeat(3_000)}}`;
   const [row] = await sql(
     `select legwork.redact($1::json, '{email}')::text as payload, legwork.redact($1::jsonb, '{email}')::text as same,

@@ -20,7 +20,7 @@ async function make(task: string, payload: object, options = ""): Promise<string
   return (await one(`select legwork.enqueue($1, $2 ${options}) as id`, [task, JSON.stringify(payload)])).id;
 }
 
-/** A job that has ended in that state. */
+/** A job that has ended in this state. */
 async function ended(state: "completed" | "failed" | "cancelled", task = "a", payload: object = { n: 1 }, options = ""): Promise<string> {
   const id = await make(task, payload, options);
   if (state === "completed") await run("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
@@ -30,7 +30,7 @@ async function ended(state: "completed" | "failed" | "cancelled", task = "a", pa
 }
 
 describe("rerun_job", () => {
-  it.each(["completed", "failed", "cancelled"] as const)("makes a new job of one that is %s, linked to it and otherwise the same", async (state) => {
+  it.each(["completed", "failed", "cancelled"] as const)("creates a new job from one that is %s, linked to it and otherwise the same", async (state) => {
     const old = await ended(state, "a", { n: 1 }, ", priority => 7, serial_key => 's', max_attempts => 3, tenant => 'acme', correlation_id => 'c', job_key => 'k'");
     const { id } = await one("select legwork.rerun_job($1) as id", [old]);
     expect(await one("select task, payload, priority, serial_key, max_attempts, tenant, correlation_id, parent_id, job_key, state from legwork.jobs where id = $1", [id])).toEqual({
@@ -55,13 +55,13 @@ describe("rerun_job", () => {
     expect(await one("select state from legwork.jobs where id = $1", [old])).toEqual({ state });
   });
 
-  it("refuses a job that has not ended, and one that is not there", async () => {
+  it("refuses a job that has not ended, and an unknown job", async () => {
     const id = await make("a", {});
     await expect(run("select legwork.rerun_job($1)", [id])).rejects.toMatchObject({ code: "LW409", hint: expect.stringContaining("retry_job") });
     await expect(run("select legwork.rerun_job(999999)")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("takes what is redacted from a failed job, and refuses where only the history is left", async () => {
+  it("takes redacted values from a failed job, and refuses if only the history is left", async () => {
     const payload = { user: "ann", password: "hunter22", cards: [{ number: "4111" }, { number: "4222" }] };
     const failed = await ended("failed", "secret", payload);
     const { id } = await one("select legwork.rerun_job($1) as id", [failed]);
@@ -80,7 +80,7 @@ describe("rerun_job", () => {
     expect((await one("select payload from graphile_worker._private_jobs where id = $1", [whole.id])).payload).toEqual({ password: "new" });
   });
 
-  it("checks another payload against the task, but for what is redacted", async () => {
+  it("validates another payload against the task, except for redacted values", async () => {
     const schema = { type: "object", properties: { to: { type: "string" }, password: { type: "string", minLength: 20 } }, required: ["to"] };
     await run("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: "secret", payload_schema: schema, redact: ["password"] }])]);
     const failed = await ended("failed", "secret", { to: "x", password: "a".repeat(20) });
@@ -89,7 +89,7 @@ describe("rerun_job", () => {
     expect((await one("select payload from graphile_worker._private_jobs where id = $1", [id])).payload).toEqual({ to: "y", password: "a".repeat(20) });
   });
 
-  it("restores exactly what redacting has taken out, wherever it is", async () => {
+  it("restores exactly the redacted values, wherever they are", async () => {
     const value = fc.letrec((tie) => ({
       json: fc.oneof({ depthSize: "small" }, fc.string({ unit: "grapheme-ascii" }), fc.integer(), fc.boolean(), fc.constant(null), fc.array(tie("json"), { maxLength: 3 }), fc.dictionary(fc.constantFrom("a", "b", "c"), tie("json"))),
     })).json;
@@ -105,7 +105,7 @@ describe("rerun_job", () => {
 });
 
 describe("rerun_jobs", () => {
-  it("goes on where the call before has stopped, and runs no re-run again", async () => {
+  it("continues where the previous call stopped, and reruns no rerun", async () => {
     for (let n = 0; n < 5; n++) await ended("completed", "a", { n });
     const { now } = await one("select clock_timestamp() as now");
     const rerun = async () => (await run("select x from legwork.rerun_jobs('{\"task\": \"a\"}', $1, at_most => 2) x", [now])).length;
@@ -115,7 +115,7 @@ describe("rerun_jobs", () => {
     expect((await one("select count(*)::int as jobs from legwork_private.finished_jobs")).jobs).toBe(10);
   });
 
-  it("by two at once runs each job once", async () => {
+  it("reruns each job once when two calls run at the same time", async () => {
     for (let n = 0; n < 4; n++) await ended("completed", "a", { n });
     const { now } = await one("select clock_timestamp() as now");
     const [first, second] = [await connection(database), await connection(database)];
@@ -128,7 +128,7 @@ describe("rerun_jobs", () => {
     expect((await waiting).rows).toEqual([{ jobs: 0 }]);
   });
 
-  it("refuses to go through the whole history, and does nothing where a payload is redacted", async () => {
+  it("refuses to go through the whole history, and does nothing if a payload is redacted", async () => {
     await expect(run("select legwork.rerun_jobs('{}')")).rejects.toMatchObject({ code: "LW400", hint: expect.stringContaining("Add a task") });
     await ended("completed", "secret", { user: 1 });
     await ended("completed", "secret", { password: "hunter22" });
@@ -138,7 +138,7 @@ describe("rerun_jobs", () => {
 });
 
 describe("set_priority", () => {
-  it("says what it was before, changes the order, and is audited when it changes something", async () => {
+  it("returns the previous priority, changes the order, and is audited if it changes something", async () => {
     const id = await make("a", {}, ", tenant => 'acme'");
     expect(await one("select legwork.set_priority($1, -5) as was", [id])).toEqual({ was: 0 });
     expect(await one("select priority, state from legwork.jobs where id = $1", [id])).toEqual({ priority: -5, state: "pending" });
@@ -148,7 +148,7 @@ describe("set_priority", () => {
     await expect(run("select legwork.set_priority($1, 40000)", [id])).rejects.toMatchObject({ code: "LW400" });
   });
 
-  it("moves a job in the line that it waits in", async () => {
+  it("moves a job within its line", async () => {
     await run("select legwork.limit_concurrency(1, task => 'a')");
     const [holder, second, third] = [await make("a", {}), await make("a", {}), await make("a", {})];
     await run("select legwork.set_priority($1, -1)", [third]);
@@ -161,7 +161,7 @@ describe("set_priority", () => {
     ]);
   });
 
-  it("of a running job holds for its next attempt, which it keeps when its worker is lost", async () => {
+  it("of a running job applies to its next attempt, also after its worker is lost", async () => {
     const id = await make("a", {});
     const hold = "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = max_attempts where id = $1";
     await run(hold, [id]);
@@ -174,7 +174,7 @@ describe("set_priority", () => {
     await expect(run("select legwork.set_priority($1, 1)", [id])).rejects.toMatchObject({ code: "LW409" });
   });
 
-  it("of many passes over those that have it, tells what each had, and can be taken back", async () => {
+  it("of many jobs skips those that already have it, returns the previous priorities, and can be undone", async () => {
     const ids = [await make("a", {}), await make("a", {}, ", priority => 4"), await make("a", {}, ", priority => 9")];
     const call = `select * from legwork.set_priorities('{"queue": "mail"}', 9`;
     expect(await run(`${call}, preview => true)`)).toEqual([
@@ -189,7 +189,7 @@ describe("set_priority", () => {
 });
 
 describe("a search in payloads", () => {
-  it("finds texts, numbers and what is deep inside, live and ended, and nothing that is redacted", async () => {
+  it("finds texts, numbers and nested values of live and ended jobs, and nothing that is redacted", async () => {
     const jobs = [await make("a", { user: { id: 42 } }), await ended("completed", "a", { user: { id: "42" }, tags: ["x"] }), await make("a", { user: 42 })];
     await make("secret", { password: "42" });
     const find = async (payload: string) => (await listJobs(database.pool, { payload, limit: 10 })).map(({ id }) => id);
@@ -200,7 +200,7 @@ describe("a search in payloads", () => {
     await expect(listJobs(database.pool, { payload: "nothing", limit: 10 })).rejects.toMatchObject({ code: "LW400" });
   });
 
-  it("survives what JSON holds and text does not, and says how far it has looked", async () => {
+  it("tolerates JSON that text cannot hold, and reports how far it has searched", async () => {
     await run(`select graphile_worker.add_job('a', '{"x": "\\u0000y"}'::json)`);
     await run(
       `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)

@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** What takes a filter of jobs, and a time that it knows. */
+/** Functions that take a job filter, each with a time field that it knows. */
 const ACTIONS = [
   { call: "legwork.retry_jobs($1)", time: "failed_after" },
   { call: "legwork.cancel_jobs($1, 'a test')", time: "created_before" },
@@ -14,7 +14,7 @@ describe.for(ACTIONS)("$call", ({ call, time }) => {
   test.for([
     ["null", "A filter must be a JSON object; got null."],
     ["[]", "A filter must be a JSON object; got array."],
-    ['{"colour": "red"}', "A filter has no field 'colour'."],
+    ['{"color": "red"}', "A filter has no field 'color'."],
     ['{"ids": 17}', "ids is 17; it must be a list of job ids."],
     ['{"ids": ["seventeen"]}', 'ids is ["seventeen"]; it must be a list of job ids.'],
     ['{"ids": [1e400]}', "; it must be a list of job ids."],
@@ -23,7 +23,7 @@ describe.for(ACTIONS)("$call", ({ call, time }) => {
     [`{"${time}": "yesterdayish"}`, `${time} is yesterdayish; it must be a time between`],
     [`{"${time}": "infinity"}`, `${time} is infinity; it must be between`],
     [`{"${time}": "290000-01-01T00:00:00Z"}`, `${time} is 290000-01-01`],
-  ])("refuses %s with LW400, and says what it must be", async ([filter = "", message = ""]) => {
+  ])("refuses %s with LW400, and says what is expected", async ([filter = "", message = ""]) => {
     await expect(database.pool.query(`select ${call}`, [filter])).rejects.toMatchObject({
       code: "LW400",
       message: expect.stringContaining(message),

@@ -20,7 +20,7 @@ function line(jobId: number | string, message: string, at = AT): object {
   return { job_id: jobId, attempt: 1, at, level: "info", message, fields: { n: 1 }, tenant: "acme" };
 }
 
-it("the lines of many jobs are kept in one statement, each job's in their order", async () => {
+it("one statement stores the log lines of many jobs, each job's in order", async () => {
   await record([], [line(2, "b"), line(1, "a"), line(2, "a", AT - 1), line(1, "c")]);
   const { rows } = await database.pool.query(
     "select job_id, attempt, logged_at, level, message, fields, tenant from legwork.logs order by job_id, id",
@@ -37,7 +37,7 @@ it("the lines of many jobs are kept in one statement, each job's in their order"
   });
 });
 
-it("progress is that of the latest time, and shown beside the attempt that said it", async () => {
+it("progress is the latest reported, and is shown only for the attempt that reported it", async () => {
   const { rows } = await database.pool.query("select id from graphile_worker.add_job('t')");
   const [{ id }] = rows as [{ id: string }];
   const shown = async (): Promise<unknown> =>
@@ -60,7 +60,7 @@ it.each([
   ["1e-320", 0],
   ["1e400", 100],
   ["0.1", 0.1],
-])("a percentage of %s is kept as %d, with what other jobs have said beside it", async (percent, kept) => {
+])("a percentage of %s is stored as %d, and other jobs' progress is stored too", async (percent, kept) => {
   await database.pool.query("select legwork_private.record_output($1, $2)", [
     `[{"job_id": 1, "attempt": 99999, "percent": ${percent}, "message": null, "at": 1e300}, {"job_id": 2, "attempt": 1, "percent": 50, "message": null, "at": ${AT}}]`,
     JSON.stringify([line(2, "kept")]),
@@ -73,7 +73,7 @@ it.each([
   expect((await database.pool.query("select message from legwork.logs")).rows).toEqual([{ message: "kept" }]);
 });
 
-it("lines and progress go with the history, but not those of a job that lives", async () => {
+it("log lines and progress are deleted with the history, except those of a live job", async () => {
   const { rows } = await database.pool.query("select id from graphile_worker.add_job('t', run_at => '2100-01-01')");
   const old = Date.now() - 40 * 86_400_000;
   const progress = { attempt: 1, percent: 1, message: null };
@@ -94,7 +94,7 @@ it("lines and progress go with the history, but not those of a job that lives", 
   expect(kept).toEqual([{ job_id: rows[0].id }, { job_id: "900002" }]);
 });
 
-it("lines that came while no partition was there move into one when it is made", async () => {
+it("log lines that arrived while a partition was missing move into it when it is created", async () => {
   const { rows: made } = await database.pool.query(
     "select partition::text from legwork_private.history_partitions() where parent = 'legwork_private.job_logs'::regclass",
   );

@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 
 describe("legwork.limit_use", () => {
-  it("tells for each value of a key how many places are taken and how many jobs stand in line, the longest lines first", async () => {
+  it("returns the taken slots and the waiting jobs for each value of a key, the longest lines first", async () => {
     await database.pool.query("select legwork.limit_concurrency(2, task => 'mail', key => 'user.id')");
     for (const id of ["ann", "bob", "bob", "bob", "bob", "eve", "eve", "eve"]) await enqueue("mail", { user: { id } });
     expect(await useOf("task", "mail", 2)).toMatchObject([
@@ -51,7 +51,7 @@ describe("legwork.limit_use", () => {
     ]);
   });
 
-  it("counts the slots of its limits only, however many others have", async () => {
+  it("counts only the slots of its own limits, however many others have", async () => {
     await database.pool.query("select legwork.limit_concurrency(2, task => 'open', key => 'id'), legwork.limit_concurrency(2, task => 'mail', key => 'id')");
     await database.pool.query(
       `insert into legwork_private.slots (gate, job_id)
@@ -67,7 +67,7 @@ describe("legwork.limit_use", () => {
     expect(rows.map((row) => row["QUERY PLAN"]).join("\n")).toMatch(/Index Scan (using|on) slots_gate/);
   });
 
-  it("tells of a limit without a key as one, and of a rate limit's places until their window has passed", async () => {
+  it("returns one row for a limit without a key, and counts a rate limit's slots until their window has passed", async () => {
     await database.pool.query("select legwork.limit_rate(2, '1 hour', queue => 'post')");
     for (const task of ["mail", "open", "open"]) await enqueue(task, {});
     expect(await useOf("queue", "post")).toMatchObject([{ kind: "rate", key: null, value: null, in_use: "2", waiting: "1" }]);
@@ -83,7 +83,7 @@ describe("legwork.limit_use", () => {
     expect(await useOf("task", "open")).toMatchObject([{ value: "4711" }]);
   });
 
-  it("tells whoever is confined to a tenant of that one's jobs only, ended ones included", async () => {
+  it("shows a confined caller only their tenant's jobs, including ended ones", async () => {
     await database.pool.query("select legwork.limit_rate(3, '1 hour', task => 'mail', key => 'to')");
     const ended = await enqueue("mail", { to: "x" }, "acme");
     await database.pool.query("select graphile_worker.complete_jobs($1)", [[ended]]);
@@ -100,7 +100,7 @@ describe("legwork.limit_use", () => {
     expect(Number(use.in_use) + Number(use.waiting)).toBe(3);
   });
 
-  it("refuses an unknown task with the nearest name, and a role that reads nothing", async () => {
+  it("refuses an unknown task with the nearest name, and a role without read access", async () => {
     await expect(useOf("task", "mial")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("mail") });
     await expect(useOf("job", "mail")).rejects.toMatchObject({ code: "LW400" });
     await expect(

@@ -9,7 +9,7 @@ const database = testDatabase();
 const WAITING = 5_000;
 
 beforeAll(async () => {
-  // Of the task busy wait thousands, none of them of the tenant acme, which has as many of another task; three run.
+  // Thousands of jobs of the task busy wait, none of them of the tenant acme, which has as many jobs of another task. Three jobs run.
   await database.pool.query(
     `select count(*) from graphile_worker.add_jobs(array(
        select row(case when n % 2 = 0 then 'busy' else 'other' end, '{}', null, now() + interval '1 hour', null, null, null,
@@ -28,14 +28,14 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** The rows that a statement has looked at, whether it took them or not. */
+/** The number of rows that a statement read, whether it returned them or not. */
 function lookedAt(plan: Plan): number {
   const own = plan.Plans === undefined ? plan["Actual Rows"] : 0;
   const here = (own + (plan["Rows Removed by Filter"] ?? 0)) * plan["Actual Loops"];
   return here + (plan.Plans ?? []).reduce((sum, part) => sum + lookedAt(part), 0);
 }
 
-/** Explains every statement that `work` sends, and gives the rows that they looked at. */
+/** Explains every statement that `work` sends, and returns the rows that they read. */
 async function rowsLookedAt(client: Queryable, work: (client: Queryable) => Promise<unknown>): Promise<number> {
   let rows = 0;
   const explaining = {
@@ -49,14 +49,14 @@ async function rowsLookedAt(client: Queryable, work: (client: Queryable) => Prom
   return rows;
 }
 
-describe("where thousands of jobs wait", () => {
-  test("what runs is found without looking at them", async () => {
+describe("with thousands of waiting jobs", () => {
+  test("running jobs are found without reading the waiting ones", async () => {
     const running = await listJobs(database.pool, { state: "running", limit: 10 });
     expect(running.map(({ task }) => task)).toEqual(["rare", "rare", "rare"]);
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { state: "running", limit: 10 }))).toBeLessThan(100);
   });
 
-  test("jobs of another task are found without looking at them, and those of a task that is not known", async () => {
+  test("jobs of another task are found without reading the waiting ones, and so are those of an unknown task", async () => {
     const rare = await listJobs(database.pool, { task: "rare", limit: 10 });
     expect(rare).toHaveLength(3);
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { task: "rare", limit: 10 }))).toBeLessThan(100);
@@ -64,7 +64,7 @@ describe("where thousands of jobs wait", () => {
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { task: "nothing", limit: 10 }))).toBeLessThan(100);
   });
 
-  test("a tenant's jobs of a task that others have thousands of are found without looking at those, or at its own", async () => {
+  test("jobs of a tenant whose task has thousands of other tenants' jobs are found without reading those, or the tenant's other jobs", async () => {
     const client = await database.pool.connect();
     try {
       await client.query("begin; set local legwork.confined_to = 'acme'");
@@ -80,7 +80,7 @@ describe("where thousands of jobs wait", () => {
     }
   });
 
-  test("attempts and failed groups are told without looking at them", async () => {
+  test("attempts and failed groups are found without reading the waiting jobs", async () => {
     const statements = [
       "select * from legwork.attempts where state = 'running' order by job_id desc, attempt desc limit 10",
       "select * from legwork.failed_groups",
@@ -89,7 +89,7 @@ describe("where thousands of jobs wait", () => {
       expect(await rowsLookedAt(database.pool, (client) => client.query(statement, []))).toBeLessThan(100);
   });
 
-  test("jobs of a task that ended stay found when graphile-worker has forgotten the task", async () => {
+  test("jobs of a task that ended are still found when graphile-worker has deleted the task", async () => {
     const { rows } = await database.pool.query("select id from graphile_worker.add_job('gone', '{}')");
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [rows[0].id]);
     await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'gone'");
@@ -107,7 +107,7 @@ test.each([
   [[], "tenant", null],
   ["tenant:acme", "tenant", null],
   [null, "tenant", null],
-])("flags %j say of %s: %j", async (flags, name, value) => {
+])("flags %j give %s the value %j", async (flags, name, value) => {
   const { rows } = await database.pool.query("select legwork_private.flag_value($1::jsonb, $2) as value", [JSON.stringify(flags), name]);
   expect(rows[0].value).toBe(value);
 });

@@ -28,7 +28,7 @@ async function add(task: string, count = 1): Promise<void> {
   );
 }
 
-/** Fetches so many jobs and ends them, within whatever transaction the connection has open. */
+/** Fetches this many jobs and ends them, within whatever transaction the connection has open. */
 async function run(count: number, client: Parameters<HandWorker["fetch"]>[0] = database.pool): Promise<void> {
   const jobs = await worker.fetch(client, count);
   await worker.complete(
@@ -48,7 +48,7 @@ async function completed(): Promise<number> {
   return Number((await database.pool.query("select coalesce(sum(completed), 0) as n from legwork_private.task_totals")).rows[0].n);
 }
 
-/** Pages of a partition that are too full for more rows, so that the rows of now come into other segments. */
+/** Fills a partition's pages, so that new rows go into other segments. */
 async function fillUp(megabytes: number): Promise<void> {
   const client = await database.pool.connect();
   await client.query(
@@ -61,7 +61,7 @@ async function fillUp(megabytes: number): Promise<void> {
   client.release();
 }
 
-it("counts what completed, failed, was retried and was cancelled", async () => {
+it("counts completed, failed, retried and cancelled jobs", async () => {
   await add("a", 3);
   await run(3);
   await add("b");
@@ -81,7 +81,7 @@ it("counts what completed, failed, was retried and was cancelled", async () => {
   expect(await rollUp()).toBe(0);
 });
 
-it("keeps how long jobs waited and ran, by minute", async () => {
+it("records how long jobs waited and ran, by minute", async () => {
   await database.pool.query(
     `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, started_at, finished_at, worker)
      select n, 'a', 'default', 'completed', 0, 1, 1, t, t, t + interval '20 ms', t + interval '20 ms' + n * interval '1 second', 'w'
@@ -101,7 +101,7 @@ it("keeps how long jobs waited and ran, by minute", async () => {
   expect(statistics[0].wait_p95).toBeCloseTo(0.02, 1);
 });
 
-it("counts a transaction that commits late when it commits, and everybody else's at once", async () => {
+it("counts a long transaction when it commits, and concurrent ones at once", async () => {
   await add("a", 20);
   const late = await connection(database);
   await late.query("begin");
@@ -110,7 +110,7 @@ it("counts a transaction that commits late when it commits, and everybody else's
   expect(await rollUp()).toBe(3);
   await run(4);
   expect(await rollUp()).toBe(4);
-  // A subtransaction has a number of its own.
+  // A subtransaction has its own id.
   await late.query("savepoint s");
   await run(2, late);
   await late.query("release s");
@@ -122,7 +122,7 @@ it("counts a transaction that commits late when it commits, and everybody else's
   expect(await completed()).toBe(15);
 });
 
-it("counts a late transaction's rows also when the end of the table has left them far behind", async () => {
+it("counts a long transaction's rows even if the end of the table has moved far past them", async () => {
   await add("a", 20);
   await fillUp(1);
   const late = await connection(database);
@@ -140,13 +140,13 @@ it("counts a late transaction's rows also when the end of the table has left the
   expect(await completed()).toBeLessThanOrEqual(41_002);
   await late.query("commit");
   await late.query("select pg_stat_force_next_flush()");
-  await until("all are counted", async () => {
+  await until("all rows are counted", async () => {
     await rollUp();
     return (await completed()) >= 41_007;
   }, scaled(20_000));
   expect(await totals()).toMatchObject({ a: { completed: 7 }, filler: { completed: 41_000 } });
-  // Which transactions are over is known of the whole server, other databases included.
-  await until("all that is full is closed", async () => {
+  // Whether a transaction has ended is known only for the whole server, including other databases.
+  await until("all full segments are closed", async () => {
     await rollUp();
     const { rows: after } = await database.pool.query(
       "select count(*) filter (where full_at is not null and not is_closed)::int as open, count(*) filter (where is_closed)::int as closed from legwork_private.rollup_segments",
@@ -156,7 +156,7 @@ it("counts a late transaction's rows also when the end of the table has left the
   expect(await rollUp()).toBe(0);
 });
 
-it("counts a row that came into room that vacuum had found in old blocks", async () => {
+it("counts a row that was inserted into free space in old blocks after a vacuum", async () => {
   await fillUp(40);
   await rollUp();
   await rollUp();
@@ -170,14 +170,14 @@ it("counts a row that came into room that vacuum had found in old blocks", async
   );
   expect(places[0].block).toBeLessThan(1_000);
   for (let turn = 0; turn < 100 && (await completed()) < 40_040; turn++) {
-    // Statistics are told at the end of a connection's turn, within a second.
+    // A connection flushes its statistics when it goes idle, within a second.
     await database.pool.query("select pg_stat_force_next_flush()");
     await rollUp();
   }
   expect(await totals()).toMatchObject({ a: { completed: 40 }, filler: { completed: 40_000 } });
 });
 
-it("neither forgets nor repeats rows that are written anew, or moved to a partition of their own", async () => {
+it("neither misses nor repeats rows that are rewritten, or moved to a partition of their own", async () => {
   await add("a", 10);
   await run(4);
   await rollUp();
@@ -185,7 +185,7 @@ it("neither forgets nor repeats rows that are written anew, or moved to a partit
   await database.pool.query(`vacuum full ${rows[0].name}`);
   await run(3);
   expect(await rollUp()).toBe(3);
-  // A start: everything lies in the default partition.
+  // Like a new installation: everything is in the default partition.
   await database.pool.query(`alter table legwork_private.finished_jobs detach partition ${rows[0].name}`);
   await database.pool.query(`drop table ${rows[0].name}`);
   const { rows: others } = await database.pool.query("select partition from legwork_private.history_partitions() where parent = 'legwork_private.finished_jobs'::regclass");
@@ -200,7 +200,7 @@ it("neither forgets nor repeats rows that are written anew, or moved to a partit
   expect(await completed()).toBe(10);
 });
 
-it("counts everything once, however transactions, looks and rollbacks follow each other", async () => {
+it("counts everything once, whatever the order of transactions, counts and rollbacks", async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant("run"), on: fc.integer({ min: 0, max: 3 }), jobs: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ kind: fc.constantFrom("commit", "rollback", "savepoint"), on: fc.integer({ min: 0, max: 3 }), jobs: fc.constant(0) }),
@@ -249,11 +249,11 @@ it("two sessions do not count at the same time", async () => {
   expect(Number((await other.query("select legwork_private.roll_up() as rows")).rows[0].rows)).toBe(2);
   expect((await database.pool.query("select legwork_private.roll_up() as rows")).rows[0].rows).toBe(null);
   await other.query("rollback");
-  // What was counted is rolled back with the notes that it was.
+  // The counts are rolled back together with the record that they were made.
   expect(await rollUp()).toBe(2);
 });
 
-it("keeps the same by the hour, and for ever, and forgets minutes and hours in their time", async () => {
+it("keeps the same numbers by the hour and in total, and deletes minutes and hours after their time", async () => {
   await add("a", 3);
   await run(3);
   await rollUp();
@@ -273,7 +273,7 @@ it("keeps the same by the hour, and for ever, and forgets minutes and hours in t
   expect(rows[0].waits.reduce((sum: number, n: number) => sum + n, 0)).toBe(3);
 });
 
-it("notes how long attempts usually take, of which half is forgotten every day", async () => {
+it("records how long attempts usually take, with a half-life of one day", async () => {
   const zeros = Array.from({ length: 17 }, () => 0);
   await database.pool.query("insert into legwork_private.task_totals (task, waits, runs) values ('a', $1, $2)", [zeros, zeros.with(8, 100)]);
   await database.pool.query("select legwork_private.note_usual_runs()");
@@ -302,7 +302,7 @@ it("estimates quantiles within the bounds of their bucket", () =>
     { numRuns: 30 },
   ));
 
-it("samples the queues and what limits are in use", async () => {
+it("samples the queues and the limits in use", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "q"}, {"name": "other"}]')`);
   await database.pool.query("select legwork.limit_concurrency(2, queue => 'q')");
   await add("mail", 5);

@@ -24,7 +24,7 @@ async function tables(): Promise<string[]> {
 }
 
 describe("migrating", () => {
-  it("an empty database installs graphile-worker's schema and ours, once", async () => {
+  it("an empty database installs graphile-worker's schema and Legwork's, once", async () => {
     const { applied } = await migrate(database.pool, testLog);
     expect(applied).toEqual(files.migrations.map(({ name }) => name));
     expect(await migrate(database.pool, testLog)).toEqual({ applied: [], definitions: [], repaired: [] });
@@ -39,7 +39,7 @@ describe("migrating", () => {
     expect(counts).toEqual([...Array(9).fill(0), files.migrations.length]);
   });
 
-  it("beside jobs that are there keeps them, and shows those that have failed", async () => {
+  it("a database with jobs keeps them, and shows those that have failed", async () => {
     await runMigrations({ pgPool: database.pool });
     await database.pool.query("select graphile_worker.add_job('old', '{\"n\": 1}'), graphile_worker.add_job('bad', job_key => 'b')");
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker.jobs where key = 'b'), 'gone')");
@@ -51,7 +51,7 @@ describe("migrating", () => {
     ]);
   });
 
-  it("gives the jobs that an earlier Legwork made for tenants' tokens the keys of today, and leaves every other key alone", async () => {
+  it("gives the jobs that an earlier Legwork version enqueued for tenants' tokens the current form of keys, and leaves every other key alone", async () => {
     await runMigrations({ pgPool: database.pool });
     await database.pool.query(
       `select graphile_worker.add_job('t', queue_name => v.serial_key, job_key => v.job_key, flags => v.flags)
@@ -88,19 +88,19 @@ describe("migrating", () => {
     });
   });
 
-  it("that fails half-way leaves nothing of ours behind", async () => {
+  it("rolls back all of Legwork's objects if it fails halfway", async () => {
     const broken = { ...files, migrations: [...files.migrations, { id: 9999, name: "9999_broken", sql: "select 1 / 0", after: "", checksum: "x" }] };
     await expect(migrate(database.pool, testLog, broken)).rejects.toMatchObject({ code: "22012" });
     expect((await tables()).filter((name) => name.startsWith("legwork"))).toEqual([]);
   });
 
-  it("refuses graphile-worker's schema of an older version that is in use, changes nothing, and upgrades it when asked to", async () => {
+  it("refuses an older graphile-worker schema that is in use, changes nothing, and upgrades it when asked to", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await database.pool.query("select graphile_worker.add_job('old')");
-    // As graphile-worker 0.13 and older leave it; the column comes with the upgrade, which locks the table.
+    // The schema that graphile-worker 0.13 and older leave. The upgrade adds the column, which locks the table.
     await database.pool.query("delete from graphile_worker.migrations where id = 20");
     await database.pool.query("alter table graphile_worker.migrations drop column breaking");
-    // One that is being installed would be waited for.
+    // A process that is installing it would be waited for.
     await database.pool.query("update graphile_worker.migrations set ts = ts - interval '1 minute'");
     const before = await tables();
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
@@ -115,7 +115,7 @@ describe("migrating", () => {
     expect((await database.pool.query("select task from legwork.jobs")).rows).toEqual([{ task: "old" }]);
   });
 
-  it("that failed within graphile-worker's own migrations says why, and continues there when it is repeated", async () => {
+  it("says why it failed within graphile-worker's own migrations, and continues there when it is repeated", async () => {
     await database.pool.query(`
       create function public.forbid() returns event_trigger language plpgsql as $$ begin
         if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'graphile_worker._private_tasks') then
@@ -151,7 +151,7 @@ describe("a database that cannot be used", () => {
     ["no such database", (url) => (url.pathname = "/nowhere"), "The server has no database"],
     ["no such host", (url) => (url.hostname = "nowhere.invalid"), "cannot be found"],
   ];
-  it.each(failures)("%s: is said in one line", async (_name, change, message) => {
+  it.each(failures)("%s: is reported in one line", async (_name, change, message) => {
     const url = new URL(database.url);
     change(url);
     const pool = createPool(url.href, { log: testLog });

@@ -2,12 +2,12 @@ import { expect, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
-// What sums up, watches and explains every job goes on when some of them hold what no one would expect.
+// Statements that summarize, monitor and explain all jobs still work when some jobs have unexpected values.
 
 const database = testDatabase();
 const worker = new HandWorker("w");
 
-/** What is asked about all jobs, by workers, servers and people. */
+/** The statements that workers, servers and users run over all jobs. */
 const QUESTIONS = [
   "select * from legwork.doctor()",
   "select legwork_private.roll_up()",
@@ -41,7 +41,7 @@ async function answerAll(): Promise<void> {
   for (const question of QUESTIONS) {
     try {
       const { rows } = await database.pool.query(question);
-      // The doctor tells of what could not be looked at.
+      // The doctor reports the checks that failed.
       failed.push(...rows.map(({ finding }) => String(finding)).filter((finding) => finding.startsWith("This check failed")));
     } catch (error) {
       failed.push(`${question}: ${String(error)}`);
@@ -50,7 +50,7 @@ async function answerAll(): Promise<void> {
   expect(failed).toEqual([]);
 }
 
-it("what is asked about all jobs is answered whatever times, names and payloads some of them have", async () => {
+it("queries over all jobs return a result whatever times, names and payloads some of them have", async () => {
   const times = ["-infinity", "4713-01-02 BC", "0001-01-01", "1969-12-31", "9999-12-31", "290000-01-01Z", "294276-12-31Z", "infinity"];
   const payloads = [String.raw`{"a": "\u0000"}`, String.raw`"\ud800"`, "1e400", `${"[".repeat(5_000)}${"]".repeat(5_000)}`, "12345678901234567890123"];
   const add = async (options: { runAt?: string; payload?: string; task?: string }): Promise<void> =>

@@ -12,7 +12,7 @@ beforeEach(async () => {
   await database.pool.query("delete from legwork_private.queue_counts");
 });
 
-/** So many jobs that may start, of a tenant or of none. */
+/** Adds this many jobs that may start, of one tenant or of none. */
 async function add(task: string, count: number, tenant: string | null = null): Promise<void> {
   await database.pool.query(
     `select graphile_worker.add_jobs(array(
@@ -22,7 +22,7 @@ async function add(task: string, count: number, tenant: string | null = null): P
   );
 }
 
-/** What the view says of the queue q, to everybody or to who is confined to a tenant. */
+/** The row of the queue q in the view, for all tenants or for one. */
 async function see(tenant = ""): Promise<{ pending: number; failed: number; counted: boolean }> {
   return await transaction(database.pool, async (client) => {
     await client.query("select set_config('legwork.confined_to', $1, true)", [tenant]);
@@ -33,7 +33,7 @@ async function see(tenant = ""): Promise<{ pending: number; failed: number; coun
   });
 }
 
-it("few jobs are counted for each answer, the failed ones too", async () => {
+it("a few jobs are counted for each query, including failed ones", async () => {
   await add("mail", 3);
   await database.pool.query("update graphile_worker._private_jobs set attempts = max_attempts where id = (select min(id) from graphile_worker._private_jobs)");
   await database.pool.query("select legwork_private.sample_queues()");
@@ -42,7 +42,7 @@ it("few jobs are counted for each answer, the failed ones too", async () => {
   expect(await see()).toEqual({ pending: 3, failed: 1, counted: false });
 });
 
-it("more than 2,000 are counted by whoever watches, and shown as of then", async () => {
+it("more than 2,000 jobs are counted in the background, and shown with the time of the count", async () => {
   await add("mail", 2_001);
   await add("other", 2);
   expect(await see()).toEqual({ pending: 2_001, failed: 0, counted: false });
@@ -56,7 +56,7 @@ it("more than 2,000 are counted by whoever watches, and shown as of then", async
   ]);
 });
 
-it("what nobody has counted for too long is counted for each answer", async () => {
+it("jobs whose count is too old are counted for each query", async () => {
   await add("mail", 2_001);
   await database.pool.query("select legwork_private.sample_queues()");
   await database.pool.query("update legwork_private.queue_counts set valid_until = now() - interval '1 second'");
@@ -64,7 +64,7 @@ it("what nobody has counted for too long is counted for each answer", async () =
   expect(await see()).toEqual({ pending: 2_002, failed: 0, counted: false });
 });
 
-it("a tenant with few jobs gets its own counted, one with many as of then, and neither the other's", async () => {
+it("a tenant with few jobs gets a fresh count, one with many gets a stored count, and neither sees the other's jobs", async () => {
   await add("mail", 2_001, "big");
   await add("mail", 2, "small");
   await database.pool.query("select legwork_private.sample_queues()");
@@ -76,7 +76,7 @@ it("a tenant with few jobs gets its own counted, one with many as of then, and n
   expect(await see()).toEqual({ pending: 2_003, failed: 0, counted: true });
 });
 
-it("jobs of a correlation are found by an index among many that live", async () => {
+it("jobs with a correlation id are found by an index among many live ones", async () => {
   await add("mail", 2_001, "big");
   await database.pool.query("select legwork.enqueue('mail', correlation_id => 'order-17')");
   await database.pool.query("analyze graphile_worker._private_jobs");

@@ -13,7 +13,7 @@ beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
-/** Jobs that are all to start at the same time: by one request, as a batch or a transaction makes them. */
+/** Enqueues jobs that all start at the same time: by one request, like a batch or a transaction. */
 async function enqueue(count: number, fields = {}): Promise<string[]> {
   const { rows } = await database.pool.query("select legwork.enqueue_many((select jsonb_agg($1::jsonb) from generate_series(1, $2))) as id", [
     { task: "t", ...fields },
@@ -22,14 +22,14 @@ async function enqueue(count: number, fields = {}): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** The worker says that it runs these and is not heard of again. */
+/** The worker reports that it runs these jobs, and then falls silent. */
 async function die(running: readonly string[]): Promise<void> {
   await database.pool.query("select legwork_private.worker_beat('dead', 'host', 1, 10, array['t'], $1)", [running]);
   await database.pool.query("update legwork_private.worker_processes set seen_at = seen_at - interval '10 seconds', suspected_at = seen_at - interval '5 seconds'");
   await database.pool.query("select legwork_private.recover_jobs()");
 }
 
-/** What the other worker starts, one job after the other, each completed before the next. */
+/** The jobs that the other worker starts one after the other, each completed before the next. */
 async function startsNext(): Promise<string[]> {
   const started: string[] = [];
   for (;;) {
@@ -42,20 +42,20 @@ async function startsNext(): Promise<string[]> {
 
 const ids = (jobs: readonly { id: string }[]): string[] => jobs.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b));
 
-it("a dead worker's jobs start before all that were to start with them or later: first those it ran, then those it had fetched ahead", async () => {
+it("a dead worker's jobs start before all that were due with them or later: first those it ran, then those it had fetched ahead", async () => {
   const all = await enqueue(30);
   const later = await enqueue(5);
-  // Room in the table for the rows that change: where they lie must not matter.
+  // Makes room in the table for the changed rows, because their position must not matter.
   await database.pool.query("vacuum graphile_worker._private_jobs");
   const held = ids(await dead.fetch(database.pool, 10));
   expect(held).toEqual(all.slice(0, 10));
-  // Not the first ones: which of them it ran is said by its beat.
+  // Not the first jobs: the heartbeat says which ones it ran.
   const running = held.slice(4, 7);
   await die(running);
   expect(await startsNext()).toEqual([...running, ...held.slice(0, 4), ...held.slice(7), ...all.slice(10), ...later]);
 });
 
-it("a job that was fetched while a more urgent one came keeps its place behind that one", async () => {
+it("a job that was fetched before a more urgent one arrived keeps its place behind that one", async () => {
   const [first, second] = await enqueue(2);
   const held = ids(await dead.fetch(database.pool));
   expect(held).toEqual([first]);
@@ -64,7 +64,7 @@ it("a job that was fetched while a more urgent one came keeps its place behind t
   expect(await startsNext()).toEqual([urgent, first, second]);
 });
 
-it("what a stopping worker gives back keeps its place, whichever worker it is and however it says so", async () => {
+it("a job that a stopping worker returns to the queue keeps its place, whichever worker it is and however it returns it", async () => {
   for (const giveBack of [
     async () => void (await database.pool.query("select legwork_private.worker_stopped('dead')")),
     async (held: string[]) => void (await database.pool.query("select legwork_private.give_back_jobs('dead', $1)", [held])),
@@ -76,13 +76,13 @@ it("what a stopping worker gives back keeps its place, whichever worker it is an
     const held = ids(await dead.fetch(database.pool, 5));
     await giveBack(held);
     const started = await startsNext();
-    // A plain worker's come in any order among themselves.
+    // Jobs from a plain worker come in any order among themselves.
     expect(ids(started.slice(0, 5).map((id) => ({ id })))).toEqual(all.slice(0, 5));
     expect(started.slice(5)).toEqual(all.slice(5));
   }
 });
 
-it("the jobs of a limited task keep their place in the waiting room", async () => {
+it("jobs of a limited task keep their place in the waiting room", async () => {
   await database.pool.query("select legwork.limit_concurrency(6, task => 't')");
   const all = await enqueue(20);
   const held = ids(await dead.fetch(database.pool, 6));
@@ -91,7 +91,7 @@ it("the jobs of a limited task keep their place in the waiting room", async () =
   expect(ids(await next.fetch(database.pool, 20))).toEqual(held);
 });
 
-it("the job of a serial key that a dead worker ran is the next of its key", async () => {
+it("a dead worker's job with a serial key is the next of its key", async () => {
   const all = await enqueue(10, { serial_key: "one at a time" });
   const held = ids(await dead.fetch(database.pool));
   await die(held);
@@ -99,7 +99,7 @@ it("the job of a serial key that a dead worker ran is the next of its key", asyn
   expect(held[0]).toBe(all[0]);
 });
 
-it("the time that people see of a job that was given back is the one that was asked for, to some milliseconds", async () => {
+it("a job that was returned to the queue shows the requested start time, to within a few milliseconds", async () => {
   const runAt = "2026-01-01T00:00:00.000Z";
   const [id] = await enqueue(1, { run_at: runAt });
   await dead.fetch(database.pool);

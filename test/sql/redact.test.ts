@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** The value as legwork.redact(json) gives it back, as text. */
+/** The text that legwork.redact(json) returns for the value. */
 async function redact(value: string, ...paths: string[]): Promise<string> {
   const { rows } = await database.pool.query("select legwork.redact($1::json, $2::text[])::text as redacted", [value, paths]);
   return rows[0].redacted;
@@ -35,13 +35,13 @@ describe("legwork.redact", () => {
     expect(rows[0].redacted).toEqual(expected);
   });
 
-  it("keeps the order of keys, and what is empty", async () => {
+  it("keeps the order of keys, and empty values", async () => {
     expect(Object.keys(JSON.parse(await redact('{"z": 1, "b": {}, "a": []}', "b.x", "a.*", "z")))).toEqual(["z", "b", "a"]);
     expect(JSON.parse(await redact('{"z": 1, "b": {}, "a": []}', "b.x", "a.*"))).toEqual({ z: 1, b: {}, a: [] });
     expect(await redact("7", "a")).toBe("7");
   });
 
-  it("takes a value as it is when there are no paths", async () => {
+  it("returns a value unchanged if there are no paths", async () => {
     const { rows } = await database.pool.query(`select legwork.redact('{"a":1}'::jsonb, null) as jsonb, legwork.redact('{"a":1}'::json, null)::text as json`);
     expect(rows).toEqual([{ jsonb: { a: 1 }, json: '{"a":1}' }]);
   });
@@ -59,24 +59,24 @@ describe("legwork.redact", () => {
 });
 
 describe("legwork.redact_text", () => {
-  it("replaces every occurrence of what the paths lead to", async () => {
+  it("replaces every occurrence of the values at the paths", async () => {
     const payload = JSON.stringify({ email: "a@b.cd", cards: [{ number: 41111 }, { number: "4222-2" }] });
     expect(await redactText("a@b.cd: no mail to a@b.cd with 41111 or 4222-2", payload, "email", "cards.*.number")).toBe(
       "[redacted]: no mail to [redacted] with [redacted] or [redacted]",
     );
   });
 
-  it("replaces what is below a path, and the longer of two values first", async () => {
+  it("replaces the values below a path, and the longer of two values first", async () => {
     const payload = JSON.stringify({ user: { name: "Anna", full: ["Annabel"] } });
     expect(await redactText("Anna is Annabel", payload, "user")).toBe("[redacted] is [redacted]");
   });
 
-  it("replaces a value as it stands within JSON", async () => {
+  it("replaces a value in its JSON form", async () => {
     const payload = JSON.stringify({ quote: 'say "hi"\n' });
     expect(await redactText(`got ${payload}`, payload, "quote")).toBe('got {"quote":"[redacted]"}');
   });
 
-  it("leaves values of less than four characters, which any text has", async () => {
+  it("leaves values of less than four characters, which could be in any text", async () => {
     expect(await redactText("abc 123 true", '{"s": ["abc", 123, true]}', "s")).toBe("abc 123 true");
   });
 });
@@ -114,7 +114,7 @@ describe("a task that redacts", () => {
 
   const REDACTED = { email: "[redacted]", cards: [{ number: "[redacted]" }], to: "kept" };
 
-  it("shows none of it while its job lives, whichever worker runs it", async () => {
+  it("shows no redacted value while its job is live, whichever worker runs it", async () => {
     const id = await add();
     expect(await shown(id)).toMatchObject({ state: "running", payload: REDACTED });
     await fail(id);
@@ -125,7 +125,7 @@ describe("a task that redacts", () => {
     });
   });
 
-  it("keeps none of it when its job completes or fails, and retries it with its true payload", async () => {
+  it("keeps no redacted value when its job completes or fails, and retries it with the original payload", async () => {
     const completed = await add();
     await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [completed]);
     expect(await shown(completed)).toMatchObject({ state: "completed", payload: REDACTED });
@@ -155,7 +155,7 @@ describe("a task that redacts", () => {
     expect(await shown(rows[0].id)).toMatchObject({ state: "cancelled", payload: { email: "[redacted]" } });
   });
 
-  it("keeps its paths when nothing is said of them, and loses them to null", async () => {
+  it("keeps its paths when it is registered without any, and loses them when they are null", async () => {
     const paths = async (): Promise<unknown> =>
       (await database.pool.query("select redact from legwork.tasks where name = 'mail'")).rows[0].redact;
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "description": "x"}]')`);

@@ -6,7 +6,7 @@ const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
 const worker = new HandWorker("w");
 
-// What a publication refuses it refuses whatever wal_level is, and whether or not there is a subscription.
+// A publication refuses the same statements whatever wal_level is, and with or without a subscription.
 beforeAll(async () => {
   if (inject("serverUrl") === "") return;
   await run("set client_min_messages = error; create publication everything for all tables");
@@ -44,7 +44,7 @@ it("failed jobs are retried, and workflows and batches end", async () => {
   expect(await run("select state from legwork.workflows union all select state from legwork.batches")).toEqual([1, 2].map(() => ({ state: "completed" })));
 });
 
-it("partitions are made, filled from the default one and dropped, and the audit log and log lines with them", async () => {
+it("partitions are created, filled from the default one and dropped, together with those of the audit log and the log lines", async () => {
   await run(`select legwork_private.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
   for (const { partition } of await run("select partition::text from legwork_private.history_partitions()")) await run(`drop table ${partition}`);
   await run(`select legwork_private.record_output('[]', '[{"job_id": 1, "attempt": 1, "at": ${Date.now()}, "level": "info", "message": "x"}]')`);
@@ -54,7 +54,7 @@ it("partitions are made, filled from the default one and dropped, and the audit 
   await run("update legwork_private.finished_jobs_default set finished_at = now() - interval '1 year' where id = (select min(id) from legwork_private.finished_jobs_default)");
   const steps = await run("select step from legwork.maintain_history()");
   expect(new Set(steps.map(({ step }) => step))).toEqual(new Set(["created"]));
-  // A new partition may be changed as the default one was.
+  // A new partition may be changed like the default one.
   expect(await run("delete from legwork_private.finished_jobs returning tableoid::regclass::text ~ '_[0-9]{8}$' as is_new")).toContainEqual({ is_new: true });
   expect(await run("delete from legwork_private.job_logs returning message")).toEqual([{ message: "x" }]);
 });

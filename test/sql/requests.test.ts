@@ -14,7 +14,7 @@ beforeEach(async () => {
 const claim = "select legwork_private.claim_request('me', 'k', $1) as answer";
 
 describe("claim_request", () => {
-  it("lets the first request in and gives the others its answer, once that has committed", async () => {
+  it("accepts the first request and gives the others its response, once it has committed", async () => {
     const [first, second] = [await connection(database), await connection(database)];
     await first.query("begin");
     expect((await first.query(claim, ["h"])).rows).toEqual([{ answer: null }]);
@@ -25,7 +25,7 @@ describe("claim_request", () => {
     expect((await waiting).rows).toEqual([{ answer: { id: "1" } }]);
   });
 
-  it("lets the second one in when the first is rolled back", async () => {
+  it("accepts the second request when the first is rolled back", async () => {
     const [first, second] = [await connection(database), await connection(database)];
     await first.query("begin");
     await first.query(claim, ["h"]);
@@ -35,7 +35,7 @@ describe("claim_request", () => {
     expect((await waiting).rows).toEqual([{ answer: null }]);
   });
 
-  it("refuses another request with the key, and not that of somebody else", async () => {
+  it("refuses a different request with the same key, but not another caller's", async () => {
     await database.pool.query(claim, ["h"]);
     await expect(database.pool.query(claim, ["other"])).rejects.toMatchObject({ code: "LW409", hint: expect.stringContaining("new key") });
     expect((await database.pool.query("select legwork_private.claim_request('you', 'k', 'other') as answer")).rows).toEqual([{ answer: null }]);
@@ -43,7 +43,7 @@ describe("claim_request", () => {
 });
 
 describe("cancel_jobs", () => {
-  it("cancels what fits, oldest first and so many at a time, and leaves the rest", async () => {
+  it("cancels matching jobs, oldest first and up to the given number, and leaves the rest", async () => {
     await database.pool.query(`select legwork.enqueue(case when n % 2 = 0 then 'a' else 'b' end, tenant => 'acme') from generate_series(1, 6) n`);
     const cancel = async (options: string): Promise<number> =>
       (await database.pool.query(`select * from legwork.cancel_jobs('{"queue": "mail", "tenant": "acme"}', 'wrong', ${options})`)).rows.length;
@@ -61,18 +61,18 @@ describe("cancel_jobs", () => {
   });
 
   it.each([
-    ["no object", "'[]'", "LW400"],
-    ["a field that does not exist", `'{"tsak": "a"}'`, "LW400"],
-    ["a state that is an end", `'{"state": "failed"}'`, "LW400"],
-    ["a task that does not exist", `'{"task": "c"}'`, "LW404"],
-    ["a queue that does not exist", `'{"queue": "mial"}'`, "LW404"],
+    ["a filter that is not an object", "'[]'", "LW400"],
+    ["an unknown field", `'{"tsak": "a"}'`, "LW400"],
+    ["a state in which jobs have ended", `'{"state": "failed"}'`, "LW400"],
+    ["an unknown task", `'{"task": "c"}'`, "LW404"],
+    ["an unknown queue", `'{"queue": "mial"}'`, "LW404"],
   ])("refuses %s", async (_what, filter, code) => {
     await expect(database.pool.query(`select legwork.cancel_jobs(${filter})`)).rejects.toMatchObject({ code, hint: expect.any(String) });
   });
 });
 
 describe("marks of ids", () => {
-  it("are made once a minute, and go with the history", async () => {
+  it("are recorded once a minute, and deleted with the history", async () => {
     await database.pool.query("select legwork.enqueue('a')");
     await database.pool.query("select legwork_private.record_id_mark()");
     await database.pool.query("select legwork.tick()");

@@ -4,7 +4,7 @@ import { resetLegwork } from "../support/reset-legwork.ts";
 
 const database = testDatabase();
 
-/** How many rows each table has. */
+/** The number of rows in each table. */
 async function counts(): Promise<Record<string, number>> {
   const { rows } = await database.pool.query(
     `select c.oid::regclass::text as name,
@@ -16,10 +16,10 @@ async function counts(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.filter(({ n }) => n > 0).map(({ name, n }) => [name, n]));
 }
 
-it("a reset database is as it was migrated, but for tasks", async () => {
+it("a reset database is as migration left it, except for tasks", async () => {
   const migrated = await counts();
   await resetLegwork(database.pool);
-  expect(await counts(), "what migrate has made stays").toEqual(migrated);
+  expect(await counts(), "the rows from migration remain").toEqual(migrated);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}]')`);
   const registered = await counts();
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");

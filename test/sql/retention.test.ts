@@ -14,7 +14,7 @@ async function maintain(): Promise<{ step: string; relation: string }[]> {
   return (await database.pool.query("select * from legwork.maintain_history()")).rows;
 }
 
-/** The partition that a row of that age is in, or none. */
+/** The partition that holds a row of this age, or null. */
 async function partitionAt(time: string): Promise<string> {
   await database.pool.query(
     `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, run_at, created_at, finished_at)
@@ -25,13 +25,13 @@ async function partitionAt(time: string): Promise<string> {
   return rows[0].partition;
 }
 
-it("partitions for today and the days ahead are there", async () => {
+it("partitions for today and the coming days exist", async () => {
   expect(await partitionAt("now()")).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
   expect(await partitionAt("now() + interval '3 days'")).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
   expect(await maintain()).toEqual([]);
 });
 
-it("rows that came while no partition was there move into one when it is made", async () => {
+it("rows that arrived while a partition was missing move into it when it is created", async () => {
   const { rows: made } = await database.pool.query("select partition::text from legwork_private.history_partitions()");
   for (const { partition } of made) await database.pool.query(`drop table ${partition}`);
   await database.pool.query("select graphile_worker.add_job('t')");
@@ -43,7 +43,7 @@ it("rows that came while no partition was there move into one when it is made", 
   expect(await partition()).toMatch(/^legwork_private\.finished_jobs_\d{8}$/);
 });
 
-it("so do lines of the audit log and occurrences of schedules, of which nothing is counted", async () => {
+it("misplaced audit log entries and occurrences of schedules move too, and are not counted", async () => {
   for (const { partition } of (await database.pool.query("select partition::text from legwork_private.history_partitions()")).rows) {
     await database.pool.query(`drop table ${partition}`);
   }
@@ -67,7 +67,7 @@ it("a partition whose time has passed is dropped, and its failed jobs can no lon
   expect((await database.pool.query("select id from graphile_worker._private_jobs")).rows).toEqual([{ id: young.id }]);
 });
 
-it("somebody who reads the history for a long time is not disturbed, and stops nobody else", async () => {
+it("a long-running reader of the history is not interrupted, and blocks no other session", async () => {
   await database.pool.query("create table legwork.finished_jobs_old partition of legwork_private.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
   const reader = await database.pool.connect();
   await reader.query("begin");
@@ -89,7 +89,7 @@ it("the number of partitions stays small whatever the retention", async () => {
   expect(rows[0].width.days).toBe(31);
 });
 
-it("two processes that look after the history at once do not wait for each other", async () => {
+it("two processes that maintain the history at the same time do not wait for each other", async () => {
   const first = await database.pool.connect();
   await first.query("begin");
   await first.query("select legwork.maintain_history()");
@@ -103,7 +103,7 @@ it.each([
   ["-30 days", "30 days"],
   ["infinity", "1000 years"],
   ["0 days", "01:00:00"],
-])("a retention of %s is taken as %s, and drops nothing that is young", async (value, taken) => {
+])("a retention of %s counts as %s, and drops nothing that is young", async (value, taken) => {
   const { rows: [before] } = await database.pool.query("select count(*)::int as partitions from legwork_private.history_partitions()");
   await database.pool.query("update legwork.settings set value = $1 where name = 'history_retention'", [value]);
   expect((await database.pool.query("select legwork_private.history_retention()::text as taken")).rows).toEqual([{ taken }]);

@@ -5,7 +5,7 @@ import { HandWorker } from "../support/hand-worker.ts";
 
 const database = testDatabase();
 const worker = new HandWorker("w");
-/** A role that may call one function of the application, and nothing of graphile-worker or Legwork. */
+/** A role that may call one function of the application, and has no rights on graphile-worker or Legwork. */
 const ROLE = `legwork_test_enqueuer_${process.pid}_${Date.now()}`;
 let client: pg.Client;
 
@@ -29,7 +29,7 @@ afterAll(async () => {
   await database.pool.query(`drop owned by ${ROLE}; drop role ${ROLE}`);
 });
 
-it("a role that may only enqueue enqueues into limited and paused tasks", async () => {
+it("a role that may only enqueue can enqueue into limited and paused tasks", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
   await client.query("select public.ask(1), public.ask(2)");
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
@@ -43,7 +43,7 @@ it("a role that may only enqueue enqueues into limited and paused tasks", async 
   await database.pool.query("select legwork.resume_task('t')");
 });
 
-it("a role that may only enqueue reads and changes nothing else", async () => {
+it("a role that may only enqueue can read and change nothing else", async () => {
   for (const statement of [
     "select * from legwork.jobs",
     "select * from legwork.steps",
@@ -58,7 +58,7 @@ it("a role that may only enqueue reads and changes nothing else", async () => {
   }
 });
 
-it("a role that may only enqueue cannot pass a limit by what it sets", async () => {
+it("a role that may only enqueue cannot bypass a limit with its own settings", async () => {
   await client.query("select public.ask(7, 'k')");
   await client.query("set legwork.admitting = 'on'");
   await client.query("select public.ask(8, 'k')");

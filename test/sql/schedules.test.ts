@@ -17,14 +17,14 @@ beforeEach(async () => {
 
 const query = async (sql: string, values: unknown[] = []): Promise<any[]> => (await database.pool.query(sql, values)).rows; // oxlint-disable-line typescript/no-explicit-any
 
-/** Makes a schedule as of 2026-01-01, planned as a worker would. */
+/** Creates a schedule as of 2026-01-01, planned as a worker would plan it. */
 async function make(name: string, rest: string, asOf = "2026-01-01Z"): Promise<string | null> {
   await query(`select legwork.schedule('${name}', 't', ${rest}, as_of => '${asOf}')`);
   await planSchedules(database.pool, { asOf: new Date(asOf) });
   return (await query("select to_char(next_at at time zone 'UTC', 'MM-DD HH24:MI:SS') as next from legwork.schedules where name = $1", [name]))[0].next;
 }
 
-/** What a worker does at that time. */
+/** Does what a worker does at this time. */
 async function tick(asOf: string | Date): Promise<number> {
   let fired = 0;
   for (let round = 0; round < 2_000; round++) {
@@ -33,7 +33,7 @@ async function tick(asOf: string | Date): Promise<number> {
     const planned = row.wants_plan ? await planSchedules(database.pool, { asOf: new Date(asOf) }) : 0;
     if (!row.more && planned === 0) return fired;
   }
-  throw new Error("It does not come to an end.");
+  throw new Error("The schedules never stop firing.");
 }
 
 async function runs(schedule = "s"): Promise<string[]> {
@@ -48,7 +48,7 @@ async function runs(schedule = "s"): Promise<string[]> {
 
 const jobs = async (): Promise<number> => (await query("select count(*)::int as n from graphile_worker._private_jobs"))[0].n;
 
-it("a schedule enqueues a job at each of its times, once, with its name and its tenant", async () => {
+it("a schedule enqueues a job at each of its times, once, with the schedule's name and tenant", async () => {
   expect(await make("s", `every => '5 minutes', payload => '{"a": 1}', tenant => 'acme', priority => -3, max_attempts => 2`)).toBe("01-01 00:05:00");
   expect(await tick("2026-01-01 00:04:59Z")).toBe(0);
   expect(await tick("2026-01-01 00:05:00Z")).toBe(1);
@@ -63,7 +63,7 @@ it("a schedule enqueues a job at each of its times, once, with its name and its 
   expect(await runs()).toEqual(["00:05:00 enqueued", "00:10:00 enqueued"]);
 });
 
-it("its last job and how that ended can be seen", async () => {
+it("a schedule shows its last job and how that job ended", async () => {
   await make("s", "cron => '*/5 * * * *'");
   await tick("2026-01-01 00:05:00Z");
   const [job] = await worker.fetch(database.pool);
@@ -75,7 +75,7 @@ it("its last job and how that ended can be seen", async () => {
   expect(await query("select outcome from legwork.schedule_runs")).toEqual([{ outcome: "completed" }]);
 });
 
-describe("steps of the calendar keep to the clock of their zone, and the ends of months do not drift", () => {
+describe("calendar intervals keep to the clock of their zone, and month ends do not drift", () => {
   it.each([
     ["every => '1 month', timezone => 'Europe/Berlin', starts_at => '2026-01-31 10:00+01'", ["01-31 09:00", "02-28 09:00", "03-31 08:00", "04-30 08:00"]],
     ["every => '1 day', timezone => 'Europe/Berlin', starts_at => '2026-03-28 02:30+01'", ["03-28 01:30", "03-29 01:30", "03-30 00:30"]],
@@ -90,7 +90,7 @@ describe("steps of the calendar keep to the clock of their zone, and the ends of
   });
 });
 
-it("a schedule ends with its window, with its last run, or after its one time", async () => {
+it("a schedule ends with its window, with its last run, or after its only time", async () => {
   await make("window", "every => '1 minute', starts_at => '2026-01-01 00:10Z', ends_at => '2026-01-01 00:12Z'");
   await make("cron", "cron => '* * * * *', starts_at => '2026-01-01 00:10Z', ends_at => '2026-01-01 00:12Z'");
   await make("runs", "cron => '* * * * *', max_runs => 2");
@@ -112,8 +112,8 @@ it("jitter delays the job and not the occurrence", async () => {
   expect(row).toEqual({ n: 20, different: 20, bounded: true });
 });
 
-describe("while its job lives, an occurrence", () => {
-  it("is enqueued all the same, by default", async () => {
+describe("while its job is live, an occurrence", () => {
+  it("is enqueued anyway, by default", async () => {
     await make("s", "every => '1 minute'");
     for (const minute of [1, 2, 3]) await tick(new Date(Date.UTC(2026, 0, 1, 0, minute)));
     expect(await jobs()).toBe(3);
@@ -131,7 +131,7 @@ describe("while its job lives, an occurrence", () => {
     expect((await runs()).at(-1)).toBe("00:04:00 enqueued");
   });
 
-  it("waits for it in a queue of its own, up to a bound", async () => {
+  it("waits for it under a serial key, up to a maximum number", async () => {
     await make("s", "every => '1 minute', overlap => 'queue', max_instances => 3");
     for (const minute of [1, 2, 3, 4]) await tick(new Date(Date.UTC(2026, 0, 1, 0, minute)));
     expect((await runs()).map((run) => run.split(" ")[1])).toEqual(["enqueued", "enqueued", "enqueued", "skipped"]);
@@ -139,7 +139,7 @@ describe("while its job lives, an occurrence", () => {
     expect(await worker.fetch(database.pool, 10)).toHaveLength(1);
   });
 
-  it("takes its place: the one that waits never starts, the one that runs is told to stop", async () => {
+  it("replaces it: a waiting job never starts, and a running one is cancelled", async () => {
     await make("s", "every => '1 minute', overlap => 'cancel'");
     await tick("2026-01-01 00:01Z");
     await tick("2026-01-01 00:02Z");
@@ -156,8 +156,8 @@ describe("while its job lives, an occurrence", () => {
   });
 });
 
-describe("after a time when nobody was there", () => {
-  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: one run stands for all", async (when) => {
+describe("occurrences that were missed while no worker was alive", () => {
+  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are replaced by one run", async (when) => {
     await make("s", when);
     await tick("2026-01-01 00:05Z");
     expect(await tick("2026-01-01 12:02Z")).toBe(1);
@@ -168,7 +168,7 @@ describe("after a time when nobody was there", () => {
     expect((await runs()).at(-1)).toBe("12:05:00 enqueued");
   });
 
-  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: none is made up for, where that is wanted", async (when) => {
+  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are not made up for with missed => none", async (when) => {
     await make("s", `${when}, missed => 'none'`);
     expect(await tick("2026-01-01 12:02Z")).toBe(0);
     await tick("2026-01-01 12:05Z");
@@ -177,24 +177,24 @@ describe("after a time when nobody was there", () => {
     expect((await runs()).at(-1)).toBe("12:05:00 enqueued");
   });
 
-  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: all within a window are made up for", async (when) => {
+  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are made up for within a window with missed => all", async (when) => {
     await make("s", `${when}, missed => 'all', missed_window => '1 hour'`);
     expect(await tick("2026-01-01 12:02Z")).toBe(12);
     const [row] = await query("select sum(occurrences)::int as n from legwork.schedule_runs where state = 'missed'");
     expect(row.n).toBe(144 - 12);
   });
 
-  it.each(["every => '1 second'", "cron => '* * * * * *'"])("%s: a month is a handful of rows", async (when) => {
+  it.each(["every => '1 second'", "cron => '* * * * * *'"])("%s: take few rows even for a month", async (when) => {
     await make("s", when);
     await tick("2026-02-01Z");
     const [row] = await query("select count(*)::int as rows, sum(occurrences) as n from legwork.schedule_runs where state = 'coalesced'");
     expect(row.rows).toBe(1);
-    // Those of the last minute are late and no more.
+    // Occurrences of the last minute are late and not missed.
     expect(Number(row.n) + (await jobs())).toBe(31 * 86_400);
     expect(await jobs()).toBeLessThanOrEqual(61);
   });
 
-  it("less than a minute late is not missed", async () => {
+  it("are those that are at least a minute late", async () => {
     await make("s", "every => '10 seconds', missed => 'none'");
     expect(await tick("2026-01-01 00:01:09Z")).toBe(6);
   });
@@ -225,7 +225,7 @@ describe("a schedule that requires another", () => {
     expect(await jobs()).toBe(1);
   });
 
-  it("is held back with the reason when it did not succeed", async () => {
+  it("is held back with the reason when the required schedule did not succeed", async () => {
     await tick("2026-01-01 01:00Z");
     await finish("2026-01-01 01:20Z", true);
     await tick("2026-01-01 02:59Z");
@@ -239,7 +239,7 @@ describe("a schedule that requires another", () => {
     ]);
   });
 
-  it("is explained by the job that did not succeed, and by its own last one", async () => {
+  it("is explained by the job that did not succeed, and by its own last job", async () => {
     const own = (await query("select legwork.run_schedule('s', '2026-01-01 00:30Z') as id"))[0].id;
     await query("update legwork_private.schedule_definitions set requires_wait = '3 hours' where name = 's'");
     await tick("2026-01-01 01:00Z");
@@ -264,7 +264,7 @@ describe("a schedule that requires another", () => {
     expect(await explained(own)).toMatchObject([
       { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "To run it anyway: select legwork.run_schedule('s');" },
     ]);
-    // Who is confined to a tenant is told of that tenant's only.
+    // A confined caller sees only their own tenant's schedules.
     const client = await database.pool.connect();
     await client.query("begin; set local legwork.confined_to = 'acme'");
     expect((await client.query("select * from legwork_private.explain_schedules($1)", [id])).rows).toEqual([]);
@@ -272,7 +272,7 @@ describe("a schedule that requires another", () => {
     client.release();
   });
 
-  it("has its time to wait also when nobody was there at its time", async () => {
+  it("waits as long if it becomes due while no worker is alive", async () => {
     await tick("2026-01-01 06:00Z");
     expect(await runs()).toEqual(["01:00:00 waiting"]);
     await finish("2026-01-01 06:10Z");
@@ -286,7 +286,7 @@ describe("a schedule that requires another", () => {
     expect((await runs())[1]).toBe("01:00:00 held_back");
   });
 
-  it("is held back when the other one succeeded too long ago, or is gone", async () => {
+  it("is held back when the required schedule succeeded too long ago, or was removed", async () => {
     await query("select legwork.disable_schedule('first', '2026-01-01 00:30Z')");
     await query("select legwork.run_schedule('first', '2026-01-01 00:40Z')");
     await finish("2025-12-31 00:50Z");
@@ -297,7 +297,7 @@ describe("a schedule that requires another", () => {
     expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/which no longer exists/);
   });
 
-  it("cannot wait for itself, nor for one that does not exist", async () => {
+  it("cannot require itself or an unknown schedule", async () => {
     const requiring = (other: string): Promise<unknown> =>
       query(`select legwork.schedule('first', 't', cron => '0 1 * * *', requires => $1)`, [JSON.stringify({ [other]: "1 day" })]);
     await expect(requiring("s")).rejects.toMatchObject({ code: "LW400", message: expect.stringContaining("first -> s -> first") });
@@ -307,24 +307,24 @@ describe("a schedule that requires another", () => {
   });
 });
 
-it("a schedule that is said again goes on as planned; one whose times change is accounted for and begins anew", async () => {
+it("a schedule that is declared again keeps its plan, and one whose times change is accounted for and starts over", async () => {
   await make("s", "every => '10 minutes'");
   await tick("2026-01-01 00:10Z");
   expect(await make("s", "every => '10 minutes'", "2026-01-01 00:19Z")).toBe("01-01 00:20:00");
   expect(await make("s", `every => '10 minutes', payload => '{"new": true}'`, "2026-01-01 00:19Z")).toBe("01-01 00:20:00");
-  // What was due and has not fired yet fires with the change.
+  // An occurrence that was due and has not fired yet fires with the change.
   expect(await make("s", "cron => '0 * * * *'", "2026-01-01 00:20:30Z")).toBe("01-01 01:00:00");
   expect(await runs()).toEqual(["00:10:00 enqueued", "00:20:00 enqueued"]);
 });
 
-it("nothing of a disabled schedule is due, and enabling plans from then on", async () => {
+it("a disabled schedule has no due occurrences, and enabling it plans from then on", async () => {
   await make("s", "cron => '*/10 * * * *'");
   await query("select legwork.disable_schedule('s', '2026-01-01 00:11Z')");
   expect(await query("select is_enabled, next_at from legwork.schedules")).toEqual([{ is_enabled: false, next_at: null }]);
   await tick("2026-01-01 03:00Z");
   await query("select legwork.enable_schedule('s', '2026-01-01 03:01Z')");
   await tick("2026-01-01 03:10Z");
-  // One that was due when it was disabled is not lost.
+  // An occurrence that was due when it was disabled is not lost.
   expect(await runs()).toEqual(["00:10:00 enqueued", "03:10:00 enqueued"]);
   expect(await query("select legwork.run_schedule('s', '2026-01-01 03:15Z') > 0 as ran")).toEqual([{ ran: true }]);
   expect((await runs()).at(-1)).toBe("03:15:00 manual");
@@ -333,7 +333,7 @@ it("nothing of a disabled schedule is due, and enabling plans from then on", asy
   expect(await runs()).toHaveLength(3);
 });
 
-it("a cron schedule made in SQL and removed before anybody could compute its times says so", async () => {
+it("a cron schedule created in SQL and removed before its times were computed has a missed occurrence", async () => {
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => '2026-01-01 00:00:10Z')");
   await query("select legwork.unschedule('s', '2026-01-01 00:05Z')");
   expect(await runs()).toEqual(["00:00:10 missed ? to 00:05:00"]);
@@ -342,7 +342,7 @@ it("a cron schedule made in SQL and removed before anybody could compute its tim
   expect(await runs("s2")).toEqual([]);
 });
 
-describe("is refused:", () => {
+describe("legwork.schedule refuses", () => {
   it.each([
     ["cron => '0 0 30 2 *'", "LW400", ">30 2<"],
     ["cron => '* * * * *', every => '1 hour'", "LW400", "exactly one"],
@@ -381,7 +381,7 @@ describe("is refused:", () => {
     await expect(query("select legwork.unschedule('nothing')")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("whatever is said of a crontab's entry", async () => {
+  it("any change to a schedule from the crontab", async () => {
     await query(`select legwork_private.register_crontab('[{"identifier": "nightly", "task": "t", "cron": "0 2 * * *", "upcoming": ["2099-01-01T02:00:00Z"]}]')`);
     expect(await query("select name, source, next_at, is_enabled from legwork.schedules")).toEqual([
       { name: "nightly", source: "crontab", next_at: new Date("2099-01-01T02:00:00Z"), is_enabled: true },
@@ -392,7 +392,7 @@ describe("is refused:", () => {
   });
 });
 
-it("each occurrence is enqueued or accounted for exactly once, whoever is there when, and however many at once", async () => {
+it("each occurrence is enqueued or accounted for exactly once, whichever and however many workers are alive", async () => {
   let nth = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -418,7 +418,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
           now += seconds * 1_000;
           const at = new Date(now);
           await Promise.all(Array.from({ length: workers }, () => tick(at)));
-          // Whoever was stepped over by those at work.
+          // This call handles the schedules that the concurrent calls skipped.
           await tick(at);
         }
         for (const [index, name] of names.entries()) {
@@ -447,7 +447,7 @@ it("each occurrence is enqueued or accounted for exactly once, whoever is there 
   );
 });
 
-it("the doctor tells of schedules that nobody fires or plans", async () => {
+it("the doctor reports schedules that no worker fires or plans", async () => {
   const finding = (): Promise<unknown[]> => query("select severity, finding from legwork.doctor_schedules()");
   expect(await finding()).toEqual([{ severity: "ok", finding: "No schedule is late." }]);
   await query("select legwork.schedule('s', 't', cron => '* * * * *', as_of => now() - interval '5 minutes')");
@@ -458,8 +458,8 @@ it("the doctor tells of schedules that nobody fires or plans", async () => {
   expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule is late by up to [34] minutes/) }]);
 });
 
-describe("a schedule whose row is wrong keeps no other from firing, and", () => {
-  /** Makes it and a neighbour, breaks it, and lets the time pass in which both are due. */
+describe("a schedule with an invalid row keeps no other from firing, and", () => {
+  /** Creates it and another schedule, breaks it, and advances the time until both are due. */
   async function spoil(change: string, rest = "every => '2 seconds'"): Promise<void> {
     await make("bad", rest);
     await make("good", "every => '2 seconds'");
@@ -490,11 +490,11 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
     }
   });
 
-  it("requires = a span that is none gives it a problem", async () => {
+  it("requires = an invalid interval gives it a problem", async () => {
     await make("good", "every => '2 seconds'");
     await make("bad", `every => '2 seconds', requires => '{"good": "1 hour"}'`);
     await query(`update legwork_private.schedule_definitions set requires = '{"good": "a while"}' where name = 'bad'`);
-    // Its requirement is looked at once that has completed.
+    // The requirement is checked once the required schedule's job has completed.
     await tick("2026-01-01 00:00:03Z");
     await query("delete from graphile_worker._private_jobs");
     await query("update legwork_private.finished_jobs set state = 'completed'");
@@ -503,7 +503,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
     expect(await query("select problem from legwork.schedules where name = 'bad'")).toEqual([{ problem: expect.stringContaining("a while") }]);
   });
 
-  it("is tried again every minute, so that it goes on once its row is right", async () => {
+  it("is retried every minute, so that it continues once its row is valid", async () => {
     await spoil("task = repeat('x', 200)");
     await query("update legwork_private.schedule_definitions set task = 't' where name = 'bad'");
     await tick("2026-01-01 00:00:40Z");
@@ -513,7 +513,7 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
   });
 
   it.each(["starts_at = '290000-01-01Z', planned_to = '290000-01-01Z', upcoming = '{}'", "ends_at = 'infinity', upcoming = '{}'", "timezone = 'Nowhere', upcoming = '{}'"])(
-    "%s of a cron expression leaves the plans of the others alone",
+    "%s of a cron expression does not affect the plans of other schedules",
     async (change) => {
       await make("bad", "cron => '* * * * * *'");
       await query("select legwork.schedule('good', 't', cron => '*/2 * * * * *', as_of => '2026-01-01Z')");
@@ -526,18 +526,18 @@ describe("a schedule whose row is wrong keeps no other from firing, and", () => 
   );
 });
 
-it("a cron schedule made in SQL whose window has no occurrence gets a problem", async () => {
+it("a cron schedule created in SQL whose window has no occurrence gets a problem", async () => {
   await make("s", "cron => '0 0 29 2 *', starts_at => '2029-01-01Z', ends_at => '2031-01-01Z'");
   expect(await query("select next_at, problem from legwork.schedules")).toEqual([{ next_at: null, problem: "It never fires: no occurrence of '0 0 29 2 *' is in its window." }]);
 });
 
-it("a step of the calendar takes the first coming of a time where clocks go back by two hours", async () => {
+it("a calendar interval takes the first of two equal clock times when clocks go back by two hours", async () => {
   await make("s", "every => '1 day', timezone => 'Antarctica/Troll', starts_at => '2026-10-23 01:30+02'");
   const [{ upcoming }] = await query("select upcoming from legwork.schedules");
   expect(upcoming.slice(0, 3).map((time: Date) => time.toISOString())).toEqual(["2026-10-22T23:30:00.000Z", "2026-10-23T23:30:00.000Z", "2026-10-24T23:30:00.000Z"]);
 });
 
-it("a schedule without an end is over at the last time that there is", async () => {
+it("a schedule without an end ends at the last possible time", async () => {
   await make("s", "every => '100 years', starts_at => '9850-01-01Z'");
   const [{ upcoming }] = await query("select upcoming from legwork.schedules");
   expect(upcoming).toEqual([new Date("9850-01-01Z"), new Date("9950-01-01Z")]);

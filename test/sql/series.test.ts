@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** Counts so many completed jobs of a task, each of which waited 0.02 s and ran 2 s, at a time. */
+/** Counts this many completed jobs of a task in one minute. Each waited 0.02 s and ran for 2 s. */
 async function count(task: string, at: string, completed: number, failed = 0): Promise<void> {
   await database.pool.query(
     `select legwork_private.add_metrics(array[
@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 
 describe("legwork.task_series", () => {
-  it("tells by the minute what became of all jobs, with nothing in the minutes between", async () => {
+  it("returns the results of all jobs by the minute, with no rows for empty minutes", async () => {
     await count("a", await at("date_trunc('minute', now()) - interval '3 minutes'"), 4, 1);
     await count("b", await at("date_trunc('minute', now()) - interval '3 minutes'"), 6);
     await count("a", await at("date_trunc('minute', now()) - interval '1 minute'"), 1);
@@ -40,11 +40,11 @@ describe("legwork.task_series", () => {
     expect(Number(steps[0]!.run_p50)).toBeGreaterThan(1);
     expect(Number(steps[0]!.run_p99)).toBeLessThanOrEqual(2.5);
     expect(steps[1]!.run_p50).toBeNull();
-    // The minute that is going on is not whole.
+    // The current minute is not complete.
     expect(steps.at(-1)!.is_whole).toBe(false);
   });
 
-  it("tells of one task or of one queue's", async () => {
+  it("can be limited to one task or one queue", async () => {
     await database.pool.query("insert into legwork_private.task_definitions (name, queue) values ('a', 'mail')");
     const then = await at("date_trunc('minute', now()) - interval '3 minutes'");
     await count("a", then, 4);
@@ -56,14 +56,14 @@ describe("legwork.task_series", () => {
     expect(await first("task => 'unknown'")).toBe("0");
   });
 
-  it("says nothing of the time before anything was counted", async () => {
+  it("returns nothing for the time before anything was counted", async () => {
     expect(await series("'1 day'")).toEqual([]);
     await count("a", await at("now() - interval '10 minutes'"), 1);
     expect((await series("'3 hours'")).length).toBeLessThanOrEqual(11);
   });
 
   it.each(["1 minute", "3 hours", "6 hours", "1 day", "2 days", "7 days", "30 days", "400 days", "90000 days"])(
-    "tells of %s in few steps of one length, without losing or doubling a job",
+    "returns %s as few steps of equal length, and counts each job once",
     async (period) => {
       for (const ago of ["0", "1 minute", "50 minutes", "5 hours", "23 hours", "47 hours", "6 days", "29 days", "399 days"]) {
         await count("a", await at(`now() - interval '${ago}'`), 1);
@@ -82,7 +82,7 @@ describe("legwork.task_series", () => {
     },
   );
 
-  it("ends where it is told, and not in the future", async () => {
+  it("ends at the given time, but not in the future", async () => {
     await count("a", await at("now() - interval '30 minutes'"), 1);
     const steps = await series("'1 hour', until => now() - interval '20 minutes'");
     expect(steps.reduce((total, { completed }) => total + Number(completed), 0)).toBe(1);
@@ -90,7 +90,7 @@ describe("legwork.task_series", () => {
     expect(new Date(last.at(-1)!.at!).getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
   });
 
-  it("is the same whatever the session's zone is", async () => {
+  it("does not depend on the session's time zone", async () => {
     for (const ago of ["5 hours", "6 days"]) await count("a", await at(`now() - interval '${ago}'`), 1);
     const client = await database.pool.connect();
     try {
@@ -108,7 +108,7 @@ describe("legwork.task_series", () => {
   });
 });
 
-describe("the sums", () => {
+describe("the totals", () => {
   it("follow every change of the tasks' minutes and hours", async () => {
     await count("a", "2026-01-01 10:05+00", 3);
     await count("b", "2026-01-01 10:05+00", 4);
@@ -126,15 +126,15 @@ describe("the sums", () => {
   });
 });
 
-describe("starts of workers", () => {
-  it("are kept when the worker has gone, once for each, and those of a minute together", async () => {
+describe("worker starts", () => {
+  it("are kept when the worker has gone, one for each worker, and are grouped by minute", async () => {
     const beat = (id: string) => database.pool.query("select legwork_private.worker_beat($1, 'one', 1, 10, array['a', 'b'], '{}')", [id]);
     await beat("w1");
     await beat("w1");
     await beat("w2");
     await database.pool.query("select legwork_private.worker_stopped('w1')");
     await beat("w1");
-    // In one minute, whenever the test runs.
+    // Within one minute, whenever the test runs.
     await database.pool.query("update legwork_private.worker_starts set started_at = date_trunc('minute', now())");
     const { rows } = await database.pool.query(
       "select host, workers from legwork.worker_starts_between(now() - interval '1 hour', now() + interval '1 minute')",
@@ -145,13 +145,13 @@ describe("starts of workers", () => {
   });
 });
 
-describe("what is done to alerts", () => {
-  it("is audited, without the addresses of those who are told", async () => {
+describe("a change to alert rules or silences", () => {
+  it("is audited, without the addresses of the channels", async () => {
     await database.pool.query(
       `select legwork.set_alert_rule('own', 'failed_jobs', warning => 1, channels => '[{"webhook": "https://secret.example"}]')`,
     );
     await database.pool.query("select legwork.set_alert_rule('own', enabled => false)");
-    // What changes nothing is no line.
+    // A call that changes nothing adds no entry.
     await database.pool.query("select legwork.set_alert_rule('own', enabled => false)");
     await database.pool.query("select legwork.drop_alert_rule('own')");
     await database.pool.query("select legwork.end_silence(legwork.silence_alerts('1 hour', reason => 'planned'))");

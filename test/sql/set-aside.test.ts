@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
-// A tick that fails because of a row: here a trigger of the user's own refuses to let some jobs go, or to cancel them.
+// A tick that fails because of one row: here, a user's trigger refuses to release or cancel some jobs.
 
 const database = testDatabase();
 const worker = new HandWorker("w");
@@ -33,7 +33,7 @@ const setAside = async (): Promise<unknown[]> => (await database.pool.query("sel
 const states = async (ids: readonly unknown[]): Promise<unknown> =>
   one("select array_agg(state::text order by id) from legwork.jobs where id = any ($1)", [ids]);
 
-/** Ends a job in a transaction that leaves to the tick what waits for it. */
+/** Ends a job in a transaction that leaves the release of its dependants to the tick. */
 async function endUnseen(id: unknown): Promise<void> {
   const client = await database.pool.connect();
   await client.query("begin isolation level repeatable read");
@@ -42,7 +42,7 @@ async function endUnseen(id: unknown): Promise<void> {
   client.release();
 }
 
-it("one job that cannot be let go keeps no other from being let go, and is let go once its cause is gone", async () => {
+it("a job that cannot be released keeps no other from being released, and is released once the cause is gone", async () => {
   const first = await one("select legwork.enqueue('ok')");
   const bad = await one("select legwork.enqueue('ok', '{\"bad\": 1}', depends_on => array[$1::bigint])", [first]);
   const good = await one("select legwork.enqueue('ok', depends_on => array[$1::bigint])", [first]);
@@ -63,7 +63,7 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
     (await database.pool.query("select severity, finding from legwork.doctor() d where d.check = 'set_aside'")).rows,
   ).toEqual([{ severity: "critical", finding: `Releasing job ${String(bad)} after its dependencies failed and was set aside: ${error}.` }]);
 
-  // From now on ticks are as before, and what is proved every few minutes leaves it alone.
+  // From now on, ticks work as before, and the regular reconcile leaves the job alone.
   expect(await one("select legwork.tick() is null")).toBe(true);
   expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
   expect(await one("select legwork.take_up()")).toBe(1);
@@ -75,7 +75,7 @@ it("one job that cannot be let go keeps no other from being let go, and is let g
   expect(await setAside()).toEqual([]);
 });
 
-it("neither do one signal, one expiry and one deadline", async () => {
+it("a signal, an expiry and a deadline that cannot be handled keep no others from being handled", async () => {
   const waiting = async (payload: string): Promise<string> => {
     const id = String(await one("select id from graphile_worker.add_job('ok', $1::json)", [payload]));
     await worker.fetch(database.pool);

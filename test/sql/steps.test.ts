@@ -46,7 +46,7 @@ async function record(id: string, name: string, options: { worker?: string; atte
   );
 }
 
-/** Puts a job back that waits, as a worker's failing statement does. */
+/** Returns a waiting job to the queue, as a worker's failing statement does. */
 async function putBack(id: string, client: Client = database.pool): Promise<void> {
   const failures = JSON.stringify([{ id: Number(id), started: Date.now(), finished: Date.now(), decision: "wait" }]);
   await client.query(
@@ -72,7 +72,7 @@ async function wait(task = "t", options = ""): Promise<string> {
 }
 
 describe("recording a step", () => {
-  it("is for who holds the job, and for its attempt", async () => {
+  it("succeeds only for the worker that holds the job, and only for its current attempt", async () => {
     const id = await start();
     expect(await record(id, "a", { worker: "another" })).toBe(false);
     expect(await record(id, "a", { attempt: 2 })).toBe(false);
@@ -98,7 +98,7 @@ describe("recording a step", () => {
     expect(await recorded).toBe(false);
   });
 
-  it("that has come first is there before the job is taken away", async () => {
+  it("that comes first commits before the job is taken away", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -145,14 +145,14 @@ describe("a job that waits for a signal", () => {
     expect(await ask(id)).toEqual({ state: "completed", result: '{"by": "ada"}' });
   });
 
-  it("goes on waiting when another signal comes, and is not woken by that", async () => {
+  it("continues to wait when another signal arrives", async () => {
     const id = await wait();
     expect(await send(id, "other")).toBe(true);
     expect(await state(id)).toBe("blocked");
     expect(await worker.fetch(database.pool)).toEqual([]);
   });
 
-  it("starts at its deadline, which counts from when it first waited", async () => {
+  it("starts at its deadline, which counts from its first wait", async () => {
     const id = await start();
     await ask(id, "go", "1 hour");
     await putBack(id);
@@ -171,7 +171,7 @@ describe("a job that waits for a signal", () => {
     expect(await send(id)).toBe(false);
   });
 
-  it("goes on after a sleep when it is retried by hand, and waits on for a signal", async () => {
+  it("skips the rest of a sleep when it is retried manually, but continues to wait for a signal", async () => {
     const id = await start();
     await ask(id, "go", "1 hour");
     expect(await one("select state from legwork_private.await_step($1, 'w', 1, 'sleep', 'nap', '1 day')", [id])).toBe("waiting");
@@ -182,13 +182,13 @@ describe("a job that waits for a signal", () => {
     expect(await ask(id, "go")).toMatchObject({ state: "waiting" });
   });
 
-  it("finds a signal that was sent before it waited; of two the first counts", async () => {
+  it("finds a signal that was sent before it waited, and of two signals the first counts", async () => {
     const id = await start();
     expect([await send(id, "go", 1), await send(id, "go", 2)]).toEqual([true, false]);
     expect(await ask(id)).toEqual({ state: "completed", result: "1" });
   });
 
-  it("starts at once at a put-back that finds the signal there", async () => {
+  it("starts at once if the signal arrived before it was returned to the queue", async () => {
     const id = await start();
     await ask(id);
     await send(id);
@@ -196,20 +196,20 @@ describe("a job that waits for a signal", () => {
     expect(await worker.fetch(database.pool)).toEqual([{ id, task: "t" }]);
   });
 
-  it("is woken by a signal that was being sent while it was put back", async () => {
+  it("is woken by a signal that was being sent while it was returned to the queue", async () => {
     const id = await start();
     await ask(id);
     const sender = await connection(database);
     await sender.query("begin");
     await send(id, "go", null, sender);
-    // The sender's open transaction holds up nobody.
+    // The sender's open transaction blocks no other session.
     await putBack(id);
     expect(await state(id)).toBe("blocked");
     await sender.query("commit");
     expect(await state(id)).toBe("pending");
   });
 
-  it("goes on waiting when the sender rolls back", async () => {
+  it("continues to wait when the sender rolls back", async () => {
     const id = await wait();
     const sender = await connection(database);
     await sender.query("begin");
@@ -220,7 +220,7 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("is woken by a signal that commits while the put-back has not committed", async () => {
+  it("is woken by a signal that commits before the job's return to the queue commits", async () => {
     const id = await start();
     await ask(id);
     const back = await connection(database);
@@ -234,14 +234,14 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("is put back behind a sender that holds its row, and then sees the signal", async () => {
+  it("is returned to the queue after a sender that holds its row, and then sees the signal", async () => {
     const id = await start();
     await ask(id);
     const sender = await connection(database);
     const back = await connection(database);
     await sender.query("begin");
     await send(id, "go", null, sender);
-    // What happens at the commit, ahead of it.
+    // Does early what happens at the commit.
     await sender.query("set constraints all immediate");
     const done = putBack(id, back);
     await untilBlocked(database, back.backend);
@@ -250,7 +250,7 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("is woken by a sender that reads repeatably", async () => {
+  it("is woken by a sender in a repeatable read transaction", async () => {
     const id = await start();
     await ask(id);
     const sender = await connection(database);
@@ -262,7 +262,7 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("does not wake anybody twice: two senders at once wait for each other", async () => {
+  it("is woken once: the second of two concurrent senders waits for the first", async () => {
     const id = await wait();
     const [first, second] = [await connection(database), await connection(database)];
     await first.query("begin");
@@ -274,25 +274,25 @@ describe("a job that waits for a signal", () => {
     expect(await one("select payload from legwork_private.job_signals")).toBe(1);
   });
 
-  it("is not taken out of its retry by a signal it waited for before", async () => {
+  it("is not taken out of its retry delay by a signal from an earlier wait", async () => {
     const id = await wait();
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
-    // It fails before it comes to the wait.
+    // It fails before it reaches the wait.
     await worker.fail(database.pool, [id]);
     expect(await state(id)).toBe("retrying");
     await send(id);
     expect(await state(id)).toBe("retrying");
   });
 
-  it("that is cancelled has ended, and takes no more signals", async () => {
+  it("that is cancelled has ended, and accepts no more signals", async () => {
     const id = await wait();
     await database.pool.query("select legwork.cancel_job($1)", [id]);
     expect(await state(id)).toBe("cancelled");
     await expect(send(id)).rejects.toMatchObject({ code: "LW409" });
   });
 
-  it("does not expire: it had started in time", async () => {
+  it("does not expire, because it started in time", async () => {
     const id = await one<string>("select legwork.enqueue('t', expires_at => now() + interval '50 milliseconds')");
     await worker.fetch(database.pool);
     await ask(id);
@@ -303,7 +303,7 @@ describe("a job that waits for a signal", () => {
     expect(await worker.fetch(database.pool)).toHaveLength(1);
   });
 
-  it("waits in the order of its limits, pauses and serial key when the signal has come", async () => {
+  it("waits for its limits, pauses and serial key when the signal has arrived", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
     const id = await wait("t", ", queue_name => 's'");
     expect(await one("select count(*)::int from legwork_private.slots")).toBe(0);
@@ -324,7 +324,7 @@ describe("a job that waits for a signal", () => {
     expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
   });
 
-  it("keeps waiting through a pause, and a signal that comes meanwhile is kept", async () => {
+  it("continues to wait during a pause, and a signal that arrives meanwhile is kept", async () => {
     const id = await wait();
     await database.pool.query("select legwork.pause_task('t')");
     expect(await state(id)).toBe("paused");
@@ -340,7 +340,7 @@ describe("a job that waits for a signal", () => {
     expect(await worker.fetch(database.pool)).toHaveLength(1);
   });
 
-  it("starts at the first of what it waits for", async () => {
+  it("starts when the first of its waits ends", async () => {
     const id = await start();
     await ask(id, "a");
     await ask(id, "b", "1 hour");
@@ -354,7 +354,7 @@ describe("a job that waits for a signal", () => {
     await send(id, "b");
     expect(await state(id)).toBe("pending");
     await worker.fetch(database.pool);
-    // This attempt asks for one of them only: the others do not hold it back.
+    // This attempt waits only for one of them: the others do not wake it.
     await load(id);
     await ask(id, "a");
     await putBack(id);
@@ -362,8 +362,8 @@ describe("a job that waits for a signal", () => {
   });
 });
 
-describe("a job whose steps are there", () => {
-  it("begins anew when its key is used for another request, also for one like it", async () => {
+describe("a job with recorded steps", () => {
+  it("starts over when its key is used for another request, even an identical one", async () => {
     const id = await wait("t", ", job_key => 'k'");
     await send(id, "other");
     await database.pool.query("select legwork.retry_job($1)", [id]);
@@ -385,13 +385,13 @@ describe("a job whose steps are there", () => {
     },
   );
 
-  it("keeps them when it is retried after it failed, but for a wait that had timed out", async () => {
+  it("keeps them when it is retried after it failed, except for a wait that had timed out", async () => {
     const id = await start("t", ", max_attempts => 1");
     await record(id, "a");
     expect(await ask(id, "go", "0 seconds")).toEqual({ state: "timed_out", result: null });
     await ask(id, "later");
     await putBack(id);
-    // That was no failure.
+    // A return to the queue is not a failure.
     expect(await one("select count(*)::int from legwork_private.job_steps where state = 'timed_out'")).toBe(1);
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
@@ -404,7 +404,7 @@ describe("a job whose steps are there", () => {
     expect(await ask(id, "go", "1 hour")).toEqual({ state: "waiting", result: null });
   });
 
-  it("loses them when the history does not show it any more", async () => {
+  it("loses them when it has left the history", async () => {
     const [gone, kept] = [await start(), await start()];
     for (const id of [gone, kept]) {
       await record(id, "a");
@@ -419,7 +419,7 @@ describe("a job whose steps are there", () => {
     expect(await one("select array_agg(job_id) from legwork_private.job_signals")).toEqual([kept]);
   });
 
-  it("and whose task redacts shows them redacted, gets them whole, and leaves nothing whole behind", async () => {
+  it("whose task redacts shows them redacted, receives them unredacted, and leaves nothing unredacted behind", async () => {
     const id = await start("secret");
     await database.pool.query(
       `select legwork_private.record_step($1, 'w', 1, 'a', '{"card": "[redacted]"}', '{"card": "4111"}', '1 second')`,
@@ -451,7 +451,7 @@ describe("sending a signal is refused", () => {
     await expect(one(`select legwork.send_signal($1, ${name}, ${payload})`, [id])).rejects.toMatchObject({ code });
   });
 
-  it("to a job that is not there, has ended, or has had a thousand", async () => {
+  it("to a job that does not exist, has ended, or has received a thousand", async () => {
     await expect(send("999999")).rejects.toMatchObject({ code: "LW404" });
     const [done, busy] = [await start(), await start()];
     await worker.complete(database.pool, [done]);

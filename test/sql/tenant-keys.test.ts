@@ -19,7 +19,7 @@ const refusal = async (text: string, values: unknown[] = []): Promise<unknown> =
     ({ code, message }: { code: string; message: string }) => ({ code, message }),
   );
 
-/** As a running task of a tenant's job has it on its connection, and as psql may set it. */
+/** Sets the tenant as a running task of a tenant's job has it on its connection, and as psql may set it. */
 async function inContextOf(tenant: string, text: string): Promise<void> {
   const client = await database.pool.connect();
   try {
@@ -35,7 +35,7 @@ async function inContextOf(tenant: string, text: string): Promise<void> {
   }
 }
 
-/** Requests that would meet in one job or one line if the tenants A and B had the same names. */
+/** Requests that would share a job or a line if the keys of the tenants A and B were in one namespace. */
 describe.each([
   ["given", async (options: string) => {
     for (const tenant of ["A", "B"]) await run(`select legwork.enqueue('a', jsonb_build_object('of', '${tenant}'), tenant => '${tenant}', ${options})`);
@@ -55,24 +55,24 @@ describe.each([
     "rate_limit => 1, rate_per => '1 hour', rate_key => 'k'",
     "rate_limit => 1, rate_per => '1 hour'",
     "serial_key => 'k'",
-  ])("two tenants ask for %s and each has its own", async (options) => {
+  ])("two tenants request %s and each has its own", async (options) => {
     await enqueue(options);
     expect(await run("select payload ->> 'of' as of, tenant from legwork.jobs order by id")).toEqual([
       { of: "A", tenant: "A" },
       { of: "B", tenant: "B" },
     ]);
-    // Neither waits for the other.
+    // Neither job waits for the other.
     expect(await new HandWorker("w").fetch(database.pool, 2)).toHaveLength(options.includes("debounce") ? 0 : 2);
   });
 
-  it("one tenant is held to a quota of its own, which it is told by the name that it gave", async () => {
+  it("one tenant is held to a quota of its own, and the error shows the key as the caller wrote it", async () => {
     const options = "rate_limit => 1, rate_per => '1 hour', rate_key => 'k'";
     await enqueue(options);
     await expect(enqueue(options)).rejects.toMatchObject({ code: "LW429", message: expect.stringMatching(/^'k' is limited/) });
   });
 });
 
-it("a job of no tenant has a name of its own too, whatever it is called", async () => {
+it("a job without a tenant has its own namespace too, whatever its key looks like", async () => {
   for (const key of ["k", "tenant~A:k", "tenant~%:k", "tenant~"]) {
     await run("select legwork.enqueue('a', job_key => $1, serial_key => $1)", [key]);
     await run("select legwork.enqueue('a', job_key => $1, serial_key => $1, tenant => 'A')", [key]);
@@ -89,7 +89,7 @@ it("a job of no tenant has a name of its own too, whatever it is called", async 
   ]);
 });
 
-it("no two pairs of tenant and key are kept as one, and each key can be read back", async () => {
+it("no two pairs of tenant and key are stored alike, and each key can be read back", async () => {
   const text = fc.oneof(fc.string({ unit: fc.constantFrom("a", ":", "%", "3", "A", "~", "2", "5"), maxLength: 6 }), fc.constantFrom("tenant~", "x".repeat(33)));
   const pairs = fc.array(fc.tuple(fc.option(text), text), { minLength: 40, maxLength: 40 });
   await fc.assert(
@@ -109,7 +109,7 @@ it("no two pairs of tenant and key are kept as one, and each key can be read bac
   ]);
 });
 
-it("a key that is too long with its tenant is refused by its name and the length that is allowed", async () => {
+it("a key that is too long with its tenant is refused, with the option's name and the allowed length", async () => {
   const enqueue = "select legwork.enqueue('a', job_key => $1, serial_key => $2, tenant => $3)";
   expect(await refusal(enqueue, ["k".repeat(500), "s".repeat(116), "acme"])).toBe("accepted");
   expect(await refusal(enqueue, ["k".repeat(501), null, "acme"])).toEqual({ code: "LW400", message: "job_key has 501 characters; the maximum is 500." });
@@ -122,11 +122,11 @@ it("a key that is too long with its tenant is refused by its name and the length
   expect(await refusal("select legwork.start_workflow('w', $1, tenant => 'acme')", [JSON.stringify([{ name: "s", task: "a", serial_key: "s".repeat(128) }])])).toMatchObject({
     code: "LW400",
   });
-  // A long job key still has a line of its own.
+  // A long job key still has its own line.
   expect(await refusal("select legwork.enqueue('a', job_key => $1, overlap => 'serial', tenant => $2)", ["k".repeat(470), "t".repeat(256)])).toBe("accepted");
 });
 
-it("enqueue_many, triggers, workflows and batches keep a tenant's keys apart as enqueue does", async () => {
+it("enqueue_many, triggers, workflows and batches separate tenants' keys like enqueue does", async () => {
   await run("create table if not exists orders (id integer, customer text)");
   await run("select legwork.enqueue_on('orders', 'insert', 'a', job_key => 'order', serial_key => 'order', tenant_column => 'customer')");
   for (const tenant of ["A", "B"]) {
@@ -144,7 +144,7 @@ it("enqueue_many, triggers, workflows and batches keep a tenant's keys apart as 
   expect(await run("select count(distinct job_queue_id)::int as lines from graphile_worker._private_jobs")).toEqual([{ lines: 4 }]);
 });
 
-it("graphile_worker's own functions keep the keys they are given, and reach a tenant's by legwork.tenant_key", async () => {
+it("graphile_worker functions keep the keys they are given, and address a tenant's job through legwork.tenant_key", async () => {
   await run("select graphile_worker.add_job('a', queue_name => 'q', job_key => 'k', flags => array['tenant:A'])");
   await run("select legwork.enqueue('a', job_key => 'k', serial_key => 'q', tenant => 'A')");
   expect(await run("select job_key, serial_key, tenant from legwork.jobs")).toEqual([1, 2].map(() => ({ job_key: "k", serial_key: "q", tenant: "A" })));
@@ -154,7 +154,7 @@ it("graphile_worker's own functions keep the keys they are given, and reach a te
   expect(await run("select key from graphile_worker.jobs")).toEqual([]);
 });
 
-it("history and explanations show the key as it was given, a re-run keeps the line, and an index finds both", async () => {
+it("history and explanations show the key as the caller wrote it, a rerun keeps its serial key, and both tables have an index for it", async () => {
   const worker = new HandWorker("w");
   const [{ id }] = await run("select legwork.enqueue('a', job_key => 'k', serial_key => 'q', tenant => 'A') as id");
   await worker.fetch(database.pool);
@@ -168,12 +168,12 @@ it("history and explanations show the key as it was given, a re-run keeps the li
   const [again] = await run("select legwork.rerun_job($1) as id", [id]);
   expect(await run("select serial_key from legwork.jobs where id = $1", [again.id])).toEqual([{ serial_key: "q" }]);
   expect(await run("select count(distinct job_queue_id)::int as lines from graphile_worker._private_jobs")).toEqual([{ lines: 1 }]);
-  // A failed one is recorded as it fails, by another trigger.
+  // A failed job is recorded when it fails, by another trigger.
   const [failing] = await run("select legwork.enqueue('a', job_key => 'f', max_attempts => 1, priority => -1, tenant => 'A') as id");
   await worker.fetch(database.pool);
   await worker.fail(database.pool, [failing.id]);
   expect(await run("select state from legwork.jobs where job_key = 'f'")).toEqual([{ state: "failed" }]);
-  // Enough jobs that reading them all would be noticed.
+  // Enough jobs that a sequential scan would be noticed.
   await run("select legwork.enqueue('a', job_key => 'job ' || n, tenant => 'A') from generate_series(1, 500) n");
   await run("analyze graphile_worker._private_jobs");
   const plan = await run("explain select id from legwork.jobs where job_key = 'job 7'");

@@ -45,7 +45,7 @@ const refusal = async (text: string): Promise<{ code: string; message: string }>
 const every = "'a', every => '1 hour'";
 
 describe("a login that is confined to a tenant", () => {
-  it("sees that tenant's schedules, workflows, batches and steps only, and says nothing of others through errors", async () => {
+  it("sees only that tenant's schedules, workflows, batches and steps, and learns nothing about others through errors", async () => {
     await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const tenant of ["acme", "other"]) {
       await run(`select legwork.schedule($1, ${every}, tenant => $1), legwork.run_schedule($1)`, [tenant]);
@@ -56,7 +56,7 @@ describe("a login that is confined to a tenant", () => {
         [tenant, tenant.length],
       );
     }
-    await run(`select legwork.schedule('nobody', ${every}), legwork.start_workflow('w', '[{"name": "s", "task": "a"}]'), legwork.enqueue_batch('[{"task": "a"}]')`);
+    await run(`select legwork.schedule('shared', ${every}), legwork.start_workflow('w', '[{"name": "s", "task": "a"}]'), legwork.enqueue_batch('[{"task": "a"}]')`);
     for (const view of ["schedules", "schedule_runs", "workflows", "workflow_steps", "batches", "steps"]) {
       expect([view, await acme(`select tenant from legwork.${view}`)]).toEqual([view, [{ tenant: "acme" }]]);
       const telltale = `select from legwork.${view} where 1 / (case when tenant = 'other' then 0 else 1 end) = 1`;
@@ -68,7 +68,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await acme("select state from legwork.workflow_steps")).toEqual([{ state: "pending" }]);
   });
 
-  it("makes schedules, workflows and batches of that tenant, with serial keys of its own", async () => {
+  it("creates schedules, workflows and batches of that tenant, with serial keys of its own", async () => {
     await acme(`select legwork.schedule('mine', ${every}), legwork.run_schedule('mine')`);
     await acme(`select legwork.start_workflow('w', '[{"name": "s", "task": "a", "serial_key": "k"}]')`);
     await acme(`select legwork.enqueue_batch('[{"task": "a", "serial_key": "k"}]', callback => '{"task": "a"}')`);
@@ -90,7 +90,7 @@ describe("a login that is confined to a tenant", () => {
     ]);
   });
 
-  it("learns of a schedule's name that it is taken, and by whom or what never", async () => {
+  it("learns that a schedule's name is taken, but not its owner or its definition", async () => {
     await run(`select legwork.schedule('taken', ${every}, tenant => 'other'), legwork.schedule('free', ${every})`);
     await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const name of ["taken", "free", "line"]) {
@@ -102,7 +102,7 @@ describe("a login that is confined to a tenant", () => {
         expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `No schedule is called '${name}'.` });
       }
     }
-    // No hint at a name that looks like it either.
+    // The hint does not name a similar one either.
     await expect(pools.tenant.query("select legwork.run_schedule('takem')")).rejects.toMatchObject({ hint: expect.not.stringContaining("taken") });
     expect(await run("select name, tenant from legwork.schedules where source = 'database' order by name")).toEqual([
       { name: "free", tenant: null },
@@ -110,7 +110,7 @@ describe("a login that is confined to a tenant", () => {
     ]);
   });
 
-  it("says not what time it is: nothing of a name is accounted for ahead", async () => {
+  it("cannot set the current time: no occurrence is accounted for ahead of its time", async () => {
     await acme(`select legwork.schedule('mine', ${every})`);
     for (const call of ["unschedule", "enable_schedule", "disable_schedule", "run_schedule"]) {
       expect(await refusal(`select legwork.${call}('mine', now() + interval '1 day')`)).toMatchObject({ code: "LW403" });
@@ -119,7 +119,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await refusal("select legwork.run_schedule('mine', now() - interval '1 second')")).toMatchObject({ code: "ok" });
   });
 
-  it("gives no times to another tenant's schedule", async () => {
+  it("plans no times for another tenant's schedule", async () => {
     await run("select legwork.schedule(name, 'a', cron => '0 0 * * *', tenant => name) from unnest(array['acme', 'other']) name");
     const put = (name: string): string =>
       `select legwork_private.put_plan(name, revision, planned_from::timestamptz, array[now() + interval '1 hour'], true, now() + interval '1 hour', 0, null, null, null)
@@ -140,7 +140,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await asTenant("other")).toBe(null);
   });
 
-  it("waits for jobs of its own only, and is told which: of one that others made it wait for, nothing", async () => {
+  it("can depend only on its own jobs, and sees only those: a dependency on another tenant's job is not named", async () => {
     const [{ mine, others }] = await run("select legwork.enqueue('a', tenant => 'acme') as mine, legwork.enqueue('a', tenant => 'other') as others");
     expect(await refusal(`select legwork.enqueue('a', depends_on => array[${others}]::bigint[])`)).toEqual({
       code: "LW404",
@@ -157,7 +157,7 @@ describe("a login that is confined to a tenant", () => {
     ]);
   });
 
-  it("gets an empty object for the results of another tenant's workflow, as for one that is not there", async () => {
+  it("gets an empty object for the results of another tenant's workflow, as for an unknown one", async () => {
     const start = `select legwork.start_workflow('w', '[{"name": "s", "task": "a"}]', tenant => $1) as id`;
     for (const tenant of ["acme", "other"]) {
       const [{ id }] = await run(start, [tenant]);
@@ -167,11 +167,11 @@ describe("a login that is confined to a tenant", () => {
   });
 });
 
-it("a page of workflows, batches and runs begins at an index, whoever asks for it, and is not sorted out of all", async () => {
+it("a page of workflows, batches and runs is read from an index without a sort, for every caller", async () => {
   for (const pool of [pools.tenant, pools.operator]) {
     const client = await pool.connect();
     try {
-      // What is left in the plan nevertheless cannot be done without.
+      // With these settings, only an unavoidable sort remains in the plan.
       await client.query("set enable_sort = off; set enable_seqscan = off; set enable_bitmapscan = off");
       for (const page of [
         "legwork.workflows order by id desc limit 50",
@@ -190,7 +190,7 @@ it("a page of workflows, batches and runs begins at an index, whoever asks for i
 describe("a tenant's schedule", () => {
   const other = `'a', every => '1 hour', tenant => 'other'`;
 
-  it("requires no schedule of another tenant, whoever makes it", async () => {
+  it("requires no schedule of another tenant, whatever login creates it", async () => {
     await run(`select legwork.schedule('first', ${other}), legwork.schedule('shared', ${every})`);
     const second = (name: string): string =>
       `select legwork.schedule('second', 'a', every => '1 hour', tenant => 'acme', requires => '{"${name}": "1 day"}')`;
@@ -202,7 +202,7 @@ describe("a tenant's schedule", () => {
     });
   });
 
-  it("is told nothing of the schedule of another tenant that took the name of what it requires", async () => {
+  it("reveals nothing about another tenant's schedule that took the name of a required one", async () => {
     await acme(`select legwork.schedule('first', ${every}), legwork.schedule('second', ${every}, requires => '{"first": "1 day"}')`);
     await acme("select legwork.unschedule('first')");
     await run(`select legwork.schedule('first', ${other}), legwork.run_schedule('first')`);
@@ -213,7 +213,7 @@ describe("a tenant's schedule", () => {
     ]);
   });
 
-  it("that is settled before it changes leaves what waits of others alone", async () => {
+  it("that is settled before it changes leaves the waiting occurrences of others alone", async () => {
     await run(`select legwork.schedule('first', ${other})`);
     await run(`select legwork.schedule('second', ${other}, requires => '{"first": "1 minute"}', requires_wait => '1 minute')`);
     await run(`select legwork.schedule('mine', ${every}, tenant => 'acme')`);
@@ -227,7 +227,7 @@ describe("a tenant's schedule", () => {
   });
 });
 
-it("a server whose login is legwork_admin, and an operator's program, make schedules and get their next time at once", async () => {
+it("a server with the login legwork_admin, an operator's program and a tenant's program create schedules and get their next time at once", async () => {
   for (const pool of [pools.admin, pools.operator, pools.tenant]) {
     expect(await schedule(pool, "nightly", "a", { cron: "0 3 * * *" })).toBeInstanceOf(Date);
     await pool.query("select legwork.disable_schedule('nightly')");
@@ -236,7 +236,7 @@ it("a server whose login is legwork_admin, and an operator's program, make sched
   }
 });
 
-it("whom the server acts for is named where a schedule is made or run, a workflow cancelled, a signal sent", async () => {
+it("the actor that the server sets is recorded when a schedule is created or run, a workflow cancelled or a signal sent", async () => {
   const client = await database.pool.connect();
   await client.query("begin");
   await client.query("select set_config('legwork.actor', 'token:deploy', true), set_config('legwork.surface', 'rest', true)");

@@ -7,7 +7,7 @@ import { HandWorker } from "../support/hand-worker.ts";
 import { quietLogger, runDueJobs } from "../support/plain-worker.ts";
 import { schemaDump, schemaState } from "../support/schema-state.ts";
 
-/** One that is migrated and uninstalled; the others are copies of a migrated one, which is faster. */
+/** A database that is migrated and uninstalled. The others are copies of a migrated one, which is faster. */
 const database = testDatabase({ empty: true });
 const held = testDatabase();
 const expired = testDatabase();
@@ -20,7 +20,7 @@ const run = (sql: string): Promise<Row[]> => runIn(database, sql);
 const APP_ROLE = `legwork_test_app_${process.pid}`;
 const CONFINED_LOGIN = `legwork_test_confined_${process.pid}`;
 
-/** What a user may have made before Legwork came. */
+/** Objects that a user may have created before Legwork was installed. */
 async function useGraphileWorker(): Promise<void> {
   await run(`
     do $$ begin create role ${APP_ROLE}; exception when duplicate_object then null; end $$;
@@ -37,7 +37,7 @@ async function useGraphileWorker(): Promise<void> {
     comment on table graphile_worker._private_jobs is 'Jobs of the shop.'`);
 }
 
-/** Everything of Legwork that leaves something in the database. */
+/** Uses everything in Legwork that leaves something in the database. */
 async function useLegwork(): Promise<void> {
   await run("select legwork.create_roles()");
   await run(`do $$ begin create role ${CONFINED_LOGIN} login; exception when duplicate_object then null; end $$`);
@@ -54,7 +54,7 @@ async function useLegwork(): Promise<void> {
   await run("insert into shop.orders values (1)");
 }
 
-/** A plain graphile-worker runs what is due; returns the tasks that it ran. */
+/** Runs the due jobs with a plain worker. Returns the tasks that it ran. */
 async function runPlainWorker(on: TestDatabase): Promise<string[]> {
   const ran: string[] = [];
   const task = async (_payload: unknown, { job }: { job: { task_identifier: string } }): Promise<void> =>
@@ -67,7 +67,7 @@ const major = async (): Promise<number> =>
   Number((await run("select current_setting('server_version_num')::int / 10000 as major"))[0]?.major);
 
 describe("uninstalling", () => {
-  it("leaves the whole database but its rows as it was, and a plain worker runs every job that is left", async () => {
+  it("leaves the whole database except its rows as it was, and a plain worker runs every remaining job", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await useGraphileWorker();
     const before = await schemaState(database.pool);
@@ -85,7 +85,7 @@ describe("uninstalling", () => {
     });
     expect(await schemaState(database.pool)).toEqual(before);
     expect(await schemaDump(database.url, await major())).toBe(dumpBefore);
-    // None of its roles has anything left here that would keep it from being dropped.
+    // None of Legwork's roles owns or is granted anything in this database that would keep it from being dropped.
     expect(
       await run(`select refobjid::regrole from pg_shdepend
         where dbid = (select oid from pg_database where datname = current_database()) and refclassid = 'pg_authid'::regclass and refobjid::regrole::text like 'legwork\\_%'
@@ -99,7 +99,7 @@ describe("uninstalling", () => {
     expect(await uninstall(database.pool)).toMatchObject({ removed: false });
   });
 
-  it("refuses while a Legwork worker runs, and while objects of the user depend on Legwork", async () => {
+  it("is refused while a Legwork worker runs, and while objects of the user depend on Legwork", async () => {
     await runIn(held, "create schema shop");
     await runIn(held, "create view shop.failed as select id from legwork.jobs where state = 'failed'");
     await runIn(held, "create table shop.states (state legwork.job_state)");
@@ -114,7 +114,7 @@ describe("uninstalling", () => {
     await runIn(held, "delete from legwork_private.worker_processes");
   });
 
-  it("gives jobs that are held back their times, and leaves every other job as it is", async () => {
+  it("gives blocked jobs their start times, and leaves every other job unchanged", async () => {
     await runIn(held, "select graphile_worker.add_job('mine', run_at => 'infinity', flags => array['expires:1', 'step:x', 'mine'])");
     await runIn(held, "select legwork_private.register_tasks('[{\"name\": \"c\"}]')");
     await runIn(held, "select graphile_worker.add_job('a', run_at => '2099-05-05Z'), graphile_worker.add_job('b', run_at => '2099-01-01Z')");
@@ -129,7 +129,7 @@ describe("uninstalling", () => {
     ]);
   });
 
-  it("deletes waiting jobs that have expired, and takes off the flags that only Legwork understands", async () => {
+  it("deletes waiting jobs that have expired, and removes the flags that only Legwork understands", async () => {
     await runIn(expired, `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
     const [first] = await runIn(expired, "select legwork.enqueue('a', expires_at => clock_timestamp() + interval '50 milliseconds') as id");
     await runIn(expired, "select pg_sleep(0.06)");
@@ -144,7 +144,7 @@ describe("uninstalling", () => {
     expect(flags).toContain("tenant:acme");
   });
 
-  it("unlocks the jobs of Legwork workers that died, with the attempts that they have left", async () => {
+  it("unlocks the jobs of dead Legwork workers, with the attempts that they have left", async () => {
     const dead = new HandWorker("dead");
     await runIn(crashed, "select graphile_worker.add_job('a', job_key => k, queue_name => k, max_attempts => 1) from unnest(array['ran', 'fetched']) k");
     await runIn(crashed, "select graphile_worker.add_job('b', job_key => 'plain')");
@@ -163,7 +163,7 @@ describe("uninstalling", () => {
     expect(await runPlainWorker(crashed)).toEqual(["a", "a"]);
   });
 
-  it("gives indexes back the settings that a user had given them, and works where graphile-worker's schema was dropped in between", async () => {
+  it("restores users' settings of indexes, and works after graphile-worker's schema was dropped", async () => {
     await run("alter index graphile_worker.jobs_pkey1 set (fillfactor = 70)");
     await run("drop index graphile_worker.jobs_no_queue_index");
     const before = await schemaState(database.pool);

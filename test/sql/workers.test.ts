@@ -37,13 +37,13 @@ async function recover(): Promise<{ worker: string; jobs: number }[]> {
   return (await database.pool.query("select * from legwork_private.recover_jobs()")).rows;
 }
 
-/** Moves the suspicion back, in place of waiting for it to become old. */
+/** Backdates the suspicion instead of waiting, and checks again. */
 async function laterLook(): Promise<{ worker: string; jobs: number }[]> {
   await database.pool.query("update legwork_private.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
   return await recover();
 }
 
-it("a worker that speaks keeps its jobs", async () => {
+it("a worker with a recent heartbeat keeps its jobs", async () => {
   await beat("w1");
   await heldBy("w1");
   await silentFor("w1", 4);
@@ -51,7 +51,7 @@ it("a worker that speaks keeps its jobs", async () => {
   expect(await laterLook()).toEqual([]);
 });
 
-it("a silent worker is given up at the second look, and what it had only fetched waits again without having used an attempt", async () => {
+it("a silent worker is declared dead at the second check, and a job that it had only fetched waits again without a used attempt", async () => {
   const id = await heldBy("w1", { maxAttempts: 1, serialKey: "s" });
   await beat("w1", [await heldBy("w1")]);
   await silentFor("w1", 6);
@@ -65,7 +65,7 @@ it("a silent worker is given up at the second look, and what it had only fetched
   expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
 });
 
-it("a stall of the database, after which everybody speaks again, costs nobody a job", async () => {
+it("no job is lost when the database stalls and all workers send heartbeats afterwards", async () => {
   await beat("w1");
   await beat("w2");
   await heldBy("w1");
@@ -77,7 +77,7 @@ it("a stall of the database, after which everybody speaks again, costs nobody a 
   expect(await laterLook()).toEqual([]);
 });
 
-it("only what the dead worker was running counts as a lost attempt", async () => {
+it("only jobs that the dead worker was running count as lost attempts", async () => {
   const running = await heldBy("w1");
   await heldBy("w1");
   await beat("w1", [running]);
@@ -88,7 +88,7 @@ it("only what the dead worker was running counts as a lost attempt", async () =>
   expect(rows).toEqual([{ job_id: running, attempt: 1, error_name: "WorkerLost" }]);
 });
 
-it("a worker that is just speaking is not given up by one that looks", async () => {
+it("a worker whose heartbeat is in progress is not declared dead", async () => {
   await beat("w1");
   await silentFor("w1", 6);
   await recover();
@@ -102,7 +102,7 @@ it("a worker that is just speaking is not given up by one that looks", async () 
   expect(await recover()).toEqual([]);
 });
 
-it("a worker that stops gives back what it holds", async () => {
+it("a worker that stops returns its jobs to the queue", async () => {
   await beat("w1");
   await heldBy("w1");
   expect((await database.pool.query("select legwork_private.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
@@ -126,7 +126,7 @@ it("a job whose workers die is run again, even after its last attempt, but fails
   expect(rows).toEqual([1, 2, 3].map((attempt) => ({ attempt, error_name: "WorkerLost" })));
 });
 
-it("a job that was removed while it ran does not come back with its dead worker's others", async () => {
+it("a job that was removed while it ran is not returned to the queue with its dead worker's other jobs", async () => {
   await database.pool.query("select graphile_worker.add_job('t', job_key => 'k')");
   await database.pool.query("update graphile_worker._private_jobs set locked_by = 'w1', locked_at = now(), attempts = 1");
   await database.pool.query("select graphile_worker.remove_job('k')");
@@ -134,7 +134,7 @@ it("a job that was removed while it ran does not come back with its dead worker'
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "failed" }]);
 });
 
-it("a job whose row somebody holds does not keep a worker from looking after the others", async () => {
+it("a job whose row is locked does not delay the recovery of other workers' jobs", async () => {
   const held = await heldBy("w1");
   await heldBy("w2");
   for (const worker of ["w1", "w2"]) {
@@ -151,7 +151,7 @@ it("a job whose row somebody holds does not keep a worker from looking after the
   expect(await recover()).toEqual([{ worker: "w1", jobs: 1 }]);
 });
 
-it("a worker that is killed for a job which held it up loses that attempt, and gives back the others without one", async () => {
+it("a worker that is killed because a job blocked it loses that attempt, and returns the other jobs without a used attempt", async () => {
   const culprit = await heldBy("w1", { serialKey: "s" });
   const other = await heldBy("w1", { maxAttempts: 1 });
   await beat("w1", [culprit, other]);
@@ -167,7 +167,7 @@ it("a worker that is killed for a job which held it up loses that attempt, and g
   expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
 });
 
-it("when it is not known which job held up a worker, those that ran stay with it until it is given up", async () => {
+it("when the blocking job is unknown, running jobs stay with the worker until it is declared dead", async () => {
   const ids = [await heldBy("w1"), await heldBy("w1")];
   const ahead = await heldBy("w1");
   await beat("w1", ids);
@@ -176,7 +176,7 @@ it("when it is not known which job held up a worker, those that ran stay with it
   expect((await database.pool.query("select id from graphile_worker._private_jobs where locked_by is null")).rows).toEqual([{ id: ahead }]);
 });
 
-it("a worker says since when its event loop is held up, and by which job", async () => {
+it("a worker shows since when its event loop is blocked, and by which job", async () => {
   await database.pool.query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
   expect(
     (await database.pool.query("select clock_timestamp() - blocked_since between '12 s' and '20 s' as since, blocked_jobs from legwork.workers")).rows,

@@ -4,8 +4,8 @@ import { testDatabase } from "../support/database.ts";
 import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
-// What is stored in workflows is input like any other: no step harms the jobs that end in the same statement as its dependencies, and what
-// a workflow has done is known as long as the workflow is.
+// Values stored in workflows are hostile input too: no step harms the jobs that end in the same statement as its dependencies. The results of a
+// workflow's steps are known as long as the workflow exists.
 
 const database = testDatabase();
 const worker = new HandWorker("w");
@@ -26,7 +26,7 @@ async function start(steps: unknown, more = ""): Promise<string> {
   return String(await one(`select legwork.start_workflow('w', $1 ${more})`, [JSON.stringify(steps)]));
 }
 
-/** Completes all jobs that may start, in one statement as a worker does, or fails those of the steps named; returns the names of the steps. */
+/** Completes all jobs that may start, in one statement like a worker, or fails those of the named steps. Returns the names of the steps. */
 async function turn(failing: readonly string[] = []): Promise<string[]> {
   const ids = (await worker.fetch(database.pool, 100)).map(({ id }) => id);
   const { rows } = await database.pool.query<{ id: string; name: string }>(
@@ -55,13 +55,13 @@ const states = async (id: string): Promise<unknown> =>
 
 const neighbour = async (): Promise<string> => String(await one("select legwork.enqueue('ok')"));
 
-/** That time passes, and the history is looked after as every Legwork process does. */
+/** Advances the clock, and maintains the history as every Legwork process does. */
 async function pass(days: number): Promise<void> {
   await moveClock(database.pool, days * DAY);
   await database.pool.query("select legwork.maintain_history()");
 }
 
-describe("a step's time or number that no job can have", () => {
+describe("a step's time or number that is out of range", () => {
   it("is refused at the start with the step, the value and the range", async () => {
     const cases: [object, string][] = [
       [{ delay: "300000 years" }, "delay is 300,000 years; it must be between 0 seconds and 100 years."],
@@ -90,7 +90,7 @@ describe("a step's time or number that no job can have", () => {
         message: `Step 'group/b': ${message}`,
       });
     }
-    // Postgres knows them from 17 on.
+    // Postgres has infinite intervals since version 17.
     await expect(start({ a: { task: "ok", delay: "infinity" } })).rejects.toMatchObject({
       code: "LW400",
       message: expect.stringMatching(/^Step 'a': delay is infinity; it must be/),
@@ -98,7 +98,7 @@ describe("a step's time or number that no job can have", () => {
     expect(await one("select count(*)::int from graphile_worker._private_jobs")).toBe(0);
   });
 
-  it("is accepted up to its ends", async () => {
+  it("is accepted up to its limits", async () => {
     const id = await start({
       a: { task: "ok", priority: -32_768, max_attempts: 32_767, serial_key: "k".repeat(128), run_at: "1970-01-01T00:00:00Z" },
       b: { task: "ok", depends_on: ["a"], delay: "100 years", priority: "7", max_attempts: "1" },
@@ -116,7 +116,7 @@ describe("a step's time or number that no job can have", () => {
   });
 
   it.each(["300000 years", "-300000 years", "3000000 months -91000000 days", "infinity", "-infinity"])(
-    "that an older version stored harms neither the jobs beside it nor its own: a delay of %s",
+    "that an older version stored harms neither other jobs nor its own: a delay of %s",
     async (delay) => {
       const knows = Number(await one("select current_setting('server_version_num')::int")) >= 170_000 || !delay.includes("infinity");
       const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1 hour" } });
@@ -133,7 +133,7 @@ describe("a step's time or number that no job can have", () => {
   );
 });
 
-describe("a workflow is retried whatever its steps are called", () => {
+describe("a workflow can be retried whatever its steps are called", () => {
   const chain = (names: readonly string[], last: object = {}): unknown =>
     Object.fromEntries(
       names.map((name, n) => [
@@ -143,12 +143,12 @@ describe("a workflow is retried whatever its steps are called", () => {
     );
 
   it.each([
-    ["in the order of the alphabet", ["a", "b", "c", "d"]],
-    ["against it", ["d", "c", "b", "a"]],
-    ["in no order", ["import", "transform", "report", "archive"]],
+    ["in alphabetical order", ["a", "b", "c", "d"]],
+    ["in reverse alphabetical order", ["d", "c", "b", "a"]],
+    ["in no particular order", ["import", "transform", "report", "archive"]],
     ["in other scripts", ["ω", "Ä", "\u{1f680}", "a'b\"c"]],
   ])("%s", async (_, names) => {
-    // With statistics by which a workflow has one step, Postgres takes the steps in the order of their names, and asks for each of them anew.
+    // With statistics that say that a workflow has one step, Postgres takes the steps in alphabetical order, and reads the others again for each.
     await database.pool.query(
       `insert into legwork_private.workflow_run_steps (workflow_id, name, position, groups, task, depends_on, on_failure, effect, waits_for, waits_how)
        select -n, 'a', 1, '{}', 'ok', '{}', 'stop', 'stop', '{}', '{}' from generate_series(1, 300) n`,
@@ -175,7 +175,7 @@ describe("a workflow is retried whatever its steps are called", () => {
   });
 });
 
-describe("what a workflow has done is known as long as the workflow is", () => {
+describe("the results of a workflow's steps are known as long as the workflow exists:", () => {
   const charge = { task: "ok", compensate: { task: "undo" } };
 
   it("a step that completed before the history was deleted is compensated", async () => {
@@ -194,7 +194,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await workflow(id)).toEqual({ state: "failed", reason: "Step 'ship' failed: broke" });
   });
 
-  it("its result is there for later steps and for those who look", async () => {
+  it("its result can be read by later steps and by users", async () => {
     const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "5 days" } });
     await turn();
     await database.pool.query("update legwork_private.finished_jobs set result = '42', attempts = 3, error = 'once'");
@@ -213,7 +213,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     ]);
   });
 
-  it("a retry keeps what completed, and knows what was undone", async () => {
+  it("a retry keeps completed steps, and knows which were undone", async () => {
     const id = await start({ charge, b: { task: "ok", depends_on: ["charge"], delay: "5 days" } });
     await turn();
     await pass(6);
@@ -236,7 +236,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await turn()).toEqual(["charge"]);
   });
 
-  it("ends as it would have, had the history been there", async () => {
+  it("a workflow ends as it would have with the history in place", async () => {
     const id = await start({
       a: { task: "ok" },
       b: { task: "ok", depends_on: ["a"], delay: "5 days", on_failure: "continue" },
@@ -251,7 +251,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await workflow(id)).toEqual({ state: "completed", reason: null });
   });
 
-  it("rows without a partition of their own are no exception, and what is kept goes with the workflow", async () => {
+  it("rows in the default partition are covered too, and the saved results are deleted with the workflow", async () => {
     const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "40 days" } });
     await turn();
     await database.pool.query("update legwork_private.finished_jobs set finished_at = now() - interval '2 years', result = '7'");
@@ -265,7 +265,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(0);
   });
 
-  it("only steps are kept that history is deleted of, and nothing of jobs without a workflow", async () => {
+  it("results are saved only for steps whose history is deleted, and for no jobs without a workflow", async () => {
     await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "9 days" } });
     await neighbour();
     await turn();
@@ -275,7 +275,7 @@ describe("what a workflow has done is known as long as the workflow is", () => {
     expect(await one("select array_agg(state::text) from legwork_private.workflow_step_ends")).toEqual(["completed"]);
   });
 
-  it("a batch counts on, and calls back, when its first jobs have left the history", async () => {
+  it("a batch continues to count, and runs its callback, when its first jobs have left the history", async () => {
     const id = await one(
       `select legwork.enqueue_batch('[{"task": "ok"}, {"task": "ok", "run_at": "${new Date(Date.now() + 5 * DAY).toISOString()}"}]', callback => '{"task": "undo"}')`,
     );

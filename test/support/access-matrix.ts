@@ -4,7 +4,7 @@ import { expect } from "vitest";
 
 const FILE = fileURLToPath(new URL("../../docs/reference/access-matrix.md", import.meta.url));
 
-/** Compares a table with its section of docs/reference/access-matrix.md; with UPDATE_DOCS set, writes it there. */
+/** Compares a table with its section of docs/reference/access-matrix.md. With UPDATE_DOCS set, writes it there. */
 export function expectDocumented(section: string, columns: readonly string[], rows: readonly (readonly string[])[]): void {
   const text = readFileSync(FILE, "utf8");
   const begin = `<!-- ${section} -->\n`;
@@ -13,7 +13,7 @@ export function expectDocumented(section: string, columns: readonly string[], ro
   const lines = [columns, columns.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
   const generated = `\n${lines.join("\n")}\n\n`;
   if (process.env.UPDATE_DOCS === undefined) {
-    expect(text.slice(from, to), "docs/reference/access-matrix.md says something else; UPDATE_DOCS=1 writes it anew").toBe(
+    expect(text.slice(from, to), "docs/reference/access-matrix.md is out of date; UPDATE_DOCS=1 updates it").toBe(
       generated,
     );
   } else {

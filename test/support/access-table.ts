@@ -1,8 +1,8 @@
 import type { Principal, Role } from "../../src/access/principal.ts";
 
 /**
- * What the operations are tried on, of the tenant acme and of another one: a job that waits and one that has failed, a workflow that runs and
- * one that was cancelled, a token. Beside these each has a schedule, which is called as it is. An alert and a silence concern everybody.
+ * The targets of the operations, for the tenant acme and for another one: a waiting and a failed job, a running and a cancelled workflow, and a
+ * token. Each tenant also has a schedule with its name. An alert and a silence affect all tenants.
  */
 export interface AccessJobs {
   acme: string;
@@ -20,8 +20,8 @@ export interface AccessJobs {
 }
 
 /**
- * One operation, by every surface that offers it. `own` is done to what is acme's (or concerns everybody); `others`, where there is such a
- * thing, to what is another tenant's.
+ * An operation on one of the surfaces that offer it. `own` targets acme's row (or affects all tenants). `others`, where possible, targets another
+ * tenant's.
  */
 export interface AccessOperation<Call> {
   own: Call;
@@ -30,13 +30,13 @@ export interface AccessOperation<Call> {
 
 interface Rule {
   needs: Role;
-  /** A tenant's principal may not do it at all. */
+  /** A tenant's principal may not use it at all. */
   everybody?: boolean;
-  /** What it gets to hear who tries it on another tenant's job, or in another tenant's name. */
+  /** The error for another tenant's job, or for an operation in another tenant's name. */
   others?: "LW403" | "LW404" | "LW409";
 }
 
-/** Every operation, with what it needs. A surface that offers one answers according to this. */
+/** Every operation with the role it needs. Each surface that offers it must behave accordingly. */
 export const ACCESS_RULES = {
   enqueue: { needs: "enqueuer", others: "LW403" },
   enqueue_many: { needs: "enqueuer", others: "LW403" },
@@ -101,7 +101,7 @@ const INCLUDES: Record<Role, readonly Role[]> = {
   admin: ["viewer", "enqueuer", "operator", "admin"],
 };
 
-/** What a principal of acme, or of no tenant, gets to hear: "ok" or a code; of `own`, and of `others` where there is that. */
+/** The results for a principal of acme, or of no tenant: "ok" or a code, for `own`, and for `others` if there is one. */
 export function expectedOutcomes(name: OperationName, { role, tenant }: Pick<Principal, "role" | "tenant">): string[] {
   const rule: Rule = ACCESS_RULES[name];
   const isAllowed = INCLUDES[role].includes(rule.needs) && (tenant === null || rule.everybody !== true);

@@ -10,12 +10,12 @@ export interface AssistantWorld {
   two: StubProvider;
   /** The folder of its backups. */
   backups: string;
-  /** What the environment of a worker says. */
+  /** The environment variables of a worker. */
   environment: Record<string, string>;
   stop(): Promise<void>;
 }
 
-/** What the assistant needs around it: two providers, which are stubs, and a folder for its backups. */
+/** The assistant's environment: two stub providers, and a folder for its backups. */
 export async function assistantWorld(): Promise<AssistantWorld> {
   const backups = await mkdtemp(join(tmpdir(), "legwork-assistant-"));
   const [one, two] = [await startStubProvider(), await startStubProvider()];

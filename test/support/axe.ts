@@ -6,19 +6,18 @@ import { expect } from "vitest";
 
 const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What a page is held to: WCAG 2.2, levels A and AA. */
+/** The standard for every page: WCAG 2.2, levels A and AA. */
 const OPTIONS: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] };
 
-/** The rules that depend on colours. */
+/** The rules that depend on colors. */
 const COLOR_OPTIONS: RunOptions = {
   runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] },
   resultTypes: ["violations"],
 };
 
 /**
- * Expects that axe finds nothing on a page as it is now; with `colors`, nothing about its colours: enough for a page that has only changed its theme
- * since it was held to everything. Evaluated and not put into the page, whose policy allows no scripts of
- * others.
+ * Expects that axe finds nothing on a page in its current state. With `colors`, only colors are checked: enough for a page that has only changed its
+ * theme since a full check. Evaluated instead of added to the page, whose policy allows no foreign scripts.
  */
 export async function expectAccessible(page: Page, what: "all" | "colors" = "all"): Promise<void> {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(source);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterEach, beforeAll } from "vitest";
 
-/** Debian's Chromium, or the one that LEGWORK_TEST_CHROMIUM names. */
+/** Debian's Chromium, or the one in LEGWORK_TEST_CHROMIUM. */
 function chromiumPath(): string {
   const named = process.env.LEGWORK_TEST_CHROMIUM;
   const found =
@@ -13,8 +13,7 @@ function chromiumPath(): string {
 
 export interface TestBrowser {
   /**
-   * Opens the dashboard at a path, signed in with a token unless it is null. What the page logs as an error fails the test, unless it
-   * matches `mayLog`.
+   * Opens the dashboard at a path, signed in with a token unless it is null. An error that the page logs fails the test, unless it matches `mayLog`.
    */
   open(serverUrl: string, path: string, token: string | null, options?: OpenOptions): Promise<Page>;
 }
@@ -35,13 +34,13 @@ export function testBrowser(): TestBrowser {
   const contexts: BrowserContext[] = [];
   const complaints: string[] = [];
   beforeAll(async () => {
-    // As root there is no sandbox; the pages are our own.
+    // As root there is no sandbox, but the pages are trusted.
     browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
   });
   afterEach(async () => {
     for (const context of contexts.splice(0)) await context.close();
     const said = complaints.splice(0);
-    if (said.length > 0) throw new Error(`The page complains: ${said.join("\n")}`);
+    if (said.length > 0) throw new Error(`The page logged errors: ${said.join("\n")}`);
   });
   return {
     async open(serverUrl, path, token, { theme = "light", width = 1280, height = 800, timezone = "Europe/Berlin", mayLog } = {}) {

@@ -23,7 +23,7 @@ for (const name of ["stdout", "stderr"] as const) {
   };
 }
 
-/** What keeps this process from ending and did not before. */
+/** New resources that keep this process from ending. */
 function opened(before: readonly string[]): string[] {
   const resources = process.getActiveResourcesInfo();
   for (const resource of before) if (resources.includes(resource)) resources.splice(resources.indexOf(resource), 1);

@@ -12,12 +12,12 @@ export interface CliResult {
 
 const SESSION = fileURLToPath(new URL("cli-session.ts", import.meta.url));
 
-/** Commands that run until a signal ends them, and so need a process of their own. */
+/** Commands that run until a signal ends them, and so need a separate process. */
 const LASTING = new Set(["up", "worker", "server", "top"]);
 
 /**
- * Runs a command with only the given environment variables. Most commands run in a process that is kept for the next command, because starting
- * Node costs more than the command itself. What reads stdin, depends on the working directory or runs until a signal gets its own process.
+ * Runs a command with only the given environment variables. Most commands run in a process that is kept for the next command, because starting Node
+ * costs more than the command itself. A command that reads stdin, depends on the working directory or runs until a signal gets its own process.
  */
 export async function legwork(
   parameters: readonly string[],

@@ -7,7 +7,7 @@ import { directoryOf } from "./worker.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A project of a user's, in which "legwork" means this checkout. */
+/** A user's project, in which "legwork" means this checkout. */
 export async function projectOf(files: Readonly<Record<string, string>>): Promise<string> {
   const entry = (file: string): string[] => [join(root, `src/${file}.ts`)];
   const compilerOptions = {
@@ -30,7 +30,7 @@ export async function projectOf(files: Readonly<Record<string, string>>): Promis
   return directory;
 }
 
-/** What the compiler finds wrong in a project: a line for each error. */
+/** The compiler's errors in a project, one per line. */
 export async function compile(directory: string): Promise<string[]> {
   const command = [join(root, "node_modules/typescript/bin/tsc"), "-p", directory];
   const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: directory }).catch(

@@ -12,7 +12,7 @@ declare module "vitest" {
   }
 }
 
-/** For code under test that wants a log: only what is wrong is printed. */
+/** For code under test that needs a log: only warnings and errors are printed. */
 export const testLog: Logger = createLogger({ level: process.env.LEGWORK_TEST_LOG === undefined ? "fatal" : "debug" });
 
 export interface TestDatabase {
@@ -21,7 +21,7 @@ export interface TestDatabase {
   pool: Pool;
 }
 
-/** Makes and migrates the database that every test file gets a copy of. */
+/** Creates and migrates the database that every test file gets a copy of. */
 export async function prepareTemplate(serverUrl: string): Promise<string> {
   const template = `legwork_template_${randomBytes(4).toString("hex")}`;
   await onServer(serverUrl, (client) => client.query(`create database ${template}`));
@@ -35,8 +35,8 @@ export async function prepareTemplate(serverUrl: string): Promise<string> {
 }
 
 /**
- * A database for this test file alone: a copy of the migrated template, or an empty one. It is dropped when all of the
- * file's tests passed and kept, with its address printed, when one failed.
+ * A database for this test file alone: a copy of the migrated template, or an empty one. It is dropped when all of the file's tests passed, and kept,
+ * with its address printed, when one failed.
  */
 export function testDatabase(options: { empty?: boolean } = {}): TestDatabase {
   const database = {} as TestDatabase;

@@ -17,15 +17,15 @@ const MODULES: Readonly<Record<string, object>> = {
 };
 
 export interface Documented {
-  /** Where it stands, for who reads that it failed. */
+  /** The position, for the failure message. */
   where: string;
-  /** The function or member that the docstring is of. */
+  /** The documented function or member. */
   name: string;
-  /** Undefined where there is none. */
+  /** Undefined if the docstring has no example. */
   example: string | undefined;
 }
 
-/** The docstrings of what a source file exports under these names: functions, classes, and the members of interfaces. */
+/** The docstrings of a source file's exports with these names: functions, classes, and the members of interfaces. */
 export async function documentedIn(path: string, exported: readonly string[]): Promise<Documented[]> {
   const source = await readFile(new URL(`../../src/${path}`, import.meta.url), "utf8");
   const found: Documented[] = [];
@@ -47,7 +47,7 @@ function interfaceAround(source: string, index: number): string {
   return [...source.slice(0, index).matchAll(/^(?:export )?interface (\w+)/gm)].at(-1)?.[1] ?? "";
 }
 
-/** Runs an example with these variables. Its imports mean this checkout; what it prints is thrown away. */
+/** Runs an example with these variables. Its imports mean this checkout, and its output is discarded. */
 export async function runExample(example: string, variables: Readonly<Record<string, unknown>>): Promise<void> {
   const code = stripTypeScriptTypes(example, { mode: "transform" })
     .replaceAll(/^import \{([^}]*)\} from "([^"]+)";$/gm, (_match, names: string, module: string) =>
@@ -55,7 +55,7 @@ export async function runExample(example: string, variables: Readonly<Record<str
     )
     .replaceAll(/^export default /gm, "return ");
   const names = ["modules", "console", ...Object.keys(variables).filter((name) => !declares(code, name))];
-  // oxlint-disable-next-line typescript/no-implied-eval -- the code is that of our own docstrings
+  // oxlint-disable-next-line typescript/no-implied-eval -- the code comes from this project's docstrings
   const AsyncFunction = (async () => {}).constructor as new (...code: string[]) => (...values: unknown[]) => Promise<unknown>;
   const values: Record<string, unknown> = { ...variables, modules: MODULES, console: { log: () => {} } };
   await new AsyncFunction(...names, code)(...names.map((name) => values[name]));

@@ -11,7 +11,7 @@ import { workerOver } from "./worker.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 
-/** The tasks that the app runs: the ready ones and its own. */
+/** The tasks that the app runs: the standard library and its own. */
 export const DOCUMENTS_TASKS = [TASKS, join(ROOT, "examples/documents/tasks")];
 
 const OWN = ["documents/daily-ttl-cleanup", "documents/health-check", "documents/weekly-document-refresh"];
@@ -28,13 +28,13 @@ interface NewDocument {
   content?: string;
   checksum?: string;
   etag?: string;
-  /** From now on; three days by default. */
+  /** From now on, three days by default. */
   expires?: string;
 }
 
 /**
- * The documents example, as it is started without any setting, before each test: with no workspace, and with its three jobs disabled, so that none comes due
- * unasked. A worker is started by the test.
+ * Starts the documents example before each test, without any settings or workspaces, and with its three jobs disabled, so that none becomes due. The
+ * test starts a worker.
  */
 export function documentsApp() {
   const database: TestDatabase = testDatabase();
@@ -46,7 +46,7 @@ export function documentsApp() {
     return (await database.pool.query(text, values)).rows;
   }
 
-  /** Ends every job and forgets what has failed. */
+  /** Ends every job and discards failed ones. */
   async function clear(): Promise<void> {
     await select(
       "select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.')",
@@ -87,25 +87,25 @@ export function documentsApp() {
     clear,
     ask,
 
-    /** Starts the app again with other settings, as another process would. */
+    /** Restarts the app with other settings, like another process. */
     restart: (environment: NodeJS.ProcessEnv): Promise<Documents> => startDocuments(database.url, environment),
 
     worker: (): Promise<Worker> => workerOver(database.url, DOCUMENTS_TASKS),
 
-    /** Runs a job of the app by hand; resolves to the id of its execution. */
+    /** Runs a job of the app manually. Resolves to the id of its execution. */
     execute: async (jobId: string): Promise<string> => {
       const { status, body } = await ask("POST", `/jobs/${jobId}/execute`);
       expect(status).toBe(202);
       return body.execution_id as string;
     },
 
-    /** Enqueues a job of one document; resolves to its id. */
+    /** Enqueues a job for one document. Resolves to its id. */
     refresh: async (documentId: string): Promise<string> => {
       const payload = JSON.stringify({ documentId });
       return (await select("select legwork.enqueue('documents/refresh_document', $1) as id", payload))[0].id;
     },
 
-    /** Waits until a job has ended; resolves to its row. */
+    /** Waits until a job has ended. Resolves to its row. */
     // oxlint-disable-next-line typescript/no-explicit-any -- results of every task
     ended: async (id: string): Promise<any> => {
       return await until(`job ${id} has ended`, async () => {
@@ -132,7 +132,7 @@ export function documentsApp() {
       return row.id;
     },
 
-    /** So many expired documents in each of the workspaces. */
+    /** Adds this many expired documents to each of the workspaces. */
     addExpired: async (workspaces: string[], count: number): Promise<void> => {
       await select("insert into documents.workspaces (id) select unnest($1::text[])", workspaces);
       await select(
@@ -143,7 +143,7 @@ export function documentsApp() {
       );
     },
 
-    /** Puts a trigger on the table of documents until the test has finished. */
+    /** Adds a trigger to the table of documents until the test has finished. */
     trigger: async (when: string, body: string): Promise<void> => {
       await select(`create or replace function documents.tested() returns trigger language plpgsql as $$ begin ${body} end $$`);
       await select(`create trigger tested ${when} execute function documents.tested()`);

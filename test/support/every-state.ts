@@ -2,11 +2,11 @@ import type { Pool } from "../../src/db/pool.ts";
 import type { JobState } from "../../src/jobs/read-jobs.ts";
 import { HandWorker } from "./hand-worker.ts";
 
-/** What a tenant has in a database that `fillEveryState` filled. */
+/** A tenant's rows in a database that `fillEveryState` filled. */
 export interface TenantRows {
   /** A job in each state. */
   jobs: Record<JobState, string>;
-  /** Jobs that wait for a signal, by themselves and in the waiting room of a limit. */
+  /** Jobs that wait for a signal, one without limits and one in the waiting room. */
   awaiting: string[];
   runningFlow: string;
   failedFlow: string;
@@ -16,8 +16,8 @@ export interface TenantRows {
 }
 
 /**
- * Fills a database with everything that a view may show: for two tenants jobs in every state, with steps, signals, logs, workflows, batches, schedules and
- * tokens; for the whole system limits, pauses, retry policies, alerts, silences, workers and metrics.
+ * Fills a database with everything that a view may show. For two tenants: jobs in every state, with steps, signals, logs, workflows, batches,
+ * schedules and tokens. For the whole system: limits, pauses, retry policies, alerts, silences, workers and metrics.
  */
 export async function fillEveryState(
   pool: Pool,
@@ -30,7 +30,7 @@ export async function fillEveryState(
     legwork.pause_task('paused', 'for the test'), legwork.pause_queue('idle', 'for the test')`);
   const acme = await fillTenant(pool, "acme");
   const other = await fillTenant(pool, "other");
-  // At the end, because what is pending is fetched above.
+  // Enqueued last, because pending jobs are fetched above.
   for (const [tenant, { jobs }] of Object.entries({ acme, other })) {
     jobs.pending = (await pool.query("select legwork.enqueue('free', tenant => $1) as id", [tenant])).rows[0].id;
   }
@@ -141,7 +141,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   };
 }
 
-/** Runs a job until it waits for a signal and is put back, as a worker does. */
+/** Runs a job until it waits for a signal and is returned to the queue, as a worker does. */
 async function waitForSignal(pool: Pool, worker: HandWorker, id: string): Promise<string> {
   await worker.fetch(pool, 100);
   await pool.query("select * from legwork_private.await_step($1, $2, 1, 'wait', 'go', '1 hour')", [id, worker.id]);

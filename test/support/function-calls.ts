@@ -1,6 +1,6 @@
 import type { TenantRows } from "./every-state.ts";
 
-/** What the calls below name. */
+/** The rows that the calls below name. */
 export interface Named {
   acme: TenantRows;
   alert: string;
@@ -8,8 +8,8 @@ export interface Named {
 }
 
 /**
- * A call of every function that a database role may be granted, with arguments that reach what it does. `$job` stands for a job, where a function may
- * be called for a job in any state. Keep it in step with `legwork_private.role_functions()`; a test compares.
+ * A call of every function that a database role may be granted, with arguments that reach its operation. `$job` stands for a job, if a function may
+ * be called for a job in any state. Keep it in step with `legwork_private.role_functions()`, which a test compares.
  */
 export function functionCalls({ acme, alert, silence }: Named): Record<string, string> {
   const { runningFlow, failedFlow, schedule, token, jobs } = acme;

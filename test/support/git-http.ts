@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import type { ServerResponse } from "node:http";
 import type { Asked } from "./http-server.ts";
 
-/** What a git server answers, by git's own program for that: sets status and headers, and returns the body that is left to send. */
+/** Responds like a git server, with git's own program. Sets status and headers, and returns the rest of the body. */
 export function answerAsGit(response: ServerResponse, { method, path, headers, body }: Asked, repository: string): Buffer {
   const { pathname, searchParams } = new URL(path ?? "", "http://x");
   const output = execFileSync("git", ["http-backend"], {

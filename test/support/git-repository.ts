@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { directoryOf } from "./worker.ts";
 
-/** A git repository with one commit of the given files, which goes when the test has finished. */
+/** A git repository with one commit of the given files, which is removed when the test has finished. */
 export async function gitRepository(files: Record<string, string>): Promise<string> {
   const directory = await directoryOf(files);
   const git = (...parameters: string[]): void => {

@@ -1,17 +1,17 @@
 import type pg from "pg";
 
-/** A connection or a pool that graphile-worker's statements can be sent over. */
+/** A connection or a pool for graphile-worker's statements. */
 type Queryable = Pick<pg.ClientBase, "query">;
 
-/** A job as graphile-worker's statement for fetching returns it. */
+/** A job as graphile-worker's fetch statement returns it. */
 export interface FetchedJob {
   readonly id: string;
   readonly task: string;
 }
 
 /**
- * A plain graphile-worker moved by hand: each step is graphile-worker's own statement and nothing runs in between, so that a test
- * decides what happens at the same time.
+ * A plain graphile-worker operated step by step: each step is graphile-worker's own statement and nothing runs in between, so that a test decides
+ * what happens at the same time.
  */
 export class HandWorker {
   readonly id: string;
@@ -70,7 +70,7 @@ export class HandWorker {
     );
   }
 
-  /** Gives jobs back that were fetched ahead and not started. */
+  /** Returns jobs to the queue that were fetched ahead and not started. */
   async giveBack(client: Queryable, jobIds: readonly string[]): Promise<void> {
     await client.query(
       `with j as (

@@ -10,7 +10,7 @@ export interface Asked {
   body: Buffer;
 }
 
-/** An HTTP server on a free port of this machine, which keeps what it was asked and goes when the test has finished. */
+/** An HTTP server on a free port of this machine, which records its requests and is closed when the test has finished. */
 export async function httpServer(
   answer: (response: ServerResponse, asked: Asked, request: IncomingMessage) => void,
 ): Promise<{ url: string; host: string; asked: Asked[] }> {

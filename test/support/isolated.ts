@@ -21,7 +21,7 @@ export async function add(
 
 export async function end(database: TestDatabase, id: string, timeout = 20_000) {
   return await until(
-    `job ${id} ends`,
+    `job ${id} has ended`,
     async () => {
       const job = await getJob(database.pool, id);
       return ["completed", "failed", "cancelled"].includes(job.state) ? job : undefined;
@@ -38,7 +38,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The text of a task file; `kind` is `here` for a task that is not isolated. */
+/** The text of a task file. `kind` is `here` for a task that is not isolated. */
 export function task(kind: string, body: string, options = ""): string {
   const isolate = kind === "here" ? "" : `isolate: "${kind}",`;
   return `
@@ -52,7 +52,7 @@ export function task(kind: string, body: string, options = ""): string {
   } });`;
 }
 
-/** A worker for several tests, whose threads and processes are warm from the second one on. */
+/** A worker for several tests, whose threads and processes are warm from the second test on. */
 export function workerForAll(
   database: TestDatabase,
   files: Record<string, string>,

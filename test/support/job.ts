@@ -11,7 +11,10 @@ export const TASKS = resolve(import.meta.dirname, "../../tasks");
 /** Databases that have a worker for all tests of their file. */
 const served = new Set<TestDatabase>();
 
-/** One worker with the standard library for the tests of a file or a group, whose start they would wait for otherwise. No other test beside them has one. */
+/**
+ * One worker with the standard library for all tests of a file or group, which would otherwise each wait for its start. No other test in parallel has
+ * one.
+ */
 export function oneWorker(database: TestDatabase): void {
   let worker: Worker;
   beforeAll(async () => {
@@ -41,8 +44,8 @@ export interface EndedJob {
 }
 
 /**
- * Runs a job of the standard library, and resolves to its row once it has ended. Where the file has not one worker for all, one is started for this job.
- * Enqueued in SQL, past the check that a TypeScript client makes.
+ * Runs a job of the standard library, and resolves to its row once it has ended. Starts a worker for this job if the file does not have one. The job
+ * is enqueued in SQL, without the validation of a TypeScript client.
  */
 export async function runJob(
   database: TestDatabase,
@@ -56,7 +59,7 @@ export async function runJob(
       "select legwork.enqueue($1, $2, tenant => $3, max_attempts => coalesce($4, 1)) as id",
       [task, JSON.stringify(payload), options.tenant, options.maxAttempts],
     );
-    return await until(`the job of ${task} ends`, () => endedJob(database, rows[0].id), 25_000);
+    return await until(`the job of ${task} has ended`, () => endedJob(database, rows[0].id), 25_000);
   } finally {
     await worker?.stop();
   }
@@ -70,7 +73,7 @@ export async function endedJob(database: TestDatabase, id: string): Promise<Ende
   return rows[0];
 }
 
-/** Sets variables of the environment until the test has finished; undefined takes one away. */
+/** Sets environment variables until the test has finished. Undefined removes one. */
 export function configure(variables: Record<string, string | undefined>): void {
   for (const [name, value] of Object.entries(variables)) {
     const before = process.env[name];

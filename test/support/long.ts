@@ -1,15 +1,15 @@
 /** Whether this is the long run (`npm run test:long`), with every combination and many more random ones. */
 export const IS_LONG = process.env.LEGWORK_TEST_LONG === "1";
 
-/** What decides which combinations a usual run takes. Tests that take some say it in their names; set LEGWORK_TEST_SEED to take the same again. */
+/** Decides which combinations a usual run takes. Tests that use it show it in their names. LEGWORK_TEST_SEED repeats a selection. */
 export const SEED = Number(process.env.LEGWORK_TEST_SEED ?? Date.now() % 2 ** 31);
 
-/** The number for a usual run, or that for the long one. */
+/** The number for a usual run, or the one for the long run. */
 export function sized(short: number, long: number): number {
   return IS_LONG ? long : short;
 }
 
-/** That many of them at random, in their order; all of them in the long run. */
+/** A random sample of this size in the original order, or all in the long run. */
 export function sampled<T>(all: readonly T[], count: number): T[] {
   if (IS_LONG || all.length <= count) return [...all];
   let state = 1 + (SEED % 2_147_483_646);

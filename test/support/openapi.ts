@@ -11,9 +11,9 @@ export interface Operation {
   body: { schema: Schema; example: unknown; required: boolean } | undefined;
   /** The role that a token needs. */
   role: string;
-  /** Whether a token of a tenant will not do. */
+  /** Whether a tenant's token is not sufficient. */
   everybody: boolean;
-  /** Validators of the answers, by status and content type. */
+  /** Validators of the responses, by status and content type. */
   answers: Map<string, z.ZodType>;
 }
 
@@ -38,7 +38,7 @@ interface DocumentedOperation {
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
 }
 
-/** Every operation of an OpenAPI document, with all references written out. */
+/** Every operation of an OpenAPI document, with all references resolved. */
 export function operationsOf(document: OpenApi): Operation[] {
   const resolve = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(resolve);
@@ -80,7 +80,7 @@ export function operationsOf(document: OpenApi): Operation[] {
   );
 }
 
-/** What somebody might send who means no good, or who has a bug. */
+/** Values from an attacker, or from a client with a bug. */
 export const HOSTILE: readonly unknown[] = [
   "",
   " ",
@@ -120,7 +120,7 @@ export const HOSTILE: readonly unknown[] = [
   Array.from({ length: 300 }).reduce((inner: unknown) => [inner], "deep"),
 ];
 
-/** Values that a schema describes, or nearly: formats and patterns are followed where that is easy. */
+/** Values that match a schema. Formats and patterns are followed where that is easy. */
 export function fitting(schema: Schema): fc.Arbitrary<unknown> {
   const { anyOf, oneOf, allOf, enum: values, const: only, examples, type } = schema as Record<string, never[]>;
   if (only !== undefined) return fc.constant(only);
@@ -166,7 +166,7 @@ function ofType(schema: Schema): fc.Arbitrary<unknown> {
   }
 }
 
-/** Values that a schema describes, with hostile ones at any place. */
+/** Values that match a schema, with hostile ones in any place. */
 export function nearly(schema: Schema): fc.Arbitrary<unknown> {
   const hostile = fc.constantFrom(...HOSTILE);
   if (schema.type !== "object") return fc.oneof({ weight: 3, arbitrary: fitting(schema) }, { weight: 1, arbitrary: hostile });

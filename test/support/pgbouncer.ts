@@ -15,7 +15,7 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-/** A PgBouncer before a database, all of whose clients are one user. `size` is how many connections to Postgres it has. */
+/** A PgBouncer in front of a database, with one user for all clients. `size` is its number of connections to Postgres. */
 export async function pgBouncer(
   databaseUrl: string,
   options: { mode: "session" | "transaction" | "statement"; size?: number; settings?: readonly string[] },
@@ -49,7 +49,7 @@ export async function pgBouncer(
     ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
   });
   await once(child, "spawn").catch(() => {
-    throw new Error("PgBouncer is not on this machine: apt-get install pgbouncer.");
+    throw new Error("PgBouncer is not installed: apt-get install pgbouncer.");
   });
   const exited = once(child, "exit");
   let said = "";
@@ -58,7 +58,7 @@ export async function pgBouncer(
     if (line.includes("process up")) break;
   }
   if (child.exitCode !== null || !said.includes("process up")) throw new Error(`PgBouncer does not start:\n${said}`);
-  // Nothing reads what else it says, and it must not wait for that.
+  // Discards the rest of its output, so that it is not blocked.
   child.stderr.resume();
   target.hostname = "127.0.0.1";
   target.port = String(port);

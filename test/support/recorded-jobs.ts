@@ -3,13 +3,13 @@ import { getJob } from "../../src/jobs/read-jobs.ts";
 import type { TestDatabase } from "./database.ts";
 import { empty } from "./empty.ts";
 
-/** The beginning of a task that notes which process runs it. */
+/** The beginning of a task that records which process runs it. */
 const RECORDED = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async (payload, { job, sql, signal }) => {
     await sql\`insert into runs (job_id, pid) values (\${job.id}, \${process.pid})\`;`;
 
-/** Runs until its gate is opened, whatever its signal says; notes why that aborted. */
+/** Runs until its gate is opened, whatever its signal says. Records the reason for an abort. */
 export const GATED = `${RECORDED}
     signal.addEventListener("abort", () => void sql\`update runs set aborted = \${signal.reason.name} where job_id = \${job.id} and pid = \${process.pid}\`.catch(() => {}));
     while ((await sql\`select from gates where name = \${payload.gate}\`).length === 0) await new Promise((wake) => setTimeout(wake, 20));
@@ -21,11 +21,11 @@ export const SHORT = `${RECORDED}
     await new Promise((wake) => setTimeout(wake, 100));
   } });`;
 
-/** What tests of workers in processes of their own ask of the database. It has no jobs when a test begins. */
+/** Queries for tests of workers in separate processes. There are no jobs when a test begins. */
 export function recordedJobs(database: TestDatabase) {
   beforeEach(async () => {
     await database.pool.query("delete from graphile_worker._private_jobs");
-    // Not truncate: a worker of the test before may still be at it, which would be a deadlock.
+    // Not truncate: it would deadlock with a worker of the previous test that is still active.
     for (const table of ["finished_jobs", "failed_attempts", "worker_processes"])
       await database.pool.query(`delete from legwork_private.${table}`);
     await database.pool.query("create table if not exists runs (job_id bigint, pid integer, aborted text)");
@@ -38,7 +38,7 @@ export function recordedJobs(database: TestDatabase) {
     return rows[0].id;
   };
   const state = async (id: string): Promise<string> => (await getJob(database.pool, id)).state;
-  /** Whether the worker of a process has said of these jobs that it runs them. */
+  /** Whether a process's worker has reported that it runs these jobs. */
   const saysThatItRuns = async (pid: number | undefined, ids: readonly string[]): Promise<boolean> => {
     const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [
       pid,

@@ -1,6 +1,6 @@
 import type { QueryResult } from "pg";
 
-/** What `migrate` fills, and what a file's tests share: task definitions, tokens, alert rules, confined logins. */
+/** Rows that `migrate` creates, and rows that a file's tests share: task definitions, tokens, alert rules, confined logins. */
 const KEPT = [
   "admission_passes",
   "alert_rules",
@@ -18,8 +18,8 @@ const KEPT = [
 ];
 
 /**
- * Deletes all jobs, and everything else that Legwork's tables hold besides the installation, what tasks declare and tokens. A new table needs no mention. Row
- * triggers do not run. Needs a superuser, and a database without a living worker, whose row it deletes.
+ * Deletes all jobs, and everything else in Legwork's tables except the installation, task definitions and tokens. A new table is covered
+ * automatically. Row triggers do not run. Needs a superuser, and a database without a live worker, whose row it deletes.
  */
 export async function resetLegwork(client: { query(sql: string): Promise<QueryResult> }): Promise<void> {
   await client.query(`do $$

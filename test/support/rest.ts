@@ -3,13 +3,13 @@ import { type TestDatabase, testLog } from "./database.ts";
 
 export const restToken = "a token of the test";
 
-/** A server that does not look after metrics and alerts meanwhile, which would stand in the way of tests that empty tables. */
+/** A server that does not maintain metrics and alerts, which would interfere with tests that empty tables. */
 export async function startRest(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<Server> {
   await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token: restToken, log: testLog, ...options });
 }
 
-/** A token of the database, for who has that role, of one tenant or of all. */
+/** A token with this role, for one tenant or for all. */
 export async function makeToken(database: TestDatabase, role: string, tenant: string | null = null): Promise<string> {
   const { rows } = await database.pool.query("select legwork.create_token($1, $2, $3) as token", [
     `${role} ${tenant}`,
@@ -23,11 +23,11 @@ export interface RestAnswer {
   status: number;
   headers: Headers;
   text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was asked for
+  // oxlint-disable-next-line typescript/no-explicit-any -- the response of any route
   body: any;
 }
 
-/** Sends a request below /api/v1; a body is sent as JSON, a string as it is. */
+/** Sends a request below /api/v1. A body is sent as JSON, a string unchanged. */
 export async function rest(
   server: Server,
   method: string,

@@ -14,16 +14,16 @@ export type DatabaseRole = (typeof DATABASE_ROLES)[number];
 export interface RoleLogin {
   readonly role: DatabaseRole;
   readonly kind: "plain" | "confined";
-  /** Roles are the server's, and other test files run beside this one. */
+  /** Roles belong to the server, and other test files run at the same time. */
   readonly name: string;
-  /** Both are there once the file's tests run. */
+  /** Both are set once the file's tests run. */
   url: string;
   client: pg.Client;
 }
 
 /**
- * A login in each database role, plain and confined to the tenant acme, with a connection each. A worker's login reads graphile-worker's tables as they are
- * and is there plain only.
+ * A login in each database role, plain and confined to the tenant acme, each with a connection. A worker's login reads graphile-worker's tables
+ * directly and exists only plain.
  */
 export function roleLogins(database: TestDatabase): RoleLogin[] {
   const suffix = Math.random().toString(36).slice(2, 8);

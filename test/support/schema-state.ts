@@ -3,14 +3,14 @@ import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import type pg from "pg";
 
-/** The grants of an object as sorted lines: what it has by default counts as granted, as in pg_dump. */
+/** The grants of an object as sorted lines. Default grants count as granted, as in pg_dump. */
 const grants = (acl: string, kind: string, owner: string): string => `(
   select coalesce(string_agg(format('%s=%s%s by %s', a.grantee::regrole, a.privilege_type, case when a.is_grantable then '*' else '' end, a.grantor::regrole), ' ' order by a.grantee, a.privilege_type, a.grantor), '')
   from aclexplode(coalesce(${acl}, acldefault('${kind}', ${owner}))) a)`;
 
 const OURS = "nspname !~ '^pg_' and nspname <> 'information_schema'";
 
-/** Each a query of (name, state): everything that `pg_dump --schema-only` writes, and comments, settings and owners with it. */
+/** Queries of (name, state): everything that `pg_dump --schema-only` writes, with comments, settings and owners. */
 const CATALOGS: Record<string, string> = {
   schemas: `select nspname, concat_ws(' | ', nspowner::regrole, ${grants("nspacl", "n", "nspowner")}) from pg_namespace where ${OURS}`,
   relations: `
@@ -59,7 +59,7 @@ const CATALOGS: Record<string, string> = {
     "select coalesce(setrole::regrole::text, ''), setconfig::text from pg_db_role_setting where setdatabase = (select oid from pg_database where datname = current_database())",
 };
 
-/** Everything in the database but its rows, a line for each object. */
+/** Everything in the database except its rows, one line per object. */
 export async function schemaState(client: Pick<pg.Pool, "query">): Promise<string[]> {
   const lines: string[] = [];
   for (const [catalog, query] of Object.entries(CATALOGS)) {
@@ -71,11 +71,11 @@ export async function schemaState(client: Pick<pg.Pool, "query">): Promise<strin
   return lines;
 }
 
-/** What pg_dump of the server's version writes; null where that program is not on this machine. */
+/** The output of the server version's pg_dump, or null if that program is not installed. */
 export async function schemaDump(databaseUrl: string, major: number): Promise<string | null> {
   const program = `/usr/lib/postgresql/${major}/bin/pg_dump`;
   if (!existsSync(program)) return null;
   const { stdout } = await promisify(execFile)(program, ["--schema-only", databaseUrl], { maxBuffer: 64 << 20 });
-  // A random word against injected commands, another one each time.
+  // A random word against injected commands, different each time.
   return stdout.replaceAll(/^\\(un)?restrict .*\n/gm, "");
 }

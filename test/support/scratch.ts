@@ -3,24 +3,24 @@ import { freemem } from "node:os";
 
 const MEMORY = "/dev/shm";
 
-/** Memory that the suite's clusters and files may take at their largest, and as much again (bytes). */
+/** Twice the memory that the suite's clusters and files take at most (bytes). */
 const ROOM = 8 * 2 ** 30;
 
 /**
- * Puts the directory for temporary files into memory until this process ends, where there is room: Postgres and Git make very many small files.
+ * Moves the directory for temporary files into memory until this process ends, if there is room: Postgres and Git create very many small files.
  * Processes that start later inherit it.
  */
 export function scratchInMemory(): void {
   if (!hasRoom(MEMORY)) return;
   removeLeftovers();
   const directory = mkdtempSync(`${MEMORY}/legwork-test-${process.pid}-`);
-  // Postgres runs as another user where the tests run as root.
+  // Postgres runs as another user if the tests run as root.
   chmodSync(directory, 0o1777);
   process.env.TMPDIR = directory;
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
 }
 
-/** What runs that were killed have left. A Postgres whose directory is gone ends by itself within a minute. */
+/** Removes the files of killed runs. A Postgres whose directory is gone ends within a minute. */
 function removeLeftovers(): void {
   for (const name of readdirSync(MEMORY)) {
     const [, pid] = /^legwork-test-(\d+)-/.exec(name) ?? [];

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** The test files that take the longest, below test/. Those that begin last are what the others wait for at the end. */
+/** The test files that take the longest, relative to test/. If they began last, the others would wait for them at the end. */
 const SLOW = [
   "engine/quarantine",
   "engine/conformance",
@@ -25,13 +25,14 @@ const SLOW = [
 ].map((name) => new URL(`../${name}.test.ts`, import.meta.url));
 
 const missing = SLOW.filter((file) => !existsSync(file));
-if (missing.length > 0) throw new Error(`Not there, and to be taken out of test/support/slow-first.ts: ${missing.join(", ")}`);
+if (missing.length > 0)
+  throw new Error(`These do not exist and must be removed from test/support/slow-first.ts: ${missing.join(", ")}`);
 
 const places = new Map(SLOW.map((file, place) => [file.pathname, place]));
 
 /**
- * Begins with the slow test files, whether or not there are results of an earlier run to go by. One project after the other, because a process
- * that runs files runs those of one project only.
+ * Runs the slow test files first, with or without results of an earlier run. One project after the other, because a worker process runs files of one
+ * project only.
  */
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -9,7 +9,7 @@ export interface Mail {
   source: string;
 }
 
-/** A real SMTP server that wants to know who it is; what is sent to a name that begins with "no" is refused. */
+/** A real SMTP server that requires authentication and refuses recipients whose name begins with "no". */
 export async function smtpServer(options: SMTPServerOptions = {}): Promise<{ url: string; mails: Mail[] }> {
   const mails: Mail[] = [];
   const server = new SMTPServer({

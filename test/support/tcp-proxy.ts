@@ -5,15 +5,15 @@ export interface TcpProxy {
   /** The database's address through the proxy. */
   readonly url: string;
   /**
-   * Silences the connections there are, or those of which the client's first bytes contain a text: nothing comes through any more in either direction, and neither side is
-   * told. New connections pass.
+   * Silences the current connections, or those whose first bytes from the client contain a text: no data passes in either direction, and neither side
+   * is notified. New connections pass.
    */
   silence(containing?: string): number;
   /** How many connections were opened through it so far. */
   readonly opened: number;
 }
 
-/** A proxy before a database, whose connections can be made to die without a word; it is gone when the test has finished. */
+/** A proxy in front of a database, whose connections can be made to die silently. It is closed when the test has finished. */
 export async function tcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const pairs = new Set<{ client: Socket; server: Socket; hello: string; isSilent: boolean }>();

@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { scaled } from "./slowness.ts";
 
 /**
- * Asks until the answer is there: resolves to the first answer that is neither undefined, null nor false. Throws what was
- * awaited when ten seconds (or `timeout` ms) did not bring it; on a slow machine it waits longer.
+ * Polls until there is a result: resolves to the first one that is neither undefined, null nor false. Throws an error with `what` after ten seconds
+ * (or `timeout` ms), and later on a slow machine.
  */
 export async function until<T>(
   what: string,
@@ -14,7 +14,7 @@ export async function until<T>(
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== null && answer !== false) return answer;
-    if (performance.now() > deadline) throw new Error(`Not within ${scaled(timeout)} ms: ${what}.`);
+    if (performance.now() > deadline) throw new Error(`Timed out after ${scaled(timeout)} ms waiting until ${what}.`);
     await delay(20);
   }
 }

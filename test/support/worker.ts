@@ -8,7 +8,7 @@ import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/w
 import { type TestDatabase, testLog } from "./database.ts";
 import { until } from "./until.ts";
 
-/** Writes files below a new directory, which goes when the test has finished. */
+/** Writes files to a new directory, which is removed when the test has finished. */
 export async function directoryOf(files: Record<string, string>): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-files-"));
   for (const [path, content] of Object.entries(files)) {
@@ -19,7 +19,7 @@ export async function directoryOf(files: Record<string, string>): Promise<string
   return directory;
 }
 
-/** A worker in this process over the given task files; it is stopped when the test has finished. */
+/** Starts a worker in this process with the given task files. It is stopped when the test has finished. */
 export async function workerOver(
   databaseUrl: string,
   tasks: Record<string, string> | readonly string[],
@@ -40,8 +40,8 @@ export async function workerOver(
 }
 
 /**
- * A worker in a process of its own, through the command line, once it has said that it lives; killed when the test has finished.
- * What `environment` sets comes on top of this process's. With `stderr: "pipe"` its log is there to be read.
+ * Starts a worker as a separate process through the command line. Resolves once it is alive. It is killed when the test has finished. `environment`
+ * is added to this process's environment. With `stderr: "pipe"` its log can be read.
  */
 export async function workerProcess(
   database: TestDatabase,
@@ -62,7 +62,7 @@ export async function workerProcess(
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   await until(
-    "the worker is there",
+    "the worker is alive",
     async () => {
       const { rows } = await database.pool.query("select from legwork.workers where pid = $1", [child.pid]);
       return rows.length > 0;

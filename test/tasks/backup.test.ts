@@ -30,7 +30,7 @@ async function restore(more: Record<string, unknown> = {}): Promise<EndedJob> {
   return await runJob(database, "backup/restore", { folder, ...more });
 }
 
-/** Rows with whatever is hard to write down. */
+/** Rows with values that are hard to write to a file. */
 async function difficult(): Promise<void> {
   await database.pool.query(
     `
@@ -50,7 +50,7 @@ async function difficult(): Promise<void> {
 }
 
 describe("backup/tables and backup/restore", () => {
-  it("bring back the same rows, of other tables and of plain ones, and let sequences go on", async () => {
+  it("bring the same rows back, to other tables and in place, and continue sequences", async () => {
     await difficult();
     await database.pool.query(`
       create table shop.sales (item bigint references shop.items, day date) partition by range (day);
@@ -75,7 +75,7 @@ describe("backup/tables and backup/restore", () => {
       "1\t2026-01-02\n",
     );
 
-    // Into another table, beside what is there.
+    // Into another table, next to the existing one.
     await database.pool.query("create table shop.items_of_may (like shop.items including all)");
     const beside = await restore({ tables: { "shop.items": "shop.items_of_may" } });
     expect(beside).toMatchObject({
@@ -91,7 +91,7 @@ describe("backup/tables and backup/restore", () => {
     ]);
     expect(await select("insert into shop.items_of_may (name) values ('next') returning id::int")).toEqual([{ id: 5_005 }]);
 
-    // Into their own places, after a loss. The tables are in the wrong order for their foreign key.
+    // In place, after a loss. The tables are in the wrong order for their foreign key.
     const before = await select("select md5(string_agg(i::text, '' order by id)) as hash from shop.items i");
     await database.pool.query("truncate shop.sales, shop.items restart identity");
     expect((await restore()).result.tables.map(({ table }: { table: string }) => table)).toEqual(["shop.items", "shop.sales"]);
@@ -107,7 +107,7 @@ describe("backup/tables and backup/restore", () => {
     await backUp(["shop.items"]);
     await otherDatabase.pool.query(`create schema shop;
       create table shop.items (tags text[], took interval, at timestamptz, picture bytea, size float8, price numeric, doc jsonb, name text, more int, id bigint primary key)`);
-    // In another time zone and style, in which the same rows are other text.
+    // With another time zone and date style, in which the same rows have another text form.
     await otherDatabase.pool.query(
       `do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo'); execute format('alter database %I set datestyle = %L', current_database(), 'German'); end $$`,
     );
@@ -135,7 +135,7 @@ describe("backup/tables and backup/restore", () => {
     expect(job.result.tables).toMatchObject([{ rows: 1 }, { rows: 1 }]);
   });
 
-  it("a backup whose worker is killed is none; the job is run again and leaves one whole backup", async () => {
+  it("leave no backup when the worker is killed, and the job is run again and leaves one whole backup", async () => {
     await database.pool.query(`
       create table shop.a as select n, repeat('x', 100) as x from generate_series(1, 1000) n;
       create table shop.b as select 1 as n`);
@@ -162,7 +162,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await readdir(folder)).toEqual([job.result.backup]);
   });
 
-  it("a cancelled backup leaves nothing and no connection that still sends", async () => {
+  it("leave nothing behind after a cancellation, and no connection that still sends", async () => {
     await database.pool.query(
       "create table shop.wide as select n, repeat(md5(n::text), 100) as x from generate_series(1, 100000) n",
     );
@@ -172,14 +172,14 @@ describe("backup/tables and backup/restore", () => {
     ]);
     const copies =
       "select from pg_stat_activity where state = 'active' and query like 'copy (%' and datname = current_database()";
-    await until("it copies", async () => (await select(copies)).length === 1);
+    await until("the job copies", async () => (await select(copies)).length === 1);
     await database.pool.query("select legwork.cancel_job($1)", [rows[0].id]);
     await until("the job ends", () => endedJob(database, rows[0].id));
     await until("the copy has ended", async () => (await select(copies)).length === 0);
     await until("nothing is left", async () => (await readdir(folder)).length === 0);
   });
 
-  it("old backups of the name go, the newest stays, and others are left alone", async () => {
+  it("remove old backups with the same name, but keep the newest, and touch no others", async () => {
     await database.pool.query("create table shop.a as select 1 as n");
     const first = (await backUp(["shop.a"])).result.backup;
     const other = (await backUp(["shop.a"], { name: "backup-other" })).result.backup;
@@ -198,11 +198,11 @@ describe("backup/tables and backup/restore", () => {
   });
 
   it.each([
-    ["a byte of whose file differs", ""],
+    ["with a changed byte", ""],
     ["whose file is cut off", "is not a whole backup"],
-    ["that has no manifest", "is not a whole backup"],
-    ["whose file was replaced by another", "is damaged"],
-  ])("a backup %s restores nothing", async (what, message) => {
+    ["without a manifest", "is not a whole backup"],
+    ["whose file was replaced", "is damaged"],
+  ])("restore nothing from a backup %s", async (what, message) => {
     await database.pool.query("create table shop.a as select n, md5(n::text) as x from generate_series(1, 3000) n");
     const { backup } = (await backUp(["shop.a"])).result;
     const file = join(folder, backup, "0001-shop.a.copy.gz");
@@ -224,7 +224,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await select("select count(*)::int as count from shop.a")).toEqual([{ count: 3_000 }]);
   });
 
-  it("a table with rows is replaced only when that was asked for", async () => {
+  it("replace a table with rows only on request", async () => {
     await database.pool.query("create table shop.a as select 1 as n");
     await backUp(["shop.a"]);
     await database.pool.query("update shop.a set n = 2");
@@ -235,7 +235,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await select("table shop.a")).toEqual([{ n: 1 }]);
   });
 
-  it("triggers sleep while rows come in, and are then as they were", async () => {
+  it("disable triggers while rows are restored, and set them as before afterwards", async () => {
     await database.pool.query(`
       create table shop.a as select 1 as n; create table shop.log (n int);
       create function shop.note() returns trigger language plpgsql as $$ begin insert into shop.log values (new.n); return new; end $$;
@@ -255,16 +255,16 @@ describe("backup/tables and backup/restore", () => {
 
   it.each([
     ["a table that lacks a column", { tables: { "shop.a": "shop.other" } }, "cannot take column 'n' of type integer"],
-    ["a table that the backup does not have", { tables: { "shop.none": "shop.other" } }, "the backup has no table 'shop.none'"],
-    ["a folder with a way up", { backup: ".." }, "backup: expected a name"],
-    ["a folder that is another's", { backup: "etc/passwd" }, "backup: expected a name"],
-  ])("refuses %s", async (_what, payload, message) => {
+    ["a table that is not in the backup", { tables: { "shop.none": "shop.other" } }, "the backup has no table 'shop.none'"],
+    ["a folder with ..", { backup: ".." }, "backup: expected a name"],
+    ["a foreign folder", { backup: "etc/passwd" }, "backup: expected a name"],
+  ])("refuse %s", async (_what, payload, message) => {
     await database.pool.query("create table shop.a as select 1 as n; create table shop.other (m int)");
     await backUp(["shop.a"]);
     expect((await restore(payload)).error).toContain(message);
   });
 
-  it("writes nowhere but where the configuration allows", async () => {
+  it("write only to folders that the configuration allows", async () => {
     await database.pool.query("create table shop.a as select 1 as n");
     const elsewhere = await directoryOf({});
     expect((await backUp(["shop.a"], { folder: elsewhere })).error).toContain("LEGWORK_ALLOWED_FOLDERS");

@@ -18,7 +18,7 @@ async function taskNames(): Promise<string[]> {
   return files.filter((file) => file.endsWith(".ts") && !file.startsWith("@lib")).map((file) => file.replace(/\.ts$/, ""));
 }
 
-it("every task has a description, schemas of payload and result, and an example in docs/guides/tasks.md", async () => {
+it("every task has a description, schemas for its payload and result, and an example in docs/guides/tasks.md", async () => {
   await workerOver(database.url, [TASKS]);
   const { rows } = await database.pool.query(
     `select name, description, payload_schema -> 'properties' is not null as payload, result_schema -> 'properties' is not null as result
@@ -32,7 +32,7 @@ it("every task has a description, schemas of payload and result, and an example 
   }
 });
 
-it("the examples of docs/guides/tasks.md run, against servers of this machine", async () => {
+it("the examples in docs/guides/tasks.md run, against servers on this machine", async () => {
   const backups = await directoryOf({});
   const logs = await directoryOf({ "app.log": "x" });
   const repository = await gitRepository({ "README.md": "# Hi\n" });

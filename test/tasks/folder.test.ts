@@ -5,7 +5,7 @@ import { Folder } from "../../tasks/@lib/folder.ts";
 import { configure } from "../support/job.ts";
 import { directoryOf } from "../support/worker.ts";
 
-it("a folder that is replaced by a link while it is open leads nobody elsewhere", async () => {
+it("an open folder that is replaced by a link does not lead anywhere else", async () => {
   const outside = await directoryOf({ "a.txt": "precious" });
   const root = await directoryOf({ "logs/a.txt": "old" });
   configure({ LEGWORK_ALLOWED_FOLDERS: root });
@@ -20,7 +20,7 @@ it("a folder that is replaced by a link while it is open leads nobody elsewhere"
   await expect(Folder.open("folder", join(root, "logs"))).rejects.toThrow("symbolic link");
 });
 
-it("a folder's tree is removed without what its links lead to", async () => {
+it("removing a folder's tree does not follow links", async () => {
   const outside = await directoryOf({ "a.txt": "precious" });
   const root = await directoryOf({});
   configure({ LEGWORK_ALLOWED_FOLDERS: root });
@@ -35,7 +35,7 @@ it("a folder's tree is removed without what its links lead to", async () => {
   expect(await readdir(outside)).toEqual(["a.txt"]);
 });
 
-it.each(["..", ".", "", "a/b", "a\0b"])("'%s' is no name of a file", async (name) => {
+it.each(["..", ".", "", "a/b", "a\0b"])("'%s' is not accepted as a file name", async (name) => {
   const root = await directoryOf({});
   configure({ LEGWORK_ALLOWED_FOLDERS: root });
   await using folder = await Folder.open("folder", root);

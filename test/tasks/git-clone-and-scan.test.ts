@@ -15,10 +15,10 @@ const database = testDatabase();
 
 beforeEach(async () => configure({ TMPDIR: await directoryOf({}), LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
-/** Where the git server sends who asks for /moved. */
+/** Where the git server redirects requests for /moved. */
 let movedTo = "";
 
-/** A repository over HTTP, by git's own program for that; what is behind a redirect and never answers, too. */
+/** Serves a repository over HTTP with git's own program. It also has paths that redirect and that never respond. */
 async function gitServer(repository: string): Promise<{ url: string; asked: { path: string | undefined }[] }> {
   return await httpServer((response, { method, path, headers, body }) => {
     const { pathname } = new URL(path ?? "", "http://x");
@@ -53,7 +53,7 @@ async function clones(): Promise<string[]> {
 const FILES = { "PLAN.md": "- [ ] One\n", "src/a.ts": "let a;\n", "src/b.ts": "let b;\n", "package.json": "{}" };
 
 describe("git/clone-and-scan", () => {
-  it("tells what is in a repository, over HTTP with a password that nobody sees", async () => {
+  it("lists a repository's contents, over HTTP with a password that is not shown", async () => {
     const { url } = await gitServer(await gitRepository(FILES));
     configure({ LEGWORK_GIT_PROTOCOLS: "http" });
     const job = await scan({
@@ -85,7 +85,7 @@ describe("git/clone-and-scan", () => {
     expect(wrong.error).not.toContain("wr0ng");
   });
 
-  it("clones only by the protocols that are allowed, and files only from allowed folders", async () => {
+  it("clones only with allowed protocols, and local repositories only from allowed folders", async () => {
     const repository = await gitRepository(FILES);
     expect((await scan({ url: `file://${repository}` })).error).toContain("the protocol file is not allowed");
     expect((await scan({ url: "http://127.0.0.1:8089/x" })).error).toContain("the protocol http is not allowed");
@@ -110,7 +110,7 @@ describe("git/clone-and-scan", () => {
     expect((await scan({ url: repository })).result.files).toBe(4);
   });
 
-  it("asks nobody who is not public, not by a name, not by ssh, not after a redirect", async () => {
+  it("contacts only public addresses, whether by name, by ssh or after a redirect", async () => {
     const { url, asked } = await gitServer(await gitRepository(FILES));
     configure({ LEGWORK_GIT_PROTOCOLS: "http,https,ssh" });
     const elsewhere = await gitServer(await gitRepository(FILES));
@@ -129,16 +129,16 @@ describe("git/clone-and-scan", () => {
       expect((await scan({ url: address })).error).toContain("not public (loopback)");
     }
     expect(asked).toHaveLength(before);
-    // The name that was checked is the one that git asks.
+    // git connects to the host name that was checked.
     configure({ LEGWORK_ALLOWED_ADDRESSES: "localhost" });
     expect((await scan({ url: `${url.replace("127.0.0.1", "localhost")}/.git` })).result.files).toBe(4);
   });
 
-  it("gives up a clone that takes too long or becomes too large, and leaves nothing", async () => {
+  it("stops a clone that takes too long or becomes too large, and leaves nothing behind", async () => {
     const { url } = await gitServer(await gitRepository({ large: randomBytes(500_000).toString("base64") }));
     configure({ LEGWORK_GIT_PROTOCOLS: "http" });
     expect((await scan({ url: `${url}/slow`, timeout: "300ms" })).error).toContain("it took longer than 300 ms");
-    // git hands on whole packets of up to 65,520 bytes: of the first 100,000 at least a third is on the disk.
+    // git passes on whole packets of up to 65,520 bytes, so at least a third of the first 100,000 bytes is on disk.
     const large = await scan({ url: `${url}/stall/.git`, maxBytes: 20_000 });
     expect(large.error).toContain("is larger than 20000 bytes");
   });
@@ -150,13 +150,13 @@ describe("git/clone-and-scan", () => {
     const { rows } = await database.pool.query("select legwork.enqueue('git/clone-and-scan', $1) as id", [
       JSON.stringify({ url: `${url}/slow` }),
     ]);
-    await until("git asks", () => asked.length > 0);
+    await until("git has connected", () => asked.length > 0);
     await database.pool.query("select legwork.cancel_job($1)", [rows[0].id]);
     await until("the job ends", () => endedJob(database, rows[0].id));
     await until("nothing is left", async () => (await clones()).length === 0);
   });
 
-  it("runs nothing of a repository", async () => {
+  it("runs nothing from a repository", async () => {
     const repository = await gitRepository({
       ...FILES,
       ".gitattributes": "* filter=evil\n",

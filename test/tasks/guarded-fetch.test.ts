@@ -25,7 +25,7 @@ describe("guardedFetch", () => {
     ["http://[fd00:ec2::254]/", "uniqueLocal"],
     ["http://[64:ff9b::7f00:1]/", "rfc6052"],
     ["http://0.0.0.0:1/", "unspecified"],
-  ])("asks no %s", async (url, range) => {
+  ])("does not connect to %s", async (url, range) => {
     await expect(guardedFetch(url, { signal })).rejects.toThrow(`leads to an address that is not public (${range})`);
   });
 
@@ -38,7 +38,7 @@ describe("guardedFetch", () => {
     "fc00::/7",
     "fe80::/10",
     "::ffff:0:0/104",
-  ])("asks no address of %s, however it is written", (range) => {
+  ])("does not connect to an address in %s, however it is written", (range) => {
     const [base, bits] = ipaddr.parseCIDR(range);
     fc.assert(
       fc.property(fc.array(fc.nat(255), { minLength: 16, maxLength: 16 }), (noise) => {
@@ -47,7 +47,7 @@ describe("guardedFetch", () => {
           return byte | ((noise[index] ?? 0) & (0xff >> fixed));
         });
         const address = ipaddr.fromByteArray(bytes);
-        // 0.0.0.0/8 of the mapped ones, private networks and the rest: none of these is public.
+        // Mapped addresses may be in 0.0.0.0/8, private networks and other ranges: none of these is public.
         const host = new URL(`http://${address.kind() === "ipv6" ? `[${address.toNormalizedString()}]` : address.toString()}/`)
           .hostname;
         expect(() => assertAllowed(host)).toThrow("is not public");
@@ -66,7 +66,7 @@ describe("guardedFetch", () => {
     ["", "http://[2606:4700::1111]/", true],
     ["", "http://[2002:7f00:1::]/", false],
     ["", "http://[::127.0.0.1]/", false],
-  ])("with '%s' allowed, the address of %s is allowed: %s", (allowed, url, expected) => {
+  ])("with '%s' allowed, may connect to %s: %s", (allowed, url, expected) => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: allowed });
     let refused = "";
     try {
@@ -77,7 +77,7 @@ describe("guardedFetch", () => {
     expect(refused).toMatch(expected ? /^$/ : /is not public/);
   });
 
-  it("resolves a name to addresses all of which were checked", async () => {
+  it("resolves a name only to addresses that were all checked", async () => {
     await expect(checkedAddresses("localhost")).rejects.toThrow(
       "localhost is not asked: it leads to an address that is not public",
     );
@@ -85,7 +85,7 @@ describe("guardedFetch", () => {
     expect((await checkedAddresses("localhost")).map(({ address }) => address)).toContain("127.0.0.1");
   });
 
-  it("sends credentials of an address to its own origin only", async () => {
+  it("sends the credentials in an address only to its own origin", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" });
     const elsewhere = await httpServer((response) => response.end());
     const { host, asked } = await httpServer((response) => response.writeHead(302, { location: elsewhere.url }).end());

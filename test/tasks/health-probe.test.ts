@@ -10,7 +10,7 @@ import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
-// The addresses of the tests are this machine's.
+// The addresses in the tests are on this machine.
 beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
 interface Check {
@@ -42,7 +42,7 @@ async function ended(id: string): Promise<JobRow | undefined> {
   return rows[0];
 }
 
-/** An HTTP server on a free port, which goes with its connections when the test has finished. */
+/** An HTTP server on a free port. It and its connections are closed when the test has finished. */
 async function serverOf(listener: RequestListener): Promise<{ host: string; url: string }> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -54,7 +54,7 @@ async function serverOf(listener: RequestListener): Promise<{ host: string; url:
   return { host, url: `http://${host}` };
 }
 
-/** A port that nothing listens on: it was free a moment ago. */
+/** A port without a listener: it was free a moment ago. */
 async function closedPort(): Promise<number> {
   const server = createTcpServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -67,7 +67,7 @@ async function closedPort(): Promise<number> {
 describe("health/probe", () => {
   oneWorker(database);
 
-  it("probes the database and nothing else by default", async () => {
+  it("probes only the database by default", async () => {
     const job = await probe({});
     const name = new URL(database.url).pathname.slice(1);
     expect(job).toMatchObject({ state: "completed", error: null });
@@ -77,7 +77,7 @@ describe("health/probe", () => {
     });
   });
 
-  it("finds an address healthy that answers with any 2xx, or with the status that is expected", async () => {
+  it("reports an address as healthy if it returns any 2xx, or the expected status", async () => {
     const { url, host } = await serverOf((request, response) => response.writeHead(Number(request.url?.slice(1))).end());
     const job = await probe({
       database: false,
@@ -93,9 +93,9 @@ describe("health/probe", () => {
     });
   });
 
-  it("finds what is ill without failing its job", async () => {
+  it("reports unhealthy checks without failing its job", async () => {
     const { url } = await serverOf((request, response) => {
-      if (request.url === "/slow") return; // Never answers.
+      if (request.url === "/slow") return; // Never responds.
       response.writeHead(request.url === "/moved" ? 302 : 500, { location: "/" }).end();
     });
     const port = await closedPort();
@@ -123,8 +123,8 @@ describe("health/probe", () => {
     expect(job.result?.checks[2]?.milliseconds).toBeGreaterThanOrEqual(49);
   });
 
-  it("asks all addresses at once", async () => {
-    // Nobody is answered before all 50 have asked.
+  it("probes all addresses at the same time", async () => {
+    // Responds only when all 50 requests have arrived.
     const waiting: (() => void)[] = [];
     const { url } = await serverOf((_request, response) => {
       waiting.push(() => response.end());
@@ -153,7 +153,7 @@ describe("health/probe", () => {
     expect(JSON.stringify([job.result, job.error])).not.toMatch(/s3cret|p4ss|t0ken/);
   });
 
-  it("asks nobody who is not public, unless that is allowed", async () => {
+  it("connects only to public addresses, unless others are allowed", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url } = await serverOf((_request, response) => response.end());
     const job = await probe({
@@ -167,7 +167,7 @@ describe("health/probe", () => {
     ]);
   });
 
-  it("does not read a body that never ends", async () => {
+  it("does not read an endless body", async () => {
     const { url } = await serverOf((_request, response) => {
       const more = (): void => {
         while (response.write("x".repeat(65_536)));
@@ -185,11 +185,7 @@ describe("health/probe", () => {
       { http: [{ url: "file:///etc/passwd" }] },
       "http.0.url: expected an http:// or https:// address",
     ],
-    [
-      "a timeout that is no time",
-      { http: [{ url: "http://a/", timeout: "soon" }] },
-      "http.0.timeout: expected a time such as 500ms",
-    ],
+    ["an invalid timeout", { http: [{ url: "http://a/", timeout: "soon" }] }, "http.0.timeout: expected a time such as 500ms"],
     ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a time"],
     ["more than 50 addresses", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
   ])("refuses %s at once", async (_what, payload, message) => {
@@ -198,7 +194,7 @@ describe("health/probe", () => {
     expect(job.error).toContain(message);
   });
 
-  it("takes each row of a view as a check, the unhealthy ones with their error", async () => {
+  it("uses each row of a view as a check, unhealthy ones with their error", async () => {
     await database.pool.query(`create view checks as select * from
       (values ('b', false, 'too old'), ('a', true, 'not shown'), ('c', null, null), (null, true, null)) as v (name, healthy, error)`);
     onTestFinished(async () => void (await database.pool.query("drop view checks")));
@@ -212,7 +208,7 @@ describe("health/probe", () => {
     ]);
   });
 
-  it("finds a view ill that cannot be read, and lets it change nothing", async () => {
+  it("reports a view that cannot be read as unhealthy, and lets it change nothing", async () => {
     await database.pool.query(`
       create table visits (n int);
       create function visit() returns boolean language sql as 'insert into visits values (1) returning true';
@@ -231,7 +227,7 @@ describe("health/probe", () => {
     expect((await database.pool.query("select from visits")).rows).toEqual([]);
   });
 
-  it("refuses what is no view of the worker's, at once", async () => {
+  it("refuses an unknown or unsuitable view at once", async () => {
     await database.pool.query(
       "create table no_view (name text, healthy boolean, error text); create view half as select 'x' as name",
     );
@@ -250,7 +246,7 @@ describe("health/probe", () => {
 });
 
 describe("a worker that runs health/probe", () => {
-  it("takes from TypeScript the payload that it takes from SQL", async () => {
+  it("accepts the same payload from TypeScript as from SQL", async () => {
     const { url } = await serverOf((_request, response) => response.end());
     await workerOver(database.url, [TASKS]);
     const id = await enqueue(database.pool, "health/probe", {
@@ -263,7 +259,7 @@ describe("a worker that runs health/probe", () => {
     await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not an address" }] })).rejects.toThrow("http.0.url");
   });
 
-  it("says nothing about health when its worker stops in the middle", async () => {
+  it("reports no health when its worker stops halfway", async () => {
     const asked = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
     let answers = false;

@@ -20,7 +20,7 @@ async function fetched(payload: Record<string, unknown>): Promise<EndedJob> {
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 describe("http/fetch", () => {
-  it("fetches once, and then only what has changed", async () => {
+  it("fetches content once, and later only changes", async () => {
     let text = "one";
     const { url, asked } = await httpServer((response, { headers }) => {
       response.setHeader("etag", `"${text}"`).setHeader("content-type", "text/plain");
@@ -44,14 +44,14 @@ describe("http/fetch", () => {
     expect((await fetched({ url, etag, checksum })).result).toMatchObject({ changed: false, status: 304, checksum });
     text = "two";
     expect((await fetched({ url, etag, checksum })).result).toMatchObject({ changed: true, text: "two" });
-    // A server that sends the same again.
+    // A server that sends the same content again.
     const same = await fetched({ url, checksum: sha256("two") });
     expect(same.result).toMatchObject({ changed: false, status: 200 });
     expect(same.result.text).toBeUndefined();
     expect(asked[0]?.headers["user-agent"]).toBe("legwork");
   });
 
-  it("follows redirects to allowed addresses and to no others", async () => {
+  it("follows redirects only to allowed addresses", async () => {
     const elsewhere = await httpServer((response) => response.end("elsewhere"));
     const { url, host } = await httpServer((response, { path }) => {
       const target: Record<string, string> = {
@@ -80,7 +80,7 @@ describe("http/fetch", () => {
     expect((await fetched({ url: `${url}/name`, redirects: 0 })).error).toContain("more than 0 redirects");
   });
 
-  it("reads no more than it may, packed or not, and no longer", async () => {
+  it("reads only up to its limits of size and time, compressed or not", async () => {
     const { url } = await httpServer((response, { path }) => {
       if (path === "/bomb") response.setHeader("content-encoding", "gzip").end(gzipSync(Buffer.alloc(5_000_000)));
       else if (path === "/endless") {
@@ -103,7 +103,7 @@ describe("http/fetch", () => {
     expect(slow.error).toContain("timeout");
   });
 
-  it("stores what it fetched in a file, whole or not at all", async () => {
+  it("writes the content to a file, whole or not at all", async () => {
     const folder = await directoryOf({});
     configure({ LEGWORK_ALLOWED_FOLDERS: folder });
     let text = "one";
@@ -121,7 +121,7 @@ describe("http/fetch", () => {
     expect(await readFile(join(folder, "pages/page.txt"), "utf8")).toBe("two");
   });
 
-  it("an answer that says no fails at once, one that says not now is asked again", async () => {
+  it("fails at once on a permanent error status, and retries on a temporary one", async () => {
     const { url, asked } = await httpServer((response, { path }) => {
       if (path === "/gone") response.writeHead(404).end();
       else if (asked.length < 4) response.writeHead(503, { "retry-after": "0" }).end();
@@ -131,7 +131,7 @@ describe("http/fetch", () => {
     expect(await fetched({ url: `${url}/busy` })).toMatchObject({ state: "completed", attempts: 3, result: { text: "late" } });
   });
 
-  it("asks nobody who is not public", async () => {
+  it("connects only to public addresses", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url, asked } = await httpServer((response) => response.end());
     expect((await fetched({ url })).error).toContain("not public (loopback)");

@@ -16,13 +16,13 @@ async function bloated(name: string): Promise<string> {
      insert into ${name} select n, md5(n::text) from generate_series(1, 20000) n`,
   );
   await client.query(`delete from ${name} where id > 2000`);
-  // Told late, these changes would be counted on top of what a later vacuum or analyze finds.
+  // If these statistics were flushed late, they would be added to the results of a later vacuum or analyze.
   await client.query("select pg_stat_force_next_flush()");
   return name;
 }
 
 describe("maintenance", () => {
-  it("vacuum takes away dead rows and tells sizes before and after", async () => {
+  it("vacuum removes dead rows and returns sizes before and after", async () => {
     const table = await bloated("vacuumed");
     const vacuum = async (): Promise<EndedJob["result"]> => {
       const job = await runJob(database, "maintenance/vacuum", { tables: [table, `public.${table}`], analyze: true });
@@ -31,8 +31,8 @@ describe("maintenance", () => {
     };
     let { before, after } = await vacuum();
     expect(before.tableBytes).toBeGreaterThan(1_000_000);
-    // As long as an older transaction may see them, rows stay; and the end of a table that somebody reads is not cut off.
-    await until("all is taken away", async () => {
+    // Rows remain as long as an older transaction may see them, and a table that another session reads is not truncated.
+    await until("all dead rows are removed", async () => {
       if (after.tableBytes < before.tableBytes / 2) return true;
       ({ after } = await vacuum());
       return false;
@@ -49,7 +49,7 @@ describe("maintenance", () => {
     expect(rows).toEqual([{ reltuples: 2_000 }]);
   });
 
-  it("reindex rebuilds every index, repairs one that was never finished and drops what interrupted rebuilds have left", async () => {
+  it("reindex rebuilds every index, repairs an invalid one and drops the remains of interrupted rebuilds", async () => {
     const table = await bloated("indexed");
     await database.pool.query(`create index indexed_word on ${table} (word)`);
     await database.pool.query("create index indexed_word_ccnew on indexed (word)");
@@ -82,9 +82,9 @@ describe("maintenance", () => {
     ]);
   });
 
-  it("reindex drops what it has left itself when it fails", async () => {
+  it("reindex drops its own remains when it fails", async () => {
     await database.pool.query("create table doubled (a int); create unique index doubled_a on doubled (a)");
-    // As a damaged index lets it happen.
+    // The state that a damaged index leads to.
     await database.pool.query("update pg_index set indisunique = false where indexrelid = 'doubled_a'::regclass");
     const writer = await connection(database);
     await writer.query("insert into doubled values (1), (1)");
@@ -111,12 +111,12 @@ describe("maintenance", () => {
     await until("the vacuum has ended", async () => (await database.pool.query(waits)).rows.length === 0);
   });
 
-  it("a role that may not maintain a table is told so", async () => {
+  it("a role that may not maintain a table gets an error", async () => {
     await database.pool.query("create table foreign_to_me (a int)");
     const { rows } = await database.pool.query("select quote_ident('other_' || md5(current_database())) as role");
     await database.pool.query(`create role ${rows[0].role} superuser`);
     try {
-      // Legwork itself needs its owner: only the check is asked here.
+      // Legwork itself needs its owner, so only the check is tested here.
       await database.pool.query(`alter role ${rows[0].role} nosuperuser`);
       const client = await connection(database);
       await client.query(`set role ${rows[0].role}`);

@@ -14,7 +14,7 @@ oneWorker(database);
 
 beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
-/** Everything that is stored of a job, as text. */
+/** Everything that is stored about a job, as text. */
 async function stored(id: string): Promise<string> {
   const { rows } = await database.pool.query(
     `select (select json_agg(j) from legwork.jobs j where id = $1)::text || coalesce((select json_agg(a) from legwork.attempts a where job_id = $1)::text, '')
@@ -27,7 +27,7 @@ async function stored(id: string): Promise<string> {
 const MAIL = { to: "ann@example.org", subject: "Hello", text: "Your code is 4711-secret." };
 
 describe("notify/email", () => {
-  it("sends a mail, and keeps what it says out of the history", async () => {
+  it("sends a mail, and keeps its text out of the history", async () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "App <app@example.com>" });
     const job = await runJob(database, "notify/email", {
@@ -43,18 +43,18 @@ describe("notify/email", () => {
     expect(await stored(job.id)).not.toMatch(/4711|s3cret/);
   });
 
-  it("tells which recipients the server refuses; a mail that nobody gets has failed at once", async () => {
+  it("returns the recipients that the server refuses, and fails at once if it refuses them all", async () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "app@example.com" });
-    const some = await runJob(database, "notify/email", { ...MAIL, to: ["ann@example.org", "nobody@example.org"] });
-    expect(some.result).toMatchObject({ accepted: 1, rejected: ["nobody@example.org"] });
-    const none = await runJob(database, "notify/email", { ...MAIL, to: "nobody@example.org" }, { maxAttempts: 5 });
+    const some = await runJob(database, "notify/email", { ...MAIL, to: ["ann@example.org", "no-such-user@example.org"] });
+    expect(some.result).toMatchObject({ accepted: 1, rejected: ["no-such-user@example.org"] });
+    const none = await runJob(database, "notify/email", { ...MAIL, to: "no-such-user@example.org" }, { maxAttempts: 5 });
     expect(none).toMatchObject({ state: "failed", attempts: 1 });
     expect(none.error).toContain("No such mailbox");
     expect(mails).toHaveLength(1);
   });
 
-  it("a second attempt has the same Message-ID, and no error tells the password", async () => {
+  it("uses the same Message-ID in a second attempt, and shows the password in no error", async () => {
     let refuse = true;
     const { url, mails } = await smtpServer({
       onMailFrom: (_address, _session, done) =>
@@ -74,9 +74,9 @@ describe("notify/email", () => {
 
   it.each([
     ["two lines as the subject", { subject: "a\r\nBcc: eve@example.org" }, "subject: expected one line"],
-    ["no address", { to: "ann" }, "to"],
+    ["an invalid address", { to: "ann" }, "to"],
     ["two addresses in one", { to: "a@example.org, b@example.org" }, "to"],
-    ["nothing to say", { text: undefined }, "expected text, html or both"],
+    ["an empty mail", { text: undefined }, "expected text, html or both"],
     ["credentials", { smtpUrl: "smtp://x" }, "smtpUrl"],
   ])("refuses %s", async (_what, payload, message) => {
     expect((await runJob(database, "notify/email", { ...MAIL, ...payload })).error).toContain(message);
@@ -89,7 +89,7 @@ it.each([
   ["smtp://ann:25/hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
   ["smtp://ann:25#hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
   ["https://ann:80/hunter22secret@sms.example", "notify/sms", { to: "+4366012345678", text: "Hi" }, "LEGWORK_SMS_URL"],
-])("%s is refused in words that have no part of the password", async (url, task, payload, variable) => {
+])("%s is refused without showing any part of the password", async (url, task, payload, variable) => {
   configure({ [variable]: url, LEGWORK_MAIL_FROM: "app@example.com" });
   const job = await runJob(database, task, payload);
   expect(job.error).toContain(`${variable}, where the worker runs, is not valid: expected`);
@@ -109,7 +109,7 @@ it.each([
     },
     "LEGWORK_WEB_PUSH_SUBJECT",
   ],
-])("%s says that it is not configured, and sends nothing", async (task, payload, variable) => {
+])("%s reports that it is not configured, and sends nothing", async (task, payload, variable) => {
   const job = await runJob(database, task, payload, { maxAttempts: 5 });
   expect(job).toMatchObject({ state: "failed", attempts: 1, result: null });
   expect(job.error).toMatch(new RegExp(`^No \\w+( \\w+)? configured: ${variable} is not set where the worker runs\\.$`));
@@ -119,7 +119,7 @@ const SUBSCRIBER = createECDH("prime256v1");
 const PUBLIC = SUBSCRIBER.generateKeys();
 const AUTH = randomBytes(16);
 
-/** As a browser does it: RFC 8291 and RFC 8188. */
+/** Decrypts a message like a browser: RFC 8291 and RFC 8188. */
 function decrypted(body: Buffer): unknown {
   const salt = body.subarray(0, 16);
   const sender = body.subarray(21, 21 + body.readUInt8(20));
@@ -177,7 +177,7 @@ describe("notify/push", () => {
     expect(await stored(job.id)).not.toContain(AUTH.toString("base64url"));
   });
 
-  it("tells that a subscription is over; a refused one fails at once; a busy service says when", async () => {
+  it("reports an expired subscription, and fails at once on a refusal", async () => {
     const { url } = await httpServer((response, { path }) =>
       response.writeHead(Number(path?.slice(1)), { "retry-after": "3600" }).end("no"),
     );
@@ -186,7 +186,7 @@ describe("notify/push", () => {
     expect(refused).toMatchObject({ state: "failed", attempts: 1, error: "The push service answers with status 403." });
   });
 
-  it("asks no address of a private network", async () => {
+  it("connects to no private address", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url, asked } = await httpServer((response) => response.end());
     expect((await push(`${url}/x`)).error).toContain("leads to an address that is not public (loopback)");
@@ -197,7 +197,7 @@ describe("notify/push", () => {
 describe("notify/sms", () => {
   const SMS = { to: "+4366012345678", text: "Your code is 4711." };
 
-  it("speaks the documented protocol, and keeps text and token out of the history", async () => {
+  it("follows the documented protocol, and keeps text and token out of the history", async () => {
     const { url, asked } = await httpServer((response) => response.end('{"id": "sms-1"}'));
     configure({
       LEGWORK_SMS_URL: `${url}/v1/messages?key=k3y-k3y`,
@@ -220,7 +220,7 @@ describe("notify/sms", () => {
     [400, "", "failed", "The SMS provider answers with status 400."],
     [200, "not json", "failed", "The SMS provider's answer has no id"],
     [500, '{"error": "t0ken-t0ken"}', "failed", "The SMS provider answers with status 500."],
-  ])("an answer with status %i and '%s' is no success", async (status, body, state, message) => {
+  ])("does not complete after a response with status %i and '%s'", async (status, body, state, message) => {
     const { url } = await httpServer((response) => response.writeHead(status).end(body));
     configure({ LEGWORK_SMS_URL: url, LEGWORK_SMS_TOKEN: "t0ken-t0ken" });
     const job = await runJob(database, "notify/sms", SMS);
@@ -229,7 +229,7 @@ describe("notify/sms", () => {
     expect(await stored(job.id)).not.toContain("t0ken");
   });
 
-  it("a provider that is not there fails the attempt", async () => {
+  it("fails the attempt if the provider cannot be reached", async () => {
     const server = createTcpServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -244,7 +244,7 @@ describe("notify/webhook", () => {
   const SECRETS = [randomBytes(32).toString("base64"), randomBytes(24).toString("base64")];
   beforeEach(() => configure({ LEGWORK_WEBHOOK_SECRET: SECRETS.map((secret) => `whsec_${secret}`).join(",") }));
 
-  it("posts JSON that the receiver can verify, with each of the secrets", async () => {
+  it("posts JSON that the receiver can verify with each of the secrets", async () => {
     const { url, asked } = await httpServer((response) => response.writeHead(202).end());
     const job = await runJob(database, "notify/webhook", { url: `${url}/hook`, body: { event: "paid", id: 7 } });
     expect(job).toMatchObject({ state: "completed", result: { status: 202, signed: true } });
@@ -260,7 +260,7 @@ describe("notify/webhook", () => {
     );
   });
 
-  it("posts to an address of the configuration in Slack's shape, and never tells the address", async () => {
+  it("posts to a configured address in Slack's format, and never shows the address", async () => {
     const { url, asked } = await httpServer((response, { path }) =>
       response.writeHead(path === "/services/T0/s3cret" ? 200 : 404).end(),
     );
@@ -285,7 +285,7 @@ describe("notify/webhook", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it("asks nobody who is not public", async () => {
+  it("connects only to public addresses", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url, asked } = await httpServer((response) => response.end());
     const job = await runJob(database, "notify/webhook", { url, body: {} }, { maxAttempts: 3 });

@@ -23,7 +23,7 @@ describe("quota/reset", () => {
   });
   const RESET = { table: "members", counters: ["used", "tokens"], period: "month", where: { plan: "free" } };
 
-  it("resets each row once in a period, however often it runs", async () => {
+  it("resets each row once per period, however often it runs", async () => {
     const job = await runJob(database, "quota/reset", { ...RESET, batchSize: 1 });
     const [month] = await select("select date_trunc('month', now(), 'UTC') as start");
     expect(job).toMatchObject({
@@ -40,12 +40,12 @@ describe("quota/reset", () => {
     ]);
   });
 
-  it("does not reset a row again that another run has reset meanwhile", async () => {
+  it("does not reset a row that another run has just reset", async () => {
     const other = await connection(database);
     await other.query("begin; update members set used = 3, reset_at = now() where id = 1");
     const running = runJob(database, "quota/reset", RESET);
     await until(
-      "it waits for the row",
+      "the update waits for the row",
       async () =>
         (
           await select(
@@ -59,10 +59,18 @@ describe("quota/reset", () => {
   });
 
   it.each([
-    ["a counter that does not count", { counters: ["plan"] }, "'plan' of 'public.members' is of type text, which does not count"],
-    ["a time zone that is none", { timezone: "Mars" }, "there is no time zone 'Mars'"],
-    ["no timestamptz to keep the reset", { resetColumn: "id" }, "resetColumn: 'id' of 'public.members' is of type integer"],
-    ["a period that is none", { period: "moon" }, "period"],
+    [
+      "a counter that is not a number",
+      { counters: ["plan"] },
+      "'plan' of 'public.members' is of type text, which does not count",
+    ],
+    ["an unknown time zone", { timezone: "Mars" }, "there is no time zone 'Mars'"],
+    [
+      "a resetColumn that is not a timestamptz",
+      { resetColumn: "id" },
+      "resetColumn: 'id' of 'public.members' is of type integer",
+    ],
+    ["an unknown period", { period: "moon" }, "period"],
   ])("refuses %s", async (_what, payload, message) => {
     expect((await runJob(database, "quota/reset", { ...RESET, ...payload })).error).toContain(message);
   });
@@ -125,7 +133,7 @@ describe("quota/watch", () => {
       { state: "blocked", active: false },
     ]);
     expect((await watch()).result.changes).toEqual([]);
-    // The window is over: what was used lies before it.
+    // The window has passed: the usage is before it.
     await database.pool.query("update calls set used_at = used_at - interval '1 hour'");
     const back = await watch();
     expect(await states()).toMatchObject([
@@ -136,7 +144,7 @@ describe("quota/watch", () => {
     expect(await select("select count(*)::int as count from failovers where ended_at is null")).toEqual([{ count: 0 }]);
   });
 
-  it("counts from a reset by hand, and says which column is missing", async () => {
+  it("counts from a manual reset, and names a missing column", async () => {
     await use("first", 2_000);
     await database.pool.query("update calls set used_at = now() - interval '1 second'; update providers set reset_at = now()");
     expect((await watch()).result.providers[0]).toMatchObject({ used: 0, state: "ok" });
@@ -144,7 +152,7 @@ describe("quota/watch", () => {
     expect((await watch()).error).toBe("providers: table 'public.providers' lacks columns: percent, active.");
   });
 
-  it("asks the first provider that has room, whatever was used", () => {
+  it("activates the first provider with quota left, whatever was used", () => {
     const quotas = fc.array(fc.record({ used: fc.nat(200), quota: fc.constantFrom(0, 100) }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(quotas, (entries) => {

@@ -18,13 +18,13 @@ const DIFFICULT = `select * from (values
   (1, 'plain', null::text), (2, 'a,"b"' || chr(13) || chr(10) || 'c', '<b>&</b>'), (3, '=1+1', '-2.5'), (4, '@x', '''')) v (id, text, "a <b>")`;
 
 describe("report/query", () => {
-  it("makes CSV that no spreadsheet runs", async () => {
+  it("writes CSV without formulas that a spreadsheet would run", async () => {
     const job = await report({ sql: DIFFICULT });
     expect(job).toMatchObject({ state: "completed", result: { rows: 4, columns: ["id", "text", "a <b>"], truncated: false } });
     expect(job.result.content).toBe('id,text,a <b>\r\n1,plain,\r\n2,"a,""b""\r\nc",<b>&</b>\r\n3,\'=1+1,-2.5\r\n4,\'@x,\'\r\n');
   });
 
-  it("makes JSON that parses, and HTML that runs nothing", async () => {
+  it("writes JSON that parses, and HTML without scripts", async () => {
     const json = await report({ sql: DIFFICULT, format: "json" });
     expect(JSON.parse(json.result.content)[1]).toEqual({ id: 2, text: 'a,"b"\r\nc', "a <b>": "<b>&</b>" });
     expect(JSON.parse((await report({ sql: "select 1 as n where false", format: "json" })).result.content)).toEqual([]);
@@ -35,14 +35,14 @@ describe("report/query", () => {
     expect(content).not.toContain("<script>");
   });
 
-  it("takes times, JSON, bytes and large numbers as they are", async () => {
+  it("writes times, JSON, bytes and large numbers unchanged", async () => {
     const sql = `select '2026-01-02 03:04:05+00'::timestamptz as at, '{"a": [1]}'::jsonb as doc, '\\xff'::bytea as bytes, 9007199254740993 as large, true as yes, null as none`;
     expect((await report({ sql })).result.content).toBe(
       'at,doc,bytes,large,yes,none\r\n2026-01-02T03:04:05.000Z,"{""a"":[1]}",\\xff,9007199254740993,true,\r\n',
     );
   });
 
-  it.each([499, 500, 501, 1_000])("tells %i rows at most, and whether there are more", async (maxRows) => {
+  it.each([499, 500, 501, 1_000])("returns at most %i rows, and whether there are more", async (maxRows) => {
     const sql = "select n from generate_series(1, $1::int) n";
     const more = await report({ sql, parameters: [maxRows + 1], maxRows });
     expect(more.result).toMatchObject({ rows: maxRows, truncated: true });
@@ -52,12 +52,12 @@ describe("report/query", () => {
 
   it.each([
     ["writes", "with w as (insert into kept values (1) returning 1) select * from w"],
-    ["is a second statement", "select 1; commit; delete from kept"],
-    ["is no query", "delete from kept"],
+    ["has a second statement", "select 1; commit; delete from kept"],
+    ["is not a query", "delete from kept"],
     ["ends the transaction", "commit"],
-    ["calls what writes", "select emptied()"],
+    ["calls a function that writes", "select emptied()"],
     ["fails", "select 1 / 0"],
-  ])("a query that %s changes nothing and is not retried", async (_what, sql) => {
+  ])("lets a query that %s change nothing, and does not retry it", async (_what, sql) => {
     await database.pool.query(`
       create table if not exists kept (n int); truncate kept; insert into kept values (7);
       create or replace function emptied() returns int language plpgsql as $$ begin delete from kept; return 1; end $$`);
@@ -66,7 +66,7 @@ describe("report/query", () => {
     expect((await database.pool.query("table kept")).rows).toEqual([{ n: 7 }]);
   });
 
-  it("runs queries of the configuration, with parameters, and SQL of a payload only where that is allowed", async () => {
+  it("runs configured queries with parameters, and SQL from a payload only if that is allowed", async () => {
     const folder = await directoryOf({ "usage daily.sql": "select $1::text as said;", "secret.txt": "x" });
     configure({ LEGWORK_REPORT_SQL_FROM_PAYLOAD: undefined, LEGWORK_REPORTS_FOLDER: folder });
     const job = await report({ query: "usage daily", parameters: ["'; drop table x; --"] });
@@ -78,7 +78,7 @@ describe("report/query", () => {
     expect((await report({ query: "usage" })).error).toContain("No queries are configured: LEGWORK_REPORTS_FOLDER is not set");
   });
 
-  it("runs as the role of the configuration", async () => {
+  it("runs as the configured role", async () => {
     const role = `"report ${database.url.slice(-12)}"`;
     await database.pool.query(`create role ${role}; create table hidden as select 1 as n`);
     try {
@@ -91,14 +91,14 @@ describe("report/query", () => {
     }
   });
 
-  it("stops a query that takes too long, and a report that is too large for a result", async () => {
+  it("stops a query that takes too long, and refuses a report that is too large for a result", async () => {
     expect((await report({ sql: "select pg_sleep(30)", timeout: "100ms" })).error).toContain("statement timeout");
     expect((await report({ sql: "select repeat('x', 1000) from generate_series(1, 1000)" })).error).toContain(
       "larger than 245760 bytes",
     );
   });
 
-  it("writes large reports into a file, whole or not at all", async () => {
+  it("writes large reports to a file, whole or not at all", async () => {
     const folder = await directoryOf({});
     configure({ LEGWORK_ALLOWED_FOLDERS: folder });
     const into = { folder, name: "usage.csv" };

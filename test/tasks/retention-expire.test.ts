@@ -20,7 +20,7 @@ async function expire(payload: Record<string, unknown>): Promise<JobRow> {
   return await until("the job ends", () => ended(id));
 }
 
-/** Past the check of the payload that a TypeScript client makes, as a job from SQL comes. */
+/** Enqueues through SQL, without the payload validation of a TypeScript client. */
 async function enqueueRaw(payload: Record<string, unknown>): Promise<string> {
   const { rows } = await database.pool.query("select legwork.enqueue('retention/expire', $1) as id", [JSON.stringify(payload)]);
   return rows[0].id;
@@ -39,7 +39,7 @@ async function count(table: string): Promise<number> {
   return rows[0].count;
 }
 
-/** A table of its own for the test, with rows of ages 0, 1, 2 … days. */
+/** Creates a table for one test, with rows that are 0, 1, 2 … days old. */
 async function tableOf(name: string, rows: number, type = "timestamptz"): Promise<string> {
   await database.pool.query(
     `create table ${name} (id int, created_at ${type});
@@ -51,7 +51,7 @@ async function tableOf(name: string, rows: number, type = "timestamptz"): Promis
 describe("retention/expire", () => {
   oneWorker(database);
 
-  it("deletes what is older than the age, batch by batch, and nothing else", async () => {
+  it("deletes rows that are older than the age, in batches, and nothing else", async () => {
     const table = await tableOf("events", 100);
     await database.pool.query("create index on events (created_at)");
     const job = await expire({ table, olderThan: "30 days", batchSize: 20 });
@@ -61,7 +61,7 @@ describe("retention/expire", () => {
     expect(rows).toEqual([{ oldest: 29, count: 30 }]);
   });
 
-  it("counts no batch for a table where nothing is too old", async () => {
+  it("counts no batch for a table without old rows", async () => {
     const table = await tableOf("fresh", 10);
     const job = await expire({ table, olderThan: "1 year" });
     expect(job.result).toEqual({ deleted: 0, batches: 0, bytes: 0 });
@@ -75,7 +75,7 @@ describe("retention/expire", () => {
     expect(await count(table)).toBe(30);
   });
 
-  it.each(["timestamp", "date"])("reads the age of a column of type %s", async (type) => {
+  it.each(["timestamp", "date"])("compares the age with a column of type %s", async (type) => {
     const table = await tableOf(`by_${type}`, 10, type);
     const job = await expire({ table, olderThan: "5 days 1 hour" });
     expect(job.state).toBe("completed");
@@ -92,7 +92,7 @@ describe("retention/expire", () => {
     expect(job.result?.deleted).toBe(0);
   });
 
-  it("deletes from every partition and child table, each by its own rows' places", async () => {
+  it("deletes from every partition and child table, each by its own row ids", async () => {
     await database.pool.query(`
       create table readings (id int, created_at timestamptz) partition by range (created_at);
       create table readings_old partition of readings for values from (minvalue) to (now() - interval '10 days');
@@ -130,9 +130,9 @@ describe("retention/expire", () => {
   it.each([
     ["an unknown table", { table: "app.no_such" }, "table: there is no table 'app.no_such'."],
     ["a table that is a statement", { table: "x; drop table y" }, "table: there is no table 'x; drop table y'."],
-    ["a table whose name cannot be read", { table: "a..b" }, "table: there is no table 'a..b'."],
+    ["a table with an invalid name", { table: "a..b" }, "table: there is no table 'a..b'."],
     ["an unknown column", { table: "public.wrong", column: "made_at" }, "column: table 'public.wrong' has no column 'made_at'."],
-    ["a column that is no time", { table: "wrong", column: "id" }, "column: 'id' of 'public.wrong' is of type integer"],
+    ["a column that is not a time", { table: "wrong", column: "id" }, "column: 'id' of 'public.wrong' is of type integer"],
     ["a system column", { table: "wrong", column: "xmin" }, "column: table 'public.wrong' has no column 'xmin'."],
     ["a view", { table: "wrong_view" }, "table: 'public.wrong_view' is not a table."],
     ["the catalog", { table: "pg_class" }, "table: 'pg_catalog.pg_class' belongs to the system"],
@@ -142,12 +142,12 @@ describe("retention/expire", () => {
       "table: 'legwork_private.finished_jobs' belongs",
     ],
     ["graphile-worker's jobs", { table: "graphile_worker._private_jobs" }, "table: 'graphile_worker._private_jobs' belongs"],
-    ["an age that is none", { table: "wrong", olderThan: "a while" }, "olderThan: 'a while' cannot be read as an age"],
-    ["no age at all", { table: "wrong", olderThan: "0 days" }, "olderThan: '0 days' is not a time ago."],
-    ["an age ahead", { table: "wrong", olderThan: "-1 day" }, "olderThan: '-1 day' is not a time ago."],
-    ["an endless age", { table: "wrong", olderThan: "infinity" }, "olderThan: 'infinity'"],
-    ["a batch of none", { table: "wrong", batchSize: 0 }, "batchSize: "],
-    ["a field that does not exist", { table: "wrong", older_than: "1 day" }, "older_than"],
+    ["an invalid age", { table: "wrong", olderThan: "a while" }, "olderThan: 'a while' cannot be read as an age"],
+    ["an age of zero", { table: "wrong", olderThan: "0 days" }, "olderThan: '0 days' is not a time ago."],
+    ["a negative age", { table: "wrong", olderThan: "-1 day" }, "olderThan: '-1 day' is not a time ago."],
+    ["an infinite age", { table: "wrong", olderThan: "infinity" }, "olderThan: 'infinity'"],
+    ["a batch size of 0", { table: "wrong", batchSize: 0 }, "batchSize: "],
+    ["an unknown field", { table: "wrong", older_than: "1 day" }, "older_than"],
   ])("refuses %s at once and deletes nothing", async (_what, payload, message) => {
     await database.pool.query(`
       create table if not exists wrong (id int, created_at timestamptz default '2000-01-01');
@@ -159,7 +159,7 @@ describe("retention/expire", () => {
     expect(await count("wrong")).toBe(1);
   });
 
-  it("passes over a row that somebody holds and does not wait for it", async () => {
+  it("skips a locked row and does not wait for it", async () => {
     const table = await tableOf("held", 10);
     const holder = await database.pool.connect();
     try {
@@ -176,7 +176,7 @@ describe("retention/expire", () => {
 });
 
 describe("a worker that runs retention/expire", () => {
-  it("fails its attempt when a row is still referred to, and keeps what was deleted before", async () => {
+  it("fails its attempt when a row is still referenced, and keeps the earlier batches", async () => {
     await database.pool.query(`
       create table authors (id int primary key, created_at timestamptz);
       create table books (author int references authors);
@@ -195,7 +195,7 @@ describe("a worker that runs retention/expire", () => {
     expect(await count("authors")).toBe(1);
   });
 
-  it("stops after the batch at hand when its worker stops, and loses neither the batch nor the job", async () => {
+  it("stops after the current batch when its worker stops, and loses neither the batch nor the job", async () => {
     const table = await tableOf("stopped", 50);
     // Each batch waits at its end for a lock that the test holds.
     await database.pool.query(`
@@ -210,14 +210,14 @@ describe("a worker that runs retention/expire", () => {
       return rows.length === 1;
     });
     const stopped = worker.stop();
-    await until("the job is given back", async () => {
+    await until("the job is returned to the queue", async () => {
       const { rows } = await gate.query("select from legwork.jobs where id = $1 and state = 'pending'", [id]);
       return rows.length === 1;
     });
     await gate.query("select pg_advisory_unlock(4711)");
     gate.release();
     await stopped;
-    await until("the task's connection is gone", async () => {
+    await until("the task's connection is closed", async () => {
       const { rows } = await database.pool.query(
         "select from pg_stat_activity where datname = current_database() and application_name = 'legwork tasks'",
       );

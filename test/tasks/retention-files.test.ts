@@ -8,7 +8,7 @@ import { directoryOf } from "../support/worker.ts";
 const database = testDatabase();
 oneWorker(database);
 
-/** A folder with files of so many days, each of ten bytes. */
+/** A folder with files that are this many days old, each of ten bytes. */
 async function folderOf(files: Record<string, number>): Promise<string> {
   const folder = await directoryOf({});
   for (const [path, days] of Object.entries(files)) {
@@ -25,7 +25,7 @@ async function clean(folder: string, payload: Record<string, unknown> = {}): Pro
 }
 
 describe("retention/files", () => {
-  it("deletes the files that were not changed for so long, and no others", async () => {
+  it("deletes only files that have not changed for the given time", async () => {
     const folder = await folderOf({ "a.log": 11, "b.log": 9, "c.txt": 30, "below/d.log": 30 });
     configure({ LEGWORK_ALLOWED_FOLDERS: folder });
     expect((await clean(folder, { matching: "*.log" })).result).toEqual({
@@ -46,7 +46,7 @@ describe("retention/files", () => {
     expect(await readdir(folder)).toEqual(["b.log"]);
   });
 
-  it("follows no link out of the folder", async () => {
+  it("does not follow links out of the folder", async () => {
     const outside = await folderOf({ "precious.txt": 100, "deep/precious.txt": 100 });
     const folder = await folderOf({ "old.txt": 100 });
     await symlink(outside, join(folder, "linked"));
@@ -61,13 +61,13 @@ describe("retention/files", () => {
   it.each([
     ["a folder that is not allowed", (folder: string) => dirname(folder), "is in no folder that LEGWORK_ALLOWED_FOLDERS allows"],
     [
-      "a neighbour whose name begins the same",
+      "a folder whose name begins with the name of an allowed one",
       (folder: string) => `${folder}-2`,
       "is in no folder that LEGWORK_ALLOWED_FOLDERS allows",
     ],
-    ["a way up", (folder: string) => `${folder}/../x`, "expected an absolute path without .."],
+    ["a path with ..", (folder: string) => `${folder}/../x`, "expected an absolute path without .."],
     ["a relative path", () => "logs", "expected an absolute path"],
-    ["a folder that is not there", (folder: string) => `${folder}/none`, "there is no folder"],
+    ["a missing folder", (folder: string) => `${folder}/none`, "there is no folder"],
     ["a file", (folder: string) => `${folder}/a`, "is no folder"],
   ])("refuses %s", async (_what, path, message) => {
     const folder = await folderOf({ a: 100 });
@@ -78,7 +78,7 @@ describe("retention/files", () => {
     expect(await readdir(folder)).toEqual(["a"]);
   });
 
-  it("touches nothing where no folder is configured", async () => {
+  it("touches nothing if no folder is configured", async () => {
     const folder = await folderOf({ a: 100 });
     configure({ LEGWORK_ALLOWED_FOLDERS: undefined });
     expect(await clean(folder)).toMatchObject({

@@ -9,7 +9,7 @@ async function select(text: string): Promise<Record<string, unknown>[]> {
   return (await database.pool.query(text)).rows;
 }
 
-/** 20 documents of each of five workspaces, half of them expired, and 10 without a workspace. */
+/** 20 documents in each of five workspaces, half of them expired, and 10 without a workspace. */
 async function documents(name: string, more = ""): Promise<string> {
   await database.pool.query(
     `create table ${name} (id int, workspace text, body text default repeat('x', 100), expires_at timestamptz);
@@ -22,7 +22,7 @@ async function documents(name: string, more = ""): Promise<string> {
 }
 
 describe("retention/expire by groups", () => {
-  it("deletes what has expired workspace by workspace and counts rows and bytes of each", async () => {
+  it("deletes expired rows workspace by workspace, and counts rows and bytes for each", async () => {
     const table = await documents("plain");
     const job = await runJob(database, "retention/expire", {
       table,
@@ -42,7 +42,7 @@ describe("retention/expire by groups", () => {
       ["w3", 10],
       ["w4", 10],
     ]);
-    // 24 of the row, 4 of id, 3 of workspace, 101 of body, 8 of expires_at.
+    // 24 bytes for the row, 4 for id, 3 for workspace, 101 for body, 8 for expires_at.
     expect(groups[1].bytes).toBe(10 * (24 + 4 + 3 + 101 + 8));
     expect(await select("select count(*)::int as count, bool_and(expires_at > now()) as valid from plain")).toEqual([
       { count: 50, valid: true },
@@ -51,7 +51,7 @@ describe("retention/expire by groups", () => {
   });
 
   it.each(["", "create index on %t (workspace)", "create index on %t (workspace, expires_at)"])(
-    "takes only the groups that it was told, with the index '%s'",
+    "processes only the given groups, with the index '%s'",
     async (index) => {
       const table = await documents("chosen");
       await database.pool.query(index.replace("%t", table) || "select 1");
@@ -74,9 +74,9 @@ describe("retention/expire by groups", () => {
     },
   );
 
-  it("works on so many groups at once and no more", async () => {
+  it("processes the given number of groups at a time", async () => {
     const table = await documents("watched");
-    // Each batch counts who is at it while it holds its rows.
+    // Each batch counts the concurrent ones while it holds its rows.
     await database.pool.query(`
       create sequence most_at_once minvalue 0 start 0;
       create function watch() returns trigger language plpgsql as $$
@@ -96,7 +96,7 @@ describe("retention/expire by groups", () => {
     expect(await select("select last_value::int as most from most_at_once")).toEqual([{ most: 3 }]);
   });
 
-  it("goes no faster than its rate", async () => {
+  it("does not exceed its rate", async () => {
     const table = await documents("slow");
     const startedAt = performance.now();
     const job = await runJob(database, "retention/expire", {
@@ -105,11 +105,11 @@ describe("retention/expire by groups", () => {
       rate: { rows: 20, per: "200ms" },
     });
     expect(job.result.deleted).toBe(60);
-    // Before the last 20 it has waited for the 40 before.
+    // Before the last 20 rows, it has waited for the 40 before them.
     expect(performance.now() - startedAt).toBeGreaterThan(400);
   });
 
-  it("walks through a large table once, whatever share of it goes and wherever it lies", async () => {
+  it("walks through a large table once, whatever share is deleted and wherever the rows are", async () => {
     await database.pool.query(
       `create table large as select n as id, now() - make_interval(hours => (n * 7919) % 1000) as created_at from generate_series(1, 50000) n;
        create index on large (created_at);
@@ -129,12 +129,12 @@ describe("retention/expire by groups", () => {
     ["two ages", { olderThan: "1 day", expiryColumn: "expires_at" }, "expected either olderThan or expiryColumn"],
     ["no age", {}, "expected either olderThan or expiryColumn"],
     [
-      "a group of no column",
+      "a group by an unknown column",
       { olderThan: "1 day", groups: { column: "x" } },
       "groups.column: table 'public.wrong' has no column 'x'.",
     ],
     [
-      "a condition on no column",
+      "a condition on an unknown column",
       {
         olderThan: "1 day",
         groups: { column: "id", where: { table: "wrong", equals: { "x = 1 or 1": "1" } } },
@@ -148,7 +148,7 @@ describe("retention/expire by groups", () => {
     expect(job.error).toContain(message);
   });
 
-  it("works on no table that the configuration does not allow", async () => {
+  it("processes only tables that the configuration allows", async () => {
     await database.pool.query(
       "create schema app; create table app.notes (created_at timestamptz); create table app_notes (created_at timestamptz)",
     );
@@ -165,7 +165,7 @@ describe("retention/expire by groups", () => {
 });
 
 describe("retention/archive", () => {
-  it("moves what is old, keeps the rest, and moves nothing twice", async () => {
+  it("moves old rows, keeps the rest, and moves nothing twice", async () => {
     await database.pool.query(`
       create table talks (id int generated always as identity, said text, twice text generated always as (said || said) stored, created_at timestamptz);
       create table talks_archive (archived_at timestamptz default now(), created_at timestamptz, said text, twice text generated always as (said || said) stored, id int);
@@ -185,7 +185,7 @@ describe("retention/archive", () => {
     expect(again.result.archived).toBe(0);
   });
 
-  it("leaves a row where it is when the other table does not take it", async () => {
+  it("leaves a row in place if the other table refuses it", async () => {
     await database.pool.query(`
       create table orders (id int, created_at timestamptz);
       create table old_orders (id int check (id <> 7), created_at timestamptz);
@@ -203,7 +203,7 @@ describe("retention/archive", () => {
     ).toEqual([{ here: 5, there: 5 }]);
   });
 
-  it("loses no row to a trigger that says no", async () => {
+  it("loses no row to a trigger that suppresses it", async () => {
     await database.pool.query(`
       create table picky (id int, created_at timestamptz); create table picky_archive (like picky);
       create function say_no() returns trigger language plpgsql as $$ begin return case when new.id = 3 then null else new end; end $$;
@@ -217,7 +217,7 @@ describe("retention/archive", () => {
   it.each([
     ["itself", { into: "shape" }, "cannot be moved into the table that they come from"],
     ["a table that lacks columns", { into: "lacking" }, "lacks columns of 'public.shape': b, created_at."],
-    ["Legwork's own", { into: "legwork.settings" }, "belongs to the system"],
+    ["a table of Legwork", { into: "legwork.settings" }, "belongs to the system"],
   ])("refuses to move into %s", async (_what, payload, message) => {
     await database.pool.query(
       "create table if not exists shape (a int, b int, created_at timestamptz); create table if not exists lacking (a int)",

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { directoryOf } from "../support/worker.ts";
 
-it("the example of docs/guides/testing.md passes under node:test, on a Postgres that it starts itself", async () => {
+it("the example in docs/guides/testing.md passes under node:test, on a Postgres that it starts itself", async () => {
   const source = (path: string): string => new URL(`../../src/${path}`, import.meta.url).href;
   const zod = import.meta.resolve("zod");
   const page = await readFile(new URL("../../docs/guides/testing.md", import.meta.url), "utf8");

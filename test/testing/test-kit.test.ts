@@ -68,7 +68,7 @@ afterEach(async () => {
 afterAll(() => kit.close());
 
 describe("runTask", () => {
-  it("runs one task as a worker does and resolves to its job, with the history written", async () => {
+  it("runs one task as a worker does and resolves to its job, with the history recorded", async () => {
     const job = await kit.runTask("notify/email", { to: "ada@b.c" });
     expect(job).toMatchObject({
       task: "notify/email",
@@ -81,18 +81,18 @@ describe("runTask", () => {
     expect(ran).toEqual(["ada@b.c"]);
   });
 
-  it("throws what the task threw, and the job is as it would be", async () => {
+  it("throws the task's error, and the job is in the usual state", async () => {
     await expect(kit.runTask("flaky")).rejects.toThrow(/^refused 1$/);
     await expect(kit.runTask("verdict", { what: "discard" })).rejects.toBeInstanceOf(Discard);
     expect(await kit.enqueued()).toMatchObject([{ task: "flaky", state: "retrying", attempts: 1, error: "refused 1" }]);
   });
 
-  it("refuses a payload as enqueueing does", async () => {
+  it("validates a payload like enqueueing", async () => {
     await expect(kit.runTask("notify/email", { to: 7 })).rejects.toMatchObject({ code: "LW422" });
     await expect(kit.runTask("notify/emial")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("runs nothing else, and runs a job whose time is ahead", async () => {
+  it("runs no other job, and runs a job before its time", async () => {
     await kit.enqueue("plain", { n: 1 });
     await kit.runTask("plain", { n: 2 }, { runAt: new Date(Date.now() + 86_400_000) });
     expect(ran).toEqual(['plain {"n":2}']);
@@ -106,7 +106,7 @@ describe("runTask", () => {
     expect(await kit.runTask("plain")).toMatchObject({ state: "completed" });
   });
 
-  it("resolves to a job that was put off or that waits", async () => {
+  it("resolves to a job that is postponed or waits", async () => {
     expect(await kit.runTask("verdict", { what: "snooze" })).toMatchObject({ state: "scheduled", attempts: 0 });
     expect(await kit.runTask("approval")).toMatchObject({ state: "scheduled", attempts: 0 });
     expect(ran).toEqual(["before"]);
@@ -114,7 +114,7 @@ describe("runTask", () => {
 });
 
 describe("runJob", () => {
-  it("makes one attempt of a job after the other, however it ends", async () => {
+  it("makes one attempt of a job at a time, however it ends", async () => {
     const id = await kit.enqueue("flaky");
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 1 });
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 2 });
@@ -125,7 +125,7 @@ describe("runJob", () => {
 });
 
 describe("drain", () => {
-  it("runs what is due and what that enqueues, and leaves what is due later", async () => {
+  it("runs due jobs and the jobs they enqueue, and leaves later ones", async () => {
     await kit.enqueue("order");
     expect((await kit.drain()).map(({ task, state }) => `${task} ${state}`)).toEqual([
       "order completed",
@@ -136,7 +136,7 @@ describe("drain", () => {
     expect(await kit.drain()).toEqual([]);
   });
 
-  it("until a later time runs everything in the order in which it comes due", async () => {
+  it("until a later time runs everything in the order in which it becomes due", async () => {
     await kit.enqueue("order");
     await kit.enqueue("flaky");
     const jobs = await kit.drain({ at: "2h" });
@@ -145,7 +145,7 @@ describe("drain", () => {
     expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
   });
 
-  it("goes no further than the time it was given", async () => {
+  it("goes no further than the given time", async () => {
     await kit.enqueue("flaky");
     await kit.drain({ at: new Date(Date.now() + 15 * 60_000) });
     expect(ran).toEqual(["flaky 1", "flaky 2"]);
@@ -157,17 +157,17 @@ describe("drain", () => {
     expect(ran).toHaveLength(3);
   });
 
-  it("keeps priorities, serial keys and limits", async () => {
+  it("respects priorities, serial keys and limits", async () => {
     await limitConcurrency(kit.pool, 1, { task: "plain" });
     for (const n of [1, 2, 3]) await kit.enqueue("plain", { n }, { priority: -n, serialKey: "s" });
     await kit.drain();
-    // The first one had its place before the others came.
+    // The first job had its slot before the others were enqueued.
     expect(ran).toEqual(['plain {"n":1}', 'plain {"n":3}', 'plain {"n":2}']);
     expect((await kit.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
     await kit.pool.query("select legwork.drop_limit('concurrency', task => 'plain')");
   });
 
-  it("lets a rate limit's time pass", async () => {
+  it("lets a rate limit's window pass", async () => {
     await kit.pool.query("select legwork.limit_rate(1, '1 hour', task => 'plain')");
     for (const n of [1, 2, 3]) await kit.enqueue("plain", { n });
     await kit.drain();
@@ -188,7 +188,7 @@ describe("drain", () => {
     expect(await kit.job(id)).toMatchObject({ state: "expired" });
   });
 
-  it("goes through steps that sleep and wait", async () => {
+  it("passes through sleeps and waits of steps", async () => {
     const id = await kit.enqueue("approval");
     await kit.drain({ at: "25h" });
     expect(await kit.job(id)).toMatchObject({ state: "blocked" });
@@ -201,32 +201,32 @@ describe("drain", () => {
     expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not come in time." });
   });
 
-  it("does not go on for ever", async () => {
+  it("stops at its limit of jobs", async () => {
     await kit.enqueue("endless");
     await expect(kit.drain({ limit: 20 })).rejects.toMatchObject({ code: "LW429" });
     expect(await kit.enqueued({ task: "endless" })).toHaveLength(1);
   });
 
-  it("is not for the past", async () => {
+  it("refuses a time in the past", async () => {
     await expect(kit.drain({ at: new Date(0) })).rejects.toMatchObject({ code: "LW400" });
     await expect(kit.advance("yesterday")).rejects.toMatchObject({ code: "LW400" });
   });
 });
 
-describe("what was enqueued", () => {
-  it("is found by task, part of the payload and context", async () => {
+describe("enqueued and assertEnqueued", () => {
+  it("find jobs by task, part of the payload and context", async () => {
     await kit.enqueue("notify/email", { to: "ada" }, { tenant: "acme", jobKey: "k" });
     await kit.enqueue("plain", { user: { id: 7, name: "ada" }, list: [1, 2] });
     expect(await kit.enqueued({ task: "plain", payload: { user: { id: 7 } } })).toHaveLength(1);
     expect(await kit.enqueued({ payload: { user: { id: 8 } } })).toEqual([]);
-    // What is redacted can be asked for, and is not shown.
+    // A redacted value can be searched for, and is not shown.
     expect(await kit.assertEnqueued({ payload: { to: "ada" }, tenant: "acme", jobKey: "k" }, { count: 1 })).toMatchObject([
       { payload: { to: "[redacted]" } },
     ]);
     await kit.assertEnqueued({ task: "order" }, { count: 0 });
   });
 
-  it("is listed when it is not what was expected", async () => {
+  it("list the enqueued jobs if the expected one is missing", async () => {
     await expect(kit.assertEnqueued({ task: "order" })).rejects.toThrow(
       /^Expected a job like \{"task":"order"\}, found 0\. Nothing is enqueued\.$/,
     );
@@ -241,7 +241,7 @@ describe("what was enqueued", () => {
   });
 });
 
-it("clear leaves no job, no history, no pause", async () => {
+it("clear leaves no jobs, no history and no pauses", async () => {
   await kit.runTask("notify/email", { to: "ada" });
   await kit.enqueue("plain");
   await pauseTask(kit.pool, "plain");
@@ -252,7 +252,7 @@ it("clear leaves no job, no history, no pause", async () => {
   expect(rows).toEqual([{ left: "0" }]);
 });
 
-it("a test kit takes directories of task files, and says what is no task", async () => {
+it("a test kit accepts directories of task files, and refuses an invalid task", async () => {
   const directory = await directoryOf({
     "hello.ts": `import { defineTask } from "legwork"; export default defineTask({ run: () => "hello" });`,
   });
@@ -262,7 +262,7 @@ it("a test kit takes directories of task files, and says what is no task", async
   await expect(openTestKit({ databaseUrl: database.url, tasks: { wrong: 7 as never } })).rejects.toMatchObject({ code: "LW515" });
 });
 
-it("a test kit does not work beside a living worker", async () => {
+it("a test kit refuses to work next to a live worker", async () => {
   const worker = await workerOver(database.url, {
     "other.ts": `import { defineTask } from "legwork"; export default defineTask({ run: () => {} });`,
   });
@@ -272,7 +272,7 @@ it("a test kit does not work beside a living worker", async () => {
 });
 
 describe("fireSchedules", () => {
-  it("runs what schedules have due at one time after the other, and what has waited for it", async () => {
+  it("runs due schedules one time after the other, and the ones that waited for them", async () => {
     const start = new Date("2026-01-01T00:00:30Z");
     const asOf = { asOf: start };
     await schedule(kit.pool, "nightly", "notify/email", { cron: "0 1 * * *", payload: { to: "ada" }, ...asOf });

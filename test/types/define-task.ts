@@ -17,7 +17,7 @@ defineTask({ result: z.string(), run: async () => 1 });
 defineTask({ retries: 3, run: () => {} });
 // @ts-expect-error -- thread or process
 defineTask({ isolate: "worker", run: () => {} });
-// @ts-expect-error -- a task runs something
+// @ts-expect-error -- a task needs run
 defineTask({ payload: user });
 
 defineTask({

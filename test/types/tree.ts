@@ -4,7 +4,7 @@ import { expectType } from "./expect-type.ts";
 declare const legwork: Legwork;
 declare const client: Queryable;
 
-// Rows are camelCase, with times as Date; what the user stores is unknown.
+// Rows are camelCase, with times as Date. User data is unknown.
 const [job] = await legwork.jobs.list({ state: "failed", correlationId: "x", limit: 5 });
 if (job !== undefined) {
   expectType<Rows.Job>()(job);
@@ -27,11 +27,11 @@ expectType<Date | null>()((await legwork.queues.get("a")).pausedAt);
 expectType<number | null | undefined>()((await legwork.tasks.get("a")).retry?.attempts);
 expectType<string>()((await legwork.overview()).running);
 
-// The same tree on a connection of the caller's, without what belongs to the process.
+// The same tree on the caller's connection, without what belongs to the process.
 expectType<Operations>()(legwork.with(client));
-// @ts-expect-error -- migrating has a transaction of its own
+// @ts-expect-error -- migrating needs its own transaction
 await legwork.with(client).migrate();
-// @ts-expect-error -- a limit is of a queue or of a task
+// @ts-expect-error -- a limit belongs to a queue or a task
 await legwork.limits.setConcurrency(1, { queue: "a", task: "b" });
-// @ts-expect-error -- a schedule occurs by cron, every so often or once
+// @ts-expect-error -- a schedule has a cron expression, an interval or a time
 await legwork.schedules.set("s", "report", {});

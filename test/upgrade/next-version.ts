@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSchemaFiles, type SchemaFiles } from "../../src/db/schema-files.ts";
 
-/** A version that comes after this one. Its schema has a column and a table more, a function with another signature, one function less, and views with another column. */
+/**
+ * A version after this one. Its schema has another column and table, a function with a different signature, one function less, and views with another
+ * column.
+ */
 export const NEXT = "0.2.0";
 
-/** Edits of the files in sql/, each of which must find what it replaces. */
+/** Edits of the files in sql/. Each must find the text that it replaces. */
 const EDITS: readonly [file: string, from: string, to: string][] = [
-  // A signature that a view is made of: the function, the view and what reads the view are made again.
+  // A signature that a view uses: the function, the view and the views that read it are recreated.
   [
     "definitions/retries/retry_policy.sql",
     "legwork_private.describe_retry(task text, queue text)",
@@ -25,7 +28,7 @@ const EDITS: readonly [file: string, from: string, to: string][] = [
     "function legwork_private.describe_retry(text, text) from public",
     "function legwork_private.describe_retry(text, text, boolean) from public",
   ],
-  // A public function with a parameter more, in the file of the policies' neighbours; and a policy.
+  // A public function with another parameter, in the same file as policies, and a policy.
   [
     "definitions/access/settings.sql",
     "legwork.change_setting(name text, value text) returns void",
@@ -77,14 +80,14 @@ export async function nextVersion({ minimum = "0.1.0" }: { minimum?: string } = 
     for (const [file, from, to] of EDITS) {
       const path = join(directory, file);
       const text = await readFile(path, "utf8");
-      if (!text.includes(from)) throw new Error(`${file} has no '${from}' any more.`);
+      if (!text.includes(from)) throw new Error(`${file} no longer contains '${from}'.`);
       await writeFile(path, text.replace(from, to));
     }
     const rerun = join(directory, "definitions/lifecycle/rerun.sql");
     const text = await readFile(rerun, "utf8");
     const start = text.indexOf("create or replace function legwork.job_reruns(");
     const end = text.indexOf("create or replace function", start + 1);
-    if (start < 0 || end < 0) throw new Error("rerun.sql has no job_reruns any more.");
+    if (start < 0 || end < 0) throw new Error("rerun.sql no longer contains job_reruns.");
     await writeFile(rerun, text.slice(0, start) + text.slice(end));
     return readSchemaFiles(directory, NEXT, minimum);
   } finally {

@@ -13,15 +13,15 @@ import { BINARIES } from "../support/postgres-15.ts";
 const directory = fileURLToPath(new URL("releases/", import.meta.url));
 const releases = existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith(".sql.gz")) : [];
 
-it("every release has left a database to be upgraded", () => {
+it("every release has left a database that can be upgraded", () => {
   expect(releases).toContain("0.1.0.sql.gz");
 });
 
-describe.each(releases)("a database of release %s, with something of everything in it", (file) => {
+describe.each(releases)("a database from release %s, with some of everything in it", (file) => {
   const database = testDatabase({ empty: true });
   const fresh = testDatabase();
 
-  it("becomes what a fresh installation is, and keeps what it had", async ({ skip }) => {
+  it("becomes equal to a fresh installation, and keeps its rows", async ({ skip }) => {
     if (!existsSync(join(BINARIES, "psql"))) skip("Restoring a dump takes Debian's psql.");
     execFileSync(join(BINARIES, "psql"), ["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", database.url], {
       input: gunzipSync(readFileSync(join(directory, file))),
@@ -40,7 +40,7 @@ describe.each(releases)("a database of release %s, with something of everything 
       limits: await query("select name, limits, paused_at from legwork.tasks order by name"),
       settings: await query("select name, value from legwork.settings order by name"),
     });
-    /** What workers, servers and commands of that release call, with the names of its parameters. */
+    /** The functions that workers, servers and commands of that release call, with their parameter names. */
     const callable = async () =>
       await query(`select p.pronamespace::regnamespace || '.' || p.proname as name, coalesce(p.proargnames[1:p.pronargs], '{}') as parameters, p.pronargdefaults as optional
         from pg_proc p join legwork_private.role_functions() f on f.function = p.proname
@@ -52,7 +52,7 @@ describe.each(releases)("a database of release %s, with something of everything 
     const { repaired } = await migrate(database.pool, testLog);
     expect(repaired).toEqual([]);
     expect(await kept()).toEqual(before);
-    // Each can still be called as it was: what has come since has a default.
+    // Each can still be called in the same way: new parameters have defaults.
     const now = await callable();
     const gone = called.filter(
       ({ name, parameters }) =>
@@ -64,7 +64,7 @@ describe.each(releases)("a database of release %s, with something of everything 
         ),
     );
     expect(gone).toEqual([]);
-    // A dump writes conditions with parentheses of its own, and names columns that have no name.
+    // A dump writes conditions with different parentheses, and names unnamed columns.
     const plain = (schema: string): string => schema.replaceAll(/[()]| AS \w+/g, "");
     expect(plain(await describeSchema(database.pool))).toBe(plain(await describeSchema(fresh.pool)));
     const pool = createPool(database.url, { log: testLog });

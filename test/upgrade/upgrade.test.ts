@@ -22,7 +22,7 @@ beforeAll(async () => {
 const query = async (text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
   (await database.pool.query(text, values)).rows;
 
-/** The schema that a fresh installation of these files makes. */
+/** The schema of a fresh installation from these files. */
 async function freshSchema(files: SchemaFiles): Promise<string> {
   const name = `${new URL(database.url).pathname.slice(1)}_fresh`;
   await onServer(inject("serverUrl"), (client) => client.query(`create database ${name}`));
@@ -36,7 +36,7 @@ async function freshSchema(files: SchemaFiles): Promise<string> {
   }
 }
 
-/** Back to this version, for the next test. There is no such way for users: they install the previous version on the new schema. */
+/** Returns to this version, for the next test. Users cannot do that: they install the previous version on the new schema. */
 async function reset(): Promise<void> {
   await database.pool.query("drop view if exists public.failures");
   await database.pool.query("drop schema if exists legwork, legwork_private, legwork_tenant, legwork_confined cascade");
@@ -46,7 +46,7 @@ async function reset(): Promise<void> {
 describe("an upgrade", () => {
   afterEach(reset);
 
-  it("makes what a fresh installation of the new version makes, once, and keeps what there was", async () => {
+  it("creates what a fresh installation of the new version creates, once, and keeps the existing rows", async () => {
     await query('select legwork_private.register_tasks(\'[{"name": "a", "queue": "mail"}]\')');
     await query(
       "select legwork.enqueue('a', '{\"n\": 1}', serial_key => 's'), legwork.limit_concurrency(2, queue => 'mail'), legwork.pause_task('a')",
@@ -73,7 +73,7 @@ describe("an upgrade", () => {
         "function legwork.job_reruns(bigint)",
       ]),
     );
-    // What has not changed and depends on nothing that has is left alone.
+    // Objects that have not changed, and depend on none that has, are left alone.
     expect(result.definitions).not.toContain("function legwork.pause_queue(text, text)");
     expect(result.definitions.filter((object) => object.startsWith("trigger "))).toEqual([]);
     expect(await kept()).toEqual(before);
@@ -83,7 +83,7 @@ describe("an upgrade", () => {
   });
 
   it(
-    "beside a worker of the version before, which goes on and may be restarted, loses no job and runs none twice",
+    "while a worker of the previous version continues, and may be restarted, loses no job and runs none twice",
     { timeout: 90_000 },
     async () => {
       await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");
@@ -108,7 +108,7 @@ describe("an upgrade", () => {
       await until("jobs run on the new schema", async () => (await ran()) > atUpgrade + 40, 30_000);
       first.kill("SIGTERM");
       await new Promise((resolve) => first.once("exit", resolve));
-      // This version again, on the schema of the next one: also the way back.
+      // This version again, on the schema of the next one, which is also the way to downgrade.
       await workerProcess(database, tasks);
       const atRestart = await ran();
       await until("jobs run after the restart", async () => (await ran()) > atRestart + 40, 30_000);
@@ -129,7 +129,7 @@ describe("an upgrade", () => {
     },
   );
 
-  it("keeps what the user has granted on views and functions that it makes again, also where a function has got another parameter", async () => {
+  it("keeps users' grants on views and functions that it recreates, even if a function has another parameter", async () => {
     const role = `legwork_test_${new URL(database.url).pathname.slice(-12)}`;
     await query(`create role ${role}`);
     onTestFinished(async () => void (await database.pool.query(`drop owned by ${role}; drop role ${role}`)));
@@ -142,7 +142,7 @@ describe("an upgrade", () => {
     expect(await query(may, [role])).toEqual([{ jobs: true, tasks: true, setting: true, more: false }]);
   });
 
-  it("stops before it changes anything when a user's view depends on one that must be made again, and names it", async () => {
+  it("stops before it changes anything if a user's view depends on an object to be recreated, and names the view", async () => {
     await query("create view public.failures as select id, task from legwork.jobs where state = 'failed'");
     const before = await describeSchema(database.pool);
     await expect(migrate(database.pool, testLog, next)).rejects.toMatchObject({
@@ -157,7 +157,7 @@ describe("an upgrade", () => {
     expect((await migrate(database.pool, testLog, next)).applied).toEqual(["9000_notes"]);
   });
 
-  it("can be done by hand: what --dry-run prints, run as it is, leaves nothing to do", async () => {
+  it("can be done manually: the output of --dry-run, run unchanged, leaves nothing to do", async () => {
     const before = await describeSchema(database.pool);
     const script = await migrationScript(database.pool, next);
     expect(await describeSchema(database.pool)).toBe(before);
@@ -168,7 +168,7 @@ describe("an upgrade", () => {
     expect(await migrationScript(database.pool, next)).toBe("");
   });
 
-  it("waits for a table in short tries, so that workers are served in between, and gives up with nothing changed", async () => {
+  it("waits for a table in short attempts, so that workers continue in between, and gives up without a change", async () => {
     const holder = await database.pool.connect();
     try {
       await holder.query(
@@ -176,7 +176,7 @@ describe("an upgrade", () => {
       );
       const before = await describeSchema(database.pool);
       const refusal = migrate(database.pool, testLog, next, { patience: 1_000 }).catch((error: unknown) => error);
-      // Behind the waiting migration for two seconds at most.
+      // At most two seconds behind the waiting migration.
       const begun = Date.now();
       await delay(300);
       await query('select legwork_private.register_tasks(\'[{"name": "late"}]\')');
@@ -193,7 +193,7 @@ describe("an upgrade", () => {
 describe("versions", () => {
   afterEach(reset);
 
-  it("this one uses the schema of a newer one, and leaves it alone", async () => {
+  it("an older version uses the schema of a newer one, and leaves it alone", async () => {
     await migrate(database.pool, testLog, next);
     const before = await describeSchema(database.pool);
     expect(await migrate(database.pool, testLog)).toEqual({ applied: [], definitions: [], repaired: [] });
@@ -202,7 +202,7 @@ describe("versions", () => {
     expect(await legwork(["jobs"], { DATABASE_URL: database.url })).toMatchObject({ code: 0, stderr: "" });
   });
 
-  it("a schema that names a higher minimum is refused in one line, by worker, migrate and command", async () => {
+  it("a schema that requires a newer version is refused in one line, by worker, migrate and command", async () => {
     await migrate(database.pool, testLog, await nextVersion({ minimum: "0.1.5" }));
     const refusal = {
       code: "LW511",
@@ -217,7 +217,7 @@ describe("versions", () => {
     }
   });
 
-  it("code that starts before the database was migrated says what to run", async () => {
+  it("a newer version that starts before the migration says what to run", async () => {
     await expect(assertUsable(database.pool, next)).rejects.toMatchObject({
       code: "LW511",
       message: `The database has the schema of Legwork ${schemaFiles().version}; this is ${NEXT}.`,
@@ -225,7 +225,7 @@ describe("versions", () => {
     });
   });
 
-  it("a database from before 0.1.0 is told apart, and can be removed", async () => {
+  it("a database from before 0.1.0 is detected, and can be removed", async () => {
     await query("drop schema legwork, legwork_private, legwork_tenant, legwork_confined cascade");
     await query(
       "create schema legwork; create table legwork.migrations (id integer primary key, name text, checksum text, applied_at timestamptz default now()); insert into legwork.migrations values (1, '000001_history', 'x')",

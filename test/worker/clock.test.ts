@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { DatabaseClock } from "../../src/worker/clock.ts";
 
-/** What a database whose clock is `ahead` of ours (ms) answers to a question that took `roundTrip` ms, all of it on the way back. */
+/** Reads the clock of a database that is `ahead` of this process (ms). The query takes `roundTrip` ms, all of it on the way back. */
 function read(clock: DatabaseClock, ahead: number, roundTrip: number): void {
   const after = performance.now();
   const before = after - roundTrip;
@@ -10,14 +10,14 @@ function read(clock: DatabaseClock, ahead: number, roundTrip: number): void {
 
 const ahead = (clock: DatabaseClock): number => clock.now() - (performance.timeOrigin + performance.now());
 
-it("keeps a quick reading of the database's clock when a slow one follows", () => {
+it("the clock keeps a fast reading of the database's time when a slow one follows", () => {
   const clock = new DatabaseClock();
   read(clock, 5_000, 2);
   read(clock, 5_000, 400);
   expect(Math.abs(ahead(clock) - 5_000)).toBeLessThan(3);
 });
 
-it("replaces a slow reading by a quick one", () => {
+it("the clock replaces a slow reading by a fast one", () => {
   const clock = new DatabaseClock();
   read(clock, 5_000, 400);
   expect(Math.abs(ahead(clock) - 5_000)).toBeGreaterThan(100);
@@ -25,7 +25,7 @@ it("replaces a slow reading by a quick one", () => {
   expect(Math.abs(ahead(clock) - 5_000)).toBeLessThan(3);
 });
 
-it("follows a clock that was set, however slow the reading", () => {
+it("the clock follows a database whose time was set, however slow the reading", () => {
   const clock = new DatabaseClock();
   read(clock, 5_000, 2);
   read(clock, -60_000, 400);

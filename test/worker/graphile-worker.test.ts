@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 const database = testDatabase();
 const { add, ended } = plainJobs(database);
 
-/** graphile-worker's log, without a word. */
+/** A logger for graphile-worker that discards everything. */
 const quiet = new Logger(() => () => {});
 
 const ISOLATED = (isolate: string): string => `
@@ -96,7 +96,7 @@ beforeEach(async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
 });
 
-/** Lets a job begin its next attempt once an attempt has failed; resolves to its payload. */
+/** Makes a job's next attempt due once this attempt has failed. Resolves to the job's payload. */
 async function hasFailed(id: string, attempt: number): Promise<unknown> {
   return await until(`attempt ${attempt} has failed`, async () => {
     const { rows } = await database.pool.query(
@@ -124,7 +124,7 @@ describe("helpers.abortPromise", () => {
     }
   });
 
-  it("that nothing waits for does no harm when it rejects", async () => {
+  it("does no harm when it rejects and nothing awaits it", async () => {
     const rejections: unknown[] = [];
     const note = (reason: unknown): void => void rejections.push(reason);
     process.on("unhandledRejection", note);
@@ -139,7 +139,7 @@ describe("helpers.abortPromise", () => {
 
 describe("an executable", () => {
   it("that does not read its input completes or fails by its exit code", async () => {
-    // More than a pipe holds, so that it cannot all be written before the executable ends.
+    // More than a pipe buffers, so that it cannot all be written before the executable ends.
     const payload = { text: "x".repeat(200_000) };
     const [fine, wrong, killed, broken] = await Promise.all(
       ["fine", "wrong", "killed", "broken"].map(async (name) => await ended(await add(name, payload, ", max_attempts => 1"))),
@@ -156,7 +156,7 @@ describe("an executable", () => {
 });
 
 describe("a batch job", () => {
-  it("that completes has the results of its entries, and the times of all of them", async () => {
+  it("that completes has the results of its entries, and lasts until the slowest has ended", async () => {
     const job = await ended(await add("slowly", [2, 4]));
     expect(job).toMatchObject({ state: "completed", payload: [2, 4], result: [1, 2] });
     expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeGreaterThanOrEqual(45);
@@ -164,7 +164,7 @@ describe("a batch job", () => {
     expect(await ended(await add("other", [1, 2]))).toMatchObject({ state: "completed", result: [2] });
   });
 
-  it("whose entries fail runs them again alone, and keeps its first payload and the results of all attempts", async () => {
+  it("whose entries fail runs only those again, and keeps its original payload and the results of all attempts", async () => {
     const entries = [{ n: 2 }, { n: 4, fails: 1 }, { n: 6 }, { n: 8, fails: 2 }];
     const id = await add("later", entries, ", max_attempts => 3");
     expect(await hasFailed(id, 1)).toEqual([entries[1], entries[3]]);
@@ -179,23 +179,23 @@ describe("a batch job", () => {
     expect(rows).toEqual([]);
   });
 
-  it("that fails for good has its first payload and what its other entries came to, and a retry runs what is left", async () => {
+  it("that permanently fails keeps its original payload and the results of its other entries, and a retry runs the rest", async () => {
     const entries = [{ n: 2, fails: 1 }, { n: 4 }];
     const id = await add("halves", entries, ", max_attempts => 1");
     expect(await ended(id)).toMatchObject({ state: "failed", payload: entries, result: [null, 2] });
     await database.pool.query(`update graphile_worker._private_jobs set payload = '[{"n": 2, "fails": 0}]' where id = $1`, [id]);
     await database.pool.query("select legwork.retry_job($1)", [id]);
-    await until("it is completed", async () => (await getJob(database.pool, id)).state === "completed");
+    await until("the job has completed", async () => (await getJob(database.pool, id)).state === "completed");
     expect(await getJob(database.pool, id)).toMatchObject({ payload: entries, result: [1, 2] });
   });
 
-  it("tells a retry policy of the errors of its entries", async () => {
+  it("passes its entries' errors to the retry policy", async () => {
     expect(await ended(await add("policy", ["OTHER"]))).toMatchObject({ state: "failed", attempts: 1 });
     const id = await add("policy", ["EHALF"]);
-    await until("it waits for its next attempt", async () => (await getJob(database.pool, id)).state === "retrying");
+    await until("the job waits for its next attempt", async () => (await getJob(database.pool, id)).state === "retrying");
   });
 
-  it("run by a plain graphile-worker keeps its first payload", async () => {
+  it("that a plain worker runs keeps its original payload", async () => {
     const id = await add("plain", [1, 2], ", max_attempts => 1");
     await runOnce({
       pgPool: database.pool,
@@ -211,7 +211,7 @@ describe("a batch job", () => {
     expect(await ended(id)).toMatchObject({ state: "failed", payload: [1, 2], result: null });
   });
 
-  it.each(["thread", "process"])("in a %s of its own is told of in the same way", async (task) => {
+  it.each(["thread", "process"])("in a %s is recorded in the same way", async (task) => {
     expect(await ended(await add(task, [1]))).toMatchObject({ state: "completed", result: [1] });
     const id = await add(task, [1, 2], ", max_attempts => 1");
     expect(await ended(id)).toMatchObject({
@@ -224,18 +224,18 @@ describe("a batch job", () => {
   });
 });
 
-describe("graphile-worker's clean-up GC_TASK_IDENTIFIERS", () => {
-  it("leaves the tasks of living Legwork workers, whose next jobs run, and takes others", async () => {
-    const gone = await add("nobody");
+describe("graphile-worker's cleanup GC_TASK_IDENTIFIERS", () => {
+  it("keeps the tasks of live Legwork workers, whose next jobs run, and deletes others", async () => {
+    const gone = await add("unused");
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [gone]);
     const utils = await makeWorkerUtils({ pgPool: database.pool, logger: quiet });
     await utils.cleanup({ tasks: ["GC_TASK_IDENTIFIERS"] });
-    const { rows } = await database.pool.query("select name from legwork.tasks where name in ('nobody', 'other') order by 1");
+    const { rows } = await database.pool.query("select name from legwork.tasks where name in ('unused', 'other') order by 1");
     expect(rows).toEqual([{ name: "other" }]);
     expect(await ended(await add("other", [1]))).toMatchObject({ state: "completed" });
   });
 
-  it("does not keep what a worker has told of from being enqueued", async () => {
+  it("does not keep a registered task from being enqueued", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "told"}]')`);
     await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'told'");
     const { rows: many } = await database.pool.query(`select legwork.enqueue_many('[{"task": "told"}]') as id`);
@@ -247,7 +247,7 @@ describe("graphile-worker's clean-up GC_TASK_IDENTIFIERS", () => {
   });
 });
 
-it("a limit on a queue_name of graphile-worker says what that is", async () => {
+it("an error for a limit on graphile-worker's queue_name says that it is a serial key", async () => {
   await add("mail/send", {}, ", queue_name => 'mail'");
   await expect(database.pool.query("select legwork.limit_concurrency(1, queue => 'mail')")).rejects.toMatchObject({
     code: "LW404",
@@ -257,7 +257,7 @@ it("a limit on a queue_name of graphile-worker says what that is", async () => {
   });
 });
 
-it("a job that completes at its second attempt has no error, and its attempts have", async () => {
+it("a job that completes in its second attempt has no error, but its first attempt has", async () => {
   const id = await add("second");
   await hasFailed(id, 1);
   expect(await ended(id)).toMatchObject({ state: "completed", error: null });

@@ -32,7 +32,7 @@ interface LogRow {
   tenant: string | null;
 }
 
-/** The lines of a job once there are that many. */
+/** The log lines of a job, once it has at least this many. */
 async function lines(id: string, count: number): Promise<LogRow[]> {
   return await until(`job ${id} has ${count} lines`, async () => {
     const { rows } = await database.pool.query("select * from legwork.logs where job_id = $1 order by id", [id]);
@@ -45,13 +45,13 @@ async function progress(id: string): Promise<[number | null, string | null]> {
   return [percent, message];
 }
 
-/** A task file whose run has this body. */
+/** A task file with this body of its run function. */
 function task(body: string, options = ""): string {
   return `import { defineTask } from "legwork";
     export default defineTask({ ${options} run: async (payload, { progress, log, sql, signal, job }) => { ${body} } });`;
 }
 
-/** A log that remembers its lines as text. */
+/** A logger that keeps its lines as text. */
 function memoryLog(level: string): { log: pino.Logger; text(): string } {
   const written: string[] = [];
   const stream = new Writable({
@@ -64,7 +64,7 @@ function memoryLog(level: string): { log: pino.Logger; text(): string } {
 }
 
 describe("progress", () => {
-  it("is seen while the job runs, and stays with it when it has ended", async () => {
+  it("is visible while the job runs, and stays when the job has ended", async () => {
     await workerOver(database.url, {
       "steps.ts": task(`
         progress(40, "Reading");
@@ -74,18 +74,18 @@ describe("progress", () => {
         progress(100);`),
     });
     const id = await add("steps");
-    await until("it has said so", async () => (await getJob(database.pool, id)).progress === 40);
+    await until("the progress is recorded", async () => (await getJob(database.pool, id)).progress === 40);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "running", progress: 40, progress_message: "Reading" });
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "go"}]')`);
     await ended(id);
-    await until("the last one is there", async () => (await getJob(database.pool, id)).progress === 100);
+    await until("the last progress is recorded", async () => (await getJob(database.pool, id)).progress === 100);
     expect(await progress(id)).toEqual([100, "Writing"]);
   });
 
-  it("of an attempt is not that of the next one", async () => {
+  it("of one attempt does not carry over to the next", async () => {
     await workerOver(database.url, { "again.ts": task(`if (job.attempts === 1) { progress(80); throw new Error("no"); }`) });
     const id = await add("again");
-    await until("it has said so", async () => (await getJob(database.pool, id)).progress === 80);
+    await until("the progress is recorded", async () => (await getJob(database.pool, id)).progress === 80);
     await database.pool.query("update graphile_worker._private_jobs set run_at = now() where id = $1", [id]);
     await ended(id);
     expect(await progress(id)).toEqual([null, null]);
@@ -108,7 +108,7 @@ describe("progress", () => {
 });
 
 describe("a task's log lines", () => {
-  it("are kept with the job in pino's every form, from info on, whatever the process logs", async () => {
+  it("are stored with the job, in each of pino's call forms, from level info on, whatever the process logs", async () => {
     await workerOver(
       database.url,
       {
@@ -163,7 +163,7 @@ describe("a task's log lines", () => {
     expect(new Set(found.map(({ tenant, attempt }) => `${tenant} ${attempt}`))).toEqual(new Set(["acme 1"]));
   });
 
-  it("are seen while the job runs", async () => {
+  it("are visible while the job runs", async () => {
     await workerOver(database.url, {
       "long.ts": task(`log.info("begun"); await new Promise((resolve) => signal.addEventListener("abort", resolve));`),
     });
@@ -172,7 +172,7 @@ describe("a task's log lines", () => {
     expect(await getJob(database.pool, id)).toMatchObject({ state: "running" });
   });
 
-  it("are cut in size and number, and say so", async () => {
+  it("are limited in size and number, and marked where they are cut", async () => {
     await workerOver(database.url, {
       "talks.ts": task(`
         log.info("x".repeat(12345));
@@ -193,7 +193,7 @@ describe("a task's log lines", () => {
     ]);
   });
 
-  it("of the last moment are kept when the worker stops", async () => {
+  it("of the last moment are stored when the worker stops", async () => {
     const worker = await workerOver(database.url, { "quick.ts": task(`log.info("said"); progress(50);`) });
     const id = await add("quick");
     await ended(id);
@@ -202,7 +202,7 @@ describe("a task's log lines", () => {
     expect(await progress(id)).toEqual([50, null]);
   });
 
-  it("are not made of what the worker itself says", async () => {
+  it("do not include the worker's own messages", async () => {
     const worker = await workerOver(database.url, { "quiet.ts": task(""), "fails.ts": task(`throw new Error("no");`) });
     await ended(await add("quiet"));
     await ended(await add("fails", {}, ", max_attempts => 1"));
@@ -212,8 +212,8 @@ describe("a task's log lines", () => {
   });
 });
 
-describe("a database that does not take the lines", () => {
-  /** The output of one attempt of a job, over a pool that fails while `broken` says how. */
+describe("a database that rejects log lines", () => {
+  /** The output of one attempt of a job, over a pool that fails with the error in `broken`, if there is one. */
   async function attempt(broken: { with: Error | undefined }): Promise<{ id: string; attempt: AttemptOutput }> {
     const pool = new Proxy(database.pool, {
       get: (target, property) =>
@@ -228,7 +228,7 @@ describe("a database that does not take the lines", () => {
     return { id, attempt: new AttemptOutput(job, { output, clock: new DatabaseClock() }, undefined) };
   }
 
-  it("gets them later", async () => {
+  it("receives them later", async () => {
     const broken = { with: Object.assign(new Error("gone"), { code: "57P01" }) as Error | undefined };
     const { id, attempt: said } = await attempt(broken);
     said.log("info", "first", undefined);
@@ -239,12 +239,12 @@ describe("a database that does not take the lines", () => {
     expect((await lines(id, 3)).map(({ message }) => message)).toEqual(["first", "second", "third"]);
   });
 
-  it("gets the newest of more than can be kept, and is told how many are missing", async () => {
+  it("receives the newest lines if there are too many to buffer, and marks how many are missing", async () => {
     const id = await add("none");
     const output = new JobOutput({ pool: database.pool, log: testLog });
     const job = { id, task: "none", attempts: 1, tenant: null } as unknown as AttemptOutput["job"];
     const clock = new DatabaseClock();
-    // Eleven attempts, because one alone may not say so much.
+    // Eleven attempts, because one attempt may not write that many.
     for (let turn = 0; turn < 11; turn++) {
       const said = new AttemptOutput({ ...job, attempts: turn + 1 }, { output, clock }, undefined);
       for (let line = 0; line < LINE_LIMIT; line++) said.log("info", `${turn}.${line}`, undefined);
@@ -260,7 +260,7 @@ describe("a database that does not take the lines", () => {
     expect(found[2]?.message).toBe("1.1");
   });
 
-  it("that refuses one line keeps what other jobs have said, and says that one is missing", async () => {
+  it("because of one line still stores other jobs' lines, and marks that one is missing", async () => {
     const output = new JobOutput({ pool: database.pool, log: testLog });
     onTestFinished(() => output.stop());
     const [bad, good] = [await add("none"), await add("none")];
@@ -288,11 +288,11 @@ describe("a database that does not take the lines", () => {
     expect(rows).toEqual([{ percent: 40 }, { percent: 0 }]);
   });
 
-  it("that refuses one batch for what it says still gets the next one", async () => {
+  it("because of a value in one batch still receives the next batch", async () => {
     const broken = { with: Object.assign(new Error("bad text"), { code: "22P05" }) as Error | undefined };
     const { id, attempt: said } = await attempt(broken);
     said.log("info", "refused", undefined);
-    await until("it was refused", async () => {
+    await until("the first batch was rejected", async () => {
       said.log("info", "taken", undefined);
       broken.with = undefined;
       const { rows } = await database.pool.query("select from legwork.logs where job_id = $1", [id]);
@@ -320,7 +320,7 @@ describe("a task that redacts", () => {
     log.error("url https://x/?to=%s and %d", encodeURIComponent(payload.email), payload.cards[0].number);
     log.info(payload.code);`;
 
-  it("leaves nothing of it in any table, view, log or answer, and is retried with its true payload", async () => {
+  it("leaves no redacted value in any table, view, log or response, and is retried with its original payload", async () => {
     const memory = memoryLog("debug");
     const worker = await workerOver(
       database.url,
@@ -351,8 +351,8 @@ describe("a task that redacts", () => {
     });
     expect((await ended(large)).result).toMatchObject({ "legwork:cut": { start: expect.stringContaining("[redacted]") } });
     expect((await ended(bad)).error).toMatch(/^no mail to \[redacted\] \{"email":"\[redacted\]"/);
-    await until("it has failed once", async () => (await getJob(database.pool, retrying)).state === "retrying");
-    await until("all lines are there", async () => {
+    await until("the job has failed once", async () => (await getJob(database.pool, retrying)).state === "retrying");
+    await until("all lines are stored", async () => {
       const { rows } = await database.pool.query("select count(*)::int as lines from legwork.logs");
       return rows[0].lines >= 21;
     });

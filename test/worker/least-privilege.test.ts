@@ -14,7 +14,7 @@ afterAll(async () => {
   await database.pool.query(`drop role ${login}`);
 });
 
-test("a worker that is granted legwork_worker and nothing else runs, retries, logs, limits and ends jobs", async () => {
+test("a worker with the role legwork_worker and nothing else runs, retries, logs, limits and ends jobs", async () => {
   const url = new URL(database.url);
   url.username = login;
   url.password = "of the test";
@@ -50,7 +50,7 @@ test("a worker that is granted legwork_worker and nothing else runs, retries, lo
     { task: "two", attempts: 1, result: { tables: "42501" } },
     { task: "three", attempts: 1, result: null },
   ]);
-  await until("what it said is there", async () => {
+  await until("the job's log line is stored", async () => {
     const { rows } = await database.pool.query(
       "select from legwork.logs l join legwork.jobs j on j.id = l.job_id and j.progress = 50",
     );
@@ -62,7 +62,7 @@ test("a worker that is granted legwork_worker and nothing else runs, retries, lo
   ]);
 });
 
-test("a worker that is granted legwork_worker plans and fires schedules, advances workflows, and keeps steps and signals", async () => {
+test("a worker with the role legwork_worker plans and fires schedules, advances workflows, and records steps and signals", async () => {
   const url = new URL(database.url);
   url.username = login;
   url.password = "of the test";
@@ -92,7 +92,7 @@ test("a worker that is granted legwork_worker plans and fires schedules, advance
     return rows.length === 1;
   });
   await database.pool.query(`select legwork.send_signal($1, 'go', '{"by": "hand"}')`, [job]);
-  await until("all of it has completed", async () => {
+  await until("everything has completed", async () => {
     const { rows } = await database.pool.query(
       `select (select state from legwork.workflows where id = $1) as flow, (select state from legwork.jobs where id = $2) as job,
          (select count(*)::int from legwork.schedule_runs where schedule = 'every-second' and outcome = 'completed') as fired`,

@@ -7,7 +7,7 @@ import { testLog } from "../support/database.ts";
 import { directoryOf } from "../support/worker.ts";
 
 describe("loading tasks", () => {
-  it("warns of each file that looks like a task and is none, with the reason", async () => {
+  it("warns about each file that looks like a task but is not one, with the reason", async () => {
     const task = "export default async () => {};";
     const directory = await directoryOf({
       "a.ts": task,
@@ -30,7 +30,7 @@ describe("loading tasks", () => {
     ]);
   });
 
-  it("refuses a name that is too long for the database, and names file and limit", async () => {
+  it("refuses a name that is too long for the database, and names the file and the limit", async () => {
     const name = `${"d".repeat(100)}/${"f".repeat(28)}`;
     const directory = await directoryOf({ [`${name}.ts`]: "export default async () => {};" });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
@@ -40,7 +40,7 @@ describe("loading tasks", () => {
     });
   });
 
-  it("refuses a definition that states another name than its path, in one line", async () => {
+  it("refuses a definition whose name differs from its path, in one line", async () => {
     const task = (name: string): string =>
       `import { defineTask } from "legwork"; export default defineTask({ name: "${name}", run() {} });`;
     const directory = await directoryOf({ "notify/welcome.ts": task("notify/welcome"), "report.ts": task("reports/daily") });
@@ -51,7 +51,7 @@ describe("loading tasks", () => {
     });
   });
 
-  it("lets a task import every entry point of this package", async () => {
+  it("allows a task to import every entry point of this package", async () => {
     const directory = await directoryOf({
       "a.ts": `import { cancelJob } from "legwork/operations";
         import { openTestKit } from "legwork/testing";
@@ -61,7 +61,7 @@ describe("loading tasks", () => {
     expect([...(await loadTasks([directory], testLog)).keys()]).toEqual(["a"]);
   });
 
-  it("names a task by its path, in nested folders too", async () => {
+  it("names a task by its path, including nested folders", async () => {
     const directory = await directoryOf({
       "a.ts": "export default async () => {};",
       "b/c/d.mjs": "export default async () => {};",
@@ -72,21 +72,21 @@ describe("loading tasks", () => {
 
   it.each([
     ["a syntax error", "export default async (", "bad.ts"],
-    ["no default export that is a task", "export default { nothing: true };", "bad.ts"],
-    ["an import that is not there", 'import "not-installed-anywhere"; export default async () => {};', "bad.ts"],
+    ["a default export that is not a task", "export default { nothing: true };", "bad.ts"],
+    ["a missing import", 'import "not-installed-anywhere"; export default async () => {};', "bad.ts"],
     [
       "an unknown option",
       'import { defineTask } from "legwork"; export default defineTask({ desription: "x", run() {} });',
       "desription",
     ],
     [
-      "a queue that no URL can name",
+      "a queue name that cannot be in a URL",
       'import { defineTask } from "legwork"; export default defineTask({ queue: "..", run() {} });',
       "queue: ",
     ],
-    ["a run that is no function", 'import { defineTask } from "legwork"; export default defineTask({ run: 1 });', "run: "],
+    ["a run that is not a function", 'import { defineTask } from "legwork"; export default defineTask({ run: 1 });', "run: "],
     [
-      "a payload that is no schema",
+      "a payload that is not a schema",
       'import { defineTask } from "legwork"; export default defineTask({ payload: {}, run() {} });',
       "payload: ",
     ],
@@ -111,7 +111,7 @@ describe("loading tasks", () => {
     expect((error as LegworkError).message).toContain("bad.ts");
   });
 
-  it.each(["commonjs", "module", undefined])("loads every kind of file where package.json has the type %s", async (type) => {
+  it.each(["commonjs", "module", undefined])("loads every kind of file if package.json has the type %s", async (type) => {
     const esm =
       'import { defineTask } from "legwork"; import { z } from "zod"; export default defineTask({ payload: z.object({}), run() {} });';
     const cjs =
@@ -133,7 +133,7 @@ describe("loading tasks", () => {
     expect([...tasks.values()].filter(({ definition }) => definition === undefined)).toEqual([]);
   });
 
-  it("loads what a task file imports by the spellings of a CommonJS project", async () => {
+  it("loads imports in the notations that a CommonJS project uses", async () => {
     const directory = await directoryOf({
       "package.json": '{ "type": "commonjs" }',
       "tasks/sum.ts": `import { a } from "../lib/a.js"; import { b } from "../lib/b"; import { c } from "../lib";
@@ -146,7 +146,7 @@ describe("loading tasks", () => {
     expect([...(await loadTasks([`${directory}/tasks`], testLog)).keys()].toSorted()).toEqual(["required", "sum"]);
   });
 
-  it("warns of nothing where package.json has no type", async () => {
+  it("emits no warning if package.json has no type", async () => {
     const directory = await directoryOf({
       "package.json": "{}",
       "tasks/a.ts": 'import { defineTask } from "legwork"; export default defineTask({ run() {} });',
@@ -165,13 +165,13 @@ describe("loading tasks", () => {
     ["an enum", "enum Color { Red } export default async () => Color.Red;", "use a union"],
     ["a missing package", 'import "not-installed-anywhere"; export default async () => {};', "Install the package"],
     ["a helper module", "export const help = 1;", "whose name begins with @"],
-    ["a failing start", 'throw new Error("no key"); export default async () => {};', "threw this while it was loaded"],
-  ])("says what to do about %s", async (_what, content, hint) => {
+    ["an error while loading", 'throw new Error("no key"); export default async () => {};', "threw this while it was loaded"],
+  ])("gives a hint about %s", async (_what, content, hint) => {
     const directory = await directoryOf({ "bad.ts": content });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
   });
 
-  it("refuses a directory that is not there, or has no task", async () => {
+  it("refuses a directory that does not exist or has no tasks", async () => {
     await expect(loadTasks(["/nowhere/tasks"], testLog)).rejects.toMatchObject({
       code: "LW515",
       message: "The tasks directory /nowhere/tasks does not exist.",
@@ -183,7 +183,7 @@ describe("loading tasks", () => {
     });
   });
 
-  it("refuses a name that two directories have", async () => {
+  it("refuses a name that occurs in two directories", async () => {
     const task = { "same.mjs": "export default async () => {};" };
     await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' is in");
   });

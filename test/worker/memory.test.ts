@@ -11,7 +11,7 @@ import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** Starts a worker by the first line of its own file, as a shell does: that is where its memory is limited. */
+/** Starts a worker through the first line of its executable, like a shell: the memory limit is set there. */
 function startWorker(tasks: string, cache: string, stderr: "pipe" | "ignore"): ChildProcess {
   const child = spawn(
     fileURLToPath(new URL("../../bin/legwork.js", import.meta.url)),
@@ -22,7 +22,7 @@ function startWorker(tasks: string, cache: string, stderr: "pipe" | "ignore"): C
         PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
         DATABASE_URL: database.url,
         LEGWORK_LOCAL_QUEUE_SIZE: "100",
-        // Of its own: what a Node with other flags has left is of no use to it.
+        // A separate cache: one from a Node with other flags is useless to it.
         NODE_COMPILE_CACHE: cache,
       },
       stdio: ["ignore", "ignore", stderr],
@@ -36,7 +36,7 @@ it(
   "a worker process stays under 160 MB while it runs 20,000 jobs",
   async () => {
     const tasks = await directoryOf({ "noop.mjs": "export default async () => {};" });
-    // The first start in a checkout strips types, which takes 40 MB; those that follow find them stripped.
+    // The first start in a checkout strips types, which takes 40 MB. Later starts use the cached result.
     const cache = await directoryOf({});
     const first = startWorker(tasks, cache, "pipe");
     let log = "";
@@ -60,7 +60,7 @@ it(
     );
     const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
     expect(peak).toBeGreaterThan(20);
-    // It takes 134 MB on an idle machine; where others compute as well, garbage is collected later.
+    // It takes 134 MB on an idle machine. On a busy one, garbage is collected later.
     expect(peak).toBeLessThan(160);
   },
   scaled(90_000),

@@ -19,7 +19,7 @@ afterAll(async () => {
   await run(`drop role ${stranger}`);
 });
 
-/** A connection of a login without any grant. */
+/** A connection with a login that has no grants. */
 async function strangersConnection(): Promise<pg.Client> {
   const url = new URL(database.url);
   url.username = stranger;
@@ -30,14 +30,14 @@ async function strangersConnection(): Promise<pg.Client> {
   return client;
 }
 
-/** Counts the statements of this process. To be asked for before connections are made, because a worker keeps their methods. */
+/** Counts the statements of this process. Must be called before connections are opened, because a worker keeps their methods. */
 function countStatements(): { mock: { calls: unknown[][] }; mockClear(): unknown } {
   const statements = vi.spyOn(pg.Client.prototype, "query");
   onTestFinished(() => statements.mockRestore());
   return statements;
 }
 
-/** What such a login sends, each in a transaction of its own: so none is swallowed as a repetition. */
+/** Sends the notifications of such a login, each in its own transaction, so that Postgres merges none of them. */
 async function flood(
   client: pg.Client,
   notifications: number,
@@ -49,7 +49,7 @@ async function flood(
   await client.query(`do $$ begin for i in 1..${notifications / payloads.length} loop ${calls.join(" ")} end loop; end $$`);
 }
 
-/** What asks for something that its sender may not have, and what could make its reader stumble. */
+/** Requests that the sender has no right to make, and payloads that could break the receiver. */
 const forged = (id: string): (readonly [channel: string, payload: string])[] => [
   ["legwork", `{"cancelled":"${id}"}`],
   ["legwork", '{"limits":true,"wakeups":true,"schedules":true}'],
@@ -75,14 +75,14 @@ const TASKS = {
 };
 const release = (id: string): void => (globalThis as unknown as { holding: Map<string, () => void> }).holding.get(id)?.();
 
-test("a flood of notifications by a login without grants ends no job, delays no pause and no cancelling, and costs a bounded number of statements", async () => {
+test("a flood of notifications from a login without grants ends no job, delays no pause and no cancellation, and costs a bounded number of statements", async () => {
   const problems = new Problems();
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
   const statements = countStatements();
   await workerOver(database.url, TASKS, { problems, log });
   const [{ kept, cancelled }] = await run("select legwork.enqueue('hold') as kept, legwork.enqueue('hold') as cancelled");
-  await until("both run", async () => (await run("select from legwork.jobs where state = 'running'")).length === 2);
+  await until("both jobs run", async () => (await run("select from legwork.jobs where state = 'running'")).length === 2);
   const worker = await run("select id from legwork.workers");
   const audited = (await run("select from legwork.audit_log")).length;
   const clients = await Promise.all([1, 2].map(() => strangersConnection()));
@@ -93,26 +93,26 @@ test("a flood of notifications by a login without grants ends no job, delays no 
   const flooding = Promise.all(clients.map((client) => flood(client, 10_000, forged(kept))));
   await run("select legwork.enqueue('quick') from generate_series(1, 50)");
   await until(
-    "they have run",
+    "the short jobs have run",
     async () => (await run("select from legwork.jobs where task = 'quick' and state = 'completed'")).length === 50,
   );
   const asked = performance.now();
   await run("select legwork.cancel_job($1)", [cancelled]);
   await until(
-    "it is cancelled",
+    "the job is cancelled",
     async () => (await run("select from legwork.jobs where id = $1 and state = 'cancelled'", [cancelled])).length === 1,
   );
   const cancelledAfter = performance.now() - asked;
   await run("select legwork.enqueue('slow') from generate_series(1, 600)");
   await until(
-    "some have run",
+    "some slow jobs have run",
     async () => (await run("select from legwork.jobs where task = 'slow' and state = 'completed'")).length > 0,
   );
   const [{ paused_at: pausedAt }] = await run("select legwork.pause_task('slow'), clock_timestamp() as paused_at");
   await flooding;
   const seconds = (performance.now() - began) / 1_000;
 
-  // Measured: 100 a second. Followed one by one, so many notifications make thousands.
+  // About 100 per second are measured. If each notification were followed, there would be thousands.
   expect(statements.mock.calls.length).toBeLessThan(100 + 250 * seconds);
   expect(cancelledAfter).toBeLessThan(scaled(1_000));
   const late = "select from legwork.jobs where task = 'slow' and started_at > $1::timestamptz + interval '300 ms'";
@@ -123,7 +123,7 @@ test("a flood of notifications by a login without grants ends no job, delays no 
   ]);
   release(kept);
   await until(
-    "it has completed",
+    "the job has completed",
     async () => (await run("select from legwork.jobs where id = $1 and state = 'completed'", [kept])).length === 1,
   );
   expect(await run("select max(attempts) as attempts from legwork.jobs")).toEqual([{ attempts: 1 }]);
@@ -135,10 +135,10 @@ test("a flood of notifications by a login without grants ends no job, delays no 
     { operation: "cancel_job", is_mine: true },
     { operation: "pause", is_mine: true },
   ]);
-  // By the same runner.
+  // The same runner runs it.
   await run("select legwork.enqueue('quick')");
   await until(
-    "it has run",
+    "the job has run",
     async () => (await run("select from legwork.jobs where task = 'quick' and state = 'completed'")).length === 51,
   );
   expect(await run("select id from legwork.workers")).toEqual(worker);
@@ -162,30 +162,30 @@ test("an idle worker fetches a bounded number of times, however many notificatio
   const [{ id }] = await run("select legwork.enqueue('quick') as id");
   const ended =
     "select extract(epoch from started_at - created_at) as waited from legwork.jobs where id = $1 and state = 'completed'";
-  const [{ waited }] = await until("it has run", async () => {
+  const [{ waited }] = await until("the job has run", async () => {
     const rows = await run(ended, [id]);
     return rows.length > 0 && rows;
   });
   expect(Number(waited)).toBeLessThan(0.5);
 });
 
-test("a worker stops when graphile-worker's schema has moved on, and works again once it is back", async () => {
+test("a worker stops when graphile-worker's schema is too new, and resumes once it is right again", async () => {
   const problems = new Problems();
   await workerOver(database.url, TASKS, { problems });
   const client = await strangersConnection();
   await run("insert into graphile_worker.migrations (id, breaking) values (999999, true)");
   try {
     await client.query('notify "worker:migrate"');
-    await until("it has stopped", () => problems.list().length > 0);
+    await until("the worker has stopped", () => problems.list().length > 0);
   } finally {
     await run("delete from graphile_worker.migrations where id = 999999");
-    // graphile-worker's way to say it.
+    // graphile-worker sets the exit code.
     process.exitCode = undefined;
   }
-  await until("it is back", () => problems.list().length === 0);
+  await until("the worker is back", () => problems.list().length === 0);
   const [{ id }] = await run("select legwork.enqueue('quick') as id");
   await until(
-    "it has run",
+    "the job has run",
     async () => (await run("select from legwork.jobs where id = $1 and state = 'completed'", [id])).length === 1,
   );
 });

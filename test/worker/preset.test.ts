@@ -22,7 +22,7 @@ beforeEach(async () => {
 const ONE = { "one.mjs": "export default async () => 1;" };
 
 describe("graphile.config.ts", () => {
-  it("is honoured by `legwork worker`, whose flags come first; with --once it runs what is ready and ends", async () => {
+  it("is used by `legwork worker`, with flags taking precedence, and with --once the worker runs what is ready and exits", async () => {
     const directory = await directoryOf({
       "graphile.config.ts": `
         import { writeFileSync } from "node:fs";
@@ -43,7 +43,7 @@ describe("graphile.config.ts", () => {
       "graphile.unprepared.mjs": "export default { worker: { preparedStatements: false } };",
       "graphile.broken.mjs": "export default {",
     });
-    // Found from there as by any project that has graphile-worker.
+    // The directory resolves graphile-worker like any project that uses it.
     await mkdir(join(directory, "node_modules"));
     await writeFile(join(directory, "package.json"), "{}");
     await symlink(join(process.cwd(), "node_modules/graphile-worker"), join(directory, "node_modules/graphile-worker"));
@@ -77,7 +77,7 @@ describe("graphile.config.ts", () => {
 });
 
 describe("a preset", () => {
-  it("brings its events, its logger, its plugins and its loaders of tasks, initialised once", async () => {
+  it("provides its events, its logger, its plugins and its task loaders, each initialized once", async () => {
     const events = new EventEmitter();
     const heard: string[] = [];
     for (const event of ["pool:create", "job:start", "job:success", "pool:gracefulShutdown"]) {
@@ -127,7 +127,7 @@ describe("a preset", () => {
     expect(lines).toContain("odd indeed");
   });
 
-  it("has settings only where it says them itself, and in place of none of the command's", () => {
+  it("contributes only settings that it states itself, and never a command's connection, directory or concurrency", () => {
     const config = (worker: GraphileConfig.WorkerOptions): WorkerConfig =>
       new WorkerConfig({ extends: [WorkerPreset, { worker: { pollInterval: 5 } }], worker }, "graphile.config");
     expect(config({}).settings).toEqual({});
@@ -150,7 +150,7 @@ describe("a preset", () => {
     expect(config({ schema: "graphile_worker", preparedStatements: true }).settings).toEqual({});
   });
 
-  it("with useNodeTime goes by the clock of the worker in what is due, and not in when it was fetched", async () => {
+  it("with useNodeTime decides by the worker's clock which jobs are due, but records start times by the database's", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
     onTestFinished(() => void vi.useRealTimers());
     await workerOver(database.url, ONE, { preset: new WorkerConfig({ worker: { useNodeTime: true } }, "preset") });
@@ -162,7 +162,7 @@ describe("a preset", () => {
     expect(rows).toEqual([{ is_now: true }]);
   });
 
-  it("and a variable that name another schema are refused", async () => {
+  it("and an environment variable with another schema are refused", async () => {
     vi.stubEnv("GRAPHILE_WORKER_SCHEMA", "jobs_schema");
     onTestFinished(() => void vi.unstubAllEnvs());
     await expect(workerOver(database.url, ONE)).rejects.toMatchObject({
@@ -176,7 +176,7 @@ describe("forbiddenFlags", () => {
   it.each([
     ["a list", ["slow"]],
     ["a function", async () => ["slow"]],
-  ])("as %s keep jobs that have one of them from this worker", async (_what, forbiddenFlags) => {
+  ])("as %s keep jobs with one of those flags from this worker", async (_what, forbiddenFlags) => {
     await workerOver(database.url, ONE, { forbiddenFlags });
     const slow = await add("one", {}, ", flags => array['slow']");
     expect(await ended(await add("one", {}, ", flags => array['fast']"))).toMatchObject({ state: "completed", result: 1 });
@@ -185,7 +185,7 @@ describe("forbiddenFlags", () => {
 });
 
 describe("the statements of graphile-worker that Legwork rewrites", () => {
-  it("are those of this version; another text and one that is missing are refused", async () => {
+  it("match this version, and a changed or missing statement is refused", async () => {
     const seen = new Map<string, string>();
     await recordStatements(seen);
     assertStatements(seen);

@@ -12,7 +12,7 @@ const recording = (recorded: string[]): Recording<string> => ({
   recorded: (ids) => void recorded.push(...ids),
 });
 
-it("a batch that the database does not take gives its connection back at once, and is recorded later over another one", async () => {
+it("a batch that the database refuses releases its connection at once, and is recorded later over another one", async () => {
   let isFull = true;
   const recorded: string[] = [];
   const problems: (string | undefined)[] = [];
@@ -26,7 +26,7 @@ it("a batch that the database does not take gives its connection back at once, a
     signal: new AbortController().signal,
     onProblem: (problem) => problems.push(problem),
   });
-  // What graphile-worker holds a connection for ends here; as many as its pool has, and one more.
+  // One batch for each connection of graphile-worker's pool, and one more.
   for (let batch = 0; batch < 11; batch++) {
     await recorder.record(recording(recorded), [`${batch}a`, `${batch}b`], async () => {
       throw full;
@@ -41,7 +41,7 @@ it("a batch that the database does not take gives its connection back at once, a
   expect(problems).toEqual([expect.stringContaining("No space left on device"), undefined]);
 });
 
-it("what is still not recorded when the runner closes is given up, and said", async () => {
+it("a batch that is still not recorded when the runner closes is dropped", async () => {
   const closed = new AbortController();
   const recorded: string[] = [];
   const refuse: Query = async () => {
@@ -49,7 +49,7 @@ it("what is still not recorded when the runner closes is given up, and said", as
   };
   const recorder = new Recorder({ onPool: refuse, log: testLog, signal: closed.signal });
   await recorder.record(recording(recorded), ["1"], refuse);
-  await until("it waits", () => recorder.fault === full);
+  await until("the batch waits", () => recorder.fault === full);
   closed.abort();
   await recorder.settled();
   expect(recorded).toEqual([]);

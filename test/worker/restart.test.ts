@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
 it(
-  "a worker survives a restart of Postgres: every job ends once, those that were running too",
+  "a worker survives a restart of Postgres, and every job ends once, including those that were running",
   async () => {
     const directory = await mkdtemp(join(tmpdir(), "legwork-restart-"));
     await chmod(directory, 0o755);

@@ -23,7 +23,7 @@ const ECHO = `
   import { defineTask } from "legwork";
   import { z } from "zod";
   export default defineTask({
-    description: "Gives back what it gets.",
+    description: "Returns its payload.",
     payload: z.object({ user: z.object({ id: z.number() }), note: z.string().default("none") }),
     result: z.object({ id: z.number(), note: z.string() }),
     queue: "echoes",
@@ -31,7 +31,7 @@ const ECHO = `
   });`;
 
 describe("a defined task", () => {
-  it("enqueued by raw add_job is run, and stored with its result and its exact times", async () => {
+  it("enqueued through add_job is run, and stored with its result and its exact times", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: 7 } }));
     expect(job).toMatchObject({ state: "completed", queue: "echoes", result: { id: 7, note: "none" }, attempts: 1 });
@@ -45,7 +45,7 @@ describe("a defined task", () => {
     const { rows } = await database.pool.query("select * from legwork.tasks where name = 'demo/echo'");
     expect(rows).toMatchObject([
       {
-        description: "Gives back what it gets.",
+        description: "Returns its payload.",
         queue: "echoes",
         payload_schema: { type: "object", required: ["user"], properties: { user: { properties: { id: { type: "number" } } } } },
         result_schema: { type: "object", required: ["id", "note"] },
@@ -53,7 +53,7 @@ describe("a defined task", () => {
     ]);
   });
 
-  it("whose payload does not fit fails at once, with the field named, and is refused when enqueued", async () => {
+  it("whose payload is invalid fails at once with the field named, and is refused when enqueued", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: "seven" } }));
     expect(job).toMatchObject({
@@ -67,7 +67,7 @@ describe("a defined task", () => {
     await expect(enqueue(database.pool, "demo/echo", { user: { id: "seven" } })).rejects.toMatchObject({ code: "LW422" });
   });
 
-  it("with a strict payload runs from a crontab, whose mark graphile-worker adds to the payload", async () => {
+  it("with a strict payload runs from a crontab, although graphile-worker adds a field to the payload", async () => {
     await workerOver(database.url, {
       "strict.ts": `
         import { defineTask } from "legwork";
@@ -80,7 +80,7 @@ describe("a defined task", () => {
     });
   });
 
-  it("whose result does not fit fails that attempt and is retried", async () => {
+  it("whose result is invalid fails that attempt and is retried", async () => {
     await workerOver(database.url, { "wrong.ts": ECHO.replace("({ id: user.id, note })", "({ id: 'x', note })") });
     const id = await add("wrong", { user: { id: 1 } });
     const [attempt] = await until("the attempt failed", async () => {
@@ -94,8 +94,8 @@ describe("a defined task", () => {
   });
 });
 
-describe("what a failed attempt leaves", () => {
-  it("is the error's name, message, stack and code", async () => {
+describe("the record of a failed attempt", () => {
+  it("has the error's name, message, stack and code", async () => {
     await workerOver(database.url, {
       "fails.ts": `export default async () => { throw Object.assign(new RangeError("too far"), { code: "EFAR" }); };`,
     });
@@ -106,7 +106,7 @@ describe("what a failed attempt leaves", () => {
     expect(attempt?.error_stack).toMatch(/RangeError: too far\n\s+at .*fails\.ts/);
   });
 
-  it("may hold characters that Postgres cannot store without stopping the worker", async () => {
+  it("may hold characters that Postgres cannot store, without stopping the worker", async () => {
     await workerOver(database.url, {
       "nul.ts": `export default async () => { throw new Error("a\\0b\\ud800c"); };`,
       "fine.ts": `export default async () => "x\\0y";`,
@@ -119,7 +119,7 @@ describe("what a failed attempt leaves", () => {
 });
 
 describe("a result", () => {
-  it("that is too large is cut, and says so", async () => {
+  it("that is too large is cut, with a mark", async () => {
     await workerOver(database.url, { "large.ts": `export default async ({ bytes }) => "x".repeat(bytes);` });
     expect((await ended(await add("large", { bytes: RESULT_LIMIT + 1 }))).result).toEqual({
       "legwork:cut": { bytes: RESULT_LIMIT + 3, start: `"${"x".repeat(999)}` },
@@ -127,7 +127,7 @@ describe("a result", () => {
     expect((await ended(await add("large", { bytes: RESULT_LIMIT - 2 }))).result).toHaveLength(RESULT_LIMIT - 2);
   });
 
-  it("that JSON cannot hold fails the job at once, for another attempt would return the same", async () => {
+  it("that JSON cannot hold fails the job at once, because another attempt would return the same", async () => {
     await workerOver(database.url, { "big.ts": "export default async () => 1n;" });
     expect(await ended(await add("big"))).toMatchObject({
       state: "failed",
@@ -136,7 +136,7 @@ describe("a result", () => {
     });
   });
 
-  it("arrives for every job, alone, in a batch, and with a serial key", async () => {
+  it("is stored for every job, alone, in a batch, and with a serial key", async () => {
     await workerOver(
       database.url,
       { "double.ts": "export default async ({ n }) => n * 2;" },
@@ -146,7 +146,7 @@ describe("a result", () => {
       `select graphile_worker.add_jobs(array(select row('double', json_build_object('n', n), case when n % 3 = 0 then 's' || n % 2 end,
          null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 300) n))`,
     );
-    await until("all have completed", async () => {
+    await until("all jobs have completed", async () => {
       const { rows } = await database.pool.query("select count(*)::int as jobs from legwork_private.finished_jobs");
       return rows[0].jobs === 300;
     });
@@ -157,7 +157,7 @@ describe("a result", () => {
     expect(rows).toEqual([{ jobs: 300 }]);
   });
 
-  it("comes back as it was returned, and to its own job, whatever is in it and beside those that return nothing", async () => {
+  it("is stored exactly as returned and with the right job, whatever it contains and next to jobs without a result", async () => {
     await workerOver(
       database.url,
       { "give.ts": "export default async ({ value }) => value;" },
@@ -185,7 +185,7 @@ describe("a result", () => {
 });
 
 describe("a plain graphile-worker task", () => {
-  it("runs unchanged, as a module, as CommonJS and as an executable", async () => {
+  it("runs unchanged, as an ES module, a CommonJS module or an executable", async () => {
     const directory = await directoryOf({
       "plain.mjs": `export default async (payload, helpers) => { helpers.logger.info("hello"); return { got: payload.n, id: helpers.job.id }; };`,
       "old/common.cjs":
@@ -200,7 +200,7 @@ describe("a plain graphile-worker task", () => {
     expect(await ended(await add("script"))).toMatchObject({ state: "completed", result: null });
   });
 
-  it("is given the row as it is in the database, with times of its own", async () => {
+  it("gets the row as it is in the database, with separate Date objects", async () => {
     await workerOver(database.url, {
       "row.mjs": `export default async (payload, { job, query }) => {
         const { rows } = await query("select * from graphile_worker._private_jobs where id = $1", [job.id]);
@@ -219,7 +219,7 @@ describe("a plain graphile-worker task", () => {
     }
   });
 
-  it("that fails entries of a batch with characters Postgres cannot store does not stop the worker", async () => {
+  it("whose batch entries fail with characters that Postgres cannot store does not stop the worker", async () => {
     await workerOver(database.url, {
       "batch.mjs": `export default async (payload) => payload.map(() => Promise.reject(new Error("bad \\0 byte")));`,
     });
@@ -230,7 +230,7 @@ describe("a plain graphile-worker task", () => {
   });
 });
 
-it("everything a job enqueues carries its correlation id, through the context, SQL, triggers and plain helpers", async () => {
+it("all jobs that a job enqueues carry its correlation id, through the context, SQL, triggers and plain helpers", async () => {
   await database.pool.query("create table if not exists orders (id int)");
   await workerOver(database.url, {
     "parent.ts": `
@@ -260,9 +260,9 @@ it("everything a job enqueues carries its correlation id, through the context, S
   const plain = family.find((job) => job.task === "plain");
   expect(children.map((job) => job.parent_id)).toEqual([...Array(4).fill(rows[0].id), plain.id]);
   expect(new Set(family.map((job) => job.tenant))).toEqual(new Set(["acme"]));
-  // Without one, the cause is the first job itself.
+  // Without a correlation id, the first job's own id is used.
   const alone = await add("parent");
-  await until("its children have ended", async () => {
+  await until("the child jobs have ended", async () => {
     const { rows: found } = await database.pool.query(
       "select from legwork.jobs where correlation_id = $1 and state = 'completed'",
       [alone],
@@ -271,7 +271,7 @@ it("everything a job enqueues carries its correlation id, through the context, S
   });
 });
 
-it("jobs that came while no worker ran are run when one starts", async () => {
+it("jobs that were enqueued while no worker ran are run when one starts", async () => {
   const id = await add("late");
   await workerOver(database.url, { "late.mjs": "export default async () => 'ran';" });
   expect(await ended(id)).toMatchObject({ state: "completed", result: "ran" });

@@ -39,7 +39,7 @@ async function steps(id: string): Promise<Record<string, Partial<StepRow>>> {
   return Object.fromEntries((await listSteps(database.pool, id)).map((step) => [step.name, step]));
 }
 
-/** A task whose `note` says what was done, and whose `gate` waits until it is opened. */
+/** A task whose `note` records an action, and whose `gate` waits until the test opens it. */
 const task = (body: string, options = `retry: { attempts: 5, backoff: "fixed", delay: 1 },`): string => `
   import { defineTask, SignalTimeout } from "legwork";
   export default defineTask({ ${options} async run(payload, { step, job, sql, signal }) {
@@ -53,7 +53,7 @@ const task = (body: string, options = `retry: { attempts: 5, backoff: "fixed", d
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
 
 describe("a step", () => {
-  it("that an attempt has done is skipped by the next ones, which get what it returned", async () => {
+  it("that an attempt has completed is skipped by later attempts, which get its result", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const values = [];
@@ -77,7 +77,7 @@ describe("a step", () => {
     });
   });
 
-  it("resolves to the same value when it was just done and when it was done before", async () => {
+  it("resolves to the same value when it has just run and when it is read back", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const value = await step.run("a", () => ({ at: new Date(5), big: undefined, text: "a\\0b" }));
@@ -92,7 +92,7 @@ describe("a step", () => {
     expect(second).toBe(first);
   });
 
-  it("that throws is not kept, and those beside it end before the attempt does", async () => {
+  it("that throws is not recorded, and concurrent steps end before the attempt does", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         await Promise.all([
@@ -101,14 +101,14 @@ describe("a step", () => {
         ]);`),
     });
     const id = await add();
-    await until("the bad one has run", async () => (await did(id)).includes("bad"));
+    await until("the failing step has run", async () => (await did(id)).includes("bad"));
     expect((await getJob(database.pool, id)).state).toBe("running");
     await open("slow");
     expect(await reaches(id, "completed")).toMatchObject({ attempts: 2 });
     expect((await did(id)).toSorted()).toEqual(["bad", "bad", "slow"]);
   });
 
-  it("in a transaction is done with its record or not at all", async () => {
+  it("in a transaction commits together with its record or not at all", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const id = await step.transaction("book", async (sql) => {
@@ -137,17 +137,17 @@ describe("a step", () => {
       "The step 'a' has returned 300002 bytes; 262144 are kept.",
     ],
     [
-      "whose result is no JSON",
+      "whose result is not JSON",
       `await step.run("a", () => 1n);`,
       "What the step 'a' has returned is no JSON: Do not know how to serialize a BigInt.",
     ],
     [
-      "that waits for no duration",
+      "that waits for an invalid duration",
       `await step.waitFor("a", { timeout: "soon" });`,
       "The step 'a' cannot wait: its duration is 'soon'; it must be a duration between 0 and 100 years.",
     ],
     [
-      "that sleeps for ever",
+      "that sleeps forever",
       `await step.sleep("a");`,
       "The step 'a' cannot wait: its duration is undefined; it must be a duration between 0 and 100 years.",
     ],
@@ -157,7 +157,7 @@ describe("a step", () => {
     expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: message });
   });
 
-  it("that goes on after its attempt was given up is not recorded", async () => {
+  it("that continues after its attempt was abandoned is not recorded", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `try {
@@ -170,12 +170,12 @@ describe("a step", () => {
     const id = await add();
     await reaches(id, "completed");
     await open("late");
-    await until("the first attempt goes on", async () => (await did(id)).length === 2);
+    await until("the first attempt continues", async () => (await did(id)).length === 2);
     expect(await did(id)).toEqual(["next 2", "The step 'late' ended after its attempt."]);
     expect((await steps(id)).late).toMatchObject({ attempt: 2, result: 2 });
   });
 
-  it("of a task that redacts is kept whole for the next attempt only, and never shown", async () => {
+  it("of a task that redacts is kept unredacted only for the next attempt, and never shown", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `const charge = await step.run("charge", () => ({ card: payload.card, note: "paid with " + payload.card }));
@@ -193,15 +193,15 @@ describe("a step", () => {
       pin: { result: { pin: "[redacted]" } },
     });
     const { rows } = await database.pool.query(
-      `select concat((select json_agg(s) from legwork_private.job_steps s), (select json_agg(s) from legwork_private.step_secrets s),
-        (select json_agg(s) from legwork_private.job_signals s), (select json_agg(s) from legwork_private.finished_jobs s)) as everything`,
+      `select concat((select json_agg(r) from legwork_private.job_steps r), (select json_agg(r) from legwork_private.step_secrets r),
+        (select json_agg(r) from legwork_private.job_signals r), (select json_agg(r) from legwork_private.finished_jobs r)) as everything`,
     );
     expect(rows[0].everything).not.toMatch(/4111|0815/);
   });
 });
 
 describe("waiting for a signal", () => {
-  it("holds no worker, uses no attempt and goes on with what was sent", async () => {
+  it("occupies no worker, uses no attempt, and continues with the signal's payload", async () => {
     await workerOver(
       database.url,
       {
@@ -231,7 +231,7 @@ describe("waiting for a signal", () => {
     expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);
   });
 
-  it("throws a SignalTimeout when none has come, in that attempt and every later one", async () => {
+  it("throws a SignalTimeout if none arrives, in that attempt and every later one", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         try { await step.waitFor("go", { timeout: 100 }); }
@@ -248,7 +248,7 @@ describe("waiting for a signal", () => {
     expect(await steps(id)).toMatchObject({ go: { state: "timed_out" } });
   });
 
-  it("fails the job at once when its task does not catch that, and waits anew when it is retried by hand", async () => {
+  it("fails the job at once if its task does not catch that, and waits again when it is retried manually", async () => {
     await workerOver(database.url, { "t.ts": task(`return await step.waitFor("go", { timeout: 50 });`) });
     const id = await add();
     expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: "The signal 'go' did not come in time." });
@@ -257,7 +257,7 @@ describe("waiting for a signal", () => {
     expect(await reaches(id, "completed")).toMatchObject({ result: "late" });
   });
 
-  it("ends the attempt also when its task swallows what it throws, and begins no other step", async () => {
+  it("ends the attempt even if its task swallows the exception, and starts no other step", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         let sent;
@@ -273,7 +273,7 @@ describe("waiting for a signal", () => {
     expect(await did(id)).toEqual(["caught", "after"]);
   });
 
-  it("puts the job back also when a step beside it fails, which is done again when the signal has come", async () => {
+  it("suspends the job even if a concurrent step fails, and that step runs again when the signal has arrived", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `await Promise.all([step.waitFor("go"), step.run("bad", async () => { await gate("bad"); throw new Error("bad"); })]);`,
@@ -281,14 +281,14 @@ describe("waiting for a signal", () => {
       ),
     });
     const id = await add();
-    await until("it waits", async () => (await steps(id)).go !== undefined);
+    await until("the job waits", async () => (await steps(id)).go !== undefined);
     await open("bad");
     await reaches(id, "blocked");
     await sendSignal(database.pool, id, "go");
     expect(await reaches(id, "failed")).toMatchObject({ error: "bad", attempts: 1 });
   });
 
-  it("loses a race against a step: the job goes on with what that has returned", async () => {
+  it("loses a race against a step, and the job continues with the step's result", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const first = await Promise.race([step.waitFor("go", { timeout: "2h" }), step.run("fast", async () => { await gate("fast"); return "fast"; })]);
@@ -297,13 +297,13 @@ describe("waiting for a signal", () => {
         return first;`),
     });
     const id = await add();
-    await until("it waits", async () => (await steps(id)).go?.state === "waiting");
+    await until("the job waits", async () => (await steps(id)).go?.state === "waiting");
     await open("fast");
     expect(await reaches(id, "completed")).toMatchObject({ result: "fast", attempts: 1 });
     expect(await did(id)).toEqual(["after fast", "last"]);
   });
 
-  it("may race another: the first signal to come decides", async () => {
+  it("may race another wait, and the first signal decides", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const yes = step.waitFor("approve").then(() => "approved");
@@ -321,7 +321,7 @@ describe("waiting for a signal", () => {
     expect([await did(one), await did(other)]).toEqual([["approved"], ["rejected"]]);
   });
 
-  it("for several goes on when all have come", async () => {
+  it("for several signals continues when all have arrived", async () => {
     await workerOver(database.url, {
       "t.ts": task(`return await Promise.all([step.waitFor("a"), step.waitFor("b")]);`),
     });
@@ -329,20 +329,20 @@ describe("waiting for a signal", () => {
     await reaches(id, "blocked");
     await sendSignal(database.pool, id, "b", 2);
     await until(
-      "it waits again",
+      "the job waits again",
       async () => (await steps(id)).b?.state === "completed" && (await getJob(database.pool, id)).state === "blocked",
     );
     await sendSignal(database.pool, id, "a", 1);
     expect(await reaches(id, "completed")).toMatchObject({ result: [1, 2], attempts: 1 });
   });
 
-  it("loses none of a thousand signals that come at any moment", async () => {
+  it("loses none of a thousand signals that arrive at any moment", async () => {
     await workerOver(database.url, { "t.ts": task(`return await step.waitFor("go");`) }, { concurrency: 10, localQueueSize: 50 });
     const { rows } = await database.pool.query("select (graphile_worker.add_job('t')).id from generate_series(1, 1000)");
     for (let at = 0; at < rows.length; at += 20) {
       await Promise.all(rows.slice(at, at + 20).map(({ id }) => sendSignal(database.pool, id, "go", Number(id))));
     }
-    await until("all have completed", async () => {
+    await until("all jobs have completed", async () => {
       const done = await database.pool.query(
         "select from legwork_private.finished_jobs where state = 'completed' and result = to_jsonb(id)",
       );
@@ -351,7 +351,7 @@ describe("waiting for a signal", () => {
   });
 });
 
-it("sleeping lets the job go and goes on when the time is over", async () => {
+it("sleeping releases the job, which continues when the time has passed", async () => {
   await workerOver(database.url, {
     "t.ts": task(`
       const before = await step.run("before", () => Date.now());

@@ -17,7 +17,7 @@ beforeEach(async () => {
   await empty(database.pool, "gates");
 });
 
-/** Runs until the gate of its name is opened in the database, whatever its signal says. */
+/** Runs until the gate with its name is opened in the database, and ignores its signal. */
 const GATED = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async ({ gate }, { sql, signal }) => {
@@ -31,7 +31,7 @@ const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((resolve) => child.once("exit", (code) => resolve(code)));
 
 describe("stopping a worker", () => {
-  it("lets running jobs finish and gives back those that were only fetched", async () => {
+  it("lets running jobs finish and returns those that were only fetched to the queue", async () => {
     const worker = await workerOver(
       database.url,
       { "gated.ts": GATED },
@@ -48,7 +48,7 @@ describe("stopping a worker", () => {
     expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
   });
 
-  it("gives back what does not finish in time, without using an attempt", async () => {
+  it("returns jobs that do not finish in time to the queue, without using an attempt", async () => {
     const worker = await workerOver(database.url, { "gated.ts": GATED }, { shutdownTimeout: 500 });
     const id = await add("gated", { gate: "never" }, ", max_attempts => 1");
     await until("the job runs", async () => (await state(id)) === "running");
@@ -57,7 +57,7 @@ describe("stopping a worker", () => {
     await open("never");
   });
 
-  it("gives back at once a job that heeds its signal, without using an attempt", async () => {
+  it("returns a job that honors its signal to the queue at once, without using an attempt", async () => {
     const worker = await workerOver(
       database.url,
       {
@@ -76,7 +76,7 @@ describe("stopping a worker", () => {
     ).toEqual([]);
   });
 
-  it("by SIGTERM ends the process with code 0 once the running job is done", async () => {
+  it("by SIGTERM ends the process with code 0 once the running job has completed", async () => {
     const child = await workerProcess(database, await directoryOf({ "gated.ts": GATED }));
     const id = await add("gated", { gate: "a" });
     await until("the job runs", async () => (await state(id)) === "running");
@@ -87,7 +87,7 @@ describe("stopping a worker", () => {
     expect(await state(id)).toBe("completed");
   });
 
-  it("by a second signal does not wait, and the job runs elsewhere within 10 s", async () => {
+  it("by a second process signal does not wait, and the job runs elsewhere within 10 s", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
     const child = await workerProcess(database, tasks);
     const id = await add("gated", { gate: "a" });
@@ -102,7 +102,7 @@ describe("stopping a worker", () => {
   });
 });
 
-it("a promise that a task forgot does not take the worker down", async () => {
+it("a forgotten promise of a task does not stop the worker", async () => {
   const tasks = await directoryOf({
     "careless.mjs": "export default async () => { void Promise.reject(new Error('forgotten')); };",
     "fine.mjs": "export default async () => {};",
@@ -126,7 +126,7 @@ describe("a worker that is killed", () => {
       await add("gated", { gate: "a" }, ", max_attempts => 1"),
       await add("gated", { gate: "a" }, ", queue_name => 's'"),
     ];
-    await until("the worker has said that it runs them", async () => {
+    await until("the worker's heartbeat reports the jobs as running", async () => {
       const { rows } = await database.pool.query("select from legwork.workers where pid = $1 and running @> $2::bigint[]", [
         victim.pid,
         ids,
@@ -147,7 +147,7 @@ describe("a worker that is killed", () => {
     }
   });
 
-  it("that was only asleep does not complete what others have taken over", async () => {
+  it("that was only suspended does not complete jobs that others have taken over", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED.replace("{ aborted: signal.aborted }", "{ pid: process.pid }") });
     const sleeper = await workerProcess(database, tasks);
     const id = await add("gated", { gate: "a" });
@@ -155,7 +155,7 @@ describe("a worker that is killed", () => {
     const other = await workerProcess(database, tasks);
     sleeper.kill("SIGSTOP");
     await until(
-      "the other runs it",
+      "the other worker runs the job",
       async () => {
         const { rows } = await database.pool.query(
           "select from legwork.workers where pid = $1 and running @> array[$2::bigint]",
@@ -165,11 +165,11 @@ describe("a worker that is killed", () => {
       },
       12_000,
     );
-    // The sleeper wakes, finds the gate open and thinks that its job is done; the other is stopped just then.
+    // The suspended worker continues, finds the gate open and assumes that its job has completed. The other is suspended at that moment.
     other.kill("SIGSTOP");
     await open("a");
     sleeper.kill("SIGCONT");
-    await until("the sleeper is idle", async () => {
+    await until("the first worker is idle", async () => {
       const { rows } = await database.pool.query(
         "select from legwork.workers where pid = $1 and running = '{}' and seen_at > clock_timestamp() - interval '2 seconds'",
         [sleeper.pid],

@@ -3,7 +3,7 @@ import { Supervisor, type RunnerEnd, type Supervised } from "../../src/worker/su
 import { testLog } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
-/** A runner that ends when it is told to. */
+/** A runner that the test ends. */
 interface Runner extends Supervised {
   end(end: RunnerEnd): void;
   readonly startedAt: number;
@@ -13,9 +13,9 @@ interface Scene {
   readonly runners: Runner[];
   readonly problems: (string | undefined)[];
   readonly restarts: { reason: string; jobId: string | undefined }[];
-  /** What starting the next runners rejects with. */
+  /** The errors with which the next starts fail. */
   readonly failures: Error[];
-  /** What giving jobs back resolves to; true when it says nothing. */
+  /** The results of releasing jobs: true by default. */
   readonly releases: boolean[];
 }
 
@@ -44,16 +44,16 @@ async function stage(): Promise<Scene & { supervisor: Supervisor<Supervised> }> 
   return { ...scene, supervisor };
 }
 
-it("a runner that ends is followed by another, later each time, and the reason names the job", async () => {
+it("a runner that ends is replaced after a growing delay, and the reason names the job", async () => {
   const { runners, problems, restarts, supervisor } = await stage();
   const waits: number[] = [];
   for (let n = 1; n <= 4; n++) {
     const endedAt = performance.now();
     runners.at(-1)!.end({ error: new Error("value out of range"), jobId: "42" });
-    await until("another runs", () => runners.length === n + 1);
+    await until("another runner is active", () => runners.length === n + 1);
     waits.push(runners.at(-1)!.startedAt - endedAt);
   }
-  // 250, 500, 1,000 and 2,000 ms, of each at least half.
+  // 250, 500, 1,000 and 2,000 ms, and at least half of each.
   for (const [n, wait] of waits.entries()) expect(wait).toBeGreaterThanOrEqual(125 * 2 ** n - 5);
   expect(restarts).toHaveLength(4);
   expect(restarts[0]).toEqual({ reason: "its runner ended with an error at job 42: value out of range.", jobId: "42" });
@@ -64,12 +64,12 @@ it("a runner that ends is followed by another, later each time, and the reason n
   expect(await supervisor.stop(1_000)).toBe(runners.at(-1));
 });
 
-it("only a lost connection is called one, and what cannot start or be given back yet is tried again", async () => {
+it("only a lost connection is reported as one, and a start or a release that fails is retried", async () => {
   const { runners, problems, restarts, failures, releases, supervisor } = await stage();
   failures.push(new Error("not yet"));
   releases.push(false);
   runners[0]!.end({ error: Object.assign(new Error("terminating connection"), { code: "57P01" }), jobId: undefined });
-  await until("another runs", () => runners.length === 2);
+  await until("another runner is active", () => runners.length === 2);
   expect(restarts.map(({ reason }) => reason)).toEqual(["it lost its connection to the database: terminating connection."]);
   expect(problems).toEqual([
     "The worker is restarting: it lost its connection to the database: terminating connection.",
@@ -82,7 +82,7 @@ it("stopping does not wait for a restart", async () => {
   const { runners, supervisor } = await stage();
   for (let n = 1; n <= 3; n++) {
     runners.at(-1)!.end({ error: undefined, jobId: undefined });
-    await until("another runs", () => runners.length === n + 1);
+    await until("another runner is active", () => runners.length === n + 1);
   }
   runners.at(-1)!.end({ error: undefined, jobId: undefined });
   const before = performance.now();

@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 async function spans(count: number): Promise<ReadableSpan[]> {
-  return await until(`${count} spans`, () =>
+  return await until(`there are ${count} spans`, () =>
     exporter.getFinishedSpans().length >= count ? exporter.getFinishedSpans() : undefined,
   );
 }
@@ -69,21 +69,21 @@ const TASKS = {
     export default defineTask({ retry: { attempts: 2, backoff: "fixed", delay: "10ms" }, async run() { throw new RangeError("too far"); } });`,
 };
 
-it("without an SDK nothing is traced, and nothing is written", async () => {
+it("without an SDK nothing is traced, and no context is stored", async () => {
   expect(isTracing()).toBe(false);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   await enqueue(database.pool, "a");
   expect(await flagsOf("a")).toEqual([]);
 });
 
-it("a trace goes from who enqueues to every attempt, and on to what the job enqueues, in TypeScript, in SQL and by a plain task", async () => {
+it("a trace leads from the caller to every attempt, and on to the jobs that it enqueues, in TypeScript, in SQL and in a plain task", async () => {
   register();
   expect(isTracing()).toBe(true);
   await workerOver(database.url, TASKS);
   const request = trace.getTracer("test").startSpan("request");
   const id = await context.with(trace.setSpan(ROOT_CONTEXT, request), () => enqueue(database.pool, "parent"));
   request.end();
-  // request, send and process parent, send and process child, process grandchild, process plain, process unrelated.
+  // In the order: request, send and process parent, send and process child, process grandchild, process plain, process unrelated.
   const all = await spans(8);
   const [send] = named(all, "send parent");
   const [process] = named(all, "process parent");
@@ -106,13 +106,13 @@ it("a trace goes from who enqueues to every attempt, and on to what the job enqu
   expect(parents["process child"]).toBe(ids["send child"]);
   expect(parents["process plain"]).toBe(ids["process child"]);
   expect(parents["process grandchild"]).toBe(ids["process parent"]);
-  // A plain add_job takes no context from anywhere.
+  // A plain add_job has no trace context to take.
   expect(parents["process unrelated"]).toBe(undefined);
   const traced = all.filter((span) => span.name !== "process unrelated");
   expect(new Set(traced.map((span) => span.spanContext().traceId)).size).toBe(1);
 });
 
-it("each attempt is a span of its own; one that failed says why", async () => {
+it("each attempt is its own span, and a failed one has the error", async () => {
   register();
   await workerOver(database.url, TASKS);
   await enqueue(database.pool, "broken");
@@ -126,7 +126,7 @@ it("each attempt is a span of its own; one that failed says why", async () => {
   }
 });
 
-it("SQL passes a trace on by a setting, which takes no other value", async () => {
+it("SQL passes a trace on through a setting, and an invalid value is ignored", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
   const client = await database.pool.connect();
@@ -155,7 +155,7 @@ it("SQL passes a trace on by a setting, which takes no other value", async () =>
   expect(three?.parentSpanContext).toBe(undefined);
 });
 
-it("what the caller's transaction has set is there again after enqueueing, and a refusal is an error of its span", async () => {
+it("the caller's transaction settings are restored after enqueueing, and a refusal is an error of its span", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   register();
   const client = await database.pool.connect();

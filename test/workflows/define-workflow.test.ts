@@ -35,7 +35,7 @@ beforeEach(async () => {
   await workerOver(database.url, TASKS);
 });
 
-it("the compiler knows the names of steps, and a step reads what those before it returned", async () => {
+it("the compiler knows the names of steps, and a step reads the results of earlier steps", async () => {
   const nightly = defineWorkflow({
     name: "nightly",
     steps: {
@@ -59,7 +59,7 @@ it("the compiler knows the names of steps, and a step reads what those before it
   });
   defineWorkflow({
     name: "wrong",
-    // @ts-expect-error -- "a" is not beside "inner"
+    // @ts-expect-error -- "a" is not in the same sub-workflow as "inner"
     steps: { a: { task: "fetch" }, b: { steps: { inner: { task: "fetch", dependsOn: ["a"] } } } },
   });
   const id = await startWorkflow(database.pool, nightly, { tenant: "acme" });
@@ -76,7 +76,7 @@ it("the compiler knows the names of steps, and a step reads what those before it
   expect(shown.stdout).toMatch(/✔ +more\/c +completed +\d+ +more\/b/);
 });
 
-it("a payload that does not fit is refused with the step that has it", async () => {
+it("a payload that does not match is refused with the name of its step", async () => {
   const steps = {
     a: { task: "fetch", payload: { from: 1 } },
     inner: { steps: { b: { task: "fetch", payload: { from: "x" } } } },
@@ -91,7 +91,7 @@ it("a payload that does not fit is refused with the step that has it", async () 
   });
 });
 
-it("a batch calls back with its id when its jobs have ended", async () => {
+it("a batch's callback job receives its id when its jobs have ended", async () => {
   const id = await enqueueBatch(
     database.pool,
     [1, 2, 3].map((from) => ({ task: "fetch", payload: { from } })),

@@ -18,7 +18,7 @@ async function start(steps: unknown): Promise<string> {
   return (await database.pool.query("select legwork.start_workflow('night', $1) as id", [JSON.stringify(steps)])).rows[0].id;
 }
 
-/** Completes what may run, so many times over. */
+/** Fetches and completes the jobs that may run, this many times. */
 async function runAll(rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const jobs = await worker.fetch(database.pool, 10);
@@ -36,7 +36,7 @@ async function states(id: string): Promise<Record<string, string>> {
 
 const retry = (id: string, step: string) => database.pool.query("select legwork.retry_workflow($1, from_step => $2)", [id, step]);
 
-it("a completed workflow runs again from a step on, and what stands before it is kept", async () => {
+it("a completed workflow runs again from a given step and keeps the steps before it", async () => {
   const id = await start(CHAIN);
   await runAll(3);
   const before = await database.pool.query("select job_id from legwork.workflow_steps where workflow_id = $1 and name = 'a'", [
@@ -54,7 +54,7 @@ it("a completed workflow runs again from a step on, and what stands before it is
   expect(rows).toEqual([{ state: "completed", completed: 3 }]);
 });
 
-it("a step that is not there is LW404 with the nearest name, one that runs LW409", async () => {
+it("an unknown step raises LW404 with the nearest name, a running workflow LW409", async () => {
   const id = await start(CHAIN);
   await expect(retry(id, "b")).rejects.toMatchObject({ code: "LW409" });
   await runAll(3);
@@ -63,7 +63,7 @@ it("a step that is not there is LW404 with the nearest name, one that runs LW409
   expect(await states(id)).toEqual({ a: "completed", b: "completed", c: "completed" });
 });
 
-it("a workflow whose payloads were deleted because a task redacts data cannot run again", async () => {
+it("a workflow whose redacted payloads were deleted cannot run again", async () => {
   const id = await start({ a: { task: "secret", payload: { card: 1 } } });
   await runAll(1);
   await expect(retry(id, "a")).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("were deleted") });

@@ -14,14 +14,14 @@ import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
-// Random workflows on real workers, with steps that fail, are cancelled and are retried, and a worker that is killed. What the tasks
-// themselves saw, and what is left behind, must be what was promised. LEGWORK_CHAOS_SEED runs the same workflows again.
+// Random workflows on real workers, with steps that fail, are cancelled and are retried, and a worker that is killed. The tasks' own records and the
+// final state must match the guarantees. LEGWORK_CHAOS_SEED repeats the same workflows.
 
 const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
 const database = testDatabase();
 
-/** Writes down what had ended of what it depends on when it started, as the database says. */
+/** Records which of its dependencies had ended when it started, according to the database. */
 const TASK = `
   import { setTimeout as delay } from "node:timers/promises";
   import { defineTask } from "legwork";
@@ -48,7 +48,7 @@ const job = fc.record({
   undo: fc.boolean(),
 });
 
-/** Steps of which each may depend on any of those before it; some of them are sub-workflows. */
+/** Steps that may each depend on any earlier one. Some of them are sub-workflows. */
 function stepsOf(depth: number): fc.Arbitrary<WorkflowSteps> {
   const one = fc.record({
     job,
@@ -95,11 +95,11 @@ async function allEnded(ids: readonly string[], timeout: number): Promise<void> 
   );
 }
 
-/** What must be so once everything has ended. */
+/** The invariants once everything has ended. */
 async function judge(ids: readonly string[]): Promise<void> {
   expect(await rows("select job_id, step from runs where open > 0 or (forbidden > 0 and not compensates)")).toEqual([]);
   expect(await rows("select id from legwork_private.finished_jobs group by id having count(*) > 1")).toEqual([]);
-  // The steps say the same as the workflow.
+  // The steps agree with the workflow.
   expect(
     await rows(
       `select w.id, w.state from legwork.workflows w
@@ -114,7 +114,7 @@ async function judge(ids: readonly string[]): Promise<void> {
       [ids],
     ),
   ).toEqual([]);
-  // What was undone was undone from the end.
+  // Compensations ran in reverse order.
   expect(
     await rows(
       `select a.workflow_id from runs a
@@ -154,7 +154,7 @@ async function wage(
   await meanwhile?.();
   await allEnded(ids, timeout);
   await judge(ids);
-  // Once more, from where they failed.
+  // Again, from the failed steps.
   const bad = await rows("select id::text from legwork.workflows where id = any ($1) and state <> 'completed'", [ids]);
   for (const { id } of bad) await retryWorkflow(database.pool, String(id)).catch(ifItStillCan);
   await allEnded(ids, timeout);
@@ -162,7 +162,7 @@ async function wage(
 }
 
 it(
-  "steps run after those they depend on, every workflow ends in one state, and nothing is left behind",
+  "steps run after their dependencies, every workflow ends in one state, and nothing is left behind",
   async () => {
     await database.pool.query(
       `create table runs (id bigint generated always as identity, job_id bigint, step text, workflow_id bigint, compensates boolean, open bigint,
@@ -178,7 +178,7 @@ it(
       fc.asyncProperty(war, (battles) => wage(battles, 10_000)),
       { numRuns: sized(2, 10), seed: SEED, endOnFailure: true },
     );
-    // And once with a worker that is killed in the middle of it.
+    // Again, with a worker that is killed halfway.
     const [last] = fc.sample(war, { numRuns: 1, seed: SEED });
     await wage(last!, 20_000, async () => void doomed.kill("SIGKILL"));
   },

@@ -42,7 +42,7 @@ async function workflow(id: string): Promise<Record<string, unknown>> {
 const jobOf = async (id: string, step: string): Promise<string> =>
   String(await one("select job_id from legwork.workflow_steps where workflow_id = $1 and name = $2", [id, step]));
 
-/** Ends steps that may start; returns the names of all that could, in no order. */
+/** Ends the steps that may start. Returns the names of all that could start, in no particular order. */
 async function turn(failing: readonly string[] = []): Promise<string[]> {
   const jobs = await worker.fetch(database.pool, 100);
   const names: string[] = [];
@@ -93,7 +93,7 @@ it("steps run after those they depend on, and the workflow completes with the la
   expect(await contradictions()).toEqual([]);
 });
 
-it("takes steps as an object by name, and options for their jobs", async () => {
+it("start_workflow takes steps as an object by name, and options for their jobs", async () => {
   const id = await start(
     {
       a: { task: "import", priority: -5, max_attempts: 3, serial_key: "s" },
@@ -114,7 +114,7 @@ it("takes steps as an object by name, and options for their jobs", async () => {
   );
 });
 
-it("stop: what depends on a failed step is cancelled, what does not runs on, and the workflow fails", async () => {
+it("stop: steps that depend on a failed one are cancelled, the others run, and the workflow fails", async () => {
   const id = await start([...DIAMOND, { name: "e", task: "import", depends_on: ["c"] }]);
   await turn();
   await turn(["b"]);
@@ -132,7 +132,7 @@ it("stop: what depends on a failed step is cancelled, what does not runs on, and
   expect(await contradictions()).toEqual([]);
 });
 
-it("continue: what depends on a failed step runs, but not behind one that was cancelled for another", async () => {
+it("continue: a step that depends on a failed one runs, but not if its dependency was cancelled because of another failure", async () => {
   const id = await start([
     { name: "a", task: "import", on_failure: "continue" },
     { name: "b", task: "import", depends_on: ["a"] },
@@ -151,7 +151,7 @@ it("continue: what depends on a failed step runs, but not behind one that was ca
   expect((await workflow(other)).state).toBe("failed");
 });
 
-it("compensate: completed steps are undone one by one, the last first, and the workflow has failed after that", async () => {
+it("compensate: completed steps are undone one by one, the last first, and then the workflow has failed", async () => {
   const undo = (n: number): unknown => ({ task: "undo", payload: { n } });
   const id = await start([
     { name: "a", task: "import", compensate: undo(1) },
@@ -176,14 +176,14 @@ it("compensate: completed steps are undone one by one, the last first, and the w
   expect(
     await one("select jsonb_object_agg(name, compensation_state) from legwork.workflow_steps where workflow_id = $1", [id]),
   ).toEqual({ a: "completed", b: "failed", c: null, d: null });
-  // Everything that was undone runs again.
+  // Every step that was undone runs again.
   await one("select legwork.retry_workflow($1)", [id]);
   for (const step of ["a", "b", "c", "d"]) expect(await turn()).toEqual([step]);
   expect((await workflow(id)).state).toBe("completed");
   expect(await contradictions()).toEqual([]);
 });
 
-it("a sub-workflow is a step: it waits as one, and what depends on it waits for all of it", async () => {
+it("a sub-workflow is a step: it waits as one, and steps that depend on it wait for all of it", async () => {
   const id = await start([
     { name: "a", task: "import" },
     {
@@ -234,7 +234,7 @@ it("a sub-workflow that may fail holds nothing back, unless it never ran", async
   expect((await workflow(other)).state).toBe("failed");
 });
 
-it("results of steps are there for the next", async () => {
+it("the next steps can read the results of completed ones", async () => {
   const id = await start(DIAMOND);
   const [job] = await worker.fetch(database.pool);
   await database.pool.query("update graphile_worker._private_jobs set locked_by = 'x' where id = $1", [job!.id]);
@@ -253,7 +253,7 @@ it("results of steps are there for the next", async () => {
   expect(await one("select legwork.step_results($1)", [id])).toEqual({ a: { rows: 7 } });
 });
 
-it("cancelling a workflow ends what waits at once and what runs when it has stopped", async () => {
+it("cancelling a workflow ends waiting jobs at once and running jobs when they have stopped", async () => {
   const id = await start([...DIAMOND, { name: "e", task: "import" }]);
   const running = await worker.fetch(database.pool, 1);
   const [first] = running;
@@ -272,7 +272,7 @@ it("cancelling a workflow ends what waits at once and what runs when it has stop
   expect(await contradictions()).toEqual([]);
 });
 
-it("retrying a workflow goes on from the failed step and keeps what completed", async () => {
+it("retrying a workflow continues from the failed step and keeps completed ones", async () => {
   const id = await start(DIAMOND);
   await turn();
   await turn(["b"]);
@@ -293,7 +293,7 @@ it("retrying a workflow goes on from the failed step and keeps what completed", 
   expect(await contradictions()).toEqual([]);
 });
 
-it("a cancelled workflow can be retried whole, a failed step behind a tolerated one too", async () => {
+it("a cancelled workflow can be retried as a whole, including a failed step behind a tolerated failure", async () => {
   const id = await start([
     { name: "a", task: "import", on_failure: "continue" },
     { name: "b", task: "import", depends_on: ["a"] },
@@ -313,7 +313,7 @@ it("a cancelled workflow can be retried whole, a failed step behind a tolerated 
   expect(await contradictions()).toEqual([]);
 });
 
-it("what is open when the deadline passes is cancelled, and the workflow has expired", async () => {
+it("steps that are open when the deadline passes are cancelled, and the workflow has expired", async () => {
   const id = await start(DIAMOND, ", deadline => clock_timestamp() + interval '100 milliseconds'");
   await turn();
   const running = await worker.fetch(database.pool, 1);
@@ -329,7 +329,7 @@ it("what is open when the deadline passes is cancelled, and the workflow has exp
 
 it.each([
   ["no steps", [], "LW400", "A workflow needs at least one step."],
-  ["a text", "x", "LW400", "The steps of a workflow must be a JSON array or object; got string."],
+  ["steps as a text", "x", "LW400", "The steps of a workflow must be a JSON array or object; got string."],
   [
     "a cycle",
     [
@@ -341,7 +341,12 @@ it.each([
     "LW400",
     "The steps depend on each other: a → b → c → a.",
   ],
-  ["a step on itself", [{ name: "a", task: "import", depends_on: ["a"] }], "LW400", "The steps depend on each other: a → a."],
+  [
+    "a step that depends on itself",
+    [{ name: "a", task: "import", depends_on: ["a"] }],
+    "LW400",
+    "The steps depend on each other: a → a.",
+  ],
   [
     "a cycle through a sub-workflow",
     [
@@ -370,7 +375,7 @@ it.each([
     "Step 'b' depends on 'x', which is not a step at the same level.",
   ],
   [
-    "a name twice",
+    "a duplicate name",
     [
       { name: "a", task: "import" },
       { name: "a", task: "import" },
@@ -388,7 +393,7 @@ it.each([
   ["a step without a name", [{ task: "import" }], "LW400", "Step 'number 1' has no name."],
   ["a step that is a number", [7], "LW400", "Step 'number 1' is not an object."],
   ["an unknown field", [{ name: "a", task: "import", retries: 3 }], "LW400", "Step 'a' has an unknown field: retries."],
-  ["neither task nor steps", [{ name: "a" }], "LW400", "Step 'a' needs either a task or steps of its own."],
+  ["a step with neither task nor steps", [{ name: "a" }], "LW400", "Step 'a' needs either a task or steps of its own."],
   ["an empty sub-workflow", [{ name: "a", steps: [] }], "LW400", "Step 'a' is a sub-workflow without steps."],
   [
     "an unknown policy",
@@ -396,15 +401,15 @@ it.each([
     "LW400",
     "Step 'a' has an invalid on_failure 'ignore'.",
   ],
-  ["a slash", [{ name: "a/b", task: "import" }], "LW400", "Step 'a/b' has a slash in its name."],
+  ["a name with a slash", [{ name: "a/b", task: "import" }], "LW400", "Step 'a/b' has a slash in its name."],
   [
-    "dependencies that are no names",
+    "dependencies that are not names",
     [{ name: "a", task: "import", depends_on: [1] }],
     "LW400",
     "Step 'a' has a depends_on that is not a list of step names.",
   ],
   [
-    "a priority that is none",
+    "a priority that is not a number",
     [{ name: "a", task: "import", priority: "high" }],
     "LW400",
     "Step 'a': priority is high; it must be a whole number between -32768 and 32767.",
@@ -415,7 +420,7 @@ it.each([
   expect(await one("select count(*)::int from legwork.workflows")).toBe(0);
 });
 
-it("an unknown step and task are answered with the nearest name", async () => {
+it("an error for an unknown step or task names the nearest one", async () => {
   await expect(
     start([
       { name: "fetch", task: "import" },
@@ -425,7 +430,7 @@ it("an unknown step and task are answered with the nearest name", async () => {
   await expect(start([{ name: "a", task: "improt" }])).rejects.toMatchObject({ hint: expect.stringContaining("'import'") });
 });
 
-it("a batch has progress, and its callback runs when all of its jobs have ended, however they ended", async () => {
+it("a batch has progress, and its callback runs when all of its jobs have ended, in whatever state", async () => {
   const id = String(
     await one("select legwork.enqueue_batch($1, 'mails', callback => '{\"task\": \"report\"}')", [
       JSON.stringify([1, 2, 3].map((n) => ({ task: "import", payload: { n } }))),
@@ -453,7 +458,7 @@ it("a batch has progress, and its callback runs when all of its jobs have ended,
   expect(await contradictions()).toEqual([]);
 });
 
-it("many counts of a batch are folded into one", async () => {
+it("many counter rows of a batch are folded into one", async () => {
   const id = await one(
     'select legwork.enqueue_batch((select jsonb_agg(\'{"task": "import"}\'::jsonb) from generate_series(1, 600)))',
   );

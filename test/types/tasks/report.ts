@@ -7,7 +7,7 @@ export default defineTask({
   run: async (_payload, { enqueue }) => {
     // @ts-expect-error -- no task has this name
     await enqueue("notify/welcom");
-    // @ts-expect-error -- not what the task takes
+    // @ts-expect-error -- not the task's payload
     await enqueue(welcome, { userId: "3" });
     return { id: await enqueue(welcome, { userId: 3 }) };
   },
