@@ -42,8 +42,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   id: [],
   loop: [],
   "snake-case": [],
-  "stderr-destination": [],
-  thrown: [],
+  "stderr-destination": ["wording"],
+  thrown: ["wording"],
   validate: [],
   version: [],
   "optional-packages": ["errors", "version"],
@@ -55,7 +55,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser takes it in: nothing of Node's, nothing that reads or writes.
-  contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case"],
+  contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case", "wording"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // Server and worker know nothing of each other.

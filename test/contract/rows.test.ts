@@ -65,7 +65,7 @@ describe("JSON for SQL", () => {
   });
 
   it("is refused in snake_case", () => {
-    expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("There is no field 'run_at'.");
+    expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("Unknown field 'run_at'.");
   });
 
   it("has steps by name and as an array, and the steps within them", () => {
