@@ -2,7 +2,7 @@ import { Cron as Croner } from "croner";
 import { LegworkError, toError } from "../errors.ts";
 import { assertTimezone, offsetAt } from "./local-time.ts";
 
-/** Longer ones are refused, here and in `legwork_private.assert_cron`. */
+/** The longest expression that is accepted, here and in `legwork_private.assert_cron`. */
 const MAX_LENGTH = 200;
 
 export const FIELDS = [
@@ -24,41 +24,41 @@ const NICKNAMES: Record<string, string> = {
   "@hourly": "0 * * * *",
 };
 
-/** Occurrences are enumerated up to here and computed beyond (43 µs each). */
+/** Up to this many occurrences are enumerated (43 µs each); beyond that they are counted arithmetically. */
 const MAX_ENUMERATED = 2_000;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** More than clocks have ever been put forward or back at a time. */
+/** Longer than any clock change. */
 const MAX_SHIFT_MS = 3 * HOUR_MS;
 
-/** Occurrences in a span of time. */
+/** The occurrences in a period. */
 export interface Span {
   count: number;
   first: Date;
   last: Date;
-  /** The one before the last. */
+  /** The occurrence before the last one. */
   penultimate: Date | undefined;
 }
 
 /**
- * The times of a cron expression in a time zone. Croner computes them; what an expression means where clocks change is decided here, by
- * how it is given to croner:
+ * The times of a cron expression in a time zone. Croner computes them. How an expression behaves at clock changes is decided here, by
+ * the form in which it is passed to croner:
  *
- * - An expression that names hours (`30 2 * * *`, `0,30 1-5 * * *`) means local times. One that does not exist occurs once, at the first
- *   moment after the gap; one that comes twice occurs the first time.
- * - One that names no hour (`0,30 * * * *`) is a rhythm, which goes on through the hour that comes twice.
+ * - An expression that names hours (`30 2 * * *`, `0,30 1-5 * * *`) means local times. A local time that does not exist occurs once, at the first
+ *   moment after the gap; one that repeats occurs the first time.
+ * - An expression that names no hour (`0,30 * * * *`) means a rhythm, which continues through the repeated hour.
  */
 export class CronTimes {
   readonly timezone: string;
   readonly #cron: Croner;
-  /** Seconds, minutes and hours at which it occurs, and whether it does on a day. */
+  /** The seconds, minutes and hours at which it occurs; `#days` has its days. */
   readonly #clock: readonly [Set<number>, Set<number>, Set<number>];
   readonly #days: Croner;
   readonly #isRhythm: boolean;
 
-  /** Throws LW400, with the part that is wrong between > and <. */
+  /** Throws LW400, with the invalid part between > and <. */
   constructor(expression: string, timezone: string) {
     const fields = parseCron(expression);
     this.timezone = timezone;
@@ -67,13 +67,13 @@ export class CronTimes {
     const clock = [second, minute, hour].map((field, index) => expand(field, FIELDS[index]?.high ?? 0));
     this.#clock = clock as [Set<number>, Set<number>, Set<number>];
     this.#isRhythm = this.#clock[2].size === 24;
-    // A list in place of a star or a step is what makes croner take an expression for one of local times.
+    // Croner treats hours as local times only if they are a list and not a star or a step.
     const given = this.#isRhythm ? [second, minute, "*"] : clock.map((values) => [...values].join(","));
     this.#cron = croner([...given, ...days].join(" "), timezone);
     this.#days = croner(["0", "0", "0", ...days].join(" "), "UTC");
   }
 
-  /** The first occurrences after a time, at most `count`, none after `upto`. */
+  /** Returns the first occurrences after a time, at most `count` of them, none after `upto`. */
   next(after: Date, count: number, upto?: Date): Date[] {
     const times: Date[] = [];
     for (let time: Date | null = after; times.length < count; times.push(time)) {
@@ -83,14 +83,14 @@ export class CronTimes {
     return times;
   }
 
-  /** The occurrences after a time and up to another; undefined when there is none. A long span costs by its days. */
+  /** Summarizes the occurrences after one time and up to another; undefined without any. The cost of a long period grows with its days. */
   span(after: Date, upto: Date): Span | undefined {
     const listed = this.next(after, MAX_ENUMERATED, upto);
     const [first] = listed;
     const [last, penultimate] = [listed.at(-1), listed.at(-2)];
     if (first === undefined || last === undefined) return undefined;
     if (listed.length < MAX_ENUMERATED) return { count: listed.length, first, last, penultimate };
-    // The first one after `upto` less a second is `upto` itself, if it occurs then.
+    // previousRuns excludes its time, so it starts a second later: `upto` itself may be an occurrence.
     const [end, beforeEnd] = this.#cron.previousRuns(2, new Date(Math.floor(upto.getTime() / 1_000) * 1_000 + 1_000));
     return {
       count: listed.length + this.#count(last.getTime(), upto.getTime()),
@@ -100,20 +100,20 @@ export class CronTimes {
     };
   }
 
-  /** How many there are after a time and up to another. Costs by the days between, and not by the occurrences. */
+  /** Counts the occurrences after one time and up to another. The cost grows with the days, not with the occurrences. */
   count(after: Date, upto: Date): number {
     return this.#count(after.getTime(), upto.getTime());
   }
 
   #count(after: number, upto: number): number {
     let count = 0;
-    // Whole seconds, the first one included and the last one not.
+    // Whole seconds, including the first and excluding the last.
     const stop = Math.floor(upto / 1_000) * 1_000 + 1_000;
     let start = Math.floor(after / 1_000) * 1_000 + 1_000;
     while (start < stop) {
       const offset = offsetAt(start, this.timezone);
       const midnight = Math.floor((start + offset) / DAY_MS) * DAY_MS;
-      // Where clocks change, and for local times as long after that as they may come again, only croner knows.
+      // Around clock changes, and for local times as long afterward as they may repeat, croner must enumerate.
       const begin = this.#isRhythm ? start : start - MAX_SHIFT_MS;
       const isSteady = (upto: number): boolean =>
         [begin, upto - 1].every((instant) => offsetAt(instant, this.timezone) === offset);
@@ -132,7 +132,7 @@ export class CronTimes {
     return count;
   }
 
-  /** How many there are on a day before a time of it (ms from midnight). */
+  /** Counts the occurrences of a day before a time (ms from midnight). */
   #before(time: number): number {
     const second = time / 1_000;
     const [seconds, minutes, hours] = this.#clock;
@@ -143,7 +143,7 @@ export class CronTimes {
   }
 }
 
-/** The six fields of an expression that can be computed. Throws LW400, with the part that is wrong between > and <. */
+/** Returns the six fields of an expression. Throws LW400 for an invalid one, with the invalid part between > and <. */
 export function parseCron(expression: string): string[] {
   const text = expression.trim();
   if (text.length > MAX_LENGTH) {
@@ -177,9 +177,9 @@ export function parseCron(expression: string): string[] {
         "a name, a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.",
     });
   }
-  // Croner takes a field for free only where it is a star: a step of one is the same, and cron has it so.
+  // Croner treats only a star as unrestricted. In cron, a step of one means the same.
   const meant = fields.map((field) => field.replace(/^\*\/0*1$/, "*"));
-  // Croner looks 400 years ahead, which takes it some milliseconds.
+  // Croner searches 400 years ahead, which takes a few milliseconds.
   if (croner(meant.join(" "), "UTC").nextRun(new Date(0)) === null) {
     const shown = [...fields.slice(6 - given.length, 3), `>${fields[3]}`, `${fields[4]}<`, fields[5]];
     throw new LegworkError("LW400", `The cron expression never fires: no such month has that day: ${shown.join(" ")}`, {
@@ -189,10 +189,10 @@ export function parseCron(expression: string): string[] {
   return meant;
 }
 
-/** What is wrong with one field alone, in croner's words; undefined when nothing is. */
+/** Returns what is wrong with a single field, in croner's words; undefined if it is valid. */
 function problemOf(field: string, index: number): string | undefined {
   const { low, high } = FIELDS[index] ?? FIELDS[0];
-  // Croner reads two more notations, and ranges that end outside of their field where a step jumps over the end.
+  // Croner also accepts two notations that are not supported here: a +, and a range that ends outside of its field if a step skips its end.
   if (field.startsWith("+")) return "does not take a +";
   const outside = [...field.matchAll(/-(\d+)/g)].some(([, end]) => Number(end) > high);
   if (outside) return `is not between ${low} and ${high}`;
@@ -210,7 +210,7 @@ function croner(pattern: string, timezone: string): Croner {
   return new Croner(pattern, { timezone, paused: true, mode: "6-part", fixedTimeRule: "no-wildcard" });
 }
 
-/** The values of a field of numbers, which croner has accepted. */
+/** Returns the values of a numeric field that croner has accepted. */
 export function expand(field: string, high: number): Set<number> {
   const values = new Set<number>();
   for (const item of field.split(",")) {

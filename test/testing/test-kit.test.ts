@@ -198,7 +198,7 @@ describe("drain", () => {
     expect(ran).toEqual(["before"]);
     const other = await kit.enqueue("approval");
     await kit.drain({ at: "4d" });
-    expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not come in time." });
+    expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not arrive in time." });
   });
 
   it("does not go on for ever", async () => {
@@ -228,7 +228,7 @@ describe("what was enqueued", () => {
 
   it("is listed when it is not what was expected", async () => {
     await expect(kit.assertEnqueued({ task: "order" })).rejects.toThrow(
-      /^Expected a job like \{"task":"order"\}, found 0\. Nothing is enqueued\.$/,
+      /^Expected a job like \{"task":"order"\}, found 0\. No jobs are enqueued\.$/,
     );
     const id = await kit.enqueue("plain", { n: 1 });
     const error = await kit.assertEnqueued({ task: "plain" }, { count: 2 }).catch((thrown: unknown) => thrown);
