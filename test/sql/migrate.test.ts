@@ -75,7 +75,7 @@ describe("migrating", () => {
     const changed = [{ ...first, checksum: "other" }, ...rest];
     await expect(migrate(database.pool, testLog, { ...files, migrations: changed })).rejects.toMatchObject({
       code: "LW511",
-      message: `Migration ${first.name} is not the one that was applied to the database.`,
+      message: `Migration ${first.name} differs from the one that was applied to the database.`,
     });
   });
 
