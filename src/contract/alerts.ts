@@ -23,7 +23,7 @@ export const alertSchema = row({
   acknowledgedAt: at.nullable(),
   acknowledgedBy: z.string().nullable(),
   note: z.string().nullable(),
-  silenced: z.boolean(),
+  silenced: z.boolean().describe("Whether it is open and a silence is in effect for it now."),
   jobs: z.array(z.string()).describe("The jobs that send its notifications."),
 }).describe("An alert: a row of legwork.alerts.");
 
@@ -87,8 +87,10 @@ export const alertRuleBody = z
     critical: threshold.describe("A value of at least this is critical. Must not be below `warning`."),
     period: duration.optional().describe("The period over which rates and running times are measured."),
     atLeast: z.int().min(1).max(MAX_INTEGER).optional().describe("The fewest attempts in the period for the rule to apply."),
-    raiseAfter: duration.optional(),
-    resolveAfter: duration.optional(),
+    raiseAfter: duration.optional().describe("How long the value must exceed the threshold before the alert is raised."),
+    resolveAfter: duration
+      .optional()
+      .describe("How long the value must be back below the threshold before the alert is resolved."),
     channels: channels.optional(),
     enabled: z.boolean().optional(),
   })

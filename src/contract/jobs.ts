@@ -25,14 +25,14 @@ export const jobSchema = row({
   createdAt: at,
   startedAt: at.nullable().describe("When its last attempt started."),
   finishedAt: at.nullable().describe("When it ended."),
-  worker: z.string().nullable(),
+  worker: z.string().nullable().describe("The worker of the last attempt."),
   jobKey: z.string().nullable(),
-  serialKey: z.string().nullable(),
-  tenant: z.string().nullable(),
-  correlationId: z.string().nullable(),
-  parentId: z.string().nullable(),
+  serialKey: z.string().nullable().describe("Jobs with the same serial key run one at a time."),
+  tenant: z.string().nullable().describe("The customer that the job belongs to."),
+  correlationId: z.string().nullable().describe("Shared by all jobs that come from one cause."),
+  parentId: z.string().nullable().describe("The job that enqueued it; null for a job from elsewhere."),
   progress: z.number().nullable().describe("The progress that the task last reported, from 0 to 100."),
-  progressMessage: z.string().nullable(),
+  progressMessage: z.string().nullable().describe("The message that the task last reported with its progress."),
 }).meta({
   description: "A job: a row of legwork.jobs.",
   examples: [
@@ -78,7 +78,7 @@ export const attemptSchema = row({
 
 export const jobWithAttemptsSchema = jobSchema
   .extend({
-    schedule: z.string().nullable().describe("The schedule that enqueued it; null for none."),
+    schedule: z.string().nullable().describe("The schedule that enqueued it; null without one."),
     scheduleDueAt: at.nullable().describe("The occurrence of the schedule for which it was enqueued."),
     attemptList: z
       .array(attemptSchema)
@@ -107,7 +107,7 @@ export const reasonSchema = z
   .describe("A reason why the job does not run.");
 
 export const doneSchema = z
-  .object({ id, state: z.enum(JOB_STATES).describe("The job's state afterwards.") })
+  .object({ id, state: z.enum(JOB_STATES).describe("The job's new state.") })
   .meta({ description: "The job after the request.", examples: [{ id: "42", state: "cancelled" }] });
 
 /** The parameters of legwork.enqueue except task and payload, under the same names. */
@@ -115,13 +115,18 @@ const enqueueOptionsSchema = z.strictObject({
   runAt: time.optional().describe("When it may start; now by default."),
   priority: z.int().min(-32_768).max(32_767).optional().describe("Smaller runs first; 0 by default."),
   jobKey: text(512).optional().describe("A waiting job with the same key is replaced."),
-  jobKeyMode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
-  serialKey: text(128).optional().describe("Jobs that share it run one at a time."),
-  maxAttempts: z.int().min(1).max(32_767).optional().describe("25 by default."),
+  jobKeyMode: z
+    .enum(["replace", "preserve_run_at", "unsafe_dedupe"])
+    .optional()
+    .describe(
+      "With jobKey: preserve_run_at keeps the waiting job's time, unsafe_dedupe keeps the waiting job; replace by default.",
+    ),
+  serialKey: text(128).optional().describe("Jobs with the same serial key run one at a time."),
+  maxAttempts: z.int().min(1).max(32_767).optional().describe("The most attempts; 25 by default."),
   tenant: text(200)
     .optional()
     .describe("The customer that the job belongs to. A token that is bound to a tenant can only enqueue jobs of that tenant."),
-  correlationId: text(200).optional(),
+  correlationId: text(200).optional().describe("Shared by all jobs that come from one cause; the job's id by default."),
   expiresAt: time.optional().describe("A job that has not started by then ends as expired."),
   uniqueFor: duration
     .optional()
@@ -140,7 +145,7 @@ const enqueueOptionsSchema = z.strictObject({
     .max(MAX_INTEGER)
     .optional()
     .describe("With ratePer: how many requests are accepted within ratePer; further requests fail with LW429."),
-  ratePer: duration.optional(),
+  ratePer: duration.optional().describe("With rateLimit: the period in which requests are counted."),
   rateKey: text(512).optional().describe("The key under which rateLimit counts; the task by default."),
   dependsOn: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that must end before this one may start."),
   onDependencyFailure: z

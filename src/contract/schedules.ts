@@ -14,7 +14,7 @@ export const scheduleSchema = row({
   task: z.string(),
   payload: z.unknown(),
   cron: z.string().nullable(),
-  every: z.string().nullable(),
+  every: z.string().nullable().describe("The interval between occurrences, as Postgres writes it."),
   at: at.nullable(),
   timezone: z.string(),
   sentence: z.string().describe("The schedule in words."),
@@ -22,16 +22,16 @@ export const scheduleSchema = row({
   nextAt: at.nullable().describe("The next occurrence; null if no further one is planned."),
   upcoming: z.array(at).nullable().describe("The occurrences after nextAt."),
   lastDueAt: at.nullable(),
-  lastState: z.string().nullable(),
+  lastState: z.string().nullable().describe("What happened to the last occurrence, such as enqueued or skipped."),
   lastJobId: z.string().nullable(),
-  lastOutcome: z.enum(JOB_STATES).nullable(),
+  lastOutcome: z.enum(JOB_STATES).nullable().describe("The state of the last occurrence's job."),
   runs: z.string().nullable().describe("The number of jobs that it has enqueued, as text."),
-  maxRuns: z.int().nullable(),
+  maxRuns: z.int().nullable().describe("The number of jobs after which the schedule ends."),
   startsAt: at.nullable(),
   endsAt: at.nullable(),
-  jitter: z.string().nullable(),
+  jitter: z.string().nullable().describe("The longest random delay of a job's start."),
   overlap: z.enum(["allow", "skip", "queue", "cancel"]),
-  maxInstances: z.int().nullable(),
+  maxInstances: z.int().nullable().describe("The number of unfinished jobs from which overlap applies."),
   missed: z.enum(["none", "one", "all"]),
   missedWindow: z.string().nullable(),
   requires: z.record(z.string(), z.string()).nullable(),
@@ -52,7 +52,9 @@ const span = z
 
 const timing = {
   cron: text(500).optional().describe("A cron expression of five fields, or six with seconds first."),
-  every: span.optional(),
+  every: span
+    .optional()
+    .describe("The interval between occurrences: a duration such as 30s, 5m or '1 month', or a number of milliseconds."),
   at: time.optional().describe("The time of a single occurrence."),
 };
 
@@ -96,17 +98,24 @@ export const scheduleBody = z
       .enum(["allow", "skip", "queue", "cancel"])
       .optional()
       .describe("What happens to an occurrence while earlier jobs of the schedule have not ended."),
-    maxInstances: z.int().min(1).max(MAX_INTEGER).optional(),
+    maxInstances: z
+      .int()
+      .min(1)
+      .max(MAX_INTEGER)
+      .optional()
+      .describe("The number of unfinished jobs from which overlap applies; 1 by default, 100 for queue."),
     missed: z
       .enum(["none", "one", "all"])
       .optional()
       .describe("What happens to occurrences that were due while no worker was running."),
-    missedWindow: duration.optional(),
+    missedWindow: duration.optional().describe("For all: how late an occurrence may be and still be enqueued; a day by default."),
     requires: z
       .record(text(128), duration)
       .optional()
       .describe("Schedules whose last run must have completed, each with the longest time since then."),
-    requiresWait: duration.optional(),
+    requiresWait: duration
+      .optional()
+      .describe("How long an occurrence waits for the required schedules before it is held back; an hour by default."),
     tenant: text(200).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
     maxAttempts: z.int().min(1).max(32_767).optional(),

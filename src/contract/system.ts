@@ -59,7 +59,7 @@ export const auditQuery = z
     cursor: auditCursor.schema.optional(),
     limit: pageLimit,
   })
-  // The index begins with the kind.
+  // The index begins with the target type.
   .refine(({ targetType, target }) => target === undefined || targetType !== undefined, {
     error: "a target is identified by its type and name: add targetType",
     path: ["target"],
