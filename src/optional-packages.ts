@@ -139,7 +139,7 @@ function isImportedIn(directory: string, root: string): boolean {
   }
 }
 
-/** Whether a package was installed with --global: its node_modules belongs to no project. */
+/** Whether a package was installed with --global: its node_modules does not belong to a project. */
 function isGlobal(root: string): boolean {
   const [above = "", ...rest] = root.split("node_modules");
   return rest.length > 0 && !existsSync(join(above, "package.json"));

@@ -386,7 +386,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     writeFileSync(join(dataDir, "legwork.json"), '{"name": "legwork"}');
     const error = await refusal(dataDir);
     expect(error.code).toBe("LW512");
-    expect(error.message).toContain('"dataDirFormat" is missing, 1 was expected');
+    expect(error.message).toContain('"dataDirFormat" is missing, expected 1');
     expect(readdirSync(dataDir)).toEqual(["legwork.json"]);
   });
 

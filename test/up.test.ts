@@ -151,9 +151,7 @@ describe("legwork up with a Postgres of its own", () => {
     const result = await legwork(["jobs"], { DATABASE_URL: url.href });
     expect(result).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(
-        /^legwork: The server refuses user 'postgres' for 127\.0\.0\.1:\d+\/legwork\. \(LW503\)\n.*\n$/,
-      ),
+      stderr: expect.stringMatching(/^legwork: The server at 127\.0\.0\.1:\d+ rejects user 'postgres'\. \(LW503\)\n.*\n$/),
     });
     expect(result.stderr).not.toContain("guessed");
   });

@@ -142,17 +142,17 @@ function describe(options: pg.PoolOptions): string {
 function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError {
   const error = toError(thrown) as Error & { code?: string; errors?: Error[] };
   const where = describe(options);
-  const { user } = new pg.Client({ connectionString: options.connectionString });
+  const { user, host, port, database } = new pg.Client({ connectionString: options.connectionString });
   const fail = (message: string, hint: string): LegworkError => new LegworkError("LW503", message, { hint, cause: error });
   switch (error.code) {
     case "ECONNREFUSED":
       return fail(`Nothing answers at ${where}.`, "Start Postgres there, or correct DATABASE_URL.");
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return fail(`The host of ${where} cannot be found.`, "Correct the host in DATABASE_URL.");
+      return fail(`The host ${host} cannot be found.`, "Correct the host in DATABASE_URL.");
     case "28P01":
     case "28000":
-      return fail(`The server refuses user '${user}' for ${where}.`, "Correct the user or the password in DATABASE_URL.");
+      return fail(`The server at ${host}:${port} rejects user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
     case "08P01":
       if (!/statement pooling mode/.test(error.message)) break;
       return new LegworkError(
@@ -164,7 +164,10 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
         },
       );
     case "3D000":
-      return fail(`The server has no database for ${where}.`, "Create it with createdb, or correct DATABASE_URL.");
+      return fail(
+        `The server at ${host}:${port} has no database '${database ?? ""}'.`,
+        "Create it with createdb, or correct DATABASE_URL.",
+      );
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":

@@ -260,7 +260,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
     return {
       check,
       severity: "warning",
-      finding: `Two more connections to Postgres could not be compared: ${toError(thrown).message}.`,
+      finding: `Cannot check for a connection pooler: ${toError(thrown).message}.`,
       fix: "Check how many connections Postgres, and a pooler in front of it, allow.",
       detail: null,
     };

@@ -53,8 +53,7 @@ const keySchema = z.custom<LimitKey>().transform((key, context) => {
   if (path !== undefined && path.length > 0 && !path.includes("")) return path;
   context.addIssue({
     code: "custom",
-    message:
-      'p.user.id => expected a path such as "user.id", or a function that only reads it, such as (p) => p.user.id => p.user.id',
+    message: 'expected a path such as "user.id", or a function that only reads it, such as (p) => p.user.id',
   });
   return z.NEVER;
 });

@@ -15,7 +15,7 @@ export class DatabaseClock {
   #error = Infinity;
   #readAt = 0;
 
-  /** Milliseconds since 1970, to the microsecond, which is as fine as Postgres stores. */
+  /** Returns the milliseconds since 1970, to the microsecond, which is the resolution of Postgres. */
   now(): number {
     return Math.round((performance.timeOrigin + performance.now() + this.#offset) * 1_000) / 1_000;
   }

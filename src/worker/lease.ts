@@ -3,6 +3,7 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
+import { durationInWords } from "../wording.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
@@ -170,5 +171,5 @@ export class Lease {
 async function notInTime(timeout: number): Promise<never> {
   // Let a response that has already arrived come first.
   await new Promise((resolve) => setImmediate(resolve));
-  throw new Error(`the database did not respond within ${timeout} ms`);
+  throw new Error(`the database did not respond within ${durationInWords(timeout)}`);
 }

@@ -234,7 +234,7 @@ describe("what was enqueued", () => {
     const error = await kit.assertEnqueued({ task: "plain" }, { count: 2 }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AssertionError);
     expect(error).toMatchObject({
-      message: `Expected 2 jobs like {"task":"plain"}, found 1. Enqueued are:\n  ${id} plain pending {"n":1}`,
+      message: `Expected 2 jobs like {"task":"plain"}, found 1. Enqueued jobs:\n  ${id} plain pending {"n":1}`,
       actual: 1,
       expected: 2,
     });

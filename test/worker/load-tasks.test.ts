@@ -185,6 +185,6 @@ describe("loading tasks", () => {
 
   it("refuses a name that two directories have", async () => {
     const task = { "same.mjs": "export default async () => {};" };
-    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' is in");
+    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' exists in both");
   });
 });

@@ -9,6 +9,7 @@ import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowConte
 import { parsePayload } from "../../jobs/payload.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
 import { describeIssues } from "../../validate.ts";
+import { durationInWords } from "../../wording.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
@@ -400,7 +401,7 @@ export class Run implements TaskContext, Abortable {
   async callInTime(work: () => Promise<unknown>, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
     const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
-    const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
+    const error = new TimeoutError(`The task took longer than ${durationInWords(timeout)}.`);
     let timer = setTimeout(
       () => {
         this.abort(error);

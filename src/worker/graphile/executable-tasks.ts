@@ -48,7 +48,7 @@ function executableTask(name: string, path: string): Task {
       child.once("error", reject);
       child.once("close", (code, signal) => {
         if (code === 0) resolve();
-        else reject(new Error(signal === null ? `Process exited with code ${code}` : `Process was ended by ${signal}`));
+        else reject(new Error(signal === null ? `Process exited with code ${code}` : `Process was terminated by ${signal}`));
       });
     });
     // Without a free file descriptor, the child has no streams, and its error follows.
