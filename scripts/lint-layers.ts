@@ -42,8 +42,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   id: [],
   loop: [],
   "snake-case": [],
-  "stderr-destination": [],
-  thrown: [],
+  "stderr-destination": ["wording"],
+  thrown: ["wording"],
   validate: [],
   version: [],
   "optional-packages": ["errors", "version"],
@@ -55,7 +55,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   json: ["errors"],
   config: ["duration", "errors", "log"],
   // The browser loads this layer, so it may not use Node's modules, nor read or write anything.
-  contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case"],
+  contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case", "wording"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // The server and the worker do not depend on each other.

@@ -1,6 +1,6 @@
 /**
- * What a hint may suggest. SQL names it in an error's detail, as in `detail = '{"do": "list_queues"}'`; in the hint, the statement for it stands between
- * backticks. Surfaces without SQL put their own words there.
+ * The actions that a hint may suggest. SQL names the action in an error's detail, as in `detail = '{"do": "list_queues"}'`; the hint has the
+ * statement for it in backticks. Surfaces without SQL replace it by their own words.
  */
 const ACTIONS = [
   "cancel_job",
@@ -19,24 +19,24 @@ const ACTIONS = [
   "retry_job",
   "show_task",
   "start_workflow",
-  // No statement does these: what each surface says of them is a sentence of its own.
+  // These have no statement: each surface has its own sentence for them.
   "ask_for_less",
   "await_database",
 ] as const;
 
 type ActionName = (typeof ACTIONS)[number];
 
-/** A suggestion, and what it concerns: an id, or a name. */
+/** A suggested action and its target: an id or a name. */
 export interface Action {
   readonly do: ActionName;
   readonly id?: string;
   readonly name?: string;
 }
 
-/** What a surface says for each suggestion, which it is given. */
+/** The words of a surface for each action. */
 export type Wording = Readonly<Record<ActionName, (of: Action) => string>>;
 
-/** A suggestion as it comes in JSON; undefined for anything else, such as one that only a newer version knows. */
+/** Reads an action from JSON; undefined for anything else, such as an action of a newer version. */
 export function readAction(value: unknown): Action | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { do: name, id, name: of } = value as Record<string, unknown>;
@@ -49,7 +49,7 @@ export function readAction(value: unknown): Action | undefined {
   };
 }
 
-/** A hint in a surface's words: they take the place of the statement between backticks, or follow a hint that has none. */
+/** Phrases a hint in a surface's words: they replace the statement in backticks, or follow a hint without one. */
 export function inWordsOf(
   wording: Wording,
   { hint, action }: { readonly hint?: string | undefined; readonly action?: Action | undefined },

@@ -8,7 +8,7 @@ import { durationExpected, parseDuration } from "./duration.ts";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
-/** A length of time, read as milliseconds. */
+/** A duration, converted to milliseconds. */
 const duration = z.union([z.number(), z.string()]).transform((value, context) => {
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return milliseconds;
@@ -16,7 +16,7 @@ const duration = z.union([z.number(), z.string()]).transform((value, context) =>
   return z.NEVER;
 });
 
-/** How many proxies stand before the server, 16 at most, or their addresses; from the environment, a count is text in a list. */
+/** The number of proxies in front of the server, at most 16, or their addresses. In the environment, the number is text in a list. */
 const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((value, context) => {
   const count =
     typeof value === "number" ? value : value.length === 1 && /^\d+$/.test(value[0] ?? "") ? Number(value[0]) : undefined;
@@ -24,116 +24,117 @@ const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((val
   if (Array.isArray(value) && value.every((entry) => isIP(entry) !== 0 || ipaddr.isValidCIDR(entry))) return value;
   context.addIssue({
     code: "custom",
-    message: "expected how many proxies stand before the server, such as 1, or their addresses, such as 10.0.0.0/8",
+    message: "expected the number of proxies in front of the server, such as 1, or their addresses, such as 10.0.0.0/8",
   });
   return z.NEVER;
 });
 
 const configSchema = z
   .strictObject({
-    /** The database to use. Without one, `up` starts a Postgres of its own in the data directory. */
+    /** The database to use. Without it, `up` starts an embedded Postgres in the data directory. */
     databaseUrl: z
       .string()
       .regex(/^postgres(ql)?:\/\/./, { error: "expected postgres://user:password@host:port/database" })
       .optional(),
-    /** Where the embedded Postgres, its password, the API token and ready.json are kept. */
+    /** The directory for the embedded Postgres, its password, the API token and ready.json. */
     dataDir: z.string().min(1).default(".legwork"),
-    /** The address the server listens on. */
+    /** The address that the server listens on. */
     host: z.string().min(1).default("127.0.0.1"),
-    /** The port the server listens on; 0 takes a free one. */
+    /** The port that the server listens on; 0 takes a free one. */
     port: z.coerce.number().int().min(0).max(65_535).default(4400),
     /** Directories of task files, or single files that export several tasks. */
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
-    /** graphile-worker's crontab; a file that does not exist means no schedules. */
+    /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */
     crontab: z.string().min(1).default("crontab"),
-    /** Jobs that one worker runs at a time. */
+    /** The number of jobs that one worker runs at a time. */
     concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
     /**
-     * Jobs fetched ahead in one statement; 0 fetches one at a time. As many as the concurrency by default: more is faster for
-     * tiny jobs, but jobs that are fetched wait for this worker even when another one is idle.
+     * The number of jobs fetched ahead in one statement; 0 fetches one at a time. The concurrency by default. A larger number is faster for
+     * tiny jobs, but fetched jobs wait for this worker even while another one is idle.
      */
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
-    /** How long a stopping worker lets running jobs finish before it gives them back. */
+    /** How long a stopping worker lets running jobs finish before it returns them to the queue. */
     shutdownTimeout: duration.default(25_000),
-    /** What an isolated task may use: JavaScript heap in a thread, all memory of a process (MB). */
+    /** The memory limit of an isolated task (MB): of the JavaScript heap in a thread, of all memory in a process. */
     isolateMemory: z.coerce.number().int().min(64).max(1_048_576).default(512),
-    /** Jobs after which a thread or process for isolated tasks is replaced by a new one. */
+    /** The number of jobs after which a thread or process for isolated tasks is replaced. */
     isolateJobs: z.coerce.number().int().min(1).max(1_000_000_000).default(5_000),
     /**
-     * How long a task may hold up the worker's event loop with synchronous code before the process is killed; 0 for any time. 5 minutes for `legwork worker` and
-     * `legwork up`; under `createLegwork`, which runs in a process of yours, any time unless it is set. Only the job that held it up loses an attempt.
+     * How long a task may block the worker's event loop with synchronous code before the process is killed; 0 for no limit. 5 minutes for `legwork
+     * worker` and `legwork up`; no limit by default under `createLegwork`, which runs in your own process. Only the job that blocked it loses an
+     * attempt.
      */
     maxBlocked: duration.optional(),
-    /** What a Prometheus may send for `/metrics`, and for nothing else, in place of an API token. */
+    /** The token that Prometheus may send for `/metrics`, and only for that, instead of an API token. */
     metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
-    /** Names that the server answers to, beside its address and those of this machine: what stands in the URL of its users. */
+    /** Host names that the server accepts, in addition to its address and those of this host: the names in its users' URLs. */
     hosts: z.array(z.string().min(1).toLowerCase()).default([]),
-    /** Origins whose pages may read answers, such as https://app.example.com. None by default. */
+    /** Origins whose pages may read responses, such as https://app.example.com. None by default. */
     corsOrigins: z
       .array(z.string().regex(/^https?:\/\/[^/*]+$/, { error: "expected an origin such as https://app.example.com" }))
       .default([]),
-    /** Requests a minute that each token may make; 0 for any number. */
+    /** The number of requests that each token may make in a minute; 0 for no limit. */
     rateLimit: z.coerce.number().int().min(0).default(6_000),
     /**
-     * Which proxies are believed when they say whom they ask for (X-Forwarded-For), so that addresses are counted and not proxies: how many stand
-     * before the server, or their addresses and ranges. By default none, because a client can send that header as well.
+     * Which proxies are trusted to name the client's address (X-Forwarded-For), so that requests are counted by client and not by proxy: the number
+     * of proxies in front of the server, or their addresses and ranges. None by default, because clients can send that header too.
      */
     trustProxy: trustedProxies.default(0),
-    /** Whether GraphQL tells its schema. By default only while the server listens on a loopback address. */
+    /** Whether GraphQL introspection is enabled. By default only while the server listens on a loopback address. */
     graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
-    /** Who must have issued a JWT (its claim iss). */
+    /** The issuer that JWTs must have (their claim iss). */
     jwtIssuer: z.string().min(1).optional(),
-    /** Whom a JWT must be for (its claim aud). */
+    /** The audience that JWTs must have (their claim aud). */
     jwtAudience: z.string().min(1).optional(),
-    /** Where the issuer's public keys are. Either this or a secret. */
+    /** The URL of the issuer's public keys. Set either this or a secret. */
     jwtJwks: z
       .url({ protocol: /^https?$/, error: "expected the URL of a JWKS" })
       .refine((url) => !url.includes("@"), { error: "expected the URL of a JWKS without a user or a password" })
       .optional(),
-    /** The secret that JWTs are signed with (HS256 and its like). */
+    /** The secret that JWTs are signed with (HS256, HS384 or HS512). */
     jwtSecret: z.string().min(32, { error: "expected at least 32 characters; a shorter one can be guessed" }).optional(),
-    /** The claim that says viewer, enqueuer, operator or admin. */
+    /** The claim that holds the role: viewer, enqueuer, operator or admin. */
     jwtRoleClaim: z.string().min(1).default("role"),
-    /** The claim that names the tenant, or * for all; `none` when JWTs have no tenant and all see everything. */
+    /** The claim that names the tenant, or * for all; `none` if JWTs have no tenant and may see everything. */
     jwtTenantClaim: z.string().min(1).default("tenant"),
   })
   .check(({ value, issues }) => {
     const refuse = (key: keyof typeof value, message: string): void =>
       void issues.push({ code: "custom", path: [key], message, input: value[key] });
     if (value.jwtJwks === undefined) return;
-    if (value.jwtSecret !== undefined) refuse("jwtSecret", "JWTs are checked with jwtJwks or with a secret, not with both");
-    // The keys of a large issuer sign the tokens of many others.
-    if (value.jwtIssuer === undefined) refuse("jwtIssuer", "needed beside jwtJwks");
-    if (value.jwtAudience === undefined) refuse("jwtAudience", "needed beside jwtJwks");
+    if (value.jwtSecret !== undefined) refuse("jwtSecret", "set either jwtJwks or jwtSecret, not both");
+    // A large issuer signs tokens for many other audiences with the same keys.
+    if (value.jwtIssuer === undefined) refuse("jwtIssuer", "required with jwtJwks");
+    if (value.jwtAudience === undefined) refuse("jwtAudience", "required with jwtJwks");
   });
 
 export type Config = Readonly<z.output<typeof configSchema>>;
 export type ConfigInput = z.input<typeof configSchema>;
 
-/** What `legwork.config.ts` may also hold: code that runs in the process of `legwork up`. */
+/** The content of `legwork.config.ts`: settings, and code that runs in the process of `legwork up`. */
 export interface ConfigFile extends ConfigInput {
   /**
-   * Called once by `legwork up`, when the server and the worker have started. `ready.json` waits for it. What it resolves to, if anything, is called
-   * when `up` stops, before the worker and the server do.
+   * Called once by `legwork up`, when the server and the worker have started. `ready.json` waits for it. If it returns a function, that is called
+   * when `up` stops, before the worker and the server stop.
    */
   onStart?: (context: StartContext) => Promise<void | (() => Promise<void>)>;
 }
 
-/** What `onStart` is told. */
+/** The argument of `onStart`. */
 export interface StartContext {
   /** The migrated database. */
   readonly databaseUrl: string;
-  /** Whether that is the Postgres which `legwork up` has started itself. */
+  /** Whether that is the Postgres that `legwork up` started. */
   readonly isEmbedded: boolean;
   readonly dataDir: string;
-  /** Directories of the tasks that run here: those of the file, unless a flag or the environment has named others. */
+  /** Directories of the tasks that run here: those of this file, unless a flag or the environment names others. */
   readonly tasks: readonly string[];
   readonly crontab: string;
 }
 
 /**
- * Gives a `legwork.config.ts` its types; returns what it was given.
+ * Gives a `legwork.config.ts` its types and returns it unchanged.
  *
  * @example
  * import { defineConfig } from "legwork";
@@ -173,7 +174,7 @@ const ENVIRONMENT = {
   jwtTenantClaim: "LEGWORK_JWT_TENANT_CLAIM",
 } as const satisfies Record<keyof Config, string>;
 
-/** Settings that are lists: with commas in a variable. */
+/** Settings that are lists, separated by commas in an environment variable. */
 const LISTS: ReadonlySet<string> = new Set(["tasks", "hosts", "corsOrigins", "trustProxy"] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {
@@ -182,8 +183,8 @@ export interface LoadedConfig {
 }
 
 /**
- * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then what a
- * preset of graphile-worker says, then the defaults. An empty variable counts as not set. Throws LW514 naming the setting, where it came from and what it
+ * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then
+ * a graphile-worker preset, then the defaults. An empty variable counts as unset. Throws LW514 naming the setting, where it came from and what it
  * should be.
  */
 export async function loadConfig(
@@ -213,7 +214,7 @@ export async function loadConfig(
   if (parsed.success) return { config: Object.freeze(parsed.data), onStart };
   const issue = parsed.error.issues[0];
   const key = String(issue?.path[0] ?? (issue?.code === "unrecognized_keys" ? issue.keys[0] : ""));
-  throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "not valid"}.`, {
+  throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "invalid"}.`, {
     hint: `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/reference/configuration.md.`,
   });
 }

@@ -1,28 +1,28 @@
 import ms from "ms";
 
-/** A length of time: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. A day is 24 hours, a year 365.25 days. */
+/** A duration: "250ms", "30s", "5m", "1h", "2d", or a number of milliseconds. A day is 24 hours, a year 365.25 days. */
 export type Duration = number | string;
 
-/** The longest duration that anything takes: 100 years (ms), as `legwork_private.assert_interval` has it. What is longer was not meant. */
+/** The longest accepted duration: 100 years (ms), as in `legwork_private.assert_interval`. Longer ones are assumed to be mistakes. */
 const MAX_DURATION_MS = 100 * 365.25 * 86_400_000;
 
-/** The first and the last time that anything takes (ms since 1970): 1970 to the end of the year 9999, as `legwork_private.assert_time` has it. */
+/** The first and last accepted time (ms since 1970): 1970 to the end of the year 9999, as in `legwork_private.assert_time`. */
 const FIRST_TIME_MS = 0;
 const LAST_TIME_MS = 253_402_300_799_999;
 
-/** Whether a time lies between 1970 and the end of the year 9999. */
+/** Whether a time is between 1970 and the end of the year 9999. */
 export function isTime(time: Date): boolean {
   return time.getTime() >= FIRST_TIME_MS && time.getTime() <= LAST_TIME_MS;
 }
 
-/** What to say of a time that does not. */
+/** The message for a time outside of that range. */
 export function timeOutOfRange(name: string, time: Date): string {
   return `${name} is ${Number.isNaN(time.getTime()) ? "an invalid Date" : time.toISOString()}; it must be between 1970-01-01 and 9999-12-31.`;
 }
 
 /**
- * A duration in milliseconds. Undefined for anything that is not a duration, is negative or is longer than 100 years. "1d" is 24 hours; only
- * schedules count in days of the calendar, where a day may have 23 or 25.
+ * Converts a duration to milliseconds. Undefined for anything that is not a duration, is negative, or is longer than 100 years. "1d" is 24 hours; only
+ * schedules count calendar days, which may have 23 or 25 hours.
  *
  * @example
  * import { parseDuration } from "legwork";
@@ -37,7 +37,7 @@ export function parseDuration(value: unknown): number | undefined {
   return typeof milliseconds === "number" && milliseconds >= 0 && milliseconds <= MAX_DURATION_MS ? milliseconds : undefined;
 }
 
-/** Milliseconds as Postgres reads an interval: with microseconds and without exponents. */
+/** Converts milliseconds to a Postgres interval, with microseconds and without exponents. */
 export function millisecondsToInterval(milliseconds: number): string {
   return `${Number(milliseconds.toFixed(3))} milliseconds`;
 }
@@ -50,7 +50,7 @@ export function durationOutOfRange(name: string, value: unknown, low = 0): strin
   return `${name} is ${shown}; it must be a duration between ${shortest} and 100 years.`;
 }
 
-/** The same for a value of a definition or a configuration, whose name and place the message begins with. */
+/** The message for a value in a definition or a configuration; the caller puts its name and location in front. */
 export function durationExpected(value: unknown): string {
   return `${durationOutOfRange("it", value).replace(/\.$/, "")}, such as 500ms, 30s, 5m or 2h`;
 }

@@ -13,30 +13,30 @@ import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/pre
 
 export interface LegworkOptions extends Partial<ConfigInput> {
   /**
-   * Whether jobs run in this process. Not by default. With a preset of graphile-worker, its plugins, events, logger and settings are used too, as far as they are
-   * not among these options; a `graphile.config.ts` is read by the command line only. `forbiddenFlags`: jobs with one of them are not fetched.
+   * Whether jobs run in this process; false by default. With a graphile-worker preset, its plugins, events, logger and settings are used too, unless
+   * they are among these options; only the command line reads a `graphile.config.ts`. `forbiddenFlags`: jobs with one of these flags are not fetched.
    */
   worker?: boolean | { preset?: Preset; forbiddenFlags?: ForbiddenFlags };
   /**
-   * Whether REST and GraphQL are served: `listen` on `host` and `port`, or `mount` in a server of yours, which passes requests on by
-   * `handler` or `fastify`. Not at all by default.
+   * Whether to serve REST and GraphQL: `listen` on `host` and `port`, or `mount` in your own server, which passes requests on with
+   * `handler` or `fastify`. Neither by default.
    */
   server?: "listen" | "mount";
-  /** Where the server is mounted, such as `/legwork`: what comes before its own paths. */
+  /** The path below which the server is mounted, such as `/legwork`. */
   prefix?: string;
-  /** A token that is an admin of all tenants. Without one, only tokens of the database and JWTs come in. */
+  /** A token with the role admin for all tenants. Without it, only tokens from the database and JWTs are accepted. */
   token?: string;
-  /** Whether the database is brought to the schema of this version first. By default. */
+  /** Whether to migrate the database to the schema of this version first; true by default. */
   migrate?: boolean;
-  /** Where it logs to; a pino logger of yours, or one of the level `logLevel` on stderr. */
+  /** The pino logger to use; by default a logger of the level `logLevel` on stderr. */
   log?: Logger;
 }
 
-/** Legwork in a process of yours: its operations, and what was started. */
+/** Legwork in your own process: its operations, and what was started. */
 export interface Legwork extends Operations {
   /**
-   * The same operations on a connection of yours, and so within its transaction: they take effect when that commits, and not at all when it is rolled back. A `pg`
-   * client, or anything with its `query(text, values)`.
+   * Returns the same operations on your own connection, within its transaction: they take effect when it commits, and not at all when it is rolled
+   * back. The connection is a `pg` client, or any object with its `query(text, values)`.
    *
    * @example
    * await client.query("begin");
@@ -46,24 +46,24 @@ export interface Legwork extends Operations {
    */
   with(client: Queryable): Operations;
   /**
-   * Brings the database to the schema of this version, in a transaction of its own. `createLegwork` has done so unless it was told `migrate: false`. Any number of
-   * processes may call it at once. Resolves to what it applied, replaced and put back.
+   * Migrates the database to the schema of this version, in a transaction of its own. `createLegwork` has already done so unless `migrate: false` was
+   * given. Any number of processes may call it at once. Returns what it applied, replaced and restored.
    *
-   * Throws LW409 when a table could not be locked in time, LW510 when Postgres or graphile-worker's schema is not a supported version, LW511 when the schema is too new
-   * for this version or this login may not migrate it.
+   * Throws LW409 when a table could not be locked in time, LW510 when the version of Postgres or of graphile-worker's schema is not supported, LW511
+   * when the schema is too new for this version or this login may not migrate it.
    *
    * @example
    * const { applied } = await legwork.migrate();
    */
   migrate(options?: MigrationOptions): Promise<MigrationResult>;
-  /** A few connections to the database, for statements of yours. */
+  /** A small connection pool, for your own statements. */
   readonly pool: Pool;
-  /** Where the server listens; undefined when it does not. */
+  /** The URL on which the server listens; undefined if it does not. */
   readonly url: string | undefined;
-  /** The names of the tasks that run here; none without a worker. */
+  /** The names of the tasks that run here; empty without a worker. */
   readonly taskNames: readonly string[];
   /**
-   * Answers a request, for Node's own server and whatever builds on it. Throws LW514 unless the server is mounted.
+   * Handles a request of Node's own server, or of frameworks that build on it. Throws LW514 unless the server is mounted.
    *
    * @example
    * import { createServer } from "node:http";
@@ -78,8 +78,8 @@ export interface Legwork extends Operations {
    */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
-   * Takes a request for a WebSocket, for live views: `server.on("upgrade", legwork.upgrade)` on Node's own server. Returns false, and does
-   * nothing, for an address that is not Legwork's `/graphql` below the prefix. Throws LW514 unless the server is mounted.
+   * Handles a request for a WebSocket, for live views: `server.on("upgrade", legwork.upgrade)` on Node's own server. Ignores any path
+   * other than Legwork's `/graphql` below the prefix and returns false. Throws LW514 unless the server is mounted.
    *
    * @example
    * import { createServer } from "node:http";
@@ -91,7 +91,7 @@ export interface Legwork extends Operations {
    */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
   /**
-   * Both as a Fastify plugin, registered with the `prefix`.
+   * Both handlers as a Fastify plugin, to be registered with the `prefix`.
    *
    * @example
    * import { fastify } from "fastify";
@@ -105,7 +105,7 @@ export interface Legwork extends Operations {
    */
   readonly fastify: (app: FastifyServer) => Promise<void>;
   /**
-   * Answers what has been asked, lets running jobs finish as a stopping worker does, and closes every connection.
+   * Finishes open requests, lets running jobs finish as a stopping worker does, and closes all connections.
    *
    * @example
    * import { createLegwork } from "legwork";
@@ -117,18 +117,18 @@ export interface Legwork extends Operations {
   stop(): Promise<void>;
 }
 
-/** What makes out a Fastify instance. Its own type is not used here: projects that serve nothing do not have it. */
+/** The parts of a Fastify instance that are used. Its own type is not available in projects without a server. */
 interface FastifyServer {
   readonly prefix: string;
   removeAllContentTypeParsers(): unknown;
 }
 
 /**
- * Starts Legwork in a process of yours: to enqueue only, as a worker, as a server, or all of it. Options come before the environment, which comes
- * before `legwork.config.ts` and the defaults.
+ * Starts Legwork in your own process: to only enqueue, as a worker, as a server, or all of these. Options take precedence over the environment, which
+ * takes precedence over `legwork.config.ts` and the defaults.
  *
- * Throws LW503 when the database cannot be reached, LW514 for an option that is wrong, and what starting a worker or a server throws.
- * What was started before it threw has been stopped.
+ * Throws LW503 when the database cannot be reached, LW514 for an invalid option, and the errors of starting a worker or a server.
+ * When it throws, it has stopped everything that it started.
  *
  * @example
  * import { createLegwork } from "legwork";
@@ -149,17 +149,17 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     ...settings
   } = options;
   const { preset: ownPreset, forbiddenFlags } = typeof runsJobs === "object" ? runsJobs : {};
-  // Loaded here and not above, as the worker and the server are.
+  // Imported here and not at the top, like the worker and the server.
   const preset =
     ownPreset === undefined
       ? undefined
       : new (await import("./worker/graphile/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
   const { config } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
   if (config.databaseUrl === undefined) {
-    throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Give databaseUrl, or set DATABASE_URL." });
+    throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Pass databaseUrl, or set DATABASE_URL." });
   }
   if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
-    throw new LegworkError("LW514", `'${prefix}' is no prefix.`, { hint: "Give it as /legwork, without a slash at its end." });
+    throw new LegworkError("LW514", `Invalid prefix '${prefix}'.`, { hint: "Write it like /legwork, without a trailing slash." });
   }
   const log = given ?? createLogger({ level: config.logLevel });
   const stops: (() => Promise<unknown>)[] = [];
@@ -201,20 +201,20 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         if (app.prefix !== prefix) {
           throw new LegworkError(
             "LW514",
-            `The plugin is registered with the prefix '${app.prefix}', Legwork was made with '${prefix}'.`,
+            `The plugin is registered with the prefix '${app.prefix}', but createLegwork was called with '${prefix}'.`,
             {
-              hint: "Give both the same prefix.",
+              hint: "Use the same prefix for both.",
             },
           );
         }
-        // Bodies are read by the server that they are for.
+        // Legwork's own server reads the request bodies.
         app.removeAllContentTypeParsers();
         app.addContentTypeParser("*", (_request, _payload, done) => done(null));
         app.all("/*", (request, reply) => {
           reply.hijack();
           handle(request.raw, reply.raw);
         });
-        // WebSockets of other addresses are for whoever else listens.
+        // WebSockets of other paths are left to other listeners.
         app.server.on("upgrade", upgrade);
         app.addHook("onClose", async () => void app.server.off("upgrade", upgrade));
       },
@@ -244,7 +244,7 @@ async function startServing(
   if (serves === undefined) return undefined;
   const { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } = await import("./optional-packages.ts");
   assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
-  // Loaded here and not above: whoever enqueues only does without the server and its memory.
+  // Imported here and not at the top: a process that only enqueues does not need the server and its memory.
   const { createServer, startServer } = await import("./server/server.ts");
   if (serves === "listen") {
     const listening = await startServer({ ...options, auth: options });
@@ -260,7 +260,7 @@ async function startServing(
     },
     upgrade: (request, socket, head) => {
       const url = withoutPrefix(request.url, prefix);
-      // Nobody takes the prefix away beforehand here, so that without it the address is another's.
+      // The framework does not strip the prefix of WebSocket requests, so a path without it is not Legwork's.
       if ((prefix !== "" && url === request.url) || url.split("?")[0] !== "/graphql") return false;
       request.url = url;
       mounted.upgrade(request, socket, head);
@@ -270,7 +270,7 @@ async function startServing(
   };
 }
 
-/** Express and its like have taken the prefix away already. */
+/** Strips the prefix. Express and similar frameworks have already stripped it. */
 function withoutPrefix(address: string | undefined, prefix: string): string {
   const url = address ?? "/";
   const isBelow = prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));

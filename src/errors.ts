@@ -4,21 +4,21 @@ import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRang
 import { DescribedError, describeThrown, hasProperty, isError, propertyOf } from "./thrown.ts";
 
 /**
- * Every error a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
- * prints it, HTTP answers with its status. Codes are never reused for another meaning.
+ * Every error that a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
+ * prints it, HTTP returns its status. Codes are never reused with another meaning.
  */
 export const ERRORS = {
   LW400: { status: 400, exitCode: 2, title: "Invalid input" },
   LW401: { status: 401, exitCode: 1, title: "Not authenticated" },
   LW403: { status: 403, exitCode: 1, title: "Not allowed" },
   LW404: { status: 404, exitCode: 1, title: "Not found" },
-  LW409: { status: 409, exitCode: 1, title: "Conflict with the present state" },
+  LW409: { status: 409, exitCode: 1, title: "Conflict with the current state" },
   LW413: { status: 413, exitCode: 1, title: "Too large" },
-  LW422: { status: 422, exitCode: 1, title: "Payload does not fit the task" },
+  LW422: { status: 422, exitCode: 1, title: "Payload does not match the task" },
   LW429: { status: 429, exitCode: 1, title: "Too many requests" },
   LW500: { status: 500, exitCode: 1, title: "Internal error" },
   LW503: { status: 503, exitCode: 1, title: "Database unavailable" },
-  LW504: { status: 504, exitCode: 1, title: "Took too long" },
+  LW504: { status: 504, exitCode: 1, title: "Timed out" },
   LW510: { status: 500, exitCode: 1, title: "Unsupported database" },
   LW511: { status: 500, exitCode: 1, title: "Migrations do not match the database" },
   LW512: { status: 500, exitCode: 1, title: "Unusable data directory" },
@@ -32,7 +32,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** A field that is not as it should be: its path from the outermost object, and what is wrong with it. */
+/** An invalid field: its path from the outermost object, and what is wrong with it. */
 export interface FieldError {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -47,7 +47,7 @@ interface ErrorDetails {
 
 /**
  * A mistake or a condition that its reader can act on. Shown as one line with a hint and never with a stack trace;
- * anything that is not a LegworkError is a bug and is shown with its stack.
+ * any other error is a bug and is shown with its stack trace.
  *
  * @example
  * import { LegworkError } from "legwork";
@@ -62,13 +62,13 @@ interface ErrorDetails {
 export class LegworkError extends Error {
   override readonly name: string = "LegworkError";
   readonly code: ErrorCode;
-  /** What to do next, a whole sentence. */
+  /** What to do next, as a full sentence. */
   readonly hint: string | undefined;
-  /** What the hint suggests, as data: each surface says it in its own words. */
+  /** The hint's suggestion as data, which each surface phrases in its own words. */
   readonly action: Action | undefined;
-  /** When the same request may succeed; only LW429 knows. */
+  /** When the same request may succeed; only for LW429. */
   readonly retryAt: Date | undefined;
-  /** What of the input is at fault, where that is known. */
+  /** The invalid fields of the input, if known. */
   readonly fields: readonly FieldError[] | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorDetails & { retryAt?: Date } = {}) {
@@ -89,19 +89,19 @@ export class LegworkError extends Error {
   }
 }
 
-/** Marks an error that no other attempt can mend. A registered symbol, so that two copies of this module agree. */
+/** Marks an error as permanent: retrying cannot help. A registered symbol, so that two copies of this module agree. */
 const POINTLESS = Symbol.for("legwork.pointless");
 
 /**
- * A payload that its task cannot work with. The job that carries it fails at once and is not retried. A task may throw it too, for
- * what a schema cannot say.
+ * A payload that its task cannot process. The job fails immediately and is not retried. A task may throw it too, for
+ * conditions that a schema cannot express.
  *
  * @example
  * import { defineTask, PayloadError } from "legwork";
  *
  * export default defineTask({
  *   run: (payload) => {
- *     if (payload === null) throw new PayloadError("There is nobody to write to.");
+ *     if (payload === null) throw new PayloadError("The payload names no recipient.");
  *   },
  * });
  */
@@ -115,8 +115,8 @@ export class PayloadError extends LegworkError {
 }
 
 /**
- * Thrown by a task: its job has failed and no other attempt is made, however many are left. It is kept among the failed jobs and can
- * be retried by hand.
+ * Thrown by a task: its job fails without another attempt, however many are left. It stays among the failed jobs and can
+ * be retried manually.
  *
  * @example
  * import { defineTask, Discard } from "legwork";
@@ -137,17 +137,17 @@ export class Discard extends Error {
   }
 }
 
-/** When a task wants its next attempt. Registered symbols, as above. */
+/** When a task requests its next attempt. Registered symbols, as above. */
 const RETRY_AT = Symbol.for("legwork.retryAt");
 const SNOOZED = Symbol.for("legwork.snoozed");
 const TIMED_OUT = Symbol.for("legwork.timedOut");
 
-/** A moment, or so long from when it was thrown (ms). */
+/** A time, or a delay from the throw (ms). */
 type When = Date | { readonly after: number };
 
 /**
- * Thrown by a task: the attempt has failed, and the next one is due then and not when the retry policy says. Takes a Date, or a
- * duration ("10m", or milliseconds). An attempt is used; after the last one the job has failed.
+ * Thrown by a task: the attempt fails, and the next one is due at the given time instead of the retry policy's. Takes a Date, or a
+ * duration ("10m", or milliseconds). This uses an attempt; after the last one, the job has failed.
  *
  * @example
  * import { defineTask, RetryAfter } from "legwork";
@@ -170,8 +170,8 @@ export class RetryAfter extends Error {
 }
 
 /**
- * Thrown by a task: not now. The job is put back until then as if it had not been started: no attempt is used, no failure is
- * recorded. Takes a Date, or a duration ("10m", or milliseconds).
+ * Thrown by a task to postpone its job: the job is put back until the given time as if it had not started. This uses no attempt and records no
+ * failure. Takes a Date, or a duration ("10m", or milliseconds).
  *
  * @example
  * import { defineTask, Snooze } from "legwork";
@@ -187,15 +187,15 @@ export class Snooze extends Error {
   readonly [RETRY_AT]: When;
   readonly [SNOOZED] = true;
 
-  constructor(when: Date | Duration, reason = "The task put its job off.") {
+  constructor(when: Date | Duration, reason = "The task postponed its job.") {
     super(reason);
     this[RETRY_AT] = toWhen(when);
   }
 }
 
 /**
- * A step that a task cannot have: its name is used twice in an attempt, its result is too large or no JSON. The job fails at once, because
- * another attempt would do the same again; once the task is mended, the job can be retried by hand.
+ * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. The job fails immediately, because
+ * another attempt would do the same. Once the task is fixed, the job can be retried manually.
  *
  * @example
  * import { defineTask, StepError } from "legwork";
@@ -217,8 +217,8 @@ export class StepError extends LegworkError {
 }
 
 /**
- * No signal came in time: what `step.waitFor` throws after its timeout, in this attempt and every later one. A task that does not catch it fails
- * its job at once; a failed job that is retried by hand waits anew.
+ * No signal arrived in time: thrown by `step.waitFor` after its timeout, in this attempt and every later one. A task that does not catch it fails
+ * its job immediately. A failed job that is retried manually waits again.
  *
  * @example
  * import { defineTask, SignalTimeout } from "legwork";
@@ -229,7 +229,7 @@ export class StepError extends LegworkError {
  *       await step.waitFor("approved", { timeout: "2 days" });
  *     } catch (error) {
  *       if (!(error instanceof SignalTimeout)) throw error;
- *       log.info("Nobody has approved it.");
+ *       log.info("It was not approved in time.");
  *     }
  *   },
  * });
@@ -240,13 +240,13 @@ export class SignalTimeout extends Error {
   readonly [TIMED_OUT] = true;
   readonly signal: string;
 
-  /** Also for one that another copy of this module has made: a task may have a copy of its own. */
+  /** True for errors from other copies of this module too: a task may have its own copy. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && TIMED_OUT in value;
   }
 
   constructor(signal: string) {
-    super(`The signal '${signal}' did not come in time.`);
+    super(`The signal '${signal}' did not arrive in time.`);
     this.signal = signal;
   }
 }
@@ -257,13 +257,13 @@ function toWhen(when: Date | Duration): When {
   const after = parseDuration(when);
   if (after !== undefined) return { after };
   throw new LegworkError("LW400", isDate ? timeOutOfRange("when", when) : durationOutOfRange("when", when), {
-    hint: 'Give a Date, or a duration such as "30s", "10m" or 5000 (milliseconds).',
+    hint: 'Pass a Date, or a duration such as "30s", "10m" or 5000 (milliseconds).',
   });
 }
 
 /**
- * What a thrown value says about the next attempt: whether there is to be one, whether this one counts, and when. A verdict holds
- * however odd the error is otherwise; never throws.
+ * Returns what a thrown value requests for the next attempt: whether to make one, whether this one counts, and when. The verdict is honored
+ * however odd the error is otherwise. Never throws.
  */
 export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean; retryAt: When | undefined } {
   return {
@@ -273,7 +273,7 @@ export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean;
   };
 }
 
-/** A time that a verdict carries, whichever copy of this module made it; undefined for anything else. */
+/** Returns the time of a verdict, from any copy of this module; undefined for anything else. */
 function asWhen(value: unknown): When | undefined {
   if (types.isDate(value)) {
     const time = Date.prototype.getTime.call(value);
@@ -288,7 +288,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 }
 
 /**
- * Whatever was thrown as an Error whose name, message and stack are text: itself when it is one, else one that describes it.
+ * Returns a thrown value as an Error whose name, message and stack are text: the value itself if it is one, or else an error that describes it.
  * Never throws.
  */
 export function toError(thrown: unknown): Error {

@@ -1,7 +1,7 @@
-/** The largest id: ids are Postgres's bigint. */
+/** The largest id: ids have Postgres's type bigint. */
 const MAX_ID = 2n ** 63n - 1n;
 
-/** Whether a text is an id of a job, a workflow, a batch or an alert: a whole number, in digits. */
+/** Whether text is a valid id of a job, a workflow, a batch or an alert: a whole number, in digits. */
 export function isId(text: string): boolean {
   return /^\d{1,19}$/.test(text) && BigInt(text) <= MAX_ID;
 }

@@ -1,6 +1,6 @@
 /**
- * The public API of Legwork: what defines tasks and workflows, what enqueues jobs, and `createLegwork`, which has everything else in its tree. The functions behind the
- * tree are in `legwork/operations`, the test kit is in `legwork/testing`.
+ * The public API of Legwork: defines tasks and workflows, enqueues jobs, and has `createLegwork`, whose tree has all other operations. The functions
+ * behind the tree are in `legwork/operations`; the test kit is in `legwork/testing`.
  */
 export { defineConfig } from "./config.ts";
 export type { Queryable } from "./db/pool.ts";

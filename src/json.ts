@@ -1,29 +1,29 @@
 import { LegworkError, toError } from "./errors.ts";
 
-/** Levels of arrays and objects that are shown as JSON. What is nested deeper would overflow the stack of whatever writes or draws it. */
+/** The deepest nesting of arrays and objects that is shown as JSON. Deeper values would overflow the stack of the code that writes or draws them. */
 const MAX_SHOWN_DEPTH = 1_000;
 
-/** The one field of an object that stands for a value which cannot be shown as JSON; it holds the value's JSON as text. */
+/** The only field of an object that replaces a value which cannot be shown as JSON; it holds the value's JSON as text. */
 const TEXT_MARK = "legwork:text";
 
-/** A number by the digits it is written with: `JSON.stringify` writes them as they are. */
+/** A number with its original digits, which `JSON.stringify` writes unchanged. */
 interface RawNumber {
   readonly rawJSON: string;
 }
 
-/** What Node's JSON has beyond what TypeScript knows of it. */
+/** The parts of Node's JSON that TypeScript's types lack. */
 const json = JSON as unknown as {
   rawJSON(text: string): RawNumber;
   isRawJSON(value: unknown): boolean;
   parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
 };
 
-/** Where a number may stand that JavaScript would write in another way; also found in texts, which only takes longer then. */
+/** Matches JSON that may contain a number that JavaScript would write differently. A match within a string only costs time. */
 const MAY_LOSE_DIGITS = /\d\.\d|\d[eE]|\d{16}|-0/;
 
 /**
- * Reads JSON without losing a digit: a number that JavaScript would write in another way (19 digits, 1e400, 0.10) becomes a raw number, which
- * `JSON.stringify` writes as it was. Throws a SyntaxError for what is not JSON.
+ * Parses JSON without losing a digit: a number that JavaScript would write differently (19 digits, 1e400, 0.10) becomes a raw number, which
+ * `JSON.stringify` writes unchanged. Throws a SyntaxError for text that is not JSON.
  */
 export function parseExactly(text: string): unknown {
   if (!mayLoseDigits(text)) return JSON.parse(text);
@@ -32,17 +32,17 @@ export function parseExactly(text: string): unknown {
   );
 }
 
-/** Whether `parseExactly` may make something else of JSON than `JSON.parse`, which is quicker. */
+/** Whether `parseExactly` may return something different from `JSON.parse`, which is faster. */
 export function mayLoseDigits(text: string): boolean {
   return MAY_LOSE_DIGITS.test(text);
 }
 
-/** Reads JSON of the database in order to show it: every digit is kept, and what is too deep is `{"legwork:text": "…"}`. */
+/** Parses JSON from the database for display: every digit is kept, and a value that is nested too deeply becomes `{"legwork:text": "…"}`. */
 export function parseToShow(text: string): unknown {
   return isDeep(text, MAX_SHOWN_DEPTH) ? { [TEXT_MARK]: text } : parseExactly(text);
 }
 
-/** Whether JSON has more levels of arrays and objects than that. */
+/** Whether JSON has more than `levels` levels of arrays and objects. */
 export function isDeep(text: string, levels: number): boolean {
   if (text.length < 2 * levels) return false;
   let depth = 0;
@@ -59,12 +59,12 @@ export function isDeep(text: string, levels: number): boolean {
   return false;
 }
 
-/** Whether it is a number that is kept by its digits. */
+/** Whether a value is a number with its original digits. */
 export function isRawNumber(value: unknown): value is RawNumber {
   return typeof value === "object" && value !== null && json.isRawJSON(value);
 }
 
-/** A value of `parseExactly` with JavaScript's numbers, as a task gets it. */
+/** Converts a value of `parseExactly` to JavaScript's numbers, as a task receives it. */
 export function withPlainNumbers(value: unknown): unknown {
   if (isRawNumber(value)) return Number(value.rawJSON);
   if (Array.isArray(value)) return value.map(withPlainNumbers);
@@ -73,8 +73,9 @@ export function withPlainNumbers(value: unknown): unknown {
 }
 
 /**
- * A value as JSON that the database can keep. Throws LW400, naming the field, for what JSON does not have (functions, symbols, bigints, NaN, a
- * circle) and for what Postgres does not (NUL characters, halves of surrogate pairs). A number of any size can be given as `JSON.rawJSON("…")`.
+ * Converts a value to JSON that the database can store. Throws LW400, naming the field, for values that JSON does not have (functions, symbols,
+ * bigints, NaN, circular references) and for text that Postgres cannot store (NUL characters, lone surrogates). Pass a number of any size as
+ * `JSON.rawJSON("…")`.
  */
 export function toJson(name: string, value: unknown): string {
   const path: { holder: unknown; key: string; value: unknown }[] = [];
@@ -84,7 +85,7 @@ export function toJson(name: string, value: unknown): string {
     throw new LegworkError("LW400", `${field} ${message}.`, { hint, fields: [{ path: [name, ...steps], message }] });
   };
   const replacer = function (this: unknown, key: string, inner: unknown): unknown {
-    // Called for each value with what holds it: what holds none of what follows is left behind.
+    // Called for each value with its parent: values that are not a parent of this one are removed from the path.
     while (path.length > 0 && path.at(-1)?.value !== this) path.pop();
     path.push({ holder: this, key, value: inner });
     const fault = faultIn(inner) ?? (Array.isArray(this) ? undefined : faultIn(key));
@@ -97,13 +98,13 @@ export function toJson(name: string, value: unknown): string {
     const error = toError(thrown);
     if (error instanceof LegworkError) throw error;
     path.length = 0;
-    if (error instanceof RangeError) return withoutLooking(value) ?? refuse("is nested too deeply", "Give a flatter value.");
+    if (error instanceof RangeError) return withoutLooking(value) ?? refuse("is nested too deeply", "Use a flatter value.");
     const isCircular = error instanceof TypeError && /circular/i.test(error.message);
-    return refuse(isCircular ? "refers to itself" : `cannot be read: ${error.message}`, JSON_HINT);
+    return refuse(isCircular ? "contains a circular reference" : `cannot be read: ${error.message}`, JSON_HINT);
   }
 }
 
-/** As JSON, for what is deeper than a look at each value allows. Undefined where it is too deep for that as well. */
+/** Converts a value that is nested too deeply for checking each part. Undefined if it is too deep for that as well. */
 function withoutLooking(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
@@ -112,7 +113,7 @@ function withoutLooking(value: unknown): string | undefined {
   }
 }
 
-const JSON_HINT = "Give texts, numbers, booleans, null, lists and plain objects of them.";
+const JSON_HINT = "Use strings, numbers, booleans, null, arrays and plain objects of these.";
 
 function faultIn(value: unknown): { message: string; hint: string } | undefined {
   switch (typeof value) {
@@ -120,31 +121,34 @@ function faultIn(value: unknown): { message: string; hint: string } | undefined 
     case "symbol":
       return { message: `is a ${typeof value}, which JSON does not have`, hint: JSON_HINT };
     case "bigint":
-      return { message: "is a bigint, which JSON does not have", hint: "Give it as text, or as JSON.rawJSON(String(value))." };
+      return {
+        message: "is a bigint, which JSON does not have",
+        hint: "Pass it as a string, or as JSON.rawJSON(String(value)).",
+      };
     case "number":
       return Number.isFinite(value) ? undefined : { message: `is ${value}, which JSON does not have`, hint: JSON_HINT };
     case "string":
       return isStorable(value)
         ? undefined
         : {
-            message: "has a NUL character or half a surrogate pair, which the database cannot keep",
-            hint: "Take it out, or encode the text.",
+            message: "contains a NUL character or a lone surrogate, which the database cannot store",
+            hint: "Remove it, or encode the text.",
           };
     default:
       return isRawNumber(value) && !fitsNumeric(value.rawJSON)
-        ? { message: "is a number of more digits than the database can keep", hint: "Give it as text." }
+        ? { message: "is a number with more digits than the database can store", hint: "Pass it as a string." }
         : undefined;
   }
 }
 
-/** Whether Postgres's numeric can hold a number, given as JSON: 131,072 digits before the point and 16,383 behind it. */
+/** Whether Postgres's numeric type can hold a number, given as JSON: 131,072 digits before the decimal point and 16,383 after it. */
 export function fitsNumeric(number: string): boolean {
   const [, whole = "", fraction = "", exponent = "0"] = /^-?0*(\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
   const shift = Number(exponent);
   return whole.length + shift <= 131_072 && fraction.length - shift <= 16_383;
 }
 
-/** Whether Postgres can keep a text. */
+/** Whether Postgres can store a text. */
 export function isStorable(text: string): boolean {
   return !text.includes("\u0000") && text.isWellFormed();
 }

@@ -7,15 +7,15 @@ export type Logger = pino.Logger;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Connection strings and tokens reach the log through error objects; their places are known. `input` is what `new URL` could not read. */
+/** Connection strings and tokens reach the log through error objects, at known paths. `input` is a text that `new URL` could not parse. */
 export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "err.input", "*.password"];
 
 const destination = new StderrDestination();
 const forms = new WeakMap<Logger, "json" | "text">();
 
 /**
- * The process's log: lines for people on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
- * It goes to stderr, so that stdout carries only what a command was asked for. Writing never holds up the process, whoever reads stderr and how slowly.
+ * Creates the process's log: readable lines on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
+ * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, however slowly stderr is read.
  */
 export function createLogger(options: { level: LogLevel; json?: boolean }): Logger {
   const asJson = options.json ?? !process.stderr.isTTY;
@@ -32,18 +32,18 @@ export function createLogger(options: { level: LogLevel; json?: boolean }): Logg
   return log;
 }
 
-/** The form in which a logger of `createLogger` writes to stderr; undefined for any other logger. */
+/** Returns the form in which a logger of `createLogger` writes to stderr; undefined for any other logger. */
 export function stderrForm(log: Logger): "json" | "text" | undefined {
   return forms.get(log);
 }
 
-/** Writes what waits of the log, now; see `StderrDestination`. For the last moments of a process. */
+/** Writes buffered log lines now; see `StderrDestination`. For the end of a process. */
 export function flushLog(): Promise<void> {
   return destination.drained();
 }
 
 function prettyTo(target: StderrDestination): pino.DestinationStream & { flushSync(): void } {
-  // Loaded for a terminal only: a worker elsewhere saves its memory.
+  // Loaded only for a terminal: other workers save its memory.
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
   const prettify = prettyFactory({
     colorize: true,

@@ -1,13 +1,13 @@
 export interface LoopOptions {
-  /** How long to wait after a turn (ms), unless the turn says otherwise or fails. */
+  /** How long to wait after a turn (ms), unless the turn returns a different time. */
   readonly interval: number;
-  /** Is told why a turn has failed. The loop waits for it, and goes on after the interval. Must not throw. */
+  /** Called with the error of a failed turn. The loop waits for it, and continues after the interval. Must not throw. */
   readonly onError: (error: unknown) => unknown;
 }
 
 /**
- * Does the same work again and again: at once, when it is woken, and some time after each turn has ended. Turns never overlap. Waking it during a
- * turn starts another one right after.
+ * Repeats a turn: immediately, when woken, and an interval after each turn has ended. Turns never overlap. Waking it during a
+ * turn starts another turn right after.
  */
 export class Loop {
   readonly #turn: (stopped: AbortSignal) => Promise<number | void>;
@@ -17,14 +17,14 @@ export class Loop {
   #running: Promise<void> | undefined;
   #isWoken = false;
 
-  /** Starts with a turn. A turn resolves to how long to wait for the next (ms), or to nothing for the interval. */
+  /** Starts the first turn. A turn returns how long to wait until the next one (ms), or nothing for the interval. */
   constructor(turn: (stopped: AbortSignal) => Promise<number | void>, options: LoopOptions) {
     this.#turn = turn;
     this.#options = options;
     this.wake();
   }
 
-  /** Starts a turn now, or as soon as the present one has ended. */
+  /** Starts a turn now, or as soon as the current one has ended. */
   wake(): void {
     this.#isWoken = true;
     if (this.#stopped.signal.aborted || this.#running !== undefined) return;
@@ -35,7 +35,7 @@ export class Loop {
     });
   }
 
-  /** Starts no further turn. Resolves when the present one has ended. */
+  /** Stops the loop. Resolves when the current turn has ended. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     clearTimeout(this.#timer);

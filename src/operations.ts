@@ -1,5 +1,6 @@
 /**
- * What the tree of `createLegwork` is made of: a function for each operation, whose first parameter is the connection to work on. Rows are those of SQL, in snake_case.
+ * The operations behind the tree of `createLegwork`: one function for each, whose first parameter is the connection. Rows have SQL column names, in
+ * snake_case.
  */
 export { listAuditLog } from "./access/audit-log.ts";
 export type { AuditFilter, AuditRow } from "./access/audit-log.ts";
@@ -80,7 +81,7 @@ export { retryWorkflow } from "./workflows/retry-workflow.ts";
 export { startWorkflow } from "./workflows/start-workflow.ts";
 export type { StartWorkflowOptions } from "./workflows/start-workflow.ts";
 
-// What `defineConfig`, `defineTask`, `defineWorkflow` and `migrate` take and give, for those who have to name it.
+// The types that `defineConfig`, `defineTask`, `defineWorkflow` and `migrate` take and return, for code that has to name them.
 export type { ConfigFile, StartContext } from "./config.ts";
 export type { Progress, WorkflowContext } from "./jobs/define-task.ts";
 export type { StepContext, Stored } from "./jobs/step-context.ts";

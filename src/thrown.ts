@@ -1,57 +1,58 @@
 import { inspect, types } from "node:util";
+import { formatNumber } from "./wording.ts";
 
-/** The longest message of an error that is kept whole (characters). */
+/** The longest error message that is stored whole (characters). */
 export const MESSAGE_LIMIT = 4_000;
 
-/** The longest stack trace that is kept whole, with the error's properties and its causes (characters). */
+/** The longest stack trace that is stored whole, with the error's properties and causes (characters). */
 export const STACK_LIMIT = 16_000;
 
-/** The longest stack trace of one error, apart from those of its causes (characters): some twenty frames. */
+/** The longest stack trace of one error without its causes (characters): about twenty frames. */
 const OWN_STACK_LIMIT = 8_000;
 
-/** What is shown of a value that was thrown in place of an error, and of an error's own properties (characters). */
+/** How much is shown of a thrown value that is not an error, and of an error's own properties (characters). */
 const VALUE_LIMIT = 1_000;
 
-/** Levels of a value that are shown. */
+/** The number of levels of a value that are shown. */
 const SHOWN_DEPTH = 4;
 
 /** The longest name, code or label (characters). */
 const NAME_LIMIT = 200;
 
-/** Causes that are followed: a chain of them may be a circle. */
+/** The number of causes that are followed: a chain of them may be circular. */
 const DEPTH_LIMIT = 10;
 
-/** Labels of one error, its causes' included. */
+/** The most labels of one error, including those of its causes. */
 const LABELS_LIMIT = 50;
 
-/** Errors of an AggregateError that are described. */
+/** The number of errors of an AggregateError that are described. */
 const ERRORS_LIMIT = 10;
 
-/** What was thrown, as text that Postgres stores. */
+/** A thrown value as text that Postgres can store. */
 export interface ThrownDescription {
   /** The error's class, such as `TypeError`; `NonError` for a value that is not an error. */
   readonly name: string;
   /** Never empty. */
   readonly message: string;
-  /** The stack trace, the error's own properties and its causes; undefined when there is none of them. */
+  /** The stack trace, the error's own properties and its causes; undefined if it has none of these. */
   readonly stack: string | undefined;
   /** The error's code, such as `ECONNREFUSED`. */
   readonly code: string | undefined;
-  /** What a retry policy may name the error by: its name, its code and its classes, and those of what caused it. */
+  /** The names by which a retry policy may refer to the error: its name, code and classes, and those of its causes. */
   readonly labels: readonly string[];
 }
 
-/** Hides what must not be read; both are applied before anything is cut. */
+/** Removes secrets; both functions are applied before anything is cut. */
 export interface Cleaner {
   text(text: string): string;
-  /** Of a value of plain JSON. */
+  /** Removes secrets from a value of plain JSON. */
   value(value: unknown): unknown;
 }
 
 /**
- * Describes any value that JavaScript can throw, and never throws itself: not for undefined, a symbol, a circular object, a proxy, a
+ * Describes any value that JavaScript can throw. Never throws, not even for undefined, a symbol, a circular object, a proxy, a
  * getter that throws, or a message that is not text. Messages are cut at 4,000 characters, stack traces at 8,000 (16,000 with
- * properties and causes), shown values at 1,000; what is cut ends with a mark that gives its full length.
+ * properties and causes), shown values at 1,000; a mark at the end of cut text gives its full length.
  *
  * ```ts
  * try { await work(); } catch (thrown) { const { name, message } = describeThrown(thrown); }
@@ -63,7 +64,7 @@ export function describeThrown(value: unknown, cleaner?: Cleaner): ThrownDescrip
     cleaner === undefined ? storableText(cut(text, limit)) : cut(storableText(cleaner.text(text)), limit);
   const labels = labelsOf(thrown).map((label) => clean(label, NAME_LIMIT));
   if (!isError(thrown)) {
-    const message = typeof thrown === "string" ? thrown : `Not an error, but this was thrown: ${show(thrown, cleaner)}`;
+    const message = typeof thrown === "string" ? thrown : `A value that is not an error was thrown: ${show(thrown, cleaner)}`;
     return {
       name: "NonError",
       message: clean(message, MESSAGE_LIMIT) || "An empty string was thrown.",
@@ -83,7 +84,7 @@ export function describeThrown(value: unknown, cleaner?: Cleaner): ThrownDescrip
   };
 }
 
-/** Whether a value is an error, also one of another realm. False for a proxy, whose every answer is its handler's. */
+/** Whether a value is an error, including one from another realm. False for a proxy, because its handler controls every answer. */
 export function isError(value: unknown): value is Error {
   if (value === null || typeof value !== "object" || types.isProxy(value)) return false;
   if (types.isNativeError(value)) return true;
@@ -94,7 +95,7 @@ export function isError(value: unknown): value is Error {
   }
 }
 
-/** A property of any value; undefined when it has none, or reading it throws. */
+/** Reads a property of any value; undefined if it has none, or if reading it throws. */
 export function propertyOf(value: unknown, key: PropertyKey): unknown {
   if (value === null || (typeof value !== "object" && typeof value !== "function")) return undefined;
   try {
@@ -104,7 +105,7 @@ export function propertyOf(value: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** Whether a value has a property, its prototypes' included; false when asking throws. */
+/** Whether a value or its prototypes have a property; false if checking throws. */
 export function hasProperty(value: unknown, key: PropertyKey): boolean {
   if (value === null || (typeof value !== "object" && typeof value !== "function")) return false;
   try {
@@ -114,21 +115,21 @@ export function hasProperty(value: unknown, key: PropertyKey): boolean {
   }
 }
 
-/** Text that Postgres stores: NUL and halves of surrogate pairs become the replacement character. */
+/** Converts text to what Postgres can store: NUL and lone surrogates become the replacement character. */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\uFFFD");
 }
 
-/** Text of at most so many characters; a longer one ends with a mark that gives its full length. */
+/** Cuts text to at most `limit` characters; a mark at the end of cut text gives its full length. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text;
-  const mark = `… cut, ${text.length.toLocaleString("en-US")} characters`;
+  const mark = `… cut, ${formatNumber(text.length)} characters`;
   return text.slice(0, Math.max(0, limit - mark.length)).toWellFormed() + mark;
 }
 
 /**
- * An error that says what is described: for code that reads `message` and `stack` without care. It has no other property of what
- * was thrown but `code`.
+ * An error with the description of a thrown value, for code that reads `message` and `stack` without care. Apart from `code`, it has no other
+ * properties of the thrown value.
  */
 export class DescribedError extends Error {
   readonly #thrown: unknown;
@@ -139,23 +140,23 @@ export class DescribedError extends Error {
     const set = (key: string, value: unknown): void => {
       Object.defineProperty(this, key, { value, configurable: true, writable: true });
     };
-    // The log takes an error's type from its constructor, and from its name only where it has none.
+    // The log takes an error's type from its constructor, and from its name only if it has no constructor.
     set("constructor", undefined);
     set("name", description.name);
     set("stack", description.stack);
     if (description.code !== undefined) Object.assign(this, { code: description.code });
   }
 
-  /** What was thrown, as it was thrown: for tests, which want to see it. */
+  /** Returns the original thrown value, for tests. */
   static thrownOf(error: unknown): unknown {
     return typeof error === "object" && error !== null && #thrown in error ? error.#thrown : error;
   }
 }
 
-/** Text without secrets that Postgres stores, of at most so many characters. */
+/** Converts text to at most `limit` characters that Postgres can store, without secrets. */
 type Clean = (text: string, limit: number) => string;
 
-/** Name, message, and the stack trace with the properties of one error, without its causes. */
+/** Returns the name, the message, and the stack trace with the properties of one error, without its causes. */
 function ownDescription(
   error: Error,
   clean: Clean,
@@ -170,7 +171,7 @@ function ownDescription(
   const ownStack = propertyOf(error, "stack");
   let stack = "";
   if (typeof ownStack === "string") {
-    // A long message stands in the stack as well, before the frames, which are what it is read for.
+    // A long message is repeated in the stack before the frames, which are the useful part.
     const short = text.length > VALUE_LIMIT ? ownStack.replace(text, () => cut(text, VALUE_LIMIT)) : ownStack;
     stack = clean(short, OWN_STACK_LIMIT);
   } else if (ownStack !== undefined) stack = clean(show(ownStack, cleaner), OWN_STACK_LIMIT);
@@ -179,7 +180,7 @@ function ownDescription(
   return { name, message, stack };
 }
 
-/** What caused an error, and what an AggregateError consists of: each with its own stack trace. */
+/** Describes the causes of an error, and the errors of an AggregateError, each with its own stack trace. */
 function causesOf(error: unknown, clean: Clean, cleaner: Cleaner | undefined, seen: Set<unknown>, depth: number): string[] {
   if (depth > DEPTH_LIMIT) return [];
   const parts: string[] = [];
@@ -206,7 +207,7 @@ function causesOf(error: unknown, clean: Clean, cleaner: Cleaner | undefined, se
   return parts;
 }
 
-/** An error's own properties apart from those that are shown already; undefined when there are none. */
+/** Describes an error's own properties, except those that are already shown; undefined without any. */
 function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | undefined {
   try {
     const rest: Record<string, unknown> = {};
@@ -214,7 +215,7 @@ function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | unde
       if (["name", "message", "stack", "cause", "errors"].includes(key)) continue;
       const descriptor = Object.getOwnPropertyDescriptor(error, key);
       const value: unknown = descriptor !== undefined && "value" in descriptor ? descriptor.value : "[getter]";
-      // A property may hold a payload: its paths count from there.
+      // A property may hold a payload: redaction paths start there.
       if (typeof value !== "function") rest[key] = cleaner === undefined ? value : withoutSecrets(value, cleaner);
     }
     return Object.keys(rest).length === 0 ? undefined : show(rest, cleaner);
@@ -230,7 +231,7 @@ function codeOf(thrown: unknown, clean: Clean): string | undefined {
 }
 
 /**
- * Names, codes and classes of an error and of what caused it. `fetch` throws a TypeError whose cause says ECONNREFUSED.
+ * Returns the names, codes and classes of an error and of its causes. `fetch` throws a TypeError whose cause has the code ECONNREFUSED.
  */
 function labelsOf(thrown: unknown): string[] {
   const labels = new Set<string>();
@@ -253,7 +254,7 @@ function classOf(value: object): string | undefined {
   return classesOf(value)[0];
 }
 
-/** The names of a value's classes, its own first. */
+/** Returns the names of a value's classes, its own first. */
 function classesOf(value: object): string[] {
   const names: string[] = [];
   try {
@@ -264,7 +265,7 @@ function classesOf(value: object): string[] {
       type = Object.getPrototypeOf(type);
     }
   } catch {
-    // A proxy in the chain: what was found before it counts.
+    // A proxy in the chain: the names found before it count.
   }
   return names;
 }
@@ -278,7 +279,7 @@ function arrayOf(value: unknown): readonly unknown[] {
   }
 }
 
-/** Any value as text for people, on one line where it is short. Runs none of the value's code. */
+/** Formats any value for display, on one line if it is short. Runs none of the value's code. */
 function show(value: unknown, cleaner: Cleaner | undefined): string {
   try {
     const shown = cleaner === undefined ? value : withoutSecrets(value, cleaner);
@@ -288,7 +289,7 @@ function show(value: unknown, cleaner: Cleaner | undefined): string {
       customInspect: false,
       getters: false,
       maxArrayLength: 50,
-      // With a cleaner whole, because nothing is found in what is cut.
+      // With a cleaner, strings stay whole, because secrets in cut text would not be found.
       maxStringLength: cleaner === undefined ? VALUE_LIMIT : Infinity,
     });
     return cut(cleaner?.text(text) ?? text, VALUE_LIMIT);
@@ -297,15 +298,15 @@ function show(value: unknown, cleaner: Cleaner | undefined): string {
   }
 }
 
-/** Values within a value that are shown; what has more is shown in part, because `inspect` would go through all of it. */
+/** The number of values within a value that are shown. A larger value is shown in part, because `inspect` would go through all of it. */
 const SHOWN_VALUES = 500;
 
-/** The value itself when it is small, else a copy of its beginning, of the same classes. */
+/** Returns the value itself if it is small, or else a copy of its beginning, with the same classes. */
 function bounded(value: unknown): unknown {
   return countValues(value, SHOWN_VALUES, 0) > 0 ? value : beginningOf(value, { left: SHOWN_VALUES }, 0);
 }
 
-/** How much of a budget is left after the value and those within it. */
+/** Subtracts the value and the values within it from a budget and returns the rest. */
 function countValues(value: unknown, budget: number, depth: number): number {
   let left = budget - 1;
   if (typeof value !== "object" || value === null || types.isProxy(value) || depth > SHOWN_DEPTH || left <= 0) return left;
@@ -331,7 +332,7 @@ function beginningOf(value: unknown, budget: { left: number }, depth: number): u
   return copy;
 }
 
-/** Own properties that are shown, without running a getter. */
+/** Returns the own properties that are shown, without running a getter. */
 function entriesOf(value: object): [string, unknown][] {
   const keys = ArrayBuffer.isView(value) ? [] : Object.keys(value);
   return keys.slice(0, SHOWN_VALUES).flatMap((key): [string, unknown][] => {
@@ -340,18 +341,18 @@ function entriesOf(value: object): [string, unknown][] {
   });
 }
 
-/** What has no content but its properties. */
+/** Whether a value has no content other than its properties. */
 function isCopyable(value: object): boolean {
   return Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]";
 }
 
-/** A value of JSON without what a task redacts; anything else is searched for secrets as text only. */
+/** Removes redacted values from a JSON value; anything else is searched for secrets only as text. */
 function withoutSecrets(value: unknown, cleaner: Cleaner): unknown {
   try {
     const json: string | undefined = JSON.stringify(value);
     return json === undefined ? value : cleaner.value(JSON.parse(json));
   } catch {
-    // What cannot be copied cannot be searched for paths: better nothing than a secret.
+    // A value that cannot be copied cannot be searched for paths. Showing nothing is better than showing a secret.
     return typeof value === "object" ? "[redacted]" : value;
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 /** The version of this package, such as `0.1.0`. */
 export const VERSION: string = readVersion();
 
-/** The oldest version of Legwork whose workers, servers and commands may use the schema of this one. Raised with a change that they would not survive. */
+/** The oldest version of Legwork whose workers, servers and commands may use the schema of this version. Raised with every change that breaks them. */
 export const MINIMUM_VERSION = "0.1.0";
 
 function readVersion(): string {
@@ -11,13 +11,13 @@ function readVersion(): string {
     try {
       return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).version;
     } catch {
-      // Compiled code lies one directory deeper.
+      // Compiled code is one directory deeper.
     }
   }
   return "0.0.0";
 }
 
-/** Negative when `a` is the older version, positive when it is the newer one. A pre-release (`1.0.0-rc.1`) is older than its release. */
+/** Compares versions: negative if `a` is older, positive if it is newer. A pre-release (`1.0.0-rc.1`) is older than its release. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [parse(a), parse(b)];
   for (let index = 0; index < 3; index += 1) {
@@ -31,7 +31,8 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /**
- * Whether a command of one version and a server of another understand each other: of one major version; before 1.0, of minor versions that are at most one apart.
+ * Whether a command of one version and a server of another are compatible: they have the same major version; before 1.0, minor versions that differ
+ * by at most one.
  */
 export function understandEachOther(one: string, other: string): boolean {
   const [[major, minor = 0], [otherMajor, otherMinor = 0]] = [parse(one).numbers, parse(other).numbers];

@@ -1,4 +1,4 @@
-/** Waits for `work`, but no longer than that (ms); resolves to whether it has ended. Rejects when `work` does. */
+/** Waits for `work`, but no longer than `timeout` (ms); returns whether it has ended. Rejects when `work` does. */
 export async function within(timeout: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), timeout)));
@@ -6,7 +6,7 @@ export async function within(timeout: number, work: Promise<unknown>): Promise<b
     return await Promise.race([work.then(() => true), over]);
   } finally {
     clearTimeout(timer);
-    // What it says later is of no use any more.
+    // A later rejection no longer matters.
     work.catch(() => undefined);
   }
 }

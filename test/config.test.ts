@@ -41,16 +41,16 @@ describe("configuration", () => {
     [{}, { DATABASE_URL: "localhost" }, "DATABASE_URL: expected postgres://"],
     [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
     [{}, { LEGWORK_JWT_SECRET: "short" }, "LEGWORK_JWT_SECRET: expected at least 32"],
-    [{}, { LEGWORK_JWT_JWKS: "https://issuer.example/jwks", LEGWORK_JWT_ISSUER: "i" }, "jwtAudience: needed beside jwtJwks"],
+    [{}, { LEGWORK_JWT_JWKS: "https://issuer.example/jwks", LEGWORK_JWT_ISSUER: "i" }, "jwtAudience: required with jwtJwks"],
     [
       {},
       { LEGWORK_JWT_JWKS: "https://u:p@issuer.example/jwks" },
       "LEGWORK_JWT_JWKS: expected the URL of a JWKS without a user or a password",
     ],
     [{}, { LEGWORK_CORS_ORIGINS: "*" }, "LEGWORK_CORS_ORIGINS: expected an origin"],
-    [{}, { LEGWORK_TRUST_PROXY: "true" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
-    [{}, { LEGWORK_TRUST_PROXY: "17" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
-    [{}, { LEGWORK_TRUST_PROXY: "10.0.0.0/8,10.0.0.0/33" }, "LEGWORK_TRUST_PROXY: expected how many proxies"],
+    [{}, { LEGWORK_TRUST_PROXY: "true" }, "LEGWORK_TRUST_PROXY: expected the number of proxies"],
+    [{}, { LEGWORK_TRUST_PROXY: "17" }, "LEGWORK_TRUST_PROXY: expected the number of proxies"],
+    [{}, { LEGWORK_TRUST_PROXY: "10.0.0.0/8,10.0.0.0/33" }, "LEGWORK_TRUST_PROXY: expected the number of proxies"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
   ])("with an invalid value names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});

@@ -376,7 +376,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     writeFileSync(join(dataDir, "thesis.txt"), "years of work");
     const error = await refusal(dataDir);
     expect(error.code).toBe("LW512");
-    expect(error.message).toBe(`${dataDir} is not a Legwork data directory: it holds 'thesis.txt' and no legwork.json.`);
+    expect(error.message).toBe(`${dataDir} is not a Legwork data directory: it contains 'thesis.txt' but no legwork.json.`);
     expect(error.hint).toContain("LEGWORK_DATA_DIR");
     expect(readdirSync(dataDir)).toEqual(["thesis.txt"]);
   });
@@ -386,7 +386,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     writeFileSync(join(dataDir, "legwork.json"), '{"name": "legwork"}');
     const error = await refusal(dataDir);
     expect(error.code).toBe("LW512");
-    expect(error.message).toContain('"dataDirFormat" is missing, 1 was expected');
+    expect(error.message).toContain('"dataDirFormat" is missing, expected 1');
     expect(readdirSync(dataDir)).toEqual(["legwork.json"]);
   });
 
@@ -396,7 +396,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     for (const path of [file, join(file, "below")]) {
       const error = await refusal(path);
       expect(error.code).toBe("LW512");
-      expect(error.message).toContain("is a file, or lies below one");
+      expect(error.message).toContain("is a file, or is inside a file");
     }
     expect(readFileSync(file, "utf8")).toBe("text");
   });
@@ -404,12 +404,12 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
   it("a path where nothing can be created", async () => {
     const error = await refusal("/proc/legwork");
     expect(error.code).toBe("LW512");
-    expect(error.message).toContain("/proc/legwork cannot be written");
+    expect(error.message).toContain("/proc/legwork is not writable");
   });
 
   it.skipIf(!isRoot)("another user's directory (needs root, to run as uid 65534)", async () => {
     const dataDir = temporaryDirectory();
-    await expect(startChild(dataDir, NOBODY).ready).rejects.toThrow(/LW512 .* cannot be written: EACCES/);
+    await expect(startChild(dataDir, NOBODY).ready).rejects.toThrow(/LW512 .* is not writable: EACCES/);
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
@@ -432,7 +432,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     mkdirSync(join(dataDir, "postgres"));
     writeFileSync(join(dataDir, "postgres", "notes"), "");
     const error = await refusal(dataDir);
-    expect(error.message).toContain("is not a Postgres cluster: it holds 'notes' and no PG_VERSION");
+    expect(error.message).toContain("is not a Postgres cluster: it contains 'notes' but no PG_VERSION");
     expect(readdirSync(join(dataDir, "postgres"))).toEqual(["notes"]);
   });
 
@@ -444,7 +444,7 @@ describe("an unusable data directory is refused with LW512 and left unchanged:",
     rmSync(path);
     expect((await refusal(dataDir)).message).toContain("postgres-password is missing or empty");
     writeFileSync(path, "not the password");
-    expect((await refusal(dataDir)).message).toContain("is not that of the cluster");
+    expect((await refusal(dataDir)).message).toContain("does not match the cluster");
     renameSync(`${path}.kept`, path);
     await start(dataDir);
   });
@@ -598,7 +598,7 @@ describe("in a directory that the user 'postgres' cannot enter (needs root)", ()
     cpSync(after, copy, { recursive: true, verbatimSymlinks: true });
     const error = await refusal(copy);
     expect(error.code).toBe("LW512");
-    expect(error.message).toBe(`${copy}/postgres leads to the cluster of another data directory, ${after}.`);
+    expect(error.message).toBe(`${copy}/postgres links to the cluster of another data directory, ${after}.`);
     expect(await query(second.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
   });
 

@@ -151,7 +151,7 @@ describe("legwork up with the embedded Postgres", () => {
     const result = await legwork(["jobs"], { DATABASE_URL: url.href });
     expect(result).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^legwork: 127\.0\.0\.1:\d+\/legwork refuses user 'postgres'\. \(LW503\)\n.*\n$/),
+      stderr: expect.stringMatching(/^legwork: The server at 127\.0\.0\.1:\d+ rejects user 'postgres'\. \(LW503\)\n.*\n$/),
     });
     expect(result.stderr).not.toContain("guessed");
   });

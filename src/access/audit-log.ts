@@ -5,7 +5,7 @@ import { selectRows } from "../db/select-rows.ts";
 export interface AuditRow {
   id: string;
   occurred_at: Date;
-  /** The token's subject, in the words of the login that did it; null when it named nobody. */
+  /** The token's subject, as named by the login that did it; null if it named no actor. */
   actor: string | null;
   database_role: string;
   surface: "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
@@ -13,7 +13,7 @@ export interface AuditRow {
   target_type: string;
   target: string | null;
   tenant: string | null;
-  /** To how many, for what is done to many; null for one. */
+  /** The number of rows changed by a bulk operation; null for a single row. */
   count: string | null;
   before: unknown;
   after: unknown;
@@ -22,18 +22,18 @@ export interface AuditRow {
 export interface AuditFilter {
   operation?: string;
   actor?: string;
-  /** `job`, `queue`, `task` …; with `target`, all that was done to one thing. */
+  /** `job`, `queue`, `task` …; with `target`, everything that was done to one target. */
   targetType?: string;
   target?: string;
   tenant?: string;
   since?: Date;
-  /** Only lines with a smaller id: the next page starts at the last id of this one. */
+  /** Only entries with a smaller id: the next page starts at the last id of this one. */
   before?: string;
   limit: number;
 }
 
 /**
- * Lines of the audit log that match, newest first.
+ * Lists entries of the audit log that match, newest first.
  *
  * @example
  * import { listAuditLog } from "legwork/operations";

@@ -6,58 +6,58 @@ import { LegworkError } from "../errors.ts";
 
 export { ROLES, type Role } from "../contract/roles.ts";
 
-/** By which way a request came in, as the audit log shows it. */
+/** The interface through which a request came in, as the audit log shows it. */
 export type Surface = "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
 
-/** Who asks: what is known once a token has been checked. */
+/** The authenticated client, as known once its token has been checked. */
 export interface Principal {
-  /** For people to read and for the audit log: `token:deploy`, `jwt:alice@example.com`, `up`. */
+  /** The name in messages and in the audit log: `token:deploy`, `jwt:alice@example.com`, `up`. */
   readonly subject: string;
   readonly role: Role;
-  /** The only tenant whose rows it sees and touches; null sees all. */
+  /** The only tenant whose rows it can see and change; null for all tenants. */
   readonly tenant: string | null;
-  /** The row of `legwork_private.tokens`; absent for anything else. */
+  /** The id in `legwork_private.tokens`; absent for other kinds of principals. */
   readonly tokenId?: string;
-  /** When it is over; whatever lasts longer (a subscription) must end then. */
+  /** When it expires. Anything that would last longer, such as a subscription, must end then. */
   readonly expiresAt?: Date;
 }
 
 /**
- * What a principal is counted and remembered by, where names are not enough: tokens may have one name, and a name may look like that of a tenant
- * with another. No two tokens have one key, and JWTs only those of one subject for one tenant.
+ * Returns the key under which a principal is counted and cached. Names are not enough: several tokens may have the same name, and a name may look
+ * like another name combined with a tenant. Each token has a key of its own; JWTs share one only if they have the same subject and tenant.
  */
 export function principalKey({ tokenId, tenant, subject }: Principal): string {
   return tokenId === undefined ? JSON.stringify([tenant, subject]) : `token ${tokenId}`;
 }
 
-/** Throws LW403 unless the principal has that role or one that includes it. An enqueuer is no viewer. */
+/** Throws LW403 unless the principal has the role or one that includes it. An enqueuer does not include viewer. */
 export function assertRole(principal: Principal, atLeast: Role): void {
   if (includesRole(principal.role, atLeast)) return;
   throw new LegworkError("LW403", `This needs the role ${atLeast}; ${principal.subject} has the role ${principal.role}.`, {
-    hint: "Ask whoever manages the tokens (`legwork token create --role …`).",
+    hint: "Ask an admin for a token with that role (`legwork token create --role …`).",
   });
 }
 
 /**
- * What a transaction is told about who asks. The functions and views of schema legwork go by it: `legwork.role` and
- * `legwork.confined_to` take rights away and never give any; `legwork.actor` and `legwork.surface` are what the audit log says.
+ * Returns the settings that tell a transaction on whose behalf it runs. The functions and views of the schema legwork obey them: `legwork.role` and
+ * `legwork.confined_to` only remove rights and never add any; `legwork.actor` and `legwork.surface` appear in the audit log.
  */
 export function settingsOf(principal: Principal, surface: Surface): Record<string, string> {
-  if (principal.tenant === "") throw new Error("A principal's tenant is null or a name.");
+  if (principal.tenant === "") throw new Error("A principal's tenant must be null or a name.");
   return {
     "legwork.actor": principal.subject,
     "legwork.surface": surface,
     "legwork.role": principal.role,
     "legwork.confined_to": principal.tenant ?? "",
-    // What it enqueues is its tenant's.
+    // Jobs that it enqueues belong to its tenant.
     "legwork.tenant": principal.tenant ?? "",
   };
 }
 
 /**
- * Runs `work` in one transaction on behalf of a principal: what it reads is confined to the principal's tenant, what it calls is
- * refused if the role does not allow it, and what it changes is in the audit log under its name. Commits when `work` returns,
- * rolls back when it throws. Errors that our SQL raises come out as `LegworkError`. SQL of your own reads jobs and attempts from the
+ * Runs `work` in one transaction on behalf of a principal: its reads are confined to the principal's tenant, its calls are
+ * rejected if the role does not allow them, and its changes are in the audit log under the principal's name. Commits when `work` returns,
+ * rolls back when it throws. Errors that Legwork's SQL raises are thrown as `LegworkError`. Your own SQL must read jobs and attempts from the
  * schema that `viewsFor(client)` names.
  *
  * @example

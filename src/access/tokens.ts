@@ -10,29 +10,29 @@ export interface TokenRow {
   id: string;
   name: string;
   role: "viewer" | "enqueuer" | "operator" | "admin";
-  /** The only tenant that it sees and touches; null for all. */
+  /** The only tenant whose rows it can see and change; null for all tenants. */
   tenant: string | null;
   created_at: Date;
   created_by: string;
-  /** Null for never. */
+  /** Null if it never expires. */
   expires_at: Date | null;
   revoked_at: Date | null;
-  /** To the minute. */
+  /** Accurate to a minute. */
   last_used_at: Date | null;
   is_valid: boolean;
 }
 
 export interface TokenOptions {
   name: string;
-  /** `viewer` by default. */
+  /** The role; `viewer` by default. */
   role?: string;
   tenant?: string;
-  /** 90 days by default; `null` for a token that does not expire. */
+  /** How long the token is valid; 90 days by default, `null` for a token that never expires. */
   expiresIn?: Duration | null;
 }
 
 /**
- * Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what makes no sense.
+ * Creates a token for the server and returns it. It cannot be shown again. Throws LW400 for invalid options.
  *
  * @example
  * import { createToken } from "legwork/operations";
@@ -50,7 +50,7 @@ export async function createToken(client: Queryable, { name, role, tenant, expir
 }
 
 /**
- * Every token, valid or not, the newest first; without anything that could be used in its place.
+ * Lists all tokens, valid or not, newest first, without their secrets.
  *
  * @example
  * import { listTokens } from "legwork/operations";
@@ -62,12 +62,12 @@ export async function listTokens(client: Queryable): Promise<TokenRow[]> {
   return rows;
 }
 
-/** What a valid token says of who has it. */
+/** The owner of a valid token. */
 export type FoundToken = Pick<TokenRow, "id" | "name" | "role" | "tenant" | "expires_at">;
 
 /**
- * Who has this token, for a server of yours; undefined when it is not valid now. It is looked up by its hash, so that neither a statement nor a log
- * has it, and each time, so that revoking one holds at once.
+ * Returns the owner of a token, for your own server; undefined if the token is not valid now. It is looked up by its hash, so that neither a
+ * statement nor a log contains it, and on every call, so that revoking it takes effect at once.
  *
  * @example
  * import { findToken } from "legwork/operations";
@@ -83,7 +83,7 @@ export async function findToken(client: Queryable, token: string): Promise<Found
 }
 
 /**
- * From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id.
+ * Revokes a token: it is rejected from now on. Returns whether it was valid before. Throws LW404 for an unknown id.
  *
  * @example
  * import { listTokens, revokeToken } from "legwork/operations";

@@ -3,24 +3,25 @@ import { createToken, findToken, listTokens, revokeToken, type TokenOptions } fr
 import type { Queryable } from "../db/pool.ts";
 import { type AuditEntry, toAuditEntry, type Token, type TokenOwner, toToken, toTokenOwner } from "./access-rows.ts";
 
-/** `legwork.tokens`: who may use the server. */
+/** `legwork.tokens`: access to the server. */
 export interface Tokens {
   /**
-   * Makes a token for the server and resolves to it: the only time that it can be seen. Throws LW400 for what is not valid.
+   * Creates a token for the server and returns it. It cannot be shown again. Throws LW400 for invalid options.
    *
    * @example
    * const token = await legwork.tokens.create({ name: "ci", role: "enqueuer", tenant: "acme", expiresIn: "30d" });
    */
   create(options: TokenOptions): Promise<string>;
   /**
-   * Every token, valid or not, the newest first; without anything that could be used in its place.
+   * Lists all tokens, valid or not, newest first, without their secrets.
    *
    * @example
    * const valid = (await legwork.tokens.list()).filter(({ isValid }) => isValid);
    */
   list(): Promise<Token[]>;
   /**
-   * Who has this token, for a server of your own; undefined when it is not valid now. It is looked up each time, so that revoking it takes effect at once.
+   * Returns the owner of a token, for a server of your own; undefined if the token is not valid now. Reads the database on every call, so that revoking a
+   * token takes effect at once.
    *
    * @example
    * const owner = await legwork.tokens.find("lw_…");
@@ -28,7 +29,7 @@ export interface Tokens {
    */
   find(token: string): Promise<TokenOwner | undefined>;
   /**
-   * From now on the token is refused. Resolves to whether it was valid before. Throws LW404 for an unknown id.
+   * Revokes a token: it is rejected from now on. Returns whether it was valid before. Throws LW404 for an unknown id.
    *
    * @example
    * for (const { id, name } of await legwork.tokens.list()) if (name === "ci") await legwork.tokens.revoke(id);
@@ -48,10 +49,10 @@ export function tokensOn(client: Queryable): Tokens {
   };
 }
 
-/** `legwork.audit`: who did what. */
+/** `legwork.audit`: the audit log. */
 export interface Audit {
   /**
-   * Lines of the audit log that match, newest first, 50 unless `limit` says otherwise.
+   * Lists entries of the audit log that match, newest first; 50 unless `limit` says otherwise.
    *
    * @example
    * const cancellations = await legwork.audit.list({ targetType: "job", target: "42" });

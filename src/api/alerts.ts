@@ -15,38 +15,38 @@ import { listAlerts } from "../health/list-alerts.ts";
 import { endSilence, listSilences, silenceAlerts } from "../health/silence-alerts.ts";
 import { type Alert, type AlertRule, type Silence, toAlert, toAlertRule, toSilence } from "./health-rows.ts";
 
-/** `legwork.alerts.rules`: what raises alerts. */
+/** `legwork.alerts.rules`: the rules that raise alerts. */
 interface AlertRules {
   /**
-   * Every rule, by name.
+   * Lists all rules, by name.
    *
    * @example
    * const enabled = (await legwork.alerts.rules.list()).filter(({ isEnabled }) => isEnabled);
    */
   list(): Promise<AlertRule[]>;
   /**
-   * One rule. Throws LW404 for an unknown one.
+   * Returns one rule. Throws LW404 for an unknown rule.
    *
    * @example
    * const { warning, critical } = await legwork.alerts.rules.get("backlog_age");
    */
   get(name: string): Promise<AlertRule>;
   /**
-   * Makes an alert rule, or changes what is given of one. Throws LW400 for what is not valid, LW404 for an unknown rule without a kind.
+   * Creates an alert rule, or changes the given settings of an existing one. Throws LW400 for invalid settings, LW404 for an unknown rule without a kind.
    *
    * @example
    * await legwork.alerts.rules.set("mail-fails", { kind: "error_rate", target: "notify/email", warning: 0.1, critical: 0.5, period: "15m" });
    */
   set(name: string, rule: AlertRuleSettings): Promise<void>;
   /**
-   * Removes a rule; its open alerts are resolved. Throws LW404 for an unknown rule.
+   * Removes a rule and resolves its open alerts. Throws LW404 for an unknown rule.
    *
    * @example
    * await legwork.alerts.rules.remove("backlog_age");
    */
   remove(name: string): Promise<void>;
   /**
-   * Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many.
+   * Restores the built-in rules that are missing. Returns how many were restored.
    *
    * @example
    * const restored = await legwork.alerts.rules.restore();
@@ -54,18 +54,18 @@ interface AlertRules {
   restore(): Promise<number>;
 }
 
-/** `legwork.alerts`: what needs attention, and who is told. */
+/** `legwork.alerts`: what needs attention, and where it is reported. */
 export interface Alerts {
   /**
-   * Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them.
+   * Lists alerts, newest first: those that are not resolved, or with `all` the last `limit` (100) in any state.
    *
    * @example
    * const critical = (await legwork.alerts.list()).filter(({ severity }) => severity === "critical");
    */
   list(options?: { all?: boolean; limit?: number }): Promise<Alert[]>;
   /**
-   * Marks an open alert as being looked after: it is not sent again before it is resolved. `by` is the database role by default.
-   * Throws LW404 for an unknown alert, LW409 for one that is resolved.
+   * Acknowledges an open alert: it is not sent again before it is resolved. `by` is the database role by default.
+   * Throws LW404 for an unknown alert, LW409 for a resolved one.
    *
    * @example
    * const [alert] = await legwork.alerts.list();
@@ -73,35 +73,35 @@ export interface Alerts {
    */
   acknowledge(id: string, options?: { note?: string; by?: string }): Promise<void>;
   /**
-   * For that long no alert is sent: of all, or of those of a rule, a target or both. They are raised and resolved all the same. Resolves to
-   * the silence's id. Throws LW404 for an unknown rule, LW400 for a duration that is not valid.
+   * Silences alerts for a period: all of them, or those of a rule, a target, or both. They are still raised and resolved, but not sent. Returns the
+   * silence's id. Throws LW404 for an unknown rule, LW400 for an invalid duration.
    *
    * @example
    * const id = await legwork.alerts.silence("2h", { target: "notify/email", reason: "maintenance" });
    */
   silence(duration: Duration, options?: { rule?: string; target?: string; reason?: string }): Promise<string>;
   /**
-   * The silences that hold now, the one that ends first first.
+   * Lists the silences in effect, the one that ends first first.
    *
    * @example
    * const silences = await legwork.alerts.silences();
    */
   silences(): Promise<Silence[]>;
   /**
-   * Ends a silence before its time; resolves to whether there was one.
+   * Ends a silence early. Returns whether it was in effect.
    *
    * @example
    * for (const { id } of await legwork.alerts.silences()) await legwork.alerts.endSilence(id);
    */
   endSilence(id: string): Promise<boolean>;
   /**
-   * Who is told of the alerts of rules that have no channels of their own. Throws LW400 for a channel that is not valid.
+   * Sets where alerts are sent for rules without channels of their own. Throws LW400 for an invalid channel.
    *
    * @example
    * await legwork.alerts.setChannels([{ slack: "https://hooks.slack.com/services/T0/B0/x" }, { email: "ops@example.com", from: "critical" }]);
    */
   setChannels(channels: readonly AlertChannel[]): Promise<void>;
-  /** What raises alerts. */
+  /** The rules that raise alerts. */
   readonly rules: AlertRules;
 }
 

@@ -4,7 +4,7 @@ import { jobOf, type NamedTask, type Task } from "../jobs/define-task.ts";
 import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
 import type { PayloadOf, TaskName, WithPayload } from "../jobs/task-registry.ts";
 
-/** `enqueue`, on a connection that is known. */
+/** `enqueue` with its connection already bound. */
 export interface BoundEnqueue {
   <P extends z.ZodType, R extends z.ZodType>(
     task: NamedTask<P, R>,

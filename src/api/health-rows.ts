@@ -2,22 +2,22 @@ import { alertRuleSchema, alertSchema, silenceSchema, taskStatisticsSchema } fro
 import { seriesIntervalSchema } from "../contract/statistics.ts";
 import { type Answer, rowReader } from "../contract/rows.ts";
 
-/** An alert that was raised. */
+/** A raised alert. */
 export type Alert = Answer<typeof alertSchema>;
 export const toAlert = rowReader(alertSchema);
 
-/** What raises alerts; intervals as Postgres writes them. */
+/** An alert rule; its intervals are as Postgres writes them. */
 export type AlertRule = Answer<typeof alertRuleSchema>;
 export const toAlertRule = rowReader(alertRuleSchema);
 
-/** A time in which alerts are not sent. */
+/** A period in which alerts are not sent. */
 export type Silence = Answer<typeof silenceSchema>;
 export const toSilence = rowReader(silenceSchema);
 
-/** What became of a task's jobs; times are seconds. */
+/** How a task's jobs ended, and how long they waited and ran; times are in seconds. */
 export type TaskStatistics = Answer<typeof taskStatisticsSchema>;
 export const toTaskStatistics = rowReader(taskStatisticsSchema);
 
-/** What became of jobs in one interval of a series; times are seconds. */
+/** How jobs ended in one interval of a series; times are in seconds. */
 export type SeriesInterval = Answer<typeof seriesIntervalSchema>;
 export const toSeriesInterval = rowReader(seriesIntervalSchema);

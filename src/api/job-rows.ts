@@ -9,7 +9,7 @@ import {
 } from "../contract/jobs.ts";
 import { type Answer, rowReader } from "../contract/rows.ts";
 
-/** A job; ids and counts are strings, for they may be larger than a number holds. */
+/** A job. Ids and counts are strings, because they may exceed what a number holds exactly. */
 export type Job = Answer<typeof jobSchema>;
 export const toJob = rowReader(jobSchema);
 
@@ -17,15 +17,15 @@ export const toJob = rowReader(jobSchema);
 export type Attempt = Answer<typeof attemptSchema>;
 export const toAttempt = rowReader(attemptSchema);
 
-/** A job with its attempts and the schedule that it is from. */
+/** A job with its attempts and the schedule that enqueued it. */
 export type JobDetails = Answer<typeof jobWithAttemptsSchema>;
 export const toJobDetails = rowReader(jobWithAttemptsSchema);
 
-/** A line that a job has logged. */
+/** A line that a job logged. */
 export type LogLine = Answer<typeof logLineSchema>;
 export const toLogLine = rowReader(logLineSchema);
 
-/** A durable part of a job. */
+/** A durable step of a job. */
 export type Step = Answer<typeof stepSchema>;
 export const toStep = rowReader(stepSchema);
 
@@ -33,6 +33,6 @@ export const toStep = rowReader(stepSchema);
 export type FailedGroup = Answer<typeof failedGroupSchema>;
 export const toFailedGroup = rowReader(failedGroupSchema);
 
-/** A job that repeats another. */
+/** A job that repeats another job. */
 export type Rerun = Answer<typeof rerunRecordSchema>;
 export const toRerun = rowReader(rerunRecordSchema);

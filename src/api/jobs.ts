@@ -31,14 +31,14 @@ import {
   toStep,
 } from "./job-rows.ts";
 
-/** `legwork.jobs`: what a job can be asked for and told. */
+/** `legwork.jobs`: enqueue, read and control jobs. */
 export interface Jobs {
   /**
-   * Enqueues a job and resolves to its id. The task is given by its name, or by itself when its definition states its name. Once the registry has entries
+   * Enqueues a job and returns its id. The task is given by name, or as its definition if that states its name. With a task registry
    * (`legwork types`), a wrong name or payload does not compile.
    *
-   * Throws LW422 naming the field of the payload that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for
-   * options that do not go together, LW429 over the rate limit.
+   * Throws LW422, naming the field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be replaced;
+   * LW400 for options that cannot be combined; LW429 over the rate limit.
    *
    * @example
    * const id = await legwork.jobs.enqueue("notify/welcome", { userId: 3 });
@@ -46,7 +46,7 @@ export interface Jobs {
    */
   readonly enqueue: BoundEnqueue;
   /**
-   * Enqueues any number of jobs in one statement, all or none, and resolves to their ids in the same order. Throws as `enqueue` does.
+   * Enqueues any number of jobs in one statement, either all or none, and returns their ids in the same order. Throws like `enqueue`.
    *
    * @example
    * const ids = await legwork.jobs.enqueueMany([
@@ -56,7 +56,7 @@ export interface Jobs {
    */
   enqueueMany(jobs: readonly JobSpec[]): Promise<string[]>;
   /**
-   * Makes a trigger on a table that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
+   * Creates a trigger on a table that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
    * Throws LW404 for an unknown task, LW400 for an unknown event or column.
    *
    * @example
@@ -69,7 +69,7 @@ export interface Jobs {
     options?: EnqueueOnOptions,
   ): Promise<void>;
   /**
-   * Jobs that match, newest first, 50 unless `limit` says otherwise. Throws LW400 for filters that no index serves.
+   * Lists jobs that match, newest first; 50 unless `limit` says otherwise. Throws LW400 for filters that no index supports.
    *
    * @example
    * const failed = await legwork.jobs.list({ state: "failed", task: "notify/email", limit: 20 });
@@ -77,21 +77,21 @@ export interface Jobs {
    */
   list(filter?: Partial<JobFilter>): Promise<Job[]>;
   /**
-   * One job with its attempts, oldest first, and the schedule that enqueued it. Throws LW404 for a job that does not exist or whose history has been deleted.
+   * Returns one job with its attempts, oldest first, and the schedule that enqueued it. Throws LW404 if the job does not exist or its history was deleted.
    *
    * @example
    * const { state, payload, error, attemptList } = await legwork.jobs.get("43");
    */
   get(id: string): Promise<JobDetails>;
   /**
-   * The attempts of a job, oldest first; none for a job that does not exist.
+   * Lists the attempts of a job, oldest first; empty for a job that does not exist.
    *
    * @example
    * for (const { attempt, state, errorMessage } of await legwork.jobs.attempts("43")) console.log(attempt, state, errorMessage);
    */
   attempts(id: string): Promise<Attempt[]>;
   /**
-   * What a job has logged, oldest first: the last `limit` lines, 500 unless given, or with `after` those after the line with that id.
+   * Lists the log lines of a job, oldest first: the last `limit` lines (500 by default), or with `after` the lines after the line with that id.
    *
    * @example
    * const lines = await legwork.jobs.logs("42");
@@ -99,78 +99,79 @@ export interface Jobs {
    */
   logs(id: string, options?: { after?: string; limit?: number }): Promise<LogLine[]>;
   /**
-   * The durable steps of a job, in the order in which they began.
+   * Lists the durable steps of a job, in the order in which they began.
    *
    * @example
    * const waiting = (await legwork.jobs.steps("42")).filter(({ state }) => state === "waiting");
    */
   steps(id: string): Promise<Step[]>;
   /**
-   * Why a job does not run: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
+   * Explains why a job does not run: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
    *
    * @example
    * for (const { detail, fix } of await legwork.jobs.explain("42")) console.log(`${detail} ${fix}`);
    */
   explain(id: string): Promise<Reason[]>;
   /**
-   * Cancels a job. One that waits never starts; one that runs is told to stop by its signal within a second and is not retried.
-   * Resolves to `cancelled`, or to `running` while its worker is being told. Throws LW404 for an unknown job, LW409 for one that has ended.
+   * Cancels a job. A waiting job never starts. A running job's signal aborts within a second, and the job is not retried.
+   * Returns `cancelled`, or `running` until its worker has responded. Throws LW404 for an unknown job, LW409 for one that has ended.
    *
    * @example
    * await legwork.jobs.cancel("42", "wrong recipients");
    */
   cancel(id: string, reason?: string): Promise<JobState>;
   /**
-   * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes: these are the ones that
-   * would be cancelled. Throws LW400 for a filter that is not valid, LW404 for an unknown task or queue.
+   * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes: it returns the jobs that
+   * would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
    *
    * @example
    * const ids = await legwork.jobs.cancelMany({ task: "notify/email" }, { reason: "wrong recipients", preview: true });
    */
   cancelMany(filter: LiveFilter, options?: { reason?: string; preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Lets a job start now: a failed one gets all its attempts again, one that waits for its time or its next attempt waits no more for that. Limits and pauses still
-   * hold it back. Resolves to its state. Throws LW404 for an unknown job, LW409 for one that runs or has ended other than failed.
+   * Makes a job start now. A failed job gets all its attempts again; a job that waits for its time or its next attempt waits no longer. Limits and pauses
+   * still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other than failed.
    *
    * @example
    * await legwork.jobs.retry("43");
    */
   retry(id: string): Promise<JobState>;
   /**
-   * Retries the failed jobs that match, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes. Throws LW400 for a
-   * filter that is not valid, LW404 for an unknown task or queue.
+   * Retries the failed jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes. Throws LW400 for an
+   * invalid filter, LW404 for an unknown task or queue.
    *
    * @example
    * const ids = await legwork.jobs.retryMany({ task: "notify/email", error: "ECONNREFUSED" });
    */
   retryMany(filter: FailedFilter, options?: { preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Gives up a failed job: it cannot be retried any more and stays in the history as failed. Throws LW404 for an unknown job, LW409 for one that has not failed.
+   * Discards a failed job: it can no longer be retried, and stays in the history as failed. Throws LW404 for an unknown job, LW409 for one that has
+   * not failed.
    *
    * @example
    * await legwork.jobs.discard("43");
    */
   discard(id: string): Promise<void>;
   /**
-   * Gives up the failed jobs that match; otherwise as `retryMany`.
+   * Discards the failed jobs that match, with the rules of `retryMany`.
    *
    * @example
    * const ids = await legwork.jobs.discardMany({ failedBefore: new Date("2026-01-01") });
    */
   discardMany(filter: FailedFilter, options?: { preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Runs a job again that has ended: a new one with its task, payload, priority, serial key, attempts, tenant and correlation id, and the old one as its parent. Its job
-   * key, time, expiry and dependencies are not taken. Resolves to the new job's id. Throws LW404 for an unknown job, LW409 for one that has not ended or whose whole
-   * payload is not in the history, LW422 for a payload that its task does not take.
+   * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
+   * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown job,
+   * LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
    *
    * @example
    * const id = await legwork.jobs.rerun("43", { payload: { to: "ann@example.com" } });
    */
   rerun(id: string, options?: RerunOptions): Promise<string>;
   /**
-   * Runs the jobs that match again, oldest first and at most 10,000 (`atMost`), and resolves to the ids of the old ones. With the same `asOf` the next call
-   * goes on with those that have not been run again since then. With `preview` nothing changes. Throws LW400 for a filter that would have to read the whole history,
-   * LW404 for an unknown task or queue, LW409 when a payload among them is redacted: then none is run.
+   * Reruns the jobs that match, oldest first and at most 10,000 (`atMost`). Returns the ids of the original jobs. With the same `asOf`, the next call
+   * continues with the jobs that have not been rerun since then. With `preview` nothing changes. Throws LW400 for a filter that would have to read
+   * the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted: then no job is rerun.
    *
    * @example
    * const asOf = new Date();
@@ -178,23 +179,23 @@ export interface Jobs {
    */
   rerunMany(filter: FinishedFilter, options?: { asOf?: Date; preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * What a job is a re-run of, and the re-runs of it, 100 at most. Throws LW404 for an unknown job.
+   * Lists the reruns of a job, and the job that it is a rerun of; at most 100. Throws LW404 for an unknown job.
    *
    * @example
    * const reruns = await legwork.jobs.reruns("43");
    */
   reruns(id: string): Promise<Rerun[]>;
   /**
-   * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before. Throws LW404 for an unknown
-   * job, LW409 for one that has ended, LW400 for a number that is not between -32768 and 32767.
+   * Changes a job's priority: smaller runs first. For a running job, the change applies to its next attempt. Returns the previous priority. Throws
+   * LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside of -32768 to 32767.
    *
    * @example
    * const before = await legwork.jobs.setPriority("42", -10);
    */
   setPriority(id: string, priority: number): Promise<number>;
   /**
-   * Changes the priority of the jobs that match and have another one, oldest first and at most 10,000 (`atMost`), and resolves to their ids and their old priorities.
-   * With `preview` nothing changes. Throws LW400 for a filter that is not valid, LW404 for an unknown task or queue.
+   * Changes the priority of the jobs that match and have a different one, oldest first and at most 10,000 (`atMost`). Returns their ids and previous
+   * priorities. With `preview` nothing changes. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
    *
    * @example
    * const changed = await legwork.jobs.setPriorityMany({ queue: "notification" }, 10);
@@ -205,16 +206,16 @@ export interface Jobs {
     options?: { preview?: boolean; atMost?: number },
   ): Promise<{ id: string; was: number }[]>;
   /**
-   * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Of each name the first one counts: resolves to whether this one
-   * does; to false also when the wait for it has timed out. Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a name that is not valid, LW413
-   * for a payload over 256 KB.
+   * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Only the first signal of each name counts. Returns
+   * whether this one does: false for a repeated one, and when the wait for it has timed out. Throws LW404 for an unknown job, LW409 for one that has
+   * ended, LW400 for an invalid name, LW413 for a payload over 256 KB.
    *
    * @example
    * const counts = await legwork.jobs.signal("42", "approved", { by: "ann" });
    */
   signal(id: string, name: string, payload?: unknown): Promise<boolean>;
   /**
-   * The failed jobs that can be retried, grouped by what went wrong, the largest group first.
+   * Lists the failed jobs that can be retried, grouped by error, largest group first.
    *
    * @example
    * const [worst] = await legwork.jobs.failedGroups();
@@ -223,7 +224,7 @@ export interface Jobs {
   failedGroups(): Promise<FailedGroup[]>;
 }
 
-/** Lines of one page of logs. */
+/** The number of lines on a page of logs. */
 const LOG_LINES = 500;
 
 export function jobsOn(client: Queryable): Jobs {

@@ -4,10 +4,10 @@ import { limitUse } from "../queues/limit-use.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, listLimitUse, resetLimits } from "../queues/limits.ts";
 import { type KeyUsage, type LimitUsage, toKeyUsage, toLimitUsage } from "./queue-rows.ts";
 
-/** `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that place of the payload. */
+/** `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that path of the payload. */
 export interface Limits {
   /**
-   * At most `max` jobs run at a time, over all workers. Calling it again changes it; jobs that run already are counted and not stopped.
+   * Sets how many jobs may run at a time, across all workers. Calling it again changes the limit; running jobs count and are not stopped.
    * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
    *
    * @example
@@ -16,35 +16,35 @@ export interface Limits {
    */
   setConcurrency(max: number, target: LimitTarget): Promise<void>;
   /**
-   * At most `max` jobs start within any span of the length `per`. Throws as `setConcurrency`, and LW400 for a window that is not valid.
+   * Sets how many jobs may start within any period of length `per`. Throws like `setConcurrency`, and LW400 for an invalid period.
    *
    * @example
    * await legwork.limits.setRate(100, "1m", { task: "notify/email" });
    */
   setRate(max: number, per: Duration, target: LimitTarget): Promise<void>;
   /**
-   * Removes a limit; resolves to whether there was one. One that the task's definition declares stays away until `reset`.
+   * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `reset`.
    *
    * @example
    * const wasLimited = await legwork.limits.remove("rate", { task: "notify/email" });
    */
   remove(kind: "concurrency" | "rate", target: LimitTarget): Promise<boolean>;
   /**
-   * Gives a task the limits that its definition declares, and no others. Throws LW404 for an unknown task.
+   * Restores the limits of a task's definition and removes all others. Throws LW404 for an unknown task.
    *
    * @example
    * await legwork.limits.reset("notify/email");
    */
   reset(task: string): Promise<void>;
   /**
-   * How much of each limit was in use at the last look, some seconds ago.
+   * Lists how much of each limit is in use, as counted a few seconds ago.
    *
    * @example
    * const full = (await legwork.limits.list()).filter(({ fullKeys }) => fullKeys !== "0");
    */
   list(): Promise<LimitUsage[]>;
   /**
-   * How much of the limits of a queue or a task is used up, by the values of their keys: for each limit `atMost` (20) of them, those with the
+   * Lists how much of a queue's or a task's limits is in use, by the values of their keys: at most `atMost` (20) values for each limit, those with the
    * longest lines first. Throws LW404 for an unknown queue or task.
    *
    * @example

@@ -14,8 +14,8 @@ import { type Statistics, statisticsOn } from "./statistics.ts";
 import { type Batches, batchesOn, type Workflows, workflowsOn } from "./workflows.ts";
 
 /**
- * What can be done with jobs, as a tree that is the same in the command line and in REST. Rows and filters are camelCase; payloads, results and the fields of log lines are
- * yours and stay as they are. Ids and counts are strings, for they may be larger than a number holds.
+ * The operations on jobs, as a tree that matches the command line and REST. Rows and filters are camelCase; payloads, results and the fields of log
+ * lines are your data and stay as they are. Ids and counts are strings, because they may exceed what a number holds exactly.
  */
 export interface Operations {
   readonly jobs: Jobs;
@@ -31,35 +31,35 @@ export interface Operations {
   readonly tokens: Tokens;
   readonly audit: Audit;
   /**
-   * Jobs, workers and pauses of the whole system, at a glance.
+   * Returns the numbers of jobs, queues, tasks and workers, and whether an emergency stop is active.
    *
    * @example
    * const { pending, running, failed, stoppedAt } = await legwork.overview();
    */
   overview(): Promise<Overview>;
   /**
-   * How the system and each task, queue, schedule and host are: the system first, then the worst.
+   * Returns the health of the system and of each task, queue, schedule and host: the system first, then the least healthy.
    *
    * @example
    * const [system] = await legwork.health();
    */
   health(): Promise<HealthRow[]>;
   /**
-   * What is wrong with the job system and what to do about it, the worst first. A right that is missing is a finding and not an error.
+   * Checks the job system and returns findings, each with a fix, most severe first. A missing privilege is a finding, not an error.
    *
    * @example
    * for (const { severity, finding, fix } of await legwork.doctor()) if (severity !== "ok") console.log(finding, fix);
    */
   doctor(): Promise<Finding[]>;
   /**
-   * Pauses everything; jobs that run finish.
+   * Stops everything: no job starts until `resumeAll`. Running jobs finish.
    *
    * @example
    * await legwork.stopAll("the database is being moved");
    */
   stopAll(reason?: string): Promise<void>;
   /**
-   * Ends what `stopAll` began; resolves to whether there was something to end. Queues and tasks that were paused by themselves stay paused.
+   * Ends the emergency stop. Returns whether one was active. Queues and tasks that were paused individually stay paused.
    *
    * @example
    * const wasStopped = await legwork.resumeAll();
@@ -67,7 +67,7 @@ export interface Operations {
   resumeAll(): Promise<boolean>;
 }
 
-/** The operations on a connection. `pool` is where it leads, if the doctor may connect once more to look for a connection pooler. */
+/** Returns the operations on a connection. `pool` is its pool, if the doctor may open another connection to detect a connection pooler. */
 export function operationsOn(client: Queryable, pool?: Pool): Operations {
   return {
     jobs: jobsOn(client),

@@ -15,10 +15,11 @@ import {
   type WorkersStarted,
 } from "./queue-rows.ts";
 
-/** What queues and tasks have in common. */
+/** The operations that queues and tasks have in common. */
 interface Pausable {
   /**
-   * From 300 ms after this has committed none of its jobs starts, on any worker. Jobs that run finish; nothing is lost. Throws LW404 for an unknown name.
+   * Pauses it: from 300 ms after the commit, none of its jobs starts on any worker. Running jobs finish; nothing is lost. Throws LW404 for an unknown
+   * name.
    *
    * @example
    * await legwork.queues.pause("notification", "the mail server is down");
@@ -26,14 +27,15 @@ interface Pausable {
    */
   pause(name: string, reason?: string): Promise<void>;
   /**
-   * Ends the pause; resolves to whether there was one. Throws LW404 for an unknown name.
+   * Ends the pause. Returns whether it was paused. Throws LW404 for an unknown name.
    *
    * @example
    * const wasPaused = await legwork.queues.resume("notification");
    */
   resume(name: string): Promise<boolean>;
   /**
-   * Sets how its jobs are retried from their next failure on, in place of what was set before. Throws LW400 for a policy that is not valid, LW404 for an unknown name.
+   * Sets how its jobs are retried from their next failure on, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an unknown
+   * name.
    *
    * @example
    * await legwork.queues.setRetryPolicy("notification", { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" });
@@ -41,7 +43,7 @@ interface Pausable {
    */
   setRetryPolicy(name: string, policy: RetryPolicy): Promise<void>;
   /**
-   * Removes what `setRetryPolicy` has set; resolves to whether there was something. Throws LW404 for an unknown name.
+   * Removes the policy that `setRetryPolicy` set. Returns whether there was one. Throws LW404 for an unknown name.
    *
    * @example
    * const wasSet = await legwork.tasks.removeRetryPolicy("notify/welcome");
@@ -52,14 +54,14 @@ interface Pausable {
 /** `legwork.queues`: named groups of tasks that share limits, a retry policy and a pause switch. */
 export interface Queues extends Pausable {
   /**
-   * Every queue with what waits and runs in it now, by name.
+   * Lists all queues by name, with the numbers of their waiting and running jobs.
    *
    * @example
    * for (const { name, pending, running } of await legwork.queues.list()) console.log(name, pending, running);
    */
   list(): Promise<Queue[]>;
   /**
-   * One queue. Throws LW404 with the nearest name for an unknown one.
+   * Returns one queue. Throws LW404 for an unknown queue, suggesting the closest name.
    *
    * @example
    * const { pausedAt, pauseReason } = await legwork.queues.get("notification");
@@ -78,17 +80,17 @@ export function queuesOn(client: Queryable): Queues {
   };
 }
 
-/** `legwork.tasks`: what workers have announced, and what a job was made for. */
+/** `legwork.tasks`: the tasks that workers have registered or that jobs were enqueued for. */
 export interface Tasks extends Pausable {
   /**
-   * The tasks by name, after the name `after` if it is given: the next page.
+   * Lists tasks by name; with `after`, those after that name: the next page.
    *
    * @example
    * const tasks = await legwork.tasks.list({ queue: "mail" });
    */
   list(page?: { after?: string; queue?: string; limit?: number }): Promise<TaskDetails[]>;
   /**
-   * One task. Throws LW404 with the nearest name for an unknown one.
+   * Returns one task. Throws LW404 for an unknown task, suggesting the closest name.
    *
    * @example
    * const { description, payloadSchema } = await legwork.tasks.get("notify/email");
@@ -110,14 +112,14 @@ export function tasksOn(client: Queryable): Tasks {
 /** `legwork.workers`: the processes that run jobs. */
 export interface Workers {
   /**
-   * The Legwork workers that are alive or were a moment ago, the oldest first.
+   * Lists the Legwork workers that are running or were until a moment ago, oldest first.
    *
    * @example
    * for (const { id, host, running } of await legwork.workers.list()) console.log(id, host, running.length);
    */
   list(): Promise<Worker[]>;
   /**
-   * When workers started in a period of time, the newest first, 500 at most, and of which versions of Legwork.
+   * Lists when workers started within a period and their versions of Legwork, newest first; at most 500.
    *
    * @example
    * const starts = await legwork.workers.starts(new Date(Date.now() - 3_600_000), new Date());

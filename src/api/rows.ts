@@ -1,4 +1,4 @@
-/** What the operations resolve to. */
+/** The types that the operations return. */
 export type { Job, Attempt, JobDetails, LogLine, Step, FailedGroup, Rerun } from "./job-rows.ts";
 export type { RetryRules, Queue, TaskDetails, Worker, WorkersStarted, LimitUsage, KeyUsage, Overview } from "./queue-rows.ts";
 export type { Schedule, ScheduleRun } from "./schedule-rows.ts";

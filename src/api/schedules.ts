@@ -9,14 +9,14 @@ import { scheduleLoad, type ScheduleLoad } from "../schedules/schedule-load.ts";
 import { unschedule } from "../schedules/unschedule.ts";
 import { type Schedule, type ScheduleRun, toSchedule, toScheduleRun } from "./schedule-rows.ts";
 
-/** `legwork.schedules`: what enqueues jobs over time. */
+/** `legwork.schedules`: enqueues jobs over time. */
 export interface Schedules {
   /**
-   * Makes a schedule, or replaces the one of that name. Resolves to its next occurrence; null while it is disabled. What is replaced keeps its runs, and one whose
-   * times are the same goes on as planned.
+   * Creates a schedule, or replaces the one with that name. Returns its next occurrence; null while it is disabled. A replaced schedule keeps its
+   * history, and if its times are the same it continues as planned.
    *
-   * Throws LW400 for what is not valid or never fires, with the part of a cron expression that is wrong between > and <; LW404 for an
-   * unknown task or required schedule; LW409 for the name of a crontab's entry; LW422 for a payload that its task does not take.
+   * Throws LW400 for options that are invalid or never fire, with the invalid part of a cron expression between > and <; LW404 for an
+   * unknown task or required schedule; LW409 for the name of a crontab entry; LW422 for a payload that its task does not accept.
    *
    * @example
    * const next = await legwork.schedules.set("morning-report", "report/daily", { cron: "0 6 * * *", timezone: "Europe/Berlin" });
@@ -28,67 +28,69 @@ export interface Schedules {
     options: ScheduleOptions & { payload?: PayloadOf<Name> },
   ): Promise<Date | null>;
   /**
-   * All schedules, those of crontabs included, by name.
+   * Lists all schedules by name, including those of crontabs.
    *
    * @example
    * const late = (await legwork.schedules.list()).filter(({ problem }) => problem !== null);
    */
   list(filter?: { tenant?: string }): Promise<Schedule[]>;
   /**
-   * One schedule. Throws LW404 with the nearest name for an unknown one.
+   * Returns one schedule. Throws LW404 for an unknown schedule, suggesting the closest name.
    *
    * @example
    * const { sentence, nextAt, lastOutcome } = await legwork.schedules.get("daily-report");
    */
   get(name: string): Promise<Schedule>;
   /**
-   * Removes a schedule; its jobs and what became of its occurrences stay. Throws LW404 for an unknown one, LW409 for an entry of a crontab.
+   * Removes a schedule. Its jobs and the history of its occurrences stay. Throws LW404 for an unknown schedule, LW409 for a crontab entry.
    *
    * @example
    * await legwork.schedules.remove("daily-report");
    */
   remove(name: string): Promise<void>;
   /**
-   * Lets a schedule occur again from now on; what was due meanwhile does not count. Resolves to the next occurrence. Throws LW404 for an unknown
-   * one, LW409 for an entry of a crontab.
+   * Enables a schedule from now on: occurrences that were due while it was disabled do not count. Returns the next occurrence. Throws LW404 for an unknown
+   * schedule, LW409 for a crontab entry.
    *
    * @example
    * const next = await legwork.schedules.enable("daily-report");
    */
   enable(name: string): Promise<Date | null>;
   /**
-   * Nothing of a schedule is due until it is enabled again; jobs that it has enqueued stay. Resolves to whether it was enabled. Throws as `enable`.
+   * Disables a schedule: it has no occurrences until it is enabled again. Jobs that it has enqueued stay. Returns whether it was enabled. Throws like
+   * `enable`.
    *
    * @example
    * const wasEnabled = await legwork.schedules.disable("daily-report");
    */
   disable(name: string): Promise<boolean>;
   /**
-   * Runs a schedule now, also a disabled one, and resolves to the job's id. It does not count against `maxRuns` and does not wait for what
-   * the schedule requires. Throws LW404 for an unknown one, LW409 for an entry of a crontab and while `maxInstances` of its jobs live.
+   * Runs a schedule now, even a disabled one, and returns the job's id. This does not count against `maxRuns` and does not wait for
+   * required schedules. Throws LW404 for an unknown schedule, LW409 for a crontab entry, or while `maxInstances` of its jobs have not ended.
    *
    * @example
    * const id = await legwork.schedules.run("daily-report");
    */
   run(name: string): Promise<string>;
   /**
-   * What became of the last occurrences of a schedule, the newest first, 20 unless `limit` says otherwise; with `before` those before that time. It outlives the
-   * schedule, as long as the history is kept.
+   * Lists the outcomes of a schedule's last occurrences, newest first, 20 unless `limit` says otherwise; with `before`, those before that time. They
+   * outlive the schedule and are kept as long as the history.
    *
    * @example
    * const missed = (await legwork.schedules.runs("daily-report")).filter(({ state }) => state === "missed");
    */
   runs(name: string, options?: { limit?: number; before?: Date }): Promise<ScheduleRun[]>;
   /**
-   * The next occurrences that a schedule would have. Nothing is stored. Throws LW400 for what `set` refuses: an expression that is not valid or never fires, an unknown
-   * time zone.
+   * Computes the next occurrences that a schedule would have. Stores nothing. Throws LW400 for timings that `set` rejects: an expression that is
+   * invalid or never fires, or an unknown time zone.
    *
    * @example
    * for (const { at, local } of await legwork.schedules.preview({ cron: "0 9 * * 1-5" }, { timezone: "Europe/Berlin", count: 3 })) console.log(at, local);
    */
   preview(timing: Timing, options?: Omit<PreviewOptions, "client">): Promise<Preview[]>;
   /**
-   * How many jobs the enabled schedules will enqueue in each of the next hours (24), by their times alone: what is skipped, missed or held back is not known ahead.
+   * Computes how many jobs the enabled schedules will enqueue in each of the next hours (24). Counts every occurrence: skipped, missed and held back
+   * ones are not known in advance.
    *
    * @example
    * const { items, uncounted } = await legwork.schedules.load(48);

@@ -4,18 +4,18 @@ import { readSeries } from "../health/read-series.ts";
 import { readTaskStatistics } from "../health/read-statistics.ts";
 import { type SeriesInterval, type TaskStatistics, toSeriesInterval, toTaskStatistics } from "./health-rows.ts";
 
-/** `legwork.statistics`: what became of jobs, from the metrics. */
+/** `legwork.statistics`: how jobs ended, and how long they waited and ran. */
 export interface Statistics {
   /**
-   * What became of each task's jobs in the last period (an hour). Throws LW400 for a period that is not valid.
+   * Returns the statistics of each task over the last period (an hour). Throws LW400 for an invalid period.
    *
    * @example
    * for (const { task, failed, runP95 } of await legwork.statistics.tasks("24h")) console.log(task, failed, runP95);
    */
   tasks(period?: Duration): Promise<TaskStatistics[]>;
   /**
-   * What became of jobs over the last period (an hour) before `until` (now), in some 200 intervals at most, oldest first: of one task, of the tasks
-   * of a queue, or of all. Throws LW400 for a period that is not valid.
+   * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a queue's
+   * tasks, or of all tasks. Throws LW400 for an invalid period.
    *
    * @example
    * const intervals = await legwork.statistics.series({ period: "6h", queue: "notification" });

@@ -10,9 +10,9 @@ import { type Batch, toBatch, toWorkflow, toWorkflowStep, type Workflow, type Wo
 /** `legwork.workflows`: jobs that depend on each other. */
 export interface Workflows {
   /**
-   * Starts a workflow and resolves to its id. Steps without dependencies may start when the transaction commits.
+   * Starts a workflow and returns its id. Steps without dependencies can start when the transaction commits.
    *
-   * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that are not valid, such as a cycle, naming it.
+   * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps; a cycle is named.
    *
    * @example
    * import { defineWorkflow } from "legwork";
@@ -28,14 +28,14 @@ export interface Workflows {
    */
   start<S extends WorkflowSteps>(workflow: WorkflowDefinition<S>, options?: StartWorkflowOptions): Promise<string>;
   /**
-   * Workflows that match, newest first, 50 unless `limit` says otherwise.
+   * Lists workflows that match, newest first; 50 unless `limit` says otherwise.
    *
    * @example
    * const running = await legwork.workflows.list({ state: "running", name: "sign-up" });
    */
   list(filter?: WorkflowFilter): Promise<Workflow[]>;
   /**
-   * One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one.
+   * Returns one workflow with its steps, each after the steps that it depends on. Throws LW404 for an unknown workflow.
    *
    * @example
    * const [latest] = await legwork.workflows.list({ limit: 1 });
@@ -43,18 +43,18 @@ export interface Workflows {
    */
   get(id: string): Promise<Workflow & { steps: WorkflowStep[] }>;
   /**
-   * Cancels a workflow: steps that wait never start, steps that run are told to stop, and nothing is compensated. Resolves to `cancelled`, or to
-   * `cancelling` while steps still run. Throws LW404 for an unknown workflow, LW409 for one that has ended.
+   * Cancels a workflow: waiting steps never start, running steps are signaled to stop, and nothing is compensated. Returns `cancelled`, or
+   * `cancelling` while steps are still running. Throws LW404 for an unknown workflow, LW409 for one that has ended.
    *
    * @example
    * for (const { id } of await legwork.workflows.list({ state: "running" })) await legwork.workflows.cancel(id, "replaced");
    */
   cancel(id: string, reason?: string): Promise<"cancelled" | "cancelling">;
   /**
-   * Goes on with a workflow that failed, expired or was cancelled: failed steps are retried, cancelled ones are made again, completed ones are kept
-   * unless they were undone. With `fromStep` that step, or the steps of that sub-workflow, and all behind it are run again, also when they, or the
-   * workflow, have completed. A deadline that has passed is removed unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
-   * for a workflow that runs, that has completed and of which no step is named, or whose payloads have been deleted.
+   * Resumes a workflow that failed, expired or was cancelled: failed steps are retried, cancelled steps are enqueued again, completed steps are kept
+   * unless they were compensated. With `fromStep`, that step (or the steps of that sub-workflow) and all steps after it run again, even if they or the
+   * workflow have completed. A deadline that has passed is removed unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
+   * for a workflow that is running, that has completed while no step is named, or whose payloads have been deleted.
    *
    * @example
    * for (const { id } of await legwork.workflows.list({ state: "failed" })) await legwork.workflows.retry(id);
@@ -75,10 +75,10 @@ export function workflowsOn(client: Queryable): Workflows {
   };
 }
 
-/** `legwork.batches`: many jobs that are counted as one. */
+/** `legwork.batches`: jobs that are enqueued together and whose progress is read as one. */
 export interface Batches {
   /**
-   * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `jobs.enqueue` does, and LW400 for no job at all.
+   * Enqueues many jobs as a batch, either all or none, and returns the batch's id. Throws like `jobs.enqueue`, and LW400 for an empty list.
    *
    * @example
    * const id = await legwork.batches.enqueue(
@@ -88,14 +88,14 @@ export interface Batches {
    */
   enqueue(jobs: readonly BatchJob[], options?: BatchOptions): Promise<string>;
   /**
-   * Batches that match, newest first, each with its progress.
+   * Lists batches that match, newest first, each with its progress.
    *
    * @example
    * const running = await legwork.batches.list({ state: "running" });
    */
   list(filter?: BatchFilter): Promise<Batch[]>;
   /**
-   * A batch with its progress. Throws LW404 for an unknown one.
+   * Returns a batch with its progress. Throws LW404 for an unknown batch.
    *
    * @example
    * const id = await legwork.batches.enqueue([{ task: "report/daily" }]);

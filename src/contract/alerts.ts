@@ -10,7 +10,7 @@ export const alertSchema = row({
   id: z.string(),
   rule: z.string(),
   kind: z.string(),
-  target: z.string().describe("The task, queue, schedule or host that it is about; empty for the whole."),
+  target: z.string().describe("The task, queue, schedule or host concerned; empty when it concerns the whole system."),
   state: z.enum(["open", "acknowledged", "resolved"]),
   severity: z.enum(["warning", "critical"]),
   message: z.string(),
@@ -18,13 +18,13 @@ export const alertSchema = row({
   threshold: z.number(),
   raisedAt: at,
   criticalAt: at.nullable().describe("When it became critical."),
-  clearSince: at.nullable().describe("Since when all has been well again."),
+  clearSince: at.nullable().describe("When the value went back below the threshold; null while it is above."),
   resolvedAt: at.nullable(),
   acknowledgedAt: at.nullable(),
   acknowledgedBy: z.string().nullable(),
   note: z.string().nullable(),
-  silenced: z.boolean(),
-  jobs: z.array(z.string()).describe("The jobs that tell of it."),
+  silenced: z.boolean().describe("Whether it is open and a silence is in effect for it now."),
+  jobs: z.array(z.string()).describe("The jobs that send its notifications."),
 }).describe("An alert: a row of legwork.alerts.");
 
 const numberOrNull = z.number().nullable();
@@ -39,21 +39,27 @@ export const alertRuleSchema = row({
   atLeast: z.int(),
   raiseAfter: z.string(),
   resolveAfter: z.string(),
-  channels: z.int().nullable().describe("How many it has of its own: addresses are secrets. Null for those that hold for all."),
+  channels: z
+    .int()
+    .nullable()
+    .describe("The number of channels of its own; addresses are secret and not shown. Null if it uses the default channels."),
   isEnabled: z.boolean(),
-}).describe("A rule. Times are as Postgres writes them.");
+}).describe("An alert rule. Times are Postgres intervals.");
 
 export const ruleName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_./-]{0,99}$/, "expected small letters, digits, _ . / and -, for example mail_failures");
+  .regex(/^[a-z0-9][a-z0-9_./-]{0,99}$/, "expected lowercase letters, digits, _ . / and -, for example mail_failures");
 
 const address = text(2_000).regex(
   /^(https?:\/\/.+|[A-Za-z0-9_.-]{1,100})$/,
-  "expected an address, or the name of one in LEGWORK_WEBHOOK_ENDPOINTS",
+  "expected a URL, or the name of one from LEGWORK_WEBHOOK_ENDPOINTS",
 );
 const ofEveryChannel = {
-  from: z.enum(["warning", "critical"]).optional().describe("critical leaves warnings out."),
-  payload: z.record(z.string(), json).optional().describe("Added to the payload of the job that tells."),
+  from: z
+    .enum(["warning", "critical"])
+    .optional()
+    .describe("The lowest severity that is sent: critical leaves out warnings. warning by default."),
+  payload: z.record(z.string(), json).optional().describe("Added to the payload of the job that sends the notification."),
 };
 const channels = z
   .array(
@@ -65,30 +71,36 @@ const channels = z
     ]),
   )
   .max(20)
-  .describe("Whom to tell.");
+  .describe("Where notifications are sent.");
 
 const threshold = z.number().min(-1e15).max(1e15).optional();
 
 export const alertRuleBody = z
   .strictObject({
-    kind: z.enum(ALERT_KINDS).optional().describe("What is looked at; needed for a new rule."),
-    target: text(512).optional().describe("Only this task, queue, schedule, check or host; each for itself by default."),
-    warning: threshold.describe("From this value on. Thresholds are given together."),
-    critical: threshold.describe("From this value on; not below `warning`."),
-    period: duration.optional().describe("Over how long rates and running times are looked at."),
-    atLeast: z.int().min(1).max(MAX_INTEGER).optional().describe("How many attempts there must have been in that time."),
-    raiseAfter: duration.optional(),
-    resolveAfter: duration.optional(),
+    kind: z.enum(ALERT_KINDS).optional().describe("What the rule watches; required for a new rule."),
+    target: text(512)
+      .optional()
+      .describe("The only task, queue, schedule, check or host watched; by default each of them is watched separately."),
+    warning: threshold.describe(
+      "A value of at least this raises a warning. Setting one threshold replaces both: an omitted one is removed.",
+    ),
+    critical: threshold.describe("A value of at least this is critical. Must not be below `warning`."),
+    period: duration.optional().describe("The period over which rates and running times are measured."),
+    atLeast: z.int().min(1).max(MAX_INTEGER).optional().describe("The fewest attempts in the period for the rule to apply."),
+    raiseAfter: duration.optional().describe("How long the value must exceed the threshold before the alert is raised."),
+    resolveAfter: duration
+      .optional()
+      .describe("How long the value must be back below the threshold before the alert is resolved."),
     channels: channels.optional(),
     enabled: z.boolean().optional(),
   })
   .meta({
-    description: "What is not given stays as it is.",
+    description: "The settings to change; omitted fields keep their value.",
     examples: [{ kind: "error_rate", target: "notify/email", warning: 0.1, critical: 0.3 }],
   });
 
 export const alertQuery = z.strictObject({
-  all: z.stringbool().default(false).describe("Also those that are resolved."),
+  all: z.stringbool().default(false).describe("Include resolved alerts."),
   limit: pageLimit,
 });
 export const alertPage = page(alertSchema, "The alerts.");
@@ -100,8 +112,8 @@ export const acknowledgedSchema = z.object({ acknowledged: z.literal(true) });
 
 export const silenceSchema = row({
   id: z.string(),
-  rule: z.string().nullable().describe("Null for every rule."),
-  target: z.string().nullable().describe("Null for everything."),
+  rule: z.string().nullable().describe("The rule that is silenced; null for every rule."),
+  target: z.string().nullable().describe("The target that is silenced; null for every target."),
   until: at,
   reason: z.string().nullable(),
   silencedBy: z.string(),
@@ -116,16 +128,16 @@ export const silenceBody = z
     reason: text(1_000).optional(),
   })
   .meta({ examples: [{ duration: "30m", reason: "planned work" }] });
-export const startedSilenceSchema = z.object({ id: z.string() }).describe("The silence.");
-export const endedSilenceSchema = z.object({ ended: z.boolean().describe("Whether there was one.") });
+export const startedSilenceSchema = z.object({ id: z.string() }).describe("The new silence.");
+export const endedSilenceSchema = z.object({ ended: z.boolean().describe("Whether the silence was still in effect.") });
 
-export const alertRulePage = page(alertRuleSchema, "The rules, by name.");
-export const removedRuleSchema = z.object({ name: z.string() }).describe("The rule that is gone.");
-export const restoredRulesSchema = z.object({ restored: z.int().describe("How many.") });
+export const alertRulePage = page(alertRuleSchema, "The alert rules, by name.");
+export const removedRuleSchema = z.object({ name: z.string() }).describe("The removed rule.");
+export const restoredRulesSchema = z.object({ restored: z.int().describe("The number of rules that were restored.") });
 export const alertChannelsBody = z
   .strictObject({ channels })
   .meta({ examples: [{ channels: [{ email: "ops@example.com", from: "critical" }] }] });
-export const alertChannelsSchema = z.object({ channels: z.int().describe("How many they are.") });
+export const alertChannelsSchema = z.object({ channels: z.int().describe("The number of channels.") });
 
 export const healthSchema = z.object({
   scope: z.string(),
@@ -133,9 +145,9 @@ export const healthSchema = z.object({
   status: z.enum(["healthy", "degraded", "unhealthy"]),
   reasons: z.array(z.string()),
 });
-export const healthPage = page(healthSchema, "What is healthy and what is not.");
+export const healthPage = page(healthSchema, "The health of the system and of each task, queue, schedule and host.");
 
-export const taskStatisticsQuery = z.strictObject({ period: duration.default("1h").describe("How far back.") });
+export const taskStatisticsQuery = z.strictObject({ period: duration.default("1h").describe("How far to look back.") });
 export const taskStatisticsSchema = row({
   task: z.string(),
   completed: z.string(),
@@ -144,7 +156,7 @@ export const taskStatisticsSchema = row({
   expired: z.string(),
   failedAttempts: z.string(),
   retried: z.string(),
-  errorRate: numberOrNull.describe("The share of attempts that failed; null when there were none."),
+  errorRate: numberOrNull.describe("The share of attempts that failed; null without attempts."),
   waitAverage: numberOrNull,
   waitP95: numberOrNull,
   runAverage: numberOrNull,
@@ -154,11 +166,11 @@ export const taskStatisticsSchema = row({
 });
 export const taskStatisticsPage = page(
   taskStatisticsSchema,
-  "The tasks whose jobs ended in that time. Counts are text; times are seconds.",
+  "The tasks whose jobs ended in the period. Counts are text; times are in seconds.",
 );
 
 /** An alert. */
 export type Alert = Answer<typeof alertSchema>;
 
-/** How one thing is. */
+/** The health of the system, or of one task, queue, schedule or host. */
 export type Health = Answer<typeof healthSchema>;

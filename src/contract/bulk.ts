@@ -1,44 +1,46 @@
 import { z } from "zod";
+import { formatNumber } from "../wording.ts";
 import type { Answer } from "./rows.ts";
 import { at } from "./times.ts";
 import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./jobs.ts";
 import { page } from "./page.ts";
 import { text, time } from "./values.ts";
 
-/** Jobs that one request changes at most. */
+/** The most jobs that one request changes. */
 export const MAX_CHUNK = 10_000;
 
 const howMany = {
-  dryRun: z.boolean().default(true).describe("Only say what would be done. True unless given: look first, then send false."),
-  atMost: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("Jobs changed by this request."),
+  dryRun: z
+    .boolean()
+    .default(true)
+    .describe("Report what would change, and change nothing. True by default: check the result first, then send false."),
+  atMost: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("The most jobs that this request changes."),
 };
 
-/** What was done with the jobs that fit a filter. */
+/** The result of an action on all jobs that match a filter. */
 export const bulkSchema = z
   .object({
     dryRun: z.boolean(),
-    changed: z.int().describe("Jobs that were changed: 0 of a dry run."),
+    changed: z.int().describe("The number of jobs that were changed; 0 in a dry run."),
     left: z
       .int()
-      .describe(
-        `Jobs that still fit, counted up to ${MAX_CHUNK.toLocaleString("en")}. While there are any, send the request again.`,
-      ),
-    leftIsCapped: z.boolean().describe("Whether there are more than `left` says."),
-    ids: z.array(z.string()).describe("Which were changed; of a dry run, the first `atMost` that would be."),
+      .describe(`Jobs that still match, counted up to ${formatNumber(MAX_CHUNK)}. Send the request again until this is 0.`),
+    leftIsCapped: z.boolean().describe("Whether more jobs match than `left` counts."),
+    ids: z.array(z.string()).describe("The jobs that were changed; in a dry run, the first `atMost` jobs that would be."),
   })
   .meta({
-    description: "What was done, and what is left to do.",
+    description: "What was changed, and what is left to change.",
     examples: [{ dryRun: false, changed: 1000, left: 234, leftIsCapped: false, ids: ["42", "43"] }],
   });
 
-/** Retrying and discarding. */
+/** The request to retry or discard failed jobs. */
 export const failedBody = z
-  .strictObject({ filter: failedFilterSchema.describe("Which failed jobs; {} is all of them."), ...howMany })
+  .strictObject({ filter: failedFilterSchema.describe("Selects failed jobs; {} selects all of them."), ...howMany })
   .meta({ examples: [{ filter: { task: "notify/email", error: "ECONNREFUSED" }, dryRun: false }] });
 
 export const cancelBody = z
   .strictObject({
-    filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
+    filter: liveFilterSchema.describe("Selects jobs that have not ended; {} selects all of them."),
     reason: text(1_000).optional(),
     ...howMany,
   })
@@ -46,18 +48,22 @@ export const cancelBody = z
 
 export const rerunManyBody = z
   .strictObject({
-    filter: finishedFilterSchema.describe("Which jobs that have ended; it must leave out most of the history."),
-    asOf: time.optional().describe("When this began: the one of the answer before. Now by default."),
+    filter: finishedFilterSchema.describe(
+      "Selects jobs that have ended. It must be narrow enough to exclude most of the history.",
+    ),
+    asOf: time
+      .optional()
+      .describe("When the rerun began. Now by default; in later requests, send the `asOf` of the previous response."),
     ...howMany,
   })
   .meta({ examples: [{ filter: { task: "report/daily", createdAfter: "2026-11-01T00:00:00Z" }, dryRun: true }] });
 export const rerunManySchema = bulkSchema
-  .extend({ asOf: at.describe("To send with the next request.") })
-  .meta({ description: "What was done, and what is left to do; `ids` are those of the old jobs." });
+  .extend({ asOf: at.describe("Send this with the next request.") })
+  .meta({ description: "What was rerun, and what is left to rerun. `ids` are the original jobs." });
 
 export const priorityManyBody = z
   .strictObject({
-    filter: liveFilterSchema.describe("Which jobs that have not ended; {} is all of them."),
+    filter: liveFilterSchema.describe("Selects jobs that have not ended; {} selects all of them."),
     priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
     ...howMany,
   })
@@ -66,16 +72,16 @@ export const priorityManySchema = bulkSchema
   .extend({
     before: z
       .array(z.object({ priority: z.int(), ids: z.array(z.string()) }))
-      .describe("What the priorities of the changed jobs were, to take it back."),
+      .describe("The previous priorities of the changed jobs, to undo the change."),
   })
-  .meta({ description: "What was done, and what is left to do." });
+  .meta({ description: "What was changed, and what is left to change." });
 
-/** Failed jobs that can be retried, by what went wrong. */
+/** A group of retryable failed jobs with the same task, queue and error fingerprint. */
 export const failedGroupSchema = z.object({
-  fingerprint: z.string().nullable().describe("Names the group; POST /jobs/retry and /jobs/discard take it."),
+  fingerprint: z.string().nullable().describe("Identifies the group in filters of POST /jobs/retry and POST /jobs/discard."),
   task: z.string(),
   queue: z.string(),
-  jobs: z.string().describe("How many, as text."),
+  jobs: z.string().describe("The number of jobs, as text."),
   firstAt: at,
   lastAt: at,
   lastId: z.string(),
@@ -83,5 +89,5 @@ export const failedGroupSchema = z.object({
 });
 export const failedGroupPage = page(failedGroupSchema, "The groups.");
 
-/** Failed jobs that can be retried, by what went wrong. */
+/** A group of failed jobs that can be retried and failed in the same way. */
 export type FailedGroup = Answer<typeof failedGroupSchema>;

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { MAX_LOOKED_AT } from "../bounds.ts";
+import { formatNumber } from "../wording.ts";
 import { type Answer, row } from "./rows.ts";
 import { at, atOrNever } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { JOB_STATES } from "./states.ts";
 import { duration, jobId, json, MAX_INTEGER, queueName, taskName, text, time, wholeNumber } from "./values.ts";
 
-const id = z.string().describe("The job's id: a whole number, as text because it may be larger than a JSON number holds.");
+const id = z.string().describe("The job's id: a whole number, as text because it may exceed what JSON numbers hold exactly.");
 
 /** A row of `legwork.jobs`, as JSON. */
 export const jobSchema = row({
@@ -15,23 +16,23 @@ export const jobSchema = row({
   queue: z.string(),
   state: z.enum(JOB_STATES),
   priority: z.int().describe("Smaller runs first."),
-  attempts: z.int().describe("Attempts used, the running one included."),
+  attempts: z.int().describe("Attempts so far, including the running one."),
   maxAttempts: z.int(),
-  payload: z.unknown().describe("What the task is given; what its definition redacts is [redacted]."),
+  payload: z.unknown().describe("The task's input. Fields that the task's definition redacts read [redacted]."),
   result: z.unknown().describe("What the task returned; null until the job has completed."),
   error: z.string().nullable().describe("The message of the last error."),
-  runAt: atOrNever.describe("When it may start; null for never."),
+  runAt: atOrNever.describe("When it may start; null if it waits indefinitely."),
   createdAt: at,
   startedAt: at.nullable().describe("When its last attempt started."),
   finishedAt: at.nullable().describe("When it ended."),
-  worker: z.string().nullable(),
+  worker: z.string().nullable().describe("The worker of the last attempt."),
   jobKey: z.string().nullable(),
-  serialKey: z.string().nullable(),
-  tenant: z.string().nullable(),
-  correlationId: z.string().nullable(),
-  parentId: z.string().nullable(),
-  progress: z.number().nullable().describe("How much is done, 0 to 100, by its task's own account."),
-  progressMessage: z.string().nullable(),
+  serialKey: z.string().nullable().describe("Jobs with the same serial key run one at a time."),
+  tenant: z.string().nullable().describe("The customer that the job belongs to."),
+  correlationId: z.string().nullable().describe("Shared by all jobs that come from one cause."),
+  parentId: z.string().nullable().describe("The job that enqueued it; null for a job from elsewhere."),
+  progress: z.number().nullable().describe("The progress that the task last reported, from 0 to 100."),
+  progressMessage: z.string().nullable().describe("The message that the task last reported with its progress."),
 }).meta({
   description: "A job: a row of legwork.jobs.",
   examples: [
@@ -67,7 +68,7 @@ export const attemptSchema = row({
   state: z.enum(["running", "completed", "failed"]),
   errorName: z.string().nullable(),
   errorMessage: z.string().nullable(),
-  errorStack: z.string().nullable().describe("Where the task threw it."),
+  errorStack: z.string().nullable().describe("The stack trace."),
   errorCode: z.string().nullable(),
   startedAt: at.nullable(),
   finishedAt: at.nullable(),
@@ -77,9 +78,11 @@ export const attemptSchema = row({
 
 export const jobWithAttemptsSchema = jobSchema
   .extend({
-    schedule: z.string().nullable().describe("The schedule that enqueued it; null for none."),
-    scheduleDueAt: at.nullable().describe("For which of its times."),
-    attemptList: z.array(attemptSchema).describe("The last 100, oldest first. GET /jobs/{id}/attempts has them all."),
+    schedule: z.string().nullable().describe("The schedule that enqueued it; null without one."),
+    scheduleDueAt: at.nullable().describe("The occurrence of the schedule for which it was enqueued."),
+    attemptList: z
+      .array(attemptSchema)
+      .describe("The last 100 attempts, oldest first. GET /jobs/{id}/attempts lists all of them."),
   })
   .describe("A job with its attempts and its schedule.");
 
@@ -90,60 +93,75 @@ export const logLineSchema = z
     loggedAt: at,
     level: z.enum(["info", "warn", "error", "fatal"]),
     message: z.string(),
-    fields: z.record(z.string(), z.unknown()).nullable().describe("What was logged beside the text; null for nothing."),
+    fields: z.record(z.string(), z.unknown()).nullable().describe("The structured fields of the line; null if it has none."),
   })
-  .describe("A line that the task has logged.");
+  .describe("A line that the task logged.");
 
 export const reasonSchema = z
   .object({
     position: z.int(),
-    reason: z.string().describe("A word for programs, such as queue_paused or concurrency_limit."),
+    reason: z.string().describe("A machine-readable code, such as queue_paused or concurrency_limit."),
     detail: z.string(),
     fix: z.string().describe("What to do about it."),
   })
   .describe("A reason why the job does not run.");
 
 export const doneSchema = z
-  .object({ id, state: z.enum(JOB_STATES).describe("The job's state afterwards.") })
-  .meta({ description: "What became of the job.", examples: [{ id: "42", state: "cancelled" }] });
+  .object({ id, state: z.enum(JOB_STATES).describe("The job's new state.") })
+  .meta({ description: "The job after the request.", examples: [{ id: "42", state: "cancelled" }] });
 
-/** The parameters of legwork.enqueue but for task and payload, by their own names. */
+/** The parameters of legwork.enqueue except task and payload, under the same names. */
 const enqueueOptionsSchema = z.strictObject({
   runAt: time.optional().describe("When it may start; now by default."),
   priority: z.int().min(-32_768).max(32_767).optional().describe("Smaller runs first; 0 by default."),
-  jobKey: text(512).optional().describe("While a job with this key waits, it is replaced."),
-  jobKeyMode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
-  serialKey: text(128).optional().describe("Jobs that share it run one at a time."),
-  maxAttempts: z.int().min(1).max(32_767).optional().describe("25 by default."),
-  tenant: text(200).optional().describe("Whose job it is. A token of one tenant makes jobs of that tenant and no other."),
-  correlationId: text(200).optional(),
-  expiresAt: time.optional().describe("A job that has not started by then ends as expired."),
-  uniqueFor: duration.optional().describe("For that long the same request makes no other job and gets the id of this one."),
-  uniqueKey: text(512)
+  jobKey: text(512).optional().describe("A waiting job with the same key is replaced."),
+  jobKeyMode: z
+    .enum(["replace", "preserve_run_at", "unsafe_dedupe"])
     .optional()
-    .describe("What makes two requests the same for uniqueFor; tenant, task and payload by default."),
+    .describe(
+      "With jobKey: preserve_run_at keeps the waiting job's time, unsafe_dedupe keeps the waiting job; replace by default.",
+    ),
+  serialKey: text(128).optional().describe("Jobs with the same serial key run one at a time."),
+  maxAttempts: z.int().min(1).max(32_767).optional().describe("The most attempts; 25 by default."),
+  tenant: text(200)
+    .optional()
+    .describe("The customer that the job belongs to. A token that is bound to a tenant can only enqueue jobs of that tenant."),
+  correlationId: text(200).optional().describe("Shared by all jobs that come from one cause; the job's id by default."),
+  expiresAt: time.optional().describe("A job that has not started by then ends as expired."),
+  uniqueFor: duration
+    .optional()
+    .describe("Within this period, an identical request does not enqueue another job and returns the id of this one."),
+  uniqueKey: text(512).optional().describe("The key by which uniqueFor compares requests; tenant, task and payload by default."),
   debounce: duration
     .optional()
-    .describe("With jobKey: each request replaces the waiting job and moves its start that far ahead."),
-  debounceMax: duration.optional().describe("How far ahead of the first request debounce may move the start."),
+    .describe("With jobKey: each request replaces the waiting job and delays its start by this much from now."),
+  debounceMax: duration.optional().describe("The longest time after the first request that debounce may delay the start."),
   throttle: duration
     .optional()
-    .describe("With jobKey: one start in that time at most; requests between are merged into one job."),
-  rateLimit: z.int().min(1).max(MAX_INTEGER).optional().describe("With ratePer: one request more is refused with LW429."),
-  ratePer: duration.optional(),
-  rateKey: text(512).optional().describe("What rateLimit counts by; the task by default."),
-  dependsOn: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that have to end before it may start."),
+    .describe("With jobKey: at most one start within this period; requests in between are merged into one job."),
+  rateLimit: z
+    .int()
+    .min(1)
+    .max(MAX_INTEGER)
+    .optional()
+    .describe("With ratePer: how many requests are accepted within ratePer; further requests fail with LW429."),
+  ratePer: duration.optional().describe("With rateLimit: the period in which requests are counted."),
+  rateKey: text(512).optional().describe("The key under which rateLimit counts; the task by default."),
+  dependsOn: z.array(jobId).min(1).max(1_000).optional().describe("Jobs that must end before this one may start."),
   onDependencyFailure: z
     .enum(["cancel", "run"])
     .optional()
-    .describe("What becomes of it when one of them does not complete; cancel by default."),
-  overlap: z.enum(["allow", "serial"]).optional().describe("serial, with jobKey: waits for the running job with its key."),
+    .describe("What happens to this job when one of them does not complete; cancel by default."),
+  overlap: z
+    .enum(["allow", "serial"])
+    .optional()
+    .describe("serial, with jobKey: the job waits until the running job with the same key has ended."),
 });
 
 export const newJobSchema = enqueueOptionsSchema
   .extend({
-    task: taskName.describe("A known task."),
-    payload: json.optional().describe("What the task is given; {} by default."),
+    task: taskName.describe("The name of a registered task."),
+    payload: json.optional().describe("The task's input; {} by default."),
   })
   .meta({
     description: "A job to enqueue: the parameters of legwork.enqueue.",
@@ -152,21 +170,21 @@ export const newJobSchema = enqueueOptionsSchema
 
 export const createdSchema = z
   .object({ id })
-  .meta({ description: "The job; with a job key or uniqueFor it may have been there already.", examples: [{ id: "42" }] });
+  .meta({ description: "The job. With a job key or uniqueFor, it may be a job that already existed.", examples: [{ id: "42" }] });
 
-/** What names failed jobs: the fields of legwork_private.failed_jobs_like. */
+/** A filter for failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
-  fingerprint: text(64).optional().describe("A group of GET /failed-groups."),
-  error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+  fingerprint: text(64).optional().describe("A group from GET /failed-groups."),
+  error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   failedAfter: time.optional(),
   failedBefore: time.optional(),
 });
 
-/** What names jobs that have not ended: the fields of legwork_private.live_jobs_like. */
+/** A filter for jobs that have not ended: the fields of legwork_private.live_jobs_like. */
 export const liveFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
   state: z.enum(["scheduled", "pending", "blocked", "paused", "running", "retrying"]).optional(),
@@ -179,10 +197,10 @@ export const liveFilterSchema = z.strictObject({
   createdBefore: time.optional(),
 });
 
-/** What names jobs that have ended: the fields of legwork_private.finished_jobs_like. */
+/** A filter for jobs that have ended: the fields of legwork_private.finished_jobs_like. */
 export const finishedFilterSchema = liveFilterSchema.extend({
   state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
-  error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+  error: text(1_000).optional().describe("Part of the error message; case is ignored."),
 });
 
 export const jobCursor = cursorOver("jobs", jobId);
@@ -194,31 +212,31 @@ export const jobQuery = z.strictObject({
   queue: queueName.optional(),
   tenant: text(256).optional(),
   correlationId: text(256).optional(),
-  parentId: jobId.optional().describe("Only what that job has enqueued."),
+  parentId: jobId.optional().describe("Only jobs that this job enqueued."),
   jobKey: text(512).optional(),
   priority: wholeNumber(-32_768, 32_767).optional(),
-  error: text(1_000).optional().describe("A part of the error's message, in upper or lower case."),
+  error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   payload: text(1_000)
     .regex(/^[^:]+:/, "expected a path and a value, such as user.id:42")
     .optional()
     .describe(
-      `A path in the payload and what stands there, such as user.id:42. Reads the payloads of ${MAX_LOOKED_AT.toLocaleString("en")} jobs that the other ` +
-        "filters leave, at most; `lookedAt` says of how many. A page may be empty and have a next one, which looks further.",
+      `A path in the payload and the value there, such as user.id:42. Reads the payloads of at most ${formatNumber(MAX_LOOKED_AT)} jobs that match the ` +
+        "other filters; `lookedAt` is the number read. A page may be empty and still have a next page, which continues the search.",
     ),
-  brief: z.stringbool().optional().describe("Without payload and result, which are null then and may be large."),
-  createdAfter: time.optional().describe("Created then or later."),
-  createdBefore: time.optional(),
-  order: z.enum(["newest", "oldest"]).default("newest").describe("Which come first."),
-  before: jobId.optional().describe("Only jobs with a smaller id: the next page when the newest come first."),
-  after: jobId.optional().describe("Only jobs with a larger id: the next page when the oldest come first."),
+  brief: z.stringbool().optional().describe("Leave out payload and result, which may be large; both are null then."),
+  createdAfter: time.optional().describe("Only jobs created at or after this time."),
+  createdBefore: time.optional().describe("Only jobs created before this time."),
+  order: z.enum(["newest", "oldest"]).default("newest").describe("Which jobs come first."),
+  before: jobId.optional().describe("Only jobs with a smaller id: the next page with order newest."),
+  after: jobId.optional().describe("Only jobs with a larger id: the next page with order oldest."),
   cursor: jobCursor.schema.optional(),
   limit: pageLimit,
 });
 
 export const jobPage = page(jobSchema, "A page of jobs.")
   .extend({
-    lookedAt: z.int().optional().describe("Of a search in payloads: how many were read for this page."),
-    lookedTo: z.string().nullable().optional().describe("Of a search in payloads: the last job whose payload was read."),
+    lookedAt: z.int().optional().describe("For a search in payloads: the number of payloads read for this page."),
+    lookedTo: z.string().nullable().optional().describe("For a search in payloads: the last job whose payload was read."),
   })
   .describe("A page of jobs.");
 
@@ -230,14 +248,14 @@ export const progressSchema = z
     progress: z.number().nullable(),
     progressMessage: z.string().nullable(),
   })
-  .describe("How far the job is, by its task's own account.");
+  .describe("The progress that the task last reported.");
 
 export const logQuery = z.strictObject({
-  after: jobId.optional().describe("Only lines after the one with this id: the next page, or what was logged since."),
+  after: jobId.optional().describe("Only lines after the line with this id: the next page, or lines logged since then."),
   cursor: logCursor.schema.optional(),
   limit: pageLimit,
 });
-/** How many come before: they are in the order in which they began, and none is put between. */
+/** The number of rows before. Rows are ordered by when they began, so a new row always comes last. */
 const position = z.string().regex(/^\d{1,9}$/);
 
 export const attemptCursor = cursorOver("attempts", position);
@@ -254,19 +272,19 @@ export const stepSchema = row({
   attempt: z.int(),
   startedAt: at,
   finishedAt: at.nullable(),
-  deadline: at.nullable().describe("Until when it waits; null for ever, and for what does not wait."),
+  deadline: at.nullable().describe("When the wait times out; null if it never does, and for steps that do not wait."),
 });
 export const stepCursor = cursorOver("steps", position);
 export const stepQuery = z.strictObject({
   cursor: stepCursor.schema.optional(),
-  limit: pageLimit.default(500).describe("Steps of the page."),
+  limit: pageLimit.default(500).describe("The most steps on the page."),
 });
 export const stepPage = page(stepSchema, "The steps.");
 
-export const reasonPage = page(reasonSchema, "Every reason, in the order in which they hold the job back.");
+export const reasonPage = page(reasonSchema, "All reasons, in the order in which they hold the job back.");
 
 export const reasonBody = z
-  .strictObject({ reason: text(1_000).optional().describe("Why; the job's history says it.") })
+  .strictObject({ reason: text(1_000).optional().describe("The reason, recorded in the job's history.") })
   .optional()
   .meta({ examples: [{ reason: "wrong recipients" }] });
 
@@ -275,13 +293,17 @@ export const signalBody = z
   .optional()
   .meta({ examples: [{ payload: { approved: true } }] });
 export const signalSchema = z
-  .object({ counts: z.boolean().describe("Whether this one does.") })
-  .describe("What became of the signal.");
+  .object({
+    counts: z
+      .boolean()
+      .describe("Whether the signal counts: false for a repeated signal of this name, and when the wait for it has timed out."),
+  })
+  .describe("What happened to the signal.");
 
 export const rerunBody = z
   .strictObject({
-    payload: json.optional().describe("Another payload; the old one by default."),
-    discard: z.boolean().optional().describe("Give up the old job too, which must have failed."),
+    payload: json.optional().describe("The new job's payload; that of the original job by default."),
+    discard: z.boolean().optional().describe("Also discard the original job, which must have failed."),
   })
   .optional()
   .meta({ examples: [{ payload: { to: "ann@example.com" }, discard: true }] });
@@ -297,17 +319,20 @@ export const rerunRecordSchema = z
     requestedBy: z.string(),
     requestedAt: at,
   })
-  .describe("A re-run.");
-export const rerunPage = page(rerunRecordSchema, "The re-runs, 100 at most; the one whose id is the job's says what it repeats.");
+  .describe("A rerun.");
+export const rerunPage = page(
+  rerunRecordSchema,
+  "The reruns, at most 100. The entry whose id is this job's names the job that it repeats.",
+);
 
 export const priorityBody = z
   .strictObject({ priority: z.int().min(-32_768).max(32_767) })
-  .meta({ description: "The priority.", examples: [{ priority: -10 }] });
+  .meta({ description: "The new priority.", examples: [{ priority: -10 }] });
 export const prioritySchema = z
-  .object({ id: z.string(), priority: z.int(), was: z.int().describe("What it was before, to take it back.") })
-  .describe("What was changed.");
+  .object({ id: z.string(), priority: z.int(), was: z.int().describe("The previous priority, to undo the change.") })
+  .describe("The changed priority.");
 
-/** Jobs of one request at most. */
+/** The most jobs in one request. */
 const MAX_JOBS = 1_000;
 
 export const newJobsBody = z
@@ -315,10 +340,10 @@ export const newJobsBody = z
   .meta({ examples: [{ jobs: [{ task: "notify/email", payload: { to: "ann@example.com" } }, { task: "report/daily" }] }] });
 export const newJobsSchema = z
   .object({ ids: z.array(z.string()) })
-  .meta({ description: "The jobs' ids, in the order they were given.", examples: [{ ids: ["42", "43"] }] });
+  .meta({ description: "The jobs' ids, in the order of the request.", examples: [{ ids: ["42", "43"] }] });
 
 export const runTaskBody = enqueueOptionsSchema
-  .extend({ payload: json.optional().describe("What the task is given; {} by default.") })
+  .extend({ payload: json.optional().describe("The task's input; {} by default.") })
   .optional()
   .meta({ examples: [{ payload: { to: "ann@example.com" } }] });
 
@@ -326,7 +351,7 @@ export const runTaskBody = enqueueOptionsSchema
 export type Job = Answer<typeof jobSchema>;
 /** A job with its attempts and its schedule. */
 export type JobWithAttempts = Answer<typeof jobWithAttemptsSchema>;
-/** A line that a job has logged. */
+/** A line that a job logged. */
 export type LogLine = Answer<typeof logLineSchema>;
 /** A step of a job. */
 export type Step = Answer<typeof stepSchema>;

@@ -1,21 +1,21 @@
 import { z } from "zod";
 import { bytesOf, wholeNumber } from "./values.ts";
 
-/** Rows of a page when none are asked for. */
+/** The default number of rows on a page. */
 const DEFAULT_PAGE = 50;
-/** Rows of a page at most. */
+/** The most rows on a page. */
 const MAX_PAGE = 500;
 
-/** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor goes on from there. */
+/** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor continues from there. */
 export const MAX_PAGE_BYTES = 5_000_000;
 
 export const pageLimit = wholeNumber(1, MAX_PAGE)
   .default(DEFAULT_PAGE)
   .describe(
-    `Rows of the page: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most. It has fewer where they exceed ${MAX_PAGE_BYTES / 1_000_000} MB; its cursor goes on from there.`,
+    `Rows on the page: ${DEFAULT_PAGE} by default, at most ${MAX_PAGE}. A page ends early when its rows exceed ${MAX_PAGE_BYTES / 1_000_000} MB; its cursor continues from there.`,
   );
 
-/** A page's cursor: opaque, so that what it is made of may change. */
+/** A page's cursor: opaque, so that its content may change. */
 export function cursorOver(kind: string, last: z.ZodType<string>) {
   return {
     make: (value: string): string => toBase64(`${kind}:${value}`),
@@ -29,7 +29,7 @@ export function cursorOver(kind: string, last: z.ZodType<string>) {
         context.addIssue({ code: "custom", message: "expected the nextCursor of a page of this list" });
         return z.NEVER;
       })
-      .meta({ description: "Where the page begins: the `nextCursor` of the one before." }),
+      .meta({ description: "Where the page begins: the `nextCursor` of the previous page." }),
   };
 }
 
@@ -38,14 +38,14 @@ export function page<T extends z.ZodType>(item: T, what: string) {
   return z
     .object({
       items: z.array(item),
-      nextCursor: z.string().nullable().describe("Where the next page begins; null when this is the last one."),
+      nextCursor: z.string().nullable().describe("Where the next page begins; null on the last page."),
     })
     .describe(what);
 }
 
 /**
- * A page from one row more than it may have, which tells whether there is another; `isMore` says that there are more than were read. Rows that are large
- * make it shorter.
+ * A page made from the rows read: one more row than the limit means that there is another page, and so does `isMore`. Large rows make the page
+ * shorter.
  */
 export function toPage<T>(
   rows: readonly T[],
@@ -64,13 +64,13 @@ export function toPage<T>(
   return { items, nextCursor: (isMore || rows.length > items.length) && last !== undefined ? cursor(last) : null };
 }
 
-/** Text as URL-safe base64 of its UTF-8, which browsers and Node write alike. */
+/** Encodes text as URL-safe base64 of its UTF-8, identically in browsers and Node. */
 function toBase64(value: string): string {
   const bytes = String.fromCharCode(...new TextEncoder().encode(value));
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** Empty for what is not base64. */
+/** Decodes URL-safe base64; returns an empty string for anything else. */
 function fromBase64(value: string): string {
   try {
     const bytes = atob(value.replaceAll("-", "+").replaceAll("_", "/"));

@@ -2,36 +2,38 @@ import { z } from "zod";
 import { at } from "./times.ts";
 import { ERRORS, type ErrorCode } from "../errors.ts";
 
-/** Faults that are told of one request. Somebody who reads them mends one and tries again. */
+/** The most invalid fields that one response lists: clients fix some and try again. */
 export const MAX_FAULTS = 20;
 
-/** What is answered in place of a result: RFC 9457. */
+/** The body of an error response: a problem as defined in RFC 9457. */
 export const problemSchema = z
   .object({
-    type: z.string().describe("Names the kind of problem: urn:legwork:error: and the code."),
-    title: z.string().describe("The kind of problem, in words; the same for each of its code."),
+    type: z.string().describe("The kind of problem: urn:legwork:error: followed by the code."),
+    title: z.string().describe("The kind of problem in words; the same for every problem with this code."),
     status: z.int().describe("The HTTP status."),
     detail: z.string().describe("What is wrong with this request."),
-    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).describe("Means the same in SQL and on the command line."),
+    code: z
+      .enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]])
+      .describe("The error code, which is the same in SQL and on the command line."),
     hint: z.string().optional().describe("What to do next."),
     action: z
       .object({ do: z.string(), id: z.string().optional(), name: z.string().optional() })
       .optional()
-      .describe("What the hint suggests, for programs: such as retry_job, and the id or the name of what it concerns."),
-    retryAt: at.optional().describe("From when on the same request may succeed; of LW429."),
+      .describe("The hint in machine-readable form: an action such as retry_job, and the id or name of its target."),
+    retryAt: at.optional().describe("When the same request may succeed; only with LW429."),
     errors: z
       .array(
         z.object({
           in: z.enum(["body", "query", "path", "header"]).describe("The part of the request."),
-          field: z.string().describe("Where in it, as a path with dots; empty for the whole part."),
+          field: z.string().describe("The field, as a path with dots; empty for the whole part."),
           message: z.string().describe("What is wrong with it."),
         }),
       )
       .optional()
-      .describe(`The fields that are at fault: the first ${MAX_FAULTS}.`),
-    moreErrors: z.int().optional().describe("How many more fields are at fault."),
+      .describe(`The invalid fields: the first ${MAX_FAULTS}.`),
+    moreErrors: z.int().optional().describe("The number of further invalid fields."),
   })
-  .describe("A problem, as RFC 9457 has it.");
+  .describe("A problem as defined in RFC 9457.");
 
 /** A problem as it is sent. */
 export type Problem = z.input<typeof problemSchema>;

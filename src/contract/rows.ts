@@ -2,16 +2,16 @@ import { z } from "zod";
 import { LegworkError } from "../errors.ts";
 import { snakeCase } from "../snake-case.ts";
 
-/** An answer as JSON: times are text. */
+/** A response as JSON: times are text. */
 export type Json<Schema extends z.ZodType> = z.input<Schema>;
-/** An answer in TypeScript: times are Dates. */
+/** A response in TypeScript: times are Dates. */
 export type Answer<Schema extends z.ZodType> = z.output<Schema>;
 
 type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
   ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}`
   : Name;
 
-/** What a query of SQL gives for an answer: the same under the names of columns. */
+/** The row of a SQL query that holds a response: the same values under their column names. */
 export type Row<Value> = Value extends Date
   ? Value
   : Value extends readonly (infer Item)[]
@@ -20,15 +20,15 @@ export type Row<Value> = Value extends Date
       ? { [Key in keyof Value as Key extends string ? SnakeCase<Key> : Key]: Row<Value[Key]> }
       : Value;
 
-/** An object of an answer that later versions may add fields to. */
+/** An object in a response, to which later versions may add fields. */
 export function row<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape> {
   return z.looseObject(shape);
 }
 
-/** Columns that do not have the name of their field in snake_case. */
+/** Columns whose name is not their field's name in snake_case. */
 const columns = z.registry<{ column: string }>();
 
-/** A field that is read from the column of that name. */
+/** Declares the column that a field is read from. */
 export function fromColumn<Schema extends z.ZodType>(column: string, schema: Schema): Schema {
   columns.add(schema, { column });
   return schema;
@@ -36,7 +36,10 @@ export function fromColumn<Schema extends z.ZodType>(column: string, schema: Sch
 
 type Convert = (value: unknown) => unknown;
 
-/** What a schema makes of a value; undefined where it leaves values as they are. Only what the schema names is looked at: the rest is the user's. */
+/**
+ * The function that converts a value by a schema; undefined if the schema leaves values as they are. Only named fields are converted: the rest is
+ * user data.
+ */
 function converter(
   schema: z.core.$ZodType,
   leaf: (schema: z.core.$ZodType) => Convert | undefined,
@@ -78,25 +81,25 @@ const ofRows = new WeakMap<object, Convert>();
 const ofJson = new WeakMap<object, Convert>();
 
 /**
- * A row as the answer that the schema describes: its columns, which are listed there, in camelCase. What is in a payload, a result or the fields of a log line has the
- * names that the user gave.
+ * Converts a row to the response that the schema describes: the schema's fields, with column names in camelCase. The content of payloads, results and
+ * log fields keeps the user's names.
  */
 export function fromRow<Schema extends z.ZodType>(schema: Schema, value: Row<z.output<Schema>>): z.output<Schema> {
   const convert = converter(schema, () => undefined, ofRows);
   return (convert === undefined ? value : convert(value)) as z.output<Schema>;
 }
 
-/** The same for rows of one kind. */
+/** Returns `fromRow` for one schema. */
 export function rowReader<Schema extends z.ZodType>(schema: Schema): (row: Row<z.output<Schema>>) => z.output<Schema> {
   return (one) => fromRow(schema, one);
 }
 
-/** The same for several rows. */
+/** Converts several rows like `fromRow`. */
 export function fromRows<Schema extends z.ZodType>(schema: Schema, rows: readonly Row<z.output<Schema>>[]): z.output<Schema>[] {
   return rows.map((one) => fromRow(schema, one));
 }
 
-/** An answer that came as JSON: what the schema says is a time becomes a Date. Does not check it, for a newer server may say more. */
+/** Parses a JSON response: times of the schema become Dates. Does not validate, because a newer server may send more fields. */
 export function parseAnswer<Schema extends z.ZodType>(schema: Schema, json: unknown): z.output<Schema> {
   const convert = converter(schema, toTime, ofJson);
   return (convert === undefined ? json : convert(json)) as z.output<Schema>;
@@ -109,8 +112,8 @@ function toTime(schema: z.core.$ZodType): Convert | undefined {
 }
 
 /**
- * JSON that somebody wrote, under the names that SQL's functions take: the fields that are listed, in snake_case. Others stay as they are, for the function to refuse.
- * Throws LW400 for a field that is written in snake_case.
+ * Renames the listed fields of JSON from a user to snake_case, as SQL functions take them. Other fields stay as they are, for the function to reject.
+ * Throws LW400 for a field that is already written in snake_case.
  */
 export function toColumns(fields: readonly string[], value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
@@ -120,7 +123,7 @@ export function toColumns(fields: readonly string[], value: unknown): unknown {
     Object.entries(value).map(([key, inner]) => {
       const field = fieldOf.get(key);
       if (field !== undefined && field !== key) {
-        throw new LegworkError("LW400", `There is no field '${key}'.`, {
+        throw new LegworkError("LW400", `Unknown field '${key}'.`, {
           hint: `Write ${field}: JSON is in camelCase, SQL in snake_case.`,
         });
       }

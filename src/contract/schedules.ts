@@ -10,28 +10,28 @@ export const runCursor = cursorOver("runs", z.iso.datetime());
 /** A row of `legwork.schedules`, as JSON. */
 export const scheduleSchema = row({
   name: z.string(),
-  source: z.enum(["database", "crontab"]).describe("An entry of a crontab cannot be changed here."),
+  source: z.enum(["database", "crontab"]).describe("Where it is defined. An entry of a crontab cannot be changed here."),
   task: z.string(),
   payload: z.unknown(),
   cron: z.string().nullable(),
-  every: z.string().nullable(),
+  every: z.string().nullable().describe("The interval between occurrences, as Postgres writes it."),
   at: at.nullable(),
   timezone: z.string(),
-  sentence: z.string().describe("When it occurs, in words."),
+  sentence: z.string().describe("The schedule in words."),
   isEnabled: z.boolean(),
-  nextAt: at.nullable().describe("The next occurrence; null when there is none."),
-  upcoming: z.array(at).nullable().describe("Those after it."),
+  nextAt: at.nullable().describe("The next occurrence; null if no further one is planned."),
+  upcoming: z.array(at).nullable().describe("The occurrences after nextAt."),
   lastDueAt: at.nullable(),
-  lastState: z.string().nullable(),
+  lastState: z.string().nullable().describe("What happened to the last occurrence, such as enqueued or skipped."),
   lastJobId: z.string().nullable(),
-  lastOutcome: z.enum(JOB_STATES).nullable(),
-  runs: z.string().nullable().describe("Jobs that it has enqueued, as text."),
-  maxRuns: z.int().nullable(),
+  lastOutcome: z.enum(JOB_STATES).nullable().describe("The state of the last occurrence's job."),
+  runs: z.string().nullable().describe("The number of jobs that it has enqueued, as text."),
+  maxRuns: z.int().nullable().describe("The number of jobs after which the schedule ends."),
   startsAt: at.nullable(),
   endsAt: at.nullable(),
-  jitter: z.string().nullable(),
+  jitter: z.string().nullable().describe("The longest random delay of a job's start."),
   overlap: z.enum(["allow", "skip", "queue", "cancel"]),
-  maxInstances: z.int().nullable(),
+  maxInstances: z.int().nullable().describe("The number of unfinished jobs from which overlap applies."),
   missed: z.enum(["none", "one", "all"]),
   missedWindow: z.string().nullable(),
   requires: z.record(z.string(), z.string()).nullable(),
@@ -39,21 +39,23 @@ export const scheduleSchema = row({
   tenant: z.string().nullable(),
   priority: z.int().nullable(),
   maxAttempts: z.int().nullable(),
-  problem: z.string().nullable().describe("What keeps it from occurring."),
+  problem: z.string().nullable().describe("What prevents its occurrences."),
   createdAt: at.nullable(),
   createdBy: z.string().nullable(),
   updatedAt: at,
 }).describe("A schedule: a row of legwork.schedules.");
 
-/** A duration, or an interval as Postgres reads it, which knows months. */
+/** A duration or a Postgres interval, which may have months. */
 const span = z
   .union([text(100), z.number().min(1).max(MAX_INTEGER)])
-  .meta({ description: "Such as 30s, 5m, '1 month', or a number of milliseconds.", examples: ["5m", "1 month"] });
+  .meta({ description: "A duration such as 30s, 5m or '1 month', or a number of milliseconds.", examples: ["5m", "1 month"] });
 
 const timing = {
-  cron: text(500).optional().describe("A cron expression; seconds may come first."),
-  every: span.optional(),
-  at: time.optional().describe("Once."),
+  cron: text(500).optional().describe("A cron expression of five fields, or six with seconds first."),
+  every: span
+    .optional()
+    .describe("The interval between occurrences: a duration such as 30s, 5m or '1 month', or a number of milliseconds."),
+  at: time.optional().describe("The time of a single occurrence."),
 };
 
 function isZone(name: string): boolean {
@@ -68,12 +70,12 @@ const window = {
   timezone: text(100)
     .refine(isZone, "expected a time zone such as Europe/Berlin")
     .optional()
-    .describe("Of the IANA database; UTC by default."),
-  startsAt: time.optional().describe("No occurrence is before that."),
-  endsAt: time.optional().describe("No occurrence is after that."),
+    .describe("An IANA time zone; UTC by default."),
+  startsAt: time.optional().describe("The earliest time of an occurrence."),
+  endsAt: time.optional().describe("The latest time of an occurrence."),
 };
 
-/** When a schedule occurs: one of three. */
+/** When a schedule occurs: exactly one of three. */
 export interface TimingFields {
   cron?: string | undefined;
   every?: string | number | undefined;
@@ -82,41 +84,51 @@ export interface TimingFields {
 
 const isOne = ({ cron, every, at: once }: TimingFields): boolean =>
   [cron, every, once].filter((given) => given !== undefined).length === 1;
-const ONE_TIMING = { error: "give exactly one of cron, every and at", path: ["cron"] };
+const ONE_TIMING = { error: "specify exactly one of cron, every and at", path: ["cron"] };
 
 export const scheduleBody = z
   .strictObject({
     task: taskName,
-    payload: json.optional().describe("What its jobs are given; {} by default."),
+    payload: json.optional().describe("The payload of its jobs; {} by default."),
     ...timing,
     ...window,
-    maxRuns: z.int().min(1).max(MAX_INTEGER).optional().describe("It is over after so many jobs."),
-    jitter: duration.optional().describe("A job starts up to so much later, at random."),
+    maxRuns: z.int().min(1).max(MAX_INTEGER).optional().describe("The number of jobs after which the schedule ends."),
+    jitter: duration.optional().describe("The longest random delay of a job's start."),
     overlap: z
       .enum(["allow", "skip", "queue", "cancel"])
       .optional()
-      .describe("What becomes of an occurrence while its jobs live."),
-    maxInstances: z.int().min(1).max(MAX_INTEGER).optional(),
-    missed: z.enum(["none", "one", "all"]).optional().describe("What becomes of occurrences when nobody was there."),
-    missedWindow: duration.optional(),
+      .describe("What happens to an occurrence while earlier jobs of the schedule have not ended."),
+    maxInstances: z
+      .int()
+      .min(1)
+      .max(MAX_INTEGER)
+      .optional()
+      .describe("The number of unfinished jobs from which overlap applies; 1 by default, 100 for queue."),
+    missed: z
+      .enum(["none", "one", "all"])
+      .optional()
+      .describe("What happens to occurrences that were due while no worker was running."),
+    missedWindow: duration.optional().describe("For all: how late an occurrence may be and still be enqueued; a day by default."),
     requires: z
       .record(text(128), duration)
       .optional()
-      .describe("Schedules whose last run must have completed, and how long ago at most."),
-    requiresWait: duration.optional(),
+      .describe("Schedules whose last run must have completed, each with the longest time since then."),
+    requiresWait: duration
+      .optional()
+      .describe("How long an occurrence waits for the required schedules before it is held back; an hour by default."),
     tenant: text(200).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
     maxAttempts: z.int().min(1).max(32_767).optional(),
-    enabled: z.boolean().optional().describe("A new schedule is enabled, one that is replaced stays as it is."),
+    enabled: z.boolean().optional().describe("By default a new schedule is enabled, and a replaced one keeps its value."),
   })
   .refine(isOne, ONE_TIMING)
   .meta({ description: "The schedule.", examples: [{ task: "report/daily", cron: "0 7 * * 1-5", timezone: "Europe/Berlin" }] });
 
 export const schedulePage = page(scheduleSchema, "The schedules, by name.");
-export const removedScheduleSchema = z.object({ name: z.string() }).describe("The schedule that is gone.");
+export const removedScheduleSchema = z.object({ name: z.string() }).describe("The removed schedule.");
 
 export const scheduleRunQuery = z.strictObject({
-  before: time.optional().describe("Only occurrences that were due before: the next page."),
+  before: time.optional().describe("Only occurrences that were due before this time: the next page."),
   cursor: runCursor.schema.optional(),
   limit: pageLimit,
 });
@@ -138,29 +150,35 @@ export const previewBody = z
   .strictObject({
     ...timing,
     ...window,
-    count: z.int().min(1).max(1_000).optional().describe("How many; 10 by default."),
-    from: time.optional().describe("From when on; now by default."),
+    count: z.int().min(1).max(1_000).optional().describe("The number of occurrences; 10 by default."),
+    from: time.optional().describe("The start of the preview; now by default."),
   })
   .refine(isOne, ONE_TIMING)
   .meta({ examples: [{ cron: "30 2 * * *", timezone: "Europe/Berlin", count: 3 }] });
 export const previewPage = page(
-  z.object({ at, local: z.string().describe("What the clocks of the time zone show then.") }),
+  z.object({ at, local: z.string().describe("The local time in the time zone.") }),
   "The next occurrences.",
-).extend({ sentence: z.string().nullable().describe("A cron expression in words; null for another kind.") });
+).extend({ sentence: z.string().nullable().describe("The cron expression in words; null for other schedules.") });
 
-export const loadQuery = z.strictObject({ hours: wholeNumber(1, 48).default(24).describe("How many hours, this one included.") });
+export const loadQuery = z.strictObject({
+  hours: wholeNumber(1, 48).default(24).describe("The number of hours, including the current one."),
+});
 export const loadPage = page(
   z.object({
-    at: at.describe("When the hour begins; the first one is counted from now on."),
-    jobs: z.string().describe("A number, as text."),
-    schedules: z.array(z.object({ name: z.string(), jobs: z.string() })).describe("The ten that enqueue the most."),
+    at: at.describe("When the hour begins. The first hour counts from now."),
+    jobs: z.string().describe("The number of jobs, as text."),
+    schedules: z
+      .array(z.object({ name: z.string(), jobs: z.string() }))
+      .describe("The ten schedules that enqueue the most jobs."),
   }),
   "The hours.",
 ).extend({
-  uncounted: z.array(z.object({ name: z.string(), reason: z.string() })).describe("Schedules whose times are not in it."),
+  uncounted: z
+    .array(z.object({ name: z.string(), reason: z.string() }))
+    .describe("Schedules whose occurrences are not included."),
 });
 
 /** A schedule. */
 export type Schedule = Answer<typeof scheduleSchema>;
-/** What became of an occurrence. */
+/** An occurrence of a schedule, and its outcome. */
 export type ScheduleRun = Answer<typeof scheduleRunSchema>;

@@ -1,4 +1,4 @@
-/** The states of a job, in the order of its life; the values of `legwork.job_state`. */
+/** The states of a job, in the order of its life cycle; the values of `legwork.job_state`. */
 export const JOB_STATES = [
   "scheduled",
   "pending",
@@ -13,14 +13,14 @@ export const JOB_STATES = [
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
-/** The states of a workflow, in the order of its life. */
+/** The states of a workflow, in the order of its life cycle. */
 export const WORKFLOW_STATES = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"] as const;
 export type WorkflowState = (typeof WORKFLOW_STATES)[number];
 
-/** The states of a batch, in the order of its life. */
+/** The states of a batch, in the order of its life cycle. */
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
-/** What an alert rule may look at; docs/guides/alerts.md says what each is. */
+/** What an alert rule can watch; docs/guides/alerts.md explains each kind. */
 export const ALERT_KINDS = [
   "consecutive_failures",
   "error_rate",

@@ -9,19 +9,19 @@ const count = z.string();
 
 export const seriesQuery = z
   .strictObject({
-    period: duration.default("1h").describe("How long, 400 days at most."),
-    until: time.optional().describe("The end. Now by default."),
-    task: taskName.optional().describe("Of this task."),
-    queue: queueName.optional().describe("Of the tasks of this queue."),
+    period: duration.default("1h").describe("The length of the series, at most 400 days."),
+    until: time.optional().describe("The end of the series; now by default."),
+    task: taskName.optional().describe("Only this task."),
+    queue: queueName.optional().describe("Only tasks in this queue."),
   })
   .refine(({ task, queue }) => task === undefined || queue === undefined, {
-    error: "a task has one queue: give either",
+    error: "a task has only one queue: specify task or queue, not both",
     path: ["queue"],
   });
 export const seriesIntervalSchema = row({
-  at: at.describe("When the step begins."),
-  seconds: z.int().describe("How long it is."),
-  isWhole: z.boolean().describe("Whether everything that ended in it has been counted."),
+  at: at.describe("When the interval begins."),
+  seconds: z.int().describe("The length of the interval."),
+  isWhole: z.boolean().describe("Whether all attempts and jobs that ended in it have been counted."),
   completed: count,
   failed: count,
   cancelled: count,
@@ -37,25 +37,29 @@ export const seriesIntervalSchema = row({
 });
 export const seriesPage = page(
   seriesIntervalSchema,
-  "The steps. Counts are text; times are seconds, by an estimate, and null where there was nothing.",
+  "The intervals. Counts are text. Times are estimates in seconds; null for an interval without data.",
 );
 
 export const workerStartQuery = z.strictObject({
-  from: time.optional().describe("From then on. A day before `until` by default."),
-  until: time.optional().describe("Up to then. Now by default."),
+  from: time.optional().describe("The start of the period; a day before `until` by default."),
+  until: time.optional().describe("The end of the period; now by default."),
 });
-export const workerStartSchema = z.object({ startedAt: at, host: z.string(), workers: count.describe("How many.") });
-export const workerStartPage = page(workerStartSchema, "The starts.");
+export const workerStartSchema = z.object({
+  startedAt: at,
+  host: z.string(),
+  workers: count.describe("The number of workers that started."),
+});
+export const workerStartPage = page(workerStartSchema, "The starts of workers.");
 
 export const limitTotalSchema = z.object({
   scope: z.enum(["queue", "task", "all"]),
   name: z.string(),
   kind: z.enum(["concurrency", "rate"]),
-  key: z.string().nullable().describe("Where in the payload the key is; null for a limit without one."),
-  max: z.int().describe("Allowed, for each key."),
-  used: count.describe("In use, by all keys."),
-  keys: count.describe("Keys that use it."),
-  fullKeys: count.describe("Keys without a free slot."),
+  key: z.string().nullable().describe("The path of the key in the payload; null for a limit without a key."),
+  max: z.int().describe("The limit for each key."),
+  used: count.describe("Slots in use, over all keys."),
+  keys: count.describe("The number of keys in use."),
+  fullKeys: count.describe("The number of keys without a free slot."),
   sampledAt: at,
 });
 export const limitTotalPage = page(limitTotalSchema, "The limits.");

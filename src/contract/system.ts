@@ -7,13 +7,13 @@ import { count, jobId, text, time } from "./values.ts";
 
 export const meSchema = z
   .object({
-    subject: z.string().describe("How the audit log names you."),
+    subject: z.string().describe("Your name in the audit log."),
     role: z.enum(ROLES),
-    tenant: z.string().nullable().describe("The only tenant whose rows you see and touch; null for all."),
+    tenant: z.string().nullable().describe("The only tenant whose rows you can see and change; null for all tenants."),
     expiresAt: at.nullable(),
-    version: z.string().describe("The server's."),
+    version: z.string().describe("The server's version."),
   })
-  .describe("You.");
+  .describe("The authenticated client.");
 
 export const overviewSchema = z
   .object({
@@ -22,18 +22,22 @@ export const overviewSchema = z
     blocked: count,
     paused: count,
     later: count,
-    oldest: at.nullable().describe("Since when the job that has waited longest could have started."),
+    oldest: at.nullable().describe("When the job that has waited longest became due."),
     failed: count.describe("Failed jobs that can be retried."),
-    countedAt: at.nullable().describe("When the jobs were counted, where more than 2,000 live; null for within the last second."),
+    countedAt: at
+      .nullable()
+      .describe(
+        "When the jobs were counted, if there are more than 2,000 of them; null if they were counted within the last second.",
+      ),
     queues: z.int(),
     tasks: z.int(),
     workers: z.int(),
-    concurrency: z.int().describe("Jobs that all living workers together run at a time."),
-    stoppedAt: at.nullable().describe("Since when everything is stopped; null when it is not."),
+    concurrency: z.int().describe("The most jobs that all running workers together run at a time."),
+    stoppedAt: at.nullable().describe("When the emergency stop began; null if none is active."),
     stoppedBy: z.string().nullable(),
     stopReason: z.string().nullable(),
   })
-  .describe("How the whole system is.");
+  .describe("The state of the whole system.");
 
 export const stopBody = z
   .strictObject({ reason: text(1_000).optional() })
@@ -46,31 +50,31 @@ export const auditQuery = z
     targetType: text(64)
       .optional()
       .describe("job, jobs, queue, task, all, schedule, workflow, alert, alert_rule, silence, token, login or setting."),
-    target: text(512).optional().describe("With targetType: its id or name."),
-    operation: text(64).optional().describe("What was done: cancel_job, pause, limit …"),
-    actor: text(256).optional().describe("Who did it: a token's subject or a database login."),
+    target: text(512).optional().describe("With targetType: the target's id or name."),
+    operation: text(64).optional().describe("The operation, such as cancel_job, pause or limit."),
+    actor: text(256).optional().describe("The actor: a token's subject or a database login."),
     tenant: text(256).optional(),
-    since: time.optional().describe("From then on."),
-    before: jobId.optional().describe("Only lines with a smaller id: the next page."),
+    since: time.optional().describe("Only operations from this time on."),
+    before: jobId.optional().describe("Only entries with a smaller id: the next page."),
     cursor: auditCursor.schema.optional(),
     limit: pageLimit,
   })
-  // The index begins with the kind.
+  // The index begins with the target type.
   .refine(({ targetType, target }) => target === undefined || targetType !== undefined, {
-    error: "a target is found by its kind and its name together: add targetType",
+    error: "a target is identified by its type and name: add targetType",
     path: ["target"],
   });
 export const auditLineSchema = row({
   id: z.string(),
   occurredAt: at,
-  actor: z.string().nullable().describe("The token's subject, for what came through the server."),
+  actor: z.string().nullable().describe("Who did it: for requests to the server, the token's subject."),
   databaseRole: z.string(),
   surface: z.string().describe("sql, cli, rest, graphql, dashboard or worker."),
   operation: z.string(),
   targetType: z.string(),
   target: z.string().nullable(),
   tenant: z.string().nullable(),
-  count: z.string().nullable().describe("To how many, for what is done to many, as text."),
+  count: z.string().nullable().describe("The number of rows changed by a bulk operation, as text."),
   before: z.unknown(),
   after: z.unknown(),
 });
@@ -83,7 +87,7 @@ export const findingSchema = z.object({
   fix: z.string().nullable(),
   detail: z.unknown(),
 });
-export const findingPage = page(findingSchema, "What was looked at, the worst first.");
+export const findingPage = page(findingSchema, "The findings, most severe first.");
 
-/** How the whole system is. */
+/** The state of the whole system. */
 export type Overview = Answer<typeof overviewSchema>;

@@ -17,16 +17,16 @@ export const tokenSchema = row({
   lastUsedAt: at.nullable(),
   isValid: z.boolean(),
 });
-/** Who has a token. */
+/** The owner of a token. */
 export const tokenOwnerSchema = tokenSchema.pick({ id: true, name: true, role: true, tenant: true, expiresAt: true });
 export const tokenPage = page(tokenSchema, "The tokens.");
 export const tokenBody = z
   .strictObject({
-    name: text(128).describe("What it is for."),
+    name: text(128).describe("What the token is for."),
     role: z.enum(ROLES).default("viewer"),
-    tenant: text(256).optional().describe("The only one that it sees and touches."),
-    expiresIn: duration.optional().describe("90 days by default."),
+    tenant: text(256).optional().describe("The only tenant whose rows it can see and change."),
+    expiresIn: duration.optional().describe("How long the token is valid; 90 days by default."),
   })
   .meta({ examples: [{ name: "grafana", role: "viewer" }] });
 export const createdTokenSchema = z.object({ token: z.string() });
-export const revokedTokenSchema = z.object({ revoked: z.boolean().describe("Whether it was valid before.") });
+export const revokedTokenSchema = z.object({ revoked: z.boolean().describe("Whether the token was valid until now.") });

@@ -1,7 +1,7 @@
 /**
- * A time that no Date can hold, because it was stored without a check: infinity, -infinity, or one beyond the year 275760. As text it is what
- * Postgres writes ("infinity", "290000-01-01T00:00:00+00"), and as JSON too, except that infinity, which never comes, is null there. As a
- * number it is NaN, and so neither before nor after any other.
+ * A time outside of the range of Date that was stored without a check: infinity, -infinity, or a time after the year 275760. As text and JSON it is
+ * what Postgres writes ("infinity", "290000-01-01T00:00:00+00"), except that infinity, which never comes, is null in JSON. As a number it is NaN,
+ * so that it is neither before nor after any other time.
  */
 export class UnboundedTime extends Date {
   readonly #text: string;
@@ -16,7 +16,7 @@ export class UnboundedTime extends Date {
   }
 
   override toJSON(): string {
-    // What JSON.stringify writes may be null, whatever Date's type says.
+    // JSON.stringify accepts null here, although Date's type does not.
     return this.#text === "infinity" ? (null as unknown as string) : this.#text;
   }
 

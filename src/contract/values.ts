@@ -2,29 +2,30 @@ import { z } from "zod";
 import { isTime, parseDuration } from "../duration.ts";
 import { fitsNumeric, isRawNumber, isStorable } from "../json.ts";
 import { isId } from "../id.ts";
+import { formatNumber } from "../wording.ts";
 
-/** The largest number of Postgres's integer. */
+/** The largest value of Postgres's integer type. */
 export const MAX_INTEGER = 2_147_483_647;
 
-/** Levels of arrays and objects in a value that is kept as JSON. */
+/** The deepest nesting of arrays and objects in a stored JSON value. */
 const MAX_DEPTH = 100;
 
-/** The size of a value that is kept as JSON (bytes, escapes not counted). */
+/** The largest size of a stored JSON value (bytes, without escapes). */
 const MAX_PAYLOAD = 1_000_000;
 
-/** A number that may be larger than a JSON number holds. */
+/** A number that may exceed what JSON numbers hold exactly. */
 export const count = z.string().describe("A number, as text.");
 
-/** Text that Postgres can keep: some characters, none of which is NUL. */
+/** Text that Postgres can store: at least one character, and no NUL. */
 export function text(max: number) {
   return (
     z
       .string()
       .min(1)
       .max(max)
-      // oxlint-disable-next-line no-control-regex -- the one character that Postgres does not keep
+      // oxlint-disable-next-line no-control-regex -- the one character that Postgres cannot store
       .regex(/^[^\u0000]*$/, "expected text without NUL characters")
-      .refine((value) => value.isWellFormed(), "expected text that is whole: a surrogate stands alone")
+      .refine((value) => value.isWellFormed(), "expected text without lone surrogates")
   );
 }
 
@@ -51,12 +52,12 @@ export const duration = z
   })
   .meta({ examples: ["30s", 5000] });
 
-/** In a query: whole numbers come as text. */
+/** A whole number in a query string, where it arrives as text. */
 export function wholeNumber(min: number, max: number) {
   return z.coerce.number({ error: "expected a whole number" }).int().min(min).max(max);
 }
 
-/** Any JSON that Postgres can keep. */
+/** Any JSON that Postgres can store. */
 export const json = z
   .unknown()
   .superRefine((value, context) => {
@@ -65,7 +66,7 @@ export const json = z
   })
   .meta({ description: "Any JSON." });
 
-/** A value and where it stands: as links to what holds it, because a path for each of many thousand values is far more than they are. */
+/** A value and its location, as a link to its parent: a path for each of many thousand values would take more memory than the values. */
 interface Place {
   readonly value: unknown;
   readonly key: PropertyKey;
@@ -73,7 +74,7 @@ interface Place {
   readonly depth: number;
 }
 
-/** The first place in a value that cannot be kept as it is. Without recursion: what came in may be nested deeper than our stack. */
+/** Finds the first part of a value that cannot be stored unchanged. Not recursive: input may be nested deeper than the stack allows. */
 function faultIn(root: unknown): { path: PropertyKey[]; message: string; params?: { code: "LW413" } } | undefined {
   const left: Place[] = [{ value: root, key: "", holder: undefined, depth: 0 }];
   let size = 0;
@@ -83,16 +84,18 @@ function faultIn(root: unknown): { path: PropertyKey[]; message: string; params?
     if (message !== undefined) return { path: pathTo(next), message };
     size += sizeOf(value);
     if (size > MAX_PAYLOAD) {
-      return { path: [], message: `it has more than ${MAX_PAYLOAD.toLocaleString("en")} bytes`, params: { code: "LW413" } };
+      return { path: [], message: `it has more than ${formatNumber(MAX_PAYLOAD)} bytes`, params: { code: "LW413" } };
     }
     if (typeof value !== "object" || value === null || isRawNumber(value)) continue;
-    if (depth === MAX_DEPTH) return { path: pathTo(next).slice(0, 3), message: `it is nested deeper than ${MAX_DEPTH} levels` };
+    if (depth === MAX_DEPTH)
+      return { path: pathTo(next).slice(0, 3), message: `it has more than ${MAX_DEPTH} levels of nesting` };
     if (Array.isArray(value)) {
       for (const [index, inner] of value.entries()) left.push({ value: inner, key: index, holder: next, depth: depth + 1 });
       continue;
     }
     for (const key of Object.keys(value)) {
-      if (!isStorable(key)) return { path: pathTo(next), message: "a field's name has a NUL character or half a surrogate pair" };
+      if (!isStorable(key))
+        return { path: pathTo(next), message: "the name of a field contains a NUL character or a lone surrogate" };
       size += sizeOf(key) + 1;
       left.push({ value: (value as Record<string, unknown>)[key], key, holder: next, depth: depth + 1 });
     }
@@ -101,13 +104,13 @@ function faultIn(root: unknown): { path: PropertyKey[]; message: string; params?
 }
 
 function faultOf(value: unknown): string | undefined {
-  if (typeof value === "string") return isStorable(value) ? undefined : "it has a NUL character or half a surrogate pair";
-  // JSON has no infinite number: it was one whose digits are not asked for.
+  if (typeof value === "string") return isStorable(value) ? undefined : "it contains a NUL character or a lone surrogate";
+  // JSON has no infinite numbers: this was one too large for a double.
   const isTooLarge = isRawNumber(value) ? !fitsNumeric(value.rawJSON) : typeof value === "number" && !Number.isFinite(value);
   return isTooLarge ? "the number is too large" : undefined;
 }
 
-/** Bytes of a value as JSON, without what it holds and without escapes; what stands between values is counted with them. */
+/** The size of a value as JSON (bytes), without its children and without escapes, but with separators. */
 function sizeOf(value: unknown): number {
   if (typeof value === "string") return bytesOf(value) + 3;
   return isRawNumber(value) ? value.rawJSON.length + 1 : 2;
@@ -119,12 +122,12 @@ function pathTo(place: Place): PropertyKey[] {
   return path.toReversed();
 }
 
-/** Bytes of a text as UTF-8. */
+/** The size of a text as UTF-8 (bytes). */
 export function bytesOf(value: string): number {
   let bytes = value.length;
   for (let index = 0; index < value.length; index++) {
     const unit = value.charCodeAt(index);
-    // Each half of a surrogate pair is two of its four bytes.
+    // Each half of a surrogate pair accounts for two of the pair's four bytes.
     if (unit > 0x7f) bytes += unit <= 0x7ff || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
   }
   return bytes;

@@ -16,12 +16,12 @@ export const workflowSchema = row({
   name: z.string(),
   state: z.enum(WORKFLOW_STATES),
   reason: z.string().nullable(),
-  total: z.int().describe("Its steps."),
+  total: z.int().describe("The number of its steps."),
   completed: z.string(),
   failed: z.string(),
   cancelled: z.string(),
   expired: z.string(),
-  progress: z.number().describe("How many of its steps have ended, in percent."),
+  progress: z.number().describe("The share of its steps that have ended, in percent."),
   tenant: z.string().nullable(),
   correlationId: z.string(),
   parentId: z.string().nullable(),
@@ -51,7 +51,7 @@ export const workflowWithStepsSchema = workflowSchema
   .extend({
     steps: z.array(workflowStepSchema),
   })
-  .describe("A workflow with its steps, each behind those it depends on.");
+  .describe("A workflow with its steps, each after the steps that it depends on.");
 
 export const batchSchema = row({
   id: z.string(),
@@ -72,14 +72,14 @@ export const batchSchema = row({
 
 export const startWorkflowBody = z
   .strictObject({
-    name: text(128).describe("What kind of workflow it is; many may have the same name."),
+    name: text(128).describe("The kind of workflow; names need not be unique."),
     steps: json.describe(
-      "The steps: an object of steps by name, or an array of steps with a name, each with task, payload, dependsOn, onFailure, " +
-        "compensate, maxAttempts, priority, runAt, delay, serialKey; or with steps of its own.",
+      "The steps: an object of steps by name, or an array of steps that have a name. Each has task, payload, dependsOn, onFailure,  " +
+        "compensate, maxAttempts, priority, runAt, delay and serialKey, or nested steps.",
     ),
     tenant: text(200).optional(),
     correlationId: text(200).optional(),
-    deadline: time.optional().describe("What has not ended then is cancelled."),
+    deadline: time.optional().describe("When jobs of the workflow that have not ended are cancelled."),
   })
   .meta({
     description: "The workflow to start.",
@@ -88,7 +88,7 @@ export const startWorkflowBody = z
     ],
   });
 
-/** A job of a batch is a new one and the batch's own, so without a key. */
+/** A batch always gets new jobs of its own, so they have no job key. */
 const batchJob = newJobSchema.omit({
   jobKey: true,
   jobKeyMode: true,
@@ -117,7 +117,7 @@ export const cancelWorkflowBody = z
 export const retryWorkflowBody = z
   .strictObject({
     deadline: time.optional(),
-    fromStep: text(1_000).optional().describe("This step and all behind it are run again, also when they have completed."),
+    fromStep: text(1_000).optional().describe("Rerun this step and every step after it, even those that have completed."),
   })
   .optional()
   .meta({ examples: [{ deadline: "2030-01-01T00:00:00Z" }] });
@@ -126,7 +126,7 @@ export const batchBody = z
   .strictObject({
     jobs: z.array(batchJob).min(1).max(1_000),
     description: text(1_000).optional(),
-    callback: batchJob.optional().describe("Runs when all jobs have ended, however they ended."),
+    callback: batchJob.optional().describe("A job that runs when all jobs of the batch have ended, in whatever state."),
     tenant: text(200).optional(),
     correlationId: text(200).optional(),
   })
@@ -143,7 +143,7 @@ export const batchPage = page(batchSchema, "A page of batches.");
 
 const STEP_FIELDS = ["dependsOn", "onFailure", "maxAttempts", "runAt", "serialKey"];
 
-/** The steps of a new workflow as `legwork.start_workflow` takes them: an array of steps with a name or an object of steps by name. Throws LW400. */
+/** Converts the steps of a new workflow for `legwork.start_workflow`: an array of steps that have a name, or an object of steps by name. Throws LW400. */
 export function toStepRows(steps: unknown): unknown {
   const toRow = (step: unknown): unknown => {
     const found = toColumns(STEP_FIELDS, step) as { steps?: unknown };
@@ -156,7 +156,7 @@ export function toStepRows(steps: unknown): unknown {
   return Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, toRow(step)]));
 }
 
-/** A job of a new batch as `legwork.enqueue_batch` takes it. Throws LW400. */
+/** Converts a job of a new batch for `legwork.enqueue_batch`. Throws LW400. */
 export function toBatchJobRow(job: unknown): unknown {
   return toColumns(Object.keys(batchJob.shape), job);
 }

@@ -2,18 +2,19 @@ import type { Queryable } from "./pool.ts";
 
 type Views = "legwork" | "legwork_confined" | "legwork_tenant";
 
-/** Where clients find jobs and attempts, of those that do not see everything. */
+/** The views of jobs and attempts for clients that may not see everything. */
 const views = new WeakMap<Queryable, Views>();
 
 /**
- * The schema of the views `jobs` and `attempts` for a client: `legwork`; `legwork_confined` while it acts for one tenant; `legwork_tenant` for a login that is
- * confined to one. The others show no row. Their columns are the same; apart, because one view for all would read the whole history for a small tenant.
+ * Returns the schema of the views `jobs` and `attempts` for a client: `legwork`; `legwork_confined` while it acts for one tenant; `legwork_tenant`
+ * for a login that is confined to one. The other schemas show it no rows. Their columns are the same. They are separate because a single view would
+ * read the whole history for a small tenant.
  */
 export function viewsFor(client: Queryable): Views {
   return views.get(client) ?? "legwork";
 }
 
-/** Runs `work`, during which the client counts as confined to a tenant. */
+/** Runs `work` with the client marked as confined to a tenant. */
 export async function whileConfined<T>(client: Queryable, work: () => Promise<T>): Promise<T> {
   views.set(client, "legwork_confined");
   try {
@@ -24,8 +25,8 @@ export async function whileConfined<T>(client: Queryable, work: () => Promise<T>
 }
 
 /**
- * Asks once whether the login of a pool is confined to a tenant, so that from now on `viewsFor` names the views in which it finds its rows. A login without any
- * role hears what it lacks from what it asks for next.
+ * Finds out once whether the login of a pool is confined to a tenant, so that from then on `viewsFor` names the views that show its rows. A login
+ * without any role learns what it lacks from its next statement.
  */
 export async function findViews(pool: Queryable): Promise<void> {
   const { rows: may } = await pool.query(
@@ -36,7 +37,7 @@ export async function findViews(pool: Queryable): Promise<void> {
   if (rows.length > 0) views.set(pool, "legwork_tenant");
 }
 
-/** A client of the same login as the pool finds its rows in the same views, unless it acts for a tenant already. */
+/** Uses the pool's views for a client with the same login, unless the client already acts for a tenant. */
 export function sameViews<Q extends Queryable>(pool: Queryable, client: Q): Q {
   const ofLogin = views.get(pool);
   if (ofLogin !== undefined && !views.has(client)) views.set(client, ofLogin);

@@ -1,16 +1,16 @@
 import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
 
-/** These modes mean verify-full to node-postgres, which warns on stderr that they will not some day. */
+/** node-postgres treats these modes as verify-full, and warns on stderr that this will change. */
 const STRICT_MODES = /([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|#|$)/;
 
-/** What is shorter is part of too many words to be taken out of a message. */
+/** Shorter secrets occur within too many words to be removed from a message. */
 const MIN_SECRET_LENGTH = 4;
 
 /**
- * A connection string as it is given to node-postgres: certificates are verified in each of its SSL modes but disable and no-verify, which is said
- * here in the one word that needs no warning. With `uselibpqcompat=true` it is left as it is. Throws LW514, without a part of the string, for one
- * that cannot be read, or that can be read in two ways.
+ * Returns a connection string as node-postgres should receive it. Certificates are verified in all of its SSL modes except disable and no-verify;
+ * this rewrites them to the one mode that causes no warning. With `uselibpqcompat=true` it stays unchanged. Throws LW514, without any part of the
+ * string, for one that cannot be parsed, or that is ambiguous.
  */
 export function connectionString(databaseUrl: string): string {
   const strict = /[?&]uselibpqcompat=true(?=&|#|$)/.test(databaseUrl)
@@ -31,18 +31,18 @@ export function connectionString(databaseUrl: string): string {
 }
 
 function unreadable(): LegworkError {
-  return new LegworkError("LW514", "DATABASE_URL is not a connection string that can be read.", {
-    hint: "Give it as postgres://user:password@host:5432/database: one host, and percent-encode the user and the password, with @ : / ? # % written as %40 %3A %2F %3F %23 %25.",
+  return new LegworkError("LW514", "DATABASE_URL is not a valid connection string.", {
+    hint: "Write it as postgres://user:password@host:5432/database, with one host. Percent-encode the user and the password: write @ : / ? # % as %40 %3A %2F %3F %23 %25.",
   });
 }
 
 /**
- * Whether it is certain where the password ends. Behind an unescaped / or ? in a password comes the rest of it, which would be taken for a database's name or a parameter, and
- * what stands before for a host; parsers drop what follows a #, and drop line breaks.
+ * Whether it is certain where the password ends. After an unescaped / or ? in a password, the rest of the password would be read as a database name
+ * or a parameter, and the part before it as a host. Parsers ignore text after a #, and remove line breaks.
  */
 function isUnambiguous(databaseUrl: string): boolean {
   if (databaseUrl.startsWith("/")) return true;
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
   if (/[\u0000-\u001F#]/.test(databaseUrl)) return false;
   const [, authority, rest] = /^(?:postgres(?:ql)?:\/\/|socket:)([^/?]*)(.*)$/s.exec(databaseUrl) ?? [];
   if (authority === undefined || rest === undefined) return false;
@@ -50,7 +50,7 @@ function isUnambiguous(databaseUrl: string): boolean {
   return !hosts.includes(",") && !rest.includes("@");
 }
 
-/** A message without the secrets of a connection string: its passwords, the one of the environment, and what its `options` set. */
+/** Removes the secrets of a connection string from a message: its passwords, the password of the environment, and the values in `options`. */
 export function withoutSecrets(message: string, databaseUrl: string | undefined): string {
   const [, written] = /^[^/?]*\/\/[^/?:]*:([^/?]*)@/.exec(databaseUrl ?? "") ?? [];
   const parameters = new URLSearchParams(databaseUrl?.split("?")[1]);

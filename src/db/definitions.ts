@@ -2,13 +2,13 @@ import { LegworkError } from "../errors.ts";
 import type { PoolClient, Queryable } from "./pool.ts";
 import type { Definition } from "./schema-files.ts";
 
-/** Where Legwork's objects are: its own schemas, and graphile-worker's, on whose tables it has triggers and indexes. */
+/** The schemas with Legwork's objects: its own, and graphile-worker's, on whose tables it has triggers and indexes. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confined", "graphile_worker"];
 
-/** Runs a statement that changes the schema. A dry run notes it too. */
+/** Runs a statement that changes the schema. A dry run also records it. */
 export type Run = (statement: string) => Promise<void>;
 
-/** What the catalog has of functions, views, triggers, policies, tables and indexes. */
+/** Selects the functions, views, triggers, policies, tables and indexes in the catalog. */
 const CATALOG = `
   with schemas as (select oid, nspname from pg_catalog.pg_namespace where nspname = any ($1::text[]))
   select 'function ' || s.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')' as object
@@ -23,19 +23,22 @@ const CATALOG = `
   select 'policy ' || l.polname || ' on ' || s.nspname || '.' || c.relname
   from pg_catalog.pg_policy l join pg_catalog.pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace`;
 
-/** The objects of Legwork and the tables of graphile-worker that the database has, in the words of a `Definition`. Every login may read them. */
+/** Returns Legwork's objects and graphile-worker's tables in the database, named like in a `Definition`. Every login may read them. */
 export async function readCatalog(client: Queryable): Promise<Set<string>> {
   const { rows } = await client.query(CATALOG, [SCHEMAS]);
   return new Set(rows.map(({ object }) => String(object)));
 }
 
-/** The hash of each definition that was applied here. */
+/** Returns the hash of each definition that was applied to this database. */
 async function recordedDefinitions(client: Queryable): Promise<Map<string, string>> {
   const { rows } = await client.query("select object, hash from legwork_private.definitions where object not like 'index %'");
   return new Map(rows.map((row) => [row.object, row.hash]));
 }
 
-/** Definitions and indexes that were changed or dropped by hand since they were made. Empty where the schema is incomplete, and after an upgrade of Postgres until they are recorded again. */
+/**
+ * Returns the definitions and indexes that were changed or dropped manually. Empty if the schema is incomplete, and after a Postgres upgrade until
+ * they are recorded again.
+ */
 export async function changedByHand(client: Queryable): Promise<string[]> {
   const { rows: known } = await client.query(
     "select to_regprocedure('legwork_private.changed_definitions()') is not null as known",
@@ -46,16 +49,17 @@ export async function changedByHand(client: Queryable): Promise<string[]> {
 }
 
 export interface AppliedDefinitions {
-  /** Made or replaced, because the file has changed or something they depend on has. */
+  /** Created or replaced, because the file or an object that they depend on has changed. */
   readonly applied: readonly string[];
   readonly dropped: readonly string[];
-  /** Those of the applied whose file had not changed: they had been dropped or changed by hand. */
+  /** The applied objects whose file had not changed: they had been dropped or changed manually. */
   readonly putBack: readonly string[];
 }
 
 /**
- * Brings functions, views, triggers, policies and comments to what the files say: those that have changed or are missing, what depends on a view or signature that
- * had to be dropped for it, and `changed`, which differ from the files by hand; what the files no longer have is dropped. Throws LW511 before it drops anything that an object of the user's depends on.
+ * Makes functions, views, triggers, policies and comments match the files: recreates those that have changed or are missing, those that depend on a
+ * view or signature that had to be dropped, and those in `changed`, which were changed manually; drops those that the files no longer have. Throws
+ * LW511 before it drops anything that a user's object depends on.
  */
 export async function applyDefinitions(
   client: PoolClient,
@@ -80,7 +84,7 @@ export async function applyDefinitions(
   const obsolete = [...recorded.keys()].filter((object) => !byObject.has(object));
   if (wanted.size === 0 && obsolete.length === 0) return { applied: [], dropped: [], putBack: [] };
 
-  // Bodies are checked when they run: functions name each other in circles.
+  // Function bodies are checked when they run, because functions refer to each other in circles.
   await run("set local check_function_bodies = off");
   const dropped: string[] = [];
   const applied = new Set<string>();
@@ -104,7 +108,7 @@ export async function applyDefinitions(
     dropped.push(object);
     await run(`delete from legwork_private.definitions where object = ${literal(object)}`);
   }
-  // What is dropped on the way is made again, and may come earlier in the manifest.
+  // Objects that are dropped here must be created again, and may come earlier in the manifest.
   for (let again = true; again;) {
     again = false;
     for (const definition of definitions) {
@@ -114,7 +118,7 @@ export async function applyDefinitions(
         again = true;
       }
       if (definition.kind === "view" && catalog.has(definition.object)) {
-        // `select *` was written out when the view was made.
+        // A view keeps the columns that `select *` had when it was created.
         for (const dependant of await dependantsOf(client, definition.object)) {
           if (byObject.get(dependant)?.kind !== "view" || wanted.has(dependant)) continue;
           wanted.add(dependant);
@@ -139,7 +143,7 @@ export async function applyDefinitions(
   return { applied: [...applied], dropped, putBack };
 }
 
-/** What the user has granted on an object that is made again, as parts of the statement that grants it again. */
+/** A grant by a user on an object that is recreated, as parts of the statement that repeats it. */
 interface Grant {
   readonly object: string;
   readonly privilege: string;
@@ -147,7 +151,7 @@ interface Grant {
   readonly option: string;
 }
 
-/** The owner's own rights come with the object, and whether everyone may call a function is for its definition to say. */
+/** Reads the grants of objects. The owner's own privileges come with the object, and its definition decides whether public may call a function. */
 async function readGrants(client: Queryable, objects: readonly string[]): Promise<Grant[]> {
   const { rows } = await client.query(
     `with acls (object, owner, acl) as (
@@ -164,14 +168,17 @@ async function readGrants(client: Queryable, objects: readonly string[]): Promis
   return rows as Grant[];
 }
 
-/** The definition that takes an object's place: the same one, or the only function of its name where the parameters have changed. */
+/** Returns the definition that replaces an object: the same one, or the only function with its name if the parameters have changed. */
 function grantedNow(object: string, definitions: readonly Definition[]): string | undefined {
   if (definitions.some((definition) => definition.object === object)) return object;
   const named = definitions.filter((definition) => definition.object.replace(/\(.*$/, "") === object.replace(/\(.*$/, ""));
   return named.length === 1 ? named[0]?.object : undefined;
 }
 
-/** Whether Postgres refuses to replace it: the columns of the view or the result of the function have changed, or it is a kind that cannot be replaced. */
+/**
+ * Whether Postgres cannot replace an object: the columns of the view or the result of the function have changed, or objects of its kind cannot be
+ * replaced.
+ */
 async function mustBeDropped(
   client: PoolClient,
   { object, kind, statements }: Definition,
@@ -194,7 +201,7 @@ async function mustBeDropped(
   }
 }
 
-/** Every object that would go with this one: ours in the words of a `Definition`, others as Postgres describes them. */
+/** Returns all objects that would be dropped with this one: Legwork's named like in a `Definition`, others as Postgres describes them. */
 async function dependantsOf(client: Queryable, object: string): Promise<string[]> {
   const [, kind = "", name = "", table] = /^(\w+) (.+?)(?: on ([\w.]+))?$/.exec(object) ?? [];
   const root =
@@ -226,7 +233,7 @@ async function dependantsOf(client: Queryable, object: string): Promise<string[]
      left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
      left join pg_trigger t on d.classid = 'pg_trigger'::regclass and t.oid = d.objid
      left join pg_policy l on d.classid = 'pg_policy'::regclass and l.oid = d.objid
-     -- The row types of views, and what they consist of, go with them.
+     -- Row types and rules of views are dropped with them.
      where d.classid not in ('pg_type'::regclass, 'pg_rewrite'::regclass)`,
     table === undefined ? [name] : [name, table],
   );
@@ -235,14 +242,14 @@ async function dependantsOf(client: Queryable, object: string): Promise<string[]
 
 function inTheWay(object: string, dependant: string): LegworkError {
   const drop = /^(view|function|trigger|policy) /.test(dependant)
-    ? ` Run \`drop ${dependant}\`, then \`legwork migrate\`, and create it again.`
+    ? ` Run \`drop ${dependant}\`, then \`legwork migrate\`, and recreate it.`
     : "";
   return new LegworkError("LW511", `The ${dependant} depends on the ${object}, which this version of Legwork changes.`, {
-    hint: `Nothing was changed.${drop === "" ? " Drop it, run `legwork migrate`, and create it again." : drop}`,
+    hint: `Nothing was changed.${drop === "" ? " Drop it, run `legwork migrate`, and recreate it." : drop}`,
   });
 }
 
-/** Notes what has been applied, and how the catalog describes it. */
+/** Records the applied definitions. */
 async function record(definitions: readonly Definition[], run: Run): Promise<void> {
   const rows = definitions.map(({ object, hash }) => `(${literal(object)}, ${literal(hash)})`);
   await run(
@@ -250,7 +257,7 @@ async function record(definitions: readonly Definition[], run: Run): Promise<voi
   );
 }
 
-/** A string as SQL. */
+/** Quotes a string as a SQL literal. */
 export function literal(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
 }

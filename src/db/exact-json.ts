@@ -1,19 +1,19 @@
 import { parseToShow } from "../json.ts";
 import type { Queryable } from "./pool.ts";
 
-/** Pools and clients whose rows are shown and not computed with. */
+/** Pools and clients whose rows are only displayed, not computed with. */
 const exact = new WeakSet<Queryable>();
 
 /**
- * From now on what is read over this pool or client has every digit of payloads and results: numbers that JavaScript would write in another way are
- * `JSON.rawJSON`, and what is nested too deeply is `{"legwork:text": "…"}`. For what goes on to somebody as JSON.
+ * Keeps every digit of payloads and results that are read over this pool or client from now on: numbers that JavaScript would write differently become
+ * `JSON.rawJSON`, and values that are nested too deeply become `{"legwork:text": "…"}`. For values that are passed on as JSON.
  */
 export function keepDigits<Q extends Queryable>(client: Q): Q {
   exact.add(client);
   return client;
 }
 
-/** Reads those columns, which were selected as text, of rows that came over this client. */
+/** Parses columns that were selected as text, of rows from this client. */
 export function readJson<Row extends object>(client: Queryable, rows: Row[], columns: readonly (keyof Row)[]): Row[] {
   const parse = exact.has(client) ? parseToShow : (text: string): unknown => JSON.parse(text);
   for (const row of rows) {

@@ -4,29 +4,29 @@ import type { Logger } from "../log.ts";
 import { connectionString } from "./database-url.ts";
 import { destroySocket, endSoon } from "./silent-connections.ts";
 
-/** The longest wait before a lost connection is made anew (ms). */
+/** The longest wait before reconnecting (ms). */
 const MAX_RECONNECT_MS = 5_000;
 
-/** How often an idle listening connection is asked for a sign of life (ms). */
+/** How often a listening connection is checked (ms). */
 const PROVE_INTERVAL_MS = 2_000;
 
-/** How long a sign of life may take, or connecting (ms). */
+/** How long a check, or connecting, may take (ms). */
 const ANSWER_TIMEOUT_MS = 3_000;
 
 export interface Listener {
   /**
-   * Until when everything that was notified has certainly been heard, by `performance.now()`: when the last question was asked on the connection that was answered.
-   * Notifications and answers come in the order in which the server sent them. An open connection proves nothing: it may have died without a word.
+   * The time up to which all notifications have certainly been received, by `performance.now()`: when the last answered check was sent.
+   * Notifications and answers arrive in the order in which the server sent them. An open connection proves nothing: it may have died silently.
    */
   readonly provenAt: number;
-  /** Asks for a new proof, unless one is on its way. */
+  /** Starts a new check, unless one is in progress. */
   prove(): void;
   stop(): void;
 }
 
 /**
- * Listens to a channel on a connection of its own, and connects anew when that is lost or gives no sign of life. `onConnect` is called each time
- * notifications begin to arrive: what came before has been missed. Never throws; what happens is logged.
+ * Listens to a channel on a separate connection, and reconnects when that is lost or does not respond. `onConnect` is called each time
+ * notifications begin to arrive: earlier ones have been missed. Never throws; problems are logged.
  */
 export function listen(
   databaseUrl: string,
@@ -40,7 +40,7 @@ export function listen(
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
   let wait = 100;
-  /** Gives up the connection there is. */
+  /** Drops the current connection. */
   let drop: ((error?: Error) => void) | undefined;
 
   const connect = async (): Promise<void> => {
@@ -55,7 +55,7 @@ export function listen(
       if (client !== current) return;
       client = undefined;
       provenAt = Number.NEGATIVE_INFINITY;
-      // One that has gone silent would not close by itself.
+      // An unresponsive connection would not close on its own.
       destroySocket(current);
       if (isStopped) return;
       log.debug({ err: error }, "The listening connection was lost.");
@@ -89,7 +89,7 @@ export function listen(
     isProving = true;
     const before = performance.now();
     const stopWaiting = afterSilence(() => {
-      log.warn("The listening connection has gone silent; connecting again.");
+      log.warn("The listening connection does not respond; reconnecting.");
       drop?.(new Error("the server does not answer"));
     });
     try {
@@ -122,7 +122,10 @@ export function listen(
   };
 }
 
-/** Calls back when nothing has come for `ANSWER_TIMEOUT_MS`; returns what ends the wait. An event loop that was held up reads first what has come meanwhile. */
+/**
+ * Calls back after `ANSWER_TIMEOUT_MS`; returns a function that cancels this. After the event loop was blocked, data that arrived meanwhile is read
+ * first.
+ */
 function afterSilence(callback: () => void): () => void {
   let isOver = false;
   const timer = setTimeout(() => {

@@ -1,20 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { LegworkError } from "../errors.ts";
+import { durationInWords } from "../wording.ts";
 import { type Pool, type PoolClient, transaction } from "./pool.ts";
 import { sqlStateOf } from "./translate-error.ts";
 
 /**
- * How long a change of the schema waits for one lock. Every statement of a worker that needs the same table queues behind it for as long, so it is short: longer
- * waits are made of tries.
+ * How long a schema change waits for one lock. All worker statements that need the same table queue behind it for that long, so it is short and
+ * retried instead.
  */
 export const SET_LOCK_TIMEOUT = "set local lock_timeout = '2s'";
 
-/** For how long such a change is tried again before it is given up (ms). */
+/** How long a schema change is retried before it fails (ms). */
 const PATIENCE_MS = 60_000;
 
 /**
- * A transaction that changes the schema. When it has waited for a lock too long, it is rolled back and tried again after a pause of 1 to 3 s, so that workers are
- * served in between. Throws LW409 when that has gone on for `patience` ms; nothing is changed then.
+ * Runs a transaction that changes the schema. When it has waited too long for a lock, it is rolled back and retried after a pause of 1 to 3 s, so
+ * that workers can run statements in between. Throws LW409 after `patience` ms; nothing is changed then.
  */
 export async function withinLockTimeout<T>(
   pool: Pool,
@@ -30,9 +31,9 @@ export async function withinLockTimeout<T>(
       if (Date.now() >= deadline) {
         throw new LegworkError(
           "LW409",
-          `Another transaction has held a table for ${Math.round(patience / 1_000)} seconds. Nothing was changed.`,
+          `Another transaction has held a lock on a table for ${durationInWords(patience)}. Nothing was changed.`,
           {
-            hint: "Run the command again when it has ended. `select pid, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start` lists the open ones.",
+            hint: "Run the command again when it has ended. `select pid, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start` lists the open transactions.",
             cause: thrown,
           },
         );

@@ -10,16 +10,16 @@ import { administrativeError } from "./translate-error.ts";
 import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
 import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
-/** Any number that nobody else uses; "legwork" in ASCII, cut to 31 bits. Held by whoever migrates or uninstalls. */
+/** An arbitrary number, from "leg" in ASCII. Held while migrating or uninstalling. */
 export const MIGRATION_LOCK = 0x6c_65_67;
 
-/** What Legwork is made for. Its private tables may differ in any other version. */
+/** The version that Legwork supports. Its private tables may differ in any other version. */
 export const GRAPHILE_WORKER_VERSION = "0.18.0";
 
 /** The newest migration of that version. */
 export const GRAPHILE_WORKER_SCHEMA = 20;
 
-/** What our SQL touches of graphile-worker's private tables. */
+/** The columns of graphile-worker's private tables that Legwork's SQL uses. */
 const GRAPHILE_WORKER_COLUMNS = {
   _private_jobs: [
     "id",
@@ -47,24 +47,24 @@ const GRAPHILE_WORKER_COLUMNS = {
 
 export interface MigrationOptions {
   /**
-   * Runs graphile-worker's own migrations on a schema that an older version of it made. Workers of graphile-worker 0.16 and
-   * older stop by themselves then; jobs wait until newer ones run.
+   * Runs graphile-worker's own migrations on a schema from an older version. Workers of graphile-worker 0.16 and
+   * older then stop automatically; jobs wait until newer workers run.
    */
   readonly upgradeGraphileWorker?: boolean;
-  /** For how long a table that another transaction holds is asked for again (ms): a minute by default. */
+  /** How long to retry while another transaction holds a lock on a table (ms); a minute by default. */
   readonly patience?: number;
 }
 
 export interface MigrationResult {
   /** Names of the migrations that this call applied, in order. */
   readonly applied: readonly string[];
-  /** Functions, views, triggers, policies and comments that it made or replaced. */
+  /** Functions, views, triggers, policies and comments that this call created or replaced. */
   readonly definitions: readonly string[];
-  /** Objects that had been dropped or changed by hand and were put back: none, as a rule. */
+  /** Objects that had been dropped or changed manually and were restored; usually empty. */
   readonly repaired: readonly string[];
 }
 
-/** Rolls a dry run back. */
+/** Thrown to roll back a dry run. */
 class DryRun extends Error {
   readonly script: string;
   constructor(script: string) {
@@ -74,17 +74,16 @@ class DryRun extends Error {
 }
 
 /**
- * Brings the database to the schema of this version, all in one transaction, so that a failure leaves nothing behind: installs graphile-worker's schema where
- * there is none, applies the migrations that are missing, then the definitions that have changed. Any number of processes may call it at once; one
- * migrates and the others wait for it. A graphile-worker schema that is there is never changed. Nothing happens to the schema of a newer version that
- * this one may use.
+ * Migrates the database to the schema of this version, all in one transaction, so that a failure leaves nothing behind: installs graphile-worker's
+ * schema if it is missing, applies missing migrations, then changed definitions. Any number of processes may call it at once; one migrates and the
+ * others wait for it. An existing graphile-worker schema is never changed. A newer schema that this version may use stays unchanged.
  *
- * A login that may not migrate only learns whether there is anything to do.
+ * A login that may not migrate only checks whether the schema is up to date.
  *
- * Throws LW409 when a table could not be locked in time, LW503 when the database cannot be reached, LW510 when Postgres or graphile-worker's schema is not a
- * supported version, and LW403 for a login without any role of Legwork. Throws LW511 when a migration was changed after it was applied, when the schema is
- * too new for this version or was made before 0.1.0, when an object of the user's depends on one that has to be replaced, and when something is to be done that this
- * login may not do.
+ * Throws LW409 when a table could not be locked in time, LW503 when the database cannot be reached, LW510 when the version of Postgres or of
+ * graphile-worker's schema is not supported, and LW403 for a login without any Legwork role. Throws LW511 when a migration was changed after it was
+ * applied, when the schema is too new for this version or was created before 0.1.0, when a user's object depends on one that must be replaced, and
+ * when a migration is needed that this login may not run.
  */
 export async function migrate(
   pool: Pool,
@@ -103,7 +102,7 @@ export async function migrate(
   });
   if (result.repaired.length > 0) {
     const event = { event: "schema_repaired", objects: result.repaired };
-    log.warn(event, `${describeLack(result.repaired)} They have been made again; jobs that waited in a dropped table are gone.`);
+    log.warn(event, `${describeLack(result.repaired)} They have been recreated; jobs that waited in a dropped table are lost.`);
   }
   if (result.applied.length > 0 || result.definitions.length > 0) {
     const event = { version: files.version, migrations: result.applied.length, definitions: result.definitions.length };
@@ -113,15 +112,15 @@ export async function migrate(
 }
 
 /**
- * The SQL that `migrate` would run now, as a script for psql; empty when there is nothing to do. Runs it in a transaction that is rolled back, with the same
- * short lock timeout. Throws LW510 when graphile-worker's schema is missing, which its own migrations make.
+ * Returns the SQL that `migrate` would run now, as a script for psql; empty if there is nothing to do. Runs it in a transaction that is rolled back,
+ * with the same short lock timeout. Throws LW510 if graphile-worker's schema is missing, because graphile-worker's own migrations create it.
  */
 export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFiles()): Promise<string> {
   await assertDatabase(pool);
   if ((await graphileWorkerSchema(pool)) === undefined) {
     throw new LegworkError(
       "LW510",
-      "The database has no schema graphile_worker yet, which graphile-worker's own migrations make.",
+      "The database has no schema graphile_worker yet. graphile-worker's own migrations create it.",
       {
         hint: "Run `npx graphile-worker --schema-only` first.",
       },
@@ -144,14 +143,14 @@ export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFil
   return "";
 }
 
-/** In the caller's transaction. `run` gets the statements that change something. */
+/** Migrates in the caller's transaction. `run` receives the statements that change something. */
 async function migrateWith(
   client: PoolClient,
   files: SchemaFiles,
   run: (statement: string) => Promise<unknown>,
 ): Promise<MigrationResult> {
   const none = { applied: [], definitions: [], repaired: [] };
-  // Held until the transaction ends, by whichever process comes first.
+  // Held until the transaction ends. Other processes wait for it.
   await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
   if (!(await mayMigrate(client))) {
     await assertMigrated(client, files);
@@ -162,7 +161,7 @@ async function migrateWith(
   if (installed !== undefined && isNewer(installed, files)) return none;
   let hasBegun = false;
   const begin: Run = async (statement) => {
-    // An open transaction elsewhere that has written a job would make us, and everyone behind us, wait for as long as it likes.
+    // Another session's open transaction that has written a job would make this one, and all sessions behind it, wait indefinitely.
     if (!hasBegun) await run(SET_LOCK_TIMEOUT);
     hasBegun = true;
     await run(statement);
@@ -200,11 +199,11 @@ set version = excluded.version, minimum_version = excluded.minimum_version, defi
   };
 }
 
-/** Roles that have been granted something here get what has come since. In other databases of the server they mean nothing here. */
+/** Grants new privileges to the roles that are used in this database. The same roles may exist for other databases of the server only. */
 const GRANT_ROLES = `select legwork_private.grant_roles() where exists (
   select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`;
 
-/** What the database has of Legwork. */
+/** The installed schema of Legwork. */
 interface InstalledSchema {
   readonly version: string;
   readonly minimumVersion: string;
@@ -212,7 +211,7 @@ interface InstalledSchema {
   readonly migrations: readonly AppliedMigration[];
 }
 
-/** Undefined where Legwork is not installed. Throws LW511 for a schema that was made before 0.1.0. */
+/** Returns the installed schema; undefined if Legwork is not installed. Throws LW511 for a schema that was created before 0.1.0. */
 async function installedSchema(client: Queryable): Promise<InstalledSchema | undefined> {
   const { rows } = await client.query(
     `select to_regclass('legwork.migrations') is not null as "isInstalled", to_regclass('legwork_private.schema_version') is not null as "hasVersion"`,
@@ -228,18 +227,14 @@ async function installedSchema(client: Queryable): Promise<InstalledSchema | und
 }
 
 function tooOld(): LegworkError {
-  return new LegworkError(
-    "LW511",
-    "The database was set up by a version of Legwork from before 0.1.0, which cannot be upgraded.",
-    {
-      hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, the history is deleted. Data of `npm start` is in .legwork: stop it, move the directory away and start again.",
-    },
-  );
+  return new LegworkError("LW511", "The database was set up by a version of Legwork before 0.1.0, which cannot be upgraded.", {
+    hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, and the history is deleted. The data of `npm start` is in .legwork: stop it, move the directory away and start again.",
+  });
 }
 
 /**
- * Whether a worker, server or command of this version can use the database as it is: the schema is of this version, or of a newer one that allows it. Throws LW511 with
- * what to run where it is not, and where objects are missing.
+ * Checks that a worker, server or command of this version can use the database as it is: the schema is of this version, or of a newer one that
+ * supports it. Throws LW511, with the command to run, if it is not, or if objects are missing.
  */
 export async function assertUsable(client: Queryable, files: SchemaFiles = schemaFiles()): Promise<void> {
   const { rows: known } = await client.query(
@@ -250,7 +245,7 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
     throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
   }
   if (known[0].hasVersion !== true) {
-    // Dropped by hand, or from before 0.1.0.
+    // Dropped manually, or created before 0.1.0.
     await assertWhole(client, files);
     throw tooOld();
   }
@@ -258,9 +253,9 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
     .query(`select version, minimum_version as "minimumVersion" from legwork_private.installed_schema()`)
     .then(({ rows }) => rows[0] as Pick<InstalledSchema, "version" | "minimumVersion"> | undefined)
     .catch(async (error: { code?: string }) => {
-      // A login with grants of its own: what it may not do, it is told when it tries.
+      // A login with individual grants: it learns what it may not do when it tries.
       if (error.code === "42501") return undefined;
-      // `drop schema graphile_worker cascade` has taken more with it than the table that is asked for.
+      // `drop schema graphile_worker cascade` drops more than the missing table.
       if (error.code === "42P01") await assertWhole(client, files);
       throw error;
     });
@@ -268,26 +263,26 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
   if (isNewer(installed, files)) return;
   if (compareVersions(installed.version, files.version) < 0) {
     throw new LegworkError("LW511", `The database has the schema of Legwork ${installed.version}; this is ${files.version}.`, {
-      hint: "Run `legwork migrate`. Workers of the version before go on working meanwhile.",
+      hint: "Run `legwork migrate`. Workers of the previous version keep running meanwhile.",
     });
   }
   await assertWhole(client, files);
 }
 
-/** Whether the schema is of a newer version. Throws LW511 when that version does not let this one use it. */
+/** Whether the schema is of a newer version. Throws LW511 if that version does not support this one. */
 function isNewer(installed: Pick<InstalledSchema, "version" | "minimumVersion">, files: SchemaFiles): boolean {
   if (compareVersions(installed.version, files.version) <= 0) return false;
   if (compareVersions(files.version, installed.minimumVersion) < 0) {
     throw new LegworkError(
       "LW511",
-      `The database has the schema of Legwork ${installed.version}, which needs version ${installed.minimumVersion} or newer; this is ${files.version}.`,
+      `The database has the schema of Legwork ${installed.version}, which requires version ${installed.minimumVersion} or newer; this is ${files.version}.`,
       { hint: `Install legwork@${installed.version}.` },
     );
   }
   return true;
 }
 
-/** Whether this login owns the schema legwork, or may make it. Throws LW511 where it is missing and the login may not. */
+/** Whether this login owns the schema legwork, or may create it. Throws LW511 if the schema is missing and the login may not create it. */
 async function mayMigrate(client: Queryable): Promise<boolean> {
   const { rows } = await client.query(
     `select l.oid is not null as installed, current_user as login,
@@ -303,7 +298,7 @@ async function mayMigrate(client: Queryable): Promise<boolean> {
   return found?.may === true;
 }
 
-/** For a login that may not migrate. Throws LW511 when it would have to, and LW510 for another version of graphile-worker. */
+/** Checks the schema for a login that may not migrate. Throws LW511 if a migration is needed, and LW510 for a different version of graphile-worker. */
 async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<void> {
   // From the catalog, which every login may read.
   const { rows: known } = await client.query(
@@ -334,7 +329,7 @@ async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<v
   });
 }
 
-/** What there is of graphile-worker's schema: its newest migration, and whether that came within the last five seconds. */
+/** Returns the newest migration of graphile-worker's schema, and whether it was applied within the last five seconds; undefined without a schema. */
 async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; isNew: boolean } | undefined> {
   const { rows: found } = await client.query(
     "select from pg_catalog.pg_tables where schemaname = 'graphile_worker' and tablename = 'migrations'",
@@ -347,8 +342,9 @@ async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; is
 }
 
 /**
- * Makes graphile-worker's schema, completes one that was left unfinished, and upgrades an older one when that was asked for. Not within our transaction: it takes
- * a connection of its own, which a pooler may not have beside ours. A process that finds it half done waits while another one goes on with it.
+ * Creates graphile-worker's schema, completes an unfinished one, and upgrades an older one if requested. Not in the transaction of Legwork's
+ * migrations, because it uses another connection, which a pooler may not provide at the same time. A process that finds an unfinished schema waits
+ * while another process completes it.
  */
 async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker }: MigrationOptions): Promise<void> {
   for (;;) {
@@ -366,13 +362,13 @@ async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker }: Migr
 async function assertGraphileWorker(client: PoolClient): Promise<void> {
   assertGraphileWorkerVersion((await graphileWorkerSchema(client))?.id ?? null);
   const { rows: hidden } = await client.query(
-    // Unless it is a login of legwork.create_roles(), whose policy shows them.
+    // Logins of legwork.create_roles() have a policy that shows the rows.
     `select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)
        and not exists (select from pg_policy where polrelid = 'graphile_worker._private_tasks'::regclass and polname = '_legwork_worker')`,
   );
   if (hidden.length > 0) {
-    throw new LegworkError("LW510", "Row security hides graphile_worker's tables from this user.", {
-      hint: "Migrate as the user who owns the schema graphile_worker, or as one with bypassrls.",
+    throw new LegworkError("LW510", "Row-level security hides graphile_worker's rows from this login.", {
+      hint: "Migrate as the owner of the schema graphile_worker, or as a login with bypassrls.",
     });
   }
   for (const [table, columns] of Object.entries(GRAPHILE_WORKER_COLUMNS)) {
@@ -383,7 +379,7 @@ async function assertGraphileWorker(client: PoolClient): Promise<void> {
     const missing = columns.filter((column) => !rows.some((row) => row.attname === column));
     if (missing.length > 0) {
       throw new LegworkError("LW510", `graphile_worker.${table} lacks the columns ${missing.join(", ")}.`, {
-        hint: "The schema was changed by hand or by another version; Legwork is made for graphile-worker 0.18.0.",
+        hint: "The schema was changed manually or by another version. Legwork supports graphile-worker 0.18.0.",
       });
     }
   }
@@ -393,19 +389,19 @@ function assertGraphileWorkerVersion(schema: number | null): void {
   if (schema === GRAPHILE_WORKER_SCHEMA) return;
   throw new LegworkError(
     "LW510",
-    `The schema graphile_worker is at migration ${schema}; Legwork is made for graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
+    `The schema graphile_worker is at migration ${schema}; Legwork supports graphile-worker 0.18.0 with migration ${GRAPHILE_WORKER_SCHEMA}.`,
     {
       hint:
         (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations; workers of graphile-worker 0.16 and older then stop by themselves, so upgrade them to ${GRAPHILE_WORKER_VERSION}.`
-          : "Install a version of Legwork that is made for your graphile-worker.",
+          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations. Workers of graphile-worker 0.16 and older then stop, so upgrade them to ${GRAPHILE_WORKER_VERSION}.`
+          : "Install a version of Legwork that supports your graphile-worker.",
     },
   );
 }
 
 type AppliedMigration = Pick<Migration, "id" | "name" | "checksum">;
 
-/** Those that have not been applied. Throws LW511 when one was changed since, or is not known here. */
+/** Returns the migrations that have not been applied. Throws LW511 if an applied one was changed, or is unknown to this version. */
 function missingMigrations(found: readonly AppliedMigration[], migrations: readonly Migration[]): Migration[] {
   for (const applied of found) {
     const known = migrations.find((migration) => migration.id === applied.id);
@@ -419,8 +415,8 @@ function missingMigrations(found: readonly AppliedMigration[], migrations: reado
       );
     }
     if (known.checksum !== applied.checksum) {
-      throw new LegworkError("LW511", `Migration ${applied.name} is not the one that was applied to the database.`, {
-        hint: `sql/migrations/${known.name}.sql was changed afterwards. Restore the file; a change belongs in a new migration.`,
+      throw new LegworkError("LW511", `Migration ${applied.name} differs from the one that was applied to the database.`, {
+        hint: `sql/migrations/${known.name}.sql was changed afterward. Restore the file, and put changes into a new migration.`,
       });
     }
   }

@@ -1,4 +1,4 @@
-/** What each database role may do that none of those before it may. `legwork_private.role_functions()` grants the functions. */
+/** The functions and views of each database role, without those of the roles before it. `legwork_private.role_functions()` grants the functions. */
 const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
@@ -24,20 +24,20 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
 
 const NEEDED = new Map(Object.entries(GRANTED).flatMap(([role, names]) => names.map((name) => [name, role] as const)));
 
-/** The least database role that may use this function, view or schema; undefined for anything else. */
+/** Returns the least privileged database role that may use a function, view or schema; undefined for anything else. */
 export function neededRole(name: string): string | undefined {
   return NEEDED.get(name);
 }
 
-/** What to do about a right that is missing. The role is named where Postgres's message, in English, names something of Legwork's. */
+/** Returns the hint for a missing privilege. Names the role if Postgres's message, in English, names one of Legwork's objects. */
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
   if (name === "legwork" || name === "legwork_private") {
-    return "Grant this login a role of Legwork, such as legwork_reader for reading; `legwork roles create` makes them, and docs/guides/access.md says what each may do.";
+    return "Grant this login a Legwork role, such as legwork_reader for reading. `legwork roles create` creates the roles, and docs/guides/access.md explains what each may do.";
   }
-  if (/^(create|grant)_roles$/.test(name)) return "Do it as the owner of the schemas legwork and graphile_worker.";
+  if (/^(create|grant)_roles$/.test(name)) return "Run this as the owner of the schemas legwork and graphile_worker.";
   const role = neededRole(name);
   if (role === undefined)
-    return "docs/guides/access.md says what each database role may do. Rights on tables of your own are yours to grant.";
-  return `This needs the role ${role}: grant ${role} to this login. docs/guides/access.md says what it may do.`;
+    return "docs/guides/access.md explains what each database role may do. For your own tables, grant the privileges yourself.";
+  return `This needs the role ${role}: grant ${role} to this login. docs/guides/access.md explains what it may do.`;
 }

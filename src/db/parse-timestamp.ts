@@ -13,15 +13,15 @@ function parseSlowly(text: string): Date {
 }
 
 /**
- * A timestamptz as Postgres writes it ("2026-11-22 03:11:14.030021+00") as a Date, to the millisecond, rounded down. Reads
+ * Parses a timestamptz as Postgres writes it ("2026-11-22 03:11:14.030021+00") to a Date, in milliseconds, rounded down. Reads
  * digits where node-postgres uses a regular expression: a fetched job has four of these, and parsing them was the largest
- * part of the worker's own work (2.7 of 16 µs a job). Whatever looks different (years before or long after Christ, another
- * DateStyle) is left to node-postgres, and what no Date can hold is an `UnboundedTime`.
+ * part of the worker's own work (2.7 of 16 µs per job). Other forms (years before 1 or after 9999, another
+ * DateStyle) are left to node-postgres, and a time outside of Date's range is an `UnboundedTime`.
  */
 export function parseTimestamp(text: string): Date {
   const length = text.length;
   let end = length - 3;
-  // The zone is +hh or +hh:mm, the fraction one to six digits or none.
+  // The zone is +hh or +hh:mm; the fraction has up to six digits, or is missing.
   let zoneMinutes = 0;
   if (text.charCodeAt(end) === 58 /* : */) {
     zoneMinutes = digits(text, end + 1, 2);
@@ -49,7 +49,7 @@ export function parseTimestamp(text: string): Date {
   return Number.isNaN(time) || digits(text, 0, 4) < 100 ? parseSlowly(text) : new Date(time);
 }
 
-/** NaN when one of them is no digit. */
+/** Reads a number; NaN if one of its characters is not a digit. */
 function digits(text: string, start: number, count: number): number {
   let value = 0;
   for (let index = start; index < start + count; index++) {
@@ -59,7 +59,7 @@ function digits(text: string, start: number, count: number): number {
   return value;
 }
 
-/** node-postgres's own parsers, with this one for timestamptz. */
+/** node-postgres's own parsers, except for timestamptz. */
 export const types: pg.CustomTypesConfig = {
   // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres's own type
   getTypeParser: (oid: number, format?: any) =>

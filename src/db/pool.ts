@@ -19,10 +19,10 @@ export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
 }
 
-/** Postgres 15 is the oldest that is tested; `security_invoker` and `unique nulls not distinct` came with it. */
+/** The oldest tested version is Postgres 15, which introduced `security_invoker` and `unique nulls not distinct`. */
 const MIN_SERVER_VERSION = 150_000;
 
-/** When the kernel starts to ask whether the other side of an idle connection is still there (ms). */
+/** How long a connection is idle before the kernel sends keep-alive probes (ms). */
 const KEEP_ALIVE_MS = 10_000;
 
 interface PoolOptions {
@@ -30,29 +30,29 @@ interface PoolOptions {
   max?: number;
   name?: string;
   /**
-   * Settings that each statement of the pool and each `transaction` on it has, such as `legwork.actor`: of the transaction and never of the session, which behind a
-   * pooler the next client inherits. What takes a connection with `connect` does without them.
+   * Settings for each statement of the pool and each `transaction` on it, such as `legwork.actor`. They belong to the transaction and not to the
+   * session, which behind a pooler the next client would inherit. Clients from `connect` do not have them.
    */
   settings?: Readonly<Record<string, string>>;
-  /** The longest that a statement may take (ms). Without it a statement may take as long as it likes while the server works on it. */
+  /** The longest time that a statement may take (ms). By default, a statement may take as long as the server works on it. */
   queryTimeout?: number;
-  /** Whether who wants a connection waits while the server has none to give, or is starting up; else that is an error. */
+  /** Whether callers wait while the server has no free connection or is starting up; otherwise they get an error. */
   waitsForConnection?: boolean;
-  /** How long a statement has had no answer before the server is asked whether it works on it (ms); 2,500 by default. */
+  /** How long a statement waits for a response before the server is asked whether it is working on it (ms); 2,500 by default. */
   silentAfter?: number;
 }
 
 const watches = new WeakMap<Pool, ConnectionWatch>();
 const settingsOfPools = new WeakMap<Pool, Readonly<Record<string, string>>>();
 
-/** When the server last answered on any connection of a pool that `createPool` made, by `performance.now()`. */
+/** Returns when the server last sent data on any connection of a pool from `createPool`, by `performance.now()`. */
 export function lastReply(pool: Pool): number {
   return watches.get(pool)?.lastReply ?? Number.NEGATIVE_INFINITY;
 }
 
 /**
- * A connection pool that outlives its connections: one that the server closes, or that dies without a word, is logged and
- * replaced, and never brings the process down. Throws LW514 for a connection string that cannot be read.
+ * Creates a connection pool that survives lost connections: one that the server closes, or that dies silently, is logged and
+ * replaced, and never crashes the process. Throws LW514 for an invalid connection string.
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
@@ -65,7 +65,7 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     ...(options.queryTimeout === undefined ? {} : { query_timeout: options.queryTimeout }),
     types,
   });
-  // The error holds the whole client, its secrets included: only what it says is logged.
+  // The error holds the whole client, including its secrets: only its message is logged.
   const onError = (error: Error & { code?: string }): void =>
     options.log.warn({ code: error.code }, `A database connection was lost: ${withoutSecrets(error.message, databaseUrl)}.`);
   const { log, silentAfter } = options;
@@ -88,7 +88,7 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   return pool;
 }
 
-/** Nothing has been sent before there is a connection, so trying again repeats nothing. */
+/** Makes `connect` wait until the server is usable. Nothing is sent before there is a connection, so a retry repeats nothing. */
 function waitForConnections(pool: Pool, log: Logger): void {
   type Callback = Parameters<Pool["connect"]>[0];
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -107,7 +107,7 @@ function waitForConnections(pool: Pool, log: Logger): void {
   pool.connect = waiting as Pool["connect"];
 }
 
-/** Settings of the transaction that has begun: its end takes them away, whoever uses the connection next. */
+/** Sets settings for the current transaction. They end with it, so that the next user of the connection does not have them. */
 export async function setLocally(client: Queryable, settings: Readonly<Record<string, string>>): Promise<void> {
   await client.query("select set_config(name, value, true) from unnest($1::text[], $2::text[]) as s (name, value)", [
     Object.keys(settings),
@@ -116,8 +116,8 @@ export async function setLocally(client: Queryable, settings: Readonly<Record<st
 }
 
 /**
- * Connects once to see that the database can be used. Throws LW503 when it cannot be reached and LW510 when it is too
- * old; the message names host, port and database and never the password.
+ * Connects once to check that the database is usable. Throws LW503 if it cannot be reached and LW510 if it is too
+ * old; the message names host, port and database, and never the password.
  */
 export async function assertDatabase(pool: Pool): Promise<void> {
   let version: number;
@@ -128,7 +128,7 @@ export async function assertDatabase(pool: Pool): Promise<void> {
     throw connectionError(pool.options, error);
   }
   if (version < MIN_SERVER_VERSION) {
-    throw new LegworkError("LW510", `The database at ${describe(pool.options)} is Postgres ${Math.floor(version / 10_000)}.`, {
+    throw new LegworkError("LW510", `The database at ${describe(pool.options)} runs Postgres ${Math.floor(version / 10_000)}.`, {
       hint: "Legwork needs Postgres 15 or newer.",
     });
   }
@@ -142,31 +142,38 @@ function describe(options: pg.PoolOptions): string {
 function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError {
   const error = toError(thrown) as Error & { code?: string; errors?: Error[] };
   const where = describe(options);
-  const { user } = new pg.Client({ connectionString: options.connectionString });
+  const { user, host, port, database } = new pg.Client({ connectionString: options.connectionString });
   const fail = (message: string, hint: string): LegworkError => new LegworkError("LW503", message, { hint, cause: error });
   switch (error.code) {
     case "ECONNREFUSED":
-      return fail(`Nothing answers at ${where}.`, "Start Postgres there or correct DATABASE_URL.");
+      return fail(`Nothing answers at ${where}.`, "Start Postgres there, or correct DATABASE_URL.");
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return fail(`The host of ${where} cannot be found.`, "Correct the host in DATABASE_URL.");
+      return fail(`The host ${host} cannot be found.`, "Correct the host in DATABASE_URL.");
     case "28P01":
     case "28000":
-      return fail(`${where} refuses user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
+      return fail(`The server at ${host}:${port} rejects user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
     case "08P01":
       if (!/statement pooling mode/.test(error.message)) break;
-      return new LegworkError("LW516", `${where} is a connection pooler in statement mode, which has no transactions.`, {
-        hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
-        cause: error,
-      });
+      return new LegworkError(
+        "LW516",
+        `${where} is a connection pooler in statement mode, which does not support transactions.`,
+        {
+          hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
+          cause: error,
+        },
+      );
     case "3D000":
-      return fail(`The server has no database for ${where}.`, "Create it with createdb or correct DATABASE_URL.");
+      return fail(
+        `The server at ${host}:${port} has no database '${database ?? ""}'.`,
+        "Create it with createdb, or correct DATABASE_URL.",
+      );
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
       return fail(
-        `The certificate of ${where} is not signed by an authority that is known here.`,
+        `The certificate of ${where} is not signed by a known authority.`,
         "Add sslrootcert=/path/to/ca.pem to DATABASE_URL, or set NODE_EXTRA_CA_CERTS to that file; sslmode=no-verify encrypts and checks nothing.",
       );
   }
@@ -174,12 +181,12 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
   return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }
 
-/** How long a database that is full, read-only or starting up is left alone before it is asked again (ms). */
+/** How long to wait before a database that is full, read-only or starting up is tried again (ms). */
 const USABLE_WAIT_MS = 1_000;
 
 /**
- * Does `work`, again and again while the server's condition does not allow it (see `isSystemFault`); says so once. Anything else that
- * it throws is thrown.
+ * Does `work`, and retries it while the state of the server does not allow it (see `isSystemFault`); logs this once. Throws all other errors
+ * of `work`.
  */
 export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promise<T> {
   for (let isFirst = true; ; isFirst = false) {
@@ -199,7 +206,7 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
   const client = await pool.connect();
   let broken = false;
   try {
-    // Whatever the database's default: migrating waits for others and must then see what they did.
+    // Independent of the database's default: a migration that has waited for another must see its changes.
     return await transactionOn(
       client,
       { begin: "begin isolation level read committed", onBroken: () => (broken = true) },
@@ -210,14 +217,14 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
       },
     );
   } finally {
-    // The server rolls back for a connection that could not.
+    // When a connection that could not roll back is closed, the server rolls back.
     client.release(broken);
   }
 }
 
 /**
- * Runs `work` in one transaction on a connection: commits when it returns, rolls back and throws the same when it throws. `onBroken` is called when the
- * connection cannot even roll back.
+ * Runs `work` in one transaction on a connection: commits when it returns, rolls back and rethrows when it throws. Calls `onBroken` when the
+ * connection cannot roll back.
  */
 export async function transactionOn<T>(
   client: Queryable,

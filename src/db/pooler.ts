@@ -2,29 +2,29 @@ import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
-/** How long a statement that tells connections apart may take (ms); a pooler without a free connection lets it wait for minutes. */
+/** How long a statement of these checks may take (ms); a pooler without a free connection would let it wait for minutes. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** How often a connection is asked which process serves it: while another has a transaction open, and after that. */
+/** How often a connection's server process is checked: while another connection has a transaction open, and after that. */
 const LOOKS = 3;
 
-/** Why connections of a pool are not sessions of Postgres, in words that follow "this connection". */
+/** Why the connections of a pool are not Postgres sessions. */
 export type Pooling =
   /** Another connection is served by the same process: PgBouncer, pgcat or Supavisor in transaction mode. */
   | "transaction"
-  /** Not even a transaction keeps its process. */
+  /** The process changes even within a transaction. */
   | "statement"
-  /** It keeps its process, and what it listens to does not arrive. */
+  /** The process stays the same, but notifications do not arrive. */
   | "deaf"
-  /** There is a pooler, and it has no process for a second connection. */
+  /** There is a pooler without a process for a second connection. */
   | "exhausted";
 
 /**
- * Whether each connection of a pool is a session of Postgres, which keeps its process, its settings and what it listens to. Undefined when it is, directly or through a
- * pooler in session mode or a TCP proxy. `listens` also tries whether notifications arrive.
+ * Finds out whether each connection of a pool is a Postgres session, which keeps its process, its settings and its listeners. Undefined if it is,
+ * directly or through a pooler in session mode or a TCP proxy. `listens` also checks whether notifications arrive.
  *
- * Two open connections of one pool never share a process, and none changes its own. Behind a pooler in transaction mode both happen: the process
- * that has just become free serves whichever connection comes next; where they take turns instead, a connection that asks again has another one.
+ * Two open connections of one pool never share a process, and neither changes its own. Behind a pooler in transaction mode both happen: the process
+ * that has just become free serves the connection that sends next. If the pooler rotates its processes instead, the same connection gets a different one.
  */
 export async function findPooling(pool: Pool, { listens }: { listens: boolean }): Promise<Pooling | undefined> {
   const first = await pool.connect();
@@ -38,13 +38,13 @@ export async function findPooling(pool: Pool, { listens }: { listens: boolean })
     isDone = true;
     return isDeaf ? "deaf" : undefined;
   } finally {
-    // What a pooler has thought of them is of no use to anything else.
+    // After a failed check, the connections are in an unknown state.
     second?.release(!isDone);
     first.release(!isDone);
   }
 }
 
-/** The same of where a pool leads, over two connections of their own. */
+/** Does the same for the server of a pool, over two separate connections. */
 export async function findPoolingBefore({ options }: Pool): Promise<Pooling | undefined> {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
@@ -75,13 +75,13 @@ async function compare(first: PoolClient, second: PoolClient): Promise<Pooling |
   }
   for (let look = 0; look < LOOKS; look++) if ((await process(first)) !== own) return "transaction";
   await ask(second, "commit");
-  // A pooler tells clients of processes of its own making. In session mode that is all there is to see.
+  // A pooler reports process ids of its own to clients. In session mode there is no other difference.
   const looks = isOwnProcess(first, own) ? 1 : LOOKS;
   for (let look = 0; look < looks; look++) if ((await process(first)) !== own) return "transaction";
   return undefined;
 }
 
-/** The process that serves a connection, with when it started: numbers are used again, and by several servers. */
+/** Returns the process that serves a connection, with its start time, because process ids are reused, and several servers may have the same. */
 async function process(client: PoolClient): Promise<string> {
   const { rows } = await ask(
     client,
@@ -90,12 +90,12 @@ async function process(client: PoolClient): Promise<string> {
   return String(rows[0]?.it);
 }
 
-/** Whether the process is the one of which the connection was told when it was made. */
+/** Whether the process is the one that was reported when the connection was opened. */
 function isOwnProcess(client: PoolClient, process: string): boolean {
   return process.startsWith(`${(client as unknown as { processID: number }).processID} `);
 }
 
-/** A session hears what it notifies itself before it hears that this is done. */
+/** Whether a session receives its own notification. It arrives before the statement completes. */
 async function hearsItself(client: PoolClient): Promise<boolean> {
   const channel = `legwork_probe_${crypto.randomUUID().replaceAll("-", "")}`;
   let isHeard = false;
@@ -118,16 +118,16 @@ function ask(client: PoolClient, text: string): Promise<{ rows: { it: string }[]
 const SEEN: Readonly<Record<Pooling, string>> = {
   transaction: "through a connection pooler in transaction mode",
   statement: "through a connection pooler in statement mode",
-  deaf: "through a connection pooler that passes no notifications on",
-  exhausted: "through a connection pooler that has no connection for it beside the first",
+  deaf: "through a connection pooler that does not forward notifications",
+  exhausted: "through a connection pooler that has no second connection for it",
 };
 
-/** What a pooler does, to follow "reaches Postgres". */
+/** Describes a pooler in words that follow "reaches Postgres". */
 export function describePooling(pooling: Pooling): string {
   return SEEN[pooling];
 }
 
-/** Throws LW516 unless each connection of a worker's pool is a session of Postgres. */
+/** Throws LW516 unless each connection of a worker's pool is a Postgres session. */
 export async function assertSessions(pool: Pool): Promise<void> {
   const pooling = await findPooling(pool, { listens: true });
   if (pooling === undefined) return;

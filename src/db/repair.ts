@@ -5,7 +5,7 @@ import type { PoolClient, Queryable } from "./pool.ts";
 import type { Migration, SchemaFiles } from "./schema-files.ts";
 import { makeObjectsAgain, objectsOf } from "./schema-objects.ts";
 
-/** The objects that each list of migrations makes, because reading the files takes longer than asking the database. */
+/** The objects that each migration creates, cached because parsing the files takes longer than querying the database. */
 const madeBy = new WeakMap<Migration, ReadonlySet<string>>();
 
 function objectsMadeBy(migrations: readonly Migration[]): string[] {
@@ -16,21 +16,24 @@ function objectsMadeBy(migrations: readonly Migration[]): string[] {
   });
 }
 
-/** Which of these the database lacks. Functions of migrations are looked for by name, whatever their parameters. */
+/** Returns the objects that the database lacks. Functions of migrations are found by name, regardless of their parameters. */
 async function missingObjects(client: Queryable, objects: readonly string[]): Promise<string[]> {
   const catalog = await readCatalog(client);
   const names = new Set([...catalog].map((object) => object.replace(/\(.*$/, "")));
   return objects.filter((object) => !catalog.has(object) && (object.includes("(") || !names.has(object)));
 }
 
-/** Says which they are, and the likely reason. */
+/** Describes which objects are missing, and the likely reason. */
 export function describeLack(missing: readonly string[]): string {
   const shown = missing.slice(0, 3).join(", ");
   const others = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
-  return `The database lacks objects that Legwork made: ${shown}${others}. Were they dropped together with the schema graphile_worker?`;
+  return `The database lacks objects that Legwork created: ${shown}${others}. Were they dropped together with the schema graphile_worker?`;
 }
 
-/** Objects that the database lacks and should have. None where that cannot be told: a schema of another version, or a login that may not read which it is. */
+/**
+ * Returns the objects that the database should have and lacks. Empty if that is unknown: for a schema of another version, or a login that may not
+ * read the version.
+ */
 export async function lackingNow(client: Queryable, files: SchemaFiles): Promise<string[]> {
   const { rows } = await client.query("select version from legwork_private.schema_version").catch(() => ({ rows: [] }));
   if (rows[0] === undefined || compareVersions(rows[0].version, files.version) !== 0) return [];
@@ -38,18 +41,18 @@ export async function lackingNow(client: Queryable, files: SchemaFiles): Promise
   return await missingObjects(client, [...objectsMadeBy(files.migrations), ...definitions]);
 }
 
-/** Throws LW511 for a database that lacks some. */
+/** Throws LW511 if the database lacks objects. */
 export async function assertWhole(client: Queryable, files: SchemaFiles): Promise<void> {
   const missing = await lackingNow(client, files);
   if (missing.length === 0) return;
   throw new LegworkError("LW511", describeLack(missing), {
-    hint: "Run `legwork migrate`: it makes them again and keeps the history.",
+    hint: "Run `legwork migrate`: it recreates them and keeps the history.",
   });
 }
 
 /**
- * Where new ids may begin: after those of the history, which a new job table knows nothing of. Jobs that were enqueued meanwhile under an id that another job had
- * get one of their own.
+ * Continues ids after those of the history, which a recreated job table does not know. Jobs that were enqueued meanwhile with the id of another job
+ * get new ids.
  */
 const KEEP_IDS_APART = [
   `select setval(s.name, h.id) from (select pg_get_serial_sequence('graphile_worker._private_jobs', 'id') as name) s,
@@ -61,8 +64,8 @@ const KEEP_IDS_APART = [
 ];
 
 /**
- * Makes the tables, types and indexes again that applied migrations made and the schema lacks, in the transaction of the migration. Rows of others stay. Resolves to what
- * that was, and to what the definitions lack, which are applied afterwards. Throws LW511 where it cannot.
+ * Recreates the tables, types and indexes that applied migrations created and the schema lacks, in the transaction of the migration. Rows in other
+ * tables stay. Returns these objects and the missing definitions, which are applied afterward. Throws LW511 if it fails.
  */
 export async function repairMigrations(client: PoolClient, migrations: readonly Migration[], run: Run): Promise<string[]> {
   const objects = objectsMadeBy(migrations);
@@ -75,16 +78,16 @@ export async function repairMigrations(client: PoolClient, migrations: readonly 
   );
   const left = await missingObjects(client, objects);
   if (left.length > 0) {
-    throw new LegworkError("LW511", `${describeLack(left)} They could not be made again.`, {
+    throw new LegworkError("LW511", `${describeLack(left)} They could not be recreated.`, {
       hint: "Run `legwork migrate --uninstall --yes`, which deletes the history, and then `legwork migrate`.",
     });
   }
   return missing;
 }
 
-/** After tables, indexes or triggers have been made again: ids go on where the history ends, and what waits is looked at again. */
+/** Runs after tables, indexes or triggers have been recreated: continues ids after the history, and checks waiting jobs again. */
 export async function afterRepair(run: Run): Promise<void> {
   for (const statement of KEEP_IDS_APART) await run(statement);
-  // What waits for jobs that are gone, and has places of theirs.
+  // Some jobs wait for lost jobs, and some slots belong to lost jobs.
   await run("select legwork.reconcile()");
 }

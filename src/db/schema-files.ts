@@ -7,20 +7,23 @@ import { splitSql } from "./split-sql.ts";
 
 /** A file of `sql/migrations/`: tables, types, indexes and data. Never changed after a release. */
 export interface Migration {
-  /** The number its file name begins with. */
+  /** The number at the beginning of its file name. */
   readonly id: number;
   /** The file name without its extension, such as `0001_baseline`. */
   readonly name: string;
   readonly sql: string;
-  /** What runs once the definitions are in place (`0001_baseline.after.sql`); empty when there is no such file. */
+  /** SQL that runs after the definitions (`0001_baseline.after.sql`); empty if there is no such file. */
   readonly after: string;
-  /** SHA-256 of both. */
+  /** SHA-256 of `sql` and `after`. */
   readonly checksum: string;
 }
 
-/** A function, view, trigger or policy of `sql/definitions/`, with its comments and grants; or the comments that a file begins with. */
+/** A function, view, trigger or policy of `sql/definitions/`, with its comments and grants; or the comments at the beginning of a file. */
 export interface Definition {
-  /** What it makes, as in the catalog: `function legwork.redact(jsonb, text[])`, `view legwork.jobs`, `trigger _legwork_admit on graphile_worker._private_jobs`. */
+  /**
+   * The object that it creates, named as in the catalog: `function legwork.redact(jsonb, text[])`, `view legwork.jobs`, `trigger _legwork_admit on
+   * graphile_worker._private_jobs`.
+   */
   readonly object: string;
   readonly kind: "function" | "view" | "trigger" | "policy" | "comments";
   readonly statements: readonly string[];
@@ -30,13 +33,13 @@ export interface Definition {
   readonly file: string;
 }
 
-/** The SQL of a version of Legwork. */
+/** The SQL files of a version of Legwork. */
 export interface SchemaFiles {
   readonly version: string;
   /** The oldest version that may use the schema. */
   readonly minimumVersion: string;
   readonly migrations: readonly Migration[];
-  /** In the order in which they can be made. */
+  /** In the order in which they can be created. */
   readonly definitions: readonly Definition[];
   /** SHA-256 of all definitions. */
   readonly definitionsHash: string;
@@ -44,13 +47,13 @@ export interface SchemaFiles {
 
 let read: SchemaFiles | undefined;
 
-/** The SQL of this version. Read once. */
+/** Returns the SQL files of this version. They are read once. */
 export function schemaFiles(): SchemaFiles {
   read ??= readSchemaFiles(sqlDirectory());
   return read;
 }
 
-/** The directory `sql`: beside `src/` in a checkout, beside `dist/` in the published package. */
+/** Returns the directory `sql`: next to `src/` in a checkout, next to `dist/` in the published package. */
 function sqlDirectory(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, "sql", "definitions", "manifest.txt"))) {
@@ -85,7 +88,7 @@ function readMigrations(directory: string): Migration[] {
     });
 }
 
-/** Those of the files that `manifest.txt` lists, in its order. */
+/** Reads the definitions of the files that `manifest.txt` lists, in its order. */
 function readDefinitions(directory: string): Definition[] {
   const files = readFileSync(join(directory, "manifest.txt"), "utf8")
     .split("\n")
@@ -101,7 +104,7 @@ function readDefinitions(directory: string): Definition[] {
   return definitions;
 }
 
-/** How a statement makes an object. */
+/** Statements that create an object. */
 const MADE: readonly [kind: Definition["kind"], statement: RegExp][] = [
   ["function", /^create (?:or replace )?(?:function|aggregate) ([\w.]+)\s*\(/i],
   ["view", /^create (?:or replace )?view ([\w.]+)/i],
@@ -109,7 +112,7 @@ const MADE: readonly [kind: Definition["kind"], statement: RegExp][] = [
   ["policy", /^create policy (\w+) on ([\w.]+)/i],
 ];
 
-/** Each statement that makes an object begins a definition; what follows (comments, grants) belongs to it. */
+/** Parses definitions: each statement that creates an object begins one; the statements that follow (comments, grants) belong to it. */
 function parseDefinitions(file: string, sql: string): Definition[] {
   const groups: { object: string; kind: Definition["kind"]; statements: string[] }[] = [];
   for (const statement of splitSql(sql)) {
@@ -132,7 +135,7 @@ function madeBy(statement: string): Pick<Definition, "object" | "kind"> | undefi
   return undefined;
 }
 
-/** How the catalog spells types that have a shorter name. */
+/** The catalog's names of types that have a shorter name. */
 const LONG_NAMES: Readonly<Record<string, string>> = {
   bool: "boolean",
   float8: "double precision",
@@ -142,12 +145,12 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
   timestamptz: "timestamp with time zone",
 };
 
-/** The types of a function's input parameters, as the catalog lists them, from what follows the opening parenthesis. */
+/** Returns the types of a function's input parameters as the catalog lists them. `text` begins after the opening parenthesis. */
 function argumentTypes(text: string): string {
   const parameters: string[] = [];
   let depth = 0;
   let from = 0;
-  // Strings may hold parentheses and commas.
+  // Strings may contain parentheses and commas.
   for (const { 0: token, index } of text.matchAll(/'(?:[^']|'')*'|--[^\n]*|[(),[\]]/g)) {
     if (token === "(" || token === "[") depth += 1;
     else if (token === "]") depth -= 1;
@@ -173,7 +176,7 @@ function argumentTypes(text: string): string {
     .filter((parameter) => parameter !== "" && !/^out\b/i.test(parameter))
     .map((parameter) => {
       const words = parameter.replace(/^(?:in|inout|variadic) /i, "").split(" ");
-      // All but those of aggregates have a name.
+      // All parameters except those of aggregates have a name.
       const type = (words.length === 1 ? words : words.slice(1)).join(" ");
       const [, base = type, array = ""] = /^(.*?)((?:\[\])*)$/.exec(type) ?? [];
       return `${LONG_NAMES[base] ?? base}${array}`;

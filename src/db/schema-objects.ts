@@ -1,7 +1,7 @@
 import { splitSql } from "./split-sql.ts";
 import type { PoolClient } from "./pool.ts";
 
-/** How a statement makes or takes away an object that this is about; the last group is the object, behind its kind. */
+/** Statements that create an object; the groups are its name and, for a trigger or an index, its table. */
 const MADE: readonly [kind: string, statement: RegExp][] = [
   ["function", /^create (?:or replace )?(?:function|aggregate|procedure) ([\w.]+)/i],
   ["view", /^create (?:or replace )?view ([\w.]+)/i],
@@ -13,9 +13,9 @@ const MADE: readonly [kind: string, statement: RegExp][] = [
 const DROPPED = /^drop (function|aggregate|procedure|view|table|trigger|index) (?:if exists )?([\s\S]+)/i;
 const RENAMED = /^alter (view|table|function|index) ([\w.]+)(?:\s*\([^)]*\))? rename to (\w+)/i;
 
-/** The objects that these files of SQL make, in words such as `view legwork.jobs`. */
+/** Returns the objects that SQL files create, named like `view legwork.jobs`. */
 export function objectsOf(files: readonly string[]): Set<string> {
-  /** Each with its table, where it goes with one. */
+  /** Each object with its table, if it is dropped with that table. */
   const objects = new Map<string, string | undefined>();
   for (const statement of files.flatMap(splitSql)) {
     const renamed = RENAMED.exec(statement);
@@ -40,7 +40,7 @@ export function objectsOf(files: readonly string[]): Set<string> {
 function droppedBy(statement: string): string[] {
   const [, kind = "", names = ""] = DROPPED.exec(statement) ?? [];
   if (kind === "") return [];
-  // Without the parameters of functions.
+  // Ignore the parameters of functions.
   return names
     .replaceAll(/\([^)]*\)/g, "")
     .split(",")
@@ -50,17 +50,20 @@ function droppedBy(statement: string): string[] {
     });
 }
 
-/** An index is in the schema of its table; a trigger is on it. */
+/** Names an object. An index is in the schema of its table; a trigger is named with its table. */
 function describe(kind: string, name: string, table?: string): string {
   if (kind === "trigger") return `trigger ${name} on ${table}`;
   if (kind === "index") return `index ${table === undefined ? name : `${table.split(".")[0]}.${name}`}`;
   return `${kind === "aggregate" || kind === "procedure" ? "function" : kind} ${name}`;
 }
 
-/** Statements that are about rows and not about objects, and are not done a second time. */
+/** Statements that change rows and not objects, and are not repeated. */
 const ABOUT_ROWS = /^(?:insert|update|delete|with|select)\b/i;
 
-/** Makes the objects again that a database lacks, such as after `drop schema graphile_worker cascade`, by the statements that made them; what is there stays, rows included. */
+/**
+ * Recreates the objects that a database lacks, for example after `drop schema graphile_worker cascade`, with the statements that created them.
+ * Existing objects and their rows stay.
+ */
 export async function makeObjectsAgain(
   client: PoolClient,
   files: readonly string[],
@@ -73,7 +76,7 @@ export async function makeObjectsAgain(
       await run(statement);
       await client.query("release savepoint again");
     } catch (error) {
-      // It is there, or was changed by a later statement: what lacks in the end is looked for afterwards.
+      // The object exists, or a later statement changed it. The caller checks afterward which objects are still missing.
       if (!/^(?:42(?!501)|2BP)/.test(String((error as { code?: unknown }).code))) throw error;
       await client.query("rollback to savepoint again");
     }

@@ -2,10 +2,10 @@ import type { Queryable } from "./pool.ts";
 import { fromDatabaseError } from "./translate-error.ts";
 
 /**
- * The rows of a statement, on the caller's connection and so in its transaction. What the database raises is thrown as the LegworkError that it
- * stands for, such as LW403 where the login lacks a role.
+ * Runs a statement on the caller's connection and in its transaction, and returns its rows. Database errors are thrown as the corresponding
+ * LegworkError, such as LW403 if the login lacks a role.
  */
-// oxlint-disable-next-line typescript/no-explicit-any -- the shape of node-postgres's own rows
+// oxlint-disable-next-line typescript/no-explicit-any -- the type of node-postgres's own rows
 export async function selectRows(client: Queryable, text: string, values?: unknown[]): Promise<any[]> {
   try {
     return (await client.query(text, values)).rows;

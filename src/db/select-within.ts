@@ -1,20 +1,20 @@
 import type { Queryable } from "./pool.ts";
 import { fromDatabaseError } from "./translate-error.ts";
 
-/** Rows that are read at a time: the first few, and then these. Each may have megabytes, and all of them are held together. */
+/** The number of rows read at a time: first `FIRST_ROWS`, then `ROWS`. Each row may have megabytes, and all of them are held in memory together. */
 const FIRST_ROWS = 4;
 const ROWS = 16;
 
 /**
- * The rows of a query up to the one that brings them to `maxBytes` of text, and whether there may be more. What comes after is not read by the database
- * either. The client must be in a transaction. Throws as `selectRows`.
+ * Returns the rows of a query up to the row that brings them to `maxBytes` of text, and whether there may be more. The database does not read
+ * later rows either. The client must be in a transaction. Throws like `selectRows`.
  */
 export async function selectWithin(
   client: Queryable,
   text: string,
   values: unknown[],
   maxBytes: number,
-  // oxlint-disable-next-line typescript/no-explicit-any -- the shape of node-postgres's own rows
+  // oxlint-disable-next-line typescript/no-explicit-any -- the type of node-postgres's own rows
 ): Promise<{ rows: any[]; isMore: boolean }> {
   // oxlint-disable-next-line typescript/no-explicit-any -- as above
   const rows: any[] = [];

@@ -4,22 +4,22 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connectionString } from "./database-url.ts";
 
-/** How long a statement has had no answer before the server is asked about it (ms). */
+/** How long a statement waits for a response before the server is asked about it (ms). */
 const SILENT_AFTER_MS = 2_500;
 
-/** The time between the two looks that find a connection dead (ms). */
+/** The time between the two checks after which a connection counts as dead (ms). */
 const SECOND_LOOK_MS = 1_000;
 
-/** How long a statement that the server is working on is left alone (ms). */
+/** How long after a check that found the server working on a statement the next check follows (ms). */
 const BUSY_FOR_MS = 10_000;
 
-/** How long the question itself may take: connecting, and the answer (ms each). */
+/** How long the check itself may take: connecting, and the response (ms each). */
 const ASK_TIMEOUT_MS = 3_000;
 
-/** A connection that is closed for good has this long to say goodbye (ms); a silent one never would. */
+/** How long a connection may take to close properly (ms); an unresponsive one never would. */
 const GOODBYE_MS = 1_000;
 
-/** What is read of a client of node-postgres. */
+/** The internals of node-postgres's client that are used. */
 interface Wire {
   readonly readyForQuery: boolean;
   readonly processID: number | null;
@@ -30,42 +30,42 @@ interface Watched {
   readonly client: pg.ClientBase;
   readonly wire: Wire;
   bytes: number;
-  /** When the server last answered on it, as far as was looked. */
+  /** When the server last sent data on it, as of the last look. */
   repliedAt: number;
-  /** Whether it lies in its pool and nothing is done with it. */
+  /** Whether it is idle in its pool. */
   isFree: boolean;
-  /** Whether a statement waits for its answer, as of the last look. */
+  /** Whether a statement waits for a response, as of the last look. */
   isWaiting: boolean;
   /** When to ask the server about it. */
   askAt: number;
-  /** How many answers in a row said that the server is not working on the statement. */
+  /** How many checks in a row found that the server is not working on the statement. */
   idleAnswers: number;
 }
 
 export interface WatchOptions {
   readonly databaseUrl: string;
   readonly log: Logger;
-  /** How long a statement has had no answer before the server is asked about it (ms); 2,500 by default. */
+  /** How long a statement waits for a response before the server is asked about it (ms); 2,500 by default. */
   readonly silentAfter?: number;
-  /** The time between the two looks that find a connection dead (ms); 1,000 by default. */
+  /** The time between the two checks after which a connection counts as dead (ms); 1,000 by default. */
   readonly secondLook?: number;
 }
 
 /**
- * Finds connections that died without a word: a router or a load balancer has dropped them, and neither side was told. A statement on such a
- * connection would wait for ever, and a task's statement has no time limit. So the server is asked about a statement that has had no
- * answer for a while, over a fresh connection: when its backend is gone or idle, twice in a row, the connection is destroyed. Its statement
- * then fails as if the server had closed the connection, and a pool makes a new one.
+ * Detects connections that died silently, because a router or a load balancer dropped them without notifying either side. A statement on such a
+ * connection would wait forever, and statements of tasks have no time limit. So when a statement has had no response for a while, the server is asked
+ * about it over a new connection. If its backend is gone or idle twice in a row, the connection is destroyed. The statement
+ * then fails as if the server had closed the connection, and a pool opens a new one.
  *
- * Looks at counters that node-postgres keeps anyway, so a statement costs nothing. Behind a pooler such as PgBouncer backends cannot be told apart,
- * and nothing is destroyed.
+ * It reads counters that node-postgres keeps anyway, so a statement costs nothing. Behind a pooler such as PgBouncer, backends cannot be identified,
+ * and no connection is destroyed.
  */
 export class ConnectionWatch {
   readonly #options: WatchOptions;
   readonly #silentAfter: number;
   readonly #secondLook: number;
   readonly #watched = new Map<pg.ClientBase, Watched>();
-  /** All that watch something. What silences one connection mostly silences the others, too. */
+  /** All active watches. A cause that silences one connection usually silences others too. */
   static readonly #all = new Set<ConnectionWatch>();
   #timer: NodeJS.Timeout | undefined;
   #isAsking = false;
@@ -77,7 +77,7 @@ export class ConnectionWatch {
     this.#secondLook = options.secondLook ?? SECOND_LOOK_MS;
   }
 
-  /** Watches a client until `remove`, from when it has connected. */
+  /** Watches a connected client until `remove`. */
   add(client: pg.ClientBase): void {
     const wire = client as unknown as Wire;
     const bytes = wire.connection.stream.bytesRead;
@@ -106,13 +106,13 @@ export class ConnectionWatch {
     ConnectionWatch.#all.delete(this);
   }
 
-  /** Says whether a client lies in its pool and nothing is done with it. */
+  /** Sets whether a client is idle in its pool. */
   setFree(client: pg.ClientBase, isFree: boolean): void {
     const watched = this.#watched.get(client);
     if (watched !== undefined) watched.isFree = isFree;
   }
 
-  /** When the server last answered on any of the connections, by `performance.now()`. */
+  /** When the server last sent data on any of the connections, by `performance.now()`. */
   get lastReply(): number {
     for (const watched of this.#watched.values()) this.#noteReplies(watched);
     return this.#lastReply;
@@ -146,14 +146,14 @@ export class ConnectionWatch {
     void this.#ask(silent).finally(() => (this.#isAsking = false));
   }
 
-  /** Asks the server what it knows of these connections, and destroys those that it is not working for. */
+  /** Asks the server about these connections, and destroys those that it is not working for. */
   async #ask(silent: readonly Watched[]): Promise<void> {
     const { log } = this.#options;
     let working: ReadonlySet<number> | undefined;
     try {
       working = await this.#workingBackends(silent.map(({ wire }) => wire.processID ?? 0));
     } catch (error) {
-      log.debug({ err: toError(error) }, "The server could not be asked about a silent connection; asking again.");
+      log.debug({ err: toError(error) }, "Cannot ask the server about an unresponsive connection; retrying.");
     }
     const now = performance.now();
     for (const watched of silent) {
@@ -166,16 +166,13 @@ export class ConnectionWatch {
         watched.askAt = now + this.#secondLook;
       } else {
         watched.askAt = Infinity;
-        destroySocket(
-          watched.client,
-          new Error("it had gone silent: the server was not working on a statement without an answer"),
-        );
+        destroySocket(watched.client, new Error("it did not respond, and the server was not working on its statement"));
         for (const watch of ConnectionWatch.#all) watch.#closeFree(watched.repliedAt + this.#silentAfter);
       }
     }
   }
 
-  /** Closes what lies in the pool and has not been heard of since then: its next statement would have to find out in its turn. */
+  /** Closes idle connections that have received nothing since then: their next statement would have to time out too. */
   #closeFree(since: number): void {
     for (const watched of this.#watched.values()) {
       this.#noteReplies(watched);
@@ -183,7 +180,7 @@ export class ConnectionWatch {
     }
   }
 
-  /** Which of these backends work on a statement. All of them when a pooler in between makes that unknown. */
+  /** Returns the backends that are working on a statement; all of them if a pooler in between makes that unknown. */
   async #workingBackends(pids: readonly number[]): Promise<ReadonlySet<number>> {
     const asker = new pg.Client({
       connectionString: connectionString(this.#options.databaseUrl),
@@ -208,12 +205,12 @@ export class ConnectionWatch {
   }
 }
 
-/** Closes the socket of a client at once. */
+/** Closes the socket of a client immediately. */
 export function destroySocket(client: pg.ClientBase, reason?: Error): void {
   (client as unknown as Wire).connection.stream.destroy(reason);
 }
 
-/** Ends a client; one that does not close within a second is cut off. */
+/** Ends a client; if it does not close within a second, its socket is destroyed. */
 export function endSoon(client: pg.Client): void {
   limitGoodbye(client);
   client.end().catch(() => undefined);
@@ -224,7 +221,7 @@ function limitGoodbye(client: pg.Client): void {
   client.end = (callback?: (error: Error) => void): Promise<void> => {
     const timer = setTimeout(() => destroySocket(client), GOODBYE_MS).unref();
     client.once("end", () => clearTimeout(timer));
-    // With a callback it returns nothing.
+    // With a callback, it returns nothing.
     return end(callback as never) as unknown as Promise<void>;
   };
 }

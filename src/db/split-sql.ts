@@ -1,11 +1,11 @@
 /**
- * What a statement may be made of that hides a semicolon: strings (with backslashes after E), quoted names, dollar-quoted bodies and comments; and the words
- * that open and close the body of `begin atomic … end`.
+ * Matches the parts of a statement that can hide a semicolon: strings (with backslashes after E), quoted names, dollar-quoted bodies and comments;
+ * and the words that open and close the body of `begin atomic … end`.
  */
 const TOKENS =
   /\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1|--[^\n]*|\/\*[\s\S]*?\*\/|\bbegin\s+atomic\b|\bcase\b|\bend\b|;/gi;
 
-/** Splits a file of SQL into its statements, without the comments and empty lines before them. */
+/** Splits a SQL file into statements, without the comments and empty lines before them. */
 export function splitSql(sql: string): string[] {
   const statements: string[] = [];
   let from = 0;

@@ -7,20 +7,20 @@ import { type Pool, type PoolClient, type Queryable, transactionOn } from "./poo
  * const rows = await sql`select name from users where id = ${id}`;
  * ```
  *
- * Resolves to the rows; an empty array for a statement that returns none.
+ * Returns the rows; an empty array for a statement that returns none.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- the caller knows what it selects
 export type SqlTag = <Row = any>(strings: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
 
 export interface Sql extends SqlTag {
-  /** Runs a statement whose text is made at run time; its values are `$1`, `$2` … in it. */
+  /** Runs a statement whose text is built at run time; it refers to its values as `$1`, `$2` …. */
   // oxlint-disable-next-line typescript/no-explicit-any -- the caller knows what it selects
   query<Row = any>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Runs `work` in one transaction: commits when it returns, rolls back when it throws. */
   transaction<T>(work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<T>;
 }
 
-/** The tag over one connection, or over a pool, where every statement may run on another connection. */
+/** Returns the tag for one connection, or for a pool, where each statement may run on a different connection. */
 function sqlTag(target: Queryable): SqlTag {
   return async (strings, ...values) => {
     const text = strings.reduce((left, right, index) => `${left}$${index}${right}`);
@@ -30,11 +30,12 @@ function sqlTag(target: Queryable): SqlTag {
 }
 
 /**
- * The tag over a pool, with transactions. `context` holds settings that every connection has while it is used, so that
- * whatever a statement sets off in the database (a trigger that enqueues) knows where it came from.
+ * Creates the tag for a pool, with transactions. `context` holds settings that each connection has while it is used, so that
+ * triggers that a statement fires, such as one that enqueues, know where it came from.
  */
 export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
-  // Set for the session: vacuum takes no transaction, and `set transaction` must come first in one. The pool is a worker's, which has its sessions to itself.
+  // Set for the session: vacuum cannot run in a transaction, and `set transaction` must come first in one. The pool belongs to a worker, whose
+  // connections are sessions.
   const withClient = async <T>(work: (client: PoolClient, onBroken: () => void) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     let broken = false;
@@ -42,7 +43,7 @@ export function createSql(pool: Pool, context: Readonly<Record<string, string>> 
       await setContext(client, context);
       return await work(client, () => (broken = true));
     } finally {
-      // Another user of the connection must not inherit the context; a connection that cannot forget is thrown away.
+      // The next user of the connection must not inherit the context. A connection that cannot be reset is closed.
       await setContext(client, Object.fromEntries(Object.keys(context).map((name) => [name, ""]))).catch(() => (broken = true));
       client.release(broken);
     }

@@ -4,7 +4,7 @@ import { type FieldError, isErrorCode, LegworkError, toError } from "../errors.t
 import { propertyOf } from "../thrown.ts";
 import { roleHint } from "./needed-role.ts";
 
-/** What Postgres, node-postgres, zod and Fastify say of an error, as far as it is looked at. */
+/** The properties of errors of Postgres, node-postgres, zod and Fastify that are used. */
 interface Thrown extends Error {
   code?: string;
   hint?: string;
@@ -13,30 +13,30 @@ interface Thrown extends Error {
 }
 
 /**
- * Any error as the LegworkError that it stands for: what its reader can act on in full, anything else as LW500, which tells nothing of it but has it as its
- * cause. Every surface answers with this, so a code means the same on all of them. `requestId` names the request in the server's log.
+ * Translates any error to a LegworkError: an error that the reader can act on in full, any other as LW500, which reveals nothing about it but has it
+ * as its cause. Every surface responds with this, so a code means the same on all of them. `requestId` names the request in the server's log.
  */
 export function translateError(thrown: unknown, requestId?: string): LegworkError {
   const known = knownError(thrown);
   if (known !== undefined) return known;
   return new LegworkError("LW500", "Internal error.", {
-    hint: requestId === undefined ? undefined : `The server's log says more about request ${requestId}.`,
+    hint: requestId === undefined ? undefined : `See the server's log for details on request ${requestId}.`,
     cause: thrown,
   });
 }
 
-/** What a statement or a call of our SQL threw, as the LegworkError it stands for; an error that is not known here as it is. */
+/** Translates an error of a statement or of Legwork's SQL to a LegworkError; returns an unknown error unchanged. */
 export function fromDatabaseError(thrown: unknown): Error {
   return knownError(thrown) ?? toError(thrown);
 }
 
-/** The SQLSTATE of a database error, or of the one that a LegworkError stands for. */
+/** Returns the SQLSTATE of a database error, or of the cause of a LegworkError. */
 export function sqlStateOf(thrown: unknown): string | undefined {
   const code = propertyOf(thrown instanceof LegworkError ? thrown.cause : thrown, "code");
   return typeof code === "string" ? code : undefined;
 }
 
-/** Whether a bug is behind an error, and not a mistake or a condition that its reader can act on. */
+/** Whether an error is caused by a bug, and not by a mistake or a condition that its reader can act on. */
 export function isBug(error: LegworkError): boolean {
   return error.code === "LW500" && error.cause !== undefined;
 }
@@ -58,14 +58,14 @@ function knownError(thrown: unknown): LegworkError | undefined {
 }
 
 /**
- * What the database's administrator has to put right, said so: LW403 for rights that were not granted, LW503 for a sequence that has no number left.
- * Undefined for any other error.
+ * Translates errors that the database's administrator must fix: LW403 for missing privileges, LW503 for a sequence that is exhausted.
+ * Undefined for all other errors.
  */
 export function administrativeError(thrown: unknown): LegworkError | undefined {
   const { code, message } = toError(thrown) as Thrown;
   if (code === "2200H") {
-    return new LegworkError("LW503", `The database has no number left for a new row: ${message}.`, {
-      hint: "`legwork doctor` says which sequence it is and what to do.",
+    return new LegworkError("LW503", `A sequence of the database is exhausted: ${message}.`, {
+      hint: "`legwork doctor` shows which sequence it is and what to do.",
       cause: thrown,
     });
   }
@@ -73,13 +73,13 @@ export function administrativeError(thrown: unknown): LegworkError | undefined {
   return new LegworkError("LW403", `The database login may not do this: ${message}.`, { hint: roleHint(message), cause: thrown });
 }
 
-/** By the class of the SQLSTATE, or by what node-postgres says without one. */
+/** Translates a database error by the class of its SQLSTATE, or by node-postgres's message if it has none. */
 function ofDatabase(error: Thrown): LegworkError | undefined {
   const { message } = error;
   const code = typeof error.code === "string" ? error.code : "";
-  // A number out of range, a value that is no time, a constraint of graphile-worker's table: the caller's mistake.
+  // A number out of range, an invalid time, a constraint of graphile-worker's table: the caller's mistake.
   if (/^(22...|23514)$/.test(code)) {
-    return new LegworkError("LW400", `A value is not valid: ${message}.`, {
+    return new LegworkError("LW400", `Invalid value: ${message}.`, {
       hint: error.hint,
       fields: fieldsOf(error),
       cause: error,
@@ -88,19 +88,19 @@ function ofDatabase(error: Thrown): LegworkError | undefined {
   // Nested too deeply, too many arguments, too long for an index.
   if (/^54...$/.test(code)) {
     return new LegworkError("LW413", "A value is too large for the database.", {
-      hint: "Send a smaller or flatter one.",
+      hint: "Send a smaller or flatter value.",
       cause: error,
     });
   }
   // A deadlock, a lock timeout, a serialization failure.
   if (/^(40...|55P03)$/.test(code)) {
     return new LegworkError("LW503", "A concurrent change conflicted with this request.", {
-      hint: "Nothing was done. Try again.",
+      hint: "Nothing was changed. Try again.",
       cause: error,
     });
   }
   if (/^(57014|25P04)$/.test(code) || message === "Query read timeout") {
-    return new LegworkError("LW504", "The database took too long and was stopped.", {
+    return new LegworkError("LW504", "The database took too long, and the statement was cancelled.", {
       action: { do: "ask_for_less" },
       cause: error,
     });
@@ -114,38 +114,38 @@ function ofDatabase(error: Thrown): LegworkError | undefined {
   return undefined;
 }
 
-/** What a library says of input that it could not take: zod by its issues, Fastify and its plugins by a status. */
+/** Translates a library's error about invalid input: zod's by its issues, Fastify's and its plugins' by their status. */
 function ofLibrary(error: Thrown): LegworkError | undefined {
   if (error instanceof z.core.$ZodError) {
     const fields = error.issues.map(({ path, message }) => ({ path, message }));
     const [first] = fields;
     const name = first === undefined || first.path.length === 0 ? "The value" : `'${first.path.map(String).join(".")}'`;
-    return new LegworkError("LW400", `${name} is not valid: ${first?.message ?? error.message}.`, { fields, cause: error });
+    return new LegworkError("LW400", `${name} is invalid: ${first?.message ?? error.message}.`, { fields, cause: error });
   }
   const status = propertyOf(error, "statusCode");
   if (typeof status !== "number" || status < 400 || status >= 500) return undefined;
   if (status === 413) {
-    return new LegworkError("LW413", "The request is too large.", { hint: "Send it in several requests.", cause: error });
+    return new LegworkError("LW413", "The request is too large.", { hint: "Split it into several requests.", cause: error });
   }
   const message =
     error.code === "FST_ERR_CTP_INVALID_JSON_BODY"
-      ? "The body is not valid JSON, or has a field __proto__ or constructor.prototype, which is not taken."
+      ? "The body is not valid JSON, or has a field __proto__ or constructor.prototype, which is not accepted."
       : `${error.message.replace(/\.?$/, "")}.`;
   return new LegworkError("LW400", message, {
     hint: "Send JSON with Content-Type: application/json.",
-    // The body as a whole: nothing of it could be read.
+    // The body as a whole, because none of it could be parsed.
     fields: status === 400 || status === 415 ? [{ path: [], message }] : undefined,
     cause: error,
   });
 }
 
-/** The parameter or column that our SQL says is at fault, under the name it has in TypeScript. */
+/** Returns the invalid parameter or column that Legwork's SQL reported, under its TypeScript name. */
 function fieldsOf({ column, message }: Thrown): FieldError[] | undefined {
   if (column === undefined || column === "") return undefined;
   return [{ path: [column.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase())], message }];
 }
 
-/** What SQL suggests: its error's detail is JSON then. */
+/** Reads the action that SQL suggests as JSON in an error's detail. */
 function actionIn(detail: string | undefined) {
   if (detail?.startsWith("{") !== true) return undefined;
   try {
@@ -155,22 +155,22 @@ function actionIn(detail: string | undefined) {
   }
 }
 
-/** Whether an error says that the database cannot be reached, or has closed the connection. */
+/** Whether an error means that the database cannot be reached, or has closed the connection. */
 export function isConnectionError(thrown: unknown): boolean {
   const { code, message } = toError(thrown instanceof LegworkError ? thrown.cause : thrown) as Error & { code?: unknown };
-  // The code of this one, 55000, says nothing.
+  // The code of this error, 55000, is not specific.
   if (/is not (currently|yet) accepting connections/.test(message)) return true;
   if (typeof code === "string") {
     return /^(08...|25P03|57P0[1-5]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
   }
-  // node-postgres gives these no code.
+  // These errors of node-postgres have no code.
   return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
     message,
   );
 }
 
 /**
- * Whether an error is of the server's condition and passes by itself: no free connection, a full disk or memory (class 53), starting up or shutting
+ * Whether an error comes from the state of the server and will pass: no free connection, a full disk or memory (class 53), starting up or shutting
  * down, read-only.
  */
 export function isSystemFault(thrown: unknown): boolean {

@@ -1,4 +1,5 @@
 import { LegworkError } from "../errors.ts";
+import { counted, pluralOf } from "../wording.ts";
 import { MIGRATION_LOCK } from "./migrate.ts";
 import { assertDatabase, type Pool, type PoolClient } from "./pool.ts";
 import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
@@ -6,27 +7,27 @@ import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 /** The schemas of Legwork. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_confined", "legwork_tenant"];
 
-/** So many of the objects that stand in the way are named. */
+/** The most objects in the way that are named. */
 const NAMED_OBJECTS = 10;
 
 export interface Uninstallation {
-  /** False when there was nothing to remove. */
+  /** False if there was nothing to remove. */
   readonly removed: boolean;
-  /** How many jobs Legwork held back (paused, limited, waiting for other jobs) that now start when they are due. */
+  /** The number of jobs that Legwork held back (paused, limited, waiting for other jobs) and that now start when they are due. */
   readonly releasedJobs: number;
-  /** How many waiting jobs were deleted because the time they expire at had passed. */
+  /** The number of waiting jobs that were deleted because they had expired. */
   readonly expiredJobs: number;
-  /** The roles of `legwork.create_roles()` that are on the server. They stay. */
+  /** The roles of `legwork.create_roles()` that exist on the server. They stay. */
   readonly roles: readonly string[];
 }
 
 /**
- * Removes everything of Legwork from the database, in one transaction. graphile-worker's schema is as it was before: its indexes and
- * their settings, its grants, no trigger, index or policy of ours. The history is gone. The jobs that wait in graphile-worker stay and run as
- * their own row says: a job that was held back gets its time back, a dead worker's job is unlocked, and the flags that mean
- * something to Legwork only (`expires:`, `lost:`, `workflow:`, `step:`, `compensates:`, `batch:`) are taken off. The server's roles stay.
+ * Removes Legwork from the database, in one transaction. graphile-worker's schema is restored to what it was: its indexes and their settings, its
+ * grants, without any of Legwork's triggers, indexes and policies. The history is deleted. Jobs that wait in graphile-worker stay and run according
+ * to their rows: a job that was held back gets its time back, a dead worker's job is unlocked, and flags that only Legwork uses (`expires:`, `lost:`,
+ * `workflow:`, `step:`, `compensates:`, `batch:`) are removed. The server's roles stay.
  *
- * Throws LW409 while a Legwork worker runs, and when objects of the user depend on Legwork's: they would go with it.
+ * Throws LW409 while a Legwork worker is running, and when a user's objects depend on Legwork's, because they would be dropped too.
  */
 export async function uninstall(pool: Pool): Promise<Uninstallation> {
   await assertDatabase(pool);
@@ -50,7 +51,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
     const { rows: undo } = await client.query<{ statement: string }>(
       "select statement from legwork_private.undo_statements order by id desc",
     );
-    // Our indexes on graphile-worker's table and our triggers on users' tables hang on our functions and go with them.
+    // Legwork's indexes on graphile-worker's table and its triggers on users' tables depend on Legwork's functions and are dropped with them.
     await client.query(`drop schema if exists ${SCHEMAS.join(", ")} cascade`);
     if (hasJobs) {
       await restoreGraphileWorker(client, roles);
@@ -60,7 +61,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
   });
 }
 
-/** Before 0.1.0, what is private now was in schema legwork. */
+/** Before 0.1.0, the objects that are private now were in the schema legwork. */
 function beforePrivateSchema(client: PoolClient): PoolClient {
   const old = Object.create(client) as PoolClient;
   old.query = ((text: string, values?: unknown[]) =>
@@ -68,7 +69,7 @@ function beforePrivateSchema(client: PoolClient): PoolClient {
   return old;
 }
 
-/** Of a schema that somebody has dropped by hand, or never finished. */
+/** Removes the remains of a schema that was dropped manually or never completed. */
 async function removeRemains(client: PoolClient): Promise<boolean> {
   const { rows } = await client.query("select from pg_namespace where nspname = any ($1)", [SCHEMAS]);
   await client.query(`drop schema if exists ${SCHEMAS.join(", ")} cascade`);
@@ -80,12 +81,16 @@ async function assertNoWorker(client: PoolClient): Promise<void> {
     "select host, pid from legwork_private.worker_processes where seen_at > clock_timestamp() - interval '10 seconds'",
   );
   if (rows.length === 0) return;
-  throw new LegworkError("LW409", `${rows.length} Legwork worker(s) still run, one on ${rows[0].host} with pid ${rows[0].pid}.`, {
-    hint: "Stop them first; the jobs stay.",
-  });
+  throw new LegworkError(
+    "LW409",
+    `${counted(rows.length, "Legwork worker")} still ${pluralOf(rows.length, "runs", "run")}, ${pluralOf(rows.length, "on", "one of them on")} ${rows[0].host} with pid ${rows[0].pid}.`,
+    {
+      hint: "Stop all workers first. The jobs stay.",
+    },
+  );
 }
 
-/** Dropping our schemas would take a user's view, column or default with it that uses something in them. */
+/** Throws if dropping Legwork's schemas would also drop a user's view, column or default that uses one of Legwork's objects. */
 async function assertNoDependants(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `with ours as (
@@ -115,7 +120,7 @@ async function assertNoDependants(client: PoolClient): Promise<void> {
        else pg_describe_object(o.classid, o.objid, o.objsubid) end as name
      from outside o left join pg_class c on c.oid = o.relation
      where coalesce(c.relnamespace, o.pronamespace, o.typnamespace) not in (select oid from ours)
-       -- Ours: on graphile-worker's table, and the triggers that legwork.enqueue_on made.
+       -- Legwork's own: those on graphile-worker's table, and the triggers of legwork.enqueue_on.
        and not coalesce(c.relname like '\\_legwork\\_%' and c.relkind = 'i', false) and not coalesce(o.tgname like '\\_legwork\\_%', false)
      order by 1`,
     [SCHEMAS],
@@ -123,7 +128,7 @@ async function assertNoDependants(client: PoolClient): Promise<void> {
   if (rows.length === 0) return;
   const names = rows.slice(0, NAMED_OBJECTS).map(({ name }) => name);
   const more = rows.length > NAMED_OBJECTS ? ` and ${rows.length - NAMED_OBJECTS} more` : "";
-  throw new LegworkError("LW409", `These depend on Legwork and would be dropped with it: ${names.join(", ")}${more}.`, {
+  throw new LegworkError("LW409", `These objects depend on Legwork and would be dropped with it: ${names.join(", ")}${more}.`, {
     hint: "Drop them, or change them so that they do not use Legwork, then run the command again.",
   });
 }
@@ -136,7 +141,7 @@ async function ourRoles(client: PoolClient): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** From here on the jobs' rows can be changed without anything being recorded or held back. */
+/** Drops the triggers, so that changes to the jobs' rows are no longer recorded or held back. */
 async function dropTriggers(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(
     `select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) as statement
@@ -146,16 +151,16 @@ async function dropTriggers(client: PoolClient): Promise<void> {
   for (const { statement } of rows) await client.query(statement);
 }
 
-/** Once Legwork is gone nothing else would let these jobs go, or understand what it has noted on them. */
+/** Releases the jobs that Legwork holds back, and removes its notes on them, because nothing else would do so later. */
 async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; expiredJobs: number }> {
   const released = await client.query(
     "update graphile_worker._private_jobs j set run_at = w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
   );
-  // The workers are dead. What they were running has used an attempt, unless it was the last one; what they had only fetched has not.
+  // The workers are dead. Jobs that they were running have used an attempt, unless it was the last; jobs that were only fetched have not.
   await client.query(
     `update graphile_worker._private_jobs j set locked_at = null, locked_by = null,
        attempts = case
-         -- Removed or replaced while it ran: it has no attempt left on purpose.
+         -- Removed or replaced while it ran: it deliberately has no attempt left.
          when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts
          when j.id = any (w.running) then least(j.attempts, j.max_attempts - 1)
          else greatest(0, j.attempts - 1) end
@@ -168,7 +173,7 @@ async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; exp
     `delete from graphile_worker._private_jobs j using legwork_private.expirations e
      where e.job_id = j.id and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()`,
   );
-  // Of the jobs that Legwork has set them on: others may have flags of such a name from elsewhere.
+  // Only for the jobs on which Legwork set them: other jobs may have flags with the same names from elsewhere.
   await client.query(
     `update graphile_worker._private_jobs j set flags = nullif(j.flags - n.noted, '{}')
      from (
@@ -186,7 +191,7 @@ async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; exp
   return { releasedJobs: released.rowCount ?? 0, expiredJobs: expired.rowCount ?? 0 };
 }
 
-/** What is only added to graphile-worker's schema: indexes that need none of our functions, the policies and the grants of our roles. */
+/** Removes additions to graphile-worker's schema: indexes that do not use Legwork's functions, policies, and the grants of Legwork's roles. */
 async function restoreGraphileWorker(client: PoolClient, roles: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(
     `select format('drop index %s', c.oid::regclass) as statement from pg_class c

@@ -1,7 +1,7 @@
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, Queryable } from "./pool.ts";
 
-/** The tables that hold what users of graphile-worker have made, under the names they have had. */
+/** The tables with data from users of graphile-worker, under all names that they have had. */
 const USED_TABLES = [
   "jobs",
   "job_queues",
@@ -14,18 +14,18 @@ const USED_TABLES = [
 ];
 
 /**
- * Runs those of graphile-worker's own migrations that are missing, on another connection, each committed by itself. The caller must
- * hold no lock on graphile-worker's tables. Throws LW510 with the reason when one fails; what was applied stays, and a repetition goes on from there.
+ * Runs graphile-worker's own missing migrations, on a separate connection, each in its own transaction. The caller must not hold a lock on
+ * graphile-worker's tables. Throws LW510 with the reason when one fails; applied migrations stay, and the next call continues from there.
  */
 export async function runGraphileWorkerMigrations(pool: Pool): Promise<void> {
   // Loaded here, because most commands never need it.
   const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
   try {
-    // It reports each of its twenty migrations; ours says in one line what was done.
+    // It would log each of its twenty migrations; Legwork logs one line instead.
     await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
   } catch (thrown) {
     const error = toError(thrown) as Error & { code?: string };
-    // A right that is missing has a hint of its own.
+    // A missing privilege has its own hint.
     if (error.code === "42501") throw thrown;
     throw new LegworkError("LW510", `graphile-worker's own migrations failed: ${error.message.replace(/\.?$/, ".")}`, {
       hint: "Correct what the message names, then run the same command again. It continues with the migration that failed.",
@@ -35,7 +35,7 @@ export async function runGraphileWorkerMigrations(pool: Pool): Promise<void> {
 }
 
 /**
- * Whether graphile-worker's schema is behind because installing it was interrupted, and not because an older version works with it:
+ * Whether graphile-worker's schema is outdated because its installation was interrupted, and not because an older version uses it:
  * it has no job, queue, task or crontab entry, and no worker listens.
  */
 export async function isUnused(client: Queryable): Promise<boolean> {

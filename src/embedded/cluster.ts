@@ -25,56 +25,56 @@ import { SYSTEM_DIR, canEnter, makeSystemDirectory, postgresUser, reachableInsta
 import type { PostgresInstall } from "./install.ts";
 import { hasCode, isolated, readIfThere, type SystemUser } from "./process.ts";
 
-/** What a cluster's name is followed by until it is whole. */
+/** The suffix of a cluster's directory until it is complete. */
 const DRAFT = "-draft-";
 
-/** A cluster that is ready to be served: where it lies, by which binaries and as whom. */
+/** A cluster that is ready to be started: its directory, binaries and system user. */
 export interface Cluster {
   readonly directory: string;
   readonly install: PostgresInstall;
-  /** Undefined: as ourselves. */
+  /** The user that Postgres runs as; undefined for the current user. */
   readonly user: SystemUser | undefined;
   readonly password: string;
 }
 
 /**
- * Finds the cluster of a data directory, or makes it. It lies in `<data dir>/postgres`.
+ * Finds the cluster of a data directory, or creates it, in `<data dir>/postgres`.
  *
- * Root needs care: Postgres refuses to run as root, and the user it runs as may be shut out of the place where the data
- * directory lies (/root, a private home). We never open up a directory of the user's. The cluster is then kept in a
- * directory of its own below SYSTEM_DIR, and `<data dir>/postgres` is a symbolic link to it, made first, so that an
- * interrupted start goes on in the same place. Removing the data directory leaves that cluster behind: we would rather
- * leave data that nobody wants than remove data that somebody does.
+ * Root needs care: Postgres refuses to run as root, and the user that it runs as may not have access to the location of the data
+ * directory (/root, a private home directory). Legwork never loosens permissions of a user's directory. Instead it keeps the cluster in a
+ * separate directory below SYSTEM_DIR, and `<data dir>/postgres` is a symbolic link to it. The link is created first, so that an
+ * interrupted start continues in the same place. Removing the data directory leaves that cluster behind: leaving unneeded data
+ * is better than deleting needed data.
  *
- * Throws LW512 for a cluster that these binaries cannot serve or that belongs to another data directory.
+ * Throws LW512 for a cluster that these binaries cannot run, or that belongs to another data directory.
  */
 export async function openCluster(dataDir: string, found: PostgresInstall, log: Logger): Promise<Cluster> {
   const place = join(dataDir, "postgres");
   const link = linkTarget(place);
   if (link !== undefined) adoptLinkedCluster(dataDir, place, link);
   const existing = clusterAt(place, found.major);
-  // An existing cluster is served as its owner, so that `sudo npm start` does not lock its user out.
+  // An existing cluster runs as its owner, so that `sudo npm start` does not lock out its user.
   const user = process.getuid?.() !== 0 ? undefined : existing === undefined ? postgresUser() : ownerOf(place, existing);
   const inPlace = existing !== undefined || canEnter(dataDir, user);
   const directory = link ?? (inPlace ? place : linkToSystemDir(dataDir, place, log));
   if (!canEnter(dirname(directory), user)) {
     throw unusable(
-      `The user that Postgres runs as (uid ${user?.uid}) cannot reach the cluster ${directory}.`,
+      `The user that Postgres runs as (uid ${user?.uid}) has no access to the cluster ${directory}.`,
       undefined,
-      "Move the data directory to where that user may enter, or set DATABASE_URL.",
+      "Move the data directory to a location that this user has access to, or set DATABASE_URL.",
     );
   }
   removeDrafts(directory);
   const install = reachableInstall(found, user);
   const password = readPassword(dataDir, existing !== undefined);
   if (existing === undefined) {
-    log.info({ directory, version: install.version }, "creating a Postgres cluster");
+    log.info({ directory, version: install.version }, "Creating a Postgres cluster.");
     await createCluster(directory, install, user, password);
   }
   return { directory, install, user, password };
 }
 
-/** The cluster in a place, undefined when there is none yet. Throws LW512 when it is not one that we can serve. */
+/** Returns the cluster in a directory, undefined if it does not exist yet. Throws LW512 if these binaries cannot run it. */
 function clusterAt(place: string, major: string): Stats | undefined {
   let entries: string[];
   try {
@@ -86,7 +86,7 @@ function clusterAt(place: string, major: string): Stats | undefined {
   if (entries.length === 0) return undefined;
   const version = readIfThere(join(place, "PG_VERSION"))?.trim();
   if (version === major) return statSync(place);
-  if (version === undefined) throw unusable(`${place} is not a Postgres cluster: it holds '${entries[0]}' and no PG_VERSION.`);
+  if (version === undefined) throw unusable(`${place} is not a Postgres cluster: it contains '${entries[0]}' but no PG_VERSION.`);
   throw unusable(
     `${place} is a cluster of Postgres ${version}; this is Postgres ${major}.`,
     undefined,
@@ -97,13 +97,13 @@ function clusterAt(place: string, major: string): Stats | undefined {
 function ownerOf(place: string, { uid, gid }: Stats): SystemUser {
   if (uid !== 0) return { uid, gid };
   throw unusable(
-    `${place} belongs to root, and Postgres does not run as root.`,
+    `${place} belongs to root, but Postgres does not run as root.`,
     undefined,
     `Run \`chown -RH postgres: ${place}\`.`,
   );
 }
 
-/** Where a symbolic link leads, whether or not something is there yet; undefined for anything else. */
+/** Returns the target of a symbolic link, even if it does not exist yet; undefined for anything else. */
 function linkTarget(place: string): string | undefined {
   try {
     const target = resolve(dirname(place), readlinkSync(place));
@@ -111,14 +111,14 @@ function linkTarget(place: string): string | undefined {
   } catch (error) {
     if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return undefined;
     throw unusable(
-      `${place} leads to a place that cannot be reached: ${toError(error).message}.`,
+      `The link ${place} leads to an inaccessible directory: ${toError(error).message}.`,
       error,
-      `Bring that place back, or remove ${place} and ${place}-password to begin with an empty database.`,
+      `Restore that directory, or remove ${place} and ${place}-password to start with an empty database.`,
     );
   }
 }
 
-/** Prepares a directory of the data directory's own below SYSTEM_DIR and links the cluster's place to it. */
+/** Creates a directory for the data directory below SYSTEM_DIR, and links the cluster's location to it. */
 function linkToSystemDir(dataDir: string, place: string, log: Logger): string {
   const prefix = `${createHash("sha256").update(dataDir).digest("hex").slice(0, 12)}-`;
   try {
@@ -126,25 +126,25 @@ function linkToSystemDir(dataDir: string, place: string, log: Logger): string {
     const earlier = readdirSync(SYSTEM_DIR).filter((name) => name.startsWith(prefix));
     if (earlier.length > 0) {
       const directories = earlier.map((name) => join(SYSTEM_DIR, name));
-      log.warn({ directories }, "clusters of removed data directories are still here; remove what nobody needs");
+      log.warn({ directories }, "Clusters of removed data directories still exist. Remove those that are no longer needed.");
     }
     const home = join(realpathSync(SYSTEM_DIR), prefix + randomUUID().slice(0, 8));
     makeSystemDirectory(home);
     writeFileAtomically(join(home, "data-dir"), dataDir, 0o600);
     symlinkSync(join(home, "postgres"), place);
-    log.info({ directory: home }, "the user 'postgres' cannot enter the data directory; its cluster is kept elsewhere");
+    log.info({ directory: home }, "The user 'postgres' has no access to the data directory, so the cluster is kept elsewhere.");
     return join(home, "postgres");
   } catch (error) {
     throw unusable(
-      `The user 'postgres' cannot enter ${dataDir}, and ${SYSTEM_DIR} cannot be used: ${toError(error).message}.`,
+      `The user 'postgres' has no access to ${dataDir}, and ${SYSTEM_DIR} cannot be used: ${toError(error).message}.`,
       error,
     );
   }
 }
 
 /**
- * A data directory that was moved keeps its linked cluster. One that was copied must not share it with the original:
- * each would take the other's server for a leftover and stop it. A link that the user made is the user's business.
+ * A data directory that was moved keeps its linked cluster. A copied one must not share it with the original:
+ * each would treat the other's server as a leftover and stop it. A link that the user created is left alone.
  */
 function adoptLinkedCluster(dataDir: string, place: string, target: string): void {
   const record = join(dirname(target), "data-dir");
@@ -157,15 +157,15 @@ function adoptLinkedCluster(dataDir: string, place: string, target: string): voi
   if (owner === undefined || owner === dataDir) return;
   if (linkTarget(join(owner, "postgres")) === target) {
     throw unusable(
-      `${place} leads to the cluster of another data directory, ${owner}.`,
+      `${place} links to the cluster of another data directory, ${owner}.`,
       undefined,
-      `Remove ${place} and ${place}-password to begin with an empty database.`,
+      `Remove ${place} and ${place}-password to start with an empty database.`,
     );
   }
   writeFileAtomically(record, dataDir, 0o600);
 }
 
-/** The superuser's password. Only the user who runs Legwork can read the file, from its first byte on. */
+/** Returns the superuser's password. Only the user who runs Legwork can read the file, from the moment it is created. */
 function readPassword(dataDir: string, clusterExists: boolean): string {
   const path = join(dataDir, "postgres-password");
   const known = readIfThere(path)?.trim();
@@ -181,7 +181,7 @@ function readPassword(dataDir: string, clusterExists: boolean): string {
   return password;
 }
 
-/** Removes what interrupted starts have left; where an initdb still writes, the start after this one does. */
+/** Removes directories that interrupted starts left. If an initdb is still writing, the next start removes its directory. */
 function removeDrafts(directory: string): void {
   const parent = dirname(directory);
   for (const name of readdirSync(parent)) {
@@ -189,14 +189,14 @@ function removeDrafts(directory: string): void {
     try {
       rmSync(join(parent, name), { recursive: true, force: true });
     } catch {
-      // It is in nobody's way.
+      // It does no harm.
     }
   }
 }
 
 /**
- * Makes a cluster next to its place and moves it there when it is whole, so that an interrupted initdb leaves nothing
- * behind but a directory that a later start removes.
+ * Creates a cluster in a temporary directory and moves it into place when it is complete, so that an interrupted initdb leaves only
+ * a directory that a later start removes.
  */
 async function createCluster(
   directory: string,
@@ -222,7 +222,7 @@ async function createCluster(
       `--pwfile=${passwordFile}`,
       "--auth=scram-sha-256",
       "--encoding=UTF8",
-      // Postgres's own C.UTF-8: the same order on every machine, whatever locales it has installed.
+      // Postgres's own C.UTF-8: the same order on every host, whatever locales are installed.
       "--locale=C",
       "--locale-provider=builtin",
       "--builtin-locale=C.UTF-8",
@@ -243,7 +243,7 @@ async function run(command: string, user: SystemUser | undefined, args: string[]
   });
   if (code === 0) return;
   const line = errors.split("\n").findLast((text) => /error|fatal/i.test(text)) ?? errors.trim().split("\n").at(-1);
-  throw new LegworkError("LW503", `The embedded Postgres cannot make its cluster: ${line || `${command} ended with ${code}`}`, {
-    hint: "Set DATABASE_URL to use a Postgres of yours instead.",
+  throw new LegworkError("LW503", `The embedded Postgres cannot create its cluster: ${line || `${command} ended with ${code}`}`, {
+    hint: "Set DATABASE_URL to use your own Postgres instead.",
   });
 }

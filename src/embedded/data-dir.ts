@@ -17,7 +17,7 @@ import { dirname, join, resolve } from "node:path";
 import { LegworkError, toError } from "../errors.ts";
 import { hasCode, processStart, readIfThere } from "./process.ts";
 
-/** The file that makes a directory ours. It also remembers the port of the last start. */
+/** The file that marks a Legwork data directory. It also stores the port of the last start. */
 const MARKER = "legwork.json";
 const MARKER_FORMAT = 1;
 
@@ -29,30 +29,30 @@ interface Marker {
 }
 
 /**
- * Makes sure that a directory is, or may become, a data directory of ours, and returns its real path. A missing one is
- * created, an empty one is marked. Anything else that is not ours is left exactly as it is.
- * Throws LW512 for a file, for a directory that holds something else and for a path that cannot be written.
+ * Checks that a directory is, or may become, a Legwork data directory, and returns its real path. A missing one is
+ * created, an empty one is marked. Any other directory stays exactly as it is.
+ * Throws LW512 for a file, for a directory with other content, and for a path that is not writable.
  */
 export function openDataDir(path: string): string {
   const wanted = resolve(path);
   const entries = listDirectory(wanted);
-  // A crash before the first rename leaves the marker's temporary file; that directory is still ours.
+  // A crash before the first rename leaves the marker's temporary file; the directory is still a Legwork data directory.
   const foreign = entries.includes("PG_VERSION") ? "PG_VERSION" : entries.find((entry) => !entry.startsWith(MARKER));
   if (!entries.includes(MARKER) && foreign !== undefined) {
-    throw unusable(`${wanted} is not a Legwork data directory: it holds '${foreign}' and no ${MARKER}.`);
+    throw unusable(`${wanted} is not a Legwork data directory: it contains '${foreign}' but no ${MARKER}.`);
   }
   try {
     makeDirectory(wanted);
     accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK);
     if (!entries.includes(MARKER)) writeMarker(wanted, { dataDirFormat: MARKER_FORMAT });
   } catch (error) {
-    throw unusable(`${wanted} cannot be written: ${toError(error).message}.`, error);
+    throw unusable(`${wanted} is not writable: ${toError(error).message}.`, error);
   }
   readMarker(wanted);
   return realpathSync(wanted);
 }
 
-/** The port of the last start, if there was one. */
+/** Returns the port of the last start, if there was one. */
 export function rememberedPort(dataDir: string): number | undefined {
   return readMarker(dataDir).postgresPort;
 }
@@ -62,20 +62,20 @@ export function rememberPort(dataDir: string, postgresPort: number): void {
 }
 
 /**
- * Takes the data directory for this process and returns what gives it back. The lock is `owner.json`: it names a
- * process by its id and its start, so it ends with that process and a recycled id does not count.
- * Throws LW409 naming the process that has it.
+ * Locks the data directory for this process and returns a function that unlocks it. The lock is `owner.json`: it names a
+ * process by its id and start time, so it ends with that process, and a reused id does not count.
+ * Throws LW409 naming the process that holds the lock.
  */
 export function lockDataDir(dataDir: string): () => void {
   const path = join(dataDir, "owner.json");
-  // The inode tells a copy of a data directory, which is nobody's yet, from the original.
+  // The inode distinguishes a copied data directory, which is not locked yet, from the original.
   const { ino } = statSync(dataDir);
   const mine = JSON.stringify({ pid: process.pid, started: processStart(process.pid), inode: ino });
   const draft = `${path}.${randomUUID()}.new`;
   writeFileSync(draft, mine, { flag: "wx" });
   try {
     for (;;) {
-      // A link appears whole or not at all, so nobody ever reads half a lock.
+      // A link appears atomically, so no process ever reads half a lock.
       if (succeeds("EEXIST", () => linkSync(draft, path))) {
         return () => {
           if (readIfThere(path) === mine) rmSync(path);
@@ -89,7 +89,7 @@ export function lockDataDir(dataDir: string): () => void {
           hint: "Stop that process first, or set LEGWORK_DATA_DIR to another directory.",
         });
       }
-      // Two processes may both find the same stale lock. Only one can move it away; who moved the other's fresh lock
+      // Two processes may both find the same stale lock. Only one can move it away; a process that moved the other's fresh lock
       // instead puts it back.
       const aside = `${path}.${randomUUID()}.stale`;
       if (!succeeds("ENOENT", () => renameSync(path, aside))) continue;
@@ -101,7 +101,7 @@ export function lockDataDir(dataDir: string): () => void {
   }
 }
 
-/** Replaces a file in one step: after a crash it has the old content or the new, on disk, never half of it. */
+/** Replaces a file atomically: after a crash it has the old or the new content on disk, never half of it. */
 export function writeFileAtomically(path: string, content: string, mode = 0o644): void {
   const draft = `${path}.${randomUUID()}.new`;
   writeFileSync(draft, content, { flag: "wx", mode, flush: true });
@@ -117,12 +117,12 @@ function listDirectory(path: string): string[] {
     return readdirSync(path);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return [];
-    if (hasCode(error, "ENOTDIR")) throw unusable(`${path} is a file, or lies below one, not a directory.`, error);
+    if (hasCode(error, "ENOTDIR")) throw unusable(`${path} is a file, or is inside a file, and not a directory.`, error);
     throw unusable(`${path} cannot be read: ${toError(error).message}.`, error);
   }
 }
 
-/** Node's own recursive mkdir never returns where a file system has a parent but lets nothing be made in it (/proc). */
+/** Creates a directory and its parents. Node's own recursive mkdir never returns if the parent exists but nothing can be created in it (/proc). */
 function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   makeDirectory(dirname(path));
@@ -134,12 +134,12 @@ function readMarker(dataDir: string): Marker {
   try {
     marker = JSON.parse(readFileSync(join(dataDir, MARKER), "utf8")) as Partial<Marker> | null;
   } catch {
-    // Told below, with what was expected.
+    // Reported below, with the expected value.
   }
   if (marker?.dataDirFormat === MARKER_FORMAT) return { ...marker, dataDirFormat: MARKER_FORMAT };
   throw unusable(
     `${join(dataDir, MARKER)} is not the marker of a Legwork data directory that this version can use: ` +
-      `"dataDirFormat" is ${JSON.stringify(marker?.dataDirFormat) ?? "missing"}, ${MARKER_FORMAT} was expected.`,
+      `"dataDirFormat" is ${JSON.stringify(marker?.dataDirFormat) ?? "missing"}, expected ${MARKER_FORMAT}.`,
   );
 }
 
@@ -153,12 +153,12 @@ function livingOwner(lock: string, ino: number): number | undefined {
     if (typeof pid !== "number" || typeof started !== "string" || inode !== ino) return undefined;
     return processStart(pid) === started ? pid : undefined;
   } catch {
-    // Not written by us, or torn by a crash of the machine: nobody's.
+    // Not written by Legwork, or damaged by a crash of the host: it has no owner.
     return undefined;
   }
 }
 
-/** False when `act` failed with the one expected code. */
+/** Returns false if `act` failed with the expected code. */
 function succeeds(expected: string, act: () => void): boolean {
   try {
     act();

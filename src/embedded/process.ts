@@ -5,13 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
-/** Whom Postgres runs as when that is not this process's own user. */
+/** The user that Postgres runs as, if it is not this process's user. */
 export interface SystemUser {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** What to give to child_process so that nothing of the user's environment or working directory reaches Postgres. */
+/** Returns options for child_process that keep the user's environment and working directory from Postgres. */
 export function isolated(user: SystemUser | undefined): {
   cwd: string;
   env: NodeJS.ProcessEnv;
@@ -23,8 +23,8 @@ export function isolated(user: SystemUser | undefined): {
 }
 
 /**
- * Stops a Postgres that a killed process of ours has left behind on this cluster, and makes sure that no leftover
- * postmaster.pid prevents the next start. Whatever else has that process id by now is left alone.
+ * Stops a Postgres that a killed Legwork process left running on this cluster, and makes sure that no leftover
+ * postmaster.pid prevents the next start. An unrelated process that has the process id now is left alone.
  */
 export async function stopOrphan(directory: string, log: Logger): Promise<void> {
   const path = join(directory, "postmaster.pid");
@@ -32,21 +32,21 @@ export async function stopOrphan(directory: string, log: Logger): Promise<void> 
   if (content === undefined) return;
   const pid = Number.parseInt(content, 10);
   if (!(pid > 0)) {
-    // Emptied by a crash of the machine. Postgres would ask somebody to remove it.
+    // Emptied by a crash of the host. Postgres would ask the user to remove it.
     rmSync(path, { force: true });
     return;
   }
   if (isPostmaster(pid, directory)) {
-    log.warn({ postgresPid: pid }, "stopping the Postgres that an earlier process has left running");
+    log.warn({ postgresPid: pid }, "Stopping the Postgres that an earlier process left running.");
     await endProcess(pid, log);
   } else if (processStart(pid) !== undefined || isZombie(pid)) {
-    // Postgres believes any living process of its user to be a server. Under an id that no process has, it goes by its
-    // second check instead: whether somebody still holds the cluster's shared memory. So this never lets two servers in.
+    // Postgres assumes that any running process of its user is a server. With an id that no process has, it relies on its
+    // second check instead: whether a process still holds the cluster's shared memory. So this never allows two servers.
     writeFileSync(path, content.replace(/^\s*\d+/, String(2 ** 31 - 1)));
   }
 }
 
-/** Ends a Postgres: fast (running transactions are rolled back), after 10 s at once (the next start recovers). */
+/** Stops a Postgres in fast mode (running transactions are rolled back), after 10 s in immediate mode (the next start recovers). */
 export async function endProcess(pid: number, log: Logger): Promise<void> {
   const started = processStart(pid);
   const steps = [
@@ -56,7 +56,7 @@ export async function endProcess(pid: number, log: Logger): Promise<void> {
   ] as const;
   for (const [signal, patience] of steps) {
     if (started === undefined || processStart(pid) !== started) return;
-    if (signal !== "SIGINT") log.warn({ postgresPid: pid, signal }, "Postgres has not stopped yet");
+    if (signal !== "SIGINT") log.warn({ postgresPid: pid, signal }, "Postgres has not stopped yet.");
     try {
       process.kill(pid, signal);
     } catch (error) {
@@ -70,8 +70,8 @@ export async function endProcess(pid: number, log: Logger): Promise<void> {
 }
 
 /**
- * When a process was started, as a text to compare for equality; undefined when it does not run (a zombie does not).
- * The boot is part of it: pids and ticks since boot repeat from one boot to the next.
+ * Returns when a process was started, as text to compare for equality; undefined if it is not running (a zombie is not).
+ * It includes the boot, because process ids and ticks since boot repeat from one boot to the next.
  */
 export function processStart(pid: number): string | undefined {
   if (process.platform !== "linux") {
@@ -80,13 +80,13 @@ export function processStart(pid: number): string | undefined {
   }
   const stat = readProcess(pid, "stat");
   if (stat === undefined) return undefined;
-  // proc_pid_stat(5): the command may hold spaces and brackets; state is the 3rd field, start time the 22nd.
+  // proc_pid_stat(5): the command may contain spaces and parentheses; state is the 3rd field, start time the 22nd.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (fields[0] === "Z" || fields[0] === "X") return undefined;
   return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}/${fields[19]}`;
 }
 
-/** The content of a text file, or undefined when there is none. */
+/** Returns the content of a text file, or undefined if it does not exist. */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -100,7 +100,7 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-/** A server on this cluster, not merely a living process: pids are reused. */
+/** Whether a process is a server on this cluster, and not just a running process: process ids are reused. */
 function isPostmaster(pid: number, directory: string): boolean {
   if (processStart(pid) === undefined) return false;
   if (process.platform !== "linux") {
@@ -109,12 +109,12 @@ function isPostmaster(pid: number, directory: string): boolean {
   }
   if (readProcess(pid, "comm")?.trim() !== "postgres") return false;
   try {
-    // Its working directory is its cluster, wherever that has been moved to.
+    // Its working directory is its cluster, even if that has been moved.
     const [theirs, ours] = [statSync(`/proc/${pid}/cwd`), statSync(directory)];
     return theirs.dev === ours.dev && theirs.ino === ours.ino;
   } catch {
-    // Root without CAP_SYS_PTRACE, as in a container, may not look there. Should this miss a server whose cluster was
-    // moved, its shared memory prevents a second one.
+    // Root without CAP_SYS_PTRACE, as in a container, has no access to it. If this misses a server whose cluster was
+    // moved, its shared memory still prevents a second one.
     const args = readProcess(pid, "cmdline")?.split("\0") ?? [];
     return args.includes("-D") && args[args.indexOf("-D") + 1] === directory;
   }
@@ -124,7 +124,7 @@ function isZombie(pid: number): boolean {
   return readProcess(pid, "stat") !== undefined && processStart(pid) === undefined;
 }
 
-/** A file of /proc/<pid>; undefined when the process is gone, also while it is being read (ESRCH). */
+/** Reads a file of /proc/<pid>; undefined if the process is gone, even if it ends during the read (ESRCH). */
 function readProcess(pid: number, file: "stat" | "comm" | "cmdline"): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");

@@ -11,36 +11,36 @@ import { lockDataDir, openDataDir, rememberPort, rememberedPort } from "./data-d
 import { findInstall } from "./install.ts";
 import { endProcess, hasCode, isolated, readIfThere, stopOrphan } from "./process.ts";
 
-/** A running Postgres of our own, for those who have none. */
+/** A running embedded Postgres, for users who have none. */
 export interface EmbeddedPostgres {
   readonly databaseUrl: string;
   readonly port: number;
-  /** Settles when Postgres has ended, through `stop()` or by itself; it is never rejected. */
+  /** Resolves when Postgres has ended, through `stop()` or unexpectedly. Never rejects. */
   readonly ended: Promise<void>;
   /**
-   * Stops Postgres: running transactions are rolled back, what was committed is kept. After 10 s it is stopped at once
-   * and the next start recovers. Gives the data directory free. May be called again.
+   * Stops Postgres: running transactions are rolled back, committed data is kept. After 10 s it is stopped immediately
+   * and the next start recovers. Unlocks the data directory. May be called again.
    */
   stop(): Promise<void>;
 }
 
 export interface EmbeddedOptions {
-  /** Where cluster, password and log are kept; created when missing. */
+  /** The directory of the cluster, the password and the log; created if missing. */
   readonly dataDir: string;
   readonly log: Logger;
-  /** The database to create when missing and to connect to. Default "legwork". */
+  /** The database to create if missing and to connect to; "legwork" by default. */
   readonly database?: string;
-  /** The port for a data directory that has none yet; later starts take the last one. Default 54320. */
+  /** The port for a new data directory; later starts use the last one. 54320 by default. */
   readonly preferredPort?: number;
-  /** More of Postgres's own settings; they win over ours. */
+  /** Further Postgres settings, which take precedence over Legwork's. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** How long Postgres may give no sign of life while it starts (ms). Recovery after a crash may take longer: it gives signs. */
+/** How long Postgres may be silent while it starts (ms). Recovery after a crash may take longer, but logs its progress. */
 const START_SILENCE_MS = 60_000;
-/** How long a start is tried again because its port was taken or a killed server is still going away (ms). */
+/** How long a start is retried because its port was taken or a killed server has not ended yet (ms). */
 const START_RETRY_MS = 15_000;
-/** A log larger than this is put aside as postgres.log.old at the next start (bytes). */
+/** A log larger than this is renamed to postgres.log.old at the next start (bytes). */
 const LOG_LIMIT = 10 * 1024 * 1024;
 
 const SETTINGS = {
@@ -48,7 +48,7 @@ const SETTINGS = {
   unix_socket_directories: "",
   max_connections: "100",
   shared_buffers: "128MB",
-  // Job tables change all the time: clean up after them soon, not once a minute and at a fifth of their size.
+  // Job tables change constantly: vacuum them early, instead of once a minute and at a fifth of their size.
   autovacuum_naptime: "10s",
   autovacuum_vacuum_scale_factor: "0.05",
   // The default assumes spinning disks.
@@ -56,10 +56,10 @@ const SETTINGS = {
 } as const;
 
 /**
- * Starts a Postgres of our own in a data directory and waits until it answers. It listens on 127.0.0.1 only, with a
- * password. It outlives this process when `stop()` is not called; the next start stops it and goes on with its data.
- * Throws LW503 (not installed, does not start), LW409 (another process uses the data directory) or LW512 (the data
- * directory is not ours or cannot be used).
+ * Starts an embedded Postgres in a data directory and waits until it accepts connections. It listens only on 127.0.0.1, with a
+ * password. If `stop()` is not called, it outlives this process; the next start stops it and continues with its data.
+ * Throws LW503 (not installed, does not start), LW409 (another process uses the data directory) or LW512 (the directory is
+ * not a Legwork data directory or cannot be used).
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const { log, database = "legwork", preferredPort = 54_320 } = options;
@@ -77,12 +77,12 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       await endProcess(server.pid, log);
       throw error;
     }
-    log.info({ port: server.port, postgresPid: server.pid, version: install.version }, "Postgres is ready");
+    log.info({ port: server.port, postgresPid: server.pid, version: install.version }, "Postgres is ready.");
     let stopping: Promise<void> | undefined;
     const watch = async (): Promise<void> => {
       const how = await server.exited;
       if (stopping !== undefined) return;
-      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has ended by itself");
+      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has ended unexpectedly.");
     };
     const ended = watch();
     const stop = async (): Promise<void> => {
@@ -100,13 +100,13 @@ interface Server {
   readonly pid: number;
   readonly port: number;
   readonly logPath: string;
-  /** How large the log was before this start (bytes). */
+  /** The size of the log before this start (bytes). */
   readonly logStart: number;
   readonly exited: Promise<string>;
   hasExited(): boolean;
 }
 
-/** Starts Postgres on the port or, when something else has it, on a free one. */
+/** Starts Postgres on the port or, if that is taken, on a free one. */
 async function startServer(cluster: Cluster, dataDir: string, preferred: number, options: EmbeddedOptions): Promise<Server> {
   const logPath = join(dataDir, "postgres.log");
   if (sizeOf(logPath) > LOG_LIMIT) renameSync(logPath, `${logPath}.old`);
@@ -126,22 +126,22 @@ async function startServer(cluster: Cluster, dataDir: string, preferred: number,
     const output = readFrom(logPath, logStart);
     const retry = Date.now() < deadline;
     if (retry && /could not (bind|create any TCP\/IP)/.test(output)) {
-      // Somebody took the port between our look and Postgres's.
+      // Another process took the port between the check and Postgres's start.
       wanted = 0;
     } else if (retry && /shared memory block .* is still in use|lock file ".*" already exists/.test(output)) {
-      // The last processes of a killed server are still going away.
+      // The last processes of a killed server have not ended yet.
       await delay(100);
     } else {
       throw new LegworkError("LW503", `The embedded Postgres does not start (${how}): ${lastLine(logPath, logStart)}`, {
-        hint: `See ${logPath}, or set DATABASE_URL to a Postgres of yours.`,
+        hint: `See ${logPath}, or set DATABASE_URL to your own Postgres.`,
       });
     }
   }
 }
 
 /**
- * Postgres gets a session of its own: Ctrl-C goes to every process of the terminal's group, and Postgres must outlive
- * the workers that are still finishing. It writes to the log that we open, so it needs no access to the data directory.
+ * Starts Postgres in a session of its own: Ctrl-C goes to every process of the terminal's group, and Postgres must outlive
+ * the workers that are still finishing. It writes to a log that Legwork opens, so it needs no access to the data directory.
  */
 function spawnServer(
   cluster: Cluster,
@@ -166,14 +166,14 @@ function spawnServer(
   return { child, exited };
 }
 
-/** Waits until Postgres says that it accepts connections; false when it has ended or is silent for too long. */
+/** Waits until Postgres accepts connections; returns false if it has ended or has been silent for too long. */
 async function isUp(cluster: Cluster, child: ChildProcess, logPath: string, hasExited: () => boolean): Promise<boolean> {
   const pidFile = join(cluster.directory, "postmaster.pid");
   let logSize = 0;
   for (let silentSince = Date.now(); Date.now() - silentSince < START_SILENCE_MS; await delay(5)) {
     if (hasExited()) return false;
-    // Its first line is the server's pid, its eighth the state, which pg_ctl goes by too: this is our server, and not
-    // another that happens to answer on the same port.
+    // The first line is the server's pid, the eighth its state, which pg_ctl uses too: so this is our server, and not
+    // another one that happens to listen on the same port.
     const lines = (readIfThere(pidFile) ?? "").split("\n");
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === "ready") return true;
     // While it recovers, Postgres logs its progress every 10 s.
@@ -184,10 +184,10 @@ async function isUp(cluster: Cluster, child: ChildProcess, logPath: string, hasE
   return false;
 }
 
-/** Connects, which is the proof that the server answers, and creates the database when it is missing. */
+/** Connects, which proves that the server works, and creates the database if it is missing. */
 async function ensureDatabase(cluster: Cluster, port: number, database: string): Promise<void> {
   const client = new Client({ connectionString: urlOf(cluster, port, "postgres"), connectionTimeoutMillis: 10_000 });
-  // A server that ends while we are connected also rejects the query.
+  // If the server ends while connected, the query is rejected as well.
   client.on("error", () => {});
   try {
     await client.connect();
@@ -196,12 +196,12 @@ async function ensureDatabase(cluster: Cluster, port: number, database: string):
   } catch (error) {
     const { message } = toError(error);
     if (hasCode(error, "28P01")) {
-      throw new LegworkError("LW512", `The password in postgres-password is not that of the cluster ${cluster.directory}.`, {
+      throw new LegworkError("LW512", `The password in postgres-password does not match the cluster ${cluster.directory}.`, {
         hint: "Restore the file, or set LEGWORK_DATA_DIR to a new directory.",
         cause: error,
       });
     }
-    throw new LegworkError("LW503", `The embedded Postgres does not answer on port ${port}: ${message}`, {
+    throw new LegworkError("LW503", `The embedded Postgres does not accept connections on port ${port}: ${message}`, {
       cause: error,
     });
   } finally {
@@ -213,7 +213,7 @@ function urlOf(cluster: Cluster, port: number, database: string): string {
   return `postgres://postgres:${cluster.password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 }
 
-/** The port itself when nothing listens on it, otherwise a free one. */
+/** Returns the port itself if it is free, or else a free one. */
 async function freePort(preferred: number): Promise<number> {
   const listen = (port: number): Promise<number | undefined> =>
     new Promise((done) => {
@@ -235,7 +235,7 @@ function openLog(path: string, cluster: Cluster): number {
   try {
     file = open();
   } catch (error) {
-    // An earlier start as another user.
+    // Created by an earlier start as another user.
     if (!hasCode(error, "EACCES")) throw error;
     rmSync(path);
     file = open();
@@ -244,14 +244,14 @@ function openLog(path: string, cluster: Cluster): number {
   return file;
 }
 
-/** The last line that says why, of what was written since `start` (bytes). */
+/** Returns the last line with a reason that was logged since `start` (bytes). */
 function lastLine(path: string, start: number): string {
   const lines = readFrom(path, start).trim().split("\n");
   const found = lines.findLast((line) => /FATAL|PANIC/.test(line)) ?? lines.at(-1) ?? "";
   return found.replace(/^.*?(FATAL|PANIC|ERROR|LOG):\s*/, "") || "it wrote nothing to its log";
 }
 
-/** What a file holds from `start` (bytes) on; nothing when somebody has removed it. */
+/** Returns the content of a file from `start` (bytes) on; empty if the file was removed. */
 function readFrom(path: string, start: number): string {
   return existsSync(path) ? readFileSync(path).subarray(start).toString() : "";
 }

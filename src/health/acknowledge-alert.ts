@@ -2,8 +2,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Says that somebody looks after an open alert: nobody is told of it again before it is resolved. `by` is the database role by default.
- * Throws LW404 for an unknown alert, LW409 for one that is resolved.
+ * Acknowledges an open alert: it is not sent again before it is resolved. `by` is the database role by default.
+ * Throws LW404 for an unknown alert, LW409 for a resolved one.
  *
  * @example
  * import { acknowledgeAlert, listAlerts } from "legwork/operations";

@@ -6,7 +6,7 @@ import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 
-/** Whom to tell of an alert. `from: "critical"` leaves warnings out; `payload` is added to the job's. */
+/** Where an alert is sent. `from: "critical"` leaves out warnings; `payload` is added to the payload of the job that sends it. */
 export type AlertChannel = { from?: "warning" | "critical"; payload?: Readonly<Record<string, unknown>> } & (
   | { webhook: string }
   | { slack: string }
@@ -16,30 +16,30 @@ export type AlertChannel = { from?: "warning" | "critical"; payload?: Readonly<R
 
 export type { AlertKind };
 
-/** What is not given stays as it is; thresholds are given together. */
+/** The settings of an alert rule. Omitted settings keep their value; both thresholds are replaced together. */
 export interface AlertRule {
-  /** Needed for a new rule. */
+  /** Required for a new rule. */
   kind?: AlertKind;
-  /** Only this task, queue, schedule, check or host; each for itself by default. */
+  /** The only task, queue, schedule, check or host watched; by default each of them is watched separately. */
   target?: string;
-  /** From this value on the alert is a warning. */
+  /** A value of at least this raises a warning. */
   warning?: number;
-  /** From this value on it is critical. */
+  /** A value of at least this is critical. */
   critical?: number;
-  /** Over how long rates and running times are looked at; 15 minutes by default. */
+  /** The period over which rates and running times are measured; 15 minutes by default. */
   period?: Duration;
-  /** How many attempts there must have been in that time; 1 by default. */
+  /** The fewest attempts in the period for the rule to apply; 1 by default. */
   atLeast?: number;
-  /** For how long the value must be too large before the alert is raised; 0 by default. */
+  /** How long the value must exceed the threshold before the alert is raised; 0 by default. */
   raiseAfter?: Duration;
-  /** For how long it must be well again before the alert is resolved; 2 minutes by default. */
+  /** How long the value must be back below the threshold before the alert is resolved; 2 minutes by default. */
   resolveAfter?: Duration;
-  /** Whom to tell, in place of the channels that hold for all. */
+  /** Where alerts of this rule are sent, instead of to the default channels. */
   channels?: readonly AlertChannel[];
   enabled?: boolean;
 }
 
-/** A row of `legwork_private.alert_rules`; intervals as Postgres writes them. */
+/** A row of `legwork_private.alert_rules`; intervals are as Postgres writes them. */
 export interface AlertRuleRow {
   name: string;
   kind: AlertKind;
@@ -50,13 +50,13 @@ export interface AlertRuleRow {
   at_least: number;
   raise_after: string;
   resolve_after: string;
-  /** How many channels the rule has of its own; null for those that hold for all. What they are is left out: their addresses are secrets. */
+  /** The number of channels of its own; null if it uses the default channels. Their addresses are secret and left out. */
   channels: number | null;
   is_enabled: boolean;
 }
 
 /**
- * Makes an alert rule or changes one. Throws LW400 for what makes no sense, LW404 for an unknown rule without a kind.
+ * Creates an alert rule or changes one. Throws LW400 for invalid settings, LW404 for an unknown rule without a kind.
  *
  * @example
  * import { setAlertRule } from "legwork/operations";
@@ -81,7 +81,7 @@ export async function setAlertRule(client: Queryable, name: string, rule: AlertR
 }
 
 /**
- * Takes a rule away; its open alerts are resolved. Throws LW404 for an unknown rule.
+ * Removes a rule and resolves its open alerts. Throws LW404 for an unknown rule.
  *
  * @example
  * import { dropAlertRule } from "legwork/operations";
@@ -93,7 +93,7 @@ export async function dropAlertRule(client: Queryable, name: string): Promise<vo
 }
 
 /**
- * Whom the rules without channels of their own tell. Throws LW400 for what is no channel.
+ * Sets where rules without channels of their own send alerts. Throws LW400 for an invalid channel.
  *
  * @example
  * import { setAlertChannels } from "legwork/operations";
@@ -107,7 +107,7 @@ export async function setAlertChannels(client: Queryable, channels: readonly Ale
 const COLUMNS = `name, kind, target, warning, critical, period::text, at_least, raise_after::text, resolve_after::text, channels, is_enabled`;
 
 /**
- * Every rule, in the order of their names.
+ * Lists all rules, by name.
  *
  * @example
  * import { listAlertRules } from "legwork/operations";
@@ -120,7 +120,7 @@ export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]>
 }
 
 /**
- * One rule. Throws LW404 for an unknown one.
+ * Returns one rule. Throws LW404 for an unknown rule.
  *
  * @example
  * import { getAlertRule } from "legwork/operations";
@@ -137,7 +137,7 @@ export async function getAlertRule(client: Queryable, name: string): Promise<Ale
 }
 
 /**
- * Brings back the rules that Legwork comes with, where there is none of that name; resolves to how many.
+ * Restores the built-in rules that are missing. Returns how many were restored.
  *
  * @example
  * import { restoreAlertRules } from "legwork/operations";

@@ -12,32 +12,32 @@ import { type Migration, type SchemaFiles, schemaFiles } from "../db/schema-file
 import { splitSql } from "../db/split-sql.ts";
 import { compareVersions } from "../version.ts";
 
-/** The newest Postgres that is tested. */
+/** The newest tested version of Postgres. */
 const MAX_SERVER_MAJOR = 18;
 
-/** A second is what people compare logs by; less than that, NTP leaves behind now and then. */
+/** From here on, comparing logs of two hosts is misleading; smaller differences are common with NTP. */
 const SKEW_WARNING_MS = 1_000;
 
-/** graphile-worker's crontab goes by the worker's clock, in minutes: from here on schedules fire in the wrong one. */
+/** graphile-worker's crontab uses the worker's clock, in minutes: from here on, schedules fire in the wrong minute. */
 const SKEW_CRITICAL_MS = 30_000;
 
-/** The best of so many round trips is taken; the first one pays for connecting. */
+/** The number of round trips, of which the best counts; the first includes the time for connecting. */
 const CLOCK_SAMPLES = 5;
 
 const SEVERITIES = ["critical", "warning", "ok"] as const;
 
-/** A row of `legwork.doctor()`: something that was looked at, and what to do about it unless it is well. */
+/** A row of `legwork.doctor()`: the result of a check and, unless it is ok, the fix. */
 export interface Finding {
   check: string;
   severity: (typeof SEVERITIES)[number];
   finding: string;
-  /** Null when there is nothing to do. */
+  /** What to do about it; null if there is nothing to do. */
   fix: string | null;
   detail: unknown;
 }
 
 interface DiagnoseOptions {
-  /** Two more connections to where it leads tell whether a connection pooler is in the way. Without a pool that is not looked at. */
+  /** Opens two more connections to detect a connection pooler. Without a pool, this is not checked. */
   pool?: Pool;
   /** For tests. */
   now?: () => number;
@@ -46,8 +46,8 @@ interface DiagnoseOptions {
 }
 
 /**
- * What is wrong with the job system, the worst first: what the database finds, and what only a client can know (versions, clocks, poolers).
- * A right that is missing is a finding and no error.
+ * Checks the job system and returns findings, most severe first: those of the database, and those that only a client can make (versions, clocks, poolers).
+ * A missing privilege is a finding, not an error.
  *
  * @example
  * import { diagnose } from "legwork/operations";
@@ -59,7 +59,7 @@ export async function diagnose(
   { pool, now = Date.now, files = schemaFiles() }: DiagnoseOptions = {},
 ): Promise<Finding[]> {
   const dropped = await schemaObjects(client, files);
-  // What the database finds, it finds by these.
+  // The database's own checks depend on these objects.
   if (dropped.severity !== "ok") return [dropped];
   const seen = await attempt(
     "database",
@@ -80,7 +80,7 @@ export async function diagnose(
 
 async function schemaObjects(client: Queryable, files: SchemaFiles): Promise<Finding> {
   const missing = await lackingNow(client, files);
-  if (missing.length === 0) return ok("schema", "The database has all that Legwork's migrations made.");
+  if (missing.length === 0) return ok("schema", "The database has all objects of Legwork's schema.");
   return { check: "schema", severity: "critical", finding: describeLack(missing), fix: "legwork migrate", detail: missing };
 }
 
@@ -92,7 +92,7 @@ interface InstalledSchema {
   migrations: readonly Pick<Migration, "id" | "name" | "checksum">[];
 }
 
-/** From what `legwork.doctor()` says, or by itself for a login that may not call that. */
+/** Returns the schema from the findings of `legwork.doctor()`, or by a query if the login may not call that. */
 async function installedSchema(client: Queryable, seen: readonly Finding[]): Promise<InstalledSchema> {
   const found = seen.find(({ check, severity }) => check === "versions" && severity === "ok");
   if (found !== undefined) return found.detail as InstalledSchema;
@@ -100,7 +100,7 @@ async function installedSchema(client: Queryable, seen: readonly Finding[]): Pro
   return rows[0];
 }
 
-/** What this user may not see, or what an older schema has not got, is told in place of the check's findings. */
+/** Runs a check. If the login lacks a privilege, or an older schema lacks a function, that becomes the finding. */
 async function attempt(check: string, what: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await look();
@@ -115,10 +115,7 @@ async function attempt(check: string, what: string, look: () => Promise<Finding[
       case "42883":
         return finding(`The database has no function ${what} yet.`, "legwork migrate");
       case "57014":
-        return finding(
-          `Looking at ${what} was cut off: ${error.message}.`,
-          "Raise statement_timeout for this user and try again.",
-        );
+        return finding(`${what} was interrupted: ${error.message}.`, "Raise statement_timeout for this login and try again.");
       default:
         throw fromDatabaseError(error);
     }
@@ -137,25 +134,25 @@ function newerSchema({ version, minimum_version: minimum }: InstalledSchema, fil
   const check = "migrations";
   const detail = { version, minimumVersion: minimum, thisVersion: files.version };
   if (compareVersions(files.version, minimum) >= 0) {
-    return ok(check, `The schema is that of Legwork ${version}, which this version (${files.version}) may use.`, detail);
+    return ok(check, `The schema is from Legwork ${version}, and this version (${files.version}) is compatible with it.`, detail);
   }
   return {
     check,
     severity: "critical",
-    finding: `The schema is that of Legwork ${version}, which needs version ${minimum} or newer; this is ${files.version}.`,
+    finding: `The schema is from Legwork ${version} and requires version ${minimum} or newer; this is ${files.version}.`,
     fix: `npm install legwork@${version}`,
     detail,
   };
 }
 
-/** What was changed by hand gets the statements that put it back, for those who work in psql. */
+/** Adds the statements that restore manually changed objects, for psql. */
 function withStatements(finding: Finding, files: SchemaFiles): Finding {
   if (finding.check !== "definitions" || finding.severity === "ok") return finding;
   const objects = finding.detail as string[];
   return { ...finding, detail: objects.map((object) => ({ object, statement: statementOf(object, files) })) };
 }
 
-/** What makes this object, as a statement for psql. */
+/** Returns the statement that creates an object, for psql. */
 function statementOf(object: string, files: SchemaFiles): string | null {
   const definition = files.definitions.find((candidate) => candidate.object === object);
   if (definition !== undefined) return `${definition.statements.join(";\n")};`;
@@ -173,11 +170,11 @@ function graphileWorker(schema: number): Finding {
     return {
       check,
       severity: "critical",
-      finding: `The schema graphile_worker is at migration ${schema}; Legwork is made for ${GRAPHILE_WORKER_SCHEMA}, and no worker of it starts.`,
+      finding: `The schema graphile_worker is at migration ${schema}; Legwork supports ${GRAPHILE_WORKER_SCHEMA}, and its workers do not start.`,
       fix:
         schema < GRAPHILE_WORKER_SCHEMA
-          ? `Bring every worker to graphile-worker ${GRAPHILE_WORKER_VERSION} and run legwork migrate --upgrade-graphile-worker.`
-          : "Install a version of Legwork that is made for your graphile-worker.",
+          ? `Upgrade every worker to graphile-worker ${GRAPHILE_WORKER_VERSION} and run legwork migrate --upgrade-graphile-worker.`
+          : "Install a version of Legwork that supports your graphile-worker.",
       detail,
     };
   }
@@ -185,15 +182,15 @@ function graphileWorker(schema: number): Finding {
     return {
       check,
       severity: "critical",
-      finding: `graphile-worker ${installed} is installed; Legwork is made for ${GRAPHILE_WORKER_VERSION}.`,
+      finding: `graphile-worker ${installed} is installed; Legwork supports ${GRAPHILE_WORKER_VERSION}.`,
       fix: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
       detail,
     };
   }
-  return ok(check, `graphile-worker ${installed} is installed and its schema is of that version.`, detail);
+  return ok(check, `graphile-worker ${installed} is installed, and its schema has the same version.`, detail);
 }
 
-/** Its package exports nothing but its code, so its version is read from the file beside it. */
+/** Returns the installed version of graphile-worker. It is read from the package.json, because the package exports only its code. */
 export function installedGraphileWorker(): string {
   let directory = dirname(fileURLToPath(import.meta.resolve("graphile-worker")));
   while (!existsSync(join(directory, "package.json"))) directory = dirname(directory);
@@ -227,15 +224,17 @@ function legworkMigrations(applied: InstalledSchema["migrations"], known: readon
   if (changed.length > 0) {
     findings.push(
       critical(
-        `Not what was applied to the database: ${names(changed)}.`,
-        "Restore the files in sql/; a change belongs in a new migration.",
+        `These files differ from what was applied to the database: ${names(changed)}.`,
+        "Restore the files in sql/; put changes into a new migration.",
       ),
     );
   }
-  return findings.length > 0 ? findings : [ok("migrations", `The database has all ${known.length} migrations of this version.`)];
+  return findings.length > 0
+    ? findings
+    : [ok("migrations", `The database has all migrations of this version (${known.length}).`)];
 }
 
-/** One that is too old is refused before anything is asked of it. */
+/** Checks the version of Postgres. Versions that are too old were rejected earlier. */
 async function server(client: Queryable): Promise<Finding> {
   const { rows } = await client.query(
     "select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version",
@@ -245,13 +244,13 @@ async function server(client: Queryable): Promise<Finding> {
   return {
     check: "postgres",
     severity: "warning",
-    finding: `Postgres ${version} is newer than any that this version of Legwork was tested with.`,
-    fix: "See whether there is a newer version of Legwork.",
+    finding: `This version of Legwork has not been tested with Postgres ${version}, which is newer.`,
+    fix: "Check whether there is a newer version of Legwork.",
     detail: { version },
   };
 }
 
-/** How this very process reaches Postgres. That a pooler is in the way matters to workers, and is a warning while none is alive. */
+/** Checks how this process reaches Postgres. A pooler in between matters to workers, and is a warning while no worker is running. */
 async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding> {
   const check = "connection";
   let pooling: Pooling | undefined;
@@ -261,15 +260,16 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
     return {
       check,
       severity: "warning",
-      finding: `Two more connections to Postgres could not be compared: ${toError(thrown).message}.`,
-      fix: "See how many connections Postgres and a pooler before it allow.",
+      finding: `Cannot check for a connection pooler: ${toError(thrown).message}.`,
+      fix: "Check how many connections Postgres, and a pooler in front of it, allow.",
       detail: null,
     };
   }
-  if (pooling === undefined) return ok(check, "The doctor has its connections to Postgres for itself.");
+  if (pooling === undefined) return ok(check, "The doctor does not share its connections to Postgres.");
   const finding = `The doctor reaches Postgres ${describePooling(pooling)}.`;
   const workers = seen.find((row) => row.check === "workers" && row.severity === "ok");
-  if (workers !== undefined) return ok(check, `${finding} Workers are alive, so they reach it in another way.`, { pooling });
+  if (workers !== undefined)
+    return ok(check, `${finding} Workers are running, so they reach it in a different way.`, { pooling });
   return {
     check,
     severity: "warning",
@@ -279,7 +279,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
   };
 }
 
-/** How far this machine's clock is from the database's. What a round trip leaves open counts as no difference. */
+/** Compares this host's clock with the database's. The uncertainty of the round trip counts as no difference. */
 async function clock(client: Queryable, now: () => number): Promise<Finding> {
   let best = { skew: 0, doubt: Infinity };
   for (let sample = 0; sample < CLOCK_SAMPLES; sample += 1) {
@@ -295,15 +295,15 @@ async function clock(client: Queryable, now: () => number): Promise<Finding> {
   if (certain < SKEW_WARNING_MS) {
     return ok(
       "clock",
-      `This machine's clock and the database's differ by ${Math.round(Math.abs(best.skew))} ms, ± ${Math.ceil(best.doubt)}.`,
+      `This host's clock and the database's differ by ${Math.round(Math.abs(best.skew))} ms, ± ${Math.ceil(best.doubt)}.`,
       detail,
     );
   }
   return {
     check: "clock",
     severity: certain < SKEW_CRITICAL_MS ? "warning" : "critical",
-    finding: `This machine's clock is ${seconds} ${best.skew > 0 ? "ahead of" : "behind"} the database's.`,
-    fix: "Let both keep time by NTP (chronyc tracking, timedatectl). A worker here runs its crontab by the wrong clock, and times given from here are off.",
+    finding: `This host's clock is ${seconds} ${best.skew > 0 ? "ahead of" : "behind"} the database's.`,
+    fix: "Synchronize both clocks with NTP (check with chronyc tracking or timedatectl). A worker on this host runs its crontab at the wrong times, and times sent from this host are wrong.",
     detail,
   };
 }

@@ -27,7 +27,7 @@ export interface AlertRow {
 }
 
 /**
- * Alerts, the newest first: those that are not resolved, or with `all` the last `limit` (100) whatever became of them.
+ * Lists alerts, newest first: those that are not resolved, or with `all` the last `limit` (100) in any state.
  *
  * @example
  * import { listAlerts } from "legwork/operations";

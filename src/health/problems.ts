@@ -1,14 +1,14 @@
-/** What keeps the worker of this process from working, for `/ready` of the server beside it. */
+/** The problems that prevent this process's worker from running jobs, for `/ready` of the server in the same process. */
 export class Problems {
   readonly #byPart = new Map<string, string>();
 
-  /** Says what is wrong with a part, such as `worker`; undefined when it is well again. */
+  /** Sets the problem of a part, such as `worker`; undefined when the problem is resolved. */
   set(part: string, problem: string | undefined): void {
     if (problem === undefined) this.#byPart.delete(part);
     else this.#byPart.set(part, problem);
   }
 
-  /** The problems there are now, each a sentence. */
+  /** Lists the current problems, one sentence each. */
   list(): string[] {
     return [...this.#byPart.values()];
   }

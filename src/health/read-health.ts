@@ -8,12 +8,12 @@ export interface HealthRow {
   scope: "system" | "task" | "queue" | "schedule" | "host";
   name: string;
   status: HealthStatus;
-  /** Why it is not healthy, a sentence each. */
+  /** Why it is not healthy, one sentence each. */
   reasons: string[];
 }
 
 /**
- * How the system and each task, queue, schedule and host are: the system first, then what is worst.
+ * Returns the health of the system and of each task, queue, schedule and host: the system first, then the least healthy.
  *
  * @example
  * import { readHealth } from "legwork/operations";

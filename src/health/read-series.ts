@@ -3,13 +3,13 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** A row of `legwork.task_series()`: what became of jobs in one interval. Counts are strings; times are seconds. */
+/** A row of `legwork.task_series()`: how jobs ended in one interval. Counts are strings; times are in seconds. */
 export interface SeriesIntervalRow {
-  /** When it begins. */
+  /** When the interval begins. */
   at: Date;
-  /** How long it is. */
+  /** The length of the interval. */
   seconds: number;
-  /** Whether everything that ended in it has been counted. */
+  /** Whether all attempts and jobs that ended in it have been counted. */
   is_whole: boolean;
   completed: string;
   failed: string;
@@ -17,7 +17,7 @@ export interface SeriesIntervalRow {
   expired: string;
   failed_attempts: string;
   retried: string;
-  /** Null where nothing was counted, as are the others. */
+  /** This and the following times are null if nothing was counted. */
   wait_p50: number | null;
   wait_p95: number | null;
   wait_p99: number | null;
@@ -27,8 +27,8 @@ export interface SeriesIntervalRow {
 }
 
 /**
- * What became of jobs over the last so long (an hour) before `until` (now), in some 200 intervals at most, oldest first: of one task, of the tasks
- * of a queue, or of all. Throws LW400 for a time that is none.
+ * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a queue's
+ * tasks, or of all tasks. Throws LW400 for an invalid period.
  *
  * @example
  * import { readSeries } from "legwork/operations";
@@ -48,17 +48,17 @@ export async function readSeries(
   return rows;
 }
 
-/** Workers of one machine that started together. */
+/** Workers on one host that started together. */
 export interface WorkerStart {
   started_at: Date;
   host: string;
   workers: string;
-  /** Versions of Legwork; null where they did not say. */
+  /** Their versions of Legwork; null if unknown. */
   versions: string[] | null;
 }
 
 /**
- * When workers started in a time, the newest first, 500 at most, and of which versions of Legwork.
+ * Lists when workers started within a period and their versions of Legwork, newest first; at most 500.
  *
  * @example
  * import { listWorkerStarts } from "legwork/operations";

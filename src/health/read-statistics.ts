@@ -3,7 +3,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** A row of `legwork.task_statistics()`. Counts are strings: they may be larger than a number holds. Times are seconds. */
+/** A row of `legwork.task_statistics()`. Counts are strings, because they may exceed what a number holds exactly. Times are in seconds. */
 export interface TaskStatistics {
   task: string;
   completed: string;
@@ -12,7 +12,7 @@ export interface TaskStatistics {
   expired: string;
   failed_attempts: string;
   retried: string;
-  /** The share of attempts that failed; null when there were none. */
+  /** The share of attempts that failed; null without attempts. */
   error_rate: number | null;
   wait_average: number | null;
   wait_p95: number | null;
@@ -23,7 +23,7 @@ export interface TaskStatistics {
 }
 
 /**
- * What became of each task's jobs in the last so long (an hour), from the metrics. Throws LW400 for a time that is none.
+ * Returns the statistics of each task over the last period (an hour). Throws LW400 for an invalid period.
  *
  * @example
  * import { readTaskStatistics } from "legwork/operations";

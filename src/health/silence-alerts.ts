@@ -5,8 +5,8 @@ import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
 /**
- * For so long nobody is told of alerts: of all, or of those of a rule, a target or both. They are raised and resolved all the same. Resolves to
- * the silence's id. Throws LW404 for an unknown rule, LW400 for a time that is none.
+ * Silences alerts for a period: all of them, or those of a rule, a target, or both. They are still raised and resolved, but not sent. Returns the
+ * silence's id. Throws LW404 for an unknown rule, LW400 for an invalid duration.
  *
  * @example
  * import { silenceAlerts } from "legwork/operations";
@@ -26,7 +26,7 @@ export async function silenceAlerts(
 }
 
 /**
- * Ends a silence before its time; resolves to whether there was one.
+ * Ends a silence early. Returns whether it was in effect.
  *
  * @example
  * import { endSilence, listSilences } from "legwork/operations";
@@ -38,12 +38,12 @@ export async function endSilence(client: Queryable, id: string): Promise<boolean
   return row.end_silence;
 }
 
-/** A silence that holds. */
+/** A silence in effect. */
 export interface SilenceRow {
   id: string;
-  /** Null for every rule. */
+  /** The rule that is silenced; null for every rule. */
   rule: string | null;
-  /** Null for everything. */
+  /** The target that is silenced; null for every target. */
   target: string | null;
   until: Date;
   reason: string | null;
@@ -52,7 +52,7 @@ export interface SilenceRow {
 }
 
 /**
- * The silences that hold now, the one that ends first first.
+ * Lists the silences in effect, the one that ends first first.
  *
  * @example
  * import { listSilences } from "legwork/operations";

@@ -3,12 +3,12 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 
-/** How often a process asks whether something is due (ms). What is due is done by one of them. */
+/** How often each process checks for due duties (ms). A due duty is done by one of them. */
 const INTERVAL_MS = 2_000;
 
 /**
- * Keeps the metrics and looks after the alert rules, by turns with every other process that does: `legwork_private.run_duty()`, duty by duty, each in
- * a transaction of its own. What fails is logged and tried again; nothing here ends the process. Stopping waits for the duty that it is at.
+ * Records metrics and evaluates alert rules, sharing the work with all other processes that do: calls `legwork_private.run_duty()` for each due duty in
+ * its own transaction. Errors are logged and the duty is retried; they never end the process. Stopping waits for the current duty.
  */
 export function startWatch(pool: Pool, log: Logger): Loop {
   return new Loop(
@@ -21,16 +21,16 @@ export function startWatch(pool: Pool, log: Logger): Loop {
     },
     {
       interval: INTERVAL_MS,
-      onError: (error) => log.debug({ err: toError(error) }, "What is due could not be asked for; trying again."),
+      onError: (error) => log.debug({ err: toError(error) }, "Cannot find out which duties are due; retrying."),
     },
   );
 }
 
-/** One that fails must not keep the others from being done. */
+/** Runs a duty. Never throws, so that the other duties are done. */
 async function runDuty(pool: Pool, log: Logger, duty: string): Promise<void> {
   try {
     await transaction(pool, (client) => client.query("select legwork_private.run_duty($1)", [duty]));
   } catch (error) {
-    log.warn({ event: "watch_failed", duty, err: toError(error) }, "Metrics or alerts could not be looked after; trying again.");
+    log.warn({ event: "watch_failed", duty, err: toError(error) }, "Cannot record metrics or evaluate alert rules; retrying.");
   }
 }

@@ -5,8 +5,8 @@ import { toFilter } from "./job-filter.ts";
 import type { JobState } from "./read-jobs.ts";
 
 /**
- * Cancels a job. One that waits never starts; one that runs is told to stop by its signal within a second and is not retried.
- * Resolves to `cancelled`, or to `running` while its worker is being told. Throws LW404 for an unknown job, LW409 for one that
+ * Cancels a job. A waiting job never starts. A running job's signal aborts within a second, and the job is not retried.
+ * Returns `cancelled`, or `running` until its worker has responded. Throws LW404 for an unknown job, LW409 for one that
  * has ended.
  *
  * @example
@@ -19,10 +19,10 @@ export async function cancelJob(client: Queryable, id: string, reason?: string):
   return row.cancel_job;
 }
 
-/** Which jobs that have not ended; all that is given must fit. An empty filter is every one of them. */
+/** Selects jobs that have not ended. A job must match all given fields; an empty filter matches every one. */
 export interface LiveFilter {
   ids?: readonly string[];
-  /** One that a job has before its end. */
+  /** A state other than completed, failed, cancelled and expired. */
   state?: JobState;
   task?: string;
   queue?: string;
@@ -34,8 +34,8 @@ export interface LiveFilter {
 }
 
 /**
- * Cancels the jobs that fit, oldest first and at most 10,000 (`atMost`), and resolves to their ids. With `preview` nothing changes: these
- * are the ones that would be cancelled. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes: it returns
+ * the jobs that would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
  *
  * @example
  * import { cancelJobs } from "legwork/operations";

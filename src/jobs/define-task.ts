@@ -19,85 +19,85 @@ import {
 } from "./task-policy.ts";
 import type { TaskName, WithPayload } from "./task-registry.ts";
 
-/** The row of `legwork.jobs` as it is while the job runs. Ids are strings: they may be larger than a number holds. */
+/** The row of `legwork.jobs` while the job runs. Ids are strings, because they may exceed what a number holds exactly. */
 export interface RunningJob {
   readonly id: string;
   readonly task: string;
   readonly queue: string;
   readonly priority: number;
-  /** Counted from 1, this attempt included. */
+  /** The number of this attempt, from 1. */
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly runAt: Date;
   readonly createdAt: Date;
   readonly jobKey: string | null;
   readonly tenant: string | null;
-  /** Shared by everything that came from one cause; the job's own id when it came from nowhere. */
+  /** Shared by all jobs that come from one cause; the job's own id by default. */
   readonly correlationId: string;
   readonly parentId: string | null;
 }
 
-/** How far a job is. */
+/** The progress of a job. */
 export interface Progress {
-  /** How much is done, 0 to 100. */
+  /** The percentage that is done, from 0 to 100. */
   percent?: number;
-  /** What it is doing; 4,000 characters at most. */
+  /** What the job is doing; at most 4,000 characters. */
   message?: string;
 }
 
 /** The workflow that a job is a step of. */
 export interface WorkflowContext {
   readonly id: string;
-  /** The step's name, behind those of the sub-workflows it belongs to: `import/users`. */
+  /** The name of the workflow step, after those of the sub-workflows that contain it: `import/users`. */
   readonly step: string;
-  /** Whether the job undoes the step. */
+  /** Whether the job is the step's compensation. */
   readonly compensates: boolean;
   /**
-   * What the steps that have completed so far returned, by their names. Asked for once an attempt, in one query. Every step that this one depends on has
-   * ended; one that failed without harm, or returned nothing, has null or is missing.
+   * Returns the results of the workflow steps that have completed so far, by name. Read once for each attempt, in one query. All steps that this one
+   * depends on have ended; a step that was allowed to fail, or that returned nothing, is null or missing.
    */
   readonly results: () => Promise<Readonly<Record<string, unknown>>>;
 }
 
-/** What a task is given beside its payload. */
+/** What a task receives in addition to its payload. */
 export interface TaskContext {
   readonly job: RunningJob;
-  /** Statements on the worker's pool. Whatever they enqueue carries this job's correlation id. */
+  /** Runs statements on the worker's pool. Jobs that they enqueue carry this job's correlation id. */
   readonly sql: Sql;
   /**
-   * The worker's log with the job's id, task and correlation id on every line. Lines of level info and above are also kept with
-   * the job (`legwork.logs`), whatever level the process logs at: 1,000 lines an attempt.
+   * The worker's log, with the job's id, task and correlation id on every line. Lines of level info and above are also stored with
+   * the job (`legwork.logs`), independent of the process's log level; up to 1,000 lines per attempt.
    */
   readonly log: Logger;
   /**
-   * Says how far the job is: a percentage, a message, or both; what is not given stays as it was. Shown within a second and kept with
-   * the job. It costs nothing to call it often. Throws LW400 for a percentage that is not between 0 and 100.
+   * Reports the job's progress: a percentage, a message, or both; an omitted part keeps its value. Visible within a second and stored with
+   * the job. Frequent calls cost nothing. Throws LW400 for a percentage that is not between 0 and 100.
    */
   readonly progress: {
     (percent: number, message?: string): void;
     (progress: Progress): void;
   };
   /**
-   * Aborts when the task's timeout is over, when its job is cancelled, when this worker may have been taken for dead, and when it
-   * stops and its time for finishing is over; its reason says which. A task that runs long should watch it.
+   * Aborts when the task's timeout expires, when its job is cancelled, when this worker may have been declared dead, and when the worker
+   * stops and the time for finishing has expired. Its reason says which. Tasks that run long should check it.
    */
   readonly signal: AbortSignal;
   /**
-   * Enqueues a job that carries this job's correlation id and tenant and names it as its parent. It is on its way at once,
-   * whatever becomes of this job; to enqueue within a transaction, pass its client. A task that states its name may stand in place of it.
+   * Enqueues a job with this job's correlation id and tenant, and this job as its parent. The job is enqueued immediately, even if this attempt fails
+   * later; to enqueue within a transaction, pass its client. The task is given by name, or as its definition if that states its name.
    */
   readonly enqueue: EnqueueInTask;
-  /** Parts of the task that later attempts do not do again, and waiting for signals and times without holding a worker. */
+  /** Durable steps, which later attempts do not repeat, and waits for signals and times that do not occupy a worker. */
   readonly step: StepContext;
-  /** The workflow that the job is a step of; undefined for any other job. */
+  /** The workflow that the job is a step of; undefined for all other jobs. */
   readonly workflow: WorkflowContext | undefined;
-  /** The batch whose callback the job is; undefined for any other job. */
+  /** The batch whose callback the job is; undefined for all other jobs. */
   readonly batchId: string | undefined;
 }
 
 /**
- * The registry checks names here and not payloads: the compiler would need the types of all tasks to find that of one, which is a circle. With a task in place
- * of the name, it checks the payload too.
+ * With a name, the registry checks only the name and not the payload: to find the type of one task, the compiler would need the types of all tasks,
+ * which is circular. With a task's definition, the payload is checked too.
  */
 interface EnqueueInTask {
   <P extends z.ZodType, R extends z.ZodType>(
@@ -109,40 +109,40 @@ interface EnqueueInTask {
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   /**
-   * The task's name, with which it can be enqueued without naming it again: `welcome.enqueue(client, payload)`. It must be the path of its file below the tasks
-   * directory, without the extension; a worker refuses to load it otherwise (LW515).
+   * The task's name, which lets you enqueue it without repeating the name: `welcome.enqueue(client, payload)`. It must be the path of its file below
+   * the tasks directory, without the extension; otherwise workers refuse to load it (LW515).
    */
   name?: string;
-  /** What the task does, in a sentence; shown wherever the task is. */
+  /** What the task does, in one sentence; shown next to the task in every interface. */
   description?: string;
-  /** The payload's shape. A payload that does not fit fails its job at once, naming the field, and is never retried. */
+  /** The payload's schema. A payload that does not match fails its job immediately with an error that names the field; the job is never retried. */
   payload?: P;
-  /** The result's shape. A result that does not fit fails the attempt. */
+  /** The result's schema. A result that does not match fails the attempt. */
   result?: R;
-  /** The queue the task belongs to; `default` by default. */
+  /** The queue that the task belongs to; `default` by default. */
   queue?: string;
-  /** When a failed attempt is followed by another. Its queue's by default, else graphile-worker's own. */
+  /** When a failed attempt is retried. By default, the queue's policy, or else graphile-worker's. */
   retry?: RetryPolicy;
   /**
-   * How long an attempt may take. Then its signal aborts, and after `grace` more the attempt counts as failed with a TimeoutError
-   * whether the task has ended or not; what it returns later is thrown away. No limit by default.
+   * How long an attempt may take. Then its signal aborts, and after `grace` the attempt fails with a TimeoutError, whether or not the task
+   * has ended; a result that it returns later is ignored. No limit by default.
    */
   timeout?: Duration;
-  /** How long a task may go on after its timeout, to clean up; 5 seconds by default. An isolated task is ended then, also one that was cancelled. */
+  /** How long a task may continue after its timeout or its cancellation, to clean up; 5 seconds by default. After that, an isolated task is terminated. */
   grace?: Duration;
   /**
-   * Where it runs: in the worker itself by default, in a `thread` or in a `process` of its own from a pool that is there for such tasks. There its
-   * timeout really ends it, whatever it does, and it never holds up other jobs. A thread bounds its JavaScript heap; a process bounds all
-   * of its memory, and what crashes it ends one attempt and not the worker. docs/guides/isolation.md has the differences.
+   * Where the task runs: in the worker itself by default, or in a `thread` or a `process` from a separate pool for such tasks. There, its
+   * timeout terminates it whatever it does, and it never blocks other jobs. A thread limits its JavaScript heap; a process limits all
+   * of its memory, and a crash ends one attempt and not the worker. See docs/guides/isolation.md for the differences.
    */
   isolate?: "thread" | "process";
-  /** At most so many of its jobs at a time, over all workers. Several limits, by several keys, may be given. */
+  /** How many of its jobs may run at a time, across all workers. There may be several limits with different keys. */
   concurrency?: ConcurrencyLimit<z.output<P>> | readonly ConcurrencyLimit<z.output<P>>[];
-  /** At most so many starts in any span of time. */
+  /** How many of its jobs may start within any period of a given length. */
   rateLimit?: RateLimit<z.output<P>> | readonly RateLimit<z.output<P>>[];
   /**
-   * Paths in payload and result that nobody may read, such as `email`, `user.phone` or `cards.*.number`. Their values are
-   * `[redacted]` in the history, in every view and in what the task logs, reports and throws; the task itself gets them.
+   * Paths in payload and result that must stay secret, such as `email`, `user.phone` or `cards.*.number`. Their values are replaced by
+   * `[redacted]` in the history, in every view, and in what the task logs, reports and throws; the task itself receives them.
    */
   redact?: readonly string[];
   run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
@@ -151,8 +151,8 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
 const DEFINITION = Symbol.for("legwork.task");
 
 /**
- * A defined task. It is a function, because that is what graphile-worker loads from a task file; only a Legwork worker
- * can call it, with the context a task needs.
+ * A defined task. It is a function, because graphile-worker loads functions from task files; only a Legwork worker
+ * can call it, because it needs a context.
  */
 export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
   (payload: unknown, helpers: unknown): Promise<never>;
@@ -162,10 +162,10 @@ export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
 /** A task that states its name. */
 export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> extends Task<P, R> {
   /**
-   * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id. The payload is checked against the
+   * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The payload is checked against the
    * definition, as its worker will read it, and then as `enqueue` does.
    *
-   * Throws LW422 naming the field that does not fit, and what `enqueue` throws.
+   * Throws LW422, naming the field, for a payload that does not match, and the errors of `enqueue`.
    *
    * @example
    * import { defineTask } from "legwork";
@@ -181,10 +181,10 @@ export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType 
   enqueue(client: Queryable, ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>): Promise<string>;
 }
 
-/** What the payload of a task may be: `TaskPayload<typeof welcome>`. `unknown` for what is not made with `defineTask`. */
+/** The type of a task's payload: `TaskPayload<typeof welcome>`. `unknown` for a value that `defineTask` did not make. */
 export type TaskPayload<T> = T extends Task<infer P, infer _Result> ? z.input<P> : unknown;
 
-// oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payloads and results of every type
+// oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payload and result types
 type AnyTask = Task<any, any>;
 
 const definitionSchema = z.strictObject({
@@ -196,7 +196,7 @@ const definitionSchema = z.strictObject({
     .string()
     .min(1)
     .max(128)
-    .refine((name) => name !== "." && name !== "..", "a name of dots alone cannot be addressed in a URL")
+    .refine((name) => name !== "." && name !== "..", "a queue cannot be called . or .., because URLs cannot address it")
     .optional(),
   retry: retrySchema.optional(),
   timeout: positiveDurationSchema.optional(),
@@ -213,7 +213,7 @@ const definitionSchema = z.strictObject({
 });
 
 /**
- * Describes a task: the default export of a file in `tasks/`, whose path below that directory is the task's name.
+ * Defines a task: the default export of a file in `tasks/`, whose path below that directory is the task's name.
  * Throws LW515 for an option that does not exist or has the wrong type.
  *
  * @example
@@ -241,14 +241,14 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join(".");
-    throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}.`, {
+    throw new LegworkError("LW515", `defineTask: ${where ? `${where}: ` : ""}${issue?.message ?? "invalid"}.`, {
       hint: "A task has name, description, payload, result, queue, retry, timeout, grace, isolate, concurrency, rateLimit, redact and run(payload, context).",
     });
   }
   const task = (): Promise<never> =>
     Promise.reject(
       new LegworkError("LW515", "This task was made with defineTask and needs a Legwork worker.", {
-        hint: "Start it with `legwork worker` in place of graphile-worker.",
+        hint: "Start `legwork worker` instead of graphile-worker.",
       }),
     );
   const { name } = definition;
@@ -261,27 +261,31 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
 }
 
 /**
- * A job of a task, which is given by its name or, when it states its name, by itself. Then the payload is checked against the definition; it stays as it was given.
- * Throws LW422 naming the field that does not fit, LW515 for a task without a name.
+ * Returns the task name and payload of a new job. The task is given by name, or as a definition that states its name. Then the payload is checked
+ * against the definition, and returned unchanged. Throws LW422, naming the field, for a payload that does not match; LW515 for a task without a name.
  */
 export function jobOf(task: string | Task, payload: unknown): { task: string; payload: unknown } {
   if (typeof task === "string") return { task, payload };
   const definition = definitionOf(task);
   if (definition?.name === undefined) {
-    throw new LegworkError("LW515", "A task without a name cannot be enqueued by itself.", {
-      hint: 'Add its name to the definition, defineTask({ name: "notify/welcome", … }), or enqueue it by its name.',
-    });
+    throw new LegworkError(
+      "LW515",
+      "This task cannot be enqueued as a definition, because the definition does not state its name.",
+      {
+        hint: 'Add the name to the definition, defineTask({ name: "notify/welcome", … }), or enqueue the task by name.',
+      },
+    );
   }
   return { task: definition.name, payload: assertFits(definition, definition.name, payload) };
 }
 
-/** The payload, when it fits as the task will read it: after it has been JSON. */
+/** Returns the payload if it matches as the task will read it, that is, after a round trip through JSON. */
 function assertFits({ payload: schema }: TaskDefinition<z.ZodType, z.ZodType>, name: string, payload: unknown): unknown {
   if (schema !== undefined) parsePayload(schema, JSON.parse(toJson("payload", payload ?? {})), name);
   return payload;
 }
 
-/** The definition behind a task, or undefined for a plain graphile-worker task function. */
+/** Returns the definition of a task; undefined for a plain graphile-worker task function. */
 export function definitionOf(task: unknown): TaskDefinition<z.ZodType, z.ZodType> | undefined {
   return typeof task === "function" ? (task as Partial<AnyTask>)[DEFINITION] : undefined;
 }

@@ -5,7 +5,7 @@ import type { FailedFilter } from "./failed-jobs.ts";
 import { toFilter } from "./job-filter.ts";
 
 /**
- * Gives up a failed job: it cannot be retried any more and stays in the history as failed. Throws LW404 for an unknown job, LW409
+ * Discards a failed job: it can no longer be retried, and stays in the history as failed. Throws LW404 for an unknown job, LW409
  * for one that has not failed.
  *
  * @example
@@ -18,7 +18,7 @@ export async function discardJob(client: Queryable, id: string): Promise<void> {
 }
 
 /**
- * Gives up the failed jobs that fit; otherwise as `retryJobs`.
+ * Discards the failed jobs that match, with the rules of `retryJobs`.
  *
  * @example
  * import { discardJobs } from "legwork/operations";

@@ -15,43 +15,43 @@ export interface EnqueueOptions {
   runAt?: Date;
   /** Smaller runs first; 0 by default. */
   priority?: number;
-  /** While a job with this key waits, it is replaced. */
+  /** A waiting job with the same key is replaced. */
   jobKey?: string;
   /** `replace` by default; `preserve_run_at` keeps the waiting job's time, `unsafe_dedupe` keeps the waiting job. */
   jobKeyMode?: "replace" | "preserve_run_at" | "unsafe_dedupe";
   /** Jobs that share it run one at a time. */
   serialKey?: string;
-  /** 25 by default. */
+  /** The most attempts; 25 by default. */
   maxAttempts?: number;
   tenant?: string;
   correlationId?: string;
   /** A job that has not started by then ends as expired. */
   expiresAt?: Date;
   /**
-   * For that long the same request makes no other job and gets the id of this one. The same means tenant, task and payload, or
-   * `uniqueKey` in place of the payload.
+   * Within this period, an identical request does not enqueue another job and returns the id of this one. Requests are identical if their tenant, task and
+   * payload (or `uniqueKey` instead of the payload) are equal.
    */
   uniqueFor?: Duration;
   uniqueKey?: string;
-  /** Needs a `jobKey`: each request replaces the waiting job and moves its start that far ahead. */
+  /** Needs a `jobKey`: each request replaces the waiting job and delays its start by this much from now. */
   debounce?: Duration;
-  /** How far ahead of the first request `debounce` may move the start; for ever by default. */
+  /** The longest time after the first request that `debounce` may delay the start; unlimited by default. */
   debounceMax?: Duration;
   /**
-   * Needs a `jobKey`: the job starts once in that time at most. Requests between are merged into one job, with the last payload,
-   * that starts when the time is over.
+   * Needs a `jobKey`: the job starts at most once within this period. Requests in between are merged into one job with the last payload,
+   * which starts when the period has ended.
    */
   throttle?: Duration;
-  /** How many requests are let in within `ratePer`, whichever moment it begins; one more is refused with LW429 and `retryAt`. */
+  /** How many requests are accepted within any period of length `ratePer`; further ones fail with LW429 and `retryAt`. */
   rateLimit?: number;
   ratePer?: Duration;
-  /** What `rateLimit` counts by; the task by default. Use one limit with a key. */
+  /** The key under which `rateLimit` counts; the task by default. Always use the same limit with a key. */
   rateKey?: string;
-  /** `serial`, with a `jobKey`: a job enqueued while one with its key runs waits for that one. `allow` by default. */
+  /** `serial`, with a `jobKey`: a job enqueued while a job with its key is running waits for that job to end. `allow` by default. */
   overlap?: "allow" | "serial";
-  /** Jobs that have to end before it may start, by id; older ones only, which every job is whose id is known. */
+  /** The ids of jobs that must end before this one may start. */
   dependsOn?: readonly string[];
-  /** What happens when one of them ends otherwise than completed: `cancel`, the default, cancels this job too, `run` lets it run. */
+  /** What happens when one of them does not complete: `cancel`, the default, cancels this job too; `run` runs it anyway. */
   onDependencyFailure?: "cancel" | "run";
 }
 
@@ -61,11 +61,11 @@ export interface JobSpec extends EnqueueOptions {
 }
 
 /**
- * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id.
+ * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id.
  *
- * The payload is checked first, against the task itself or, for a name, against the schema that its worker registered.
- * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for
- * options that do not go together, LW429 over the rate limit.
+ * The payload is checked first: against the definition or, for a name, against the schema that a worker registered. Throws LW422, naming the field,
+ * for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be replaced; LW400 for options that cannot
+ * be combined; LW429 over the rate limit.
  */
 export async function enqueue(
   client: Queryable,
@@ -94,8 +94,8 @@ export async function enqueue(
 }
 
 /**
- * Calls a function that enqueues, with the traceparent in the setting from which its jobs take it, for as long as the call takes: what the
- * caller's transaction enqueues afterwards is not of this span. A select list is evaluated from left to right.
+ * Calls a function that enqueues, with the traceparent in the setting that its jobs copy. The setting is restored after the call, because later jobs
+ * of the caller's transaction do not belong to this span. A select list is evaluated from left to right.
  */
 async function callTraced(client: Queryable, call: string, values: unknown[], traceparent: string | undefined) {
   if (traceparent === undefined) return (await client.query(`select ${call} as it`, values)).rows;
@@ -109,8 +109,8 @@ async function callTraced(client: Queryable, call: string, values: unknown[], tr
 }
 
 /**
- * Enqueues any number of jobs in one statement, all or none, and resolves to their ids in the same order.
- * Throws as `enqueue` does.
+ * Enqueues any number of jobs in one statement, either all or none, and returns their ids in the same order.
+ * Throws like `enqueue`.
  */
 export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
   const rows = toJson("jobs", jobs.map(jobToRow));
@@ -127,26 +127,26 @@ export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): 
   });
 }
 
-/** A job as the JSON of `legwork.enqueue_many`. */
+/** Converts a job to the JSON of `legwork.enqueue_many`. */
 export function jobToRow({ task, payload, ...options }: JobSpec): Record<string, unknown> {
   return { task, payload: payload ?? {}, ...optionsToRow(options) };
 }
 
 export interface EnqueueOnOptions extends Pick<EnqueueOptions, "priority" | "maxAttempts"> {
-  /** Which column fills which field of the payload; without it the payload is `{event, table, row}`. */
+  /** The column for each field of the payload; by default the payload is `{event, table, row}`. */
   payload?: Record<string, string>;
-  /** An update counts only if it names one of these columns. */
+  /** Ignore updates that set none of these columns. */
   columns?: string[];
-  /** A prefix, to which the row's key column is added. */
+  /** A prefix for the job key, to which the row's key column is appended. */
   jobKey?: string;
   serialKey?: string;
-  /** `id` by default. */
+  /** The column that identifies a row; `id` by default. */
   keyColumn?: string;
   tenantColumn?: string;
 }
 
 /**
- * Makes a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
+ * Creates a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
  * Throws LW404 for an unknown task, LW400 for an unknown event or column.
  */
 export async function enqueueOn(
@@ -192,7 +192,7 @@ const integer =
     return value;
   };
 
-/** How each option is read; what is not named here is none. */
+/** How each option is read. Other names are ignored. */
 const OPTIONS: Record<keyof EnqueueOptions, Reader> = {
   priority: integer(PRIORITIES),
   maxAttempts: integer(ATTEMPTS),
@@ -216,12 +216,15 @@ const OPTIONS: Record<keyof EnqueueOptions, Reader> = {
   onDependencyFailure: asGiven,
 };
 
-/** Options as SQL takes them, checked. `of` stands before their names in errors. Throws LW400. */
+/** Checks options and converts them for SQL. `of` precedes their names in errors. Throws LW400. */
 export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, unknown> {
   for (const [name, value] of Object.entries(options)) {
     if (typeof value !== "string" || isStorable(value)) continue;
-    const message = "has a NUL character or half a surrogate pair, which the database cannot keep";
-    throw new LegworkError("LW400", `${of}${name} ${message}.`, { hint: "Take it out.", fields: [{ path: [name], message }] });
+    const message = "contains a NUL character or a lone surrogate, which the database cannot store";
+    throw new LegworkError("LW400", `${of}${name} ${message}.`, {
+      hint: "Remove that character.",
+      fields: [{ path: [name], message }],
+    });
   }
   const given: Readonly<Record<string, unknown>> = { ...options };
   return toSnakeCase(
@@ -233,12 +236,12 @@ export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, u
   );
 }
 
-/** Schemas are compiled once per task and process; the registered text is the key, so that a new schema is seen. */
+/** Schemas are compiled once per process. The key is their text, so that a new schema takes effect. */
 const compiledSchemas = new Map<string, z.ZodType>();
 
 /**
- * Does nothing when all payloads fit their tasks, by the schemas that workers registered. Throws LW422 naming the field, and of several jobs the
- * job, as `nameOf` says it.
+ * Checks that all payloads match their tasks, by the schemas that workers registered. Throws LW422 naming the field and, if there are several jobs,
+ * the job, as `nameOf` names it.
  */
 export async function assertPayloads<J extends { task: string; payload?: unknown }>(
   client: Queryable,

@@ -2,10 +2,10 @@ import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
-/** One reason why a job does not run. */
+/** A reason why a job does not run. */
 export interface Reason {
   position: number;
-  /** A word for programs, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` has them all. */
+  /** A machine-readable code, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` lists them all. */
   reason: string;
   detail: string;
   /** What to do about it. */
@@ -13,7 +13,7 @@ export interface Reason {
 }
 
 /**
- * Why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
+ * Explains why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
  *
  * @example
  * import { explainJob } from "legwork/operations";

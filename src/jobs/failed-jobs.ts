@@ -1,15 +1,15 @@
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 
-/** Which failed jobs; all that is given must fit. An empty filter is every failed job. */
+/** Selects failed jobs. A job must match all given fields; an empty filter matches every failed job. */
 export interface FailedFilter {
   ids?: readonly string[];
   task?: string;
   queue?: string;
   tenant?: string;
-  /** A group of `legwork.failed_groups`. */
+  /** A group from `legwork.failed_groups`. */
   fingerprint?: string;
-  /** A part of the error's message, in upper or lower case. */
+  /** Part of the error message; case is ignored. */
   error?: string;
   failedAfter?: Date;
   failedBefore?: Date;
@@ -28,7 +28,7 @@ export interface FailedGroup {
 }
 
 /**
- * The failed jobs that can be retried, grouped by what went wrong, the largest group first.
+ * Lists the failed jobs that can be retried, grouped by error, largest group first.
  *
  * @example
  * import { listFailedGroups, retryJobs } from "legwork/operations";

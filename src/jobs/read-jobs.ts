@@ -32,7 +32,7 @@ export interface JobRow {
   tenant: string | null;
   correlation_id: string | null;
   parent_id: string | null;
-  /** 0 to 100; null while its task has not said. */
+  /** 0 to 100; null until its task reports progress. */
   progress: number | null;
   progress_message: string | null;
 }
@@ -57,23 +57,23 @@ export interface JobFilter {
   queue?: string;
   tenant?: string;
   correlationId?: string;
-  /** Only what that job has enqueued. */
+  /** Only jobs that this job enqueued. */
   parentId?: string;
   jobKey?: string;
-  /** Needs a state other than completed, or something that few jobs share: correlationId, parentId or jobKey. */
+  /** Needs a state other than completed, or a field that few jobs share: correlationId, parentId or jobKey. */
   priority?: number;
-  /** A part of the error's message, in upper or lower case. Needs what `priority` needs. */
+  /** Part of the error message; case is ignored. Needs the same as `priority`. */
   error?: string;
-  /** A path in the payload and what stands there: `user.id:42`. See `searchPayloads`. */
+  /** A path in the payload and the value there: `user.id:42`. See `searchPayloads`. */
   payload?: string;
-  /** Without payload and result, which are null then. */
+  /** Leave out payload and result; both are null then. */
   brief?: boolean;
-  /** Created at this time or later. */
+  /** Only jobs created at or after this time. */
   createdAfter?: Date;
   createdBefore?: Date;
   /** Only jobs with a smaller id: the next page starts at the last id of this one. */
   before?: string;
-  /** Only jobs with a larger id: the next page when the oldest come first. */
+  /** Only jobs with a larger id: the next page with order oldest. */
   after?: string;
   /** Newest first by default. */
   order?: "newest" | "oldest";
@@ -107,30 +107,30 @@ const COLUMNS: readonly (keyof JobRow)[] = [
   "progress_message",
 ];
 
-/** Those that are JSON. They are read as text, so that no digit is lost. */
+/** The JSON columns. They are read as text, so that no digit is lost. */
 const JSON_COLUMNS: readonly (keyof JobRow)[] = ["payload", "result"];
 
-/** The states that a job does not leave by itself. */
+/** The states of jobs that have ended. */
 const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "cancelled", "expired"]);
 
-/** Whether these are states, and jobs in them have ended. */
+/** Whether there are states, and jobs in all of them have ended. */
 export function haveEnded(states: readonly unknown[]): boolean {
   return states.length > 0 && states.every((state) => ENDED.has(state));
 }
 
 /**
- * What follows for a row of `legwork.jobs` from `task = ?`, where its state is one of these or, without any, not asked for. The index of what waits is by
- * number. Of what has ended nothing more is said: a condition that Postgres has no statistics for makes it expect a two-hundredth of the rows, and
- * then, for less than a page of them, read them all.
+ * Conditions on a row of `legwork.jobs` that follow from `task = ?`, if its state is one of these, or any state without them. The index of waiting
+ * jobs is by task number. For ended jobs there are no further conditions: without statistics for a condition, Postgres expects it to hold for 1 in
+ * 200 rows and, when those fill less than a page, reads all rows.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
   return haveEnded(states) ? [] : ["task_number = (select legwork_private.task_number(?))"];
 }
 
 /**
- * What follows for a row of `legwork.jobs` from its state being one of these, as conditions. A state is computed for a waiting job and stored for an
- * ended one: the planner cannot see that a job that waits has not failed and does not run, and would read all of them. That it has neither ended nor
- * started, it does see.
+ * Conditions on a row of `legwork.jobs` that follow from its state being one of these. The state is computed for a waiting job and stored for an
+ * ended one: the planner cannot see that a waiting job has not failed and is not running, and would read all jobs. It can use conditions on the
+ * job's start and end.
  */
 export function impliedByStates(states: readonly unknown[]): string[] {
   if (states.length === 0) return [];
@@ -140,19 +140,19 @@ export function impliedByStates(states: readonly unknown[]): string[] {
   return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
 }
 
-/** What a search in payloads found, and how far it has looked. */
+/** The result of a search in payloads, and how far it has searched. */
 export interface PayloadSearch {
   rows: JobRow[];
-  /** Whether there may be more than these, because they have `maxBytes` already. */
+  /** Whether there may be more rows, because these reached `maxBytes`. */
   isMore: boolean;
-  /** Jobs whose payloads were read. */
+  /** The number of jobs whose payloads were read. */
   looked_at: number;
-  /** The last job whose payload was read; null when there was none. */
+  /** The last job whose payload was read; null if no payload was read. */
   looked_to: string | null;
 }
 
 /**
- * Jobs that match, newest first. Throws LW400 for a combination of filters that no index serves.
+ * Lists jobs that match, newest first. Throws LW400 for a combination of filters that no index supports.
  *
  * @example
  * import { listJobs } from "legwork/operations";
@@ -168,7 +168,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
 }
 
-/** As `listJobs`, in the caller's transaction and up to the job that brings the page to `maxBytes`; also says whether there may be more. */
+/** Like `listJobs`, in the caller's transaction and up to the job that brings the page to `maxBytes`; also returns whether there may be more. */
 export async function listJobsWithin(
   client: Queryable,
   filter: JobFilter,
@@ -187,9 +187,9 @@ function pageOf(client: Queryable, filter: JobFilter, where: string, limit: stri
 }
 
 /**
- * Jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index has
- * it, so the payloads of the first 10,000 jobs that the other filters leave are read and no more: the next search begins (`before`, `after`) where
- * this one has stopped looking. What a task's definition redacts is not found. `maxBytes` is as of `listJobsWithin`.
+ * Lists jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index supports
+ * this, so it reads the payloads of only the first 10,000 jobs that match the other filters. The next search begins (`before`, `after`) where
+ * this one stopped. Values that a task's definition redacts are not found. `maxBytes` is like that of `listJobsWithin`.
  *
  * @example
  * import { searchPayloads } from "legwork/operations";
@@ -205,9 +205,9 @@ export async function searchPayloads(
   assertServed(filter);
   const [, path = "", value = ""] = /^([^:]+):(.*)$/s.exec(payload) ?? [];
   if (path === "") {
-    const message = "What is searched for in payloads is a path and a value, such as user.id:42.";
+    const message = "A search in payloads needs a path and a value, such as user.id:42.";
     throw new LegworkError("LW400", message, {
-      hint: "Steps are keys, or positions in arrays.",
+      hint: "The path consists of keys and array positions, separated by dots.",
       fields: [{ path: ["payload"], message }],
     });
   }
@@ -240,7 +240,7 @@ function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
   return [...COLUMNS.filter((name) => !JSON_COLUMNS.includes(name)), ...json].join(", ");
 }
 
-/** The filters as a where clause. */
+/** Converts the filters to a where clause. */
 async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ where: string; values: unknown[] }> {
   const values: unknown[] = [];
   const conditions: string[] = [];
@@ -276,7 +276,7 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   return { where: conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`, values };
 }
 
-/** A page must not read the whole history to find its rows. Throws LW400 that says what to add. */
+/** Checks that a page can find its rows without reading the whole history. Throws LW400 with a hint about the missing filter. */
 function assertServed(filter: JobFilter): void {
   const { state, task, queue, correlationId, parentId, jobKey, priority, error } = filter;
   const isNarrow = (state !== undefined && state !== "completed") || (correlationId ?? parentId ?? jobKey) !== undefined;
@@ -287,12 +287,12 @@ function assertServed(filter: JobFilter): void {
     if (value === undefined || isNarrow) continue;
     refuse(
       field as "priority" | "error",
-      `Jobs are not found by their ${field} alone, for no index has it.`,
+      `A filter by ${field} alone would read the whole history.`,
       "Add a state other than completed, a correlation id, a parent or a job key.",
     );
   }
   if (task !== undefined && queue !== undefined) {
-    refuse("queue", "A task belongs to one queue: filter by one of the two.", "Leave out the queue.");
+    refuse("queue", "A task belongs to only one queue: filter by task or by queue.", "Leave out the queue.");
   }
 }
 
@@ -300,7 +300,7 @@ const ATTEMPT_COLUMNS =
   "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
 
 /**
- * The attempts of a job, oldest first: all of them, or so many (`limit`) after the first ones (`after`).
+ * Lists the attempts of a job, oldest first: all of them, or `limit` of them after the first `after`.
  *
  * @example
  * import { listAttempts } from "legwork/operations";
@@ -319,21 +319,21 @@ export async function listAttempts(
   );
 }
 
-/** What is found of one job. */
+/** One job in detail. */
 export interface FoundJob extends JobRow {
-  /** The last hundred; `listAttempts` has them all. */
+  /** The last 100 attempts; `listAttempts` returns all of them. */
   attempt_list: AttemptRow[];
-  /** The schedule that enqueued it; null for none. */
+  /** The schedule that enqueued it; null without one. */
   schedule: string | null;
-  /** For which of its times; null without a schedule. */
+  /** The occurrence for which it was enqueued; null without a schedule. */
   schedule_due_at: Date | null;
 }
 
-/** Attempts that come with a job. */
+/** The most attempts that are returned with a job. */
 const LAST_ATTEMPTS = 100;
 
 /**
- * One job with its last attempts, oldest first, and its schedule. Throws LW404 for an id that no job has or whose history has been dropped.
+ * Returns one job with its last attempts, oldest first, and its schedule. Throws LW404 if the job does not exist or its history was deleted.
  *
  * @example
  * import { getJob } from "legwork/operations";

@@ -15,7 +15,7 @@ export interface LogRow {
 const COLUMNS = "id, attempt, logged_at, level, message, fields::text";
 
 /**
- * The last lines that a job has logged, oldest first.
+ * Returns the last log lines of a job, oldest first.
  *
  * @example
  * import { lastLogs } from "legwork/operations";
@@ -31,7 +31,7 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
 }
 
 /**
- * The lines that a job has logged after the line with that id, oldest first; all of them by default.
+ * Returns the log lines of a job after the line with that id, oldest first; all of them by default.
  *
  * @example
  * import { logsAfter } from "legwork/operations";

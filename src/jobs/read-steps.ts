@@ -8,12 +8,12 @@ export interface StepRow {
   kind: "run" | "wait" | "sleep";
   name: string;
   state: "completed" | "timed_out" | "waiting";
-  /** Redacted; null for nothing. */
+  /** The redacted result; null without a result. */
   result: unknown;
   attempt: number;
   started_at: Date;
   finished_at: Date | null;
-  /** Until when it waits; null for ever, and for what does not wait. */
+  /** When the wait times out; null if it never does, and for steps that do not wait. */
   deadline: Date | null;
 }
 
@@ -21,7 +21,7 @@ const STEPS = `select kind, name, state, result::text, attempt, started_at, fini
   from legwork.steps where job_id = $1 order by started_at, name`;
 
 /**
- * The steps of a job, in the order in which they began.
+ * Lists the steps of a job, in the order in which they began.
  *
  * @example
  * import { listSteps } from "legwork/operations";
@@ -33,8 +33,8 @@ export async function listSteps(client: Queryable, jobId: string): Promise<StepR
 }
 
 /**
- * As `listSteps`, in the caller's transaction: so many steps after the first ones (`after`), and not beyond the one that brings them to `maxBytes`; also
- * says whether there may be more.
+ * Like `listSteps`, in the caller's transaction: `limit` steps after the first `after`, up to the step that brings them to `maxBytes`; also
+ * returns whether there may be more.
  */
 export async function listStepsWithin(
   client: Queryable,

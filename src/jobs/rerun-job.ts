@@ -8,22 +8,23 @@ import { toFilter } from "./job-filter.ts";
 import { assertPayloads } from "./enqueue.ts";
 import { getJob } from "./read-jobs.ts";
 
-/** What stands in place of what nobody may read. */
+/** The marker that replaces secret values. */
 const REDACTED = "[redacted]";
 
 export interface RerunOptions {
   /**
-   * Another payload; the old one by default. `"[redacted]"` in it stays what it was, as long as the old job is kept for a retry.
+   * The new job's payload; that of the original job by default. A `"[redacted]"` in it keeps its original value, as long as the original job is kept
+   * for a retry.
    */
   payload?: unknown;
-  /** Give up the old job too, which must have failed. */
+  /** Also discard the original job, which must have failed. */
   discard?: boolean;
 }
 
 /**
- * Runs a job again that has ended: a new one with its task, payload, priority, serial key, attempts, tenant and correlation id, and the
- * old one as its parent. Its job key, time, expiry and dependencies are not taken. Resolves to the new job's id. Throws LW404 for an unknown
- * job, LW409 for one that has not ended and where the history has not the whole payload, LW422 for a payload that its task does not take.
+ * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
+ * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown
+ * job, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
  *
  * @example
  * import { rerunJob } from "legwork/operations";
@@ -44,7 +45,7 @@ export async function rerunJob(client: Queryable, id: string, options: RerunOpti
   return String(row.rerun_job);
 }
 
-/** What is redacted need not fit: it stands for a value that did. */
+/** Checks a payload except for its redacted values, which need not match: the values that they replace did. */
 async function assertPayloadBesideRedacted(client: Queryable, task: string, payload: unknown): Promise<void> {
   try {
     await assertPayloads(client, [{ task, payload }]);
@@ -56,16 +57,16 @@ async function assertPayloadBesideRedacted(client: Queryable, task: string, payl
   }
 }
 
-/** Which jobs that have ended; all that is given must fit. */
+/** Selects jobs that have ended. A job must match all given fields. */
 export interface FinishedFilter extends LiveFilter {
-  /** A part of the error's message, in upper or lower case. */
+  /** Part of the error message; case is ignored. */
   error?: string;
 }
 
 /**
- * Runs the jobs that fit again, oldest first and at most 10,000 (`atMost`), and resolves to the ids of the old ones. With the same `asOf` the next call
- * goes on with those that have not been run again since then; jobs made later are left alone. With `preview` nothing changes. Throws LW400 for a filter that
- * would have to read the whole history, LW404 for an unknown task or queue, LW409 when a payload among them is redacted: then none is run.
+ * Reruns the jobs that match, oldest first and at most 10,000 (`atMost`). Returns the ids of the original jobs. With the same `asOf`, the next call
+ * continues with the jobs that have not been rerun since then and ignores newer jobs. With `preview` nothing changes. Throws LW400 for a filter that
+ * would have to read the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted: then no job is rerun.
  *
  * @example
  * import { rerunJobs } from "legwork/operations";
@@ -86,7 +87,7 @@ export async function rerunJobs(
   return rows.map((row) => String(row.rerun_jobs));
 }
 
-/** One of the re-runs that a job has to do with. */
+/** A rerun of a job, or the rerun that created it. */
 export interface RerunRow {
   /** The new job. */
   id: string;
@@ -98,7 +99,7 @@ export interface RerunRow {
 }
 
 /**
- * What a job is a re-run of, and the re-runs of it, 100 at most. Throws LW404 for an unknown job.
+ * Lists the reruns of a job, and the job that it is a rerun of; at most 100. Throws LW404 for an unknown job.
  *
  * @example
  * import { listReruns } from "legwork/operations";

@@ -1,9 +1,10 @@
-/** A JSON Schema, as far as `z.toJSONSchema` writes one. */
+/** A JSON Schema as `z.toJSONSchema` writes it. */
 type Schema = boolean | { readonly [keyword: string]: unknown };
 
 /**
- * The TypeScript type of what a JSON Schema allows, for `legwork types`. Bounds, patterns and formats have no type and are left out; so is what refers to itself, which is
- * `unknown` from its second level on. Written here because the packages that do it come with a code formatter: this prints what zod makes of a payload and nothing else.
+ * Returns the TypeScript type for a JSON Schema, for `legwork types`. Bounds, patterns and formats have no type and are left out. A recursive schema
+ * becomes `unknown` from its second level on. Written here because the packages that do this depend on a code formatter; this one supports what zod
+ * generates and nothing else.
  */
 export function schemaToType(schema: unknown): string {
   return typeOf(schema as Schema, { root: schema as Schema, within: [] });
@@ -11,7 +12,7 @@ export function schemaToType(schema: unknown): string {
 
 interface Scope {
   readonly root: Schema;
-  /** The references that are being followed. */
+  /** The references that lead to the current schema. */
   readonly within: readonly string[];
 }
 
@@ -39,7 +40,7 @@ function typeOf(schema: Schema | undefined, scope: Scope): string {
   return PRIMITIVES[String(schema.type)] ?? "unknown";
 }
 
-/** Where a reference leads: to the whole schema (`#`) or into it (`#/$defs/name`). */
+/** Resolves a reference to the whole schema (`#`) or into it (`#/$defs/name`). */
 function typeOfReference(reference: string, scope: Scope): string {
   if (scope.within.includes(reference) || !reference.startsWith("#")) return "unknown";
   const steps = reference.split("/").slice(1);
@@ -70,7 +71,7 @@ function typeOfObject(schema: Exclude<Schema, boolean>, scope: Scope): string {
   return others === undefined || others === false ? closed : `${closed} & ${open}`;
 }
 
-/** A property as it stands in a type: quoted unless it is a plain name. */
+/** A property name for a type: quoted unless it is an identifier. */
 export function propertyName(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
 }

@@ -5,8 +5,8 @@ import type { LiveFilter } from "./cancel-job.ts";
 import { toFilter } from "./job-filter.ts";
 
 /**
- * Changes when a job's turn comes: smaller runs first. Of a running job it holds for its next attempt. Resolves to what it was before.
- * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number that is not between -32768 and 32767.
+ * Changes a job's priority: smaller runs first. For a running job, the change applies to its next attempt. Returns the previous priority.
+ * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside of -32768 to 32767.
  *
  * @example
  * import { setPriority } from "legwork/operations";
@@ -20,8 +20,8 @@ export async function setPriority(client: Queryable, id: string, priority: numbe
 }
 
 /**
- * Changes the priority of the jobs that fit and have another one, oldest first and at most 10,000 (`atMost`), and resolves to their ids and what it was
- * before. With `preview` nothing changes. Throws LW400 for a filter that makes no sense, LW404 for an unknown task or queue.
+ * Changes the priority of the jobs that match and have a different one, oldest first and at most 10,000 (`atMost`). Returns their ids and previous
+ * priorities. With `preview` nothing changes. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
  *
  * @example
  * import { setPriorities } from "legwork/operations";

@@ -2,7 +2,7 @@ import type { Duration } from "../duration.ts";
 import type { PoolClient } from "../db/pool.ts";
 import type { SqlTag } from "../db/sql.ts";
 
-/** A value as it comes back from JSON: a Date as a text, what is undefined left out. */
+/** A value after a round trip through JSON: a Date is text, and undefined fields are missing. */
 export type Stored<T> = unknown extends T
   ? T
   : T extends string | number | boolean | null | undefined
@@ -16,35 +16,36 @@ export type Stored<T> = unknown extends T
           : never;
 
 /**
- * The parts of a task that its later attempts do not do again. Each is known by its name, which is used once in an attempt; in which
- * order they come does not matter. A StepError says that a name was used twice, and fails the job at once.
+ * The durable steps of a task, which later attempts do not repeat. Each step is identified by its name, which must be used only once in an attempt; the
+ * order of steps does not matter. Using a name twice throws a StepError and fails the job immediately.
  *
- * An attempt does not end before its steps have, also those that it has not awaited.
+ * An attempt does not end before its steps have ended, even those that it has not awaited.
  */
 export interface StepContext {
   /**
-   * Does `work` unless an earlier attempt has, and resolves to what it returned, as JSON holds it (`Stored`): the same value, whether it was done
-   * now or earlier. What it throws is thrown, and nothing is kept.
+   * Runs `work` unless an earlier attempt has completed it, and returns its result as JSON stores it (`Stored`): the same value in either
+   * case. An error from `work` is rethrown, and nothing is stored.
    *
-   * It is done at least once: a worker that dies between the end of `work` and its recording leaves a step that is done again. A
-   * result over 256 KB, or one that is no JSON, fails the job at once with a StepError.
+   * `work` runs at least once: if a worker dies after `work` has ended and before its result is recorded, the step runs again. A
+   * result over 256 KB, or one that is not valid JSON, throws a StepError and fails the job immediately.
    */
   run<T>(name: string, work: () => Promise<T> | T): Promise<Stored<T>>;
   /**
-   * As `run`, in one transaction with what `work` does in the database: either both are there or none, so that it is done exactly once.
+   * Like `run`, but records the result in the transaction in which `work` changes the database: either both are committed or neither is, so the
+   * changes are made exactly once.
    */
   transaction<T>(name: string, work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<Stored<T>>;
   /**
-   * Waits for a signal that somebody sends to this job: `legwork.send_signal`, `sendSignal`, `legwork signal`. Resolves to its payload, null when it has none. One that was sent
-   * before is there at once.
+   * Waits for a signal to this job, sent with `legwork.send_signal`, `sendSignal` or `legwork signal`. Returns the signal's payload; null if it has
+   * none. A signal that was sent before the wait is received immediately.
    *
-   * While it is not there, the job holds no worker and no slot of a limit: this throws, the attempt ends without counting, and the job starts again
-   * from the top when the signal comes or the timeout is over. So what stands before it must be steps too, or must bear to be done again. Let what it throws
-   * pass; an attempt that catches it has ended all the same.
+   * While the job waits, it occupies no worker and no slot of a limit: this call throws, the attempt ends without being counted, and the job starts
+   * again from the top when the signal arrives or the timeout expires. So any code before the wait must be in steps or be idempotent. Do not swallow
+   * the error that this throws; an attempt that catches it has ended anyway.
    *
-   * @param options.timeout How long, from when it first waited; for ever by default. Then it throws a SignalTimeout.
+   * @param options.timeout How long to wait, counted from the first time; unlimited by default. When it expires, this throws a SignalTimeout.
    */
   waitFor<T = unknown>(signal: string, options?: { timeout?: Duration }): Promise<T>;
-  /** Goes on after that time, counted from when it first came here, as `waitFor` does with a signal. */
+  /** Waits for a duration, counted from the first time that the job gets here. Like `waitFor`, this occupies no worker. */
   sleep(name: string, duration: Duration): Promise<void>;
 }

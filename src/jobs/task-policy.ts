@@ -2,18 +2,18 @@ import { z } from "zod";
 import { ATTEMPTS, COUNTS, durationToInterval } from "../bounds.ts";
 import { type Duration, durationExpected, parseDuration } from "../duration.ts";
 
-/** Where in a payload a limit's key is: `"userId"`, `"user.id"`, or a function that does nothing but read it. */
-// oxlint-disable-next-line typescript/no-explicit-any -- the payload's type is the task's own
+/** The path of a limit's key in a payload: `"userId"`, `"user.id"`, or a function that only reads it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- each task has its own payload type
 type LimitKey<P = any> = string | ((payload: P) => unknown);
 
-/** At most `limit` jobs of the task run at a time, over all workers; with `key`, for each of its values. */
+/** Limits how many jobs of the task run at a time, across all workers; with `key`, for each value of the key. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export interface ConcurrencyLimit<P = any> {
   limit: number;
   key?: LimitKey<P>;
 }
 
-/** At most `limit` jobs of the task start within any span of the length `per`; with `key`, for each of its values. */
+/** Limits how many jobs of the task start within any period of length `per`; with `key`, for each value of the key. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export interface RateLimit<P = any> {
   limit: number;
@@ -22,19 +22,19 @@ export interface RateLimit<P = any> {
 }
 
 export interface RetryPolicy {
-  /** In all, for jobs that were enqueued without a number of their own; 25 by default. */
+  /** The number of attempts in total, for jobs enqueued without `maxAttempts`; 25 by default. */
   attempts?: number;
-  /** How delays grow. graphile-worker's own by default: e to the power of the attempt, in seconds. */
+  /** How delays grow. By default as in graphile-worker: e to the power of the attempt, in seconds. */
   backoff?: "fixed" | "linear" | "exponential";
-  /** After the first attempt; one second by default. */
+  /** The delay after the first attempt; one second by default. */
   delay?: Duration;
-  /** What each exponential delay is multiplied with to get the next; 2 by default. */
+  /** The factor by which exponential delays grow; 2 by default. */
   factor?: number;
-  /** No delay is longer. */
+  /** The longest delay. */
   maxDelay?: Duration;
-  /** Takes away up to half of each delay at random, so that jobs which failed together come back apart. */
+  /** Shortens each delay by a random amount, up to half of it, so that jobs that failed together are not retried together. */
   jitter?: boolean;
-  /** Names, codes or classes of the errors that are worth a retry; all by default. */
+  /** Names, codes or classes of the errors that are retried; all by default. */
   on?: readonly string[];
 }
 
@@ -53,7 +53,7 @@ const keySchema = z.custom<LimitKey>().transform((key, context) => {
   if (path !== undefined && path.length > 0 && !path.includes("")) return path;
   context.addIssue({
     code: "custom",
-    message: 'a key is a path such as "user.id", or a function that only reads it, such as (p) => p.user.id',
+    message: 'expected a path such as "user.id", or a function that only reads it, such as (p) => p.user.id',
   });
   return z.NEVER;
 });
@@ -80,7 +80,7 @@ export const retrySchema = z
     error: "a delay needs a backoff: fixed, linear or exponential",
   });
 
-/** As `legwork_private.declare_limits` takes them. Not given: no limits. */
+/** Converts limits for `legwork_private.declare_limits`. If undefined, there are no limits. */
 export function describeLimits(definition: { concurrency?: unknown; rateLimit?: unknown }): Record<string, unknown>[] {
   const concurrency = definition.concurrency === undefined ? [] : concurrencySchema.parse(definition.concurrency);
   const rate = definition.rateLimit === undefined ? [] : rateLimitSchema.parse(definition.rateLimit);
@@ -95,7 +95,7 @@ export function describeLimits(definition: { concurrency?: unknown; rateLimit?: 
   ];
 }
 
-/** As `legwork_private.declare_retry` takes it; null for none. */
+/** Converts a retry policy for `legwork_private.declare_retry`; null without a policy. */
 export function describeRetry(policy: RetryPolicy | undefined): Record<string, unknown> | null {
   if (policy === undefined) return null;
   return {
@@ -110,8 +110,8 @@ export function describeRetry(policy: RetryPolicy | undefined): Record<string, u
 }
 
 /**
- * The path that a key function reads: it is called once with an object that notes which fields are asked for. The database
- * evaluates the key, for jobs that no TypeScript has seen, so the function can do no more than read. Undefined when it does.
+ * Returns the path that a key function reads, by calling it once with an object that records which fields are accessed. Because the database
+ * evaluates the key, even for jobs that TypeScript never sees, the function can only read. Returns undefined if it does anything else.
  */
 function tracePath(key: (payload: unknown) => unknown): string[] | undefined {
   const paths = new WeakMap<object, string[]>();

@@ -1,8 +1,8 @@
 declare global {
   namespace GraphileWorker {
     /**
-     * The payload of each task by its name, for the compiler. Empty until a project declares it, which `legwork types` does; graphile-worker's own
-     * functions go by it as well.
+     * The payload of each task by name, for the compiler. Empty until a project declares it, as `legwork types` does; graphile-worker's own
+     * functions use it too.
      */
     // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
     interface Tasks {}
@@ -10,13 +10,13 @@ declare global {
 }
 
 /** The name of a task: one of the registry, or any string while the registry is empty. */
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- it is empty here only
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- it is empty only here
 export type TaskName = [keyof GraphileWorker.Tasks] extends [never] ? string : keyof GraphileWorker.Tasks & string;
 
-/** What the registry says that a task takes; `unknown` for a task that it does not have. */
+/** The payload type of a task in the registry; `unknown` for a task that is not registered. */
 export type PayloadOf<Name extends string> = Name extends keyof GraphileWorker.Tasks ? GraphileWorker.Tasks[Name] : unknown;
 
-/** A payload and what may follow it. A payload that may be `{}` can be left out. */
+/** A payload and further parameters. A payload that may be `{}` can be omitted. */
 export type WithPayload<Payload, Rest extends readonly unknown[]> = {} extends Payload
   ? [payload?: Payload, ...rest: Rest]
   : [payload: Payload, ...rest: Rest];

@@ -13,7 +13,7 @@ import {
 /** W3C Trace Context, version 00: trace id, span id, flags. */
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** Whether somebody has registered an OpenTelemetry SDK. Without one, nothing here is ever called again. */
+/** Whether an OpenTelemetry SDK is registered. Without one, nothing else in this file is called. */
 export function isTracing(): boolean {
   const provider = trace.getTracerProvider();
   return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer("legwork") !== undefined;
@@ -23,7 +23,7 @@ function tracer(): Tracer {
   return trace.getTracer("legwork");
 }
 
-/** The attributes that OpenTelemetry's conventions for messaging give to both ends. */
+/** The attributes that OpenTelemetry's messaging conventions define for both ends. */
 function attributesOf(task: string, operation: "send" | "process"): Record<string, string> {
   return {
     "messaging.system": "legwork",
@@ -33,7 +33,7 @@ function attributesOf(task: string, operation: "send" | "process"): Record<strin
   };
 }
 
-/** As it travels with a job; undefined for a span that says nothing. */
+/** Returns the traceparent that a job carries; undefined for a span without a valid context. */
 function traceparentOf(span: Span): string | undefined {
   const spanContext = span.spanContext();
   if (!trace.isSpanContextValid(spanContext)) return undefined;
@@ -41,7 +41,7 @@ function traceparentOf(span: Span): string | undefined {
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
-/** The context in which a job's attempt runs: a child of whoever enqueued it. What is no traceparent counts as none. */
+/** Returns the context in which a job's attempt runs: a child of the span that enqueued the job. An invalid traceparent is ignored. */
 function contextOf(traceparent: string | null): Context {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? "") ?? [];
   const base = context.active();
@@ -51,8 +51,8 @@ function contextOf(traceparent: string | null): Context {
 }
 
 /**
- * Enqueues within a span of its own, a child of the active one, and gives `send` the traceparent that is to travel with the job. Where no
- * SDK is registered it only calls `send`.
+ * Enqueues within a span of its own, a child of the active span, and passes `send` the traceparent that the job is to carry. Without a registered
+ * SDK it only calls `send`.
  */
 export async function traceSend(
   task: string,
@@ -103,17 +103,17 @@ export class AttemptSpan {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  /** For what the attempt itself enqueues; undefined where the SDK makes no real span. */
+  /** The traceparent for jobs that the attempt enqueues; undefined if the SDK does not record the span. */
   get traceparent(): string | undefined {
     return traceparentOf(this.#span);
   }
 
-  /** Calls `work` with the span being the active one, also in what it awaits. */
+  /** Calls `work` with this span as the active one, even in its asynchronous parts. */
   run<T>(work: () => Promise<T>): Promise<T> {
     return context.with(this.#context, work);
   }
 
-  /** outcome: completed, failed, put_back or given_back. Only what failed is an error. */
+  /** Ends the span. outcome: completed, failed, put_back or given_back. Only failed is an error. */
   end(outcome: string, error?: Error): void {
     this.#span.setAttribute("legwork.outcome", outcome);
     if (outcome === "failed") fail(this.#span, error);

@@ -12,12 +12,12 @@ export type JobSpec = {
 }[TaskName];
 
 /**
- * Enqueues a job on the caller's connection, so within its transaction if it has one open, and resolves to the job's id. The task is given by its name, or by itself
- * when its definition states its name. Once the registry has entries (`legwork types`), a wrong name or payload does not compile.
+ * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The task is given by name, or as
+ * its definition if that states its name. With a task registry (`legwork types`), a wrong name or payload does not compile.
  *
- * The payload is checked first: against the definition of a task that is given by itself, and against the schema that its worker registered.
- * Throws LW422 naming the field that does not fit, LW404 for an unknown task, LW409 when a keyed job cannot be replaced, LW400 for
- * options that do not go together, LW429 over the rate limit.
+ * The payload is checked first: against the definition, if that is given, and against the schema that a worker registered. Throws LW422, naming the
+ * field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be replaced; LW400 for options that
+ * cannot be combined; LW429 over the rate limit.
  *
  * @example
  * import { enqueue } from "legwork";
@@ -48,8 +48,8 @@ export async function enqueueTyped(
 }
 
 /**
- * Enqueues any number of jobs in one statement, all or none, and resolves to their ids in the same order.
- * Throws as `enqueue` does.
+ * Enqueues any number of jobs in one statement, either all or none, and returns their ids in the same order.
+ * Throws like `enqueue`.
  *
  * @example
  * import { enqueueMany } from "legwork";
@@ -64,13 +64,13 @@ export async function enqueueManyTyped(client: Queryable, jobs: readonly JobSpec
 }
 
 /**
- * Makes a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
+ * Creates a trigger on `table` that enqueues `task` in the transaction of each change. Calling it again replaces the trigger.
  * Throws LW404 for an unknown task, LW400 for an unknown event or column.
  *
  * @example
  * import { enqueueOn } from "legwork";
  *
- * // Whatever inserts a user, from any language, enqueues a job in the same transaction.
+ * // Every insert of a user, from any language, enqueues a job in the same transaction.
  * await enqueueOn(client, "users", ["insert"], "notify/welcome", { payload: { userId: "id" } });
  */
 export async function enqueueOnTyped(

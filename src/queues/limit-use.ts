@@ -1,27 +1,27 @@
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
-/** How much of a limit one value of its key has used up. Counts are strings: they may be larger than a number holds. */
+/** How much of a limit is in use for one value of its key. Counts are strings, because they may exceed what a number holds exactly. */
 export interface LimitUseRow {
   kind: "concurrency" | "rate";
-  /** Where in the payload the key is; null for a limit without one. */
+  /** The path of the key in the payload; null for a limit without a key. */
   key: string | null;
-  /** Null for a limit without a key, `[redacted]` where one of the tasks redacts it. */
+  /** Null for a limit without a key, `[redacted]` if one of the tasks redacts it. */
   value: string | null;
-  /** Slots taken: jobs that run or may start, or that started within the window of a rate limit. */
+  /** Slots in use: by jobs that are running or may start, or that started within the period of a rate limit. */
   in_use: string;
-  /** Jobs in line that have to pass it. */
+  /** Jobs in line for it. */
   waiting: string;
-  /** When the next slot of a rate limit becomes free, as far as that is known. */
+  /** When the next slot of a rate limit becomes free, if known. */
   frees_at: Date | null;
-  /** How many values the limit has in all. */
+  /** The number of values that the limit has in total. */
   key_values: string;
-  /** Whether there was more than is counted. */
+  /** Whether there is more than was counted. */
   is_partial: boolean;
 }
 
 /**
- * How much of the limits of a queue or a task is used up, by the values of their keys: for each limit `atMost` (20) of them, those with the
+ * Lists how much of a queue's or a task's limits is in use, by the values of their keys: at most `atMost` (20) values for each limit, those with the
  * longest lines first. Throws LW404 for an unknown queue or task.
  *
  * @example

@@ -4,11 +4,11 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** What is limited: a queue or a task; with `key`, each value at that place of the payload (`user.id`) for itself. */
+/** What a limit applies to: a queue or a task; with `key`, each value at that path of the payload (`user.id`) separately. */
 export type LimitTarget = ({ queue: string; task?: undefined } | { task: string; queue?: undefined }) & { key?: string };
 
 /**
- * At most `max` jobs run at a time, over all workers. Calling again changes it; jobs that run already are counted and not stopped.
+ * Sets how many jobs may run at a time, across all workers. Calling it again changes the limit; running jobs count and are not stopped.
  * Throws LW400 for a limit below 1, LW404 for an unknown queue or task.
  *
  * @example
@@ -22,7 +22,7 @@ export async function limitConcurrency(client: Queryable, max: number, target: L
 }
 
 /**
- * At most `max` jobs start within any span of the length `per`. Throws as `limitConcurrency`, and LW400 for a window that is none.
+ * Sets how many jobs may start within any period of length `per`. Throws like `limitConcurrency`, and LW400 for an invalid period.
  *
  * @example
  * import { limitRate } from "legwork/operations";
@@ -35,7 +35,7 @@ export async function limitRate(client: Queryable, max: number, per: Duration, t
 }
 
 /**
- * Takes a limit away; resolves to whether there was one. One that the task's definition declares stays away until `resetLimits`.
+ * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `resetLimits`.
  *
  * @example
  * import { dropLimit } from "legwork/operations";
@@ -48,7 +48,7 @@ export async function dropLimit(client: Queryable, kind: "concurrency" | "rate",
 }
 
 /**
- * Gives a task the limits that its definition declares, and no others. Throws LW404 for an unknown task.
+ * Restores the limits of a task's definition and removes all others. Throws LW404 for an unknown task.
  *
  * @example
  * import { resetLimits } from "legwork/operations";
@@ -59,16 +59,16 @@ export async function resetLimits(client: Queryable, task: string): Promise<void
   await callFunction(client, "legwork.reset_limits", { task });
 }
 
-/** How much of a limit is in use, as `legwork.limits_in_use()` tells it. Counts are strings. */
+/** How much of a limit is in use, from `legwork.limits_in_use()`. Counts are strings. */
 export interface LimitUse {
   scope: "queue" | "task";
   name: string;
   kind: "concurrency" | "rate";
-  /** Where in the payload the key is; null for a limit without one. */
+  /** The path of the key in the payload; null for a limit without a key. */
   key: string | null;
-  /** Allowed, for each key. */
+  /** The limit for each key. */
   max: number;
-  /** In use, by all keys. */
+  /** Slots in use, over all keys. */
   used: string;
   keys: string;
   full_keys: string;
@@ -76,7 +76,7 @@ export interface LimitUse {
 }
 
 /**
- * How much of each limit was in use at the last look, some seconds ago.
+ * Lists how much of each limit is in use, as counted a few seconds ago.
  *
  * @example
  * import { listLimitUse } from "legwork/operations";

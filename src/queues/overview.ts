@@ -1,38 +1,38 @@
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 
-/** How the whole system is, at a glance. Counts are strings: they may be larger than a number holds. */
+/** The state of the whole system, in numbers. Counts are strings, because they may exceed what a number holds exactly. */
 export interface Overview {
-  /** Jobs that have not ended, by what they do. */
+  /** Jobs that have not ended, by state; `later` are those that are due later or wait for their next attempt. */
   running: string;
   pending: string;
   blocked: string;
   paused: string;
   later: string;
-  /** Since when the job that has waited longest could have started; null when none waits. */
+  /** When the job that has waited longest became due; null if no job waits. */
   oldest: Date | null;
   /** Failed jobs that can be retried. */
   failed: string;
-  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now, or from a server within the last second. */
+  /** When the jobs were counted, if there are too many to count them every time; null for now or, from a server, within the last second. */
   counted_at: Date | null;
   queues: number;
   tasks: number;
   workers: number;
-  /** Jobs that all living workers together run at a time. */
+  /** The number of jobs that all running workers together run at a time. */
   concurrency: number;
-  /** Of an emergency stop; null when there is none. */
+  /** The emergency stop; null if none is active. */
   stopped_at: Date | null;
   stopped_by: string | null;
   stop_reason: string | null;
 }
 
-/** The part of an overview that takes long where very many jobs live. */
+/** The part of an overview that is slow when there are very many jobs. */
 export type Counts = Pick<
   Overview,
   "running" | "pending" | "blocked" | "paused" | "later" | "oldest" | "failed" | "counted_at" | "queues"
 >;
 
-/** Counts what lives and what failed, never the whole history. */
+/** Counts the jobs that have not ended and those that failed, never the whole history. */
 export async function readCounts(client: Queryable): Promise<Counts> {
   const rows = await selectRows(
     client,
@@ -45,7 +45,8 @@ export async function readCounts(client: Queryable): Promise<Counts> {
 }
 
 /**
- * `counts`: what was counted a moment ago, where somebody has it; counted now otherwise.
+ * Returns the numbers of jobs, queues, tasks and workers, and any emergency stop. `counts`: recent counts, if the caller has them; by default the
+ * jobs are counted now.
  *
  * @example
  * import { readOverview } from "legwork/operations";

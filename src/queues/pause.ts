@@ -2,7 +2,7 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * From 300 ms after this has committed no job of the queue starts, on any worker. Jobs that run finish; nothing is lost. Throws
+ * Pauses a queue: from 300 ms after the commit, none of its jobs starts on any worker. Running jobs finish; nothing is lost. Throws
  * LW404 for an unknown queue.
  *
  * @example
@@ -15,7 +15,7 @@ export async function pauseQueue(client: Queryable, queue: string, reason?: stri
 }
 
 /**
- * Ends a queue's pause; resolves to whether there was one. Throws LW404 for an unknown queue.
+ * Ends a queue's pause. Returns whether it was paused. Throws LW404 for an unknown queue.
  *
  * @example
  * import { resumeQueue } from "legwork/operations";
@@ -28,7 +28,7 @@ export async function resumeQueue(client: Queryable, queue: string): Promise<boo
 }
 
 /**
- * As `pauseQueue`, for one task.
+ * Pauses a task, like `pauseQueue`.
  *
  * @example
  * import { pauseTask } from "legwork/operations";
@@ -40,7 +40,7 @@ export async function pauseTask(client: Queryable, task: string, reason?: string
 }
 
 /**
- * Ends a task's pause; resolves to whether there was one. Throws LW404 for an unknown task.
+ * Ends a task's pause. Returns whether it was paused. Throws LW404 for an unknown task.
  *
  * @example
  * import { resumeTask } from "legwork/operations";
@@ -53,7 +53,7 @@ export async function resumeTask(client: Queryable, task: string): Promise<boole
 }
 
 /**
- * Pauses everything; jobs that run finish.
+ * Stops everything: no job starts until `resumeAll`. Running jobs finish.
  *
  * @example
  * import { emergencyStop } from "legwork/operations";
@@ -65,7 +65,7 @@ export async function emergencyStop(client: Queryable, reason?: string): Promise
 }
 
 /**
- * Ends an emergency stop; resolves to whether there was one. Queues and tasks that were paused for themselves stay paused.
+ * Ends the emergency stop. Returns whether one was active. Queues and tasks that were paused individually stay paused.
  *
  * @example
  * import { resumeAll } from "legwork/operations";

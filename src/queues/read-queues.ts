@@ -3,7 +3,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 
-/** A limit as the views show it; `per` is an interval as Postgres writes it. */
+/** A limit in the views; `per` is an interval as Postgres writes it. */
 export interface LimitRow {
   kind: "concurrency" | "rate";
   max: number;
@@ -11,7 +11,7 @@ export interface LimitRow {
   key?: string;
 }
 
-/** A row of `legwork.queues`. Counts are strings: they may be larger than a number holds. */
+/** A row of `legwork.queues`. Counts are strings, because they may exceed what a number holds exactly. */
 export interface QueueRow {
   name: string;
   paused_at: Date | null;
@@ -27,7 +27,7 @@ export interface QueueRow {
   retry: Record<string, unknown> | null;
   /** Failed jobs that can be retried. */
   failed: string;
-  /** When the jobs were counted, where so many live that they are not counted for each answer; null for now. */
+  /** When the jobs were counted, if there are too many to count them every time; null for now. */
   counted_at: Date | null;
 }
 
@@ -42,7 +42,7 @@ export interface WorkerRow {
   started_at: Date;
   seen_at: Date;
   suspected: boolean;
-  /** How its machine is: shares in use, from 0 to 1, and sizes in bytes; null before it has told. */
+  /** The state of its host: shares in use, from 0 to 1, and sizes in bytes; null before the first report. */
   cpu: number | null;
   memory: number | null;
   memory_total: string | null;
@@ -50,10 +50,13 @@ export interface WorkerRow {
   disk_total: string | null;
   heap_bytes: string | null;
   host_seen_at: Date | null;
-  /** Since when synchronous code has held up its event loop, and of which job: one, or several when it is one of them. Null while the event loop turns. */
+  /**
+   * Since when synchronous code has blocked its event loop, and the job whose code it is; several if it could be any of them. Null if it is not
+   * blocked.
+   */
   blocked_since: Date | null;
   blocked_jobs: string[] | null;
-  /** The version of Legwork that it runs. */
+  /** Its version of Legwork. */
   version: string | null;
 }
 
@@ -78,7 +81,7 @@ const TASK_COLUMNS =
   "name, description, queue, payload_schema, result_schema, redact, registered_at, updated_at, paused_at, paused_by, pause_reason, limits, retry";
 
 /**
- * Every queue with what waits and runs in it now.
+ * Lists all queues, with the numbers of their waiting and running jobs.
  *
  * @example
  * import { listQueues } from "legwork/operations";
@@ -91,7 +94,7 @@ export async function listQueues(client: Queryable): Promise<QueueRow[]> {
 }
 
 /**
- * One queue. Throws LW404 with the nearest name for an unknown one.
+ * Returns one queue. Throws LW404 for an unknown queue, suggesting the closest name.
  *
  * @example
  * import { getQueue } from "legwork/operations";
@@ -105,7 +108,7 @@ export async function getQueue(client: Queryable, name: string): Promise<QueueRo
 }
 
 /**
- * The tasks that a worker has announced or that a job was made for, by name, after that name if one is given.
+ * Lists the tasks that a worker has registered or that a job was enqueued for, by name; with `after`, those after that name.
  *
  * @example
  * import { listTasks } from "legwork/operations";
@@ -125,7 +128,7 @@ export async function listTasks(
 }
 
 /**
- * One task. Throws LW404 with the nearest name for an unknown one.
+ * Returns one task. Throws LW404 for an unknown task, suggesting the closest name.
  *
  * @example
  * import { getTask } from "legwork/operations";
@@ -135,7 +138,7 @@ export async function listTasks(
 export async function getTask(client: Queryable, name: string): Promise<TaskRow> {
   const rows = await selectRows(client, `select ${TASK_COLUMNS} from legwork.tasks where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
-  // As legwork_private.assert_task says it, which reads tables that a reader may not.
+  // The same message as from legwork_private.assert_task, which reads tables that readers have no access to.
   const nearest = await selectRows(
     client,
     "select legwork_private.nearest_name($1, array(select name from legwork.tasks)) as name",
@@ -149,7 +152,7 @@ export async function getTask(client: Queryable, name: string): Promise<TaskRow>
 }
 
 /**
- * The Legwork workers that are alive or were a moment ago, the oldest first.
+ * Lists the Legwork workers that are running or were until a moment ago, oldest first.
  *
  * @example
  * import { listWorkers } from "legwork/operations";

@@ -6,8 +6,8 @@ import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-polic
 export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
 
 /**
- * Says how the jobs of a queue or a task are retried from their next failure on, in place of what was said before. Throws LW400 for
- * what makes no sense, LW404 for an unknown queue or task.
+ * Sets how the jobs of a queue or a task are retried from their next failure on, replacing the previous policy. Throws LW400 for
+ * an invalid policy, LW404 for an unknown queue or task.
  *
  * @example
  * import { setRetryPolicy } from "legwork/operations";
@@ -18,7 +18,7 @@ export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, tar
   const parsed = retrySchema.safeParse(policy);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new LegworkError("LW400", `The retry policy is not valid: ${issue?.path.join(".")}: ${issue?.message}.`, {
+    throw new LegworkError("LW400", `Invalid retry policy: ${issue?.path.join(".")}: ${issue?.message}.`, {
       hint: 'For example { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" }.',
     });
   }
@@ -26,7 +26,7 @@ export async function setRetryPolicy(client: Queryable, policy: RetryPolicy, tar
 }
 
 /**
- * Takes away what `setRetryPolicy` has said; resolves to whether there was something. Throws LW404 for an unknown queue or task.
+ * Removes the policy that `setRetryPolicy` set. Returns whether there was one. Throws LW404 for an unknown queue or task.
  *
  * @example
  * import { dropRetryPolicy } from "legwork/operations";

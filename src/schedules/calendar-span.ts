@@ -4,9 +4,9 @@ import { LegworkError } from "../errors.ts";
 const CALENDAR: Record<string, string> = { d: "days", w: "weeks", mo: "months", y: "years" };
 
 /**
- * A span of the calendar as Postgres reads an interval, for schedules. Days, weeks, months and years stay what they are, because a day of the calendar
- * may have 23 or 25 hours; "24h" is always 24. (`durationToInterval` takes "1d" as 24 hours.) Other texts that are not a duration, such as
- * "1 month 2 days", are left for Postgres to read.
+ * Converts a calendar span to a Postgres interval, for schedules. Days, weeks, months and years keep their unit, because a calendar day
+ * may have 23 or 25 hours; "24h" is always 24 hours. (`durationToInterval` reads "1d" as 24 hours.) Other text that is not a duration, such as
+ * "1 month 2 days", is left for Postgres to parse.
  */
 export function calendarSpan(name: string, value: Duration | undefined): string | undefined {
   if (value === undefined) return undefined;
@@ -17,10 +17,10 @@ export function calendarSpan(name: string, value: Duration | undefined): string 
   }
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return millisecondsToInterval(milliseconds);
-  // Postgres says whether it is within bounds, and one of ours that is not says so here.
+  // Postgres checks the bounds of its intervals; durations in our notation are checked here.
   if (typeof value === "string" && value.length <= 100 && /\d/.test(value) && !/^-?[\d.]+\s*[a-z]{1,2}$/i.test(value))
     return value;
   throw new LegworkError("LW400", durationOutOfRange(name, value), {
-    hint: "Durations are such as 30s, 5m, 2h, 1d, 1 month, or a number of milliseconds.",
+    hint: "Write a duration such as 30s, 5m, 2h, 1d or 1 month, or a number of milliseconds.",
   });
 }

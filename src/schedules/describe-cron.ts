@@ -9,8 +9,9 @@ const NAMES: Record<number, readonly string[]> = {
 };
 
 /**
- * An expression as a sentence, such as "At 02:30, Monday through Friday"; the expression itself where there are no words for it. A crontab's
- * differs from a schedule's where a day and a weekday are both given and one of them names all there are: graphile-worker goes by the other.
+ * Describes an expression in a sentence, such as "At 02:30, Monday through Friday"; returns the expression itself if there are no words for it. If
+ * both a day and a weekday are given and one of them covers all values, a crontab behaves differently from a schedule: graphile-worker considers only
+ * the other.
  */
 export function describeCron(expression: string, { isCrontab = false }: { isCrontab?: boolean } = {}): string {
   try {
@@ -21,7 +22,7 @@ export function describeCron(expression: string, { isCrontab = false }: { isCron
     if (isAnyDay) fields[DAY] = "*";
     if (isAnyWeekday) fields[WEEKDAY] = "*";
     if (!isCrontab && day !== "*" && weekday !== "*" && (isAnyDay || isAnyWeekday)) {
-      // Either of them is enough.
+      // Either of them is enough, so every day matches.
       fields[DAY] = "*";
       fields[WEEKDAY] = "*";
     }
@@ -31,25 +32,25 @@ export function describeCron(expression: string, { isCrontab = false }: { isCron
   }
 }
 
-/** Of a day or a weekday, whichever comes: cronstrue says "and", which reads as Friday the 13th. */
+/** Describes a day or a weekday, whichever comes first: cronstrue would write "and", which reads like Friday the 13th. */
 function either(fields: readonly string[]): string {
   const without = (...indices: number[]): string => words(fields.map((field, index) => (indices.includes(index) ? "*" : field)));
   const time = without(DAY, 4, WEEKDAY);
   const [day, weekday, month] = [without(4, WEEKDAY), without(DAY, 4), without(DAY, WEEKDAY)].map((text) => {
-    if (!text.startsWith(time)) throw new Error("The sentence is put together in another way.");
+    if (!text.startsWith(time)) throw new Error("cronstrue composes its sentences differently.");
     return text.slice(time.length);
   });
   return `${time}${day} or ${(weekday ?? "").replace(/^, (only )?/, "")}${month}`;
 }
 
 function words(fields: readonly string[]): string {
-  // Croner's weekdays count from Sunday, as cronstrue's do.
+  // Croner counts weekdays from Sunday, like cronstrue.
   return cronstrue.toString(fields.join(" ").replace(/^0 /, ""), { use24HourTimeFormat: true, verbose: false });
 }
 
-/** A field as cronstrue reads it as it is meant: in capitals, without leading zeros, and without steps that do not come out even. */
+/** Normalizes a field for cronstrue: in capitals, without leading zeros, and without uneven steps. */
 function plainField(field: string, index: number, above: readonly string[]): string {
-  // Minutes of certain hours stay a step, because cronstrue says a list of them as if they were no minutes of these.
+  // Minutes of certain hours stay a step, because cronstrue describes a list of them as if it did not belong to these hours.
   const isListed = above.every((larger) => larger === "*");
   return field
     .toUpperCase()
@@ -62,7 +63,7 @@ function plainItem(item: string, index: number, isListed: boolean): string {
   const [, range = "", step, nth] = /^([^/#]+)(?:\/(\d+))?(?:#(\w+))?$/.exec(item) ?? [undefined, item];
   const trimmed = range.replaceAll(/\b0+(?=\d)/g, "");
   const [from, to] = trimmed.split("-");
-  // From Sunday to Sunday is the whole week.
+  // Sunday to Sunday is the whole week.
   const plain = from === to && from !== "SUN" ? (from ?? trimmed) : trimmed;
   if (nth === undefined) {
     if (step === undefined || Number(step) === 1) return plain;
@@ -73,7 +74,7 @@ function plainItem(item: string, index: number, isListed: boolean): string {
   return [...new Set(values.map((value) => value % 7))].map((value) => (nth === "L" ? `${value}L` : `${value}#${nth}`)).join(",");
 }
 
-/** A step through the whole field, as the values that it names: "every 7 minutes" does not say that 4 minutes come after the last. */
+/** Expands an uneven step through the whole field to its values: "every 7 minutes" would hide that only 4 minutes follow the last one. */
 function stepped(range: string, step: number, index: number): string {
   const { low, high } = FIELDS[index] ?? FIELDS[0];
   const size = index === WEEKDAY ? 7 : high - low + 1;
@@ -92,7 +93,7 @@ function namesAll(field: string, index: number): boolean {
   return size === (index === WEEKDAY ? 7 : high - low + 1);
 }
 
-/** With numbers in place of names; a Sunday that ends a range is a 7. */
+/** Replaces names by numbers; a Sunday at the end of a range becomes 7. */
 function numbered(field: string, index: number): string {
   return field.replaceAll(/-SUN/g, "-7").replaceAll(/[A-Z]{3}/g, (name) => String(NAMES[index]?.indexOf(name) ?? name));
 }

@@ -3,8 +3,8 @@ import type { Queryable } from "../db/pool.ts";
 import { planned } from "./schedule.ts";
 
 /**
- * Lets a schedule occur again from now on; what was due meanwhile is no occurrence. Resolves to the next one. Throws LW404 for an unknown
- * one, LW409 for an entry of a crontab.
+ * Enables a schedule from now on: occurrences that were due while it was disabled do not count. Returns the next occurrence. Throws LW404 for an
+ * unknown schedule, LW409 for a crontab entry.
  *
  * @example
  * import { enableSchedule } from "legwork/operations";
@@ -17,7 +17,7 @@ export async function enableSchedule(client: Queryable, name: string, options: {
 }
 
 /**
- * Nothing of a schedule is due until it is enabled again; jobs that it has enqueued stay. Resolves to whether it was enabled. Throws as
+ * Disables a schedule: it has no occurrences until it is enabled again. Jobs that it has enqueued stay. Returns whether it was enabled. Throws like
  * `enableSchedule`.
  *
  * @example

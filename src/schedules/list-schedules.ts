@@ -42,7 +42,7 @@ export interface ScheduleRow {
   updated_at: Date;
 }
 
-/** A row of `legwork.schedule_runs`: what became of an occurrence, or of several in a row. */
+/** A row of `legwork.schedule_runs`: the outcome of one occurrence, or of several in a row. */
 export interface ScheduleRunRow {
   schedule: string;
   due_at: Date;
@@ -50,7 +50,7 @@ export interface ScheduleRunRow {
   reason: string | null;
   job_id: string | null;
   outcome: JobState | null;
-  /** A string: it may be larger than a number holds. Null when it is not known. */
+  /** The number of occurrences, as text because it may exceed what a number holds exactly; null if unknown. */
   occurrences: string | null;
   last_due_at: Date;
   recorded_at: Date;
@@ -62,7 +62,7 @@ const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timez
   requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at`;
 
 /**
- * All schedules, those of crontabs included, by name.
+ * Lists all schedules by name, including those of crontabs.
  *
  * @example
  * import { listSchedules } from "legwork/operations";
@@ -79,7 +79,7 @@ export async function listSchedules(client: Queryable, filter: { tenant?: string
 }
 
 /**
- * One schedule. Throws LW404 for an unknown one.
+ * Returns one schedule. Throws LW404 for an unknown schedule, suggesting the closest name.
  *
  * @example
  * import { getSchedule } from "legwork/operations";
@@ -103,7 +103,7 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
 }
 
 /**
- * What became of the last occurrences of a schedule, the newest first. It outlives the schedule, as long as the history is kept.
+ * Lists the outcomes of a schedule's last occurrences, newest first. They outlive the schedule and are kept as long as the history.
  *
  * @example
  * import { listScheduleRuns } from "legwork/operations";

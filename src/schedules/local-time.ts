@@ -1,6 +1,6 @@
 import { LegworkError } from "../errors.ts";
 
-/** A clock's reading in some time zone. */
+/** A local time in some time zone. */
 export interface LocalTime {
   year: number;
   /** 1 to 12. */
@@ -13,7 +13,7 @@ export interface LocalTime {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** What the clocks of a time zone show at an instant. Throws a RangeError for a zone that this Node does not know. */
+/** Returns the local time in a time zone at an instant. Throws a RangeError for a time zone that Node does not know. */
 export function localTime(instant: number, timezone: string): LocalTime {
   const parts = Object.fromEntries(
     formatOf(timezone)
@@ -30,7 +30,7 @@ export function localTime(instant: number, timezone: string): LocalTime {
   };
 }
 
-/** Zones of the IANA database that have no slash in their names. Node also knows abbreviations and offsets, which `legwork_private.assert_timezone` refuses. */
+/** The IANA time zones without a slash in their names. Node also accepts abbreviations and offsets, which `legwork_private.assert_timezone` rejects. */
 const PLAIN_NAMES = new Set(
   (
     "UTC GMT GMT0 GMT+0 GMT-0 Greenwich Universal Cuba Egypt Eire GB GB-Eire Hongkong Iceland Iran Israel Jamaica Japan Kwajalein Libya NZ NZ-CHAT " +
@@ -40,25 +40,25 @@ const PLAIN_NAMES = new Set(
     .split(" "),
 );
 
-/** Does nothing for a time zone of the IANA database that this Node knows. Throws LW400 for any other. */
+/** Checks that a time zone is an IANA time zone that Node knows. Throws LW400 otherwise. */
 export function assertTimezone(timezone: string): void {
   try {
-    if (!timezone.includes("/") && !PLAIN_NAMES.has(timezone.toLowerCase())) throw new RangeError("No such zone.");
+    if (!timezone.includes("/") && !PLAIN_NAMES.has(timezone.toLowerCase())) throw new RangeError("Unknown time zone.");
     formatOf(timezone);
   } catch {
     throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
-      hint: "Zones are named as in the IANA database, such as Europe/Berlin.",
+      hint: "Use a name from the IANA time zone database, such as Europe/Berlin.",
     });
   }
 }
 
-/** How far the clocks of a time zone are ahead of UTC at an instant (ms). */
+/** Returns how far a time zone is ahead of UTC at an instant (ms). */
 export function offsetAt(instant: number, timezone: string): number {
   const { year, month, day, hour, minute, second } = localTime(instant, timezone);
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1_000) * 1_000;
 }
 
-/** As `2026-03-29 03:00:00`, for people; a time that no clock can show as Postgres writes it. */
+/** Formats a local time for display, such as `2026-03-29 03:00:00`; a time outside of Date's range as Postgres writes it. */
 export function formatLocal(instant: Date, timezone: string): string {
   if (Number.isNaN(instant.getTime())) return instant.toISOString();
   const { year, month, day, hour, minute, second } = localTime(instant.getTime(), timezone);

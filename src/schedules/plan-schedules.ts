@@ -4,16 +4,16 @@ import { LegworkError, toError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
 import { describeCron } from "./describe-cron.ts";
 
-/** Occurrences a plan holds. Half of them are used before it is filled up again. */
+/** The number of occurrences in a plan. Half of them are used before it is refilled. */
 const PLANNED = 16;
 
-/** Occurrences that a plan lists at a time when some of them are past: bounded work, however long nobody was there. */
+/** The most occurrences that a plan lists at a time if some have passed. This bounds the work, however long no worker was running. */
 const LISTED = 500;
 
-/** Schedules a call plans. Their rows are locked meanwhile, for some 0.7 ms each. */
+/** The most schedules that one call plans. Their rows are locked meanwhile, for about 0.7 ms each. */
 const AT_MOST = 100;
 
-/** Nobody plans further back than that (ms): what is older is counted as if it began there. */
+/** How far back occurrences are planned (ms). An older backlog is counted from there. */
 const MAX_BACKLOG_MS = 5 * 366 * 86_400_000;
 
 interface Row {
@@ -23,28 +23,28 @@ interface Row {
   timezone: string;
   missed: "none" | "one" | "all";
   planned_to: Date;
-  /** As Postgres writes it: a Date has no microseconds. */
+  /** Text from Postgres, because a Date has no microseconds. */
   planned_from: string;
   list_from: Date;
   ends_at: Date | null;
-  /** Whether it has never been planned since its times were changed. */
+  /** Whether it has not been planned since its times changed. */
   is_first: boolean;
 }
 
 interface Plan {
   times: Date[];
-  /** Occurrences before these that are too many to list and will not be enqueued. */
+  /** Earlier occurrences, which are too many to list and will not be enqueued. */
   backlog?: { count: number; first: Date; last: Date };
-  /** Whether nothing comes after these. */
+  /** Whether there are no later occurrences. */
   isComplete: boolean;
   /** Why there is no plan. */
   problem?: string;
 }
 
 /**
- * Computes the next occurrences of schedules with a cron expression whose plans run short, at most a hundred of them, and resolves to how
- * many there were. Rows that others have locked are stepped over, and a plan that another process has extended meanwhile is left alone. A
- * schedule that cannot be planned gets a `problem`, and the others are planned. Workers do this by themselves.
+ * Computes the next occurrences of schedules with a cron expression whose plans run short, for at most a hundred of them, and returns how
+ * many it planned. Skips rows that are locked by other sessions, and plans that another process has extended meanwhile. A
+ * schedule that cannot be planned gets a `problem`, and the others are planned. Workers call this automatically.
  *
  * @example
  * import { planSchedules } from "legwork/operations";
@@ -53,7 +53,7 @@ interface Plan {
  */
 export async function planSchedules(client: Queryable, options: { asOf?: Date; schedule?: string } = {}): Promise<number> {
   const rows = await wanted(client, options);
-  // Many schedules say the same: what was computed for one holds for all.
+  // Many schedules have the same times: each plan is computed once.
   const plans = new Map<string, Plan>();
   let planned = 0;
   for (const row of rows) {
@@ -65,8 +65,8 @@ export async function planSchedules(client: Queryable, options: { asOf?: Date; s
 }
 
 /**
- * The same in a transaction of its own. When the database refuses a plan, each schedule is planned in a transaction of its own, so that the one
- * whose plan it is does not keep the others from theirs.
+ * Like `planSchedules`, in its own transaction. If the database rejects a plan, each schedule is planned in its own transaction, so that the
+ * rejected plan does not prevent the others.
  */
 export async function planAll(pool: Pool): Promise<number> {
   try {
@@ -86,7 +86,7 @@ export async function planAll(pool: Pool): Promise<number> {
   return planned;
 }
 
-/** Whether the database has refused a value: an error that says something of the row and not of the system. */
+/** Whether the database rejected a value: an error about the row and not about the system. */
 function isRefusal(error: unknown): boolean {
   return error instanceof LegworkError && error.code === "LW400";
 }
@@ -96,7 +96,7 @@ async function wanted(client: Queryable, { asOf, schedule }: { asOf?: Date; sche
   return rows as Row[];
 }
 
-/** The plan of a schedule, from those that were computed already when one is for the same times. Never throws. */
+/** Returns the plan of a schedule; reuses a plan that was computed for the same times. Never throws. */
 function planOf(row: Row, plans: Map<string, Plan>): Plan {
   try {
     assertReadable(row);
@@ -109,12 +109,12 @@ function planOf(row: Row, plans: Map<string, Plan>): Plan {
   }
 }
 
-/** A time that was stored without a check may be infinite, or beyond what a Date can hold. */
+/** Checks the times: those that were stored without a check may be infinite or outside of Date's range. */
 function assertReadable(row: Row): void {
   for (const name of ["planned_to", "list_from", "ends_at"] as const) {
     const time = row[name];
     if (time !== null && Number.isNaN(time.getTime())) {
-      throw new LegworkError("LW400", `Its times are out of bounds: ${name} is ${time.toISOString()}.`);
+      throw new LegworkError("LW400", `Its times are out of range: ${name} is ${time.toISOString()}.`);
     }
   }
 }
@@ -138,7 +138,7 @@ function computeTimes({ cron, timezone, missed, planned_to: plannedTo, list_from
   const isComplete = next.length < LISTED;
   if (past === undefined) return { times: next, isComplete };
   const { count, first, last, penultimate } = past;
-  // The last one that was missed may be made up for.
+  // The last missed occurrence may still be enqueued.
   if (missed !== "one") return { times: next, backlog: { count, first, last }, isComplete };
   if (penultimate === undefined) return { times: [last, ...next], isComplete };
   return { times: [last, ...next], backlog: { count: count - 1, first, last: penultimate }, isComplete };
@@ -152,7 +152,7 @@ async function put(client: Queryable, row: Row, plan: Plan): Promise<void> {
     planned_from: row.planned_from,
     times: plan.times,
     is_complete: plan.isComplete,
-    // One that was not planned is not planned any further.
+    // A schedule that could not be planned keeps its end of planning.
     planned_to: plan.times.at(-1) ?? (problem === null ? (row.ends_at ?? row.list_from) : null),
     backlog_count: backlog?.count ?? 0,
     backlog_from: backlog?.first ?? null,

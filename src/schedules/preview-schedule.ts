@@ -3,35 +3,36 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { fromDatabaseError } from "../db/translate-error.ts";
 import { LegworkError } from "../errors.ts";
+import { formatNumber } from "../wording.ts";
 import { CronTimes } from "./cron.ts";
 import { assertTimezone, formatLocal } from "./local-time.ts";
 import type { Timing } from "./schedule.ts";
 import { calendarSpan } from "./calendar-span.ts";
 
-/** More are refused: each costs some 40 µs. */
+/** The most occurrences of a preview: each costs about 40 µs. */
 const MAX_COUNT = 1_000;
 
 export interface Preview {
   at: Date;
-  /** What the clocks of the time zone show then, such as `2026-03-29 03:00:00`. */
+  /** The local time in the time zone, such as `2026-03-29 03:00:00`. */
   local: string;
 }
 
 export interface PreviewOptions {
-  /** How many; 10 by default, 1,000 at most. */
+  /** The number of occurrences; 10 by default, at most 1,000. */
   count?: number;
-  /** From when on; now by default. `every` is counted from `startsAt`, or else from here. */
+  /** The start of the preview; now by default. `every` counts from `startsAt`, or else from here. */
   from?: Date;
   timezone?: string;
   startsAt?: Date;
   endsAt?: Date;
-  /** Only `every` needs a database, which knows the calendar of intervals. */
+  /** Needed only for `every`, because the database computes calendar intervals. */
   client?: Queryable;
 }
 
 /**
- * The next occurrences that a schedule would have. Throws LW400 for what `schedule` refuses: an expression that is not valid or never
- * fires, an unknown zone.
+ * Computes the next occurrences that a schedule would have. Throws LW400 for timings that `schedule` rejects: an expression that is invalid or never
+ * fires, or an unknown time zone.
  *
  * @example
  * import { previewSchedule } from "legwork/operations";
@@ -41,7 +42,7 @@ export interface PreviewOptions {
 export async function previewSchedule(timing: Timing, options: PreviewOptions = {}): Promise<Preview[]> {
   const { count = 10, timezone = "UTC", startsAt, endsAt, client } = options;
   if (!Number.isSafeInteger(count) || count < 1 || count > MAX_COUNT) {
-    throw new LegworkError("LW400", `${count} occurrences cannot be shown.`, { hint: `Ask for 1 to ${MAX_COUNT}.` });
+    throw new LegworkError("LW400", `Cannot preview ${count} occurrences.`, { hint: `Request 1 to ${formatNumber(MAX_COUNT)}.` });
   }
   assertTimezone(timezone);
   const from = options.from ?? new Date();
@@ -52,7 +53,7 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
   if (startsAt !== undefined && endsAt !== undefined && endsAt <= startsAt) {
     throw new LegworkError("LW400", `The window ends at ${endsAt.toISOString()}, before it starts at ${startsAt.toISOString()}.`);
   }
-  // Only the database knows all zones that `schedule` takes.
+  // The database decides which time zones `schedule` accepts.
   if (client !== undefined) await callFunction(client, "legwork_private.assert_timezone", { timezone });
   const after = startsAt !== undefined && startsAt > from ? new Date(startsAt.getTime() - 1) : from;
   let times: Date[];
@@ -61,7 +62,8 @@ export async function previewSchedule(timing: Timing, options: PreviewOptions = 
   } else if (timing.at !== undefined) {
     times = timing.at > after && (endsAt === undefined || timing.at <= endsAt) ? [timing.at] : [];
   } else {
-    if (client === undefined) throw new LegworkError("LW400", "An interval needs a database.", { hint: "Give a client." });
+    if (client === undefined)
+      throw new LegworkError("LW400", "A preview of an interval needs a database.", { hint: "Pass a client." });
     times = await intervalTimes(client, [startsAt ?? from, calendarSpan("every", timing.every), timezone, after, endsAt, count]);
   }
   return times.map((at) => ({ at, local: formatLocal(at, timezone) }));

@@ -5,10 +5,10 @@ import { describeCron } from "./describe-cron.ts";
 
 const DAY_MS = 86_400_000;
 
-/** Occurrences that are told ahead. Workers tell again every five minutes. */
+/** The number of future occurrences that are registered. Workers register again every five minutes. */
 const AHEAD = 10;
 
-/** How far ahead runs are looked for (days): from one February 29 to the next it may be eight years. */
+/** How far ahead occurrences are searched for (days): two February 29 may be eight years apart. */
 const LOOKED_AT_DAYS = 9 * 366;
 
 /** An entry of a crontab, as graphile-worker runs it. */
@@ -18,11 +18,11 @@ export interface CrontabEntry {
   /** The five fields of its line. */
   cron: string;
   payload: unknown;
-  /** Whether graphile-worker runs it in a minute: the item's own function, because its rules are not croner's. In UTC. */
+  /** Whether graphile-worker runs it in a given minute (UTC). This is the item's own function, because its rules differ from croner's. */
   match: (minute: { min: number; hour: number; date: number; month: number; dow: number }) => boolean;
 }
 
-/** Tells the database of the entries of this worker's crontab, so that `legwork.schedules` shows them with their next run. */
+/** Registers the entries of this worker's crontab, so that `legwork.schedules` shows them with their next occurrences. */
 export async function registerCrontab(client: Queryable, entries: readonly CrontabEntry[], now = new Date()): Promise<void> {
   const described = entries.map(({ match, ...entry }) => ({
     ...entry,
@@ -32,7 +32,7 @@ export async function registerCrontab(client: Queryable, entries: readonly Cront
   await callFunction(client, "legwork_private.register_crontab", { entries: JSON.stringify(described) });
 }
 
-/** The first minutes after a time in which an entry is run. Fewer where there are few in the time that is looked at. */
+/** Returns the first minutes after a time in which an entry runs; fewer if the search range has fewer. */
 function nextTimes({ cron, match }: CrontabEntry, after: Date): Date[] {
   const [minutes = "", hours = ""] = cron.split(" ");
   const clock = [...expand(hours, 23)].flatMap((hour) => [...expand(minutes, 59)].map((min) => ({ hour, min })));
@@ -41,7 +41,7 @@ function nextTimes({ cron, match }: CrontabEntry, after: Date): Date[] {
   for (let day = today; day < today + LOOKED_AT_DAYS * DAY_MS; day += DAY_MS) {
     const date = new Date(day);
     const digest = { date: date.getUTCDate(), month: date.getUTCMonth() + 1, dow: date.getUTCDay() };
-    // On a day on which it runs at all it runs at all of its times.
+    // On a day on which it runs at all, it runs at all of its times.
     if (clock[0] === undefined || !match({ ...digest, ...clock[0] })) continue;
     for (const { hour, min } of clock) {
       const time = new Date(day + (hour * 60 + min) * 60_000);

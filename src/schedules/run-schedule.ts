@@ -2,8 +2,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Runs a schedule now, also a disabled one, and resolves to the job's id. It does not count against `maxRuns` and does not wait for what
- * the schedule requires. Throws LW404 for an unknown one, LW409 for an entry of a crontab and while `maxInstances` of its jobs live.
+ * Runs a schedule now, even a disabled one, and returns the job's id. This does not count against `maxRuns` and does not wait for required
+ * schedules. Throws LW404 for an unknown schedule, LW409 for a crontab entry, or while `maxInstances` of its jobs have not ended.
  *
  * @example
  * import { runSchedule } from "legwork/operations";

@@ -7,31 +7,31 @@ import { listSchedules, type ScheduleRow } from "./list-schedules.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Expressions of which more than this many are in the cache throw it away. */
+/** The cache is cleared when it has more than this many expressions. */
 const MAX_CACHED = 5_000;
 
-/** How many jobs an hour brings. Counts are strings. */
+/** The jobs that will be enqueued in one hour. Counts are strings. */
 interface LoadHour {
-  /** When it begins. */
+  /** When the hour begins. */
   at: Date;
   jobs: string;
-  /** The ten that enqueue the most in it. */
+  /** The ten schedules that enqueue the most jobs. */
   schedules: { name: string; jobs: string }[];
 }
 
 export interface ScheduleLoad {
   items: LoadHour[];
-  /** Schedules whose times are not in it, and why. */
+  /** Schedules whose occurrences are not included, and why. */
   uncounted: { name: string; reason: string }[];
 }
 
-/** What an expression brings in whole hours does not change: by expression, zone and hour. */
+/** The occurrences in whole hours, by expression, time zone and hour. They never change. */
 const cache = new Map<string, number>();
 
 /**
- * How many jobs the enabled schedules will enqueue in each of the next hours, the current one from `from` (now) on. By their times alone: what
- * is skipped, missed or held back is not known ahead. Counted by days and not by occurrences, so that a schedule of every second costs no more
- * than one of every day.
+ * Computes how many jobs the enabled schedules will enqueue in each of the next hours, beginning with the current one from `from` (now) on. Counts
+ * every occurrence: skipped, missed and held back ones are not known in advance. The cost grows with the days and not with the occurrences, so that a
+ * schedule that fires every second costs no more than a daily one.
  *
  * @example
  * import { scheduleLoad } from "legwork/operations";
@@ -41,7 +41,7 @@ const cache = new Map<string, number>();
 export async function scheduleLoad(client: Queryable, hours: number, from: Date = new Date()): Promise<ScheduleLoad> {
   const schedules = (await listSchedules(client)).filter(({ is_enabled }) => is_enabled);
   const start = Math.floor(from.getTime() / HOUR_MS) * HOUR_MS;
-  // Bounds: an occurrence belongs to the hour that it begins in, so each ends a millisecond before the next.
+  // Each bound is a millisecond before the hour, because an occurrence belongs to the hour in which it begins.
   const bounds = [from.getTime() - 1, ...Array.from({ length: hours }, (_, n) => start + (n + 1) * HOUR_MS - 1)];
   const intervals = await countIntervals(client, schedules, bounds);
   const perHour = Array.from({ length: hours }, () => new Map<string, number>());
@@ -49,7 +49,7 @@ export async function scheduleLoad(client: Queryable, hours: number, from: Date 
   for (const schedule of schedules) {
     try {
       const counts = countsOf(schedule, bounds, intervals.get(schedule.name));
-      // It is over after so many.
+      // The schedule ends after maxRuns jobs.
       let left = schedule.max_runs === null ? Number.POSITIVE_INFINITY : schedule.max_runs - Number(schedule.runs ?? 0);
       for (const [hour, count] of counts.entries()) {
         const jobs = Math.max(0, Math.min(count, left));
@@ -59,7 +59,7 @@ export async function scheduleLoad(client: Queryable, hours: number, from: Date 
     } catch (error) {
       uncounted.push({ name: schedule.name, reason: toError(error).message });
     }
-    // Others are answered in between.
+    // Gives other requests a turn in between.
     await nextTurn();
   }
   return {
@@ -75,7 +75,7 @@ export async function scheduleLoad(client: Queryable, hours: number, from: Date 
   };
 }
 
-/** The occurrences in each of the spans between bounds. Throws for an expression that cannot be computed. */
+/** Counts the occurrences between each pair of bounds. Throws for an expression that cannot be computed. */
 function countsOf(schedule: ScheduleRow, bounds: readonly number[], ofInterval: readonly number[] | undefined): number[] {
   const { cron, timezone, starts_at, ends_at } = schedule;
   if (ofInterval !== undefined) return [...ofInterval];
@@ -100,7 +100,7 @@ function countsOf(schedule: ScheduleRow, bounds: readonly number[], ofInterval: 
   });
 }
 
-/** The same for schedules of intervals, whose calendar the database knows. */
+/** Counts the occurrences of interval schedules, because the database computes calendar intervals. */
 async function countIntervals(
   client: Queryable,
   schedules: readonly ScheduleRow[],
@@ -108,7 +108,7 @@ async function countIntervals(
 ): Promise<Map<string, number[]>> {
   const every = schedules.filter((schedule) => schedule.every !== null);
   if (every.length === 0) return new Map();
-  // How many have passed by each bound. Where there is no anchor among its columns, the next occurrence is one.
+  // The number of occurrences up to each bound. Intervals count from startsAt, or else from the next occurrence.
   const rows = await selectRows(
     client,
     `select s.name, array_agg(

@@ -10,7 +10,7 @@ import { planSchedules } from "./plan-schedules.ts";
 import { calendarSpan } from "./calendar-span.ts";
 import { toJson } from "../json.ts";
 
-/** When a schedule occurs: by a cron expression, every so often, or once. */
+/** When a schedule occurs: by a cron expression, at an interval, or once. */
 export type Timing =
   | { cron: string; every?: undefined; at?: undefined }
   | { every: Duration; cron?: undefined; at?: undefined }
@@ -18,52 +18,55 @@ export type Timing =
 
 export type ScheduleOptions = Timing & ScheduledJobOptions & ScheduleRules;
 
-/** What a schedule takes of the options of `enqueue`, for its jobs. */
+/** The options of `enqueue` that a schedule accepts for its jobs. */
 type ScheduledJobOptions = Pick<EnqueueOptions, "tenant" | "priority" | "maxAttempts">;
 
 interface ScheduleRules {
   /**
-   * Of the IANA database; UTC by default. A local time that does not exist occurs once, after the gap; one that comes twice, the first time. A
-   * cron expression that names no hour is a rhythm, which goes on while clocks are put back.
+   * An IANA time zone; UTC by default. A local time that does not exist occurs once, after the gap; one that repeats occurs the first time. A
+   * cron expression that names no hour is a rhythm, which continues while clocks are set back.
    */
   timezone?: string;
-  /** What its jobs are given; `{}` by default. */
+  /** The payload of its jobs; `{}` by default. */
   payload?: unknown;
-  /** No occurrence is before that. */
+  /** The earliest time of an occurrence. */
   startsAt?: Date;
-  /** No occurrence is after that. */
+  /** The latest time of an occurrence. */
   endsAt?: Date;
-  /** It is over after so many jobs. */
+  /** The number of jobs after which the schedule ends. */
   maxRuns?: number;
-  /** A job starts up to so much later, at random. */
+  /** The longest random delay of a job's start. */
   jitter?: Duration;
   /**
-   * What becomes of an occurrence while `maxInstances` jobs of the schedule live: `allow` (the default) does not count; `skip` leaves it out;
-   * `queue` lets it wait for the others, one at a time; `cancel` cancels the oldest.
+   * What happens to an occurrence while `maxInstances` jobs of the schedule have not ended: `allow` (the default) enqueues it anyway; `skip` skips it;
+   * `queue` makes its job wait for the others, one at a time; `cancel` cancels the oldest.
    */
   overlap?: "allow" | "skip" | "queue" | "cancel";
-  /** 1 by default; 100 for `queue`. */
+  /** The number of unfinished jobs from which `overlap` applies; 1 by default, 100 for `queue`. */
   maxInstances?: number;
-  /** What becomes of occurrences when nobody was there for more than a minute: `none`, `one` job for all (the default), or `all`. */
+  /**
+   * What happens to occurrences that are more than a minute late because no worker was running: `none` is enqueued, `one` job for all of them (the
+   * default), or `all`.
+   */
   missed?: "none" | "one" | "all";
-  /** For `all`: older ones are not made up for; a day by default. */
+  /** For `all`: how late an occurrence may be and still be enqueued; a day by default. */
   missedWindow?: Duration;
-  /** Schedules whose last run must have completed, and how long ago at most: `{ "memory-cleanup": "24h" }`. */
+  /** Schedules whose last run must have completed, each with the longest time since then: `{ "memory-cleanup": "24h" }`. */
   requires?: Readonly<Record<string, Duration>>;
-  /** How long an occurrence waits for what it requires before it is held back; an hour by default. */
+  /** How long an occurrence waits for the required schedules before it is held back; an hour by default. */
   requiresWait?: Duration;
-  /** A new schedule is enabled, one that is replaced stays as it is. */
+  /** By default a new schedule is enabled, and a replaced one keeps its value. */
   enabled?: boolean;
-  /** The present, for tests; now by default. */
+  /** The current time, for tests; now by default. */
   asOf?: Date;
 }
 
 /**
- * Makes a schedule, or replaces the one of that name, on the caller's connection and so in its transaction. Resolves to its next
- * occurrence; null while it is disabled. What is replaced keeps its runs, and one whose times are the same goes on as planned.
+ * Creates a schedule, or replaces the one with that name, on the caller's connection and in its transaction. Returns its next
+ * occurrence; null while it is disabled. A replaced schedule keeps its history, and if its times are the same it continues as planned.
  *
- * Throws LW400 for what is not valid or never fires, with the part of a cron expression that is wrong between > and <; LW404 for an
- * unknown task or required schedule; LW409 for the name of a crontab's entry; LW422 for a payload that its task cannot work with.
+ * Throws LW400 for options that are invalid or never fire, with the invalid part of a cron expression between > and <; LW404 for an
+ * unknown task or required schedule; LW409 for the name of a crontab entry; LW422 for a payload that its task does not accept.
  *
  * @example
  * import { schedule } from "legwork/operations";
@@ -134,7 +137,7 @@ export async function schedule(client: Queryable, name: string, task: string, op
   return await planned(client, name, asOf);
 }
 
-/** Plans a schedule at once, so that nobody has to wait for a worker, and resolves to its next occurrence. */
+/** Plans a schedule immediately, so that the caller need not wait for a worker, and returns its next occurrence. */
 export async function planned(client: Queryable, name: string, asOf: Date | undefined): Promise<Date | null> {
   await planSchedules(client, { schedule: name, ...(asOf === undefined ? {} : { asOf }) });
   const rows = await selectRows(client, "select next_at from legwork.schedules where name = $1 and source = 'database'", [name]);

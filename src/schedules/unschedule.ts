@@ -2,8 +2,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Removes a schedule; its jobs and what became of its occurrences stay. Throws LW404 for an unknown one, LW409 for an entry of a
- * crontab.
+ * Removes a schedule. Its jobs and the history of its occurrences stay. Throws LW404 for an unknown schedule, LW409 for a crontab
+ * entry.
  *
  * @example
  * import { unschedule } from "legwork/operations";

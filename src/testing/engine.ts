@@ -13,19 +13,19 @@ import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
 import { Outcomes } from "../worker/graphile/outcomes.ts";
 import { type RunEnvironment, toPlainTask } from "../worker/attempt/run.ts";
 
-/** How long a database that refuses to record an end is asked again (ms). */
+/** How long recording an outcome is retried when the database rejects it (ms). */
 const RECORD_MS = 5_000;
 
-/** An attempt that the engine has made. */
+/** An attempt that the engine ran. */
 export interface Attempt {
   readonly jobId: string;
-  /** What the task threw, as it threw it. */
+  /** The original value that the task threw. */
   readonly thrown: unknown;
 }
 
 /**
- * What a worker is made of, without what makes it go on: graphile-worker runs what is due until nothing is, and returns. Fetching, completing, retrying
- * and the triggers behind are the same statements.
+ * The worker without its loops: graphile-worker runs all due jobs until none is left, and returns. The statements for fetching, completing and retrying,
+ * and the triggers behind them, are the same.
  */
 export class Engine {
   readonly #databaseUrl: string;
@@ -50,7 +50,7 @@ export class Engine {
       outcomes: new Outcomes(),
       control: new RemoteCommands(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
       output: this.#output,
-      // There is nobody who could take this process for dead.
+      // No other worker could declare this process dead.
       lease: undefined,
     };
     for (const [name, task] of options.tasks) {
@@ -81,16 +81,16 @@ export class Engine {
   }
 
   /**
-   * Runs what may start now until nothing may, or only one job; and starts none after so many attempts. Resolves to the attempts, in the order in which they
-   * ended.
+   * Runs the jobs that may start now until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order in
+   * which they ended.
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
     const { clock, control, outcomes } = this.#environment;
     await clock.synchronise(this.#taskPool);
-    // What the test has just resumed must not be put back because the notification is still on its way.
+    // A job whose queue the test has just resumed must not be put back because the notification has not arrived yet.
     await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);
-    // A pool for this round: what its connections send names the round's worker.
+    // A pool for this round: the statements on its connections name the round's worker.
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
     const events = new EventEmitter() as WorkerEvents;
     const ended = new AbortController();
@@ -122,14 +122,14 @@ export class Engine {
 
 export interface EngineOptions {
   readonly databaseUrl: string;
-  /** For what is not the tasks'. */
+  /** The pool for statements that do not come from tasks. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly concurrency: number;
   readonly tasks: ReadonlyMap<string, LoadedTask>;
 }
 
-/** Makes graphile-worker's fetching statement on these connections see one job only, or none when it may not fetch any more. */
+/** Restricts graphile-worker's fetch query on these connections to one job, or to none when it must not fetch any more. */
 function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () => boolean): void {
   pool.on("connect", (client) => {
     interceptQueries(client, async (statement, send) => {
@@ -139,7 +139,7 @@ function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () 
       const values = [...statement.values, onlyJob];
       const available = "where jobs.is_available = true";
       const text = statement.text.replace(available, `${available} and jobs.id = $${values.length}`);
-      if (text === statement.text) throw new Error("graphile-worker's fetching statement is not the one Legwork is made for.");
+      if (text === statement.text) throw new Error("graphile-worker's fetch query is not the one that Legwork supports.");
       return await send({ ...statement, name: `${statement.name}+one`, text, values });
     });
   });

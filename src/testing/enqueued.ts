@@ -1,11 +1,12 @@
 import { AssertionError } from "node:assert";
 import type { Queryable } from "../db/pool.ts";
 import type { JobRow, JobState } from "../jobs/read-jobs.ts";
+import { counted } from "../wording.ts";
 
-/** Which jobs are meant: those to which everything that is given applies. */
+/** Selects jobs that have not ended. A job must match all given fields. */
 export interface EnqueuedFilter {
   task?: string;
-  /** What the payload must contain, at any depth: fields that are not named may have any value. */
+  /** The values that the payload must contain, at any depth; other fields are ignored. */
   payload?: unknown;
   state?: JobState;
   queue?: string;
@@ -29,7 +30,7 @@ const COLUMNS = {
   correlationId: "correlation_id",
 } as const;
 
-/** The jobs that have not ended and fit, oldest first. */
+/** Returns the jobs that have not ended and match, oldest first. */
 export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): Promise<JobRow[]> {
   const { payload, ...plain } = filter;
   const values: unknown[] = [];
@@ -41,7 +42,7 @@ export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): P
   }
   if (payload !== undefined) {
     values.push(JSON.stringify(payload));
-    // The view's is redacted.
+    // The view shows the redacted payload.
     conditions.push(
       `(select j.payload::jsonb from legwork_private.graphile_jobs j where j.id = jobs.id) @> $${values.length}::jsonb`,
     );
@@ -50,7 +51,7 @@ export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): P
   return rows;
 }
 
-/** Throws an AssertionError that says what is enqueued when the jobs that fit are not `count`, or, without one, when there is none. */
+/** Throws an AssertionError that lists the enqueued jobs, unless `count` jobs match; without a count, unless at least one does. */
 export async function assertEnqueued(client: Queryable, filter: EnqueuedFilter, count: number | undefined): Promise<JobRow[]> {
   const found = await findEnqueued(client, filter);
   if (count === undefined ? found.length > 0 : found.length === count) return found;
@@ -60,8 +61,8 @@ export async function assertEnqueued(client: Queryable, filter: EnqueuedFilter, 
   const more = all.length > 20 ? [`  and ${all.length - 20} more`] : [];
   throw new AssertionError({
     message: [
-      `Expected ${count ?? "a"} ${count === undefined || count === 1 ? "job" : "jobs"} like ${wanted}, found ${found.length}. ` +
-        (all.length === 0 ? "Nothing is enqueued." : "Enqueued are:"),
+      `Expected ${count === undefined ? "a job" : counted(count, "job")} like ${wanted}, found ${found.length}. ` +
+        (all.length === 0 ? "No jobs are enqueued." : "Enqueued jobs:"),
       ...listed,
       ...more,
     ].join("\n"),

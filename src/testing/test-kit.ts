@@ -9,77 +9,85 @@ import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { explainJob } from "../jobs/explain-job.ts";
 import { type AttemptRow, getJob, type JobRow } from "../jobs/read-jobs.ts";
 import { planSchedules } from "../schedules/plan-schedules.ts";
+import { counted } from "../wording.ts";
 import { type LoadedTask, loadTasks } from "../worker/load-tasks.ts";
 import { type Attempt, Engine } from "./engine.ts";
 import { assertEnqueued, type EnqueuedFilter, findEnqueued } from "./enqueued.ts";
 import { moveClock, nextMoment } from "./move-clock.ts";
 
-/** More attempts than this in one `drain` are taken for jobs that enqueue each other for ever. */
+/** A `drain` that makes more attempts than this is assumed to run jobs that enqueue each other endlessly. */
 const ATTEMPT_LIMIT = 10_000;
 
 export interface TestKitOptions {
-  /** A database for tests alone: it is migrated, and `clear()` empties it. */
+  /** A database that only tests use: it is migrated, and `clear()` empties it. */
   databaseUrl: string;
-  /** The tasks by name, or the directories of their files. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- tasks of every payload and result
+  /** The tasks by name, or the directories of the task files. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tasks have any payload and result
   tasks: Readonly<Record<string, Task<any, any> | PlainTask>> | readonly string[];
-  /** Jobs that run at a time; 1 by default, so that they run in the order of their priority and time. */
+  /** The number of jobs that run at a time; 1 by default, so that jobs run in the order of priority and time. */
   concurrency?: number;
-  /** What the tasks log is printed from this level on; `silent` by default. */
+  /** The lowest level of the tasks' log lines that is printed; `silent` by default. */
   logLevel?: LogLevel;
 }
 
 export interface DrainOptions {
-  /** Until then, a time or so long from now: the clock moves from one due time to the next. Now by default. */
+  /** The end, as a time or a duration from now: the clock advances from one due time to the next. Now by default. */
   at?: Date | Duration;
-  /** The most attempts that are made before it is given up; 10,000 by default. */
+  /** The number of attempts after which `drain` throws; 10,000 by default. */
   limit?: number;
 }
 
 /**
- * Runs tasks as a worker does, in this process and when it is told: the same statements, triggers, limits, retries, redaction. Made by
+ * Runs tasks like a worker, in this process and on demand: with the same statements, triggers, limits, retries and redaction. Created by
  * `openTestKit`.
  */
 export interface TestKit {
-  /** Connections to the database, to enqueue with and to look. */
+  /** Connections to the database, for enqueueing and queries. */
   readonly pool: Pool;
-  /** Enqueues a job, as `enqueue` does. */
+  /** Enqueues a job like `enqueue`. */
   enqueue(task: string, payload?: unknown, options?: EnqueueOptions): Promise<string>;
   /**
-   * Enqueues a job and makes its first attempt now, whatever its `runAt` and whatever else is enqueued. Resolves to the job: it has completed, or waits for a signal or
-   * a time of its own. Throws what the task threw when the attempt failed; LW409 when the job may not start, saying why.
+   * Enqueues a job and makes its first attempt now, regardless of its `runAt` and of other jobs. Returns the job, which has completed or waits for a
+   * signal or in a `sleep`. Throws what the task threw if the attempt failed; LW409, with the reason, if the job may not start.
    */
   runTask(task: string, payload?: unknown, options?: EnqueueOptions): Promise<JobRow>;
-  /** Makes one attempt of a job that is enqueued, now. Resolves to the job, however the attempt ended. Throws LW409 when it may not start, LW404 when it is not there. */
+  /**
+   * Makes one attempt of an enqueued job, now. Returns the job, however the attempt ended. Throws LW409 if it may not start, LW404 if it does not
+   * exist.
+   */
   runJob(id: string): Promise<JobRow>;
   /**
-   * Runs what is due, and what that enqueues, until nothing is due. Resolves to the jobs of which it has made an attempt, in that order, as they are
-   * afterwards; a failed one throws nothing. Throws LW429 after `limit` attempts.
+   * Runs all due jobs, and the jobs that they enqueue, until none is due. Returns the jobs it made attempts of, in that order and in their
+   * final state; does not throw if one fails. Throws LW429 after `limit` attempts.
    */
   drain(options?: DrainOptions): Promise<JobRow[]>;
   /**
-   * Fires what schedules have due as of a time that is not ahead, runs it and what it enqueues, and then what has waited for it. Resolves to the jobs of which it has
-   * made an attempt, in that order. Call it with one due time after the other: `next_at` of `legwork.schedules` has them. A schedule that was made `asOf` a time
-   * in the past lives a month in seconds; what it has missed by more than a minute is made up for as its `missed` says. Throws LW400 for a time ahead.
+   * Fires the occurrences of schedules that are due as of a time, which must not be in the future; runs their jobs and the jobs that they enqueue,
+   * and then the jobs that waited for those. Returns the jobs it made attempts of, in that order. Call it with one due time after another: `next_at`
+   * of `legwork.schedules` has them. With a schedule that was created with an `asOf` in the past, a month takes seconds; occurrences that it missed
+   * by more than a minute follow its `missed` setting. Throws LW400 for a future time.
    */
   fireSchedules(asOf: Date): Promise<JobRow[]>;
-  /** Makes it later: everything that is stored becomes that much older. Nothing runs. */
+  /** Advances the clock: everything that is stored becomes that much older. Runs nothing. */
   advance(by: Duration): Promise<void>;
-  /** The jobs that have not ended and fit, oldest first. */
+  /** Returns the jobs that have not ended and match, oldest first. */
   enqueued(filter?: EnqueuedFilter): Promise<JobRow[]>;
-  /** Throws an AssertionError, listing what is enqueued, unless a job that has not ended fits; with `count`, exactly so many. Resolves to those that do. */
+  /**
+   * Throws an AssertionError that lists the enqueued jobs, unless a job that has not ended matches; with `count`, unless exactly that many do.
+   * Returns the matching jobs.
+   */
   assertEnqueued(filter: EnqueuedFilter, options?: { count?: number }): Promise<JobRow[]>;
-  /** A job with its attempts. Throws LW404 when it is not there. */
+  /** Returns a job with its attempts. Throws LW404 if it does not exist. */
   job(id: string): Promise<JobRow & { attempt_list: AttemptRow[] }>;
-  /** Takes away all jobs and their history, and ends every pause. Between two tests. */
+  /** Deletes all jobs and their history, and ends every pause. Call it between tests. */
   clear(): Promise<void>;
-  /** Lets go of the database. */
+  /** Closes the connections to the database. */
   close(): Promise<void>;
 }
 
 /**
- * Migrates a database and makes its tasks known. Throws LW409 when workers are alive on it, because it is not for tests alone then; LW515 for a task that is
- * none, and what migrating throws.
+ * Migrates a database and registers the tasks. Throws LW409 if workers are running on it, because then it is not used by tests alone; LW515 for an invalid
+ * task, and the errors of migrating.
  */
 export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
   const log = createLogger({ level: options.logLevel ?? "silent" });
@@ -88,8 +96,8 @@ export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
     await migrate(pool, log);
     const { rows } = await pool.query("select host, pid from legwork.workers limit 1");
     if (rows[0] !== undefined) {
-      throw new LegworkError("LW409", `A worker is alive on this database (process ${rows[0].pid} on ${rows[0].host}).`, {
-        hint: "Give the test kit a database of its own: it moves the clock and takes jobs away.",
+      throw new LegworkError("LW409", `A worker is running on this database (process ${rows[0].pid} on ${rows[0].host}).`, {
+        hint: "Use a separate database for the test kit: it moves the clock and deletes jobs.",
       });
     }
     const tasks = Array.isArray(options.tasks) ? await loadTasks(options.tasks, log) : describe(options.tasks);
@@ -111,7 +119,7 @@ function describe(tasks: Readonly<Record<string, unknown>> | readonly string[]):
   const loaded = new Map<string, LoadedTask>();
   for (const [name, task] of Object.entries(tasks)) {
     if (typeof task !== "function") {
-      throw new LegworkError("LW515", `'${name}' is no task but ${task === null ? "null" : typeof task}.`, {
+      throw new LegworkError("LW515", `'${name}' is not a task: its type is ${task === null ? "null" : typeof task}.`, {
         hint: "A task is what defineTask returns, or a plain graphile-worker task function.",
       });
     }
@@ -151,7 +159,7 @@ class Kit implements TestKit {
 
   async #attempt(id: string): Promise<Attempt> {
     const { state } = await getJob(this.pool, id);
-    // It may start now; limits and pauses still hold it back.
+    // Makes the job due now; limits and pauses still hold it back.
     await this.pool.query(
       "update legwork_private.graphile_jobs set run_at = now() where id = $1 and locked_at is null and $2 in ('scheduled', 'retrying')",
       [id, state],
@@ -160,8 +168,8 @@ class Kit implements TestKit {
     const [attempt] = await this.#engine.round({ onlyJob: id });
     if (attempt !== undefined) return attempt;
     const reason = (await explainJob(this.pool, id)).find((one) => one.reason !== "no_worker");
-    throw new LegworkError("LW409", `Job ${id} did not start: ${reason?.detail ?? "the test kit has no such task."}`, {
-      hint: reason?.fix ?? "Give openTestKit the task.",
+    throw new LegworkError("LW409", `Job ${id} did not start: ${reason?.detail ?? "the test kit does not have this task."}`, {
+      hint: reason?.fix ?? "Pass the task to openTestKit.",
     });
   }
 
@@ -175,8 +183,8 @@ class Kit implements TestKit {
       for (const { jobId } of round) ids.add(jobId);
       attempts += round.length;
       if (attempts >= limit) {
-        throw new LegworkError("LW429", `${attempts} attempts were made and jobs are still due.`, {
-          hint: "Do they enqueue each other for ever? If it is right, give drain a larger limit.",
+        throw new LegworkError("LW429", `Jobs are still due after ${counted(attempts, "attempt")}.`, {
+          hint: "Check whether jobs enqueue each other endlessly. If this many attempts are expected, pass drain a larger limit.",
         });
       }
       if (round.length > 0) continue;
@@ -186,12 +194,12 @@ class Kit implements TestKit {
       ahead -= next;
     }
     if (ahead > 0) await moveClock(this.pool, ahead);
-    // Ends what has expired by then.
+    // Ends jobs that have expired by then.
     await this.pool.query("select legwork.tick()");
     return await this.#jobs(ids);
   }
 
-  /** In that order. */
+  /** Returns the jobs in the order of the ids. */
   async #jobs(ids: ReadonlySet<string>): Promise<JobRow[]> {
     const { rows } = await this.pool.query("select * from legwork.jobs where id = any ($1) order by array_position($1, id)", [
       [...ids],
@@ -201,8 +209,8 @@ class Kit implements TestKit {
 
   async fireSchedules(asOf: Date): Promise<JobRow[]> {
     if (!(asOf.getTime() <= Date.now())) {
-      throw new LegworkError("LW400", "Schedules fire as of now or of a time in the past.", {
-        hint: "Make them with an asOf in the past: their jobs are due at their times, and those must have come.",
+      throw new LegworkError("LW400", "Schedules can fire only as of now or a time in the past.", {
+        hint: "Create them with an asOf in the past. Their jobs are due at the times of their occurrences, which must have passed.",
       });
     }
     const ids = new Set<string>();
@@ -216,7 +224,7 @@ class Kit implements TestKit {
       if (rowCount === 0) break;
       await this.pool.query("select legwork.tick()");
       const round = await this.#engine.round({ limit: ATTEMPT_LIMIT - ids.size });
-      // What is left is no task of the kit's.
+      // The remaining jobs are of tasks that the kit does not have.
       if (round.length === 0) break;
       for (const { jobId } of round) ids.add(jobId);
     }
@@ -244,7 +252,7 @@ class Kit implements TestKit {
       "select string_agg(format('delete from %s', t), ';') as deletes from unnest($1::text[]) as n, to_regclass('legwork_private.' || n) as t where t is not null",
       [EMPTIED],
     );
-    // In one transaction, and row by row: with few rows that is ten times as fast as to truncate so many tables.
+    // In one transaction, with deletes: with few rows, this is ten times as fast as truncating so many tables.
     await this.pool.query(
       `delete from legwork_private.graphile_jobs; delete from legwork_private.graphile_job_queues; ${rows[0].deletes}`,
     );
@@ -257,7 +265,7 @@ class Kit implements TestKit {
   }
 }
 
-/** What belongs to jobs; rules that tasks declare, schedules and what people have set are not among them. */
+/** The tables with data of jobs. Limits that tasks declare, schedules and users' settings are kept. */
 const EMPTIED = [
   "queue_counts",
   "finished_jobs",
@@ -295,11 +303,15 @@ function withoutAttempts({ attempt_list: _attempts, ...job }: JobRow & { attempt
   return job;
 }
 
-/** In milliseconds from now. Throws LW400 for what is neither a time nor a duration, and for the past. */
+/** Returns the milliseconds from now. Throws LW400 for a value that is neither a time nor a duration, and for the past. */
 function toAhead(at: Date | Duration): number {
   const ahead = at instanceof Date ? at.getTime() - Date.now() : parseDuration(at);
   if (ahead !== undefined && ahead >= 0) return ahead;
-  throw new LegworkError("LW400", `${at instanceof Date ? at.toISOString() : String(at)} is no time ahead.`, {
-    hint: 'Give a Date to come, or a duration such as "30s", "1h" or 5000 (milliseconds). The clock does not go back.',
-  });
+  throw new LegworkError(
+    "LW400",
+    `${at instanceof Date ? at.toISOString() : String(at)} is not a time in the future or a duration.`,
+    {
+      hint: 'Pass a Date in the future, or a duration such as "30s", "1h" or 5000 (milliseconds). The clock cannot go back.',
+    },
+  );
 }

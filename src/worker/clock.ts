@@ -1,26 +1,26 @@
 import type { Queryable } from "../db/pool.ts";
 
-/** How far two clocks drift apart, as a share of the time that passes: ten times the 15 ppm that NTP assumes of a disciplined clock (PHI in RFC 5905). */
+/** How far two clocks drift apart, as a share of the elapsed time: ten times the 15 ppm that NTP assumes for a disciplined clock (PHI in RFC 5905). */
 const DRIFT = 0.000_15;
 const FIRST_READINGS = 3;
 
 /**
- * The database's clock as this process sees it, so that times from workers on different machines can be compared.
+ * The database's clock as seen from this process, so that times from workers on different hosts are comparable.
  *
- * Each reading is off by at most half of its round trip. A slow reading, as on a busy machine, does not replace a better one, unless the two cannot
- * both be right: then one of the clocks was set, and the new reading counts.
+ * Each reading is off by at most half of its round trip. A slow reading, as on a busy host, does not replace a better one, unless the two contradict
+ * each other: then one of the clocks was set, and the new reading counts.
  */
 export class DatabaseClock {
   #offset = 0;
   #error = Infinity;
   #readAt = 0;
 
-  /** Milliseconds since 1970, to the microsecond, which is as fine as Postgres stores. */
+  /** Returns the milliseconds since 1970, to the microsecond, which is the resolution of Postgres. */
   now(): number {
     return Math.round((performance.timeOrigin + performance.now() + this.#offset) * 1_000) / 1_000;
   }
 
-  /** Takes the database's time, read somewhere between two moments of `performance.now()`. */
+  /** Adds a reading of the database's time, taken between two values of `performance.now()`. */
   observe(databaseTime: Date | string, before: number, after: number): void {
     const offset = new Date(databaseTime).getTime() - (performance.timeOrigin + (before + after) / 2);
     const error = (after - before) / 2;

@@ -1,7 +1,7 @@
 /**
- * Something to look at soon, because a notification said so. Any login of the database may notify, so what a notification says is a hint: it makes the
- * worker look into tables that its sender could not write. The first hint is followed at once, and all that come within `interval` ms of that by
- * one more look at the end of it, so that a flood costs no more than one look per interval.
+ * Checks something soon because a notification suggested it. Any login of the database can notify, so a notification is only a hint: it makes the
+ * worker read tables that the sender could not write. The first hint is followed immediately, and all further ones within `interval` ms
+ * by a single check at the end of that time, so that a flood costs no more than one check per interval.
  */
 export class Hint {
   readonly #look: () => void;
@@ -22,7 +22,7 @@ export class Hint {
     else this.#timer = setTimeout(() => this.#follow(), wait).unref();
   }
 
-  /** Nothing is looked at any more. */
+  /** Stops following hints. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -35,10 +35,10 @@ export class Hint {
   }
 }
 
-/** The longest that a notification of ours is (characters). */
+/** The longest notification that Legwork sends (characters). */
 const MAX_PAYLOAD = 100;
 
-/** What a notification on the channel `legwork` hints at; nothing for what is not one of ours. Its values are whatever the sender likes. */
+/** Parses a notification on the channel `legwork`; returns an empty object for one that Legwork did not send. Its values are untrusted. */
 export function parseHint(payload: string): { limits?: unknown; wakeups?: unknown; schedules?: unknown; cancelled?: unknown } {
   if (payload.length > MAX_PAYLOAD) return {};
   try {

@@ -3,35 +3,36 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
+import { durationInWords } from "../wording.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
 
-/** How often a worker looks after the others (ms). */
+/** How often a worker checks for dead workers (ms). */
 const RECOVER_INTERVAL_MS = 1_000;
 
-/** How often the history's partitions are looked after (ms). They are made days ahead; this is for retention's sake. */
+/** How often the history's partitions are maintained (ms). They are created days ahead; the interval serves retention. */
 const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
 
-/** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
+/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
 const DOUBT_AFTER_MS = 4_000;
 
 /**
- * Without a beat for so long (ms) this worker aborts what it runs: one second before others may take its jobs, who look twice,
- * `legwork_private.worker_grace()` after its last beat and two seconds later.
+ * After this long without a heartbeat (ms), this worker aborts its running jobs: one second before other workers may take them. Those check twice,
+ * `legwork_private.worker_grace()` after its last heartbeat and two seconds later.
  */
 const ABANDON_AFTER_MS = 6_000;
 
-/** How often the waiting room's books are proved (ms). */
+/** How often the waiting room is checked for inconsistencies (ms). */
 const RECONCILE_INTERVAL_MS = 5 * 60_000;
 
-/** How often the others are told how this machine is (ms). */
+/** How often the state of this host is reported (ms). */
 const HOST_INTERVAL_MS = 10_000;
 
 export interface LeaseOptions {
-  /** For what a worker does beside running jobs: a task that uses up a pool must not keep it from that. */
+  /** The pool for the worker's own statements, which a task that uses up its pool must not block. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly clock: DatabaseClock;
@@ -43,8 +44,8 @@ export interface LeaseOptions {
 }
 
 /**
- * This worker's claim on its jobs, which its heartbeat renews every second. Also gives the jobs of dead workers to the living and looks after the
- * history, each on its own, so that none waits for another. What fails is logged and tried again; nothing here ends the worker.
+ * This worker's claim on its jobs, renewed by its heartbeat every second. Also recovers the jobs of dead workers and maintains the
+ * history, in independent loops, so that none waits for another. Errors are logged and the work is retried; they never end the worker.
  */
 export class Lease {
   readonly #options: LeaseOptions;
@@ -56,8 +57,7 @@ export class Lease {
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { pool, log } = options;
-    const onError = (error: unknown): void =>
-      log.warn({ err: toError(error) }, "The worker's lease could not be looked after; trying again.");
+    const onError = (error: unknown): void => log.warn({ err: toError(error) }, "Cannot maintain the worker's lease; retrying.");
     this.#loops = [
       new Loop(() => this.#recover(), { interval: RECOVER_INTERVAL_MS, onError }),
       new Loop(async () => void (await pool.query("select legwork.maintain_history()")), {
@@ -69,25 +69,25 @@ export class Lease {
     ];
     const { heartbeat, workerId: id, concurrency, tasks } = options;
     heartbeat.speakFor({ id, concurrency, tasks }, (beat) => this.#hear(beat));
-    // A timer, because it is also the first thing to happen when a stopped process goes on. After a held-up event loop the thread has spoken all the while.
+    // A timer, because timers also fire first when a suspended process resumes. While the event loop was blocked, the thread kept sending heartbeats.
     this.#watch = setInterval(() => {
       if (heartbeat.silentFor >= ABANDON_AFTER_MS) options.control.abandon();
     }, 250);
   }
 
-  /** Resolves once the others know of this worker, and so would notice its death: nothing is fetched before. */
+  /** Resolves when this worker is registered, so that other workers would notice its death. Nothing is fetched before. */
   get registered(): Promise<void> {
     return this.#registered.promise;
   }
 
-  /** The worker's name for graphile-worker: what holds its jobs. */
+  /** The worker's name in graphile-worker, under which it holds its jobs. */
   get workerId(): string {
     return this.#options.workerId;
   }
 
   /**
-   * Whether a job that was fetched then may have gone to others: there is a silence, such as that of a stopped process that
-   * goes on, or there was one since.
+   * Whether a job that was fetched at that time may have been given to another worker: there is a gap between heartbeats, such as when a suspended process
+   * resumes, or there was one since.
    */
   mayHaveLost(fetchedAt: Date | null): boolean {
     const { heartbeat } = this.#options;
@@ -102,12 +102,12 @@ export class Lease {
     return rows.length > 0;
   }
 
-  /** Tells the others now what this worker runs. */
+  /** Reports the running jobs now. */
   async tell(): Promise<void> {
     await this.#options.heartbeat.beat();
   }
 
-  /** Gives one job back that this worker does not run any more, without using an attempt. False when it was not held. */
+  /** Returns a job that this worker no longer runs to the queue, without using an attempt. Returns false if this worker did not hold it. */
   async giveBack(jobId: string): Promise<boolean> {
     const { rows } = await this.#options.pool.query("select legwork_private.give_back_jobs($1, array[$2::bigint]) as jobs", [
       this.#options.workerId,
@@ -117,8 +117,8 @@ export class Lease {
   }
 
   /**
-   * Stops beating and hands over what the worker still holds. Resolves to the number of jobs that were given back; may be tried
-   * again when it throws because the database has not answered within that time (ms).
+   * Stops the heartbeats and returns the jobs that the worker still holds to the queue. Returns how many those were. It may be called again
+   * if it throws because the database has not responded within `timeout` (ms).
    */
   async release(timeout: number): Promise<number> {
     this.#registered.resolve();
@@ -163,13 +163,13 @@ export class Lease {
     const { pool, log } = this.#options;
     const { rows } = await pool.query("select worker, jobs from legwork_private.recover_jobs()");
     for (const { worker, jobs } of rows) {
-      log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were given back.");
+      log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were returned to the queue.");
     }
   }
 }
 
 async function notInTime(timeout: number): Promise<never> {
-  // After what is already there has been taken.
+  // Let a response that has already arrived come first.
   await new Promise((resolve) => setImmediate(resolve));
-  throw new Error(`the database did not answer within ${timeout} ms`);
+  throw new Error(`the database did not respond within ${durationInWords(timeout)}`);
 }

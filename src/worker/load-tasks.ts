@@ -11,26 +11,27 @@ import { importLegworkFromHere } from "./module-hooks.ts";
 import type { WorkerConfig } from "./graphile/preset.ts";
 import { skippedFilesLogger } from "./graphile/skipped-files.ts";
 
-/** Characters of a task's name, as the database keeps it. */
+/** The longest task name that the database accepts (characters). */
 const MAX_NAME = 128;
 
 export interface LoadedTask {
   readonly name: string;
-  /** Where it was loaded from; undefined for what was given as a function. */
+  /** The file it was loaded from; undefined if it was passed as a function. */
   readonly file?: string | undefined;
-  /** What was loaded; called as it is for a plain graphile-worker task. */
+  /** The loaded function; called directly for a plain graphile-worker task. */
   readonly function: PlainTask;
   /** Undefined for a plain graphile-worker task. */
   readonly definition: TaskDefinition<z.ZodType, z.ZodType> | undefined;
 }
 
-/** graphile-worker's own list, and .cts. Of two files for one task, the first in this order is taken. */
+/** graphile-worker's own list, and .cts. Of two files for one task, the first in this order is used. */
 const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
 
 /**
- * Loads every task below the directories, by graphile-worker's own rules: a file's path without its extension is the
- * task's name, executables are tasks too. Throws LW515 for a directory that is not there, a file that cannot be loaded or
- * is no task, a name of more than 128 characters, one that is not what the task's definition states, and one that two directories have. The plugins of `config` load tasks too. A file that is left out because of its name is warned about.
+ * Loads all tasks below the directories, by graphile-worker's rules: a file's path without its extension is the task's name, and executables are
+ * tasks too. The plugins of `config` also load tasks. Warns about files that are skipped because of their names. Throws LW515 for a directory that
+ * does not exist, a file that cannot be loaded or is not a task, a name that has more than 128 characters, differs from the one in the task's
+ * definition, or is in two directories.
  */
 export async function loadTasks(
   directories: readonly string[],
@@ -43,19 +44,19 @@ export async function loadTasks(
   for (const directory of directories.map((path) => resolve(path))) {
     if (!existsSync(directory)) {
       throw new LegworkError("LW515", `The tasks directory ${directory} does not exist.`, {
-        hint: "Create it, or name another with --tasks or LEGWORK_TASKS.",
+        hint: "Create it, or set another directory with --tasks or LEGWORK_TASKS.",
       });
     }
     const { tasks, files } = await readDirectory(directory, log, config);
     for (const [name, task] of Object.entries(tasks)) {
       if (loaded.has(name)) {
-        throw new LegworkError("LW515", `Task '${name}' is in ${origin.get(name)} and in ${directory}.`, {
-          hint: "A task has one file. Rename or remove one of them.",
+        throw new LegworkError("LW515", `Task '${name}' exists in both ${origin.get(name)} and ${directory}.`, {
+          hint: "Rename or remove one of the two files.",
         });
       }
       if (name.length > MAX_NAME) {
-        throw new LegworkError("LW515", `The task file ${directory}/${name} makes a name of ${name.length} characters.`, {
-          hint: `A task's name, its file's path below the tasks directory, has at most ${MAX_NAME}. Rename the file or a folder.`,
+        throw new LegworkError("LW515", `The name of the task file ${directory}/${name} has ${name.length} characters.`, {
+          hint: `A task's name is its file's path below the tasks directory and has at most ${MAX_NAME} characters. Rename the file or a folder.`,
         });
       }
       const file = files.get(name) ?? directory;
@@ -66,18 +67,18 @@ export async function loadTasks(
     }
   }
   if (loaded.size === 0) {
-    throw new LegworkError("LW515", `No task was found in ${directories.join(", ")}.`, {
+    throw new LegworkError("LW515", `No tasks were found in ${directories.join(", ")}.`, {
       hint: "A task is a file with a default export made by defineTask, or a plain graphile-worker task function.",
     });
   }
   return loaded;
 }
 
-/** What a definition states must be what its path says, or `welcome.enqueue` would enqueue jobs of another task. */
+/** Checks that the name in a definition matches its path, because otherwise `welcome.enqueue` would enqueue jobs of another task. */
 function assertName(name: string, file: string, definition: LoadedTask["definition"]): void {
   if (definition?.name === undefined || definition.name === name) return;
-  throw new LegworkError("LW515", `${file} states the name '${definition.name}', but its path makes it '${name}'.`, {
-    hint: `Say name: "${name}" there, leave the name out, or move the file.`,
+  throw new LegworkError("LW515", `${file} defines the name '${definition.name}', but according to its path it is '${name}'.`, {
+    hint: `Write name: "${name}" there, omit the name, or move the file.`,
   });
 }
 
@@ -116,7 +117,7 @@ async function readDirectory(
     );
     return { tasks: tasks as Record<string, PlainTask>, files };
   } catch (error) {
-    // graphile-worker names the file in its message and keeps what was thrown as the cause.
+    // graphile-worker names the file in its message and has the thrown error as the cause.
     throw new LegworkError("LW515", toError(error).message, {
       hint: hintFor(toError(error).cause),
       cause: error,
@@ -124,13 +125,14 @@ async function readDirectory(
   }
 }
 
-const WHAT_A_TASK_IS = "A task file default-exports what defineTask returns, or a plain graphile-worker task function.";
+const WHAT_A_TASK_IS =
+  "The default export of a task file must be the result of defineTask, or a plain graphile-worker task function.";
 
 function hintFor(thrown: unknown): string {
   const error: Error & { code?: unknown } = toError(thrown);
   if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return (
-      "Node removes types and compiles nothing: use a union or an object in place of an enum, and a module in place of a namespace. " +
+      "Node removes types and does not compile TypeScript: use a union or an object instead of an enum, and a module instead of a namespace. " +
       "Or compile the tasks and pass the output to --tasks."
     );
   }
@@ -138,14 +140,16 @@ function hintFor(thrown: unknown): string {
     return "Install the package that it names, or correct the path of the import.";
   }
   if (error.name === "SyntaxError") return "Correct this file, or the file that it imports.";
-  // graphile-worker's own words for a file that exports something else.
+  // graphile-worker's own message for a file that exports something else.
   if (error.message.startsWith("Invalid task")) {
     return `${WHAT_A_TASK_IS} Keep modules that tasks share in another directory, or in one whose name begins with @.`;
   }
-  return error instanceof LegworkError ? WHAT_A_TASK_IS : "The file, or one that it imports, threw this while it was loaded.";
+  return error instanceof LegworkError
+    ? WHAT_A_TASK_IS
+    : "The file, or one that it imports, threw this error while it was loaded.";
 }
 
-/** What `legwork_private.register_tasks` is told. Plain tasks are known by name only; null takes away what an earlier version said. */
+/** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values of earlier versions. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,
@@ -161,7 +165,7 @@ export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<st
 
 function toJsonSchema(schema: z.ZodType | undefined, io: "input" | "output"): unknown {
   if (schema === undefined) return null;
-  // What JSON Schema cannot say (a transform, a refinement) is left open; zod still checks it when the job runs.
+  // Parts that JSON Schema cannot express (transforms, refinements) are left open; zod still checks them when the job runs.
   const { $schema: _dialect, ...described } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return described;
 }

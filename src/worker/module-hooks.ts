@@ -6,13 +6,13 @@ import { compileFunction } from "node:vm";
 let registered = false;
 
 /**
- * How the user's own modules are found and read: task files, `legwork.config.ts` and what they import. Called before the first of them is loaded.
+ * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is loaded.
  *
- * - `"legwork"`, and each of its entry points, means this very package, wherever the file is, so that a worker and its tasks never meet in two versions. A file without a
- *   node_modules of its own can use our zod.
- * - `import` and `export` work whatever the project's package.json says. `npm init -y` writes `"type": "commonjs"`, with which Node refuses them
+ * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two versions. Files without a
+ *   node_modules folder can use Legwork's zod.
+ * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, with which Node rejects them
  *   in a `.ts` or `.js` file.
- * - A relative import may leave out the extension, or say `.js` where the file is `.ts`, as TypeScript projects do.
+ * - A relative import may omit the extension, or have `.js` for a `.ts` file, as is common in TypeScript projects.
  *
  * Files in node_modules are left to Node, except for the first point.
  */
@@ -22,7 +22,7 @@ export function importLegworkFromHere(): void {
   registerHooks({ resolve, load });
 }
 
-/** The entry points of this package, by what imports them. */
+/** The entry points of this package, by import specifier. */
 const ENTRY_POINTS: ReadonlyMap<string, string> = new Map(
   Object.entries({ legwork: "index", "legwork/operations": "operations", "legwork/testing": "testing" }).map(
     ([specifier, file]) => [
@@ -33,7 +33,7 @@ const ENTRY_POINTS: ReadonlyMap<string, string> = new Map(
 );
 
 const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
-  // Not by nextResolve, which takes no URL when the caller is a CommonJS file.
+  // Not with nextResolve, which does not accept URLs from CommonJS files.
   const entryPoint = ENTRY_POINTS.get(specifier);
   if (entryPoint !== undefined) return { url: entryPoint, shortCircuit: true };
   try {
@@ -45,7 +45,7 @@ const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
       try {
         return nextResolve(other, context);
       } catch {
-        // The first error names what the user wrote.
+        // The first error has the user's spelling.
       }
     }
     throw error;
@@ -54,7 +54,7 @@ const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
 
 const load: LoadHookSync = (url, context, nextLoad) => {
   const { format } = context;
-  // A format that Node has not settled on (null) is one it detects itself, with a warning that the project should settle it.
+  // If the format is undecided (null), Node detects it and warns that the project should specify it.
   const isUndecided = format === null || format === undefined || format === "commonjs" || format === "commonjs-typescript";
   const [, extension = ""] = /\.([cm]?[jt]s)$/.exec(url) ?? [];
   if (!isUndecided || extension === "" || !isUsersOwn(url)) return nextLoad(url, context);
@@ -67,7 +67,7 @@ function isUsersOwn(url: string | undefined): boolean {
   return url !== undefined && url.startsWith("file:") && !url.includes("/node_modules/");
 }
 
-/** What else a relative import may mean: `./a.js` the file `./a.ts`, `./a` the file `./a.ts`, `./a.js` or `./a/index.ts`. */
+/** Returns alternatives for a relative import: `./a.ts` for `./a.js`; `./a.ts`, `./a.js` and `./a/index.ts` for `./a`. */
 function otherSpellings(specifier: string): string[] {
   if (!/^\.\.?(\/|$)/.test(specifier)) return [];
   if (/\.[cm]?js$/.test(specifier)) return [specifier.replace(/js$/, "ts")];
@@ -75,8 +75,8 @@ function otherSpellings(specifier: string): string[] {
 }
 
 /**
- * Whether a file can only be a module: it has a word that a module would have, and does not compile as CommonJS. Node goes by the same test
- * where package.json says nothing.
+ * Whether a file can only be a module: it has a keyword of modules, and does not compile as CommonJS. Node uses the same test
+ * if package.json does not specify a type.
  */
 function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
   if (!/\b(?:import|export|await)\b/.test(source)) return false;
@@ -88,7 +88,7 @@ function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
   }
 }
 
-/** Node removes types silently as it loads a file. Asked to by a program, it warns once that this function may change. */
+/** Removes types. Node does this silently when it loads a file, but warns that this function is experimental. */
 function withoutTypes(source: string): string {
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};

@@ -6,13 +6,13 @@ import { storable } from "./graphile/outcomes.ts";
 import { isRowError } from "./graphile/send-batch.ts";
 
 /**
- * Tells the database of the tasks that this worker runs, with their limits and retry policies. A task whose description it refuses is taken out of
- * `tasks`, since it would run without its limits; the others are registered all the same. Rejects for any other error.
+ * Registers the tasks that this worker runs, with their limits and retry policies. If the database rejects the description of a task, the task is
+ * removed from `tasks`, because it would run without its limits; the others are registered. Rejects for any other error.
  */
 export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, log: Logger): Promise<void> {
   const register = async (some: ReadonlyMap<string, LoadedTask>): Promise<void> => {
     await transaction(pool, async (client) => {
-      // For the audit log, which has the limits that tasks declare.
+      // For the audit log, which records the limits that tasks declare.
       await setLocally(client, { "legwork.surface": "worker" });
       await client.query("select legwork_private.register_tasks($1)", [storable(JSON.stringify(describeTasks(some)))]);
     });
@@ -32,7 +32,7 @@ export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, 
       tasks.delete(name);
       log.error(
         { event: "task_refused", task: name, err: error },
-        `Task '${name}' is not run here, because the database refuses its definition: ${error.message}.`,
+        `Task '${name}' does not run on this worker, because the database rejects its definition: ${error.message}.`,
       );
     }
   }

@@ -6,40 +6,40 @@ import { Hint, parseHint } from "./hint.ts";
 import { RunningJobs } from "./attempt/running-jobs.ts";
 
 /**
- * How old this worker's knowledge of what is paused may be when it starts a job (ms). Together with the time a query takes it stays
- * below the 300 ms after which nothing may start.
+ * How old this worker's knowledge of pauses may be when it starts a job (ms). Together with the time of a query it stays
+ * below the 300 ms after which no job may start.
  */
 const MAX_AGE_MS = 200;
 
-/** How often notifications make this worker read what is paused at most (ms). */
+/** The shortest interval at which notifications make this worker read pauses (ms). */
 const PAUSES_INTERVAL_MS = 50;
 
-/** How often they make it read which of its jobs were cancelled at most (ms): cancelling takes a second at most. */
+/** The shortest interval at which they make it read cancelled jobs (ms): a cancellation may take at most a second. */
 const CANCELLED_INTERVAL_MS = 100;
 
-/** How often they make it look at the waiting room at most (ms): as soon as `legwork.tick` wants to be called again when it has more to do. */
+/** The shortest interval at which they make it check the waiting room (ms): as soon as `legwork.tick` asks to be called again when it has more to do. */
 const WAKEUPS_INTERVAL_MS = 50;
 
-/** How often they make it look at schedules at most (ms). */
+/** The shortest interval at which they make it check schedules (ms). */
 const SCHEDULES_INTERVAL_MS = 100;
 
-/** Why a job's signal aborted: somebody cancelled the job. */
+/** The abort reason of a cancelled job. */
 class JobCancelled extends Error {
   override readonly name = "JobCancelled";
 }
 
-/** Why a job's signal aborted: this worker may have been taken for dead, and the job may run elsewhere. */
+/** The abort reason of a job whose worker may have been declared dead: the job may be running elsewhere. */
 export class LeaseLost extends Error {
   override readonly name = "LeaseLost";
 }
 
 /**
- * What people decide while jobs run, as this worker knows it: what is paused and what was cancelled. Notifications say when to read that from the tables, and
- * nothing more: any login of the database can send them. Cancellations also come with every beat, and pauses are read again before a job starts
- * whenever a notification may have been missed.
+ * The changes that users make while jobs run, as known to this worker: pauses and cancellations. Notifications only trigger reading them from the tables,
+ * because any login of the database can send them. Cancellations also come with every heartbeat, and pauses are read again before a job starts
+ * if a notification may have been missed.
  */
 export class RemoteCommands {
-  /** The attempts that run in this process, by job. */
+  /** The attempts that are running in this process, by job. */
   readonly running = new RunningJobs();
   readonly #pool: Pool;
   readonly #log: Logger;
@@ -52,7 +52,7 @@ export class RemoteCommands {
   #reading: Promise<void> | undefined;
   readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules", Hint>>;
 
-  /** `onWakeups` is called when jobs may be let go from the waiting room, `onSchedules` when schedules were made or changed. */
+  /** `onWakeups` is called when jobs may leave the waiting room, `onSchedules` when schedules were created or changed. */
   constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void }) {
     this.#pool = options.pool;
     this.#log = options.log;
@@ -88,15 +88,15 @@ export class RemoteCommands {
   }
 
   /**
-   * Whether it can be said without asking that a task is not paused. The way of nearly every job. One that was fetched `fetchedAgo` ms ago was not paused
-   * then: a pause takes the jobs that wait out of reach in its own transaction.
+   * Whether a task is known not to be paused without a query; true for nearly every job. A job that was fetched `fetchedAgo` ms ago was not paused
+   * then, because a pause moves waiting jobs out of reach in its own transaction.
    */
   isFree(task: string, fetchedAgo = Infinity): boolean {
     if (this.#paused.has(task)) return false;
     return (!this.#isDirty && fetchedAgo > -MAX_AGE_MS && fetchedAgo < MAX_AGE_MS) || this.#isFresh(performance.now());
   }
 
-  /** Whether a task is paused, with certainty as of 200 ms ago. Rejects when the database does not answer. */
+  /** Whether a task was paused at most 200 ms ago. Rejects if the database does not respond. */
   async isPaused(task: string): Promise<boolean> {
     const asked = performance.now();
     while (!this.#isFresh(asked)) await this.#read();
@@ -104,8 +104,8 @@ export class RemoteCommands {
   }
 
   /**
-   * Whether a job of which workers may have died must not start beside what runs here. On its last chance it runs beside no other
-   * of its kind, so that none is blamed for what another does.
+   * Whether a job that may have killed workers must not start next to the jobs running here. On its last chance it does not run next to another
+   * such job, so that no job is blamed for what another one does.
    */
   mustWait(deaths: number): boolean {
     for (const other of this.running.values()) {
@@ -118,10 +118,12 @@ export class RemoteCommands {
     for (const id of jobIds) this.running.get(id)?.abort(new JobCancelled("The job was cancelled."));
   }
 
-  /** Tells attempts that their jobs may be running elsewhere by now: these, or all. */
+  /** Aborts the attempts of the given jobs, or all, because they may be running elsewhere. */
   abandon(jobIds: Iterable<string> = this.running.keys()): void {
     for (const id of jobIds) {
-      this.running.get(id)?.abort(new LeaseLost("This worker may have been taken for dead, and the job may run elsewhere."));
+      this.running
+        .get(id)
+        ?.abort(new LeaseLost("This worker may have been declared dead, and the job may be running elsewhere."));
     }
   }
 
@@ -131,8 +133,9 @@ export class RemoteCommands {
   }
 
   /**
-   * By what was read, or by an answer on the listening connection: all notifications sent before the question came before it. While they say that
-   * something may have changed, only what was read just before it was asked, or later: so they make jobs wait for one reading, however many come meanwhile.
+   * Whether the knowledge of pauses is recent: by the last reading, or by an answer on the listening connection, before which all earlier
+   * notifications must have arrived. After a notification, only a reading that began just before `asked` or later counts. So notifications make jobs
+   * wait for one reading, however many arrive meanwhile.
    */
   #isFresh(asked: number): boolean {
     const now = performance.now();
@@ -141,7 +144,7 @@ export class RemoteCommands {
     return now - Math.max(this.#knownAt, this.#listener.provenAt) < MAX_AGE_MS;
   }
 
-  /** Reads what is paused; whoever comes while it is being read waits for the same answer. */
+  /** Reads pauses. Concurrent callers wait for the same reading. */
   async #read(): Promise<void> {
     const read = async (): Promise<void> => {
       const before = performance.now();
@@ -162,7 +165,7 @@ export class RemoteCommands {
     await this.#reading;
   }
 
-  /** Logs, queue by queue, the tasks that are among these and were not among those. */
+  /** Logs, by queue, the tasks that are in `these` and not in `those`. */
   #tell(event: string, message: string, these: ReadonlyMap<string, string>, those: ReadonlyMap<string, string>): void {
     const tasks = [...these.keys()].filter((task) => !those.has(task));
     for (const queue of new Set(tasks.map((task) => these.get(task)))) {
@@ -170,9 +173,9 @@ export class RemoteCommands {
     }
   }
 
-  /** Reads what is paused as of now, whatever this worker has heard of it. Rejects when the database does not answer. */
+  /** Reads pauses now, independent of notifications. Rejects if the database does not respond. */
   async refresh(): Promise<void> {
-    // A reading that is under way may have begun too early.
+    // A reading in progress may have begun too early.
     await this.#reading;
     await this.#read();
   }
@@ -185,13 +188,13 @@ export class RemoteCommands {
       ]);
       this.cancel(rows.map(({ id }) => id));
     } catch (error) {
-      this.#log.debug({ err: toError(error) }, "Which jobs were cancelled could not be read; the next heartbeat brings it.");
+      this.#log.debug({ err: toError(error) }, "Cannot read which jobs were cancelled; the next heartbeat will return them.");
     }
   }
 
   #readSoon(): void {
     this.#read().catch((error: unknown) => {
-      this.#log.debug({ err: toError(error) }, "What is paused could not be read; it is read before the next job starts.");
+      this.#log.debug({ err: toError(error) }, "Cannot read what is paused; retrying before the next job starts.");
     });
   }
 }

@@ -3,10 +3,10 @@ import type { Pool } from "../db/pool.ts";
 import type { Worker } from "./worker.ts";
 import { IS_LEFT } from "./graphile/jobs-table.ts";
 
-/** How often it is asked whether jobs are left (ms). */
+/** How often to check for remaining jobs (ms). */
 const INTERVAL_MS = 200;
 
-/** Resolves when a worker has run all jobs that are ready, those that they have enqueued included. */
+/** Resolves when a worker has run all due jobs, including the jobs that they enqueued. */
 export async function untilNothingIsReady(pool: Pool, worker: Worker): Promise<void> {
   for (;;) {
     await pool.query("select legwork.tick()");

@@ -4,46 +4,46 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 
-/** The wait before a runner that ended is started again (ms); doubled for each time it ends soon, up to the longest. */
+/** The wait before a runner that ended is restarted (ms); doubled each time it ends soon, up to the longest wait. */
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 
-/** A runner that lived for so long (ms) has not ended soon: the next wait is the first again. */
+/** A runner that ran for this long (ms) did not end soon, and the next wait is the first one again. */
 const SETTLED_AFTER_MS = 60_000;
 
-/** What ended a runner. */
+/** The reason why a runner ended. */
 export interface RunnerEnd {
   readonly error: Error | undefined;
-  /** The job that its worker was at when it ended, where that is known. */
+  /** The job that its worker was running when it ended, if known. */
   readonly jobId: string | undefined;
 }
 
-/** One runner with what belongs to it, as the supervisor sees it. */
+/** A runner with its resources, as seen by the supervisor. */
 export interface Supervised {
-  /** Resolves when it has ended by itself. */
+  /** Resolves when it has ended unexpectedly. */
   readonly ended: Promise<RunnerEnd>;
-  /** Lets go of its jobs; false when the database could not be told, which may be tried again. */
+  /** Returns its jobs to the queue. Returns false if the database could not be reached; then it may be called again. */
   release(): Promise<boolean>;
-  /** Lets running jobs finish within that time (ms), and then lets go of the others. Resolves to how many those were. */
+  /** Lets running jobs finish within `timeout` (ms), and then returns the others to the queue. Returns how many those were. */
   stop(timeout: number): Promise<number>;
 }
 
 export interface SupervisorOptions<T extends Supervised> {
   readonly log: Logger;
   readonly start: () => Promise<T>;
-  /** Called when a runner has ended, with a sentence that says why; and with undefined once another runs. */
+  /** Called when a runner has ended, with the reason as a sentence; and with undefined when another is running. */
   readonly onProblem: (problem: string | undefined) => void;
-  /** Called for each restart, to note it where doctor, alerts and metrics find it. */
+  /** Called for each restart, to record it for doctor, alerts and metrics. */
   readonly onRestart: (reason: string, jobId: string | undefined) => void;
 }
 
-/** Keeps a runner going: one that ends by itself is followed by another, after a wait that grows while they end soon. */
+/** Keeps a runner running: restarts it when it ends unexpectedly, after a wait that grows while runners end soon. */
 export class Supervisor<T extends Supervised> {
   readonly #options: SupervisorOptions<T>;
   readonly #stopped = new AbortController();
   #current: T;
   #startedAt = performance.now();
-  /** Runners that have ended soon, one after the other. */
+  /** The number of runners in a row that ended soon. */
   #soon = 0;
   readonly #work: Promise<void>;
 
@@ -53,12 +53,12 @@ export class Supervisor<T extends Supervised> {
     this.#work = this.#supervise();
   }
 
-  /** Starts the first runner; rejects with what keeps it from starting. */
+  /** Starts the first runner; rejects with the error that prevents it from starting. */
   static async start<T extends Supervised>(options: SupervisorOptions<T>): Promise<Supervisor<T>> {
     return new Supervisor(options, await options.start());
   }
 
-  /** Stops supervising, and resolves to the runner there is now: within that time (ms), whatever a restart that is under way waits for. */
+  /** Stops supervising, and returns the current runner within `timeout` (ms), even if a restart in progress is waiting. */
   async stop(timeout: number): Promise<T> {
     this.#stopped.abort();
     await within(timeout, this.#work);
@@ -83,12 +83,12 @@ export class Supervisor<T extends Supervised> {
         await delay(waitBefore(attempt), undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return;
         try {
-          // Before fetching again: what the lost runner held can run at once, here or elsewhere.
+          // Before fetching again: the jobs of the lost runner can then run immediately, here or elsewhere.
           if (!isReleased) isReleased = await lost.release();
           if (!isReleased) continue;
           const next = await start();
           if (signal.aborted) {
-            // Stopped meanwhile: nothing waits for this one.
+            // Stopped meanwhile: the new runner is not needed.
             await next.stop(0);
             return;
           }
@@ -98,14 +98,14 @@ export class Supervisor<T extends Supervised> {
           log.info({ event: "worker_restarted" }, "The worker is running again.");
           break;
         } catch (error) {
-          log.warn({ err: toError(error) }, `The worker could not restart: ${toError(error).message}.`);
+          log.warn({ err: toError(error) }, `The worker cannot restart: ${toError(error).message}.`);
         }
       }
     }
   }
 }
 
-/** Between half of the wait and all of it, so that workers which ended together do not come back together. */
+/** Returns between half of the wait and all of it, so that workers that ended together do not restart together. */
 function waitBefore(attempt: number): number {
   return Math.min(FIRST_WAIT_MS * 2 ** Math.min(attempt, 20), LONGEST_WAIT_MS) * (0.5 + Math.random() / 2);
 }

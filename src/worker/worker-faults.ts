@@ -4,12 +4,12 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
 /**
- * What keeps a worker from working: its runner ended and was started again, the database refuses to record how jobs end, or a connection pooler is in the way and it did
- * not start.
+ * The kinds of problems that prevent a worker from running jobs: its runner ended and was restarted, the database rejects the outcomes of jobs, or
+ * there is a connection pooler and it did not start.
  */
 export type FaultKind = "restart" | "recording" | "pooler";
 
-/** Tells the database what keeps this worker from working, where doctor, explain, alerts and metrics find it. Never rejects. */
+/** Records a problem of this worker in the database, for doctor, explain, alerts and metrics. Never rejects. */
 export async function noteFault(pool: Pool, log: Logger, kind: FaultKind, reason: string, jobId?: string): Promise<void> {
   try {
     await pool.query("select legwork_private.note_worker_fault($1, $2, $3, $4, $5)", [
@@ -20,6 +20,6 @@ export async function noteFault(pool: Pool, log: Logger, kind: FaultKind, reason
       jobId ?? null,
     ]);
   } catch (error) {
-    log.debug({ err: toError(error) }, "A fault could not be noted in the database.");
+    log.debug({ err: toError(error) }, "Cannot record a worker fault in the database.");
   }
 }

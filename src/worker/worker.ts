@@ -38,22 +38,22 @@ import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { startTicker } from "./loops/ticker.ts";
 import { type FaultKind, noteFault } from "./worker-faults.ts";
 
-/** How long completions that are on their way may take when a pool ends by itself (ms). */
+/** How long completions in progress may take when a pool ends unexpectedly (ms). */
 const FLUSH_MS = 1_000;
 
-/** How long a stopping worker may take beyond its shutdown timeout to hand over what it holds (ms), when the database does not answer. */
+/** How long after its shutdown timeout a stopping worker may take to return its jobs to the queue when the database does not respond (ms). */
 const HAND_OVER_MS = 800;
 
-/** How long handing over may take when the worker goes on (ms); it is tried again. */
+/** How long returning jobs to the queue may take while the worker continues (ms); it is retried. */
 const RELEASE_TIMEOUT_MS = 5_000;
 
 /**
- * The longest that a statement of the worker itself may take (ms), such as admitting a backlog. Not those of graphile-worker and of tasks; none of all waits for ever
- * on a connection that has died.
+ * The longest time that one of the worker's own statements may take (ms), such as admitting a backlog. Statements of graphile-worker and of tasks
+ * have no limit, but none of them waits forever on a dead connection.
  */
 const STATEMENT_TIMEOUT_MS = 120_000;
 
-/** How often graphile-worker's listening connection is asked for a sign of life (ms). */
+/** How often graphile-worker's listening connection is checked (ms). */
 const PROVE_INTERVAL_MS = 5_000;
 
 export interface WorkerOptions {
@@ -61,53 +61,53 @@ export interface WorkerOptions {
   log: Logger;
   /** Directories of task files. */
   tasks: readonly string[];
-  /** A graphile-worker crontab; a file that does not exist means no schedules. */
+  /** A graphile-worker crontab. If the file does not exist, there are no crontab schedules. */
   crontab?: string;
-  /** Jobs run at a time. */
+  /** The number of jobs that run at a time. */
   concurrency: number;
-  /** Jobs fetched ahead in one statement; 0 fetches one at a time. */
+  /** The number of jobs fetched ahead in one statement; 0 fetches one at a time. */
   localQueueSize: number;
-  /** How long stopping lets running jobs finish before it gives them back (ms). */
+  /** How long a stopping worker lets running jobs finish before it returns them to the queue (ms). */
   shutdownTimeout: number;
-  /** Where it says what keeps it from working, for a server in the same process. */
+  /** Receives the worker's problems, for a server in the same process. */
   problems?: Problems;
-  /** What an isolated task may use: JavaScript heap in a thread, resident memory in a process (MB; 512 by default). */
+  /** The memory limit of an isolated task: JavaScript heap in a thread, resident memory in a process (MB; 512 by default). */
   isolateMemory?: number;
-  /** Jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
+  /** The number of jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
   isolateJobs?: number;
-  /** How long a task may hold up the event loop before this process is killed (ms). Without it, and with 0, for any time. */
+  /** How long a task may block the event loop before this process is killed (ms). No limit by default or with 0. */
   maxBlocked?: number | undefined;
-  /** A preset of graphile-worker: its plugins, events, logger and times. What it says that is among these options as well is not read again. */
+  /** A graphile-worker preset: its plugins, events, logger and times are used. Settings that are also among these options are ignored. */
   preset?: WorkerConfig | undefined;
   /** Jobs with one of these flags are not fetched. */
   forbiddenFlags?: ForbiddenFlags | undefined;
 }
 
 export interface Worker {
-  /** The names of the tasks it runs. */
+  /** The names of the tasks that it runs. */
   readonly tasks: readonly string[];
-  /** graphile-worker's name for it, as in the column locked_by of its jobs; another one after each restart. */
+  /** Its name in graphile-worker, as in the column locked_by of its jobs; it changes with each restart. */
   readonly id: string | undefined;
-  /** The flags of jobs that it does not fetch. */
+  /** Returns the flags of jobs that it does not fetch. */
   forbiddenFlags(): Promise<readonly string[]>;
   /**
-   * Stops fetching, lets running jobs finish, and gives back what has not finished within the shutdown timeout: those jobs
-   * run elsewhere without having used an attempt. Their signal aborts when four fifths of the time are over. Resolves when
-   * nothing of the worker is left; to the number of jobs given back. Calling it again returns the same promise.
+   * Stops fetching, lets running jobs finish, and returns jobs that have not finished within the shutdown timeout to the queue: they
+   * run elsewhere without having used an attempt. Their signal aborts after four fifths of that time. Resolves when the worker has
+   * ended, and returns the number of returned jobs. Further calls return the same promise.
    */
   stop(): Promise<number>;
 }
 
 /**
- * Starts a worker on a migrated database and resolves once it listens for jobs. It survives restarts of the database: it
- * starts anew as soon as it can connect again.
+ * Starts a worker on a migrated database and resolves when it listens for jobs. It survives restarts of the database: it
+ * restarts as soon as it can connect again.
  *
- * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for another graphile-worker than the one that Legwork is made for,
- * LW511 for a database that lacks what the migrations made, and LW516 when a connection pooler in the way shares connections between clients.
+ * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for an unsupported graphile-worker,
+ * LW511 for a database that lacks objects of the migrations, and LW516 when a connection pooler in between shares connections between clients.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log, forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
-  // graphile-worker would go by it.
+  // graphile-worker would use it.
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
   const tasks = await loadTasks(options.tasks, log, options.preset);
@@ -117,12 +117,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
-  // Three pools: a task that keeps connections to itself must not keep graphile-worker from completing jobs, nor the lease from beating.
+  // Three pools: a task that holds connections must not prevent graphile-worker from completing jobs, or the lease from being renewed.
   const taskPool = createPool(options.databaseUrl, {
     log,
     max: Math.min(options.concurrency + 2, options.preset?.options.maxPoolSize ?? Infinity),
     name: "legwork tasks",
-    // A server without a free connection must not fail the attempts that want one.
+    // A server without a free connection must not fail the attempts that need one.
     waitsForConnection: true,
   });
   try {
@@ -161,7 +161,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     maxBlocked: options.maxBlocked === 0 ? undefined : options.maxBlocked,
   });
   const taskList: TaskList = {};
-  // Not by the tasks' pool: one that hoards connections must not keep the others from being heard.
+  // Not with the tasks' pool: a task that holds all connections must not block the output of other tasks.
   const output = new JobOutput({ pool: leasePool, log });
   const isolation = new Isolation({
     ...options,
@@ -222,7 +222,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), output.stop()]),
     );
     await heartbeat.end();
-    // Not awaited: a task that does not end may hold a connection for as long as it likes.
+    // Not awaited: a task that does not end may hold a connection indefinitely.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
     return givenBack;
@@ -244,12 +244,12 @@ interface GenerationOptions extends WorkerOptions {
   readonly isolation: Isolation;
   readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
-  /** Notes what keeps this worker from working where doctor, alerts and metrics find it. */
+  /** Records a problem of this worker, for doctor, alerts and metrics. */
   readonly noteFault: (kind: FaultKind, reason: string, jobId: string | undefined) => void;
   readonly untilStopped: Promise<undefined>;
 }
 
-/** One graphile-worker runner with its pool and its lease: what has to be made anew when the database went away. */
+/** Starts a graphile-worker runner with its pool and its lease: the parts that must be recreated when the database was unavailable. */
 
 async function startGeneration(options: GenerationOptions): Promise<Supervised> {
   const { log, concurrency, environment } = options;
@@ -262,7 +262,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     localQueue,
     logger,
   } = options.preset?.options ?? {};
-  // Listening, cron, fetching and completing; a handful are ever open, but graphile-worker warns below the concurrency.
+  // For listening, cron, fetching and completing. Only a few are ever open, but graphile-worker warns if there are fewer than the concurrency.
   const pool = createPool(options.databaseUrl, {
     log,
     max: maxPoolSize === undefined ? Math.max(10, concurrency) : Math.max(2, maxPoolSize),
@@ -300,12 +300,12 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
           logger: logger ?? new GraphileLogger(graphileLogger(log)),
           concurrentJobs: concurrency,
           gracefulShutdownAbortTimeout: Math.min(gracefulShutdownAbortTimeout ?? Infinity, options.shutdownTimeout * 0.8),
-          // How late a job may start whose time or retry has come: nobody tells of it.
+          // How late a job may start when its time or retry is due, because that causes no notification.
           pollInterval: pollInterval ?? 1_000,
-          // Each of its own without them, which graphile-worker's defaults are.
+          // By default, graphile-worker completes each job in its own statement.
           completeJobBatchDelay: Math.max(0, completeJobBatchDelay ?? 0),
           failJobBatchDelay: Math.max(0, failJobBatchDelay ?? 0),
-          // A local queue fetches whatever flags its jobs have, and then never hands them out.
+          // A local queue fetches jobs regardless of their flags, and then never runs the forbidden ones.
           localQueue: {
             ...localQueue,
             size: options.localQueueSize > 0 && options.forbiddenFlags === undefined ? options.localQueueSize : -1,
@@ -328,14 +328,14 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     control: environment.control,
   });
   environment.lease = lease;
-  // One that was killed with jobs and without its row would not be missed.
+  // A worker that was killed with jobs before it is registered would not be missed.
   void lease.registered.then(registered.resolve);
   const ended = endOf(runner, events, options.shutdownTimeout);
   await Promise.race([Promise.all([listening, lease.registered]), ended, options.untilStopped]);
 
   let givenBack = 0;
   const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
-    // What has ended and can still be recorded need not run again.
+    // Jobs that have ended and can still be recorded need not run again.
     await within(Math.min(FLUSH_MS, timeout / 2), recorder.settled());
     closed.abort();
     closeQuietly(pool, log);
@@ -343,7 +343,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
       givenBack = await lease.release(timeout);
       return true;
     } catch (error) {
-      log.warn({ err: toError(error) }, "Jobs could not be given back now.");
+      log.warn({ err: toError(error) }, "Cannot return jobs to the queue now.");
       return false;
     }
   };
@@ -356,7 +356,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
         .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
       const deadline = performance.now() + timeout;
       await within(timeout, Promise.all([graceful, recorder.settled()]));
-      // Before its jobs are given back: what still runs in a thread or process of its own must not run beside its next attempt.
+      // Before its jobs return to the queue: a task that is still running in a separate thread or process must not overlap with its next attempt.
       await within(HAND_OVER_MS, options.isolation.stop());
       await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
       return givenBack;
@@ -365,9 +365,9 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
 }
 
 /**
- * Resolves when a runner has ended by itself, to what ended it. graphile-worker stops a whole pool when it cannot complete a
- * job, lets running jobs finish, and then may wait for ever for a batch that it has given up: so its events count, and its
- * promise only if it comes.
+ * Resolves when a runner has ended unexpectedly, with the reason. When graphile-worker cannot complete a job, it stops the whole pool,
+ * lets running jobs finish, and then may wait forever for a batch that it has given up. So its events count, and its
+ * promise only if it settles.
  */
 async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<RunnerEnd> {
   let error: Error | undefined;
@@ -384,15 +384,15 @@ async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Pro
   });
   const ended = runner.promise.catch((thrown: unknown) => void (error ??= toError(thrown)));
   await Promise.race([ended, shuttingDown]);
-  // Jobs that still run must not be run by others: they get the time they would have at a stop.
+  // Running jobs must not be taken by other workers yet: they get the same time as in a normal stop.
   await within(timeout, Promise.race([ended, shutDown]));
   await within(FLUSH_MS, ended);
   return { error, jobId };
 }
 
 /**
- * Asks graphile-worker's listening connection for a sign of life every few seconds: it sends nothing by itself, and one that has died without a word is
- * found by a statement that has no answer.
+ * Checks graphile-worker's listening connection every few seconds: it never sends anything on its own, and a connection that died silently is
+ * detected only by a statement without a response.
  */
 function proveListening(events: WorkerEvents): void {
   let timer: NodeJS.Timeout | undefined;
@@ -412,18 +412,18 @@ function proveListening(events: WorkerEvents): void {
     events.on(event, () => clearInterval(timer));
 }
 
-/** Lets go of a pool without waiting for connections that are still in use; nothing can be asked of it any more. */
+/** Closes a pool without waiting for connections that are still in use. The pool cannot be used after this. */
 function closeQuietly(pool: Pool, log: Logger): void {
   pool.end().catch((error: unknown) => log.debug({ err: toError(error) }, "A pool did not close cleanly."));
 }
 
-/** What graphile-worker makes of a crontab, and what can be told of it. */
+/** Parses a crontab for graphile-worker, and its entries for registration. */
 function readCrontab(path: string | undefined): { items: ParsedCronItem[]; entries: CrontabEntry[] } {
   if (path === undefined || !existsSync(path)) return { items: [], entries: [] };
   try {
     const text = readFileSync(path, "utf8");
     const items = parseCrontab(text);
-    // An item for each line that is neither empty nor a comment, in order; it does not say what stood there.
+    // There is one item for each line that is neither empty nor a comment, in order. Items do not have the text of their line.
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     const times = lines
       .filter((line) => line !== "" && !line.startsWith("#"))
@@ -438,7 +438,7 @@ function readCrontab(path: string | undefined): { items: ParsedCronItem[]; entri
     return { items, entries };
   } catch (error) {
     throw new LegworkError("LW514", `The crontab ${path} cannot be read: ${toError(error).message}.`, {
-      hint: "Its lines are those of graphile-worker: minute hour day month weekday task ?options {payload}.",
+      hint: "Lines have graphile-worker's format: minute hour day month weekday task ?options {payload}.",
       cause: error,
     });
   }

@@ -7,34 +7,34 @@ import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
 
-/** A job of a batch: a new one and the batch's own, so without a key. */
+/** A job of a batch. A batch always gets new jobs of its own, so they have no job key. */
 export type BatchJob = Omit<
   JobSpec,
   "jobKey" | "jobKeyMode" | "uniqueFor" | "uniqueKey" | "debounce" | "debounceMax" | "throttle" | "overlap"
 >;
 
 export interface BatchOptions {
-  /** What it is, for those who read the list. */
+  /** A description, shown in lists. */
   description?: string;
-  /** Runs when all jobs have ended, however they ended. */
+  /** A job that runs when all jobs of the batch have ended, in whatever state. */
   callback?: BatchJob;
   tenant?: string;
-  /** Of its jobs; `batch:` and its id by default. */
+  /** The correlation id of its jobs; `batch:` and its id by default. */
   correlationId?: string;
 }
 
-/** A row of `legwork.batches`. Ids and counts are strings: they may be larger than a number holds. */
+/** A row of `legwork.batches`. Ids and counts are strings, because they may exceed what a number holds exactly. */
 export interface BatchRow {
   id: string;
   description: string | null;
-  /** `failed` when all have ended and some did not complete. */
+  /** `failed` if all jobs have ended and some did not complete. */
   state: (typeof BATCH_STATES)[number];
   total: number;
   completed: string;
   failed: string;
   cancelled: string;
   expired: string;
-  /** How many of its jobs have ended, in percent. */
+  /** The share of its jobs that have ended, in percent. */
   progress: number;
   callback_job_id: string | null;
   tenant: string | null;
@@ -44,7 +44,7 @@ export interface BatchRow {
 }
 
 /**
- * Enqueues many jobs as one, all or none, and resolves to the batch's id. Throws as `enqueue` does, and LW400 for no job at all.
+ * Enqueues many jobs as a batch, either all or none, and returns the batch's id. Throws like `enqueue`, and LW400 for an empty list.
  *
  * @example
  * import { enqueueBatch } from "legwork/operations";
@@ -73,12 +73,12 @@ export interface BatchFilter {
   tenant?: string;
   /** Only batches with a smaller id: the next page starts at the last id of this one. */
   before?: string;
-  /** 50 by default. */
+  /** The most batches to return; 50 by default. */
   limit?: number;
 }
 
 /**
- * Batches that match, newest first, each with its progress.
+ * Lists batches that match, newest first, each with its progress.
  *
  * @example
  * import { listBatches } from "legwork/operations";
@@ -97,7 +97,7 @@ export async function listBatches(client: Queryable, filter: BatchFilter = {}): 
 }
 
 /**
- * A batch with its progress. Throws LW404 for an unknown one.
+ * Returns a batch with its progress. Throws LW404 for an unknown batch.
  *
  * @example
  * import { enqueueBatch, getBatch } from "legwork/operations";

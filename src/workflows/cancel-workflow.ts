@@ -3,8 +3,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Cancels a workflow: steps that wait never start, steps that run are told to stop, and nothing is compensated. Resolves to `cancelled`, or to
- * `cancelling` while steps still run. Throws LW404 for an unknown workflow, LW409 for one that has ended.
+ * Cancels a workflow: waiting steps never start, running steps are signaled to stop, and nothing is compensated. Returns `cancelled`, or
+ * `cancelling` while steps are still running. Throws LW404 for an unknown workflow, LW409 for one that has ended.
  *
  * @example
  * import { cancelWorkflow, listWorkflows } from "legwork/operations";

@@ -3,42 +3,42 @@ import { durationToInterval } from "../bounds.ts";
 import { type EnqueueOptions, optionsToRow } from "../jobs/enqueue.ts";
 import type { TaskName } from "../jobs/task-registry.ts";
 
-/** What undoes a step that has completed. */
+/** A job that undoes a completed workflow step. */
 export interface Compensation {
   task: TaskName;
   payload?: unknown;
 }
 
-/** What a step takes of the options of `enqueue`; `runAt` is the earliest that it may start. */
+/** The options of `enqueue` that a workflow step accepts; `runAt` is the earliest time at which it may start. */
 type StepOptions = Pick<EnqueueOptions, "maxAttempts" | "priority" | "runAt" | "serialKey">;
 
-/** A step that is a job. */
+/** A workflow step that is a job. */
 export interface WorkflowJob<Names extends string = string> extends StepOptions {
   task: TaskName;
   payload?: unknown;
-  /** The steps beside it that have to end before. */
+  /** The steps next to it that must end before it starts. */
   dependsOn?: readonly Names[];
   /**
-   * What happens when it does not complete. `stop`, the default, cancels the steps that depend on it, and the workflow fails; `continue` lets
-   * them run; `compensate` is `stop`, and then the compensations of the steps that completed run in reverse order.
+   * What happens when the step does not complete. `stop`, the default, cancels the steps that depend on it, and the workflow fails; `continue` lets
+   * them run; `compensate` does the same as `stop` and then runs the compensations of the completed steps, in reverse order.
    */
   onFailure?: "stop" | "continue" | "compensate";
   compensate?: Compensation;
-  /** How long after its last dependency has ended it may start. */
+  /** How long it waits after its last dependency has ended. */
   delay?: Duration;
 }
 
-/** A step that is a workflow of its own: it waits as one, and what depends on it waits for all of its steps. */
+/** A workflow step that is itself a workflow: it waits as a whole, and steps that depend on it wait for all of its steps. */
 export interface SubWorkflow<Names extends string = string> {
   steps: Readonly<Record<string, WorkflowJob | SubWorkflow>>;
   dependsOn?: readonly Names[];
   onFailure?: "stop" | "continue" | "compensate";
 }
 
-/** Steps by name. */
+/** Workflow steps by name. */
 export type WorkflowSteps = Readonly<Record<string, WorkflowJob | SubWorkflow>>;
 
-/** The same steps, in which `dependsOn` can only name the others. */
+/** The same steps, with `dependsOn` restricted to the names of the other steps. */
 export type CheckedWorkflowSteps<S> = {
   readonly [Name in keyof S]: S[Name] extends { steps: infer Inner }
     ? Omit<SubWorkflow<Exclude<keyof S & string, Name>>, "steps"> & { steps: CheckedWorkflowSteps<Inner> }
@@ -46,14 +46,14 @@ export type CheckedWorkflowSteps<S> = {
 };
 
 export interface Workflow<S extends WorkflowSteps = WorkflowSteps> {
-  /** What kind of workflow it is; many may have the same name. 1 to 128 characters. */
+  /** The kind of workflow, 1 to 128 characters; names need not be unique. */
   readonly name: string;
   readonly steps: S;
 }
 
 /**
- * Describes a workflow; the compiler knows the names of its steps. Nothing happens until `startWorkflow` is called with it, any number of times.
- * Where payloads depend on what it is started for, let a function return it.
+ * Defines a workflow; the compiler checks the names of its steps. Nothing runs until `startWorkflow` is called with it, any number of times.
+ * If payloads depend on the occasion, return the definition from a function.
  *
  * @example
  * import { defineWorkflow } from "legwork";
@@ -75,7 +75,7 @@ export function defineWorkflow<const S extends WorkflowSteps>(workflow: {
   return workflow;
 }
 
-/** The steps as `legwork.start_workflow` takes them. Throws LW400 for a delay that is none. */
+/** Converts steps for `legwork.start_workflow`. Throws LW400 for an invalid delay. */
 export function stepsToRow(steps: WorkflowSteps, within = ""): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(steps).map(([name, step]) => {
@@ -89,7 +89,7 @@ export function stepsToRow(steps: WorkflowSteps, within = ""): Record<string, un
   );
 }
 
-/** All jobs of the steps and what would undo them, with where they stand. */
+/** Returns all jobs of the steps and their compensations, each with the path of its step. */
 export function jobsOfSteps(steps: WorkflowSteps, within = ""): { step: string; task: string; payload?: unknown }[] {
   return Object.entries(steps).flatMap(([name, step]) => {
     if ("steps" in step) return jobsOfSteps(step.steps, `${within}${name}/`);

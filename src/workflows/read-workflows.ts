@@ -8,7 +8,7 @@ import type { JobState } from "../jobs/read-jobs.ts";
 
 export type { WorkflowState };
 
-/** A row of `legwork.workflows`. Ids and counts are strings: they may be larger than a number holds. */
+/** A row of `legwork.workflows`. Ids and counts are strings, because they may exceed what a number holds exactly. */
 export interface WorkflowRow {
   id: string;
   name: string;
@@ -19,7 +19,7 @@ export interface WorkflowRow {
   failed: string;
   cancelled: string;
   expired: string;
-  /** How many of its steps have ended, in percent. */
+  /** The share of its steps that have ended, in percent. */
   progress: number;
   tenant: string | null;
   correlation_id: string;
@@ -37,7 +37,7 @@ export interface WorkflowStepRow {
   depends_on: string[];
   on_failure: "stop" | "continue" | "compensate";
   job_id: string;
-  /** Null when the job's history has been dropped. */
+  /** Null if the job's history has been deleted. */
   state: JobState | null;
   attempts: number;
   result: unknown;
@@ -54,12 +54,12 @@ export interface WorkflowFilter {
   tenant?: string;
   /** Only workflows with a smaller id: the next page starts at the last id of this one. */
   before?: string;
-  /** 50 by default. */
+  /** The most workflows to return; 50 by default. */
   limit?: number;
 }
 
 /**
- * Workflows that match, newest first.
+ * Lists workflows that match, newest first.
  *
  * @example
  * import { listWorkflows } from "legwork/operations";
@@ -78,7 +78,7 @@ export async function listWorkflows(client: Queryable, filter: WorkflowFilter = 
 }
 
 /**
- * One workflow with its steps, each behind those it depends on. Throws LW404 for an unknown one.
+ * Returns one workflow with its steps, each after the steps that it depends on. Throws LW404 for an unknown workflow.
  *
  * @example
  * import { getWorkflow, listWorkflows } from "legwork/operations";

@@ -5,20 +5,20 @@ import { assertPayloads } from "../jobs/enqueue.ts";
 import { jobsOfSteps, type WorkflowSteps, stepsToRow, type Workflow } from "./define-workflow.ts";
 
 export interface StartWorkflowOptions {
-  /** Whose it is, and its jobs. */
+  /** The tenant of the workflow and its jobs. */
   tenant?: string;
-  /** Of all its jobs; `workflow:` and its id by default. */
+  /** The correlation id of all its jobs; `workflow:` and its id by default. */
   correlationId?: string;
-  /** What has not ended then is cancelled, and the workflow has expired. */
+  /** When unfinished jobs of the workflow are cancelled and the workflow expires. */
   deadline?: Date;
 }
 
 /**
- * Starts a workflow on the caller's connection, so within its transaction if it has one open, and resolves to its id. Steps without
- * dependencies may start when it commits.
+ * Starts a workflow on the caller's connection, within its open transaction if there is one, and returns its id. Steps without
+ * dependencies can start when it commits.
  *
- * Throws LW422 for a payload that does not fit its task, LW404 for an unknown step or task, LW400 for steps that make no sense, such as a cycle,
- * naming it.
+ * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps; a cycle is
+ * named.
  *
  * @example
  * import { defineWorkflow } from "legwork";

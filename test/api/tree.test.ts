@@ -108,7 +108,7 @@ describe("a task with a name", () => {
     ]) {
       await expect(enqueue()).rejects.toMatchObject({
         code: "LW422",
-        message: "The payload does not fit task 'notify/welcome': user_id: must be above 0.",
+        message: "The payload does not match task 'notify/welcome': user_id: must be above 0.",
       });
     }
   });

@@ -44,6 +44,6 @@ it("legwork doctor tells a user without rights which role to ask for", async () 
   expect(result).toMatchObject({
     code: 0,
     stderr: "",
-    stdout: expect.stringContaining("→ Grant this login a role of Legwork"),
+    stdout: expect.stringContaining("→ Grant this login a Legwork role"),
   });
 });

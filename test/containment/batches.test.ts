@@ -102,7 +102,7 @@ describe("a row that the database refuses", () => {
     for (const id of [bad!, serial!]) {
       const job = await getJob(database.pool, id);
       expect(job).toMatchObject({ state: "failed", attempts: 1 });
-      expect(job.error).toBe("The task completed, but the database refused to record it: not in my table");
+      expect(job.error).toBe("The task completed, but the database rejected the record of it: not in my table");
     }
   });
 

@@ -127,16 +127,14 @@ describe("DATABASE_URL", () => {
       error = thrown;
     }
     expect(error).toBeInstanceOf(LegworkError);
-    expect(error).toMatchObject({ code: "LW514", message: "DATABASE_URL is not a connection string that can be read." });
+    expect(error).toMatchObject({ code: "LW514", message: "DATABASE_URL is not a valid connection string." });
     expect((error as LegworkError).hint).not.toMatch(/sec|ret\b|ann/);
   });
 
   it("is refused by every command, with exit code 2", async () => {
     const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: "postgres://ann:sec@ret:5432/@127.0.0.1:1/db" });
     expect(code).toBe(2);
-    expect(stderr).toMatch(
-      /^legwork: DATABASE_URL is not a connection string that can be read\. \(LW514\)\n {2}Give it as .*\n$/,
-    );
+    expect(stderr).toMatch(/^legwork: DATABASE_URL is not a valid connection string\. \(LW514\)\n {2}Write it as .*\n$/);
   });
 
   it.each([

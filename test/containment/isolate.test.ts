@@ -97,7 +97,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
 
   it.each([
     ["exits", {}, `The task's ${kind} exited with code 3.`],
-    ["uncaught", { secret: "confidential" }, `The task's ${kind} ended by an error that nothing caught: boom [redacted]`],
+    ["uncaught", { secret: "confidential" }, `The task's ${kind} ended with an uncaught error: boom [redacted]`],
     ["grows", {}, `The task's ${kind} used more than ${MEMORY[kind]} MB of ${kind === "thread" ? "JavaScript heap" : "memory"}.`],
   ])("that ends its child fails with the reason: %s", async (name, payload, message) => {
     const id = await add(database, name, payload);

@@ -247,10 +247,10 @@ describe("numbers keep their digits", () => {
       [Symbol("s"), "payload is a symbol"],
       [() => 1, "payload is a function"],
       [{ a: Number.NaN }, "payload.a is NaN"],
-      [{ a: "x\u0000" }, "payload.a has a NUL character"],
-      [{ a: { "b\ud800": 1 } }, "payload.a.b\ud800 has a NUL character or half a surrogate pair"],
-      [{ a: rawJSON("1e200000") }, "payload.a is a number of more digits"],
-      [circle, "payload refers to itself"],
+      [{ a: "x\u0000" }, "payload.a contains a NUL character"],
+      [{ a: { "b\ud800": 1 } }, "payload.a.b\ud800 contains a NUL character or a lone surrogate"],
+      [{ a: rawJSON("1e200000") }, "payload.a is a number with more digits"],
+      [circle, "payload contains a circular reference"],
     ];
     for (const [payload, message] of refused) {
       await expect(enqueue(database.pool, "plain", payload)).rejects.toMatchObject({

@@ -122,7 +122,7 @@ it("a certificate from a private authority is refused with a hint", async () => 
   const pool = createPool(`postgres://u:p@127.0.0.1:${port}/db?sslmode=require`, { log: testLog });
   await expect(assertDatabase(pool)).rejects.toMatchObject({
     code: "LW503",
-    message: `The certificate of 127.0.0.1:${port}/db is not signed by an authority that is known here.`,
+    message: `The certificate of 127.0.0.1:${port}/db is not signed by a known authority.`,
     hint: expect.stringContaining("sslrootcert="),
   });
   await pool.end();

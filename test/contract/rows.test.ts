@@ -65,7 +65,7 @@ describe("JSON for SQL", () => {
   });
 
   it("is refused if a field is already in snake_case", () => {
-    expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("There is no field 'run_at'.");
+    expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("Unknown field 'run_at'.");
   });
 
   it("converts steps by name and as an array, including nested steps", () => {

@@ -245,7 +245,7 @@ it("a pooler in statement mode is reported by every command", async () => {
   const result = await legwork(["jobs"], { DATABASE_URL: url, LEGWORK_LOG_LEVEL: "error" });
   expect(result.code).toBe(1);
   expect(result.stderr).toMatch(
-    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which has no transactions\. \(LW516\)\n .+docs\/guides\/poolers\.md\.\n$/,
+    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which does not support transactions\. \(LW516\)\n .+docs\/guides\/poolers\.md\.\n$/,
   );
 });
 

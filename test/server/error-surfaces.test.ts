@@ -154,7 +154,7 @@ it("an unknown error is LW500 with the request's id, and only the log has its de
   for (const { code, text } of [rest, plain, graphql]) {
     expect(code).toBe("LW500");
     expect(text).not.toMatch(/hunter2|secrets|XX000/);
-    const [, id] = /The server's log says more about request ([\w-]+)\./.exec(text) ?? [];
+    const [, id] = /See the server's log for details on request ([\w-]+)\./.exec(text) ?? [];
     expect(logged.filter((line) => line.includes(`"requestId":"${id}"`) && line.includes("hunter2"))).not.toEqual([]);
   }
   expect(rest.text).toContain("request 6e1f.");

@@ -59,8 +59,8 @@ const SUGGESTIONS: Suggestion[] = [
     what: "a payload that does not match its task's schema",
     request: () => ["POST", "/jobs", { task: "a", payload: {} }],
     command: () => ["add", "a", "{}"],
-    asRequest: () => "`GET /api/v1/tasks/a` shows what it takes.",
-    asCommand: () => "`legwork tasks --json` shows what it takes.",
+    asRequest: () => "`GET /api/v1/tasks/a` shows the schema.",
+    asCommand: () => "`legwork tasks --json` shows the schema.",
   },
   {
     what: "an unknown schedule",

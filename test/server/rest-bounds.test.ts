@@ -84,7 +84,7 @@ it("a payload of 1,000,000 bytes and 100 levels, with many values, is accepted",
   }
   expect((await rest(server, "POST", "/jobs/batch", batch(`[${deep}]`))).body).toMatchObject({
     code: "LW400",
-    errors: [{ field: "jobs.0.payload.0.0.0", message: "it is nested deeper than 100 levels" }],
+    errors: [{ field: "jobs.0.payload.0.0.0", message: "it has more than 100 levels of nesting" }],
   });
 });
 

@@ -380,7 +380,7 @@ describe("a user with few rights", () => {
     onTestFinished(() => pool.end());
     const denied = await diagnose(pool);
     expect(denied.filter(({ severity }) => severity === "critical")).toEqual([]);
-    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", fix: expect.stringContaining("Grant this login a role of Legwork") }));
+    expect(denied).toContainEqual(expect.objectContaining({ check: "database", severity: "warning", fix: expect.stringContaining("Grant this login a Legwork role") }));
     await run(`grant usage on schema legwork to ${name}`, `grant execute on function legwork.doctor() to ${name}`);
     const allowed = await diagnose(pool);
     expect(allowed).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok" }));
@@ -392,8 +392,8 @@ describe("checks that only a client can make", () => {
   it("a clock that is off is reported, and critical when schedules fire in the wrong minute", async () => {
     const clock = async (ahead: number) => (await diagnose(database.pool, { now: () => Date.now() + ahead })).find(({ check }) => check === "clock");
     expect(await clock(0)).toMatchObject({ severity: "ok" });
-    expect(await clock(5_000)).toMatchObject({ severity: "warning", finding: "This machine's clock is 5.0 s ahead of the database's." });
-    expect(await clock(-60_000)).toMatchObject({ severity: "critical", finding: "This machine's clock is 60.0 s behind the database's." });
+    expect(await clock(5_000)).toMatchObject({ severity: "warning", finding: "This host's clock is 5.0 s ahead of the database's." });
+    expect(await clock(-60_000)).toMatchObject({ severity: "critical", finding: "This host's clock is 60.0 s behind the database's." });
   });
 
   it("missing, unknown and changed migrations are critical", async () => {
@@ -405,10 +405,10 @@ describe("checks that only a client can make", () => {
       (await diagnose(database.pool, { files: { ...files, migrations } }))
         .filter(({ check }) => check === "migrations")
         .map(({ severity, finding }) => `${severity}: ${finding}`);
-    expect(await told(files.migrations)).toEqual([`ok: The database has all ${files.migrations.length} migrations of this version.`]);
+    expect(await told(files.migrations)).toEqual([`ok: The database has all migrations of this version (${files.migrations.length}).`]);
     expect(await told([{ ...first, checksum: "other" }, ...rest, next])).toEqual([
       "critical: The database lacks 0999_new.",
-      `critical: Not what was applied to the database: ${first.name}.`,
+      `critical: These files differ from what was applied to the database: ${first.name}.`,
     ]);
     expect(await told([...rest, next])).toContain(`critical: The database has ${first.name}, which this version of Legwork does not know.`);
   });

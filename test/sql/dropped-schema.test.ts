@@ -63,7 +63,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     const environment = { DATABASE_URL: database.url };
     const refusals = await Promise.all([["jobs"], ["doctor"]].map(async (command) => await legwork(command, environment)));
     for (const { code, stderr } of refusals) {
-      expect(stderr).toContain("lacks objects that Legwork made");
+      expect(stderr).toContain("lacks objects that Legwork created");
       expect(stderr).toContain("legwork migrate");
       expect(code).toBe(1);
     }

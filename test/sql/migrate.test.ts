@@ -75,7 +75,7 @@ describe("migrating", () => {
     const changed = [{ ...first, checksum: "other" }, ...rest];
     await expect(migrate(database.pool, testLog, { ...files, migrations: changed })).rejects.toMatchObject({
       code: "LW511",
-      message: `Migration ${first.name} is not the one that was applied to the database.`,
+      message: `Migration ${first.name} differs from the one that was applied to the database.`,
     });
   });
 
@@ -148,7 +148,7 @@ describe("migrating", () => {
 describe("a database that cannot be used", () => {
   const failures: [string, (url: URL) => void, string][] = [
     ["nothing listens", (url) => (url.port = "1"), "Nothing answers at 127.0.0.1:1/"],
-    ["no such database", (url) => (url.pathname = "/nowhere"), "The server has no database"],
+    ["no such database", (url) => (url.pathname = "/nowhere"), "has no database 'nowhere'"],
     ["no such host", (url) => (url.hostname = "nowhere.invalid"), "cannot be found"],
   ];
   it.each(failures)("%s: is reported in one line", async (_name, change, message) => {

@@ -105,7 +105,7 @@ describe("uninstalling", () => {
     await runIn(held, "create table shop.states (state legwork.job_state)");
     await expect(uninstall(held.pool)).rejects.toMatchObject({
       code: "LW409",
-      message: "These depend on Legwork and would be dropped with it: column state of table shop.states, view shop.failed.",
+      message: "These objects depend on Legwork and would be dropped with it: column state of table shop.states, view shop.failed.",
     });
     await runIn(held, "drop schema shop cascade");
     await runIn(held, "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks) values ('w', 'h', 7, 1, '{}')");

@@ -198,7 +198,7 @@ describe("drain", () => {
     expect(ran).toEqual(["before"]);
     const other = await kit.enqueue("approval");
     await kit.drain({ at: "4d" });
-    expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not come in time." });
+    expect(await kit.job(other)).toMatchObject({ state: "failed", error: "The signal 'approval' did not arrive in time." });
   });
 
   it("stops at its limit of jobs", async () => {
@@ -228,13 +228,13 @@ describe("enqueued and assertEnqueued", () => {
 
   it("list the enqueued jobs if the expected one is missing", async () => {
     await expect(kit.assertEnqueued({ task: "order" })).rejects.toThrow(
-      /^Expected a job like \{"task":"order"\}, found 0\. Nothing is enqueued\.$/,
+      /^Expected a job like \{"task":"order"\}, found 0\. No jobs are enqueued\.$/,
     );
     const id = await kit.enqueue("plain", { n: 1 });
     const error = await kit.assertEnqueued({ task: "plain" }, { count: 2 }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AssertionError);
     expect(error).toMatchObject({
-      message: `Expected 2 jobs like {"task":"plain"}, found 1. Enqueued are:\n  ${id} plain pending {"n":1}`,
+      message: `Expected 2 jobs like {"task":"plain"}, found 1. Enqueued jobs:\n  ${id} plain pending {"n":1}`,
       actual: 1,
       expected: 2,
     });

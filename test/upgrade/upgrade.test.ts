@@ -206,7 +206,7 @@ describe("versions", () => {
     await migrate(database.pool, testLog, await nextVersion({ minimum: "0.1.5" }));
     const refusal = {
       code: "LW511",
-      message: `The database has the schema of Legwork ${NEXT}, which needs version 0.1.5 or newer; this is ${VERSION}.`,
+      message: `The database has the schema of Legwork ${NEXT}, which requires version 0.1.5 or newer; this is ${VERSION}.`,
       hint: `Install legwork@${NEXT}.`,
     };
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject(refusal);

@@ -146,7 +146,7 @@ describe("an executable", () => {
     );
     expect(fine).toMatchObject({ state: "completed" });
     expect(wrong).toMatchObject({ state: "failed", error: "Process exited with code 3" });
-    expect(killed).toMatchObject({ state: "failed", error: "Process was ended by SIGKILL" });
+    expect(killed).toMatchObject({ state: "failed", error: "Process was terminated by SIGKILL" });
     expect(broken).toMatchObject({ state: "failed", error: expect.stringContaining("ENOENT") });
   });
 

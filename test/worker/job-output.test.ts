@@ -92,13 +92,13 @@ describe("progress", () => {
   });
 
   it.each([
-    ["101", "progress: 101 is no percentage."],
-    ["-1", "progress: -1 is no percentage."],
-    ["NaN", "progress: NaN is no percentage."],
-    ["'half'", "progress: half is no percentage."],
-    ["null", "progress: null is no percentage."],
-    ["{ percent: 200 }", "progress: 200 is no percentage."],
-    ["1, 2", "progress: the message is a number, not a text."],
+    ["101", "progress: 101 is not a percentage."],
+    ["-1", "progress: -1 is not a percentage."],
+    ["NaN", "progress: NaN is not a percentage."],
+    ["'half'", "progress: half is not a percentage."],
+    ["null", "progress: null is not a percentage."],
+    ["{ percent: 200 }", "progress: 200 is not a percentage."],
+    ["1, 2", "progress: the message must be text, not a value of type number."],
   ])("of %s is refused", async (parameters, message) => {
     await workerOver(database.url, { "wrong.ts": task(`progress(${parameters});`) });
     const id = await add("wrong", {}, ", max_attempts => 1");
@@ -189,7 +189,7 @@ describe("a task's log lines", () => {
     expect(found[2]?.message).toBe("z".repeat(MESSAGE_LIMIT));
     expect(found.slice(-2).map(({ message }) => message)).toEqual([
       `line ${LINE_LIMIT}`,
-      "Further log lines of this attempt are not kept.",
+      "Further log lines of this attempt are not stored.",
     ]);
   });
 
@@ -255,8 +255,8 @@ describe("a database that rejects log lines", () => {
     const found = await lines(id, 1);
     expect(found.length).toBeLessThanOrEqual(BUFFERED_LINES + 2);
     expect(found.at(-1)).toMatchObject({ message: "the last" });
-    expect(found[0]).toMatchObject({ level: "warn", attempt: 1, message: "… cut, 1,000 lines that the database did not take." });
-    expect(found[1]).toMatchObject({ level: "warn", attempt: 2, message: "… cut, a line that the database did not take." });
+    expect(found[0]).toMatchObject({ level: "warn", attempt: 1, message: "… cut, 1,000 lines that could not be stored." });
+    expect(found[1]).toMatchObject({ level: "warn", attempt: 2, message: "… cut, 1 line that could not be stored." });
     expect(found[2]?.message).toBe("1.1");
   });
 
@@ -282,7 +282,7 @@ describe("a database that rejects log lines", () => {
       "after",
     ]);
     said.log("info", "the next one", undefined);
-    expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, a line that the database did not take.");
+    expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, 1 line that could not be stored.");
     expect((await getJob(database.pool, bad)).progress).toBeNull();
     const { rows } = await database.pool.query("select percent from legwork_private.job_progress order by job_id");
     expect(rows).toEqual([{ percent: 40 }, { percent: 0 }]);

@@ -23,10 +23,10 @@ describe("loading tasks", () => {
     expect([...(await loadTasks([directory], log)).keys()]).toEqual(["a"]);
     const said = lines.map((line) => (JSON.parse(line) as { msg: string }).msg.replaceAll(`${directory}/`, "")).toSorted();
     expect(said).toEqual([
-      "No task is loaded from a b.ts: a task file's name has only letters, digits, _ and -, before its extension.",
-      "No task is loaded from emoji😀.ts: a task file's name has only letters, digits, _ and -, before its extension.",
-      "No task is loaded from foo.bar.ts: the only dot in a task file's name is the one before its extension (.js, .cjs, .mjs, .ts or .mts).",
-      "No task is loaded from x.y: the name of a folder of tasks has only letters, digits, _ and -.",
+      "No task is loaded from a b.ts: before its extension, the name of a task file may have only letters, digits, _ and -.",
+      "No task is loaded from emoji😀.ts: before its extension, the name of a task file may have only letters, digits, _ and -.",
+      "No task is loaded from foo.bar.ts: the name of a task file must not have a dot other than the one before its extension (.js, .cjs, .mjs, .ts or .mts).",
+      "No task is loaded from x.y: the name of a folder of tasks may have only letters, digits, _ and -.",
     ]);
   });
 
@@ -35,7 +35,7 @@ describe("loading tasks", () => {
     const directory = await directoryOf({ [`${name}.ts`]: "export default async () => {};" });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
       code: "LW515",
-      message: `The task file ${directory}/${name} makes a name of 129 characters.`,
+      message: `The name of the task file ${directory}/${name} has 129 characters.`,
       hint: expect.stringContaining("at most 128") as string,
     });
   });
@@ -46,8 +46,8 @@ describe("loading tasks", () => {
     const directory = await directoryOf({ "notify/welcome.ts": task("notify/welcome"), "report.ts": task("reports/daily") });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
       code: "LW515",
-      message: `${directory}/report.ts states the name 'reports/daily', but its path makes it 'report'.`,
-      hint: 'Say name: "report" there, leave the name out, or move the file.',
+      message: `${directory}/report.ts defines the name 'reports/daily', but according to its path it is 'report'.`,
+      hint: 'Write name: "report" there, omit the name, or move the file.',
     });
   });
 
@@ -165,7 +165,7 @@ describe("loading tasks", () => {
     ["an enum", "enum Color { Red } export default async () => Color.Red;", "use a union"],
     ["a missing package", 'import "not-installed-anywhere"; export default async () => {};', "Install the package"],
     ["a helper module", "export const help = 1;", "whose name begins with @"],
-    ["an error while loading", 'throw new Error("no key"); export default async () => {};', "threw this while it was loaded"],
+    ["an error while loading", 'throw new Error("no key"); export default async () => {};', "threw this error while it was loaded"],
   ])("gives a hint about %s", async (_what, content, hint) => {
     const directory = await directoryOf({ "bad.ts": content });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
@@ -179,12 +179,12 @@ describe("loading tasks", () => {
     const empty = await directoryOf({ "readme.txt": "" });
     await expect(loadTasks([empty], testLog)).rejects.toMatchObject({
       code: "LW515",
-      message: expect.stringContaining("No task was found"),
+      message: expect.stringContaining("No tasks were found"),
     });
   });
 
   it("refuses a name that occurs in two directories", async () => {
     const task = { "same.mjs": "export default async () => {};" };
-    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' is in");
+    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' exists in both");
   });
 });

@@ -69,7 +69,7 @@ describe("graphile.config.ts", () => {
     );
     for (const refusal of refusals) expect(refusal).toMatchObject({ code: 2, stderr: expect.stringContaining("(LW514)") });
     expect(refusals.map(({ stderr }) => stderr)).toEqual([
-      expect.stringContaining("worker.schema is 'jobs_schema', and Legwork works in the schema graphile_worker only"),
+      expect.stringContaining("worker.schema is 'jobs_schema', but Legwork supports only the schema graphile_worker"),
       expect.stringContaining("worker.preparedStatements is false"),
       expect.stringContaining("graphile.broken.mjs cannot be read"),
     ]);
@@ -167,7 +167,7 @@ describe("a preset", () => {
     onTestFinished(() => void vi.unstubAllEnvs());
     await expect(workerOver(database.url, ONE)).rejects.toMatchObject({
       code: "LW514",
-      message: "GRAPHILE_WORKER_SCHEMA is 'jobs_schema', and Legwork works in the schema graphile_worker only.",
+      message: "GRAPHILE_WORKER_SCHEMA is 'jobs_schema', but Legwork supports only the schema graphile_worker.",
     });
   });
 });
@@ -191,7 +191,10 @@ describe("the statements of graphile-worker that Legwork rewrites", () => {
     assertStatements(seen);
     const text = seen.get("complete_jobs") ?? "";
     expect(() => assertStatements(new Map([...seen, ["complete_jobs", text.replace("where id = n", "where id <> n")]]))).toThrow(
-      expect.objectContaining({ code: "LW510", message: expect.stringContaining("statement 'complete_jobs' is not the one") }),
+      expect.objectContaining({
+        code: "LW510",
+        message: expect.stringContaining("statement 'complete_jobs', which Legwork's worker rewrites, is different"),
+      }),
     );
     seen.delete("return_job");
     expect(() => assertStatements(seen)).toThrow(

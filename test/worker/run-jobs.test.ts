@@ -88,7 +88,7 @@ describe("a defined task", () => {
       return attempts.length > 0 && attempts[0]?.state === "failed" ? attempts : undefined;
     });
     expect(attempt?.error_message).toBe(
-      "The result does not fit task 'wrong': id: Invalid input: expected number, received string.",
+      "The result does not match task 'wrong': id: Invalid input: expected number, received string.",
     );
     expect(await getJob(database.pool, id)).toMatchObject({ state: "retrying" });
   });

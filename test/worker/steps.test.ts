@@ -128,18 +128,18 @@ describe("a step", () => {
     [
       "whose name was used before",
       `await step.run("a", () => 1); await step.run("a", () => 2);`,
-      "The step 'a' was used before in this attempt.",
+      "The step name 'a' was already used in this attempt.",
     ],
-    ["without a name", `await step.run("", () => 1);`, "'' is no name of a step."],
+    ["without a name", `await step.run("", () => 1);`, "'' is not a valid step name."],
     [
       "whose result is too large",
       `await step.run("a", () => "x".repeat(300_000));`,
-      "The step 'a' has returned 300002 bytes; 262144 are kept.",
+      "The step 'a' returned 300,002 bytes; at most 262,144 can be stored.",
     ],
     [
       "whose result is not JSON",
       `await step.run("a", () => 1n);`,
-      "What the step 'a' has returned is no JSON: Do not know how to serialize a BigInt.",
+      "The step 'a' returned a value that is not JSON: Do not know how to serialize a BigInt.",
     ],
     [
       "that waits for an invalid duration",
@@ -244,14 +244,14 @@ describe("waiting for a signal", () => {
     });
     const id = await add();
     expect(await reaches(id, "completed")).toMatchObject({ attempts: 2, result: "none came" });
-    expect(await did(id)).toEqual(["The signal 'go' did not come in time.", "The signal 'go' did not come in time."]);
+    expect(await did(id)).toEqual(["The signal 'go' did not arrive in time.", "The signal 'go' did not arrive in time."]);
     expect(await steps(id)).toMatchObject({ go: { state: "timed_out" } });
   });
 
   it("fails the job at once if its task does not catch that, and waits again when it is retried manually", async () => {
     await workerOver(database.url, { "t.ts": task(`return await step.waitFor("go", { timeout: 50 });`) });
     const id = await add();
-    expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: "The signal 'go' did not come in time." });
+    expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: "The signal 'go' did not arrive in time." });
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await sendSignal(database.pool, id, "go", "late");
     expect(await reaches(id, "completed")).toMatchObject({ result: "late" });

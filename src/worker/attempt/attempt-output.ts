@@ -4,27 +4,28 @@ import { CENSORED_PATHS } from "../../log.ts";
 import type { Progress, RunningJob } from "../../jobs/define-task.ts";
 import type { DatabaseClock } from "../clock.ts";
 import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
+import { counted } from "../../wording.ts";
 import { storable } from "../graphile/outcomes.ts";
 import { type Redaction, redactPaths } from "./redaction.ts";
 
-/** Lines of one attempt that are kept. */
+/** The number of lines of one attempt that are stored. */
 export const LINE_LIMIT = 1_000;
-/** The largest fields of a line that are kept whole (bytes of JSON). */
+/** The largest fields of a line that are stored whole (bytes of JSON). */
 export const FIELDS_LIMIT = 4 * 1024;
-/** The longest stack of an error among the fields (characters), so that the fields beside it are kept. */
+/** The longest stack trace in the fields of a line (characters), so that the other fields fit too. */
 const STACK_LIMIT = 2_000;
 
 const LOG_CENSOR = CENSORED_PATHS.map((path) => path.split("."));
 
-/** Where what an attempt says goes. */
+/** The destination of an attempt's log lines and progress. */
 export interface OutputSink {
-  /** Takes a line of an attempt, as JSON. */
+  /** Stores a line of an attempt, as JSON. */
   keep(attempt: AttemptOutput, json: string): void;
-  /** Notes that an attempt has new progress; what it is then is what is sent. */
+  /** Notes that an attempt has new progress; its latest value is sent later. */
   report(attempt: AttemptOutput): void;
 }
 
-/** What one attempt says, brought into the form and the size in which it is kept. */
+/** Converts the log lines and the progress of one attempt to the form and size in which they are stored. */
 export class AttemptOutput {
   readonly job: RunningJob;
   readonly #sink: OutputSink;
@@ -42,16 +43,16 @@ export class AttemptOutput {
     this.#redaction = redaction;
   }
 
-  /** Throws LW400 for a percentage that is none and a message that is no text. */
+  /** Reports progress. Throws LW400 for an invalid percentage, and for a message that is not text. */
   progress(percent: number | Progress, message?: string): void {
     const given = typeof percent === "object" && percent !== null ? percent : { percent, message };
     if (given.percent !== undefined && !(typeof given.percent === "number" && given.percent >= 0 && given.percent <= 100)) {
-      throw new LegworkError("LW400", `progress: ${String(given.percent)} is no percentage.`, {
-        hint: "It is a number from 0 to 100, as in progress(40, 'Reading') or progress({ message: 'Reading' }).",
+      throw new LegworkError("LW400", `progress: ${String(given.percent)} is not a percentage.`, {
+        hint: "Pass a number from 0 to 100, as in progress(40, 'Reading') or progress({ message: 'Reading' }).",
       });
     }
     if (given.message !== undefined && typeof given.message !== "string") {
-      throw new LegworkError("LW400", `progress: the message is a ${typeof given.message}, not a text.`, {
+      throw new LegworkError("LW400", `progress: the message must be text, not a value of type ${typeof given.message}.`, {
         hint: "For example: progress(40, 'Reading').",
       });
     }
@@ -61,7 +62,7 @@ export class AttemptOutput {
     this.#sink.report(this);
   }
 
-  /** As `legwork_private.record_output` takes it. */
+  /** Returns the progress as JSON for `legwork_private.record_output`. */
   describeProgress(): string {
     const { id, attempts } = this.job;
     return JSON.stringify({
@@ -78,18 +79,17 @@ export class AttemptOutput {
     this.#lines += 1;
     const line =
       this.#lines > LINE_LIMIT
-        ? this.#describe("warn", "Further log lines of this attempt are not kept.", "null")
+        ? this.#describe("warn", "Further log lines of this attempt are not stored.", "null")
         : this.#describe(level, this.#text(message), this.#fields(fields));
     this.#sink.keep(this, line);
   }
 
-  /** The line that stands for lines that the database did not take in time. */
+  /** Returns a line that replaces lines that could not be stored in time. */
   describeLoss(lines: number): string {
-    const count = lines === 1 ? "a line" : `${lines.toLocaleString("en-US")} lines`;
-    return this.#describe("warn", `… cut, ${count} that the database did not take.`, "null");
+    return this.#describe("warn", `… cut, ${counted(lines, "line")} that could not be stored.`, "null");
   }
 
-  /** As `legwork_private.record_output` takes it. */
+  /** Returns a line as JSON for `legwork_private.record_output`. */
   #describe(level: string, message: string, fields: string): string {
     const { id, attempts, tenant } = this.job;
     const line = { job_id: id, attempt: attempts, at: this.#clock.now(), level, message, tenant };
@@ -112,8 +112,8 @@ export class AttemptOutput {
 }
 
 /**
- * The fields of a log line as JSON knows them: errors with what they say, nothing of what the process's log censors or the task
- * redacts. Never throws.
+ * Converts the fields of a log line to JSON: errors become objects; values that the process's log censors or the task redacts
+ * are removed. Never throws.
  */
 export function plainFields(
   fields: Readonly<Record<string, unknown>>,

@@ -3,20 +3,20 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
 
-/** How long what tasks say waits for company (ms): soon enough for who watches, and one statement for many lines. */
+/** How long output is buffered (ms): short enough for a user who watches, and long enough to send many lines in one statement. */
 const FLUSH_AFTER_MS = 250;
 
-/** The longest wait before a database that does not take the lines is tried again (ms). */
+/** The longest wait before sending to a failing database is retried (ms). */
 const MAX_RETRY_DELAY_MS = 10_000;
 
-/** Lines sent in one statement. */
+/** The number of lines sent in one statement. */
 const BATCH = 1_000;
 
-/** What may wait for the database at most: so many lines, and so many characters of them. */
+/** The most lines, and the most characters, that are buffered. */
 export const BUFFERED_LINES = 10_000;
 const BUFFERED_CHARACTERS = 16_000_000;
 
-/** SQLSTATE classes of a statement that will never succeed: what one of its lines says cannot be stored. */
+/** SQLSTATE classes of a statement that can never succeed, because one of its lines cannot be stored. */
 const HOPELESS = /^(21|22|23|54)/;
 
 interface Line {
@@ -25,18 +25,18 @@ interface Line {
 }
 
 /**
- * The progress and the log lines of all jobs that a worker runs, on their way to the database: one statement for all of them, a
- * quarter of a second after the first one came, and none while nobody says anything. What the database does not take is
- * tried again; of more than can be kept the oldest lines go, and a line says how many. A killed worker loses the last quarter second.
+ * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all of them, a
+ * quarter of a second after the first one, and none while there is no output. Failed statements are
+ * retried. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
  */
 export class JobOutput implements OutputSink {
   readonly #pool: Pool;
   readonly #log: Logger;
   #lines: Line[] = [];
   #characters = 0;
-  /** By job, since an attempt may follow another within one statement. */
+  /** By job, because a job may have two attempts within one statement. */
   #progress = new Map<string, AttemptOutput>();
-  /** Lines that were dropped, by the attempt that said them. */
+  /** The number of dropped lines, by attempt. */
   #losses = new Map<AttemptOutput, number>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
@@ -62,13 +62,13 @@ export class JobOutput implements OutputSink {
     this.#schedule();
   }
 
-  /** Sends what is there, once, and takes no more. Resolves whether or not the database takes it. */
+  /** Sends the buffer once and accepts no more output. Resolves even if sending fails. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#sending;
     await this.#send();
-    if (this.#lines.length > 0) this.#log.error({ lines: this.#lines.length }, "The last log lines of jobs could not be kept.");
+    if (this.#lines.length > 0) this.#log.error({ lines: this.#lines.length }, "The last log lines of jobs could not be stored.");
   }
 
   #schedule(): void {
@@ -98,7 +98,7 @@ export class JobOutput implements OutputSink {
         this.#retryDelay = 0;
       } catch (thrown) {
         const error = toError(thrown);
-        if (this.#retryDelay === 0) this.#log.warn({ err: error }, "What jobs say cannot be kept now; trying again.");
+        if (this.#retryDelay === 0) this.#log.warn({ err: error }, "Cannot store the output of jobs now; retrying.");
         this.#retryDelay = Math.min(Math.max(this.#retryDelay * 2, FLUSH_AFTER_MS), MAX_RETRY_DELAY_MS);
         this.#putBack(lines, progress);
         for (const [attempt, count] of losses) this.#lose(attempt, count);
@@ -108,8 +108,8 @@ export class JobOutput implements OutputSink {
   }
 
   /**
-   * Stores progress and lines in one statement. When the database refuses it for what it says, each half is stored for itself, down to the one
-   * report or line that is at fault: that one is lost, and what other jobs have said is kept. Throws any other error.
+   * Stores progress and lines in one statement. If the database rejects their content, each half is stored separately, down to the one
+   * report or line that is at fault: only that one is lost. Throws all other errors.
    */
   async #record(reports: readonly AttemptOutput[], lines: readonly Line[]): Promise<void> {
     if (reports.length + lines.length === 0) return;
@@ -131,7 +131,7 @@ export class JobOutput implements OutputSink {
       } else {
         const { job } = reports[0] ?? lines[0]?.attempt ?? {};
         for (const { attempt } of lines) this.#lose(attempt, 1);
-        this.#log.error({ err: error, jobId: job?.id }, "The database refuses what a job has said; it is not kept.");
+        this.#log.error({ err: error, jobId: job?.id }, "The database rejects a job's output; it is not stored.");
       }
     }
   }
@@ -142,7 +142,7 @@ export class JobOutput implements OutputSink {
     this.#progress = new Map([...progress, ...this.#progress]);
   }
 
-  /** A tenth at a time, because moving the others costs the same however many go. */
+  /** Drops a tenth at a time, because moving the remaining lines costs the same for any number. */
   #dropOldest(): void {
     const dropped = this.#lines.splice(0, Math.ceil(this.#lines.length / 10));
     for (const { attempt, json } of dropped) {

@@ -1,15 +1,15 @@
 import { isRawNumber, parseExactly } from "../../json.ts";
 
-/** What stands in place of what nobody may read; as `legwork.redact` writes it. */
+/** The marker that replaces secret values, as `legwork.redact` writes it. */
 const CENSOR = "[redacted]";
 
-/** Values shorter than this (characters) are found in any text, and are left in it. */
+/** Values shorter than this (characters) occur in any text by chance, and are not redacted there. */
 const SHORTEST_SECRET = 4;
 
 /**
- * What the worker itself takes out of what a task with `redact` says: whatever is at the paths, and every occurrence, in any text,
- * of what the job's payload has there. The database does the same when it writes the history (sql/definitions/redaction/redaction.sql);
- * here it is for what does not pass by there: log lines, progress, results that are cut.
+ * Redacts a task's output in the worker: the values at the task's `redact` paths, and every occurrence of the payload's values at
+ * these paths in any text. The database does the same when it writes the history (sql/definitions/redaction/redaction.sql);
+ * this covers data that does not pass through there: log lines, progress, and results that are cut.
  */
 export class Redaction {
   readonly #paths: readonly (readonly string[])[];
@@ -21,10 +21,10 @@ export class Redaction {
     this.learn(payload);
   }
 
-  /** Looks for secrets in another form of the payload, such as what its schema made of it. */
+  /** Adds the secrets of another form of the payload, such as the output of its schema. */
   learn(payload: unknown): void {
     for (const path of this.#paths) collect(payload, path, this.#secrets);
-    // The longest first, since one may be a part of another; each also as it stands within JSON and within a URL.
+    // The longest first, because one may be part of another; each also in its JSON and URL encoding.
     const forms = [...this.#secrets].flatMap((secret) => [
       secret,
       JSON.stringify(secret).slice(1, -1),
@@ -38,7 +38,7 @@ export class Redaction {
     return this.#pattern === undefined ? text : text.replace(this.#pattern, CENSOR);
   }
 
-  /** A value of JSON, without what is at the paths and without secrets in its texts. */
+  /** Redacts a JSON value: the values at the paths, and secrets in its texts. */
   value(value: unknown): unknown {
     return this.#clean(redactPaths(value, this.#paths));
   }
@@ -58,7 +58,7 @@ export class Redaction {
   }
 }
 
-/** The value with what is at the paths replaced; itself when nothing is there. */
+/** Returns a value with the values at the paths replaced; the value itself if it has none of them. */
 export function redactPaths(value: unknown, paths: readonly (readonly string[])[]): unknown {
   let redacted = value;
   for (const path of paths) redacted = redactAt(redacted, path);
@@ -78,7 +78,7 @@ function redactAt(value: unknown, path: readonly string[]): unknown {
   );
 }
 
-/** Adds the texts and numbers at and below a path, as text. */
+/** Collects the strings and numbers at and below a path, as text. */
 function collect(value: unknown, path: readonly string[], into: Set<string>): void {
   if (value !== null && typeof value === "object") {
     const [key, ...rest] = path;

@@ -9,6 +9,7 @@ import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowConte
 import { parsePayload } from "../../jobs/payload.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
 import { describeIssues } from "../../validate.ts";
+import { durationInWords } from "../../wording.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
 import { AttemptOutput, type OutputSink } from "./attempt-output.ts";
 import { BatchFailure, settleEntries } from "../graphile/batch-entries.ts";
@@ -25,49 +26,49 @@ import { Steps, Suspended } from "./steps.ts";
 import { taskLog } from "./task-log.ts";
 
 export interface RunEnvironment {
-  /** For the tasks' own statements; not the pool that graphile-worker fetches and completes with. */
+  /** The pool for the tasks' own statements. graphile-worker fetches and completes with a different pool. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly outcomes: Outcomes;
   readonly control: RemoteCommands;
-  /** Where what tasks say goes. */
+  /** The destination of the tasks' output. */
   readonly output: OutputSink;
-  /** For the tasks that ask for a thread or a process; without it they run in this thread as any other. */
+  /** Runs tasks that ask for a thread or a process; without it, they run in this thread like any other task. */
   readonly isolation?: Isolates | undefined;
   /** Whether an OpenTelemetry SDK was registered when the worker started. */
   readonly isTraced?: boolean;
-  /** The lease of the runner that fetches now. */
+  /** The lease of the current runner. */
   lease: Lease | undefined;
 }
 
-/** Runs the tasks that ask for a thread or a process of their own. */
+/** Runs tasks in a separate thread or process. */
 export interface Isolates {
-  /** `within` is given what runs the task, and resolves to what that resolves to: an IsolatedResult. */
+  /** Passes a function that runs the task to `within`, which returns what the function returns: an IsolatedResult. */
   execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown>;
 }
 
-/** What an attempt needs of its surroundings. */
+/** The parts of the environment that an attempt needs. */
 type AttemptEnvironment = Pick<RunEnvironment, "pool" | "log" | "clock" | "output" | "lease" | "isolation">;
 
-/** How long a task may go on after its timeout when its definition does not say (ms). */
+/** How long a task may continue after its timeout by default (ms). */
 export const DEFAULT_GRACE_MS = 5_000;
 
-/** A job that had expired is put back for so long (ms); until then `legwork.tick()` has ended it. */
+/** How long an expired job is put back (ms); `legwork.tick()` ends it before that. */
 const EXPIRED_PUT_BACK_MS = 5_000;
 
-/** A job that must not start beside what runs here is put back for so long (ms), and up to as long again. */
+/** How long a job that must not start next to the running jobs is put back (ms), plus a random delay of up to the same length. */
 const WAIT_PUT_BACK_MS = 1_000;
 
-/** The longest that a timer of Node can wait (ms). */
+/** The longest delay of a Node timer (ms). */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Says to graphile-worker that the job did not complete; what really happened is told by the outcome. */
+/** Thrown so that graphile-worker treats the job as failed; the real result is in the outcome. */
 class PutBack extends Error {
   override readonly name = "PutBack";
 }
 
-/** A loaded task as the function that graphile-worker calls for each job. */
+/** Wraps a loaded task in the function that graphile-worker calls for each job. */
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
   const { clock, outcomes, control } = environment;
   const timeout = parseDuration(task.definition?.timeout);
@@ -86,22 +87,22 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const reason =
       control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
     if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
-    // Lost while this process was asleep, come back, and its old attempt has not ended.
+    // The job was lost while this process was suspended, and was fetched here again before its old attempt has ended.
     if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);
     const deaths = job.flags === null ? 0 : Number(flagValue(job, "lost") ?? 0);
     if (deaths > 0 && control.mustWait(deaths)) {
-      throw putBack(job, "to run beside no other whose workers died", WAIT_PUT_BACK_MS * (1 + Math.random()));
+      throw putBack(job, "waiting until no other job whose workers died is running here", WAIT_PUT_BACK_MS * (1 + Math.random()));
     }
     const run = new Run(task, helpers, environment, deaths);
     control.running.set(job.id, run);
     try {
       if (environment.lease?.mayHaveLost(job.locked_at) && !(await environment.lease.holds(job.id))) {
-        throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+        throw new LeaseLost("This worker was declared dead, and the job was given to another worker.");
       }
       if (deaths > 0) await environment.lease?.tell();
     } catch (error) {
       control.running.delete(job.id);
-      throw putBack(job, `not known to be still this worker's (${toError(error).message})`);
+      throw putBack(job, `not known whether this worker still holds it (${toError(error).message})`);
     }
     const startedAt = clock.now();
     if (environment.log.isLevelEnabled("debug"))
@@ -122,17 +123,20 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const description = run.describe(cause);
       const error = new DescribedError(description, cause);
       const batch = isError(cause) && cause instanceof BatchFailure ? cause : undefined;
-      // The entries of a batch that are done must not be done again.
+      // Completed entries of a batch must not run again.
       const hasDone = batch !== undefined && Array.isArray(payload) && batch.failed.length < payload.length;
       if (helpers.abortSignal?.aborted && !hasDone && (await giveBack(environment.lease, job.id))) {
         span?.end("given_back");
-        run.workerLog.info({ event: "job_given_back", err: description.message }, "Job given back: its worker is stopping.");
+        run.workerLog.info(
+          { event: "job_given_back", err: description.message },
+          "Job returned to the queue: its worker is stopping.",
+        );
         throw error;
       }
       const finishedAt = clock.now();
       const { discard, snooze, retryAt } = verdictOf(cause);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
-      // Who holds the job by now is for the database to say: if it is still this worker, the attempt has not failed.
+      // The database knows which worker holds the job now. If it is still this worker, the attempt has not failed.
       const waits = isError(cause) && cause instanceof Suspended;
       const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
       outcomes.failed(job.id, startedAt, finishedAt, description, {
@@ -141,12 +145,12 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         batch,
       });
       span?.end(isPutBack ? "put_back" : "failed", error);
-      // Not how many attempts there are: a retry policy, which the database knows, may say otherwise than the row that was fetched.
+      // Without the maximum of attempts: a retry policy in the database may have a different one than the fetched row.
       const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts };
       if (isPutBack) {
         run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${description.message}`);
       } else {
-        // A mistake in a payload is not the task's: its message says all, and a stack of ours would mislead.
+        // An invalid payload is not the task's fault: the message is sufficient, and Legwork's own stack trace would mislead.
         const event = { event: "job_failed", ...details };
         const isExplained = isError(cause) && cause instanceof LegworkError;
         run.workerLog.warn(isExplained ? event : { ...event, err: error }, `Job failed: ${description.message}`);
@@ -162,13 +166,13 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
   };
 }
 
-/** Why a job that was fetched must not start now: undefined when it may. */
+/** Returns why a fetched job must not start now; undefined if it may. */
 async function whyNotNow(task: LoadedTask, job: Job, { control, clock }: RunEnvironment): Promise<string | undefined> {
   if (hasExpired(job, clock)) return "expired";
   try {
     return (await control.isPaused(task.name)) ? "paused" : undefined;
   } catch (error) {
-    return `not known to be free to start (${toError(error).message})`;
+    return `not known whether it may start (${toError(error).message})`;
   }
 }
 
@@ -179,8 +183,8 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
 }
 
 /**
- * One attempt, and the context its task is given. A small job is over in thirty microseconds, so nothing of the context is
- * made before the task asks for it.
+ * One attempt, and the context that its task receives. A small job takes thirty microseconds, so each part of the context is
+ * created only when the task uses it.
  */
 export class Run implements TaskContext, Abortable {
   private readonly task: LoadedTask;
@@ -222,7 +226,7 @@ export class Run implements TaskContext, Abortable {
     return (percent, message?: string) => this.output.progress(percent, message);
   }
 
-  /** What the task may not show; undefined for a task that does not redact. */
+  /** Removes secrets from the task's output; undefined for a task without `redact`. */
   get redaction(): Redaction | undefined {
     const paths = this.task.definition?.redact;
     if (paths === undefined) return undefined;
@@ -233,7 +237,7 @@ export class Run implements TaskContext, Abortable {
     return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
   }
 
-  /** For what the worker says of the job: it is not the task's, and not kept with it. */
+  /** The log for the worker's own lines about the job, which are not stored with it. */
   get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
     return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
@@ -254,7 +258,7 @@ export class Run implements TaskContext, Abortable {
     return (this.ownSpan = new AttemptSpan(this.job, flagValue(this.helpers.job, "trace")));
   }
 
-  /** What the job's own jobs are traced by: its span, or where nobody traces here, what it came with. */
+  /** The traceparent for jobs that the job enqueues: its span or, without tracing in this process, the job's own traceparent. */
   get traceparent(): string | undefined {
     if (this.ownSpan === undefined && this.helpers.job.flags === null) return undefined;
     return this.ownSpan?.traceparent ?? flagValue(this.helpers.job, "trace") ?? undefined;
@@ -270,7 +274,7 @@ export class Run implements TaskContext, Abortable {
     return this.ownSignal;
   }
 
-  /** Rejects when the signal aborts, with its reason: what graphile-worker gives a plain task beside it. */
+  /** Rejects with the signal's reason when it aborts. graphile-worker passes this to plain tasks next to the signal. */
   get abortPromise(): Promise<never> {
     if (this.ownAbortPromise === undefined) {
       const { promise, reject } = Promise.withResolvers<never>();
@@ -278,14 +282,14 @@ export class Run implements TaskContext, Abortable {
       const onAbort = (): void => reject(toError(signal.reason));
       if (signal.aborted) onAbort();
       else signal.addEventListener("abort", onAbort, { once: true });
-      // A task need not wait for it.
+      // A task need not await it.
       promise.catch(() => undefined);
       this.ownAbortPromise = promise;
     }
     return this.ownAbortPromise;
   }
 
-  /** A function of its own, so that a task may take it out of its context. */
+  /** An arrow function, so that a task may destructure it from its context. */
   get enqueue(): TaskContext["enqueue"] {
     return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: Queryable) => {
       const { task, payload } = jobOf(target, given);
@@ -309,7 +313,7 @@ export class Run implements TaskContext, Abortable {
         assertMayBegin: async () => {
           if (this.signal.aborted) throw toError(this.signal.reason);
           if (lease?.mayHaveLost(job.locked_at) && !(await lease.holds(job.id))) {
-            throw new LeaseLost("This worker was taken for dead and the job was given to another.");
+            throw new LeaseLost("This worker was declared dead, and the job was given to another worker.");
           }
         },
       });
@@ -317,7 +321,7 @@ export class Run implements TaskContext, Abortable {
     return this.ownSteps;
   }
 
-  /** The attempt is over: what the task still does is not recorded. */
+  /** Ends the attempt: later steps of the task are not recorded. */
   close(): void {
     this.ownSteps?.close();
   }
@@ -343,7 +347,7 @@ export class Run implements TaskContext, Abortable {
     return flagValue(this.helpers.job, "batch") ?? undefined;
   }
 
-  /** Tells the task to stop; the first reason counts. */
+  /** Signals the task to stop. The first reason counts. */
   abort(reason: Error): void {
     if (this.abortReason !== undefined) return;
     this.abortReason = reason;
@@ -351,26 +355,26 @@ export class Run implements TaskContext, Abortable {
   }
 
   /**
-   * Why the attempt failed: when it was told to stop, that, with what it threw thereupon as the cause. A verdict of the task itself
-   * stands.
+   * Returns why the attempt failed: if it was told to stop, the reason for that, with the error that the task threw as its cause. A verdict of the
+   * task itself takes precedence.
    */
   explain(thrown: unknown): unknown {
     const reason = this.abortReason;
     const { discard, snooze, retryAt } = verdictOf(thrown);
     if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
-    // Its entries say what they threw thereupon.
+    // The entries have their own errors.
     if (reason instanceof TimeoutError && isError(thrown) && thrown instanceof BatchFailure) return thrown;
     reason.cause ??= thrown;
     return reason;
   }
 
-  /** What the attempt failed with, without what the task redacts. Never throws. */
+  /** Describes the error of the attempt, without redacted values. Never throws. */
   describe(thrown: unknown): ThrownDescription {
     let cleaner: Cleaner | undefined;
     try {
       cleaner = this.redaction;
     } catch {
-      // A payload in which nothing can be looked for, such as one nested too deeply: better nothing than a secret.
+      // A payload that cannot be searched, for example because it is nested too deeply. Showing nothing is better than showing a secret.
       cleaner = HIDE_ALL;
     }
     return describeThrown(thrown, cleaner);
@@ -384,7 +388,7 @@ export class Run implements TaskContext, Abortable {
     return timeout === undefined ? this.call(payload) : this.callInTime(() => this.call(payload), timeout);
   }
 
-  /** The job's row as an isolated task gets it: what it enqueues is traced by this attempt's span. */
+  /** Returns the job's row for an isolated task, whose jobs belong to this attempt's span. */
   describeForChild(): Job {
     const { job } = this.helpers;
     const { traceparent } = this;
@@ -393,18 +397,18 @@ export class Run implements TaskContext, Abortable {
     return { ...job, flags: Object.fromEntries([...flags, `trace:${traceparent}`].map((flag) => [flag, true])) };
   }
 
-  /** Calls the task. After its timeout and its grace the attempt has failed, whatever becomes of the call. */
+  /** Calls the task. After its timeout and its grace period the attempt has failed, even if the call continues. */
   async callInTime(work: () => Promise<unknown>, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
     const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
-    const error = new TimeoutError(`The task took longer than ${timeout} ms.`);
+    const error = new TimeoutError(`The task took longer than ${durationInWords(timeout)}.`);
     let timer = setTimeout(
       () => {
         this.abort(error);
-        // What runs an isolated task ends it when it does not heed its signal.
+        // An isolated task that does not respond to its signal is terminated by its runner.
         if (this.task.definition?.isolate !== undefined && this.environment.isolation !== undefined) return;
         timer = setTimeout(() => {
-          this.log.warn({ event: "job_abandoned" }, "The task goes on after its timeout; what it returns will be thrown away.");
+          this.log.warn({ event: "job_abandoned" }, "The task is still running after its timeout; its result will be ignored.");
           abandon(error);
         }, grace);
       },
@@ -419,7 +423,7 @@ export class Run implements TaskContext, Abortable {
     }
   }
 
-  /** Calls the task; a defined one with its payload checked before and its result after. */
+  /** Calls the task. For a defined task, checks the payload before and the result after the call. */
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) {
@@ -431,10 +435,10 @@ export class Run implements TaskContext, Abortable {
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
     let result: unknown;
-    // An attempt ends when its steps have; one that waits is put back, whatever the task made of that.
+    // An attempt ends when its steps have ended. One that waits is put back, however the task handled the error.
     try {
       result = await definition.run(input, this);
-      // A batch job, whose task answers with a promise for each entry.
+      // A batch job, whose task returns a promise for each entry.
       if (Array.isArray(payload) && Array.isArray(result)) result = await settleEntries(payload, result, this.redaction);
     } catch (error) {
       if (this.ownSteps !== undefined) await this.ownSteps.end(error);
@@ -444,20 +448,20 @@ export class Run implements TaskContext, Abortable {
     if (definition.result === undefined) return result;
     const parsed = definition.result.safeParse(result);
     if (parsed.success) return parsed.data;
-    throw new LegworkError("LW422", `The result does not fit task '${name}': ${describeIssues(parsed.error)}.`, {
-      hint: "Correct what the task returns, or its result schema.",
+    throw new LegworkError("LW422", `The result does not match task '${name}': ${describeIssues(parsed.error)}.`, {
+      hint: "Correct the value that the task returns, or its result schema.",
     });
   }
 }
 
-/** What an attempt fails with that took too long. */
+/** The error of an attempt that took too long. */
 class TimeoutError extends Error {
   override readonly name = "TimeoutError";
 }
 
 /**
- * Gives a job back that heeded the signal of a stopping worker: it has not failed. graphile-worker then finds it unlocked and
- * leaves it alone. False when the database does not answer; then the attempt counts.
+ * Returns a job to the queue whose task responded to the signal of a stopping worker: the job has not failed. graphile-worker then finds it unlocked and
+ * leaves it alone. Returns false if the database does not respond; then the attempt counts.
  */
 async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolean> {
   try {
@@ -467,14 +471,17 @@ async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolea
   }
 }
 
-/** graphile-worker adds `_cron` to the payload of what its crontab enqueues; no schema of a task knows of it. */
+/** Removes `_cron`, which graphile-worker adds to the payloads of crontab jobs, and which task schemas do not expect. */
 function withoutCron(payload: unknown): unknown {
   if (payload === null || typeof payload !== "object" || !("_cron" in payload)) return payload;
   const { _cron, ...rest } = payload;
   return rest;
 }
 
-/** The helpers of a plain graphile-worker task: its jobs carry the correlation id as well, and its signal and promise abort as those of any other. */
+/**
+ * Returns the helpers of a plain graphile-worker task: its jobs carry the correlation id too, and its signal and promise abort like those of other
+ * tasks.
+ */
 function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
   const { job } = run;
   const context = [
@@ -518,10 +525,10 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
   };
 }
 
-/** As legwork.given_key() does it: without the tenant, which is part of a key in graphile-worker's table. */
+/** Removes the tenant, which is part of the key in graphile-worker's table, like legwork.given_key(). */
 function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
 
-/** For a task whose secrets cannot be found. */
+/** Hides everything, for a task whose secrets cannot be found. */
 const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };

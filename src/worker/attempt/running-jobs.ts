@@ -1,22 +1,22 @@
 import { currentJob } from "../heartbeat/current-job.ts";
 import { makeSlots, SharedState, SLOTS_AT_ONCE } from "../heartbeat/shared-state.ts";
 
-/** An attempt that runs in this process. */
+/** An attempt that is running in this process. */
 export interface Abortable {
-  /** How many workers may have died of its job: 0 for nearly every job. */
+  /** The number of workers that died while running its job, possibly because of it; 0 for nearly all jobs. */
   readonly deaths: number;
-  /** Its place in the memory that the heartbeat thread reads, set by `RunningJobs`. */
+  /** Its index in the memory that the heartbeat thread reads, set by `RunningJobs`. */
   slot: number;
   abort(reason: Error): void;
 }
 
 /**
- * The attempts that run in this process, by job. Their ids are also in memory that the heartbeat thread reads, so that what it tells the others is right
- * even when a job holds up the event loop, or ends the process, as soon as it has started.
+ * The attempts that are running in this process, by job. Their ids are also in memory that the heartbeat thread reads, so that the heartbeats are correct
+ * even if a job blocks the event loop, or kills the process, as soon as it has started.
  */
 export class RunningJobs extends Map<string, Abortable> {
   readonly state = new SharedState();
-  /** The pieces of that memory; `onGrowth` is told of further ones. */
+  /** The pieces of that memory; `onGrowth` is called with further ones. */
   readonly pieces = [makeSlots()];
   onGrowth: ((buffer: ArrayBufferLike) => void) | undefined = undefined;
   readonly #free: number[] = Array.from({ length: SLOTS_AT_ONCE }, (_, slot) => SLOTS_AT_ONCE - 1 - slot);
@@ -37,8 +37,8 @@ export class RunningJobs extends Map<string, Abortable> {
   }
 
   /**
-   * Calls a task. The heartbeat thread can tell whose code keeps the event loop from turning: without asking until the call returns its promise, by
-   * asking V8 after that. A task that is always quick goes without the latter, which costs 0.4 µs.
+   * Calls a task such that the heartbeat thread can find out whose code blocks the event loop: directly until the call returns its promise, and by
+   * querying V8 afterward. Tasks that are always quick skip the latter, which costs 0.4 µs.
    */
   call<T>(id: string, run: Abortable, pace: TaskPace, task: () => T): T {
     this.state.calling = run.slot;
@@ -59,13 +59,13 @@ export class RunningJobs extends Map<string, Abortable> {
   }
 }
 
-/** An attempt that is over this soon (ms) was quick. */
+/** The longest time of a quick attempt (ms). */
 const QUICK_MS = 10;
 
-/** How many quick attempts in a row make a task a quick one. */
+/** How many quick attempts in a row make a task quick. */
 const QUICK_ATTEMPTS = 200;
 
-/** How long the attempts of one task take here. */
+/** Keeps track of how long the attempts of one task take in this process. */
 export class TaskPace {
   #quickAttempts = 0;
 

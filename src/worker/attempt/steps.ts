@@ -3,6 +3,7 @@ import type { Sql, SqlTag } from "../../db/sql.ts";
 import { type Duration, durationOutOfRange, parseDuration, millisecondsToInterval } from "../../duration.ts";
 import { LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
 import type { StepContext, Stored } from "../../jobs/step-context.ts";
+import { formatNumber } from "../../wording.ts";
 import { LeaseLost } from "../remote-commands.ts";
 import { RESULT_LIMIT, storable } from "../graphile/outcomes.ts";
 import type { Redaction } from "./redaction.ts";
@@ -10,29 +11,29 @@ import type { Redaction } from "./redaction.ts";
 /** The longest name of a step (characters). */
 const NAME_LIMIT = 200;
 
-/** How long recording a finished step is tried again while the database does not answer (ms), with growing pauses. */
+/** The pauses between retries of recording a finished step while the database does not respond (ms). */
 const RECORD_PAUSES_MS = [100, 200, 400, 800, 1_600, 3_200];
 
-/** Ends an attempt whose job waits: it is put back without having counted. */
+/** Ends an attempt whose job waits: the job is put back, and the attempt does not count. */
 export class Suspended extends Error {
   override readonly name = "Suspended";
 }
 
 export interface StepsOptions {
   readonly jobId: string;
-  /** Who holds the job as which attempt: only then a step is recorded. */
+  /** The worker and the attempt that must hold the job for a step to be recorded. */
   readonly worker: string;
   readonly attempt: number;
   readonly sql: Sql;
   readonly client: Queryable;
   readonly redaction: Redaction | undefined;
-  /** Throws when no step may begin, because this worker may not hold the job any more or the attempt was told to stop. */
+  /** Throws if no step may begin, because this worker may no longer hold the job or the attempt was told to stop. */
   readonly assertMayBegin: () => Promise<void>;
 }
 
 type Kind = "run" | "wait" | "sleep";
 
-/** A step that is over: its result as JSON text, null for none. */
+/** A step that has ended; its result as JSON text, null without a result. */
 interface Done {
   readonly state: "completed" | "timed_out";
   readonly result: string | null;
@@ -45,7 +46,7 @@ export class Steps implements StepContext {
   readonly #inFlight = new Set<Promise<unknown>>();
   #loaded: Promise<Map<string, Done>> | undefined;
   #suspended: Suspended | undefined;
-  /** How many steps this attempt has done, and how many of them were done when the first of its waits began. */
+  /** How many steps this attempt has completed, and how many of them before its first wait began. */
   #done = 0;
   #doneBeforeWait = Number.POSITIVE_INFINITY;
   #hasReturned = false;
@@ -55,7 +56,7 @@ export class Steps implements StepContext {
     this.#options = options;
   }
 
-  // Functions of their own, so that a task may take them out of their object.
+  // Arrow functions, so that a task may destructure them.
   readonly run = <T>(name: string, work: () => Promise<T> | T): Promise<Stored<T>> =>
     this.#begin("run", name, async () => {
       const before = performance.now();
@@ -81,9 +82,10 @@ export class Steps implements StepContext {
     this.#begin("sleep", name, () => this.#await("sleep", name, duration));
 
   /**
-   * Waits for the steps that have not ended, and throws if the attempt is to be put back: because it waits, and the task has ended by returning or by
-   * letting that pass. A task that has returned before it was told to wait has what it needs, and what it still waits for is given up. An attempt that has done
-   * a step beside the one that waits is put back to start again at once: it may go on with that, as with Promise.race. No step begins any more.
+   * Waits for the steps that have not ended, and throws if the attempt must be put back: because it waits, and the task has ended by returning or by
+   * passing that error on. A task that returned before it had to wait has what it needs, and its remaining waits are abandoned. An attempt that has
+   * completed another step while one waits is put back to start again immediately: it may be able to continue, as with Promise.race. After this, no
+   * step can begin.
    */
   async end(thrown?: unknown): Promise<void> {
     this.#hasReturned = thrown === undefined && this.#suspended === undefined;
@@ -91,22 +93,22 @@ export class Steps implements StepContext {
     this.#hasEnded = true;
     if (this.#suspended === undefined || (thrown !== undefined && !isCausedBy(thrown, this.#suspended, 0))) return;
     if (this.#done > this.#doneBeforeWait) {
-      // A job none of whose steps is waiting is put back to now.
+      // A job without a waiting step is put back to start immediately.
       const { jobId, worker, attempt, client } = this.#options;
       await client.query("select count(*) from legwork_private.load_steps($1, $2, $3)", [jobId, worker, attempt]);
     }
     throw this.#suspended;
   }
 
-  /** No step begins or is recorded any more: the attempt was given up. */
+  /** Abandons the attempt: no step begins or is recorded after this. */
   close(): void {
     this.#hasEnded = true;
   }
 
-  /** Begins a step and keeps it in mind until it is over. */
+  /** Begins a step and keeps track of it until it has ended. */
   #begin<R>(kind: Kind, name: string, work: () => Promise<string | null>): Promise<R> {
     const step = this.#step<R>(kind, name, work);
-    // A step that the task has forgotten to await, and that is suspended, must not bring the process down.
+    // A suspended step that the task did not await must not crash the process.
     const ended: Promise<unknown> = step
       .catch(() => undefined)
       .finally(() => {
@@ -116,14 +118,14 @@ export class Steps implements StepContext {
     return step;
   }
 
-  /** What every step has in common. `work` resolves to the result as JSON text. */
+  /** Runs a step of any kind. `work` returns the result as JSON text. */
   async #step<R>(kind: Kind, name: string, work: () => Promise<string | null>): Promise<R> {
     assertName(name);
     this.#assertOpen(name);
     const key = `${kind} ${name}`;
     if (this.#used.has(key)) {
-      throw new StepError("LW400", `The step '${name}' was used before in this attempt.`, {
-        hint: "Give every step a name of its own, such as charge:7: later attempts know it by that.",
+      throw new StepError("LW400", `The step name '${name}' was already used in this attempt.`, {
+        hint: "Give each step a unique name, such as charge:7: later attempts identify it by its name.",
       });
     }
     this.#used.add(key);
@@ -131,7 +133,7 @@ export class Steps implements StepContext {
     this.#assertOpen(name);
     if (done?.state === "timed_out") throw new SignalTimeout(name);
     if (done === undefined) await this.#options.assertMayBegin();
-    // Asked again: another step may have begun to wait meanwhile.
+    // Check again: another step may have begun to wait meanwhile.
     this.#assertOpen(name);
     const json = done === undefined ? await work() : done.result;
     if (done === undefined) this.#done += 1;
@@ -140,7 +142,7 @@ export class Steps implements StepContext {
 
   #assertOpen(name: string): void {
     if (this.#suspended !== undefined) throw this.#suspended;
-    if (this.#hasEnded) throw new Error(`The step '${name}' came after its attempt had ended.`);
+    if (this.#hasEnded) throw new Error(`The step '${name}' began after its attempt had ended.`);
   }
 
   async #load(): Promise<Map<string, Done>> {
@@ -159,7 +161,7 @@ export class Steps implements StepContext {
     const milliseconds = parseDuration(timeout);
     if (milliseconds === undefined && (kind === "sleep" || timeout !== undefined)) {
       throw new StepError("LW400", `The step '${name}' cannot wait: ${durationOutOfRange("its duration", timeout)}`, {
-        hint: 'Give a duration, such as "30s", "1d" or 5000 (milliseconds).',
+        hint: 'Pass a duration, such as "30s", "1d" or 5000 (milliseconds).',
       });
     }
     const doneBefore = this.#done;
@@ -186,22 +188,26 @@ export class Steps implements StepContext {
     try {
       json = JSON.stringify(result);
     } catch (error) {
-      throw new StepError("LW400", `What the step '${name}' has returned is no JSON: ${toError(error).message}.`, {
-        hint: "Return texts, numbers, lists and plain objects of them, or nothing.",
+      throw new StepError("LW400", `The step '${name}' returned a value that is not JSON: ${toError(error).message}.`, {
+        hint: "Return strings, numbers, arrays and plain objects of these, or nothing.",
         cause: error,
       });
     }
     if (json === undefined) return null;
     const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
     if (bytes > RESULT_LIMIT) {
-      throw new StepError("LW413", `The step '${name}' has returned ${bytes} bytes; ${RESULT_LIMIT} are kept.`, {
-        hint: "Keep it in a table of your own and return its id.",
-      });
+      throw new StepError(
+        "LW413",
+        `The step '${name}' returned ${formatNumber(bytes)} bytes; at most ${formatNumber(RESULT_LIMIT)} can be stored.`,
+        {
+          hint: "Store the value in your own table and return its id.",
+        },
+      );
     }
     return storable(json);
   }
 
-  /** The step has been done: a database that is away for a moment must not make it be done again. */
+  /** Records a completed step. Retries, because a short database outage must not cause the step to run again. */
   async #record(name: string, json: string | null, before: number): Promise<void> {
     for (const pause of [...RECORD_PAUSES_MS, undefined]) {
       try {
@@ -231,18 +237,22 @@ export class Steps implements StepContext {
 }
 
 function notHeld(): LeaseLost {
-  return new LeaseLost("This worker does not hold the job any more; its steps are not recorded.");
+  return new LeaseLost("This worker no longer holds the job; its steps are not recorded.");
 }
 
 function assertName(name: unknown): asserts name is string {
   if (typeof name === "string" && name.length > 0 && name.length <= NAME_LIMIT && !name.includes("\0") && name.isWellFormed())
     return;
-  throw new StepError("LW400", `${typeof name === "string" ? `'${name.slice(0, 50)}'` : String(name)} is no name of a step.`, {
-    hint: `It is a text of 1 to ${NAME_LIMIT} characters.`,
-  });
+  throw new StepError(
+    "LW400",
+    `${typeof name === "string" ? `'${name.slice(0, 50)}'` : String(name)} is not a valid step name.`,
+    {
+      hint: `Use text of 1 to ${NAME_LIMIT} characters.`,
+    },
+  );
 }
 
-/** Whether one error is another, wraps it or was made of several of which it is one. */
+/** Whether an error is another one, has it as its cause, or contains it. */
 function isCausedBy(thrown: unknown, error: Error, depth: number): boolean {
   if (thrown === error) return true;
   if (depth > 10 || thrown === null || typeof thrown !== "object") return false;

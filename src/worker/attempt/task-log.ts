@@ -3,7 +3,7 @@ import type { Logger } from "../../log.ts";
 import { type AttemptOutput, plainFields } from "./attempt-output.ts";
 import type { Redaction } from "./redaction.ts";
 
-/** Levels whose lines are kept with the job, whatever the process's own log shows. */
+/** The levels whose lines are stored with the job, independent of the process's log level. */
 const KEPT: ReadonlySet<string> = new Set(["info", "warn", "error", "fatal"]);
 const LEVELS: ReadonlySet<unknown> = new Set([...KEPT, "debug", "trace"]);
 
@@ -16,8 +16,8 @@ interface Line {
 }
 
 /**
- * The log that a task is given: the worker's, whose lines are also kept with the job and, for a task that redacts, cleaned on both
- * ways. `bound` is what its parents' `child` calls have said.
+ * Creates the log that a task receives: the worker's log, whose lines are also stored with the job and, for a task that redacts, cleaned in both
+ * destinations. `bound` holds the bindings of its parents' `child` calls.
  */
 export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction | undefined, bound?: Fields): Logger {
   const write = (level: Level, parameters: readonly unknown[]): void => {
@@ -25,7 +25,7 @@ export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction
     const kept = KEPT.has(level);
     if (!kept && redaction === undefined) return;
     const { fields, text } = readLine(parameters);
-    // What is bound is in the process's log already.
+    // The process's log already has the bindings.
     if (redaction !== undefined) log[level](plainFields(fields ?? {}, redaction), redaction.text(text));
     if (kept) output.log(level, (log.msgPrefix ?? "") + text, bound === undefined ? fields : { ...bound, ...fields });
   };
@@ -43,7 +43,7 @@ export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction
   });
 }
 
-/** What the logger cannot write, such as an object whose getter throws, must not fail the task. */
+/** Writes a line. Values that the logger cannot write, such as an object whose getter throws, must not fail the task. */
 function writeTo(log: Logger, level: Level, parameters: readonly unknown[]): void {
   try {
     log[level](...(parameters as [string]));
@@ -53,7 +53,7 @@ function writeTo(log: Logger, level: Level, parameters: readonly unknown[]): voi
   }
 }
 
-/** What a call of pino's says: (text, …values), (fields, text, …values), (error), (error, text, …values). */
+/** Reads the parameters of a pino call: (text, …values), (fields, text, …values), (error), (error, text, …values). */
 function readLine([first, ...rest]: readonly unknown[]): Line {
   try {
     if (first instanceof Error) return { fields: { err: first }, text: rest[0] === undefined ? first.message : format(...rest) };

@@ -3,24 +3,24 @@ import { resultToJson } from "./outcomes.ts";
 import type { Redaction } from "../attempt/redaction.ts";
 
 /**
- * Why the attempt of a batch job failed: graphile-worker's own name for a job whose payload is an array and whose task answers with a promise for each
- * entry. The entries that failed are tried again, and those that did not are done.
+ * The error of a failed batch job: graphile-worker's term for a job whose payload is an array and whose task returns a promise for each
+ * entry. Only the failed entries are retried.
  */
 export class BatchFailure extends AggregateError {
   override readonly name = "BatchFailure";
-  /** The places of the entries that failed, among those of this attempt. */
+  /** The indexes of the failed entries, among those of this attempt. */
   readonly failed!: readonly number[];
-  /** What the entries came to, null for those that failed, as JSON that is stored; undefined when none came to anything that can be. */
+  /** The results of the entries as JSON, null for failed ones; undefined if no entry has a result that can be stored. */
   readonly results!: string | undefined;
 
   constructor(errors: readonly unknown[], failed: readonly number[], results: string | undefined) {
     super(errors, `Batch failures:\n${errors.map((error) => toError(error).message).join("\n")}`);
-    // Not to be listed among the properties of the error.
+    // Not enumerable, so that they are not listed as properties of the error.
     Object.defineProperty(this, "failed", { value: failed });
     Object.defineProperty(this, "results", { value: results });
   }
 
-  /** What graphile-worker is answered, to keep the entries that failed: for each entry of the payload a promise, rejected with what `describe` makes of its error. */
+  /** Returns the value that makes graphile-worker keep the failed entries: for each failed entry a promise that is rejected with its described error. */
   entries(payload: readonly unknown[], describe: (error: unknown) => Error): unknown[] {
     const entries: unknown[] = payload.map(() => undefined);
     for (const [index, place] of this.failed.entries()) {
@@ -34,9 +34,9 @@ export class BatchFailure extends AggregateError {
 }
 
 /**
- * Waits for what a task answered to a payload that is an array. Resolves to the results of the entries, which is undefined where none has one, and
- * throws a BatchFailure when some were rejected. As for graphile-worker, an answer of another length is not one for each entry, and rejected promises
- * in it count for nothing.
+ * Waits for the promises that a task returned for an array payload. Returns the results of the entries (undefined if none has one), and
+ * throws a BatchFailure if some were rejected. Like graphile-worker, it treats an array of a different length as a plain result, and ignores rejected
+ * promises in it.
  */
 export async function settleEntries(
   payload: readonly unknown[],
@@ -48,7 +48,7 @@ export async function settleEntries(
   const hasResults = results.some((result) => result !== null);
   const failed = settled.flatMap(({ status }, place) => (status === "rejected" ? [place] : []));
   if (failed.length === 0 || answered.length !== payload.length) return hasResults ? results : undefined;
-  // The entries that failed are kept as JSON: a payload that cannot be written again fails as a whole.
+  // The failed entries are stored as JSON: a payload that cannot be written again fails as a whole.
   JSON.stringify(payload);
   throw new BatchFailure(
     settled.flatMap((entry) => (entry.status === "rejected" ? [entry.reason as unknown] : [])),
@@ -57,7 +57,7 @@ export async function settleEntries(
   );
 }
 
-/** Undefined for what cannot be stored as a list: the entries are done all the same. */
+/** Returns the results as JSON; undefined if they cannot be stored as a list. The entries have completed anyway. */
 function storedResults(results: readonly unknown[], redaction: Redaction | undefined): string | undefined {
   try {
     const json = resultToJson(results, redaction);

@@ -2,15 +2,15 @@ import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import type { Task } from "graphile-worker";
 
-/** How long an executable may run (ms): as long as graphile-worker lets it. */
+/** How long an executable may run (ms); the same as in graphile-worker. */
 const TIMEOUT_MS = 4 * 60 * 60 * 1_000;
 
-/** The plugin of graphile-worker whose place this one takes. */
+/** The graphile-worker plugin that this one replaces. */
 export const GRAPHILE_EXECUTABLES = "LoadTaskFromExecutableFilePlugin";
 
 /**
- * Loads executables as tasks, with the input and the environment that graphile-worker gives them. graphile-worker's own loader ends the process when an
- * executable does not read its input; here its exit code counts, whatever it reads.
+ * Loads executables as tasks, with the same input and environment as in graphile-worker. graphile-worker's own loader crashes the process when an
+ * executable does not read its input; here only the exit code matters.
  */
 export const executablesPlugin: GraphileConfig.Plugin = {
   name: "LegworkExecutablesPlugin",
@@ -48,14 +48,14 @@ function executableTask(name: string, path: string): Task {
       child.once("error", reject);
       child.once("close", (code, signal) => {
         if (code === 0) resolve();
-        else reject(new Error(signal === null ? `Process exited with code ${code}` : `Process was ended by ${signal}`));
+        else reject(new Error(signal === null ? `Process exited with code ${code}` : `Process was terminated by ${signal}`));
       });
     });
-    // A system without a free file descriptor gives a child that has no streams, and then its error.
+    // Without a free file descriptor, the child has no streams, and its error follows.
     if (child.pid === undefined) return await ended;
     child.stdout.setEncoding("utf8").on("data", (text: string) => logger.info(text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => logger.error(text));
-    // Nothing says that an executable must read its input, and one that has ended cannot.
+    // An executable need not read its input, and one that has ended cannot.
     child.stdin.on("error", () => undefined);
     child.stdin.end(JSON.stringify({ payload }));
     await ended;

@@ -1,14 +1,14 @@
 import type { PoolClient } from "../../db/pool.ts";
 import type { Statement } from "./fetch-statement.ts";
 
-/** Sends a statement over the connection, past the interception. */
-// oxlint-disable-next-line typescript/no-explicit-any -- what comes back depends on the statement
+/** Sends a statement over the connection without interception. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the result depends on the statement
 export type Send = (statement: Statement) => Promise<any>;
 
 /**
- * Hands every named statement of a connection to `intercept`, whose promise is the answer to whoever sent it. graphile-worker prepares its statements
- * under names, so that those are the ones; all other queries go unchanged. Where a connection is intercepted twice, the later one sees a statement
- * first, and its `send` leads to the earlier one. Returns what leads past this one.
+ * Passes every named statement of a connection to `intercept`, whose promise becomes the statement's result. Only graphile-worker names its
+ * statements, because it prepares them; all other queries are sent unchanged. If a connection is intercepted twice, the later interceptor sees a
+ * statement first, and its `send` calls the earlier one. Returns a function that bypasses this interceptor.
  */
 export function interceptQueries(client: PoolClient, intercept: (statement: Statement, send: Send) => Promise<unknown>): Send {
   // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways

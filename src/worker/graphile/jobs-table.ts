@@ -1,16 +1,17 @@
-// What the worker asks graphile-worker's tables, whose rights it has for that; everything else that Legwork does goes through its own functions and views.
+// The queries with which the worker reads graphile-worker's tables directly, and for which it has privileges. All other code uses Legwork's functions
+// and views.
 
 /** Whether a job ($1) is locked by a worker ($2). */
 export const HELD_JOB = "select from graphile_worker._private_jobs where id = $1 and locked_by = $2";
 
-/** The tasks of jobs ($1), in the order of their ids. */
+/** Returns the tasks of jobs ($1), ordered by job id. */
 export const TASKS_OF_JOBS = `select j.id, k.identifier as task from graphile_worker._private_jobs j
   join graphile_worker._private_tasks k on k.id = j.task_id where j.id = any ($1) order by j.id`;
 
 /**
- * What a worker could run now or is running: jobs of its tasks ($1) whose time has come, unless another worker than this one ($2) has their serial key or they
- * have one of the flags that it takes none of ($3). What waits for a limit is let go before that as far as there is room, and what is paused, blocked or ahead is
- * not waited for.
+ * Whether a worker could run a job now or is running one: due jobs of its tasks ($1), unless another worker than this one ($2) has their serial key
+ * or they have one of the flags that the worker forbids ($3). Jobs that wait for a limit are released before this query as far as there are free
+ * slots. It does not wait for jobs that are paused, blocked, or due later.
  */
 export const IS_LEFT = `select exists (
   select from graphile_worker._private_jobs j

@@ -6,11 +6,11 @@ import { GRAPHILE_WORKER_VERSION } from "../../db/migrate.ts";
 import { LegworkError } from "../../errors.ts";
 import { within } from "../../within.ts";
 
-/** How long graphile-worker may take to run eight jobs without a database (ms); it takes 40. */
+/** How long graphile-worker may take to run eight jobs without a database (ms). It normally takes 40 ms. */
 const LIMIT_MS = 5_000;
 
 /**
- * The statements of graphile-worker 0.18.0 that Legwork rewrites (`outcomes.ts`, `fetch-statement.ts`), by the names it prepares them under, and SHA-256 of
+ * The statements of graphile-worker 0.18.0 that Legwork rewrites (`outcomes.ts`, `fetch-statement.ts`), by their prepared names, with the SHA-256 of
  * their text without line breaks and indentation.
  */
 const KNOWN: ReadonlyMap<string, string> = new Map(
@@ -27,19 +27,19 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** What a job does here. */
+/** The behavior of a job in this probe. */
 type Act = (pool: WorkerPool) => unknown;
 
 const fail: Act = () => {
-  throw new Error("As it should.");
+  throw new Error("This failure is intended.");
 };
 
-/** Notes what graphile-worker sends to run jobs of every kind, by name: asked of graphile-worker itself, with a client that only listens. */
+/** Records the statements that graphile-worker sends to run jobs of every kind, by name. Runs graphile-worker itself with a fake client. */
 export async function recordStatements(seen: Map<string, string>): Promise<void> {
   const done: Act = () => undefined;
-  // Those that end within one batch, with and without a queue; and one that ends alone.
+  // Jobs that end within one batch, with and without a queue, and one that ends alone.
   await run(seen, -1, [[done], [done], [done, 1], [fail], [fail, 1], [() => delay(30)]]);
-  // Those that were fetched ahead of a stop are given back.
+  // Jobs that were fetched ahead when the worker stops are returned to the queue.
   await run(seen, 3, [[(pool) => void pool.gracefulShutdown()], [done, 1], [done]]);
 }
 
@@ -79,14 +79,14 @@ async function run(seen: Map<string, string>, ahead: number, acts: readonly [act
   await pool.promise;
 }
 
-/** Throws LW510 unless these are the statements that Legwork is made for. */
+/** Throws LW510 unless these are the statements that Legwork supports. */
 export function assertStatements(seen: ReadonlyMap<string, string>): void {
   for (const [name, hash] of KNOWN) {
     const text = seen.get(name);
     if (text !== undefined && hashOf(text) === hash) continue;
     throw new LegworkError(
       "LW510",
-      `graphile-worker ${installedGraphileWorker()} is installed, and its statement '${name}' is ${text === undefined ? "missing" : "not the one"} that Legwork's worker rewrites.`,
+      `graphile-worker ${installedGraphileWorker()} is installed, and its statement '${name}', which Legwork's worker rewrites, is ${text === undefined ? "missing" : "different"}.`,
       {
         hint: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides or patches it.`,
       },
@@ -100,7 +100,7 @@ function hashOf(text: string): string {
 
 let asserted: Promise<void> | undefined;
 
-/** Throws LW510 at the start of a worker whose graphile-worker is not the one that Legwork is made for, and not at its first job. Looks once. */
+/** Throws LW510 when a worker starts with an unsupported graphile-worker, instead of at its first job. Checks once. */
 export async function assertKnownStatements(): Promise<void> {
   asserted ??= (async () => {
     const seen = new Map<string, string>();

@@ -6,45 +6,45 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { Hint } from "../hint.ts";
 
-/** Fetches that found no job in a row before notifications of new jobs have to wait for each other. */
+/** How many fetches in a row may find no job before notifications of new jobs are throttled. */
 const FREE_MISSES = 3;
 
-/** How far apart fetches for notifications are after that (ms). */
+/** The interval between throttled fetches (ms). */
 const NUDGE_INTERVAL_MS = 25;
 
-/** Without a notification for so long (ms), fetches that found nothing are forgotten: they were those of the regular poll. */
+/** After this long without a notification (ms), fetches that found no job are forgotten: they belong to the regular polling. */
 const FORGET_MISSES_MS = 1_000;
 
-/** How often the version of graphile-worker's schema is read at most (ms). */
+/** The shortest interval between reads of the version of graphile-worker's schema (ms). */
 const MIGRATION_INTERVAL_MS = 1_000;
 
 export interface GuardOptions {
   /** Reads graphile_worker.migrations. */
   readonly pool: Pool;
   readonly log: Logger;
-  /** Jobs run at a time. */
+  /** The number of jobs that run at a time. */
   readonly concurrency: number;
   /** Ends the guard, with the runner. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Stands between graphile-worker and its notifications, which any login of the database can send. Left alone, it would shut down its whole pool because of a
- * `worker:migrate`, and fetch as fast as the database answers for as long as a `jobs:insert` arrives.
+ * Filters the notifications that graphile-worker receives, because any login of the database can send them. Without this, a `worker:migrate` would
+ * shut down its whole pool, and a stream of `jobs:insert` would make it fetch as fast as the database responds.
  *
- * A migration counts once graphile_worker.migrations has it. Of new jobs it is told at once while that leads to jobs; after some fetches that found none, every
- * 25 ms at most, until one is found.
+ * A migration counts only if graphile_worker.migrations has it. Notifications of new jobs are passed on immediately while they lead to jobs; after a
+ * few fetches that found none, at most every 25 ms, until a job is found.
  */
 export function guardNotifications(events: WorkerEvents, { pool, log, concurrency, signal }: GuardOptions): void {
   let tell: (channel: string, payload: object) => void = () => undefined;
   const nudges = new Nudges(events, concurrency, (count) => tell("jobs:insert", { count }));
   const readMigrations = async (): Promise<void> => {
     try {
-      // What was notified before this is committed, so that this reads it.
+      // A notification arrives after the commit, so this sees the migration.
       const { rows } = await pool.query("select max(id) as id from graphile_worker.migrations where breaking");
       if (rows[0].id > GRAPHILE_WORKER_SCHEMA) tell("worker:migrate", { migrationNumber: rows[0].id, breaking: true });
     } catch (error) {
-      log.debug({ err: toError(error) }, "The version of graphile-worker's schema could not be read; trying again.");
+      log.debug({ err: toError(error) }, "Cannot read the version of graphile-worker's schema; retrying.");
       migration.take();
     }
   };
@@ -56,7 +56,7 @@ export function guardNotifications(events: WorkerEvents, { pool, log, concurrenc
   };
   signal.addEventListener("abort", stop, { once: true });
 
-  // Before graphile-worker itself hears of the connection.
+  // Runs before graphile-worker itself uses the connection.
   events.on("pool:listen:success", ({ client }) => {
     const emit = client.emit.bind(client) as (event: string, ...values: unknown[]) => boolean;
     tell = (channel, payload) => void emit("notification", { channel, payload: JSON.stringify(payload) });
@@ -68,7 +68,7 @@ export function guardNotifications(events: WorkerEvents, { pool, log, concurrenc
       return true;
     };
   });
-  // Back in the pool it is a connection like any other: its own emit hides the inherited one no longer.
+  // Back in the pool, it is a normal connection again, with the inherited emit.
   events.on("pool:listen:release", ({ client }) => void delete (client as Partial<Emitting>).emit);
 }
 
@@ -76,13 +76,13 @@ interface Emitting extends Omit<PoolClient, "emit"> {
   emit: (event: string, ...values: unknown[]) => boolean;
 }
 
-/** How many jobs a notification says there are: 1 when it does not say it, 0 for none. */
+/** Returns the number of jobs in a notification; 1 if it has none. */
 function countOf(payload: string | undefined): number {
   const count = /"count":(-?\d{1,9})\b/.exec(payload?.slice(0, 100) ?? "")?.[1];
   return count === undefined ? 1 : Math.max(0, Number(count));
 }
 
-/** Notifications of new jobs, on their way to a runner. */
+/** Passes notifications of new jobs to a runner, throttled. */
 class Nudges {
   readonly #concurrency: number;
   readonly #nudge: (count: number) => void;
@@ -101,7 +101,7 @@ class Nudges {
 
   take(count: number): void {
     if (count === 0) return;
-    // More than one fetch for each job that could run would be in vain.
+    // More fetches than jobs that could run would be wasted.
     this.#count = Math.min(this.#concurrency, this.#count + count);
     if (performance.now() - this.#passedAt > FORGET_MISSES_MS) this.#misses = 0;
     if (this.#misses < FREE_MISSES) this.#pass();

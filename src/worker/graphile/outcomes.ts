@@ -13,60 +13,60 @@ import type { Form } from "./send-batch.ts";
 import { stringifyResult } from "../attempt/stringify-result.ts";
 
 /**
- * The largest result that is kept whole (bytes of JSON). A result is for reading beside its job; larger ones belong in a
- * table of the task's own, and would make every batch of completions wait.
+ * The largest result that is stored whole (bytes of JSON). Results are meant to be read with their job; larger values belong in the
+ * task's own table, and would delay every batch of completions.
  */
 export const RESULT_LIMIT = 256 * 1024;
 
-/** How an attempt ended, as its worker saw it. Times are milliseconds on the database's clock. */
+/** How an attempt ended, as seen by its worker. Times are in milliseconds on the database's clock. */
 interface Outcome {
   readonly startedAt: number;
   readonly finishedAt: number;
-  /** The result as JSON text; undefined for none. */
+  /** The result as JSON text; undefined without a result. */
   result: string | undefined;
   readonly error: ThrownDescription | undefined;
-  /** Whether another attempt would be pointless, or this one does not count, or the job waits for what its steps say. */
+  /** `discard`: another attempt would be pointless. `put_back`: this attempt does not count. `wait`: the job waits for its steps. */
   readonly decision?: "discard" | "put_back" | "wait" | undefined;
-  /** When the task wants its next attempt. */
+  /** When the next attempt is due, as requested by the task. */
   readonly retryAt?: number | undefined;
-  /** Of a batch job: which of its entries failed, and what the others came to. */
+  /** For a batch job: the entries that failed, and the results of the others. */
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
-  /** The job whose task has completed: only this of the attempt is kept until the database has answered. */
+  /** The job of a completed task. Nothing else of the attempt is kept until the database has responded. */
   job?: Job | undefined;
 }
 
-/** What each of those statements chooses its jobs by. */
+/** Matches the condition by which each of these statements selects its jobs. */
 const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and not is_available and )?id = )/;
 
-/** An entry of the second value of graphile-worker's failing statements. */
+/** An entry of the second parameter of graphile-worker's fail statements. */
 interface FailSpec {
   readonly jobId: string;
   readonly message: string;
   readonly payload?: unknown;
 }
 
-/** What the connections of a runner need to know to send outcomes along. */
+/** The environment that a runner's connections need to send outcomes. */
 export interface Attachment {
   /** The events of the runner that uses the pool. */
   readonly events: WorkerEvents;
   /** Nothing is fetched before this resolves. */
   readonly mayFetch: Promise<void>;
   readonly log: Logger;
-  /** Ends the waiting for a database that takes nothing; what has not been recorded by then is left to the lease. */
+  /** Ends the wait for a failing database; jobs whose outcomes have not been recorded by then are left to the lease. */
   readonly signal: AbortSignal;
   readonly onProblem?: RecorderOptions["onProblem"];
 }
 
 /**
- * What only the worker knows about an attempt (exact times, result, error) and how it reaches the database.
+ * Holds what only the worker knows about an attempt (exact times, result, error), and sends it to the database.
  *
- * graphile-worker completes and fails jobs in batches, with statements that carry nothing but ids and messages. Each is given a
- * condition that is always true and puts the batch's outcomes into settings of the transaction, where the triggers on the
- * job table find them: a result is stored by the very statement that completes its job, without a table, a row or a round trip
- * of its own. The statements are known by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
+ * graphile-worker completes and fails jobs in batches, with statements that carry only ids and messages. Each is given an additional
+ * condition that is always true and writes the batch's outcomes into settings of the transaction, where the triggers on the
+ * job table read them. So the statement that completes a job also stores its result, without an extra table, row or round
+ * trip. The statements are identified by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
  * one of them changes.
  *
- * A batch that the database refuses goes through `sendBatch`: it ends no job for a fault of the system, and no job for another's row.
+ * A batch that the database rejects goes through `sendBatch`: a system fault ends no job, and a rejected row affects only its own job.
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
@@ -86,7 +86,7 @@ export class Outcomes {
   }
 
   /**
-   * Makes every connection of the pool, which must be new, send outcomes along; and makes completing a job depend on still
+   * Makes every connection of the pool, which must be new, send outcomes. Also makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
   attachTo(pool: Pool, { events, mayFetch, log, signal, onProblem }: Attachment): Recorder {
@@ -116,11 +116,11 @@ export class Outcomes {
       recorded: (ids, answer) => {
         if (answer === undefined) return this.#forget(ids);
         if (answer.rowCount === ids.length) return this.#recorded(ids, log);
-        // Fewer jobs have gone than were to: some were given to another worker while they ran here.
+        // Fewer jobs were completed than expected: some were given to another worker while they ran here.
         onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
           (found) => this.#recorded(ids, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
           (failure: unknown) => {
-            log.debug({ err: toError(failure) }, "Which completions were refused is not known.");
+            log.debug({ err: toError(failure) }, "Cannot find out which completions were rejected.");
             this.#recorded(ids, log);
           },
         );
@@ -147,12 +147,12 @@ export class Outcomes {
             return recorder.record(failing(statement), JSON.parse(values[1] as string) as FailSpec[], query);
           case "return_job":
           case "return_job_q":
-            // What was fetched ahead of a stop keeps its place. graphile-worker's own statement takes the same values.
+            // Jobs that were fetched ahead when the worker stops keep their position in line. graphile-worker's own statement has the same parameters.
             return send({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT });
           default:
         }
         if (!statement.name.startsWith("get_job")) return send(statement);
-        // What would be run now could not be recorded either.
+        // Jobs that ran now could not be recorded either.
         if (recorder.fault !== undefined) return Promise.resolve({ rows: [] } satisfies Fetched);
         const fetch = async (): Promise<Fetched> => restoreColumns(await send(fetchStatement(statement)), workerId);
         return isWaiting ? mayFetch.then(fetch) : fetch();
@@ -188,7 +188,7 @@ export class Outcomes {
     }
     const held: Statement = {
       ...statement,
-      // What is held is not available, and has an index that the versions which waited are not in.
+      // Held jobs are not available, and are in an index that does not have their older, available versions.
       text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and not is_available and `),
       values: [...statement.values, workerId],
     };
@@ -208,7 +208,7 @@ export class Outcomes {
     });
     const reported = specs.map(({ jobId, message, payload }) => ({
       jobId,
-      // The message of a batch job is graphile-worker's own, made of what its entries threw.
+      // The message of a batch job comes from graphile-worker, which builds it from the errors of the entries.
       message:
         form === "whole" ? cut(storableText(message), MESSAGE_LIMIT) : `The error could not be recorded: ${messageOf(refusal)}`,
       payload: form === "whole" ? payload : undefined,
@@ -217,7 +217,7 @@ export class Outcomes {
     return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
 
-  /** A job whose task completed, and whose end the database refuses to record as completed. */
+  /** Fails a job whose task completed, but which the database rejects as completed. */
   #failInstead(jobIds: readonly string[], workerId: string, refusal: Error | undefined): Statement {
     const failures = jobIds.map((id) => {
       const { startedAt, finishedAt } = this.#byJob.get(id) ?? { startedAt: undefined, finishedAt: undefined };
@@ -226,7 +226,7 @@ export class Outcomes {
     const statement = {
       name: "legwork_fail_job",
       text: FAIL_STATEMENT,
-      values: [workerId, jobIds, `The task completed, but the database refused to record it: ${messageOf(refusal)}`],
+      values: [workerId, jobIds, `The task completed, but the database rejected the record of it: ${messageOf(refusal)}`],
     };
     return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
@@ -235,7 +235,7 @@ export class Outcomes {
     for (const id of jobIds) this.#take(id);
   }
 
-  /** Logs what became of jobs whose tasks completed. `refused` had been given to another worker meanwhile. */
+  /** Logs the jobs whose tasks completed. Those in `refused` had been given to another worker meanwhile. */
   #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
     const isTold = log.isLevelEnabled("info");
     for (const id of jobIds) {
@@ -245,15 +245,15 @@ export class Outcomes {
       if (isRefused) {
         log.warn(
           { ...told, event: "completion_refused" },
-          "The task completed, but its job had been given to another worker: its result is discarded.",
+          "The task completed, but its job had been given to another worker: its result is ignored.",
         );
       } else if (told !== undefined) log.info({ ...told, event: "job_completed" }, "Job completed.");
     }
   }
 
   /**
-   * Emptied as well, because what a map has dropped may stay with an old table of it, which keeps it alive for a while: without this, collecting garbage
-   * takes twice the time.
+   * Removes an outcome. Its fields are cleared too, because after a deletion a Map's old table may keep the value alive for a while: without this, garbage
+   * collection takes twice as long.
    */
   #take(id: string): void {
     const outcome = this.#byJob.get(id);
@@ -275,18 +275,18 @@ export class Outcomes {
   }
 }
 
-/** A duration as the log has it (ms, two decimals). */
+/** A duration for the log (ms, two decimals). */
 export function milliseconds(from: number, to: number): number {
   return Math.round((to - from) * 100) / 100;
 }
 
-/** Which of these jobs a worker has not completed. */
+/** Returns the jobs that a worker has not completed. */
 const REFUSED_STATEMENT = `select i.id from unnest($1::bigint[]) as i (id)
   where not exists (select from legwork_private.finished_jobs f where f.id = i.id and f.worker = $2)`;
 
 const GIVE_BACK_STATEMENT = "select legwork_private.give_back_jobs($1, $2::bigint[])";
 
-/** Fails jobs as graphile-worker does, without its batch's other values. */
+/** Fails jobs like graphile-worker does, without the other parameters of its batches. */
 const FAIL_STATEMENT = `with j as (
   update graphile_worker._private_jobs as jobs
   set last_error = $3::text, run_at = greatest(now(), run_at) + interval '1 second', locked_by = null, locked_at = null
@@ -296,7 +296,7 @@ const FAIL_STATEMENT = `with j as (
 update graphile_worker._private_job_queues as job_queues set locked_by = null, locked_at = null
 from j where job_queues.id = j.job_queue_id and job_queues.locked_by = $1::text`;
 
-/** What stands in place of a result that the database refuses. */
+/** The marker that replaces a result that the database rejects. */
 function refusedMark(refusal: Error | undefined): string {
   return storable(JSON.stringify({ "legwork:refused": messageOf(refusal) }));
 }
@@ -306,7 +306,7 @@ function messageOf(refusal: Error | undefined): string {
 }
 
 /**
- * Takes the jobs by their ids in place of a join with them: told that a worker holds the jobs, Postgres expects one row, and then joins
+ * Selects the jobs by an array of ids instead of a join: with the condition that a worker holds the jobs, Postgres expects one row, and would join
  * thousands of rows with thousands of ids one by one.
  */
 function byArray(text: string): string {
@@ -314,7 +314,7 @@ function byArray(text: string): string {
 }
 
 /**
- * The same statement with the settings made, for its transaction only, before its first row is touched. A scalar sub-select
+ * Adds settings to a statement, for its transaction only, before its first row is changed. A scalar sub-select
  * without outer references runs once.
  */
 function withSettings(statement: Statement, settings: Readonly<Record<string, string>>): Statement {
@@ -322,11 +322,11 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   const first = statement.values.length + 1;
   const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
   const { text } = replaced(statement, WHERE, `where (select concat(${calls})) is not null and `);
-  // A statement of its own to the server, and so to node-postgres, which prepares by name.
+  // A separate prepared statement on the server, so it needs a separate name.
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
 
-/** As `legwork_private.reported_failures()` reads it. */
+/** Describes a failure for `legwork_private.reported_failures()`. */
 function describeFailure(
   id: string,
   { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,
@@ -349,34 +349,34 @@ function describeFailure(
 }
 
 /**
- * A result as JSON that Postgres stores. Undefined for none. One that is too large is replaced by
- * `{"legwork:cut": {"bytes", "start"}}` with its size and its first thousand characters. Throws a TypeError for what JSON
- * cannot hold (a bigint, a circle). A task's redaction comes first, because nothing is found in what is cut.
+ * Converts a result to JSON that Postgres can store; undefined without a result. A result that is too large is replaced by
+ * `{"legwork:cut": {"bytes", "start"}}` with its size and its first thousand characters. Throws a Discard for values that JSON
+ * does not have (a bigint, a circular reference). The task's redaction comes first, because secrets in cut text would not be found.
  */
 export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
   if (result === undefined) return undefined;
   const whole = stringifyResult(result);
   if (whole === undefined) return undefined;
   const json = redaction === undefined ? whole : redaction.json(whole);
-  // A character has three bytes at most, so that small results need not be measured.
+  // A character has at most three bytes, so small results need not be measured.
   const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
   if (bytes <= RESULT_LIMIT) return storable(json);
   return cutMark(json, bytes);
 }
 
 /**
- * What JSON can say and `jsonb` cannot hold: NUL, halves of surrogate pairs (both become the replacement character) and numbers with more digits than Postgres's
- * numeric has, which only `JSON.rawJSON` can make (they become text). More than a thousand levels are cut like what is too large.
+ * Converts JSON to what `jsonb` can hold: NUL and lone surrogates become the replacement character; numbers with more digits than Postgres's
+ * numeric type has, which only `JSON.rawJSON` can produce, become text. JSON with more than a thousand levels is cut like a value that is too large.
  */
 export function storable(json: string): string {
   if (isDeep(json, LEVELS_LIMIT)) return cutMark(json, Buffer.byteLength(json));
-  // One question at a time, which is a third of the time of all at once.
+  // Separate tests take a third of the time of a single pattern.
   const isOdd = /\\u(?:0000|d[89a-f])/i.test(json) || /e[-+]?\d{4}/i.test(json) || (json.length > 1_000 && /\d{1000}/.test(json));
   if (!isOdd) return json;
   return JSON.stringify(toStorable(parseExactly(json)));
 }
 
-/** The deepest JSON that is kept whole (levels): Postgres reads it level by level on its stack, and so does whatever writes it out again. */
+/** The deepest JSON that is stored whole (levels): Postgres, and code that serializes it, recurse through the levels on their stack. */
 const LEVELS_LIMIT = 1_000;
 
 function toStorable(value: unknown): unknown {

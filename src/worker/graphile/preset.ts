@@ -4,32 +4,32 @@ import type { SharedOptions } from "graphile-worker";
 import type { ConfigInput } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 
-/** graphile-worker's own copy. PostGraphile needs a later version, and as a dependency of ours pnpm would give PostGraphile this one. */
+/** graphile-worker's own copy. PostGraphile needs a later version, and if this were a dependency of Legwork, pnpm would give PostGraphile this one. */
 const { loadConfig } = createRequire(createRequire(import.meta.url).resolve("graphile-worker"))(
   "graphile-config/load",
 ) as typeof import("graphile-config/load");
 
-/** What graphile-worker takes as its preset. */
+/** The type of graphile-worker's presets. */
 export type Preset = NonNullable<SharedOptions["preset"]>;
 
-/** What graphile-worker takes for "no job with one of these flags": a list, or a function that is asked before each job is fetched. */
+/** graphile-worker's type of forbidden flags: a list, or a function that is called before each fetch. */
 export type ForbiddenFlags = string[] | (() => null | string[] | Promise<null | string[]>);
 
-/** The plugins of graphile-worker's own preset, which every worker has. */
+/** The plugins of graphile-worker's own preset, which all workers have. */
 const OWN_PLUGINS = new Set(["LoadTaskFromJsPlugin", "LoadTaskFromExecutableFilePlugin"]);
 
 /**
- * A preset of graphile-worker, such as that of a `graphile.config.ts`, as Legwork's worker uses it. What Legwork cannot do is refused, so that nothing of it is lost
- * without a word.
+ * A graphile-worker preset, such as that of a `graphile.config.ts`, as Legwork's worker uses it. Settings that Legwork does not support are rejected,
+ * so that none is ignored silently.
  */
 export class WorkerConfig {
-  /** What it says itself; graphile-worker's defaults, which a preset may extend, are not among it. */
+  /** The options of the preset itself, without graphile-worker's defaults, which a preset may extend. */
   readonly options: GraphileConfig.WorkerOptions & { readonly forbiddenFlags?: ForbiddenFlags };
   readonly #preset: Preset;
   readonly #events: EventEmitter;
   #isInitialised = false;
 
-  /** Throws LW514 for another schema than graphile_worker, and for unprepared statements. `origin` is where it comes from. */
+  /** Throws LW514 for a schema other than graphile_worker, and for unprepared statements. `origin` names the preset's source. */
   constructor(preset: Preset, origin: string) {
     this.#preset = preset;
     this.options = ownOptions(preset);
@@ -39,15 +39,15 @@ export class WorkerConfig {
     if (preparedStatements === false) {
       throw new LegworkError(
         "LW514",
-        `${origin}: worker.preparedStatements is false, and Legwork's worker needs prepared statements.`,
+        `${origin}: worker.preparedStatements is false, but Legwork's worker needs prepared statements.`,
         {
-          hint: "Remove the setting, and give the worker a connection that keeps prepared statements: one to Postgres itself, or to a pooler in session mode.",
+          hint: "Remove the setting, and use a connection that supports prepared statements: to Postgres itself, or to a pooler in session mode.",
         },
       );
     }
   }
 
-  /** Its options as settings of Legwork, which those of `legwork.config.ts`, the environment and flags come before. */
+  /** The preset's options as Legwork settings. `legwork.config.ts`, the environment and flags take precedence over them. */
   get settings(): Partial<ConfigInput> {
     const { connectionString, taskDirectory, crontabFile, concurrentJobs, localQueue, gracefulShutdownAbortTimeout } =
       this.options;
@@ -57,7 +57,7 @@ export class WorkerConfig {
       crontab: crontabFile,
       concurrency: concurrentJobs,
       localQueueSize: localQueue?.size === undefined ? undefined : Math.max(0, localQueue.size),
-      // Signals abort within the time that jobs have to finish; Legwork's is 25 s.
+      // Signals abort before the time for finishing has expired; Legwork's is 25 s.
       shutdownTimeout:
         gracefulShutdownAbortTimeout !== undefined && gracefulShutdownAbortTimeout > 20_000
           ? gracefulShutdownAbortTimeout * 1.25
@@ -66,19 +66,19 @@ export class WorkerConfig {
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   }
 
-  /** Where graphile-worker is to emit its events: to what listens here, and to the emitter of the preset. */
+  /** Returns the emitter for graphile-worker's events: they go to its own listeners and to the emitter of the preset. */
   events(): EventEmitter {
     return new ForwardingEvents(this.#events);
   }
 
-  /** The preset for graphile-worker. Its plugins are initialised once, however often a runner starts anew and whatever else the worker loads. */
+  /** Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it. */
   preset(): Preset {
     if (this.#isInitialised) return withoutInit(this.#preset);
     this.#isInitialised = true;
     return { extends: [this.#preset], worker: { events: this.#events } };
   }
 
-  /** Whether the preset does without a plugin. */
+  /** Whether the preset disables a plugin. */
   isDisabled(plugin: string): boolean {
     return disables(this.#preset, plugin);
   }
@@ -103,8 +103,8 @@ class ForwardingEvents extends EventEmitter {
 }
 
 /**
- * Reads `graphile.config.*` of the working directory, or the file that was named, as graphile-worker's command line does. Undefined where there is none.
- * Throws LW514 for one that cannot be read, and what `WorkerConfig` throws.
+ * Reads `graphile.config.*` of the working directory, or the named file, like graphile-worker's command line. Undefined if no file exists.
+ * Throws LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
  */
 export async function loadWorkerConfig(file?: string): Promise<WorkerConfig | undefined> {
   let preset: Preset | null | undefined;
@@ -120,15 +120,15 @@ export async function loadWorkerConfig(file?: string): Promise<WorkerConfig | un
   return new WorkerConfig(preset, file ?? "graphile.config");
 }
 
-/** Throws LW514 for a schema of graphile-worker that Legwork does not work in. */
+/** Throws LW514 for a graphile-worker schema that Legwork does not support. */
 export function assertSchema(schema: string, origin: string): void {
   if (schema === "graphile_worker") return;
-  throw new LegworkError("LW514", `${origin} is '${schema}', and Legwork works in the schema graphile_worker only.`, {
-    hint: `Remove the setting, and let graphile-worker's own worker run what still waits in '${schema}'.`,
+  throw new LegworkError("LW514", `${origin} is '${schema}', but Legwork supports only the schema graphile_worker.`, {
+    hint: `Remove the setting, and let graphile-worker's own worker run the jobs that still wait in '${schema}'.`,
   });
 }
 
-/** What a preset and those that it extends say of the worker, without graphile-worker's defaults. */
+/** Returns the worker options of a preset and those that it extends, without graphile-worker's defaults. */
 function ownOptions(preset: Preset): GraphileConfig.WorkerOptions {
   if (preset.plugins?.some(({ name }) => OWN_PLUGINS.has(name)) === true) return {};
   return Object.assign({}, ...(preset.extends ?? []).map(ownOptions), preset.worker);
@@ -145,7 +145,10 @@ function withoutInit(preset: Preset): Preset {
   };
 }
 
-/** The same plugin for a worker in which it has been initialised; one copy of each, because graphile-config goes by identity. */
+/**
+ * Returns the plugin without its init hook, for a worker that has already initialized it; the same copy each time, because graphile-config compares
+ * by identity.
+ */
 function initialised(plugin: GraphileConfig.Plugin): GraphileConfig.Plugin {
   const { hooks, middleware } = plugin.worker ?? {};
   if (OWN_PLUGINS.has(plugin.name) || (hooks?.init === undefined && middleware?.init === undefined)) return plugin;

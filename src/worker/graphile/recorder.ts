@@ -3,40 +3,43 @@ import type { Logger } from "../../log.ts";
 import type { Statement } from "./fetch-statement.ts";
 import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 
-/** As many jobs may wait because their own rows are refused, before no more are fetched. */
+/** How many jobs may wait because their own rows are rejected before fetching stops. */
 const REFUSED_LIMIT = 1_000;
 
-/** How often it is said that the ends of jobs cannot be recorded (ms). */
+/** How often a recording problem is logged (ms). */
 const TELL_INTERVAL_MS = 60_000;
 
-/** As many when nothing else was recorded since. */
+/** The same limit if nothing else has been recorded since. */
 const SUSPICIOUS_LIMIT = 5;
 
-/** Sends a statement over one connection, or over any of a pool. */
+/** Sends a statement over one connection, or over any connection of a pool. */
 export type Query = (statement: Statement) => Promise<unknown>;
 
-/** What jobs came to, as statements. */
+/** Converts outcomes of jobs to statements. */
 export interface Recording<T> {
   readonly jobId: (item: T) => string;
-  /** The statement that records these; `error` is why they do not go in their whole form. */
+  /** Builds the statement that records items; `error` is the reason if they are not sent in their whole form. */
   readonly build: (items: readonly T[], form: Form, error: Error | undefined) => Statement;
-  /** These have been recorded, with that answer (undefined in their last form): what is known of them need not be kept. */
+  /** Called when items have been recorded, with the statement's result (undefined in their last form): they can be forgotten. */
   readonly recorded: (items: readonly T[], answer: { readonly rowCount?: number | null } | undefined) => void;
 }
 
 export interface RecorderOptions {
   readonly onPool: Query;
   readonly log: Logger;
-  /** Ends the waiting for a database that takes nothing. */
+  /** Ends the wait for a failing database. */
   readonly signal: AbortSignal;
-  /** Called when the ends of jobs cannot be recorded, and once a minute while that lasts, with a job if only its row is refused; without arguments when all is well again. */
+  /**
+   * Called when outcomes cannot be recorded, and once a minute while that lasts, with a job if only its row is rejected; called without arguments
+   * when the problem is resolved.
+   */
   readonly onProblem?: ((problem?: string, jobId?: string) => void) | undefined;
 }
 
 /**
- * Records what a worker's jobs came to. While the database takes it, each statement is one call on the connection that graphile-worker gives.
- * When it does not, the caller is told that all is well and gets its connection back, and the recorder goes on by itself: else
- * graphile-worker would take the batch for lost and end the worker. Meanwhile `fault` says why, and nothing should be fetched.
+ * Records the outcomes of a worker's jobs. As long as the database accepts them, each statement is one call on graphile-worker's connection.
+ * When it does not, the caller's promise resolves and its connection is released, and the recorder continues on its own: otherwise
+ * graphile-worker would give up the batch and stop the worker. Meanwhile `fault` has the reason, and nothing should be fetched.
  */
 export class Recorder {
   readonly #onPool: Query;
@@ -44,10 +47,10 @@ export class Recorder {
   readonly #signal: AbortSignal;
   readonly #onProblem: RecorderOptions["onProblem"];
   #toldAt = Number.NEGATIVE_INFINITY;
-  /** What batches that wait are waiting for. */
+  /** The faults of the batches that are waiting. */
   readonly #waiting = new Map<object, { readonly fault: Fault; readonly accepted: number }>();
   readonly #handedOver = new Set<Promise<void>>();
-  /** Statements that the database has taken. */
+  /** The number of statements that the database has accepted. */
   #accepted = 0;
 
   constructor({ onPool, log, signal, onProblem }: RecorderOptions) {
@@ -58,8 +61,8 @@ export class Recorder {
   }
 
   /**
-   * Why no more jobs should be fetched: what they come to could not be recorded. Undefined while all is well, and while a few jobs wait whose own rows
-   * are refused.
+   * Why no more jobs should be fetched: their outcomes could not be recorded. Undefined while there is no problem, and while only a few jobs wait
+   * whose own rows are rejected.
    */
   get fault(): Error | undefined {
     const waiting = [...this.#waiting.values()];
@@ -68,17 +71,17 @@ export class Recorder {
     const ofSystem = waiting.find(({ fault }) => fault.isOfSystem);
     if (ofSystem !== undefined) return ofSystem.fault.error;
     const jobs = waiting.reduce((sum, { fault }) => sum + fault.jobs, 0);
-    // Several refused one by one, and nothing taken since the first of them: it is not their rows.
+    // Several rows were rejected one by one, and nothing was accepted since the first of them: the rows are not the cause.
     const limit = first.accepted === this.#accepted ? SUSPICIOUS_LIMIT : REFUSED_LIMIT;
     return jobs > limit ? first.fault.error : undefined;
   }
 
-  /** Resolves once all that was handed over has been recorded, or given up after the signal. */
+  /** Resolves when all batches have been recorded, or abandoned after the signal. */
   async settled(): Promise<void> {
     while (this.#handedOver.size > 0) await Promise.all(this.#handedOver);
   }
 
-  /** Resolves when the items are recorded, or when they have been handed over; to the answer of the last statement, which nothing reads. */
+  /** Resolves when the items are recorded or the recorder has taken them over. Returns the result of the last statement, which nothing reads. */
   async record<T>(recording: Recording<T>, items: readonly T[], query: Query): Promise<unknown> {
     const { build, recorded, jobId } = recording;
     const key = {};
@@ -107,14 +110,14 @@ export class Recorder {
       } catch (error) {
         this.#log.warn(
           { err: toError(error), jobIds: items.map(jobId) },
-          "The end of these jobs was not recorded; they will run again.",
+          "The outcomes of these jobs were not recorded; the jobs will run again.",
         );
       }
       this.#handedOver.delete(done);
       if (this.#waiting.delete(key) && this.#waiting.size === 0 && !this.#signal.aborted) {
         this.#toldAt = Number.NEGATIVE_INFINITY;
         this.#onProblem?.();
-        this.#log.info({ event: "recording_resumed" }, "The database records the ends of jobs again.");
+        this.#log.info({ event: "recording_resumed" }, "Outcomes of jobs are being recorded again.");
       }
     };
     const done = work();
@@ -128,14 +131,14 @@ export class Recorder {
     this.#waiting.set(key, { fault, accepted });
     if (performance.now() - this.#toldAt < TELL_INTERVAL_MS) return;
     this.#toldAt = performance.now();
-    const message = `The database does not record the ends of jobs, which is tried again: ${fault.error.message}.`;
+    const message = `Cannot record the outcomes of jobs; retrying: ${fault.error.message}.`;
     this.#log.error({ event: "recording_failed", err: fault.error, jobs: fault.jobs, jobId }, message);
     this.#onProblem?.(message, fault.isOfSystem ? undefined : jobId);
   }
 }
 
 /**
- * As many completing statements become one. They have some ten jobs each; a thousand results of the largest size are what Postgres takes in
+ * How many completion statements become one. They have about ten jobs each; a thousand results of the largest size are the most that Postgres accepts in
  * one value.
  */
 const STATEMENTS_AT_ONCE = 1000;
@@ -149,9 +152,9 @@ interface WaitingCompletion {
 }
 
 /**
- * Sends one completing statement at a time; those that come meanwhile become one. graphile-worker sends a batch every millisecond,
- * however long the last one takes, and a statement that ends thirty jobs costs the database almost what one for three hundred does. An
- * idle worker waits for nothing.
+ * Sends one completion statement at a time, and merges those that arrive meanwhile. graphile-worker sends a batch every millisecond,
+ * however long the last one takes, and a statement that completes thirty jobs costs the database almost as much as one that completes three hundred. An
+ * idle worker does not wait.
  */
 export class Completions {
   readonly #record: (statement: Statement, ids: readonly string[], query: Query) => Promise<unknown>;
@@ -189,7 +192,7 @@ export class Completions {
   }
 }
 
-/** The statement that completes one job, or some, as the one that completes these. */
+/** Changes a statement that completes one or several jobs to complete the given jobs. */
 export function forMany(statement: Statement, ids: readonly string[]): Statement {
   const [only] = ids;
   if (ids.length === 1 && statement.name.startsWith("complete_job/")) return { ...statement, values: [only] };

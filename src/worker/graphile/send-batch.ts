@@ -2,54 +2,54 @@ import { setTimeout as delay } from "node:timers/promises";
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 
-/** How long a batch waits after a fault of the system before it is sent again (ms); doubled each time. */
+/** How long a batch waits after a system fault before it is sent again (ms); doubled each time. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
-/** After so many refusals, and none accepted, a round is over: the fault may be the system's. */
+/** After this many rejections without an accepted statement a round ends, because it may be a system fault. */
 const SAMPLE = 16;
 
-/** The round in which a row is tried in its lesser forms although nothing shows that others are taken: after 0.7 s. */
+/** The round, after 0.7 s, in which one row is tried in its reduced forms without evidence that others are accepted. */
 const PROBE_ROUND = 3;
 
 const FORMS = ["whole", "bare", "failed"] as const;
 
 /**
- * How much of an item is sent. `whole`: all that is known. `bare`: without what the worker adds, such as a result, and with a marker in
- * its place. `failed`: the job ends as failed, because the database refuses even that.
+ * How much of an item is sent. `whole`: everything. `bare`: without the worker's additions, such as a result, which are replaced by a marker.
+ * `failed`: the job ends as failed, because the database rejects even the bare form.
  */
 export type Form = (typeof FORMS)[number];
 
 /** Why a batch waits. */
 export interface Fault {
   readonly error: Error;
-  /** Whether it concerns every job: false when only the rows of these jobs are refused. */
+  /** Whether it affects all jobs; false if only the rows of these jobs are rejected. */
   readonly isOfSystem: boolean;
-  /** How many jobs of the batch wait. */
+  /** The number of jobs of the batch that wait. */
   readonly jobs: number;
 }
 
 export interface Batch<T> {
   readonly items: readonly T[];
-  /** Sends items in one statement; `error` is why they are sent in this form. */
+  /** Sends items in one statement; `error` is the reason for this form. */
   readonly send: (items: readonly T[], form: Form, error: Error | undefined) => Promise<unknown>;
-  /** Which job an item is, for the log. */
+  /** Returns the job of an item, for the log. */
   readonly jobId: (item: T) => string;
   readonly log: Logger;
-  /** How many statements the database has taken so far, those of other batches included. */
+  /** Returns how many statements the database has accepted so far, including those of other batches. */
   readonly accepted: () => number;
   /** Called each time the batch has to wait. */
   readonly onFault: (fault: Fault) => void;
-  /** Ends the waiting: `sendBatch` then rejects with the last fault. */
+  /** Ends the wait: `sendBatch` then rejects with the last fault. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends a batch so that no item keeps the others from being recorded, and no fault of the system ends a job.
+ * Sends a batch such that no item prevents the others from being recorded, and no system fault ends a job.
  *
- * One statement where all goes well. When it fails with an error that a row can cause, the batch is halved until the rows that cause it are
- * alone: such a job is sent again in its bare form, and ended as failed if that is refused too. Any other error, or the same error from every
- * row, is the system's: what has not been recorded waits and is sent again, with growing pauses, until it is taken.
+ * Normally sends one statement. If it fails with an error that a row can cause, the batch is halved until the rows that cause it are
+ * alone: such a job is sent again in its bare form, and fails if that is rejected too. Any other error, or the same error for every
+ * row, is a system fault: items that have not been recorded wait and are sent again, with growing pauses, until they are accepted.
  */
 export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
   const { items, onFault, signal } = batch;
@@ -75,10 +75,10 @@ export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
 }
 
 /**
- * Sends what remains, in parts where that is needed. Resolves to the fault that made it stop; undefined when all is recorded.
+ * Sends the remaining items, in parts if needed. Returns the fault that stopped it; undefined when all are recorded.
  *
- * A row is only blamed when there is evidence that the database takes others: one was accepted in the meantime, here or in another batch. Without
- * any, one row is tried in its lesser forms once, in case it is alone on the system.
+ * A row is blamed only with evidence that the database accepts others: one was accepted in the meantime, here or in another batch. Without
+ * evidence, one row is tried in its reduced forms once, in case it is the only one.
  */
 async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: number): Promise<Omit<Fault, "jobs"> | undefined> {
   const { send, log, jobId, accepted } = batch;
@@ -94,7 +94,7 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
     for (const item of items) remaining.delete(item);
     return undefined;
   };
-  /** Finds the rows that are refused; resolves to a fault of the system. */
+  /** Finds the rejected rows; returns a system fault. */
   const narrow = async (items: readonly T[]): Promise<Error | undefined> => {
     const error = await record(items, "whole");
     if (error === undefined) return undefined;
@@ -107,7 +107,7 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
     refused.push({ item, error });
     return !hasEvidence() && refused.length >= SAMPLE ? error : undefined;
   };
-  /** Sends one row in ever lesser forms; resolves to why even the last was refused. */
+  /** Sends one row in increasingly reduced forms; returns the error if even the last is rejected. */
   const reduce = async (item: T, forms: readonly Form[]): Promise<Error | undefined> => {
     let error: Error | undefined;
     for (const form of forms) {
@@ -116,10 +116,10 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
         if (form === "bare")
           log.warn(
             { err: error, jobId: jobId(item) },
-            "The database refused a job's result or error; the job was recorded without it.",
+            "The database rejected a job's result or error; the job was recorded without it.",
           );
         if (form === "failed")
-          log.error({ err: error, jobId: jobId(item) }, "The database refused to record how a job ended; the job has failed.");
+          log.error({ err: error, jobId: jobId(item) }, "The database rejected a job's outcome; the job has failed.");
         return undefined;
       }
       error = refusal;
@@ -127,7 +127,8 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
     }
     return error;
   };
-  // In another order each time, so that a run of refused rows cannot hide the others for ever; and in ever smaller parts, should the whole be too much.
+  // In a different order each time, so that a run of rejected rows cannot hide the others forever; and in ever smaller parts, in case the whole is
+  // too large.
   const order = round === 0 ? [...remaining] : shuffled([...remaining]);
   const size = Math.max(1, Math.ceil(order.length / 2 ** Math.max(0, round - PROBE_ROUND)));
   for (let from = 0; from < order.length; from += size) {
@@ -146,22 +147,22 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
   let fault: Omit<Fault, "jobs"> | undefined;
   for (const { item } of refused) {
     if (!remaining.has(item)) continue;
-    // Whole once more: it may have been refused before the evidence came.
+    // Whole once more: it may have been rejected before there was evidence.
     const error = await reduce(item, FORMS);
-    // Refused in every form, it waits, and no other for it.
+    // An item that is rejected in every form waits, and no other item waits for it.
     if (error !== undefined) fault ??= { error, isOfSystem: !isRowError(error) };
   }
   return fault ?? (remaining.size > 0 ? { error: first.error, isOfSystem: false } : undefined);
 }
 
 /**
- * Whether a row of the statement can have caused an error: a wrong value (SQLSTATE classes 21 and 22), a constraint (23), a limit of the
- * program (54), or an exception that a function raised, such as a user's trigger. A statement that cannot even be built is its rows' fault too.
+ * Whether a row of the statement can have caused an error: an invalid value (SQLSTATE classes 21 and 22), a constraint (23), a program
+ * limit (54), or an exception that a function raised, such as a user's trigger. A statement that cannot be built is caused by its rows too.
  */
 export function isRowError(error: Error): boolean {
   if (error instanceof RangeError || error instanceof TypeError) return true;
   const { code, routine } = error as { code?: unknown; routine?: unknown };
-  // An exhausted sequence is every row's.
+  // An exhausted sequence affects every row.
   if (typeof code !== "string" || code === "2200H") return false;
   return /^(21|22|23|54|P0|LW)/.test(code) || routine === "exec_stmt_raise";
 }

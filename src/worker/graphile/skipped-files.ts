@@ -3,15 +3,15 @@ import type { LogFunctionFactory } from "graphile-worker";
 import type { Logger } from "../../log.ts";
 import { graphileLogger } from "./logger.ts";
 
-/** Files that were meant to be tasks. Others, such as a README, may lie beside tasks without a word. */
+/** Files that are probably meant to be tasks. Other files, such as a README, are ignored without a warning. */
 const IS_CODE = /\.[cm]?[jt]sx?$/;
 
-/** Folders of what tasks share, of tools and of packages: nothing in them was meant to be a task. */
+/** Folders for shared code, tools and packages, whose files are not meant to be tasks. */
 const IS_NOT_FOR_TASKS = /^(?:[@._]|node_modules$)/;
 
 /**
- * graphile-worker's log while it looks for tasks. What it leaves out is a warning here, with the reason: a task that nobody misses until its jobs
- * are refused would else be hard to find.
+ * Wraps graphile-worker's log while it loads tasks. Skipped files become a warning with the reason, because a missing task would otherwise be hard to
+ * notice until its jobs are rejected.
  */
 export function skippedFilesLogger(log: Logger): LogFunctionFactory {
   const others = graphileLogger(log);
@@ -23,14 +23,17 @@ export function skippedFilesLogger(log: Logger): LogFunctionFactory {
       if (paths !== undefined) {
         for (const file of paths.split("', '")) {
           if (IS_CODE.test(file))
-            warn(file, "the only dot in a task file's name is the one before its extension (.js, .cjs, .mjs, .ts or .mts)");
+            warn(
+              file,
+              "the name of a task file must not have a dot other than the one before its extension (.js, .cjs, .mjs, .ts or .mts)",
+            );
           else log.debug({ file }, "Not a task file.");
         }
       } else if (path === undefined) say(level, message, meta);
       else if (kind === "file" && IS_CODE.test(path))
-        warn(path, "a task file's name has only letters, digits, _ and -, before its extension");
+        warn(path, "before its extension, the name of a task file may have only letters, digits, _ and -");
       else if (kind === "directory" && !IS_NOT_FOR_TASKS.test(basename(path))) {
-        warn(path, "the name of a folder of tasks has only letters, digits, _ and -");
+        warn(path, "the name of a folder of tasks may have only letters, digits, _ and -");
       }
     };
   };

@@ -1,23 +1,23 @@
 import { type Debugger, Session, url } from "node:inspector";
 import { CURRENT_JOB } from "./current-job.ts";
 
-/** How long the main thread may take to stop for the question (ms). Inside native code, such as execSync, it does not stop at all. */
+/** How long the main thread may take to pause for the query (ms). Inside native code, such as execSync, it does not pause at all. */
 const ANSWER_TIMEOUT_MS = 2_000;
 
-/** Whether a person debugs this process: a breakpoint holds up the event loop, too. */
+/** Whether this process is being debugged: a breakpoint blocks the event loop too. */
 export function isBeingDebugged(): boolean {
   return url() !== undefined;
 }
 
 /**
- * Asks the main thread, in the middle of whatever code keeps its event loop from turning, for which job that code runs. Stops it for a few milliseconds.
- * Undefined when it is for no job that is known, and when it cannot be asked.
+ * Finds out for which job the main thread's code is running while it blocks the event loop. Pauses it for a few milliseconds.
+ * Undefined if the code does not belong to a known job, and if the main thread cannot be paused.
  */
 export async function askForCurrentJob(): Promise<string | undefined> {
   if (isBeingDebugged()) return undefined;
   const session = new Session();
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  // A session alone does not keep the thread's own loop going.
+  // A session alone does not keep the thread's event loop alive.
   const timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS);
   try {
     session.connectToMainThread();
@@ -35,7 +35,7 @@ export async function askForCurrentJob(): Promise<string | undefined> {
     return undefined;
   } finally {
     clearTimeout(timer);
-    // Disconnecting lets it go on.
+    // Disconnecting resumes the main thread.
     session.disconnect();
   }
 }

@@ -5,31 +5,32 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { TASKS_OF_JOBS } from "../graphile/jobs-table.ts";
 import { askForCurrentJob, isBeingDebugged } from "./ask-main-thread.ts";
-import { BlockedLoop, describeBlocked, formatSeconds, type Suspect } from "./blocked-loop.ts";
+import { BlockedLoop, describeBlocked, type Suspect } from "./blocked-loop.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { machineClock, makeSlots, SharedState } from "./shared-state.ts";
 import { writeLine } from "./write-line.ts";
 import { VERSION } from "../../version.ts";
+import { durationInWords } from "../../wording.ts";
 
-// The heartbeat thread of a worker: says every second that the worker lives, on a connection of its own, whatever the main thread does. It vouches for the
-// main thread only while that computes, or reaches the database.
+// The heartbeat thread of a worker: renews the worker's lease every second, on a separate connection, whatever the main thread does. It vouches for the
+// main thread only while that is computing or has contact with the database.
 
-/** How often the worker says that it lives (ms). Five of these make `legwork_private.worker_grace()`. */
+/** The interval of heartbeats (ms). Five of these are `legwork_private.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
 
-/** How often the thread looks at what the main thread does (ms). A job that runs for longer than that is told to the others ahead of the next beat. */
+/** How often the thread checks the main thread (ms). A job that runs for longer than that is reported ahead of the next heartbeat. */
 const LOOK_INTERVAL_MS = 50;
 
-/** How long the main thread, while its event loop turns, may go without an answer from the database before the thread falls silent (ms). */
+/** How long the main thread, while its event loop turns, may have no response from the database before the heartbeats stop (ms). */
 const VOUCH_MS = 6_000;
 
-/** Without a beat for so long (ms), others may be about to take this worker's jobs: one before it is suspected. */
+/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
 const DOUBT_AFTER_MS = 4_000;
 
-/** A beat without an answer for so long (ms) is asked about on another connection. */
+/** How long a heartbeat waits for a response before the server is asked about it on another connection (ms). */
 const SILENT_AFTER_MS = 1_500;
 
-/** When a held-up event loop is told of again: after so long (ms), and after each time that again. */
+/** When a blocked event loop is logged again: after the first time, and then at intervals of the second (ms). */
 const TELL_AGAIN_MS = [10_000, 60_000];
 
 const port = parentPort!;
@@ -43,7 +44,7 @@ const log = (level: "debug" | "info" | "warn" | "error", message: string, fields
   report({ kind: "log", level, fields, message });
 
 const pool = createPool(options.databaseUrl, {
-  // What a pool says, on its way to the main thread's log.
+  // Forwards the pool's log to the main thread's log.
   log: Object.fromEntries(
     (["debug", "info", "warn", "error"] as const).map((level) => [
       level,
@@ -57,13 +58,13 @@ const pool = createPool(options.databaseUrl, {
 
 let identity: Identity | undefined;
 let beating: Promise<void> | undefined;
-/** When the last beat began, whether or not it was answered. */
+/** When the last heartbeat began, whether or not it succeeded. */
 let triedAt = Number.NEGATIVE_INFINITY;
-/** Since when it is known that the main thread could not reach the database because it computed. */
+/** When the main thread was last known to have no contact with the database because it was computing. */
 let excusedAt = performance.now();
 let told: ReadonlySet<number> = new Set();
 let seen: readonly number[] = [];
-/** What is known about the event loop while it is held up. */
+/** The state of the event loop while it is blocked. */
 let blocked: { since: number; suspects: Suspect[]; isCertain: boolean; toldAt: number; isAsked: boolean } | undefined;
 
 function runningJobs(): number[] {
@@ -118,12 +119,12 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
     told = new Set(running);
     report({ kind: "beat", id, now, before, after, cancelled, lost });
   } catch (error) {
-    log("warn", `A heartbeat did not reach the database: ${toError(error).message}; trying again.`);
+    log("warn", `A heartbeat did not reach the database; retrying: ${toError(error).message}.`);
     throw error;
   }
 }
 
-/** Makes the next look speak. */
+/** Makes the next look send a heartbeat. */
 function sayAtOnce(): void {
   triedAt = Number.NEGATIVE_INFINITY;
 }
@@ -145,7 +146,7 @@ function lookAtLoop(now: number): void {
   if (options.maxBlocked !== undefined && blockedFor >= options.maxBlocked && blocked.isAsked) void kill(blockedFor);
 }
 
-/** Finds out which job's code it is. */
+/** Finds out which job's code blocks the event loop. */
 async function findSuspects(current: NonNullable<typeof blocked>): Promise<void> {
   const { calling } = state;
   const slots = pieces.flatMap((piece) => [...piece]);
@@ -158,7 +159,7 @@ async function findSuspects(current: NonNullable<typeof blocked>): Promise<void>
     const { rows } = await pool.query(TASKS_OF_JOBS, [ids]);
     current.suspects = rows;
   } catch (error) {
-    log("debug", `The tasks of these jobs could not be read: ${toError(error).message}.`);
+    log("debug", `Cannot read the tasks of these jobs: ${toError(error).message}.`);
   }
   current.isAsked = true;
   sayAtOnce();
@@ -185,7 +186,7 @@ function endBlocked(now: number): void {
   excusedAt = now;
   sayAtOnce();
   const blockedFor = now - current.since;
-  log("warn", `The event loop turns again after ${formatSeconds(blockedFor)}.`, {
+  log("warn", `The event loop is no longer blocked; it was blocked for ${durationInWords(blockedFor)}.`, {
     event: "event_loop_turns_again",
     ...blockedFields(current, blockedFor),
   });
@@ -193,7 +194,7 @@ function endBlocked(now: number): void {
 
 let isKilling = false;
 
-/** Gives up the process: its other jobs go back to the others unharmed, the one that holds it up has failed. */
+/** Kills the process: its other jobs return to the queue unharmed, and the job that blocks it has failed. */
 async function kill(blockedFor: number): Promise<void> {
   if (isKilling || isBeingDebugged()) return;
   isKilling = true;
@@ -212,9 +213,9 @@ async function kill(blockedFor: number): Promise<void> {
       ]);
     }
   } catch (error) {
-    log("error", `The jobs of a worker that is held up could not be given back: ${toError(error).message}.`);
+    log("error", `Cannot return the jobs of a blocked worker to the queue: ${toError(error).message}.`);
   }
-  const message = `${describeBlocked(suspects, isCertain, blockedFor)} That is longer than maxBlocked allows: this process is killed.`;
+  const message = `${describeBlocked(suspects, isCertain, blockedFor)} This is longer than maxBlocked allows, so this process is being killed.`;
   writeLine(
     options.stderr ?? "json",
     "fatal",
@@ -238,7 +239,7 @@ async function answer(request: Request): Promise<void> {
       sayAtOnce();
       return;
     case "beat":
-      // One that is under way may have begun too early.
+      // A heartbeat in progress may have begun too early.
       await beating?.catch(() => undefined);
       if (identity !== undefined) await beat();
       report({ kind: "answer", call: request.call });

@@ -5,16 +5,16 @@ import type { RunningJobs } from "../attempt/running-jobs.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 
-/** How often the event loop shows that it turns (ms). */
+/** How often the event loop records that it turns (ms). */
 const TURN_MS = 50;
 
-/** How long a thread that has ended by itself is left alone before there is another (ms). */
+/** How long after the heartbeat thread has ended unexpectedly it is restarted (ms). */
 const RESTART_AFTER_MS = 500;
 
-/** What the thread may take (MB): it has a connection and little else. */
+/** The memory limits of the thread (MB): it has a connection and little else. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 1 };
 
-/** An answered beat. Moments are of this thread's `performance.now()`. */
+/** A successful heartbeat. Times are those of this thread's `performance.now()`. */
 export interface Beat {
   readonly now: Date;
   readonly before: number;
@@ -27,15 +27,15 @@ export interface HeartbeatOptions {
   readonly databaseUrl: string;
   readonly log: Logger;
   readonly running: RunningJobs;
-  /** When the database last answered the main thread (`performance.now()`). */
+  /** Returns when the database last responded to the main thread (`performance.now()`). */
   readonly lastReply: () => number;
-  /** How long the event loop may be held up before the process is killed (ms); undefined for any time. */
+  /** How long the event loop may be blocked before the process is killed (ms); undefined for no limit. */
   readonly maxBlocked?: number | undefined;
 }
 
 /**
- * The thread that says that this worker lives, seen from the main thread. A task that computes holds up the event loop, and with it everything else in
- * the process; it is busy and not dead. A process that was killed or stopped takes the thread with it and falls silent.
+ * The heartbeat thread of this worker, as seen from the main thread. A task that computes blocks the event loop, and with it everything else in
+ * the process, but the worker is busy and not dead. A process that was killed or suspended takes the thread with it, and the heartbeats stop.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
@@ -51,14 +51,14 @@ export class Heartbeat {
     this.#options = options;
     const { running } = options;
     running.onGrowth = (buffer) => this.#ask({ kind: "slots", buffer });
-    // Not refused to end a process that has nothing else to do.
+    // Must not keep a process alive that has nothing else to do.
     this.#turns = setInterval(() => this.#turn(), TURN_MS).unref();
     running.state.note("beatAt");
     this.#turn();
     this.#thread = this.#start();
   }
 
-  /** Speaks for a worker from now on, until `stop`. */
+  /** Sends heartbeats for a worker from now on, until `stop`. */
   speakFor(identity: Identity, onBeat: (beat: Beat) => void): void {
     this.#identity = identity;
     this.#onBeat = onBeat;
@@ -66,24 +66,24 @@ export class Heartbeat {
     this.#ask({ kind: "start", identity });
   }
 
-  /** How long ago the last beat began that was answered (ms). */
+  /** How long ago the last successful heartbeat began (ms). */
   get silentFor(): number {
     return this.#options.running.state.since("beatAt");
   }
 
-  /** The end of the last silence, by the database's clock (ms since 1970). */
+  /** The end of the last gap between heartbeats, by the database's clock (ms since 1970). */
   get doubtUntil(): number | undefined {
     return this.#options.running.state.doubtUntil;
   }
 
-  /** Tells the others now what this worker runs. Rejects when the database cannot be told. */
+  /** Sends a heartbeat now, with the jobs that this worker is running. Rejects if the database cannot be reached. */
   async beat(): Promise<void> {
     await this.#call((call) => ({ kind: "beat", call }));
   }
 
   /**
-   * Speaks no more for a worker, and gives back what it still holds. Resolves to how many jobs those were; rejects when the database cannot be told, which
-   * may be tried again.
+   * Stops the heartbeats for a worker and returns the jobs that it still holds to the queue. Returns how many those were; rejects if the database
+   * cannot be reached. Then it may be called again.
    */
   async stop(id: string): Promise<number> {
     if (this.#identity?.id === id) this.#identity = undefined;
@@ -117,7 +117,7 @@ export class Heartbeat {
     const thread = new Worker(new URL(file, import.meta.url), {
       name: "legwork heartbeat",
       workerData,
-      // Neither --import of the main thread nor its other flags are for this one.
+      // The main thread's flags, such as --import, must not apply to this thread.
       execArgv: [],
       resourceLimits: LIMITS,
     });
@@ -129,7 +129,7 @@ export class Heartbeat {
       for (const { reject } of this.#calls.values()) reject(reason ?? new Error("The heartbeat thread has ended."));
       this.#calls.clear();
       if (this.#isStopped) return;
-      log.error({ err: reason }, "The heartbeat thread has ended by itself and is started again.");
+      log.error({ err: reason }, "The heartbeat thread has ended unexpectedly; restarting it.");
       setTimeout(() => {
         if (!this.#isStopped) this.#restart();
       }, RESTART_AFTER_MS).unref();

@@ -1,4 +1,4 @@
-/** What is to be known of the worker that a heartbeat stands for. */
+/** The worker for which heartbeats are sent. */
 export interface Identity {
   /** graphile-worker's name for its pool, as in a job's `locked_by`. */
   readonly id: string;
@@ -10,20 +10,20 @@ export interface ThreadOptions {
   readonly databaseUrl: string;
   readonly state: SharedArrayBuffer;
   readonly slots: readonly ArrayBufferLike[];
-  /** Whether the thread may write lines to stderr itself, and in which form; it cannot use a logger that was given. */
+  /** The form in which the thread may write lines to stderr itself; undefined if it may not. It cannot use the worker's logger. */
   readonly stderr: "json" | "text" | undefined;
-  /** How long the event loop may be held up before the process is killed (ms); undefined for any time. */
+  /** How long the event loop may be blocked before the process is killed (ms); undefined for no limit. */
   readonly maxBlocked: number | undefined;
 }
 
-/** What the main thread asks of the heartbeat thread. `call` is answered. */
+/** The requests of the main thread to the heartbeat thread. Those with `call` get an answer. */
 export type Request =
   | { readonly kind: "start"; readonly identity: Identity }
   | { readonly kind: "beat"; readonly call: number }
   | { readonly kind: "stop"; readonly call: number; readonly id: string }
   | { readonly kind: "slots"; readonly buffer: ArrayBufferLike };
 
-/** What the heartbeat thread tells the main thread. Moments are of the machine's clock. */
+/** The reports of the heartbeat thread to the main thread. Times are those of the host's clock. */
 export type Report =
   | {
       readonly kind: "beat";

@@ -2,8 +2,8 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 
 /**
- * Writes a line of the log to stderr from a thread, while the main thread cannot. Does not wait: when nobody reads stderr and it is full, the line is
- * lost. In the forms of `createLogger`.
+ * Writes a log line to stderr from a thread, while the main thread cannot, in the forms of `createLogger`. Does not wait: if stderr is not read and
+ * full, the line is lost.
  */
 export function writeLine(
   form: "json" | "text",
@@ -19,6 +19,6 @@ export function writeLine(
   try {
     writeSync(2, `${line}\n`);
   } catch {
-    // Full, or closed.
+    // stderr is full or closed.
   }
 }

@@ -5,6 +5,7 @@ import { MessageChannel } from "node:worker_threads";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
 import { toError } from "../../errors.ts";
+import { durationInWords } from "../../wording.ts";
 import { exitError, IsolateCrashed, threadError, uncaught } from "./crash.ts";
 import type { ChildOptions, ChildOutcome, FromChild, IsolateKind, TaskSource, ToChild } from "./messages.ts";
 
@@ -13,21 +14,21 @@ import { describeThrown, reviveThrown } from "./thrown.ts";
 /** How long a child may take to start and to load a task (ms). */
 const START_LIMIT_MS = 60_000;
 
-/** How long a child that has nothing to do may take to end by itself (ms). */
+/** How long an idle child may take to end on its own (ms). */
 const END_LIMIT_MS = 1_000;
 
-/** How long it is waited for a child to be gone that was killed (ms). */
+/** How long to wait for a killed child to end (ms). */
 const KILL_LIMIT_MS = 5_000;
 
 /**
- * How large the part of a thread's heap may be where objects begin (MB). At its limit, V8 leaves a heap 16 MB to end the thread in and ends the whole process
- * when that does not do. Survivors of a larger part overtake it.
+ * The size of the young generation of a thread's heap (MB). At its limit, V8 leaves a heap 16 MB in which to end the thread, and kills the whole process
+ * if that is not enough. Survivors of a larger young generation would exceed it.
  */
 const YOUNG_GENERATION_MB = 8;
 
 let ownCompileCache: string | undefined;
 
-/** This process's own directory, since what another user of the machine can write to must not be run. Removed when the process exits. */
+/** Returns a directory of this process, because code in a directory that other users can write to must not be run. Removed when the process exits. */
 function compileCache(): string {
   if (process.env.NODE_COMPILE_CACHE) return process.env.NODE_COMPILE_CACHE;
   if (ownCompileCache === undefined) {
@@ -40,7 +41,7 @@ function compileCache(): string {
 
 type Line = Extract<FromChild, { type: "line" }>;
 
-/** Takes what a job says that is kept with it. */
+/** Receives the output of a job that is stored with it. */
 export type Hears = (message: Extract<FromChild, { type: "kept" | "progress" }>) => void;
 
 interface RunningJob {
@@ -50,20 +51,20 @@ interface RunningJob {
   readonly reject: (error: Error) => void;
 }
 
-/** The worker's end of one thread or process, which runs one job at a time. It is dead for good once it has ended. */
+/** The worker's end of one thread or process, which runs one job at a time. Once it has ended, it cannot be used again. */
 export class ChildHandle {
   readonly kind: IsolateKind;
-  /** Jobs that it has run. */
+  /** The number of jobs that it has run. */
   jobs = 0;
-  /** Since when it has nothing to do. */
+  /** Since when it has been idle. */
   idleSince = performance.now();
   isFull = false;
   readonly #loaded = new Set<string>();
-  /** A pool of one: Tinypool starts, connects and terminates threads and processes alike. */
+  /** A pool with one worker: Tinypool starts, connects and terminates threads and processes in the same way. */
   readonly #tinypool: Tinypool;
   readonly #ready = Promise.withResolvers<void>();
   readonly #died = Promise.withResolvers<Error>();
-  /** What it died of. */
+  /** The error with which it ended. */
   #death: Error | undefined;
   #isEnding = false;
   #fatal: Error | undefined;
@@ -72,7 +73,7 @@ export class ChildHandle {
   #job: RunningJob | undefined;
   readonly #write: (line: Line) => void;
 
-  /** `write` takes its lines for the process log, also those that it logs between two jobs. */
+  /** `write` receives its lines for the process log, including those between two jobs. */
   constructor(options: Omit<ChildOptions, "port" | "parentPid" | "compileCache">, write: (line: Line) => void) {
     this.#write = write;
     this.kind = options.kind;
@@ -82,7 +83,7 @@ export class ChildHandle {
       runtime: isThread ? "worker_threads" : "child_process",
       minThreads: 1,
       maxThreads: 1,
-      // A thread that waits by Atomics cannot hear of an aborted signal.
+      // A thread that waits in Atomics cannot receive an abort message.
       useAtomics: false,
       serialization: "advanced",
       ...(isThread
@@ -96,7 +97,7 @@ export class ChildHandle {
     const [worker] = this.#tinypool.threads;
     worker?.once("exit", (code: number | null, signal: NodeJS.Signals | null = null) => {
       const error = this.#isEnding ? undefined : exitError(this.kind, options.memory, code, signal);
-      // What came before the end is heard first: a thread's error is told with its exit, a process's messages until its channel closes.
+      // Messages from before the end come first: a thread's error is reported at its exit, and a process's messages arrive until its channel closes.
       if (isThread || error === undefined) setImmediate(() => this.#die(error));
       else {
         const late = setTimeout(() => this.#die(error), END_LIMIT_MS);
@@ -108,7 +109,7 @@ export class ChildHandle {
     served.then(
       () => this.#terminate(),
       (error: unknown) => {
-        // Why a process has ended is told by its exit.
+        // The reason for a process's end comes with its exit.
         if (isThread) this.#die(threadError(options.memory, toError(error)));
         else setTimeout(() => void (this.isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
       },
@@ -135,13 +136,13 @@ export class ChildHandle {
     return this.#tinypool.run(options, { channel });
   }
 
-  /** Resolves when the child can run the task; throws what kept it from it. */
+  /** Resolves when the child can run the task; throws the error that prevented it. */
   async load(task: TaskSource): Promise<void> {
     if (this.#loaded.has(task.name)) return;
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
     this.#onLoaded = resolve;
     const late = setTimeout(
-      () => this.kill(new IsolateCrashed(`The task's ${this.kind} did not start within ${START_LIMIT_MS / 1_000} s.`)),
+      () => this.kill(new IsolateCrashed(`The task's ${this.kind} did not start within ${durationInWords(START_LIMIT_MS)}.`)),
       START_LIMIT_MS,
     );
     try {
@@ -155,11 +156,11 @@ export class ChildHandle {
     }
   }
 
-  /** Runs a job. Throws an IsolateCrashed when the child ends before the job has, and what it was killed with. */
+  /** Runs a job. Throws an IsolateCrashed if the child ends before the job, or the error that the child was killed with. */
   async run(message: Extract<ToChild, { type: "run" }>, hears: Hears): Promise<ChildOutcome> {
     this.jobs += 1;
     try {
-      // Not a race with the child's death: that promise would keep what every job has returned.
+      // Not a race with the child's end: that promise would keep the results of all jobs in memory.
       return await new Promise<ChildOutcome>((resolve, reject) => {
         if (this.#death !== undefined) return reject(this.#death);
         this.#job = { run: message.run, hears, resolve, reject };
@@ -174,12 +175,12 @@ export class ChildHandle {
     if (!this.isDead) this.#postMessage({ type: "abort", run, reason: describeThrown(reason) });
   }
 
-  /** Ends it at once, whatever it does; a job that it runs fails with the error. Resolves when it has ended. */
-  async kill(error: Error = new IsolateCrashed(`The task's ${this.kind} was ended.`)): Promise<void> {
+  /** Terminates it immediately; its running job fails with the error. Resolves when it has ended. */
+  async kill(error: Error = new IsolateCrashed(`The task's ${this.kind} was terminated.`)): Promise<void> {
     this.#isEnding = true;
     this.#fatal ??= error;
     this.#terminate();
-    // A thread in the midst of a system call does not end before that does.
+    // A thread in a system call does not end before the call returns.
     const late = setTimeout(() => this.#die(error), KILL_LIMIT_MS);
     await this.#died.promise;
     clearTimeout(late);
@@ -231,7 +232,7 @@ export class ChildHandle {
 
   #terminate(): void {
     const [worker] = this.#tinypool.threads;
-    // Tinypool asks a process politely first, which one in an endless loop does not hear.
+    // Tinypool first asks a process to end, to which a process in an endless loop does not respond.
     if (worker !== undefined && this.kind === "process") killProcess(worker.threadId);
     this.#tinypool.destroy().then(
       () => this.#die(undefined),
@@ -251,6 +252,6 @@ function killProcess(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }

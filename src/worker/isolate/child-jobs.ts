@@ -16,19 +16,19 @@ import { ForwardedOutput, forwardingLog } from "./child-output.ts";
 import type { ChildBatch, ChildOptions, FromChild, TaskSource, ToChild } from "./messages.ts";
 import { describeThrown, withoutSecrets, type DescribedThrown, reviveThrown } from "./thrown.ts";
 
-/** How often a child looks how much memory it uses (ms), after a job. */
+/** The shortest interval between a child's checks of its memory, which it makes after a job (ms). */
 const MEMORY_INTERVAL_MS = 1_000;
 
-/** A child that uses more than this share of its memory between two jobs is replaced, before a job fails of it. */
+/** A child that uses more than this share of its memory between two jobs is replaced, before a job runs out of memory. */
 const FULL_SHARE = 0.6;
 
 /**
- * A second connection is opened only while a statement runs beside a transaction; with one alone, a task that enqueues within its own transaction
+ * The second connection is opened only for a statement that runs during a transaction. With only one, a task that enqueues within its own transaction
  * would wait for itself.
  */
 const CONNECTIONS = 2;
 
-/** How long telling of an error that ends the process may take (ms). */
+/** How long sending the error that ends the process may take (ms). */
 const END_LIMIT_MS = 500;
 
 /** The child's end: runs the jobs that its worker sends, one at a time. */
@@ -39,7 +39,7 @@ export class ChildJobs {
   readonly #clock = new DatabaseClock();
   readonly #log: Logger;
   #pool: Pool | undefined;
-  /** The job that runs now; 0 before the first. */
+  /** The number of the current job; 0 before the first. */
   #run = 0;
   #current: Run | undefined;
   #abortReason: Error | undefined;
@@ -53,29 +53,29 @@ export class ChildJobs {
     else this.#listenToWorker();
     this.#send({ type: "ready" });
     process.on("unhandledRejection", (reason) =>
-      this.#log.error({ err: reason, event: "unhandled_rejection" }, "A promise was rejected and nothing handled it."),
+      this.#log.error({ err: reason, event: "unhandled_rejection" }, "Unhandled promise rejection."),
     );
   }
 
-  /** Resolves when the worker has told the child to end and its connections are closed. */
+  /** Resolves when the worker has ended the child and its connections are closed. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
   #listenToWorker(): void {
     const { parentPid, memory } = this.#options;
-    // Tinypool's own messages come by the same channel.
+    // Tinypool's own messages use the same channel.
     process.on("message", (message: ToChild | undefined) => {
       if (message !== null && typeof message === "object" && "type" in message) this.#receive(message);
     });
     process.on("disconnect", () => process.exit(1));
     process.on("uncaughtException", (error) => this.#endBy(error));
-    // A terminal and a service manager send them to every process; when this one ends is for the worker to say.
+    // Terminals and service managers send these to all processes of a group; the worker decides when this one ends.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
     const file = import.meta.url.endsWith(".ts") ? "watchdog.ts" : "watchdog.js";
     const watchdog = new Worker(new URL(file, import.meta.url), {
       workerData: { parentPid, memory },
-      // Small: all it does is look.
+      // Small, because it only monitors.
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
     });
     watchdog.unref();
@@ -115,11 +115,11 @@ export class ChildJobs {
     const definition = findDefinition(module, name);
     if (definition === undefined) {
       throw new LegworkError("LW515", `Task '${name}' was not found in ${file}.`, {
-        hint: "A task that runs in a thread or process of its own is the default export of its file, made with defineTask.",
+        hint: "A task that runs in a separate thread or process must be the default export of its file, made with defineTask.",
       });
     }
     this.#definitions.set(name, definition);
-    // A child is killed more often than it exits, and only then would this be written for the next one.
+    // Node writes the cache only at exit, and children are usually killed.
     flushCompileCache();
   }
 
@@ -136,7 +136,7 @@ export class ChildJobs {
     const definition = this.#definitions.get(name);
     const attempt = new Run(
       { name, function: async () => undefined, definition },
-      // What a plain graphile-worker task is given beside its job, no isolated task sees.
+      // Isolated tasks have no access to the helpers of plain graphile-worker tasks.
       { job } as ConstructorParameters<typeof Run>[1],
       { pool: this.#pool, log: this.#log, clock: this.#clock, output, lease: undefined },
       0,
@@ -159,7 +159,7 @@ export class ChildJobs {
     }
   }
 
-  /** Looked at once a second: reading it takes some microseconds. */
+  /** Checked once a second, because reading it takes a few microseconds. */
   #isFull(): boolean {
     if (performance.now() - this.#lookedAt < MEMORY_INTERVAL_MS) return false;
     this.#lookedAt = performance.now();
@@ -172,15 +172,15 @@ export class ChildJobs {
     this.#ended.resolve();
   }
 
-  /** Tells the worker what no code of the task has caught, and ends the process. */
+  /** Sends an uncaught error to the worker, and ends the process. */
   #endBy(error: unknown): void {
     process.send?.({ type: "fatal", thrown: describeError(error, this.#current) } satisfies FromChild, () => process.exit(1));
-    // Whether or not that message leaves.
+    // Exit even if the message cannot be sent.
     setTimeout(() => process.exit(1), END_LIMIT_MS);
   }
 }
 
-/** The error without what its task redacts. */
+/** Describes an error, without redacted values. */
 function describeError(thrown: unknown, attempt: Run | undefined): DescribedThrown {
   const described = describeThrown(thrown);
   const redaction = attempt?.redaction;
@@ -191,7 +191,7 @@ function describeBatch({ errors, failed, results }: BatchFailure, attempt: Run):
   return { errors: errors.map((error) => describeError(error, attempt)), failed, results };
 }
 
-/** As graphile-worker finds a task in its module: a file holds one as its default export, or several by their names. */
+/** Finds a task in a module like graphile-worker: a file has one as its default export, or several by name. */
 function findDefinition(module: Record<string, unknown>, name: string): TaskDefinition<z.ZodType, z.ZodType> | undefined {
   for (const found of [module.default, (module.default as Record<string, unknown> | undefined)?.default, module]) {
     const definition = definitionOf(found) ?? definitionOf((found as Record<string, unknown> | undefined)?.[name]);

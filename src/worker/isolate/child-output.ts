@@ -3,10 +3,10 @@ import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "../attempt/attempt-output.ts";
 import type { FromChild } from "./messages.ts";
 
-/** How often the progress of a job is sent (ms), however often its task reports it. */
+/** The shortest interval between progress messages (ms), however often the task reports it. */
 const PROGRESS_INTERVAL_MS = 100;
 
-/** A log whose lines are written by the worker, in its own log. */
+/** Creates a log whose lines the worker writes to its own log. */
 export function forwardingLog(
   level: string,
   send: (line: { level: string; fields: Record<string, unknown>; text: string }) => void,
@@ -22,7 +22,7 @@ export function forwardingLog(
   );
 }
 
-/** Sends what the job of a child says to its worker, which keeps it with the job. */
+/** Sends the output of a child's job to the worker, which stores it with the job. */
 export class ForwardedOutput implements OutputSink {
   readonly #run: number;
   readonly #send: (message: FromChild) => void;
@@ -41,13 +41,13 @@ export class ForwardedOutput implements OutputSink {
 
   report(attempt: AttemptOutput): void {
     this.#reported = attempt;
-    // At once if it can be: a task that computes lets no timer run.
+    // Immediately if possible, because timers do not run while a task computes.
     const wait = this.#sentAt + PROGRESS_INTERVAL_MS - performance.now();
     if (wait <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), wait);
   }
 
-  /** Sends what was reported last, unless it has been sent. */
+  /** Sends the last reported progress, unless it has been sent. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,6 +1,6 @@
-/** What an isolated task has returned. */
+/** The result of an isolated task. */
 export class IsolatedResult {
-  /** As it is stored; undefined for none. */
+  /** The result in the form in which it is stored; undefined without a result. */
   readonly json: string | undefined;
 
   constructor(json: string | undefined) {

@@ -10,13 +10,13 @@ import type { FromChild, IsolateKind } from "./messages.ts";
 import { IsolatedResult } from "./isolated-result.ts";
 import { reviveThrown } from "./thrown.ts";
 
-/** Jobs after which a child is replaced, unless it is said otherwise. */
+/** The default number of jobs after which a child is replaced. */
 export const DEFAULT_ISOLATE_JOBS = 5_000;
 
-/** What a child may use of memory, unless it is said otherwise (MB). */
+/** The default memory limit of a child (MB). */
 export const DEFAULT_ISOLATE_MEMORY = 512;
 
-/** How long a child may have nothing to do (ms). */
+/** How long a child may be idle before it is ended (ms). */
 const IDLE_LIMIT_MS = 60_000;
 
 export interface IsolationOptions {
@@ -24,7 +24,7 @@ export interface IsolationOptions {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly output: RunEnvironment["output"];
-  /** Jobs that the worker runs at a time: there are never more children. */
+  /** The number of jobs that the worker runs at a time; there are never more children. */
   readonly concurrency: number;
   readonly memory: number;
   readonly jobs: number;
@@ -32,8 +32,8 @@ export interface IsolationOptions {
 }
 
 /**
- * The threads and processes of a worker in which the tasks run that ask for one: each child runs one job at a time, so that ending it ends no
- * other job, and waits for the next; one is started when a job finds none that waits.
+ * The threads and processes in which a worker runs isolated tasks. Each child runs one job at a time, so that terminating it ends no
+ * other job, and then waits for the next job; a new child is started for a job that finds no idle one.
  */
 export class Isolation implements Isolates {
   readonly #options: IsolationOptions;
@@ -49,18 +49,18 @@ export class Isolation implements Isolates {
     this.#sweep = setInterval(() => this.#endIdle(performance.now() - idle), idle / 2).unref();
   }
 
-  /** How many children there are. */
+  /** The number of children. */
   get size(): number {
     return this.#children.size;
   }
 
-  /** Runs a job's task in a child of its kind. `call` is made once the child can run it, so that starting it uses up no timeout. */
+  /** Runs a job's task in a child of its kind. The call is made when the child is ready, so that its start does not count toward the timeout. */
   async execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown> {
     const { name, file, definition } = task;
     if (this.#isStopped) throw new Error("The worker is stopping.");
     if (file === undefined) {
       throw new LegworkError("LW515", `Task '${name}' cannot be isolated: it was not loaded from a file.`, {
-        hint: "A thread or a process loads a task by its file: put it in a directory of tasks.",
+        hint: "A thread or process loads a task from its file: put the task into a directory of tasks.",
       });
     }
     const child = this.#take(definition?.isolate ?? "thread");
@@ -81,7 +81,7 @@ export class Isolation implements Isolates {
       timer = setTimeout(
         () => {
           const event = { event: "isolate_ended", isolate: child.kind };
-          attempt.workerLog.warn(event, `The task did not heed its signal; its ${child.kind} is ended.`);
+          attempt.workerLog.warn(event, `The task did not respond to its signal; terminating its ${child.kind}.`);
           void child.kill();
         },
         parseDuration(definition?.grace) ?? DEFAULT_GRACE_MS,
@@ -146,16 +146,16 @@ export class Isolation implements Isolates {
     void child.end();
   }
 
-  /** Ends the children that have had nothing to do since then. */
+  /** Ends the children that have been idle since then. */
   #endIdle(since: number): void {
     for (const kind of ["thread", "process"] as const) {
       const idle = this.#idle[kind];
-      // The last one in is the first one out, so that the first ones are those that wait the longest.
+      // Children are taken from the end, so the first ones have been idle the longest.
       while (idle[0] !== undefined && idle[0].idleSince < since) this.#end(idle.shift() as ChildHandle);
     }
   }
 
-  /** Ends all children, and with them what still runs. Resolves when they have ended. */
+  /** Ends all children and their running jobs. Resolves when they have ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#sweep);
@@ -164,7 +164,7 @@ export class Isolation implements Isolates {
   }
 }
 
-/** An error that was serialized for a log line, so that it is serialized as the same once more. */
+/** Restores an error that was serialized for a log line, such that it is serialized in the same way again. */
 function describedError(err: unknown): unknown {
   if (err === null || typeof err !== "object") return err;
   const { type, ...rest } = err as { type?: unknown };

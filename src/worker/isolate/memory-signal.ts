@@ -1,2 +1,2 @@
-/** How an isolated process ends itself that uses too much memory: an end by this signal, which is used for nothing else, tells the worker why. */
+/** The signal by which an isolated process that uses too much memory ends itself. It has no other use, so it tells the worker the reason. */
 export const MEMORY_SIGNAL = "SIGVTALRM";

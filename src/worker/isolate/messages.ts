@@ -2,50 +2,50 @@ import type { MessagePort } from "node:worker_threads";
 import type { Job } from "graphile-worker";
 import type { DescribedThrown } from "./thrown.ts";
 
-/** Where a task runs that does not run in the worker itself. */
+/** Where an isolated task runs. */
 export type IsolateKind = "thread" | "process";
 
-/** What a child is told when it starts. */
+/** The options of a new child. */
 export interface ChildOptions {
   readonly kind: IsolateKind;
   readonly databaseUrl: string;
   /** Lines of the process log below this level are not sent to the worker. */
   readonly logLevel: string;
-  /** What a thread may use of JavaScript heap, and a process of resident memory (MB). */
+  /** The limit of a thread's JavaScript heap, or of a process's resident memory (MB). */
   readonly memory: number;
   readonly parentPid: number;
-  /** Where children of one worker leave compiled modules for each other. */
+  /** The directory of compiled modules that the children of a worker share. */
   readonly compileCache: string;
-  /** How a thread and its worker talk; a process does so over its IPC channel. */
+  /** The channel between a thread and its worker; a process uses its IPC channel. */
   readonly port?: MessagePort;
 }
 
-/** Where a child finds a task. */
+/** The location of a task for a child. */
 export interface TaskSource {
   readonly name: string;
   /** The file that exports it. */
   readonly file: string;
 }
 
-/** From the worker to a child. A child runs one job at a time; `run` counts them. */
+/** Messages from the worker to a child. A child runs one job at a time; `run` is the job's number. */
 export type ToChild =
   | { readonly type: "load"; readonly task: TaskSource }
   | { readonly type: "run"; readonly run: number; readonly task: string; readonly job: Job; readonly now: number }
   | { readonly type: "abort"; readonly run: number; readonly reason: DescribedThrown }
   | { readonly type: "end" };
 
-/** A BatchFailure. */
+/** A serialized BatchFailure. */
 export interface ChildBatch {
   readonly errors: readonly DescribedThrown[];
   readonly failed: readonly number[];
   readonly results: string | undefined;
 }
 
-/** What a task made of its job. */
+/** The outcome of an isolated job. */
 export type ChildOutcome =
-  /** `result` is JSON text as it is stored, undefined for none. */
+  /** `result` is the JSON text that is stored, undefined without a result. */
   | { readonly type: "done"; readonly run: number; readonly result?: string | undefined }
-  /** `isReason`: the task threw what its signal aborted with. `batch`: it was a BatchFailure, of these. */
+  /** `isReason`: the task threw the reason of its signal. `batch`: it threw this BatchFailure. */
   | {
       readonly type: "failed";
       readonly run: number;
@@ -54,9 +54,9 @@ export type ChildOutcome =
       readonly batch?: ChildBatch | undefined;
     };
 
-/** From a child to the worker. */
+/** Messages from a child to the worker. */
 export type FromChild =
-  /** It listens: a message that a process is sent before is lost. */
+  /** The child listens. Messages that are sent to a process before this are lost. */
   | { readonly type: "ready" }
   | { readonly type: "loaded"; readonly thrown?: DescribedThrown }
   /** A line for the process log. */
@@ -67,9 +67,9 @@ export type FromChild =
       readonly fields: Record<string, unknown>;
       readonly text: string;
     }
-  /** A line to keep with the job, as `legwork_private.record_output` takes it. */
+  /** A line to store with the job, in the form of `legwork_private.record_output`. */
   | { readonly type: "kept"; readonly run: number; readonly json: string }
   | { readonly type: "progress"; readonly run: number; readonly percent: number | null; readonly message: string | null }
-  | (ChildOutcome & { /** Whether the child has grown so much that it should be replaced. */ readonly isFull: boolean })
-  /** An error that no code of the task has caught; the child ends. */
+  | (ChildOutcome & { /** Whether the child uses so much memory that it should be replaced. */ readonly isFull: boolean })
+  /** An uncaught error; the child ends. */
   | { readonly type: "fatal"; readonly thrown: DescribedThrown };

@@ -3,32 +3,32 @@ import type { Cleaner } from "../../thrown.ts";
 import { LeaseLost } from "../remote-commands.ts";
 import { Suspended } from "../attempt/steps.ts";
 
-/** An error as it crosses between a worker and a child: what structured cloning would lose of it is spelled out. */
+/** An error in a message between a worker and a child, with the parts that structured cloning would lose. */
 interface DescribedError {
-  /** Of its prototypes, the nearest first; `own:` stands before the ones that both sides have. */
+  /** The names of its classes, nearest first; `own:` precedes those that both sides have. */
   readonly classes: readonly string[];
   readonly message: string;
   /** Own properties: name, stack, code, those of the database driver and the like. The names of enumerable ones are in `shown`. */
   readonly own: Readonly<Record<string, unknown>>;
   readonly shown: readonly string[];
-  /** Verdicts: properties whose names are symbols of ours, such as `legwork.retryAt`. */
+  /** Verdicts: properties whose names are Legwork's symbols, such as `legwork.retryAt`. */
   readonly marks: Readonly<Record<string, unknown>>;
   readonly cause?: DescribedThrown;
   readonly errors?: readonly DescribedThrown[];
 }
 
-/** A thrown value, or a cause, as it crosses between a worker and a child. */
+/** A thrown value, or a cause, in a message between a worker and a child. */
 export type DescribedThrown = { readonly error: DescribedError } | { readonly value: unknown };
 
-/** The most errors that are described of one: a chain of causes may be a circle. */
+/** The most errors that are described for one error: a chain of causes may be circular. */
 const ERRORS_LIMIT = 50;
 
-/** The largest property that crosses (characters of JSON); stacks and messages are cut where they are stored. */
+/** The largest property that is sent (characters of JSON). Stacks and messages are cut where they are stored. */
 const PROPERTY_LIMIT = 1_000;
 
 /**
- * Classes that both sides have, by name: what is thrown as one of them arrives as one of them. DOMException is not among them: its properties can
- * be read of real ones only.
+ * Classes that both sides have, by name: an error of one of them keeps its class. DOMException is not included, because its properties can
+ * only be read on real ones.
  */
 const SHARED = new Map<string, { readonly prototype: object }>(
   [
@@ -52,7 +52,7 @@ const SHARED = new Map<string, { readonly prototype: object }>(
   ].map((shared) => [shared.name, shared]),
 );
 
-/** Describes whatever was thrown. Never throws. */
+/** Describes a thrown value. Never throws. */
 export function describeThrown(thrown: unknown): DescribedThrown {
   try {
     return describe(toError(thrown), { left: ERRORS_LIMIT });
@@ -61,7 +61,7 @@ export function describeThrown(thrown: unknown): DescribedThrown {
   }
 }
 
-/** The same without what a task redacts. */
+/** Removes redacted values. */
 export function withoutSecrets(described: DescribedThrown, cleaner: Cleaner): DescribedThrown {
   const clean = (value: unknown): unknown => (typeof value === "string" ? cleaner.text(value) : cleaner.value(value));
   if ("value" in described) return { value: clean(described.value) };
@@ -78,7 +78,7 @@ export function withoutSecrets(described: DescribedThrown, cleaner: Cleaner): De
   };
 }
 
-/** The error that was described, in this thread's or process's own classes. */
+/** Recreates a described error with the classes of this thread or process. */
 export function reviveThrown(described: DescribedThrown): Error {
   return toError(revive(described));
 }
@@ -142,7 +142,7 @@ function read(target: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** A value that surely can be cloned: texts, numbers and the like, dates, and what is small as JSON. */
+/** Converts a value to one that can be cloned: strings, numbers and other primitives, dates, and small JSON values. */
 function plain(value: unknown): unknown {
   switch (typeof value) {
     case "string":
@@ -171,7 +171,7 @@ function revive(described: DescribedThrown): unknown {
   Object.setPrototypeOf(error, prototypeOf(classes));
   const define = (key: PropertyKey, value: unknown, enumerable: boolean): void =>
     void Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
-  // Not where it was revived.
+  // The stack trace must not point here.
   define("stack", undefined, false);
   for (const [key, value] of Object.entries(own)) define(key, value, shown.includes(key));
   for (const [key, value] of Object.entries(marks)) define(Symbol.for(key), value, true);
@@ -180,7 +180,7 @@ function revive(described: DescribedThrown): unknown {
   return error;
 }
 
-/** Prototypes with constructors of these names, down to the first class that is shared: a retry policy may name any of them. */
+/** Creates prototypes with constructors of these names, down to the first shared class, because a retry policy may name any of them. */
 function prototypeOf(classes: readonly string[]): object {
   let prototype: object = Error.prototype;
   const first = classes.findIndex((name) => name.startsWith("own:"));

@@ -1,10 +1,10 @@
 import { workerData } from "node:worker_threads";
 import { MEMORY_SIGNAL } from "./memory-signal.ts";
 
-// A thread of an isolated process: it ends the process, whatever the task's own thread is doing, when the worker is gone or the process uses
+// A thread of an isolated process. It ends the process, whatever the task's own thread is doing, when the worker is gone or the process uses
 // too much memory.
 
-/** How often it looks (ms). */
+/** The interval between checks (ms). */
 const INTERVAL_MS = 100;
 
 const { parentPid, memory } = workerData as { parentPid: number; memory: number };
@@ -12,7 +12,7 @@ let hasSignalled = false;
 setInterval(() => {
   if (process.ppid !== parentPid) process.kill(process.pid, "SIGKILL");
   if (process.memoryUsage.rss() <= memory * 1024 * 1024) return;
-  // A task that has taken over the signal is ended a moment later.
+  // A task that handles the signal is killed a moment later.
   process.kill(process.pid, hasSignalled ? "SIGKILL" : MEMORY_SIGNAL);
   hasSignalled = true;
 }, INTERVAL_MS);

@@ -5,18 +5,18 @@ import { Loop } from "../../loop.ts";
 import { planAll } from "../../schedules/plan-schedules.ts";
 import { type CrontabEntry, registerCrontab } from "../../schedules/register-crontab.ts";
 
-/** How often schedules are looked at when none is due earlier (ms): for those that wait for others, and where nobody tells of changes. */
+/** How often schedules are checked if none is due earlier (ms): for schedules that wait for others, and for changes without a notification. */
 const INTERVAL_MS = 1_000;
 
-/** Schedules that one transaction fires: the first of many must not wait for the last. */
+/** The number of schedules that one transaction fires: the first of many must not wait for the last. */
 const BATCH = 1_000;
 
-/** How often a worker tells which entries its crontab has (ms); those that none tells of for three times as long are forgotten. */
+/** How often a worker registers its crontab's entries (ms); entries that no worker registers for three times as long are removed. */
 const TELL_INTERVAL_MS = 5 * 60_000;
 
 /**
- * Fires and plans runtime schedules: when one is due, when it is woken, and every second. Any number of workers do it side by side, each taking
- * the rows that no other has. Also tells of the crontab's entries.
+ * Fires and plans runtime schedules: when one is due, when woken, and every second. Any number of workers do this concurrently, each locking
+ * rows that no other has locked. Also registers the crontab's entries.
  */
 export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; crontab: readonly CrontabEntry[] }): Loop {
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -32,12 +32,12 @@ export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; cron
     },
     {
       interval: INTERVAL_MS,
-      onError: (error) => log.warn({ err: toError(error) }, "Schedules could not be looked after; trying again."),
+      onError: (error) => log.warn({ err: toError(error) }, "Cannot process schedules; retrying."),
     },
   );
 }
 
-/** Fires what is due, plans what runs short, and resolves to how long nothing will be due (ms). */
+/** Fires due schedules, extends plans that run short, and returns how long no schedule will be due (ms). */
 async function fire(pool: Pool, stopped: AbortSignal): Promise<number> {
   const due = await transaction(pool, async (client) => {
     const { rows } = await client.query(
@@ -49,7 +49,7 @@ async function fire(pool: Pool, stopped: AbortSignal): Promise<number> {
   if (due.more && !stopped.aborted) return 0;
   if (due.wants_plan && !stopped.aborted) {
     const planned = await planAll(pool);
-    // What has just been planned may be due already.
+    // A schedule that has just been planned may already be due.
     if (planned > 0) return 0;
   }
   return due.wait === null ? INTERVAL_MS : Math.min(INTERVAL_MS, Math.max(0, Math.ceil(Number(due.wait))));
