@@ -4,8 +4,9 @@ import type { FastifyInstance } from "fastify";
 import { type Operations, operationsOn } from "./api/operations.ts";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { findViews, sameViews } from "./db/confinement.ts";
+import { toQueryable, type TransactionClient } from "./db/transaction-client.ts";
 import { migrate, type MigrationOptions, type MigrationResult } from "./db/migrate.ts";
-import { assertDatabase, createPool, type Pool, type Queryable } from "./db/pool.ts";
+import { assertDatabase, createPool, type Pool } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -44,7 +45,7 @@ export interface Legwork extends Operations {
    * await legwork.with(client).jobs.enqueue("notify/welcome", { userId: 4 });
    * await client.query("commit");  // the job exists from here on
    */
-  with(client: Queryable): Operations;
+  with(client: TransactionClient): Operations;
   /**
    * Migrates the database to the schema of this version, in a transaction of its own. `createLegwork` has already done so unless `migrate: false` was
    * given. Any number of processes may call it at once. Returns what it applied, replaced and restored.
@@ -181,7 +182,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     if (worker !== undefined) stops.push(() => worker.stop());
     return {
       ...operationsOn(pool, pool),
-      with: (client) => operationsOn(sameViews(pool, client)),
+      with: (client) => operationsOn(sameViews(pool, toQueryable(client))),
       migrate: (migrationOptions) => migrate(pool, log, undefined, migrationOptions),
       pool,
       url: server?.url,

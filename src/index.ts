@@ -4,6 +4,7 @@
  */
 export { defineConfig } from "./config.ts";
 export type { Queryable } from "./db/pool.ts";
+export type { TransactionClient } from "./db/transaction-client.ts";
 export type { Sql, SqlTag } from "./db/sql.ts";
 export { parseDuration } from "./duration.ts";
 export type { Duration } from "./duration.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Queryable } from "../db/pool.ts";
+import { toQueryable, type TransactionClient } from "../db/transaction-client.ts";
 import type { Sql } from "../db/sql.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
@@ -102,9 +102,9 @@ export interface TaskContext {
 interface EnqueueInTask {
   <P extends z.ZodType, R extends z.ZodType>(
     task: NamedTask<P, R>,
-    ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions, client?: Queryable]>
+    ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions, client?: TransactionClient]>
   ): Promise<string>;
-  (task: TaskName, payload?: unknown, options?: EnqueueOptions, client?: Queryable): Promise<string>;
+  (task: TaskName, payload?: unknown, options?: EnqueueOptions, client?: TransactionClient): Promise<string>;
 }
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
@@ -178,7 +178,7 @@ export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType 
    * });
    * await welcome.enqueue(client, { userId: 3 }, { priority: -1 });
    */
-  enqueue(client: Queryable, ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>): Promise<string>;
+  enqueue(client: TransactionClient, ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>): Promise<string>;
 }
 
 /** The type of a task's payload: `TaskPayload<typeof welcome>`. `unknown` for a value that `defineTask` did not make. */
@@ -255,8 +255,8 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
   if (name === undefined) return Object.assign(task, { [DEFINITION]: definition });
   return Object.assign(task, {
     [DEFINITION]: definition,
-    enqueue: async (client: Queryable, payload?: unknown, options?: EnqueueOptions) =>
-      await enqueue(client, name, assertFits(definition, name, payload), options),
+    enqueue: async (client: TransactionClient, payload?: unknown, options?: EnqueueOptions) =>
+      await enqueue(toQueryable(client), name, assertFits(definition, name, payload), options),
   });
 }
 

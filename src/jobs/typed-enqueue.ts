@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Queryable } from "../db/pool.ts";
+import { toQueryable, type TransactionClient } from "../db/transaction-client.ts";
 import { jobOf, type NamedTask, type Task } from "./define-task.ts";
 import { enqueue, enqueueMany, enqueueOn, type EnqueueOnOptions, type EnqueueOptions } from "./enqueue.ts";
 import type { PayloadOf, TaskName, WithPayload } from "./task-registry.ts";
@@ -28,23 +28,23 @@ export type JobSpec = {
  * await client.query("commit");  // the job exists from here on
  */
 export function enqueueTyped<P extends z.ZodType, R extends z.ZodType>(
-  client: Queryable,
+  client: TransactionClient,
   task: NamedTask<P, R>,
   ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>
 ): Promise<string>;
 export function enqueueTyped<Name extends TaskName>(
-  client: Queryable,
+  client: TransactionClient,
   task: Name,
   ...rest: WithPayload<PayloadOf<Name>, [options?: EnqueueOptions]>
 ): Promise<string>;
 export async function enqueueTyped(
-  client: Queryable,
+  client: TransactionClient,
   target: string | Task,
   given?: unknown,
   options?: EnqueueOptions,
 ): Promise<string> {
   const { task, payload } = jobOf(target, given);
-  return await enqueue(client, task, payload, options);
+  return await enqueue(toQueryable(client), task, payload, options);
 }
 
 /**
@@ -59,8 +59,8 @@ export async function enqueueTyped(
  *   { task: "notify/welcome", payload: { userId: 4 }, priority: -1 },
  * ]);
  */
-export async function enqueueManyTyped(client: Queryable, jobs: readonly JobSpec[]): Promise<string[]> {
-  return await enqueueMany(client, jobs);
+export async function enqueueManyTyped(client: TransactionClient, jobs: readonly JobSpec[]): Promise<string[]> {
+  return await enqueueMany(toQueryable(client), jobs);
 }
 
 /**
@@ -74,11 +74,11 @@ export async function enqueueManyTyped(client: Queryable, jobs: readonly JobSpec
  * await enqueueOn(client, "users", ["insert"], "notify/welcome", { payload: { userId: "id" } });
  */
 export async function enqueueOnTyped(
-  client: Queryable,
+  client: TransactionClient,
   table: string,
   events: readonly ("insert" | "update" | "delete")[],
   task: TaskName,
   options?: EnqueueOnOptions,
 ): Promise<void> {
-  await enqueueOn(client, table, events, task, options);
+  await enqueueOn(toQueryable(client), table, events, task, options);
 }

@@ -1,5 +1,6 @@
 import type { Job, JobHelpers, Task as PlainTask } from "graphile-worker";
-import type { Pool, Queryable } from "../../db/pool.ts";
+import type { Pool } from "../../db/pool.ts";
+import { toQueryable, type TransactionClient } from "../../db/transaction-client.ts";
 import { createSql, type Sql } from "../../db/sql.ts";
 import { parseDuration } from "../../duration.ts";
 import { LegworkError, toError, verdictOf } from "../../errors.ts";
@@ -291,11 +292,11 @@ export class Run implements TaskContext, Abortable {
 
   /** An arrow function, so that a task may destructure it from its context. */
   get enqueue(): TaskContext["enqueue"] {
-    return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: Queryable) => {
+    return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: TransactionClient) => {
       const { task, payload } = jobOf(target, given);
       if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
       const { correlationId, tenant } = this.job;
-      return await enqueue(client, task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
+      return await enqueue(toQueryable(client), task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
     };
   }
 

@@ -1,0 +1,167 @@
+import { LegworkError } from "../errors.ts";
+import type { Queryable } from "./pool.ts";
+
+/**
+ * A connection or transaction that Legwork can run its statements on: a `pg` client or pool, or the transaction of Kysely, Drizzle, Knex, TypeORM,
+ * Sequelize, MikroORM, Prisma or postgres.js. What Legwork does on it commits and rolls back with it.
+ *
+ * @example
+ * await db.transaction().execute(async (trx) => {
+ *   await trx.insertInto("users").values(user).execute();
+ *   await enqueue(trx, "notify/welcome", { userId: user.id });
+ * });
+ */
+export type TransactionClient = Queryable | OtherClient;
+
+/** As much of the other libraries' clients as tells them apart. */
+type OtherClient =
+  /** Kysely. */
+  | { executeQuery: (query: never) => Promise<unknown>; withoutPlugins: () => unknown }
+  /** Drizzle, with any Postgres driver. */
+  | { execute: (query: never) => PromiseLike<unknown>; _: object }
+  /** MikroORM's entity manager. */
+  | { execute: (query: never) => Promise<unknown>; getTransactionContext: () => unknown }
+  /** Knex. */
+  | { raw: (sql: string, bindings: never) => PromiseLike<unknown>; client: object }
+  /** TypeORM: an entity manager or a query runner. */
+  | { query: (sql: string, parameters?: never) => Promise<unknown>; connection: object }
+  /** Sequelize's transaction. */
+  | { sequelize: object; commit: () => unknown }
+  /** Prisma. */
+  | { $queryRawUnsafe: (query: string, ...values: never) => PromiseLike<unknown> }
+  /** postgres.js. */
+  | { unsafe: (query: string, parameters?: never) => PromiseLike<unknown>; typed: (value: never, type: number) => unknown };
+
+type Run = (text: string, values: unknown[]) => PromiseLike<unknown>;
+// oxlint-disable-next-line typescript/no-explicit-any -- other libraries' clients, whose methods are looked for one by one
+type Client = any;
+
+const is = (value: unknown): boolean => typeof value === "function";
+
+/** How each library runs a statement on its transaction. The first one that fits counts, so that a more particular shape stands before a plainer one. */
+const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly run: (client: Client) => Run }[] = [
+  {
+    // MikroORM 7 has a Kysely bound to its transaction; before that, `execute` writes the values into the text.
+    fits: (client) => is(client.getTransactionContext) && is(client.execute),
+    run: (client) =>
+      is(client.getKysely)
+        ? runOnKysely(client.getKysely())
+        : (text, values) => client.execute(...withQuestionMarks(text, values)),
+  },
+  { fits: (client) => is(client.executeQuery) && is(client.withoutPlugins), run: runOnKysely },
+  {
+    // Drizzle asks a query for its text and values.
+    fits: (client) => is(client.execute) && is(client.dialect?.sqlToQuery),
+    run: (client) => (text, values) => {
+      const query = { getSQL: () => query, toQuery: () => ({ sql: text, params: values }) };
+      return client.execute(query);
+    },
+  },
+  {
+    fits: (client) => is(client.raw) && typeof client.client === "object",
+    run: (client) => (text, values) => client.raw(...withQuestionMarks(text, values)),
+  },
+  {
+    fits: (client) => is(client.$queryRawUnsafe),
+    run: (client) => (text, values) => client.$queryRawUnsafe(text, ...values),
+  },
+  {
+    // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text as it is. It would serialize JSON twice otherwise.
+    fits: (client) => is(client.unsafe) && is(client.typed),
+    run: (client) => (text, values) =>
+      client.unsafe(
+        text,
+        values.map((value) => (typeof value === "string" ? client.typed(value, 705) : value)),
+      ),
+  },
+  {
+    fits: (client) => is(client.sequelize?.query) && is(client.commit),
+    run: (client) => (text, values) =>
+      client.sequelize.query(text, { bind: values, transaction: client, type: "SELECT", raw: true }),
+  },
+  // TypeORM returns the rows themselves.
+  {
+    fits: (client) => is(client.query) && (is(client.getRepository) || is(client.startTransaction)),
+    run: (client) => (text, values) => client.query(text, values),
+  },
+];
+
+/** Returns the client as Legwork uses it; a `pg` client as it is. Throws LW400 for anything that cannot run a statement. */
+export function toQueryable(client: TransactionClient): Queryable {
+  if (!isObject(client) || isSequelize(client)) throw unusable(client);
+  const run = LIBRARIES.find(({ fits }) => fits(client))?.run(client);
+  if (run === undefined) {
+    if (is((client as Client).query)) return client as Queryable;
+    throw unusable(client);
+  }
+  return {
+    query: async (text, values = []) => {
+      try {
+        return { rows: rowsOf(await run(text, values)) };
+      } catch (thrown) {
+        throw databaseErrorIn(thrown, text);
+      }
+    },
+  };
+}
+
+/** The database's own error: Drizzle, Sequelize, TypeORM and Prisma wrap it, and Knex writes the statement in front of its message. */
+function databaseErrorIn(thrown: unknown, text: string): unknown {
+  let found: Client;
+  let error = thrown as Client;
+  for (let depth = 0; depth < 5 && isObject(error); depth++) {
+    if (isSqlState((error as Client).code)) found = error;
+    const { meta, cause, original, driverError }: Client = error;
+    error = meta?.driverAdapterError?.cause ?? cause ?? original ?? driverError;
+  }
+  if (found === undefined) return thrown;
+  const message = String(found.message);
+  const plain = message.startsWith(`${text} - `) ? message.slice(text.length + 3) : message;
+  if (found instanceof Error && plain === message) return found;
+  return Object.assign(new Error(plain, { cause: thrown }), { ...found, message: plain });
+}
+
+const isSqlState = (code: unknown): boolean => typeof code === "string" && /^[0-9A-Z]{5}$/.test(code);
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function runOnKysely(kysely: Client): Run {
+  // A plugin such as CamelCasePlugin would rename the columns.
+  const plain = kysely.withoutPlugins();
+  return (text, values) =>
+    plain.executeQuery({
+      sql: text,
+      parameters: values,
+      query: { kind: "RawNode", sqlFragments: [text], parameters: [] },
+      queryId: { queryId: "legwork" },
+    });
+}
+
+/** The statement with `?` in place of `$1`, `$2` …, and a value for each; a `?` of its own is escaped. */
+function withQuestionMarks(text: string, values: unknown[]): [text: string, values: unknown[]] {
+  const inOrder: unknown[] = [];
+  const marked = text.replaceAll("?", String.raw`\?`).replaceAll(/\$(\d+)/g, (_, number) => {
+    inOrder.push(values[Number(number) - 1]);
+    return "?";
+  });
+  return [marked, inOrder];
+}
+
+function rowsOf(result: unknown): Record<string, unknown>[] {
+  const rows = Array.isArray(result) ? result : (result as { rows?: unknown } | undefined)?.rows;
+  if (Array.isArray(rows)) return rows as Record<string, unknown>[];
+  throw unusable(result);
+}
+
+/** Sequelize itself has a method `query` too, but one that would leave the transaction out. */
+const isSequelize = (client: unknown): boolean => is((client as Client)?.define) && is((client as Client).transaction);
+
+function unusable(client: unknown): LegworkError {
+  return new LegworkError("LW400", "This client cannot run Legwork's statements.", {
+    hint: isSequelize(client)
+      ? "Pass Sequelize's transaction: sequelize.transaction((transaction) => enqueue(transaction, …))."
+      : "Pass a pg client or pool, or the transaction of Kysely, Drizzle, Knex, TypeORM, Sequelize, MikroORM, Prisma or postgres.js. For another library, pass { query: async (text, values) => ({ rows }) }.",
+  });
+}
