@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
 import { draw, FILE, TRANSITIONS } from "../scripts/draw-job-states.ts";
 import { JOB_STATES } from "../src/contract/states.ts";
 import { defineTask, Snooze } from "../src/index.ts";
@@ -14,7 +15,8 @@ let kit: TestKit;
 /** The state of the job as its task saw it. */
 let duringRun = "";
 
-const work = defineTask<{ how: string }>({
+const work = defineTask({
+  payload: z.object({ how: z.string() }),
   retry: { attempts: 2, backoff: "fixed", delay: "1h" },
   async run({ how }, { job, step }) {
     duringRun = await stateOf(job.id);
