@@ -1,8 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { operationsOn } from "../src/api/operations.ts";
 import { ERRORS } from "../src/errors.ts";
 import { legwork } from "./support/cli.ts";
 import { testDatabase } from "./support/database.ts";
+import { runExample } from "./support/documented-examples.ts";
 import { rest, startRest } from "./support/rest.ts";
 
 const database = testDatabase();
@@ -75,6 +77,8 @@ describe("the SQL of the documentation runs", () => {
   const documents = [
     "README.md",
     "docs/reference/sql.md",
+    "docs/guides/enqueueing.md",
+    "docs/guides/life-of-a-job.md",
     "docs/guides/limits.md",
     "docs/guides/schedules.md",
     "docs/guides/steps.md",
@@ -82,6 +86,7 @@ describe("the SQL of the documentation runs", () => {
     "docs/guides/access.md",
     "docs/reference/metrics.md",
     "docs/guides/alerts.md",
+    "docs/guides/on-call.md",
   ];
   it.each(documents)("%s", async (path) => {
     await database.pool.query("drop table if exists users");
@@ -102,6 +107,20 @@ describe("the SQL of the documentation runs", () => {
     for (const block of blocks)
       await database.pool.query(block.replace("insert into users …;", "insert into users values (1, 'a@b.c');"));
   });
+});
+
+it("the TypeScript of docs/guides/enqueueing.md runs", async () => {
+  await database.pool.query("drop table if exists users");
+  await database.pool.query("create table users (id int, email text)");
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "notify/email"}, {"name": "notify/welcome"}, {"name": "crm/sync"}]')`,
+  );
+  const blocks = [...(await read("docs/guides/enqueueing.md")).matchAll(/```ts\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
+  expect(blocks.length).toBeGreaterThan(2);
+  const client = await database.pool.connect();
+  onTestFinished(() => client.release());
+  const legwork = { ...operationsOn(database.pool), with: operationsOn };
+  for (const block of blocks) await runExample(block, { legwork, client });
 });
 
 it("the requests in docs/reference/rest.md succeed", async () => {
