@@ -7,11 +7,10 @@ export const BASE = "/__legwork_base__/";
 
 /**
  * Runs first in every page. Keeps the path of the site's folder, which is known only when the page is opened. Modules do not load from
- * a file system, so there they are not requested at all, and a few lines do what must work without them.
+ * a file system, so the dark mode switch has to work without them there.
  */
 export const BASE_SCRIPT = `
-const root = new URL("${BASE}", location.href);
-globalThis.__LEGWORK_BASE__ = root.pathname;
+globalThis.__LEGWORK_BASE__ = new URL("${BASE}", location.href).pathname;
 if (location.protocol === "file:") {
   document.documentElement.classList.add("from-file");
   addEventListener("click", (event) => {
@@ -21,6 +20,19 @@ if (location.protocol === "file:") {
   });
 }
 `;
+
+/**
+ * Runs last in every page of a server, before its modules. The address changes when a link is followed within the page, so links and
+ * pictures that stay must not be relative to it.
+ */
+const LOADER = (modules: readonly string[]): string => `
+if (location.protocol !== "file:") {
+  for (const [name, selector] of [["href", "a[href^='.'], link[rel=icon]"], ["src", "img[src^='.']"]])
+    for (const element of document.querySelectorAll(selector))
+      element.setAttribute(name, new URL(element.getAttribute(name), location.href).href.slice(location.origin.length));
+  for (const source of ${JSON.stringify(modules)})
+    document.head.append(Object.assign(document.createElement("script"), { type: "module", src: source }));
+}`;
 
 /**
  * Makes a built site independent of its address: it works under any path of any static server, and its pages can be read from a folder.
@@ -58,16 +70,15 @@ function rewritePage(html: string, file: string): string {
       modules.push(source);
       return "";
     });
-  const load = modules.map((source) => `{const s=document.createElement("script");s.type="module";s.src="${source}";document.head.append(s)}`);
-  const loader = `<script>if(location.protocol!=="file:")${load.join("")}</script>`;
   // The base of the site's data is read by scripts, which need the path from the server's root.
   const base = JSON.stringify(JSON.stringify({ base: BASE }).slice(1, -1)).slice(1, -1);
   if (!withoutModules.includes(base)) throw new Error(`${file} does not name its base.`);
   return withoutModules
-    .replace("</body>", `${loader}</body>`)
+    .replace("</body>", () => `<script>${LOADER(modules)}</script></body>`)
     .replace(/(window\.__VP_SITE_DATA__=JSON\.parse\([^\n]*?\));?(?=<\/script>)/, "$1;window.__VP_SITE_DATA__.base=__LEGWORK_BASE__;")
-    .replaceAll(`href="${BASE}"`, `href="${rootOf(file)}index.html"`)
-    .replaceAll(BASE, rootOf(file));
+    .replaceAll(BASE, rootOf(file))
+    // A file system has no page for a folder.
+    .replaceAll(/href="((?:\.\.?\/)+)"/g, 'href="$1index.html"');
 }
 
 /** Replaces the base in strings and templates of a script by the path that the page has kept. */
@@ -80,7 +91,8 @@ function rewriteScript(code: string, file: string): string {
     Literal: ({ start, end, value }) => {
       if (typeof value !== "string" || !value.includes(BASE)) return;
       const source = code.slice(start, end);
-      const text = value === BASE ? "globalThis.__LEGWORK_BASE__" : `${source}.replaceAll(${JSON.stringify(BASE)},globalThis.__LEGWORK_BASE__)`;
+      // Literals may follow a keyword without a space.
+      const text = value === BASE ? "(globalThis.__LEGWORK_BASE__)" : `(${source}.replaceAll(${JSON.stringify(BASE)},globalThis.__LEGWORK_BASE__))`;
       edits.push({ start, end, text: text.replaceAll(`"${BASE}"`, `"/"+"${BASE.slice(1)}"`) });
     },
     TemplateElement: ({ start, end }) => {
