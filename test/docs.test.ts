@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ERRORS } from "../src/errors.ts";
@@ -56,6 +57,24 @@ it("links of the README and the documentation lead to files and headings that ex
     }
   }
   expect(broken).toEqual([]);
+});
+
+it("ARCHITECTURE.md names files and functions that exist, in at most 150 lines", async () => {
+  const page = await read("ARCHITECTURE.md");
+  const paths = [...page.matchAll(/`((?:sql|src|test|scripts|docs|tasks|examples|bench)\/[\w./-]*)`/g)].map(
+    ([, path]) => path ?? "",
+  );
+  expect(paths.length).toBeGreaterThan(60);
+  expect(paths.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url)))).toEqual([]);
+  const objects = [...page.matchAll(/`(legwork(?:_private)?\.\w+)(?:\(\))?`/g)].map(([, name]) => name ?? "");
+  const { rows } = await database.pool.query(
+    `select name from unnest($1::text[]) name where to_regclass(name) is null
+       and not exists (select from pg_proc where format('%s.%s', pronamespace::regnamespace, proname) = name)`,
+    // A setting of a transaction, not an object.
+    [objects.filter((name) => name !== "legwork.actor")],
+  );
+  expect(rows).toEqual([]);
+  expect(page.trimEnd().split("\n").length).toBeLessThanOrEqual(150);
 });
 
 /** Not what the site is built from and into, docs/.vitepress. */

@@ -52,8 +52,7 @@ function failedRequests(page: Page): string[] {
   return failed;
 }
 
-const backgroundOf = (page: Page): Promise<string> =>
-  page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+const backgroundOf = (page: Page): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 
 describe("the site", () => {
   const browser = testBrowser();
@@ -91,7 +90,12 @@ describe("the site", () => {
     await page.waitForURL(/\/guides\/start\.html$/);
     await page.getByRole("link", { name: "Dashboard", exact: true }).first().click();
     await page.waitForURL(/\/guides\/dashboard\.html$/);
-    expect(await page.locator(".vp-doc img").first().evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(500);
+    expect(
+      await page
+        .locator(".vp-doc img")
+        .first()
+        .evaluate((image: HTMLImageElement) => image.naturalWidth),
+    ).toBeGreaterThan(500);
     // Its style sheets are there: the sidebar stands next to the text.
     const [sidebar, text] = [await page.locator(".VPSidebar").boundingBox(), await page.locator(".vp-doc").boundingBox()];
     expect((sidebar?.x ?? 0) + (sidebar?.width ?? 0)).toBeLessThanOrEqual(text?.x ?? 0);

@@ -73,12 +73,17 @@ function rewritePage(html: string, file: string): string {
   // The base of the site's data is read by scripts, which need the path from the server's root.
   const base = JSON.stringify(JSON.stringify({ base: BASE }).slice(1, -1)).slice(1, -1);
   if (!withoutModules.includes(base)) throw new Error(`${file} does not name its base.`);
-  return withoutModules
-    .replace("</body>", () => `<script>${LOADER(modules)}</script></body>`)
-    .replace(/(window\.__VP_SITE_DATA__=JSON\.parse\([^\n]*?\));?(?=<\/script>)/, "$1;window.__VP_SITE_DATA__.base=__LEGWORK_BASE__;")
-    .replaceAll(BASE, rootOf(file))
-    // A file system has no page for a folder.
-    .replaceAll(/href="((?:\.\.?\/)+)"/g, 'href="$1index.html"');
+  return (
+    withoutModules
+      .replace("</body>", () => `<script>${LOADER(modules)}</script></body>`)
+      .replace(
+        /(window\.__VP_SITE_DATA__=JSON\.parse\([^\n]*?\));?(?=<\/script>)/,
+        "$1;window.__VP_SITE_DATA__.base=__LEGWORK_BASE__;",
+      )
+      .replaceAll(BASE, rootOf(file))
+      // A file system has no page for a folder.
+      .replaceAll(/href="((?:\.\.?\/)+)"/g, 'href="$1index.html"')
+  );
 }
 
 /** Replaces the base in strings and templates of a script by the path that the page has kept. */
@@ -92,7 +97,10 @@ function rewriteScript(code: string, file: string): string {
       if (typeof value !== "string" || !value.includes(BASE)) return;
       const source = code.slice(start, end);
       // Literals may follow a keyword without a space.
-      const text = value === BASE ? "(globalThis.__LEGWORK_BASE__)" : `(${source}.replaceAll(${JSON.stringify(BASE)},globalThis.__LEGWORK_BASE__))`;
+      const text =
+        value === BASE
+          ? "(globalThis.__LEGWORK_BASE__)"
+          : `(${source}.replaceAll(${JSON.stringify(BASE)},globalThis.__LEGWORK_BASE__))`;
       edits.push({ start, end, text: text.replaceAll(`"${BASE}"`, `"/"+"${BASE.slice(1)}"`) });
     },
     TemplateElement: ({ start, end }) => {
@@ -107,7 +115,9 @@ function rewriteScript(code: string, file: string): string {
 
 /** Links and pictures of pages whose file or heading does not exist. */
 function deadLinks(pages: ReadonlyMap<string, string>, files: ReadonlySet<string>): string[] {
-  const ids = new Map([...pages].map(([file, html]) => [file, new Set([...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]));
+  const ids = new Map(
+    [...pages].map(([file, html]) => [file, new Set([...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]),
+  );
   const dead: string[] = [];
   for (const [file, html] of pages) {
     for (const [, href = ""] of html.matchAll(/ (?:href|src)="((?![a-z]+:)[^"]*)"/g)) {

@@ -84,7 +84,10 @@ export function pageGroups(): PageGroup[] {
     title,
     pages: files
       .filter((file) => existsSync(`${ROOT}/${file}`))
-      .map((file) => ({ file, path: pathOf(file), ...describe(read(file)) })),
+      .map((file) => {
+        const { title: pageTitle, description } = describe(read(file));
+        return { file, path: pathOf(file), title: pageTitle, description };
+      }),
   })).filter(({ pages }) => pages.length > 0);
 }
 

@@ -10,7 +10,9 @@ export function commandLine(): string {
   const program = createProgram();
   const commands = program.commands.filter((command) => command.name() !== "help").flatMap((command) => nested(command));
   const common = COMMON.flatMap((flag) => usual(commands, flag) ?? []);
-  return ["## Options of most commands", options(common), ...commands.flatMap((command) => section(command, common))].join("\n\n");
+  return ["## Options of most commands", options(common), ...commands.flatMap((command) => section(command, common))].join(
+    "\n\n",
+  );
 }
 
 /** An option as most commands have it. */
@@ -20,7 +22,10 @@ function usual(commands: readonly Command[], flag: string): Option | undefined {
   return [...byText.values()].toSorted((one, other) => other.length - one.length)[0]?.[0];
 }
 
-const nested = (command: Command): Command[] => [command, ...command.commands.filter((each) => each.name() !== "help").flatMap(nested)];
+const nested = (command: Command): Command[] => [
+  command,
+  ...command.commands.filter((each) => each.name() !== "help").flatMap(nested),
+];
 
 function section(command: Command, common: readonly Option[]): string[] {
   const path = pathOf(command);
@@ -34,7 +39,14 @@ function section(command: Command, common: readonly Option[]): string[] {
     `${path.includes(" ") ? "###" : "##"} ${path}`,
     prose(sentence(command.description())),
     fenced("text", usage),
-    ...(taken.length === 0 ? [] : [table(["argument", "meaning"], taken.map((each) => [code(each.name()), prose(sentence(each.description))]))]),
+    ...(taken.length === 0
+      ? []
+      : [
+          table(
+            ["argument", "meaning"],
+            taken.map((each) => [code(each.name()), prose(sentence(each.description))]),
+          ),
+        ]),
     ...(own.length === 0 ? [] : [options(own)]),
     ...(examples === "" ? [] : [fenced("sh", examples)]),
     ...(notes === "" ? [] : [prose(notes)]),
@@ -61,9 +73,8 @@ function options(all: readonly Option[]): string {
 /** What stands below a command's options: its examples as a shell's lines, and the rest. */
 function afterHelp(command: Command): { examples: string; notes: string } {
   let text = "";
-  const { writeOut } = command.configureOutput();
+  // The program was made for this page alone, so its output may stay changed.
   command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
-  command.configureOutput({ ...(writeOut === undefined ? {} : { writeOut }) });
   const lines = text
     .slice(command.helpInformation().length)
     .split("\n")

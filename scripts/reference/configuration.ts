@@ -24,7 +24,9 @@ export async function configuration(): Promise<string> {
     },
   }).visit(program);
   const flags = new Set(
-    createProgram().commands.filter((command) => ["up", "server", "worker"].includes(command.name())).flatMap((command) => command.options.map(({ long }) => long)),
+    createProgram()
+      .commands.filter((command) => ["up", "server", "worker"].includes(command.name()))
+      .flatMap((command) => command.options.map(({ long }) => long)),
   );
   const doc = (start: number, name: string): string => {
     const comment = comments.findLast(({ end, type, value }) => end < start && type === "Block" && value.startsWith("*"));
@@ -35,12 +37,20 @@ export async function configuration(): Promise<string> {
     ["setting", "flag", "variable", "default", "meaning"],
     settings.map(({ name, start, text }) => {
       const flag = `--${kebab(name)}`;
-      return [code(name), flags.has(flag) ? code(flag) : "", code(variables.get(name) ?? ""), defaultOf(text), prose(doc(start, name))];
+      return [
+        code(name),
+        flags.has(flag) ? code(flag) : "",
+        code(variables.get(name) ?? ""),
+        defaultOf(text),
+        prose(doc(start, name)),
+      ];
     }),
   );
 }
 
-const DESCRIBED_BY_NAME: Readonly<Record<string, string>> = { logLevel: "The least severe messages that are logged, or `silent`." };
+const DESCRIBED_BY_NAME: Readonly<Record<string, string>> = {
+  logLevel: "The least severe messages that are logged, or `silent`.",
+};
 
 interface Node {
   readonly start: number;
@@ -54,7 +64,8 @@ function propertiesOf(source: string, init: Node): { name: string; start: number
   const { program } = parseSync("schema.ts", `(${source.slice(init.start, init.end)})`);
   new Visitor({
     CallExpression: ({ callee, arguments: [given] }) => {
-      if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.property.name !== "strictObject") return;
+      if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.property.name !== "strictObject")
+        return;
       if (given?.type !== "ObjectExpression") return;
       for (const property of given.properties) {
         if (property.type !== "Property" || property.key.type !== "Identifier") continue;
@@ -71,6 +82,9 @@ function defaultOf(text: string): string {
   const value = /\.default\((.+?)\)/.exec(text)?.[1];
   if (value === undefined) return "";
   if (/^duration\b/.test(text.replace(/^\w+:\s*/, ""))) return code(`${Number(value.replaceAll("_", "")) / 1_000}s`);
-  const plain = value.replaceAll("_", "").replace(/^\[(.*)\]$/, "$1").replaceAll('"', "");
+  const plain = value
+    .replaceAll("_", "")
+    .replace(/^\[(.*)\]$/, "$1")
+    .replaceAll('"', "");
   return plain === "" ? "" : code(plain);
 }

@@ -20,10 +20,11 @@ export interface Docstring {
   readonly example: string;
 }
 
-/** The docstring that ends right before a declaration; undefined where there is none. */
+/** The docstring that ends right before a declaration; undefined without one. */
 export function docstringBefore({ source, comments }: Module, start: number): Docstring | undefined {
   const comment = comments.findLast(({ end }) => end <= start);
-  if (comment?.type !== "Block" || !comment.value.startsWith("*") || source.slice(comment.end, start).trim() !== "") return undefined;
+  if (comment?.type !== "Block" || !comment.value.startsWith("*") || source.slice(comment.end, start).trim() !== "")
+    return undefined;
   const lines = comment.value.slice(1).replaceAll(/^ *\* ?/gm, "");
   const [text = "", example = ""] = lines.split(/^@example\n/m);
   return { text: text.trim(), example: example.trim() };

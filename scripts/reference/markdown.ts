@@ -1,5 +1,9 @@
 /** A cell of a table: on one line, and without what would end it. */
-export const cell = (text: string): string => text.replaceAll(/\s+/g, " ").replaceAll("|", String.raw`\|`).trim();
+export const cell = (text: string): string =>
+  text
+    .replaceAll(/\s+/g, " ")
+    .replaceAll("|", String.raw`\|`)
+    .trim();
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(" | ")} |`;
@@ -10,7 +14,14 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export const prose = (text: string): string =>
   text
     .split(/(`[^`]+`)/)
-    .map((part) => (part.startsWith("`") ? part : part.replaceAll("<", "&lt;").replaceAll("{{", "{ {").replaceAll("*", String.raw`\*`)))
+    .map((part) =>
+      part.startsWith("`")
+        ? part
+        : part
+            .replaceAll("<", "&lt;")
+            .replaceAll("{{", "{ {")
+            .replaceAll("*", String.raw`\*`),
+    )
     .join("");
 
 /** A sentence: with a capital letter, unless it begins with a name, and a full stop. */

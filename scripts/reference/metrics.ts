@@ -15,11 +15,14 @@ const LABELS: readonly (readonly [RegExp, readonly string[]])[] = [
 /** Legwork's metrics, from what `/metrics` says of them. Throws when a sample has a label that is not listed above. */
 export function metrics(exposition: string): string {
   const help = new Map([...exposition.matchAll(/^# HELP (legwork_\w+) (.*)$/gm)].map(([, name = "", text = ""]) => [name, text]));
-  const type = new Map([...exposition.matchAll(/^# TYPE (legwork_\w+) (\w+)$/gm)].map(([, name = "", text = ""]) => [name, text]));
+  const type = new Map(
+    [...exposition.matchAll(/^# TYPE (legwork_\w+) (\w+)$/gm)].map(([, name = "", text = ""]) => [name, text]),
+  );
   const labelsOf = (name: string): readonly string[] => LABELS.find(([pattern]) => pattern.test(name))?.[1] ?? [];
   for (const [, name = "", labels = ""] of exposition.matchAll(/^(legwork_\w+)\{(.*)\} /gm)) {
     for (const [, label = ""] of labels.matchAll(/(\w+)="/g))
-      if (label !== "le" && !labelsOf(name).includes(label)) throw new Error(`scripts/reference/metrics.ts lacks the label ${label} of ${name}.`);
+      if (label !== "le" && !labelsOf(name).includes(label))
+        throw new Error(`scripts/reference/metrics.ts lacks the label ${label} of ${name}.`);
   }
   return table(
     ["metric", "type", "labels", "meaning"],

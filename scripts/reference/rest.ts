@@ -24,24 +24,39 @@ interface Documented {
 /** Every route with the role that it needs, its parameters and the fields of its body, from the OpenAPI document that the server has at /docs/json. */
 export function rest(document: OpenApi): string {
   const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation: operation as Documented })),
+    Object.entries(methods).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path,
+      operation: operation as Documented,
+    })),
   );
   const byTag = Map.groupBy(
-    routes.filter(({ operation, path }) => operation["x-role"] !== undefined && operation.deprecated !== true && path.startsWith("/api/v1/")),
+    routes.filter(
+      ({ operation, path }) => operation["x-role"] !== undefined && operation.deprecated !== true && path.startsWith("/api/v1/"),
+    ),
     ({ operation }) => operation.tags?.[0] ?? "other",
   );
   return [...byTag]
-    .map(([tag, all]) => `### ${tag.charAt(0).toUpperCase()}${tag.slice(1)}\n\n${all.map((route) => describe(document, route)).join("\n\n")}`)
+    .map(
+      ([tag, all]) =>
+        `### ${tag.charAt(0).toUpperCase()}${tag.slice(1)}\n\n${all.map((route) => describe(document, route)).join("\n\n")}`,
+    )
     .join("\n\n");
 }
 
-function describe(document: OpenApi, { method, path, operation }: { method: string; path: string; operation: Documented }): string {
+function describe(
+  document: OpenApi,
+  { method, path, operation }: { method: string; path: string; operation: Documented },
+): string {
   const role = operation["x-role"] === "any" ? "any role" : `role ${operation["x-role"]}`;
   const tenants = operation["x-everybody"] === true ? ", for a token that is not confined to a tenant" : "";
   const common = (operation.parameters ?? []).flatMap(({ name }) => COMMON.get(name) ?? []);
   const remarks = [operation.summary ?? "", operation.description ?? ""].map((text) => prose(sentence(text)));
   const parts = [
-    `**\`${method} ${path.slice("/api/v1".length)}\`** ${[...remarks, ...new Set(common)].join(" ")} *${role}${tenants}*`.replaceAll(/ +/g, " "),
+    `**\`${method} ${path.slice("/api/v1".length)}\`** ${[...remarks, ...new Set(common)].join(" ")} *${role}${tenants}*`.replaceAll(
+      / +/g,
+      " ",
+    ),
   ];
   const rows = [
     ...(operation.parameters ?? [])
@@ -61,10 +76,10 @@ function describe(document: OpenApi, { method, path, operation }: { method: stri
 /** What a parameter means, or at least which values it takes. */
 function meaning(document: OpenApi, description: string | undefined, given: Schema = {}): string {
   const schema = resolve(document, given);
-  const described = description ?? given.description ?? schema.description;
+  const described = [description, given.description, schema.description].find((text) => typeof text === "string");
   const values = valuesOf(document, schema);
   const listed = values.length === 0 || values.length > 12 ? "" : `One of ${values.map(code).join(", ")}.`;
-  if (described !== undefined) return `${prose(String(described))} ${listed}`.trim();
+  if (described !== undefined) return `${prose(described)} ${listed}`.trim();
   return listed || (typeof schema.format === "string" ? `A ${schema.format}.` : "");
 }
 

@@ -75,7 +75,9 @@ function comments(comment: string | null): string {
     .split(/\n{2,}/)
     .map((paragraph) => {
       const text = paragraph.trim();
-      return /^(?:select|update|insert|begin)\b/.test(text) ? fenced("sql", text.endsWith(";") ? text : `${text};`) : prose(sentence(text.replaceAll(/\s*\n\s*/g, " ")));
+      return /^(?:select|update|insert|begin)\b/.test(text)
+        ? fenced("sql", text.endsWith(";") ? text : `${text};`)
+        : prose(sentence(text.replaceAll(/\s*\n\s*/g, " ")));
     })
     .join("\n\n");
 }

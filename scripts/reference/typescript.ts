@@ -32,8 +32,13 @@ export async function typescript(): Promise<{ functions: string; tree: string }>
     "### From legwork/testing",
     ...(await exportsOf("testing.ts")),
   ];
-  const tree = ["### legwork", ...(await membersOf("embed.ts", "Legwork", "legwork")), ...(await membersOf("api/operations.ts", "Operations", "legwork"))];
-  for (const [branch, path, name] of BRANCHES) tree.push(`### legwork.${branch}`, ...(await membersOf(path, name, `legwork.${branch}`)));
+  const tree = [
+    "### legwork",
+    ...(await membersOf("embed.ts", "Legwork", "legwork")),
+    ...(await membersOf("api/operations.ts", "Operations", "legwork")),
+  ];
+  for (const [branch, path, name] of BRANCHES)
+    tree.push(`### legwork.${branch}`, ...(await membersOf(path, name, `legwork.${branch}`)));
   return { functions: functions.join("\n\n"), tree: tree.join("\n\n") };
 }
 
@@ -63,7 +68,9 @@ function declarationOf(module: Module, name: string): string | undefined {
     if (documented === undefined) continue;
     const body = "body" in declaration && declaration.body != null ? declaration.body.start : declaration.end;
     const head = module.source.slice(declaration.start, body).replace(/\{?\s*$/, "");
-    return declaration.type === "ClassDeclaration" ? markdownOf(documented) : `${fenced("ts", head)}\n\n${markdownOf(documented)}`;
+    return declaration.type === "ClassDeclaration"
+      ? markdownOf(documented)
+      : `${fenced("ts", head)}\n\n${markdownOf(documented)}`;
   }
   return undefined;
 }
@@ -76,7 +83,8 @@ async function membersOf(path: string, name: string, prefix: string): Promise<st
     const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
     if (declaration?.type !== "TSInterfaceDeclaration" || declaration.id.name !== name) continue;
     for (const { expression } of declaration.extends)
-      if (expression.type === "Identifier" && INHERITED.has(expression.name)) found.push(...(await membersOf(path, expression.name, prefix)));
+      if (expression.type === "Identifier" && INHERITED.has(expression.name))
+        found.push(...(await membersOf(path, expression.name, prefix)));
     for (const member of declaration.body.body) found.push(...memberOf(module, member, prefix));
   }
   if (found.length === 0) throw new Error(`src/${path} has no interface ${name} with docstrings.`);
