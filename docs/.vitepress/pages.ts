@@ -99,10 +99,10 @@ function describe(markdown: string): { title: string; description: string } {
   const paragraph = markdown
     .replace(/^---\n[\s\S]*?\n---\n/, "")
     .split(/\n{2,}/)
-    .find((block) => /^[\p{L}`*[]/u.test(block) && !block.startsWith("[!"));
+    .find((block) => /^[\p{L}`*[]/u.test(block) && !block.startsWith("```"));
   const text = plain(paragraph ?? "");
   const sentences = text.match(/.+?[.!?:](?=\s|$)/g) ?? [text];
-  const [first = "", second = ""] = sentences;
+  const [first = "", second = ""] = sentences.map((each) => each.trim());
   const description = (first.length < 60 ? `${first} ${second}` : first).trim().replace(/:$/, ".");
   return { title: plain(title), description };
 }
