@@ -1,5 +1,5 @@
 /** A cell of a table: on one line, and without what would end it. */
-export const cell = (text: string): string =>
+const cell = (text: string): string =>
   text
     .replaceAll(/\s+/g, " ")
     .replaceAll("|", String.raw`\|`)
