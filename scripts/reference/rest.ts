@@ -48,12 +48,12 @@ function describe(
   document: OpenApi,
   { method, path, operation }: { method: string; path: string; operation: Documented },
 ): string {
-  const role = operation["x-role"] === "any" ? "any role" : `role ${operation["x-role"]}`;
-  const tenants = operation["x-everybody"] === true ? ", for a token that is not confined to a tenant" : "";
+  const role = operation["x-role"] === "any" ? "any" : operation["x-role"];
+  const tenants = operation["x-everybody"] === true ? ", not confined to a tenant" : "";
   const common = (operation.parameters ?? []).flatMap(({ name }) => COMMON.get(name) ?? []);
   const remarks = [operation.summary ?? "", operation.description ?? ""].map((text) => prose(sentence(text)));
   const parts = [
-    `**\`${method} ${path.slice("/api/v1".length)}\`** ${[...remarks, ...new Set(common)].join(" ")} *${role}${tenants}*`.replaceAll(
+    `**\`${method} ${path.slice("/api/v1".length)}\`** ${[...remarks, ...new Set(common)].join(" ")} *Role: ${role}${tenants}.*`.replaceAll(
       / +/g,
       " ",
     ),
@@ -64,12 +64,11 @@ function describe(
       .map(({ in: part, name, required, description, schema }) => [
         code(name),
         part,
-        required === true ? "yes" : "",
-        meaning(document, description, schema),
+        `${meaning(document, description, schema)}${required === true ? " Required." : ""}`.trim(),
       ]),
     ...fieldsOf(document, operation),
   ];
-  if (rows.length > 0) parts.push(table(["parameter", "in", "required", "meaning"], rows));
+  if (rows.length > 0) parts.push(table(["parameter", "in", "meaning"], rows));
   return parts.join("\n\n");
 }
 
@@ -100,8 +99,7 @@ function fieldsOf(document: OpenApi, operation: Documented): string[][] {
   return Object.entries(properties).map(([name, field]) => [
     code(name),
     "body",
-    required.includes(name) ? "yes" : "",
-    meaning(document, undefined, field),
+    `${meaning(document, undefined, field)}${required.includes(name) ? " Required." : ""}`.trim(),
   ]);
 }
 
