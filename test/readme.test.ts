@@ -130,6 +130,10 @@ describe("the guide Start in five minutes", () => {
       await new Promise<void>((resolve) => void service.listen(0, "127.0.0.1", resolve));
       const { port } = service.address() as AddressInfo;
       await new Promise((resolve) => void service.close(resolve));
+      // The settings and the load of the test's machine raise alerts of their own.
+      await database.pool.query(
+        "select legwork.set_alert_rule(name, enabled => false) from legwork.alert_rule_list where name <> 'consecutive_failures'",
+      );
       const directory = await projectOf(filesOf(start));
       await workerProcess(database, [`${directory}/tasks`, `${CHECKOUT}/tasks`]);
 
@@ -162,16 +166,15 @@ describe("the guide Start in five minutes", () => {
       for (const command of commandsOf(start).filter((each) => !/^(up|dashboard)\b/.test(each))) {
         await before[command]?.();
         const { code, stdout, stderr } = await run(command);
-        // `alerts` fails while an alert is critical, and the machine of the test may raise one.
         const [expectedCode, expectedError] = command.includes("not a URL") ? [1, /\(LW422\)/] : [0, /^$/];
-        expect([command, command.startsWith("alerts") ? 0 : code]).toEqual([command, expectedCode]);
+        expect([command, code]).toEqual([command, expectedCode]);
         expect(stderr).toMatch(expectedError);
         printed[command] = stdout;
       }
       expect(printed["add health/probe"]).toBe("1\n");
       expect(printed["job 1"]).toContain('"healthy":true');
       expect(printed["alerts"]).toMatch(/1 +warning +open +consecutive_failures +ping/);
-      expect(printed["explain 2"]).toContain("retry_job(2)");
+      expect(printed["explain 2"]).toMatch(/retry(?:_job\(| )2/);
       expect(printed["alerts --all"]).toMatch(/1 +warning +resolved/);
     },
     scaled(60_000),
