@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { operationsOn } from "../src/api/operations.ts";
@@ -60,7 +61,26 @@ it("links in the README and the documentation lead to files and headings that ex
   expect(broken).toEqual([]);
 });
 
-const isPage = (name: string): boolean => name.endsWith(".md");
+it("ARCHITECTURE.md names files and functions that exist, in at most 150 lines", async () => {
+  const page = await read("ARCHITECTURE.md");
+  const paths = [...page.matchAll(/`((?:sql|src|test|scripts|docs|tasks|examples|bench)\/[\w./-]*)`/g)].map(
+    ([, path]) => path ?? "",
+  );
+  expect(paths.length).toBeGreaterThan(60);
+  expect(paths.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url)))).toEqual([]);
+  const objects = [...page.matchAll(/`(legwork(?:_private)?\.\w+)(?:\(\))?`/g)].map(([, name]) => name ?? "");
+  const { rows } = await database.pool.query(
+    `select name from unnest($1::text[]) name where to_regclass(name) is null
+       and not exists (select from pg_proc where format('%s.%s', pronamespace::regnamespace, proname) = name)`,
+    // A setting of a transaction, not an object.
+    [objects.filter((name) => name !== "legwork.actor")],
+  );
+  expect(rows).toEqual([]);
+  expect(page.trimEnd().split("\n").length).toBeLessThanOrEqual(150);
+});
+
+/** Not what the site is built from and into, docs/.vitepress. */
+const isPage = (name: string): boolean => /^(?!\.vitepress\/).+\.md$/.test(name);
 
 /** The headings of a page in the form of link anchors: in lower case, without punctuation, with hyphens. */
 function anchorsOf(page: string): string[] {
@@ -92,7 +112,7 @@ describe("the SQL of the documentation runs", () => {
     await database.pool.query("drop table if exists users");
     await database.pool.query("create table users (id int, email text)");
     await database.pool.query(
-      `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
+      `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "hello"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
     );
     // The jobs that the pages name: 42 waits, 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);

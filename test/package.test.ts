@@ -42,7 +42,8 @@ it("links of published pages lead to published files", async () => {
     ["README.md", "LICENSE", "package.json"].includes(path);
   const docs = await readdir(new URL("../docs", import.meta.url), { recursive: true });
   const named = manifest.files.filter((path) => path.endsWith(".md"));
-  const pages = ["README.md", ...named, ...docs.filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
+  const isPage = (name: string): boolean => /^(?:guides|reference)\/.+\.md$/.test(name);
+  const pages = ["README.md", ...named, ...docs.filter(isPage).map((name) => `docs/${name}`)];
   const broken: string[] = [];
   for (const page of pages) {
     for (const [, target = ""] of (await read(page)).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
@@ -82,7 +83,7 @@ it("the install command has --global for a global Legwork, and is `npm ci` in a 
   expect(installCommand(["ws"])).toBe("npm ci");
 });
 
-it("the README has the command that `legwork up` names", async () => {
-  const commands = [...(await read("README.md")).matchAll(/^npm install fastify@(?:.*\\\n)*.*$/gm)];
+it("the guide Start in five minutes has the command that `legwork up` prints", async () => {
+  const commands = [...(await read("docs/guides/start.md")).matchAll(/^npm install fastify@(?:.*\\\n)*.*$/gm)];
   expect(commands.map(([command]) => command.replaceAll(/\s*\\\n\s*/g, " "))).toEqual([`npm install ${named(groups)}`]);
 });

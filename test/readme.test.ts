@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
 import { readFile, symlink } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { legwork } from "./support/cli.ts";
 import { testDatabase } from "./support/database.ts";
 import { scaled } from "./support/slowness.ts";
@@ -11,18 +13,25 @@ import { directoryOf, workerProcess } from "./support/worker.ts";
 
 const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 const readme = await readFile(`${CHECKOUT}/README.md`, "utf8");
+const start = await readFile(`${CHECKOUT}/docs/guides/start.md`, "utf8");
 /** The output of `npm init -y`. */
 const MANIFEST = '{ "name": "hello", "version": "1.0.0", "main": "index.js", "type": "commonjs" }';
 
-/** The files in the README, each under the name in its first line. */
-const files = Object.fromEntries(
-  [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]+?)```/g)].map(([, path, code]) => [path ?? "", code ?? ""]),
-);
-/** The commands in the README, without their comments. */
-const commands = [...readme.matchAll(/^npx legwork (.+?)(?: +#.*)?$/gm)].map(([, command]) => command ?? "");
+/** The files that a page shows, each under the name in its first line. */
+const filesOf = (page: string): Record<string, string> =>
+  Object.fromEntries([...page.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]+?)```/g)].map(([, path, code]) => [path ?? "", code ?? ""]));
+/** The commands of a page, without their comments. */
+const commandsOf = (page: string): string[] =>
+  [...page.matchAll(/^npx legwork (.+?)(?: +#.*)?$/gm)].map(([, command]) => command ?? "");
+/** What a shell makes of a command. */
+const wordsOf = (command: string): string[] =>
+  [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
 
-/** A project created by `npm init -y` with the README's files. */
-async function projectOf(): Promise<string> {
+const files = filesOf(readme);
+const commands = commandsOf(readme);
+
+/** A project created by `npm init -y` with the files of a page. */
+async function projectOf(files: Record<string, string>): Promise<string> {
   const testKit = new URL("../src/testing.ts", import.meta.url).href;
   const ours = Object.entries(files).map(([path, code]) => [path, code.replace('"legwork/testing"', `"${testKit}"`)]);
   const directory = await directoryOf({ "package.json": MANIFEST, ...Object.fromEntries(ours) });
@@ -58,7 +67,7 @@ describe("the README in a project created by npm init", () => {
   it(
     "has tasks that run and commands that succeed",
     async () => {
-      const directory = await projectOf();
+      const directory = await projectOf(files);
       await database.pool.query("create table users (id int primary key, email text not null)");
       await workerProcess(database, `${directory}/tasks`);
       const ended = (task: string): Promise<Record<string, unknown>> =>
@@ -71,11 +80,12 @@ describe("the README in a project created by npm init", () => {
         });
 
       // Commands that start servers, or that another test covers, are left out.
-      const simple = commands.filter((command) => !/^(up|worker|dashboard)\b/.test(command) && !command.includes("--uninstall"));
+      const simple = commands.filter(
+        (command) => !/^(up|worker|server|dashboard)\b/.test(command) && !command.includes("--uninstall"),
+      );
       expect(simple.length).toBeGreaterThan(5);
       const succeed = async (command: string): Promise<void> => {
-        const parameters = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
-        const { code, stderr } = await legwork(parameters, { DATABASE_URL: database.url });
+        const { code, stderr } = await legwork(wordsOf(command), { DATABASE_URL: database.url });
         // The doctor fails on findings, and test servers have settings that it warns about.
         expect([command, command === "doctor" ? 0 : code, stderr]).toEqual([command, 0, ""]);
       };
@@ -96,7 +106,7 @@ describe("the README in a project created by npm init", () => {
   );
 
   it("has a test that passes under node:test", async () => {
-    const directory = await projectOf();
+    const directory = await projectOf(files);
     const { stdout } = await run(
       directory,
       { TEST_DATABASE_URL: testing.url },
@@ -105,5 +115,73 @@ describe("the README in a project created by npm init", () => {
       "hello.test.mts",
     );
     expect(stdout).toContain("# pass 1");
+  });
+});
+
+describe("the guide Start in five minutes", () => {
+  const database = testDatabase();
+
+  it(
+    "leads from a first job to an alert that is resolved",
+    async () => {
+      const service = createServer((_request, response) => response.end());
+      onTestFinished(() => void service.close());
+      // A port that is free, in place of the guide's.
+      await new Promise<void>((resolve) => void service.listen(0, "127.0.0.1", resolve));
+      const { port } = service.address() as AddressInfo;
+      await new Promise((resolve) => void service.close(resolve));
+      // The settings and the load of the test's machine raise alerts of their own.
+      await database.pool.query(
+        "select legwork.set_alert_rule(name, enabled => false) from legwork.alert_rule_list where name <> 'consecutive_failures'",
+      );
+      const directory = await projectOf(filesOf(start));
+      await workerProcess(database, [`${directory}/tasks`, `${CHECKOUT}/tasks`]);
+
+      const query = async (sql: string): Promise<Record<string, unknown> | undefined> =>
+        (await database.pool.query(sql)).rows[0] as Record<string, unknown> | undefined;
+      const run = (command: string): ReturnType<typeof legwork> =>
+        legwork(wordsOf(command.replace("4999", String(port))), { DATABASE_URL: database.url });
+      const state = (id: number, expected: string): Promise<unknown> =>
+        until(`job ${id} is ${expected}`, () => query(`select from legwork.jobs where id = ${id} and state = '${expected}'`));
+      const alert = (expected: string): Promise<unknown> =>
+        until(`the alert is ${expected}`, async () => {
+          await query("select legwork.evaluate_alerts()");
+          return await query(`select from legwork.alerts where target = 'ping' and state = '${expected}'`);
+        });
+
+      /** What has to be so before a command says what the guide promises. */
+      const before: Record<string, () => Promise<unknown>> = {
+        "job 1": () => state(1, "completed"),
+        alerts: async () => {
+          await state(2, "failed");
+          await alert("open");
+        },
+        "retry 2": () => new Promise<void>((resolve) => void service.listen(port, "127.0.0.1", resolve)),
+        "alerts --all": async () => {
+          await state(2, "completed");
+          await alert("resolved");
+        },
+      };
+      const printed: Record<string, string> = {};
+      for (const command of commandsOf(start).filter((each) => !/^(up|dashboard)\b/.test(each))) {
+        await before[command]?.();
+        const { code, stdout, stderr } = await run(command);
+        const [expectedCode, expectedError] = command.includes("not a URL") ? [1, /\(LW422\)/] : [0, /^$/];
+        expect([command, code]).toEqual([command, expectedCode]);
+        expect(stderr).toMatch(expectedError);
+        printed[command] = stdout;
+      }
+      expect(printed["add health/probe"]).toBe("1\n");
+      expect(printed["job 1"]).toContain('"healthy":true');
+      expect(printed["alerts"]).toMatch(/1 +warning +open +consecutive_failures +ping/);
+      expect(printed["explain 2"]).toMatch(/retry(?:_job\(| )2/);
+      expect(printed["alerts --all"]).toMatch(/1 +warning +resolved/);
+    },
+    scaled(60_000),
+  );
+
+  it("opens its alert after as many failures as it says", async () => {
+    const { rows } = await database.pool.query("select warning from legwork.alert_rule_list where name = 'consecutive_failures'");
+    expect(Number(rows[0]?.warning)).toBe(3);
   });
 });
