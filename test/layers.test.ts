@@ -11,7 +11,9 @@ afterAll(() => rm(folder, { recursive: true }));
 /** The linter's findings about imports in a project of these files, with this project's configuration: `file:line to-layer`. */
 async function lint(files: Record<string, readonly string[]>): Promise<string[]> {
   await mkdir(join(folder, "scripts"));
-  for (const file of [".oxlintrc.json", "scripts/lint-layers.ts"]) await copyFile(join(PROJECT, file), join(folder, file));
+  for (const file of [".oxlintrc.json", "scripts/lint-layers.ts", "scripts/lint-dashboard-words.ts"]) {
+    await copyFile(join(PROJECT, file), join(folder, file));
+  }
   for (const [file, lines] of Object.entries(files)) {
     await mkdir(dirname(join(folder, file)), { recursive: true });
     await writeFile(join(folder, file), lines.map((line) => `${line}\n`).join(""));

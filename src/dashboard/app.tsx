@@ -13,6 +13,8 @@ import { SignIn } from "./shell/sign-in.tsx";
 import { Loading } from "./components/notice.tsx";
 import { Page } from "./components/page.tsx";
 import { Toasts } from "./components/toasts.tsx";
+import { Sentence } from "./components/sentence.tsx";
+import { words } from "./shell/words.ts";
 
 export function App() {
   const token = useToken();
@@ -24,7 +26,7 @@ export function App() {
   );
 }
 
-/** What one token has read is not for the next: each has answers and a connection of its own. */
+/** Each token gets its own cache and connection, so that one user never sees another user's data. */
 function Session() {
   const [client] = useState(createClient);
   useEffect(() => disconnect, []);
@@ -39,12 +41,12 @@ function createClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
       queries: {
-        // What the server refused it will refuse again; what did not get through may the next time.
+        // A refused request would be refused again; a request that did not get through may succeed next time.
         retry: (count, error) => isPassing(error) && count < 5,
         retryDelay: (attempt) => Math.min(8_000, 500 * 2 ** attempt),
         staleTime: 2_000,
         refetchOnWindowFocus: true,
-        // What is equal to the last answer keeps its identity, so that little is drawn again.
+        // Parts of a response that did not change keep their identity, so that little is rendered again.
         structuralSharing: (before, after) => (holdsRawNumber(after) ? after : replaceEqualDeep(before, after)),
       },
     },
@@ -54,7 +56,7 @@ function createClient(): QueryClient {
 function Pages() {
   const [path] = useLocation();
   useEffect(() => {
-    // A new page begins at its top, and with its heading for whoever listens to it.
+    // A new page starts at its top, and a screen reader starts at its heading.
     document.querySelector("main")?.scrollTo(0, 0);
     document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }, [path]);
@@ -73,9 +75,9 @@ function Pages() {
               </Route>
             ))}
             <Route>
-              <Page title="Nothing here">
+              <Page title={words.notFound}>
                 <p>
-                  There is no page at <code>{path}</code>. The menu has all there are.
+                  <Sentence text={words.notFoundAt} slots={{ path: <code>{path}</code> }} />
                 </p>
               </Page>
             </Route>

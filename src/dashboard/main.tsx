@@ -13,7 +13,7 @@ applyTheme();
 
 const base = new URL(document.baseURI).pathname.replace(/\/$/, "");
 
-// The page of the address is there before anything is drawn; what does not come is told where it is shown.
+// The first page is loaded before anything is rendered. If loading fails, the page itself reports it.
 await PAGES.find(({ path }) => base + path === location.pathname)
   ?.Component.preload()
   .catch(() => undefined);

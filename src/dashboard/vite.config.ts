@@ -7,7 +7,7 @@ import { defineConfig, type Plugin } from "vite";
 
 const outDir = fileURLToPath(new URL("../../dist/dashboard", import.meta.url));
 
-/** Compressed once, when built, so that the server only sends files. */
+/** Compresses the files once at build time, so that the server only sends them. */
 function compressed(): Plugin {
   return {
     name: "compressed",
@@ -25,14 +25,14 @@ function compressed(): Plugin {
 
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
-  // Relative to the page's <base>, which the server sets: it may be mounted anywhere.
+  // Relative to the page's <base>, which the server sets: the dashboard may be mounted under any path.
   base: "./",
   plugins: [react(), compressed()],
   build: {
     outDir,
     emptyOutDir: true,
     target: "es2022",
-    // Nothing is written into the page itself: the policy for its content allows files only.
+    // Nothing is inlined into the page: its content security policy allows only files.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

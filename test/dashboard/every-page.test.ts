@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 const database = testDatabase();
 const browser = testBrowser();
 let server: Server;
-/** The path of every page, with content on each. */
+/** Every page with its own address, with some content. */
 const paths: string[] = [];
 
 beforeAll(async () => {
@@ -72,9 +72,9 @@ it(
       await page.goto(server.url + path);
       const heading = page.getByRole("heading", { level: 1 });
       await heading.waitFor();
-      await until("everything is loaded", async () => (await page.locator("main .loading").count()) === 0);
+      await until("everything has loaded", async () => (await page.locator("main .loading").count()) === 0);
       for (const colorScheme of ["light", "dark"] as const) {
-        // A page follows the system's theme at once.
+        // Pages follow the system's theme at once.
         await page.emulateMedia({ colorScheme });
         await expectAccessible(page, colorScheme === "light" ? "all" : "colors");
       }
@@ -85,11 +85,11 @@ it(
   scaled(90_000),
 );
 
-it("a page that a role may not read is missing from the menu, and its address shows an error", async () => {
+it("a page that a role may not read is not in its menu, and says so at its address", async () => {
   const page = await browser.open(server.url, "/audit", await makeToken(database, "viewer"), { mayLog: /403/ });
   await page
     .getByText("LW403")
-    .or(page.getByText(/needs the role|is for/))
+    .or(page.getByText(/requires the role|is for/))
     .first()
     .waitFor();
   await page.getByRole("link", { name: "Jobs" }).waitFor();

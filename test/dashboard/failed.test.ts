@@ -26,7 +26,7 @@ beforeEach(async () => {
   );
 });
 
-/** Enqueues jobs that fail with this error. Returns their ids. */
+/** Adds failed jobs with that error; resolves to their ids. */
 async function failed(count: number, task: string, error: string): Promise<string[]> {
   const { rows } = await database.pool.query("select legwork.enqueue($1) as id from generate_series(1, $2)", [task, count]);
   const ids = rows.map(({ id }) => id);
@@ -39,7 +39,7 @@ const states = async (): Promise<unknown> =>
 const group = (page: Page, error: string) => page.locator(".failed-group", { hasText: error });
 
 describe("the page of failed jobs", () => {
-  it("groups them by their error, the largest first, and retries a group after a dry run", async () => {
+  it("groups jobs by error, largest group first, and retries a group after a preview", async () => {
     await failed(3, "report", "division by zero");
     await failed(12, "mail/send", "connect ECONNREFUSED 10.0.0.7:25");
     const page = await browser.open(server.url, "/failed", restToken);
@@ -47,7 +47,7 @@ describe("the page of failed jobs", () => {
     expect(await page.locator(".failed-count").allTextContents()).toEqual(["12", "3"]);
     await page.getByText("15 jobs in 2 groups").waitFor();
     await group(page, "ECONNREFUSED").getByRole("button", { name: "Retry" }).click();
-    await page.getByText("12 jobs would be").waitFor();
+    await page.getByText("This will retry 12 jobs.").waitFor();
     await expectAccessible(page);
     await page.getByRole("button", { name: "Retry 12 jobs" }).click();
     await page.getByText("12 jobs retried.").first().waitFor();
@@ -58,19 +58,19 @@ describe("the page of failed jobs", () => {
     ]);
   });
 
-  it("shows a group's jobs, and retries or discards one of them", async () => {
+  it("shows the jobs of a group, one of which is retried and one discarded", async () => {
     const ids = await failed(25, "report", "division by zero");
     const page = await browser.open(server.url, "/failed", restToken);
     await page.getByRole("button", { name: "Show jobs" }).click();
     const jobs = page.getByRole("region", { name: "Jobs of the group" });
     await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor();
     expect(await jobs.getByRole("row").count()).toBe(21);
-    await jobs.getByRole("button", { name: "More of 25" }).click();
+    await jobs.getByRole("button", { name: "Load more of 25" }).click();
     await jobs.getByRole("link", { name: ids[24], exact: true }).waitFor();
     await expectAccessible(page);
     await jobs.getByRole("button", { name: `Retry job ${ids[0]}`, exact: true }).click();
     await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor({ state: "detached" });
-    await jobs.getByRole("button", { name: `Delete job ${ids[1]}`, exact: true }).click();
+    await jobs.getByRole("button", { name: `Discard job ${ids[1]}`, exact: true }).click();
     await jobs.getByRole("link", { name: ids[1], exact: true }).waitFor({ state: "detached" });
     expect(await states()).toEqual([
       { task: "report", state: "pending", jobs: 1 },
@@ -80,31 +80,31 @@ describe("the page of failed jobs", () => {
     expect(kept.rows).toEqual([{ jobs: 24 }]);
   });
 
-  it("discards the jobs that match a filter, which is in the address", async () => {
+  it("discards the jobs that match the filter, which is in the address", async () => {
     await failed(2, "report", "division by zero");
     await failed(4, "mail/send", "division by zero");
     await failed(5, "mail/send", "no such mailbox");
     const page = await browser.open(server.url, "/failed", restToken);
     await page.getByLabel("Error contains").fill("DIVISION");
-    await page.getByLabel("Of task").selectOption("mail/send");
+    await page.getByLabel("Task", { exact: true }).selectOption("mail/send");
     await page.getByText("4 jobs in 1 group").waitFor();
     expect(new URL(page.url()).search).toBe("?error=DIVISION&task=mail%2Fsend");
-    await page.getByRole("button", { name: "Delete all" }).click();
-    await page.getByRole("button", { name: "Delete 4 jobs" }).click();
-    await page.getByText("No group fits.").waitFor();
+    await page.getByRole("button", { name: "Discard all" }).click();
+    await page.getByRole("button", { name: "Discard 4 jobs" }).click();
+    await page.getByText("No matching groups").waitFor();
     const kept = await database.pool.query("select count(*)::int as jobs from graphile_worker._private_jobs");
     expect(kept.rows).toEqual([{ jobs: 7 }]);
   });
 
-  it("shows a viewer no buttons, and is accessible when it is empty", async () => {
+  it("shows a viewer no actions, and says when there are no failed jobs", async () => {
     const none = await browser.open(server.url, "/failed", restToken, { theme: "dark" });
-    await none.getByText("Nothing has failed.").waitFor();
+    await none.getByText("No failed jobs").waitFor();
     await expectAccessible(none);
     const ids = await failed(2, "report", "boom");
     const page = await browser.open(server.url, "/failed", await makeToken(database, "viewer"), { theme: "dark", width: 390 });
     await page.getByRole("button", { name: "Show jobs" }).click();
     await page.getByText(`Job ${ids[1]}`).first().waitFor();
-    expect(await page.getByRole("button", { name: /Retry|Delete/ }).count()).toBe(0);
+    expect(await page.getByRole("button", { name: /Retry|Discard/ }).count()).toBe(0);
     await expectAccessible(page);
     expect(
       await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),

@@ -42,8 +42,8 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
-describe("the search for jobs", () => {
-  it("finds a failed job by its error, typed into the header's search field, and the address keeps the filter", async () => {
+describe("finding jobs", () => {
+  it("finds a failed job by its error from the search box, at an address that shows the same jobs", async () => {
     const ids = await add(3, "mail/send");
     await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
     await fail(ids.slice(1, 2), "no such mailbox");
@@ -67,38 +67,38 @@ describe("the search for jobs", () => {
     const filter = page.getByRole("searchbox", { name: "Filter" });
     await filter.fill("mail/send payload.user.id:3");
     await filter.press("Enter");
-    await page.getByText("The payloads of 5 jobs were read.").waitFor();
+    await page.getByText("5 payloads scanned").waitFor();
     expect(await shownIds(page)).toEqual([ids[2]]);
     expect(new URL(page.url()).search).toBe("?task=mail%2Fsend&payload=user.id%3A3");
-    await page.getByRole("button", { name: "Remove the filter Payload" }).click();
-    await until("all five jobs are listed", async () => (await shownIds(page)).length === 5);
+    await page.getByRole("button", { name: "Remove filter Payload" }).click();
+    await until("all five are shown", async () => (await shownIds(page)).length === 5);
     await filter.fill("correlation:order-4 tenant:acme");
     await filter.press("Enter");
-    await until("only that job is listed", async () => (await shownIds(page)).join() === ids[3]);
+    await until("only that job is shown", async () => (await shownIds(page)).join() === ids[3]);
     await page.getByRole("button", { name: "Clear all" }).click();
-    await until("all jobs are listed", async () => (await shownIds(page)).length === 7);
+    await until("all jobs are shown", async () => (await shownIds(page)).length === 7);
   });
 
-  it("shows an error for a filter without an index, with the fix as a button", async () => {
+  it("explains which filter no index supports, with a supported one as a button", async () => {
     const ids = await add(1);
     await fail(ids, "boom");
     const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
     const refusal = page.getByRole("alert").filter({ hasText: "LW400" });
     await refusal.getByText("no index has it").waitFor();
     await expectAccessible(page);
-    await refusal.getByRole("button", { name: "Look among failed jobs" }).click();
+    await refusal.getByRole("button", { name: "Show only failed jobs" }).click();
     await rowOf(page, ids[0] ?? "").waitFor();
   });
 
   it("saves a view under a name in this browser", async () => {
     await add(2, "mail/send");
     const page = await open("/jobs?task=mail%2Fsend&state=pending");
-    await page.getByRole("button", { name: "Views" }).click();
+    await page.getByRole("button", { name: "Saved views" }).click();
     await expectAccessible(page);
-    await page.getByLabel("Name of this view").fill("Mails to go");
-    await page.getByRole("button", { name: "Save this view" }).click();
+    await page.getByLabel("Name of the view").fill("Mails to go");
+    await page.getByRole("button", { name: "Save view" }).click();
     await page.getByRole("button", { name: "Clear all" }).click();
-    await page.getByRole("button", { name: "Views" }).click();
+    await page.getByRole("button", { name: "Saved views" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Mails to go", exact: true }).click();
     await page.waitForURL("**/jobs?state=pending&task=mail%2Fsend");
   });

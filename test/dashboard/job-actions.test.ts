@@ -15,7 +15,7 @@ let server: Server;
 const SCHEMA = {
   type: "object",
   properties: {
-    to: { type: "string", minLength: 3, description: "The recipient." },
+    to: { type: "string", minLength: 3, description: "Whom to write to." },
     copies: { type: "integer" },
     urgent: { type: "boolean" },
     kind: { enum: ["letter", "card"] },
@@ -52,18 +52,18 @@ async function selectEverything(page: Page): Promise<void> {
   await page.keyboard.press("Control+a");
 }
 
-describe("an action on many jobs", () => {
-  it("retries 10,000 failed jobs, after a dry run and with progress", async () => {
+describe("actions on many jobs", () => {
+  it("10,000 failed jobs are retried, after a preview and with progress", async () => {
     await database.pool.query(
       `select legwork.enqueue_many((select jsonb_agg('{"task": "report"}'::jsonb) from generate_series(1, 10000)));
        select graphile_worker.permanently_fail_jobs((select array_agg(id) from graphile_worker._private_jobs), 'boom')`,
     );
     const page = await browser.open(server.url, "/jobs?state=failed", restToken);
     await selectEverything(page);
-    await page.getByRole("button", { name: "Select everything that matches" }).click();
+    await page.getByRole("button", { name: "Select all matching jobs" }).click();
     await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "Retry" }).click();
-    const dialog = page.getByRole("dialog", { name: "Retry every job that matches?" });
-    await dialog.getByText("10,000 jobs would be").waitFor();
+    const dialog = page.getByRole("dialog", { name: "Retry all matching jobs?" });
+    await dialog.getByText("This will retry 10,000 jobs.").waitFor();
     expect(await states()).toEqual({ failed: 10_000 });
     await dialog.getByRole("button", { name: "Retry 10,000 jobs" }).click();
     await dialog.getByRole("progressbar").waitFor();
@@ -76,54 +76,54 @@ describe("an action on many jobs", () => {
     expect(rows).toEqual([{ jobs: 10_000, surface: "dashboard" }]);
   });
 
-  it("looks up the matching jobs if the API has no such bulk filter, and touches no others", async () => {
+  it("jobs are collected through the list where no bulk route supports the filter, and no other job is changed", async () => {
     await database.pool.query("select legwork.enqueue('report', jsonb_build_object('n', n % 3)) from generate_series(1, 9) n");
     const page = await browser.open(server.url, "/jobs?payload=n%3A1", restToken);
     await selectEverything(page);
     await page.getByText("3 selected").waitFor();
     await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "Cancel" }).click();
-    await page.getByLabel("Why").fill("not wanted");
+    await page.getByLabel("Reason (optional)").fill("not wanted");
     await page.getByRole("button", { name: "Cancel 3 jobs" }).click();
-    await until("the jobs are cancelled", async () => (await states()).cancelled === 3);
+    await until("they are cancelled", async () => (await states()).cancelled === 3);
     const { rows } = await database.pool.query(
       "select distinct payload ->> 'n' as n, error from legwork.jobs where state = 'cancelled'",
     );
     expect(rows).toEqual([{ n: "1", error: expect.stringContaining("not wanted") }]);
   });
 
-  it("that changed priorities can be undone for each job", async () => {
+  it("a change of priority is undone to the previous priority of each job", async () => {
     await database.pool.query("select legwork.enqueue('report', priority => n) from generate_series(1, 3) n");
     const priorities = async (): Promise<number[]> =>
       (await database.pool.query("select priority from legwork.jobs order by id")).rows.map(({ priority }) => priority);
     const page = await browser.open(server.url, "/jobs", restToken);
     await selectEverything(page);
-    await page.getByRole("button", { name: "Priority" }).click();
+    await page.getByRole("button", { name: "Reprioritize" }).click();
     await page.getByRole("dialog").getByLabel("Priority").fill("-20");
-    await page.getByRole("button", { name: "Priority 3 jobs" }).click();
-    await page.getByText("3 jobs given another priority.").first().waitFor();
+    await page.getByRole("button", { name: "Reprioritize 3 jobs" }).click();
+    await page.getByText("3 jobs reprioritized.").first().waitFor();
     expect(await priorities()).toEqual([-20, -20, -20]);
     await page.getByRole("button", { name: "Undo" }).click();
-    await page.getByText("3 jobs have their old priority again.").first().waitFor();
+    await page.getByText("Priority of 3 jobs restored.").first().waitFor();
     expect(await priorities()).toEqual([1, 2, 3]);
   });
 
-  it("reruns jobs that have ended once each", async () => {
+  it("each finished job is rerun once", async () => {
     await database.pool.query("select legwork.enqueue('report', jsonb_build_object('n', n)) from generate_series(1, 4) n");
     await database.pool.query("select graphile_worker.complete_jobs((select array_agg(id) from graphile_worker._private_jobs))");
     const page = await browser.open(server.url, "/jobs?state=completed", restToken);
     await selectEverything(page);
-    await page.getByRole("button", { name: "Re-run" }).click();
+    await page.getByRole("button", { name: "Rerun" }).click();
     await expectAccessible(page);
-    await page.getByRole("button", { name: "Re-run 4 jobs" }).click();
-    await page.getByText("4 jobs re-run.").first().waitFor();
+    await page.getByRole("button", { name: "Rerun 4 jobs" }).click();
+    await page.getByText("4 jobs rerun.").first().waitFor();
     expect(await states()).toEqual({ completed: 4, pending: 4 });
   });
 });
 
-describe("the form for enqueueing", () => {
-  it("follows the task's schema, shows an error at its field, and opens the new job", async () => {
+describe("the enqueue form", () => {
+  it("follows the task's schema, shows errors at their fields, and opens the job", async () => {
     const page = await browser.open(server.url, "/jobs", restToken, { mayLog: /422/ });
-    await page.getByRole("button", { name: "Enqueue a job" }).click();
+    await page.getByRole("button", { name: "Enqueue job" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Task").selectOption("mail/send");
     await dialog.getByLabel("to", { exact: true }).fill("x");
@@ -137,14 +137,14 @@ describe("the form for enqueueing", () => {
     await dialog.getByLabel("kind", { exact: true }).selectOption("card");
     await dialog.getByLabel("copies (optional)").fill("2");
     await dialog.getByLabel("urgent (optional)").selectOption("true");
-    await dialog.getByLabel("Kind of copy").selectOption("a list");
-    await dialog.getByRole("button", { name: "Give copy" }).click();
+    await dialog.getByLabel("Type of copy").selectOption("list");
+    await dialog.getByRole("button", { name: "Set copy" }).click();
     await dialog.getByRole("button", { name: "Add to copy" }).click();
     await dialog.getByLabel("copy 1", { exact: true }).fill("bob");
-    await dialog.getByRole("button", { name: "Give tags" }).click();
+    await dialog.getByRole("button", { name: "Set tags" }).click();
     await dialog.getByRole("button", { name: "Add to tags" }).click();
     await dialog.getByLabel("tags 1", { exact: true }).fill("red");
-    await dialog.getByRole("button", { name: "Give address" }).click();
+    await dialog.getByRole("button", { name: "Set address" }).click();
     await dialog.getByLabel("city").fill("Ulm");
     await dialog.getByText("Options").click();
     await dialog.getByLabel("Priority").fill("-3");
@@ -161,11 +161,11 @@ describe("the form for enqueueing", () => {
     ]);
   });
 
-  it("falls back to JSON for a task without a schema, and has its own address", async () => {
+  it("falls back to JSON where the task declares no schema, and has its own address", async () => {
     const page = await browser.open(server.url, "/jobs?new=report", restToken, { theme: "dark" });
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill("{ no");
-    await page.getByText("This is not JSON").waitFor();
+    await page.getByText("This is not valid JSON").waitFor();
     expect(await page.getByRole("button", { name: "Enqueue", exact: true }).isDisabled()).toBe(true);
     await expectAccessible(page);
     await editor.fill('{"big": [1, {"a": null}]}');

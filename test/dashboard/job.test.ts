@@ -38,7 +38,7 @@ const open = async (path: string, token = restToken, options = {}): Promise<Page
   await browser.open(server.url, path, token, options);
 const card = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 
-/** Logs what it does, and continues after each sign. */
+/** Reports its progress, and continues at each sign. */
 const SLOW = `import { defineTask } from "legwork";
   const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
   export default defineTask({
@@ -56,14 +56,14 @@ const SLOW = `import { defineTask } from "legwork";
   });`;
 
 describe("the page of a job", () => {
-  it("follows a running job: progress, logs, result, and the job it enqueued", async () => {
+  it("follows a running job: progress, logs, its end, its result and what it enqueued", async () => {
     await workerOver(database.url, { "slow.ts": SLOW, "plain.ts": "export default async () => {};" });
     const id = await enqueue("slow", { n: 1 });
     const page = await open(`/jobs/${id}`);
-    await page.getByText("40 %").waitFor();
+    await page.getByText("40%").waitFor();
     await page.getByText("halfway").waitFor();
     await card(page, "Logs").getByText("It begins.").waitFor();
-    await card(page, "What it is doing").getByText("It is running").waitFor();
+    await card(page, "Status").getByText("It is running").waitFor();
     await expectAccessible(page);
     await sign("log");
     await card(page, "Logs").getByText("A line that comes later.").waitFor();
@@ -71,13 +71,13 @@ describe("the page of a job", () => {
     await card(page, "Result").getByText('"sum": 3').waitFor();
     await page.locator(".job-lead").getByText("completed").waitFor();
     const child = await until(
-      "the job has enqueued another",
+      "it has enqueued another",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
-    await card(page, "Where it comes from")
+    await card(page, "Origin")
       .getByRole("link", { name: `job ${child.id}` })
       .click();
-    await card(page, "Where it comes from").getByText(`Enqueued by job ${id}`).waitFor();
+    await card(page, "Origin").getByText(`Enqueued by job ${id}`).waitFor();
     await card(page, "Timeline").getByText("Attempt 1").waitFor();
   });
 
@@ -87,24 +87,24 @@ describe("the page of a job", () => {
     const page = await open(`/jobs/${id}`);
     const why = card(page, "Why it is not running");
     await why.getByText("provider is down").waitFor();
-    await why.getByText("It is due at").waitFor();
+    await why.getByText("It may start at").waitFor();
     await expectAccessible(page);
-    await why.getByRole("button", { name: "Resume the queue" }).click();
+    await why.getByRole("button", { name: "Resume queue" }).click();
     await until(
       "the queue is resumed",
       async () => (await database.pool.query("select from legwork_private.pauses")).rowCount === 0,
     );
-    await why.getByRole("button", { name: "Start it now" }).click();
+    await why.getByRole("button", { name: "Start now" }).click();
     await page.locator(".job-lead").getByText("pending").waitFor();
-    await why.getByText("No Legwork worker is running").waitFor();
+    await why.getByText("No Legwork worker is alive").waitFor();
   });
 
-  it("links to the jobs that hold another back", async () => {
+  it("links to the jobs that block another one", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, task => 'plain')");
     const [first, second] = [await enqueue("plain"), await enqueue("plain")];
     const page = await open(`/jobs/${second}`);
     const why = card(page, "Why it is not running");
-    await why.getByRole("link", { name: "See the limits of the task" }).waitFor();
+    await why.getByRole("link", { name: "View limits of the task" }).waitFor();
     await why.getByRole("link", { name: first, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: `Job ${first}` }).waitFor();
   });
@@ -116,34 +116,34 @@ describe("the page of a job", () => {
     });
     const id = await enqueue("fails", { to: "ann", password: "hunter22" }, ", tenant => 'acme', correlation_id => 'order-7'");
     await until(
-      "the job has failed",
+      "it has failed",
       async () => (await one("select state from legwork.jobs where id = $1", [id])).state === "failed",
     );
     await worker.stop();
     const page = await open(`/jobs/${id}`);
     await card(page, "Error of attempt 1").getByText("no such user ann").first().waitFor();
-    await page.getByText("Where it was thrown").click();
+    await page.getByText("Stack trace", { exact: true }).click();
     await page
-      .getByRole("region", { name: "stack" })
+      .getByRole("region", { name: "stack trace" })
       .getByText(/at .*fails/)
       .waitFor();
     expect(await card(page, "Payload").textContent()).toContain("[redacted]");
-    await page.getByRole("button", { name: "Retry with another payload" }).click();
+    await page.getByRole("button", { name: "Retry with changes" }).click();
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill((await editor.inputValue()).replace("ann", "bob"));
     await expectAccessible(page);
-    await page.getByRole("button", { name: "Run it" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Retry with changes" }).click();
     const made = await until(
-      "the new job exists",
+      "the new job is there",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     await page.getByRole("heading", { level: 1, name: `Job ${made.id}` }).waitFor();
-    await card(page, "Where it comes from").getByText(`A re-run of job ${id}`).waitFor();
-    await card(page, "Where it comes from").getByRole("link", { name: "order-7" }).waitFor();
+    await card(page, "Origin").getByText(`Rerun of job ${id}`).waitFor();
+    await card(page, "Origin").getByText("Correlation id order-7").waitFor();
     const kept = await database.pool.query("select id, payload from graphile_worker._private_jobs");
     expect(kept.rows).toEqual([{ id: made.id, payload: { to: "bob", password: "hunter22" } }]);
     await page.goto(`${server.url}/jobs/${id}`);
-    await page.getByText("It was given up").waitFor();
+    await page.getByText("This job was discarded").waitFor();
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
@@ -157,12 +157,12 @@ describe("the page of a job", () => {
     await card(page, "Payload")
       .getByText(/10{400}/)
       .waitFor();
-    await page.getByRole("button", { name: "Re-run with another payload" }).click();
+    await page.getByRole("button", { name: "Rerun with changes" }).click();
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill((await editor.inputValue()).replace("12345678901234567890", "12345678901234567891"));
-    await page.getByRole("button", { name: "Run it" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Rerun with changes" }).click();
     const made = await until(
-      "the new job exists",
+      "the new job is there",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     expect(await one("select payload::text from legwork.jobs where id = $1", [made.id])).toEqual({
@@ -170,53 +170,53 @@ describe("the page of a job", () => {
     });
   });
 
-  it("cancels a job with a reason, and changes a priority with undo", async () => {
+  it("cancels a job with a reason, changes a priority and undoes that", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
-    await page.getByRole("button", { name: "Priority" }).click();
+    await page.getByRole("button", { name: "Change priority" }).click();
     await page.getByRole("dialog").getByLabel("Priority").fill("12");
-    await page.getByRole("button", { name: "Change", exact: true }).click();
-    await page.getByText(`Job ${id} has priority 12 now.`).first().waitFor();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText(`Job ${id} now has priority 12.`).first().waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
-    await page.getByText(`Job ${id} has priority 0 again.`).first().waitFor();
-    await page.getByRole("button", { name: "Cancel the job" }).click();
-    await page.getByRole("textbox", { name: "Why" }).fill("not wanted");
-    await page.getByRole("dialog").getByRole("button", { name: "Cancel the job" }).click();
+    await page.getByText(`Job ${id} now has priority 0.`).first().waitFor();
+    await page.getByRole("button", { name: "Cancel job" }).click();
+    await page.getByRole("textbox", { name: "Reason (optional)" }).fill("not wanted");
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel job" }).click();
     await card(page, "How it ended").getByText("not wanted").waitFor();
-    await page.getByRole("button", { name: "Re-run", exact: true }).waitFor();
-    await card(page, "Where it comes from")
+    await page.getByRole("button", { name: "Rerun", exact: true }).waitFor();
+    await card(page, "Origin")
       .getByText(/cancel job by .* \(dashboard\)/)
       .waitFor();
   });
 
-  it("asks for a payload that the history no longer has", async () => {
+  it("refuses to rerun a job with redacted values that are no longer stored, and asks for them", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
     const id = await enqueue("secret", { password: "hunter22" });
     await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
     const page = await open(`/jobs/${id}`, restToken, { mayLog: /409/ });
-    await page.getByRole("button", { name: "Re-run", exact: true }).click();
-    await page.getByRole("dialog").getByText("give it anew").waitFor();
+    await page.getByRole("button", { name: "Rerun", exact: true }).click();
+    await page.getByRole("dialog").getByText("enter them again").waitFor();
     await page.getByLabel("Payload as JSON").fill('{"password": "other"}');
-    await page.getByRole("button", { name: "Run it" }).click();
-    await page.getByText("A re-run of").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Rerun with changes" }).click();
+    await page.getByText("Rerun of").waitFor();
   });
 
-  it("shows an error for an unknown job, and for another tenant's", async () => {
+  it("says when a job does not exist or belongs to another tenant", async () => {
     const id = await enqueue("plain", {}, ", tenant => 'other'");
     const page = await open("/jobs/999999", restToken, { mayLog: /404/, theme: "dark" });
-    await page.getByText("There is no job 999999.").waitFor();
+    await page.getByText("No job has id 999999.").waitFor();
     await expectAccessible(page);
     const viewer = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { mayLog: /404/ });
-    await viewer.getByText(`There is no job ${id}.`).waitFor();
+    await viewer.getByText(`No job has id ${id}.`).waitFor();
     await page.goto(`${server.url}/jobs/nonsense`);
     await page.getByText("ids are whole numbers").waitFor();
   });
 
-  it("shows a viewer only the buttons that the token allows, also in the dark theme and on a phone", async () => {
+  it("shows a viewer no more buttons than the token has rights, also in the dark theme and on a phone", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
     const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
-    await card(page, "Why it is not running").getByText("It is due at").waitFor();
-    for (const name of ["Cancel the job", "Start now", "Start it now", "Priority"]) {
+    await card(page, "Why it is not running").getByText("It may start at").waitFor();
+    for (const name of ["Cancel job", "Start now", "Change priority"]) {
       expect(await page.getByRole("button", { name }).count()).toBe(0);
     }
     await expectAccessible(page);

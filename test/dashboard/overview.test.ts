@@ -20,7 +20,7 @@ const TASKS = {
 };
 
 beforeAll(async () => {
-  // The state of this machine and of the test's process does not matter here.
+  // The state of this machine and of the test process must not raise alerts.
   await database.pool.query(
     "update legwork_private.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
   );
@@ -45,7 +45,7 @@ async function ended(count: number): Promise<void> {
   });
 }
 
-/** Adds statistics of a task that completes ten jobs a minute, for the last hour. */
+/** Adds the statistics of a task that has completed ten jobs a minute for an hour. */
 async function counted(): Promise<void> {
   await database.pool.query(
     `select legwork_private.add_metrics(array(
@@ -56,10 +56,10 @@ async function counted(): Promise<void> {
 }
 
 function verdict(page: Page) {
-  return page.getByRole("region", { name: "How everything is" });
+  return page.getByRole("region", { name: "System status" });
 }
 
-describe("the summary", () => {
+describe("the sentence", () => {
   const live = {
     readAt: "2026-01-01T10:00:00Z",
     running: 3,
@@ -83,24 +83,24 @@ describe("the summary", () => {
     now: Date.parse(live.readAt),
   };
 
-  it("says that all is well, with numbers", () => {
-    expect(judge(known)).toEqual({ status: "ok", sentence: "All is well: 2 workers run 3 jobs, and none waits.", more: [] });
+  it("summarizes the normal state", () => {
+    expect(judge(known)).toEqual({ status: "ok", sentence: "All systems normal. 2 workers, 3 running, 0 waiting.", more: [] });
     const waiting = { ...live, pending: 1, oldest: "2026-01-01T09:59:48Z" };
     expect(judge({ ...known, live: waiting, failed: 1n }).sentence).toBe(
-      "All is well: 2 workers run 3 jobs, and 1 job waits, the longest for 12 s. 1 failed job is kept to be retried.",
+      "All systems normal. 2 workers, 3 running, 1 waiting (oldest 12 s). 1 failed job can be retried.",
     );
   });
 
-  it("begins with the worst: an emergency stop, no worker, then findings of the rules", () => {
+  it("reports the worst first: an emergency stop, no workers, then the findings of alert rules", () => {
     const health = [
       { scope: "system", name: "system", status: "degraded" as const, reasons: ["Task mail is degraded."] },
       { scope: "task", name: "mail", status: "degraded" as const, reasons: ["Task 'mail' has failed 3 times in a row."] },
       { scope: "queue", name: "mail", status: "degraded" as const, reasons: ["A job is late."] },
     ];
-    expect(judge({ ...known, health, isStopped: true })).toMatchObject({ status: "critical", sentence: /Everything is stopped/ });
+    expect(judge({ ...known, health, isStopped: true })).toMatchObject({ status: "critical", sentence: /All jobs are stopped/ });
     expect(judge({ ...known, health, live: { ...live, workers: 0, pending: 2 } })).toMatchObject({
       status: "critical",
-      sentence: "No Legwork worker lives while 2 jobs wait.",
+      sentence: "No workers online; 2 jobs waiting.",
     });
     expect(judge({ ...known, health })).toEqual({
       status: "warning",
@@ -111,24 +111,24 @@ describe("the summary", () => {
     expect(judge({ ...known, health: [...health, worse] }).status).toBe("critical");
   });
 
-  it("does not say that all is well before it is known", () => {
+  it("claims no state before it is known", () => {
     expect(judge({ ...known, live: undefined }).status).toBe("unknown");
     expect(judge({ ...known, health: undefined }).status).toBe("unknown");
   });
 });
 
 describe("the overview", () => {
-  it("says in one sentence that all is well, and shows the workers", async () => {
+  it("says in one sentence that all is well, and lists the workers", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
-    await verdict(page).getByText("All is well: 1 worker runs no job, and none waits.").waitFor();
+    await verdict(page).getByText("All systems normal. 1 worker, 0 running, 0 waiting.").waitFor();
     await page.getByRole("region", { name: "Workers, table" }).getByText("0 of 4").waitFor();
   });
 
-  it("shows failing jobs by their error, and an alert in the summary", async () => {
+  it("shows failed jobs by their error while they fail, and a rule's alert in its sentence", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
-    await verdict(page).getByText("All is well").waitFor();
+    await verdict(page).getByText("All systems normal").waitFor();
     await database.pool.query("select legwork.enqueue('broken', max_attempts => 1) from generate_series(1, 5)");
     await ended(5);
     await database.pool.query(
@@ -139,18 +139,18 @@ describe("the overview", () => {
       async () => (await database.pool.query("select from legwork_private.alert_records")).rowCount,
     );
     await page.reload();
-    await page.getByRole("region", { name: "Failed, by error" }).getByText("connect ECONNREFUSED").waitFor();
-    await verdict(page).getByText("Task 'broken' has failed 5 times in a row").waitFor();
+    await page.getByRole("region", { name: "Top errors" }).getByText("connect ECONNREFUSED").waitFor();
+    await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();
     await until("the alert is shown", async () => (await page.getByRole("region", { name: "Open alerts" }).count()) === 1);
     await expectAccessible(page);
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
 
-  it("shows an hour in a chart, zooms by dragging, keeps the range in the address and goes back", async () => {
+  it("shows an hour, zooms by dragging, keeps the range in the address and resets it", async () => {
     await counted();
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
-    const chart = page.getByRole("slider", { name: "Jobs a minute: chart" });
+    const chart = page.getByRole("slider", { name: "Jobs per minute: chart" });
     await chart.waitFor();
     const box = (await chart.boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
@@ -158,29 +158,31 @@ describe("the overview", () => {
     await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
     await page.mouse.up();
     await page.waitForURL(/from=.*&to=/);
-    await page.getByText("Each point is 1 min.").waitFor();
+    await page.getByText("Each point covers 1 minute.").waitFor();
     await page.reload();
-    await page.getByRole("button", { name: "Back to 1 hour" }).click();
+    await page.getByRole("button", { name: "Back to last hour" }).click();
     await page.waitForURL((url) => !url.search.includes("from="));
     await page.getByRole("button", { name: "6h" }).click();
     await page.waitForURL(/period=6h/);
   });
 
-  it("has charts that can be read with the keyboard, and as tables", async () => {
+  it("reads a chart by keyboard, and as a table", async () => {
     await counted();
     const page = await browser.open(server.url, "/", restToken);
-    const chart = page.getByRole("slider", { name: "Jobs a minute: chart" });
+    const chart = page.getByRole("slider", { name: "Jobs per minute: chart" });
     await chart.focus();
     await page.keyboard.press("End");
     await page.keyboard.press("ArrowLeft");
-    await until("the value is announced", async () => (await chart.getAttribute("aria-valuetext"))?.includes("completed 10"));
+    await until("it reads the value at the cursor", async () =>
+      (await chart.getAttribute("aria-valuetext"))?.includes("completed 10"),
+    );
     await page.keyboard.press("+");
     await page.waitForURL(/from=.*&to=/);
     await chart.focus();
     await page.keyboard.press("Escape");
     await page.waitForURL((url) => !url.search.includes("from="));
-    await page.getByRole("button", { name: "As a table" }).first().click();
-    const table = page.getByRole("region", { name: "Jobs a minute: table" });
+    await page.getByRole("button", { name: "Show data" }).first().click();
+    const table = page.getByRole("region", { name: "Jobs per minute: table" });
     expect(await table.getByRole("row").count()).toBeGreaterThan(40);
   });
 
@@ -188,7 +190,7 @@ describe("the overview", () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("button", { name: "Pause default" }).click();
-    await page.getByLabel("Why").fill("provider is down");
+    await page.getByLabel("Reason (optional)").fill("provider is down");
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await page.getByRole("region", { name: "Queues, table" }).getByText("provider is down").waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
@@ -196,20 +198,20 @@ describe("the overview", () => {
     expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
   });
 
-  it("says how old its numbers are while the server is unreachable", async () => {
+  it("shows the time of its data while the server is away", async () => {
     const away = await startRest(database);
     try {
       await workerOver(database.url, TASKS);
       const page = await browser.open(away.url, "/", restToken, { mayLog: /ERR_|WebSocket/ });
-      await verdict(page).getByText("All is well").waitFor();
+      await verdict(page).getByText("All systems normal").waitFor();
       await away.stop();
-      await verdict(page).getByText("The connection is lost; these numbers are of").waitFor();
+      await verdict(page).getByText("Connection lost. Data from").waitFor();
     } finally {
       await away.stop();
     }
   });
 
-  it("shows a tenant's token only that tenant's data, sends no forbidden requests, and does not offer to pause", async () => {
+  it("shows a tenant its own jobs, sends no request that is refused, and offers no pause", async () => {
     await workerOver(database.url, TASKS);
     await database.pool.query(
       "select legwork.enqueue('broken', max_attempts => 1, tenant => t) from unnest(array['acme', 'other', 'other']) t",
@@ -220,7 +222,7 @@ describe("the overview", () => {
     await page.getByRole("region", { name: "Queues, table" }).waitFor();
     expect(await page.getByRole("button", { name: /^Pause/ }).count()).toBe(0);
     expect(await page.getByRole("region", { name: "Workers" }).count()).toBe(0);
-    expect(await page.getByRole("region", { name: "Lately" }).count()).toBe(0);
+    expect(await page.getByRole("region", { name: "Throughput and latency" }).count()).toBe(0);
   });
 
   it("is accessible in both themes, wide and narrow", async () => {
@@ -228,7 +230,7 @@ describe("the overview", () => {
     await workerOver(database.url, TASKS);
     for (const width of [1280, 390]) {
       const page = await browser.open(server.url, "/", restToken, { width });
-      await verdict(page).getByText("All is well").waitFor();
+      await verdict(page).getByText("All systems normal").waitFor();
       await page.getByRole("slider").first().waitFor();
       await page.getByRole("region", { name: "Workers, table" }).waitFor();
       for (const colorScheme of ["light", "dark"] as const) {

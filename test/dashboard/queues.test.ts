@@ -28,12 +28,12 @@ async function enqueue(payload: unknown): Promise<string> {
 }
 
 describe("the page of queues", () => {
-  it("pauses a queue with a reason, which its jobs' explanations contain, and follows changes from elsewhere", async () => {
+  it("pauses a queue with a reason that explains why its jobs do not run, and shows changes made elsewhere", async () => {
     const page = await browser.open(server.url, "/queues", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();
-    await page.getByLabel("Why").fill("provider is down");
+    await page.getByLabel("Reason (optional)").fill("provider is down");
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
-    await page.getByText("The queue mail is paused.").first().waitFor();
+    await page.getByText("Queue mail paused.").first().waitFor();
     const row = page.getByRole("row", { name: /^mail/ });
     await row.getByText("provider is down").waitFor();
     const id = await enqueue({});
@@ -42,7 +42,7 @@ describe("the page of queues", () => {
     expect(JSON.stringify(explained.body)).toContain("provider is down");
     await expectAccessible(page);
     await database.pool.query("select legwork.resume_queue('mail')");
-    await until("the page shows the change", async () => (await row.getByText("provider is down").count()) === 0);
+    await until("the page shows it", async () => (await row.getByText("provider is down").count()) === 0);
     await database.pool.query("select legwork.cancel_job($1)", [id]);
   });
 
@@ -50,7 +50,7 @@ describe("the page of queues", () => {
     const page = await browser.open(server.url, "/queues/mail", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
-    await page.getByText("No reason was given.").waitFor();
+    await page.getByText("No reason given.").waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("button", { name: "Pause mail" }).waitFor();
     expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
@@ -58,41 +58,41 @@ describe("the page of queues", () => {
 });
 
 describe("a queue's page", () => {
-  it("adds a limit, edits it in place, shows an error for an invalid one, and removes it", async () => {
+  it("adds a limit, edits it in place, reports an invalid one, and removes it", async () => {
     const page = await browser.open(server.url, "/queues/mail", restToken, { mayLog: /400/ });
     const limits = page.getByRole("region", { name: "Limits", exact: true });
-    await limits.getByRole("button", { name: "Add a limit" }).click();
-    await limits.getByLabel("Kind").selectOption("rate");
-    await limits.getByLabel("Starts").fill("5");
-    await limits.getByLabel("Within any").fill("soon");
-    await limits.getByLabel("For each").fill("user.id");
+    await limits.getByRole("button", { name: "Add limit" }).click();
+    await limits.getByLabel("Type").selectOption("rate");
+    await limits.getByLabel("Max starts").fill("5");
+    await limits.getByLabel("Per", { exact: true }).fill("soon");
+    await limits.getByLabel("Key (optional)").fill("user.id");
     await limits.getByRole("button", { name: "Save" }).click();
     await limits.getByRole("alert").getByText("expected a duration").first().waitFor();
-    await limits.getByLabel("Within any").fill("1m");
+    await limits.getByLabel("Per", { exact: true }).fill("1m");
     await page.keyboard.press("Enter");
-    await limits.getByText("within any 1 min").waitFor();
-    await limits.getByRole("button", { name: "Change the limit 5 per 1 min for each user.id" }).click();
-    await limits.getByLabel("Starts").fill("7");
+    await limits.getByText("per minute").waitFor();
+    await limits.getByRole("button", { name: "Edit limit: 5 per minute per user.id" }).click();
+    await limits.getByLabel("Max starts").fill("7");
     await page.keyboard.press("Enter");
     await limits.getByText("7", { exact: true }).waitFor();
     await expectAccessible(page);
     const queue = (await rest(server, "GET", "/queues/mail")).body;
     expect(queue.limits).toEqual([{ kind: "rate", max: 7, per: "00:01:00", key: "user.id" }]);
-    await limits.getByRole("button", { name: /^Take away/ }).click();
-    await limits.getByText("No limit.").waitFor();
+    await limits.getByRole("button", { name: /^Remove limit/ }).click();
+    await limits.getByText("No limits").waitFor();
   });
 
-  it("shows which values of a key use up a limit", async () => {
+  it("shows the usage of a limit by its key", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, queue => 'mail', key => 'to')");
     for (const to of ["ann", "bob", "bob"]) await enqueue({ to });
     const page = await browser.open(server.url, "/queues/mail", restToken, { theme: "dark" });
-    const uses = page.getByRole("region", { name: "Use of 1 at a time for each to" });
+    const uses = page.getByRole("region", { name: "Usage of 1 concurrent per to" });
     expect((await uses.getByRole("row", { name: /bob/ }).innerText()).replaceAll(/\s+/g, " ")).toBe("bob 1 of 1 1");
     await uses.getByRole("row", { name: /ann/ }).waitFor();
     await expectAccessible(page);
   });
 
-  it("shows jobs as they arrive and end", async () => {
+  it("shows jobs as they start and end", async () => {
     await database.pool.query("select legwork.drop_limit('concurrency', queue => 'mail', key => 'to')");
     const page = await browser.open(server.url, "/queues/mail", restToken);
     const jobs = page.getByRole("region", { name: "Newest jobs" }).first();
@@ -101,16 +101,16 @@ describe("a queue's page", () => {
       "mail/send.ts": `import { defineTask } from "legwork"; export default defineTask({ queue: "mail", run: async () => undefined });`,
     });
     await jobs.getByText("completed").first().waitFor();
-    await until("no job waits", async () => (await jobs.getByText("pending").count()) === 0);
+    await until("no job is pending", async () => (await jobs.getByText("pending").count()) === 0);
   });
 
-  it("shows a viewer and a tenant's operator no buttons that would be refused", async () => {
+  it("shows viewers, and operators of one tenant, no buttons that would be refused", async () => {
     for (const [role, tenant] of [
       ["viewer", null],
       ["operator", "acme"],
     ] as const) {
       const page = await browser.open(server.url, "/queues/mail", await makeToken(database, role, tenant));
-      await page.getByText("No limit.").waitFor();
+      await page.getByText("No limits").waitFor();
       const content = page.getByRole("main");
       expect(await content.getByRole("button").count()).toBe(0);
       await page.goto(`${server.url}/queues`);
@@ -119,7 +119,7 @@ describe("a queue's page", () => {
     }
   });
 
-  it("shows an error for an unknown queue, with the nearest name", async () => {
+  it("says that a queue does not exist, and suggests a similar name", async () => {
     const page = await browser.open(server.url, "/queues/mial", restToken, { mayLog: /404/ });
     await page.getByRole("alert").getByText("Did you mean 'mail'?").waitFor();
   });

@@ -27,9 +27,9 @@ async function schedules(): Promise<Record<string, unknown>[]> {
 }
 
 describe("the page of schedules", () => {
-  it("creates a schedule with a form that previews its next times during typing", async () => {
+  it("creates a schedule with a form that previews the next runs while the user types", async () => {
     const page = await browser.open(server.url, "/schedules", restToken, { mayLog: /400/ });
-    await page.getByText("There is no schedule yet.").waitFor();
+    await page.getByText("No schedules yet").waitFor();
     await page.getByRole("button", { name: "New schedule" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Name", { exact: true }).fill("nightly");
@@ -57,46 +57,42 @@ describe("the page of schedules", () => {
     ]);
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Schedules" }).click();
     await page.getByText("At 02:30").waitFor();
-    await page
-      .getByText("jobs will be enqueued by schedules within 24 hours")
-      .or(page.getByText("The coming day"))
-      .first()
-      .waitFor();
+    await page.getByText("in the next 24 hours").or(page.getByText("Next 24 hours")).first().waitFor();
     await expectAccessible(page);
   });
 });
 
 describe("a schedule's page", () => {
-  it("explains what happens to missing and repeated times when clocks change, also after an edit", async () => {
+  it("explains the effect of clock changes on times that do not exist or occur twice, also after an edit", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { theme: "dark" });
-    const changes = page.getByRole("region", { name: "Where clocks change" });
-    await changes.getByText("02:30 does not exist that day: the run is at 03:00.").waitFor();
-    await changes.getByText(/02:30 comes twice: it runs the first time only/).waitFor();
+    const changes = page.getByRole("region", { name: "Clock changes" });
+    await changes.getByText("02:30 does not exist that day; the run is at 03:00.").waitFor();
+    await changes.getByText(/02:30 occurs twice; the schedule runs the first time only/).waitFor();
     await expectAccessible(page);
     await page.getByRole("button", { name: "Edit" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByRole("textbox", { name: "Cron expression" }).fill("30 4 * * *");
     await dialog.getByRole("region", { name: "Preview" }).getByText("At 04:30").waitFor();
     await dialog.getByRole("button", { name: "Save" }).click();
-    await page.getByText("nightly is changed.").first().waitFor();
-    await changes.getByText("No run is meant for the time that is left out.").waitFor();
+    await page.getByText("Schedule nightly saved.").first().waitFor();
+    await changes.getByText("No run falls in the skipped hour.").waitFor();
     expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
   });
 
-  it("shows the coming months, with the day on which clocks change", async () => {
-    // The next March that has not begun.
+  it("shows the next months, with the days of clock changes", async () => {
+    // The next March that has not started.
     const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
     const page = await browser.open(server.url, `/schedules/nightly?month=${year}-03`, restToken);
     await page.getByRole("heading", { name: `March ${year}` }).waitFor();
     const cell = page.getByRole("cell").filter({ hasText: "Clocks 02:00 → 03:00" });
     await cell.getByText("04:30").waitFor();
     expect(await page.locator(".calendar-run").count()).toBe(31);
-    await page.getByRole("button", { name: "The next month" }).click();
+    await page.getByRole("button", { name: "Next month" }).click();
     await page.getByRole("heading", { name: `April ${year}` }).waitFor();
     expect(page.url()).toContain(`month=${year}-04`);
   });
 
-  it("keeps the second of two equal clock times when something else is edited", async () => {
+  it("keeps a time of the repeated hour unchanged when something else is edited", async () => {
     // The second 02:30 of that night.
     await database.pool.query(
       "select legwork.schedule('once', 'report/daily', at => '2035-10-28 01:30:00Z', timezone => 'Europe/Berlin')",
@@ -105,16 +101,16 @@ describe("a schedule's page", () => {
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Payload").fill('{"n": 1}');
     await dialog.getByRole("button", { name: "Save" }).click();
-    await page.getByText("once is changed.").first().waitFor();
+    await page.getByText("Schedule once saved.").first().waitFor();
     const { rows } = await database.pool.query("select at, payload from legwork.schedules where name = 'once'");
     expect(rows).toEqual([{ at: new Date("2035-10-28T01:30:00Z"), payload: { n: 1 } }]);
     await database.pool.query("select legwork.unschedule('once')");
   });
 
-  it("runs the schedule now, shows the job, disables and enables the schedule, and removes it after a confirmation", async () => {
+  it("runs it now, shows the outcome, disables and enables it, and removes it after a confirmation", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { mayLog: /404/ });
     await page.getByRole("button", { name: "Run now" }).click();
-    const job = await until("the job exists", async () => {
+    const job = await until("the job is there", async () => {
       const { rows } = await database.pool.query("select id from legwork.jobs where task = 'report/daily'");
       return rows[0]?.id;
     });
@@ -123,9 +119,9 @@ describe("a schedule's page", () => {
       .first()
       .waitFor();
     await page.getByRole("button", { name: "Disable" }).click();
-    await until("the schedule is disabled", async () => (await schedules())[0]?.is_enabled === false);
+    await until("it is disabled", async () => (await schedules())[0]?.is_enabled === false);
     await page.getByRole("button", { name: "Enable" }).click();
-    await until("the schedule is enabled", async () => (await schedules())[0]?.is_enabled === true);
+    await until("it is enabled", async () => (await schedules())[0]?.is_enabled === true);
     const { rows } = await database.pool.query(
       "select operation, surface from legwork.audit_log where target = 'nightly' order by id desc limit 2",
     );

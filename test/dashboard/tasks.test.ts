@@ -31,58 +31,58 @@ afterAll(async () => {
 });
 
 describe("the page of tasks", () => {
-  it("lists tasks with their jobs' results, with name, queue and order in the address", async () => {
+  it("lists tasks with the outcomes of their jobs, filtered and sorted in the address", async () => {
     const page = await browser.open(server.url, "/tasks", restToken);
     const row = page.getByRole("row", { name: /^mail\/send/ });
     await row.getByRole("cell", { name: "7", exact: true }).waitFor();
     await expectAccessible(page);
-    await page.getByLabel("Of which queue").selectOption("mail");
+    await page.getByLabel("Queue", { exact: true }).selectOption("mail");
     expect(page.url()).toContain("queue=mail");
     expect(await page.getByRole("row").count()).toBe(2);
-    await page.getByLabel("Order").selectOption("most jobs first");
-    await page.getByLabel("Find a task").fill("nothing");
-    await page.getByText("No task is like that.").waitFor();
+    await page.getByLabel("Sort by").selectOption("Most jobs");
+    await page.getByLabel("Find task").fill("nothing");
+    await page.getByText("No matching tasks").waitFor();
   });
 
-  it("shows a tenant's viewer only what the token allows, and requests nothing else", async () => {
+  it("shows a tenant's viewer what it may see, and requests nothing else", async () => {
     const page = await browser.open(server.url, "/tasks", await makeToken(database, "viewer", "acme"));
     await page.getByRole("link", { name: "mail/send" }).waitFor();
     expect(await page.getByRole("columnheader", { name: "Health" }).count()).toBe(0);
     await page.getByRole("link", { name: "mail/send" }).click();
     await page.getByRole("heading", { name: "Definition" }).waitFor();
-    expect(await page.getByText("Lately").count()).toBe(0);
-    expect(await page.getByRole("button", { name: /Pause|Enqueue|Add a limit/ }).count()).toBe(0);
+    expect(await page.getByText("Throughput and latency").count()).toBe(0);
+    expect(await page.getByRole("button", { name: /Pause|Enqueue|Add limit/ }).count()).toBe(0);
   });
 });
 
 describe("a task's page", () => {
-  it("shows its jobs' results over time, and its definition", async () => {
+  it("shows the outcomes of its jobs over time, and its definition", async () => {
     const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken, { theme: "dark" });
     await page.getByText("Sends one mail.").waitFor();
     await page.locator(".figure", { hasText: "Completed" }).getByText("7", { exact: true }).waitFor();
-    await page.getByRole("region", { name: "Lately" }).waitFor();
-    await page.getByText("Schema of the payload").click();
-    await page.getByRole("region", { name: "schema of the payload" }).getByText('"object"').waitFor();
+    await page.getByRole("region", { name: "Throughput and latency" }).waitFor();
+    await page.getByText("Payload schema").click();
+    await page.getByRole("region", { name: "Payload schema" }).getByText('"object"').waitFor();
     await expectAccessible(page);
   });
 
-  it("changes limits in place, and pauses the task with a reason that its jobs' explanations contain", async () => {
+  it("changes limits in place, and pauses the task with a reason that explains why its jobs wait", async () => {
     const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken);
     const limits = page.getByRole("region", { name: "Limits", exact: true });
-    await limits.getByRole("button", { name: "Add a limit" }).click();
-    await limits.getByLabel("Kind").selectOption("rate");
-    await limits.getByLabel("Starts").fill("5");
-    await limits.getByLabel("Within any").fill("1m");
+    await limits.getByRole("button", { name: "Add limit" }).click();
+    await limits.getByLabel("Type").selectOption("rate");
+    await limits.getByLabel("Max starts").fill("5");
+    await limits.getByLabel("Per", { exact: true }).fill("1m");
     await limits.getByRole("button", { name: "Save" }).click();
-    await limits.getByText("within any 1 min").waitFor();
+    await limits.getByText("per minute").waitFor();
     expect((await rest(server, "GET", "/tasks/mail%2Fsend")).body.limits).toEqual([{ kind: "rate", max: 5, per: "00:01:00" }]);
     await page.getByRole("button", { name: "Pause mail/send" }).click();
-    await page.getByLabel("Why").fill("bounces");
+    await page.getByLabel("Reason (optional)").fill("bounces");
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await page.getByText("bounces").first().waitFor();
     const { rows } = await database.pool.query("select legwork.enqueue('mail/send') as id");
     expect(JSON.stringify((await rest(server, "GET", `/jobs/${rows[0].id}/explain`)).body)).toContain("bounces");
-    await page.getByRole("button", { name: "Enqueue a job" }).click();
+    await page.getByRole("button", { name: "Enqueue job" }).click();
     await page.getByRole("dialog").waitFor();
     expect(page.url()).toContain("/jobs");
   });

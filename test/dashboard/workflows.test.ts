@@ -28,7 +28,7 @@ async function start(name: string, steps: unknown): Promise<string> {
   return rows[0].id;
 }
 
-/** Ends every job that may run now: completed, or permanently failed. */
+/** Ends every job that is ready to run: completes it, or fails it permanently. */
 async function runAll(ends: "complete" | "fail" = "complete"): Promise<void> {
   if (ends === "fail") {
     await database.pool.query(
@@ -67,32 +67,32 @@ describe("a workflow's page", () => {
     await page.waitForURL("**/jobs/*");
   });
 
-  it("retries failed steps, and reruns from a given step, after a confirmation", async () => {
+  it("retries failed steps, and retries from a step, after a confirmation", async () => {
     const id = await start("night", NIGHT);
     await runAll();
     await runAll("fail");
     const page = await browser.open(server.url, `/workflows/${id}`, restToken, { theme: "dark" });
     await page.getByRole("link", { name: "report failed" }).waitFor();
     await expectAccessible(page);
-    await page.getByRole("button", { name: "Go on" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Retry failed steps" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Retry failed steps" }).click();
     await page.getByRole("link", { name: "report pending" }).waitFor();
     await runAll();
     await runAll();
     await page.getByText("3 of 3 completed").waitFor();
-    await page.getByRole("button", { name: "Run again from report" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Run again" }).click();
+    await page.getByRole("button", { name: "Retry from here (report)" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Retry", exact: true }).click();
     await page.getByText("1 of 3 completed").waitFor();
     await page.getByRole("link", { name: "load completed" }).waitFor();
-    await page.getByRole("button", { name: "Cancel" }).click();
-    await page.getByRole("dialog").getByLabel("Why").fill("wrong day");
-    await page.getByRole("dialog").getByRole("button", { name: "Cancel it" }).click();
+    await page.getByRole("button", { name: "Cancel workflow" }).click();
+    await page.getByRole("dialog").getByLabel("Reason (optional)").fill("wrong day");
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel workflow" }).click();
     await page.getByText("wrong day").first().waitFor();
     const { rows } = await database.pool.query("select state from legwork.workflows where id = $1", [id]);
     expect(rows).toEqual([{ state: "cancelled" }]);
   });
 
-  it("draws a step that waits for a sub-workflow after its last steps", async () => {
+  it("draws steps that depend on a sub-workflow behind its last steps", async () => {
     const id = await start("nested", {
       sub: { steps: { one: { task: "load" }, two: { task: "load", depends_on: ["one"] } } },
       last: { task: "send", depends_on: ["sub"] },
@@ -107,7 +107,7 @@ describe("a workflow's page", () => {
   });
 
   it(
-    "opens a thousand steps within two seconds, draws only the visible ones, and can be zoomed",
+    "opens a thousand steps within two seconds, renders only visible ones, and can be moved and zoomed",
     async () => {
       onTestFinished(async () => {
         await database.pool.query(
@@ -118,7 +118,7 @@ describe("a workflow's page", () => {
       const url = await until(
         "a thousand steps open in time",
         async () => {
-          // Opening ten steps before and after measures how much slower this machine is than an idle one.
+          // Ten steps, before and after, measure how much slower this machine is than an idle one.
           const before = await opening(page, 10);
           const large = await opening(page, 1_000);
           const after = await opening(page, 10);
@@ -141,7 +141,7 @@ describe("a workflow's page", () => {
 /** How long a workflow of ten steps takes to open on an idle machine (ms). */
 const IDLE_MS = 250;
 
-/** Starts a workflow and opens it from the list. Returns how long it takes until its steps are visible (ms), and its address. */
+/** Starts a workflow, opens it from the list, and measures the time until its steps are visible (ms). Resolves to that and its address. */
 async function opening(page: Page, size: number): Promise<{ time: number; url: string }> {
   const name = `${size} steps ${randomUUID()}`;
   const steps = Array.from({ length: size }, (_, index) => [
@@ -162,13 +162,13 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
 }
 
 describe("the page of workflows", () => {
-  it("lists workflows and batches by their state, which is in the address", async () => {
+  it("lists workflows and batches by their state, in the address", async () => {
     await database.pool.query(
       `select legwork.enqueue_batch('[{"task": "send"}, {"task": "send"}]', description => 'month''s end')`,
     );
     const page = await browser.open(server.url, "/workflows?state=completed", restToken);
     await page
-      .getByText("No workflow is completed.")
+      .getByText("No completed workflows")
       .or(page.getByRole("link", { name: "night" }))
       .first()
       .waitFor();
@@ -177,13 +177,13 @@ describe("the page of workflows", () => {
     expect(page.url()).toContain("show=batches");
     await expectAccessible(page);
     await page.getByRole("link", { name: "month's end" }).click();
-    await page.getByText("Nothing follows.").waitFor();
+    await page.getByText("Callback job").waitFor();
     await runAll();
-    await page.getByText("100 %").waitFor();
+    await page.getByText("100%").waitFor();
     await expectAccessible(page);
   });
 
-  it("shows a viewer no buttons, and a tenant only its own", async () => {
+  it("shows a viewer no buttons, and a tenant only its own workflows", async () => {
     const id = await start("night", NIGHT);
     const { rows } = await database.pool.query("select legwork.start_workflow('acme-night', $1, tenant => 'acme') as id", [
       JSON.stringify(NIGHT),

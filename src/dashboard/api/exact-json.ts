@@ -1,26 +1,26 @@
-/** A number that is kept by the digits it was written with: `JSON.stringify` writes them as they are. */
+/** A number that keeps the digits it was written with: `JSON.stringify` writes them unchanged. */
 interface RawNumber {
   readonly rawJSON: string;
 }
 
-/** What browsers have beyond what TypeScript knows of it, or do not have yet. */
+/** Newer functions of JSON, which TypeScript does not declare and some browsers do not have yet. */
 const json = JSON as unknown as {
   rawJSON?: (text: string) => RawNumber;
   isRawJSON?: (value: unknown) => boolean;
   parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown;
 };
 
-/** Where a number may stand that JavaScript does not hold as it is written; also found in texts, which only takes longer then. */
+/** Matches where a number might not survive as a JavaScript number. Matches within strings only cost time. */
 const MAY_LOSE_DIGITS = /[\d.]{16}|\d[eE]/;
 
-/** The digits that a JavaScript number always keeps (IEEE 754: 15.95). */
+/** The digits that a JavaScript number always preserves (IEEE 754: 15.95). */
 const KEPT_DIGITS = 15;
 
 let hasMadeRaw = false;
 
 /**
- * Reads JSON without losing a digit: a number that JavaScript cannot hold (19 digits, 1e400) becomes a raw number, which is shown and sent as it was
- * written. A browser without `JSON.rawJSON` rounds it. Throws a SyntaxError for what is not JSON.
+ * Parses JSON without losing a digit: a number that JavaScript cannot hold (19 digits, 1e400) becomes a raw number, which is shown and sent as it was
+ * written. A browser without `JSON.rawJSON` rounds it. Throws a SyntaxError for anything that is not JSON.
  */
 export function parseExactly(text: string): unknown {
   const { rawJSON } = json;
@@ -45,7 +45,7 @@ export function isRawNumber(value: unknown): value is RawNumber {
   return typeof value === "object" && value !== null && json.isRawJSON?.(value) === true;
 }
 
-/** Whether a raw number is anywhere in an answer, which must then not be copied. */
+/** Whether a response contains a raw number; such a response must not be copied. */
 export function holdsRawNumber(value: unknown): boolean {
   if (!hasMadeRaw || typeof value !== "object" || value === null) return false;
   return isRawNumber(value) || Object.values(value).some(holdsRawNumber);

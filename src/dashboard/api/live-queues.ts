@@ -19,7 +19,7 @@ const QUEUES = /* GraphQL */ `
   }
 `;
 
-/** What changes of a queue by the second: what waits and runs in it, and its pause. */
+/** The part of a queue that changes by the second: its counts of jobs and its pause. */
 export interface LiveQueue {
   name: string;
   pausedAt: string | null;
@@ -33,7 +33,7 @@ export interface LiveQueue {
   oldest: string | null;
 }
 
-/** All queues, whenever something in them changes; undefined before the first message. */
+/** All queues, updated whenever one of them changes; undefined before the first message. */
 export function useLiveQueues(): { queues: readonly LiveQueue[] | undefined; error: Error | undefined } {
   const { data, error } = useLive<{ queues: { queues: LiveQueue[] } }>(QUEUES);
   return { queues: data?.queues.queues, error };

@@ -4,7 +4,7 @@ import { includesRole, type Role } from "../../contract/roles.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-/** Whose token it is, and what it may do. */
+/** The owner of the token, and its rights. */
 export type Me = Json<typeof meSchema>;
 
 export function useMe(): Me | undefined {
@@ -13,8 +13,8 @@ export function useMe(): Me | undefined {
 }
 
 /**
- * Whether the token may do what needs that role; of what concerns every tenant (`everybody`), whether it is confined to none. The server
- * decides by itself; this keeps the page from showing what would be refused.
+ * Whether the token has the rights of a role and, with the option, is not limited to one tenant. The server checks this itself; here it
+ * only keeps the page from showing what the server would refuse.
  */
 export function useMay(role: Role, options: { everybody?: boolean } = {}): boolean {
   const me = useMe();

@@ -17,7 +17,7 @@ export type Worker = Json<typeof workerSchema>;
 /** A row of GET /failed-groups. */
 export type FailedGroup = Json<typeof failedGroupSchema>;
 
-/** What nobody looks after first, of that what is critical, of that what is newest. */
+/** Orders alerts: unacknowledged before acknowledged, then critical before warning, then newest first. */
 export function byUrgency(a: Alert, b: Alert): number {
   return rank(a) - rank(b) || (a.raisedAt < b.raisedAt ? 1 : -1);
 }
@@ -30,7 +30,7 @@ async function items<T>(path: string, signal: AbortSignal): Promise<T[]> {
   return (await rest<{ items: T[] }>("GET", path, undefined, signal)).items;
 }
 
-/** Alerts, the newest first: the open ones, or with `all` the last so many whatever became of them. Not for a token of one tenant. */
+/** Alerts, newest first: the open ones, or with `all` the last `limit` in any state. Disabled for a token of one tenant. */
 export function useAlerts(all = false, limit = 200) {
   return useQuery({
     queryKey: ["alerts", { all, limit }],
@@ -40,7 +40,7 @@ export function useAlerts(all = false, limit = 200) {
   });
 }
 
-/** How everything is: the system first, then what is worst. Not for a token of one tenant. */
+/** The health of everything: the system first, then the worst. Disabled for a token of one tenant. */
 export function useHealth() {
   return useQuery({
     queryKey: ["health"],
@@ -50,7 +50,7 @@ export function useHealth() {
   });
 }
 
-/** The workers that live, the oldest first. Not for a token of one tenant. */
+/** Online workers, oldest first. Disabled for a token of one tenant. */
 export function useWorkers() {
   return useQuery({
     queryKey: ["workers"],
@@ -60,7 +60,7 @@ export function useWorkers() {
   });
 }
 
-/** Failed jobs that can be retried, by what went wrong, the largest group first. */
+/** Failed jobs that can be retried, grouped by error, largest group first. */
 export function useFailedGroups() {
   return useQuery({
     queryKey: ["failed-groups"],
@@ -69,10 +69,10 @@ export function useFailedGroups() {
   });
 }
 
-/** A row of GET /statistics/worker-starts: workers of one machine that started together. */
+/** A row of GET /statistics/worker-starts: workers on one host that started together. */
 type WorkerStart = Json<typeof workerStartSchema>;
 
-/** When workers started since then (ISO), the newest first. Not for a token of one tenant. */
+/** Worker starts since a time (ISO), newest first. Disabled for a token of one tenant. */
 export function useWorkerStarts(since: string) {
   return useQuery({
     queryKey: ["worker-starts", since],

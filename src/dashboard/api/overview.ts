@@ -3,7 +3,7 @@ import type { overviewSchema } from "../../contract/system.ts";
 import { useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-/** GET /overview: how the whole system is. Counts are text. */
+/** GET /overview: the state of the whole system. Counts are text. */
 export type Overview = Json<typeof overviewSchema>;
 
 export function useOverview() {

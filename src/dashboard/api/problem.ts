@@ -1,8 +1,8 @@
 import type { Problem as ProblemBody } from "../../contract/problem.ts";
-/** A field that the server found at fault. */
+/** An invalid field of a request, as the server reports it. */
 export type FieldProblem = NonNullable<ProblemBody["errors"]>[number];
 
-/** What went wrong, in the server's words: what, its code, and what to do next. */
+/** An error as the server reports it: message, code, hint and invalid fields. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: string;
@@ -28,7 +28,7 @@ export class Problem extends Error {
   }
 }
 
-/** Whether asking again may help: nothing was wrong with the question. */
+/** Whether a retry may help: the request itself was fine. */
 export function isPassing(error: unknown): boolean {
   return error instanceof Problem && (error.status === 0 || error.status === 503 || error.status === 504);
 }

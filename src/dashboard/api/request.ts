@@ -1,13 +1,14 @@
 import { parseExactly } from "./exact-json.ts";
 import { Problem } from "./problem.ts";
 import { currentToken, refuseSession } from "./session.ts";
+import { words } from "./words.ts";
 
-/** Where the server is: where the page says that its addresses start. */
+/** A URL of the server, relative to the page's base. */
 export function serverUrl(path: string): URL {
   return new URL(path.replace(/^\//, ""), document.baseURI);
 }
 
-/** Asks the server with the token. Resolves to what it answers as JSON; throws a Problem for everything else. */
+/** Sends a request with the token. Resolves to the JSON response; throws a Problem for any error. */
 async function request(
   path: string,
   init: { method?: string; body?: unknown; signal?: AbortSignal | undefined; token?: string | undefined },
@@ -28,10 +29,10 @@ async function request(
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem("The server does not answer.", {
+    throw new Problem(words.unreachable, {
       code: "offline",
       status: 0,
-      hint: "It is tried again by itself.",
+      hint: words.retrying,
       cause: error,
     });
   }
@@ -39,7 +40,7 @@ async function request(
   if (response.ok) return answer;
   const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
   if (response.status === 401 && token !== null && token === currentToken()) refuseSession();
-  throw new Problem(detail ?? message ?? `The server answered ${response.status}.`, {
+  throw new Problem(detail ?? message ?? words.answered(response.status), {
     code,
     status: response.status,
     hint,
@@ -55,7 +56,7 @@ async function read(response: Response): Promise<unknown> {
   }
 }
 
-/** A REST route below /api/v1; with the token that is signed in, or another one that is to be tried. */
+/** Calls a REST route below /api/v1 with the session's token, or with another one to check it. */
 export async function rest<T>(
   method: "GET" | "POST" | "PUT" | "DELETE",
   path: string,
@@ -66,14 +67,14 @@ export async function rest<T>(
   return (await request(`api/v1${path}`, { method, body, signal, token })) as T;
 }
 
-/** A REST route's address with a query; what is undefined, null or empty is left out. */
+/** A REST path with a query string; undefined, null and empty values are left out. */
 export function withQuery(path: string, query: Readonly<Record<string, string | number | boolean | null | undefined>>): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
   return text === "" ? path : `${path}?${text}`;
 }
 
-/** A GraphQL query. */
+/** Runs a GraphQL query. */
 export async function graphql<T>(query: string, variables?: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<T> {
   const answer = (await request("graphql", { method: "POST", body: { query, variables }, signal })) as {
     data?: T;

@@ -3,10 +3,10 @@ import type { scheduleSchema, previewPage } from "../../contract/schedules.ts";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { rest } from "./request.ts";
 
-/** A schedule of GET /schedules. Intervals are as Postgres writes them; counts are text. */
+/** A schedule of GET /schedules. Intervals are in Postgres's format; counts are text. */
 export type Schedule = Json<typeof scheduleSchema>;
 
-/** When a schedule occurs, as PUT and preview take it. */
+/** The timing of a schedule, as PUT and preview take it. */
 export interface Timing {
   cron?: string;
   every?: string;
@@ -31,7 +31,7 @@ export function timingOf(schedule: Schedule): Timing {
 
 export type Preview = Json<typeof previewPage>;
 
-/** When a timing occurs, in the server's words: from a time on, now by default. Disabled while `timing` is undefined. */
+/** The description and the next occurrences of a timing, from `from` on (default: now). Disabled while `timing` is undefined. */
 export function usePreview(timing: Timing | undefined, options: { count: number; from?: string }) {
   return useQuery({
     queryKey: ["preview", timing, options],

@@ -4,12 +4,12 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
-/** A step of GET /statistics/series. Counts are text; times are seconds. */
+/** An interval of GET /statistics/series. Counts are text; times are seconds. */
 export type SeriesInterval = Json<typeof seriesIntervalSchema>;
 
 /**
- * What became of jobs over time. `period` is a duration such as 1h; `until` (ISO) its end, now by default. Disabled for a token of one tenant,
- * for which there is none.
+ * Outcomes and timings of jobs over time. `period` is a duration such as 1h; `until` (ISO) is its end, now by default. Disabled for a token of one
+ * tenant: statistics cover all tenants together.
  */
 export function useSeries(of: {
   period: string;
@@ -23,7 +23,7 @@ export function useSeries(of: {
     queryFn: async ({ signal }) =>
       (await rest<{ items: SeriesInterval[] }>("GET", withQuery("/statistics/series", { ...of }), undefined, signal)).items,
     enabled: may,
-    // What is over does not change; what goes on is counted every five seconds.
+    // Past periods do not change; the current one is counted every five seconds.
     refetchInterval: of.until === undefined ? 10_000 : false,
     placeholderData: keepPreviousData,
   });

@@ -6,7 +6,7 @@ const KEY = "legwork.token";
 const signedOut = new BroadcastChannel("legwork.signed-out");
 
 let token: string | null = takeFromAddress() ?? kept();
-/** Whether the server ended the session, and not its user. */
+/** Whether the server ended the session, rather than the user. */
 let wasRefused = false;
 const listeners = new Set<() => void>();
 
@@ -15,7 +15,7 @@ signedOut.addEventListener("message", ({ data }) => {
 });
 
 /**
- * `#token=…`, as `legwork dashboard` prints it. What follows # is never sent to a server; it also leaves the address bar at once. The token is kept in
+ * `#token=…`, as `legwork dashboard` prints it. A fragment is never sent to the server, and it is removed from the address bar at once. The token is kept in
  * this tab only.
  */
 function takeFromAddress(): string | undefined {
@@ -28,8 +28,8 @@ function takeFromAddress(): string | undefined {
 }
 
 /**
- * The tab's own token before the browser's, so that a reload never changes who is signed in; a tab that was signed out has an empty one. A new tab
- * takes the browser's.
+ * The tab's own token before the browser's, so that a reload never changes who is signed in. A tab that was signed out has an empty token. A new tab
+ * takes the browser's token.
  */
 function kept(): string | null {
   const found = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
@@ -50,12 +50,12 @@ export function signIn(given: string, remember: boolean): void {
   tell();
 }
 
-/** Signs this tab and every other one that has the same token out. */
+/** Signs out this tab and every other tab with the same token. */
 export function signOut(): void {
   end(false);
 }
 
-/** The same, when the server says that the token is not valid any more. */
+/** Does the same when the server rejects the token. */
 export function refuseSession(): void {
   end(true);
 }
@@ -63,7 +63,7 @@ export function refuseSession(): void {
 function end(refused: boolean): void {
   if (token !== null) {
     signedOut.postMessage(token);
-    // Another token that the browser keeps is somebody else's.
+    // A different token in the browser's storage belongs to another sign-in.
     if (localStorage.getItem(KEY) === token) localStorage.removeItem(KEY);
   }
   leave(refused);

@@ -4,10 +4,10 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
-/** A row of GET /task-statistics: what became of a task's jobs in some time. Counts are text; times are seconds. */
+/** A row of GET /task-statistics: outcomes and timings of a task's jobs in a period. Counts are text; times are seconds. */
 export type TaskStatistics = Json<typeof taskStatisticsSchema>;
 
-/** By task, for those whose jobs ended in that time. Nothing for a token of one tenant: they are counted for all together. */
+/** Statistics by task, for tasks with jobs that ended in the period. Disabled for a token of one tenant: statistics cover all tenants together. */
 export function useStatistics(period: string) {
   const may = useMay("viewer", { everybody: true });
   return useQuery({

@@ -2,8 +2,9 @@ import { type Client, createClient } from "graphql-ws";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { serverUrl } from "./request.ts";
 import { currentToken, refuseSession } from "./session.ts";
+import { words } from "./words.ts";
 
-/** Whether live views arrive: `connecting` at first, `lost` after a connection broke, until the next one stands. */
+/** The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open. */
 export type Connection = "idle" | "connecting" | "open" | "lost";
 
 let connection: Connection = "idle";
@@ -16,7 +17,7 @@ function become(next: Connection): void {
   for (const listener of listeners) listener();
 }
 
-/** One connection for everything that the page watches; opened by the first, closed a little after the last. */
+/** One connection for all subscriptions of the page; opened by the first, closed shortly after the last. */
 function theClient(): Client {
   client ??= createClient({
     url: serverUrl("graphql").toString().replace(/^http/, "ws"),
@@ -24,7 +25,7 @@ function theClient(): Client {
     retryAttempts: Infinity,
     lazyCloseTimeout: 3_000,
     keepAlive: 15_000,
-    // From half a second to ten, with a random part so that not every browser comes back in the same moment.
+    // From half a second to ten, with jitter so that browsers do not all reconnect at the same moment.
     retryWait: async (retries) =>
       await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, 500 * 2 ** retries) * (0.5 + Math.random() / 2))),
     shouldRetry: (event) => !(event instanceof CloseEvent && (event.code === 4401 || event.code === 4403)),
@@ -41,7 +42,7 @@ function theClient(): Client {
   return client;
 }
 
-/** Ends the connection, so that the next one is made with the token of then. */
+/** Closes the connection, so that the next one uses the current token. */
 export function disconnect(): void {
   void client?.dispose();
   client = undefined;
@@ -59,8 +60,8 @@ export function useConnection(): Connection {
 }
 
 /**
- * What a subscription says last; undefined before its first message, or while `query` is null. `variables` are compared by their JSON. A
- * tab that nobody looks at is told nothing, and gets the state of then when it is looked at again.
+ * The latest message of a subscription; undefined before the first one, or while `query` is null. `variables` are compared by their JSON. A hidden
+ * tab receives nothing, and gets the current state when it becomes visible again.
  */
 export function useLive<T>(
   query: string | null,
@@ -80,7 +81,7 @@ export function useLive<T>(
           else setState({ data: data ?? undefined, error: undefined });
         },
         error: (error) => {
-          const text = Array.isArray(error) ? (error[0] as { message: string }).message : "Live updates have ended.";
+          const text = Array.isArray(error) ? (error[0] as { message: string }).message : words.liveEnded;
           setState((last) => ({ data: last.data, error: new Error(text) }));
         },
         complete: () => undefined,

@@ -3,7 +3,7 @@ import type { workflowSchema, workflowStepSchema, workflowWithStepsSchema, batch
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { rest, withQuery } from "./request.ts";
 
-/** How often what goes on is asked for (ms). */
+/** How often unfinished workflows and batches are fetched, and lists (ms). */
 const LIVE_MS = 1_000;
 const LIST_MS = 5_000;
 
@@ -39,7 +39,7 @@ export function useWorkflow(id: string) {
   return useQuery({
     queryKey: ["workflow", id],
     queryFn: ({ signal }) => rest<WorkflowWithSteps>("GET", `/workflows/${encodeURIComponent(id)}`, undefined, signal),
-    // What has ended changes only when somebody retries it, which asks by itself.
+    // A workflow that has ended changes only when it is retried, and a retry refetches it.
     refetchInterval: ({ state: { data } }) => (data === undefined || data.endedAt === null ? LIVE_MS : 10 * LIST_MS),
   });
 }

@@ -1,10 +1,10 @@
 import type { ButtonHTMLAttributes, ReactNode } from "react";
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
-  /** `primary` for the one thing a form does, `danger` for what cannot be taken back, `quiet` in tables and tool bars. */
+  /** `primary` for the main action of a form, `danger` for actions that cannot be undone, `quiet` in tables and tool bars. */
   kind?: "primary" | "danger" | "quiet" | "plain";
   icon?: ReactNode;
-  /** While what it started has not ended: it says so and cannot be pressed again. */
+  /** While its action is under way: the button says so and cannot be pressed again. */
   busy?: boolean;
 }
 

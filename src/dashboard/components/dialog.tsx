@@ -2,16 +2,17 @@ import { X } from "lucide-react";
 import { type FormEvent, type ReactNode, useEffect, useId, useRef } from "react";
 import { Button, type ButtonProps } from "./button.tsx";
 import { Failure } from "./notice.tsx";
+import { common } from "./words.ts";
 
 export interface DialogProps {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Its width: a form's, or as much as there is. */
+  /** Its width: that of a form, or all the space there is. */
   size?: "form" | "wide";
 }
 
-/** A modal dialog: the browser keeps the focus in it, gives it back, and closes it with Escape. Render it while it is open. */
+/** A modal dialog. The browser keeps the focus in it, returns the focus, and closes it on Escape. Render it only while it is open. */
 export function Dialog({ title, onClose, children, size = "form" }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -19,7 +20,7 @@ export function Dialog({ title, onClose, children, size = "form" }: DialogProps)
     const dialog = element.current;
     if (dialog?.open === false) {
       dialog.showModal();
-      // What is to be filled in comes first, and not the way out.
+      // The focus goes to the first field, not to the close button.
       dialog.querySelector<HTMLElement>(".dialog-body :is(input, select, textarea)")?.focus();
     }
     return () => dialog?.close();
@@ -28,14 +29,14 @@ export function Dialog({ title, onClose, children, size = "form" }: DialogProps)
     <dialog ref={element} className="dialog" data-size={size} aria-labelledby={heading} onCancel={onClose} onClose={onClose}>
       <header>
         <h2 id={heading}>{title}</h2>
-        <Button kind="quiet" aria-label="Close" icon={<X aria-hidden="true" />} onClick={onClose} />
+        <Button kind="quiet" aria-label={common.close} icon={<X aria-hidden="true" />} onClick={onClose} />
       </header>
       {children}
     </dialog>
   );
 }
 
-/** A dialog with a form: one thing to do, what went wrong with it, and a way out. */
+/** A dialog with a form: one action, its error, and a button that closes it. */
 export function FormDialog({
   title,
   onClose,
@@ -47,14 +48,17 @@ export function FormDialog({
   error,
   disabled = false,
   size = "form",
+  dismiss = common.cancel,
 }: DialogProps & {
-  /** What the button says: the verb of what will be done. */
+  /** The button's label: the verb of the action. */
   submit: string;
   kind?: ButtonProps["kind"];
   onSubmit: () => void;
   busy: boolean;
   error: unknown;
   disabled?: boolean;
+  /** The label of the button that closes it, where "Cancel" would be ambiguous. */
+  dismiss?: string;
 }) {
   return (
     <Dialog title={title} onClose={onClose} size={size}>
@@ -67,7 +71,7 @@ export function FormDialog({
         <div className="dialog-body">{children}</div>
         {error !== null && error !== undefined && <Failure error={error} />}
         <footer>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{dismiss}</Button>
           <Button type="submit" kind={kind} busy={busy} disabled={disabled}>
             {submit}
           </Button>

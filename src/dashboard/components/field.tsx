@@ -1,6 +1,6 @@
 import { cloneElement, type ReactElement, useId } from "react";
 
-/** A labelled control, with what it means and what is wrong with it. The control is the only child. */
+/** A labeled control with its hint and its problem. The control is the only child. */
 export function Field({
   label,
   hint,

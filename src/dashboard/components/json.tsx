@@ -1,13 +1,14 @@
 import { Check, Copy } from "lucide-react";
 import { useState } from "react";
 import { Button } from "./button.tsx";
+import { common } from "./words.ts";
 
-/** JSON to read and to copy. Long values scroll; nothing of it is ever taken for markup. */
+/** JSON to read and to copy. Long values scroll; no part of it is ever treated as markup. */
 export function Json({ value, label }: { value: unknown; label: string }) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return (
     <div className="json">
-      <CopyButton text={text} label={`Copy ${label}`} />
+      <CopyButton text={text} label={common.copy(label)} />
       <pre tabIndex={0} role="region" aria-label={label}>
         {text}
       </pre>
@@ -21,7 +22,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     <Button
       kind="quiet"
       className="copy"
-      aria-label={copied ? "Copied" : label}
+      aria-label={copied ? common.copied : label}
       title={label}
       icon={copied ? <Check aria-hidden="true" /> : <Copy aria-hidden="true" />}
       onClick={() => {

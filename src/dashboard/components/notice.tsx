@@ -2,8 +2,9 @@ import { CircleAlert, Inbox, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem.ts";
 import { Button } from "./button.tsx";
+import { common } from "./words.ts";
 
-/** What went wrong, with its code and what to do. */
+/** An error with its code, its hint and the fields at fault. */
 export function Failure({ error, retry }: { error: unknown; retry?: (() => unknown) | undefined }) {
   const problem = error instanceof Problem ? error : undefined;
   return (
@@ -11,7 +12,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => unkno
       <CircleAlert aria-hidden="true" />
       <div>
         <p>
-          {error instanceof Error ? error.message : "Something went wrong."}
+          {error instanceof Error ? error.message : common.somethingWrong}
           {problem?.code.startsWith("LW") === true && <code className="code-badge">{problem.code}</code>}
         </p>
         {problem?.hint !== undefined && <p className="muted">{problem.hint}</p>}
@@ -27,14 +28,14 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => unkno
       </div>
       {retry !== undefined && (
         <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={() => void retry()}>
-          Try again
+          {common.tryAgain}
         </Button>
       )}
     </div>
   );
 }
 
-/** Nothing to show: why, and what would bring something. */
+/** An empty list: why it is empty, and how to fill it. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="empty">
@@ -45,8 +46,8 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** The shape of what is coming, so that nothing jumps when it comes. */
-export function Loading({ rows = 6, label = "Loading" }: { rows?: number; label?: string }) {
+/** A placeholder with the shape of the content, so that nothing jumps when it arrives. */
+export function Loading({ rows = 6, label = common.loading }: { rows?: number; label?: string }) {
   return (
     <div className="loading" role="status" aria-label={label}>
       {Array.from({ length: rows }, (_, row) => (

@@ -1,21 +1,22 @@
-const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+import { formatNumber } from "../../wording.ts";
+
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** A count with separators. Counts of 64 bits come as text and are shown exactly, however large. */
+/** A count with separators, exact however large; a dash for null. */
 export function formatCount(count: number | string | bigint | null | undefined): string {
   if (count === null || count === undefined) return "–";
-  return WHOLE.format(typeof count === "string" ? BigInt(count) : count);
+  return formatNumber(count);
 }
 
-/** 1.2K, 3.4M: for axes and tight places, with the exact number as a title. */
+/** 1.2K, 3.4M: for axes and narrow places. */
 export function formatShort(count: number | string): string {
   return SHORT.format(Number(count));
 }
 
-/** 0.034 → 3.4 %. */
+/** 0.034 → 3.4%. */
 export function formatShare(share: number | null | undefined): string {
   if (share === null || share === undefined) return "–";
-  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)}%`;
 }
 
 /** Bytes in units of 1,024. */

@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect } from "react";
 
-/** A page: its heading, what can be done on it, and its content. The heading is also the tab's title. */
+/** A page: its heading, its actions and its content. The heading is also the tab's title. */
 export function Page({
   title,
   lead,
@@ -29,7 +29,7 @@ export function Page({
   );
 }
 
-/** A part of a page with a heading of its own. */
+/** A section of a page with its own heading. */
 export function Card({
   title,
   actions,
@@ -54,7 +54,7 @@ export function Card({
   );
 }
 
-/** A number with its name; `tone` colours it where it says that something is wrong. */
+/** A number with its label; `tone` colors it when it means trouble. */
 export function Figure({
   label,
   value,

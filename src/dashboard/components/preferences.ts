@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 import type { Zone } from "./time/format-times.ts";
 
-/** What a person chose, kept in this browser. */
+/** The user's choices, stored in this browser. */
 export interface Preferences {
   theme: "system" | "light" | "dark";
   zone: Zone;
@@ -20,7 +20,7 @@ function read(): Preferences {
   }
 }
 
-/** On the root element, which the style sheet goes by. */
+/** Sets the theme on the root element, where the style sheet reads it. */
 export function applyTheme(): void {
   if (preferences.theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = preferences.theme;

@@ -3,8 +3,8 @@ import type { ReactNode } from "react";
 import { Failure, Loading } from "./notice.tsx";
 
 /**
- * What a query brought; before that the shape of it, and what went wrong where it failed. What was there stays while a newer answer fails
- * to come, with the failure above it.
+ * The result of a query: a placeholder while it loads, the error when it fails. When a later request fails, the last result stays, with the error
+ * above it.
  */
 export function QueryResult<T>({
   query,

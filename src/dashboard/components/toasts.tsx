@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
 import { Button } from "./button.tsx";
+import { common } from "./words.ts";
 
 interface Toast {
   id: number;
@@ -9,7 +10,7 @@ interface Toast {
   undo?: (() => unknown) | undefined;
 }
 
-/** How long one stays (ms); one that can be undone stays longer, and every one stays while the pointer or the focus is on it. */
+/** How long a toast stays (ms). One that can be undone stays longer; every toast stays while the pointer or the focus is on it. */
 const STAYS_MS = 6_000;
 const STAYS_WITH_UNDO_MS = 12_000;
 
@@ -35,7 +36,7 @@ function dismiss(id: number): void {
   update();
 }
 
-/** Tells what has been done, for all to see and hear; `undo` where it can be taken back. */
+/** Shows a message and reads it out; `undo` where the action can be undone. */
 export function tell(text: string, options: { kind?: Toast["kind"]; undo?: () => unknown } = {}): void {
   const toast: Toast = { id: ++counter, text, kind: options.kind ?? "done", undo: options.undo };
   toasts = [...toasts.slice(-2), toast];
@@ -46,7 +47,7 @@ export function tell(text: string, options: { kind?: Toast["kind"]; undo?: () =>
   announce(text);
 }
 
-/** Tells whoever listens instead of looking, politely. */
+/** Reads a message out to users of screen readers, without interrupting them. */
 export function announce(text: string): void {
   said = text;
   update();
@@ -84,10 +85,10 @@ export function Toasts() {
                   dismiss(toast.id);
                 }}
               >
-                Undo
+                {common.undo}
               </Button>
             )}
-            <Button kind="quiet" aria-label="Dismiss" icon={<X aria-hidden="true" />} onClick={() => dismiss(toast.id)} />
+            <Button kind="quiet" aria-label={common.dismiss} icon={<X aria-hidden="true" />} onClick={() => dismiss(toast.id)} />
           </div>
         ))}
       </div>

@@ -1,11 +1,11 @@
 import { type ComponentType, createElement, use } from "react";
 
-/** A page whose code is loaded when it is first shown, or before that by `preload`. */
+/** A page whose code is loaded when it is first shown, or earlier with `preload`. */
 export type LazyPage<P> = ComponentType<P> & { preload(): Promise<unknown> };
 
 /**
- * As React's `lazy`, but one that has been loaded is shown at once. `lazy` always shows what stands in for a page first, and React keeps that
- * for 300 ms at least.
+ * Like React's `lazy`, but a page that is already loaded is shown at once. `lazy` always shows the fallback first, and React keeps that for at
+ * least 300 ms.
  */
 export function lazyPage<P extends object>(load: () => Promise<{ default: ComponentType<P> }>): LazyPage<P> {
   let loaded: ComponentType<P> | undefined;
@@ -14,7 +14,7 @@ export function lazyPage<P extends object>(load: () => Promise<{ default: Compon
     loading ??= load().then(
       ({ default: page }) => (loaded = page),
       (error: unknown) => {
-        // The next one asks again.
+        // The next call loads it again.
         loading = undefined;
         throw error;
       },

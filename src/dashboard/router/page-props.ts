@@ -1,4 +1,4 @@
-/** What a page is given: the parts of its address, decoded. */
+/** The props of a page: the parameters of its path. */
 export interface PageProps {
   parameters: Readonly<Record<string, string | undefined>>;
 }

@@ -16,56 +16,62 @@ import {
 import type { Role } from "../../contract/roles.ts";
 import { type LazyPage, lazyPage as lazy } from "./lazy-page.ts";
 import type { PageProps } from "./page-props.ts";
+import { words } from "./words.ts";
 
 export interface PageEntry {
   path: string;
   Component: LazyPage<PageProps>;
-  /** How the menu names it; what has none is reached from other pages. */
+  /** Its name in the menu. Pages without one are reached from other pages. */
   label?: string;
   Icon?: LucideIcon;
-  /** Who may read it. Default: viewers. */
+  /** The role that may read it. Default: viewer. */
   role?: Role;
-  /** Whether it tells of every tenant, and so is not for a token of one. */
+  /** Whether it shows data of all tenants, which a token of one tenant may not read. */
   everybody?: boolean;
 }
 
-/** Each page is loaded when it is first opened, so that the first one is there at once. */
+/** Each page is loaded when it is first opened, which keeps the first load small. */
 export const PAGES: readonly PageEntry[] = [
-  { path: "/", label: "Overview", Icon: Gauge, Component: lazy(() => import("../features/overview/overview.tsx")) },
-  { path: "/jobs", label: "Jobs", Icon: ListChecks, Component: lazy(() => import("../features/jobs/list/jobs.tsx")) },
+  { path: "/", label: words.overview, Icon: Gauge, Component: lazy(() => import("../features/overview/overview.tsx")) },
+  { path: "/jobs", label: words.jobs, Icon: ListChecks, Component: lazy(() => import("../features/jobs/list/jobs.tsx")) },
   { path: "/jobs/:id", Component: lazy(() => import("../features/jobs/detail/job.tsx")) },
-  { path: "/failed", label: "Failed", Icon: OctagonX, Component: lazy(() => import("../features/failed/failed.tsx")) },
-  { path: "/queues", label: "Queues", Icon: Layers, Component: lazy(() => import("../features/queues/queues.tsx")) },
+  { path: "/failed", label: words.failed, Icon: OctagonX, Component: lazy(() => import("../features/failed/failed.tsx")) },
+  { path: "/queues", label: words.queues, Icon: Layers, Component: lazy(() => import("../features/queues/queues.tsx")) },
   { path: "/queues/:name", Component: lazy(() => import("../features/queues/queue.tsx")) },
-  { path: "/tasks", label: "Tasks", Icon: SquareFunction, Component: lazy(() => import("../features/tasks/tasks.tsx")) },
+  { path: "/tasks", label: words.tasks, Icon: SquareFunction, Component: lazy(() => import("../features/tasks/tasks.tsx")) },
   { path: "/tasks/:name", Component: lazy(() => import("../features/tasks/task.tsx")) },
   {
     path: "/schedules",
-    label: "Schedules",
+    label: words.schedules,
     Icon: CalendarClock,
     Component: lazy(() => import("../features/schedules/schedules.tsx")),
   },
   { path: "/schedules/:name", Component: lazy(() => import("../features/schedules/schedule.tsx")) },
-  { path: "/workflows", label: "Workflows", Icon: Network, Component: lazy(() => import("../features/workflows/workflows.tsx")) },
+  {
+    path: "/workflows",
+    label: words.workflows,
+    Icon: Network,
+    Component: lazy(() => import("../features/workflows/workflows.tsx")),
+  },
   { path: "/workflows/:id", Component: lazy(() => import("../features/workflows/workflow.tsx")) },
   { path: "/batches/:id", Component: lazy(() => import("../features/workflows/batch.tsx")) },
   {
     path: "/workers",
-    label: "Workers",
+    label: words.workers,
     Icon: Cpu,
     everybody: true,
     Component: lazy(() => import("../features/workers/workers.tsx")),
   },
   {
     path: "/alerts",
-    label: "Alerts",
+    label: words.alerts,
     Icon: Bell,
     everybody: true,
     Component: lazy(() => import("../features/alerts/alerts.tsx")),
   },
   {
     path: "/database",
-    label: "Database",
+    label: words.database,
     Icon: DatabaseZap,
     role: "admin",
     everybody: true,
@@ -73,10 +79,15 @@ export const PAGES: readonly PageEntry[] = [
   },
   {
     path: "/audit",
-    label: "Audit log",
+    label: words.audit,
     Icon: ScrollText,
     role: "admin",
     Component: lazy(() => import("../features/audit/audit.tsx")),
   },
-  { path: "/settings", label: "Settings", Icon: Settings, Component: lazy(() => import("../features/settings/settings.tsx")) },
+  {
+    path: "/settings",
+    label: words.settings,
+    Icon: Settings,
+    Component: lazy(() => import("../features/settings/settings.tsx")),
+  },
 ];

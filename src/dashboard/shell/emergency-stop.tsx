@@ -9,11 +9,10 @@ import { FormDialog } from "../components/dialog.tsx";
 import { Field } from "../components/field.tsx";
 import { tell } from "../components/toasts.tsx";
 import { useOverview } from "../api/overview.ts";
+import { common } from "../components/words.ts";
+import { words } from "./words.ts";
 
-/** What has to be typed, so that it cannot be hit by accident. */
-const WORD = "stop";
-
-/** The button, for those who may. While everything is stopped the banner has the way back. */
+/** The button, for operators. While all jobs are stopped, the banner has the button that resumes them. */
 export function EmergencyStop() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();
@@ -22,7 +21,7 @@ export function EmergencyStop() {
   return (
     <>
       <Button kind="danger" className="stop-button" icon={<OctagonPause aria-hidden="true" />} onClick={() => setOpen(true)}>
-        Stop all
+        {words.stop}
       </Button>
       {isOpen && <StopDialog onClose={() => setOpen(false)} />}
     </>
@@ -37,36 +36,33 @@ function StopDialog({ onClose }: { onClose: () => void }) {
     mutationFn: () => rest("POST", "/emergency-stop", reason.trim() === "" ? {} : { reason: reason.trim() }),
     onSuccess: async () => {
       await client.invalidateQueries();
-      tell("Everything is stopped: no job starts any more.");
+      tell(words.allStopped);
       onClose();
     },
   });
   return (
     <FormDialog
-      title="Stop everything?"
-      submit="Stop everything"
+      title={words.stopQuestion}
+      submit={words.stopAll}
       kind="danger"
       onClose={onClose}
       onSubmit={() => stop.mutate()}
       busy={stop.isPending}
       error={stop.error}
-      disabled={word.trim().toLowerCase() !== WORD}
+      disabled={word.trim().toLowerCase() !== words.stopWord}
     >
-      <p>
-        No job of any queue or tenant starts any more, on any worker. Jobs that run finish. Nothing is lost: what waits goes on
-        waiting until somebody resumes.
-      </p>
-      <Field label="Why" hint="Shown to everybody who asks why a job does not run.">
+      <p>{words.stopExplained}</p>
+      <Field label={common.reason} hint={common.reasonShown}>
         <input value={reason} maxLength={1_000} onChange={(event) => setReason(event.target.value)} />
       </Field>
-      <Field label={`Type ${WORD} to confirm`}>
+      <Field label={words.typeToConfirm(words.stopWord)}>
         <input value={word} autoComplete="off" onChange={(event) => setWord(event.target.value)} />
       </Field>
     </FormDialog>
   );
 }
 
-/** On every page while everything is stopped: since when, by whom, why, and the way back. */
+/** Shown on every page while all jobs are stopped: since when, by whom, why, and the button that resumes them. */
 export function StoppedBanner() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();
@@ -75,7 +71,7 @@ export function StoppedBanner() {
     mutationFn: () => rest("POST", "/resume-all"),
     onSuccess: async () => {
       await client.invalidateQueries();
-      tell("Jobs start again.");
+      tell(common.allResumed);
     },
   });
   if (data === undefined || data.stoppedAt === null) return null;
@@ -83,13 +79,12 @@ export function StoppedBanner() {
     <div className="banner" role="alert">
       <OctagonPause aria-hidden="true" />
       <p>
-        <strong>Everything is stopped</strong> since <Time at={data.stoppedAt} />
-        {data.stoppedBy === null ? "" : ` by ${data.stoppedBy}`}
-        {data.stopReason === null ? "." : `: ${data.stopReason}`}
+        <strong>{words.stopped}</strong> <Time at={data.stoppedAt} />
+        {words.stoppedBy(data.stoppedBy, data.stopReason)}
       </p>
       {may && (
         <Button busy={resume.isPending} onClick={() => resume.mutate()}>
-          Resume
+          {common.resume}
         </Button>
       )}
     </div>

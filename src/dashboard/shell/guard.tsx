@@ -1,7 +1,8 @@
 import { Component, type ReactNode } from "react";
 import { Failure } from "../components/notice.tsx";
+import { words } from "./words.ts";
 
-/** Keeps a page that breaks from taking the menu with it. */
+/** Keeps the menu alive when a page throws. */
 export class Guard extends Component<{ children: ReactNode }, { error: Error | undefined }> {
   override state: { error: Error | undefined } = { error: undefined };
 
@@ -12,10 +13,7 @@ export class Guard extends Component<{ children: ReactNode }, { error: Error | u
   override render(): ReactNode {
     if (this.state.error === undefined) return this.props.children;
     return (
-      <Failure
-        error={new Error(`This page is broken: ${this.state.error.message}`)}
-        retry={() => this.setState({ error: undefined })}
-      />
+      <Failure error={new Error(words.pageFailed(this.state.error.message))} retry={() => this.setState({ error: undefined })} />
     );
   }
 }

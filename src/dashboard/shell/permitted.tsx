@@ -4,10 +4,11 @@ import { Problem } from "../api/problem.ts";
 import type { PageEntry } from "../router/pages.ts";
 import { Failure, Loading } from "../components/notice.tsx";
 import { Page } from "../components/page.tsx";
+import { words } from "./words.ts";
 
-/** A page for who may read it; for anybody else what the server would say, in place of a page that waits for answers it never gets. */
+/** A page for users who may read it. Other users see why not, instead of a page that waits for responses it never gets. */
 export function Permitted({ page, children }: { page: PageEntry; children: ReactNode }) {
-  const { role = "viewer", everybody = false, label = "Not allowed" } = page;
+  const { role = "viewer", everybody = false, label = words.notAllowed } = page;
   const me = useMe();
   const isForAnyone = page.role === undefined && !everybody;
   if (isForAnyone || (me !== undefined && may(me, role, everybody))) return children;
@@ -17,12 +18,11 @@ export function Permitted({ page, children }: { page: PageEntry; children: React
     <Page title={label}>
       <Failure
         error={
-          new Problem(
-            isConfined
-              ? `This page is about every tenant; ${me.subject} acts for ${me.tenant}.`
-              : `This needs the role ${role}; ${me.subject} has the role ${me.role}.`,
-            { code: "LW403", status: 403, hint: "Ask an admin for a token that may read it." },
-          )
+          new Problem(isConfined ? words.tenantConfined(me.subject, me.tenant) : words.roleNeeded(role, me.subject, me.role), {
+            code: "LW403",
+            status: 403,
+            hint: words.askAdmin,
+          })
         }
       />
     </Page>

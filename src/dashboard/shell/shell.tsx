@@ -10,8 +10,9 @@ import { PAGES } from "../router/pages.ts";
 import { Button } from "../components/button.tsx";
 import { EmergencyStop, StoppedBanner } from "./emergency-stop.tsx";
 import { useShortcuts } from "./shortcuts.tsx";
+import { words } from "./words.ts";
 
-/** What stands around every page: the menu, the search, who is signed in, whether live updates arrive, and the emergency stop. */
+/** The frame of every page: menu, search, signed-in user, state of live updates, and emergency stop. */
 export function Shell({ children }: { children: ReactNode }) {
   const [isOpen, setOpen] = useState(false);
   const [path] = useLocation();
@@ -20,12 +21,12 @@ export function Shell({ children }: { children: ReactNode }) {
   return (
     <div className="shell" data-menu={isOpen ? "open" : "closed"}>
       <a className="skip" href="#content" onClick={() => document.querySelector<HTMLElement>("#content")?.focus()}>
-        Skip to the content
+        {words.skip}
       </a>
-      <nav className="menu" aria-label="Pages" id="menu">
+      <nav className="menu" aria-label={words.pages} id="menu">
         <div className="brand">
           <img src={icon} alt="" width="24" height="24" />
-          <span>Legwork</span>
+          <span>{words.product}</span>
         </div>
         <ul>
           {PAGES.filter(({ label }) => label !== undefined).map((page) => (
@@ -43,7 +44,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <Button
             kind="quiet"
             className="menu-button"
-            aria-label={isOpen ? "Close the menu" : "Open the menu"}
+            aria-label={isOpen ? words.closeMenu : words.openMenu}
             aria-expanded={isOpen}
             aria-controls="menu"
             icon={isOpen ? <X aria-hidden="true" /> : <Menu aria-hidden="true" />}
@@ -87,18 +88,21 @@ function Who() {
       {me !== undefined && (
         <p>
           <strong title={me.subject}>{me.subject}</strong>
-          <span className="muted">
-            {me.role}
-            {me.tenant === null ? "" : ` of ${me.tenant}`}
-          </span>
+          <span className="muted">{words.roleOf(me.role, me.tenant)}</span>
         </p>
       )}
-      <Button kind="quiet" icon={<LogOut aria-hidden="true" />} onClick={signOut} aria-label="Sign out" title="Sign out" />
+      <Button
+        kind="quiet"
+        icon={<LogOut aria-hidden="true" />}
+        onClick={signOut}
+        aria-label={words.signOut}
+        title={words.signOut}
+      />
     </div>
   );
 }
 
-/** A job by its id, or jobs by a part of their error, their task or their correlation id. */
+/** Finds a job by its id, or jobs by a part of their error, their task or their correlation id. */
 function JobSearch() {
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
@@ -115,8 +119,8 @@ function JobSearch() {
       <input
         id="search"
         type="search"
-        aria-label="Find a job"
-        placeholder="Job id, task:…, error text   /"
+        aria-label={words.findJob}
+        placeholder={words.searchExample}
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
@@ -124,20 +128,13 @@ function JobSearch() {
   );
 }
 
-const CONNECTIONS = {
-  idle: "No live updates on this page",
-  connecting: "Connecting",
-  open: "Live",
-  lost: "Reconnecting",
-} as const;
-
 function ConnectionState() {
   const connection = useConnection();
   if (connection === "idle") return null;
   return (
     <span className="connection" data-connection={connection} role="status">
       <span className="state-dot" aria-hidden="true" />
-      {CONNECTIONS[connection]}
+      {words.connections[connection]}
     </span>
   );
 }
@@ -147,10 +144,10 @@ function ZoneSwitch() {
   return (
     <Button
       kind="quiet"
-      title={zone === "utc" ? "Times are in UTC. Show them in your zone." : "Times are in your zone. Show them in UTC."}
+      title={zone === "utc" ? words.showLocal : words.showUtc}
       onClick={() => choose({ zone: zone === "utc" ? "local" : "utc" })}
     >
-      {zone === "utc" ? "UTC" : "Local"}
+      {zone === "utc" ? words.utc : words.local}
     </Button>
   );
 }
@@ -164,8 +161,8 @@ function ThemeSwitch() {
     <Button
       kind="quiet"
       icon={<Icon aria-hidden="true" />}
-      aria-label={`Theme: ${theme}. Change to ${THEMES[theme]}.`}
-      title={`Theme: ${theme}`}
+      aria-label={words.changeTheme(theme, THEMES[theme])}
+      title={words.theme(theme)}
       onClick={() => choose({ theme: THEMES[theme] })}
     />
   );

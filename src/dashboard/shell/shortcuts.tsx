@@ -1,23 +1,25 @@
 import { type ReactNode, useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Dialog } from "../components/dialog.tsx";
+import { words as pages } from "../router/words.ts";
+import { words } from "./words.ts";
 
-/** g and then one of these opens a page. */
+/** g followed by one of these keys opens a page. */
 const PLACES: Readonly<Record<string, { path: string; name: string }>> = {
-  o: { path: "/", name: "Overview" },
-  j: { path: "/jobs", name: "Jobs" },
-  f: { path: "/failed", name: "Failed" },
-  q: { path: "/queues", name: "Queues" },
-  t: { path: "/tasks", name: "Tasks" },
-  s: { path: "/schedules", name: "Schedules" },
-  w: { path: "/workflows", name: "Workflows" },
-  a: { path: "/alerts", name: "Alerts" },
+  o: { path: "/", name: pages.overview },
+  j: { path: "/jobs", name: pages.jobs },
+  f: { path: "/failed", name: pages.failed },
+  q: { path: "/queues", name: pages.queues },
+  t: { path: "/tasks", name: pages.tasks },
+  s: { path: "/schedules", name: pages.schedules },
+  w: { path: "/workflows", name: pages.workflows },
+  a: { path: "/alerts", name: pages.alerts },
 };
 
 /** How long the second key may take (ms). */
 const SECOND_KEY_MS = 1_200;
 
-/** Keys that work on every page: g and a letter for pages, / for the search, ? for this list. Not while something is typed. */
+/** Shortcuts on every page: g and a letter for pages, / for the search, ? for this list. Not while the user is typing. */
 export function useShortcuts(): ReactNode {
   const [, navigate] = useLocation();
   const [isOpen, setOpen] = useState(false);
@@ -43,7 +45,7 @@ export function useShortcuts(): ReactNode {
   }, [navigate]);
   if (!isOpen) return null;
   return (
-    <Dialog title="Keys" onClose={() => setOpen(false)}>
+    <Dialog title={words.shortcuts} onClose={() => setOpen(false)}>
       <dl className="keys">
         {Object.entries(PLACES).map(([key, { name }]) => (
           <div key={key}>
@@ -57,20 +59,20 @@ export function useShortcuts(): ReactNode {
           <dt>
             <kbd>/</kbd>
           </dt>
-          <dd>Find a job</dd>
+          <dd>{words.findJob}</dd>
         </div>
         <div>
           <dt>
             <kbd>j</kbd> <kbd>k</kbd> <kbd>x</kbd> <kbd>Enter</kbd>
           </dt>
-          <dd>In a list: down, up, select, open</dd>
+          <dd>{words.inList}</dd>
         </div>
       </dl>
     </Dialog>
   );
 }
 
-/** Whether keys pressed there are text. */
+/** Whether keys pressed on that element enter text. */
 export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }

@@ -5,8 +5,10 @@ import { signIn, useWasRefused } from "../api/session.ts";
 import { Button } from "../components/button.tsx";
 import { Field } from "../components/field.tsx";
 import { Failure } from "../components/notice.tsx";
+import { Sentence } from "../components/sentence.tsx";
+import { words } from "./words.ts";
 
-/** Asks for a token, and tries it before it is kept. */
+/** Asks for a token, and checks it before it is stored. */
 export function SignIn() {
   const [token, setToken] = useState("");
   const [remember, setRemember] = useState(false);
@@ -31,19 +33,15 @@ export function SignIn() {
   return (
     <main className="sign-in">
       <form className="card" onSubmit={(event) => void submit(event)}>
-        <h1>Legwork</h1>
+        <h1>{words.product}</h1>
         <p className="muted">
-          Sign in with a token. <code>legwork dashboard</code> prints an address that does it for you;{" "}
-          <code>legwork token create</code> makes tokens for others.
-        </p>
-        {wasRefused && error === undefined && (
-          <Failure
-            error={
-              new Error("You were signed out: your token has expired, was revoked, or may not read. Sign in with another one.")
-            }
+          <Sentence
+            text={words.signInExplained}
+            slots={{ dashboard: <code>legwork dashboard</code>, create: <code>legwork token create</code> }}
           />
-        )}
-        <Field label="Token">
+        </p>
+        {wasRefused && error === undefined && <Failure error={new Error(words.signedOut)} />}
+        <Field label={words.token}>
           <input
             type="password"
             autoComplete="current-password"
@@ -56,11 +54,11 @@ export function SignIn() {
         </Field>
         <label className="check">
           <input type="checkbox" checked={remember} onChange={(event) => setRemember(event.target.checked)} />
-          Keep it in this browser
+          {words.remember}
         </label>
         {error !== undefined && <Failure error={error} />}
         <Button type="submit" kind="primary" busy={busy}>
-          Sign in
+          {words.signIn}
         </Button>
       </form>
     </main>
@@ -71,13 +69,13 @@ async function tryToken(token: string): Promise<void> {
   await rest("GET", "/me", undefined, undefined, token);
 }
 
-/** What the server says of a token is for programs; who signs in has typed one. */
+/** The server's messages about tokens address programs; this one addresses the user who typed the token. */
 function inWordsOfSignIn(error: unknown): unknown {
   if (!(error instanceof Problem) || error.status !== 401) return error;
-  return new Problem("This token is not valid.", {
+  return new Problem(words.invalidToken, {
     code: error.code,
     status: error.status,
-    hint: "Check that all of it was copied. It may also have expired or been revoked.",
+    hint: words.invalidTokenHint,
     cause: error,
   });
 }

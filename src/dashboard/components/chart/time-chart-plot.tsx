@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { usePreferences } from "../preferences.ts";
 import { formatExact } from "../time/format-times.ts";
+import { common } from "../words.ts";
 import "./time-chart.css";
 
 /** From and to, in milliseconds since 1970. */
@@ -15,15 +16,15 @@ export interface ChartSeries {
   label: string;
   /** A custom property of the style sheet, such as `--good`. */
   color: string;
-  /** One for each time; null where there is nothing to draw. */
+  /** One value for each time; null where there is nothing to draw. */
   values: readonly (number | null)[];
-  /** Lines that mean less are drawn dashed. */
+  /** Less important lines are drawn dashed. */
   dash?: boolean;
   /** The area below it is tinted. */
   fill?: boolean;
 }
 
-/** Something that happened: a line across the chart at its time, named in the text beside it. */
+/** An event: a line across the chart at its time, named in the text below. */
 export interface ChartMark {
   at: number;
   label: string;
@@ -31,25 +32,25 @@ export interface ChartMark {
 }
 
 export interface TimeChartProps {
-  /** What it shows, for whoever does not see it. */
+  /** Its name for users of screen readers. */
   label: string;
   /** Milliseconds since 1970, ascending. */
   times: readonly number[];
   series: readonly ChartSeries[];
   format: (value: number) => string;
-  /** What the time axis shows, also where there are no values. Default: from the first to the last time. */
+  /** The range of the time axis, which may be wider than the values. Default: from the first to the last time. */
   range?: TimeRange;
   marks?: readonly ChartMark[];
   height?: number;
-  /** Given what was chosen by brushing; undefined for back to the whole. Without it nothing can be chosen. */
+  /** Called with the range that the user selected; undefined resets it. Without it no range can be selected. */
   onRange?: (range: TimeRange | undefined) => void;
-  /** Charts with the same key show their cursors together. */
+  /** Charts with the same key share their cursor. */
   sync?: string;
 }
 
 const NO_MARKS: readonly ChartMark[] = [];
 
-/** The value of a custom property as a colour: canvases know no light-dark(). */
+/** The color of a custom property: canvases do not support light-dark(). */
 function resolve(element: HTMLElement, name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
@@ -74,7 +75,7 @@ export default function TimeChartPlot({
   const isDark = useDark();
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
-  // What changes with every answer is read when it is drawn, so that the chart need not be made anew.
+  // Read while drawing, so that the chart is not recreated for every response.
   const now = useRef({ range, marks, format, onRange, times });
   const [index, setIndex] = useState<number | null>(null);
   const [isTable, setTable] = useState(false);
@@ -148,7 +149,7 @@ export default function TimeChartPlot({
               width: 1.75,
               dash: isDashed ? [5, 4] : [],
               fill: isFilled ? stroke.replace(/^rgb\((.+)\)$/, "rgba($1, 0.12)") : "transparent",
-              // A value that stands alone would be no line.
+              // A single value would not be visible as a line.
               points: { show: true, size: 4, filter: (_chart, of) => alone(latest.current[of] as (number | null)[]) },
             };
           }),
@@ -189,7 +190,7 @@ export default function TimeChartPlot({
   const shown = index !== null && index < times.length ? index : undefined;
   function sentence(at: number): string {
     const time = times[at];
-    if (time === undefined) return "no values";
+    if (time === undefined) return common.noValues;
     return `${formatExact(time, zone, { seconds: false })}: ${series.map(({ label: name, values }) => `${name} ${text(values[at], format)}`).join(", ")}`;
   }
   return (
@@ -207,7 +208,7 @@ export default function TimeChartPlot({
         className="time-chart-plot"
         role="slider"
         tabIndex={0}
-        aria-label={`${label}: chart. ${onRange === undefined ? "Left and right read its values." : "Left and right read its values; plus and minus zoom, Escape shows the whole."}`}
+        aria-label={onRange === undefined ? common.chartSlider(label) : common.chartZoomSlider(label)}
         aria-valuemin={0}
         aria-valuemax={Math.max(0, times.length - 1)}
         aria-valuenow={shown ?? Math.max(0, times.length - 1)}
@@ -220,7 +221,7 @@ export default function TimeChartPlot({
       />
       <div className="time-chart-foot">
         <button type="button" className="time-chart-toggle" aria-expanded={isTable} onClick={() => setTable(!isTable)}>
-          {isTable ? "Hide the table" : "As a table"}
+          {isTable ? common.hideData : common.showData}
         </button>
         {shown !== undefined && <span className="muted number">{formatExact(times[shown]!, zone, { seconds: false })}</span>}
       </div>
@@ -229,7 +230,7 @@ export default function TimeChartPlot({
   );
 }
 
-/** The same numbers, newest first. */
+/** The same numbers as a table, newest first. */
 function ChartTable({
   label,
   times,
@@ -239,11 +240,11 @@ function ChartTable({
 }: Required<Pick<TimeChartProps, "label" | "times" | "series" | "format" | "marks">>) {
   const { zone } = usePreferences();
   return (
-    <div className="table-scroll time-chart-table" tabIndex={0} role="region" aria-label={`${label}: table`}>
+    <div className="table-scroll time-chart-table" tabIndex={0} role="region" aria-label={common.chartTable(label)}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Time</th>
+            <th scope="col">{common.time}</th>
             {series.map(({ label: name }) => (
               <th key={name} scope="col" className="end">
                 {name}
@@ -287,14 +288,14 @@ function lastWith(values: readonly (number | null)[]): number {
   return values.findLastIndex((value) => value !== null);
 }
 
-/** The values without neighbours. */
+/** The indexes of values without neighbors. */
 function alone(values: readonly (number | null)[]): number[] {
   return [...values.keys()].filter(
     (at) => values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null,
   );
 }
 
-/** The time of each grid line, and the day in its place where one begins or where all are days apart. */
+/** The time of each grid line; the date instead at midnight and where a new day begins. */
 function timeLabels(splits: readonly number[], zone: "local" | "utc"): string[] {
   const timeZone = zone === "utc" ? "UTC" : undefined;
   const time = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
@@ -329,7 +330,7 @@ function drawMarks(chart: uPlot, element: HTMLElement, marks: readonly ChartMark
   }
 }
 
-/** Moves the cursor and the range by keys; whether the key was one for it. */
+/** Moves the cursor and the range by keyboard; returns whether it handled the key. */
 function press(
   key: string,
   index: number | null,

@@ -4,7 +4,7 @@ const listeners = new Set<() => void>();
 let now = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
 
-/** Once a second for the whole page, so that no two times on it disagree. */
+/** Ticks once a second for the whole page, so that all times on it agree. */
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   timer ??= setInterval(() => {
@@ -19,7 +19,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The browser's clock (ms since 1970), rounded down to `step`: whoever shows minutes is drawn once a minute. */
+/** The browser's clock (ms since 1970), rounded down to `step`: a component that shows minutes is rendered once a minute. */
 export function useNow(step = 1_000): number {
   return useSyncExternalStore(subscribe, () => {
     if (timer === undefined) now = Date.now();

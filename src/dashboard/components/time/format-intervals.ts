@@ -2,7 +2,7 @@ import { formatDuration } from "./format-times.ts";
 
 const UNITS: Readonly<Record<string, number>> = { year: 31_557_600, mon: 2_629_800, day: 86_400 };
 
-/** Seconds of an interval as Postgres writes it (`1 day 02:00:00.5`); undefined for what is none. */
+/** Seconds of an interval as Postgres writes it (`1 day 02:00:00.5`); undefined for any other text. */
 function intervalSeconds(interval: string): number | undefined {
   let seconds = 0;
   let rest = interval.trim();
@@ -17,15 +17,17 @@ function intervalSeconds(interval: string): number | undefined {
   return seconds + (sign === "-" ? -time : time);
 }
 
-/** An interval in words: 1 min, 2 h 30 min. */
+/** An interval in words: 1 min, 2 h 30 min, 1 month 2 days. Days and months keep their names: schedules count them on the calendar. */
 export function formatInterval(interval: string | null | undefined): string {
   if (interval === null || interval === undefined) return "–";
-  if (/(year|mon|day)/.test(interval)) return interval.replace(/ 00:00:00$/, "").replace(/mon(s?)/, "month$1");
-  const seconds = intervalSeconds(interval);
-  return seconds === undefined ? interval : formatDuration(seconds).replace(".0 s", " s");
+  const [, calendar = "", time = ""] = /^((?:-?\d+ (?:year|mon|day)s?\s*)*)(.*)$/.exec(interval) ?? [];
+  const seconds = time === "" ? 0 : intervalSeconds(time);
+  if (seconds === undefined) return interval;
+  const clock = seconds === 0 && calendar !== "" ? "" : formatDuration(seconds).replace(".0 s", " s");
+  return `${calendar.trim().replace(/mon(s?)/, "month$1")} ${clock}`.trim();
 }
 
-/** As forms take it: 500ms, 30s, 5m, 2h; what has days or months in it as Postgres writes it. */
+/** An interval as forms take it: 500ms, 30s, 5m, 2h. Intervals with months stay as Postgres writes them. */
 export function toDurationText(interval: string | null | undefined): string {
   if (interval === null || interval === undefined) return "";
   const seconds = intervalSeconds(interval);

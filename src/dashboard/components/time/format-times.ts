@@ -1,12 +1,14 @@
-/** In which zone times are shown: the viewer's own, or UTC. */
+import { ownZone, zoneNameAt } from "./zones.ts";
+
+/** The time zone in which times are shown: the browser's, or UTC. */
 export type Zone = "local" | "utc";
 
-/** What Postgres writes for times without end. */
+/** Whether it is a time at all: Postgres writes "infinity" for no end. */
 export function isFinite(at: string | null | undefined): at is string {
   return at !== null && at !== undefined && !at.includes("infinity");
 }
 
-/** How long, in the two largest units that matter: 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. Of seconds. */
+/** Seconds in words, with the two largest units: 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. Short forms, for tables and figures. */
 export function formatDuration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   const size = Math.abs(seconds);
@@ -23,25 +25,27 @@ function two(large: number, largeUnit: string, small: number, smallUnit: string)
   return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 }
 
-/** In words from now: in 5 min, 3 h ago. Coarse, so that it does not jump. */
+/** A time relative to now: in 5 min, 3 h ago, in 1 d 16 h. Coarse, so that it seldom changes. */
 export function formatRelative(at: string, now: number): string {
   const seconds = (Date.parse(at) - now) / 1_000;
   const size = Math.abs(seconds);
-  if (size < 2) return "now";
-  const [count, unit] =
+  if (size < 2) return seconds > 0 ? "now" : "just now";
+  const words =
     size < 60
-      ? [Math.floor(size), "s"]
+      ? `${Math.floor(size)} s`
       : size < 3_600
-        ? [Math.floor(size / 60), "min"]
-        : size < 172_800
-          ? [Math.floor(size / 3_600), "h"]
-          : [Math.floor(size / 86_400), "d"];
-  return seconds > 0 ? `in ${count} ${unit}` : `${count} ${unit} ago`;
+        ? `${Math.floor(size / 60)} min`
+        : size < 86_400
+          ? `${Math.floor(size / 3_600)} h`
+          : size < 604_800
+            ? formatDuration(size)
+            : `${Math.floor(size / 86_400)} d`;
+  return seconds > 0 ? `in ${words}` : `${words} ago`;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function format(zone: string | undefined, withSeconds: boolean): Intl.DateTimeFormat {
+function format(zone: string, withSeconds: boolean): Intl.DateTimeFormat {
   const key = `${zone} ${withSeconds}`;
   let found = formats.get(key);
   if (found === undefined) {
@@ -54,21 +58,21 @@ function format(zone: string | undefined, withSeconds: boolean): Intl.DateTimeFo
       hour: "2-digit",
       minute: "2-digit",
       ...(withSeconds ? { second: "2-digit" } : {}),
-      timeZoneName: "short",
     });
     formats.set(key, found);
   }
   return found;
 }
 
-/** The exact time, with its zone: in the viewer's zone, UTC, or any IANA one. */
+/** The exact time with its time zone: the browser's, UTC, or any IANA zone. */
 export function formatExact(
   at: string | number | Date,
   zone: Zone | { name: string },
   options: { seconds?: boolean } = {},
 ): string {
-  const name = zone === "local" ? undefined : zone === "utc" ? "UTC" : zone.name;
-  return format(name, options.seconds ?? true).format(new Date(at));
+  const name = zone === "local" ? ownZone() : zone === "utc" ? "UTC" : zone.name;
+  const date = new Date(at);
+  return `${format(name, options.seconds ?? true).format(date)} ${zoneNameAt(date.getTime(), name)}`;
 }
 
 /** Seconds between two times. */

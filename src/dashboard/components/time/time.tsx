@@ -2,7 +2,7 @@ import { useNow } from "./clock.ts";
 import { usePreferences } from "../preferences.ts";
 import { formatDuration, formatExact, formatRelative, isFinite, secondsBetween } from "./format-times.ts";
 
-/** A time in words from now, which says exactly when on hover; `absent` where there is none. */
+/** A time relative to now, with the exact time as a tooltip; `absent` without a time. */
 export function Time({ at, absent = "–" }: { at: string | null | undefined; absent?: string }) {
   const minute = useNow(30_000);
   const isNear = isFinite(at) && Math.abs(Date.parse(at) - minute) < 120_000;
@@ -16,7 +16,7 @@ export function Time({ at, absent = "–" }: { at: string | null | undefined; ab
   );
 }
 
-/** The exact time, in the zone that the viewer chose. */
+/** The exact time, in the time zone that the user chose. */
 export function ExactTime({ at, absent = "–" }: { at: string | null | undefined; absent?: string }) {
   const now = useNow(30_000);
   const { zone } = usePreferences();
@@ -28,7 +28,7 @@ export function ExactTime({ at, absent = "–" }: { at: string | null | undefine
   );
 }
 
-/** How long something took, or has taken so far while it has no end. */
+/** How long something took, or has taken so far while it has not ended. */
 export function Duration({ from, to }: { from: string | null | undefined; to?: string | null | undefined }) {
   const now = useNow(1_000);
   if (!isFinite(from)) return <span className="muted">–</span>;

@@ -18,7 +18,7 @@ function formatOf(zone: string): Intl.DateTimeFormat {
   return found;
 }
 
-/** What the clocks of a zone show, as if it were UTC (ms): a wall clock's reading to count and compare with. */
+/** The local time of a time zone, as if it were UTC (ms): a wall clock's reading to calculate with. */
 export function wallAt(instant: number, zone: string): number {
   const part = Object.fromEntries(
     formatOf(zone)
@@ -28,31 +28,31 @@ export function wallAt(instant: number, zone: string): number {
   return Date.UTC(part.year ?? 0, (part.month ?? 1) - 1, part.day, part.hour, part.minute, part.second);
 }
 
-/** How far a zone is ahead of UTC (ms). */
+/** How far a time zone is ahead of UTC (ms). */
 function offsetAt(instant: number, zone: string): number {
   return wallAt(instant, zone) - Math.floor(instant / 1_000) * 1_000;
 }
 
-/** The instant at which a zone's clocks show that; of one that comes twice the first, of one that does not exist the moment after the gap. */
+/** The instant of a wall clock's reading: the first where a reading occurs twice, the moment after the gap where it does not exist. */
 export function instantOf(wall: number, zone: string): number {
   const early = wall - offsetAt(wall - 86_400_000, zone);
   const late = wall - offsetAt(wall + 86_400_000, zone);
   if (wallAt(early, zone) === wall) return early;
   if (wallAt(late, zone) === wall) return late;
-  // In a gap, which ends where the clocks were put forward.
+  // In a gap, which ends when the clocks go forward.
   const change = clockChanges(Math.min(early, late) - 86_400_000, Math.max(early, late) + 86_400_000, zone)[0];
   return change === undefined ? early : change.at;
 }
 
-/** A moment at which the clocks of a zone are put forward or back. */
+/** A moment at which the clocks of a time zone go forward or back. */
 export interface ClockChange {
   at: number;
-  /** What they show before and after it, as `wallAt` counts. */
+  /** The clock's readings before and after it, as `wallAt` returns them. */
   from: number;
   to: number;
 }
 
-/** The changes of a zone's clocks between two instants, to the minute. */
+/** The clock changes of a time zone between two instants, to the minute. */
 export function clockChanges(after: number, upto: number, zone: string): ClockChange[] {
   const changes: ClockChange[] = [];
   const step = 86_400_000;
@@ -72,7 +72,7 @@ export function clockChanges(after: number, upto: number, zone: string): ClockCh
   return changes;
 }
 
-/** hh:mm of a wall clock's reading, with seconds where there are any. */
+/** The time of a wall clock's reading: hh:mm, with seconds unless they are zero. */
 export function formatClock(wall: number): string {
   const text = new Date(wall).toISOString().slice(11, 19);
   return text.endsWith(":00") ? text.slice(0, 5) : text;
@@ -89,13 +89,32 @@ export function formatDay(wall: number): string {
   }).format(wall);
 }
 
-/** The name of a zone at an instant: CEST, GMT+2. */
-export function zoneNameAt(instant: number, zone: string): string {
-  const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "short" }).formatToParts(instant);
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
+/** Each English locale abbreviates the time zones of its own region and writes an offset for the others. */
+const LOCALES = ["en-GB", "en-US", "en-AU", "en-NZ", "en-IN", "en-ZA"];
+const names = new Map<string, Intl.DateTimeFormat>();
+
+function zoneNameIn(locale: string, instant: number, zone: string): string | undefined {
+  const key = `${locale} ${zone}`;
+  let format = names.get(key);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName: "short" });
+    names.set(key, format);
+  }
+  return format.formatToParts(instant).find(({ type }) => type === "timeZoneName")?.value;
 }
 
-/** The zone of this browser. */
+/** The abbreviation of a time zone at an instant: CEST, EST; its offset where it has none: GMT+7. */
+export function zoneNameAt(instant: number, zone: string): string {
+  let offset: string | undefined;
+  for (const locale of LOCALES) {
+    const name = zoneNameIn(locale, instant, zone);
+    if (name !== undefined && !/[+-]/.test(name)) return name;
+    offset ??= name;
+  }
+  return offset ?? zone;
+}
+
+/** The time zone of this browser. */
 export function ownZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

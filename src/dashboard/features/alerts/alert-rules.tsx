@@ -11,8 +11,11 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { type AlertRule, useAlertAction, useRules } from "./alerts-api.ts";
 import { formatValue, intervalSeconds, KINDS } from "./kinds.ts";
 import { RuleDialog } from "./rule-dialog.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** What raises an alert, from which value on, and for how long it must be so. */
+/** The alert rules: their thresholds and delays. */
 export function Rules() {
   const may = useMay("operator", { everybody: true });
   const query = useRules();
@@ -20,30 +23,30 @@ export function Rules() {
   const [dropping, setDropping] = useState<AlertRule>();
   const enable = useAlertAction(
     ({ name, isEnabled }: AlertRule) => rest("PUT", `/alert-rules/${encodeURIComponent(name)}`, { enabled: !isEnabled }),
-    ({ name, isEnabled }) => (isEnabled ? `Nobody looks at ${name} any more.` : `${name} is looked after again.`),
+    ({ name, isEnabled }) => (isEnabled ? words.turnedOff(name) : words.turnedOn(name)),
   );
   return (
     <Card>
       {enable.isError && <Failure error={enable.error} />}
       <QueryResult query={query}>
         {(rules) => (
-          <div className="table-scroll" tabIndex={0} role="region" aria-label="Rules, table">
+          <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.views.rules)}>
             <table className="table alerts-table">
               <thead>
                 <tr>
-                  <th scope="col">Rule</th>
+                  <th scope="col">{words.rule}</th>
                   <th scope="col" className="end">
-                    Warning from
+                    {words.warningFrom}
                   </th>
                   <th scope="col" className="end">
-                    Critical from
+                    {words.criticalFrom}
                   </th>
                   <th scope="col" className="end">
-                    Period
+                    {words.period}
                   </th>
-                  <th scope="col">Raised, resolved after</th>
-                  <th scope="col">Tells</th>
-                  {may && <th scope="col">Do</th>}
+                  <th scope="col">{words.firesClears}</th>
+                  <th scope="col">{words.notifies}</th>
+                  {may && <th scope="col">{common.actions}</th>}
                 </tr>
               </thead>
               <tbody>
@@ -52,48 +55,45 @@ export function Rules() {
                     <td className="alerts-message">
                       <p>
                         <strong>{rule.name}</strong>
-                        {!rule.isEnabled && <span className="chip alerts-off">off</span>}
+                        {!rule.isEnabled && <span className="chip alerts-off">{words.offChip}</span>}
                       </p>
-                      <p className="muted">
-                        {KINDS[rule.kind]?.what ?? rule.kind}, {ofWhat(rule)}
-                        {rule.atLeast > 1 && `, of ${rule.atLeast} attempts or more`}
-                      </p>
+                      <p className="muted">{words.watches(words.kinds[rule.kind] ?? rule.kind, scopeOf(rule), rule.atLeast)}</p>
                     </td>
-                    <td className="end" data-label="Warning from">
+                    <td className="end" data-label={words.warningFrom}>
                       {formatValue(rule.kind, rule.warning)}
                     </td>
-                    <td className="end" data-label="Critical from">
+                    <td className="end" data-label={words.criticalFrom}>
                       {formatValue(rule.kind, rule.critical)}
                     </td>
-                    <td className="end" data-label="Period">
+                    <td className="end" data-label={words.period}>
                       {formatDuration(intervalSeconds(rule.period))}
                     </td>
-                    <td data-label="Raised, resolved after">
-                      {atOnce(rule.raiseAfter)}, {atOnce(rule.resolveAfter)}
+                    <td data-label={words.firesClears}>{words.delays(delay(rule.raiseAfter), delay(rule.resolveAfter))}</td>
+                    <td data-label={words.notifies}>
+                      {rule.channels === null ? words.defaultChannels : words.ownChannels(rule.channels)}
                     </td>
-                    <td data-label="Tells">{rule.channels === null ? "as all do" : `${rule.channels} of its own`}</td>
                     {may && (
                       <td>
                         <div className="alerts-do">
                           <Button
                             kind="quiet"
                             aria-pressed={rule.isEnabled}
-                            aria-label={`${rule.isEnabled ? "On" : "Off"}: ${rule.name}`}
+                            aria-label={rule.isEnabled ? words.onOf(rule.name) : words.offOf(rule.name)}
                             busy={enable.isPending && enable.variables.name === rule.name}
                             onClick={() => enable.mutate(rule)}
                           >
-                            {rule.isEnabled ? "On" : "Off"}
+                            {rule.isEnabled ? words.on : words.off}
                           </Button>
                           <Button
                             kind="quiet"
                             icon={<Pencil aria-hidden="true" />}
-                            aria-label={`Edit ${rule.name}`}
+                            aria-label={words.editOf(rule.name)}
                             onClick={() => setEditing(rule)}
                           />
                           <Button
                             kind="quiet"
                             icon={<Trash2 aria-hidden="true" />}
-                            aria-label={`Drop ${rule.name}`}
+                            aria-label={words.removeOf(rule.name)}
                             onClick={() => setDropping(rule)}
                           />
                         </div>
@@ -112,36 +112,36 @@ export function Rules() {
   );
 }
 
-function ofWhat({ kind, target }: AlertRule): string {
-  if (target !== null) return `of ${target} only`;
-  const of = KINDS[kind]?.of ?? "thing";
-  return of === "system" ? "of the whole" : `of each ${of}`;
+function scopeOf({ kind, target }: AlertRule): string {
+  if (target !== null) return words.only(target);
+  const of = KINDS[kind]?.of ?? "target";
+  return of === "system" ? words.wholeSystem : words.perPart(words.parts[of] ?? of);
 }
 
-function atOnce(interval: string): string {
+function delay(interval: string): string {
   const seconds = intervalSeconds(interval);
-  return seconds === 0 ? "at once" : formatDuration(seconds);
+  return seconds === 0 ? words.immediately : formatDuration(seconds);
 }
 
 function DropDialog({ rule, onClose }: { rule: AlertRule; onClose: () => void }) {
   const drop = useAlertAction(
     () => rest("DELETE", `/alert-rules/${encodeURIComponent(rule.name)}`),
-    () => `${rule.name} is gone.`,
+    () => words.removed(rule.name),
     onClose,
   );
   return (
     <FormDialog
-      title={`Drop ${rule.name}?`}
-      submit="Drop the rule"
+      title={words.removeQuestion(rule.name)}
+      submit={words.removeRule}
       kind="danger"
       onClose={onClose}
       onSubmit={() => drop.mutate(undefined)}
       busy={drop.isPending}
       error={drop.error}
     >
-      <p>Its open alerts are resolved. To keep its values for later, switch it off instead.</p>
+      <p>{words.removeExplained}</p>
       <p className="muted">
-        A rule that Legwork came with is brought back by <code>select legwork.restore_alert_rules()</code>.
+        <Sentence text={words.restoreHint} slots={{ statement: <code>select legwork.restore_alert_rules()</code> }} />
       </p>
     </FormDialog>
   );

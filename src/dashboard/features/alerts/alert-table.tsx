@@ -12,25 +12,27 @@ import { Status } from "../../components/state-badge.tsx";
 import { useAlertAction } from "./alerts-api.ts";
 import { formatValue, KINDS } from "./kinds.ts";
 import { SilenceDialog } from "./silences.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** Alerts with what can be done about those that are open. */
+/** Alerts, with actions on those that are open. */
 export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
   const may = useMay("operator", { everybody: true });
   const [acting, setActing] = useState<{ on: Alert; how: "acknowledge" | "silence" }>();
   return (
     <>
-      <div className="table-scroll" tabIndex={0} role="region" aria-label="Alerts, table">
+      <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.title)}>
         <table className="table alerts-table">
           <thead>
             <tr>
-              <th scope="col">Severity</th>
-              <th scope="col">What is wrong</th>
-              <th scope="col">State</th>
-              <th scope="col">Since</th>
+              <th scope="col">{words.severity}</th>
+              <th scope="col">{words.problem}</th>
+              <th scope="col">{common.state}</th>
+              <th scope="col">{words.since}</th>
               <th scope="col" className="end">
-                For
+                {words.for}
               </th>
-              {may && <th scope="col">Do</th>}
+              {may && <th scope="col">{common.actions}</th>}
             </tr>
           </thead>
           <tbody>
@@ -42,8 +44,8 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
                 <td className="alerts-message">
                   <p>{alert.message}</p>
                   <p className="muted">
-                    {alert.rule} · <Target alert={alert} /> · {formatValue(alert.kind, alert.value)} where{" "}
-                    {formatValue(alert.kind, alert.threshold)} counts
+                    {alert.rule} · <Target alert={alert} /> ·{" "}
+                    {words.threshold(formatValue(alert.kind, alert.value), formatValue(alert.kind, alert.threshold))}
                   </p>
                 </td>
                 <td>
@@ -51,15 +53,15 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
                   {alert.state === "acknowledged" && (
                     <p className="muted">
                       {alert.acknowledgedBy}
-                      {alert.note !== null && `: ${alert.note}`}
+                      {words.noteOf(alert.note)}
                     </p>
                   )}
-                  {alert.silenced && <p className="muted">silenced</p>}
+                  {alert.silenced && <p className="muted">{words.silenced}</p>}
                 </td>
-                <td data-label="Since">
+                <td data-label={words.since}>
                   <Time at={alert.raisedAt} />
                 </td>
-                <td className="end" data-label="For">
+                <td className="end" data-label={words.for}>
                   <Duration from={alert.raisedAt} to={alert.resolvedAt} />
                 </td>
                 {may && (
@@ -69,20 +71,20 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
                         <Button
                           kind="quiet"
                           icon={<Check aria-hidden="true" />}
-                          aria-label={`Acknowledge: ${alert.message}`}
+                          aria-label={words.acknowledgeOf(alert.message)}
                           onClick={() => setActing({ on: alert, how: "acknowledge" })}
                         >
-                          Acknowledge
+                          {words.acknowledge}
                         </Button>
                       )}
                       {alert.state !== "resolved" && !alert.silenced && (
                         <Button
                           kind="quiet"
                           icon={<BellOff aria-hidden="true" />}
-                          aria-label={`Silence: ${alert.message}`}
+                          aria-label={words.silenceOf(alert.message)}
                           onClick={() => setActing({ on: alert, how: "silence" })}
                         >
-                          Silence
+                          {words.silence}
                         </Button>
                       )}
                     </div>
@@ -113,21 +115,21 @@ function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => vo
   const [note, setNote] = useState("");
   const acknowledge = useAlertAction(
     () => rest("POST", `/alerts/${alert.id}/acknowledge`, note.trim() === "" ? {} : { note: note.trim() }),
-    () => "You look after this alert.",
+    () => words.acknowledged,
     onClose,
   );
   return (
     <FormDialog
-      title="Look after this alert?"
-      submit="Acknowledge"
+      title={words.acknowledgeQuestion}
+      submit={words.acknowledge}
       onClose={onClose}
       onSubmit={() => acknowledge.mutate(undefined)}
       busy={acknowledge.isPending}
       error={acknowledge.error}
     >
       <p>{alert.message}</p>
-      <p className="muted">Everybody sees that you do; nobody is told of it again before it is resolved.</p>
-      <Field label="Note" hint="What you know, or do about it.">
+      <p className="muted">{words.acknowledgeExplained}</p>
+      <Field label={words.note} hint={words.noteHint}>
         <input value={note} maxLength={1_000} onChange={(event) => setNote(event.target.value)} />
       </Field>
     </FormDialog>

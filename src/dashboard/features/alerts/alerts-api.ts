@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { rest } from "../../api/request.ts";
 import { tell } from "../../components/toasts.tsx";
 
-/** A row of GET /alert-rules; intervals as Postgres writes them. */
+/** A row of GET /alert-rules. Intervals are in Postgres's format. */
 export type AlertRule = Json<typeof alertRuleSchema>;
 
 /** A row of GET /silences. */
@@ -25,7 +25,7 @@ export function useSilences() {
   });
 }
 
-/** Does something to alerts and then tells of it; everything about them is read again. */
+/** Runs an action on alerts, shows a message, and refetches everything about alerts. */
 export function useAlertAction<T>(act: (given: T) => Promise<unknown>, said: (given: T) => string, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({

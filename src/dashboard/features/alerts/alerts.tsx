@@ -13,46 +13,46 @@ import { useSilences } from "./alerts-api.ts";
 import { RuleDialog } from "./rule-dialog.tsx";
 import { Rules } from "./alert-rules.tsx";
 import { SilenceDialog, Silences } from "./silences.tsx";
+import { words } from "./words.ts";
 import "./alerts.css";
 
-const VIEWS = { open: "Open", resolved: "Resolved", silences: "Silences", rules: "Rules" } as const;
-type View = keyof typeof VIEWS;
+type View = keyof typeof words.views;
 
-/** What the alert rules found: who looks after it, whom it is kept from, what raises it. */
+/** Open and resolved alerts, silences and alert rules. */
 export default function AlertsPage() {
   const may = useMay("operator", { everybody: true });
   const [search, setSearch] = useSearchParams();
   const named = search.get("show") ?? "";
-  const view: View = named in VIEWS ? (named as View) : "open";
+  const view: View = named in words.views ? (named as View) : "open";
   const open = useAlerts();
   const silences = useSilences();
   const [dialog, setDialog] = useState<"silence" | "rule">();
   const counts: Partial<Record<View, number | undefined>> = { open: open.data?.length, silences: silences.data?.length };
   return (
     <Page
-      title="Alerts"
+      title={words.title}
       actions={
         may && (
           <>
             <Button icon={<BellOff aria-hidden="true" />} onClick={() => setDialog("silence")}>
-              Silence
+              {words.silence}
             </Button>
             <Button icon={<Plus aria-hidden="true" />} onClick={() => setDialog("rule")}>
-              New rule
+              {words.newRule}
             </Button>
           </>
         )
       }
     >
-      <div className="tool-bar" role="group" aria-label="Shown">
-        {(Object.keys(VIEWS) as View[]).map((each) => (
+      <div className="tool-bar" role="group" aria-label={words.show}>
+        {(Object.keys(words.views) as View[]).map((each) => (
           <Button
             key={each}
             kind="quiet"
             aria-pressed={each === view}
             onClick={() => setSearch(each === "open" ? {} : { show: each })}
           >
-            {VIEWS[each]}
+            {words.views[each]}
             {counts[each] !== undefined && <span className="number alerts-count">{formatCount(counts[each])}</span>}
           </Button>
         ))}
@@ -62,9 +62,7 @@ export default function AlertsPage() {
           <QueryResult query={open}>
             {(alerts) =>
               alerts.length === 0 ? (
-                <Empty title="Nothing is wrong that a rule looks for.">
-                  Rules are looked after every few seconds, as long as a worker or a server lives.
-                </Empty>
+                <Empty title={words.noneOpen}>{words.noneOpenHint}</Empty>
               ) : (
                 <AlertTable alerts={alerts.toSorted(byUrgency)} />
               )
@@ -81,7 +79,7 @@ export default function AlertsPage() {
   );
 }
 
-/** Alerts that the list of resolved ones goes back at most. */
+/** How many alerts the list of resolved alerts goes back. */
 const LAST = 500;
 
 function Resolved() {
@@ -91,13 +89,11 @@ function Resolved() {
       <QueryResult query={query}>
         {(all) => {
           const alerts = all.filter(({ state }) => state === "resolved");
-          if (alerts.length === 0) return <Empty title="No alert was resolved yet." />;
+          if (alerts.length === 0) return <Empty title={words.noneResolved} />;
           return (
             <>
               <AlertTable alerts={alerts} />
-              {all.length === LAST && (
-                <p className="alerts-rest muted">These are of the last {LAST} alerts; SQL has all: legwork.alerts.</p>
-              )}
+              {all.length === LAST && <p className="alerts-rest muted">{words.resolvedLimit(LAST)}</p>}
             </>
           );
         }}

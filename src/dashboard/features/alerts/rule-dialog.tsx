@@ -4,7 +4,9 @@ import { rest } from "../../api/request.ts";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { type AlertRule, useAlertAction } from "./alerts-api.ts";
-import { intervalSeconds, KINDS, toDuration, UNITS } from "./kinds.ts";
+import { intervalSeconds, KINDS, toDuration } from "./kinds.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 type Form = Record<
   "name" | "kind" | "target" | "warning" | "critical" | "period" | "atLeast" | "raiseAfter" | "resolveAfter",
@@ -40,17 +42,17 @@ function toBody(form: Form): object {
   };
 }
 
-/** Makes a rule or changes one. */
+/** Creates or edits a rule. */
 export function RuleDialog({ rule, onClose }: { rule?: AlertRule; onClose: () => void }) {
   const [form, setForm] = useState(() => toForm(rule));
   const save = useAlertAction(
     () => rest("PUT", `/alert-rules/${encodeURIComponent(form.name.trim())}`, toBody(form)),
-    () => `${form.name.trim()} is looked after.`,
+    () => words.saved(form.name.trim()),
     onClose,
   );
   const problems = save.error instanceof Problem ? save.error.fields : [];
   const kind = KINDS[form.kind];
-  const unit = kind === undefined ? "" : UNITS[kind.unit];
+  const unit = kind === undefined ? "" : words.units[kind.unit];
 
   function field(
     name: keyof Form,
@@ -72,8 +74,8 @@ export function RuleDialog({ rule, onClose }: { rule?: AlertRule; onClose: () =>
 
   return (
     <FormDialog
-      title={rule === undefined ? "New rule" : `Rule ${rule.name}`}
-      submit="Save"
+      title={rule === undefined ? words.newRule : words.ruleTitle(rule.name)}
+      submit={common.save}
       onClose={onClose}
       onSubmit={() => save.mutate(undefined)}
       busy={save.isPending}
@@ -82,8 +84,8 @@ export function RuleDialog({ rule, onClose }: { rule?: AlertRule; onClose: () =>
     >
       {rule === undefined && (
         <>
-          {field("name", "Name", "Small letters, digits, _ . / and -.", { required: true })}
-          <Field label="Looks at" hint={kind?.what}>
+          {field("name", common.name, words.nameHint, { required: true })}
+          <Field label={words.watch} hint={words.kinds[form.kind]}>
             <select value={form.kind} onChange={(event) => setForm({ ...form, kind: event.target.value })}>
               {Object.keys(KINDS).map((each) => (
                 <option key={each}>{each}</option>
@@ -92,20 +94,22 @@ export function RuleDialog({ rule, onClose }: { rule?: AlertRule; onClose: () =>
           </Field>
         </>
       )}
-      {rule !== undefined && <p className="muted">Looks at {kind?.what ?? rule.kind}.</p>}
+      {rule !== undefined && <p className="muted">{words.watching(words.kinds[rule.kind] ?? rule.kind)}</p>}
       {(rule === undefined || rule.target !== null) &&
-        field("target", `Only of this ${kind?.of ?? "thing"}`, rule === undefined ? "Empty for each of them." : undefined)}
+        field(
+          "target",
+          words.onlyPart(words.parts[kind?.of ?? "target"] ?? ""),
+          rule === undefined ? words.onlyPartHint : undefined,
+        )}
       <div className="alerts-pair">
-        {field("warning", "Warning from", unit, { inputMode: "decimal" })}
-        {field("critical", "Critical from", unit, { inputMode: "decimal" })}
-        {field("period", "Period", "Such as 15m or 1h.")}
-        {field("atLeast", "Attempts at least", "For shares and times.", { inputMode: "numeric" })}
-        {field("raiseAfter", "Raised after", "0s for at once.")}
-        {field("resolveAfter", "Resolved after", "Of being well again.")}
+        {field("warning", words.warningFrom, unit, { inputMode: "decimal" })}
+        {field("critical", words.criticalFrom, unit, { inputMode: "decimal" })}
+        {field("period", words.period, words.periodHint)}
+        {field("atLeast", words.minAttempts, words.minAttemptsHint, { inputMode: "numeric" })}
+        {field("raiseAfter", words.raiseAfter, words.raiseAfterHint)}
+        {field("resolveAfter", words.resolveAfter, words.resolveAfterHint)}
       </div>
-      <p className="muted">
-        Whom it tells is set in SQL: legwork.set_alert_rule(…, channels =&gt; …), since addresses are secrets.
-      </p>
+      <p className="muted">{words.channelsHint}</p>
     </FormDialog>
   );
 }

@@ -10,13 +10,16 @@ import { Empty, Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { type Silence, useAlertAction, useRules } from "./alerts-api.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** The silences that hold, and their end before time. */
+/** The active silences, which can be ended early. */
 export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
   const may = useMay("operator", { everybody: true });
   const end = useAlertAction(
     ({ id }: Silence) => rest("POST", `/silences/${id}/end`),
-    () => "The silence has ended: whoever is to be told of alerts is told again.",
+    () => words.silenceEnded,
   );
   return (
     <Card>
@@ -24,31 +27,31 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
       <QueryResult query={query} rows={3}>
         {(silences) =>
           silences.length === 0 ? (
-            <Empty title="No silence holds.">Whoever is to be told of alerts is told of all of them.</Empty>
+            <Empty title={words.noSilences}>{words.noSilencesHint}</Empty>
           ) : (
-            <div className="table-scroll" tabIndex={0} role="region" aria-label="Silences, table">
+            <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.views.silences)}>
               <table className="table">
                 <thead>
                   <tr>
-                    <th scope="col">Rule</th>
-                    <th scope="col">Of</th>
-                    <th scope="col">Ends</th>
-                    <th scope="col">Why</th>
-                    <th scope="col">By</th>
-                    {may && <th scope="col">Do</th>}
+                    <th scope="col">{words.rule}</th>
+                    <th scope="col">{words.target}</th>
+                    <th scope="col">{words.ends}</th>
+                    <th scope="col">{words.reason}</th>
+                    <th scope="col">{words.createdBy}</th>
+                    {may && <th scope="col">{common.actions}</th>}
                   </tr>
                 </thead>
                 <tbody>
                   {silences.map((silence) => (
                     <tr key={silence.id}>
-                      <td>{silence.rule ?? "every rule"}</td>
-                      <td>{silence.target ?? "everything"}</td>
+                      <td>{silence.rule ?? words.everyRule}</td>
+                      <td>{silence.target ?? words.everything}</td>
                       <td>
                         <ExactTime at={silence.until} />
                       </td>
                       <td>{silence.reason ?? <span className="muted">–</span>}</td>
                       <td>
-                        {silence.silencedBy}, <Time at={silence.silencedAt} />
+                        <Sentence text={words.by} slots={{ by: silence.silencedBy, at: <Time at={silence.silencedAt} /> }} />
                       </td>
                       {may && (
                         <td>
@@ -57,7 +60,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
                             busy={end.isPending && end.variables.id === silence.id}
                             onClick={() => end.mutate(silence)}
                           >
-                            End it
+                            {words.endSilence}
                           </Button>
                         </td>
                       )}
@@ -73,9 +76,7 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
   );
 }
 
-const DURATIONS = { "30m": "30 minutes", "1h": "1 hour", "4h": "4 hours", "1d": "1 day", "7d": "7 days" } as const;
-
-/** Tells nobody of alerts for some time: of one thing, of a rule, or of everything. */
+/** Silences notifications for a period: for one target, one rule, or everything. */
 export function SilenceDialog({ rule = "", target = "", onClose }: { rule?: string; target?: string; onClose: () => void }) {
   const rules = useRules();
   const [form, setForm] = useState({ duration: "1h", rule, target, reason: "" });
@@ -87,40 +88,40 @@ export function SilenceDialog({ rule = "", target = "", onClose }: { rule?: stri
         ...(form.target.trim() === "" ? {} : { target: form.target.trim() }),
         ...(form.reason.trim() === "" ? {} : { reason: form.reason.trim() }),
       }),
-    () => `Nobody is told for ${DURATIONS[form.duration as keyof typeof DURATIONS]}.`,
+    () => words.silencedFor(form.duration as keyof typeof words.durations),
     onClose,
   );
   return (
     <FormDialog
-      title="Tell nobody for some time?"
-      submit="Silence"
+      title={words.silenceQuestion}
+      submit={words.silence}
       onClose={onClose}
       onSubmit={() => silence.mutate(undefined)}
       busy={silence.isPending}
       error={silence.error}
     >
-      <p className="muted">Alerts are raised and resolved all the same. What is still open afterwards is told of then.</p>
-      <Field label="For">
+      <p className="muted">{words.silenceExplained}</p>
+      <Field label={words.duration}>
         <select value={form.duration} onChange={(event) => setForm({ ...form, duration: event.target.value })}>
-          {Object.entries(DURATIONS).map(([value, name]) => (
+          {Object.entries(words.durations).map(([value, name]) => (
             <option key={value} value={value}>
               {name}
             </option>
           ))}
         </select>
       </Field>
-      <Field label="Rule">
+      <Field label={words.rule}>
         <select value={form.rule} onChange={(event) => setForm({ ...form, rule: event.target.value })}>
-          <option value="">Every rule</option>
+          <option value="">{words.everyRuleOption}</option>
           {[...new Set([...(rules.data ?? []).map(({ name }) => name), ...(rule === "" ? [] : [rule])])].map((name) => (
             <option key={name}>{name}</option>
           ))}
         </select>
       </Field>
-      <Field label="Of" hint="A task, queue, schedule, check or host. Empty for everything.">
+      <Field label={words.target} hint={words.targetHint}>
         <input value={form.target} maxLength={512} onChange={(event) => setForm({ ...form, target: event.target.value })} />
       </Field>
-      <Field label="Why">
+      <Field label={common.reason}>
         <input value={form.reason} maxLength={1_000} onChange={(event) => setForm({ ...form, reason: event.target.value })} />
       </Field>
     </FormDialog>

@@ -3,18 +3,21 @@ import { type FormEvent, useState } from "react";
 import { useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
 import { Button } from "../../components/button.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** What the address and the route call them. */
+/** The filters, as named in the address and the REST route. */
 export const FILTERS = ["targetType", "target", "operation", "actor", "tenant"] as const;
 
-export const PERIODS: Readonly<Record<string, { name: string; ms: number }>> = {
-  "1h": { name: "The last hour", ms: 3_600_000 },
-  "24h": { name: "The last 24 hours", ms: 86_400_000 },
-  "7d": { name: "The last 7 days", ms: 604_800_000 },
-  "30d": { name: "The last 30 days", ms: 2_592_000_000 },
+/** The lengths of the periods (ms). */
+export const PERIODS: Readonly<Record<string, number>> = {
+  "1h": 3_600_000,
+  "24h": 86_400_000,
+  "7d": 604_800_000,
+  "30d": 2_592_000_000,
 };
 
-/** Kinds of things that something is done to. */
+/** The types of targets. */
 const TYPES = [
   "job",
   "jobs",
@@ -31,7 +34,7 @@ const TYPES = [
   "setting",
 ];
 
-/** Which lines are shown. What is typed takes effect on Enter, what is chosen at once; all of it stands in the address. */
+/** The filters of the audit log. Typed text takes effect on Enter, choices at once; all of them are in the address. */
 export function AuditFilters() {
   const [search, setSearch] = useSearchParams();
   const everybody = useMay("admin", { everybody: true });
@@ -42,7 +45,7 @@ export function AuditFilters() {
         if (value.trim() === "") changed.delete(name);
         else changed.set(name, value.trim());
       }
-      // A target is found by its kind and its name together.
+      // A target is identified by its type and its name together.
       if (!changed.has("targetType")) changed.delete("target");
       return changed;
     });
@@ -53,16 +56,24 @@ export function AuditFilters() {
   const key = FILTERS.map((name) => search.get(name) ?? "").join("\u0000");
   return (
     <div className="tool-bar audit-filters">
-      <select aria-label="When" value={search.get("period") ?? ""} onChange={(event) => set({ period: event.target.value })}>
-        <option value="">Ever</option>
-        {Object.entries(PERIODS).map(([value, { name }]) => (
+      <select
+        aria-label={words.period}
+        value={search.get("period") ?? ""}
+        onChange={(event) => set({ period: event.target.value })}
+      >
+        <option value="">{words.allTime}</option>
+        {Object.keys(PERIODS).map((value) => (
           <option key={value} value={value}>
-            {name}
+            {words.periods[value]}
           </option>
         ))}
       </select>
-      <select aria-label="To what" value={type} onChange={(event) => set({ targetType: event.target.value, target: "" })}>
-        <option value="">Everything</option>
+      <select
+        aria-label={words.targetType}
+        value={type}
+        onChange={(event) => set({ targetType: event.target.value, target: "" })}
+      >
+        <option value="">{words.anyTarget}</option>
         {[...new Set([...TYPES, ...(type === "" ? [] : [type])])].map((each) => (
           <option key={each}>{each}</option>
         ))}
@@ -70,19 +81,12 @@ export function AuditFilters() {
       <Texts key={key} names={texts} values={search} onChange={set} />
       {[...search.keys()].length > 0 && (
         <Button kind="quiet" icon={<X aria-hidden="true" />} onClick={() => setSearch({})}>
-          All of it
+          {common.clearFilters}
         </Button>
       )}
     </div>
   );
 }
-
-const LABELS: Readonly<Record<string, string>> = {
-  target: "Its id or name",
-  operation: "Operation, such as pause",
-  actor: "Who",
-  tenant: "Tenant",
-};
 
 function Texts({
   names,
@@ -108,8 +112,8 @@ function Texts({
       {names.map((name) => (
         <input
           key={name}
-          aria-label={LABELS[name]}
-          placeholder={LABELS[name]}
+          aria-label={words.texts[name]}
+          placeholder={words.texts[name]}
           value={typed[name] ?? ""}
           maxLength={256}
           size={18}
@@ -117,7 +121,7 @@ function Texts({
         />
       ))}
       <Button type="submit" disabled={!isChanged}>
-        Filter
+        {words.filter}
       </Button>
     </form>
   );

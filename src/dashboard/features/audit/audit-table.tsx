@@ -3,34 +3,35 @@ import type { auditLineSchema } from "../../../contract/system.ts";
 import { ChevronDown, ChevronRight } from "lucide-react";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { formatCount } from "../../components/numbers.ts";
 import { ExactTime } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 /** A row of GET /audit-log. */
 export type AuditLine = JsonOf<typeof auditLineSchema>;
 
-/** The columns, for a row that goes over all of them. */
+/** The number of columns, for a row that spans them. */
 const COLUMNS = 6;
 
-/** Lines of the audit log; each opens to what it changed. */
+/** Entries of the audit log; each opens to show its changes. */
 export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   function toggle(id: string): void {
     setOpen((old) => (old.has(id) ? new Set([...old].filter((each) => each !== id)) : new Set([...old, id])));
   }
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Audit log, table">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.title)}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Time</th>
-            <th scope="col">Who</th>
-            <th scope="col">By</th>
-            <th scope="col">Did</th>
-            <th scope="col">To</th>
-            <th scope="col">Change</th>
+            <th scope="col">{common.time}</th>
+            <th scope="col">{words.actor}</th>
+            <th scope="col">{words.via}</th>
+            <th scope="col">{words.action}</th>
+            <th scope="col">{words.target}</th>
+            <th scope="col">{words.change}</th>
           </tr>
         </thead>
         <tbody>
@@ -46,7 +47,7 @@ export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
                   <td>
                     {line.actor ?? line.databaseRole}
                     {line.actor !== null && line.actor !== line.databaseRole && (
-                      <span className="muted audit-login" title="The database login">
+                      <span className="muted audit-login" title={words.login}>
                         {line.databaseRole}
                       </span>
                     )}
@@ -57,14 +58,14 @@ export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
                   </td>
                   <td>
                     <Target line={line} />
-                    {line.tenant !== null && <span className="muted"> of {line.tenant}</span>}
+                    {line.tenant !== null && <span className="muted">{words.ofTenant(line.tenant)}</span>}
                   </td>
                   <td>
                     {hasChange ? (
                       <Button
                         kind="quiet"
                         aria-expanded={isOpen}
-                        aria-label={`${summary(line)}: what line ${line.id} changed`}
+                        aria-label={words.showChange(summary(line), line.id)}
                         icon={isOpen ? <ChevronDown aria-hidden="true" /> : <ChevronRight aria-hidden="true" />}
                         onClick={() => toggle(line.id)}
                       >
@@ -101,8 +102,8 @@ const PAGES: Readonly<Record<string, string>> = {
 
 function Target({ line: { targetType: type, target, count, before, after } }: { line: AuditLine }) {
   const page = PAGES[type];
-  if (type === "all") return <>everything</>;
-  if (target === null) return count === null ? <>{type}</> : `${formatCount(count)} ${type}`;
+  if (type === "all") return <>{words.allTargets}</>;
+  if (target === null) return count === null ? <>{type}</> : words.bulkTarget(count, type);
   return (
     <>
       <span className="muted">{type}</span>{" "}
@@ -115,7 +116,7 @@ function Target({ line: { targetType: type, target, count, before, after } }: { 
   );
 }
 
-/** A token is known by its name, not by its id. */
+/** Tokens are shown by name, not by id. */
 function named(type: string, row: unknown): string | undefined {
   return type === "token" && isRecord(row) && typeof row.name === "string" ? row.name : undefined;
 }
@@ -124,7 +125,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The fields that are not what they were; of something that was made or removed, all of it. */
+/** The changed fields; all fields of a target that was created or removed. */
 function changes({ before, after }: AuditLine): [name: string, before: unknown, after: unknown][] {
   const [old, now] = [isRecord(before) ? before : {}, isRecord(after) ? after : {}];
   return [...new Set([...Object.keys(old), ...Object.keys(now)])]
@@ -133,11 +134,11 @@ function changes({ before, after }: AuditLine): [name: string, before: unknown, 
 }
 
 function summary(line: AuditLine): string {
-  if (line.before === null) return "made";
-  if (line.after === null) return "removed";
+  if (line.before === null) return words.created;
+  if (line.after === null) return words.removed;
   const names = changes(line).map(([name]) => name);
-  if (names.length === 0) return "nothing";
-  return names.length <= 2 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+  if (names.length === 0) return words.noChange;
+  return words.changed(names.slice(0, 2), names.length - 2);
 }
 
 function Change({ line }: { line: AuditLine }) {
@@ -146,12 +147,12 @@ function Change({ line }: { line: AuditLine }) {
     <div className="audit-detail">
       {changed.length > 0 && (
         <table className="table">
-          <caption className="visually-hidden">What line {line.id} changed</caption>
+          <caption className="visually-hidden">{words.changesOf(line.id)}</caption>
           <thead>
             <tr>
-              <th scope="col">Field</th>
-              <th scope="col">Before</th>
-              <th scope="col">After</th>
+              <th scope="col">{words.field}</th>
+              <th scope="col">{words.before}</th>
+              <th scope="col">{words.after}</th>
             </tr>
           </thead>
           <tbody>
@@ -166,14 +167,14 @@ function Change({ line }: { line: AuditLine }) {
         </table>
       )}
       <details>
-        <summary>The whole line</summary>
-        <Json value={line} label={`Line ${line.id}`} />
+        <summary>{words.rawEntry}</summary>
+        <Json value={line} label={words.entry(line.id)} />
       </details>
     </div>
   );
 }
 
 function shown(value: unknown): ReactNode {
-  if (value === undefined) return <span className="muted">not there</span>;
+  if (value === undefined) return <span className="muted">{words.notSet}</span>;
   return <code>{typeof value === "string" ? value : JSON.stringify(value)}</code>;
 }

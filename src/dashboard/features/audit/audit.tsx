@@ -9,19 +9,21 @@ import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { AuditFilters, FILTERS, PERIODS } from "./audit-filters.tsx";
 import { AuditTable } from "./audit-table.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./audit.css";
 
 type Lines = Json<typeof auditPage>;
 
 const PAGE_ROWS = 50;
 
-/** Who did what to which job, queue, task, schedule or token, by which way, and what it was before and afterwards. */
+/** The actions on jobs, queues, tasks, schedules and tokens: who, via which surface, and the changes. */
 export default function AuditPage() {
   const [search] = useSearchParams();
   const filter = Object.fromEntries(FILTERS.map((name) => [name, search.get(name) ?? ""]));
-  const period = PERIODS[search.get("period") ?? ""]?.ms;
+  const period = PERIODS[search.get("period") ?? ""];
   const key = JSON.stringify(filter);
-  // From when the page was opened, so that it is the same question each time it is drawn.
+  // Relative to when the page was opened, so that the query key does not change with every render.
   const [openedAt] = useState(Date.now);
   const since = period === undefined ? undefined : new Date(openedAt - period).toISOString();
   const query = useInfiniteQuery({
@@ -34,26 +36,19 @@ export default function AuditPage() {
   const lines = query.data?.pages.flatMap(({ items }) => items) ?? [];
   const isFiltered = period !== undefined || Object.values(filter).some((value) => value !== "");
   return (
-    <Page
-      title="Audit log"
-      lead="Whatever changed jobs, rules, tokens and settings, by whichever way. Enqueueing and reading are not in it."
-    >
+    <Page title={words.title} lead={words.lead}>
       <AuditFilters />
       <Card>
         {query.isError && <Failure error={query.error} retry={query.refetch} />}
         {query.isPending && <Loading rows={8} />}
         {query.isSuccess && lines.length === 0 && (
-          <Empty title={isFiltered ? "Nothing that was done fits." : "Nothing was done yet."}>
-            {isFiltered
-              ? "Take a filter away, or look further back."
-              : "What is done to jobs, queues, schedules and tokens will stand here."}
-          </Empty>
+          <Empty title={isFiltered ? words.noMatches : words.none}>{isFiltered ? words.noMatchesHint : words.noneHint}</Empty>
         )}
         {lines.length > 0 && <AuditTable lines={lines} />}
         {query.hasNextPage && (
           <p className="audit-rest">
             <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-              Older
+              {common.loadMore}
             </Button>
           </p>
         )}

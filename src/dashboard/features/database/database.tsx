@@ -9,12 +9,14 @@ import { CopyButton, Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { Status } from "../../components/state-badge.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { words } from "./words.ts";
 import "./database.css";
 
 /** A row of GET /doctor. */
 type Finding = JsonOf<typeof findingSchema>;
 
-/** What the doctor finds: what is wrong with the database and the job system in it, and what to do about each. */
+/** The findings of the doctor about the database and the job system in it, each with its fix. */
 export default function DatabasePage() {
   const query = useQuery({
     queryKey: ["doctor"],
@@ -23,20 +25,23 @@ export default function DatabasePage() {
   });
   return (
     <Page
-      title="Database"
+      title={words.title}
       lead={
         query.dataUpdatedAt === 0 ? (
-          "Looking …"
+          words.checking
         ) : (
-          <>
-            Looked at <Time at={new Date(query.dataUpdatedAt).toISOString()} />. <code>legwork doctor</code> says the same on the
-            command line.
-          </>
+          <Sentence
+            text={words.checkedAt}
+            slots={{
+              at: <Time at={new Date(query.dataUpdatedAt).toISOString()} />,
+              command: <code>legwork doctor</code>,
+            }}
+          />
         )
       }
       actions={
         <Button icon={<RotateCw aria-hidden="true" />} busy={query.isFetching} onClick={() => void query.refetch()}>
-          Look again
+          {words.rerunChecks}
         </Button>
       }
     >
@@ -49,8 +54,8 @@ export default function DatabasePage() {
               <p className="doctor-sentence" role="status">
                 {sentence(findings)}
               </p>
-              {ill.length > 0 && <Findings title="What to do" findings={ill} />}
-              {well.length > 0 && <Findings title="What is well" findings={well} />}
+              {ill.length > 0 && <Findings title={words.fixes} findings={ill} />}
+              {well.length > 0 && <Findings title={words.passed} findings={well} />}
             </>
           );
         }}
@@ -62,13 +67,8 @@ export default function DatabasePage() {
 function sentence(findings: readonly Finding[]): string {
   const critical = findings.filter(({ severity }) => severity === "critical").length;
   const warnings = findings.filter(({ severity }) => severity === "warning").length;
-  const checks = `${findings.length} ${findings.length === 1 ? "thing was" : "things were"} looked at`;
-  if (critical + warnings === 0) return `All is well: ${checks}.`;
-  const parts = [
-    ...(critical > 0 ? [`${critical} ${critical === 1 ? "is" : "are"} critical`] : []),
-    ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? "is a warning" : "are warnings"}`] : []),
-  ];
-  return `${checks}: ${parts.join(", ")}.`;
+  if (critical + warnings === 0) return words.allPassed(findings.length);
+  return words.found(findings.length, critical, warnings);
 }
 
 function Findings({ title, findings }: { title: string; findings: readonly Finding[] }) {
@@ -86,13 +86,13 @@ function Findings({ title, findings }: { title: string; findings: readonly Findi
               {finding.severity !== "ok" && finding.fix !== null && (
                 <div className="doctor-fix">
                   <p>{finding.fix}</p>
-                  <CopyButton text={finding.fix} label={`Copy what to do about ${finding.check}`} />
+                  <CopyButton text={finding.fix} label={words.copyFix(finding.check)} />
                 </div>
               )}
               {finding.detail !== null && finding.detail !== undefined && (
                 <details>
-                  <summary>Detail</summary>
-                  <Json value={finding.detail} label={`Detail of ${finding.check}`} />
+                  <summary>{words.details}</summary>
+                  <Json value={finding.detail} label={words.detailsOf(finding.check)} />
                 </details>
               )}
             </div>

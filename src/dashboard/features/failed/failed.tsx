@@ -11,21 +11,22 @@ import { Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { BULK_ACTIONS, type BulkAction, type BulkTarget, failedJobs } from "../jobs/bulk/bulk-actions.ts";
 import { BulkDialog } from "../jobs/bulk/bulk-dialog.tsx";
+import { words as jobWords } from "../jobs/words.ts";
 import { GroupJobs } from "./group-jobs.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./failed.css";
 
 const RETRY = BULK_ACTIONS.find(({ name }) => name === "retry") as BulkAction;
 const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkAction;
 
-/** What has failed and can be retried, by what went wrong: a hundred thousand jobs are a handful of things to look at. */
+/** Failed jobs that can be retried, grouped by error: a hundred thousand jobs may be a handful of groups. */
 export default function Failed() {
   const [search, setSearch] = useSearchParams();
   const query = useFailedGroups();
   return (
-    <Page
-      title="Failed"
-      lead="Jobs whose attempts are used up, or whose error is not worth a retry. They are kept here until somebody retries them or gives them up."
-    >
+    <Page title={words.title} lead={words.lead}>
       <QueryResult query={query}>
         {(groups) => <Groups groups={groups} search={search} onSearch={(next) => setSearch(next, { replace: true })} />}
       </QueryResult>
@@ -64,54 +65,61 @@ function Groups({
   if (groups.length === 0) {
     return (
       <div className="card">
-        <Empty title="Nothing has failed.">
-          No job waits for a decision. What was retried or given up is in <Link href="/jobs?state=failed">the history</Link>.
+        <Empty title={words.none}>
+          <Sentence text={words.noneHint} slots={{ history: <Link href="/jobs?state=failed">{words.history}</Link> }} />
         </Empty>
       </div>
     );
   }
   const total = shown.reduce((sum, group) => sum + BigInt(group.jobs), 0n);
-  const every = failedJobs(filter, Object.keys(filter).length === 0 ? "every failed job" : "every failed job that matches");
+  const every = failedJobs(
+    filter,
+    Object.keys(filter).length === 0 ? jobWords.bulk.targets.failed : jobWords.bulk.targets.failedMatching,
+  );
   return (
     <>
       <div className="tool-bar failed-bar">
         <input
           type="search"
-          aria-label="Error contains"
-          placeholder="Error contains…"
+          aria-label={words.errorContains}
+          placeholder={words.errorContainsExample}
           value={error ?? ""}
           onChange={({ target }) => set("error", target.value)}
         />
-        <Choice label="task" value={task} options={groups.map((group) => group.task)} onChange={(value) => set("task", value)} />
         <Choice
-          label="queue"
+          label={words.task}
+          any={common.anyTask}
+          value={task}
+          options={groups.map((group) => group.task)}
+          onChange={(value) => set("task", value)}
+        />
+        <Choice
+          label={words.queue}
+          any={common.anyQueue}
           value={queue}
           options={groups.map((group) => group.queue)}
           onChange={(value) => set("queue", value)}
         />
-        <span className="muted number">
-          {formatCount(total)} {total === 1n ? "job" : "jobs"} in {formatCount(shown.length)}{" "}
-          {shown.length === 1 ? "group" : "groups"}
-        </span>
+        <span className="muted number">{words.groups(total, shown.length)}</span>
         {may && shown.length > 0 && (
           <span className="failed-all">
             <Button icon={<RotateCw aria-hidden="true" />} onClick={() => setAsked({ action: RETRY, target: every })}>
-              Retry all
+              {words.retryAll}
             </Button>
             <Button
               kind="danger"
               icon={<Trash2 aria-hidden="true" />}
               onClick={() => setAsked({ action: DISCARD, target: every })}
             >
-              Delete all
+              {words.discardAll}
             </Button>
           </span>
         )}
       </div>
       {shown.length === 0 ? (
         <div className="card">
-          <Empty title="No group fits.">
-            <Button onClick={() => onSearch(new URLSearchParams())}>Clear the filters</Button>
+          <Empty title={words.noMatches}>
+            <Button onClick={() => onSearch(new URLSearchParams())}>{common.clearFilters}</Button>
           </Empty>
         </div>
       ) : (
@@ -124,8 +132,7 @@ function Groups({
               onToggle={() => set("group", opened === keyOf(group) ? null : keyOf(group))}
               onAct={
                 may
-                  ? (action) =>
-                      setAsked({ action, target: failedJobs(filterOf(group), `${formatCount(group.jobs)} jobs of this group`) })
+                  ? (action) => setAsked({ action, target: failedJobs(filterOf(group), jobWords.bulk.targets.group(group.jobs)) })
                   : undefined
               }
             />
@@ -141,7 +148,7 @@ function keyOf(group: FailedGroup): string {
   return group.fingerprint ?? `${group.task} ${group.queue}`;
 }
 
-/** What names a group; jobs that failed before there were fingerprints are named by their task. */
+/** The filter that identifies a group. Jobs that failed before fingerprints existed are identified by their task. */
 function filterOf(group: FailedGroup): Record<string, string> {
   return group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
 }
@@ -157,42 +164,45 @@ function Group({
   onToggle: () => void;
   onAct: ((action: BulkAction) => void) | undefined;
 }) {
-  const text = group.lastError ?? "No message";
+  const text = group.lastError ?? common.noMessage;
   return (
     <li className="card failed-group">
       <div className="failed-head">
-        <span className="failed-count number" title={`${formatCount(group.jobs)} jobs`}>
+        <span className="failed-count number" title={words.jobs(group.jobs)}>
           {formatCount(group.jobs)}
         </span>
         <div className="failed-words">
           <p className="failed-error">{text}</p>
           <p className="muted failed-facts">
             <Link href={`/tasks/${encodeURIComponent(group.task)}`}>{group.task}</Link>
-            <span>queue {group.queue}</span>
+            <span>{words.inQueue(group.queue)}</span>
             <span>
-              last <Time at={group.lastAt} />
+              <Sentence text={words.lastSeen} slots={{ at: <Time at={group.lastAt} /> }} />
             </span>
             {group.firstAt !== group.lastAt && (
               <span>
-                first <Time at={group.firstAt} />
+                <Sentence text={words.firstSeen} slots={{ at: <Time at={group.firstAt} /> }} />
               </span>
             )}
             <span>
-              newest <Link href={`/jobs/${group.lastId}`}>job {group.lastId}</Link>
+              <Sentence
+                text={words.latest}
+                slots={{ job: <Link href={`/jobs/${group.lastId}`}>{common.jobLink(group.lastId)}</Link> }}
+              />
             </span>
           </p>
         </div>
         <div className="tool-bar">
           <Button kind="quiet" aria-expanded={isOpen} onClick={onToggle}>
-            {isOpen ? "Hide jobs" : "Show jobs"}
+            {isOpen ? words.hideJobs : words.showJobs}
           </Button>
           {onAct !== undefined && (
             <>
               <Button icon={<RotateCw aria-hidden="true" />} onClick={() => onAct(RETRY)}>
-                Retry
+                {common.retry}
               </Button>
               <Button kind="danger" icon={<Trash2 aria-hidden="true" />} onClick={() => onAct(DISCARD)}>
-                Delete
+                {common.discard}
               </Button>
             </>
           )}
@@ -205,11 +215,13 @@ function Group({
 
 function Choice({
   label,
+  any,
   value,
   options,
   onChange,
 }: {
   label: string;
+  any: string;
   value: string | undefined;
   options: readonly string[];
   onChange: (value: string) => void;
@@ -218,8 +230,8 @@ function Choice({
     one.localeCompare(other),
   );
   return (
-    <select aria-label={`Of ${label}`} value={value ?? ""} onChange={({ target }) => onChange(target.value)}>
-      <option value="">Any {label}</option>
+    <select aria-label={label} value={value ?? ""} onChange={({ target }) => onChange(target.value)}>
+      <option value="">{any}</option>
       {all.map((option) => (
         <option key={option} value={option}>
           {option}

@@ -4,13 +4,16 @@ import { Link } from "wouter";
 import { useMay } from "../../api/me.ts";
 import type { FailedGroup } from "../../api/monitoring.ts";
 import { graphql, rest } from "../../api/request.ts";
-import { formatCount } from "../../components/numbers.ts";
+
 import { Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Failure, Loading } from "../../components/notice.tsx";
 import { tell } from "../../components/toasts.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** Jobs of a group that are shown at a time. */
+/** How many jobs of a group are loaded at a time. */
 const PAGE = 20;
 
 interface Found {
@@ -41,14 +44,14 @@ const JOBS = /* GraphQL */ `
   }
 `;
 
-/** The jobs of a group, oldest first, as a retry of the group would take them; each can be retried or given up by itself. */
+/** The jobs of a group, oldest first, in the order in which a retry of the group would take them. Each can be retried or discarded on its own. */
 export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Record<string, string> }) {
   const may = useMay("operator");
   const jobs = useInfiniteQuery({
     enabled: may,
     queryKey: ["failed-group", filter],
     initialPageParam: PAGE,
-    // A dry run is the only one who knows which jobs are in a group; what they are, each says itself.
+    // Only a dry run lists the jobs of a group; their details are fetched by id.
     queryFn: async ({ pageParam, signal }) => {
       const { ids } = await rest<Found>("POST", "/jobs/retry", { filter, dryRun: true, atMost: pageParam }, signal);
       const { jobs: found } = await graphql<{ jobs: { nodes: GroupJob[] } }>(JOBS, { ids: ids.slice(pageParam - PAGE) }, signal);
@@ -61,18 +64,18 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
   if (jobs.data === undefined) return <Loading rows={3} />;
   const rows = jobs.data.pages.flatMap((page) => page.jobs);
   return (
-    <div className="failed-jobs table-scroll" role="region" aria-label="Jobs of the group" tabIndex={0}>
+    <div className="failed-jobs table-scroll" role="region" aria-label={words.jobsOfGroup} tabIndex={0}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Job</th>
-            <th scope="col">Error</th>
+            <th scope="col">{common.job}</th>
+            <th scope="col">{common.error}</th>
             <th scope="col" className="end">
-              Attempts
+              {common.attempts}
             </th>
-            <th scope="col">Failed</th>
+            <th scope="col">{common.failed}</th>
             <th scope="col">
-              <span className="visually-hidden">What to do</span>
+              <span className="visually-hidden">{common.actions}</span>
             </th>
           </tr>
         </thead>
@@ -84,19 +87,28 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
       </table>
       {jobs.hasNextPage && (
         <Button kind="quiet" busy={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
-          More of {formatCount(group.jobs)}
+          {words.moreOf(group.jobs)}
         </Button>
       )}
     </div>
   );
 }
 
-/** Who may only look is shown what GET tells. */
+/** For viewers, who may not run the dry run: the newest job and a link. */
 function NewestOnly({ group }: { group: FailedGroup }) {
   return (
     <p className="card-body">
-      <Link href={`/jobs/${group.lastId}`}>Job {group.lastId}</Link> is the newest of them;{" "}
-      <Link href={`/jobs?${new URLSearchParams({ state: "failed", task: group.task })}`}>all failed jobs of {group.task}</Link>.
+      <Sentence
+        text={words.newestOnly}
+        slots={{
+          newest: <Link href={`/jobs/${group.lastId}`}>{common.jobTitle(group.lastId)}</Link>,
+          all: (
+            <Link href={`/jobs?${new URLSearchParams({ state: "failed", task: group.task })}`}>
+              {words.allOfTask(group.task)}
+            </Link>
+          ),
+        }}
+      />
     </p>
   );
 }
@@ -109,10 +121,10 @@ function JobRow({ job }: { job: GroupJob }) {
     setBusy(true);
     try {
       await rest("POST", `/jobs/${job.id}/${verb}`);
-      tell(verb === "retry" ? `Job ${job.id} is retried.` : `Job ${job.id} is given up.`);
+      tell(verb === "retry" ? common.jobRetried(job.id) : common.jobDiscarded(job.id));
       await client.invalidateQueries();
     } catch (error) {
-      tell(error instanceof Error ? error.message : "It could not be done.", { kind: "error" });
+      tell(error instanceof Error ? error.message : words.actionFailed, { kind: "error" });
     } finally {
       setBusy(false);
     }
@@ -127,20 +139,18 @@ function JobRow({ job }: { job: GroupJob }) {
           {job.error?.split("\n")[0]}
         </span>
       </td>
-      <td className="end">
-        {job.attempts} of {job.maxAttempts}
-      </td>
+      <td className="end">{common.of(job.attempts, job.maxAttempts)}</td>
       <td>
         <Time at={job.finishedAt} />
       </td>
       <td className="end">
         {isFailed && (
           <>
-            <Button kind="quiet" busy={busy} aria-label={`Retry job ${job.id}`} onClick={() => void act("retry")}>
-              Retry
+            <Button kind="quiet" busy={busy} aria-label={words.retryJob(job.id)} onClick={() => void act("retry")}>
+              {common.retry}
             </Button>
-            <Button kind="quiet" busy={busy} aria-label={`Delete job ${job.id}`} onClick={() => void act("discard")}>
-              Delete
+            <Button kind="quiet" busy={busy} aria-label={words.discardJob(job.id)} onClick={() => void act("discard")}>
+              {common.discard}
             </Button>
           </>
         )}

@@ -1,39 +1,23 @@
 import { JOB_STATES } from "../../../contract/states.ts";
 
-/** What jobs can be looked for by, under the names that they have in the address of the page. */
-export const FILTERS = {
-  state: "State",
-  task: "Task",
-  queue: "Queue",
-  tenant: "Tenant",
-  correlation: "Correlation id",
-  key: "Job key",
-  parent: "Enqueued by",
-  priority: "Priority",
-  payload: "Payload",
-  error: "Error",
-  since: "Created in the last",
-  after: "Created after",
-  before: "Created before",
-} as const;
-export type FilterName = keyof typeof FILTERS;
+import { words } from "./words.ts";
+
+/** A filter's name, as in the address of the page. */
+export type FilterName = keyof typeof words.list.filters;
 export type JobFilter = Readonly<Partial<Record<FilterName, string>>>;
 
-/** Spans of time to choose from, in words of the server. */
-export const SPANS = { "15m": "15 minutes", "1h": "hour", "6h": "6 hours", "24h": "day", "7d": "7 days" } as const;
-
-const NAMES = Object.keys(FILTERS) as FilterName[];
+const NAMES = Object.keys(words.list.filters) as FilterName[];
 
 export function readFilter(search: URLSearchParams): JobFilter {
   return Object.fromEntries(NAMES.flatMap((name) => (search.get(name) ? [[name, search.get(name)]] : [])));
 }
 
-/** As it stands in the address, in one order, so that the same filter is the same link. */
+/** The filter as a query string, always in the same order, so that equal filters have equal links. */
 export function writeFilter(filter: JobFilter): URLSearchParams {
   return new URLSearchParams(NAMES.flatMap((name) => (filter[name] ? [[name, filter[name]]] : [])));
 }
 
-/** The start of a span that ends now; undefined for what is none. */
+/** The start of a span that ends now; undefined for an invalid span. */
 function spanStart(span: string, now: number): string | undefined {
   const [, count, unit] = /^(\d{1,4})([smhd])$/.exec(span) ?? [];
   if (count === undefined) return undefined;
@@ -41,7 +25,7 @@ function spanStart(span: string, now: number): string | undefined {
   return new Date(now - Number(count) * seconds * 1_000).toISOString();
 }
 
-/** What GET /jobs is asked for. */
+/** The filter as the query of GET /jobs. */
 export function toQuery(filter: JobFilter, now = Date.now()): Record<string, string | undefined> {
   return {
     state: filter.state,
@@ -59,7 +43,7 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
   };
 }
 
-/** The arguments of the live list, which knows states, tasks and queues only; undefined where the filter needs more. */
+/** The arguments of the live list, which filters by state, task or queue only; undefined where the filter needs more. */
 export function toLive(filter: JobFilter): { state?: string[]; task?: string; queue?: string } | undefined {
   const { state, task, queue, ...more } = filter;
   if (Object.keys(more).length > 0 || (task !== undefined && queue !== undefined)) return undefined;
@@ -71,7 +55,7 @@ export function toLive(filter: JobFilter): { state?: string[]; task?: string; qu
   };
 }
 
-/** Names under which people write filters, beside their own. */
+/** Other names that users may type for filters. */
 const ALIASES: Readonly<Record<string, FilterName>> = {
   status: "state",
   correlation_id: "correlation",
@@ -81,9 +65,9 @@ const ALIASES: Readonly<Record<string, FilterName>> = {
 };
 
 /**
- * What somebody typed as filters: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `payload.a.b:value`, several of
- * them with spaces between, values with spaces in quotes. A bare state, task or queue is one; what is left is a part of an error, for
- * which only failed jobs are looked at unless it says otherwise.
+ * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `payload.a.b:value`,
+ * separated by spaces; values with spaces are quoted. A bare state, task or queue name is recognized. The rest is a part of an error, which searches
+ * failed jobs unless another state is given.
  */
 export function parseText(text: string, known: { tasks: readonly string[]; queues: readonly string[] }): JobFilter {
   const found: Partial<Record<FilterName, string>> = {};
@@ -106,7 +90,7 @@ export function parseText(text: string, known: { tasks: readonly string[]; queue
   return found;
 }
 
-/** A filter in the words in which it is typed. */
+/** A filter as a user would type it. */
 export function formatFilter(filter: JobFilter): string {
   return NAMES.flatMap((name) => {
     const value = filter[name];

@@ -1,7 +1,7 @@
 import type { jobPage, jobSchema } from "../../../contract/jobs.ts";
 import type { Json } from "../../../contract/rows.ts";
 
-/** A job as a list shows it, whether it was asked for over REST or GraphQL. */
+/** A job as a list shows it, fetched over REST or GraphQL. */
 export type JobLine = Pick<
   Json<typeof jobSchema>,
   | "id"
@@ -24,7 +24,7 @@ export type JobLine = Pick<
 
 export type JobPage = Json<typeof jobPage>;
 
-/** The larger id is the newer job; ids may be larger than a number holds exactly. */
+/** Compares ids, of which the larger belongs to the newer job. Ids may be too large for a number. */
 export function isNewer(id: string, than: string): boolean {
   return id.length === than.length ? id > than : id.length > than.length;
 }
@@ -57,7 +57,7 @@ export const LIVE_JOBS = /* GraphQL */ `
   }
 `;
 
-/** Some jobs as they are now. */
+/** The current state of some jobs. */
 export const JOBS_BY_ID = /* GraphQL */ `
   query ($ids: [BigInt!]!, $first: Int!) {
     jobs(filter: { id: { in: $ids } }, first: $first) {

@@ -2,8 +2,10 @@ import { useState } from "react";
 import { usePreferences } from "../../components/preferences.ts";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** A time as the control shows it, in the zone that the viewer chose. */
+/** A time in the format of the control, in the time zone that the user chose. */
 function toControl(at: string | undefined, isUtc: boolean): string {
   if (at === undefined || Number.isNaN(Date.parse(at))) return "";
   const date = new Date(at);
@@ -16,7 +18,7 @@ export function fromControl(value: string, isUtc: boolean): string | undefined {
   return new Date(isUtc ? `${value}Z` : value).toISOString();
 }
 
-/** When jobs were created, from and to. */
+/** Asks for a range of creation times. */
 export function TimeDialog({
   after,
   before,
@@ -31,20 +33,20 @@ export function TimeDialog({
   const isUtc = usePreferences().zone === "utc";
   const [from, setFrom] = useState(toControl(after, isUtc));
   const [to, setTo] = useState(toControl(before, isUtc));
-  const hint = isUtc ? "In UTC." : "In your zone.";
+  const hint = isUtc ? common.inUtc : common.inLocalTime;
   return (
     <FormDialog
-      title="Created between"
-      submit="Show"
+      title={words.list.createdBetween}
+      submit={words.list.show}
       onClose={onClose}
       busy={false}
       error={undefined}
       onSubmit={() => onChoose(fromControl(from, isUtc), fromControl(to, isUtc))}
     >
-      <Field label="From" hint={hint}>
+      <Field label={words.list.from} hint={hint}>
         <input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />
       </Field>
-      <Field label="To" hint={hint}>
+      <Field label={words.list.to} hint={hint}>
         <input type="datetime-local" value={to} onChange={(event) => setTo(event.target.value)} />
       </Field>
     </FormDialog>

@@ -3,7 +3,7 @@ import type { Health } from "../../../contract/alerts.ts";
 import { useHealth } from "../../api/monitoring.ts";
 import { Status } from "../../components/state-badge.tsx";
 
-/** How one queue or task is, by the alert rules; undefined for a token of one tenant, which is not told. */
+/** The health of one queue or task by the alert rules; undefined for a token of one tenant, which may not read it. */
 export function useHealthOf(scope: string): (name: string) => Health | undefined {
   const { data: all } = useHealth();
   return (name) => all?.find((one) => one.scope === scope && one.name === name);
@@ -14,7 +14,7 @@ export function HealthStatus({ health }: { health: Health | undefined }) {
   return <Status status={health.status} title={health.reasons.join("\n")} />;
 }
 
-/** What is wrong with it, as a notice; nothing while all is well. */
+/** The reasons why it is not healthy, as a notice; nothing while it is healthy. */
 export function HealthNotice({ health }: { health: Health | undefined }) {
   if (health === undefined || health.status === "healthy") return null;
   return (

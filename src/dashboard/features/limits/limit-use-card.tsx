@@ -7,10 +7,12 @@ import { Time } from "../../components/time/time.tsx";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { describeLimit, type Limit, routeOf, type Target } from "./limits.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 type Use = Json<typeof limitUseSchema>;
 
-/** How full each limit is, by the values of its key, those with the longest lines first. */
+/** The usage of each limit by the values of its key, longest lines first. */
 export function LimitUseCard({ target, limits }: { target: Target; limits: readonly Limit[] }) {
   const query = useQuery({
     queryKey: ["limit-use", target.scope, target.name],
@@ -20,7 +22,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
   });
   if (limits.length === 0) return null;
   return (
-    <Card title="Limits in use">
+    <Card title={words.usage}>
       <QueryResult query={query} rows={3}>
         {({ items }) => (
           <>
@@ -31,9 +33,7 @@ export function LimitUseCard({ target, limits }: { target: Target; limits: reado
                 use={items.filter(({ kind, key }) => kind === limit.kind && key === (limit.key ?? null))}
               />
             ))}
-            {items.some(({ isPartial }) => isPartial) && (
-              <p className="limits-note muted">There is more than is counted here: 100,000 slots or jobs.</p>
-            )}
+            {items.some(({ isPartial }) => isPartial) && <p className="limits-note muted">{words.usagePartial}</p>}
           </>
         )}
       </QueryResult>
@@ -47,32 +47,32 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
     <section className="limit-use" aria-label={describeLimit(limit)}>
       <h3>{describeLimit(limit)}</h3>
       {use.length === 0 ? (
-        <p className="muted">Nothing of it is in use, and no job waits for it.</p>
+        <p className="muted">{words.idle}</p>
       ) : (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label={`Use of ${describeLimit(limit)}`}>
+        <div className="table-scroll" tabIndex={0} role="region" aria-label={words.usageOf(describeLimit(limit))}>
           <table className="table">
             <thead>
               <tr>
-                <th scope="col">{limit.key ?? "All jobs"}</th>
-                <th scope="col">In use</th>
+                <th scope="col">{limit.key ?? words.allJobs}</th>
+                <th scope="col">{words.inUse}</th>
                 <th scope="col" className="end">
-                  In line
+                  {words.inLine}
                 </th>
-                {limit.kind === "rate" && <th scope="col">Next slot</th>}
+                {limit.kind === "rate" && <th scope="col">{words.nextSlot}</th>}
               </tr>
             </thead>
             <tbody>
               {use.map((row, index) => (
                 <tr key={row.value === "[redacted]" ? index : (row.value ?? "")}>
                   <th scope="row" className="use-key">
-                    {row.value === null ? "together" : row.value === "" ? <em>without a value</em> : row.value}
+                    {row.value === null ? words.total : row.value === "" ? <em>{words.noValue}</em> : row.value}
                   </th>
                   <td>
                     <Fill used={Number(row.inUse)} of={limit.max} />
                   </td>
                   <td className="end">{formatCount(row.waiting)}</td>
                   {limit.kind === "rate" && (
-                    <td>{Number(row.inUse) >= limit.max ? <Time at={row.freesAt} absent="when it has started" /> : "now"}</td>
+                    <td>{Number(row.inUse) >= limit.max ? <Time at={row.freesAt} absent={words.afterStart} /> : words.now}</td>
                   )}
                 </tr>
               ))}
@@ -80,16 +80,12 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
           </table>
         </div>
       )}
-      {total > use.length && (
-        <p className="muted">
-          {formatCount(use.length)} of {formatCount(total)} values, those with the longest lines first.
-        </p>
-      )}
+      {total > use.length && <p className="muted">{words.usageShown(use.length, total)}</p>}
     </section>
   );
 }
 
-/** A number of a maximum, as a bar and in figures. */
+/** A number and its maximum, as a bar and in figures. */
 function Fill({ used, of }: { used: number; of: number }) {
   const share = Math.min(1, used / of);
   return (
@@ -97,9 +93,7 @@ function Fill({ used, of }: { used: number; of: number }) {
       <span className="progress" aria-hidden="true">
         <span style={{ width: `${share * 100}%` }} />
       </span>
-      <span className="number">
-        {formatCount(used)} of {formatCount(of)}
-      </span>
+      <span className="number">{common.of(formatCount(used), formatCount(of))}</span>
     </span>
   );
 }

@@ -6,19 +6,22 @@ import { formatCount } from "../../components/numbers.ts";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { describeLimit, DURATION_HINT, type Limit, type Target } from "./limits.ts";
+import { describeLimit, type Limit, type Target } from "./limits.ts";
 import { useMayRule, useRuleChange } from "./use-limit-change.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 const keyOf = ({ kind, key = "" }: Limit): string => `${kind} ${key}`;
 
-/** The limits of a queue or a task, changed where they stand. */
+/** The limits of a queue or a task, edited in place. */
 export function LimitsCard({ target, limits, note }: { target: Target; limits: readonly Limit[]; note?: ReactNode }) {
   const may = useMayRule();
   const [editing, setEditing] = useState<string>();
   const reset = useRuleChange(target);
   return (
     <Card
-      title="Limits"
+      title={common.limits}
       actions={
         may && (
           <div className="tool-bar">
@@ -27,16 +30,16 @@ export function LimitsCard({ target, limits, note }: { target: Target; limits: r
                 kind="quiet"
                 icon={<RotateCcw aria-hidden="true" />}
                 busy={reset.isPending}
-                title="Those that the task's definition declares, and no others"
+                title={words.resetLimitsHint}
                 onClick={() =>
                   reset.mutate({
                     method: "POST",
                     path: "/limits/reset",
-                    done: `${target.name} has the limits of its definition.`,
+                    done: words.limitsReset(target.name),
                   })
                 }
               >
-                As defined
+                {words.resetLimits}
               </Button>
             )}
             <Button
@@ -45,16 +48,14 @@ export function LimitsCard({ target, limits, note }: { target: Target; limits: r
               disabled={editing === "new"}
               onClick={() => setEditing("new")}
             >
-              Add a limit
+              {words.addLimit}
             </Button>
           </div>
         )
       }
     >
       {reset.isError && <Failure error={reset.error} />}
-      {limits.length === 0 && editing !== "new" && (
-        <Empty title="No limit.">As many of its jobs run at a time as workers have room for.</Empty>
-      )}
+      {limits.length === 0 && editing !== "new" && <Empty title={words.noLimits}>{words.noLimitsHint}</Empty>}
       {(limits.length > 0 || editing === "new") && (
         <div className="limits" role="list">
           {limits.map((limit) =>
@@ -85,11 +86,11 @@ function LimitLine({ target, limit, onEdit }: { target: Target; limit: Limit; on
     <div className="limit" role="listitem">
       <p>
         <strong className="number">{formatCount(max)}</strong>{" "}
-        {kind === "concurrency" ? "at a time" : `within any ${formatInterval(per)}`}
+        {kind === "concurrency" ? words.concurrent : words.per(formatInterval(per))}
         {key !== undefined && (
           <>
             {" "}
-            for each <code>{key}</code>
+            <Sentence text={words.perKey} slots={{ key: <code>{key}</code> }} />
           </>
         )}
       </p>
@@ -98,25 +99,25 @@ function LimitLine({ target, limit, onEdit }: { target: Target; limit: Limit; on
           <Button
             kind="quiet"
             icon={<Pencil aria-hidden="true" />}
-            aria-label={`Change the limit ${describeLimit(limit)}`}
+            aria-label={words.editLimit(describeLimit(limit))}
             onClick={onEdit}
           />
           <Button
             kind="quiet"
             icon={<Trash2 aria-hidden="true" />}
-            aria-label={`Take away the limit ${describeLimit(limit)}`}
+            aria-label={words.removeLimit(describeLimit(limit))}
             busy={drop.isPending}
             onClick={() =>
               drop.mutate({
                 method: "DELETE",
                 path: withQuery(`/limits/${kind}`, { key }),
-                done: `The limit ${describeLimit(limit)} is gone.`,
+                done: words.limitRemoved(describeLimit(limit)),
                 undo: () =>
                   put.mutate({
                     method: "PUT",
                     path: "/limits",
                     body: toBody(limit),
-                    done: `The limit ${describeLimit(limit)} is back.`,
+                    done: words.limitRestored(describeLimit(limit)),
                   }),
               })
             }
@@ -137,7 +138,7 @@ function toBody({ kind, max, per, key }: Limit): Record<string, unknown> {
   };
 }
 
-/** Where a limit stood, or below the others for a new one. Enter keeps it, Escape does not. */
+/** The form in place of a limit, or below the others for a new one. Enter saves, Escape closes it. */
 function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | undefined; onDone: () => void }) {
   const [kind, setKind] = useState<Limit["kind"]>(limit?.kind ?? "concurrency");
   const [max, setMax] = useState(String(limit?.max ?? ""));
@@ -161,7 +162,10 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
       method: "PUT",
       path: "/limits",
       body,
-      done: `The ${target.scope} ${target.name} has the limit ${max} ${kind === "rate" ? `within any ${per.trim()}` : "at a time"}.`,
+      done: words.limitSet(
+        target,
+        words.limit(Number(max), kind === "rate" ? per.trim() : undefined, path === "" ? undefined : path),
+      ),
       ...(limit === undefined
         ? {}
         : {
@@ -170,7 +174,7 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
                 method: "PUT",
                 path: "/limits",
                 body: toBody(limit),
-                done: `The limit is ${describeLimit(limit)} again.`,
+                done: words.limitRestored(describeLimit(limit)),
               }),
           }),
     });
@@ -179,15 +183,15 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
     <form className="limit limit-form" role="listitem" onSubmit={submit}>
       {limit === undefined && (
         <label>
-          Kind
+          {words.kind}
           <select value={kind} onChange={(event) => setKind(event.target.value as Limit["kind"])}>
-            <option value="concurrency">at a time</option>
-            <option value="rate">per time</option>
+            <option value="concurrency">{words.kinds.concurrency}</option>
+            <option value="rate">{words.kinds.rate}</option>
           </select>
         </label>
       )}
       <label>
-        {kind === "rate" ? "Starts" : "At a time"}
+        {kind === "rate" ? words.maxStarts : words.maxConcurrent}
         <input
           type="number"
           min={1}
@@ -202,12 +206,12 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
       </label>
       {kind === "rate" && (
         <label>
-          Within any
+          {words.period}
           <input
             required
             value={per}
-            title={DURATION_HINT}
-            placeholder="1m"
+            title={common.durationHint}
+            placeholder={words.periodExample}
             onKeyDown={leave}
             onChange={(event) => setPer(event.target.value)}
           />
@@ -215,11 +219,11 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
       )}
       {limit === undefined ? (
         <label>
-          For each (optional)
+          {words.key}
           <input
             value={key}
-            placeholder="userId"
-            title="Where in the payload: each value there has the limit for itself."
+            placeholder={words.keyExample}
+            title={words.keyHint}
             onKeyDown={leave}
             onChange={(event) => setKey(event.target.value)}
           />
@@ -227,14 +231,14 @@ function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | u
       ) : (
         limit.key !== undefined && (
           <p>
-            for each <code>{limit.key}</code>
+            <Sentence text={words.perKey} slots={{ key: <code>{limit.key}</code> }} />
           </p>
         )
       )}
       <div className="tool-bar">
-        <Button onClick={onDone}>Cancel</Button>
+        <Button onClick={onDone}>{common.cancel}</Button>
         <Button type="submit" kind="primary" busy={put.isPending}>
-          Save
+          {common.save}
         </Button>
       </div>
       {put.isError && <Failure error={put.error} />}

@@ -1,8 +1,9 @@
 import type { Json } from "../../../contract/rows.ts";
 import type { queueSchema, taskSchema } from "../../../contract/queues.ts";
 import { formatInterval } from "../../components/time/format-intervals.ts";
+import { words } from "./words.ts";
 
-/** What has rules: a queue or a task. */
+/** A queue or a task: both have limits, a retry policy and a pause. */
 export interface Target {
   scope: "queue" | "task";
   name: string;
@@ -14,46 +15,42 @@ export type Queue = Json<typeof queueSchema>;
 /** A task of GET /tasks. */
 export type Task = Json<typeof taskSchema>;
 
-/** What both have. */
+/** The fields that queues and tasks share. */
 export type Ruled = Pick<Queue, keyof Queue & keyof Task>;
 
 export type Limit = NonNullable<Ruled["limits"]>[number];
 export type RetryPolicy = NonNullable<Ruled["retry"]>;
 
-/** The REST route of a queue or a task, and of what is below it. */
+/** The REST route of a queue or a task, or one below it. */
 export function routeOf({ scope, name }: Target, below = ""): string {
   return `/${scope}s/${encodeURIComponent(name)}${below}`;
 }
 
-/** A limit in words: 10 at a time, 100 per 1 min for each userId. */
+/** A limit in words: 10 concurrent, 100 per minute per userId. */
 export function describeLimit({ kind, max, per, key }: Limit): string {
-  const what = kind === "concurrency" ? `${max} at a time` : `${max} per ${formatInterval(per)}`;
-  return key === undefined ? what : `${what} for each ${key}`;
+  return words.limit(max, kind === "concurrency" ? undefined : formatInterval(per), key);
 }
 
-/** How jobs are retried, in words. */
+/** A retry policy in words. */
 export function describeRetry(policy: RetryPolicy | null): string {
-  if (policy === null) return "graphile-worker's own: 25 attempts, each later by a factor of e, in seconds.";
+  if (policy === null) return words.policy.default;
   const { attempts, backoff, delay, factor, maxDelay, jitter, on } = policy;
   const first = formatInterval(delay ?? "00:00:01");
   const wait =
     backoff === "fixed"
-      ? `${first} after each`
+      ? words.policy.fixed(first)
       : backoff === "linear"
-        ? `${first} after the first, as much more after each`
+        ? words.policy.linear(first)
         : backoff === "exponential"
-          ? `${first} after the first, ${factor ?? 2} times as long after each`
-          : "graphile-worker's own delays";
+          ? words.policy.exponential(first, factor ?? 2)
+          : words.policy.defaultBackoff;
   const parts = [
-    attempts === null ? undefined : `${attempts} ${attempts === 1 ? "attempt" : "attempts"} in all`,
+    attempts === null ? undefined : words.policy.attempts(attempts),
     attempts === 1 ? undefined : wait,
-    maxDelay === null ? undefined : `${formatInterval(maxDelay)} at most`,
-    jitter ? "up to half of it less at random" : undefined,
-    on === null ? undefined : `only for ${on.join(", ")}`,
+    maxDelay === null ? undefined : words.policy.maxDelay(formatInterval(maxDelay)),
+    jitter ? words.policy.jitter : undefined,
+    on === null ? undefined : words.policy.onlyFor(on),
   ].filter((part) => part !== undefined);
-  const text = parts.join("; ");
+  const text = parts.join(", ");
   return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
 }
-
-/** What the server understands as a length of time; an empty one is for the server to judge. */
-export const DURATION_HINT = "Such as 500ms, 30s, 5m or 2h.";

@@ -5,6 +5,8 @@ import { Duration, Time } from "../../components/time/time.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 const LIVE = `subscription ($task: String, $queue: String) {
   jobs(task: $task, queue: $queue, first: 10) {
@@ -24,25 +26,25 @@ interface Job {
   maxAttempts: number;
 }
 
-/** The newest jobs of a queue or a task, as they come and go. */
+/** The newest jobs of a queue or a task, updated live. */
 export function LiveJobs({ of }: { of: { queue: string } | { task: string } }) {
   const { data, error } = useLive<{ jobs: { jobs: Job[] } }>(LIVE, of);
   return (
-    <Card title="Newest jobs" actions={<Link href={jobsPath(of)}>All of them</Link>}>
+    <Card title={words.newestJobs} actions={<Link href={jobsPath(of)}>{words.viewAll}</Link>}>
       {error !== undefined && <Failure error={error} />}
       {data === undefined && error === undefined && <Loading rows={4} />}
-      {data?.jobs.jobs.length === 0 && <Empty title="None of its jobs is kept." />}
+      {data?.jobs.jobs.length === 0 && <Empty title={words.noJobs} />}
       {data !== undefined && data.jobs.jobs.length > 0 && (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label="Newest jobs">
+        <div className="table-scroll" tabIndex={0} role="region" aria-label={words.newestJobs}>
           <table className="table">
             <thead>
               <tr>
-                <th scope="col">Job</th>
-                <th scope="col">State</th>
-                {"queue" in of && <th scope="col">Task</th>}
-                <th scope="col">Created</th>
-                <th scope="col">Took</th>
-                <th scope="col">Last error</th>
+                <th scope="col">{common.job}</th>
+                <th scope="col">{common.state}</th>
+                {"queue" in of && <th scope="col">{common.task}</th>}
+                <th scope="col">{common.created}</th>
+                <th scope="col">{common.duration}</th>
+                <th scope="col">{words.lastError}</th>
               </tr>
             </thead>
             <tbody>

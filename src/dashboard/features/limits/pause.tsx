@@ -7,14 +7,16 @@ import { Field } from "../../components/field.tsx";
 import { tell } from "../../components/toasts.tsx";
 import type { Ruled, Target } from "./limits.ts";
 import { useMayRule, useRuleChange } from "./use-limit-change.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** Pauses what runs, with a reason, and lets go on what is paused. Nothing for whoever may not. */
+/** Pauses a queue or task with a reason, or resumes it. Renders nothing for users who may not. */
 export function PauseButton({ target, isPaused, quiet = false }: { target: Target; isPaused: boolean; quiet?: boolean }) {
   const may = useMayRule();
   const [isOpen, setOpen] = useState(false);
   const resume = useRuleChange(target);
   if (!may) return null;
-  const label = `${isPaused ? "Resume" : "Pause"} ${target.name}`;
+  const label = isPaused ? words.resumeOf(target.name) : words.pauseOf(target.name);
   return (
     <>
       <Button
@@ -27,13 +29,13 @@ export function PauseButton({ target, isPaused, quiet = false }: { target: Targe
           if (!isPaused) setOpen(true);
           else {
             resume.mutate(
-              { method: "POST", path: "/resume", done: `Jobs of the ${target.scope} ${target.name} start again.` },
+              { method: "POST", path: "/resume", done: words.resumed(target) },
               { onError: (error) => tell(error.message, { kind: "error" }) },
             );
           }
         }}
       >
-        {!quiet && (isPaused ? "Resume" : "Pause")}
+        {!quiet && (isPaused ? common.resume : common.pause)}
       </Button>
       {isOpen && <PauseDialog target={target} onClose={() => setOpen(false)} />}
     </>
@@ -46,23 +48,23 @@ function PauseDialog({ target, onClose }: { target: Target; onClose: () => void 
   const resume = useRuleChange(target);
   return (
     <FormDialog
-      title={`Pause the ${target.scope} ${target.name}?`}
-      submit="Pause"
+      title={words.pauseQuestion(target)}
+      submit={common.pause}
       onClose={onClose}
       onSubmit={() =>
         pause.mutate({
           method: "POST",
           path: "/pause",
           body: reason.trim() === "" ? {} : { reason: reason.trim() },
-          done: `The ${target.scope} ${target.name} is paused.`,
-          undo: () => resume.mutate({ method: "POST", path: "/resume", done: `The ${target.scope} ${target.name} goes on.` }),
+          done: words.paused(target),
+          undo: () => resume.mutate({ method: "POST", path: "/resume", done: words.resumed(target) }),
         })
       }
       busy={pause.isPending}
       error={pause.error}
     >
-      <p>None of its jobs starts any more, on any worker. Those that run finish; those that come wait, and nothing is lost.</p>
-      <Field label="Why" hint="Shown to everybody who asks why a job does not run.">
+      <p>{words.pauseExplained}</p>
+      <Field label={common.reason} hint={common.reasonShown}>
         <input value={reason} autoFocus maxLength={1_000} onChange={(event) => setReason(event.target.value)} />
       </Field>
     </FormDialog>
@@ -85,12 +87,11 @@ export function PausedNotice({
       <CirclePause aria-hidden="true" />
       <div>
         <p>
-          <strong>Paused</strong> since <Time at={row.pausedAt} />
-          {row.pausedBy === null ? "" : ` by ${row.pausedBy}`}
-          {row.pauseReason === null ? ". No reason was given." : `: ${row.pauseReason}`}
+          <strong>{common.paused}</strong> <Time at={row.pausedAt} />
+          {words.pausedBy(row.pausedBy, row.pauseReason)}
         </p>
         <p className="muted">
-          No job of this {target.scope} starts. {waiting}
+          {words.nothingStarts(target.scope)} {waiting}
         </p>
       </div>
     </div>

@@ -6,40 +6,42 @@ import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { describeRetry, DURATION_HINT, type RetryPolicy, type Target } from "./limits.ts";
+import { describeRetry, type RetryPolicy, type Target } from "./limits.ts";
 import { useMayRule, useRuleChange } from "./use-limit-change.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** How jobs are retried, in words; set by hand or taken back to what holds without that. */
+/** The retry policy in words, with buttons to set or remove an override. */
 export function RetryCard({ target, policy }: { target: Target; policy: RetryPolicy | null }) {
   const may = useMayRule();
   const [isOpen, setOpen] = useState(false);
   const drop = useRuleChange(target);
   return (
     <Card
-      title="Retries"
+      title={words.retryPolicy}
       actions={
         may && (
           <div className="tool-bar">
             <Button
               kind="quiet"
               icon={<Pencil aria-hidden="true" />}
-              aria-label="Change how jobs are retried"
+              aria-label={words.editRetryPolicy}
               onClick={() => setOpen(true)}
             >
-              Change
+              {common.edit}
             </Button>
             {policy !== null && (
               <Button
                 kind="quiet"
                 icon={<Trash2 aria-hidden="true" />}
                 busy={drop.isPending}
-                aria-label="Take away what was set by hand"
-                title="Take away what was set by hand"
+                aria-label={words.removeOverride}
+                title={words.removeOverride}
                 onClick={() =>
                   drop.mutate({
                     method: "DELETE",
                     path: "/retry-policy",
-                    done: `What was set by hand for ${target.name} is gone.`,
+                    done: words.overrideRemoved(target),
                   })
                 }
               />
@@ -50,11 +52,7 @@ export function RetryCard({ target, policy }: { target: Target; policy: RetryPol
     >
       <div className="card-body">
         <p>{describeRetry(policy)}</p>
-        <p className="muted">
-          {target.scope === "queue"
-            ? "For its tasks that say nothing of their own."
-            : "What was set by hand counts first, then the task's definition, then its queue."}
-        </p>
+        <p className="muted">{target.scope === "queue" ? words.queuePolicyScope : words.taskPolicyScope}</p>
       </div>
       {drop.isError && <Failure error={drop.error} />}
       {isOpen && <RetryDialog target={target} policy={policy} onClose={() => setOpen(false)} />}
@@ -86,39 +84,40 @@ function RetryDialog({ target, policy, onClose }: { target: Target; policy: Retr
   };
   return (
     <FormDialog
-      title={`Retries of the ${target.scope} ${target.name}`}
-      submit="Save"
+      title={words.retryPolicyOf(target)}
+      submit={common.save}
       onClose={onClose}
       onSubmit={() =>
         put.mutate({
           method: "PUT",
           path: "/retry-policy",
           body,
-          done: `Jobs of ${target.name} are retried that way from now on.`,
+          done: words.policySaved(target),
         })
       }
       busy={put.isPending}
       error={put.error}
     >
-      <p className="muted">It holds from the next failure on, also for jobs that wait already.</p>
-      <Field label="Attempts in all" hint="For jobs enqueued without a number of their own; 25 where nothing is said.">
+      <p className="muted">{words.policyTakesEffect}</p>
+      <Field label={words.maxAttempts} hint={words.maxAttemptsHint}>
         <input type="number" min={1} max={32_767} value={attempts} onChange={(event) => setAttempts(event.target.value)} />
       </Field>
-      <Field label="Delay before the next attempt">
+      <Field label={words.backoff}>
         <select value={backoff} onChange={(event) => setBackoff(event.target.value)}>
-          <option value="">graphile-worker's own</option>
-          <option value="fixed">the same each time</option>
-          <option value="linear">as much longer each time</option>
-          <option value="exponential">a multiple each time</option>
+          {Object.entries(words.backoffs).map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
         </select>
       </Field>
       {backoff !== "" && (
         <div className="field-row">
-          <Field label="After the first" hint={DURATION_HINT}>
-            <input value={delay} placeholder="1s" onChange={(event) => setDelay(event.target.value)} />
+          <Field label={words.initialDelay} hint={common.durationHint}>
+            <input value={delay} placeholder={words.initialDelayExample} onChange={(event) => setDelay(event.target.value)} />
           </Field>
           {backoff === "exponential" && (
-            <Field label="Times" hint="2 by default.">
+            <Field label={words.factor} hint={words.factorHint}>
               <input
                 type="number"
                 min={1}
@@ -130,17 +129,17 @@ function RetryDialog({ target, policy, onClose }: { target: Target; policy: Retr
               />
             </Field>
           )}
-          <Field label="At most" hint="No bound by default.">
+          <Field label={words.maxDelay} hint={words.maxDelayHint}>
             <input value={maxDelay} onChange={(event) => setMaxDelay(event.target.value)} />
           </Field>
         </div>
       )}
       <label className="check">
         <input type="checkbox" checked={jitter} onChange={(event) => setJitter(event.target.checked)} />
-        Take away up to half of it at random
+        {words.jitter}
       </label>
-      <Field label="Only for these errors" hint="Names, codes or classes with commas between; all where nothing is said.">
-        <input value={on} placeholder="ECONNREFUSED, TimeoutError" onChange={(event) => setOn(event.target.value)} />
+      <Field label={words.onlyFor} hint={words.onlyForHint}>
+        <input value={on} placeholder={words.onlyForExample} onChange={(event) => setOn(event.target.value)} />
       </Field>
     </FormDialog>
   );

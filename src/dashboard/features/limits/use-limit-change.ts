@@ -9,12 +9,12 @@ interface Change {
   /** Below the queue's or the task's route. */
   path: string;
   body?: unknown;
-  /** What to say when it is done. */
+  /** The message when it is done. */
   done: string;
   undo?: () => unknown;
 }
 
-/** Changes a rule of a queue or a task; the answer, which is the queue or the task as it is then, is what pages show at once. */
+/** Changes a setting of a queue or a task. The response is its new state, which pages show at once. */
 export function useRuleChange(target: Target, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({
@@ -29,7 +29,7 @@ export function useRuleChange(target: Target, onDone?: () => void) {
   });
 }
 
-/** Whether rules may be changed: they concern every tenant. */
+/** Whether the token may change settings of queues and tasks, which concern all tenants. */
 export function useMayRule(): boolean {
   return useMay("operator", { everybody: true });
 }

@@ -6,11 +6,14 @@ import { Time } from "../../components/time/time.tsx";
 import { Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { Status } from "../../components/state-badge.tsx";
+import { common } from "../../components/words.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { words } from "./words.ts";
 
-/** Groups and alerts that are shown here; the pages of their own have the rest. */
+/** Groups and alerts that are shown here; their own pages have the rest. */
 const SHOWN = 6;
 
-/** What somebody has to look at now: open alerts, and failed jobs by what went wrong. Nothing at all while there is nothing. */
+/** What needs attention now: open alerts, and failed jobs by error. Renders nothing without them. */
 export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();
@@ -22,23 +25,23 @@ export function Attention() {
   return (
     <div className="grid">
       {open.length > 0 && (
-        <Card title="Open alerts" actions={<Link href="/alerts">All alerts</Link>}>
+        <Card title={words.openAlerts} actions={<Link href="/alerts">{words.allAlerts}</Link>}>
           <ul className="attention">
             {open.slice(0, SHOWN).map((alert) => (
               <AlertLine key={alert.id} alert={alert} />
             ))}
           </ul>
-          <Rest count={open.length - SHOWN} what="alerts" href="/alerts" />
+          <Rest count={open.length - SHOWN} text={words.moreAlerts} href="/alerts" />
         </Card>
       )}
       {failed.length > 0 && (
-        <Card title="Failed, by error" actions={<Link href="/failed">All failed jobs</Link>}>
+        <Card title={words.topErrors} actions={<Link href="/failed">{words.allFailed}</Link>}>
           <ul className="attention">
             {failed.slice(0, SHOWN).map((group) => (
               <GroupLine key={group.fingerprint} group={group} />
             ))}
           </ul>
-          <Rest count={failed.length - SHOWN} what="errors" href="/failed" />
+          <Rest count={failed.length - SHOWN} text={words.moreErrors} href="/failed" />
         </Card>
       )}
     </div>
@@ -52,8 +55,8 @@ function AlertLine({ alert }: { alert: Alert }) {
       <div>
         <p>{alert.message}</p>
         <p className="muted">
-          {alert.state === "acknowledged" ? `${alert.acknowledgedBy ?? "Somebody"} looks after it` : "Nobody looks after it yet"}
-          {alert.silenced && ", silenced"} · since <Time at={alert.raisedAt} />
+          {alert.state === "acknowledged" ? words.acknowledgedBy(alert.acknowledgedBy) : words.unacknowledged}
+          {alert.silenced && words.silenced} · <Sentence text={words.raised} slots={{ at: <Time at={alert.raisedAt} /> }} />
         </p>
       </div>
     </li>
@@ -61,8 +64,8 @@ function AlertLine({ alert }: { alert: Alert }) {
 }
 
 function GroupLine({ group }: { group: FailedGroup }) {
-  const error = group.lastError?.split("\n", 1)[0] ?? "without a message";
-  // Jobs that failed before there were fingerprints are named by their task.
+  const error = group.lastError?.split("\n", 1)[0] ?? common.noMessage;
+  // Jobs that failed before fingerprints existed are identified by their task.
   const which: Record<string, string> = group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
   return (
     <li>
@@ -72,21 +75,19 @@ function GroupLine({ group }: { group: FailedGroup }) {
           <Link href={`/failed?${new URLSearchParams(which)}`}>{error}</Link>
         </p>
         <p className="muted">
-          <code>{group.task}</code> · last <Time at={group.lastAt} /> ·{" "}
-          <Link href={`/jobs/${group.lastId}`}>job {group.lastId}</Link>
+          <code>{group.task}</code> · <Sentence text={words.lastSeen} slots={{ at: <Time at={group.lastAt} /> }} /> ·{" "}
+          <Link href={`/jobs/${group.lastId}`}>{words.latestJob(group.lastId)}</Link>
         </p>
       </div>
     </li>
   );
 }
 
-function Rest({ count, what, href }: { count: number; what: string; href: string }) {
+function Rest({ count, text, href }: { count: number; text: (count: number) => string; href: string }) {
   if (count <= 0) return null;
   return (
     <p className="attention-rest">
-      <Link href={href}>
-        {formatCount(count)} more {what}
-      </Link>
+      <Link href={href}>{text(count)}</Link>
     </p>
   );
 }

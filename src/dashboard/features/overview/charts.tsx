@@ -12,22 +12,16 @@ import { Empty } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { type ChartMark, type ChartSeries, TimeChart, type TimeRange } from "../../components/chart/time-chart.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { words } from "./words.ts";
 
 const PERIODS = { "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000, "7d": 604_800_000, "30d": 2_592_000_000 } as const;
 type Period = keyof typeof PERIODS;
 
-const NAMES: Readonly<Record<Period, string>> = {
-  "1h": "1 hour",
-  "6h": "6 hours",
-  "24h": "24 hours",
-  "7d": "7 days",
-  "30d": "30 days",
-};
-
-/** The shortest time that can be chosen (ms): less than three minutes is no line. */
+/** The shortest range that can be selected (ms): less than three minutes would not show a line. */
 const SHORTEST_MS = 180_000;
 
-/** What the address says: a period up to now, or a part of time that was chosen. */
+/** The range in the address: a period up to now, or a selected range. */
 function useRange(): {
   period: Period;
   zoom: TimeRange | undefined;
@@ -66,7 +60,7 @@ function useRange(): {
   };
 }
 
-/** What ended and failed, and how long jobs waited and ran, with what happened at that time: of all tasks, or of one. */
+/** Throughput, failures, wait and run times with the events of that time, of all tasks or of one. */
 export const Charts = memo(function Charts({ task }: { task?: string }) {
   const { period, zoom, choose, onRange } = useRange();
   const query = useSeries({
@@ -77,17 +71,23 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
   const range = zoom ?? (end === undefined ? undefined : { from: end - PERIODS[period], to: end });
   return (
     <Card
-      title="Lately"
+      title={words.charts}
       className="charts"
       actions={
-        <div className="tool-bar" role="group" aria-label="Time shown">
+        <div className="tool-bar" role="group" aria-label={words.period}>
           {zoom !== undefined && (
             <>
               <span className="muted">
-                <ExactTime at={new Date(zoom.from).toISOString()} /> to <ExactTime at={new Date(zoom.to).toISOString()} />
+                <Sentence
+                  text={words.range}
+                  slots={{
+                    from: <ExactTime at={new Date(zoom.from).toISOString()} />,
+                    to: <ExactTime at={new Date(zoom.to).toISOString()} />,
+                  }}
+                />
               </span>
               <Button icon={<ZoomOut aria-hidden="true" />} onClick={() => onRange(undefined)}>
-                Back to {NAMES[period]}
+                {words.backTo(period)}
               </Button>
             </>
           )}
@@ -97,7 +97,7 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
                 key={each}
                 kind="quiet"
                 aria-pressed={each === period}
-                title={`The last ${NAMES[each]}`}
+                title={words.last(each)}
                 onClick={() => choose(each)}
               >
                 {each}
@@ -109,7 +109,7 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
       <QueryResult query={query} rows={8}>
         {(intervals) =>
           intervals.length === 0 || range === undefined ? (
-            <Empty title="Nothing was counted in this time.">Jobs are counted within some seconds of their end.</Empty>
+            <Empty title={words.noData}>{words.noDataHint}</Empty>
           ) : (
             <Plots intervals={intervals} range={range} onRange={onRange} />
           )
@@ -132,25 +132,25 @@ function Plots({ intervals, range, onRange }: Shown) {
   return (
     <>
       <div className="charts-body">
-        <section aria-label="Throughput" className="charts-wide">
-          <h3>Jobs a minute</h3>
-          <TimeChart {...common} label="Jobs a minute" series={drawn.throughput} format={formatRate} height={190} />
+        <section aria-label={words.throughput} className="charts-wide">
+          <h3>{words.jobsPerMinute}</h3>
+          <TimeChart {...common} label={words.jobsPerMinute} series={drawn.throughput} format={formatRate} height={190} />
         </section>
-        <section aria-label="Waiting times">
-          <h3>How long jobs waited</h3>
-          <TimeChart {...common} label="How long jobs waited" series={drawn.waits} format={formatDuration} height={150} />
+        <section aria-label={words.waitTime}>
+          <h3>{words.waitTime}</h3>
+          <TimeChart {...common} label={words.waitTime} series={drawn.waits} format={formatDuration} height={150} />
         </section>
-        <section aria-label="Running times">
-          <h3>How long attempts ran</h3>
-          <TimeChart {...common} label="How long attempts ran" series={drawn.runs} format={formatDuration} height={150} />
+        <section aria-label={words.runTime}>
+          <h3>{words.runTime}</h3>
+          <TimeChart {...common} label={words.runTime} series={drawn.runs} format={formatDuration} height={150} />
         </section>
       </div>
-      <Marks marks={marks} step={intervals[0]?.seconds} />
+      <Marks marks={marks} step={intervals[0]?.seconds ?? 0} />
     </>
   );
 }
 
-/** What is not whole yet is left out: it would look like a fall. */
+/** Leaves out the unfinished interval, which would look like a drop. */
 function toSeries(intervals: readonly SeriesInterval[]): {
   times: number[];
   throughput: ChartSeries[];
@@ -161,17 +161,17 @@ function toSeries(intervals: readonly SeriesInterval[]): {
   const rate = (count: (step: SeriesInterval) => string): number[] =>
     whole.map((interval) => (Number(count(interval)) * 60) / interval.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
-    { label: "p50", color: "--accent", values: whole.map((interval) => interval[`${kind}P50`]) },
-    { label: "p95", color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}P95`]) },
-    { label: "p99", color: "--state-retrying", values: whole.map((interval) => interval[`${kind}P99`]), dash: true },
+    { label: words.series.p50, color: "--accent", values: whole.map((interval) => interval[`${kind}P50`]) },
+    { label: words.series.p95, color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}P95`]) },
+    { label: words.series.p99, color: "--state-retrying", values: whole.map((interval) => interval[`${kind}P99`]), dash: true },
   ];
   return {
     times: whole.map(({ at }) => Date.parse(at)),
     throughput: [
-      { label: "completed", color: "--good", values: rate(({ completed }) => completed), fill: true },
-      { label: "failed", color: "--bad", values: rate(({ failed }) => failed) },
+      { label: words.series.completed, color: "--good", values: rate(({ completed }) => completed), fill: true },
+      { label: words.series.failed, color: "--bad", values: rate(({ failed }) => failed) },
       {
-        label: "attempts that failed",
+        label: words.series.failedAttempts,
         color: "--state-retrying",
         values: rate((interval) => interval.failedAttempts),
         dash: true,
@@ -186,10 +186,10 @@ function formatRate(rate: number): string {
   return rate > 0 && rate < 10 ? String(Number(rate.toFixed(1))) : formatShort(Math.round(rate));
 }
 
-/** Alerts that were raised and workers that started in that time, oldest first. */
+/** Alerts raised and workers started within the range, oldest first. */
 function useMarks({ from, to }: TimeRange): ChartMark[] {
   const alerts = useAlerts(true);
-  // By whole minutes, so that not every look is another question.
+  // Rounded to whole minutes, so that the query key does not change with every render.
   const since = new Date(Math.floor(from / 60_000) * 60_000).toISOString();
   const starts = useWorkerStarts(since);
   return useMemo(
@@ -197,12 +197,12 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
       [
         ...(alerts.data ?? []).map(({ raisedAt: at, severity, message }) => ({
           at: Date.parse(at),
-          label: `Alert: ${message}`,
+          label: words.alertEvent(message),
           color: severity === "critical" ? "--bad" : "--warn",
         })),
         ...(starts.data ?? []).map(({ startedAt: at, host, workers }) => ({
           at: Date.parse(at),
-          label: workers === "1" ? `A worker started on ${host}` : `${workers} workers started on ${host}`,
+          label: words.startEvent(workers, host),
           color: "--state-running",
         })),
       ]
@@ -212,17 +212,14 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
   );
 }
 
-/** Marks that are written out below the charts, the newest of them. */
+/** How many of the newest events are listed below the charts. */
 const WRITTEN = 5;
 
-function Marks({ marks, step }: { marks: readonly ChartMark[]; step: number | undefined }) {
+function Marks({ marks, step }: { marks: readonly ChartMark[]; step: number }) {
   const { zone } = usePreferences();
   return (
     <div className="charts-marks">
-      <p className="muted">
-        Each point is {formatDuration(step)}. Drag over a chart to look closer.
-        {marks.length === 0 ? " No alert was raised and no worker started in this time." : " Marked:"}
-      </p>
+      <p className="muted">{words.chartHint(step, marks.length > 0)}</p>
       {marks.length > 0 && (
         <ul>
           {marks
@@ -237,9 +234,7 @@ function Marks({ marks, step }: { marks: readonly ChartMark[]; step: number | un
                 </span>
               </li>
             ))}
-          {marks.length > WRITTEN && (
-            <li className="muted charts-marks-rest">and {marks.length - WRITTEN} before, in the tables.</li>
-          )}
+          {marks.length > WRITTEN && <li className="muted charts-marks-rest">{words.earlierEvents(marks.length - WRITTEN)}</li>}
         </ul>
       )}
     </div>

@@ -5,8 +5,11 @@ import { isFinite } from "../../components/time/format-times.ts";
 import { useOverview } from "../../api/overview.ts";
 import { Figure } from "../../components/page.tsx";
 import type { QueueTotals } from "./queue-totals.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** What runs, waits, comes and goes at this moment. */
+/** The current counts of jobs and their rates. */
 export function Figures({ live }: { live: QueueTotals | undefined }) {
   const { data: totals } = useOverview();
   const rate = (count: number | null | undefined): string =>
@@ -16,45 +19,47 @@ export function Figures({ live }: { live: QueueTotals | undefined }) {
   return (
     <dl className="figures overview-figures">
       <Figure
-        label="Running"
+        label={common.running}
         value={formatCount(live?.running)}
-        detail={totals !== undefined && totals.concurrency > 0 ? `of ${formatCount(totals.concurrency)} at a time` : " "}
+        detail={totals !== undefined && totals.concurrency > 0 ? words.concurrency(totals.concurrency) : " "}
       />
       <Figure
-        label="Waiting"
+        label={common.pending}
         value={formatCount(live?.pending)}
         detail={
           isFinite(live?.oldest) && live.pending > 0 ? (
-            <>
-              longest for <Duration from={live.oldest} />
-            </>
+            <Sentence text={words.oldest} slots={{ duration: <Duration from={live.oldest} /> }} />
           ) : (
-            "may start now"
+            common.readyToStart
           )
         }
       />
       <Figure
-        label="Held back"
+        label={common.blockedOrPaused}
         value={live === undefined ? "–" : formatCount(live.blocked + live.paused)}
-        detail={live === undefined ? " " : `${formatCount(live.blocked)} by limits, ${formatCount(live.paused)} paused`}
+        detail={live === undefined ? " " : words.blockedAndPaused(live.blocked, live.paused)}
       />
-      <Figure label="Later" value={formatCount(live?.later)} detail="their time is ahead" />
+      <Figure label={common.scheduled} value={formatCount(live?.later)} detail={common.dueLater} />
       {hasRates && (
-        <Figure label="Ending" value={rate(live?.endedPerSecond)} detail={`${rate(live?.enqueuedPerSecond)} enqueued`} />
+        <Figure
+          label={words.throughput}
+          value={rate(live?.endedPerSecond)}
+          detail={words.enqueuedRate(rate(live?.enqueuedPerSecond))}
+        />
       )}
       {hasRates && (
         <Figure
-          label="Failing attempts"
+          label={words.errors}
           value={rate(live?.failedAttemptsPerSecond)}
           tone={(live?.failedAttemptsPerSecond ?? 0) > 0 ? "warn" : undefined}
-          detail="over ten seconds"
+          detail={words.errorsDetail}
         />
       )}
       <Figure
-        label="Failed"
+        label={common.failed}
         value={failed === "0" ? formatCount(totals?.failed) : <Link href="/failed">{formatCount(failed)}</Link>}
         tone={failed === "0" ? undefined : "bad"}
-        detail="can be retried"
+        detail={words.canBeRetried}
       />
     </dl>
   );

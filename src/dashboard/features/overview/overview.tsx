@@ -14,18 +14,18 @@ import type { QueueTotals } from "./queue-totals.ts";
 import { Queues } from "./queue-summary.tsx";
 import { judge } from "./verdict.ts";
 import { WorkerSummary } from "./worker-summary.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { words } from "./words.ts";
 import "./overview.css";
 
-/** Is everything well? In one look and one sentence; below it what is not, and what lately was. */
+/** The state of the system in one sentence; below it what needs attention, and recent activity. */
 export default function OverviewPage() {
   const may = useMay("viewer");
   const me = useMe();
   if (me !== undefined && !may) {
     return (
-      <Page title="Overview">
-        <Empty title="This token enqueues jobs and reads nothing.">
-          Whoever manages the tokens can make you one that reads: its role is viewer or operator.
-        </Empty>
+      <Page title={words.title}>
+        <Empty title={words.enqueueOnly}>{words.enqueueOnlyHint}</Empty>
       </Page>
     );
   }
@@ -36,7 +36,7 @@ function Overview() {
   const everybody = useMay("viewer", { everybody: true });
   const { data: live } = useLiveOverview();
   return (
-    <Page title="Overview">
+    <Page title={words.title}>
       <VerdictBanner live={live} />
       <Figures live={live} />
       <Attention />
@@ -47,7 +47,7 @@ function Overview() {
   );
 }
 
-/** The sentence, with a shape and a word beside its colour. */
+/** The sentence, with a shape and a word next to its color. */
 function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const now = useNow(1_000);
   const me = useMe();
@@ -65,12 +65,12 @@ function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
     now: live === undefined ? now : Date.parse(live.readAt),
   });
   const acknowledged = (alerts.data ?? []).filter(({ state }) => state === "acknowledged").length;
-  const words = { ok: "Well", warning: "Look", critical: "Act", unknown: "…" };
+
   return (
-    <section className="verdict" data-status={verdict.status} aria-label="How everything is">
+    <section className="verdict" data-status={verdict.status} aria-label={words.verdictLabel}>
       <p className="verdict-word" aria-hidden="true">
         <span className="verdict-shape" />
-        {words[verdict.status]}
+        {words.verdict[verdict.status]}
       </p>
       <div>
         <p className="verdict-sentence">{verdict.sentence}</p>
@@ -79,17 +79,13 @@ function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
             {verdict.more.slice(0, 3).map((sentence) => (
               <li key={sentence}>{sentence}</li>
             ))}
-            {verdict.more.length > 3 && <li>And {verdict.more.length - 3} more, below.</li>}
+            {verdict.more.length > 3 && <li>{words.moreReasons(verdict.more.length - 3)}</li>}
           </ul>
         )}
-        {acknowledged > 0 && (
-          <p className="muted">
-            Somebody looks after {acknowledged} {acknowledged === 1 ? "alert" : "alerts"}.
-          </p>
-        )}
+        {acknowledged > 0 && <p className="muted">{words.acknowledged(acknowledged)}</p>}
         {connection === "lost" && live !== undefined && (
           <p className="verdict-stale">
-            The connection is lost; these numbers are of <ExactTime at={live.readAt} />. It is tried again by itself.
+            <Sentence text={words.connectionLost} slots={{ at: <ExactTime at={live.readAt} /> }} />
           </p>
         )}
       </div>

@@ -4,6 +4,8 @@ import { rest } from "../../api/request.ts";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { tell } from "../../components/toasts.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "../limits/words.ts";
 
 function path(name: string, verb: "pause" | "resume"): string {
   return `/queues/${encodeURIComponent(name)}/${verb}`;
@@ -14,14 +16,14 @@ export function useResumeQueue() {
   return useMutation({
     mutationFn: (name: string) => rest("POST", path(name, "resume")),
     onSuccess: async (_answer, name) => {
-      tell(`${name} starts jobs again.`);
+      tell(common.queueResumed(name));
       await client.invalidateQueries();
     },
     onError: (error) => tell(error.message, { kind: "error" }),
   });
 }
 
-/** Asks why, and pauses; what was done can be taken back. */
+/** Asks for a reason and pauses the queue; the toast can undo it. */
 export function PauseQueue({ name, onClose }: { name: string; onClose: () => void }) {
   const client = useQueryClient();
   const [reason, setReason] = useState("");
@@ -29,22 +31,22 @@ export function PauseQueue({ name, onClose }: { name: string; onClose: () => voi
   const pause = useMutation({
     mutationFn: () => rest("POST", path(name, "pause"), reason.trim() === "" ? {} : { reason: reason.trim() }),
     onSuccess: async () => {
-      tell(`${name} is paused.`, { undo: () => resume.mutate(name) });
+      tell(words.paused({ scope: "queue", name }), { undo: () => resume.mutate(name) });
       onClose();
       await client.invalidateQueries();
     },
   });
   return (
     <FormDialog
-      title={`Pause ${name}?`}
-      submit="Pause"
+      title={words.pauseQuestion({ scope: "queue", name })}
+      submit={common.pause}
       onClose={onClose}
       onSubmit={() => pause.mutate()}
       busy={pause.isPending}
       error={pause.error}
     >
-      <p>None of its jobs starts any more, on any worker. Jobs that run finish; nothing is lost.</p>
-      <Field label="Why" hint="Shown to everybody who asks why a job does not run.">
+      <p>{words.pauseExplained}</p>
+      <Field label={common.reason} hint={common.reasonShown}>
         <input value={reason} maxLength={1_000} onChange={(event) => setReason(event.target.value)} />
       </Field>
     </FormDialog>

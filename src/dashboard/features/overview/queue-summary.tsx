@@ -13,14 +13,17 @@ import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { type LiveQueue, useLiveQueues } from "../../api/live-queues.ts";
 import { PauseQueue, useResumeQueue } from "./pause-queue.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** Queues that are shown here; the page of queues has all. */
+/** How many queues are shown here; the page Queues lists all. */
 const SHOWN = 15;
 
 /** A row of GET /statistics/limits. */
 type LimitUse = Json<typeof limitTotalSchema>;
 
-/** The queues as they are: what runs and waits, the oldest, limits in use, and their pause. */
+/** The queues now: counts of jobs, the oldest, limit usage, and pauses. */
 export function Queues() {
   const { queues, error } = useLiveQueues();
   const everybody = useMay("viewer", { everybody: true });
@@ -31,16 +34,16 @@ export function Queues() {
     refetchInterval: 10_000,
   });
   return (
-    <Card title="Queues" actions={<Link href="/queues">All queues</Link>}>
+    <Card title={words.queues} actions={<Link href="/queues">{words.allQueues}</Link>}>
       {error !== undefined && <Failure error={error} />}
       {queues === undefined && error === undefined && <Loading rows={4} />}
-      {queues?.length === 0 && <Empty title="There is no queue yet.">They come with the first task that a worker knows.</Empty>}
+      {queues?.length === 0 && <Empty title={words.noQueues}>{words.noQueuesHint}</Empty>}
       {queues !== undefined && queues.length > 0 && (
         <Table queues={queues.slice(0, SHOWN)} limits={everybody ? (limits.data ?? []) : undefined} />
       )}
       {queues !== undefined && queues.length > SHOWN && (
         <p className="attention-rest">
-          <Link href="/queues">{formatCount(queues.length - SHOWN)} more queues</Link>
+          <Link href="/queues">{words.moreQueues(queues.length - SHOWN)}</Link>
         </p>
       )}
     </Card>
@@ -52,28 +55,28 @@ function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: reado
   const [pausing, setPausing] = useState<string>();
   const resume = useResumeQueue();
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Queues, table">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.queues)}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Queue</th>
+            <th scope="col">{common.queue}</th>
             <th scope="col" className="end">
-              Running
+              {common.running}
             </th>
             <th scope="col" className="end">
-              Waiting
+              {common.pending}
             </th>
             <th scope="col" className="end">
-              Oldest
+              {words.oldestPending}
             </th>
             <th scope="col" className="end">
-              Held back
+              {common.blockedOrPaused}
             </th>
             <th scope="col" className="end">
-              Later
+              {common.scheduled}
             </th>
-            {limits !== undefined && <th scope="col">Limits in use</th>}
-            <th scope="col">Pause</th>
+            {limits !== undefined && <th scope="col">{words.limitUsage}</th>}
+            <th scope="col">{common.pause}</th>
           </tr>
         </thead>
         <tbody>
@@ -99,8 +102,7 @@ function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: reado
                   {queue.pausedAt !== null && (
                     <span className="queue-paused" title={queue.pauseReason ?? undefined}>
                       <Pause aria-hidden="true" /> <Time at={queue.pausedAt} />
-                      {queue.pausedBy !== null && ` by ${queue.pausedBy}`}
-                      {queue.pauseReason !== null && `: ${queue.pauseReason}`}
+                      {words.pausedBy(queue.pausedBy, queue.pauseReason)}
                     </span>
                   )}
                   {may &&
@@ -108,20 +110,20 @@ function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: reado
                       <Button
                         kind="quiet"
                         icon={<Pause aria-hidden="true" />}
-                        aria-label={`Pause ${queue.name}`}
+                        aria-label={words.pauseQueue(queue.name)}
                         onClick={() => setPausing(queue.name)}
                       >
-                        Pause
+                        {common.pause}
                       </Button>
                     ) : (
                       <Button
                         kind="quiet"
                         icon={<Play aria-hidden="true" />}
-                        aria-label={`Resume ${queue.name}`}
+                        aria-label={words.resumeQueue(queue.name)}
                         busy={resume.isPending && resume.variables === queue.name}
                         onClick={() => resume.mutate(queue.name)}
                       >
-                        Resume
+                        {common.resume}
                       </Button>
                     ))}
                   {!may && queue.pausedAt === null && <span className="muted">–</span>}
@@ -137,7 +139,7 @@ function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: reado
 }
 
 function Limits({ limits }: { limits: readonly LimitUse[] }) {
-  if (limits.length === 0) return <span className="muted">none</span>;
+  if (limits.length === 0) return <span className="muted">{common.none}</span>;
   return (
     <ul className="limits">
       {limits.map(({ kind, key, max, used, keys, fullKeys: full }) => {
@@ -146,17 +148,12 @@ function Limits({ limits }: { limits: readonly LimitUse[] }) {
         return (
           <li key={`${kind} ${key}`} data-full={isFull}>
             {isKeyed ? (
-              <>
-                {formatCount(keys)} {keys === "1" ? "key" : "keys"} of <code>{key}</code>, {formatCount(full)} full at{" "}
-                {formatCount(max)}
-              </>
+              <Sentence text={words.keyedUsage(keys, full, max)} slots={{ key: <code>{key}</code> }} />
             ) : (
-              <>
-                {formatCount(used)} of {formatCount(max)}
-              </>
+              common.of(formatCount(used), formatCount(max))
             )}{" "}
-            <span className="muted">{kind === "rate" ? "rate" : "at a time"}</span>
-            {isFull && <strong> full</strong>}
+            <span className="muted">{words.limitKinds[kind]}</span>
+            {isFull && <strong> {words.full}</strong>}
           </li>
         );
       })}

@@ -1,4 +1,4 @@
-/** What waits and runs in all queues together: of one tenant for whoever is confined to it. */
+/** Counts of jobs in all queues together; only those of the token's tenant if it has one. */
 export interface QueueTotals {
   readAt: string;
   running: number;

@@ -17,6 +17,9 @@ import { RetryCard } from "../limits/retry-card.tsx";
 import { describeLimit, type Queue, routeOf, type Target, type Task } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { useQueueCounts } from "./use-queues.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 export default function QueuePage({ parameters }: PageProps) {
   const name = nameFrom(parameters.name);
@@ -32,45 +35,37 @@ export default function QueuePage({ parameters }: PageProps) {
   return (
     <Page
       title={name}
-      lead={<Link href="/queues">Queues</Link>}
+      lead={<Link href="/queues">{words.title}</Link>}
       actions={queue !== undefined && <PauseButton target={target} isPaused={queue.pausedAt !== null} />}
     >
       <QueryResult query={query}>
         {() =>
           queue !== undefined && (
             <>
-              <PausedNotice
-                target={target}
-                row={queue}
-                waiting={`${formatCount(queue.paused)} of its jobs wait for it to be resumed.`}
-              />
+              <PausedNotice target={target} row={queue} waiting={words.waitingForResume(queue.paused)} />
               <HealthNotice health={health} />
               <dl className="figures">
-                <Figure label="Running" value={<Count queue={name} state="running" count={queue.running} />} />
+                <Figure label={common.running} value={<Count queue={name} state="running" count={queue.running} />} />
                 <Figure
-                  label="Pending"
+                  label={common.pending}
                   value={<Count queue={name} state="pending" count={queue.pending} />}
-                  detail="may start now"
+                  detail={common.readyToStart}
                 />
                 <Figure
-                  label="Blocked"
+                  label={common.blocked}
                   value={<Count queue={name} state="blocked" count={queue.blocked} />}
-                  detail="by a limit or a job"
+                  detail={words.blockedBy}
                 />
-                <Figure label="Paused" value={<Count queue={name} state="paused" count={queue.paused} />} />
+                <Figure label={common.paused} value={<Count queue={name} state="paused" count={queue.paused} />} />
                 <Figure
-                  label="Later"
+                  label={common.scheduled}
                   value={<Count queue={name} state="scheduled" count={queue.later} />}
-                  detail="their time is ahead"
+                  detail={common.dueLater}
                 />
-                <Figure label="Longest wait since" value={<Time at={queue.oldest} />} detail="it could have started" />
+                <Figure label={words.oldestJob} value={<Time at={queue.oldest} />} detail={words.oldestJobDetail} />
               </dl>
               <div className="grid">
-                <LimitsCard
-                  target={target}
-                  limits={queue.limits ?? []}
-                  note="For all tasks of the queue together; a task may have limits of its own on top."
-                />
+                <LimitsCard target={target} limits={queue.limits ?? []} note={words.limitsNote} />
                 <RetryCard target={target} policy={queue.retry} />
               </div>
               <LimitUseCard target={target} limits={queue.limits ?? []} />
@@ -99,20 +94,20 @@ function Tasks({ queue }: { queue: string }) {
       rest<{ items: Task[]; nextCursor: string | null }>("GET", withQuery("/tasks", { queue, limit: 100 }), undefined, signal),
   });
   return (
-    <Card title="Tasks">
+    <Card title={words.tasks}>
       <QueryResult query={query} rows={3}>
         {({ items, nextCursor }) =>
           items.length === 0 ? (
-            <Empty title="No task belongs to it.">Tasks say in their definition to which queue they belong.</Empty>
+            <Empty title={words.noTasks}>{words.noTasksHint}</Empty>
           ) : (
             <>
-              <div className="table-scroll" tabIndex={0} role="region" aria-label="Tasks of the queue">
+              <div className="table-scroll" tabIndex={0} role="region" aria-label={words.tasksOf}>
                 <table className="table">
                   <thead>
                     <tr>
-                      <th scope="col">Task</th>
-                      <th scope="col">State</th>
-                      <th scope="col">Limits of its own</th>
+                      <th scope="col">{common.task}</th>
+                      <th scope="col">{common.state}</th>
+                      <th scope="col">{words.taskLimits}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -122,9 +117,15 @@ function Tasks({ queue }: { queue: string }) {
                           <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
                           {task.description !== null && <span className="cell-detail">{task.description}</span>}
                         </th>
-                        <td>{task.pausedAt === null ? <span className="muted">runs</span> : <span>paused</span>}</td>
                         <td>
-                          {task.limits === null ? <span className="muted">none</span> : task.limits.map(describeLimit).join("; ")}
+                          {task.pausedAt === null ? <span className="muted">{words.active}</span> : <span>{words.paused}</span>}
+                        </td>
+                        <td>
+                          {task.limits === null ? (
+                            <span className="muted">{common.none}</span>
+                          ) : (
+                            task.limits.map(describeLimit).join(", ")
+                          )}
                         </td>
                       </tr>
                     ))}
@@ -133,7 +134,10 @@ function Tasks({ queue }: { queue: string }) {
               </div>
               {nextCursor !== null && (
                 <p className="limits-note muted">
-                  The first 100. <Link href={`/tasks?queue=${encodeURIComponent(queue)}`}>All tasks of the queue</Link>
+                  <Sentence
+                    text={words.firstTasks}
+                    slots={{ all: <Link href={`/tasks?queue=${encodeURIComponent(queue)}`}>{words.allTasks}</Link> }}
+                  />
                 </p>
               )}
             </>

@@ -12,14 +12,16 @@ import { describeLimit, type Queue } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { useMayRule } from "../limits/use-limit-change.ts";
 import { type QueueCounts, useQueueCounts, useQueues } from "./use-queues.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** A queue's counts of jobs, each leading to those jobs. */
+/** A queue's counts of jobs, each a link to those jobs. */
 const COUNTS = [
-  { name: "running", label: "Running", filter: "running" },
-  { name: "pending", label: "Pending", filter: "pending" },
-  { name: "blocked", label: "Blocked", filter: "blocked" },
-  { name: "paused", label: "Paused", filter: "paused" },
-  { name: "later", label: "Later", filter: "scheduled" },
+  { name: "running", label: common.running, filter: "running" },
+  { name: "pending", label: common.pending, filter: "pending" },
+  { name: "blocked", label: common.blocked, filter: "blocked" },
+  { name: "paused", label: common.paused, filter: "paused" },
+  { name: "later", label: common.scheduled, filter: "scheduled" },
 ] as const;
 
 export default function QueuesPage() {
@@ -28,12 +30,12 @@ export default function QueuesPage() {
   const [search, setSearch] = useSearchParams();
   const wanted = search.get("q") ?? "";
   return (
-    <Page title="Queues" lead="Tasks that share limits, retries and a pause switch.">
+    <Page title={words.title} lead={words.lead}>
       {(query.data?.length ?? 0) > 8 && (
         <div className="tool-bar">
           <input
-            aria-label="Find a queue"
-            placeholder="Find a queue"
+            aria-label={words.find}
+            placeholder={words.find}
             value={wanted}
             onChange={(event) => setSearch(event.target.value === "" ? {} : { q: event.target.value }, { replace: true })}
           />
@@ -42,11 +44,11 @@ export default function QueuesPage() {
       <Card>
         <QueryResult query={query}>
           {(queues) => {
-            // What is told live is newer; a queue that has come since is in the next answer.
+            // Live counts are newer; a new queue appears with the next response.
             const rows = queues
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
               .map((queue) => withCounts(queue, counts?.get(queue.name)));
-            return rows.length === 0 ? <Empty title={`No queue has '${wanted}' in its name.`} /> : <Table queues={rows} />;
+            return rows.length === 0 ? <Empty title={words.noMatches(wanted)} /> : <Table queues={rows} />;
           }}
         </QueryResult>
       </Card>
@@ -62,22 +64,22 @@ function Table({ queues }: { queues: readonly Queue[] }) {
   const healthOf = useHealthOf("queue");
   const mayRule = useMayRule();
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Queues">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.table}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Queue</th>
-            <th scope="col">Health</th>
+            <th scope="col">{common.queue}</th>
+            <th scope="col">{common.health}</th>
             {COUNTS.map(({ name, label }) => (
               <th key={name} scope="col" className="end">
                 {label}
               </th>
             ))}
-            <th scope="col">Oldest</th>
-            <th scope="col">Limits</th>
+            <th scope="col">{words.oldestPending}</th>
+            <th scope="col">{common.limits}</th>
             {mayRule && (
               <th scope="col">
-                <span className="visually-hidden">Pause or resume</span>
+                <span className="visually-hidden">{words.pauseOrResume}</span>
               </th>
             )}
           </tr>
@@ -90,7 +92,7 @@ function Table({ queues }: { queues: readonly Queue[] }) {
                 {queue.pausedAt !== null && (
                   <span className="cell-detail" title={queue.pauseReason ?? undefined}>
                     <State state="paused" />
-                    {queue.pauseReason === null ? "" : `: ${queue.pauseReason}`}
+                    {words.pauseReason(queue.pauseReason)}
                   </span>
                 )}
               </th>
@@ -113,10 +115,10 @@ function Table({ queues }: { queues: readonly Queue[] }) {
               </td>
               <td>
                 {queue.limits === null ? (
-                  <span className="muted">none</span>
+                  <span className="muted">{common.none}</span>
                 ) : (
                   <span className="cell-detail" title={queue.limits.map(describeLimit).join("\n")}>
-                    {queue.limits.map(describeLimit).join("; ")}
+                    {queue.limits.map(describeLimit).join(", ")}
                   </span>
                 )}
               </td>

@@ -6,13 +6,14 @@ import { type ClockChange, clockChanges, formatClock, formatDay, instantOf, wall
 import { Button } from "../../components/button.tsx";
 import { Failure } from "../../components/notice.tsx";
 import { type Timing, usePreview } from "../../api/schedules.ts";
+import { words } from "./words.ts";
 
 const DAY_MS = 86_400_000;
 
-/** As many runs as the server lists at a time. */
+/** The most runs that the server lists at a time. */
 const COUNT = 1_000;
 
-/** As many times as a day has room for. */
+/** How many times fit in a day of the calendar. */
 const SHOWN = 3;
 
 interface Run {
@@ -20,13 +21,13 @@ interface Run {
   wall: number;
 }
 
-/** The first of a month, as wall clocks of UTC count. */
+/** The first of the month of a wall clock's reading. */
 function monthOf(wall: number, plus = 0): number {
   const date = new Date(wall);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + plus, 1);
 }
 
-/** When a schedule occurs, on a month of its time zone; days on which clocks change say so. The month is in the address. */
+/** A month of a schedule's runs in its time zone, with clock changes marked. The month is in the address. */
 export function Calendar({ timing }: { timing: Timing }) {
   const { timezone } = timing;
   const now = useNow(60_000);
@@ -40,7 +41,7 @@ export function Calendar({ timing }: { timing: Timing }) {
   const runs = (query.data?.items ?? [])
     .map(({ at }) => ({ at: Date.parse(at), wall: wallAt(Date.parse(at), timezone) }))
     .filter(({ wall }) => wall < next);
-  // Where the list ends before the month does, what follows is not known.
+  // If the list ends before the month does, later runs are unknown.
   const knownTo = runs.length === COUNT ? (runs.at(-1)?.wall ?? next) : next;
   const changes = clockChanges(instantOf(month, timezone), instantOf(next, timezone), timezone);
   const go = (to: number): void => {
@@ -59,14 +60,14 @@ export function Calendar({ timing }: { timing: Timing }) {
       <div className="calendar-bar">
         <Button
           kind="quiet"
-          aria-label="The month before"
+          aria-label={words.previousMonth}
           icon={<ChevronLeft aria-hidden="true" />}
           disabled={month <= thisMonth}
           onClick={() => go(monthOf(month, -1))}
         />
         <h3 aria-live="polite">{title}</h3>
-        <Button kind="quiet" aria-label="The next month" icon={<ChevronRight aria-hidden="true" />} onClick={() => go(next)} />
-        <span className="muted">Times of {timezone}</span>
+        <Button kind="quiet" aria-label={words.nextMonth} icon={<ChevronRight aria-hidden="true" />} onClick={() => go(next)} />
+        <span className="muted">{words.timesIn(timezone)}</span>
       </div>
       {query.isError && <Failure error={query.error} />}
       <Month
@@ -106,7 +107,7 @@ function Month({
     <table className="calendar-month">
       <thead>
         <tr>
-          {["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].map((day) => (
+          {words.weekdays.map((day) => (
             <th key={day} scope="col">
               {day}
             </th>
@@ -128,9 +129,7 @@ function Month({
                     <span aria-hidden="true">{new Date(wall).getUTCDate()}</span>
                   </span>
                   {change !== undefined && (
-                    <span className="calendar-change">
-                      Clocks {formatClock(change.from)} → {formatClock(change.to)}
-                    </span>
+                    <span className="calendar-change">{words.clocks(formatClock(change.from), formatClock(change.to))}</span>
                   )}
                   <Runs
                     runs={byDay.get(day) ?? []}
@@ -156,7 +155,7 @@ function Runs({ runs, isPartial, zone }: { runs: readonly Run[]; isPartial: bool
         className="calendar-many"
         title={`${formatExact(first.at, { name: zone })} – ${formatExact(last.at, { name: zone })}`}
       >
-        {isPartial ? `${runs.length} and more` : `${runs.length} runs`}
+        {words.runsOnDay(runs.length, isPartial)}
       </span>
     );
   }

@@ -4,19 +4,20 @@ import { rest } from "../../api/request.ts";
 import { useNow } from "../../components/time/clock.ts";
 import { type ClockChange, clockChanges, formatClock, formatDay, wallAt, zoneNameAt } from "../../components/time/zones.ts";
 import type { Preview, Timing } from "../../api/schedules.ts";
+import { words } from "./words.ts";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-/** How far ahead changes are looked for: two of a year are always among them. */
+/** How far ahead clock changes are searched: far enough for both changes of a year. */
 const AHEAD_MS = 400 * DAY_MS;
 
-/** More runs than this are not listed by their times. */
+/** Up to this many times are listed; more are counted. */
 const MAX_NAMED = 3;
 
 /**
- * What becomes of a cron expression's times where the clocks of its zone change next: those that do not exist that day, and those that come
- * twice. By asking the server when it would occur around the change, and when it would without one. Nothing for zones that have none.
+ * The effect of the next clock changes on a cron expression: times that do not exist that day, and times that occur twice. It compares the server's
+ * runs around the change with those in UTC, where no clock changes. Renders nothing for time zones without clock changes.
  */
 export function ClockChanges({ timing }: { timing: Timing }) {
   const today = useNow(HOUR_MS);
@@ -29,18 +30,19 @@ export function ClockChanges({ timing }: { timing: Timing }) {
     staleTime: Infinity,
     retry: false,
   });
-  if (query.isError) return <p className="muted">What becomes of it where clocks change could not be looked up.</p>;
+  if (query.isError) return <p className="muted">{words.clockChangesUnknown}</p>;
   if (changes.length === 0 || query.data === undefined) return null;
   return (
-    <section className="clock-changes" aria-label="Where clocks change">
-      <h3>Where clocks change</h3>
+    <section className="clock-changes" aria-label={words.clockChanges}>
+      <h3>{words.clockChanges}</h3>
       <ul>
         {query.data.map(({ change, meant, actual }) => (
           <li key={change.at}>
             <Clock aria-hidden="true" />
             <p>
-              <strong>{formatDay(change.from)}</strong>: clocks go {change.to > change.from ? "forward" : "back"} from{" "}
-              {formatClock(change.from)} to {formatClock(change.to)}. {describe(cron ?? "", timezone, change, meant, actual)}
+              <strong>{formatDay(change.from)}</strong>
+              {words.clockChange(change.to > change.from, formatClock(change.from), formatClock(change.to))}
+              {describe(cron ?? "", timezone, change, meant, actual)}
             </p>
           </li>
         ))}
@@ -51,9 +53,9 @@ export function ClockChanges({ timing }: { timing: Timing }) {
 
 interface Look {
   change: ClockChange;
-  /** Times of the hour that is left out or comes twice at which it is meant to occur, as wall clocks show them. */
+  /** Times within the skipped or repeated hour at which the expression would run, as readings of the wall clock. */
   meant: readonly number[];
-  /** When it does occur within that hour, and at its end (instants). */
+  /** The actual runs within that hour and at its end (instants). */
   actual: readonly number[];
 }
 
@@ -66,7 +68,7 @@ async function look(cron: string, timezone: string, change: ClockChange, signal:
   };
   const span = high - low;
   const [meant, actual] = await Promise.all([
-    // In UTC no time is left out and none comes twice.
+    // In UTC no time is skipped or repeated.
     ask("UTC", low, high - 1),
     change.to > change.from ? ask(timezone, change.at, change.at) : ask(timezone, change.at - span, change.at + span - 1),
   ]);
@@ -75,7 +77,7 @@ async function look(cron: string, timezone: string, change: ClockChange, signal:
 
 const iso = (at: number): string => new Date(at).toISOString();
 
-/** Whether an expression names no hour, and so is a rhythm. */
+/** Whether an expression runs in every hour, and so is not tied to a time of day. */
 function isRhythm(cron: string): boolean {
   const fields = cron.trim().split(/\s+/);
   return cron.trim() === "@hourly" || /^(\*|\?|\*\/1|0-23)$/.test(fields[fields.length === 6 ? 2 : 1] ?? "");
@@ -84,23 +86,20 @@ function isRhythm(cron: string): boolean {
 function describe(cron: string, zone: string, change: ClockChange, meant: readonly number[], actual: readonly number[]): string {
   const isForward = change.to > change.from;
   if (meant.length === 0) {
-    return isForward ? "No run is meant for the time that is left out." : "No run is meant for the time that comes twice.";
+    return isForward ? words.noneInGap : words.noneRepeated;
   }
-  const times = meant.length <= MAX_NAMED ? listOf(meant.map((wall) => formatClock(wall))) : `${meant.length} times`;
-  const [is, does, it] = meant.length === 1 ? ["is", "does", "It"] : ["are", "do", "They"];
+  const count = meant.length;
+  const times = words.times(
+    meant.map((wall) => formatClock(wall)),
+    MAX_NAMED,
+  );
   if (isForward) {
-    if (isRhythm(cron)) return `${times} ${does} not exist that day; it goes on at ${formatClock(change.to)} without a rest.`;
-    if (actual.length === 0)
-      return `${times} ${does} not exist that day, and there is no run for ${meant.length === 1 ? "it" : "them"}.`;
-    return `${times} ${does} not exist that day: ${meant.length === 1 ? "the run is" : `they ${is} one run`} at ${formatClock(change.to)}.`;
+    if (isRhythm(cron)) return words.gapRhythm(times, count, formatClock(change.to));
+    return actual.length === 0 ? words.gapSkipped(times, count) : words.gapMoved(times, count, formatClock(change.to));
   }
   const seconds = actual.filter((at) => at >= change.at).length;
-  if (seconds > 0) return `${times} ${meant.length === 1 ? "comes" : "come"} twice: ${actual.length} runs, in both hours.`;
+  if (seconds > 0) return words.repeatedBoth(times, count, actual.length);
   const first = actual[0];
   const when = first === undefined ? "" : ` (${formatClock(wallAt(first, zone))} ${zoneNameAt(first, zone)})`;
-  return `${times} ${meant.length === 1 ? "comes" : "come"} twice: ${it.toLowerCase()} ${meant.length === 1 ? "runs" : "run"} the first time only${when}.`;
-}
-
-function listOf(words: readonly string[]): string {
-  return words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+  return words.repeatedFirst(times, count, when);
 }

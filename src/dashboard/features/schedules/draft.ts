@@ -3,7 +3,7 @@ import { toDurationText } from "../../components/time/format-intervals.ts";
 import { instantOf, ownZone, wallAt } from "../../components/time/zones.ts";
 import type { Schedule, Timing } from "../../api/schedules.ts";
 
-/** What is typed into the form of a schedule: all of it text, as the controls have it. */
+/** The contents of the schedule form: all text, as in its controls. */
 export interface Draft {
   name: string;
   task: string;
@@ -11,7 +11,7 @@ export interface Draft {
   kind: "cron" | "every" | "at";
   cron: string;
   every: string;
-  /** Readings of the clocks of the time zone, as <input type="datetime-local"> writes them; so are startsAt and endsAt. */
+  /** A local time in the time zone, in the format of <input type="datetime-local">; like startsAt and endsAt. */
   at: string;
   timezone: string;
   startsAt: string;
@@ -28,11 +28,11 @@ export interface Draft {
   maxAttempts: string;
   tenant: string;
   enabled: boolean;
-  /** Instants by how the form shows them: a reading that comes twice, or has parts of a second, is sent as it was unless it is changed. */
+  /** The original instants by their form text. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited. */
   kept: Readonly<Record<string, string>>;
 }
 
-/** What the server puts in place of what nobody may read. */
+/** The server's placeholder for redacted values. */
 const REDACTED = "[redacted]";
 
 export function isRedacted(schedule: Schedule | undefined): boolean {
@@ -86,7 +86,7 @@ function toWall(at: string | null | undefined, timezone: string): string {
   return new Date(wallAt(Date.parse(at), timezone)).toISOString().slice(0, 19);
 }
 
-/** The instant that a reading means in a zone; undefined for none. */
+/** The instant of a local time in a time zone; undefined for an invalid one. */
 function fromWall(reading: string, timezone: string, kept: Draft["kept"]): string | undefined {
   const asItWas = kept[`${timezone} ${reading}`];
   if (asItWas !== undefined) return asItWas;
@@ -102,7 +102,7 @@ export function isZone(name: string): boolean {
   }
 }
 
-/** When it occurs, as far as it has been typed: undefined while that cannot be asked for. */
+/** The timing in the form; undefined while it is incomplete. */
 export function toTiming(draft: Draft): Timing | undefined {
   const { kind, timezone, kept } = draft;
   if (!isZone(timezone)) return undefined;
@@ -117,7 +117,7 @@ export function toTiming(draft: Draft): Timing | undefined {
   };
 }
 
-/** What PUT takes. Throws a SyntaxError for a payload that is no JSON. */
+/** The body of PUT. Throws a SyntaxError for a payload that is not valid JSON. */
 export function toBody(draft: Draft, schedule: Schedule | undefined): Record<string, unknown> {
   const text = (name: string, value: string): Record<string, string> => (value.trim() === "" ? {} : { [name]: value.trim() });
   const number = (name: string, value: string): Record<string, number> => (value === "" ? {} : { [name]: Number(value) });

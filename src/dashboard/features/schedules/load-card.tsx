@@ -7,6 +7,8 @@ import { usePreferences } from "../../components/preferences.ts";
 import { formatExact } from "../../components/time/format-times.ts";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 type Load = Json<typeof loadPage>;
 
@@ -19,7 +21,7 @@ export function LoadCard() {
     refetchInterval: 60_000,
   });
   return (
-    <Card title="The coming day">
+    <Card title={words.nextDay}>
       <div className="card-body">
         <QueryResult query={query} rows={3}>
           {({ items, uncounted }) => {
@@ -27,18 +29,15 @@ export function LoadCard() {
             const most = Math.max(1, ...items.map(({ jobs }) => Number(jobs)));
             return (
               <>
-                <p className="muted">
-                  {formatCount(total)} {total === 1n ? "job" : "jobs"} will be enqueued by schedules within 24 hours
-                  {total === 0n ? "." : `, ${formatCount(most)} in the busiest.`}
-                </p>
+                <p className="muted">{words.load(total, most)}</p>
                 <div className="load" aria-hidden="true">
                   {items.map(({ at, jobs, schedules }) => (
                     <span
                       key={at}
                       className="load-hour"
                       title={[
-                        `${clock(at, zone)}: ${formatCount(jobs)}`,
-                        ...schedules.map((one) => `${one.name}: ${formatCount(one.jobs)}`),
+                        words.ofSchedule(clock(at, zone), formatCount(jobs)),
+                        ...schedules.map((one) => words.ofSchedule(one.name, formatCount(one.jobs))),
                       ].join("\n")}
                     >
                       <span className="load-count">{jobs === "0" ? "" : formatShort(jobs)}</span>
@@ -51,15 +50,15 @@ export function LoadCard() {
                   ))}
                 </div>
                 <details>
-                  <summary>As a table</summary>
+                  <summary>{common.showData}</summary>
                   <table className="table">
                     <thead>
                       <tr>
-                        <th scope="col">Hour</th>
+                        <th scope="col">{words.hour}</th>
                         <th scope="col" className="end">
-                          Jobs
+                          {words.jobs}
                         </th>
-                        <th scope="col">Most of them by</th>
+                        <th scope="col">{words.topSchedules}</th>
                       </tr>
                     </thead>
                     <tbody>
@@ -70,7 +69,7 @@ export function LoadCard() {
                           <td>
                             {schedules
                               .slice(0, 3)
-                              .map((one) => `${one.name} (${formatCount(one.jobs)})`)
+                              .map((one) => words.ofSchedule(one.name, formatCount(one.jobs)))
                               .join(", ")}
                           </td>
                         </tr>
@@ -78,9 +77,7 @@ export function LoadCard() {
                     </tbody>
                   </table>
                 </details>
-                {uncounted.length > 0 && (
-                  <p className="muted">Not counted: {uncounted.map(({ name, reason }) => `${name} (${reason})`).join("; ")}</p>
-                )}
+                {uncounted.length > 0 && <p className="muted">{words.notCounted(uncounted)}</p>}
               </>
             );
           }}

@@ -1,8 +1,10 @@
 import { Field } from "../../components/field.tsx";
-import { DURATION_HINT } from "../limits/limits.ts";
-import type { Draft } from "./draft.ts";
 
-/** What most schedules leave as it is. */
+import type { Draft } from "./draft.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
+
+/** Options that most schedules leave at their defaults. */
 export function MoreFields({
   draft,
   set,
@@ -14,9 +16,9 @@ export function MoreFields({
 }) {
   return (
     <details>
-      <summary>Bounds, overlap, missed times and more</summary>
+      <summary>{words.more}</summary>
       <div className="more-fields">
-        <Field label="Not before" hint={`Clocks of ${draft.timezone}.`}>
+        <Field label={words.start} hint={words.localTimeOf(draft.timezone)}>
           <input
             type="datetime-local"
             step={1}
@@ -24,10 +26,10 @@ export function MoreFields({
             onChange={(event) => set({ startsAt: event.target.value })}
           />
         </Field>
-        <Field label="Not after">
+        <Field label={words.end}>
           <input type="datetime-local" step={1} value={draft.endsAt} onChange={(event) => set({ endsAt: event.target.value })} />
         </Field>
-        <Field label="Over after so many runs">
+        <Field label={words.maxRuns}>
           <input
             type="number"
             min={1}
@@ -36,50 +38,53 @@ export function MoreFields({
             onChange={(event) => set({ maxRuns: event.target.value })}
           />
         </Field>
-        <Field label="Later by up to, at random" hint={DURATION_HINT}>
+        <Field label={words.jitterField} hint={common.durationHint}>
           <input value={draft.jitter} onChange={(event) => set({ jitter: event.target.value })} />
         </Field>
-        <Field label="While its jobs still run">
+        <Field label={words.overlap}>
           <select value={draft.overlap} onChange={(event) => set({ overlap: event.target.value as Draft["overlap"] })}>
-            <option value="allow">enqueue all the same</option>
-            <option value="skip">leave the occurrence out</option>
-            <option value="queue">enqueue it behind them</option>
-            <option value="cancel">cancel the oldest</option>
+            {Object.entries(words.overlaps).map(([value, name]) => (
+              <option key={value} value={value}>
+                {name}
+              </option>
+            ))}
           </select>
         </Field>
         {draft.overlap !== "allow" && (
-          <Field label="Jobs that may live at a time">
+          <Field label={words.maxConcurrent}>
             <input
               type="number"
               min={1}
               max={2_147_483_647}
               value={draft.maxInstances}
-              placeholder={draft.overlap === "queue" ? "100" : "1"}
+              placeholder={draft.overlap === "queue" ? words.maxConcurrentDefault.queue : words.maxConcurrentDefault.other}
               onChange={(event) => set({ maxInstances: event.target.value })}
             />
           </Field>
         )}
-        <Field label="Times that nobody was there for">
+        <Field label={words.missed}>
           <select value={draft.missed} onChange={(event) => set({ missed: event.target.value as Draft["missed"] })}>
-            <option value="one">one job stands for all</option>
-            <option value="none">leave them out</option>
-            <option value="all">make up for each</option>
+            {Object.entries(words.missedChoices).map(([value, name]) => (
+              <option key={value} value={value}>
+                {name}
+              </option>
+            ))}
           </select>
         </Field>
         {draft.missed === "all" && (
-          <Field label="But none older than" hint="A day by default.">
+          <Field label={words.catchUpWindow} hint={words.catchUpWindowHint}>
             <input value={draft.missedWindow} onChange={(event) => set({ missedWindow: event.target.value })} />
           </Field>
         )}
-        <Field label="Schedules that must have completed" hint="One a line, each with how long ago at most: cleanup: 24h">
+        <Field label={words.requires} hint={words.requiresHint}>
           <textarea rows={2} value={draft.requires} onChange={(event) => set({ requires: event.target.value })} />
         </Field>
         {draft.requires.trim() !== "" && (
-          <Field label="Wait for them for" hint="An hour by default; then it is held back.">
+          <Field label={words.requiresWait} hint={words.requiresWaitHint}>
             <input value={draft.requiresWait} onChange={(event) => set({ requiresWait: event.target.value })} />
           </Field>
         )}
-        <Field label="Priority" hint="Smaller runs first; 0 by default.">
+        <Field label={common.priority} hint={common.priorityHint}>
           <input
             type="number"
             min={-32_768}
@@ -88,7 +93,7 @@ export function MoreFields({
             onChange={(event) => set({ priority: event.target.value })}
           />
         </Field>
-        <Field label="Attempts" hint="As its task says by default.">
+        <Field label={common.attempts} hint={words.attemptsHint}>
           <input
             type="number"
             min={1}
@@ -98,13 +103,13 @@ export function MoreFields({
           />
         </Field>
         {hasTenant && (
-          <Field label="Tenant" hint="Whose its jobs are; nobody's by default.">
+          <Field label={common.tenant} hint={words.tenantHint}>
             <input maxLength={200} value={draft.tenant} onChange={(event) => set({ tenant: event.target.value })} />
           </Field>
         )}
         <label className="check">
           <input type="checkbox" checked={draft.enabled} onChange={(event) => set({ enabled: event.target.checked })} />
-          Enabled
+          {words.enabled}
         </label>
       </div>
     </details>

@@ -3,28 +3,19 @@ import type { scheduleRunSchema } from "../../../contract/schedules.ts";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { rest, withQuery } from "../../api/request.ts";
-import { formatCount } from "../../components/numbers.ts";
+
 import { ExactTime } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { scheduleRoute } from "../../api/schedules.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 type Run = Json<typeof scheduleRunSchema>;
 
-/** What became of an occurrence, in words. */
-const WORDS: Readonly<Record<string, string>> = {
-  enqueued: "on time",
-  manual: "by hand",
-  waiting: "waits for what it requires",
-  skipped: "left out",
-  missed: "missed",
-  coalesced: "missed, made up for once",
-  held_back: "held back",
-};
-
-/** What became of the last occurrences, the newest first. */
+/** The outcomes of past occurrences, newest first. */
 export function RunsCard({ name }: { name: string }) {
   const query = useInfiniteQuery({
     queryKey: ["schedule-runs", name],
@@ -41,19 +32,19 @@ export function RunsCard({ name }: { name: string }) {
   });
   const runs = query.data?.pages.flatMap(({ items }) => items);
   return (
-    <Card title="Last outcomes">
+    <Card title={words.outcomes}>
       {query.isError && <Failure error={query.error} retry={query.refetch} />}
       {runs === undefined && !query.isError && <Loading />}
-      {runs?.length === 0 && <Empty title="It has not occurred yet." />}
+      {runs?.length === 0 && <Empty title={words.noRuns} />}
       {runs !== undefined && runs.length > 0 && (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label="Last outcomes">
+        <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.outcomes)}>
           <table className="table">
             <thead>
               <tr>
-                <th scope="col">Due</th>
-                <th scope="col">Occurrence</th>
-                <th scope="col">Job</th>
-                <th scope="col">Outcome</th>
+                <th scope="col">{words.due}</th>
+                <th scope="col">{words.occurrence}</th>
+                <th scope="col">{common.job}</th>
+                <th scope="col">{words.outcome}</th>
               </tr>
             </thead>
             <tbody>
@@ -63,8 +54,8 @@ export function RunsCard({ name }: { name: string }) {
                     <ExactTime at={run.dueAt} />
                   </th>
                   <td>
-                    {WORDS[run.state] ?? run.state}
-                    {run.occurrences !== null && run.occurrences !== "1" && ` (${formatCount(run.occurrences)} times)`}
+                    {words.occurrences[run.state] ?? run.state}
+                    {run.occurrences !== null && run.occurrences !== "1" && words.occurrenceCount(run.occurrences)}
                     {run.reason !== null && <span className="cell-detail">{run.reason}</span>}
                   </td>
                   <td>
@@ -80,7 +71,7 @@ export function RunsCard({ name }: { name: string }) {
       {query.hasNextPage && (
         <div className="card-body">
           <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            Show older ones
+            {common.loadMore}
           </Button>
         </div>
       )}

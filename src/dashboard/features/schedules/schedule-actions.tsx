@@ -8,8 +8,10 @@ import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { type Schedule, scheduleRoute } from "../../api/schedules.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** Whether it can be changed here, and by this token: entries of crontabs are changed in their file. */
+/** Whether the token may change it here. Schedules from a crontab are changed in their file. */
 export function useMayChange(schedule: Pick<Schedule, "source">): boolean {
   return useMay("operator") && schedule.source === "database";
 }
@@ -39,7 +41,7 @@ function useAct(schedule: Schedule) {
   });
 }
 
-/** Runs it now; enables or disables it. In a list the buttons are signs only, named for who cannot see. */
+/** Buttons that run, enable or disable a schedule. In lists they are icons, with labels for screen readers. */
 export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedule; quiet?: boolean }) {
   const may = useMayChange(schedule);
   const run = useAct(schedule);
@@ -50,7 +52,7 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
   const flip = (enable: boolean): void =>
     toggle.mutate({
       path: enable ? "/enable" : "/disable",
-      done: () => (enable ? `${name} occurs again from now on.` : `${name} is disabled until somebody enables it.`),
+      done: () => (enable ? words.enabledNow(name) : words.disabledNow(name)),
       undo: () => flip(!enable),
     });
   return (
@@ -58,28 +60,28 @@ export function ScheduleButtons({ schedule, quiet = false }: { schedule: Schedul
       <Button
         kind={kind}
         icon={<Play aria-hidden="true" />}
-        aria-label={quiet ? `Run ${name} now` : undefined}
-        title={`Run ${name} now`}
+        aria-label={quiet ? words.runNowOf(name) : undefined}
+        title={words.runNowOf(name)}
         busy={run.isPending}
-        onClick={() => run.mutate({ path: "/run", done: ({ id }) => `${name} runs now, as job ${id}.` })}
+        onClick={() => run.mutate({ path: "/run", done: ({ id }) => words.ranNow(name, id) })}
       >
-        {!quiet && "Run now"}
+        {!quiet && words.runNow}
       </Button>
       <Button
         kind={kind}
         icon={isEnabled ? <CirclePause aria-hidden="true" /> : <CirclePlay aria-hidden="true" />}
-        aria-label={quiet ? `${isEnabled ? "Disable" : "Enable"} ${name}` : undefined}
-        title={`${isEnabled ? "Disable" : "Enable"} ${name}`}
+        aria-label={quiet ? (isEnabled ? words.disableOf(name) : words.enableOf(name)) : undefined}
+        title={isEnabled ? words.disableOf(name) : words.enableOf(name)}
         busy={toggle.isPending}
         onClick={() => flip(!isEnabled)}
       >
-        {!quiet && (isEnabled ? "Disable" : "Enable")}
+        {!quiet && (isEnabled ? words.disable : words.enable)}
       </Button>
     </span>
   );
 }
 
-/** Removes it, when that is confirmed. */
+/** Removes a schedule after a confirmation. */
 export function RemoveSchedule({ schedule }: { schedule: Schedule }) {
   const [isOpen, setOpen] = useState(false);
   const [, navigate] = useLocation();
@@ -89,27 +91,24 @@ export function RemoveSchedule({ schedule }: { schedule: Schedule }) {
   return (
     <>
       <Button kind="danger" icon={<Trash2 aria-hidden="true" />} onClick={() => setOpen(true)}>
-        Remove
+        {common.remove}
       </Button>
       {isOpen && (
         <FormDialog
-          title={`Remove ${schedule.name}?`}
-          submit="Remove"
+          title={words.removeQuestion(schedule.name)}
+          submit={common.remove}
           kind="danger"
           onClose={() => setOpen(false)}
           onSubmit={() =>
             remove.mutate(
-              { path: "", method: "DELETE", done: () => `${schedule.name} is gone.` },
+              { path: "", method: "DELETE", done: () => words.removed(schedule.name) },
               { onSuccess: () => navigate("/schedules") },
             )
           }
           busy={remove.isPending}
           error={remove.error}
         >
-          <p>
-            It enqueues nothing any more. Its jobs and what became of its occurrences stay. To let it rest for some time, disable
-            it.
-          </p>
+          <p>{words.removeExplained}</p>
         </FormDialog>
       )}
     </>

@@ -13,10 +13,12 @@ import { type Draft, isRedacted, isZone, toBody, toDraft, toTiming } from "./dra
 import { MoreFields } from "./more-fields.tsx";
 import { type Schedule, scheduleRoute } from "../../api/schedules.ts";
 import { TimingPreview } from "./timing-preview.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 const ZONES = ["UTC", ...Intl.supportedValuesOf("timeZone")];
 
-/** Makes a schedule, or changes one: with what was typed in words and its next times beside it. */
+/** Creates or edits a schedule, with a preview of its timing in words and of its next runs. */
 export function ScheduleDialog({ schedule, onClose }: { schedule: Schedule | undefined; onClose: () => void }) {
   const client = useQueryClient();
   const me = useMe();
@@ -32,7 +34,7 @@ export function ScheduleDialog({ schedule, onClose }: { schedule: Schedule | und
         client.invalidateQueries({ queryKey: ["schedules"] }),
         client.invalidateQueries({ queryKey: ["schedule-load"] }),
       ]);
-      tell(schedule === undefined ? `${saved.name} is scheduled.` : `${saved.name} is changed.`);
+      tell(schedule === undefined ? words.scheduled(saved.name) : words.saved(saved.name));
       onClose();
       if (schedule === undefined) navigate(pathTo("/schedules", saved.name));
     },
@@ -41,19 +43,19 @@ export function ScheduleDialog({ schedule, onClose }: { schedule: Schedule | und
     save.error instanceof Problem ? save.error.fields.find((one) => one.field === field)?.message : undefined;
   return (
     <FormDialog
-      title={schedule === undefined ? "New schedule" : `Edit ${schedule.name}`}
-      submit={schedule === undefined ? "Create" : "Save"}
+      title={schedule === undefined ? words.newSchedule : words.editOf(schedule.name)}
+      submit={schedule === undefined ? common.create : common.save}
       size="wide"
       onClose={onClose}
       onSubmit={() => save.mutate()}
       busy={save.isPending}
-      error={save.error instanceof SyntaxError ? new Error(`The payload is not JSON: ${save.error.message}`) : save.error}
+      error={save.error instanceof SyntaxError ? new Error(common.notJson(save.error.message)) : save.error}
       disabled={toTiming(draft) === undefined}
     >
       <div className="schedule-form">
         <div className="schedule-fields">
           {schedule === undefined && (
-            <Field label="Name" problem={wrong("name")}>
+            <Field label={common.name} problem={wrong("name")}>
               <input
                 required
                 maxLength={128}
@@ -65,15 +67,7 @@ export function ScheduleDialog({ schedule, onClose }: { schedule: Schedule | und
           )}
           <TaskField value={draft.task} problem={wrong("task")} onChange={(task) => set({ task })} />
           <WhenFields draft={draft} set={set} wrong={wrong} />
-          <Field
-            label="Payload"
-            hint={
-              hides
-                ? "Parts of it are redacted and cannot be shown. Give the whole payload again: it takes the place of the old one."
-                : "JSON that its jobs are given; {} when empty."
-            }
-            problem={wrong("payload")}
-          >
+          <Field label={common.payload} hint={hides ? words.payloadRedacted : words.payloadHint} problem={wrong("payload")}>
             <textarea
               rows={4}
               required={hides}
@@ -105,7 +99,7 @@ function TaskField({
   });
   return (
     <>
-      <Field label="Task" hint={data?.find(({ name }) => name === value)?.description ?? undefined} problem={problem}>
+      <Field label={common.task} hint={data?.find(({ name }) => name === value)?.description ?? undefined} problem={problem}>
         <input
           required
           list="schedule-tasks"
@@ -123,8 +117,6 @@ function TaskField({
   );
 }
 
-const KINDS = { cron: "By a cron expression", every: "Again and again", at: "Once" } as const;
-
 function WhenFields({
   draft,
   set,
@@ -137,8 +129,8 @@ function WhenFields({
   return (
     <>
       <fieldset className="choices">
-        <legend>When</legend>
-        {Object.entries(KINDS).map(([kind, label]) => (
+        <legend>{words.when}</legend>
+        {Object.entries(words.kinds).map(([kind, label]) => (
           <label key={kind} className="check">
             <input
               type="radio"
@@ -152,11 +144,7 @@ function WhenFields({
         ))}
       </fieldset>
       {draft.kind === "cron" && (
-        <Field
-          label="Cron expression"
-          problem={wrong("cron")}
-          hint="Minute, hour, day, month, weekday; with seconds in front if there are six. Or @daily and the like."
-        >
+        <Field label={words.cron} problem={wrong("cron")} hint={words.cronHint}>
           <input
             required
             className="expression"
@@ -168,20 +156,16 @@ function WhenFields({
         </Field>
       )}
       {draft.kind === "every" && (
-        <Field
-          label="Every"
-          problem={wrong("every")}
-          hint="Such as 30s, 5m, 2h, 1d or 1 month. Days and months are steps of the calendar."
-        >
+        <Field label={words.every} problem={wrong("every")} hint={words.everyHint}>
           <input required value={draft.every} onChange={(event) => set({ every: event.target.value })} />
         </Field>
       )}
       {draft.kind === "at" && (
-        <Field label="At" hint={`As the clocks of ${draft.timezone} show it.`}>
+        <Field label={words.at} hint={words.localTimeOf(draft.timezone)}>
           <input required type="datetime-local" step={1} value={draft.at} onChange={(event) => set({ at: event.target.value })} />
         </Field>
       )}
-      <Field label="Time zone" problem={isZone(draft.timezone) ? undefined : "No time zone is called that."}>
+      <Field label={words.timeZone} problem={isZone(draft.timezone) ? undefined : words.unknownZone}>
         <input
           required
           list="schedule-zones"

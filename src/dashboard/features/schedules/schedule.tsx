@@ -18,6 +18,9 @@ import { RunsCard } from "./runs-card.tsx";
 import { RemoveSchedule, ScheduleButtons, useMayChange } from "./schedule-actions.tsx";
 import { ScheduleDialog } from "./schedule-form.tsx";
 import { type Schedule, scheduleRoute, timingOf } from "../../api/schedules.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./schedules.css";
 
 export default function SchedulePage({ parameters }: PageProps) {
@@ -28,27 +31,31 @@ export default function SchedulePage({ parameters }: PageProps) {
     refetchInterval: 5_000,
   });
   return (
-    <Page title={name} lead={<Link href="/schedules">Schedules</Link>} actions={query.data && <Actions schedule={query.data} />}>
+    <Page
+      title={name}
+      lead={<Link href="/schedules">{words.title}</Link>}
+      actions={query.data && <Actions schedule={query.data} />}
+    >
       <QueryResult query={query}>
         {(schedule) => (
           <>
             {schedule.problem !== null && (
               <div className="notice" data-kind="error" role="alert">
-                <div>Its times cannot be computed: {schedule.problem}</div>
+                <div>{words.timesUnknown(schedule.problem)}</div>
               </div>
             )}
             <div className="grid">
               <Facts schedule={schedule} />
-              <Card title="What its jobs are given">
+              <Card title={common.payload}>
                 <div className="card-body">
-                  <Json value={schedule.payload ?? {}} label="Payload" />
+                  <Json value={schedule.payload ?? {}} label={common.payload} />
                 </div>
               </Card>
             </div>
-            <Card title="Next runs">
+            <Card title={words.nextRuns}>
               <div className="card-body">
                 <Calendar timing={timingOf(schedule)} />
-                {!schedule.isEnabled && <p className="muted">It is disabled: these are the times at which it would occur.</p>}
+                {!schedule.isEnabled && <p className="muted">{words.nextRunsDisabled}</p>}
                 <ClockChanges timing={timingOf(schedule)} />
               </div>
             </Card>
@@ -79,7 +86,7 @@ function Actions({ schedule }: { schedule: Schedule }) {
     <>
       <ScheduleButtons schedule={schedule} />
       <Button icon={<Pencil aria-hidden="true" />} onClick={() => setOpen(true)}>
-        Edit
+        {common.edit}
       </Button>
       <RemoveSchedule schedule={schedule} />
       {search.get("edit") !== null && <ScheduleDialog schedule={schedule} onClose={() => setOpen(false)} />}
@@ -87,102 +94,94 @@ function Actions({ schedule }: { schedule: Schedule }) {
   );
 }
 
-const OVERLAPS = {
-  allow: "It is enqueued all the same.",
-  skip: "It is left out.",
-  queue: "It is enqueued behind them.",
-  cancel: "The oldest is cancelled.",
-} as const;
-
-const MISSED = { none: "They are left out.", one: "One job stands for all.", all: "Each is made up for." } as const;
-
 function Facts({ schedule }: { schedule: Schedule }) {
   const { timezone } = schedule;
   const local = (at: string): string => formatExact(at, { name: timezone });
   return (
-    <Card title="Schedule">
+    <Card title={words.facts}>
       <dl className="facts card-body">
-        <dt>Task</dt>
+        <dt>{common.task}</dt>
         <dd>
           <Link href={pathTo("/tasks", schedule.task)}>{schedule.task}</Link>
         </dd>
-        <dt>When</dt>
+        <dt>{words.when}</dt>
         <dd>
           {schedule.sentence} {schedule.cron !== null && <code className="muted">{schedule.cron}</code>}
         </dd>
-        <dt>Time zone</dt>
+        <dt>{words.timeZone}</dt>
         <dd>{timezone}</dd>
-        <dt>Next</dt>
+        <dt>{words.next}</dt>
         <dd>
           {schedule.isEnabled ? (
             <>
-              <Time at={schedule.nextAt} absent="none" />
+              <Time at={schedule.nextAt} absent={common.none} />
               {schedule.nextAt !== null && <span className="muted">, {local(schedule.nextAt)}</span>}
             </>
           ) : (
-            "It is disabled."
+            words.isDisabled
           )}
         </dd>
         {schedule.startsAt !== null && (
           <>
-            <dt>From</dt>
+            <dt>{words.start}</dt>
             <dd>{local(schedule.startsAt)}</dd>
           </>
         )}
         {schedule.endsAt !== null && (
           <>
-            <dt>Until</dt>
+            <dt>{words.end}</dt>
             <dd>{local(schedule.endsAt)}</dd>
           </>
         )}
         {schedule.maxRuns !== null && (
           <>
-            <dt>Runs</dt>
-            <dd>
-              {formatCount(schedule.runs)} of {formatCount(schedule.maxRuns)}, then it is over
-            </dd>
+            <dt>{words.runs}</dt>
+            <dd>{common.of(formatCount(schedule.runs), formatCount(schedule.maxRuns))}</dd>
           </>
         )}
         {schedule.jitter !== null && (
           <>
-            <dt>Jitter</dt>
-            <dd>up to {formatInterval(schedule.jitter)} later, at random</dd>
+            <dt>{words.jitter}</dt>
+            <dd>{words.jitterUpTo(formatInterval(schedule.jitter))}</dd>
           </>
         )}
-        <dt>While its jobs run</dt>
+        <dt>{words.overlap}</dt>
         <dd>
-          {OVERLAPS[schedule.overlap]}
-          {schedule.maxInstances !== null && ` At most ${schedule.maxInstances} at a time.`}
+          {words.overlapMeanings[schedule.overlap]}
+          {schedule.maxInstances !== null && words.overlapMax(schedule.maxInstances)}
         </dd>
-        <dt>Missed times</dt>
+        <dt>{words.missed}</dt>
         <dd>
-          {MISSED[schedule.missed]}
-          {schedule.missedWindow !== null && ` No older than ${formatInterval(schedule.missedWindow)}.`}
+          {words.missedMeanings[schedule.missed]}
+          {schedule.missedWindow !== null && words.catchUp(formatInterval(schedule.missedWindow))}
         </dd>
         {schedule.requires !== null && (
           <>
-            <dt>Requires</dt>
+            <dt>{words.dependsOn}</dt>
             <dd>
               {Object.entries(schedule.requires).map(([other, window]) => (
                 <span key={other}>
-                  <Link href={pathTo("/schedules", other)}>{other}</Link> within {window}{" "}
+                  <Sentence
+                    text={words.requirement}
+                    slots={{ schedule: <Link href={pathTo("/schedules", other)}>{other}</Link>, window }}
+                  />
                 </span>
               ))}
-              <span className="muted">; waits for {formatInterval(schedule.requiresWait)}</span>
+              <span className="muted">{words.requirementWait(formatInterval(schedule.requiresWait))}</span>
             </dd>
           </>
         )}
         {schedule.tenant !== null && (
           <>
-            <dt>Tenant</dt>
+            <dt>{common.tenant}</dt>
             <dd>{schedule.tenant}</dd>
           </>
         )}
-        <dt>{schedule.source === "crontab" ? "Told of" : "Changed"}</dt>
+        <dt>{schedule.source === "crontab" ? words.registered : words.changed}</dt>
         <dd>
           <ExactTime at={schedule.updatedAt} />
-          {schedule.createdBy !== null && <span className="muted">, made by {schedule.createdBy}</span>}
-          {schedule.source === "crontab" && <span className="muted">, from a worker's crontab: it is changed there</span>}
+          {schedule.createdBy !== null && <span className="muted">{words.createdBy(schedule.createdBy)}</span>}
+          {schedule.source === "crontab" && <span className="muted">{words.fromCrontab}</span>}
         </dd>
       </dl>
     </Card>

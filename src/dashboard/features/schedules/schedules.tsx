@@ -13,10 +13,10 @@ import { LoadCard } from "./load-card.tsx";
 import { ScheduleButtons } from "./schedule-actions.tsx";
 import { ScheduleDialog } from "./schedule-form.tsx";
 import { type Schedule, useSchedules } from "../../api/schedules.ts";
+import { words } from "./words.ts";
+import { common } from "../../components/words.ts";
 import "../limits/limits.css";
 import "./schedules.css";
-
-const SHOW = { all: "All", enabled: "Enabled", disabled: "Disabled" } as const;
 
 export default function SchedulesPage() {
   const query = useSchedules();
@@ -37,12 +37,12 @@ export default function SchedulesPage() {
   };
   return (
     <Page
-      title="Schedules"
-      lead="What enqueues jobs by itself, and when."
+      title={words.title}
+      lead={words.lead}
       actions={
         may && (
           <Button kind="primary" icon={<CalendarPlus aria-hidden="true" />} onClick={() => set("new", "yes")}>
-            New schedule
+            {words.newSchedule}
           </Button>
         )
       }
@@ -50,17 +50,17 @@ export default function SchedulesPage() {
       <LoadCard />
       <div className="tool-bar">
         <input
-          aria-label="Find a schedule"
-          placeholder="Name or task"
+          aria-label={words.find}
+          placeholder={words.findExample}
           value={wanted}
           onChange={(event) => set("q", event.target.value)}
         />
         <select
-          aria-label="Which schedules"
+          aria-label={words.show}
           value={show}
           onChange={(event) => set("show", event.target.value === "all" ? undefined : event.target.value)}
         >
-          {Object.entries(SHOW).map(([value, label]) => (
+          {Object.entries(words.shows).map(([value, label]) => (
             <option key={value} value={value}>
               {label}
             </option>
@@ -75,8 +75,8 @@ export default function SchedulesPage() {
                 `${name} ${task}`.toLowerCase().includes(wanted.toLowerCase()) &&
                 (show === "all" || (show === "enabled") === isEnabled),
             );
-            if (all.length === 0) return <Empty title="There is no schedule yet.">One enqueues jobs at certain times.</Empty>;
-            if (schedules.length === 0) return <Empty title="No schedule is like that." />;
+            if (all.length === 0) return <Empty title={words.noneYet}>{words.noneYetHint}</Empty>;
+            if (schedules.length === 0) return <Empty title={words.noMatches} />;
             return <Table schedules={schedules} />;
           }}
         </QueryResult>
@@ -89,17 +89,17 @@ export default function SchedulesPage() {
 function Table({ schedules }: { schedules: readonly Schedule[] }) {
   const may = useMay("operator");
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Schedules">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Schedule</th>
-            <th scope="col">When</th>
-            <th scope="col">Next</th>
-            <th scope="col">Last</th>
+            <th scope="col">{words.schedule}</th>
+            <th scope="col">{words.when}</th>
+            <th scope="col">{words.next}</th>
+            <th scope="col">{words.last}</th>
             {may && (
               <th scope="col">
-                <span className="visually-hidden">Run, enable or disable</span>
+                <span className="visually-hidden">{words.buttons}</span>
               </th>
             )}
           </tr>
@@ -111,7 +111,7 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
                 <Link href={pathTo("/schedules", schedule.name)}>{schedule.name}</Link>
                 <span className="cell-detail">
                   {schedule.task}
-                  {schedule.source === "crontab" ? " · in the crontab" : ""}
+                  {schedule.source === "crontab" ? words.inCrontab : ""}
                 </span>
               </th>
               <td>
@@ -123,7 +123,11 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
               </td>
               <td>
                 {schedule.lastOutcome === null ? (
-                  (schedule.lastState ?? <span className="muted">–</span>)
+                  schedule.lastState === null ? (
+                    <span className="muted">–</span>
+                  ) : (
+                    (words.occurrences[schedule.lastState] ?? schedule.lastState)
+                  )
                 ) : (
                   <State state={schedule.lastOutcome} />
                 )}
@@ -146,11 +150,11 @@ function Table({ schedules }: { schedules: readonly Schedule[] }) {
   );
 }
 
-/** When it occurs next: from now, and as its own zone's clocks show it. */
+/** The next run, relative to now and as local time of the schedule's time zone. */
 function Next({ schedule }: { schedule: Schedule }) {
-  if (!schedule.isEnabled) return <span className="muted">disabled</span>;
+  if (!schedule.isEnabled) return <span className="muted">{words.disabled}</span>;
   if (schedule.problem !== null) return <span className="schedule-problem">{schedule.problem}</span>;
-  if (schedule.nextAt === null) return <span className="muted">none</span>;
+  if (schedule.nextAt === null) return <span className="muted">{common.none}</span>;
   return (
     <>
       <Time at={schedule.nextAt} />

@@ -4,8 +4,9 @@ import { Time } from "../../components/time/time.tsx";
 import { formatClock, formatDay, wallAt, zoneNameAt } from "../../components/time/zones.ts";
 import { ClockChanges } from "./clock-changes.tsx";
 import { type Timing, usePreview } from "../../api/schedules.ts";
+import { words } from "./words.ts";
 
-/** How long nothing has to be typed before the server is asked (ms). */
+/** How long typing must pause before the server is queried (ms). */
 const REST_MS = 250;
 
 /** How many runs are shown. */
@@ -21,31 +22,31 @@ function useRested(timing: Timing | undefined): Timing | undefined {
   return rested === "" ? undefined : (JSON.parse(rested) as Timing);
 }
 
-/** What was typed, in words, with the next times, while it is being typed; what is wrong with it otherwise. */
+/** The timing in words with its next runs, updated while the user types; the error if it is invalid. */
 export function TimingPreview({ timing: typed }: { timing: Timing | undefined }) {
   const timing = useRested(typed);
   const query = usePreview(timing, { count: COUNT });
   const { error, data } = query;
   return (
-    <section className="timing-preview" aria-label="Preview" aria-live="polite">
+    <section className="timing-preview" aria-label={words.preview} aria-live="polite">
       {typed === undefined ? (
-        <p className="muted">Say when, and the next times are shown here.</p>
+        <p className="muted">{words.previewEmpty}</p>
       ) : error !== null ? (
         <>
           <p className="field-problem">{error.message}</p>
           {error instanceof Problem && error.hint !== undefined && <p className="muted">{error.hint}</p>}
         </>
       ) : data === undefined || timing === undefined ? (
-        <p className="muted">Looking up the next times.</p>
+        <p className="muted">{words.previewLoading}</p>
       ) : (
         <>
           {data.sentence !== null && (
             <p>
-              <strong>{data.sentence}</strong> <span className="muted">in {timing.timezone}</span>
+              <strong>{data.sentence}</strong> <span className="muted">{words.inZone(timing.timezone)}</span>
             </p>
           )}
           {data.items.length === 0 ? (
-            <p className="field-problem">It would never occur.</p>
+            <p className="field-problem">{words.neverRuns}</p>
           ) : (
             <ol>
               {data.items.map(({ at }) => {

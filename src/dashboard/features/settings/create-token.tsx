@@ -7,15 +7,10 @@ import { Button } from "../../components/button.tsx";
 import { Dialog, FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { CopyButton } from "../../components/json.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-const ROLES = {
-  viewer: "viewer: reads",
-  enqueuer: "enqueuer: enqueues, reads nothing",
-  operator: "operator: reads, enqueues, acts",
-  admin: "admin: everything",
-} as const;
-
-/** Makes a token, and shows it: the only time that anybody can. */
+/** Creates a token and shows it, once. */
 export function CreateToken({ onClose }: { onClose: () => void }) {
   const me = useMe();
   const client = useQueryClient();
@@ -35,20 +30,20 @@ export function CreateToken({ onClose }: { onClose: () => void }) {
   if (create.data !== undefined) return <Shown token={create.data.token} name={form.name.trim()} onClose={onClose} />;
   return (
     <FormDialog
-      title="New token"
-      submit="Make it"
+      title={words.newToken}
+      submit={words.createToken}
       onClose={onClose}
       onSubmit={() => create.mutate()}
       busy={create.isPending}
       error={create.error}
       disabled={form.name.trim() === ""}
     >
-      <Field label="Name" hint="What it is for; the audit log names who uses it by this." problem={problem("name")}>
+      <Field label={common.name} hint={words.nameHint} problem={problem("name")}>
         <input value={form.name} maxLength={128} required onChange={(event) => setForm({ ...form, name: event.target.value })} />
       </Field>
-      <Field label="Role" problem={problem("role")}>
+      <Field label={words.role} problem={problem("role")}>
         <select value={form.role} onChange={(event) => setForm({ ...form, role: event.target.value })}>
-          {Object.entries(ROLES).map(([value, name]) => (
+          {Object.entries(words.roleChoices).map(([value, name]) => (
             <option key={value} value={value}>
               {name}
             </option>
@@ -56,11 +51,11 @@ export function CreateToken({ onClose }: { onClose: () => void }) {
         </select>
       </Field>
       {me?.tenant === null && (
-        <Field label="Only for the tenant" hint="Empty for all." problem={problem("tenant")}>
+        <Field label={words.tenant} hint={words.tenantHint} problem={problem("tenant")}>
           <input value={form.tenant} maxLength={256} onChange={(event) => setForm({ ...form, tenant: event.target.value })} />
         </Field>
       )}
-      <Field label="Valid for" hint="Such as 12h, 30d or 1y." problem={problem("expiresIn")}>
+      <Field label={words.validFor} hint={words.validForHint} problem={problem("expiresIn")}>
         <input value={form.expiresIn} maxLength={32} onChange={(event) => setForm({ ...form, expiresIn: event.target.value })} />
       </Field>
     </FormDialog>
@@ -69,19 +64,19 @@ export function CreateToken({ onClose }: { onClose: () => void }) {
 
 function Shown({ token, name, onClose }: { token: string; name: string; onClose: () => void }) {
   return (
-    <Dialog title={`The token ${name}`} onClose={onClose}>
+    <Dialog title={words.tokenTitle(name)} onClose={onClose}>
       <div className="dialog-body">
         <p>
-          <strong>This is the only time that it is shown.</strong> Keep it where secrets are kept; only its hash is stored here.
+          <strong>{words.shownOnce}</strong> {words.shownOnceHint}
         </p>
         <div className="settings-token">
-          <input readOnly value={token} aria-label="The token" onFocus={(event) => event.target.select()} />
-          <CopyButton text={token} label="Copy the token" />
+          <input readOnly value={token} aria-label={words.token} onFocus={(event) => event.target.select()} />
+          <CopyButton text={token} label={words.copyToken} />
         </div>
       </div>
       <footer>
         <Button kind="primary" onClick={onClose}>
-          I have it
+          {words.done}
         </Button>
       </footer>
     </Dialog>

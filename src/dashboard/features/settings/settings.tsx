@@ -1,18 +1,20 @@
 import { useMay, useMe } from "../../api/me.ts";
-import { choose, type Preferences, usePreferences } from "../../components/preferences.ts";
+import { choose, usePreferences } from "../../components/preferences.ts";
 import { ExactTime } from "../../components/time/time.tsx";
 import { formatExact } from "../../components/time/format-times.ts";
 import { useNow } from "../../components/time/clock.ts";
 import { Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { Tokens } from "./tokens.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./settings.css";
 
-/** Who is signed in, how this browser shows things, and, for admins, the tokens. */
+/** The signed-in user, the settings of this browser and, for admins, the tokens. */
 export default function SettingsPage() {
   const isAdmin = useMay("admin");
   return (
-    <Page title="Settings">
+    <Page title={words.title}>
       <div className="grid">
         <WhoAmI />
         <Appearance />
@@ -22,54 +24,56 @@ export default function SettingsPage() {
   );
 }
 
-const MAY = {
-  viewer: "Reads. Changes nothing.",
-  enqueuer: "Enqueues jobs. Reads nothing.",
-  operator: "Reads, enqueues, and acts on jobs, queues, schedules and workflows.",
-  admin: "Everything, tokens and settings included.",
-} as const;
-
 function WhoAmI() {
   const me = useMe();
   return (
-    <Card title="You">
+    <Card title={words.account}>
       {me === undefined ? (
         <Loading rows={4} />
       ) : (
         <dl className="facts card-body">
-          <dt>Name</dt>
+          <dt>{common.name}</dt>
           <dd>{me.subject}</dd>
-          <dt>Role</dt>
+          <dt>{words.role}</dt>
           <dd>
             {me.role}
-            <p className="muted">{MAY[me.role]}</p>
+            <p className="muted">{words.roles[me.role]}</p>
           </dd>
-          <dt>Tenant</dt>
-          <dd>{me.tenant ?? "all of them"}</dd>
-          <dt>Valid until</dt>
+          <dt>{common.tenant}</dt>
+          <dd>{me.tenant ?? words.allTenants}</dd>
+          <dt>{words.validUntil}</dt>
           <dd>
-            <ExactTime at={me.expiresAt} absent="no end is set" />
+            <ExactTime at={me.expiresAt} absent={words.neverExpires} />
           </dd>
-          <dt>Server</dt>
-          <dd>Legwork {me.version}</dd>
+          <dt>{words.server}</dt>
+          <dd>{words.version(me.version)}</dd>
         </dl>
       )}
     </Card>
   );
 }
 
-const THEMES: Readonly<Record<Preferences["theme"], string>> = { system: "As the system", light: "Light", dark: "Dark" };
-const ZONES: Readonly<Record<Preferences["zone"], string>> = { local: "Your zone", utc: "UTC" };
-
 function Appearance() {
   const { theme, zone } = usePreferences();
   const now = useNow(1_000);
   return (
-    <Card title="This browser">
+    <Card title={words.browser}>
       <div className="card-body settings-choices">
-        <Choice name="theme" legend="Theme" options={THEMES} value={theme} onChange={(chosen) => choose({ theme: chosen })} />
-        <Choice name="zone" legend="Times" options={ZONES} value={zone} onChange={(chosen) => choose({ zone: chosen })} />
-        <p className="muted number">It is {formatExact(now, zone)}.</p>
+        <Choice
+          name="theme"
+          legend={words.theme}
+          options={words.themes}
+          value={theme}
+          onChange={(chosen) => choose({ theme: chosen })}
+        />
+        <Choice
+          name="zone"
+          legend={words.times}
+          options={words.zones}
+          value={zone}
+          onChange={(chosen) => choose({ zone: chosen })}
+        />
+        <p className="muted number">{words.now(formatExact(now, zone))}</p>
       </div>
     </Card>
   );

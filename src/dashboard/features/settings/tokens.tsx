@@ -12,11 +12,14 @@ import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { CreateToken } from "./create-token.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 /** A row of GET /tokens. */
 type Token = Json<typeof tokenSchema>;
 
-/** The tokens, without their secrets: who has which rights, when it was used, until when it is valid. */
+/** The tokens without their secrets: roles, last use and validity. */
 export function Tokens() {
   const query = useQuery({
     queryKey: ["tokens"],
@@ -26,29 +29,29 @@ export function Tokens() {
   const [revoking, setRevoking] = useState<Token>();
   return (
     <Card
-      title="Tokens"
+      title={words.tokens}
       actions={
         <Button icon={<Plus aria-hidden="true" />} onClick={() => setCreating(true)}>
-          New token
+          {words.newToken}
         </Button>
       }
     >
       <QueryResult query={query}>
         {(tokens) =>
           tokens.length === 0 ? (
-            <Empty title="No token was made yet.">The one of the server&apos;s own configuration is not in this list.</Empty>
+            <Empty title={words.noTokens}>{words.noTokensHint}</Empty>
           ) : (
-            <div className="table-scroll" tabIndex={0} role="region" aria-label="Tokens, table">
+            <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.tokens)}>
               <table className="table">
                 <thead>
                   <tr>
-                    <th scope="col">Name</th>
-                    <th scope="col">Role</th>
-                    <th scope="col">Tenant</th>
-                    <th scope="col">Made</th>
-                    <th scope="col">Used</th>
-                    <th scope="col">Valid until</th>
-                    <th scope="col">Do</th>
+                    <th scope="col">{common.name}</th>
+                    <th scope="col">{words.role}</th>
+                    <th scope="col">{common.tenant}</th>
+                    <th scope="col">{common.created}</th>
+                    <th scope="col">{words.lastUsed}</th>
+                    <th scope="col">{words.validUntil}</th>
+                    <th scope="col">{common.actions}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -56,27 +59,29 @@ export function Tokens() {
                     <tr key={token.id} data-off={!token.isValid}>
                       <td>{token.name}</td>
                       <td>{token.role}</td>
-                      <td>{token.tenant ?? <span className="muted">all</span>}</td>
+                      <td>{token.tenant ?? <span className="muted">{words.allOf}</span>}</td>
                       <td>
-                        <Time at={token.createdAt} /> <span className="muted">by {token.createdBy}</span>
+                        <Time at={token.createdAt} /> <span className="muted">{words.createdBy(token.createdBy)}</span>
                       </td>
                       <td>
-                        <Time at={token.lastUsedAt} absent="never" />
+                        <Time at={token.lastUsedAt} absent={common.never} />
                       </td>
                       <td>
                         {token.revokedAt === null ? (
-                          <ExactTime at={token.expiresAt} absent="no end" />
+                          <ExactTime at={token.expiresAt} absent={words.noEnd} />
                         ) : (
                           <span>
-                            revoked <Time at={token.revokedAt} />
+                            <Sentence text={words.revoked} slots={{ at: <Time at={token.revokedAt} /> }} />
                           </span>
                         )}
-                        {token.revokedAt === null && !token.isValid && <span className="chip settings-over">over</span>}
+                        {token.revokedAt === null && !token.isValid && (
+                          <span className="chip settings-over">{words.expired}</span>
+                        )}
                       </td>
                       <td>
                         {token.isValid && (
-                          <Button kind="quiet" aria-label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>
-                            Revoke
+                          <Button kind="quiet" aria-label={words.revokeOf(token.name)} onClick={() => setRevoking(token)}>
+                            {words.revoke}
                           </Button>
                         )}
                       </td>
@@ -99,27 +104,24 @@ function RevokeToken({ token, onClose }: { token: Token; onClose: () => void }) 
   const revoke = useMutation({
     mutationFn: () => rest("POST", `/tokens/${token.id}/revoke`),
     onSuccess: async () => {
-      tell(`${token.name} is not valid any more.`);
+      tell(words.revokedNow(token.name));
       onClose();
       await client.invalidateQueries({ queryKey: ["tokens"] });
     },
   });
   return (
     <FormDialog
-      title={`Revoke ${token.name}?`}
-      submit="Revoke"
+      title={words.revokeQuestion(token.name)}
+      submit={words.revoke}
       kind="danger"
       onClose={onClose}
       onSubmit={() => revoke.mutate()}
       busy={revoke.isPending}
       error={revoke.error}
     >
-      <p>
-        Whoever uses it is refused from now on; live views end within half a minute. It cannot be taken back: a new token would be
-        another one.
-      </p>
+      <p>{words.revokeExplained}</p>
       <p className="muted">
-        It was last used <Time at={token.lastUsedAt} absent="never" />.
+        <Sentence text={words.lastUsedAt} slots={{ at: <Time at={token.lastUsedAt} absent={common.never} /> }} />
       </p>
     </FormDialog>
   );

@@ -23,6 +23,9 @@ import { RetryCard } from "../limits/retry-card.tsx";
 import { routeOf, type Target, type Task } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { useStatistics } from "../../api/statistics.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
 export default function TaskPage({ parameters }: PageProps) {
   const name = nameFrom(parameters.name);
@@ -40,13 +43,13 @@ export default function TaskPage({ parameters }: PageProps) {
   return (
     <Page
       title={name}
-      lead={task?.description ?? <Link href="/tasks">Tasks</Link>}
+      lead={task?.description ?? <Link href="/tasks">{words.title}</Link>}
       actions={
         task !== undefined && (
           <>
             {may && (
               <Button icon={<Plus aria-hidden="true" />} onClick={() => navigate(`/jobs?new=${encodeURIComponent(name)}`)}>
-                Enqueue a job
+                {common.enqueueJob}
               </Button>
             )}
             <PauseButton target={target} isPaused={task.pausedAt !== null} />
@@ -57,7 +60,7 @@ export default function TaskPage({ parameters }: PageProps) {
       <QueryResult query={query}>
         {(row) => (
           <>
-            <PausedNotice target={target} row={row} waiting="Its jobs wait for it to be resumed." />
+            <PausedNotice target={target} row={row} waiting={words.jobsWait} />
             <HealthNotice health={health} />
             {counted && <Figures task={name} />}
             {counted && <Charts task={name} />}
@@ -66,9 +69,10 @@ export default function TaskPage({ parameters }: PageProps) {
                 target={target}
                 limits={row.limits ?? []}
                 note={
-                  <>
-                    Those of its queue <Link href={pathTo("/queues", row.queue)}>{row.queue}</Link> come on top.
-                  </>
+                  <Sentence
+                    text={words.queueLimitsToo}
+                    slots={{ queue: <Link href={pathTo("/queues", row.queue)}>{row.queue}</Link> }}
+                  />
                 }
               />
               <RetryCard target={target} policy={row.retry} />
@@ -83,53 +87,53 @@ export default function TaskPage({ parameters }: PageProps) {
   );
 }
 
-/** What became of its jobs within a day. */
+/** Outcomes and timings of its jobs in the last 24 hours. */
 function Figures({ task }: { task: string }) {
   const query = useStatistics("1d");
   const of = query.data?.get(task);
   if (query.data === undefined) return null;
   return (
-    <dl className="figures" aria-label="Within a day">
-      <Figure label="Completed" value={formatCount(of?.completed ?? 0)} detail="within a day" />
+    <dl className="figures" aria-label={words.lastDay}>
+      <Figure label={common.completed} value={formatCount(of?.completed ?? 0)} detail={words.lastDayDetail} />
       <Figure
-        label="Failed"
+        label={words.failedFinal}
         value={
           <Link className="plain" href={jobsPath({ state: "failed", task })}>
             {formatCount(of?.failed ?? 0)}
           </Link>
         }
-        detail="for good"
+        detail={words.lastDayDetail}
         tone={of === undefined || of.failed === "0" ? undefined : "bad"}
       />
-      <Figure label="Attempts that fail" value={formatShare(of?.errorRate)} />
-      <Figure label="Half run up to" value={formatDuration(of?.runP50)} />
-      <Figure label="95 % run up to" value={formatDuration(of?.runP95)} />
-      <Figure label="95 % wait up to" value={formatDuration(of?.waitP95)} detail="once they are due" />
+      <Figure label={words.errorRate} value={formatShare(of?.errorRate)} />
+      <Figure label={words.runTimeP50} value={formatDuration(of?.runP50)} />
+      <Figure label={words.runTimeP95} value={formatDuration(of?.runP95)} />
+      <Figure label={words.waitP95} value={formatDuration(of?.waitP95)} detail={words.afterDue} />
     </dl>
   );
 }
 
 function Definition({ task }: { task: Task }) {
   return (
-    <Card title="Definition">
+    <Card title={words.definition}>
       <dl className="facts card-body">
-        <dt>Queue</dt>
+        <dt>{common.queue}</dt>
         <dd>
           <Link href={pathTo("/queues", task.queue)}>{task.queue}</Link>
         </dd>
-        <dt>Told of</dt>
+        <dt>{words.registered}</dt>
         <dd>
-          <ExactTime at={task.registeredAt} absent="by no Legwork worker" />
+          <ExactTime at={task.registeredAt} absent={common.never} />
         </dd>
-        <dt>Redacted</dt>
-        <dd>{task.redact === null ? "nothing" : task.redact.map((path) => <code key={path}>{path} </code>)}</dd>
+        <dt>{words.redacted}</dt>
+        <dd>{task.redact === null ? words.nothing : task.redact.map((path) => <code key={path}>{path} </code>)}</dd>
       </dl>
       {(["payloadSchema", "resultSchema"] as const).map(
         (which) =>
           task[which] !== null && (
             <details key={which} className="card-body">
-              <summary>{which === "payloadSchema" ? "Schema of the payload" : "Schema of the result"}</summary>
-              <Json value={task[which]} label={which === "payloadSchema" ? "schema of the payload" : "schema of the result"} />
+              <summary>{words[which]}</summary>
+              <Json value={task[which]} label={words[which]} />
             </details>
           ),
       )}

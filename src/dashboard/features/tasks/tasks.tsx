@@ -13,19 +13,13 @@ import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
 import { describeLimit, type Task } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { type TaskStatistics, useStatistics } from "../../api/statistics.ts";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** As many as the server lists at a time, and as the page shows. */
+/** The most that the server lists at a time and the page shows. */
 const MAX_TASKS = 500;
 
-const PERIODS = { "1h": "hour", "1d": "day", "7d": "7 days" } as const;
-
-const ORDERS = {
-  name: "by name",
-  ended: "most jobs first",
-  failing: "most failures first",
-  slow: "slowest first",
-} as const;
-type Order = keyof typeof ORDERS;
+type Order = keyof typeof words.orders;
 
 export default function TasksPage() {
   const query = useQuery({
@@ -40,7 +34,7 @@ export default function TasksPage() {
   const queue = search.get("queue") ?? "";
   const period = search.get("period") ?? "1h";
   const order = (search.get("order") ?? "name") as Order;
-  const statistics = useStatistics(period in PERIODS ? period : "1h").data;
+  const statistics = useStatistics(period in words.periods ? period : "1h").data;
   const set = (name: string, value: string): void => {
     setSearch(
       (before) => {
@@ -54,31 +48,31 @@ export default function TasksPage() {
   };
   const queues = [...new Set(query.data?.items.map((task) => task.queue))].toSorted();
   return (
-    <Page title="Tasks" lead="What workers can do.">
+    <Page title={words.title} lead={words.lead}>
       <div className="tool-bar">
         <input
-          aria-label="Find a task"
-          placeholder="Find a task"
+          aria-label={words.find}
+          placeholder={words.find}
           value={wanted}
           onChange={({ target }) => set("q", target.value)}
         />
-        <select aria-label="Of which queue" value={queue} onChange={({ target }) => set("queue", target.value)}>
-          <option value="">Any queue</option>
+        <select aria-label={words.queueFilter} value={queue} onChange={({ target }) => set("queue", target.value)}>
+          <option value="">{common.anyQueue}</option>
           {queues.map((name) => (
             <option key={name}>{name}</option>
           ))}
         </select>
         {counted && (
           <>
-            <select aria-label="Counted over" value={period} onChange={({ target }) => set("period", target.value)}>
-              {Object.entries(PERIODS).map(([value, label]) => (
+            <select aria-label={words.period} value={period} onChange={({ target }) => set("period", target.value)}>
+              {Object.entries(words.periods).map(([value, label]) => (
                 <option key={value} value={value}>
-                  Last {label}
+                  {label}
                 </option>
               ))}
             </select>
-            <select aria-label="Order" value={order} onChange={({ target }) => set("order", target.value)}>
-              {Object.entries(ORDERS).map(([value, label]) => (
+            <select aria-label={words.order} value={order} onChange={({ target }) => set("order", target.value)}>
+              {Object.entries(words.orders).map(([value, label]) => (
                 <option key={value} value={value}>
                   {label}
                 </option>
@@ -96,12 +90,12 @@ export default function TasksPage() {
               .toSorted(
                 (left, right) => weightOf(order, statistics?.get(right.name)) - weightOf(order, statistics?.get(left.name)),
               );
-            if (items.length === 0) return <Empty title="No worker has told of a task yet.">Start one: legwork worker.</Empty>;
-            if (tasks.length === 0) return <Empty title="No task is like that." />;
+            if (items.length === 0) return <Empty title={words.noneYet}>{words.noneYetHint}</Empty>;
+            if (tasks.length === 0) return <Empty title={words.noMatches} />;
             return (
               <>
                 <Table tasks={tasks} statistics={statistics} />
-                {nextCursor !== null && <p className="limits-note muted">The first {MAX_TASKS} of them, by name.</p>}
+                {nextCursor !== null && <p className="limits-note muted">{words.firstTasks(MAX_TASKS)}</p>}
               </>
             );
           }}
@@ -122,33 +116,33 @@ function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: Read
   const healthOf = useHealthOf("task");
   const counted = useMay("viewer", { everybody: true });
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Tasks">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Task</th>
-            <th scope="col">Queue</th>
+            <th scope="col">{common.task}</th>
+            <th scope="col">{common.queue}</th>
             {counted && (
               <>
-                <th scope="col">Health</th>
+                <th scope="col">{common.health}</th>
                 <th scope="col" className="end">
-                  Completed
+                  {common.completed}
                 </th>
                 <th scope="col" className="end">
-                  Failed
+                  {common.failed}
                 </th>
-                <th scope="col" className="end" title="Of all attempts, those that failed">
-                  Failing
+                <th scope="col" className="end" title={words.errorRateHint}>
+                  {words.errorRate}
                 </th>
-                <th scope="col" className="end" title="Half of the attempts ran no longer">
-                  Runs, half
+                <th scope="col" className="end" title={words.runP50Hint}>
+                  {words.runP50}
                 </th>
-                <th scope="col" className="end" title="95 of 100 attempts ran no longer">
-                  95 %
+                <th scope="col" className="end" title={words.runP95Hint}>
+                  {words.runP95}
                 </th>
               </>
             )}
-            <th scope="col">Limits</th>
+            <th scope="col">{common.limits}</th>
           </tr>
         </thead>
         <tbody>
@@ -161,7 +155,7 @@ function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: Read
                   {task.pausedAt !== null && (
                     <span className="cell-detail">
                       <State state="paused" />
-                      {task.pauseReason === null ? "" : `: ${task.pauseReason}`}
+                      {words.pauseReason(task.pauseReason)}
                     </span>
                   )}
                 </th>
@@ -180,7 +174,13 @@ function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: Read
                     <td className="end">{formatDuration(of?.runP95)}</td>
                   </>
                 )}
-                <td>{task.limits === null ? <span className="muted">none</span> : task.limits.map(describeLimit).join("; ")}</td>
+                <td>
+                  {task.limits === null ? (
+                    <span className="muted">{common.none}</span>
+                  ) : (
+                    task.limits.map(describeLimit).join(", ")
+                  )}
+                </td>
               </tr>
             );
           })}

@@ -4,29 +4,31 @@ import type { Worker } from "../../api/monitoring.ts";
 import { formatBytes, formatCount, formatShare } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Status } from "../../components/state-badge.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./workers.css";
 
-/** From which share on a bar is marked: where the alert rules begin to warn. */
+/** The share from which a bar is highlighted: the warning thresholds of the alert rules. */
 const HIGH = { cpu: 0.95, memory: 0.9, disk: 0.9 };
 
-/** Workers with what they run and how their machines are; `more` adds a column of the page of workers. */
+/** Workers with their load and the state of their hosts; `more` adds a column on the page Workers. */
 export function WorkerTable({ workers, more }: { workers: readonly Worker[]; more?: (worker: Worker) => ReactNode }) {
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Workers, table">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.title)}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Worker</th>
-            <th scope="col">Heard of</th>
-            <th scope="col">Load</th>
-            <th scope="col">CPU</th>
-            <th scope="col">Memory</th>
-            <th scope="col">Disk</th>
+            <th scope="col">{words.worker}</th>
+            <th scope="col">{words.lastSeen}</th>
+            <th scope="col">{words.load}</th>
+            <th scope="col">{words.cpu}</th>
+            <th scope="col">{words.memory}</th>
+            <th scope="col">{words.disk}</th>
             <th scope="col" className="end">
-              Heap
+              {words.heap}
             </th>
-            <th scope="col">Started</th>
-            {more !== undefined && <th scope="col">Jobs</th>}
+            <th scope="col">{common.started}</th>
+            {more !== undefined && <th scope="col">{common.jobs}</th>}
           </tr>
         </thead>
         <tbody>
@@ -38,24 +40,22 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
                 </Link>
               </th>
               <td>
-                {worker.suspected ? (
-                  <Status status="critical" title="Silent for too long: its jobs are given to others if it stays so." />
-                ) : null}{" "}
+                {worker.suspected ? <Status status="critical" title={words.unresponsiveHint} /> : null}{" "}
                 <Time at={worker.seenAt} />
               </td>
               <td>
                 <Bar
                   share={worker.running.length / Math.max(1, worker.concurrency)}
-                  text={`${formatCount(worker.running.length)} of ${formatCount(worker.concurrency)}`}
+                  text={common.of(formatCount(worker.running.length), formatCount(worker.concurrency))}
                 />
               </td>
               <td>
                 <Bar share={worker.cpu} text={formatShare(worker.cpu)} isHigh={(worker.cpu ?? 0) >= HIGH.cpu} />
               </td>
-              <td title={`of ${formatBytes(worker.memoryTotal)}`}>
+              <td title={words.ofTotal(formatBytes(worker.memoryTotal))}>
                 <Bar share={worker.memory} text={formatShare(worker.memory)} isHigh={(worker.memory ?? 0) >= HIGH.memory} />
               </td>
-              <td title={`of ${formatBytes(worker.diskTotal)}`}>
+              <td title={words.ofTotal(formatBytes(worker.diskTotal))}>
                 <Bar share={worker.disk} text={formatShare(worker.disk)} isHigh={(worker.disk ?? 0) >= HIGH.disk} />
               </td>
               <td className="end">{formatBytes(worker.heapBytes)}</td>
@@ -72,7 +72,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
 }
 
 function Bar({ share, text, isHigh = false }: { share: number | null; text: string; isHigh?: boolean }) {
-  if (share === null) return <span className="muted">not told yet</span>;
+  if (share === null) return <span className="muted">{words.notReported}</span>;
   return (
     <div className="load" data-high={isHigh}>
       <span className="number">{text}</span>

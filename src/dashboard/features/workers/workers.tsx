@@ -12,22 +12,25 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { WorkerStarts } from "./worker-starts.tsx";
 import { WorkerTable } from "./worker-table.tsx";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 
-/** The processes that run jobs: what each is at, and how its machine is. */
+/** The online workers, with their load and the state of their hosts. */
 export default function WorkersPage() {
   const query = useWorkers();
   const [search, setSearch] = useSearchParams();
   const chosen = search.get("worker");
   return (
-    <Page title="Workers" lead="Legwork workers that live. Plain graphile-worker processes run jobs too, and do not report here.">
+    <Page title={words.title} lead={words.lead}>
       <QueryResult query={query}>
         {(workers) => (
           <>
             <Sums workers={workers} />
             <Card>
               {workers.length === 0 ? (
-                <Empty title="No Legwork worker lives.">
-                  Start one: <code>legwork worker</code>, or <code>legwork up</code> for everything in one process.
+                <Empty title={words.none}>
+                  <Sentence text={words.noneHint} slots={{ worker: <code>legwork worker</code>, up: <code>legwork up</code> }} />
                 </Empty>
               ) : (
                 <WorkerTable workers={workers} more={Running} />
@@ -61,32 +64,28 @@ function Sums({ workers }: { workers: readonly Worker[] }) {
   const hosts = new Set(workers.map(({ host }) => host)).size;
   return (
     <dl className="figures">
+      <Figure label={words.workers} value={formatCount(workers.length)} detail={words.hosts(hosts)} />
+      <Figure label={words.concurrency} value={formatCount(places)} detail={words.concurrencyDetail} />
       <Figure
-        label="Workers"
-        value={formatCount(workers.length)}
-        detail={`on ${formatCount(hosts)} ${hosts === 1 ? "host" : "hosts"}`}
-      />
-      <Figure label="Jobs at a time" value={formatCount(places)} detail="of all together" />
-      <Figure
-        label="Running"
+        label={common.running}
         value={formatCount(running)}
-        detail={places === 0 ? " " : `${formatShare(running / places)} of that`}
+        detail={places === 0 ? " " : words.utilization(formatShare(running / places))}
       />
       <Figure
-        label="Silent"
+        label={words.unresponsive}
         value={formatCount(silent)}
         tone={silent > 0 ? "bad" : undefined}
-        detail={silent > 0 ? "their jobs go to others" : "all speak"}
+        detail={silent > 0 ? words.unresponsiveDetail : words.allResponsive}
       />
     </dl>
   );
 }
 
-/** How many running jobs are named in the table. */
+/** How many running jobs are listed in the table. */
 const NAMED = 3;
 
 function Running({ running }: Worker) {
-  if (running.length === 0) return <span className="muted">none</span>;
+  if (running.length === 0) return <span className="muted">{common.none}</span>;
   return (
     <span className="worker-jobs">
       {running.slice(0, NAMED).map((id) => (
@@ -94,7 +93,7 @@ function Running({ running }: Worker) {
           {id}
         </Link>
       ))}
-      {running.length > NAMED && <span className="muted">and {formatCount(running.length - NAMED)} more</span>}
+      {running.length > NAMED && <span className="muted">{words.moreJobs(running.length - NAMED)}</span>}
     </span>
   );
 }
@@ -102,39 +101,34 @@ function Running({ running }: Worker) {
 function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefined; onClose: () => void }) {
   return (
     <Card
-      title={worker === undefined ? "Worker" : `Worker ${worker.host} ${worker.pid}`}
-      actions={<Button kind="quiet" icon={<X aria-hidden="true" />} aria-label="Close" onClick={onClose} />}
+      title={worker === undefined ? words.worker : words.workerTitle(worker.host, worker.pid)}
+      actions={<Button kind="quiet" icon={<X aria-hidden="true" />} aria-label={common.close} onClick={onClose} />}
     >
       {worker === undefined ? (
-        <Empty title="This worker has gone.">
-          <code>{id}</code> has stopped, or was given up and its jobs were given to others.
+        <Empty title={words.gone}>
+          <Sentence text={words.goneHint} slots={{ id: <code>{id}</code> }} />
         </Empty>
       ) : (
         <div className="card-body worker-facts">
           <dl className="facts">
-            <dt>Id</dt>
+            <dt>{common.id}</dt>
             <dd>
               <code>{worker.id}</code>
             </dd>
-            <dt>Started</dt>
+            <dt>{common.started}</dt>
             <dd>
               <ExactTime at={worker.startedAt} />
             </dd>
-            <dt>Heard of</dt>
+            <dt>{words.lastSeen}</dt>
             <dd>
               <Time at={worker.seenAt} />
-              {worker.suspected && ", which is too long ago"}
+              {worker.suspected && words.overdue}
             </dd>
-            <dt>Memory</dt>
-            <dd>
-              {formatShare(worker.memory)} of {formatBytes(worker.memoryTotal)} of the machine; its own objects take{" "}
-              {formatBytes(worker.heapBytes)}
-            </dd>
-            <dt>Disk</dt>
-            <dd>
-              {formatShare(worker.disk)} of {formatBytes(worker.diskTotal)}
-            </dd>
-            <dt>Tasks</dt>
+            <dt>{words.memory}</dt>
+            <dd>{words.memoryUse(formatShare(worker.memory), formatBytes(worker.memoryTotal), formatBytes(worker.heapBytes))}</dd>
+            <dt>{words.disk}</dt>
+            <dd>{words.diskUse(formatShare(worker.disk), formatBytes(worker.diskTotal))}</dd>
+            <dt>{words.tasks}</dt>
             <dd className="worker-tasks">
               {worker.tasks.toSorted().map((task) => (
                 <Link key={task} href={`/tasks/${encodeURIComponent(task)}`} className="chip">
@@ -168,21 +162,21 @@ function RunningJobs({ ids }: { ids: readonly string[] }) {
     enabled: ids.length > 0,
     placeholderData: (old) => old,
   });
-  if (ids.length === 0) return <p className="muted">It runs no job.</p>;
+  if (ids.length === 0) return <p className="muted">{words.noJobs}</p>;
   if (query.isError && query.data === undefined) return <Failure error={query.error} />;
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label="Jobs it runs, table">
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.runningJobs)}>
       <table className="table">
         <thead>
           <tr>
-            <th scope="col">Job</th>
-            <th scope="col">Task</th>
-            <th scope="col">State</th>
+            <th scope="col">{common.job}</th>
+            <th scope="col">{common.task}</th>
+            <th scope="col">{common.state}</th>
             <th scope="col" className="end">
-              For
+              {words.runningFor}
             </th>
             <th scope="col" className="end">
-              Done
+              {common.progress}
             </th>
           </tr>
         </thead>
@@ -201,7 +195,7 @@ function RunningJobs({ ids }: { ids: readonly string[] }) {
               <td className="end">
                 <Duration from={job.startedAt} />
               </td>
-              <td className="end">{job.progress === null ? "–" : `${Math.round(job.progress)} %`}</td>
+              <td className="end">{job.progress === null ? "–" : `${Math.round(job.progress)}%`}</td>
             </tr>
           ))}
         </tbody>

@@ -4,7 +4,7 @@ import type { Step } from "../../api/workflows.ts";
 export const STEP_WIDTH = 200;
 export const STEP_HEIGHT = 58;
 
-/** Beyond so many steps ranks are laid out by ourselves: the finer layout takes seconds. */
+/** With more steps than this, ranks are laid out by a simpler algorithm: the finer layout takes seconds. */
 const FINE_LAYOUT_STEPS = 300;
 
 export interface Placed {
@@ -13,8 +13,8 @@ export interface Placed {
 }
 
 /**
- * The steps with the steps that each waits for: what depends on a sub-workflow waits for its last steps. What the sub-workflow itself waits for is
- * not told, so that nothing leads to its first ones.
+ * The steps with their dependencies on other steps: a dependency on a sub-workflow becomes one on its last steps. The server does not report the
+ * dependencies of the sub-workflow itself, so its first steps have none.
  */
 export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]): { name: string; dependsOn: string[] }[] {
   const names = new Set(steps.map(({ name }) => name));
@@ -29,7 +29,7 @@ export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]
   }));
 }
 
-/** Where each step stands: those that others wait for on the left. By names and dependencies only, so that it stays while states change. */
+/** The position of each step, with dependencies on the left. It depends only on names and dependencies, so that the graph does not move when states change. */
 export function layOut(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   return steps.length > FINE_LAYOUT_STEPS ? byRank(steps) : finely(steps);
 }
@@ -47,10 +47,10 @@ function finely(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string,
   );
 }
 
-/** A column for each rank, which is one more than the largest of what it depends on; in columns of at most 50. */
+/** A column for each rank, which is one more than the largest rank of its dependencies; at most 50 steps per column. */
 function byRank(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   const ranks = new Map<string, number>();
-  // The server lists each step behind those it depends on.
+  // The server lists each step after its dependencies.
   for (const { name, dependsOn } of steps) {
     ranks.set(name, Math.max(-1, ...dependsOn.map((other) => ranks.get(other) ?? 0)) + 1);
   }

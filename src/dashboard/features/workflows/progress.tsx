@@ -1,4 +1,4 @@
-/** How many have ended, as a bar and in words. */
+/** The share of ended steps or jobs, as a bar and in percent. */
 export function Progress({ percent, label }: { percent: number; label: string }) {
   return (
     <span className="run-progress">
@@ -12,7 +12,7 @@ export function Progress({ percent, label }: { percent: number; label: string })
       >
         <span style={{ "--share": `${percent}%` } as React.CSSProperties} />
       </span>
-      <span className="number">{Math.floor(percent)} %</span>
+      <span className="number">{Math.floor(percent)}%</span>
     </span>
   );
 }

@@ -9,12 +9,12 @@ type StepNode = Node<{ name: string; task: string; state: string; jobId: string 
 
 const NODE_TYPES = { step: memo(StepBox) };
 
-/** More steps than this are not fitted into the picture at first: they would be dots. */
+/** Graphs with more steps than this are not zoomed to fit at first: steps would be dots. */
 const FITTED_STEPS = 150;
 
 /**
- * The steps and what they wait for, to be moved and zoomed; each leads to its job. Only what is in the picture is drawn. The same is in the
- * table below it, which is what screen readers are sent to.
+ * The steps and their dependencies as a graph to move and zoom; each step links to its job. Only visible steps are rendered. The table below has the
+ * same data, for screen readers too.
  */
 export default function StepGraph({ steps }: { steps: readonly Step[] }) {
   const shape = JSON.stringify(withStepsOnly(steps).map(({ name, dependsOn }) => [name, dependsOn]));

@@ -18,9 +18,12 @@ import { tell } from "../../components/toasts.tsx";
 import { Progress } from "./progress.tsx";
 import { describeCounts } from "./workflows.tsx";
 import { type Step, useWorkflow, type WorkflowWithSteps } from "../../api/workflows.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "./workflows.css";
 
-// The library that draws graphs comes with the first one.
+// The graph library is loaded with the first graph.
 const StepGraph = lazy(() => import("./step-graph.tsx"));
 
 export default function WorkflowPage({ parameters }: PageProps) {
@@ -29,8 +32,8 @@ export default function WorkflowPage({ parameters }: PageProps) {
   const workflow = query.data;
   return (
     <Page
-      title={workflow === undefined ? `Workflow ${id}` : workflow.name}
-      lead={<Link href="/workflows">Workflows</Link>}
+      title={workflow === undefined ? words.workflowTitle(id) : workflow.name}
+      lead={<Link href="/workflows">{words.title}</Link>}
       actions={workflow !== undefined && <Actions workflow={workflow} />}
     >
       <QueryResult query={query}>
@@ -39,12 +42,12 @@ export default function WorkflowPage({ parameters }: PageProps) {
             <Card>
               <div className="card-body run-head" aria-live="polite">
                 <State state={found.state} />
-                <Progress percent={found.progress} label="Progress" />
+                <Progress percent={found.progress} label={common.progress} />
                 <span>{describeCounts(found)}</span>
                 {found.reason !== null && <span className="muted">{found.reason}</span>}
               </div>
             </Card>
-            <Card title="Steps">
+            <Card title={words.graph}>
               <Suspense fallback={<Loading rows={8} />}>
                 <StepGraph steps={found.steps} />
               </Suspense>
@@ -71,7 +74,7 @@ function useAct(id: string, onDone: () => void) {
   });
 }
 
-/** Cancelling one that goes on; going on with one that has ended otherwise than well. */
+/** Cancel for an unfinished workflow; retry for one that ended without completing. */
 function Actions({ workflow }: { workflow: WorkflowWithSteps }) {
   const may = useMay("operator");
   const [open, setOpen] = useState<"cancel" | "retry">();
@@ -81,12 +84,12 @@ function Actions({ workflow }: { workflow: WorkflowWithSteps }) {
       {workflow.endedAt === null
         ? workflow.state !== "cancelling" && (
             <Button kind="danger" icon={<CircleX aria-hidden="true" />} onClick={() => setOpen("cancel")}>
-              Cancel
+              {words.cancelWorkflow}
             </Button>
           )
         : workflow.state !== "completed" && (
             <Button icon={<RotateCw aria-hidden="true" />} onClick={() => setOpen("retry")}>
-              Go on
+              {words.retryFailed}
             </Button>
           )}
       {open === "cancel" && <CancelDialog id={workflow.id} onClose={() => setOpen(undefined)} />}
@@ -100,8 +103,9 @@ function CancelDialog({ id, onClose }: { id: string; onClose: () => void }) {
   const act = useAct(id, onClose);
   return (
     <FormDialog
-      title="Cancel the workflow?"
-      submit="Cancel it"
+      title={words.cancelQuestion}
+      submit={words.cancelWorkflow}
+      dismiss={words.keepWorkflow}
       kind="danger"
       onClose={onClose}
       busy={act.isPending}
@@ -110,25 +114,25 @@ function CancelDialog({ id, onClose }: { id: string; onClose: () => void }) {
         act.mutate({
           path: "cancel",
           body: reason.trim() === "" ? {} : { reason: reason.trim() },
-          done: "What waits never starts, and what runs is told to stop.",
+          done: words.cancelled,
         })
       }
     >
-      <p>Steps that wait never start; those that run are told to stop. What has completed stays done.</p>
-      <Field label="Why">
+      <p>{words.cancelExplained}</p>
+      <Field label={common.reason}>
         <input value={reason} maxLength={1_000} onChange={({ target }) => setReason(target.value)} />
       </Field>
     </FormDialog>
   );
 }
 
-/** From what failed on, or from a step on, which runs again with all that is behind it. */
+/** Retries the failed steps; or, with `step`, that step and all that depend on it. */
 function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose: () => void }) {
   const act = useAct(id, onClose);
   return (
     <FormDialog
-      title={step === undefined ? "Go on with the workflow?" : `Run again from '${step}'?`}
-      submit={step === undefined ? "Go on" : "Run again"}
+      title={step === undefined ? words.retryFailedQuestion : words.retryFromQuestion(step)}
+      submit={step === undefined ? words.retryFailed : common.retry}
       onClose={onClose}
       busy={act.isPending}
       error={act.error}
@@ -136,23 +140,22 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
         act.mutate({
           path: "retry",
           body: step === undefined ? {} : { fromStep: step },
-          done: step === undefined ? "The workflow goes on." : `The workflow runs again from '${step}' on.`,
+          done: step === undefined ? words.retryFailedDone : words.retryFromDone(step),
         })
       }
     >
       {step === undefined ? (
-        <p>Steps that did not complete get another chance, and those behind them. What has completed is not done again.</p>
+        <p>{words.retryFailedExplained}</p>
       ) : (
         <p>
-          <strong>{step}</strong> and every step behind it run again, also those that have completed: whatever they did is done
-          once more.
+          <Sentence text={words.retryFromExplained} slots={{ step: <strong>{step}</strong> }} />
         </p>
       )}
     </FormDialog>
   );
 }
 
-/** So many steps are listed at first. */
+/** How many steps are listed at first. */
 const LISTED = 100;
 
 function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
@@ -161,21 +164,21 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
   const [from, setFrom] = useState<string>();
   const { steps } = workflow;
   return (
-    <Card title="Steps as a table">
-      <div className="table-scroll" tabIndex={0} role="region" aria-label="Steps">
+    <Card title={words.table}>
+      <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.steps)}>
         <table className="table">
           <thead>
             <tr>
-              <th scope="col">Step</th>
-              <th scope="col">State</th>
-              <th scope="col">Waits for</th>
-              <th scope="col">Started</th>
+              <th scope="col">{words.step}</th>
+              <th scope="col">{common.state}</th>
+              <th scope="col">{words.dependsOn}</th>
+              <th scope="col">{common.started}</th>
               <th scope="col" className="end">
-                Took
+                {common.duration}
               </th>
               {may && (
                 <th scope="col">
-                  <span className="visually-hidden">Run again</span>
+                  <span className="visually-hidden">{common.actions}</span>
                 </th>
               )}
             </tr>
@@ -189,7 +192,7 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
       </div>
       {steps.length > listed && (
         <p className="card-body">
-          <Button onClick={() => setListed(listed + 500)}>More of the {steps.length.toLocaleString("en")} steps</Button>
+          <Button onClick={() => setListed(listed + 500)}>{words.moreSteps(steps.length)}</Button>
         </p>
       )}
       {from !== undefined && <RetryDialog id={workflow.id} step={from} onClose={() => setFrom(undefined)} />}
@@ -209,11 +212,17 @@ function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefi
         {step.error !== null && <span className="cell-detail">{step.error}</span>}
         {step.compensationJobId !== null && (
           <span className="cell-detail">
-            undone by <Link href={`/jobs/${step.compensationJobId}`}>job {step.compensationJobId}</Link>: {step.compensationState}
+            <Sentence
+              text={words.compensatedBy}
+              slots={{
+                job: <Link href={`/jobs/${step.compensationJobId}`}>{common.jobLink(step.compensationJobId)}</Link>,
+                state: step.compensationState,
+              }}
+            />
           </span>
         )}
       </td>
-      <td>{step.dependsOn.length === 0 ? <span className="muted">nothing</span> : step.dependsOn.join(", ")}</td>
+      <td>{step.dependsOn.length === 0 ? <span className="muted">{words.noDependencies}</span> : step.dependsOn.join(", ")}</td>
       <td>
         <Time at={step.startedAt} />
       </td>
@@ -223,7 +232,8 @@ function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefi
       {onRetry !== undefined && (
         <td>
           <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={onRetry}>
-            Run again <span className="visually-hidden">from {step.name}</span>
+            {words.retryFrom}
+            <span className="visually-hidden">{words.retryFromStep(step.name)}</span>
           </Button>
         </td>
       )}
@@ -233,39 +243,39 @@ function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefi
 
 function Facts({ workflow }: { workflow: WorkflowWithSteps }) {
   return (
-    <Card title="Facts">
+    <Card title={words.facts}>
       <dl className="facts card-body">
-        <dt>Id</dt>
+        <dt>{common.id}</dt>
         <dd>{workflow.id}</dd>
-        <dt>Correlation</dt>
+        <dt>{words.correlation}</dt>
         <dd>
           <Link href={jobsPath({ correlation: workflow.correlationId })}>{workflow.correlationId}</Link>
         </dd>
         {workflow.parentId !== null && (
           <>
-            <dt>Started by</dt>
+            <dt>{words.startedBy}</dt>
             <dd>
-              <Link href={`/jobs/${workflow.parentId}`}>job {workflow.parentId}</Link>
+              <Link href={`/jobs/${workflow.parentId}`}>{common.jobLink(workflow.parentId)}</Link>
             </dd>
           </>
         )}
         {workflow.tenant !== null && (
           <>
-            <dt>Tenant</dt>
+            <dt>{common.tenant}</dt>
             <dd>{workflow.tenant}</dd>
           </>
         )}
-        <dt>Started</dt>
+        <dt>{common.started}</dt>
         <dd>
           <ExactTime at={workflow.createdAt} />
         </dd>
-        <dt>Ended</dt>
+        <dt>{common.ended}</dt>
         <dd>
-          <ExactTime at={workflow.endedAt} absent="not yet" />
+          <ExactTime at={workflow.endedAt} absent={common.notYet} />
         </dd>
         {workflow.deadline !== null && (
           <>
-            <dt>Deadline</dt>
+            <dt>{words.deadline}</dt>
             <dd>
               <ExactTime at={workflow.deadline} />
             </dd>

@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { Link, useSearchParams } from "wouter";
-import { formatCount } from "../../components/numbers.ts";
+
 import { Duration, Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
@@ -9,10 +9,13 @@ import { State } from "../../components/state-badge.tsx";
 import { Progress } from "./progress.tsx";
 import { type Batch, useRuns, type Workflow } from "../../api/workflows.ts";
 import { BATCH_STATES, WORKFLOW_STATES } from "../../../contract/states.ts";
+import { Sentence } from "../../components/sentence.tsx";
+import { common } from "../../components/words.ts";
+import { words } from "./words.ts";
 import "../limits/limits.css";
 import "./workflows.css";
 
-const KINDS = { workflows: "Workflows", batches: "Batches" } as const;
+const KINDS = { workflows: words.workflows, batches: words.batches } as const;
 
 export default function WorkflowsPage() {
   const [search, setSearch] = useSearchParams();
@@ -32,9 +35,9 @@ export default function WorkflowsPage() {
     );
   };
   return (
-    <Page title="Workflows" lead="Jobs that belong together.">
+    <Page title={words.title} lead={words.lead}>
       <div className="tool-bar">
-        <span className="tool-bar" role="group" aria-label="What is shown">
+        <span className="tool-bar" role="group" aria-label={words.shown}>
           {Object.entries(KINDS).map(([value, label]) => (
             <Button
               key={value}
@@ -45,8 +48,8 @@ export default function WorkflowsPage() {
             </Button>
           ))}
         </span>
-        <select aria-label="State" value={state} onChange={({ target }) => set({ state: target.value })}>
-          <option value="">Any state</option>
+        <select aria-label={common.state} value={state} onChange={({ target }) => set({ state: target.value })}>
+          <option value="">{common.anyState}</option>
           {(kind === "batches" ? BATCH_STATES : WORKFLOW_STATES).map((name) => (
             <option key={name}>{name}</option>
           ))}
@@ -62,11 +65,11 @@ function Workflows({ state }: { state: string }) {
   return (
     <List
       query={query}
-      label="Workflows"
-      head={["Workflow", "State", "Steps", "Progress", "Started", "Took"]}
+      label={words.workflows}
+      head={[words.workflow, common.state, words.steps, common.progress, common.started, common.duration]}
       empty={
-        <Empty title={state === "" ? "No workflow was started yet." : `No workflow is ${state}.`}>
-          <code>select legwork.start_workflow(…)</code> starts one.
+        <Empty title={state === "" ? words.noWorkflows : words.noWorkflowsIn(state)}>
+          <Sentence text={words.noWorkflowsHint} slots={{ statement: <code>select legwork.start_workflow(…)</code> }} />
         </Empty>
       }
     >
@@ -85,7 +88,7 @@ function Workflows({ state }: { state: string }) {
           </td>
           <td>{describeCounts(workflow)}</td>
           <td>
-            <Progress percent={workflow.progress} label={`Progress of workflow ${workflow.id}`} />
+            <Progress percent={workflow.progress} label={words.progressOfWorkflow(workflow.id)} />
           </td>
           <td>
             <Time at={workflow.createdAt} />
@@ -104,14 +107,14 @@ function Batches({ state }: { state: string }) {
   return (
     <List
       query={query}
-      label="Batches"
-      head={["Batch", "State", "Jobs", "Progress", "Enqueued", "Took"]}
-      empty={<Empty title={state === "" ? "No batch was enqueued yet." : `No batch is ${state}.`} />}
+      label={words.batches}
+      head={[words.batch, common.state, common.jobs, common.progress, common.enqueued, common.duration]}
+      empty={<Empty title={state === "" ? words.noBatches : words.noBatchesIn(state)} />}
     >
       {(batch: Batch) => (
         <tr key={batch.id}>
           <th scope="row">
-            <Link href={`/batches/${batch.id}`}>{batch.description ?? `Batch ${batch.id}`}</Link>
+            <Link href={`/batches/${batch.id}`}>{batch.description ?? words.batchTitle(batch.id)}</Link>
             <span className="cell-detail">
               {batch.id}
               {batch.tenant === null ? "" : ` · ${batch.tenant}`}
@@ -122,7 +125,7 @@ function Batches({ state }: { state: string }) {
           </td>
           <td>{describeCounts(batch)}</td>
           <td>
-            <Progress percent={batch.progress} label={`Progress of batch ${batch.id}`} />
+            <Progress percent={batch.progress} label={words.progressOfBatch(batch.id)} />
           </td>
           <td>
             <Time at={batch.createdAt} />
@@ -145,10 +148,7 @@ export function describeCounts({
   expired,
 }: Pick<Workflow, "total" | "completed" | "failed" | "cancelled" | "expired">): string {
   const others = Object.entries({ failed, cancelled, expired }).filter(([, count]) => count !== "0");
-  return [
-    `${formatCount(completed)} of ${formatCount(total)} completed`,
-    ...others.map(([what, count]) => `${formatCount(count)} ${what}`),
-  ].join(", ");
+  return [words.completed(completed, total), ...others.map(([name, count]) => words.others(count, name))].join(", ");
 }
 
 function List<T>({
@@ -187,7 +187,7 @@ function List<T>({
       {query.hasNextPage && (
         <p className="card-body">
           <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            Older ones
+            {common.loadMore}
           </Button>
         </p>
       )}

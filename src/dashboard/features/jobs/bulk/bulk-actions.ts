@@ -2,83 +2,61 @@ import { rest, withQuery } from "../../../api/request.ts";
 import { isFinished } from "../../../components/state-badge.tsx";
 import { type JobFilter, toQuery } from "../filter.ts";
 import type { JobPage } from "../job-line.ts";
+import { words } from "../words.ts";
 
-/** Ids that one request names: with the longest ids it stays within what the server reads. */
+/** Ids in one request: even with the longest ids it stays within the server's limit for bodies. */
 const IDS_A_REQUEST = 3_000;
-/** Jobs that are looked up one by one where no route knows the filter, at most. */
+/** The most jobs that are collected through the list where the bulk route does not support the filter. */
 export const MAX_COLLECTED = 10_000;
 
 type BulkName = "retry" | "cancel" | "discard" | "rerun" | "priority";
 
 export interface BulkAction {
   name: BulkName;
-  /** On the button. */
-  label: string;
-  /** As in: 17 jobs retried. */
-  done: string;
   kind: "primary" | "danger";
   path: string;
-  /** What will be. */
-  explains: string;
-  /** Whether a job in that state can have it. */
+  /** Whether it applies to jobs in that state. */
   fits: (state: string) => boolean;
 }
 
 export const BULK_ACTIONS: readonly BulkAction[] = [
   {
     name: "retry",
-    label: "Retry",
-    done: "retried",
     kind: "primary",
     path: "/jobs/retry",
-    explains: "Failed jobs get all their attempts again and start now. Limits and pauses still hold them back.",
     fits: (state) => state === "failed",
   },
   {
     name: "rerun",
-    label: "Re-run",
-    done: "re-run",
     kind: "primary",
     path: "/jobs/rerun",
-    explains: "Each job that has ended is enqueued once more, as a new job with the same payload. The old ones stay as they are.",
     fits: isFinished,
   },
   {
     name: "priority",
-    label: "Priority",
-    done: "given another priority",
     kind: "primary",
     path: "/jobs/priority",
-    explains: "Jobs that have not ended move in the line: smaller runs first. It can be undone.",
     fits: (state) => !isFinished(state),
   },
   {
     name: "cancel",
-    label: "Cancel",
-    done: "cancelled or told to stop",
     kind: "danger",
     path: "/jobs/cancel",
-    explains:
-      "Those that wait never start, those that run are told to stop. It cannot be undone; a cancelled job can be re-run as a new one.",
     fits: (state) => !isFinished(state),
   },
   {
     name: "discard",
-    label: "Delete",
-    done: "deleted",
     kind: "danger",
     path: "/jobs/discard",
-    explains:
-      "Failed jobs are given up: they cannot be retried any more, and stay in the history as failed. It cannot be undone.",
     fits: (state) => state === "failed",
   },
 ];
 
-/** What a bulk route is asked to do it with, and whether there were more than could be looked up. */
+/** The jobs that a bulk action is for. */
 export interface BulkTarget {
-  /** As in: the 17 selected jobs. */
+  /** Its description, such as "the 17 selected jobs". */
   words: string;
-  /** The filters of the requests, one after the other. */
+  /** The filters of the requests, in order, and whether more jobs match than could be collected. */
   resolve: (action: BulkAction, signal: AbortSignal) => Promise<{ filters: object[]; isCapped: boolean }>;
 }
 
@@ -90,22 +68,22 @@ function inChunks(ids: readonly string[]): object[] {
 
 export function selectedJobs(ids: readonly string[]): BulkTarget {
   return {
-    words: ids.length === 1 ? "the selected job" : `the ${ids.length} selected jobs`,
+    words: words.bulk.targets.selected(ids.length),
     resolve: async () => ({ filters: inChunks(ids), isCapped: false }),
   };
 }
 
-/** Failed jobs by what the routes for them take. */
-export function failedJobs(filter: object, words: string): BulkTarget {
-  return { words, resolve: async () => ({ filters: [filter], isCapped: false }) };
+/** Failed jobs that match a filter of the bulk routes. */
+export function failedJobs(filter: object, description: string): BulkTarget {
+  return { words: description, resolve: async () => ({ filters: [filter], isCapped: false }) };
 }
 
-/** Everything that the list would show. What no route can name is looked up through the list, 10,000 jobs at most. */
+/** All jobs that match the list's filter. Where the bulk route does not support it, jobs are collected through the list, 10,000 at most. */
 export function matchingJobs(filter: JobFilter): BulkTarget {
-  // One moment for all requests.
+  // All requests use the same time.
   const asked = toQuery(filter);
   return {
-    words: "every job that matches",
+    words: words.bulk.targets.matching,
     resolve: async (action, signal) => {
       if (filter.state !== undefined && !action.fits(filter.state)) return { filters: [], isCapped: false };
       const direct = toRoute(action.name, asked);
@@ -127,7 +105,7 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
   };
 }
 
-/** What each route can be told; a filter with anything else is looked up. */
+/** The filters that each route supports; for any other, jobs are collected through the list. */
 const TAKES: Readonly<Record<BulkName, readonly string[]>> = {
   retry: ["task", "queue", "tenant", "error"],
   discard: ["task", "queue", "tenant", "error"],
@@ -138,7 +116,7 @@ const TAKES: Readonly<Record<BulkName, readonly string[]>> = {
 
 function toRoute(action: BulkName, asked: Readonly<Record<string, string | undefined>>): object | undefined {
   const given = Object.entries(asked).filter(([, value]) => value !== undefined);
-  // That they are failed is what these routes mean.
+  // These routes act on failed jobs only.
   const told = action === "retry" || action === "discard" ? given.filter(([name]) => name !== "state") : given;
   if (told.some(([name]) => !TAKES[action].includes(name))) return undefined;
   return Object.fromEntries(told);

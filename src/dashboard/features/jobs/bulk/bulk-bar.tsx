@@ -1,15 +1,16 @@
 import { X } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "../../../api/me.ts";
-import { formatCount } from "../../../components/numbers.ts";
+
 import { Button } from "../../../components/button.tsx";
 import type { JobFilter } from "../filter.ts";
 import type { JobLine } from "../job-line.ts";
 import type { Selection } from "../list/use-selection.ts";
 import { BULK_ACTIONS, type BulkAction, type BulkTarget, matchingJobs, selectedJobs } from "./bulk-actions.ts";
 import { BulkDialog } from "./bulk-dialog.tsx";
+import { words } from "../words.ts";
 
-/** What can be done with the jobs that are picked, or with every one that matches. */
+/** The actions on the selected jobs, or on all that match. */
 export function BulkBar({
   filter,
   lines,
@@ -31,12 +32,12 @@ export function BulkBar({
   const fitting = (action: BulkAction): boolean =>
     isEverything ? filter.state === undefined || action.fits(filter.state) : picked.some(({ state }) => action.fits(state));
   return (
-    <div className="bulk-bar" role="region" aria-label="Selection">
-      <strong className="number">{isEverything ? "Every job that matches" : `${formatCount(selection.count)} selected`}</strong>
+    <div className="bulk-bar" role="region" aria-label={words.bulk.selection}>
+      <strong className="number">{isEverything ? words.bulk.allMatching : words.bulk.selected(selection.count)}</strong>
       <Button
         kind="quiet"
         icon={<X aria-hidden="true" />}
-        aria-label="Clear the selection"
+        aria-label={words.bulk.clearSelection}
         onClick={() => {
           setAll(false);
           selection.clear();
@@ -44,7 +45,7 @@ export function BulkBar({
       />
       {isEveryShown && hasMore && !isAll && (
         <Button kind="quiet" onClick={() => setAll(true)}>
-          Select everything that matches
+          {words.bulk.selectAllMatching}
         </Button>
       )}
       {may &&
@@ -54,10 +55,10 @@ export function BulkBar({
             kind={action.kind === "danger" ? "danger" : "plain"}
             onClick={() => setAsked({ action, target: isEverything ? matchingJobs(filter) : selectedJobs([...selection.ids]) })}
           >
-            {action.label}
+            {words.bulk.actions[action.name].label}
           </Button>
         ))}
-      {!may && <span className="muted">Your token may look and not act.</span>}
+      {!may && <span className="muted">{words.bulk.readOnly}</span>}
       {asked !== undefined && (
         <BulkDialog
           action={asked.action}

@@ -8,12 +8,12 @@ import { Failure } from "../../../components/notice.tsx";
 import { tell } from "../../../components/toasts.tsx";
 import { type BulkAction, type BulkTarget, MAX_COLLECTED } from "./bulk-actions.ts";
 import { type BulkState, restorePriorities, useBulk } from "./use-bulk.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-function jobs(count: number, isCapped = false): string {
-  return `${formatCount(count)}${isCapped ? " or more" : ""} ${count === 1 ? "job" : "jobs"}`;
-}
+const { jobs } = words.bulk;
 
-/** Something done to many jobs: first how many it would be, then how far it is, at last what was done and what was not. */
+/** An action on many jobs: first a preview of how many, then its progress, finally its outcome. */
 export function BulkDialog({
   action,
   target,
@@ -21,7 +21,7 @@ export function BulkDialog({
 }: {
   action: BulkAction;
   target: BulkTarget;
-  /** Told whether anything was changed. */
+  /** Called with whether anything was changed. */
   onClose: (isDone: boolean) => void;
 }) {
   const client = useQueryClient();
@@ -33,20 +33,24 @@ export function BulkDialog({
     return action.name === "cancel" && reason.trim() !== "" ? { reason: reason.trim() } : {};
   }, [action, isNumber, priority, reason]);
   const { state, start, stop } = useBulk(action, target, options);
+  const text = words.bulk.actions[action.name];
   const { phase, preview, changed } = state;
   const isOver = phase === "done" || (phase === "stopped" && preview !== undefined);
 
   async function run(): Promise<void> {
     const end = await start(preview?.count ?? 0);
     if (end.changed > 0) {
-      tell(`${jobs(end.changed)} ${action.done}.`, canUndo(action, end) ? { undo: () => undo(end) } : {});
+      tell(text.done(jobs(end.changed)), canUndo(action, end) ? { undo: () => undo(end) } : {});
       await client.invalidateQueries();
     }
     if (end.phase === "done" && end.left === 0) onClose(end.changed > 0);
   }
 
   return (
-    <Dialog title={`${action.label} ${target.words}?`} onClose={() => (phase === "running" ? stop() : onClose(changed > 0))}>
+    <Dialog
+      title={words.bulk.question(text.label, target.words)}
+      onClose={() => (phase === "running" ? stop() : onClose(changed > 0))}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -54,18 +58,14 @@ export function BulkDialog({
         }}
       >
         <div className="dialog-body">
-          <p>{action.explains}</p>
+          <p>{text.explained}</p>
           {action.name === "priority" && phase !== "running" && !isOver && (
-            <Field
-              label="Priority"
-              hint="-32,768 to 32,767. Smaller runs first; 0 is the default."
-              problem={isNumber ? undefined : "A whole number."}
-            >
+            <Field label={common.priority} hint={words.bulk.priorityHint} problem={isNumber ? undefined : words.bulk.wholeNumber}>
               <input inputMode="numeric" value={priority} onChange={(event) => setPriority(event.target.value)} />
             </Field>
           )}
           {action.name === "cancel" && phase !== "running" && !isOver && (
-            <Field label="Why" hint="The history of the jobs says it.">
+            <Field label={common.reason} hint={common.reasonKept}>
               <input value={reason} maxLength={1_000} onChange={(event) => setReason(event.target.value)} />
             </Field>
           )}
@@ -74,9 +74,11 @@ export function BulkDialog({
         {state.error !== undefined && <Failure error={state.error} />}
         <footer>
           {phase === "running" ? (
-            <Button onClick={stop}>Stop</Button>
+            <Button onClick={stop}>{words.bulk.stop}</Button>
           ) : (
-            <Button onClick={() => onClose(changed > 0)}>{isOver ? "Close" : "Leave it"}</Button>
+            <Button onClick={() => onClose(changed > 0)}>
+              {isOver ? common.close : action.name === "cancel" ? words.bulk.keepJobs : common.cancel}
+            </Button>
           )}
           {!isOver && (
             <Button
@@ -85,7 +87,7 @@ export function BulkDialog({
               busy={phase === "running" || phase === "previewing"}
               disabled={preview === undefined || preview.count === 0 || !(action.name !== "priority" || isNumber)}
             >
-              {preview === undefined ? action.label : `${action.label} ${jobs(preview.count, preview.isCapped)}`}
+              {preview === undefined ? text.label : words.bulk.submit(text.label, jobs(preview.count, preview.isCapped))}
             </Button>
           )}
         </footer>
@@ -96,13 +98,13 @@ export function BulkDialog({
 
 function Progress({ action, state }: { action: BulkAction; state: BulkState }) {
   const { phase, preview, changed, left } = state;
-  if (phase === "previewing") return <p role="status">Counting…</p>;
+  const text = words.bulk.actions[action.name];
+  if (phase === "previewing") return <p role="status">{words.bulk.counting}</p>;
   if (phase === "ready" && preview !== undefined) {
     return (
       <p role="status">
-        <strong>{preview.count === 0 ? "None of them can be" : `${jobs(preview.count, preview.isCapped)} would be`}</strong>{" "}
-        {action.done}.
-        {preview.isPartial && ` More match: these are the newest ${formatCount(MAX_COLLECTED)}. Do it again for the rest.`}
+        <strong>{preview.count === 0 ? text.cannot : text.will(jobs(preview.count, preview.isCapped))}</strong>
+        {preview.isPartial && words.bulk.partial(MAX_COLLECTED)}
       </p>
     );
   }
@@ -110,9 +112,9 @@ function Progress({ action, state }: { action: BulkAction; state: BulkState }) {
     const total = changed + left;
     return (
       <div className="bulk-progress">
-        <progress max={Math.max(total, 1)} value={changed} aria-label={`${action.label}: progress`} />
+        <progress max={Math.max(total, 1)} value={changed} aria-label={words.bulk.progressOf(text.label)} />
         <p role="status" className="number">
-          {formatCount(changed)} of {formatCount(total)}
+          {common.of(formatCount(changed), formatCount(total))}
         </p>
       </div>
     );
@@ -120,15 +122,14 @@ function Progress({ action, state }: { action: BulkAction; state: BulkState }) {
   if (preview === undefined) return null;
   return (
     <p role="status">
-      {jobs(changed)} {action.done}.{phase === "stopped" && left > 0 && ` Stopped: about ${formatCount(left)} are as they were.`}
-      {phase === "done" &&
-        left > 0 &&
-        ` ${formatCount(left)} could not be: somebody else is changing them, or a worker is taking them right now. Try those again.`}
+      {text.done(jobs(changed))}
+      {phase === "stopped" && left > 0 && words.bulk.stopped(left)}
+      {phase === "done" && left > 0 && words.bulk.left(left)}
     </p>
   );
 }
 
-/** Priorities can be given back, as long as it is known what all of them were. */
+/** A change of priority can be undone if the previous priority of each job is known. */
 function canUndo(action: BulkAction, end: BulkState): boolean {
   return action.name === "priority" && end.before.reduce((sum, { ids }) => sum + ids.length, 0) === end.changed;
 }
@@ -136,9 +137,8 @@ function canUndo(action: BulkAction, end: BulkState): boolean {
 async function undo(end: BulkState): Promise<void> {
   try {
     const restored = await restorePriorities(end.before);
-    const rest = end.changed - restored;
-    tell(`${jobs(restored)} have their old priority again.${rest > 0 ? ` ${formatCount(rest)} have ended meanwhile.` : ""}`);
+    tell(words.bulk.restored(restored, end.changed - restored));
   } catch (error) {
-    tell(error instanceof Error ? error.message : "It could not be undone.", { kind: "error" });
+    tell(error instanceof Error ? error.message : words.bulk.notUndone, { kind: "error" });
   }
 }

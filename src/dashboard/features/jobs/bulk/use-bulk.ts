@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { rest } from "../../../api/request.ts";
 import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
 
-/** Jobs that one request changes: so few that it can be stopped soon, so many that ten thousand take seconds. */
+/** Jobs that one request changes: few enough to stop soon, and enough to change ten thousand within seconds. */
 const CHUNK = 1_000;
 
 type Chunk = Json<typeof bulkSchema> & Partial<Json<typeof rerunManySchema> & Json<typeof priorityManySchema>>;
@@ -12,7 +12,7 @@ type Chunk = Json<typeof bulkSchema> & Partial<Json<typeof rerunManySchema> & Js
 export interface Preview {
   count: number;
   isCapped: boolean;
-  /** Whether more jobs match than could be looked up. */
+  /** Whether more jobs match than could be collected. */
   isPartial: boolean;
 }
 
@@ -21,14 +21,14 @@ export interface BulkState {
   preview: Preview | undefined;
   changed: number;
   left: number;
-  /** What the priorities were, to take it back. */
+  /** The previous priorities, for undo. */
   before: { priority: number; ids: string[] }[];
   error: unknown;
 }
 
 const START: BulkState = { phase: "previewing", preview: undefined, changed: 0, left: 0, before: [], error: undefined };
 
-/** A dry run, and the thing itself: a request a chunk, until nothing is left or somebody stops it. */
+/** Runs a preview, then the action: one request per chunk, until no job is left or the user stops it. */
 export function useBulk(action: BulkAction, target: BulkTarget, options: Readonly<Record<string, unknown>>) {
   const [state, setState] = useState<BulkState>(START);
   const controller = useRef<AbortController>(undefined);
@@ -62,7 +62,7 @@ export function useBulk(action: BulkAction, target: BulkTarget, options: Readonl
         for (const filter of filters) {
           const sent: Record<string, unknown> = { ...options, filter, dryRun: false, atMost: CHUNK };
           while (!running.signal.aborted) {
-            // A request that was sent is waited for: what it has done is known.
+            // A request in flight is not aborted, so that its outcome is known.
             const chunk = await rest<Chunk>("POST", action.path, sent);
             if (chunk.asOf !== undefined) sent.asOf = chunk.asOf;
             tell({
@@ -104,7 +104,7 @@ function merge(one: BulkState["before"], other: BulkState["before"]): BulkState[
   return [...all].map(([priority, ids]) => ({ priority, ids }));
 }
 
-/** Gives jobs the priorities back that they had; those that have started or ended meanwhile are passed over. Resolves to how many got it. */
+/** Restores the previous priorities, except for jobs that have started or ended since. Resolves to the number of restored jobs. */
 export async function restorePriorities(before: BulkState["before"]): Promise<number> {
   let restored = 0;
   for (const { priority, ids } of before) {

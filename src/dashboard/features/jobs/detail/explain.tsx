@@ -14,6 +14,8 @@ import { isFinished } from "../../../components/state-badge.tsx";
 import { parseJson } from "../enqueue-form/schema-form.tsx";
 import { type JobAction, useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
 type Reason = Json<typeof reasonSchema>;
 
@@ -25,16 +27,20 @@ function useReasons(job: Job) {
   });
 }
 
-/** Whether a failed job was given up; undefined while that is not known. */
+/** Whether a failed job was discarded; undefined until that is known. */
 export function useIsDiscarded(job: Job): boolean | undefined {
   const { data } = useReasons(job);
   return data === undefined ? undefined : job.state === "failed" && data[0]?.fix.includes("retry_job") !== true;
 }
 
-/** Why a job does not run: every reason in the order in which it holds, with what to do and, where the token may, the button that does it. */
+/** Why a job is not running: all reasons in the order in which they apply, each with its fix and, if the token has the right, the button for it. */
 export function Explanation({ job }: { job: Job }) {
   const query = useReasons(job);
-  const title = isFinished(job.state) ? "How it ended" : job.state === "running" ? "What it is doing" : "Why it is not running";
+  const title = isFinished(job.state)
+    ? words.detail.howItEnded
+    : job.state === "running"
+      ? words.detail.status
+      : words.detail.whyNotRunning;
   return (
     <Card title={title}>
       <QueryResult query={query} rows={2}>
@@ -55,7 +61,7 @@ export function Explanation({ job }: { job: Job }) {
   );
 }
 
-/** A text in which other jobs are links. */
+/** A text with links to the other jobs it mentions. */
 function WithJobs({ text, self }: { text: string; self: string }): ReactNode {
   return text.split(/(\bjobs? \d+(?:, \d+)*)/i).map((part, index) => {
     if (index % 2 === 0) return part;
@@ -75,7 +81,7 @@ function WithJobs({ text, self }: { text: string; self: string }): ReactNode {
   });
 }
 
-/** What to do; what is to be typed stands out. */
+/** A fix, with statements and commands in code style. */
 function Fix({ text }: { text: string }): ReactNode {
   return text.split(/(\bselect [^;]+;|\bLEGWORK_[A-Z_]+|\blegwork worker --tasks DIR)/).map((part, index) =>
     // oxlint-disable-next-line react/no-array-index-key -- parts of one text
@@ -83,7 +89,7 @@ function Fix({ text }: { text: string }): ReactNode {
   );
 }
 
-/** What to do about it: the button that does it where there is one and the token may press it, and what to type where not. */
+/** The fix of a reason: a button where there is one and the token has the right, otherwise the statement to run. */
 function Advice({ job, reason }: { job: Job; reason: Reason }) {
   const may = useMay("operator");
   const mayAll = useMay("operator", { everybody: true });
@@ -95,22 +101,22 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
   const isLimit = reason.reason === "concurrency_limit" || reason.reason === "rate_limit";
   const isOfQueue = reason.detail.includes(" of queue '");
   const signal = /the signal '(.*?)'/.exec(reason.detail)?.[1] ?? "";
-  // What the button does need not be typed.
-  const words =
+  // The statement is left out where a button does the same.
+  const fix =
     isPossible || isSignal ? reason.fix.replace(/:?\s*select [^;]+;.*$/, ".").replace(/^(Send it)?\.$/, "") : reason.fix;
   return (
     <>
-      {words !== "" && (
+      {fix !== "" && (
         <p className="muted">
-          <Fix text={words} />
+          <Fix text={fix} />
         </p>
       )}
       {isLimit && (
         <Link href={isOfQueue ? `/queues/${encodeURIComponent(job.queue)}` : `/tasks/${encodeURIComponent(job.task)}`}>
-          See the limits of the {isOfQueue ? "queue" : "task"}
+          {isOfQueue ? words.detail.queueLimits : words.detail.taskLimits}
         </Link>
       )}
-      {isSignal && <Button onClick={() => setSending(true)}>Send the signal</Button>}
+      {isSignal && <Button onClick={() => setSending(true)}>{words.detail.sendSignal}</Button>}
       {isSending && <SignalDialog id={job.id} name={signal} onClose={() => setSending(false)} />}
       {isPossible && (
         <Button busy={act.isPending} onClick={() => act.mutate(found.action)}>
@@ -124,36 +130,36 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
 function actionFor(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
   const queue = `/queues/${encodeURIComponent(job.queue)}`;
   const task = `/tasks/${encodeURIComponent(job.task)}`;
-  const retry = { path: `/jobs/${job.id}/retry`, done: `Job ${job.id} may start now.` };
+  const retry = { path: `/jobs/${job.id}/retry`, done: common.jobMayStart(job.id) };
   switch (reason) {
     case "everything_stopped":
-      return { label: "Resume everything", needsAll: true, action: { path: "/resume-all", done: "Jobs start again." } };
+      return { label: words.detail.resumeAll, needsAll: true, action: { path: "/resume-all", done: common.allResumed } };
     case "queue_paused":
       return {
-        label: "Resume the queue",
+        label: words.detail.resumeQueue,
         needsAll: true,
-        action: { path: `${queue}/resume`, done: `The queue ${job.queue} is resumed.` },
+        action: { path: `${queue}/resume`, done: common.queueResumed(job.queue) },
       };
     case "task_paused":
       return {
-        label: "Resume the task",
+        label: words.detail.resumeTask,
         needsAll: true,
-        action: { path: `${task}/resume`, done: `The task ${job.task} is resumed.` },
+        action: { path: `${task}/resume`, done: common.taskResumed(job.task) },
       };
     case "run_at_ahead":
     case "retry_ahead":
-      return { label: "Start it now", needsAll: false, action: retry };
+      return { label: words.detail.startNow, needsAll: false, action: retry };
     case "failed":
-      return { label: "Retry", needsAll: false, action: { ...retry, done: `Job ${job.id} is retried.` } };
+      return { label: common.retry, needsAll: false, action: { ...retry, done: common.jobRetried(job.id) } };
     case "workers_busy":
       return {
-        label: "Let it go first",
+        label: words.detail.moveToFront,
         needsAll: false,
         action: {
           method: "PUT",
           path: `/jobs/${job.id}/priority`,
           body: { priority: Math.max(-32_768, job.priority - 10) },
-          done: `Job ${job.id} has priority ${Math.max(-32_768, job.priority - 10)} now.`,
+          done: common.jobPriority(job.id, Math.max(-32_768, job.priority - 10)),
         },
       };
     default:
@@ -167,8 +173,8 @@ function SignalDialog({ id, name, onClose }: { id: string; name: string; onClose
   const parsed = parseJson(text);
   return (
     <FormDialog
-      title={`Send the signal ${name}`}
-      submit="Send"
+      title={words.detail.signalTitle(name)}
+      submit={words.detail.send}
       onClose={onClose}
       busy={act.isPending}
       error={act.error}
@@ -178,15 +184,14 @@ function SignalDialog({ id, name, onClose }: { id: string; name: string; onClose
           {
             path: `/jobs/${id}/signals/${encodeURIComponent(name)}`,
             body: parsed.value === undefined ? {} : { payload: parsed.value },
-            done: (answer: { counts: boolean }) =>
-              answer.counts ? "The signal is sent." : "Another signal of that name came before; this one does not count.",
+            done: (answer: { counts: boolean }) => (answer.counts ? words.detail.signalSent : words.detail.signalTooLate),
           },
           { onSuccess: onClose },
         )
       }
     >
-      <p>The task goes on with what is sent. Of each name the first signal counts.</p>
-      <Field label="What goes with it" hint="JSON, or nothing." problem={parsed.problem}>
+      <p>{words.detail.signalExplained}</p>
+      <Field label={words.detail.signalPayload} hint={words.detail.signalPayloadHint} problem={parsed.problem}>
         <textarea rows={4} value={text} spellCheck={false} onChange={({ target }) => setText(target.value)} />
       </Field>
     </FormDialog>

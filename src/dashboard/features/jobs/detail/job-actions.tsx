@@ -13,10 +13,12 @@ import { useIsDiscarded } from "./explain.tsx";
 import { RerunDialog } from "./rerun-dialog.tsx";
 import { useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
 type Asked = "cancel" | "discard" | "edit" | "priority";
 
-/** What can be done with a job in its state, as far as the token may. */
+/** The actions for a job in its state that the token has the right to. */
 export function JobActions({ job }: { job: Job }) {
   const may = useMay("operator");
   const act = useJobAction();
@@ -30,10 +32,10 @@ export function JobActions({ job }: { job: Job }) {
   const close = (): void => setAsked(undefined);
   const rerun = (): void =>
     act.mutate(
-      { path: `${path}/rerun`, done: ({ id }: { id: string }) => `Job ${job.id} runs again as job ${id}.` },
+      { path: `${path}/rerun`, done: ({ id }: { id: string }) => common.jobRerun(job.id, id) },
       {
         onSuccess: (answer) => navigate(`/jobs/${(answer as { id: string }).id}`),
-        // What is redacted has to be typed.
+        // Redacted values have to be entered again.
         onError: (error) => {
           if (error instanceof Problem && error.code === "LW409") setAsked("edit");
         },
@@ -46,43 +48,43 @@ export function JobActions({ job }: { job: Job }) {
           kind="primary"
           icon={<RotateCw aria-hidden="true" />}
           busy={act.isPending}
-          onClick={() => act.mutate({ path: `${path}/retry`, done: `Job ${job.id} is retried.` })}
+          onClick={() => act.mutate({ path: `${path}/retry`, done: common.jobRetried(job.id) })}
         >
-          Retry
+          {common.retry}
         </Button>
       )}
       {(job.state === "scheduled" || job.state === "retrying") && (
         <Button
           icon={<Play aria-hidden="true" />}
           busy={act.isPending}
-          onClick={() => act.mutate({ path: `${path}/retry`, done: `Job ${job.id} may start now.` })}
+          onClick={() => act.mutate({ path: `${path}/retry`, done: common.jobMayStart(job.id) })}
         >
-          Start now
+          {words.detail.startNow}
         </Button>
       )}
       {isOver && (
         <Button icon={<Play aria-hidden="true" />} busy={act.isPending} onClick={rerun}>
-          Re-run
+          {common.rerun}
         </Button>
       )}
       {isOver && (
         <Button icon={<Pencil aria-hidden="true" />} onClick={() => setAsked("edit")}>
-          {isKept ? "Retry with another payload" : "Re-run with another payload"}
+          {isKept ? words.detail.retryWithChanges : words.detail.rerunWithChanges}
         </Button>
       )}
       {!isOver && (
         <Button icon={<ListOrdered aria-hidden="true" />} onClick={() => setAsked("priority")}>
-          Priority
+          {words.detail.changePriority}
         </Button>
       )}
       {!isOver && (
         <Button kind="danger" icon={<Ban aria-hidden="true" />} onClick={() => setAsked("cancel")}>
-          Cancel the job
+          {words.detail.cancelJob}
         </Button>
       )}
       {isKept && (
         <Button kind="danger" icon={<Trash2 aria-hidden="true" />} onClick={() => setAsked("discard")}>
-          Delete
+          {common.discard}
         </Button>
       )}
       {asked === "edit" && <RerunDialog job={job} isKept={isKept} onClose={close} />}
@@ -98,8 +100,9 @@ function CancelDialog({ job, onClose }: { job: Job; onClose: () => void }) {
   const [reason, setReason] = useState("");
   return (
     <FormDialog
-      title={`Cancel job ${job.id}?`}
-      submit="Cancel the job"
+      title={words.detail.cancelQuestion(job.id)}
+      submit={words.detail.cancelJob}
+      dismiss={words.detail.keepJob}
       kind="danger"
       onClose={onClose}
       busy={act.isPending}
@@ -110,19 +113,16 @@ function CancelDialog({ job, onClose }: { job: Job; onClose: () => void }) {
             path: `/jobs/${job.id}/cancel`,
             body: reason.trim() === "" ? {} : { reason: reason.trim() },
             done: ({ state }: { state: string }) =>
-              state === "running" ? `Job ${job.id} is told to stop.` : `Job ${job.id} is cancelled.`,
+              state === "running" ? words.detail.stopping(job.id) : words.detail.cancelled(job.id),
           },
           { onSuccess: onClose },
         )
       }
     >
       <p>
-        {job.state === "running"
-          ? "It is told to stop, within a second, and is not retried. What it has done so far stays done."
-          : "It never starts."}{" "}
-        It cannot be undone; a cancelled job can be re-run as a new one.
+        {job.state === "running" ? words.detail.cancelRunning : words.detail.cancelWaiting} {words.detail.cancelFinal}
       </p>
-      <Field label="Why" hint="Its history says it.">
+      <Field label={common.reason} hint={common.reasonKept}>
         <input value={reason} maxLength={1_000} onChange={({ target }) => setReason(target.value)} />
       </Field>
     </FormDialog>
@@ -133,15 +133,15 @@ function DiscardDialog({ job, onClose }: { job: Job; onClose: () => void }) {
   const act = useJobAction();
   return (
     <FormDialog
-      title={`Delete job ${job.id}?`}
-      submit="Delete"
+      title={words.detail.discardQuestion(job.id)}
+      submit={common.discard}
       kind="danger"
       onClose={onClose}
       busy={act.isPending}
       error={act.error}
-      onSubmit={() => act.mutate({ path: `/jobs/${job.id}/discard`, done: `Job ${job.id} is given up.` }, { onSuccess: onClose })}
+      onSubmit={() => act.mutate({ path: `/jobs/${job.id}/discard`, done: common.jobDiscarded(job.id) }, { onSuccess: onClose })}
     >
-      <p>It is given up: it cannot be retried any more, and stays in the history as failed. It cannot be undone.</p>
+      <p>{words.detail.discardExplained}</p>
     </FormDialog>
   );
 }
@@ -153,8 +153,8 @@ function PriorityDialog({ job, onClose }: { job: Job; onClose: () => void }) {
   const path = `/jobs/${job.id}/priority`;
   return (
     <FormDialog
-      title={`Priority of job ${job.id}`}
-      submit="Change"
+      title={words.detail.priorityOf(job.id)}
+      submit={common.save}
       onClose={onClose}
       busy={act.isPending}
       error={act.error}
@@ -165,10 +165,10 @@ function PriorityDialog({ job, onClose }: { job: Job; onClose: () => void }) {
             method: "PUT",
             path,
             body: { priority: Number(text) },
-            done: `Job ${job.id} has priority ${Number(text)} now.`,
+            done: common.jobPriority(job.id, Number(text)),
             undo: ({ was }: { was: number }) => {
               rest("PUT", path, { priority: was }).then(
-                () => tell(`Job ${job.id} has priority ${was} again.`),
+                () => tell(common.jobPriority(job.id, was)),
                 (error: Error) => tell(error.message, { kind: "error" }),
               );
             },
@@ -178,9 +178,9 @@ function PriorityDialog({ job, onClose }: { job: Job; onClose: () => void }) {
       }
     >
       <Field
-        label="Priority"
-        hint={`Smaller runs first; 0 is the default.${job.state === "running" ? " It runs already: this holds for its next attempt." : ""}`}
-        problem={isNumber ? undefined : "A whole number from -32,768 to 32,767."}
+        label={common.priority}
+        hint={words.detail.priorityHint(job.state === "running")}
+        problem={isNumber ? undefined : common.wholePriority}
       >
         <input inputMode="numeric" value={text} onChange={({ target }) => setText(target.value)} />
       </Field>

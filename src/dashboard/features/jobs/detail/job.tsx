@@ -13,9 +13,12 @@ import { Logs } from "./logs.tsx";
 import { Steps } from "./steps.tsx";
 import { Timeline } from "./timeline.tsx";
 import { type Attempt, type Job, useJob, useUsual } from "./use-job.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 import "./job.css";
 
-/** All about one job: what became of it, why, where it comes from, and what can be done. */
+/** The page of one job: its outcome and the reasons, its origin, and its actions. */
 export default function JobPage({ parameters }: PageProps) {
   const id = parameters.id ?? "";
   return /^\d{1,19}$/.test(id) ? <Known key={id} id={id.replace(/^0+(?=\d)/, "")} /> : <Missing id={id} />;
@@ -25,7 +28,11 @@ function Known({ id }: { id: string }) {
   const { query, job, isMissing } = useJob(id);
   if (job === undefined) {
     if (isMissing) return <Missing id={id} />;
-    return <Page title={`Job ${id}`}>{query.isError ? <Failure error={query.error} retry={query.refetch} /> : <Loading />}</Page>;
+    return (
+      <Page title={common.jobTitle(id)}>
+        {query.isError ? <Failure error={query.error} retry={query.refetch} /> : <Loading />}
+      </Page>
+    );
   }
   return <Found job={job} error={query.isError && !isMissing ? query.error : undefined} retry={query.refetch} />;
 }
@@ -33,28 +40,19 @@ function Known({ id }: { id: string }) {
 function Missing({ id }: { id: string }) {
   const isId = /^\d{1,19}$/.test(id);
   return (
-    <Page title="No such job">
+    <Page title={words.detail.missing}>
       <div className="card empty">
         <FileQuestionMark aria-hidden="true" />
         <p>
           {isId ? (
-            <>
-              There is no job <strong className="number">{id}</strong>.
-            </>
+            <Sentence text={words.detail.missingJob} slots={{ id: <strong className="number">{id}</strong> }} />
           ) : (
-            <>
-              <code>{id}</code> is no job’s id: ids are whole numbers.
-            </>
+            <Sentence text={words.detail.notAnId} slots={{ id: <code>{id}</code> }} />
           )}
         </p>
-        {isId && (
-          <p className="muted">
-            Either it was never made, or it ended so long ago that the history has dropped it, or it belongs to a tenant that your
-            token does not see.
-          </p>
-        )}
+        {isId && <p className="muted">{words.detail.missingHint}</p>}
         <p>
-          <Link href="/jobs">See the newest jobs</Link>
+          <Link href="/jobs">{words.detail.newestJobs}</Link>
         </p>
       </div>
     </Page>
@@ -67,13 +65,13 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
   const failure = job.attemptList.findLast(({ state }) => state === "failed");
   return (
     <Page
-      title={`Job ${job.id}`}
+      title={common.jobTitle(job.id)}
       lead={
         <span className="job-lead">
           <State state={job.state} />
           <Link href={`/tasks/${encodeURIComponent(job.task)}`}>{job.task}</Link>
           <span>
-            enqueued <Time at={job.createdAt} />
+            <Sentence text={words.detail.enqueuedAt} slots={{ at: <Time at={job.createdAt} /> }} />
           </span>
         </span>
       }
@@ -86,25 +84,25 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
           {job.state !== "completed" && !(job.state === "failed" && failure !== undefined) && <Explanation job={job} />}
           {failure !== undefined && job.state !== "completed" && <ErrorCard job={job} failure={failure} />}
           {failure === undefined && job.error !== null && job.state === "failed" && (
-            <Card title="Error">
+            <Card title={words.detail.error}>
               <div className="card-body">
                 <p className="job-error">{job.error}</p>
               </div>
             </Card>
           )}
-          <Card title="Timeline">
+          <Card title={words.detail.timeline}>
             <Timeline job={job} usual={usual} />
           </Card>
           {job.result !== null && (
-            <Card title="Result">
+            <Card title={common.result}>
               <div className="card-body">
-                <Json value={job.result} label="result" />
+                <Json value={job.result} label={words.detail.result} />
               </div>
             </Card>
           )}
-          <Card title="Payload">
+          <Card title={common.payload}>
             <div className="card-body">
-              <Json value={job.payload} label="payload" />
+              <Json value={job.payload} label={words.detail.payload} />
             </div>
           </Card>
           <Steps job={job} />
@@ -119,14 +117,14 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
   );
 }
 
-/** How far it is, by its task's own account. */
+/** The progress that the task reports. */
 function Progress({ job }: { job: Job }) {
   if (job.progress === null) return null;
   return (
     <div className="card card-body job-page-progress">
-      <progress max={100} value={job.progress} aria-label="Progress" />
+      <progress max={100} value={job.progress} aria-label={common.progress} />
       <p>
-        <strong className="number">{Math.round(job.progress)} %</strong> <span className="muted">{job.progressMessage}</span>
+        <strong className="number">{Math.round(job.progress)}%</strong> <span className="muted">{job.progressMessage}</span>
       </p>
     </div>
   );
@@ -135,24 +133,22 @@ function Progress({ job }: { job: Job }) {
 function ErrorCard({ job, failure }: { job: Job; failure: Attempt }) {
   const isDiscarded = useIsDiscarded(job);
   return (
-    <Card title={`Error of attempt ${failure.attempt}`}>
+    <Card title={words.detail.errorOf(failure.attempt)}>
       <div className="card-body job-failure">
         <p className="job-error">
-          {failure.errorName !== null && <strong>{failure.errorName}: </strong>}
-          {failure.errorMessage ?? "It has no message."}
+          {failure.errorName !== null && <strong>{words.detail.errorName(failure.errorName)}</strong>}
+          {failure.errorMessage ?? common.noMessage}
         </p>
-        {job.state === "failed" && isDiscarded === true && (
-          <p>It was given up: it cannot be retried any more, and can be re-run as a new job.</p>
-        )}
+        {job.state === "failed" && isDiscarded === true && <p>{words.detail.discarded}</p>}
         {failure.errorCode !== null && (
           <p className="muted">
-            Code <code>{failure.errorCode}</code>
+            <Sentence text={words.detail.code} slots={{ code: <code>{failure.errorCode}</code> }} />
           </p>
         )}
         {failure.errorStack !== null && (
           <details>
-            <summary>Where it was thrown</summary>
-            <Json value={failure.errorStack} label="stack" />
+            <summary>{words.detail.stackTrace}</summary>
+            <Json value={failure.errorStack} label={words.detail.stack} />
           </details>
         )}
       </div>
@@ -162,30 +158,28 @@ function ErrorCard({ job, failure }: { job: Job; failure: Attempt }) {
 
 function Facts({ job }: { job: Job }) {
   return (
-    <Card title="Facts">
+    <Card title={words.detail.facts}>
       <dl className="facts card-body">
-        <dt>Id</dt>
+        <dt>{common.id}</dt>
         <dd className="job-fact-id">
           <span className="number">{job.id}</span>
-          <CopyButton text={job.id} label="Copy the id" />
+          <CopyButton text={job.id} label={common.copy(common.id)} />
         </dd>
-        <dt>Task</dt>
+        <dt>{common.task}</dt>
         <dd>
           <Link href={`/tasks/${encodeURIComponent(job.task)}`}>{job.task}</Link>
         </dd>
-        <dt>Queue</dt>
+        <dt>{common.queue}</dt>
         <dd>
           <Link href={`/queues/${encodeURIComponent(job.queue)}`}>{job.queue}</Link>
         </dd>
-        <dt>Priority</dt>
+        <dt>{common.priority}</dt>
         <dd>{job.priority}</dd>
-        <dt>Attempts</dt>
-        <dd>
-          {job.attempts} of {job.maxAttempts}
-        </dd>
+        <dt>{common.attempts}</dt>
+        <dd>{common.of(job.attempts, job.maxAttempts)}</dd>
         {job.tenant !== null && (
           <>
-            <dt>Tenant</dt>
+            <dt>{common.tenant}</dt>
             <dd>
               <Link href={`/jobs?${new URLSearchParams({ tenant: job.tenant })}`}>{job.tenant}</Link>
             </dd>
@@ -193,7 +187,7 @@ function Facts({ job }: { job: Job }) {
         )}
         {job.jobKey !== null && (
           <>
-            <dt>Job key</dt>
+            <dt>{words.detail.jobKey}</dt>
             <dd>
               <Link href={`/jobs?${new URLSearchParams({ key: job.jobKey })}`}>{job.jobKey}</Link>
             </dd>
@@ -201,21 +195,21 @@ function Facts({ job }: { job: Job }) {
         )}
         {job.serialKey !== null && (
           <>
-            <dt>Serial key</dt>
+            <dt>{words.detail.serialKey}</dt>
             <dd>{job.serialKey}</dd>
           </>
         )}
-        <dt>Enqueued</dt>
+        <dt>{common.enqueued}</dt>
         <dd>
           <ExactTime at={job.createdAt} />
         </dd>
-        <dt>Finished</dt>
+        <dt>{words.detail.finished}</dt>
         <dd>
-          <ExactTime at={job.finishedAt} absent="not yet" />
+          <ExactTime at={job.finishedAt} absent={common.notYet} />
         </dd>
         {job.worker !== null && (
           <>
-            <dt>Worker</dt>
+            <dt>{words.detail.worker}</dt>
             <dd>
               <code>{job.worker}</code>
             </dd>

@@ -8,8 +8,11 @@ import { ExactTime, Time } from "../../../components/time/time.tsx";
 import { Card } from "../../../components/page.tsx";
 import { isFinished, State } from "../../../components/state-badge.tsx";
 import { type Job, type Relation, useRelations, useReruns } from "./use-job.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-/** Where a job comes from, as far as anything says, and what has come of it. */
+/** The origin of a job as far as it is recorded, its child jobs, and the actions on it. */
 export function Lineage({ job }: { job: Job }) {
   const { data: relations } = useRelations(job.id, !isFinished(job.state));
   const { data: reruns } = useReruns(job.id);
@@ -18,65 +21,90 @@ export function Lineage({ job }: { job: Job }) {
   const rerunIds = new Set(again.map(({ id }) => id));
   const children = relations?.children.nodes.filter(({ id }) => !rerunIds.has(id)) ?? [];
   return (
-    <Card title="Where it comes from">
+    <Card title={words.detail.origin}>
       <ul className="lineage">
         {repeats !== undefined && (
           <li>
-            A re-run of <Link href={`/jobs/${repeats.originalId}`}>job {repeats.originalId}</Link>
-            {repeats.payloadChanged ? ", with another payload" : ""}, asked for by {repeats.requestedBy}{" "}
-            <Time at={repeats.requestedAt} />
+            <Sentence
+              text={repeats.payloadChanged ? words.detail.rerunOfChanged : words.detail.rerunOf}
+              slots={{
+                job: <Link href={`/jobs/${repeats.originalId}`}>{common.jobLink(repeats.originalId)}</Link>,
+                by: repeats.requestedBy,
+                at: <Time at={repeats.requestedAt} />,
+              }}
+            />
           </li>
         )}
         {relations?.workflow != null && (
           <li>
-            Step {relations.workflowStep === null ? "" : <strong>{relations.workflowStep.name}</strong>} of the workflow{" "}
-            <Link href={`/workflows/${relations.workflow.id}`}>{relations.workflow.name}</Link>
+            <Sentence
+              text={words.detail.stepOf}
+              slots={{
+                step: relations.workflowStep === null ? "" : <strong>{relations.workflowStep.name}</strong>,
+                workflow: <Link href={`/workflows/${relations.workflow.id}`}>{relations.workflow.name}</Link>,
+              }}
+            />
           </li>
         )}
         {relations?.schedule != null && (
           <li>
-            The schedule <Link href={`/schedules/${encodeURIComponent(relations.schedule.name)}`}>{relations.schedule.name}</Link>
+            <Sentence
+              text={words.detail.fromSchedule}
+              slots={{
+                schedule: (
+                  <Link href={`/schedules/${encodeURIComponent(relations.schedule.name)}`}>{relations.schedule.name}</Link>
+                ),
+              }}
+            />
             {relations.scheduleRun !== null && (
-              <>
-                , due <ExactTime at={relations.scheduleRun.dueAt} />
-              </>
+              <Sentence text={words.detail.scheduleDue} slots={{ at: <ExactTime at={relations.scheduleRun.dueAt} /> }} />
             )}
           </li>
         )}
         {repeats === undefined && relations?.parent != null && (
           <li>
-            Enqueued by <JobLink job={relations.parent} />
+            <Sentence text={words.detail.enqueuedBy} slots={{ job: <JobLink job={relations.parent} /> }} />
           </li>
         )}
         {repeats === undefined && relations?.parent == null && job.parentId !== null && (
-          <li>Enqueued by job {job.parentId}, which the history does not have any more</li>
+          <li>{words.detail.enqueuedByUnknown(job.parentId)}</li>
         )}
         {relations !== undefined &&
           relations !== null &&
           repeats === undefined &&
           relations.workflow === null &&
           relations.schedule === null &&
-          job.parentId === null && (
-            <li className="muted">
-              Nothing says: it was enqueued by SQL, a trigger, or a client of the API. Enqueueing is not audited.
-            </li>
-          )}
+          job.parentId === null && <li className="muted">{words.detail.originUnknown}</li>}
         {job.correlationId !== null && (
           <li>
-            Correlation id{" "}
-            <Link href={`/jobs?${new URLSearchParams({ correlation: job.correlationId })}`}>{job.correlationId}</Link>: everything
-            that came from the same cause
+            <Sentence
+              text={words.detail.correlation}
+              slots={{
+                id: job.correlationId,
+                jobs: (
+                  <Link href={`/jobs?${new URLSearchParams({ correlation: job.correlationId })}`}>
+                    {words.detail.relatedJobs}
+                  </Link>
+                ),
+              }}
+            />
           </li>
         )}
       </ul>
       {(again.length > 0 || children.length > 0) && (
         <>
-          <h3 className="lineage-heading">What came of it</h3>
+          <h3 className="lineage-heading">{words.detail.childJobs}</h3>
           <ul className="lineage">
             {again.map(({ id, requestedBy, requestedAt, payloadChanged }) => (
               <li key={id}>
-                Re-run as <Link href={`/jobs/${id}`}>job {id}</Link>
-                {payloadChanged ? " with another payload" : ""} by {requestedBy} <Time at={requestedAt} />
+                <Sentence
+                  text={payloadChanged ? words.detail.rerunAsChanged : words.detail.rerunAs}
+                  slots={{
+                    job: <Link href={`/jobs/${id}`}>{common.jobLink(id)}</Link>,
+                    by: requestedBy,
+                    at: <Time at={requestedAt} />,
+                  }}
+                />
               </li>
             ))}
             {children.map((child) => (
@@ -86,7 +114,7 @@ export function Lineage({ job }: { job: Job }) {
             ))}
             {relations?.children.pageInfo.hasNextPage === true && (
               <li>
-                <Link href={`/jobs?parent=${job.id}`}>All that it enqueued</Link>
+                <Link href={`/jobs?parent=${job.id}`}>{words.detail.allChildJobs}</Link>
               </li>
             )}
           </ul>
@@ -100,14 +128,15 @@ export function Lineage({ job }: { job: Job }) {
 function JobLink({ job }: { job: Relation }) {
   return (
     <span className="job-link">
-      <Link href={`/jobs/${job.id}`}>job {job.id}</Link> <span className="truncate">{job.task}</span> <State state={job.state} />
+      <Link href={`/jobs/${job.id}`}>{common.jobLink(job.id)}</Link> <span className="truncate">{job.task}</span>{" "}
+      <State state={job.state} />
     </span>
   );
 }
 
 type AuditLine = Json<typeof auditLineSchema>;
 
-/** What people did with it, for who may read the audit log. */
+/** The audited actions on a job, for admins. */
 function Audited({ id }: { id: string }) {
   const may = useMay("admin");
   const { data } = useQuery({
@@ -126,11 +155,11 @@ function Audited({ id }: { id: string }) {
   if (data === undefined || data.length === 0) return null;
   return (
     <>
-      <h3 className="lineage-heading">What people did</h3>
+      <h3 className="lineage-heading">{words.detail.activity}</h3>
       <ul className="lineage">
         {data.map((line) => (
           <li key={line.id}>
-            {line.operation.replaceAll("_", " ")} by {line.actor ?? line.databaseRole} ({line.surface}){" "}
+            {words.detail.activityLine(line.operation, line.actor ?? line.databaseRole, line.surface)}
             <Time at={line.occurredAt} />
           </li>
         ))}

@@ -3,21 +3,22 @@ import type { logLineSchema } from "../../../../contract/jobs.ts";
 import { useEffect, useRef, useState } from "react";
 import { rest, withQuery } from "../../../api/request.ts";
 import { usePreferences } from "../../../components/preferences.ts";
-import { formatCount } from "../../../components/numbers.ts";
+
 import { formatExact } from "../../../components/time/format-times.ts";
 import { Failure } from "../../../components/notice.tsx";
 import { Card } from "../../../components/page.tsx";
+import { words } from "../words.ts";
 
 type LogLine = Json<typeof logLineSchema>;
 
-/** Lines that are kept in the page; of more only the last. */
+/** The most lines that the page keeps; older ones are dropped. */
 const MAX_LINES = 5_000;
-/** How often a job that runs is asked for what it has logged since (ms). */
+/** How often new lines of a running job are fetched (ms). */
 const FOLLOW_MS = 1_000;
-/** How close to its end the list counts as being at it (px). */
+/** The distance from its end at which the list counts as scrolled to the end (px). */
 const NEAR_END = 24;
 
-/** What a job has logged, read to its end and followed while the job lives. */
+/** The log lines of a job, read to the end and followed while the job is unfinished. */
 function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; dropped: number; isRead: boolean; error: unknown } {
   const [state, setState] = useState<{ lines: readonly LogLine[]; dropped: number }>({ lines: [], dropped: 0 });
   const [isRead, setRead] = useState(false);
@@ -74,15 +75,17 @@ export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
   }, [shown.length, isFollowing]);
   return (
     <Card
-      title="Logs"
+      title={words.detail.logs}
       actions={
         lines.length > 0 && (
           <div className="tool-bar">
-            {isLive && <span className="muted">{isFollowing ? "Following" : "Scroll to the end to follow"}</span>}
-            <select aria-label="Lines shown" value={level} onChange={({ target }) => setLevel(target.value)}>
-              <option value="info">All lines</option>
-              <option value="warn">Warnings and worse</option>
-              <option value="error">Errors</option>
+            {isLive && <span className="muted">{isFollowing ? words.detail.following : words.detail.scrollToFollow}</span>}
+            <select aria-label={words.detail.linesShown} value={level} onChange={({ target }) => setLevel(target.value)}>
+              {Object.entries(words.detail.levels).map(([from, name]) => (
+                <option key={from} value={from}>
+                  {name}
+                </option>
+              ))}
             </select>
           </div>
         )
@@ -92,26 +95,28 @@ export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
       {shown.length === 0 ? (
         <p className="card-body muted" role="status">
           {!isRead
-            ? "Reading…"
+            ? words.detail.readingLogs
             : lines.length > 0
-              ? "No line of that kind."
+              ? words.detail.noLinesOfLevel
               : isLive
-                ? "Nothing has been logged yet."
-                : "Nothing was logged."}
+                ? words.detail.noLinesYet
+                : words.detail.noLines}
         </p>
       ) : (
         <>
-          {dropped > 0 && <p className="card-body muted">{formatCount(dropped)} earlier lines are not shown.</p>}
+          {dropped > 0 && <p className="card-body muted">{words.detail.earlierLines(dropped)}</p>}
           <ol
             ref={list}
             className="log"
             tabIndex={0}
-            aria-label="Log lines"
+            aria-label={words.detail.logLines}
             onScroll={({ currentTarget: at }) => setFollowing(at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END)}
           >
             {shown.map((line, index) => (
               <li key={line.id} data-level={line.level}>
-                {line.attempt !== shown[index - 1]?.attempt && <span className="log-attempt">Attempt {line.attempt}</span>}
+                {line.attempt !== shown[index - 1]?.attempt && (
+                  <span className="log-attempt">{words.detail.attempt(line.attempt)}</span>
+                )}
                 <time dateTime={line.loggedAt} title={formatExact(line.loggedAt, zone)}>
                   {clockTime(line.loggedAt, zone)}
                 </time>

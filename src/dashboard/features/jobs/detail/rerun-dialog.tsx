@@ -8,8 +8,10 @@ import { tell } from "../../../components/toasts.tsx";
 import { useTask } from "../enqueue-form/enqueue-dialog.tsx";
 import { PayloadEditor } from "../enqueue-form/payload-editor.tsx";
 import type { Job } from "./use-job.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-/** Runs a job again with a payload that can be changed before. `isKept`: it has failed and can still be retried, so nothing of it is lost. */
+/** Reruns a job with a payload that can be edited first. `isKept`: it has failed and can still be retried, so its payload is still stored in full. */
 export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolean; onClose: () => void }) {
   const task = useTask(job.task);
   const client = useQueryClient();
@@ -26,7 +28,7 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
         ...(discard && isKept ? { discard } : {}),
       }),
     onSuccess: async ({ id }) => {
-      tell(`Job ${job.id} runs again as job ${id}.`);
+      tell(common.jobRerun(job.id, id));
       onClose();
       navigate(`/jobs/${id}`);
       await client.invalidateQueries();
@@ -34,8 +36,8 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
   });
   return (
     <FormDialog
-      title={`Run job ${job.id} again`}
-      submit="Run it"
+      title={words.detail.rerunTitle(job.id, isKept)}
+      submit={isKept ? words.detail.retryWithChanges : words.detail.rerunWithChanges}
       onClose={onClose}
       busy={rerun.isPending}
       error={rerun.error ?? undefined}
@@ -43,17 +45,8 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
       size="wide"
       onSubmit={() => rerun.mutate()}
     >
-      <p>
-        A new job of the task {job.task}, with the same priority, serial key, tenant and correlation id. It names this one as its
-        parent.
-      </p>
-      {isRedacted && (
-        <p className="muted">
-          {isKept
-            ? "What is [redacted] stays as it was, as long as you leave it: the server has it, and nobody may read it."
-            : "What is [redacted] is not in the history any more: give it anew."}
-        </p>
-      )}
+      <p>{words.detail.rerunExplained(job.task)}</p>
+      {isRedacted && <p className="muted">{isKept ? words.detail.redactedKept : words.detail.redactedLost}</p>}
       {!task.isPending && (
         <PayloadEditor
           schema={task.data?.payloadSchema}
@@ -69,7 +62,7 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
       {isKept && (
         <label className="check">
           <input type="checkbox" checked={discard} onChange={({ target }) => setDiscard(target.checked)} />
-          Give up job {job.id}, so that it is not retried as well
+          {words.detail.discardOriginal(job.id)}
         </label>
       )}
     </FormDialog>

@@ -6,10 +6,13 @@ import { Duration, Time } from "../../../components/time/time.tsx";
 import { Card } from "../../../components/page.tsx";
 import { isFinished, Status } from "../../../components/state-badge.tsx";
 import type { Job } from "./use-job.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
 type Step = Json<typeof stepSchema>;
 
-/** What a task has recorded as done, and what it waits for. Nothing where it has no steps. */
+/** The steps of a task that have completed or are waiting. Renders nothing without steps. */
 export function Steps({ job }: { job: Job }) {
   const { data } = useQuery({
     queryKey: ["job steps", job.id],
@@ -18,22 +21,22 @@ export function Steps({ job }: { job: Job }) {
   });
   if (data === undefined || data.length === 0) return null;
   return (
-    <Card title="Steps">
-      <div className="table-scroll" role="region" aria-label="Steps" tabIndex={0}>
+    <Card title={words.detail.steps}>
+      <div className="table-scroll" role="region" aria-label={common.tableOf(words.detail.steps)} tabIndex={0}>
         <table className="table">
           <thead>
             <tr>
-              <th scope="col">Step</th>
-              <th scope="col">Kind</th>
-              <th scope="col">State</th>
+              <th scope="col">{words.detail.step}</th>
+              <th scope="col">{words.detail.type}</th>
+              <th scope="col">{common.state}</th>
               <th scope="col" className="end">
-                Attempt
+                {words.detail.attemptColumn}
               </th>
-              <th scope="col">Began</th>
+              <th scope="col">{common.started}</th>
               <th scope="col" className="end">
-                Took
+                {common.duration}
               </th>
-              <th scope="col">Result</th>
+              <th scope="col">{common.result}</th>
             </tr>
           </thead>
           <tbody>
@@ -45,8 +48,7 @@ export function Steps({ job }: { job: Job }) {
                   <Status status={step.state.replace("_", " ")} />
                   {step.state === "waiting" && step.deadline !== null && (
                     <span className="muted">
-                      {" "}
-                      until <Time at={step.deadline} />
+                      <Sentence text={words.detail.until} slots={{ at: <Time at={step.deadline} /> }} />
                     </span>
                   )}
                 </td>

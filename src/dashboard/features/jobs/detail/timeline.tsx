@@ -4,8 +4,11 @@ import { useNow } from "../../../components/time/clock.ts";
 import { formatDuration, formatExact, isFinite } from "../../../components/time/format-times.ts";
 import { isFinished, State } from "../../../components/state-badge.tsx";
 import type { Attempt, Job, Usual } from "./use-job.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-/** One part of a job's life, from and to (ms). */
+/** One part of a job's history, from and to (ms). */
 interface Span {
   key: string;
   kind: "waits" | "running" | "completed" | "failed";
@@ -14,7 +17,7 @@ interface Span {
   words: string;
 }
 
-/** A job's life as a strip: how long it waited, and every attempt; below it the same in words and numbers. */
+/** A job's history as a strip of waits and attempts; below it the same as a table. */
 export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undefined }) {
   const now = useNow();
   const attempts = job.attemptList;
@@ -25,7 +28,7 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undef
   return (
     <div className="timeline">
       {spans.length > 0 && (
-        <div className="timeline-strip" role="img" aria-label={spans.map(({ words }) => words).join(", ")}>
+        <div className="timeline-strip" role="img" aria-label={spans.map((span) => span.words).join(", ")}>
           {spans.map((span) => (
             <span
               key={span.key}
@@ -36,24 +39,24 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undef
           ))}
         </div>
       )}
-      <div className="table-scroll" role="region" aria-label="Attempts" tabIndex={0}>
+      <div className="table-scroll" role="region" aria-label={common.attempts} tabIndex={0}>
         <table className="table">
           <thead>
             <tr>
-              <th scope="col">What</th>
-              <th scope="col">When</th>
+              <th scope="col">{words.detail.event}</th>
+              <th scope="col">{words.detail.time}</th>
               <th scope="col" className="end">
-                Waited
+                {words.detail.wait}
               </th>
               <th scope="col" className="end">
-                Ran
+                {words.detail.run}
               </th>
-              <th scope="col">Outcome</th>
+              <th scope="col">{common.result}</th>
             </tr>
           </thead>
           <tbody>
             <tr>
-              <td>Enqueued</td>
+              <td>{common.enqueued}</td>
               <td>
                 <ClockTime at={job.createdAt} />
               </td>
@@ -61,9 +64,7 @@ export function Timeline({ job, usual }: { job: Job; usual: Usual | null | undef
               <td className="end">–</td>
               <td className="muted">
                 {isFinite(job.runAt) && Date.parse(job.runAt) - start > 1_000 && attempts.length <= 1 ? (
-                  <>
-                    not before <ClockTime at={job.runAt} />
-                  </>
+                  <Sentence text={words.detail.notBefore} slots={{ at: <ClockTime at={job.runAt} /> }} />
                 ) : (
                   ""
                 )}
@@ -104,7 +105,7 @@ function AttemptRow({
   const ran = started === undefined ? undefined : Math.max(0, (ended - started) / 1_000);
   return (
     <tr>
-      <td>Attempt {attempt.attempt}</td>
+      <td>{words.detail.attempt(attempt.attempt)}</td>
       <td>
         <ClockTime at={attempt.startedAt} />
       </td>
@@ -126,7 +127,7 @@ function AttemptRow({
   );
 }
 
-/** The time of day, to the millisecond, and the day where it is another one; exactly when on hover. */
+/** The time of day to the millisecond, with the date unless it is today, and the exact time as a tooltip. */
 function ClockTime({ at }: { at: string | null }) {
   const { zone } = usePreferences();
   const now = useNow(60_000);
@@ -149,30 +150,30 @@ function ClockTime({ at }: { at: string | null }) {
   );
 }
 
-/** How long, and whether that is longer than 95 of 100 of the task's. */
+/** A duration, marked if it exceeds the task's p95. */
 function Measured({ seconds, most }: { seconds: number | undefined; most: number | undefined }) {
   if (seconds === undefined) return <span className="muted">–</span>;
   const isLong = most !== undefined && seconds > most * 1.05 && seconds - most > 0.05;
   return (
     <span
       className={isLong ? "number timeline-long" : "number"}
-      title={isLong ? `Longer than usual: 95 % take less than ${formatDuration(most)}.` : undefined}
+      title={isLong ? words.detail.longerThanUsual(formatDuration(most)) : undefined}
     >
       {formatDuration(seconds)}
-      {isLong && <span className="visually-hidden"> (longer than usual)</span>}
+      {isLong && <span className="visually-hidden">{words.detail.longer}</span>}
     </span>
   );
 }
 
-/** What comes next, or how it ended where that is not an attempt's own end. */
+/** The next event, or the job's end if it is not the end of an attempt. */
 function Outlook({ job }: { job: Job }) {
   if (job.state === "completed" || job.state === "running") return null;
-  // Its last attempt has said it.
+  // The row of its last attempt shows it.
   if (job.state === "failed" && job.attemptList.at(-1)?.state === "failed") return null;
   if (job.finishedAt !== null) {
     return (
       <tr>
-        <td>Ended</td>
+        <td>{common.ended}</td>
         <td>
           <ClockTime at={job.finishedAt} />
         </td>
@@ -186,15 +187,16 @@ function Outlook({ job }: { job: Job }) {
   }
   return (
     <tr>
-      <td>{job.attempts === 0 ? "To start" : "Next attempt"}</td>
+      <td>{job.attempts === 0 ? words.detail.starts : words.detail.nextAttempt}</td>
       <td>
         {isFinite(job.runAt) ? (
-          <>
-            {job.state === "scheduled" || job.state === "retrying" ? "" : "since "}
+          job.state === "scheduled" || job.state === "retrying" ? (
             <Time at={job.runAt} />
-          </>
+          ) : (
+            <Sentence text={words.detail.due} slots={{ at: <Time at={job.runAt} /> }} />
+          )
         ) : (
-          <span className="muted">not known yet</span>
+          <span className="muted">{words.detail.notKnownYet}</span>
         )}
       </td>
       <td className="end">–</td>
@@ -206,12 +208,12 @@ function Outlook({ job }: { job: Job }) {
   );
 }
 
-/** Since when an attempt could have started (ms); undefined where the history does not say. */
+/** When an attempt became due (ms); undefined where the history does not record it. */
 function dueOf(job: Job, index: number): number | undefined {
   const created = Date.parse(job.createdAt);
   const before = job.attemptList[index - 1];
   if (before !== undefined) return before.retryAt === null ? undefined : Date.parse(before.retryAt);
-  // The first time it was due is known as long as there was no second one.
+  // The first due time is known only until a second attempt replaces it.
   if (job.attemptList.length > 1 || !isFinite(job.runAt)) return undefined;
   return Math.max(created, Date.parse(job.runAt));
 }
@@ -229,7 +231,7 @@ function spansOf(job: Job, now: number): Span[] {
         kind: "waits",
         from,
         to: started,
-        words: `waited ${formatDuration((started - from) / 1_000)}`,
+        words: words.detail.waited(formatDuration((started - from) / 1_000)),
       });
     }
     spans.push({
@@ -237,19 +239,19 @@ function spansOf(job: Job, now: number): Span[] {
       kind: attempt.state,
       from: started,
       to: Math.max(ended, started),
-      words: `attempt ${attempt.attempt} ${attempt.state} ${attempt.state === "running" ? "for" : "after"} ${formatDuration((ended - started) / 1_000)}`,
+      words: words.detail.ran(attempt.attempt, attempt.state, formatDuration((ended - started) / 1_000)),
     });
     from = Math.max(from, ended);
   }
   const end = job.finishedAt === null ? now : Date.parse(job.finishedAt);
   if (job.state !== "running" && end > from && !(isFinished(job.state) && job.attemptList.length > 0)) {
-    spans.push({ key: "end", kind: "waits", from, to: end, words: `waited ${formatDuration((end - from) / 1_000)}` });
+    spans.push({ key: "end", kind: "waits", from, to: end, words: words.detail.waited(formatDuration((end - from) / 1_000)) });
   }
   return spans;
 }
 
 function usualWords(usual: Usual | null): string {
-  if (usual === null || usual.runP50 === null) return "Nothing to compare with: this task has not run in the last day.";
-  const waits = usual.waitP95 === null ? "" : `; 95 % wait less than ${formatDuration(usual.waitP95)}`;
-  return `Usual for this task, over the last day: half of the attempts run less than ${formatDuration(usual.runP50)}, 95 % less than ${formatDuration(usual.runP95)}${waits}.`;
+  if (usual === null || usual.runP50 === null) return words.detail.noTypical;
+  const wait = usual.waitP95 === null ? undefined : formatDuration(usual.waitP95);
+  return words.detail.typical(formatDuration(usual.runP50), formatDuration(usual.runP95), wait);
 }

@@ -6,12 +6,12 @@ export interface JobAction {
   path: string;
   method?: "POST" | "PUT";
   body?: unknown;
-  /** What is told once it is done. */
+  /** The message when it is done. */
   done: string | ((answer: never) => string);
   undo?: (answer: never) => void;
 }
 
-/** Does something by REST, tells of it, and asks anew for what may have changed. */
+/** Runs an action over REST, shows a message, and refetches everything that may have changed. */
 export function useJobAction() {
   const client = useQueryClient();
   return useMutation({

@@ -33,10 +33,10 @@ const LIVE_JOB = /* GraphQL */ `
   }
 `;
 
-/** How often a job is asked for where its changes are not pushed (ms). */
+/** How often a job is fetched where its changes are not pushed (ms). */
 const POLL_MS = 3_000;
 
-/** A job with its attempts, as it is now: changes are pushed, and what they do not carry is asked for when they come. */
+/** The current state of a job with its attempts. Changes are pushed; data that they do not contain is refetched when they arrive. */
 export function useJob(id: string) {
   const client = useQueryClient();
   const live = useLive<{ job: LiveJob | null }>(LIVE_JOB, { id });
@@ -47,7 +47,7 @@ export function useJob(id: string) {
     refetchInterval: ({ state }) =>
       live.error !== undefined && state.status !== "error" && !isFinished(state.data?.state ?? "") ? POLL_MS : false,
   });
-  // Everything but progress: what else is shown may have changed with it.
+  // Everything except progress: when one of these changes, the rest of the page may have changed too.
   const version =
     now === undefined || now === null ? undefined : `${now.state} ${now.attempts} ${now.priority} ${now.runAt} ${now.finishedAt}`;
   useEffect(() => {
@@ -129,10 +129,10 @@ export function useReruns(id: string) {
   });
 }
 
-/** What is usual for a task (seconds), over the last day. */
+/** The typical times of a task over the last 24 hours (seconds). */
 export type Usual = Pick<TaskStatistics, "waitP95" | "runP50" | "runP95">;
 
-/** Undefined while it is asked for and where the token may not know it, which is about every tenant; null where the task has not run. */
+/** Undefined while loading and for tokens of one tenant, since statistics cover all tenants; null if the task has not run. */
 export function useUsual(task: string): Usual | null | undefined {
   const { data } = useStatistics("24h");
   return data === undefined ? undefined : (data.get(task) ?? null);

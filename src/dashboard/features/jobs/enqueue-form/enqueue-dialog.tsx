@@ -15,6 +15,8 @@ import { useNames } from "../list/filter-bar.tsx";
 import { fromControl } from "../time-dialog.tsx";
 import { PayloadEditor } from "./payload-editor.tsx";
 import { initialValue, isFormable } from "./schema.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
 export type TaskDetails = Json<typeof taskSchema>;
 
@@ -26,14 +28,14 @@ export function useTask(name: string) {
   });
 }
 
-/** Enqueues a job: of which task, with what, and when. */
+/** Asks for the task, payload and options of a job, and enqueues it. */
 export function EnqueueDialog({ task, onTask, onClose }: { task: string; onTask: (task: string) => void; onClose: () => void }) {
   const names = useNames();
   const details = useTask(task);
   return details.data === undefined ? (
     <FormDialog
-      title="Enqueue a job"
-      submit="Enqueue"
+      title={words.enqueue.title}
+      submit={words.enqueue.submit}
       onClose={onClose}
       onSubmit={() => undefined}
       busy={false}
@@ -59,9 +61,9 @@ function TaskChoice({
   onTask: (task: string) => void;
 }) {
   return (
-    <Field label="Task">
+    <Field label={common.task}>
       <select value={task} onChange={({ target }) => onTask(target.value)}>
-        {task === "" && <option value="">Choose a task</option>}
+        {task === "" && <option value="">{words.enqueue.chooseTask}</option>}
         {task !== "" && names?.includes(task) !== true && <option value={task}>{task}</option>}
         {(names ?? []).map((name) => (
           <option key={name} value={name}>
@@ -72,14 +74,6 @@ function TaskChoice({
     </Field>
   );
 }
-
-/** The options of a job, as they are asked for; what is empty is not sent. */
-const TEXTS = {
-  jobKey: { label: "Job key", hint: "Replaces the job with this key that still waits." },
-  serialKey: { label: "Serial key", hint: "Jobs that share it run one at a time." },
-  correlationId: { label: "Correlation id", hint: "Shared by everything that comes from one cause." },
-  uniqueFor: { label: "Unique for", hint: "Such as 10m: for that long the same request makes no other job." },
-} as const;
 
 function Form({
   details,
@@ -105,7 +99,7 @@ function Form({
     mutationFn: async () =>
       await rest<{ id: string }>("POST", "/jobs", { ...toBody(options, isUtc), task: details.name, payload }),
     onSuccess: async ({ id }) => {
-      tell(`Job ${id} is enqueued.`);
+      tell(words.enqueue.enqueued(id));
       onClose();
       navigate(`/jobs/${id}`);
       await client.invalidateQueries({ queryKey: ["jobs"] });
@@ -121,11 +115,11 @@ function Form({
       />
     </Field>
   );
-  const zone = isUtc ? "In UTC." : "In your zone.";
+  const zone = isUtc ? common.inUtc : common.inLocalTime;
   return (
     <FormDialog
-      title="Enqueue a job"
-      submit="Enqueue"
+      title={words.enqueue.title}
+      submit={words.enqueue.submit}
       onClose={onClose}
       onSubmit={() => enqueue.mutate()}
       busy={enqueue.isPending}
@@ -134,11 +128,7 @@ function Form({
       size="wide"
     >
       <TaskChoice task={details.name} names={names} onTask={onTask} />
-      {details.description !== null && (
-        <p className="muted">
-          {details.description} Its queue is {details.queue}.
-        </p>
-      )}
+      {details.description !== null && <p className="muted">{words.enqueue.inQueue(details.description, details.queue)}</p>}
       <PayloadEditor
         schema={details.payloadSchema}
         value={payload}
@@ -149,14 +139,14 @@ function Form({
         }}
       />
       <details className="enqueue-options">
-        <summary>Options</summary>
+        <summary>{words.enqueue.options}</summary>
         <div>
-          {option("runAt", "Not before", `Now by default. ${zone}`, "time")}
-          {option("expiresAt", "Not after", `Then it ends as expired. ${zone}`, "time")}
-          {option("priority", "Priority", "Smaller runs first; 0 by default.", "number")}
-          {option("maxAttempts", "Attempts", "Those of the task by default.", "number")}
-          {Object.entries(TEXTS).map(([name, { label, hint }]) => option(name, label, hint))}
-          {me?.tenant === null && option("tenant", "Tenant", "Whose job it is.")}
+          {option("runAt", words.enqueue.notBefore, words.enqueue.notBeforeHint(zone), "time")}
+          {option("expiresAt", words.enqueue.notAfter, words.enqueue.notAfterHint(zone), "time")}
+          {option("priority", common.priority, common.priorityHint, "number")}
+          {option("maxAttempts", common.attempts, words.enqueue.attemptsHint, "number")}
+          {Object.entries(words.enqueue.texts).map(([name, { label, hint }]) => option(name, label, hint))}
+          {me?.tenant === null && option("tenant", common.tenant, words.enqueue.tenantHint)}
         </div>
       </details>
     </FormDialog>

@@ -4,9 +4,11 @@ import { Button } from "../../../components/button.tsx";
 import { Field } from "../../../components/field.tsx";
 import { parseJson, SchemaForm } from "./schema-form.tsx";
 import { isFormable, problemsOf } from "./schema.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 import "./enqueue.css";
 
-/** A payload: as a form where its task says what it takes, and as JSON. */
+/** Edits a payload as JSON, or as a form where the task declares a payload schema. */
 export function PayloadEditor({
   schema,
   value,
@@ -15,7 +17,7 @@ export function PayloadEditor({
 }: {
   schema: unknown;
   value: unknown;
-  /** Told what it is, and whether it is JSON at all. */
+  /** Called with the payload, and whether the text is valid JSON. */
   onChange: (value: unknown, isValid: boolean) => void;
   fields: readonly FieldProblem[] | undefined;
 }) {
@@ -28,8 +30,8 @@ export function PayloadEditor({
   const problems = problemsOf(fields);
   return (
     <div className="payload-editor">
-      <div className="tool-bar" role="group" aria-label="Payload as">
-        <strong>Payload</strong>
+      <div className="tool-bar" role="group" aria-label={words.enqueue.payloadAs}>
+        <strong>{common.payload}</strong>
         {canForm && (
           <>
             <Button
@@ -38,7 +40,7 @@ export function PayloadEditor({
               disabled={isJson && parsed.problem !== undefined}
               onClick={() => setJson(false)}
             >
-              Form
+              {words.enqueue.form}
             </Button>
             <Button
               kind="quiet"
@@ -48,20 +50,20 @@ export function PayloadEditor({
                 setJson(true);
               }}
             >
-              JSON
+              {words.enqueue.json}
             </Button>
           </>
         )}
-        {!isFormable(schema) && <span className="muted">The task has not said what it takes.</span>}
+        {!isFormable(schema) && <span className="muted">{words.enqueue.noSchema}</span>}
       </div>
       {isForm ? (
         <SchemaForm schema={schema} value={value} onChange={(next) => onChange(next, true)} problems={problems} />
       ) : (
         <Field
-          label="Payload as JSON"
+          label={words.enqueue.payloadAsJson}
           problem={
             parsed.problem ??
-            ([...problems].map(([path, message]) => (path === "" ? message : `${path}: ${message}`)).join("; ") || undefined)
+            ([...problems].map(([path, message]) => (path === "" ? message : `${path}: ${message}`)).join(", ") || undefined)
           }
         >
           <textarea

@@ -4,11 +4,14 @@ import { isRawNumber, parseExactly } from "../../../api/exact-json.ts";
 import { Button } from "../../../components/button.tsx";
 import { Field } from "../../../components/field.tsx";
 import { initialValue, isOfKind, kindOf, type Schema, variantsOf, withoutNull } from "./schema.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
 interface Part {
   schema: Schema;
   label: string;
-  /** Within the payload, with dots. */
+  /** Its path within the payload, with dots. */
   path: string;
   value: unknown;
   onChange: (value: unknown) => void;
@@ -31,7 +34,7 @@ export function SchemaForm({
   path?: string;
 }) {
   const object = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-  // What has to be given stands first; otherwise in the schema's order, which Postgres does not keep.
+  // Required fields come first; otherwise in the order of the stored schema, in which Postgres has sorted the names.
   const isRequired = (name: string): boolean => (schema.required ?? []).includes(name);
   const unknown = Object.keys(object).filter((name) => !(name in (schema.properties ?? {})));
   return (
@@ -56,14 +59,14 @@ export function SchemaForm({
       {unknown.map((name) => (
         <p key={name} className="schema-unknown">
           <span>
-            <code>{name}</code> <span className="muted">is in the payload and not what the task takes.</span>
+            <Sentence text={words.enqueue.unknownField} slots={{ name: <code>{name}</code> }} />
           </span>
           <Button
             kind="quiet"
             icon={<Trash2 aria-hidden="true" />}
             onClick={() => onChange(Object.fromEntries(Object.entries(object).filter(([each]) => each !== name)))}
           >
-            Remove {name}
+            {words.enqueue.removeField(name)}
           </Button>
         </p>
       ))}
@@ -77,7 +80,7 @@ function SchemaField(part: Part) {
   return variants.length === 0 ? <PlainField {...part} /> : <VariantField {...part} schema={schema} variants={variants} />;
 }
 
-/** A value that may be of several kinds: which one first, then the value. */
+/** A value that may have one of several types, with a choice of the type. */
 function VariantField({ variants, ...part }: Part & { variants: readonly { words: string; schema: Schema }[] }) {
   const [chosen, setChosen] = useState(() =>
     Math.max(
@@ -97,16 +100,16 @@ function VariantField({ variants, ...part }: Part & { variants: readonly { words
         }}
       />
       <select
-        aria-label={`Kind of ${part.label}`}
+        aria-label={words.enqueue.typeOf(part.label)}
         value={chosen}
         onChange={({ target }) => {
           setChosen(Number(target.value));
           part.onChange(part.isRequired ? initialValue(variants[Number(target.value)]?.schema ?? {}) : undefined);
         }}
       >
-        {variants.map(({ words }, index) => (
-          <option key={words} value={index}>
-            {words}
+        {variants.map(({ words: name }, index) => (
+          <option key={name} value={index}>
+            {name}
           </option>
         ))}
       </select>
@@ -118,9 +121,9 @@ function PlainField(part: Part) {
   const { schema: given, label, path, value, onChange, isRequired, problems } = part;
   const { schema, isNullable } = withoutNull(given);
   const kind = kindOf(schema);
-  const name = `${label}${isRequired ? "" : " (optional)"}`;
+  const name = isRequired ? label : words.enqueue.optional(label);
   const hint =
-    [schema.description, isNullable && isRequired ? "Left empty it is null." : undefined].filter(Boolean).join(" ") || undefined;
+    [schema.description, isNullable && isRequired ? words.enqueue.emptyIsNull : undefined].filter(Boolean).join(" ") || undefined;
   const field = { label: name, hint, problem: problems.get(path) };
   const none = isNullable && isRequired ? null : undefined;
   const optional = !isRequired || isNullable;
@@ -132,7 +135,7 @@ function PlainField(part: Part) {
           <legend>{name}</legend>
           {field.problem !== undefined && <p className="field-problem">{field.problem}</p>}
           <Button icon={<Plus aria-hidden="true" />} onClick={() => onChange(initialValue(schema))}>
-            Give {label}
+            {words.enqueue.addField(label)}
           </Button>
         </fieldset>
       );
@@ -149,7 +152,7 @@ function PlainField(part: Part) {
         )}
         {optional && (
           <Button kind="quiet" onClick={() => onChange(none)}>
-            Leave {label} out
+            {words.enqueue.removeField(label)}
           </Button>
         )}
       </fieldset>
@@ -162,9 +165,11 @@ function PlainField(part: Part) {
           value={typeof value === "boolean" ? String(value) : ""}
           onChange={({ target }) => onChange(target.value === "" ? none : target.value === "true")}
         >
-          {(optional || typeof value !== "boolean") && <option value="">{optional ? "Not given" : "Choose"}</option>}
-          <option value="true">true</option>
-          <option value="false">false</option>
+          {(optional || typeof value !== "boolean") && (
+            <option value="">{optional ? words.enqueue.notSet : words.enqueue.choose}</option>
+          )}
+          <option value="true">{words.enqueue.yes}</option>
+          <option value="false">{words.enqueue.no}</option>
         </select>
       </Field>
     );
@@ -178,7 +183,7 @@ function PlainField(part: Part) {
           value={chosen < 0 ? "" : String(chosen)}
           onChange={({ target }) => onChange(target.value === "" ? none : options[Number(target.value)])}
         >
-          {(optional || chosen < 0) && <option value="">{optional ? "Not given" : "Choose"}</option>}
+          {(optional || chosen < 0) && <option value="">{optional ? words.enqueue.notSet : words.enqueue.choose}</option>}
           {options.map((option, index) => (
             <option key={String(option)} value={index}>
               {String(option)}
@@ -202,7 +207,7 @@ function PlainField(part: Part) {
       ) : (
         <input
           value={text}
-          placeholder={schema.format === "date-time" ? "2026-12-24T18:00:00Z" : undefined}
+          placeholder={schema.format === "date-time" ? words.enqueue.timeExample : undefined}
           spellCheck={false}
           onChange={type}
         />
@@ -213,7 +218,7 @@ function PlainField(part: Part) {
 
 type Described = { label: string; hint: string | undefined; problem: string | undefined };
 
-/** A number, as it is typed: half of one is kept as text until it is whole. */
+/** A number. Incomplete input is kept as text until it is a number. */
 function NumberField({
   value,
   onChange,
@@ -227,11 +232,11 @@ function NumberField({
     text.trim() === ""
       ? undefined
       : Number.isNaN(number)
-        ? "A number, please."
+        ? words.enqueue.needsNumber
         : isWhole && !Number.isInteger(number)
-          ? "A whole number, please."
+          ? words.enqueue.needsWhole
           : isWhole && !Number.isSafeInteger(number)
-            ? "Too large to be exact: give it as text."
+            ? words.enqueue.tooLarge
             : undefined;
   return (
     <Field {...field} problem={problem ?? field.problem}>
@@ -240,7 +245,7 @@ function NumberField({
         value={text}
         onChange={({ target }) => {
           setText(target.value);
-          // What is no number is sent as it is, and the server says so.
+          // Invalid input is sent unchanged, and the server reports it.
           const typed = Number(target.value);
           onChange(target.value.trim() === "" ? none : Number.isNaN(typed) ? target.value : typed);
         }}
@@ -249,14 +254,14 @@ function NumberField({
   );
 }
 
-/** What no control is made for. */
+/** A value without a control of its own, as JSON. */
 function JsonField({ value, onChange, field, none }: Part & { field: Described; none: null | undefined }) {
   const [text, setText] = useState(value === undefined ? "" : JSON.stringify(value, null, 2));
   const [problem, setProblem] = useState<string>();
   return (
     <Field
       {...field}
-      hint={field.hint?.includes("JSON") === true ? field.hint : [field.hint, "As JSON."].filter(Boolean).join(" ")}
+      hint={field.hint?.includes("JSON") === true ? field.hint : [field.hint, words.enqueue.asJson].filter(Boolean).join(" ")}
       problem={problem ?? field.problem}
     >
       <textarea
@@ -279,7 +284,7 @@ export function parseJson(text: string): { value?: unknown; problem?: string } {
   try {
     return { value: parseExactly(text) };
   } catch (error) {
-    return { problem: `This is not JSON: ${(error as Error).message}` };
+    return { problem: common.notJson((error as Error).message) };
   }
 }
 
@@ -289,11 +294,11 @@ function Items({ schema, label, path, value, onChange, problems }: Part) {
   return (
     <>
       {items.map((item, index) => (
-        // oxlint-disable-next-line react/no-array-index-key -- its place is what an item is known by
+        // oxlint-disable-next-line react/no-array-index-key -- items are identified by their position
         <div key={`${items.length} ${index}`} className="schema-item">
           <SchemaField
             schema={inner}
-            label={`${label} ${index + 1}`}
+            label={words.enqueue.item(label, index + 1)}
             path={`${path}.${index}`}
             value={item}
             isRequired
@@ -302,14 +307,14 @@ function Items({ schema, label, path, value, onChange, problems }: Part) {
           />
           <Button
             kind="quiet"
-            aria-label={`Remove ${label} ${index + 1}`}
+            aria-label={words.enqueue.removeField(words.enqueue.item(label, index + 1))}
             icon={<Trash2 aria-hidden="true" />}
             onClick={() => onChange(items.filter((_, at) => at !== index))}
           />
         </div>
       ))}
       <Button icon={<Plus aria-hidden="true" />} onClick={() => onChange([...items, initialValue(inner) ?? null])}>
-        Add to {label}
+        {words.enqueue.addItem(label)}
       </Button>
     </>
   );

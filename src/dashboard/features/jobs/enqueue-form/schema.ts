@@ -1,6 +1,7 @@
 import type { FieldProblem } from "../../../api/problem.ts";
+import { words } from "../words.ts";
 
-/** As much of JSON Schema as a form is made of; what is not understood is written as JSON. */
+/** The part of JSON Schema that forms support. Values of other schemas are edited as JSON. */
 export interface Schema {
   type?: string | string[];
   title?: string;
@@ -24,7 +25,7 @@ export interface Schema {
 
 export type Kind = "string" | "number" | "integer" | "boolean" | "choice" | "object" | "array" | "json";
 
-/** How a value of that schema is asked for. */
+/** The kind of control for values of a schema. */
 export function kindOf(schema: Schema): Kind {
   if (schema.const !== undefined) return "choice";
   if (schema.enum !== undefined)
@@ -44,7 +45,7 @@ export function kindOf(schema: Schema): Kind {
   }
 }
 
-/** A schema of the form "that or null" without the null, which leaving the field out stands for where it may be left out. */
+/** Removes the null from a schema "X or null": leaving out an optional field stands for it. */
 export function withoutNull(schema: Schema): { schema: Schema; isNullable: boolean } {
   const either = schema.anyOf ?? schema.oneOf;
   const [one, ...others] = either?.filter(({ type }) => type !== "null") ?? [];
@@ -54,24 +55,17 @@ export function withoutNull(schema: Schema): { schema: Schema; isNullable: boole
   return { schema, isNullable: false };
 }
 
-/** The ways in which a value may be given, where there are several that a form has controls for; none otherwise. */
+/** The alternatives of a schema, if there are several and each has a different kind of control; otherwise an empty list. */
 export function variantsOf(schema: Schema): readonly { words: string; schema: Schema }[] {
-  const all = (schema.anyOf ?? schema.oneOf ?? []).map((each) => ({ words: WORDS[kindOf(each)], schema: each }));
+  const all = (schema.anyOf ?? schema.oneOf ?? []).map((each) => ({
+    words: words.enqueue.types[kindOf(each) as keyof typeof words.enqueue.types] as string | undefined,
+    schema: each,
+  }));
   const isClear = all.every(({ words }) => words !== undefined) && new Set(all.map(({ words }) => words)).size === all.length;
   return isClear && all.length > 1 ? (all as { words: string; schema: Schema }[]) : [];
 }
 
-const WORDS: Readonly<Partial<Record<Kind, string>>> = {
-  string: "text",
-  number: "a number",
-  integer: "a whole number",
-  boolean: "yes or no",
-  choice: "one of a list",
-  object: "fields",
-  array: "a list",
-};
-
-/** Whether a value is of the kind that a schema asks for. */
+/** Whether a value has the kind of a schema. */
 export function isOfKind(value: unknown, schema: Schema): boolean {
   const kind = kindOf(schema);
   if (kind === "array") return Array.isArray(value);
@@ -80,12 +74,12 @@ export function isOfKind(value: unknown, schema: Schema): boolean {
   return typeof value === (kind === "integer" ? "number" : kind);
 }
 
-/** Whether a form can be made of it at all: a payload is an object. */
+/** Whether a form can be rendered for it: the payload must be an object. */
 export function isFormable(schema: unknown): schema is Schema {
   return typeof schema === "object" && schema !== null && kindOf(schema) === "object";
 }
 
-/** What a form begins with: what has a default, and what has to be there. */
+/** The initial value of a form: defaults and required fields. */
 export function initialValue(schema: Schema): unknown {
   if (schema.default !== undefined) return schema.default;
   if (schema.const !== undefined) return schema.const;
@@ -110,7 +104,7 @@ export function initialValue(schema: Schema): unknown {
   }
 }
 
-/** What the server says of a field, by its path within the payload. */
+/** The server's messages about invalid fields, by path within the payload. */
 export function problemsOf(fields: readonly FieldProblem[] | undefined): ReadonlyMap<string, string> {
   return new Map(
     (fields ?? []).flatMap(({ field, message }) =>

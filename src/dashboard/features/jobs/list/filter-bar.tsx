@@ -6,11 +6,13 @@ import { formatExact } from "../../../components/time/format-times.ts";
 import { usePreferences } from "../../../components/preferences.ts";
 import { Button } from "../../../components/button.tsx";
 import { JOB_STATES } from "../../../../contract/states.ts";
-import { FILTERS, type FilterName, type JobFilter, parseText, SPANS } from "../filter.ts";
+import { type FilterName, type JobFilter, parseText } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
 import { SavedViews } from "./saved-views.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-/** The names there are to choose from. */
+/** The names of all tasks and queues. */
 export function useNames(): { tasks: readonly string[]; queues: readonly string[] } | undefined {
   const tasks = useQuery({
     queryKey: ["tasks", "names"],
@@ -25,7 +27,7 @@ export function useNames(): { tasks: readonly string[]; queues: readonly string[
   };
 }
 
-/** What is looked for: typed, chosen, and taken away again one by one. */
+/** The filters of the list: typed or chosen, and removed one by one. */
 export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
   const names = useNames();
   const [text, setText] = useState("");
@@ -38,7 +40,7 @@ export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (
   function submit(event: FormEvent): void {
     event.preventDefault();
     const typed = parseText(text, names ?? { tasks: [], queues: [] });
-    // A task has one queue: the one that was typed last counts.
+    // A task belongs to one queue, so the last typed of the two counts.
     const base = typed.task !== undefined ? { queue: undefined } : typed.queue !== undefined ? { task: undefined } : {};
     set({ ...base, ...typed });
     setText("");
@@ -47,46 +49,48 @@ export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (
   return (
     <div className="job-filters">
       <div className="tool-bar">
-        <form className="search" role="search" aria-label="Filter jobs" onSubmit={submit}>
+        <form className="search" role="search" aria-label={words.list.filterJobs} onSubmit={submit}>
           <Filter aria-hidden="true" />
           <input
             type="search"
-            aria-label="Filter"
-            placeholder="task:… queue:… payload.user.id:42 error text"
+            aria-label={words.list.filter}
+            placeholder={words.list.filterExample}
             value={text}
             spellCheck={false}
             onChange={(event) => setText(event.target.value)}
           />
         </form>
-        <Choice label="State" value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
+        <Choice label={common.state} value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
         <Choice
-          label="Task"
+          label={common.task}
           value={filter.task}
           options={names?.tasks ?? []}
           onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
         />
         <Choice
-          label="Queue"
+          label={common.queue}
           value={filter.queue}
           options={names?.queues ?? []}
           onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
         />
         <select
-          aria-label="Created"
+          aria-label={words.list.created}
           value={filter.after !== undefined || filter.before !== undefined ? "exact" : (filter.since ?? "")}
           onChange={({ target: { value } }) => {
             if (value === "exact") setChoosing(true);
             else set({ since: value, after: undefined, before: undefined });
           }}
         >
-          <option value="">Any time</option>
-          {Object.entries(SPANS).map(([span, words]) => (
+          <option value="">{words.list.anyTime}</option>
+          {Object.entries(words.list.spans).map(([span, name]) => (
             <option key={span} value={span}>
-              Last {words}
+              {words.list.last(name)}
             </option>
           ))}
-          {filter.since !== undefined && !(filter.since in SPANS) && <option value={filter.since}>Last {filter.since}</option>}
-          <option value="exact">Between…</option>
+          {filter.since !== undefined && !(filter.since in words.list.spans) && (
+            <option value={filter.since}>{words.list.last(filter.since)}</option>
+          )}
+          <option value="exact">{words.list.between}</option>
         </select>
         <SavedViews filter={filter} onOpen={onChange} />
       </div>
@@ -123,7 +127,7 @@ function Choice({
       value={value ?? ""}
       onChange={({ target }) => onChange(target.value === "" ? undefined : target.value)}
     >
-      <option value="">Any {label.toLowerCase()}</option>
+      <option value="">{words.list.any(label)}</option>
       {value !== undefined && !options.includes(value) && <option value={value}>{value}</option>}
       {options.map((option) => (
         <option key={option} value={option}>
@@ -134,7 +138,7 @@ function Choice({
   );
 }
 
-/** What has a control of its own is not shown again. */
+/** Filters with their own control are not repeated as chips. */
 const SHOWN_ABOVE: ReadonlySet<string> = new Set(["state", "task", "queue", "since"]);
 
 function Chips({
@@ -151,10 +155,10 @@ function Chips({
   if (given.length === 0) return null;
   const shown = given.filter(([name]) => !SHOWN_ABOVE.has(name));
   return (
-    <ul className="job-chips" aria-label="Filters">
+    <ul className="job-chips" aria-label={words.list.chips}>
       {shown.map(([name, value]) => (
         <li key={name} className="chip">
-          <span className="muted">{FILTERS[name]}</span>
+          <span className="muted">{words.list.filters[name]}</span>
           {name === "after" || name === "before" ? (
             <Button kind="quiet" onClick={onTimes}>
               {formatExact(value, zone)}
@@ -164,7 +168,7 @@ function Chips({
           )}
           <Button
             kind="quiet"
-            aria-label={`Remove the filter ${FILTERS[name]}`}
+            aria-label={words.list.removeFilter(words.list.filters[name])}
             icon={<X aria-hidden="true" />}
             onClick={() => onChange({ [name]: undefined })}
           />
@@ -172,7 +176,7 @@ function Chips({
       ))}
       <li>
         <Button kind="quiet" onClick={() => onChange(Object.fromEntries(given.map(([name]) => [name, undefined])))}>
-          Clear all
+          {words.list.clearAll}
         </Button>
       </li>
     </ul>

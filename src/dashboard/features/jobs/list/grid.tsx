@@ -15,16 +15,19 @@ import { isFinished, State } from "../../../components/state-badge.tsx";
 import type { JobLine } from "../job-line.ts";
 import type { Selection } from "./use-selection.ts";
 import { useGridKeys } from "./use-grid-keys.ts";
+import { Sentence } from "../../../components/sentence.tsx";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 
-/** Heights of a row (px): one line, and three where there is little width. Fixed, so that nothing has to be measured while it scrolls. */
+/** Heights of a row (px): one line, or three on narrow screens. Fixed, so that scrolling needs no measuring. */
 const ROW = 38;
 const ROW_NARROW = 80;
 const NARROW = "(max-width: 860px)";
 
-/** How close to the end of what is loaded the next page is asked for (rows). */
+/** The distance to the end of the loaded rows at which the next page is fetched (rows). */
 const AHEAD = 120;
 
-/** How long a row has to be on the screen until its job is asked for anew (ms). */
+/** How long a row must be visible before its job is refetched (ms). */
 const SETTLE_MS = 400;
 
 export interface GridProps {
@@ -33,17 +36,17 @@ export interface GridProps {
   hasMore: boolean;
   isLoadingMore: boolean;
   loadMore: () => void;
-  /** Told whether somebody reads further down or has picked a row, so that nothing may move. */
+  /** Called with whether the user has scrolled down or selected a row, so that rows must not move. */
   onReading: (isReading: boolean) => void;
-  /** Told when somebody has come back to the top, and nothing is picked that could move. */
+  /** Called when the user has scrolled back to the top and no row is selected. */
   onTop: () => void;
-  /** Told which jobs on the screen may still change. */
+  /** Called with the visible jobs that may still change. */
   onVisible: (ids: readonly string[]) => void;
-  /** Changes when the list is to go back to its top. */
+  /** Changes when the list must scroll to its top. */
   top: number;
 }
 
-/** The list: as many rows as fit are in the page, however many there are. A grid for whoever listens to it, with one place for the focus. */
+/** The list of jobs. Only visible rows are in the page, however many are loaded. A grid for screen readers, with a single tab stop. */
 export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onTop, onVisible, top }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
@@ -52,7 +55,7 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
   const [, navigate] = useLocation();
   const prefix = useId();
   const index = active === undefined ? -1 : lines.findIndex(({ id }) => id === active);
-  // oxlint-disable-next-line react/incompatible-library -- what it returns is used here only, and not handed on
+  // oxlint-disable-next-line react/incompatible-library -- its result is used only here
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroller.current,
@@ -74,12 +77,12 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
   const visible = items
     .flatMap(({ index: at }) => {
       const line = lines[at];
-      // A failed one may be retried.
+      // A failed job may be retried.
       return line === undefined || (isFinished(line.state) && line.state !== "failed") ? [] : [line.id];
     })
     .join(" ");
   useEffect(() => {
-    // Not while it is scrolled through: what has gone by need not be known.
+    // Not while scrolling: rows that have passed by need no refetch.
     const timer = setTimeout(() => onVisible(visible === "" ? [] : visible.split(" ")), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [visible, onVisible]);
@@ -118,11 +121,11 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     <div
       ref={scroller}
       className="job-grid"
-      // As wide as the longest id, so that all rows have the same columns.
+      // As wide as the longest id, so that the columns of all rows align.
       style={{ "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)) } as CSSProperties}
       role="grid"
       tabIndex={0}
-      aria-label="Jobs"
+      aria-label={words.list.title}
       aria-rowcount={hasMore ? -1 : lines.length + 1}
       aria-multiselectable="true"
       aria-activedescendant={index < 0 ? undefined : `${prefix}${active}`}
@@ -138,28 +141,28 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
           <input
             type="checkbox"
             tabIndex={-1}
-            aria-label="Select all that are loaded"
+            aria-label={words.list.selectAllLoaded}
             checked={lines.length > 0 && selection.count >= lines.length}
             onChange={() => (selection.count >= lines.length ? selection.clear() : selection.selectAll(lines))}
           />
         </span>
-        <span role="columnheader">State</span>
-        <span role="columnheader">Job</span>
-        <span role="columnheader">Task</span>
+        <span role="columnheader">{common.state}</span>
+        <span role="columnheader">{common.job}</span>
+        <span role="columnheader">{common.task}</span>
         <span role="columnheader" className="job-queue">
-          Queue
+          {common.queue}
         </span>
         <span role="columnheader" className="job-detail">
-          What happens
+          {words.list.details}
         </span>
         <span role="columnheader" className="end job-attempts">
-          Attempts
+          {common.attempts}
         </span>
         <span role="columnheader" className="end job-took">
-          Took
+          {common.duration}
         </span>
         <span role="columnheader" className="end">
-          Created
+          {common.created}
         </span>
       </div>
       <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
@@ -220,7 +223,7 @@ function Row({
         <input
           type="checkbox"
           tabIndex={-1}
-          aria-label={`Select job ${line.id}`}
+          aria-label={words.list.selectJob(line.id)}
           checked={isSelected}
           onClick={(event) => onPick(event.shiftKey)}
           onChange={() => undefined}
@@ -244,7 +247,7 @@ function Row({
         <Detail line={line} />
       </span>
       <span role="gridcell" className="job-attempts end number">
-        {line.attempts === 0 ? <span className="muted">–</span> : `${line.attempts} of ${line.maxAttempts}`}
+        {line.attempts === 0 ? <span className="muted">–</span> : common.of(line.attempts, line.maxAttempts)}
       </span>
       <span role="gridcell" className="job-took end">
         <Duration from={line.startedAt} to={line.finishedAt ?? (line.state === "running" ? null : line.startedAt)} />
@@ -256,13 +259,13 @@ function Row({
   );
 }
 
-/** What there is to say of a job in one line: how far it is, when it starts, what went wrong. */
+/** The details of a job in one line: its progress, its start or its error. */
 function Detail({ line }: { line: JobLine }) {
   if (line.state === "running" && line.progress !== null) {
     return (
       <span className="job-progress">
-        <progress max={100} value={line.progress} aria-label={`Progress of job ${line.id}`} />
-        <span className="number">{Math.round(line.progress)} %</span>
+        <progress max={100} value={line.progress} aria-label={words.list.progressOfJob(line.id)} />
+        <span className="number">{Math.round(line.progress)}%</span>
         {line.progressMessage !== null && <span className="muted truncate">{line.progressMessage}</span>}
       </span>
     );
@@ -270,7 +273,7 @@ function Detail({ line }: { line: JobLine }) {
   if (line.state === "scheduled") {
     return (
       <span className="muted">
-        starts <Time at={line.runAt} absent="never" />
+        <Sentence text={words.list.starts} slots={{ at: <Time at={line.runAt} absent={common.never} /> }} />
       </span>
     );
   }
@@ -278,11 +281,7 @@ function Detail({ line }: { line: JobLine }) {
     const text = line.error.split("\n")[0] ?? "";
     return (
       <span title={line.error} className={line.state === "failed" ? "job-error" : "muted"}>
-        {line.state === "retrying" && (
-          <>
-            again <Time at={line.runAt} />:{" "}
-          </>
-        )}
+        {line.state === "retrying" && <Sentence text={words.list.retries} slots={{ at: <Time at={line.runAt} /> }} />}
         {text}
       </span>
     );

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { useSearchParams } from "wouter";
 import { useMay } from "../../../api/me.ts";
 import { Problem } from "../../../api/problem.ts";
-import { formatCount } from "../../../components/numbers.ts";
+
 import { Button } from "../../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../../components/notice.tsx";
 import { Page } from "../../../components/page.tsx";
@@ -15,16 +15,18 @@ import { type JobFilter, parseText, readFilter, writeFilter } from "../filter.ts
 import { JobGrid } from "./grid.tsx";
 import { type JobList, useJobList } from "./use-job-list.ts";
 import { useSelection } from "./use-selection.ts";
+import { common } from "../../../components/words.ts";
+import { words } from "../words.ts";
 import "./jobs.css";
 
-/** Every job there is, newest first: found, followed, and acted on one by one or all at once. */
+/** The list of all jobs, newest first, with filters, live updates and bulk actions. */
 export default function Jobs() {
   const [search, setSearch] = useSearchParams();
   const filter = useMemo(() => readFilter(search), [search]);
   const typed = search.get("q");
   const names = useNames();
   useEffect(() => {
-    // What the search box of the frame sends is made a filter, once it is known which names there are.
+    // Text from the search box at the top becomes a filter as soon as the names of tasks and queues are known.
     if (typed === null || names === undefined) return;
     setSearch(writeFilter(parseText(typed, names)), { replace: true });
   }, [typed, names, setSearch]);
@@ -39,11 +41,11 @@ export default function Jobs() {
   };
   return (
     <Page
-      title="Jobs"
+      title={words.list.title}
       actions={
         may && (
           <Button icon={<Plus aria-hidden="true" />} onClick={() => make(filter.task ?? "")}>
-            Enqueue a job
+            {common.enqueueJob}
           </Button>
         )
       }
@@ -69,7 +71,7 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
       return <Refused error={list.error} filter={filter} list={list} onChange={onChange} />;
     return (
       <div className="card job-list">
-        <Loading rows={12} label="Loading jobs" />
+        <Loading rows={12} label={words.list.loading} />
       </div>
     );
   }
@@ -105,12 +107,12 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
   );
 }
 
-/** Jobs that have come while somebody was reading: told of, and shown when asked for. */
+/** The number of jobs that have arrived while the user was reading, as a button that shows them. */
 function Newer({ list, onShow }: { list: JobList; onShow: () => void }) {
-  const text = `${list.newer}${list.newerIsCapped ? " or more" : ""} newer`;
+  const text = words.list.newer(list.newer, list.newerIsCapped);
   const isThere = list.newer > 0;
   useEffect(() => {
-    if (isThere) announce("There are newer jobs.");
+    if (isThere) announce(words.list.thereAreNewer);
   }, [isThere]);
   if (!isThere) return null;
   return (
@@ -121,14 +123,13 @@ function Newer({ list, onShow }: { list: JobList; onShow: () => void }) {
 }
 
 function Foot({ list }: { list: JobList }) {
-  const count = formatCount(list.lines?.length ?? 0);
   return (
     <footer className="job-foot muted">
-      <span>{list.hasMore ? `${count} jobs loaded; there are more.` : `${count} jobs. That is all.`}</span>
-      {list.looked !== undefined && <span>The payloads of {formatCount(list.looked.at)} jobs were read.</span>}
+      <span>{words.list.shown(list.lines?.length ?? 0, list.hasMore)}</span>
+      {list.looked !== undefined && <span>{words.list.scanned(list.looked.at)}</span>}
       {list.hasMore && (
         <Button kind="quiet" busy={list.isLoadingMore} onClick={list.loadMore}>
-          {list.looked === undefined ? "Load older" : "Look further"}
+          {list.looked === undefined ? common.loadMore : words.list.scanMore}
         </Button>
       )}
     </footer>
@@ -138,37 +139,28 @@ function Foot({ list }: { list: JobList }) {
 function Nothing({ filter, list, onChange }: { filter: JobFilter; list: JobList; onChange: (next: JobFilter) => void }) {
   if (list.looked !== undefined && list.hasMore) {
     return (
-      <Empty title={`Not among the ${formatCount(list.looked.at)} newest jobs that fit.`}>
-        <p>
-          No index has what is in payloads, so a search reads 10,000 of them at a time
-          {list.looked.to === null ? "" : `; this one has come down to job ${list.looked.to}`}. A task, a queue or a time makes it
-          find more with less.
-        </p>
+      <Empty title={words.list.notYetFound(list.looked.at)}>
+        <p>{words.list.scanExplained(list.looked.to)}</p>
         <Button busy={list.isLoadingMore} onClick={list.loadMore}>
-          Look further
+          {words.list.scanMore}
         </Button>
       </Empty>
     );
   }
   if (Object.keys(filter).length === 0) {
-    return (
-      <Empty title="There are no jobs yet.">
-        Whatever is enqueued shows up here at once: by SQL, by a trigger, by a schedule, or by the button above.
-      </Empty>
-    );
+    return <Empty title={words.list.noneYet}>{words.list.noneYetHint}</Empty>;
   }
   return (
-    <Empty title="No job fits.">
+    <Empty title={words.list.noMatches}>
       <p>
-        Jobs that have ended are kept as long as the history is.{" "}
-        {list.looked === undefined ? "" : `${formatCount(list.looked.at)} payloads were read.`}
+        {words.list.noMatchesHint} {list.looked === undefined ? "" : words.list.scanned(list.looked.at)}
       </p>
-      <Button onClick={() => onChange({})}>Clear the filters</Button>
+      <Button onClick={() => onChange({})}>{common.clearFilters}</Button>
     </Empty>
   );
 }
 
-/** A filter that no index serves: what the server says, and what would make it one, as buttons. */
+/** A filter that no index supports: the server's message, and buttons for filters that are supported. */
 function Refused({
   error,
   filter,
@@ -197,11 +189,11 @@ function Refused({
         {needsState &&
           (filter.error === undefined ? ["pending", "failed", "scheduled"] : ["failed", "retrying", "cancelled"]).map((state) => (
             <Button key={state} onClick={() => onChange({ ...filter, state })}>
-              Look among {state} jobs
+              {words.list.showOnly(state)}
             </Button>
           ))}
         <Button kind="quiet" onClick={() => onChange({})}>
-          Clear the filters
+          {common.clearFilters}
         </Button>
       </div>
     </div>

@@ -5,10 +5,11 @@ import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { tell } from "../../../components/toasts.tsx";
 import { formatFilter, type JobFilter, readFilter, writeFilter } from "../filter.ts";
+import { words } from "../words.ts";
 
 const KEY = "legwork.views";
 
-/** Views by their names, as the address has them. Kept in this browser. */
+/** The saved views by name, as query strings. Stored in this browser. */
 function readViews(): Record<string, string> {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
@@ -19,12 +20,12 @@ function readViews(): Record<string, string> {
   }
 }
 
-/** What is always there. */
+/** The built-in views. */
 const BUILT_IN: Readonly<Record<string, JobFilter>> = {
-  "Running now": { state: "running" },
-  "Failed today": { state: "failed", since: "24h" },
-  "Waits for its next attempt": { state: "retrying" },
-  "Held back": { state: "blocked" },
+  [words.list.builtIn.running]: { state: "running" },
+  [words.list.builtIn.failedToday]: { state: "failed", since: "24h" },
+  [words.list.builtIn.retrying]: { state: "retrying" },
+  [words.list.builtIn.blocked]: { state: "blocked" },
 };
 
 export function SavedViews({ filter, onOpen }: { filter: JobFilter; onOpen: (filter: JobFilter) => void }) {
@@ -32,7 +33,7 @@ export function SavedViews({ filter, onOpen }: { filter: JobFilter; onOpen: (fil
   return (
     <>
       <Button icon={<Bookmark aria-hidden="true" />} onClick={() => setOpen(true)}>
-        Views
+        {words.list.views}
       </Button>
       {isOpen && (
         <ViewsDialog
@@ -67,21 +68,21 @@ function ViewsDialog({
   };
   return (
     <FormDialog
-      title="Views"
-      submit="Save this view"
+      title={words.list.views}
+      submit={words.list.saveView}
       onClose={onClose}
       busy={false}
       error={undefined}
       disabled={name.trim() === "" || isEmpty}
       onSubmit={() => {
         keep({ ...views, [name.trim()]: writeFilter(filter).toString() });
-        tell(`The view “${name.trim()}” is kept in this browser.`);
+        tell(words.list.viewSaved(name.trim()));
         onClose();
       }}
     >
       <div role="group" aria-labelledby={heading}>
         <h3 id={heading} className="visually-hidden">
-          Open a view
+          {words.list.openView}
         </h3>
         <ul className="views">
           {Object.entries(BUILT_IN).map(([title, view]) => (
@@ -100,7 +101,7 @@ function ViewsDialog({
               <code className="muted truncate">{formatFilter(readFilter(new URLSearchParams(view)))}</code>
               <Button
                 kind="quiet"
-                aria-label={`Forget the view ${title}`}
+                aria-label={words.list.deleteView(title)}
                 icon={<Trash2 aria-hidden="true" />}
                 onClick={() => keep(Object.fromEntries(Object.entries(views).filter(([each]) => each !== title)))}
               />
@@ -109,10 +110,8 @@ function ViewsDialog({
         </ul>
       </div>
       <Field
-        label="Name of this view"
-        hint={
-          isEmpty ? "Filter the list first; then what it shows can be kept." : `Keeps ${formatFilter(filter)} in this browser.`
-        }
+        label={words.list.viewName}
+        hint={isEmpty ? words.list.viewNeedsFilter : words.list.viewNameHint(formatFilter(filter))}
       >
         <input value={name} maxLength={60} disabled={isEmpty} onChange={(event) => setName(event.target.value)} />
       </Field>

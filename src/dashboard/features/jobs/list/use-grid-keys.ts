@@ -2,10 +2,10 @@ import { useEffect, useEffectEvent } from "react";
 import { isTyping } from "../../../shell/shortcuts.tsx";
 
 interface Actions {
-  /** The row that is picked; below 0 for none. */
+  /** The active row; negative without one. */
   index: number;
   count: number;
-  /** Rows of a screen. */
+  /** Rows per screen. */
   page: number;
   moveTo: (index: number) => void;
   open: () => void;
@@ -15,8 +15,8 @@ interface Actions {
 }
 
 /**
- * j, k and the arrows go down and up, x picks, Shift and x picks up to there, Enter opens, Escape lets go. On the whole page while nothing is
- * typed and no dialog is open; the arrows only within the list. Returns what the list itself is to do with a key.
+ * j, k and the arrow keys move down and up, x selects, Shift+x selects a range, Enter opens, Escape clears the selection. These keys work on the whole
+ * page while the user is not typing and no dialog is open; the arrow keys only within the list. Returns the key handler of the list itself.
  */
 export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
   const press = useEffectEvent((event: KeyboardEvent) => {
@@ -29,13 +29,13 @@ export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
     return () => document.removeEventListener("keydown", press);
   }, []);
   return (event) => {
-    // A box in a row has the focus by the pointer only, and takes the space bar as its own.
+    // A row's checkbox has the focus only after a click, and handles the space bar itself.
     if (event.target instanceof HTMLInputElement && event.key === " ") return;
     if (act(event, actions, true, true)) event.preventDefault();
   };
 }
 
-/** Does what the key means; whether it meant something. */
+/** Performs the action of a key; returns whether there was one. */
 function act(event: KeyboardEvent, actions: Actions, mayOpen: boolean, isInside: boolean): boolean {
   const { index, count, page, moveTo } = actions;
   if (event.altKey || event.metaKey || count === 0) return false;

@@ -5,40 +5,40 @@ import { graphql, rest, withQuery } from "../../../api/request.ts";
 import { type JobFilter, toLive, toQuery, writeFilter } from "../filter.ts";
 import { isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
 
-/** Jobs of the newest page: as many as a live list has. */
+/** Jobs in the newest page, as many as a live list has. */
 const NEWEST = 100;
-/** Jobs of each page further back. */
+/** Jobs in each older page. */
 const PAGE = 200;
-/** How often the newest page is asked for where no live list serves the filter, and jobs on the screen further down (ms). */
+/** How often visible older jobs are refetched, and the newest page where no live list supports the filter (ms). */
 const POLL_MS = 5_000;
-/** Pages of a search that are asked for at once while they are empty. */
+/** The most empty pages of a search that are skipped at once. */
 const SEARCH_ROUNDS = 10;
 
-/** Where a page of the list begins. */
+/** Where a page of the list starts. */
 type Begin = { cursor?: string; before?: string };
 
 export interface JobList {
-  /** Newest first; undefined until the first answer. */
+  /** Newest first; undefined until the first response. */
   lines: readonly JobLine[] | undefined;
-  /** Jobs that are newer than the first line and not in the list, because somebody reads it. */
+  /** Jobs newer than the first line that are held back while the user is reading. */
   newer: number;
-  /** Whether there are more of them than `newer` says. */
+  /** Whether there may be more than `newer`. */
   newerIsCapped: boolean;
-  /** Shows the newest jobs and goes on following them. */
+  /** Shows the newest jobs and follows them. */
   follow: () => void;
-  /** Loads the next page, if there is one and none is on its way. */
+  /** Loads the next page if there is one and it is not already loading. */
   loadMore: () => void;
   hasMore: boolean;
   isLoadingMore: boolean;
   error: unknown;
   retry: () => void;
-  /** Of a search in payloads: how many were read, and where that ended. */
+  /** For a search in payloads: how many were scanned, and the last job of the scan. */
   looked: { at: number; to: string | null } | undefined;
 }
 
 /**
- * The jobs that fit a filter, for a component that is another one for each filter (`key`). While `isReading` is false the newest are followed as they come; while it is true no job is added above
- * those that are shown, which are only kept up to date. `visible` are those jobs on the screen that may still change.
+ * The jobs that match a filter, for a component that is remounted for each filter (`key`). While `isReading` is false, new jobs are added as they arrive.
+ * While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still change.
  */
 export function useJobList(filter: JobFilter, isReading: boolean, visible: readonly string[]): JobList {
   const key = writeFilter(filter).toString();
@@ -56,7 +56,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
     gcTime: 10_000,
   });
 
-  // What was loaded below would not fit under another top.
+  // Older pages would not continue a different newest page.
   const isFrozen = isReading || older.data !== undefined || older.isFetching;
   if (fresh !== undefined && base?.lines !== fresh && (base === undefined || !isFrozen)) setBase({ lines: fresh, next });
   const follow = (): void => {
@@ -103,7 +103,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
   };
 }
 
-/** The next page; of a search in payloads that finds nothing, what comes of looking ten times as far. */
+/** Fetches the next page. A search in payloads that finds nothing continues for up to ten pages. */
 async function nextPage(filter: JobFilter, begin: Begin, signal: AbortSignal): Promise<JobPage> {
   let lookedAt = 0;
   for (let round = 1; ; round += 1) {
@@ -115,7 +115,7 @@ async function nextPage(filter: JobFilter, begin: Begin, signal: AbortSignal): P
   }
 }
 
-/** Jobs on the screen that the newest page does not tell of, as they are now. */
+/** The current state of visible jobs that are not in the newest page. */
 function useRefreshed(visible: readonly string[], newest: readonly JobLine[] | undefined): readonly JobLine[] {
   const told = new Set(newest?.map(({ id }) => id));
   const ids = visible.filter((id) => !told.has(id));
@@ -135,7 +135,7 @@ const NONE: readonly JobLine[] = [];
 
 interface Newest {
   lines: readonly JobLine[] | undefined;
-  /** Where the next page begins; null when there is none. */
+  /** Where the next page starts; null after the last one. */
   next: Begin | null;
   error: unknown;
   retry: () => void;
@@ -143,14 +143,14 @@ interface Newest {
   lookedTo?: string | null | undefined;
 }
 
-/** The newest page: pushed where a live list serves the filter, else asked for every few seconds. */
+/** The newest page: live where a live list supports the filter, otherwise polled every few seconds. */
 function useNewest(filter: JobFilter, key: string): Newest {
   const variables = useMemo(() => toLive(filter), [filter]);
   const [hasFailed, setFailed] = useState(false);
   const isLive = variables !== undefined && !hasFailed;
   const live = useLive<{ jobs: { jobs: JobLine[] } }>(isLive ? LIVE_JOBS : null, variables);
   useEffect(() => {
-    // Whatever keeps the live list away, the list itself is still to be had.
+    // If the live list fails for any reason, polling replaces it.
     if (live.error !== undefined) setFailed(true);
   }, [live.error]);
   const polled = useQuery<JobPage>({

@@ -5,7 +5,7 @@ export interface Selection {
   ids: ReadonlySet<string>;
   count: number;
   has: (id: string) => boolean;
-  /** Picks a job or lets it go; with `isRange` picks everything from the one before up to this one. */
+  /** Selects or deselects a job; with `isRange` selects all from the last selected job to this one. */
   toggle: (id: string, isRange: boolean, lines: readonly JobLine[]) => void;
   selectAll: (lines: readonly JobLine[]) => void;
   clear: () => void;

@@ -1,0 +1,19 @@
+import { counted } from "../../../wording.ts";
+
+export const words = {
+  title: "Database",
+  checking: "Checking…",
+  checkedAt: "Checked {at}. On the command line: {command}.",
+  rerunChecks: "Re-run checks",
+  fixes: "Needs attention",
+  passed: "Passed",
+  allPassed: (checks: number) => `All ${counted(checks, "check")} passed.`,
+  found: (checks: number, critical: number, warnings: number) =>
+    `${counted(checks, "check")}: ${[
+      ...(critical > 0 ? [`${critical} critical`] : []),
+      ...(warnings > 0 ? [counted(warnings, "warning")] : []),
+    ].join(", ")}.`,
+  copyFix: (check: string) => `Copy fix for ${check}`,
+  details: "Details",
+  detailsOf: (check: string) => `details of ${check}`,
+} as const;

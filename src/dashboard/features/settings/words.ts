@@ -1,0 +1,67 @@
+import type { Preferences } from "../../components/preferences.ts";
+
+export const words = {
+  title: "Settings",
+
+  // Account
+  account: "Account",
+  role: "Role",
+  roles: {
+    viewer: "Reads. Changes nothing.",
+    enqueuer: "Enqueues jobs. Reads nothing.",
+    operator: "Reads, enqueues, and acts on jobs, queues, schedules and workflows.",
+    admin: "Everything, including tokens and settings.",
+  },
+  allTenants: "All tenants",
+  validUntil: "Valid until",
+  neverExpires: "Never expires",
+  server: "Server",
+  version: (version: string) => `Legwork ${version}`,
+
+  // Browser
+  browser: "This browser",
+  theme: "Theme",
+  themes: { system: "System", light: "Light", dark: "Dark" } satisfies Record<Preferences["theme"], string>,
+  times: "Times",
+  zones: { local: "Local time", utc: "UTC" } satisfies Record<Preferences["zone"], string>,
+  now: (time: string) => `Current time: ${time}`,
+
+  // Tokens
+  tokens: "Tokens",
+  newToken: "New token",
+  noTokens: "No tokens yet",
+  noTokensHint: "The token in the server's own configuration is not listed here.",
+  lastUsed: "Last used",
+  allOf: "all",
+  createdBy: (by: string) => `by ${by}`,
+  noEnd: "never expires",
+  revoked: "revoked {at}",
+  expired: "expired",
+  revoke: "Revoke",
+  revokeOf: (name: string) => `Revoke ${name}`,
+  revokeQuestion: (name: string) => `Revoke ${name}?`,
+  revokedNow: (name: string) => `Token ${name} revoked.`,
+  revokeExplained:
+    "Clients with this token are refused from now on; their live views end within 30 seconds. This cannot be undone.",
+  lastUsedAt: "Last used: {at}",
+
+  // New token
+  createToken: "Create token",
+  nameHint: "What the token is for. The audit log shows this name.",
+  roleChoices: {
+    viewer: "viewer: reads",
+    enqueuer: "enqueuer: enqueues, reads nothing",
+    operator: "operator: reads, enqueues, acts",
+    admin: "admin: everything",
+  },
+  tenant: "Tenant (optional)",
+  tenantHint: "Limits the token to one tenant. Default: all tenants.",
+  validFor: "Valid for",
+  validForHint: "For example 12h, 30d or 1y.",
+  tokenTitle: (name: string) => `Token ${name}`,
+  shownOnce: "This token is shown only once.",
+  shownOnceHint: "Store it in a safe place: only its hash is kept here.",
+  token: "Token",
+  copyToken: "Copy token",
+  done: "Done",
+} as const;

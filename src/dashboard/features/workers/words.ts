@@ -1,0 +1,50 @@
+import { counted, formatNumber } from "../../../wording.ts";
+
+export const words = {
+  title: "Workers",
+  lead: "Online workers. Plain graphile-worker processes run jobs too, but are not listed here.",
+  none: "No workers online",
+  noneHint: "Start one: {worker}, or {up} for everything in one process.",
+
+  // Figures
+  workers: "Workers",
+  hosts: (count: number) => `on ${counted(count, "host")}`,
+  concurrency: "Concurrency",
+  concurrencyDetail: "total capacity",
+  utilization: (share: string) => `${share} of capacity`,
+  unresponsive: "Unresponsive",
+  unresponsiveDetail: "their jobs move to other workers",
+  allResponsive: "all responsive",
+
+  // Table
+  worker: "Worker",
+  lastSeen: "Last seen",
+  load: "Load",
+  cpu: "CPU",
+  memory: "Memory",
+  disk: "Disk",
+  heap: "Heap",
+  unresponsiveHint:
+    "This worker has not sent a heartbeat for too long. If it stays unresponsive, its jobs move to other workers.",
+  ofTotal: (total: string) => `of ${total}`,
+  notReported: "not reported yet",
+  moreJobs: (count: number) => `and ${formatNumber(count)} more`,
+
+  // One worker
+  workerTitle: (host: string, pid: number | string) => `Worker ${host} ${pid}`,
+  gone: "This worker is offline",
+  goneHint: "{id} has stopped, or it became unresponsive and its jobs moved to other workers.",
+  overdue: " (overdue)",
+  memoryUse: (share: string, total: string, heap: string) => `${share} of the host's ${total}; heap ${heap}`,
+  diskUse: (share: string, total: string) => `${share} of ${total}`,
+  tasks: "Tasks",
+  noJobs: "No running jobs",
+  runningJobs: "Running jobs",
+  runningFor: "Running for",
+
+  // Starts
+  starts: (days: number) => `Started in the last ${counted(days, "day")}`,
+  startsTable: "Starts",
+  noStarts: "No workers have started.",
+  host: "Host",
+} as const;
