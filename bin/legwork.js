@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
-// The flag keeps a busy worker at some 140 MB, at the same speed; without it, it was seen to take 100 MB more.
+// The flag keeps a busy worker at about 140 MB at the same speed. Without it, a worker was seen to use 100 MB more.
 import { existsSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -14,14 +14,14 @@ if (major < 24) {
   console.error(`legwork: Node ${process.versions.node} is too old. Legwork needs Node 24 or newer.`);
   console.error(
     isCheckout
-      ? "  Run it as `npx legwork …` or `npm run legwork -- …`: both use the Node 24 that `npm ci` has installed here."
-      : "  Install Node 24, or add it to this project with `npm install node@24`; `npx legwork` then uses it.",
+      ? "  Run `npx legwork …` or `npm run legwork -- …`: both use the Node 24 that `npm ci` installed here."
+      : "  Install Node 24, or add it to this project with `npm install node@24`, which `npx legwork` then uses.",
   );
   process.exit(1);
 }
 if (isCheckout) {
-  // Stripping types takes most of a start's time and 40 MB of memory. What is stripped is kept for the next start. Threads and child processes find it
-  // through the environment.
+  // Stripping types takes most of the startup time and 40 MB of memory. The stripped code is cached for the next start. Threads and child processes
+  // find the cache through the environment.
   process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/legwork", import.meta.url));
   enableCompileCache(process.env.NODE_COMPILE_CACHE);
 }

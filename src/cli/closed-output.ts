@@ -1,8 +1,7 @@
 let isClosed = false;
 
 /**
- * Lets a command whose output nothing reads any more (`legwork jobs | head -1`) come to its end without a word. A program that goes on
- * printing asks `isOutputClosed`.
+ * Ends a command silently when its output has lost its reader (`legwork jobs | head -1`). Code that prints in a loop checks `isOutputClosed`.
  */
 export function allowClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -13,7 +12,7 @@ export function allowClosedOutput(): void {
   }
 }
 
-/** Whether whatever read this process's output has gone. */
+/** Whether the reader of this process's output has gone. */
 export function isOutputClosed(): boolean {
   return isClosed;
 }

@@ -1,6 +1,6 @@
 import type { Wording } from "../action.ts";
 
-/** What a hint suggests, as commands. */
+/** The actions that hints suggest, as commands. */
 export const COMMANDS: Wording = {
   cancel_job: ({ id = "<id>" }) => `\`legwork cancel ${id}\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
@@ -18,6 +18,6 @@ export const COMMANDS: Wording = {
   retry_job: ({ id = "<id>" }) => `\`legwork retry ${id}\``,
   show_task: () => "`legwork tasks --json`",
   start_workflow: () => "`legwork workflow start`",
-  ask_for_less: () => "Ask for less: a filter that fewer jobs fit, or fewer jobs at once.",
-  await_database: () => "Try again once Postgres can be reached; `legwork doctor` says what is wrong with it.",
+  ask_for_less: () => "Use a narrower filter, or fewer jobs at a time.",
+  await_database: () => "Try again when Postgres can be reached. `legwork doctor` shows what is wrong with it.",
 };

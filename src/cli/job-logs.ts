@@ -5,7 +5,7 @@ import { color } from "./output.ts";
 import { isOutputClosed } from "./closed-output.ts";
 import { jsonText } from "./visible.ts";
 
-/** How often a job that is followed is looked at (ms); longer than its worker takes to send its last lines. */
+/** How often a followed job is read (ms). Longer than its worker needs to send its last lines. */
 const LOOK_EVERY_MS = 500;
 
 const COLORS = { info: "blue", warn: "yellow", error: "red", fatal: "red" } as const;
@@ -18,7 +18,7 @@ export function printLogs(lines: readonly LogLine[], indent = ""): void {
   }
 }
 
-/** Prints what a job has logged and goes on until it has ended. */
+/** Prints the job's log lines until the job has ended. */
 export async function followLogs(operations: Operations, id: string): Promise<void> {
   let last: string | undefined;
   for (let ended = false; ;) {
@@ -26,7 +26,7 @@ export async function followLogs(operations: Operations, id: string): Promise<vo
     printLogs(lines);
     last = lines.at(-1)?.id ?? last;
     if (ended || isOutputClosed()) return;
-    // The last lines come a moment after the end: one more look.
+    // The last lines arrive shortly after the end, so read once more.
     ended = (await operations.getJob(id)).finishedAt !== null;
     await delay(LOOK_EVERY_MS);
   }

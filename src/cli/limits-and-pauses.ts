@@ -5,7 +5,7 @@ export function describeLimit({ kind, max, per, key }: Limit): string {
   return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
 }
 
-/** What follows who paused it: `: the reason`, or nothing. */
+/** The reason for a pause, to follow the name of who paused it: `: the reason`, or an empty string. */
 export function describeReason(text: string | null): string {
   return text === null ? "" : `: ${text}`;
 }

@@ -4,7 +4,7 @@ import { type RemoteFlags, withOperations, withRemoteOptions } from "./options.t
 import { printJson } from "./output.ts";
 import { repeatedly, type WatchFlags, withWatch } from "./watch.ts";
 
-/** A command that lists rows of one kind: as a table, as JSON, or again and again. */
+/** A command that lists rows of one kind, as a table or as JSON, once or repeatedly. */
 export function listingCommand<T>(
   name: string,
   description: string,
@@ -14,7 +14,7 @@ export function listingCommand<T>(
 ): Command {
   return withWatch(withRemoteOptions(new Command(name)))
     .description(description)
-    .option("--json", "print an array of whole rows")
+    .option("--json", "Print an array of complete rows")
     .addHelpText("after", `\nExamples:\n  $ legwork ${name}\n  $ legwork ${name} --json\n  $ legwork ${name} --watch 5s`)
     .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
       await withOperations(flags, (operations) =>

@@ -38,11 +38,11 @@ import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { allowClosedOutput } from "./closed-output.ts";
 
 /**
- * The command line. Exit code 0: fine; 1: what was asked for failed; 2: it was asked for in a wrong way. A user's mistake is one
- * line and a hint on stderr; a bug is shown with its stack.
+ * Runs the command line. Exit code 0: success; 1: the command failed; 2: usage error. A user's mistake is reported on stderr as one line and a
+ * hint, a bug with its stack trace.
  */
 export async function main(argv: readonly string[]): Promise<void> {
-  // legwork.config.ts and what it imports mean this package, too.
+  // So that `legwork` in legwork.config.ts, and in the modules that it imports, resolves to this package.
   importLegworkFromHere();
   allowClosedOutput();
   try {
@@ -55,28 +55,28 @@ export async function main(argv: readonly string[]): Promise<void> {
 export function createProgram(): Command {
   const program = new Command("legwork")
     .description("Background jobs that live in your Postgres.")
-    .version(readVersion())
+    .version(readVersion(), "-V, --version", "Print the version")
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
     .addHelpText(
       "after",
       `
 Examples:
-  $ legwork up                                  everything, with a Postgres of its own
-  $ legwork worker --tasks tasks                a worker on DATABASE_URL
-  $ legwork add health/probe '{"http": []}'     enqueue a job
-  $ legwork jobs --state failed                 what has failed
-  $ legwork job 42                              all about one job
-  $ legwork explain 42                          why it does not run
-  $ legwork pause mail --reason 'host is down'  nothing of the queue starts
-  $ legwork workflow show 7                     the steps of a workflow with their states
-  $ legwork schedule list                       what enqueues jobs over time
-  $ legwork overview                            what waits, runs and has failed
-  $ legwork health                              what is not healthy, and why
-  $ legwork alerts                              what somebody should look at
-  $ legwork doctor                              what is wrong, and what to do about it
+  $ legwork up                                  Start everything, with an embedded Postgres
+  $ legwork worker --tasks tasks                Run jobs of the database in DATABASE_URL
+  $ legwork add health/probe '{"http": []}'     Enqueue a job
+  $ legwork jobs --state failed                 List failed jobs
+  $ legwork job 42                              Show a job with its attempts, steps and log
+  $ legwork explain 42                          Show why a job is not running
+  $ legwork pause mail --reason 'host is down'  Start no more jobs of a queue
+  $ legwork workflow show 7                     Show a workflow's steps with their states
+  $ legwork schedule list                       List the schedules
+  $ legwork overview                            Show how many jobs wait, run and have failed
+  $ legwork health                              Show what is unhealthy, and why
+  $ legwork alerts                              List the open alerts
+  $ legwork doctor                              Check the installation
 
-Configuration comes from flags, the environment, legwork.config.ts and defaults, in this order.`,
+Settings are taken from options, then the environment, then legwork.config.ts, then the defaults.`,
     );
   const commands = [
     upCommand,
@@ -120,7 +120,15 @@ Configuration comes from flags, the environment, legwork.config.ts and defaults,
     () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
+  describeHelp(program);
   return program;
+}
+
+/** Describes the help options and help commands, which commander adds, like the other ones. */
+function describeHelp(command: Command): void {
+  command.helpOption("-h, --help", "Show this help");
+  if (command.commands.length > 0) command.helpCommand("help [command]", "Show a command's help");
+  for (const subcommand of command.commands) describeHelp(subcommand);
 }
 
 function readVersion(): string {
@@ -128,7 +136,7 @@ function readVersion(): string {
     try {
       return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).version;
     } catch {
-      // Compiled code lies one directory deeper.
+      // Compiled code is one directory deeper.
     }
   }
   return "unknown";

@@ -15,53 +15,55 @@ import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
 
-/** Where a command finds what `legwork up` has left. */
+/** Adds the option for the directory in which `legwork up` keeps its state. */
 export function withDataDir(command: Command): Command {
-  return command.option("--data-dir <directory>", "where `legwork up` keeps its state (LEGWORK_DATA_DIR, .legwork)");
+  return command.option("--data-dir <directory>", "State directory of `legwork up` (LEGWORK_DATA_DIR, default: .legwork)");
 }
 
-/** Options that every command has. */
+/** Adds the options that every command has. */
 export function withCommonOptions(command: Command): Command {
   return withDataDir(
     command.option(
       "--database-url <url>",
-      "the database (DATABASE_URL, which unlike a flag is in no list of processes); without one, the database that `legwork up` runs",
+      "Database (default: that of a running `legwork up`). DATABASE_URL sets it without showing it in process lists",
     ),
-  ).addOption(new Option("--log-level <level>", "(LEGWORK_LOG_LEVEL, info)").choices(LOG_LEVELS));
-}
-
-/** Options of the commands that a server can answer as well as the database. */
-export function withRemoteOptions(command: Command): Command {
-  return withCommonOptions(command).option(
-    "--url <url>",
-    "ask this server in place of the database (LEGWORK_URL), with the token LEGWORK_TOKEN",
+  ).addOption(
+    new Option("--log-level <level>", "Least severe level to log (LEGWORK_LOG_LEVEL, default: info)").choices(LOG_LEVELS),
   );
 }
 
-/** Options of the commands that run jobs. */
+/** Adds the options of the commands that can use a server instead of the database. */
+export function withRemoteOptions(command: Command): Command {
+  return withCommonOptions(command).option(
+    "--url <url>",
+    "Server to use instead of the database, with the token in LEGWORK_TOKEN (LEGWORK_URL)",
+  );
+}
+
+/** Adds the options of the commands that run jobs. */
 export function withWorkerOptions(command: Command): Command {
   return withCommonOptions(command)
-    .option("--tasks <directory>", "a directory of task files, in place of the configured ones; may be given again", collect)
-    .option("--crontab <file>", "graphile-worker's crontab, in place of the configured one")
-    .option("-C, --config <file>", "a preset of graphile-worker, in place of the graphile.config.* of the working directory")
-    .option("--concurrency <number>", "jobs run at a time (LEGWORK_CONCURRENCY, 10)")
-    .option("--shutdown-timeout <duration>", "how long stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, 25s)")
+    .option("--tasks <directory>", "Directory of task files, instead of the configured ones (repeatable)", collect)
+    .option("--crontab <file>", "graphile-worker crontab, instead of the configured one")
+    .option("-C, --config <file>", "graphile-worker preset, instead of graphile.config.* in the working directory")
+    .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)")
+    .option("--shutdown-timeout <duration>", "Time that stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, default: 25s)")
     .option(
       "--max-blocked <duration>",
-      "how long a task may hold up the event loop before the process is killed, 0 for any time (LEGWORK_MAX_BLOCKED, 5m)",
+      "Time that a task may block the event loop before the process is killed; 0 for no bound (LEGWORK_MAX_BLOCKED, default: 5m)",
     );
 }
 
-/** How long a task may hold up the event loop of a process that is Legwork's own, when nothing else is set (ms). */
+/** How long a task may block the event loop of a dedicated worker process, unless set (ms). */
 const MAX_BLOCKED_MS = 5 * 60_000;
 
-/** The settings of a worker that has its process to itself. */
+/** The settings of a worker that does not share its process with an application. */
 export function workerSettings(config: Config): Config & { localQueueSize: number; maxBlocked: number } {
   const { localQueueSize = config.concurrency, maxBlocked = MAX_BLOCKED_MS } = config;
   return { ...config, localQueueSize, maxBlocked };
 }
 
-/** For an option that may be given again. */
+/** Parses an option that can be repeated: collects its values. */
 export function collect(value: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), value];
 }
@@ -85,11 +87,11 @@ export function integer(value: string): number {
   return number;
 }
 
-/** A crontab that was asked for must be there; the configured one may be missing. Throws LW514. */
+/** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */
 export function assertCrontab(flags: WorkerFlags): void {
   if (flags.crontab === undefined || existsSync(flags.crontab)) return;
   throw new LegworkError("LW514", `--crontab: ${flags.crontab} does not exist.`, {
-    hint: "Without the flag, no crontab is needed.",
+    hint: "Correct the path, or omit the option: no crontab is needed.",
   });
 }
 
@@ -102,26 +104,26 @@ export interface WorkerSettings extends LoadedConfig {
   readonly preset: WorkerConfig | undefined;
 }
 
-/** The configuration of a command that runs jobs: the preset of graphile-worker included, where there is one. */
+/** The configuration of a command that runs jobs, including graphile-worker's preset if there is one. */
 export async function loadWorkerSettings({ config: file, ...flags }: WorkerFlags): Promise<WorkerSettings> {
   const preset = await loadWorkerConfig(file);
   return { ...(await loadConfig(flags, process.env, process.cwd(), preset?.settings)), preset };
 }
 
 /**
- * The database a command talks to: the configured one, else the one that `legwork up` runs in the data directory. Throws
- * LW503 when there is neither.
+ * The URL of the command's database: the configured one, or that of the `legwork up` that runs in the data directory. Throws LW503 when there is
+ * neither.
  */
 export function findDatabase(config: Config): string {
   if (config.databaseUrl !== undefined) return config.databaseUrl;
   const ready = join(config.dataDir, "ready.json");
   if (existsSync(ready)) return JSON.parse(readFileSync(ready, "utf8")).databaseUrl;
-  throw new LegworkError("LW503", `DATABASE_URL is not set and nothing runs in ${config.dataDir}.`, {
-    hint: "Set DATABASE_URL, or start `legwork up` (npm start) first.",
+  throw new LegworkError("LW503", `DATABASE_URL is not set, and no \`legwork up\` is running in ${config.dataDir}.`, {
+    hint: "Set DATABASE_URL, or start `legwork up` first.",
   });
 }
 
-/** Who sits at this machine, as far as it knows. */
+/** The actor for the audit log: the operating system's user and host. */
 function whoami(): string {
   try {
     return `${userInfo().username}@${hostname()}`;
@@ -130,7 +132,7 @@ function whoami(): string {
   }
 }
 
-/** Runs `work` on a pool to the command's database, which must have been migrated. */
+/** Runs `work` with a pool for the command's database, which must have been migrated. */
 export async function withDatabase(config: Config, work: (pool: Pool) => Promise<void>): Promise<void> {
   const pool = createPool(findDatabase(config), {
     log: createLogger({ level: config.logLevel }),
@@ -149,15 +151,15 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
   }
 }
 
-/** What a command was told beside where to do it. */
+/** The command's own flags, without those that say where it runs. */
 export function ownFlags<Flags extends RemoteFlags>(flags: Flags): Omit<Flags, keyof RemoteFlags> {
   const { databaseUrl: _databaseUrl, dataDir: _dataDir, logLevel: _logLevel, url: _url, ...own } = flags;
   return own;
 }
 
 /**
- * Runs `work` with the operations of the command: asked of a server when `--url` or LEGWORK_URL names one and no `--database-url` is
- * given, else done on the database. Throws LW514 for an address that is none.
+ * Runs `work` with the command's operations: through a server when `--url` or LEGWORK_URL names one and `--database-url` is not given, otherwise
+ * on the database. Throws LW514 for an invalid server address.
  */
 export async function withOperations(
   flags: RemoteFlags & { json?: boolean },
@@ -169,9 +171,9 @@ export async function withOperations(
     const { remoteOperations } = await import("./operations/remote.ts");
     const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
-      // Not shown: it may hold a secret.
+      // The address is not shown, because it may contain a secret.
       throw new LegworkError("LW514", `${flags.url === undefined ? "LEGWORK_URL" : "--url"} is not the address of a server.`, {
-        hint: "Give it as http://127.0.0.1:4400, without a user, a password or parameters; the token goes into LEGWORK_TOKEN.",
+        hint: "Write it like http://127.0.0.1:4400, without a user, password or parameters. The token goes into LEGWORK_TOKEN.",
       });
     }
     await work(shown(remoteOperations(url, process.env.LEGWORK_TOKEN)));
@@ -181,7 +183,7 @@ export async function withOperations(
   await withDatabase(config, (pool) => work(shown(localOperations(pool))));
 }
 
-/** The same operations, with control characters in what they resolve to made visible: for commands that print for people. */
+/** The same operations for commands that print text: control characters in their results are made visible. */
 function visibleOperations(operations: Operations): Operations {
   const shown = Object.entries(operations).map(([name, operation]) => [
     name,

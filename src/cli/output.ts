@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import { styleText } from "node:util";
 import { UnboundedTime } from "../db/parse-timestamp.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
+import { counted } from "../wording.ts";
 import { jsonText } from "./visible.ts";
 
 const STATE_COLORS: Record<JobState, Parameters<typeof styleText>[0]> = {
@@ -21,7 +22,7 @@ export function colorState(state: JobState): string {
   return color(STATE_COLORS[state], state);
 }
 
-/** Colours only where a person sees them; NO_COLOR is respected. */
+/** Colors the text on a terminal only, and honors NO_COLOR. */
 export function color(format: Parameters<typeof styleText>[0], text: string): string {
   return styleText(format, text, { stream: process.stdout });
 }
@@ -30,7 +31,7 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   console.log(table(head, rows).join("\n"));
 }
 
-/** The lines of a table. */
+/** A table as lines of text. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const made = new Table({
     head: head.map((title) => color("bold", title)),
@@ -60,8 +61,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /**
- * Does the same with each job and prints what became of it, one line each. The first that fails ends it: what was done before
- * has been printed.
+ * Runs `work` for each job in turn and prints one line per job. Stops at the first failure; the results before it have been printed.
  */
 export async function forEachJob(
   ids: readonly string[],
@@ -80,7 +80,7 @@ export async function forEachJob(
   }
 }
 
-/** Says what was done, or would be, with many jobs, and shows the first of them. */
+/** Prints how many jobs were changed, or would be, with the first ten ids. */
 export function printIds(
   ids: readonly string[],
   { done, preview, json, none }: { done: string; preview: boolean; json: boolean | undefined; none: string },
@@ -89,7 +89,7 @@ export function printIds(
   else if (ids.length === 0) console.log(none);
   else {
     const shown = `${ids.slice(0, 10).join(", ")}${ids.length > 10 ? ", …" : ""}`;
-    console.log(`${ids.length} ${preview ? "would be " : ""}${done}: ${shown}`);
+    console.log(`${counted(ids.length, "job")} ${preview ? "would be " : ""}${done}: ${shown}`);
   }
 }
 
@@ -97,7 +97,7 @@ export function printJson(value: unknown): void {
   console.log(jsonText(value, 2));
 }
 
-/** "12 s ago", "in 3 min": enough to judge by; exact times are in --json. */
+/** "12 s ago", "in 3 min". The exact times are in --json. */
 export function relativeTime(time: Date | null, now: number = Date.now()): string {
   if (time === null) return "";
   if (time instanceof UnboundedTime) return describeUnbounded(time);
@@ -113,7 +113,7 @@ function describeUnbounded(time: UnboundedTime): string {
   return `in the year ${text.split("-")[0]}`;
 }
 
-/** The time between two moments: "4 ms", "1.5 s", "3 min". Empty while one of them is missing. */
+/** The time between two moments: "4 ms", "1.5 s", "3 min". Empty if either is null. */
 export function elapsed(from: Date | null, to: Date | null): string {
   if (from === null || to === null) return "";
   const milliseconds = to.getTime() - from.getTime();

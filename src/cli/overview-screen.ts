@@ -1,30 +1,31 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { toError } from "../errors.ts";
+import { counted, formatNumber } from "../wording.ts";
 import type { Operations } from "./operations/operations.ts";
 import { color, colorState, elapsed, relativeTime, shorten, table } from "./output.ts";
 import { describeLimit } from "./limits-and-pauses.ts";
 import { describeOverview } from "./describe-overview.ts";
 import { visible } from "./visible.ts";
 
-/** Another screen, without a cursor, and back again. */
+/** Switches to the terminal's alternate screen and hides the cursor, and back. */
 const ENTER = "\u001b[?1049h\u001b[?25l";
 const LEAVE = "\u001b[?25h\u001b[?1049l";
 const HOME = "\u001b[H";
 const CLEAR_LINE = "\u001b[K";
 const CLEAR_BELOW = "\u001b[J";
 
-/** Shows queues, workers, running and new jobs on another screen of the terminal, again and again (ms), until q is pressed or the process is told to end. */
+/** Shows queues, workers, running and new jobs on the terminal's alternate screen, updated `every` ms, until q is pressed or the process is signaled to end. */
 export async function showOverview(operations: Operations, every: number): Promise<void> {
   await onScreen((ended) => draw(operations, every, ended));
 }
 
-/** Runs `work` on another screen of the terminal, until it ends, q is pressed or the process is told to. */
+/** Runs `work` on the terminal's alternate screen until it ends, q is pressed or the process is signaled to end. */
 async function onScreen(work: (ended: AbortSignal) => Promise<void>): Promise<void> {
   const { stdin, stdout } = process;
   const end = new AbortController();
   const onKey = (keys: Buffer): void => {
-    // Ctrl-C and escape come as keys while the terminal is raw.
+    // Ctrl-C and Escape arrive as keys while the terminal is in raw mode.
     if (["q", "Q", "\u0003", "\u001b"].includes(keys.toString())) end.abort();
   };
   const onSignal = (): void => end.abort();
@@ -49,13 +50,13 @@ async function draw(operations: Operations, every: number, ended: AbortSignal): 
       seen = await look(operations);
       problem = "";
     } catch (error) {
-      // What was wrong from the start will not mend itself; what goes wrong later may.
+      // An error of the first read is not going to pass. Later ones may be temporary.
       if (isFirst) throw error;
       problem = color("red", visible(toError(error).message));
     }
     isFirst = false;
     const time = new Date().toLocaleTimeString("en-GB");
-    const lines = [`${color("bold", "legwork overview")}  ${time}  every ${every / 1_000} s, q ends it  ${problem}`, ...seen];
+    const lines = [`${color("bold", "legwork overview")}  ${time}  every ${every / 1_000} s, q quits  ${problem}`, ...seen];
     const { rows, columns } = process.stdout;
     const shown = lines.slice(0, rows - 1).map((line) => cut(line, columns) + CLEAR_LINE);
     process.stdout.write(`${HOME}${shown.join("\n")}${CLEAR_LINE}\n${CLEAR_BELOW}`);
@@ -78,16 +79,16 @@ async function look(operations: Operations): Promise<string[]> {
   const head = (title: string): string[] => ["", color("bold", title)];
   return [
     ...describeOverview(overview),
-    ...head(`Queues${busy.length < queues.length ? ` (${queues.length - busy.length} with nothing in them)` : ""}`),
+    ...head(`Queues${busy.length < queues.length ? ` (${counted(queues.length - busy.length, "empty queue")} not shown)` : ""}`),
     ...table(
       ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS"],
       busy.map((queue) => [
         queue.pausedAt === null ? queue.name : color("yellow", `${queue.name} (paused)`),
-        queue.running,
-        queue.pending,
-        queue.blocked,
-        queue.paused,
-        queue.later,
+        formatNumber(queue.running),
+        formatNumber(queue.pending),
+        formatNumber(queue.blocked),
+        formatNumber(queue.paused),
+        formatNumber(queue.later),
         relativeTime(queue.oldest),
         (queue.limits ?? []).map(describeLimit).join(", "),
       ]),
@@ -129,7 +130,7 @@ async function look(operations: Operations): Promise<string[]> {
   ];
 }
 
-/** As much of a line as fits, colours not counted. */
+/** Cuts a line to the terminal's width, not counting color codes. */
 function cut(line: string, columns: number): string {
   if (stripVTControlCharacters(line).length <= columns) return line;
   return shorten(stripVTControlCharacters(line).trimEnd(), columns);

@@ -3,18 +3,17 @@ import { flushLog, type Logger } from "../log.ts";
 import { propertyOf } from "../thrown.ts";
 
 /**
- * Waits for SIGTERM or SIGINT, then runs `stop` and ends the process with code 0. A second signal does not wait any longer: it
- * runs `stopNow` and ends the process with code 1.
+ * Waits for SIGTERM or SIGINT, then runs `stop` and exits with code 0. A second signal stops the waiting: it runs `stopNow` and exits with code 1.
  */
 export async function untilStopped(log: Logger, stop: () => Promise<void>, stopNow?: () => Promise<void>): Promise<never> {
-  // A promise that a task forgot, or a callback of its that throws, must not take the process down, with every other job it runs.
+  // A task's unawaited promise or throwing callback must not end the process and every other job that it runs.
   process.on("unhandledRejection", (reason) =>
-    log.error({ err: toError(reason), event: "unhandled_rejection" }, "A promise was rejected and not awaited."),
+    log.error({ err: toError(reason), event: "unhandled_rejection" }, "Unhandled promise rejection."),
   );
   process.on("uncaughtException", (error: unknown) => {
-    // The reader of our own output has gone: telling it so would end here again.
+    // The reader of our output has gone. Logging that would throw the same error again.
     if (propertyOf(error, "code") === "EPIPE") return;
-    log.error({ err: toError(error), event: "uncaught_exception" }, "An error was thrown in a callback and not caught.");
+    log.error({ err: toError(error), event: "uncaught_exception" }, "Uncaught exception in a callback.");
   });
   let signals = 0;
   return await new Promise<never>(() => {
@@ -23,7 +22,7 @@ export async function untilStopped(log: Logger, stop: () => Promise<void>, stopN
         .then(
           () => code,
           (error: unknown) => {
-            log.error({ err: error }, "Stopping failed.");
+            log.error({ err: error }, "Failed to stop cleanly.");
             return 1;
           },
         )
@@ -36,10 +35,10 @@ export async function untilStopped(log: Logger, stop: () => Promise<void>, stopN
       process.on(signal, () => {
         signals += 1;
         if (signals === 1) {
-          log.info(`${signal}: stopping; running jobs may finish. Again to stop at once.`);
+          log.info(`${signal} received. Stopping when running jobs have finished; send it again to stop immediately.`);
           end(stop(), 0);
         } else if (signals === 2) {
-          log.warn(`${signal} again: stopping at once.`);
+          log.warn(`${signal} received again. Stopping immediately.`);
           end(stopNow?.(), 1);
         }
       });

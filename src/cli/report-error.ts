@@ -6,7 +6,7 @@ import { COMMANDS } from "./command-wording.ts";
 import { relativeTime } from "./output.ts";
 import { visible } from "./visible.ts";
 
-/** Says on stderr why a command failed, and returns its exit code: a mistake or a condition in a line and a hint, a bug with its stack trace. */
+/** Prints on stderr why a command failed, a bug with its stack trace and anything else as one line and a hint. Returns the exit code. */
 export function reportError(thrown: unknown): number {
   // commander has printed its message already.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;

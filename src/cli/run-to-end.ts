@@ -1,19 +1,20 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
+import { durationInWords } from "../wording.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 import type { Job } from "../contract/jobs.ts";
 import type { Operations } from "./operations/operations.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
-/** How often the job is looked at, once it has taken a while (ms): a server limits requests. */
+/** How often the job is read once it has run for a while (ms). A server limits requests. */
 const LOOK_EVERY_MS = 500;
 
-/** After that long without a start it is said why (ms). */
+/** After this time without a start, the reason is printed (ms). */
 const PATIENCE_MS = 2_000;
 
-/** How much longer is waited than the database lets the job start (ms): its own clock decides, and then somebody has to look. */
+/** How much longer than the start deadline the command waits (ms). The database's clock decides, and a worker or server still has to expire the job. */
 const GRACE_MS = 3_000;
 
 export interface RunFlags {
@@ -21,16 +22,15 @@ export interface RunFlags {
   json?: boolean;
 }
 
-/** Options of the commands that run a job of the standard library and wait for its end. */
+/** Adds the options of the commands that run a job of the standard library and wait for its end. */
 export function withRunOptions(command: Command): Command {
   return command
-    .option(
-      "--start-within <duration>",
-      "give up, and let nothing start later, when no worker has begun by then",
-      startWithin,
-      60_000,
+    .addOption(
+      new Option("--start-within <duration>", "Time in which a worker must start the job; otherwise it is cancelled")
+        .argParser(startWithin)
+        .default(60_000, "1m"),
     )
-    .option("--json", 'print {"id", "state", "result", "error"}');
+    .option("--json", 'Print {"id", "state", "result", "error"}');
 }
 
 function startWithin(value: string): number {
@@ -42,10 +42,9 @@ function startWithin(value: string): number {
 }
 
 /**
- * Enqueues a job for one attempt, shows on a terminal how far it is, and resolves to it once it has ended, however that was. It is a job
- * like any other: a worker runs it, with its own rights and folders, and it goes on when the command is interrupted; but one that has not
- * started in time expires, so that nothing starts when nobody expects it any more. Throws LW404 when no worker has the task, LW504, with the
- * reason, when none has started it.
+ * Enqueues a job for one attempt, shows its progress on a terminal, and resolves to the job once it has ended, in whichever state. A worker runs it
+ * with its own rights and folders, and the job continues when the command is interrupted. A job that has not started in time expires, so that it
+ * does not start unexpectedly later. Throws LW404 when no worker has the task, and LW504, with the reason, when no worker has started the job.
  */
 export async function runToEnd(operations: Operations, task: string, payload: unknown, flags: RunFlags): Promise<Job> {
   const deadline = Date.now() + flags.startWithin;
@@ -53,8 +52,8 @@ export async function runToEnd(operations: Operations, task: string, payload: un
     .enqueue(task, payload, { maxAttempts: 1, expiresAt: new Date(deadline) })
     .catch((error: unknown) => {
       if (!(error instanceof LegworkError) || error.code !== "LW404") throw error;
-      throw new LegworkError("LW404", `No worker has told of the task '${task}'.`, {
-        hint: "Start one with the ready-made tasks: legwork worker --tasks node_modules/legwork/dist/tasks",
+      throw new LegworkError("LW404", `Unknown task '${task}': no worker has registered it.`, {
+        hint: "Start a worker that has the ready-made tasks: `legwork worker --tasks node_modules/legwork/dist/tasks`.",
         cause: error,
       });
     });
@@ -68,7 +67,7 @@ export async function runToEnd(operations: Operations, task: string, payload: un
       else if (Date.now() > deadline + GRACE_MS) throw await givenUp(operations, id, flags.startWithin);
       else if (waitedFor > PATIENCE_MS && !isTold) {
         isTold = true;
-        console.error(`legwork: Job ${id} waits: ${(await whyNot(operations, id)).detail}`);
+        console.error(`legwork: Job ${id} is waiting: ${(await whyNot(operations, id)).detail}`);
       }
       await delay(wait);
       waitedFor += wait;
@@ -78,7 +77,7 @@ export async function runToEnd(operations: Operations, task: string, payload: un
   }
 }
 
-/** What holds it back, beside its time being over. */
+/** The first reason why the job has not started, other than its own expiry. */
 async function whyNot(operations: Operations, id: string): Promise<Reason> {
   const reasons = await operations.explainJob(id);
   return (reasons.find(({ reason }) => reason !== "expired") ?? reasons[0]) as Reason;
@@ -86,16 +85,16 @@ async function whyNot(operations: Operations, id: string): Promise<Reason> {
 
 async function givenUp(operations: Operations, id: string, within: number): Promise<LegworkError> {
   const { detail, fix } = await whyNot(operations, id);
-  // Its time is over: no worker starts it any more. Where none is alive, nobody has said so yet.
-  await operations.cancelJob(id, "Nobody started it in time.").catch(() => undefined);
-  return new LegworkError("LW504", `Job ${id} has not started within ${within / 1_000} s: ${detail}`, { hint: fix });
+  // It is past its deadline, so no worker starts it any more. If no worker is alive, it has not been marked as expired yet.
+  await operations.cancelJob(id, "No worker started it in time.").catch(() => undefined);
+  return new LegworkError("LW504", `Job ${id} did not start within ${durationInWords(within)}: ${detail}`, { hint: fix });
 }
 
-/** Says how a job that did not complete has ended, and lets the command end with 1. */
+/** Prints how a job ended that did not complete, and sets exit code 1. */
 export function reportEnd(job: Job): void {
   process.exitCode = 1;
   console.error(
-    `legwork: Job ${job.id} ${job.state === "failed" ? "has failed" : `is ${job.state}`}: ${job.error ?? "no reason was given."}`,
+    `legwork: Job ${job.id} ${job.state === "failed" ? "has failed" : `is ${job.state}`}: ${job.error ?? "no reason is recorded."}`,
   );
-  console.error(`  \`legwork job ${job.id}\` shows all about it.`);
+  console.error(`  For details: \`legwork job ${job.id}\`.`);
 }

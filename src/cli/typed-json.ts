@@ -2,13 +2,13 @@ import { LegworkError, toError } from "../errors.ts";
 import { parseExactly } from "../json.ts";
 
 const PROBLEMS = {
-  payload: "The payload is not JSON",
-  steps: "The steps are not JSON",
-  jobs: "The jobs cannot be read as JSON",
-  callback: "The callback cannot be read as JSON",
+  payload: "The payload is not valid JSON",
+  steps: "The steps are not valid JSON",
+  jobs: "The jobs are not valid JSON",
+  callback: "The callback is not valid JSON",
 } as const;
 
-/** JSON that was typed, with every digit of its numbers. Throws LW400, with what it is and an example, for what is not JSON. */
+/** Parses JSON from the command line and keeps every digit of its numbers. Throws LW400, with an example, for invalid JSON. */
 export function parseTyped(what: keyof typeof PROBLEMS, text: string, example = '{"userId": "42"}'): unknown {
   try {
     return parseExactly(text);

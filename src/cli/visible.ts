@@ -1,22 +1,22 @@
-/** What moves a cursor, changes a colour or turns the direction of writing: everything but line feeds and tabs. */
-// oxlint-disable-next-line no-control-regex -- these characters are what it is about
+/** Characters that move the cursor, change colors or reverse the writing direction: all control characters except line feeds and tabs. */
+// oxlint-disable-next-line no-control-regex -- control characters are what this pattern is for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** Fields that hold a value of the user's. They are printed as JSON, by `jsonText`. */
+/** Fields that hold users' JSON values. They are printed by `jsonText`. */
 const VALUES: ReadonlySet<string> = new Set(["payload", "result", "fields", "before", "after"]);
 
-/** A text with its control characters as escapes, such as \u001b: what came in as data must not command a terminal. */
+/** A text with its control characters escaped, such as \u001b, so that data cannot control the terminal. */
 export function visible(text: string): string {
   return text.replaceAll(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** A value as JSON that is plain to see: also what JSON itself leaves as it is. The same value for whatever reads it. */
+/** A value as JSON in which the control characters that JSON permits are escaped as well. It parses to the same value. */
 export function jsonText(value: unknown, indent?: number): string {
-  // Line feeds of the indentation are left alone; within texts JSON has escaped them.
+  // Only the indentation contains line feeds: within strings, JSON has escaped them.
   return visible(JSON.stringify(value, null, indent) ?? "null");
 }
 
-/** Rows for people: all texts in them as `visible` has them, but for values of the user's. */
+/** Rows in which `visible` has been applied to every text except users' JSON values. */
 export function visibleRows<T>(value: T, name = ""): T {
   if (typeof value === "string") return visible(value) as T;
   if (VALUES.has(name)) return value;

@@ -3,19 +3,19 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../duration.ts";
 import { isOutputClosed } from "./closed-output.ts";
 
-/** How often a list that is watched is read, unless said otherwise (ms). */
+/** How often `--watch` reads, unless set (ms). */
 export const WATCH_EVERY_MS = 2_000;
-/** As often as that it may be read (ms). */
+/** The shortest interval of `--watch` (ms). */
 const MIN_WATCH_MS = 100;
 
 export interface WatchFlags {
-  /** Between two looks (ms); true for the default. */
+  /** The time between two reads (ms); true for the default. */
   watch?: number | true;
 }
 
-/** Adds `--watch`, for a command that reads. */
+/** Adds `--watch` to a command that reads. */
 export function withWatch(command: Command): Command {
-  return command.option("--watch [duration]", "look again and again (every 2s), until Ctrl-C", interval);
+  return command.option("--watch [duration]", "Repeat at this interval until Ctrl-C (default: 2s)", interval);
 }
 
 export function interval(value: string): number {
@@ -26,7 +26,7 @@ export function interval(value: string): number {
   return milliseconds;
 }
 
-/** Does it once, or with `--watch` until the process is told to end; on a terminal each time in place of the last. */
+/** Prints once, or with `--watch` until the process is signaled to end. On a terminal, each output replaces the previous one. */
 export async function repeatedly({ watch }: WatchFlags, print: () => Promise<void>): Promise<void> {
   for (;;) {
     if (watch !== undefined && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J");

@@ -2,7 +2,7 @@ import type { Wording } from "../action.ts";
 
 const of = (name: string | undefined): string => (name === undefined ? "{name}" : encodeURIComponent(name));
 
-/** What a hint suggests, as requests: for REST, and for GraphQL, which changes nothing. */
+/** The actions that hints suggest, as requests: for REST, and for GraphQL, which is read-only. */
 export const REQUESTS: Wording = {
   cancel_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/cancel\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
@@ -20,6 +20,6 @@ export const REQUESTS: Wording = {
   retry_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/retry\``,
   show_task: ({ name }) => `\`GET /api/v1/tasks/${of(name)}\``,
   start_workflow: () => "`POST /api/v1/workflows`",
-  ask_for_less: () => "Ask for less: a smaller page, a filter that fewer jobs fit, fewer jobs at once.",
-  await_database: () => "Try again; GET /ready says when the database answers.",
+  ask_for_less: () => "Use a smaller page, a narrower filter, or fewer jobs at a time.",
+  await_database: () => "Try again when GET /ready reports that the database is available.",
 };

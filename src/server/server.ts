@@ -28,83 +28,83 @@ import { within } from "../within.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Who asks; there once the request has been authenticated. */
+    /** The client, set once the request has been authenticated. */
     principal: Principal | null;
   }
 }
 
-/** How long a request may take to arrive, to its last byte (ms). */
+/** How long a request may take to arrive completely (ms). */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** How often it is looked whether one has taken too long (ms). Node's own half minute would be added to the time. */
+/** How often request timeouts are checked (ms). Node's default of 30 s would be added to each timeout. */
 const TIMEOUT_CHECK_MS = 1_000;
-/** How long the database may take to answer before the server is not ready (ms). */
+/** How long the database may take to respond before the server counts as not ready (ms). */
 const READY_TIMEOUT_MS = 3_000;
-/** The longest that a statement may take (ms), such as retrying a hundred thousand jobs. */
+/** The longest that a statement may take (ms), such as a retry of a hundred thousand jobs. */
 const QUERY_TIMEOUT_MS = 5 * 60_000;
-/** How long requests that are under way may take when the server stops and nothing else is set (ms). */
+/** How long a stopping server lets requests finish, unless set (ms). */
 const SHUTDOWN_TIMEOUT_MS = 25_000;
-/** How long each other part of the server may take to stop (ms): one that waits for a database that does not answer is left. */
+/** How long each other part of the server may take to stop (ms). A part that waits for an unresponsive database is abandoned. */
 const PART_STOP_MS = 300;
 
 export interface ServerOptions {
   databaseUrl: string;
-  /** The address it listens on. Mounted in another server it has none, and that one says which hosts it answers to. */
+  /** The address to listen on. A server mounted in another one has none, and the other one decides which hosts are accepted. */
   host?: string | undefined;
-  /** 0 takes a free one. */
+  /** The port to listen on; 0 for a free one. */
   port: number;
-  /** What an admin sends as `Authorization: Bearer <token>`; without one, only tokens of the database and JWTs come in. */
+  /** An admin's token, sent as `Authorization: Bearer <token>`. Without it, only the database's tokens and JWTs are accepted. */
   token?: string | undefined;
-  /** What a Prometheus may send for `/metrics` in place of it. */
+  /** A token that is accepted for `/metrics` only, for Prometheus. */
   metricsToken?: string | undefined;
   log: Logger;
-  /** What keeps the worker of this process from working; `/ready` says it. */
+  /** The problems of the worker in this process, reported by `/ready`. */
   problems?: Problems;
-  /** How JWTs are checked; without it there are none. */
+  /** How JWTs are verified. Without it, JWTs are not accepted. */
   auth?: AuthConfig;
-  /** How long a stopping server lets requests finish that are under way (ms); 25 s by default. */
+  /** How long a stopping server lets requests finish (ms). Default: 25 s. */
   shutdownTimeout?: number;
-  /** Names that the server answers to beside its address and those of this machine. */
+  /** Host names that the server accepts in addition to its address and those of this machine. */
   hosts?: readonly string[];
-  /** Origins whose pages may read answers; none by default. */
+  /** Origins whose pages may read responses. Default: none. */
   corsOrigins?: readonly string[];
-  /** Requests a minute for each token, and failed ones for each address; 0 for any number. */
+  /** Requests per minute for each token, and failed requests per minute for each address; 0 for no limit. */
   rateLimit?: number;
-  /** Which proxies say truly whom they ask for (X-Forwarded-For): how many, or their addresses; none by default. */
+  /** Proxies whose X-Forwarded-For is trusted: their number or their addresses. Default: none. */
   trustProxy?: TrustedProxies;
-  /** How long a request may take to arrive, to its last byte (ms); 30 s by default. */
+  /** How long a request may take to arrive completely (ms). Default: 30 s. */
   requestTimeout?: number;
-  /** Where it is mounted in another server, such as /legwork; the documentation refers to it. */
+  /** The path at which it is mounted in another server, such as /legwork, for the addresses in the documentation. */
   prefix?: string;
-  /** Whether GraphQL tells its schema and has an IDE at `GET /graphql`; by default only where nobody but this machine can ask. */
+  /** Whether GraphQL introspection and the IDE at `GET /graphql` are enabled. Default: only on a loopback address. */
   graphqlIntrospection?: boolean | undefined;
 }
 
 export interface Server {
   readonly url: string;
   readonly graphqlUrl: string;
-  /** Answers what has been asked, then closes. */
+  /** Answers the requests in progress, then closes. */
   stop(): Promise<void>;
 }
 
-/** The server without an address of its own: what comes in is given to it by another one. */
+/** A server that does not listen: another server passes its requests on. */
 export interface MountedServer {
   readonly app: FastifyInstance;
-  /** Takes a request for a WebSocket at `/graphql`, or refuses it. */
+  /** Accepts or rejects a request for a WebSocket at `/graphql`. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   stop(): Promise<void>;
 }
 
 /**
- * Makes the HTTP server of a migrated database, which listens nowhere yet: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL.
- * Where the packages for GraphQL are missing, `/graphql` answers with LW517.
+ * Creates the HTTP server of a migrated database without listening: `/health`, `/ready`, `/metrics`, REST and the read-only GraphQL. Without the
+ * packages for GraphQL, `/graphql` returns LW517.
  *
- * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, LW514 when others could reach `host` and nothing says
- * who may come in.
+ * Throws LW503 when the database cannot be reached, LW511 when it is not migrated, and LW514 when other machines could reach `host` and no
+ * authentication is configured.
  */
 export async function createServer(options: Omit<ServerOptions, "port">): Promise<MountedServer> {
   const { databaseUrl, host, token, metricsToken, log } = options;
   const pool = createPool(databaseUrl, { log, name: "legwork server", queryTimeout: QUERY_TIMEOUT_MS });
-  // What was started last is stopped first.
+  // Parts are stopped in reverse order.
   const stops: (() => Promise<unknown>)[] = [() => within(PART_STOP_MS, pool.end())];
   let stopBy = 0;
   const stop = async (): Promise<void> => {
@@ -114,7 +114,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
   try {
     await assertDatabase(pool);
     const config: AuthConfig = { ...options.auth, token };
-    // REST, metrics and most of the dashboard do without GraphQL.
+    // REST, metrics and most of the dashboard work without GraphQL.
     const loaded = missingPackages("GraphQL", GRAPHQL_PACKAGES) ?? (await loadGraphQl(pool, log, tellsSchema(options)));
     if (loaded instanceof LegworkError) log.warn(`${loaded.message} ${loaded.hint}`);
     else stops.push(() => within(PART_STOP_MS, loaded.graphql.release()));
@@ -134,7 +134,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       requireToken(healthApp, withMetricsToken(authenticator, metricsToken), rates);
       await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
     });
-    // That no worker lives must be noticed, too.
+    // The server takes part in the duties, so that alerts are raised even when no worker is alive.
     const watch = startWatch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
     await addRest(app, {
@@ -145,7 +145,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     });
     if (loaded instanceof LegworkError) {
       await app.ready();
-      // An HTTP server whose upgrades nothing listens for answers them as the requests they are.
+      // An HTTP server without a listener for upgrades answers them as ordinary requests.
       return { app, upgrade: (_request, duplex) => hangUp(duplex, loaded), stop };
     }
     const { graphql, GraphQlSocket } = loaded;
@@ -174,8 +174,8 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
 }
 
 /**
- * Starts the HTTP server (`createServer`) and resolves when it answers. Throws as that, and LW513 when the port is taken, LW514 when the
- * host cannot be listened on.
+ * Starts the HTTP server (`createServer`) and resolves when it is listening. Throws the same errors, LW513 when the port is in use, and LW514 when
+ * the host cannot be listened on.
  */
 export async function startServer(options: ServerOptions & { host: string }): Promise<Server> {
   const server = await createServer(options);
@@ -190,7 +190,7 @@ export async function startServer(options: ServerOptions & { host: string }): Pr
 }
 
 async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
-  // Read when PostGraphile is loaded. A named statement without parameters keeps the plan made for whoever asked first.
+  // Read when PostGraphile is loaded. A named statement without parameters would keep the plan that was made for the first client.
   process.env.DATAPLAN_PG_PREPARED_STATEMENT_CACHE_SIZE = "0";
   process.env.GRAPHILE_ENV ??= "production";
   const [{ createGraphQl }, { GraphQlSocket }] = await Promise.all([
@@ -213,9 +213,9 @@ async function createApp(
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeout) },
     clientErrorHandler: refuseUnreadable,
     forceCloseConnections: "idle",
-    // What is too long is said to be so by the route that it is for; Node reads no longer request.
+    // Routes report parameters that are too long. Node does not read a longer request line than this.
     routerOptions: { maxParamLength: 20_000 },
-    // A path that cannot be decoded has no route whose handler would be asked.
+    // A path that cannot be decoded matches no route, so no route's error handler is called.
     frameworkErrors: (error, request, reply) =>
       request.url.startsWith("/api/")
         ? sendProblem(error, request as FastifyRequest, reply as FastifyReply, log)
@@ -223,7 +223,7 @@ async function createApp(
   });
   app.decorateRequest("principal", null);
   if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request.raw, [host, ...hosts]));
-  // Answers are data: nothing in them is run, loaded, framed or guessed at. Pages say what they need.
+  // Responses are data: nothing in them may be executed, loaded, framed or sniffed. Pages have policies of their own.
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     frameguard: { action: "deny" },
@@ -234,22 +234,22 @@ async function createApp(
     if (config?.countsPrincipals !== true && config?.isUncounted !== true) await rates.countAddress(raw);
   });
   if (corsOrigins.length > 0) {
-    // Tokens are sent by hand, never by the browser: no credentials.
+    // Scripts send tokens explicitly; browsers never add them. So no credentials are allowed.
     await app.register(cors, { origin: [...corsOrigins], methods: ["GET", "POST", "PUT", "PATCH", "DELETE"], maxAge: 600 });
   }
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendError(reply, asLegworkError(error, request, log), clientStatus(error)),
   );
-  // Only JSON: what a form can send, another site can send too.
+  // Accept only JSON: another site could send anything that a form can.
   app.removeContentTypeParser("text/plain");
   const dashboard = await addDashboard(app, options.prefix ?? "");
   app.setNotFoundHandler((request, reply) => {
-    // The dashboard knows its own addresses, and says which of them it does not know.
+    // The dashboard has its own routes, and reports unknown ones itself.
     if (dashboard.wantsPage(request)) return dashboard.sendPage(reply);
     return sendError(
       reply,
-      new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {
-        hint: "GET / lists what is here.",
+      new LegworkError("LW404", `Unknown route: ${request.method} ${request.url.split("?")[0]}.`, {
+        hint: "GET / lists the available routes.",
       }),
     );
   });
@@ -266,10 +266,10 @@ async function createApp(
       metrics: "/metrics",
     };
   });
-  // Of probes, which must not find a server that lives too busy.
+  // Probes are not counted by the request limit: it must not make a healthy server look unavailable.
   const ofProbes = { config: { isUncounted: true } };
   app.get("/health", ofProbes, async () => ({ status: "ok" }));
-  // Asked without a token, so that one statement at a time is all that it may cost.
+  // No token is required, so concurrent requests share one statement.
   let readiness: ReturnType<typeof readReadiness> | undefined;
   app.get("/ready", ofProbes, async () => {
     readiness ??= readReadiness(pool, { timeout: READY_TIMEOUT_MS, problems: options.problems }).finally(() => {
@@ -283,7 +283,7 @@ async function createApp(
     if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
     return sendError(
       reply.header("allow", "POST"),
-      new LegworkError("LW400", "GraphQL is asked with POST.", {
+      new LegworkError("LW400", "GraphQL requests must use POST.", {
         hint: `Send {"query": "…"} as application/json with Authorization: Bearer <token>.`,
       }),
       405,
@@ -292,7 +292,7 @@ async function createApp(
   return { app, rates };
 }
 
-/** Whether GraphQL tells its schema, and has a page to try queries on. */
+/** Whether GraphQL introspection and the IDE are enabled. */
 function tellsSchema({ graphqlIntrospection, host }: Omit<ServerOptions, "port">): boolean {
   return graphqlIntrospection ?? (host !== undefined && isLoopback(host));
 }
@@ -301,15 +301,15 @@ function isLoopback(host: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 }
 
-/** Only this machine reaches a loopback address. Throws LW514 for any other one while nobody has said who may come in. */
+/** Throws LW514 for an address that other machines can reach, unless authentication is configured. Only this machine reaches a loopback address. */
 async function assertMayListen(pool: Pool, host: string, config: AuthConfig): Promise<void> {
   if (isLoopback(host) || (await isAuthConfigured(pool, config))) return;
-  throw new LegworkError("LW514", `On '${host}' others could reach the server, and nothing says who may.`, {
-    hint: "Make a token first (`legwork token create --role admin`), or configure JWTs (LEGWORK_JWT_JWKS); or listen on 127.0.0.1.",
+  throw new LegworkError("LW514", `Other machines could reach the server on '${host}', and no authentication is configured.`, {
+    hint: "Create a token first (`legwork token create --role admin`), configure JWTs (LEGWORK_JWT_JWKS), or listen on 127.0.0.1.",
   });
 }
 
-/** Answers only who has a token; counts requests by it, and by their address where it is not valid. */
+/** Requires a valid token for every route. Counts requests by token, and by address if the token is not valid. */
 function requireToken(app: FastifyInstance, authenticator: Authenticator, rates: RateLimits): void {
   app.addHook("onRoute", (route) => void (route.config = { ...route.config, countsPrincipals: true }));
   app.addHook("onRequest", async (request) => {
@@ -322,7 +322,7 @@ async function authenticated(request: FastifyRequest, authenticator: Authenticat
   try {
     principal = await authenticator.authenticate(request);
   } catch (error) {
-    // Who guesses tokens has none to be counted by.
+    // A client that guesses tokens has no token to be counted by.
     await rates.countAddress(request.raw);
     throw error;
   }
@@ -330,16 +330,16 @@ async function authenticated(request: FastifyRequest, authenticator: Authenticat
   return principal;
 }
 
-/** What tells of all tenants is for viewers who may see all of them. */
+/** Throws LW403 unless the client is a viewer of all tenants. */
 function assertSeesAll(principal: Principal): void {
   assertRole(principal, "viewer");
   if (principal.tenant === null) return;
-  throw new LegworkError("LW403", `This tells of every tenant; ${principal.subject} sees one.`, {
-    hint: "Ask with a token that is not confined to a tenant.",
+  throw new LegworkError("LW403", `This endpoint covers all tenants, and ${principal.subject} is restricted to one.`, {
+    hint: "Use a token that is not restricted to a tenant.",
   });
 }
 
-/** Lets requests finish that are under way; after that time their connections are closed. */
+/** Waits for the requests in progress. After `timeout` ms, closes their connections. */
 async function closeApp(app: FastifyInstance, timeout: number): Promise<void> {
   const closed = app.close();
   if (await within(timeout, closed)) return;
@@ -354,19 +354,19 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
     const error = toError(thrown) as NodeJS.ErrnoException;
     switch (error.code) {
       case "EADDRINUSE":
-        throw new LegworkError("LW513", `Port ${port} of ${host} is in use.`, {
-          hint: `Stop what listens there (\`lsof -i :${port}\` names it), or set LEGWORK_PORT; 0 takes a free one.`,
+        throw new LegworkError("LW513", `Port ${port} on ${host} is already in use.`, {
+          hint: `Stop the process that listens there (\`lsof -i :${port}\` shows it), or set LEGWORK_PORT; 0 takes a free port.`,
           cause: error,
         });
       case "EACCES":
-        throw new LegworkError("LW514", `Port ${port} may not be listened on by this user.`, {
-          hint: "Set LEGWORK_PORT to 1024 or above.",
+        throw new LegworkError("LW514", `This user may not listen on port ${port}.`, {
+          hint: "Set LEGWORK_PORT to 1024 or higher.",
           cause: error,
         });
       case "EADDRNOTAVAIL":
       case "ENOTFOUND":
-        throw new LegworkError("LW514", `'${host}' is no address of this machine.`, {
-          hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of it.",
+        throw new LegworkError("LW514", `'${host}' is not an address of this machine.`, {
+          hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of this machine.",
           cause: error,
         });
       default:
@@ -374,11 +374,11 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
     }
   }
   const address = app.server.address();
-  if (address === null || typeof address === "string") throw new Error("The server listens on no port.");
+  if (address === null || typeof address === "string") throw new Error("The server is not listening on a port.");
   return `http://${urlHost(host)}:${address.port}`;
 }
 
-/** Where clients on this machine reach a server that listens on a host. */
+/** The host by which clients on this machine reach a server that listens on `host`. */
 function urlHost(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";

@@ -32,20 +32,20 @@ describe("legwork backup and legwork restore", () => {
     await workerOver(database.url, [TASKS]);
     const written = await run("backup", "shop.items", "--folder", folder, "--name", "daily", "--compression", "9");
     expect(written).toMatchObject({ code: 0, stderr: "" });
-    expect(written.stdout).toMatch(/shop\.items\s+100\s+\d+\s+\d+/);
+    expect(written.stdout).toMatch(/shop\.items\s+100\s+[\d,]+\s+[\d,]+/);
     const [backup = ""] = await readdir(folder);
-    expect(written.stdout).toContain(`Backup ${backup} is whole: it was read back.`);
+    expect(written.stdout).toContain(`Backup ${backup} is complete and has been verified by reading it back.`);
     expect(JSON.parse(await readFile(join(folder, backup, "manifest.json"), "utf8"))).toMatchObject({ name: "daily" });
 
     // Rows that a restore would delete are not lost by mistake.
     const refused = await run("restore", "--folder", folder, "--name", "daily");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("shop.items has rows.") });
-    expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\n {2}`legwork job \d+` shows all about it\.\n$/);
+    expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\n {2}For details: `legwork job \d+`\.\n$/);
 
     await database.pool.query("update shop.items set name = 'lost'");
     const restored = await run("restore", "--folder", folder, "--name", "daily", "--replace");
     expect(restored).toMatchObject({ code: 0, stderr: "" });
-    expect(restored.stdout).toContain(`Backup ${backup} of `);
+    expect(restored.stdout).toContain(`Restored backup ${backup} of `);
     expect(await names()).toBe(100);
 
     await database.pool.query("create table shop.before (like shop.items)");
@@ -78,8 +78,8 @@ describe("legwork backup and legwork restore", () => {
     await (await workerOver(database.url, [TASKS])).stop();
     const result = await run("restore", "--folder", folder, "--replace", "--start-within", "1s");
     expect(result).toMatchObject({ code: 1, stdout: "" });
-    expect(result.stderr).toMatch(/^legwork: Job \d+ waits: No Legwork worker is running\./);
-    expect(result.stderr).toMatch(/Job \d+ has not started within 1 s: .* \(LW504\)/);
+    expect(result.stderr).toMatch(/^legwork: Job \d+ is waiting: No Legwork worker is running\./);
+    expect(result.stderr).toMatch(/Job \d+ did not start within 1 second: .* \(LW504\)/);
     const { rows } = await database.pool.query("select state from legwork.jobs order by id desc limit 1");
     expect(rows).toEqual([{ state: "cancelled" }]);
   });

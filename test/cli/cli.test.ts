@@ -1,4 +1,6 @@
+import type { Command } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
+import { createProgram } from "../../src/cli/main.ts";
 import { type CliResult, legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
@@ -177,7 +179,7 @@ describe("an error", () => {
       1,
       "No task is called 'notify/emial'. (LW404)\n  Did you mean 'notify/email'?",
     ],
-    ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not JSON"],
+    ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not valid JSON"],
     [
       "an invalid payload",
       ["add", "notify/email", '{"to": 1}'],
@@ -194,7 +196,7 @@ describe("an error", () => {
       ["jobs"],
       { DATABASE_URL: "", LEGWORK_DATA_DIR: "/nowhere" },
       1,
-      "DATABASE_URL is not set and nothing runs in /nowhere. (LW503)",
+      "DATABASE_URL is not set, and no `legwork up` is running in /nowhere. (LW503)",
     ],
     ["an invalid address", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
     [
@@ -219,8 +221,10 @@ describe("an error", () => {
       2,
       "--shutdown-timeout: it is 'soon'; it must be a duration",
     ],
-    ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "drops the whole history"],
-    ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "exclude each other"],
+    ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "deletes the whole history"],
+    ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "cannot be combined"],
+    ["discarding without saying which jobs", ["discard"], {}, 2, "For example `legwork discard 42`"],
+    ["resuming without saying what", ["resume"], {}, 2, "For example `legwork resume mail`"],
   ];
   it.each(mistakes)(
     "for %s is one clear message without a stack trace",
@@ -253,12 +257,13 @@ describe("an error", () => {
 });
 
 describe("legwork --help", () => {
-  it.each([[[]], [["up"]], [["migrate"]], [["worker"]], [["add"]], [["jobs"]], [["job"]], [["doctor"]]])(
-    "%j shows examples",
-    async (command) => {
-      const result = await run(...command, "--help");
-      expect(result).toMatchObject({ code: 0, stderr: "" });
-      expect(result.stdout).toContain("Examples:\n  $ ");
-    },
-  );
+  const everyCommand = (command: Command, path: string[] = []): string[][] => [
+    path,
+    ...command.commands.flatMap((subcommand) => everyCommand(subcommand, [...path, subcommand.name()])),
+  ];
+  it.each(everyCommand(createProgram()).map((command) => [command]))("%j shows examples", async (command) => {
+    const result = await run(...command, "--help");
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toContain("Examples:\n  $ ");
+  });
 });

@@ -22,11 +22,11 @@ it("legwork migrate prints one summary, and --uninstall reports what it did and 
   );
   expect(await run("--uninstall", "--yes")).toEqual({
     code: 0,
-    stdout: `Legwork is removed. The schema graphile_worker is as it was before.
-Jobs that were paused, limited or waiting for other jobs, and now start when they are due: 1.
-The roles legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker stay, because other databases of this server may use them. To drop them:
+    stdout: `Legwork has been removed. The schema graphile_worker is as it was before.
+1 job that had been paused, limited or waiting for other jobs starts when due.
+The roles legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker remain, because other databases on this server may use them. To drop them:
   drop role legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker;
-If Postgres says that objects depend on one of them, it names the database. Uninstall Legwork there first, or revoke there what they were granted:
+If Postgres reports objects that depend on a role, it names their database. First uninstall Legwork there, or revoke the role's privileges there:
   drop owned by legwork_admin, legwork_enqueuer, legwork_operator, legwork_reader, legwork_worker;
 `,
     stderr: "",

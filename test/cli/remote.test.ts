@@ -95,7 +95,7 @@ describe("a command reads the same from a server as from the database:", () => {
     expect(job).toMatchObject({ schedule: "nightly", scheduleDueAt: expect.any(Date) });
     expect(await there().getJob(jobs[0] ?? "")).toMatchObject({ schedule: null, scheduleDueAt: null });
     const due = job.scheduleDueAt?.toISOString();
-    expect((await remote(["explain", ran])).stdout).toContain(`Schedule 'nightly' has enqueued it, for ${due}.`);
+    expect((await remote(["explain", ran])).stdout).toContain(`Schedule 'nightly' enqueued it for ${due}.`);
     expect((await remote(["job", ran])).stdout).toContain(`nightly, due ${due}`);
     expect((await remote(["explain", jobs[5] ?? ""])).stdout).not.toContain("Schedule");
     expect(await there().listScheduleRuns("nightly", { limit: 5 })).toEqual(
@@ -170,7 +170,7 @@ describe("a command reads the same from a server as from the database:", () => {
     }
     expect(await direct("batch", "start", "[")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("The jobs cannot be read as JSON"),
+      stderr: expect.stringContaining("The jobs are not valid JSON"),
     });
     expect(await remote(["batch", "start", "[]"])).toMatchObject({ code: 2, stderr: expect.stringContaining("LW400") });
     expect(await direct("batch", "show", "999999")).toMatchObject({ code: 1, stderr: expect.stringContaining("LW404") });
@@ -245,9 +245,9 @@ describe("the command line with a server", () => {
   });
 
   it.each([
-    ["a missing token", ["jobs"], { LEGWORK_TOKEN: "" }, 1, "A token for"],
+    ["a missing token", ["jobs"], { LEGWORK_TOKEN: "" }, 1, "requires a token"],
     ["an invalid token", ["jobs"], { LEGWORK_TOKEN: "x" }, 1, "(LW401)"],
-    ["an unreachable server", ["jobs", "--url", "http://127.0.0.1:1"], {}, 1, "does not answer"],
+    ["an unreachable server", ["jobs", "--url", "http://127.0.0.1:1"], {}, 1, "does not respond"],
     ["an invalid address", ["jobs", "--url", "127.0.0.1:4400"], {}, 2, "--url is not the address of a server. (LW514)"],
     [
       "an address with a password, which is not printed",
@@ -298,8 +298,8 @@ describe("legwork completion", () => {
 it("the old name of a command names the new one", async () => {
   const { code, stderr } = await legwork(["top", "--every", "5s"], { DATABASE_URL: database.url });
   expect(code).toBe(2);
-  expect(stderr).toContain("`top` is now `overview --watch 5s`. The old name will be removed in 0.2.0.");
-  expect(stderr).toContain("`legwork overview --json` is for programs.");
+  expect(stderr).toContain("`top` is now `overview --watch 5s`. The old name will be removed in version 0.2.0.");
+  expect(stderr).toContain("In a program, use `legwork overview --json`.");
 });
 
 it("--watch prints a list repeatedly", async () => {

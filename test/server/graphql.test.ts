@@ -242,13 +242,13 @@ describe("the interface", () => {
     };
     expect(await sent("mutation { jobs { nodes { id } } }")).toEqual([
       400,
-      expect.stringContaining("mutation"),
+      expect.stringContaining("Mutations"),
       "LW400",
       expect.any(String),
     ]);
     expect(await sent("subscription { jobs { jobs { id } } }")).toEqual([
       400,
-      expect.stringContaining("subscription"),
+      expect.stringContaining("Subscriptions"),
       "LW400",
       expect.stringContaining("graphql-transport-ws"),
     ]);
@@ -437,7 +437,7 @@ describe("jobs", () => {
       const { status, data, errors } = await ask(query, variables);
       expect({ query, status, data }).toEqual({ query, status: 400, data: undefined });
       expect(errors).toHaveLength(1);
-      expect(errors[0]).toMatchObject({ message: expect.stringContaining("500 rows"), extensions: { code: "LW400" } });
+      expect(errors[0]).toMatchObject({ message: expect.stringContaining("between 0 and 500"), extensions: { code: "LW400" } });
     }
     expect((await ask(large)).status).toBe(413);
     expect((await ask(`{ jobs(first: 500) { nodes { id } } }`)).errors).toEqual([]);
@@ -659,7 +659,10 @@ describe("a database fault", () => {
       const { data, errors, text } = await ask("{ jobs { nodes { id } } }");
       expect(performance.now() - start).toBeGreaterThan(4_500);
       expect(data).toEqual({ jobs: null });
-      expect(errors[0]).toMatchObject({ message: expect.stringContaining("longer than 5 s"), extensions: { code: "LW504" } });
+      expect(errors[0]).toMatchObject({
+        message: expect.stringContaining("longer than 5 seconds"),
+        extensions: { code: "LW504" },
+      });
       expect(text).not.toMatch(/select|__jobs__|finished_jobs|57014/);
     } finally {
       await client.query("rollback");

@@ -249,7 +249,7 @@ test("an unknown field is named", async () => {
     expect([operation.path, status, JSON.parse(text).errors]).toEqual([
       operation.path,
       400,
-      [{ in: "body", field: "pripority", message: "there is no such field" }],
+      [{ in: "body", field: "pripority", message: "unknown field" }],
     ]);
   }
 });

@@ -510,7 +510,7 @@ describe("problems", () => {
   it("name an unknown route, an invalid body and one that is too large", async () => {
     expect(await get("/nothing")).toMatchObject({
       status: 404,
-      body: { code: "LW404", detail: "There is no GET /api/v1/nothing." },
+      body: { code: "LW404", detail: "Unknown route: GET /api/v1/nothing." },
     });
     expect(await get("/jobs/%E0%A4%A")).toMatchObject({ status: 400, body: { code: "LW400" } });
     expect(await post("/jobs", "{")).toMatchObject({ status: 400, body: { code: "LW400", errors: [{ in: "body", field: "" }] } });

@@ -18,33 +18,39 @@ type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
 
 export function addCommand(): Command {
   return withRemoteOptions(new Command("add"))
-    .description("enqueue a job and print its id")
-    .argument("<task>", "the task to run")
-    .argument("[payload]", "what the task is given, as JSON; - reads it from stdin", "{}")
-    .option("--run-at <time>", "when it may start, such as 2026-12-24T18:00:00Z (now)", time)
-    .option("--priority <number>", "smaller runs first (0)", integer)
-    .option("--job-key <key>", "replaces the job with this key that still waits")
-    .option("--serial-key <key>", "jobs with the same serial key run one at a time")
-    .option("--max-attempts <number>", "(25)", positiveInteger)
-    .option("--tenant <name>", "whose job it is")
-    .option("--correlation-id <id>", "shared by everything that comes from one cause")
-    .option("--expires-at <time>", "end the job as expired if it has not started by then", time)
-    .option("--unique-for <duration>", "for that long the same request makes no other job and prints this one's id")
-    .option("--unique-key <key>", "what makes requests the same for --unique-for (the payload)")
-    .option("--debounce <duration>", "each request with this job key moves the start that far ahead")
-    .option("--debounce-max <duration>", "but not further than this after the first request")
-    .option("--throttle <duration>", "one start per job key in that time; requests between are merged")
-    .option("--rate-limit <number>", "refuse more requests than this within --rate-per", positiveInteger)
-    .option("--rate-per <duration>", "the time that --rate-limit counts in")
-    .option("--rate-key <key>", "what --rate-limit counts by (the task)")
+    .description("Enqueue a job and print its id")
+    .argument("<task>", "Task to run")
+    .argument("[payload]", "JSON passed to the task; - reads it from stdin", "{}")
+    .option("--run-at <time>", "Earliest start, such as 2026-12-24T18:00:00Z (default: now)", time)
+    .option("--priority <number>", "Priority; smaller numbers run first (default: 0)", integer)
+    .option("--job-key <key>", "Name of the job; replaces a waiting job with the same key")
+    .option("--serial-key <key>", "Group of jobs that run one at a time, in order")
+    .option("--max-attempts <number>", "Number of attempts before the job has failed (default: 25)", positiveInteger)
+    .option("--tenant <name>", "Tenant that the job belongs to")
+    .option("--correlation-id <id>", "Id shared by all jobs with the same cause")
+    .option("--expires-at <time>", "Start deadline, after which the job expires", time)
+    .option("--unique-for <duration>", "Period in which an identical request creates no second job but prints this job's id")
+    .option("--unique-key <key>", "What identifies identical requests for --unique-for (default: the payload)")
+    .option("--debounce <duration>", "Delay of the start, restarted by every request with the same job key")
+    .option("--debounce-max <duration>", "Longest delay after the first request, with --debounce")
+    .option("--throttle <duration>", "Period in which a job key starts only once; requests in between are merged")
+    .option("--rate-limit <number>", "Enqueue quota: requests accepted within --rate-per", positiveInteger)
+    .option("--rate-per <duration>", "Period of --rate-limit, such as 1m")
+    .option("--rate-key <key>", "What --rate-limit counts by (default: the task)")
     .addOption(
-      new Option("--overlap <how>", "serial waits for a running job with this job key (allow)").choices(["allow", "serial"]),
+      new Option(
+        "--overlap <mode>",
+        "What to do while a job with this job key is running: start anyway or wait (default: allow)",
+      ).choices(["allow", "serial"]),
     )
-    .option("--depends-on <id>", "a job that has to end before; may be given again", collect)
+    .option("--depends-on <id>", "Job that must end first (repeatable)", collect)
     .addOption(
-      new Option("--on-dependency-failure <what>", "when one of them does not complete (cancel)").choices(["cancel", "run"]),
+      new Option("--on-dependency-failure <action>", "Action when a dependency does not complete (default: cancel)").choices([
+        "cancel",
+        "run",
+      ]),
     )
-    .option("--json", 'print {"id": …}')
+    .option("--json", 'Print {"id": …}')
     .addHelpText(
       "after",
       `

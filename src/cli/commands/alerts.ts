@@ -27,16 +27,16 @@ type Flags = CommonFlags & {
 
 export function alertsCommand(): Command {
   return withCommonOptions(new Command("alerts"))
-    .description("list open alerts; acknowledge one, or silence some for a while")
-    .option("--all", "list resolved ones as well, the last 100")
-    .option("--rules", "list the rules in place of the alerts")
-    .option("--ack <id>", "say that you look after this alert")
-    .option("--note <text>", "with --ack: what you do about it")
-    .option("--silence <duration>", "tell nobody of alerts for so long, such as 2h")
-    .option("--rule <name>", "with --silence: only of this rule")
-    .option("--target <name>", "with --silence: only of this task, queue or host")
-    .option("--reason <text>", "with --silence: why")
-    .option("--json", "print an array of whole rows")
+    .description("List open alerts, acknowledge an alert or silence alerts")
+    .option("--all", "Include the last 100 resolved alerts")
+    .option("--rules", "List the alert rules instead")
+    .option("--ack <id>", "Alert to acknowledge")
+    .option("--note <text>", "Note for the acknowledgement, with --ack")
+    .option("--silence <duration>", "Time during which alerts are raised and not sent, such as 2h")
+    .option("--rule <name>", "Alert rule to silence, with --silence (default: all)")
+    .option("--target <name>", "Task, queue or host to silence, with --silence (default: all)")
+    .option("--reason <text>", "Reason for the silence, with --silence")
+    .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
       `
@@ -45,7 +45,7 @@ Examples:
   $ legwork alerts --ack 7 --note 'provider is down, waiting'
   $ legwork alerts --silence 2h --rule backlog_age --reason 'importing'
 
-Exits with 1 when an alert is critical and open, else with 0.`,
+The exit code is 1 when a critical alert is open, otherwise 0.`,
     )
     .action(async (flags: Flags) => {
       const { databaseUrl, dataDir, logLevel } = flags;
@@ -57,7 +57,7 @@ Exits with 1 when an alert is critical and open, else with 0.`,
 async function run(pool: Queryable, flags: Flags): Promise<void> {
   if (flags.ack !== undefined) {
     if (!isId(flags.ack)) {
-      throw new LegworkError("LW400", `--ack: '${flags.ack}' is no id.`, {
+      throw new LegworkError("LW400", `--ack: '${flags.ack}' is not an alert id.`, {
         hint: "`legwork alerts` lists the alerts with their ids.",
       });
     }
@@ -66,7 +66,9 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
   } else if (flags.silence !== undefined) {
     const { rule, target, reason } = flags;
     const id = await silenceAlerts(pool, flags.silence, { rule, target, reason });
-    console.log(`Nobody is told for ${flags.silence} (silence ${id}); select legwork.end_silence(${id}) ends it before.`);
+    console.log(
+      `Alerts are silenced for ${flags.silence} (silence ${id}). To end it early in SQL: select legwork.end_silence(${id});`,
+    );
   } else if (flags.rules === true) {
     await printRules(pool, flags.json);
   } else {

@@ -4,6 +4,7 @@ import { fromRows } from "../../contract/rows.ts";
 import { auditLineSchema } from "../../contract/system.ts";
 import { loadConfig } from "../../config.ts";
 import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { counted } from "../../wording.ts";
 import { printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { jsonText, visibleRows } from "../visible.ts";
 
@@ -11,16 +12,16 @@ type Flags = CommonFlags & AuditFilter & { json?: boolean };
 
 export function auditCommand(): Command {
   return withCommonOptions(new Command("audit"))
-    .description("who did what to which job, queue, task, schedule or token, newest first")
-    .option("--operation <name>", "only this, such as cancel_job or pause")
-    .option("--actor <name>", "only what this token's subject or database role did")
-    .option("--target-type <type>", "only what was done to a job, queue, task, token …")
-    .option("--target <id>", "only what was done to this one")
-    .option("--tenant <name>", "only what concerns this tenant")
-    .option("--since <time>", "only from then on", time)
-    .option("--before <id>", "only older lines than this one: the next page")
-    .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 50)
-    .option("--json", "print an array of whole rows")
+    .description("List who changed which job, queue, task, schedule or token, newest first")
+    .option("--operation <name>", "Only this operation, such as cancel_job or pause")
+    .option("--actor <name>", "Only changes by this token subject or database role")
+    .option("--target-type <type>", "Only changes to this type of target: job, queue, task, token, …")
+    .option("--target <id>", "Only changes to this target: an id or a name")
+    .option("--tenant <name>", "Only changes that concern this tenant")
+    .option("--since <time>", "Only changes at this time or later", time)
+    .option("--before <id>", "Only entries older than this one, for the next page")
+    .option("--limit <number>", "Number of entries, at most 500", (value) => Math.min(positiveInteger(value), 500), 50)
+    .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork audit --target-type job --target 42\n  $ legwork audit --operation pause --json",
@@ -31,10 +32,10 @@ export function auditCommand(): Command {
         const found = fromRows(auditLineSchema, await listAuditLog(pool, filter));
         const lines = json === true ? found : visibleRows(found);
         if (json === true) printJson(lines);
-        else if (lines.length === 0) console.log("Nothing.");
+        else if (lines.length === 0) console.log("No entries.");
         else {
           printTable(
-            ["ID", "WHEN", "WHO", "ROLE", "BY WAY OF", "WHAT", "TO", "TENANT", "BEFORE", "AFTER"],
+            ["ID", "TIME", "ACTOR", "ROLE", "SURFACE", "OPERATION", "TARGET", "TENANT", "BEFORE", "AFTER"],
             lines.map((line) => [
               line.id,
               relativeTime(line.occurredAt),
@@ -44,7 +45,7 @@ export function auditCommand(): Command {
               line.operation,
               line.count === null
                 ? [line.targetType, line.target].filter((part) => part !== null).join(" ")
-                : `${line.count} jobs`,
+                : counted(line.count, "job"),
               line.tenant ?? "",
               shorten(line.before === null ? "" : jsonText(line.before), 40),
               shorten(line.after === null ? "" : jsonText(line.after), 60),

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { type RemoteFlags, positiveInteger, withOperations, withRemoteOptions } from "../options.ts";
+import { formatNumber } from "../../wording.ts";
 import { printJson, printTable } from "../output.ts";
 import { reportEnd, type RunFlags, runToEnd, withRunOptions } from "../run-to-end.ts";
 import { visibleRows } from "../visible.ts";
@@ -15,13 +16,13 @@ interface Result {
 
 export function backupCommand(): Command {
   return withRunOptions(withRemoteOptions(new Command("backup")))
-    .description("back up tables to compressed files where a worker runs, and verify them, by a job of backup/tables")
-    .argument("<tables...>", "the tables, as SQL writes them")
-    .requiredOption("--folder <path>", "where backups go: one of the worker's LEGWORK_ALLOWED_FOLDERS, or one below")
-    .option("--name <name>", "what the backup is called", "backup")
-    .option("--keep-for <age>", "remove backups of the name older than this afterwards, such as '30 days' (all are kept)")
-    .option("--keep-at-least <number>", "so many of the newest are kept, however old (1)", positiveInteger)
-    .option("--compression <level>", "of gzip, 1 to 9 (3)", positiveInteger)
+    .description("Back up tables to verified, compressed files on a worker's machine (task backup/tables)")
+    .argument("<tables...>", "Tables, written as in SQL")
+    .requiredOption("--folder <path>", "Folder for the backup, within the worker's LEGWORK_ALLOWED_FOLDERS")
+    .option("--name <name>", "Name of the backup", "backup")
+    .option("--keep-for <age>", "Age beyond which backups with this name are removed, such as '30 days' (default: never)")
+    .option("--keep-at-least <number>", "Number of newest backups that are always kept (default: 1)", positiveInteger)
+    .option("--compression <level>", "gzip compression level, 1 to 9 (default: 3)", positiveInteger)
     .addHelpText(
       "after",
       `
@@ -46,9 +47,14 @@ Examples:
         const shown = visibleRows(result);
         printTable(
           ["table", "rows", "bytes", "compressed"],
-          shown.tables.map((table) => [table.table, String(table.rows), String(table.bytes), String(table.fileBytes)]),
+          shown.tables.map((table) => [
+            table.table,
+            formatNumber(table.rows),
+            formatNumber(table.bytes),
+            formatNumber(table.fileBytes),
+          ]),
         );
-        console.log(`\nBackup ${shown.backup} is whole: it was read back.`);
+        console.log(`\nBackup ${shown.backup} is complete and has been verified by reading it back.`);
         if (shown.removed.length > 0) console.log(`Removed: ${shown.removed.join(", ")}`);
       });
     });

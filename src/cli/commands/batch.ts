@@ -14,11 +14,11 @@ interface Flags extends RemoteFlags {
 }
 
 export function batchCommand(): Command {
-  const command = new Command("batch").description("enqueue many jobs as one, list and show such batches").addHelpText(
+  const command = new Command("batch").description("Start, list and show batches of jobs").addHelpText(
     "after",
     `
 Examples:
-  $ legwork batch start '[{"task": "mail", "payload": {"n": 1}}, {"task": "mail", "payload": {"n": 2}}]' --description 'mails of november'
+  $ legwork batch start '[{"task": "mail", "payload": {"n": 1}}, {"task": "mail", "payload": {"n": 2}}]' --description 'November mails'
   $ legwork batch start - --callback '{"task": "report"}' < jobs.json
   $ legwork batch list --state running
   $ legwork batch show 8`,
@@ -29,13 +29,20 @@ Examples:
 
 function startCommand(): Command {
   return withRemoteOptions(new Command("start"))
-    .description("enqueue the jobs, all or none, and print the batch's id")
-    .argument("<jobs>", "the jobs, as a JSON array; - reads them from stdin")
-    .option("--description <text>", "what it is, for those who read the list")
-    .option("--callback <job>", "a job, as JSON, that runs when all have ended, however they ended")
-    .option("--tenant <name>", "whose it is")
-    .option("--correlation-id <id>", "shared by all its jobs")
-    .option("--json", 'print {"id": …}')
+    .description("Enqueue a batch of jobs, all or none, and print its id")
+    .argument("<jobs>", "Jobs as a JSON array; - reads them from stdin")
+    .option("--description <text>", "Description shown in lists")
+    .option("--callback <job>", "Job, as JSON, that runs when all jobs have ended in any state")
+    .option("--tenant <name>", "Tenant that the batch belongs to")
+    .option("--correlation-id <id>", "Id shared by all jobs of the batch")
+    .option("--json", 'Print {"id": …}')
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork batch start '[{"task": "mail", "payload": {"n": 1}}, {"task": "mail", "payload": {"n": 2}}]'
+  $ legwork batch start - --callback '{"task": "report"}' < jobs.json`,
+    )
     .action(
       async (
         text: string,
@@ -55,12 +62,13 @@ function startCommand(): Command {
 
 function listCommand(): Command {
   return withRemoteOptions(new Command("list"))
-    .description("list batches, newest first")
-    .addOption(new Option("--state <state>", "only those in this state").choices(BATCH_STATES))
-    .option("--tenant <name>", "only this tenant's")
-    .option("--before <id>", "only those older than this one: the next page")
-    .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
-    .option("--json", "print an array of whole rows")
+    .description("List batches, newest first")
+    .addOption(new Option("--state <state>", "Only batches in this state").choices(BATCH_STATES))
+    .option("--tenant <name>", "Only this tenant's batches")
+    .option("--before <id>", "Only batches older than this one, for the next page")
+    .option("--limit <number>", "Number of batches, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--json", "Print an array of complete rows")
+    .addHelpText("after", "\nExamples:\n  $ legwork batch list\n  $ legwork batch list --state failed --tenant acme")
     .action(async (flags: Flags & BatchFilter & { limit: number }) => {
       await withOperations(flags, async (operations) => {
         const { state, tenant, before, limit } = flags;
@@ -86,9 +94,10 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return withRemoteOptions(new Command("show"))
-    .description("show a batch: how far it is, what of it failed, and how to find its jobs")
-    .argument("<id>", "the batch's id")
-    .option("--json", "print the whole row")
+    .description("Show a batch's progress and the outcomes of its jobs")
+    .argument("<id>", "Id of the batch")
+    .option("--json", "Print the complete row")
+    .addHelpText("after", "\nExamples:\n  $ legwork batch show 8\n  $ legwork batch show 8 --json")
     .action(async (id: string, flags: Flags) => {
       await withOperations(flags, async (operations) => {
         const batch = await operations.getBatch(id);

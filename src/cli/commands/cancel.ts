@@ -8,10 +8,10 @@ type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: bo
 
 export function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
-    .description("cancel jobs: one that waits never starts, one that runs is told to stop")
-    .argument("[ids...]", "the jobs' ids; or name jobs that have not ended by the options below")
+    .description("Cancel jobs: waiting jobs never start, running jobs are told to stop")
+    .argument("[ids...]", "Ids of the jobs; or select jobs that have not ended with the options below")
     .addOption(
-      new Option("--state <state>", "jobs in this state").choices([
+      new Option("--state <state>", "Only jobs in this state").choices([
         "scheduled",
         "pending",
         "blocked",
@@ -20,17 +20,17 @@ export function cancelCommand(): Command {
         "retrying",
       ]),
     )
-    .option("--task <name>", "jobs of this task")
-    .option("--queue <name>", "jobs of this queue")
-    .option("--tenant <name>", "this tenant's jobs")
-    .option("--correlation-id <id>", "jobs that come from this cause")
-    .option("--parent-id <id>", "jobs that this job has enqueued")
-    .option("--created-after <time>", "jobs created at this time or later", time)
-    .option("--created-before <time>", "jobs created before this time", time)
-    .option("--all", "every job that has not ended")
-    .option("--preview", "only say which")
-    .option("--reason <text>", "what their history will say")
-    .option("--json", "print an array")
+    .option("--task <name>", "Only jobs of this task")
+    .option("--queue <name>", "Only jobs of this queue")
+    .option("--tenant <name>", "Only this tenant's jobs")
+    .option("--correlation-id <id>", "Only jobs with this correlation id")
+    .option("--parent-id <id>", "Only jobs enqueued by this job")
+    .option("--created-after <time>", "Only jobs created at this time or later", time)
+    .option("--created-before <time>", "Only jobs created before this time", time)
+    .option("--all", "All jobs that have not ended")
+    .option("--preview", "List the jobs without cancelling them")
+    .option("--reason <text>", "Reason recorded in the jobs' history")
+    .option("--json", "Print an array of what was cancelled")
     .addHelpText(
       "after",
       `
@@ -43,7 +43,7 @@ Examples:
       const { reason, all, preview = false, json, ...filter } = ownFlags(flags);
       const hasFilter = Object.keys(filter).length > 0;
       if ([ids.length > 0, hasFilter, all === true].filter(Boolean).length !== 1) {
-        throw new LegworkError("LW400", "Name jobs by their ids, by what they have in common, or --all.", {
+        throw new LegworkError("LW400", "Select jobs by their ids, by options such as --queue, or with --all.", {
           hint: "For example `legwork cancel 42`, `legwork cancel --queue mail` or `legwork cancel --all --preview`.",
         });
       }
@@ -56,7 +56,7 @@ Examples:
           return;
         }
         const found = await operations.cancelJobs(ids.length > 0 ? { ids } : filter, { reason, preview });
-        printIds(found, { done: "cancelled or told to stop", preview, json, none: "No job fits." });
+        printIds(found, { done: "cancelled or told to stop", preview, json, none: "No jobs match." });
       });
     });
 }

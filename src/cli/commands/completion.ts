@@ -1,6 +1,6 @@
 import { Argument, Command } from "commander";
 
-/** A word that may come next, and what it means. */
+/** A possible next word, and its meaning. */
 interface Word {
   word: string;
   meaning: string;
@@ -9,9 +9,9 @@ interface Word {
 interface Described {
   name: string;
   meaning: string;
-  /** Options, and commands below it. */
+  /** Its options and subcommands. */
   words: Word[];
-  /** What may follow an option. */
+  /** The values that an option can take. */
   values: { options: string[]; choices: string[] }[];
 }
 
@@ -19,8 +19,8 @@ const SHELLS = { bash, zsh, fish } as const;
 
 export function completionCommand(program: () => Command): Command {
   return new Command("completion")
-    .description("print what makes a shell complete legwork's commands and options")
-    .addArgument(new Argument("<shell>", "the shell").choices(Object.keys(SHELLS)))
+    .description("Print a shell completion script")
+    .addArgument(new Argument("<shell>", "Shell to complete for").choices(Object.keys(SHELLS)))
     .addHelpText(
       "after",
       `
@@ -34,7 +34,7 @@ Examples:
     });
 }
 
-/** Every command of the program, those below another one by both names. */
+/** Every command of the program. Subcommands have both names. */
 function commandsOf(program: Command): Described[] {
   const describe = (command: Command, name: string): Described[] => {
     const visible = command.createHelp().visibleOptions(command);

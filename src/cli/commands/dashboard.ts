@@ -7,7 +7,7 @@ import { type CommonFlags, withDataDir } from "../options.ts";
 
 export function dashboardCommand(): Command {
   return withDataDir(new Command("dashboard"))
-    .description("print an address that opens the dashboard of a running `legwork up`, signed in")
+    .description("Print an address that opens the dashboard of a running `legwork up`, signed in")
     .addHelpText(
       "after",
       `
@@ -15,22 +15,22 @@ Examples:
   $ legwork dashboard
   $ xdg-open "$(legwork dashboard)"
 
-The address holds the token of an admin, behind the # that browsers send nowhere: give it to nobody. For others, and for other
-servers, make tokens with \`legwork token create --role viewer\`; the dashboard asks for one.`,
+Do not share the address: it contains an admin's token, after the # that browsers do not send. For other users and other servers,
+create tokens with \`legwork token create --role viewer\`. The dashboard asks for one.`,
     )
     .action(async (flags: Pick<CommonFlags, "dataDir">) => {
       const { config } = await loadConfig(flags);
       const path = join(config.dataDir, "ready.json");
       if (!existsSync(path)) {
-        throw new LegworkError("LW503", `Nothing runs in ${config.dataDir}.`, {
-          hint: "Start `legwork up` (npm start) first, or say where it runs with --data-dir.",
+        throw new LegworkError("LW503", `No \`legwork up\` is running in ${config.dataDir}.`, {
+          hint: "Start `legwork up` first, or give its directory with --data-dir.",
         });
       }
       console.log(dashboardUrl(JSON.parse(readFileSync(path, "utf8"))));
     });
 }
 
-/** The dashboard's address, which signs in whoever opens it: what follows # stays in the browser. */
+/** The dashboard's address, with the token that signs the user in. The part after # never leaves the browser. */
 export function dashboardUrl({ httpUrl, token }: { httpUrl: string; token: string }): string {
   return `${httpUrl}/#token=${encodeURIComponent(token)}`;
 }

@@ -1,14 +1,15 @@
 import { Command } from "commander";
 import type { Finding } from "../../health/doctor.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { counted } from "../../wording.ts";
 import { color, printJson } from "../output.ts";
 
 const COLORS = { critical: "red", warning: "yellow", ok: "green" } as const;
 
 export function doctorCommand(): Command {
   return withRemoteOptions(new Command("doctor"))
-    .description("say what is wrong with the job system and what to do about it")
-    .option("--json", "print an array of findings, those that are fine included")
+    .description("Check the installation and show how to fix what is wrong")
+    .option("--json", "Print an array of all findings, including those that are ok")
     .addHelpText(
       "after",
       `
@@ -16,8 +17,8 @@ Examples:
   $ legwork doctor
   $ legwork doctor --json
 
-Exits with 1 when something is critical, else with 0. It reads statistics and samples, waits for nobody's lock and changes nothing.
-The same without a command line, but for versions and clocks: select * from legwork.doctor();`,
+The exit code is 1 when a finding is critical, otherwise 0. The command reads statistics and samples, waits for no lock and changes
+nothing. In SQL, without the checks of versions and clocks: select * from legwork.doctor();`,
     )
     .action(async (flags: RemoteFlags & { json?: boolean }) => {
       const { json } = flags;
@@ -37,5 +38,5 @@ function print(findings: readonly Finding[]): void {
     if (fix !== null) console.log(`${" ".repeat("critical".length + 2 + width)}  ${color("bold", "→")} ${fix}`);
   }
   const count = (severity: Finding["severity"]): number => findings.filter((row) => row.severity === severity).length;
-  console.log(`\n${count("critical")} critical, ${count("warning")} warning(s), ${count("ok")} fine.`);
+  console.log(`\n${count("critical")} critical, ${counted(count("warning"), "warning")}, ${count("ok")} ok.`);
 }

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { listingCommand } from "../listing.ts";
+import { formatNumber } from "../../wording.ts";
 import { printTable, relativeTime, shorten } from "../output.ts";
 
 export function failedCommand(): Command {
   return listingCommand(
     "failed",
-    "list failed jobs that can be retried, grouped by what went wrong",
+    "List failed jobs that can be retried, grouped by error",
     ({ listFailedGroups }) => listFailedGroups(),
     "No failed jobs.",
     (groups) => {
@@ -13,7 +14,7 @@ export function failedCommand(): Command {
         ["FINGERPRINT", "JOBS", "TASK", "LAST", "FIRST", "LAST ID", "LAST ERROR"],
         groups.map((group) => [
           group.fingerprint ?? "",
-          group.jobs,
+          formatNumber(group.jobs),
           shorten(group.task, 40),
           relativeTime(group.lastAt),
           relativeTime(group.firstAt),
@@ -21,7 +22,7 @@ export function failedCommand(): Command {
           shorten(group.lastError ?? "", 70),
         ]),
       );
-      console.log("\nRetry a group: legwork retry --fingerprint FINGERPRINT [--preview]");
+      console.log("\nTo retry a group: legwork retry --fingerprint FINGERPRINT [--preview]");
     },
   );
 }

@@ -5,6 +5,7 @@ import { fromRows } from "../../contract/rows.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { formatNumber } from "../../wording.ts";
 import { color, printJson, printTable, shorten } from "../output.ts";
 import { visibleRows } from "../visible.ts";
 
@@ -12,10 +13,18 @@ const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as con
 
 export function healthCommand(): Command {
   return withCommonOptions(new Command("health"))
-    .description("show whether the system and each task, queue, schedule and host is healthy, and why not")
-    .option("--all", "list what is healthy as well")
-    .option("--json", "print an array of everything, what is healthy included")
-    .addHelpText("after", "\nExits with 1 when the system is unhealthy, else with 0. What it judges by: legwork alerts --rules.")
+    .description("Show the health of the system, tasks, queues, schedules and hosts, with reasons")
+    .option("--all", "Include what is healthy")
+    .option("--json", "Print an array of all rows, including what is healthy")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork health
+  $ legwork health --all
+
+The alert rules decide what is healthy: legwork alerts --rules. The exit code is 1 when the system is unhealthy, otherwise 0.`,
+    )
     .action(async (flags: CommonFlags & { all?: boolean; json?: boolean }) => {
       const { json, all, ...common } = flags;
       const { config } = await loadConfig(common);
@@ -24,7 +33,7 @@ export function healthCommand(): Command {
         if (json === true) printJson(rows);
         else {
           printTable(
-            ["SCOPE", "NAME", "STATUS", "WHY"],
+            ["SCOPE", "NAME", "STATUS", "REASONS"],
             visibleRows(rows)
               .filter(({ scope, status }) => all === true || scope === "system" || status !== "healthy")
               .map((row) => [
@@ -42,26 +51,27 @@ export function healthCommand(): Command {
 
 export function statsCommand(): Command {
   return withCommonOptions(new Command("stats"))
-    .description("show statistics of each task: how its jobs ended, and how long they waited and ran")
-    .option("--period <duration>", "how far back, such as 15m or 7d", "1h")
-    .option("--json", "print an array of whole rows")
+    .description("Show how each task's jobs ended, and how long they waited and ran")
+    .option("--period <duration>", "Period up to now, such as 15m or 7d", "1h")
+    .option("--json", "Print an array of complete rows")
+    .addHelpText("after", "\nExamples:\n  $ legwork stats\n  $ legwork stats --period 7d\n  $ legwork stats --period 15m --json")
     .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {
       const { json, period, ...common } = flags;
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
         const rows = fromRows(taskStatisticsSchema, await readTaskStatistics(pool, period));
         if (json === true) printJson(rows);
-        else if (rows.length === 0) console.log(`Nothing has ended within ${period}.`);
+        else if (rows.length === 0) console.log(`No job has ended in the last ${period}.`);
         else {
           printTable(
             ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
             visibleRows(rows).map((row) => [
               shorten(row.task, 40),
-              row.completed,
-              row.failed,
-              row.retried,
-              row.cancelled,
-              row.expired,
+              formatNumber(row.completed),
+              formatNumber(row.failed),
+              formatNumber(row.retried),
+              formatNumber(row.cancelled),
+              formatNumber(row.expired),
               row.errorRate === null ? "" : `${(100 * row.errorRate).toFixed(1)} %`,
               seconds(row.waitP95),
               seconds(row.runAverage),

@@ -5,18 +5,18 @@ import { color, colorState, elapsed, printJson, relativeTime, shorten } from "..
 import { followLogs, printLogs } from "../job-logs.ts";
 import { jsonText } from "../visible.ts";
 
-/** Log lines that are shown unless all are asked for. */
+/** Log lines to show without `--logs`. */
 const LAST_LINES = 10;
 
 type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 
 export function jobCommand(): Command {
   return withRemoteOptions(new Command("job"))
-    .description("show one job with its attempts, its steps, its progress and the last lines it logged")
-    .argument("<id>", "the job's id")
-    .option("--logs", "only the lines it logged, all of them")
-    .addOption(new Option("--follow", "the lines it logged and those to come, until the job has ended").conflicts("json"))
-    .option("--json", "print the whole row, with its attempts, its steps and the last lines it logged; with --logs, all of them")
+    .description("Show a job with its attempts, steps, progress and last log lines")
+    .argument("<id>", "Id of the job")
+    .option("--logs", "Show the whole log and nothing else")
+    .addOption(new Option("--follow", "Show the log and follow it until the job has ended").conflicts("json"))
+    .option("--json", "Print the complete row with attempts, steps and last log lines; with --logs, the whole log")
     .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
     .action(async (id: string, flags: Flags) => {
       const { json, logs, follow } = flags;
@@ -30,7 +30,7 @@ export function jobCommand(): Command {
         print(job);
         printSteps(steps);
         if (lines.length === 0) return;
-        console.log(`\n  ${lines.length < LAST_LINES ? "Log" : "The end of its log (--logs shows all)"}`);
+        console.log(`\n  ${lines.length < LAST_LINES ? "Log" : `Last ${LAST_LINES} log lines (--logs shows all)`}`);
         printLogs(lines, "    ");
       });
     });

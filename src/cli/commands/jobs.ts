@@ -5,28 +5,32 @@ import type { JobFilter } from "../../jobs/read-jobs.ts";
 import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { formatNumber } from "../../wording.ts";
 import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & WatchFlags & JobFilter & { json?: boolean };
 
 export function jobsCommand(): Command {
   return withWatch(withRemoteOptions(new Command("jobs")))
-    .description("list jobs, newest first")
-    .addOption(new Option("--state <state>", "only jobs in this state").choices(JOB_STATES))
-    .option("--task <name>", "only jobs of this task")
-    .option("--queue <name>", "only jobs of this queue")
-    .option("--tenant <name>", "only this tenant's jobs")
-    .option("--correlation-id <id>", "only jobs that come from this cause")
-    .option("--parent-id <id>", "only jobs that this job has enqueued")
-    .option("--job-key <key>", "only jobs with this key")
-    .option("--priority <number>", "only jobs with this priority; needs a state other than completed", integer)
-    .option("--error <text>", "only jobs whose error contains this; needs a state other than completed")
-    .option("--payload <path:value>", "only jobs with this in their payload, among the first 10,000 that fit, such as user.id:42")
-    .option("--created-after <time>", "only jobs created at this time or later", time)
-    .option("--created-before <time>", "only jobs created before this time", time)
-    .option("--before <id>", "only jobs older than this one: the next page")
-    .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
-    .option("--json", "print an array of whole rows")
+    .description("List jobs, newest first")
+    .addOption(new Option("--state <state>", "Only jobs in this state").choices(JOB_STATES))
+    .option("--task <name>", "Only jobs of this task")
+    .option("--queue <name>", "Only jobs of this queue")
+    .option("--tenant <name>", "Only this tenant's jobs")
+    .option("--correlation-id <id>", "Only jobs with this correlation id")
+    .option("--parent-id <id>", "Only jobs enqueued by this job")
+    .option("--job-key <key>", "Only jobs with this job key")
+    .option("--priority <number>", "Only jobs with this priority; requires a --state other than completed", integer)
+    .option("--error <text>", "Only jobs whose error contains this text; requires a --state other than completed")
+    .option(
+      "--payload <path:value>",
+      "Only jobs with this payload value, such as user.id:42; searches the first 10,000 jobs that match the other options",
+    )
+    .option("--created-after <time>", "Only jobs created at this time or later", time)
+    .option("--created-before <time>", "Only jobs created before this time", time)
+    .option("--before <id>", "Only jobs older than this one, for the next page")
+    .option("--limit <number>", "Number of jobs, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
       `
@@ -48,7 +52,7 @@ Examples:
             console.log(
               filter.payload === undefined
                 ? "No jobs."
-                : `No jobs among the first ${MAX_LOOKED_AT.toLocaleString("en")} that fit otherwise.`,
+                : `No jobs among the first ${formatNumber(MAX_LOOKED_AT)} that match the other options.`,
             );
             return;
           }

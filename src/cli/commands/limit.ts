@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
+import { counted } from "../../wording.ts";
 import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 interface Flags extends RemoteFlags {
@@ -15,14 +16,14 @@ interface Flags extends RemoteFlags {
 
 export function limitCommand(): Command {
   return withRemoteOptions(new Command("limit"))
-    .description("limit how many jobs of a queue or a task run at a time, or start in a span of time")
-    .option("--queue <name>", "the queue")
-    .option("--task <name>", "the task")
-    .option("--key <path>", "for each value at this place of the payload, such as userId or user.id")
-    .option("--concurrency <number>", "at most so many run at a time, over all workers", integer)
-    .option("--rate <number/duration>", "at most so many start in any span of this length, such as 100/1m", rate)
-    .addOption(new Option("--drop <kind>", "take a limit away").choices(["concurrency", "rate"]))
-    .option("--reset", "give a task the limits that its definition declares, and no others")
+    .description("Limit how many jobs of a queue or task run at a time or start within a period")
+    .option("--queue <name>", "Queue to limit")
+    .option("--task <name>", "Task to limit")
+    .option("--key <path>", "Payload path, such as userId or user.id; each of its values has the limit to itself")
+    .option("--concurrency <number>", "Jobs that run at a time across all workers", integer)
+    .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
+    .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
+    .option("--reset", "Reset a task's limits to those that its definition declares")
     .addHelpText(
       "after",
       `
@@ -34,11 +35,11 @@ Examples:
     .action(async (flags: Flags) => {
       const { queue, task, key, concurrency, rate, drop, reset } = flags;
       if ((queue === undefined) === (task === undefined)) {
-        throw new LegworkError("LW400", "Name a queue or a task.", { hint: "With --queue mail or --task notify/email." });
+        throw new LegworkError("LW400", "Name a queue or a task.", { hint: "Add --queue mail or --task notify/email." });
       }
       if ([concurrency, rate, drop, reset].every((wish) => wish === undefined) || (reset === true && task === undefined)) {
-        throw new LegworkError("LW400", "Say what the limit is.", {
-          hint: "With --concurrency 5, --rate 100/1m, --drop concurrency, or for a task --reset.",
+        throw new LegworkError("LW400", "Give a limit to set, remove or reset.", {
+          hint: "Add --concurrency 5, --rate 100/1m, --drop concurrency or, for a task, --reset.",
         });
       }
       const target = { ...(queue === undefined ? { task } : { queue }), ...(key === undefined ? {} : { key }) } as LimitTarget;
@@ -47,18 +48,20 @@ Examples:
       await withOperations(flags, async (operations) => {
         if (reset === true && task !== undefined) {
           await operations.resetLimits(task);
-          console.log(`${name} has the limits that its definition declares.`);
+          console.log(`${name} now has the limits that its definition declares.`);
         }
         if (drop !== undefined) {
-          console.log(`${name} ${(await operations.dropLimit(drop, target)) ? "has no" : "had no"} ${drop} limit${each}.`);
+          console.log(
+            `${name} ${(await operations.dropLimit(drop, target)) ? "no longer has a" : "had no"} ${drop} limit${each}.`,
+          );
         }
         if (concurrency !== undefined) {
           await operations.limitConcurrency(concurrency, target);
-          console.log(`${name}: at most ${concurrency} at a time${each}.`);
+          console.log(`${name}: at most ${counted(concurrency, "job")} at a time${each}.`);
         }
         if (rate !== undefined) {
           await operations.limitRate(rate.max, rate.per, target);
-          console.log(`${name}: at most ${rate.max} starts per ${rate.per}${each}.`);
+          console.log(`${name}: at most ${counted(rate.max, "start")} per ${rate.per}${each}.`);
         }
       });
     });

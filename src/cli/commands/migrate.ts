@@ -6,7 +6,7 @@ import { schemaFiles } from "../../db/schema-files.ts";
 import { type Uninstallation, uninstall } from "../../db/uninstall.ts";
 import { LegworkError } from "../../errors.ts";
 import { createLogger } from "../../log.ts";
-import { counted } from "../../wording.ts";
+import { counted, pluralOf } from "../../wording.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 
@@ -20,14 +20,14 @@ type Flags = CommonFlags & {
 
 export function migrateCommand(): Command {
   return withCommonOptions(new Command("migrate"))
-    .description("bring the database to the schema of this version")
-    .option("--upgrade-graphile-worker", "run graphile-worker's own migrations first, if its schema is of an older version")
-    .option("--dry-run", "print the SQL that would run, for a review or for psql, and change nothing")
-    .option("--uninstall", "remove everything of Legwork, the history included; graphile-worker and its jobs stay")
-    .option("--yes", "needed with --uninstall")
+    .description("Migrate the database to this version of Legwork")
+    .option("--upgrade-graphile-worker", "Run graphile-worker's own migrations first, if its schema is older")
+    .option("--dry-run", "Print the SQL for review or psql, without changing anything")
+    .option("--uninstall", "Remove Legwork with its history; graphile-worker and its jobs stay")
+    .option("--yes", "Confirm --uninstall")
     .option(
       "--json",
-      'print {"applied": […], "definitions": […], "repaired": […]}, or {"removed", "releasedJobs", "expiredJobs", "roles"}',
+      'Print {"applied": […], "definitions": […], "repaired": […]}; with --uninstall, {"removed", "releasedJobs", "expiredJobs", "roles"}',
     )
     .addHelpText(
       "after",
@@ -36,11 +36,11 @@ export function migrateCommand(): Command {
     .action(async (flags: Flags) => {
       const { upgradeGraphileWorker, dryRun, uninstall: remove, yes, json, ...common } = flags;
       if (remove === true && yes !== true) {
-        throw new LegworkError("LW400", "--uninstall drops the whole history.", { hint: "Add --yes if that is what you want." });
+        throw new LegworkError("LW400", "--uninstall deletes the whole history.", { hint: "Add --yes to confirm." });
       }
       if (remove === true && upgradeGraphileWorker === true) {
-        throw new LegworkError("LW400", "--uninstall and --upgrade-graphile-worker exclude each other.", {
-          hint: "Give one of them.",
+        throw new LegworkError("LW400", "--uninstall and --upgrade-graphile-worker cannot be combined.", {
+          hint: "Use one of them.",
         });
       }
       if (dryRun === true && (remove === true || upgradeGraphileWorker === true || json === true)) {
@@ -48,12 +48,12 @@ export function migrateCommand(): Command {
           "LW400",
           "--dry-run prints SQL and cannot be combined with --uninstall, --upgrade-graphile-worker or --json.",
           {
-            hint: "Give it alone.",
+            hint: "Use it alone.",
           },
         );
       }
       const { config } = await loadConfig(common);
-      // What was done is this command's output; the log has it for those that also do something else.
+      // The result is this command's output. It is logged only for commands that also do something else.
       const log = createLogger({ level: config.logLevel === "info" ? "warn" : config.logLevel });
       const pool = createPool(findDatabase(config), { log, max: 3, name: "legwork migrate" });
       try {
@@ -79,7 +79,7 @@ export function migrateCommand(): Command {
 
 function describe({ applied, definitions, repaired }: MigrationResult): string {
   const { version } = schemaFiles();
-  if (repaired.length > 0) return `Restored ${counted(repaired.length, "object")} that had been dropped or changed by hand.`;
+  if (repaired.length > 0) return `Restored ${counted(repaired.length, "object")} that had been dropped or changed manually.`;
   if (applied.length === 0 && definitions.length === 0) return `The database is up to date (Legwork ${version}).`;
   const changes = [
     ...(applied.length > 0 ? [counted(applied.length, "migration")] : []),
@@ -89,17 +89,19 @@ function describe({ applied, definitions, repaired }: MigrationResult): string {
 }
 
 function describeUninstallation({ removed, releasedJobs, expiredJobs, roles }: Uninstallation): string {
-  if (!removed) return "There was nothing to remove.";
-  const lines = ["Legwork is removed. The schema graphile_worker is as it was before."];
+  if (!removed) return "Legwork is not installed in this database.";
+  const lines = ["Legwork has been removed. The schema graphile_worker is as it was before."];
   if (releasedJobs > 0)
-    lines.push(`Jobs that were paused, limited or waiting for other jobs, and now start when they are due: ${releasedJobs}.`);
-  if (expiredJobs > 0) lines.push(`Jobs that had expired and were deleted: ${expiredJobs}.`);
+    lines.push(
+      `${counted(releasedJobs, "job")} that had been paused, limited or waiting for other jobs ${pluralOf(releasedJobs, "starts", "start")} when due.`,
+    );
+  if (expiredJobs > 0) lines.push(`${counted(expiredJobs, "expired job")} ${pluralOf(expiredJobs, "was", "were")} deleted.`);
   if (roles.length > 0) {
     const names = roles.join(", ");
     lines.push(
-      `The roles ${names} stay, because other databases of this server may use them. To drop them:`,
+      `The roles ${names} remain, because other databases on this server may use them. To drop them:`,
       `  drop role ${names};`,
-      "If Postgres says that objects depend on one of them, it names the database. Uninstall Legwork there first, or revoke there what they were granted:",
+      "If Postgres reports objects that depend on a role, it names their database. First uninstall Legwork there, or revoke the role's privileges there:",
       `  drop owned by ${names};`,
     );
   }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import { describeOverview } from "../describe-overview.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
@@ -8,8 +8,8 @@ import { interval, repeatedly, WATCH_EVERY_MS, type WatchFlags, withWatch } from
 
 export function overviewCommand(): Command {
   return withWatch(withRemoteOptions(new Command("overview")))
-    .description("show what waits, runs and has failed, at a glance")
-    .option("--json", "print an object")
+    .description("Show how many jobs are waiting, running and failed")
+    .option("--json", "Print an object")
     .addHelpText(
       "after",
       `
@@ -18,7 +18,7 @@ Examples:
   $ legwork overview --watch 1s
   $ legwork overview --json
 
-On a terminal, --watch shows queues, workers, running and new jobs on a screen of its own, until q is pressed.`,
+On a terminal, --watch opens a live screen with queues, workers, running and new jobs. Press q to quit.`,
     )
     .action(async (flags: RemoteFlags & WatchFlags & { json?: boolean }) => {
       const { json, watch } = flags;
@@ -38,14 +38,17 @@ On a terminal, --watch shows queues, workers, running and new jobs on a screen o
 /** The old name of `overview --watch`, for one version. */
 export function topCommand(): Command {
   return withRemoteOptions(new Command("top"))
-    .description("old name of `overview --watch`")
-    .option("--every <duration>", "how often it looks", interval, 1_000)
+    .description("Old name of `overview --watch`")
+    .addOption(new Option("--every <duration>", "Time between updates").argParser(interval).default(1_000, "1s"))
+    .addHelpText("after", "\nExamples:\n  $ legwork overview --watch 1s")
     .action(async (flags: RemoteFlags & { every: number }) => {
       console.error(
-        `legwork: \`top\` is now \`overview --watch ${flags.every / 1_000}s\`. The old name will be removed in 0.2.0.`,
+        `legwork: \`top\` is now \`overview --watch ${flags.every / 1_000}s\`. The old name will be removed in version 0.2.0.`,
       );
       if (!process.stdout.isTTY) {
-        throw new LegworkError("LW400", "legwork top needs a terminal.", { hint: "`legwork overview --json` is for programs." });
+        throw new LegworkError("LW400", "legwork top requires a terminal.", {
+          hint: "In a program, use `legwork overview --json`.",
+        });
       }
       await withOperations(flags, (operations) => showOverview(operations, flags.every));
     });

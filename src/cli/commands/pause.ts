@@ -7,10 +7,10 @@ type Flags = RemoteFlags & { task?: string; reason?: string; all?: boolean };
 
 export function pauseCommand(): Command {
   return withRemoteOptions(new Command("pause"))
-    .description("pause a queue or a task: nothing of it starts, what runs finishes, nothing is lost")
-    .argument("[queue]", "the queue")
-    .option("--task <name>", "a task in place of a queue")
-    .option("--reason <text>", "why; shown to whoever asks why a job does not run")
+    .description("Pause a queue or task: its jobs wait, running jobs finish, none are lost")
+    .argument("[queue]", "Queue to pause")
+    .option("--task <name>", "Task to pause, instead of a queue")
+    .option("--reason <text>", "Reason, shown by `legwork explain`")
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork pause mail --reason 'provider is down'\n  $ legwork pause --task notify/email",
@@ -21,7 +21,7 @@ export function pauseCommand(): Command {
           await operations.pauseTask(flags.task, flags.reason);
           return `Task '${flags.task}' is paused.`;
         }
-        await operations.pauseQueue(onlyQueue(queue, flags), flags.reason);
+        await operations.pauseQueue(onlyQueue(queue, flags, "pause"), flags.reason);
         return `Queue '${queue}' is paused.`;
       });
     });
@@ -29,11 +29,14 @@ export function pauseCommand(): Command {
 
 export function resumeCommand(): Command {
   return withRemoteOptions(new Command("resume"))
-    .description("end the pause of a queue or a task, or an emergency stop")
-    .argument("[queue]", "the queue")
-    .option("--task <name>", "a task in place of a queue")
-    .option("--all", "end an emergency stop; what was paused for itself stays paused")
-    .addHelpText("after", "\nExamples:\n  $ legwork resume mail\n  $ legwork resume --all")
+    .description("Resume a queue or task, or end an emergency stop")
+    .argument("[queue]", "Queue to resume")
+    .option("--task <name>", "Task to resume, instead of a queue")
+    .option("--all", "End an emergency stop; paused queues and tasks stay paused")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ legwork resume mail\n  $ legwork resume --task notify/email\n  $ legwork resume --all",
+    )
     .action(async (queue: string | undefined, flags: Flags) => {
       await run(flags, async (operations) => {
         if (flags.all === true && queue === undefined && flags.task === undefined) {
@@ -42,29 +45,30 @@ export function resumeCommand(): Command {
         if (flags.task !== undefined && queue === undefined) {
           return `Task '${flags.task}' ${(await operations.resumeTask(flags.task)) ? "is resumed" : "was not paused"}.`;
         }
-        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags))) ? "is resumed" : "was not paused"}.`;
+        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags, "resume"))) ? "is resumed" : "was not paused"}.`;
       });
     });
 }
 
 export function stopCommand(): Command {
   return withRemoteOptions(new Command("stop"))
-    .description("stop everything: no job starts until `legwork resume --all`; what runs finishes")
-    .requiredOption("--all", "that everything is meant")
-    .option("--reason <text>", "why; shown to whoever asks why a job does not run")
+    .description("Start no more jobs until `legwork resume --all`; running jobs finish")
+    .requiredOption("--all", "Confirm that all queues and tasks are stopped")
+    .option("--reason <text>", "Reason, shown by `legwork explain`")
     .addHelpText("after", "\nExamples:\n  $ legwork stop --all --reason 'wrong mails are going out'")
     .action(async (flags: Flags) => {
       await run(flags, async (operations) => {
         await operations.emergencyStop(flags.reason);
-        return "Everything is stopped. Jobs that run finish; `legwork resume --all` ends it.";
+        return "Everything is stopped. Running jobs finish. To resume: `legwork resume --all`.";
       });
     });
 }
 
-function onlyQueue(queue: string | undefined, flags: Flags): string {
+function onlyQueue(queue: string | undefined, flags: Flags, command: "pause" | "resume"): string {
   if (queue !== undefined && flags.task === undefined && flags.all !== true) return queue;
-  throw new LegworkError("LW400", "Name one queue or one task.", {
-    hint: "For example `legwork pause mail` or `legwork pause --task notify/email`; `legwork queues` lists the queues.",
+  const isResume = command === "resume";
+  throw new LegworkError("LW400", `Name one queue or one task${isResume ? ", or use --all to end an emergency stop" : ""}.`, {
+    hint: `For example \`legwork ${command} mail\`${isResume ? ", " : " or "}\`legwork ${command} --task notify/email\`${isResume ? " or `legwork resume --all`" : ""}. \`legwork queues\` lists the queues.`,
   });
 }
 

@@ -2,11 +2,12 @@ import type { Command } from "commander";
 import { listingCommand } from "../listing.ts";
 import { color, printTable, relativeTime, shorten } from "../output.ts";
 import { describeLimit, describeReason } from "../limits-and-pauses.ts";
+import { formatNumber } from "../../wording.ts";
 
 export function queuesCommand(): Command {
   return listingCommand(
     "queues",
-    "list the queues: what waits and runs, limits and pauses",
+    "List queues with their jobs, limits and pauses",
     ({ listQueues }) => listQueues(),
     "No queues.",
     (queues) =>
@@ -14,11 +15,11 @@ export function queuesCommand(): Command {
         ["QUEUE", "RUNNING", "PENDING", "BLOCKED", "PAUSED", "LATER", "OLDEST", "LIMITS", "STATE"],
         queues.map((queue) => [
           queue.name,
-          queue.running,
-          queue.pending,
-          queue.blocked,
-          queue.paused,
-          queue.later,
+          formatNumber(queue.running),
+          formatNumber(queue.pending),
+          formatNumber(queue.blocked),
+          formatNumber(queue.paused),
+          formatNumber(queue.later),
           relativeTime(queue.oldest),
           (queue.limits ?? []).map(describeLimit).join(", "),
           queue.pausedAt === null

@@ -6,11 +6,11 @@ import { parseTyped } from "../typed-json.ts";
 
 export function rerunCommand(): Command {
   return withRemoteOptions(new Command("rerun"))
-    .description("run jobs that have ended again: each as a new job, with the same payload or another one")
-    .argument("<ids...>", "the jobs' ids")
-    .option("--payload <json>", 'another payload; "[redacted]" in it stays what it was', (text) => parseTyped("payload", text))
-    .option("--discard", "give up the old jobs too, which must have failed")
-    .option("--json", "print an array")
+    .description("Run ended jobs again as new jobs, with the same payload or another one")
+    .argument("<ids...>", "Ids of the jobs")
+    .option("--payload <json>", 'New payload; "[redacted]" keeps the old value', (text) => parseTyped("payload", text))
+    .option("--discard", "Discard the old jobs, which must have failed")
+    .option("--json", "Print an array of what was enqueued")
     .addHelpText(
       "after",
       `\nExamples:\n  $ legwork rerun 42\n  $ legwork rerun 42 --payload '{"to": "ann@example.com"}' --discard`,
@@ -28,10 +28,10 @@ export function rerunCommand(): Command {
 
 export function priorityCommand(): Command {
   return withRemoteOptions(new Command("priority"))
-    .description("change when the turn of jobs comes: smaller runs first")
-    .argument("<ids...>", "the jobs' ids")
-    .requiredOption("--to <number>", "the priority, -32768 to 32767", integer)
-    .option("--json", "print an array")
+    .description("Change the priority of jobs; smaller numbers run first")
+    .argument("<ids...>", "Ids of the jobs")
+    .requiredOption("--to <number>", "New priority, -32768 to 32767", integer)
+    .option("--json", "Print an array of what was changed")
     .addHelpText("after", "\nExamples:\n  $ legwork priority 42 43 --to -10")
     .action(async (ids: string[], flags: RemoteFlags & { to: number; json?: boolean }) => {
       const { json, to } = flags;

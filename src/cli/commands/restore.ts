@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { formatNumber } from "../../wording.ts";
 import { printJson, printTable } from "../output.ts";
 import { reportEnd, type RunFlags, runToEnd, withRunOptions } from "../run-to-end.ts";
 import { visibleRows } from "../visible.ts";
@@ -22,13 +23,13 @@ interface Result {
 
 export function restoreCommand(): Command {
   return withRunOptions(withRemoteOptions(new Command("restore")))
-    .description("bring back the rows of a backup, all of them or none, and verify them, by a job of backup/restore")
-    .requiredOption("--folder <path>", "where the backups are: one of the worker's LEGWORK_ALLOWED_FOLDERS, or one below")
-    .option("--name <name>", "the newest whole backup of this name", "backup")
-    .option("--backup <folder>", "or this one, as `legwork backup` has told it")
-    .option("--table <from[=into]>", "only this table of the backup, into itself or into another; may be given again", pair)
-    .option("--replace", "truncate the tables first; otherwise they have to be empty")
-    .option("--triggers", "let the tables' triggers see the rows come in")
+    .description("Restore and verify the rows of a backup, all or none (task backup/restore)")
+    .requiredOption("--folder <path>", "Folder of the backups, within the worker's LEGWORK_ALLOWED_FOLDERS")
+    .option("--name <name>", "Name of the backup, of which the newest complete one is restored", "backup")
+    .option("--backup <folder>", "One backup, as printed by `legwork backup`, instead of the newest")
+    .option("--table <from[=into]>", "Only this table of the backup, into itself or another table (repeatable)", pair)
+    .option("--replace", "Truncate the tables first; otherwise they must be empty")
+    .option("--triggers", "Fire the tables' triggers for the restored rows")
     .addHelpText(
       "after",
       `
@@ -56,9 +57,9 @@ Examples:
         const shown = visibleRows(result);
         printTable(
           ["table", "from", "rows"],
-          shown.tables.map(({ table, from, rows }) => [table, from, String(rows)]),
+          shown.tables.map(({ table, from, rows }) => [table, from, formatNumber(rows)]),
         );
-        console.log(`\nBackup ${shown.backup} of ${shown.createdAt} is restored: rows and checksums are those of the backup.`);
+        console.log(`\nRestored backup ${shown.backup} of ${shown.createdAt}. Row counts and checksums match the backup.`);
       });
     });
 }

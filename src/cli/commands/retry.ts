@@ -9,7 +9,7 @@ type Flags = RemoteFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?
 
 export function retryCommand(): Command {
   return withFilter(new Command("retry"))
-    .description("let jobs start now: failed ones again, waiting ones without waiting for their time")
+    .description("Retry failed jobs now, or start waiting jobs before they are due")
     .addHelpText(
       "after",
       `
@@ -19,7 +19,7 @@ Examples:
   $ legwork retry --fingerprint 3f2a91c04d5e`,
     )
     .action(async (ids: string[], flags: Flags) => {
-      await onFailedJobs(ids, flags, "retried", {
+      await onFailedJobs(ids, flags, "retry", {
         one: (operations, id) => operations.retryJob(id),
         many: (operations, filter, options) => operations.retryJobs(filter, options),
       });
@@ -28,10 +28,10 @@ Examples:
 
 export function discardCommand(): Command {
   return withFilter(new Command("discard"))
-    .description("give up failed jobs: they cannot be retried any more and stay in the history")
+    .description("Discard failed jobs: they can no longer be retried and stay in the history")
     .addHelpText("after", "\nExamples:\n  $ legwork discard 42\n  $ legwork discard --fingerprint 3f2a91c04d5e --preview")
     .action(async (ids: string[], flags: Flags) => {
-      await onFailedJobs(ids, flags, "discarded", {
+      await onFailedJobs(ids, flags, "discard", {
         one: async (operations, id) => {
           await operations.discardJob(id);
           return "discarded";
@@ -43,23 +43,23 @@ export function discardCommand(): Command {
 
 function withFilter(command: Command): Command {
   return withRemoteOptions(command)
-    .argument("[ids...]", "the jobs' ids; or name failed jobs by the options below")
-    .option("--task <name>", "failed jobs of this task")
-    .option("--queue <name>", "failed jobs of this queue")
-    .option("--tenant <name>", "failed jobs of this tenant")
-    .option("--fingerprint <group>", "failed jobs of this group; `legwork failed` lists the groups")
-    .option("--error <text>", "failed jobs whose error contains this")
-    .option("--failed-after <time>", "jobs that failed at this time or later", time)
-    .option("--failed-before <time>", "jobs that failed before this time", time)
-    .option("--all", "every failed job")
-    .option("--preview", "only say which")
-    .option("--json", "print an array");
+    .argument("[ids...]", "Ids of the jobs; or select failed jobs with the options below")
+    .option("--task <name>", "Only failed jobs of this task")
+    .option("--queue <name>", "Only failed jobs of this queue")
+    .option("--tenant <name>", "Only this tenant's failed jobs")
+    .option("--fingerprint <group>", "Only failed jobs of this group; `legwork failed` lists the groups")
+    .option("--error <text>", "Only failed jobs whose error contains this text")
+    .option("--failed-after <time>", "Only jobs that failed at this time or later", time)
+    .option("--failed-before <time>", "Only jobs that failed before this time", time)
+    .option("--all", "All failed jobs")
+    .option("--preview", "List the jobs without changing them")
+    .option("--json", "Print an array of what was changed");
 }
 
 async function onFailedJobs(
   ids: readonly string[],
   flags: Flags,
-  done: string,
+  command: "retry" | "discard",
   operation: {
     one: (operations: Operations, id: string) => Promise<string>;
     many: (operations: Operations, filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
@@ -68,10 +68,11 @@ async function onFailedJobs(
   const { all, preview, json, ...filter } = ownFlags(flags);
   const hasFilter = Object.keys(filter).length > 0;
   if ((ids.length > 0 ? 1 : 0) + (hasFilter ? 1 : 0) + (all === true ? 1 : 0) !== 1) {
-    throw new LegworkError("LW400", "Name jobs by their ids, by what they have in common, or --all.", {
-      hint: "For example `legwork retry 42`, `legwork retry --task notify/email` or `legwork retry --all --preview`.",
+    throw new LegworkError("LW400", "Select jobs by their ids, by options such as --task, or with --all.", {
+      hint: `For example \`legwork ${command} 42\`, \`legwork ${command} --task notify/email\` or \`legwork ${command} --all --preview\`.`,
     });
   }
+  const done = command === "retry" ? "retried" : "discarded";
   await withOperations(flags, async (operations) => {
     if (ids.length > 0 && preview !== true) {
       await forEachJob(ids, json, async (id) => {
@@ -81,6 +82,6 @@ async function onFailedJobs(
       return;
     }
     const found = await operation.many(operations, ids.length > 0 ? { ids } : filter, { preview: preview === true });
-    printIds(found, { done, preview: preview === true, json, none: "No failed job fits." });
+    printIds(found, { done, preview: preview === true, json, none: "No failed jobs match." });
   });
 }

@@ -6,18 +6,19 @@ import { printJson } from "../output.ts";
 
 export function rolesCommand(): Command {
   return new Command("roles")
-    .description("database roles that need no more rights than they use")
+    .description("Create database roles with the least privileges for each use")
+    .addHelpText("after", "\nExamples:\n  $ legwork roles create")
     .addCommand(createCommand().exitOverride());
 }
 
 function createCommand(): Command {
   return withCommonOptions(new Command("create"))
-    .description("make the roles, as far as they are not there, and grant them what they need in this database")
-    .option("--json", "print an array of their names")
+    .description("Create the roles that are missing and grant them their privileges in this database")
+    .option("--json", "Print an array of their names")
     .addHelpText(
       "after",
       `
-They are groups without a login. docs/guides/access.md says what each may do.
+The roles are groups without a login. docs/guides/access.md lists the privileges of each.
 
 Examples:
   $ legwork roles create

@@ -9,6 +9,7 @@ import type { Operations } from "../operations/operations.ts";
 import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
+import { formatNumber } from "../../wording.ts";
 import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & { json?: boolean };
@@ -18,7 +19,14 @@ type AddFlags = Flags &
   Omit<ScheduleOptions, keyof Timing | "payload" | "requires"> & { requires?: Record<string, string> };
 
 export function scheduleCommand(): Command {
-  const command = new Command("schedule").description("make, list and change what enqueues jobs over time");
+  const command = new Command("schedule").description("Create, list and change schedules").addHelpText(
+    "after",
+    `
+Examples:
+  $ legwork schedule add cleanup retention/expire --cron '30 2 * * *' --timezone Europe/Berlin
+  $ legwork schedule list
+  $ legwork schedule show cleanup`,
+  );
   for (const subcommand of [add, list, show, preview, enable, disable, run, remove])
     command.addCommand(subcommand().exitOverride());
   return command;
@@ -26,36 +34,36 @@ export function scheduleCommand(): Command {
 
 function add(): Command {
   return withTiming(withRemoteOptions(new Command("add")))
-    .description("make a schedule, or replace the one of that name")
-    .argument("<name>", "the schedule's name")
-    .argument("<task>", "the task that its jobs run")
-    .argument("[payload]", "what they are given, as JSON", "{}")
-    .option("--max-runs <number>", "it is over after so many jobs", positiveInteger)
-    .option("--jitter <duration>", "a job starts up to so much later, at random")
+    .description("Create a schedule, or replace the one with this name")
+    .argument("<name>", "Name of the schedule")
+    .argument("<task>", "Task to run")
+    .argument("[payload]", "JSON passed to the task", "{}")
+    .option("--max-runs <number>", "Number of jobs after which the schedule ends", positiveInteger)
+    .option("--jitter <duration>", "Longest random delay of a job's start")
     .addOption(
-      new Option("--overlap <policy>", "what becomes of an occurrence while jobs of it live (allow)").choices([
+      new Option("--overlap <policy>", "Handling of an occurrence while earlier jobs have not ended (default: allow)").choices([
         "allow",
         "skip",
         "queue",
         "cancel",
       ]),
     )
-    .option("--max-instances <number>", "how many of its jobs may live at a time (1; 100 for queue)", positiveInteger)
+    .option("--max-instances <number>", "Number of unended jobs at a time (default: 1; for queue, 100)", positiveInteger)
     .addOption(
-      new Option("--missed <policy>", "what becomes of occurrences when nobody was there (one)").choices(["none", "one", "all"]),
+      new Option("--missed <policy>", "Missed occurrences to make up for (default: one)").choices(["none", "one", "all"]),
     )
-    .option("--missed-window <duration>", "for all: older ones are not made up for (1d)")
+    .option("--missed-window <duration>", "Greatest age of occurrences to make up for, with --missed all (default: 1d)")
     .option(
       "--requires <name=duration>",
-      "a schedule whose last run must have completed within that; may be given again",
+      "Schedule whose last run must have completed within this time, such as cleanup=24h (repeatable)",
       requirement,
     )
-    .option("--requires-wait <duration>", "how long an occurrence waits for it (1h)")
-    .option("--tenant <name>", "whose schedule it is")
-    .option("--priority <number>", "of its jobs; smaller runs first (0)", integer)
-    .option("--max-attempts <number>", "of its jobs (25)", positiveInteger)
-    .option("--disabled", "do not let it occur yet")
-    .option("--json", "print the schedule")
+    .option("--requires-wait <duration>", "Time that an occurrence waits for --requires (default: 1h)")
+    .option("--tenant <name>", "Tenant that the schedule belongs to")
+    .option("--priority <number>", "Priority of the jobs; smaller numbers run first (default: 0)", integer)
+    .option("--max-attempts <number>", "Number of attempts before a job has failed (default: 25)", positiveInteger)
+    .option("--disabled", "Create the schedule disabled")
+    .option("--json", "Print the schedule")
     .addHelpText(
       "after",
       `
@@ -83,9 +91,10 @@ Examples:
 
 function list(): Command {
   return withRemoteOptions(new Command("list"))
-    .description("list the schedules with their next and last run, the crontab's entries too")
-    .option("--tenant <name>", "only this tenant's schedules")
-    .option("--json", "print an array of whole rows")
+    .description("List schedules with their next and last occurrences, including the crontab's")
+    .option("--tenant <name>", "Only this tenant's schedules")
+    .option("--json", "Print an array of complete rows")
+    .addHelpText("after", "\nExamples:\n  $ legwork schedule list\n  $ legwork schedule list --tenant acme --json")
     .action(async (flags: Flags & { tenant?: string }) => {
       const { json, tenant } = flags;
       await withOperations(flags, async (operations) => {
@@ -99,7 +108,7 @@ function list(): Command {
             shorten(row.task, 30),
             shorten(row.sentence, 50),
             row.timezone,
-            row.isEnabled ? when(row.nextAt, row.timezone) || "over" : color("yellow", "disabled"),
+            row.isEnabled ? when(row.nextAt, row.timezone) || "ended" : color("yellow", "disabled"),
             relativeTime(row.lastDueAt),
             outcome(row),
           ]),
@@ -110,10 +119,11 @@ function list(): Command {
 
 function show(): Command {
   return withRemoteOptions(new Command("show"))
-    .description("show a schedule with its next occurrences and what became of the last ones")
-    .argument("<name>", "the schedule's name")
-    .option("--limit <number>", "how many of the last occurrences", positiveInteger, 10)
-    .option("--json", "print the schedule with its runs")
+    .description("Show a schedule with its next occurrences and the outcomes of the last ones")
+    .argument("<name>", "Name of the schedule")
+    .option("--limit <number>", "Number of past occurrences", positiveInteger, 10)
+    .option("--json", "Print the schedule with its past occurrences")
+    .addHelpText("after", "\nExamples:\n  $ legwork schedule show cleanup\n  $ legwork schedule show cleanup --limit 50 --json")
     .action(async (name: string, flags: Flags & { limit: number }) => {
       const { json, limit } = flags;
       await withOperations(flags, async (operations) => {
@@ -132,27 +142,29 @@ function show(): Command {
             "window",
             [row.startsAt, row.endsAt].some((bound) => bound !== null) ? `${iso(row.startsAt)} to ${iso(row.endsAt)}` : null,
           ],
-          ["runs", row.maxRuns === null ? row.runs : `${row.runs} of ${row.maxRuns}`],
+          ["runs", describeRuns(row)],
           ["overlap", row.maxInstances === null ? null : `${row.overlap}, at most ${row.maxInstances} at a time`],
           ["missed", [row.missed, row.missedWindow].filter((part) => part !== null).join(" within ")],
           ["requires", row.requires === null ? null : jsonText(row.requires)],
           ["tenant", row.tenant],
-          ["source", row.source === "crontab" ? "the crontab; edit the file to change it" : null],
+          ["source", row.source === "crontab" ? "the crontab file, where it can be changed" : null],
           ["problem", row.problem],
         ];
         for (const [label, value] of facts) if (value !== null) console.log(`  ${label.padEnd(9)} ${value}`);
-        console.log((row.upcoming ?? []).length === 0 ? "\nNothing is due." : "\nNext:");
+        console.log((row.upcoming ?? []).length === 0 ? "\nThere is no next occurrence." : "\nNext:");
         for (const at of row.upcoming ?? []) console.log(`  ${when(at, row.timezone)}`);
         if (runs.length === 0) return;
         console.log("");
         printTable(
-          ["DUE", "STATE", "JOB", "OUTCOME", "FOR", "REASON"],
+          ["DUE", "STATE", "JOB", "OUTCOME", "OCCURRENCES", "REASON"],
           runs.map((run) => [
             formatLocal(run.dueAt, row.timezone),
             run.state,
             run.jobId ?? "",
             run.outcome === null ? "" : colorState(run.outcome),
-            run.occurrences === "1" ? "" : `${run.occurrences ?? "?"}, to ${formatLocal(run.lastDueAt, row.timezone)}`,
+            run.occurrences === "1"
+              ? ""
+              : `${run.occurrences === null ? "?" : formatNumber(run.occurrences)}, until ${formatLocal(run.lastDueAt, row.timezone)}`,
             shorten(run.reason ?? "", 90),
           ]),
         );
@@ -162,11 +174,11 @@ function show(): Command {
 
 function preview(): Command {
   return withTiming(withRemoteOptions(new Command("preview")))
-    .description("list the next occurrences of a schedule, or of one that does not exist yet, with local times")
-    .argument("[name]", "an existing schedule; or else give --cron, --every or --at")
-    .option("--count <number>", "how many", positiveInteger, 10)
-    .option("--from <time>", "from when on (now)", time)
-    .option("--json", "print an array of {at, local}")
+    .description("List the next occurrences of a schedule or a timing, in local time and UTC")
+    .argument("[name]", "Name of a schedule; without it, give --cron, --every or --at")
+    .option("--count <number>", "Number of occurrences", positiveInteger, 10)
+    .option("--from <time>", "Time of the earliest occurrence (default: now)", time)
+    .option("--json", "Print an array of {at, local}")
     .addHelpText(
       "after",
       `
@@ -186,7 +198,7 @@ Examples:
         if (json === true) return printJson(times);
         console.log(`${sentence} (${extra.timezone ?? "UTC"})`);
         for (const { at, local } of times) console.log(`  ${local}   ${at.toISOString()}   ${relativeTime(at)}`);
-        if (times.length === 0) console.log("  Nothing is due.");
+        if (times.length === 0) console.log("  No occurrences.");
       };
       if (name === undefined) {
         const timing = timingOf({ cron, every, at });
@@ -200,7 +212,7 @@ Examples:
       await withOperations(flags, async (operations) => {
         const row = await operations.getSchedule(name);
         const timing = timingOf({ cron: row.cron ?? undefined, every: row.every ?? undefined, at: row.at ?? undefined });
-        // The steps of an interval are counted from where the schedule counts them.
+        // An interval is counted from where the schedule counts it.
         const bounds = {
           startsAt: row.startsAt ?? (timing.every === undefined ? undefined : ((row.upcoming ?? [])[0] ?? undefined)),
           endsAt: row.endsAt ?? undefined,
@@ -211,33 +223,34 @@ Examples:
 }
 
 function enable(): Command {
-  return named("enable", "let a schedule occur again, from now on", async (operations, name) => {
+  return named("enable", "Enable a schedule from now on", async (operations, name) => {
     const next = await operations.enableSchedule(name);
     return `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`;
   });
 }
 
 function disable(): Command {
-  return named("disable", "let nothing of a schedule be due until it is enabled again", async (operations, name) =>
-    (await operations.disableSchedule(name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was disabled already.`,
+  return named("disable", "Disable a schedule: it enqueues no jobs until it is enabled again", async (operations, name) =>
+    (await operations.disableSchedule(name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was already disabled.`,
   );
 }
 
 function run(): Command {
-  return named("run", "run a schedule now, by hand, and print the job's id", (operations, name) => operations.runSchedule(name));
+  return named("run", "Enqueue a schedule's job now and print the job's id", (operations, name) => operations.runSchedule(name));
 }
 
 function remove(): Command {
-  return named("remove", "remove a schedule; its jobs and the record of its runs stay", async (operations, name) => {
+  return named("remove", "Remove a schedule; its jobs and the record of its runs stay", async (operations, name) => {
     await operations.unschedule(name);
-    return `Schedule '${name}' is removed.`;
+    return `Schedule '${name}' has been removed.`;
   });
 }
 
 function named(verb: string, description: string, work: (operations: Operations, name: string) => Promise<string>): Command {
   return withRemoteOptions(new Command(verb))
     .description(description)
-    .argument("<name>", "the schedule's name")
+    .argument("<name>", "Name of the schedule")
+    .addHelpText("after", `\nExamples:\n  $ legwork schedule ${verb} cleanup`)
     .action(async (name: string, flags: RemoteFlags) => {
       await withOperations(flags, async (operations) => console.log(await work(operations, name)));
     });
@@ -245,18 +258,18 @@ function named(verb: string, description: string, work: (operations: Operations,
 
 function withTiming(command: Command): Command {
   return command
-    .option("--cron <expression>", "five fields, six with seconds in front, or a nickname such as @daily")
-    .option("--every <duration>", "the time between two occurrences, such as 30s, 5m, 1d or '1 month'")
-    .option("--at <time>", "once, at that time", time)
-    .option("--timezone <zone>", "such as Europe/Berlin (UTC)")
-    .option("--starts-at <time>", "no occurrence is before that", time)
-    .option("--ends-at <time>", "no occurrence is after that", time);
+    .option("--cron <expression>", "Cron expression of five fields, six with seconds first, or a shortcut such as @daily")
+    .option("--every <duration>", "Time between occurrences, such as 30s, 5m, 1d or '1 month'")
+    .option("--at <time>", "Time of a single occurrence", time)
+    .option("--timezone <zone>", "Time zone, such as Europe/Berlin (default: UTC)")
+    .option("--starts-at <time>", "Time before which nothing occurs", time)
+    .option("--ends-at <time>", "Time after which nothing occurs", time);
 }
 
 function timingOf({ cron, every, at }: TimingFlags): Timing {
   const given = [cron, every, at].filter((value) => value !== undefined);
   if (given.length !== 1) {
-    throw new LegworkError("LW400", "Say when: exactly one of --cron, --every and --at.", {
+    throw new LegworkError("LW400", "Exactly one of --cron, --every and --at is required.", {
       hint: "For example --cron '30 2 * * *', --every 5m or --at 2027-01-01T10:00:00Z.",
     });
   }
@@ -268,7 +281,13 @@ function requirement(value: string, previous: Record<string, string> | undefined
   return { ...previous, [value.slice(0, Math.max(at, 0)) || value]: at > 0 ? value.slice(at + 1) : "24h" };
 }
 
-/** "in 3 h, 2026-11-26 02:30:00": how soon, and what the clocks show then. */
+/** "12 of 100" with a maximum, else "12". */
+function describeRuns({ runs, maxRuns }: Schedule): string | null {
+  if (runs === null) return null;
+  return maxRuns === null ? formatNumber(runs) : `${formatNumber(runs)} of ${formatNumber(maxRuns)}`;
+}
+
+/** "in 3 h, 2026-11-26 02:30:00": how soon, and the local time. */
 function when(at: Date | null, timezone: string): string {
   return at === null ? "" : `${relativeTime(at)}, ${formatLocal(at, timezone)}`;
 }

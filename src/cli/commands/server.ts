@@ -10,17 +10,17 @@ import { readToken } from "./up.ts";
 
 export function serverCommand(): Command {
   return withCommonOptions(new Command("server"))
-    .description("serve REST, GraphQL and their documentation until stopped; runs no jobs")
-    .option("--port <number>", "the server's port, 0 for a free one (LEGWORK_PORT, 4400)")
-    .option("--host <address>", "the server's address (LEGWORK_HOST, 127.0.0.1)")
+    .description("Serve REST, GraphQL, their documentation and the dashboard, without running jobs")
+    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)")
+    .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
     .addHelpText(
       "after",
       `
 Examples:
   $ DATABASE_URL=postgres://… legwork server
-  $ legwork server --host 0.0.0.0 --port 8080     once \`legwork token create\` has made a token
+  $ legwork server --host 0.0.0.0 --port 8080     After \`legwork token create\` has created a token
 
-Beside the tokens of the database it takes the one in the data directory, which it makes when there is none.`,
+The server accepts the database's tokens and the token in the data directory, which it creates if it is missing.`,
     )
     .action(async (flags: CommonFlags & { port?: string; host?: string }) => {
       assertInstalled("`legwork server`", SERVER_PACKAGES, GRAPHQL_PACKAGES);

@@ -5,11 +5,11 @@ import { parseTyped } from "../typed-json.ts";
 
 export function signalCommand(): Command {
   return withRemoteOptions(new Command("signal"))
-    .description("send a job the signal that its task waits for; of each name the first one counts")
-    .argument("<id>", "the job's id")
-    .argument("<name>", "the signal's name")
-    .argument("[payload]", "what goes with it, as JSON")
-    .option("--json", 'print {"id": …, "signal": …, "counts": …}')
+    .description("Send a signal to a job; only the first one of each name counts")
+    .argument("<id>", "Id of the job")
+    .argument("<name>", "Name of the signal")
+    .argument("[payload]", "JSON sent with the signal")
+    .option("--json", 'Print {"id": …, "signal": …, "counts": …}')
     .addHelpText("after", `\nExamples:\n  $ legwork signal 42 approval\n  $ legwork signal 42 approval '{"by": "ada"}'`)
     .action(async (id: string, name: string, payload: string | undefined, flags: RemoteFlags & { json?: boolean }) => {
       const { json } = flags;
@@ -20,7 +20,7 @@ export function signalCommand(): Command {
         console.log(
           counts
             ? `Job ${id}: signal '${name}' sent.`
-            : `Job ${id}: another signal '${name}' came before, or the wait for it has timed out. This one does not count.`,
+            : `Job ${id}: signal '${name}' does not count, because one was sent before or the wait for it has timed out.`,
         );
       });
     });

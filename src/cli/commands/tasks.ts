@@ -7,9 +7,9 @@ import { jsonText } from "../visible.ts";
 export function tasksCommand(): Command {
   return listingCommand(
     "tasks",
-    "list the tasks that a worker has announced or that a job was made for",
+    "List the tasks that a worker has registered or a job was enqueued for",
     ({ listTasks }) => listTasks(),
-    "No task is known yet: start a worker.",
+    "No tasks are registered yet. Start a worker.",
     (tasks) =>
       printTable(
         ["TASK", "QUEUE", "LIMITS", "RETRY", "STATE", "DESCRIPTION"],

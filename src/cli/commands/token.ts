@@ -12,7 +12,11 @@ type CreateFlags = Flags & { name: string; role: string; tenant?: string; expire
 
 export function tokenCommand(): Command {
   return new Command("token")
-    .description("make, list and revoke tokens for the server")
+    .description("Create, list and revoke tokens for the server")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ legwork token create --role viewer --name grafana\n  $ legwork token list\n  $ legwork token revoke 3",
+    )
     .addCommand(createCommand().exitOverride())
     .addCommand(listCommand().exitOverride())
     .addCommand(revokeCommand().exitOverride());
@@ -20,14 +24,14 @@ export function tokenCommand(): Command {
 
 function createCommand(): Command {
   return withCommonOptions(new Command("create"))
-    .description("make a token and print it, once: only its hash is kept")
+    .description("Create a token and print it, once: only its hash is stored")
     .addOption(
-      new Option("--role <role>", "what it may do").choices(["viewer", "enqueuer", "operator", "admin"]).default("viewer"),
+      new Option("--role <role>", "Role of the token").choices(["viewer", "enqueuer", "operator", "admin"]).default("viewer"),
     )
-    .option("--tenant <name>", "the only tenant whose rows it sees and touches; without it, all")
-    .option("--name <text>", "what it is for", "cli")
-    .option("--expires-in <duration>", "such as 12h or 1y, or never", expiry, "90d")
-    .option("--json", 'print {"token": …}')
+    .option("--tenant <name>", "Only tenant whose rows the token can read and change (default: all)")
+    .option("--name <text>", "Name of the token", "cli")
+    .option("--expires-in <duration>", "Time until the token expires, such as 12h or 1y, or never", expiry, "90d")
+    .option("--json", 'Print {"token": …}')
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork token create --role viewer --tenant acme --name grafana\n  $ legwork token create --role operator --expires-in 8h --json",
@@ -50,8 +54,9 @@ function expiry(value: string): string | null {
 
 function listCommand(): Command {
   return withCommonOptions(new Command("list"))
-    .description("list the tokens, the newest first, without their secrets")
-    .option("--json", "print an array of whole rows")
+    .description("List tokens without their secrets, newest first")
+    .option("--json", "Print an array of complete rows")
+    .addHelpText("after", "\nExamples:\n  $ legwork token list\n  $ legwork token list --json")
     .action(async ({ json, ...common }: Flags) => {
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
@@ -60,7 +65,7 @@ function listCommand(): Command {
         else if (tokens.length === 0) console.log("No tokens.");
         else {
           printTable(
-            ["ID", "NAME", "ROLE", "TENANT", "CREATED", "BY", "EXPIRES", "USED"],
+            ["ID", "NAME", "ROLE", "TENANT", "CREATED", "CREATED BY", "EXPIRES", "LAST USED"],
             visibleRows(tokens).map((token) => [
               token.id,
               token.name,
@@ -83,15 +88,16 @@ function listCommand(): Command {
 
 function revokeCommand(): Command {
   return withCommonOptions(new Command("revoke"))
-    .description("from now on no request with the token is answered")
-    .argument("<id>", "its id, as `legwork token list` shows it")
-    .option("--json", 'print {"revoked": …}')
+    .description("Revoke a token: requests with it are rejected from now on")
+    .argument("<id>", "Id of the token, as shown by `legwork token list`")
+    .option("--json", 'Print {"revoked": …}')
+    .addHelpText("after", "\nExamples:\n  $ legwork token revoke 3")
     .action(async (id: string, { json, ...common }: Flags) => {
       const { config } = await loadConfig(common);
       await withDatabase(config, async (pool) => {
         const revoked = await revokeToken(pool, id);
         if (json === true) printJson({ revoked });
-        else console.log(`The token ${revoked ? "is revoked" : "was revoked before"}.`);
+        else console.log(`Token ${id} ${revoked ? "is revoked" : "was already revoked"}.`);
       });
     });
 }

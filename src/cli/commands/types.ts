@@ -8,28 +8,32 @@ import { definitionOf } from "../../jobs/define-task.ts";
 import { propertyName, schemaToType } from "../../jobs/schema-type.ts";
 import { createLogger } from "../../log.ts";
 import type { LoadedTask } from "../../worker/load-tasks.ts";
+import { counted } from "../../wording.ts";
 import { collect, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: string; check?: boolean };
 
 export function typesCommand(): Command {
   return withRemoteOptions(new Command("types"))
-    .description("write the names and payloads of tasks for the compiler, so that a wrong one does not compile")
-    .option("--tasks <directory>", "a directory of task files, in place of the configured ones; may be given again", collect)
-    .option("--from-database", "what workers have registered, in place of files: for a project that only enqueues")
-    .option("--out <file>", "the file to write; - prints it", "legwork-tasks.d.ts")
-    .option("--check", "write nothing, and fail when the file is not up to date")
+    .description("Write a declaration file with which the compiler checks task names and payloads")
+    .option("--tasks <directory>", "Directory of task files, instead of the configured ones (repeatable)", collect)
+    .option(
+      "--from-database",
+      "Use the tasks that workers have registered instead of task files, for a project that only enqueues",
+    )
+    .option("--out <file>", "File to write; - prints it", "legwork-tasks.d.ts")
+    .option("--check", "Write nothing, and fail if the file is not up to date")
     .addHelpText(
       "after",
       `
 Examples:
-  $ legwork types                             legwork-tasks.d.ts, from the task files
+  $ legwork types                             Write legwork-tasks.d.ts from the task files
   $ legwork types --tasks src/tasks --out src/legwork-tasks.d.ts
-  $ legwork types --from-database             from a running system
-  $ legwork types --check                     in CI
+  $ legwork types --from-database             Use a running system
+  $ legwork types --check                     In CI
 
-A task made with defineTask in a TypeScript file is referred to, so that its type is never out of date; run this again when a task is
-added, renamed or removed. graphile-worker's own functions go by the file as well.`,
+The file refers to tasks defined with defineTask in TypeScript, so changes of their types need no new file. Run the command again when a
+task is added, renamed or removed. graphile-worker's own functions use the file as well.`,
     )
     .action(async (flags: Flags) => {
       const payloads = flags.fromDatabase === true ? await registered(flags) : await fromFiles(flags);
@@ -39,19 +43,19 @@ added, renamed or removed. graphile-worker's own functions go by the file as wel
         return;
       }
       const before = existsSync(flags.out) ? readFileSync(flags.out, "utf8") : undefined;
-      if (before === text) console.log(`${flags.out} is up to date: ${payloads.size} tasks.`);
+      if (before === text) console.log(`${flags.out} is up to date: ${counted(payloads.size, "task")}.`);
       else if (flags.check === true) {
         throw new LegworkError("LW409", `${flags.out} is ${before === undefined ? "missing" : "not up to date"}.`, {
           hint: "Run `legwork types` with the same options, without --check.",
         });
       } else {
         writeFileSync(flags.out, text);
-        console.log(`Wrote ${flags.out}: ${payloads.size} tasks.`);
+        console.log(`Wrote ${flags.out}: ${counted(payloads.size, "task")}.`);
       }
     });
 }
 
-/** The declaration file for these types, by task. */
+/** The text of the declaration file with these types, by task name. */
 function registryFile(payloads: ReadonlyMap<string, string>): string {
   const entries = [...payloads].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const needsImport = entries.some(([, type]) => type.startsWith("TaskPayload<"));
@@ -91,7 +95,7 @@ async function fromFiles(flags: Flags): Promise<Map<string, string>> {
   return payloads;
 }
 
-/** The type of a task as the compiler finds it in the task's file; undefined where there is none: in JavaScript, and for a plain graphile-worker task. */
+/** The payload type of a task as a reference to the task's file; undefined for JavaScript and for plain graphile-worker tasks, which have no such type. */
 async function referenceTo({ name, file, definition }: LoadedTask, from: string): Promise<string | undefined> {
   if (definition === undefined || file === undefined || !/^\.[cm]?ts$/.test(extname(file)) || !statSync(file).isFile())
     return undefined;
@@ -99,6 +103,6 @@ async function referenceTo({ name, file, definition }: LoadedTask, from: string)
   const module = `typeof import(${JSON.stringify(path.startsWith(".") ? path : `./${path}`)})`;
   const exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   if (definitionOf(exported.default) === definition) return `TaskPayload<${module}.default>`;
-  // One file may export several tasks by their names.
+  // A file may export several tasks by name.
   return definitionOf(exported[name]) === definition ? `TaskPayload<(${module})[${JSON.stringify(name)}]>` : undefined;
 }

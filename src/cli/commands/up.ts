@@ -25,17 +25,17 @@ import { dashboardUrl } from "./dashboard.ts";
 
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
-    .description("start everything: Postgres if none is given, migrations, a worker and the server")
-    .option("--port <number>", "the server's port, 0 for a free one (LEGWORK_PORT, 4400)")
-    .option("--host <address>", "the server's address (LEGWORK_HOST, 127.0.0.1)")
+    .description("Start everything: Postgres unless a database is given, migrations, a worker and the server")
+    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)")
+    .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
     .addHelpText(
       "after",
       `
 Examples:
-  $ legwork up                                        with an embedded Postgres in .legwork
-  $ DATABASE_URL=postgres://… legwork up --port 0     on a database of yours
+  $ legwork up                                        Use an embedded Postgres in .legwork
+  $ DATABASE_URL=postgres://… legwork up --port 0     Use your own database
 
-When everything answers, <data dir>/ready.json says where: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
+When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
     .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
       const { config, onStart, preset } = await loadWorkerSettings(flags);
@@ -70,12 +70,12 @@ interface Ready {
   pid: number;
 }
 
-/** What has been started, to be stopped in the opposite order. */
+/** The started components, which are stopped in reverse order. */
 class Parts {
   readonly #stops: (() => Promise<unknown>)[] = [];
   readonly #urgent: (() => Promise<unknown>)[] = [];
 
-  /** An urgent part is also stopped when nothing is waited for any more. */
+  /** Adds a component. An urgent one is stopped even when a second signal ends the process immediately. */
   add(stop: () => Promise<unknown>, options: { urgent?: boolean } = {}): void {
     this.#stops.unshift(stop);
     if (options.urgent === true) this.#urgent.unshift(stop);
@@ -102,7 +102,7 @@ async function start({ config, onStart, preset }: WorkerSettings, log: Logger, p
   await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
 
   const token = readToken(config.dataDir);
-  // Loaded here and not above: the other commands do without them, their memory and the time they take.
+  // Loaded here so that the other commands do not spend memory and startup time on them.
   const { startServer } = await import("../../server/server.ts");
   const { startWorker } = await import("../../worker/worker.ts");
   const problems = new Problems();
@@ -136,7 +136,9 @@ async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<
     void postgres.ended.then(() => {
       if (stopping) return;
       removeReady(config.dataDir);
-      log.fatal(`Postgres has ended by itself; ${join(config.dataDir, "postgres.log")} says why. Start again: nothing is lost.`);
+      log.fatal(
+        `Postgres has stopped unexpectedly. See ${join(config.dataDir, "postgres.log")}. No jobs are lost: start Legwork again.`,
+      );
       process.exit(1);
     });
     removeReady(config.dataDir);
@@ -148,13 +150,13 @@ async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<
   return config.databaseUrl;
 }
 
-/** A ready.json that a killed process left behind would send people to an address where nobody is. */
+/** Removes the files that a killed process left behind, whose addresses no longer work. */
 function removeReady(dataDir: string): void {
   rmSync(join(dataDir, "ready.json"), { force: true });
   rmSync(join(dataDir, "pg_service.conf"), { force: true });
 }
 
-/** For psql and other programs on libpq, which would show a password among their parameters to everyone on this machine. */
+/** A service file for psql and other libpq programs. A password among their parameters would be visible to every user of the machine. */
 function serviceFile(databaseUrl: string): string {
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const entries = { host: hostname, port, user: username, password: decodeURIComponent(password), dbname: pathname.slice(1) };
@@ -163,7 +165,7 @@ function serviceFile(databaseUrl: string): string {
     .join("")}`;
 }
 
-/** The token of the API: made once, kept in the data directory, readable by its owner alone. */
+/** Reads the API's token from the data directory, or creates it, in a file that only its owner can read. */
 export function readToken(dataDir: string): string {
   const path = join(dataDir, "token");
   mkdirSync(dataDir, { recursive: true });
@@ -171,28 +173,28 @@ export function readToken(dataDir: string): string {
   return readFileSync(path, "utf8").trim();
 }
 
-/** Whole or not at all: readers wait for the file to appear. */
+/** Writes a file, readable by its owner only, in one step: other processes wait for it to appear and must not see part of it. */
 function writePrivate(path: string, content: string): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/** On a terminal with the address that signs in; what is kept as a log has no token. */
+/** Prints the addresses. Only a terminal is shown the address that signs the user in, so that no token is kept in a log. */
 function announce(ready: Ready, config: Config, tasks: readonly string[]): void {
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
-  // One that needs no payload, where there is one.
+  // A task that needs no payload, if available.
   const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0]} '{…}'`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
-  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (\`npx legwork dashboard\` prints an address that signs you in)`}
+  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (for an address that signs you in: \`npx legwork dashboard\`)`}
   GraphQL    ${ready.graphqlUrl}
-  token      in ${join(config.dataDir, "ready.json")}, with the address of the database
+  token      in ${join(config.dataDir, "ready.json")}, with the database's address
 
 In another terminal:
   npx legwork add ${request}
   npx legwork jobs
   npx legwork doctor${config.databaseUrl === undefined ? `\n  PGSERVICEFILE=${resolve(config.dataDir, "pg_service.conf")} psql service=legwork` : ""}
 
-Ctrl-C stops it; running jobs may finish.`);
+Press Ctrl-C to stop. Running jobs may finish first.`);
 }

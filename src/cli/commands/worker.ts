@@ -14,23 +14,23 @@ import { untilStopped } from "../process-signals.ts";
 
 export function workerCommand(): Command {
   return withWorkerOptions(new Command("worker"))
-    .description("run jobs until stopped")
+    .description("Run jobs until stopped")
     .addHelpText(
       "after",
       `
 Examples:
   $ DATABASE_URL=postgres://… legwork worker
   $ legwork worker --tasks tasks --tasks more/tasks --concurrency 50
-  $ legwork worker --once                   in a test, or from the system's own cron
+  $ legwork worker --once                   In a test, or from the system's cron
 
-SIGTERM and SIGINT let running jobs finish, for the shutdown timeout; a second one stops at once. Jobs that did not finish
-run elsewhere.`,
+On SIGTERM and SIGINT, running jobs may finish within the shutdown timeout. A second signal stops the worker immediately. Unfinished
+jobs return to the queue.`,
     )
-    .option("--once", "run the jobs that are ready, and those that they enqueue, and end")
+    .option("--once", "Run the jobs that are ready and the jobs that they enqueue, then exit")
     .action(async ({ once, ...flags }: WorkerFlags & { once?: boolean }) => {
       const { config, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
-      // Loaded here: the other commands start sooner without it.
+      // Loaded here so that the other commands start faster.
       const { startWorker } = await import("../../worker/worker.ts");
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);

@@ -6,12 +6,12 @@ import { color, printTable, relativeTime, shorten } from "../output.ts";
 export function workersCommand(): Command {
   return listingCommand(
     "workers",
-    "list the living workers with what they run",
+    "List running workers with their jobs",
     ({ listWorkers }) => listWorkers(),
-    "No Legwork worker is alive.",
+    "No Legwork worker is running.",
     (workers) =>
       printTable(
-        ["WORKER", "HOST", "PID", "VERSION", "BUSY", "TASKS", "STARTED", "SEEN", "RUNNING"],
+        ["WORKER", "HOST", "PID", "VERSION", "BUSY", "TASKS", "STARTED", "LAST SEEN", "JOBS"],
         workers.map((worker) => [
           worker.id,
           worker.host,
@@ -27,7 +27,7 @@ export function workersCommand(): Command {
   );
 }
 
-/** When it was last seen, and what keeps it from working. */
+/** When the worker was last seen, and whether it is unresponsive or a task blocks its event loop. */
 function describeSeen(worker: Worker): string {
   if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
   if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);

@@ -22,7 +22,7 @@ interface Flags extends RemoteFlags {
 }
 
 export function workflowCommand(): Command {
-  const command = new Command("workflow").description("start, list, show, cancel and retry workflows").addHelpText(
+  const command = new Command("workflow").description("Start, list, show, cancel and retry workflows").addHelpText(
     "after",
     `
 Examples:
@@ -38,13 +38,20 @@ Examples:
 
 function startCommand(): Command {
   return withRemoteOptions(new Command("start"))
-    .description("start a workflow and print its id")
-    .argument("<name>", "what kind of workflow it is")
-    .argument("<steps>", "its steps, as JSON; - reads them from stdin")
-    .option("--tenant <name>", "whose it is")
-    .option("--correlation-id <id>", "shared by all its jobs")
-    .option("--deadline <time>", "cancel what has not ended then", time)
-    .option("--json", 'print {"id": …}')
+    .description("Start a workflow and print its id")
+    .argument("<name>", "Name of the workflow")
+    .argument("<steps>", "Workflow steps as a JSON array; - reads them from stdin")
+    .option("--tenant <name>", "Tenant that the workflow belongs to")
+    .option("--correlation-id <id>", "Id shared by all jobs of the workflow")
+    .option("--deadline <time>", "Time at which workflow steps that have not ended are cancelled", time)
+    .option("--json", 'Print {"id": …}')
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork workflow start nightly '[{"name": "a", "task": "import"}, {"name": "b", "task": "report", "dependsOn": ["a"]}]'
+  $ legwork workflow start nightly - --deadline 2026-12-24T18:00:00Z < steps.json`,
+    )
     .action(async (name: string, steps: string, flags: Flags & { tenant?: string; correlationId?: string; deadline?: Date }) => {
       const parsed = parseTyped("steps", steps === "-" ? readFileSync(0, "utf8") : steps, '[{"name": "a", "task": "import"}]');
       await withOperations(flags, async (operations) => {
@@ -58,13 +65,14 @@ function startCommand(): Command {
 
 function listCommand(): Command {
   return withRemoteOptions(new Command("list"))
-    .description("list workflows, newest first")
-    .addOption(new Option("--state <state>", "only those in this state").choices(WORKFLOW_STATES))
-    .option("--name <name>", "only those of this name")
-    .option("--tenant <name>", "only this tenant's")
-    .option("--before <id>", "only those older than this one: the next page")
-    .option("--limit <number>", "how many, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
-    .option("--json", "print an array of whole rows")
+    .description("List workflows, newest first")
+    .addOption(new Option("--state <state>", "Only workflows in this state").choices(WORKFLOW_STATES))
+    .option("--name <name>", "Only workflows with this name")
+    .option("--tenant <name>", "Only this tenant's workflows")
+    .option("--before <id>", "Only workflows older than this one, for the next page")
+    .option("--limit <number>", "Number of workflows, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--json", "Print an array of complete rows")
+    .addHelpText("after", "\nExamples:\n  $ legwork workflow list\n  $ legwork workflow list --state failed --name nightly")
     .action(async (flags: Flags & { state?: WorkflowState; name?: string; tenant?: string; before?: string; limit: number }) => {
       await withOperations(flags, async (operations) => {
         const workflows = await operations.listWorkflows({
@@ -95,9 +103,10 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return withRemoteOptions(new Command("show"))
-    .description("show a workflow with its steps, each behind those it depends on")
-    .argument("<id>", "the workflow's id")
-    .option("--json", "print the whole row, with its steps")
+    .description("Show a workflow with its workflow steps, each after its dependencies")
+    .argument("<id>", "Id of the workflow")
+    .option("--json", "Print the complete row with its workflow steps")
+    .addHelpText("after", "\nExamples:\n  $ legwork workflow show 7\n  $ legwork workflow show 7 --json")
     .action(async (id: string, flags: Flags) => {
       await withOperations(flags, async (operations) => {
         const workflow = await operations.getWorkflow(id);
@@ -113,7 +122,7 @@ function showCommand(): Command {
           workflow.steps.map((step) => [
             mark(step),
             step.name,
-            step.state === null ? "forgotten" : colorState(step.state),
+            step.state === null ? "deleted" : colorState(step.state),
             step.jobId,
             shorten(step.dependsOn.join(", "), 40),
             elapsed(step.startedAt, step.finishedAt),
@@ -126,26 +135,29 @@ function showCommand(): Command {
 
 function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
-    .description("cancel a workflow: steps that wait never start, steps that run are told to stop")
-    .argument("<id>", "the workflow's id")
-    .option("--reason <text>", "what its history will say")
-    .option("--json", 'print {"id": …, "state": …}')
+    .description("Cancel a workflow: waiting steps never start, running steps are told to stop")
+    .argument("<id>", "Id of the workflow")
+    .option("--reason <text>", "Reason recorded in the workflow's history")
+    .option("--json", 'Print {"id": …, "state": …}')
+    .addHelpText("after", "\nExamples:\n  $ legwork workflow cancel 7 --reason 'wrong input file'")
     .action(async (id: string, flags: Flags & { reason?: string }) => {
       await withOperations(flags, async (operations) => {
         const state = await operations.cancelWorkflow(id, flags.reason);
         if (flags.json === true) printJson({ id, state });
-        else console.log(`Workflow ${id}: ${state === "cancelling" ? "its running steps were told to stop" : state}.`);
+        else
+          console.log(`Workflow ${id}: ${state === "cancelling" ? "cancelling; its running steps were told to stop" : state}.`);
       });
     });
 }
 
 function retryCommand(): Command {
   return withRemoteOptions(new Command("retry"))
-    .description("go on with a workflow that failed, expired or was cancelled; completed steps are kept")
-    .argument("<id>", "the workflow's id")
-    .option("--deadline <time>", "cancel what has not ended then", time)
-    .option("--from <step>", "run that step and all behind it again, also what has completed")
-    .option("--json", 'print {"id": …, "state": …}')
+    .description("Retry a failed, expired or cancelled workflow; completed steps are kept")
+    .argument("<id>", "Id of the workflow")
+    .option("--deadline <time>", "Time at which workflow steps that have not ended are cancelled", time)
+    .option("--from <step>", "Workflow step to run again with all that depend on it, even if completed")
+    .option("--json", 'Print {"id": …, "state": …}')
+    .addHelpText("after", "\nExamples:\n  $ legwork workflow retry 7\n  $ legwork workflow retry 7 --from import")
     .action(async (id: string, flags: Flags & { deadline?: Date; from?: string }) => {
       await withOperations(flags, async (operations) => {
         await operations.retryWorkflow(id, { deadline: flags.deadline, fromStep: flags.from });
@@ -160,7 +172,7 @@ function describeCounts({ total, completed, failed, cancelled, expired }: Workfl
   return `${completed}/${total}${bad === 0 ? "" : `, ${bad} not`}`;
 }
 
-/** How a step stands, for those who look at the shape and not at the words. */
+/** A step's state as a symbol. */
 function mark({ state }: WorkflowStep): string {
   if (state === "completed") return color("green", "✔");
   if (state === "failed") return color("red", "✘");

@@ -37,7 +37,7 @@ import { retryWorkflow } from "../../workflows/retry-workflow.ts";
 import type { Operations } from "./operations.ts";
 import { toJson } from "../../json.ts";
 
-/** What commands do, on a connection to the database. */
+/** The commands' operations on a database connection. */
 export function localOperations(pool: Pool): Operations {
   return {
     enqueue: (task, payload, options) => enqueue(pool, task, payload, options),

@@ -19,8 +19,8 @@ import type { WorkflowFilter } from "../../workflows/read-workflows.ts";
 import type { StartWorkflowOptions } from "../../workflows/start-workflow.ts";
 
 /**
- * What commands do, wherever that is done: on the database (`local.ts`), or by asking a server (`remote.ts`). Both throw the same errors, with the
- * same codes. Whatever changes many jobs returns their ids; with `preview` it changes nothing and returns those it would change.
+ * The commands' operations, on the database (`local.ts`) or through a server (`remote.ts`). Both throw the same errors with the same codes. An
+ * operation that changes many jobs returns their ids; with `preview` it changes nothing and returns the ids of the jobs that it would change.
  */
 export interface Operations {
   /** Returns the job's id. */
@@ -32,9 +32,9 @@ export interface Operations {
   lastLogs: (id: string, limit: number) => Promise<LogLine[]>;
   /** The lines after the one with the id `after`; without it, the first ones. */
   logsAfter: (id: string, after?: string) => Promise<LogLine[]>;
-  /** Why a job does not run: every reason, in the order in which they hold it back. */
+  /** The reasons why a job does not run, in the order in which they hold it back. */
   explainJob: (id: string) => Promise<Reason[]>;
-  /** Returns the state that the job is in then: `running` for one that is told to stop. */
+  /** Returns the job's new state: `running` for a job that has been signaled to stop. */
   cancelJob: (id: string, reason?: string) => Promise<JobState>;
   cancelJobs: (filter: LiveFilter, options: { reason?: string; preview: boolean }) => Promise<string[]>;
   retryJob: (id: string) => Promise<JobState>;
@@ -46,7 +46,7 @@ export interface Operations {
   /** Returns the priority that the job had before. */
   setPriority: (id: string, priority: number) => Promise<number>;
   listFailedGroups: () => Promise<FailedGroup[]>;
-  /** Returns whether this signal counts: of each name the first one does. */
+  /** Returns whether this signal counts: only the first one of each name does. */
   sendSignal: (id: string, name: string, payload: unknown) => Promise<boolean>;
 
   listQueues: () => Promise<Queue[]>;
@@ -54,9 +54,9 @@ export interface Operations {
   listWorkers: () => Promise<Worker[]>;
   limitConcurrency: (max: number, target: LimitTarget) => Promise<void>;
   limitRate: (max: number, per: string, target: LimitTarget) => Promise<void>;
-  /** Returns whether there was such a limit. */
+  /** Returns whether the limit existed. */
   dropLimit: (kind: "concurrency" | "rate", target: LimitTarget) => Promise<boolean>;
-  /** Gives a task the limits that its definition declares, and no others. */
+  /** Resets a task's limits to those that its definition declares. */
   resetLimits: (task: string) => Promise<void>;
   pauseQueue: (queue: string, reason?: string) => Promise<void>;
   /** Returns whether it was paused. */
@@ -65,17 +65,17 @@ export interface Operations {
   /** Returns whether it was paused. */
   resumeTask: (task: string) => Promise<boolean>;
   emergencyStop: (reason?: string) => Promise<void>;
-  /** Ends an emergency stop; returns whether there was one. */
+  /** Ends the emergency stop. Returns whether there was one. */
   resumeAll: () => Promise<boolean>;
 
-  /** Makes a schedule, or replaces the one of that name. */
+  /** Creates a schedule, or replaces the one with this name. */
   schedule: (name: string, task: string, options: ScheduleOptions) => Promise<Schedule>;
   getSchedule: (name: string) => Promise<Schedule>;
   listSchedules: (filter: { tenant?: string }) => Promise<Schedule[]>;
-  /** What became of the last occurrences, newest first. */
+  /** The outcomes of the last occurrences, newest first. */
   listScheduleRuns: (name: string, options: { limit: number }) => Promise<ScheduleRun[]>;
   previewSchedule: (timing: Timing, options: Omit<PreviewOptions, "client">) => Promise<Preview[]>;
-  /** Returns the next occurrence; null when there is none. */
+  /** Returns the next occurrence, or null without one. */
   enableSchedule: (name: string) => Promise<Date | null>;
   /** Returns whether it was enabled. */
   disableSchedule: (name: string) => Promise<boolean>;
@@ -83,14 +83,14 @@ export interface Operations {
   runSchedule: (name: string) => Promise<string>;
   unschedule: (name: string) => Promise<void>;
 
-  /** The steps are what `POST /workflows` takes. Returns the workflow's id. */
+  /** Takes the steps as `POST /workflows` does. Returns the workflow's id. */
   startWorkflow: (name: string, steps: unknown, options: StartWorkflowOptions) => Promise<string>;
   listWorkflows: (filter: WorkflowFilter) => Promise<Workflow[]>;
   getWorkflow: (id: string) => Promise<WorkflowWithSteps>;
-  /** Returns `cancelling` while steps still run. */
+  /** Returns `cancelling` while workflow steps are still running. */
   cancelWorkflow: (id: string, reason?: string) => Promise<"cancelled" | "cancelling">;
   retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => Promise<void>;
-  /** The jobs and the callback are what `POST /batches` takes. Returns the batch's id. */
+  /** Takes the jobs and the callback as `POST /batches` does. Returns the batch's id. */
   enqueueBatch: (
     jobs: unknown,
     options: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
@@ -99,6 +99,6 @@ export interface Operations {
   getBatch: (id: string) => Promise<Batch>;
 
   readOverview: () => Promise<Overview>;
-  /** What is wrong with the job system, and what to do about it. */
+  /** The doctor's findings, with their fixes. */
   diagnose: () => Promise<Finding[]>;
 }

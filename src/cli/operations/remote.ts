@@ -33,19 +33,19 @@ import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
 import { understandEachOther, VERSION } from "../../version.ts";
 
-/** Items of a page that is asked for. */
+/** Items to request per page. */
 const PAGE = 500;
-/** Jobs that one request changes. */
+/** The most jobs that one request changes. */
 const CHUNK = 1_000;
-/** What one command changes at most, as without a server. */
+/** The most jobs that one command changes, the same as without a server. */
 const MAX_CHANGED = 10_000;
 
 /** A list, or a page of one. */
 type Page<Item extends z.ZodType> = z.ZodObject<{ items: z.ZodArray<Item>; nextCursor: z.ZodType<string | null> }>;
 
 /**
- * What commands do, by asking the server at `url`. Throws what the server answers, with the same code as without a server; LW503 when
- * it does not answer, LW401 without a token.
+ * The commands' operations through the server at `url`. Throws the server's errors, with the same codes as without a server; LW503 when the server
+ * does not respond; LW401 without a token.
  */
 export function remoteOperations(url: string, token: string | undefined): Operations {
   async function ask<S extends z.ZodType>(answer: S, method: string, path: string, body?: unknown): Promise<Answer<S>> {
@@ -70,7 +70,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
 
-  /** A request a chunk, until nothing is left. */
+  /** Sends a request per chunk until no job is left. */
   const many = async (path: string, body: object, preview: boolean): Promise<string[]> => {
     const ids: string[] = [];
     for (;;) {
@@ -91,7 +91,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       for (let cursor: string | undefined; ;) {
         const { items, nextCursor } = await get(jobPage, `/jobs?${queryOf({ ...filter, limit: limit - jobs.length, cursor })}`);
         jobs.push(...items);
-        // A page of large jobs is shorter than it was asked to be; a search in payloads has an end of its own.
+        // A page of large jobs may be shorter than requested. A search in payloads ends on its own.
         if (nextCursor === null || jobs.length >= limit || filter.payload !== undefined) return jobs;
         cursor = nextCursor;
       }
@@ -176,7 +176,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   };
 }
 
-/** What is given of a query's fields. */
+/** A query string of the fields that are set. */
 function queryOf(fields: object): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(fields as Record<string, string | number | Date | undefined>)) {
@@ -187,8 +187,8 @@ function queryOf(fields: object): string {
 
 async function request(url: string, token: string | undefined, method: string, path: string, body: unknown): Promise<unknown> {
   if (token === undefined || token === "") {
-    throw new LegworkError("LW401", `A token for ${url} is needed.`, {
-      hint: "Set LEGWORK_TOKEN; `legwork token create` makes one, `legwork up` writes its own to ready.json.",
+    throw new LegworkError("LW401", `The server at ${url} requires a token.`, {
+      hint: "Set LEGWORK_TOKEN. `legwork token create` creates a token, and `legwork up` writes its own to ready.json.",
     });
   }
   let response: Response;
@@ -205,7 +205,7 @@ async function request(url: string, token: string | undefined, method: string, p
     const { cause, message } = toError(error);
     throw new LegworkError(
       "LW503",
-      `The server at ${url} does not answer: ${cause instanceof Error ? cause.message : message}.`,
+      `The server at ${url} does not respond: ${cause instanceof Error ? cause.message : message}.`,
       {
         hint: "Start it with `legwork server`, or correct LEGWORK_URL.",
         cause: error,
@@ -213,8 +213,8 @@ async function request(url: string, token: string | undefined, method: string, p
     );
   }
   if (!/^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "")) {
-    throw new LegworkError("LW503", `What answers at ${url} is no Legwork server (status ${response.status}).`, {
-      hint: "Correct LEGWORK_URL: the address alone, such as http://127.0.0.1:4400.",
+    throw new LegworkError("LW503", `The server at ${url} is not a Legwork server (status ${response.status}).`, {
+      hint: "Correct LEGWORK_URL. It is only the address, such as http://127.0.0.1:4400.",
     });
   }
   assertVersion(url, response.headers.get("legwork-version"));
@@ -226,14 +226,14 @@ async function request(url: string, token: string | undefined, method: string, p
     problem.detail ?? problem.message ?? `status ${response.status}`,
     {
       hint: problem.hint,
-      // What stands between backticks is a request, in place of which there is a command.
+      // The text between backticks is a request. A command takes its place.
       action: problem.hint?.includes("`") === true ? readAction(problem.action) : undefined,
       retryAt: problem.retryAt,
     },
   );
 }
 
-/** Throws LW518 for a server whose answers this version may not understand. One that says nothing is asked all the same. */
+/** Throws LW518 for a server whose responses this version may not understand. A server that does not report its version is accepted. */
 function assertVersion(url: string, version: string | null): void {
   if (version === null || understandEachOther(VERSION, version)) return;
   throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {

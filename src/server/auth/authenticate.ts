@@ -10,20 +10,20 @@ import { LegworkError, toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { type Principal, ROLES, type Role } from "../../access/principal.ts";
 
-/** What says who may come in. Without any of it nobody does. */
+/** How clients authenticate, in addition to the database's tokens. */
 export type AuthConfig = Partial<
   Pick<Config, "jwtIssuer" | "jwtAudience" | "jwtJwks" | "jwtSecret" | "jwtRoleClaim" | "jwtTenantClaim">
 > & {
-  /** A token that is an unconfined admin: the one that `legwork up` generates. */
+  /** The token of an admin of all tenants: the one that `legwork up` generates. */
   readonly token?: string | undefined;
 };
 
 export interface Authenticator {
-  /** Who sends this request. Throws LW401 unless its token is known to be valid now, and LW503 when that cannot be found out. */
+  /** Returns the client that sends a request. Throws LW401 unless its token is valid, and LW503 when that cannot be checked. */
   authenticate(request: Pick<FastifyRequest, "headers">): Promise<Principal>;
 }
 
-/** Only these, whatever the token says of itself: an issuer's public key must not be taken for a shared secret. */
+/** The accepted algorithms, whatever the token's header says: an issuer's public key must not be used as a shared secret. */
 const PUBLIC_KEY_ALGORITHMS = [
   "RS256",
   "RS384",
@@ -39,21 +39,21 @@ const PUBLIC_KEY_ALGORITHMS = [
 ];
 const SECRET_ALGORITHMS = ["HS256", "HS384", "HS512"];
 
-/** How far the clocks of issuer and server may be apart (s). */
+/** How far the issuer's and the server's clocks may differ (s). */
 const CLOCK_TOLERANCE_S = 5;
 
-/** The longest token that is looked at (characters). */
+/** The longest accepted token (characters). */
 const MAX_TOKEN_LENGTH = 8_192;
 
 /** The longest subject and tenant of a JWT (characters). */
 const MAX_NAME_LENGTH = 200;
 
 const HINT =
-  "Send Authorization: Bearer <token>; `legwork up` writes its own to ready.json, `legwork token create` makes others.";
+  "Send Authorization: Bearer <token>. `legwork up` writes its token to ready.json, and `legwork token create` creates others.";
 
 /**
- * Finds out who sends a request by its bearer token: the generated one (an admin), one of `legwork_private.tokens`, or a JWT of the
- * configured issuer. Nothing but the token counts, so there is nothing that a browser sends by itself.
+ * Identifies clients by their bearer tokens: the generated one (an admin), one of `legwork_private.tokens`, or a JWT from the configured issuer.
+ * Only the token counts, so requests never depend on credentials that a browser adds automatically.
  */
 export function createAuthenticator({ pool, config, log }: { pool: Pool; config: AuthConfig; log: Logger }): Authenticator {
   const verifyJwt = jwtVerifier(config, log);
@@ -62,10 +62,10 @@ export function createAuthenticator({ pool, config, log }: { pool: Pool; config:
     async authenticate(request) {
       const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
       if (token === undefined || token.length > MAX_TOKEN_LENGTH) {
-        throw new LegworkError("LW401", "A token is needed.", { hint: HINT });
+        throw new LegworkError("LW401", "A token is required.", { hint: HINT });
       }
       const hash = digest(token);
-      // Digests have one length, which timingSafeEqual needs and which tells nothing of the token's.
+      // All digests have the same length, which timingSafeEqual requires and which reveals nothing about the token's length.
       if (own !== undefined && timingSafeEqual(hash, own)) return { subject: "legwork up", role: "admin", tenant: null };
       const principal = /^lw_[0-9a-f]{64}$/.test(token) ? await tokenPrincipal(pool, token) : await verifyJwt?.(token);
       if (principal === undefined) throw new LegworkError("LW401", "The token is not valid.", { hint: HINT });
@@ -74,7 +74,7 @@ export function createAuthenticator({ pool, config, log }: { pool: Pool; config:
   };
 }
 
-/** Whether somebody could come in: by a JWT, or by a token of the database that is valid now. */
+/** Whether any client could authenticate, by a JWT or by a valid token of the database. */
 export async function isAuthConfigured(pool: Pool, config: AuthConfig): Promise<boolean> {
   if (config.jwtJwks !== undefined || config.jwtSecret !== undefined) return true;
   const { rows } = await pool.query("select from legwork.token_list where is_valid limit 1");
@@ -85,7 +85,7 @@ function digest(value: string): Buffer {
   return createHash("sha256").update(value).digest();
 }
 
-/** Asked each time, so that revoking a token holds at once. */
+/** Looks a token up in the database, on every request, so that a revoked token is rejected immediately. */
 async function tokenPrincipal(pool: Pool, token: string): Promise<Principal | undefined> {
   let row;
   try {
@@ -93,7 +93,7 @@ async function tokenPrincipal(pool: Pool, token: string): Promise<Principal | un
   } catch (error) {
     const { code } = translateError(error);
     if (code !== "LW503" && code !== "LW504") throw error;
-    throw new LegworkError("LW503", "The database does not answer, so the token cannot be checked.", {
+    throw new LegworkError("LW503", "The token cannot be checked, because the database does not respond.", {
       action: { do: "await_database" },
       cause: error,
     });
@@ -129,13 +129,13 @@ function jwtVerifier(config: AuthConfig, log: Logger): ((token: string) => Promi
     } catch (thrown) {
       const error = toError(thrown) as Error & { code?: string };
       if (error instanceof joseErrors.JOSEError && !(error instanceof joseErrors.JWKSTimeout)) {
-        // The code says what is wrong (ERR_JWT_EXPIRED …); the error itself may hold claims.
-        log.debug({ code: error.code }, "A JWT was refused.");
+        // Log only the code (ERR_JWT_EXPIRED, …), because the error may contain claims.
+        log.debug({ code: error.code }, "JWT rejected.");
         return undefined;
       }
-      log.warn({ code: error.code }, "The keys that JWTs are checked with cannot be had.");
-      throw new LegworkError("LW503", "The keys that the token is checked with cannot be had.", {
-        hint: "Try again.",
+      log.warn({ code: error.code }, "Cannot fetch the keys that verify JWTs.");
+      throw new LegworkError("LW503", "Cannot fetch the keys needed to verify the token.", {
+        hint: "Try again later.",
         cause: error,
       });
     }
@@ -144,19 +144,19 @@ function jwtVerifier(config: AuthConfig, log: Logger): ((token: string) => Promi
 }
 
 /**
- * What a checked JWT says. Every claim must be there: a missing one gives no role, and not the rows of all tenants. Throws LW401 naming the claim
- * that is not as it should be.
+ * The client that a verified JWT names. Every claim is required: a missing claim must not grant a role or access to all tenants. Throws LW401 with
+ * the name of the invalid claim.
  */
 function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Principal {
   const roleClaim = config.jwtRoleClaim ?? "role";
   const tenantClaim = config.jwtTenantClaim ?? "tenant";
   const { sub, exp, [roleClaim]: role } = payload;
-  // "*" is how an issuer says: all of them.
+  // An issuer writes "*" for all tenants.
   const tenant = tenantClaim === "none" ? "*" : payload[tenantClaim];
   const refuse = (claim: string, expected: string): LegworkError => {
-    log.info({ claim }, "A valid JWT was refused for one of its claims.");
+    log.info({ claim }, "JWT rejected because of an invalid claim.");
     return new LegworkError("LW401", `The token's claim '${claim}' must be ${expected}.`, {
-      hint: "Its issuer makes the claims; docs/guides/access.md lists them.",
+      hint: "Correct the claims that the token's issuer sets. docs/guides/access.md lists them.",
     });
   };
   const aName = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters`;
@@ -168,7 +168,7 @@ function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Prin
   return { subject: `jwt:${sub}`, role, tenant: tenant === "*" ? null : tenant, expiresAt: end };
 }
 
-/** Whether it can stand in a log, a database and an address bar without being something else there. */
+/** Whether a value is safe as a name in logs, in the database and in URLs. */
 function isName(value: unknown): value is string {
   return (
     typeof value === "string" &&

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import ipaddr from "ipaddr.js";
 
-/** Which proxies are believed when they say whom they ask for: how many stand before the server, or their addresses and ranges of them. */
+/** The proxies whose X-Forwarded-For is trusted: how many are in front of the server, or their addresses and address ranges. */
 export type TrustedProxies = number | readonly string[];
 
 /**
- * The address of who sends a request: that of the connection, unless it is a trusted proxy's. Each proxy adds to the header X-Forwarded-For whom it
- * asks for, at its end; what stands before the first that is not trusted may be made up.
+ * The address of a client: that of the connection, unless it is a trusted proxy's. Each proxy appends its client's address to the header
+ * X-Forwarded-For. Anything before the first untrusted address may be forged.
  */
 export function clientAddress({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">, trusted: TrustedProxies): string {
   let address = socket.remoteAddress ?? "";
@@ -32,8 +32,8 @@ function includes(range: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 }
 
 /**
- * What an address is counted as. Of IPv6 that is its /64, which is what one machine is given, and in which it may choose any address; an IPv4 address
- * that is written as IPv6, or with a port as some proxies do, is the IPv4 address.
+ * The key by which an address is counted. For IPv6 that is its /64 network, because a machine is usually assigned one and can use any address in it.
+ * An IPv4 address written as IPv6, or with a port as some proxies do, counts as the IPv4 address.
  */
 export function countedAs(address: string): string {
   const parsed = parse(address);

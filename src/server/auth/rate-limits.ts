@@ -1,22 +1,23 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LegworkError } from "../../errors.ts";
+import { counted } from "../../wording.ts";
 import { clientAddress, countedAs, type TrustedProxies } from "./client-address.ts";
 import { type Principal, principalKey } from "../../access/principal.ts";
 
-/** Who is counted at a time, of tokens and of addresses each: beyond that, whoever has not asked for longest is forgotten. */
+/** How many tokens and how many addresses are counted at a time. Beyond that, the least recently used are dropped. */
 const COUNTED = 50_000;
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Whether requests of the route are counted by who sends them, once that is known. Any other is counted by its address. */
+    /** Whether the route's requests are counted by client, after authentication. Requests of other routes are counted by address. */
     countsPrincipals?: boolean;
-    /** Whether requests of the route are not counted: of what probes ask. */
+    /** Whether the route's requests are not counted, as for probes. */
     isUncounted?: boolean;
   }
 }
 
-/** Counts requests, whichever way they come: `perMinute` a minute of each principal, and of each address that has not said who it is. */
+/** Limits requests over HTTP and WebSockets to `perMinute` per minute for each client, and for each address without a valid token. */
 export class RateLimits {
   readonly #perMinute: number;
   readonly #trusted: TrustedProxies;
@@ -24,7 +25,7 @@ export class RateLimits {
   readonly #ofPrincipals: (key: string) => ReturnType<Count>;
   readonly #ofAddresses: (key: string) => ReturnType<Count>;
 
-  /** `app` has the plugin @fastify/rate-limit; 0 is any number. */
+  /** `app` must have the plugin @fastify/rate-limit. A `perMinute` of 0 means no limit. */
   constructor(app: FastifyInstance, perMinute: number, trusted: TrustedProxies) {
     this.#perMinute = perMinute;
     this.#trusted = trusted;
@@ -32,21 +33,25 @@ export class RateLimits {
     this.#ofAddresses = counter(app, perMinute);
   }
 
-  /** The address that a request is counted as. */
+  /** The address by which a request is counted. */
   addressOf(request: Pick<IncomingMessage, "socket" | "headers">): string {
     return countedAs(clientAddress(request, this.#trusted));
   }
 
-  /** Counts a request of a principal. Throws LW429 for one too many. */
+  /** Counts a client's request. Throws LW429 when the limit is exceeded. */
   async countPrincipal(principal: Principal): Promise<void> {
-    await this.#count(this.#ofPrincipals, principalKey(principal), `${principal.subject} sends too many requests.`);
+    await this.#count(this.#ofPrincipals, principalKey(principal), `${principal.subject} has sent too many requests.`);
   }
 
-  /** Counts a request of which is not known who sends it, once. Throws LW429 for one too many. */
+  /** Counts a request from an unknown client by its address, at most once per request. Throws LW429 when the limit is exceeded. */
   async countAddress(request: Pick<IncomingMessage, "socket" | "headers">): Promise<void> {
     if (this.#counted.has(request)) return;
     this.#counted.add(request);
-    await this.#count(this.#ofAddresses, this.addressOf(request), "This address sends too many requests without a valid token.");
+    await this.#count(
+      this.#ofAddresses,
+      this.addressOf(request),
+      "This address has sent too many requests without a valid token.",
+    );
   }
 
   async #count(count: (key: string) => ReturnType<Count>, key: string, message: string): Promise<void> {
@@ -54,7 +59,7 @@ export class RateLimits {
     const state = await count(key);
     if (state.isAllowed || !state.isExceeded) return;
     throw new LegworkError("LW429", message, {
-      hint: `A minute has ${state.max} (LEGWORK_RATE_LIMIT). Wait as long as Retry-After says.`,
+      hint: `The limit is ${counted(state.max, "request")} per minute (LEGWORK_RATE_LIMIT). Wait for the seconds in Retry-After.`,
       retryAt: new Date(Date.now() + state.ttl),
     });
   }
@@ -62,7 +67,7 @@ export class RateLimits {
 
 type Count = ReturnType<FastifyInstance["createRateLimit"]>;
 
-/** The plugin counts requests by what it makes of them; a WebSocket has none, so it is given what it looks at. */
+/** A counter by key. The plugin derives keys from Fastify's requests; WebSockets have none, so it is given an object with the fields that it reads. */
 function counter(app: FastifyInstance, perMinute: number): (key: string) => ReturnType<Count> {
   const options = {
     max: perMinute,

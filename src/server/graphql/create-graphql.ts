@@ -7,6 +7,7 @@ import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 import type { Pool } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
+import { counted } from "../../wording.ts";
 import type { Logger } from "../../log.ts";
 import { cut } from "../../thrown.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./masked-errors.ts";
@@ -22,15 +23,15 @@ import { sessionlessPool } from "./sessionless-pool.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
-  /** What limits a query, and a subscription. */
+  /** The limits of queries or of subscriptions. */
   limitsOf(operation: QueryLimits["operation"]): QueryLimits;
   /** Adds `POST /graphql` to the server. */
   addTo(app: FastifyInstance): Promise<void>;
-  /** Ends what PostGraphile holds; the pool is its owner's to end. */
+  /** Releases PostGraphile's resources, but does not end the pool. */
   release(): Promise<void>;
 }
 
-/** Errors that an answer tells, and how long each may be (characters): they quote the query. */
+/** The most errors in a response, and the longest message of each (characters). Errors quote the query. */
 const MAX_ERRORS = 20;
 const MAX_MESSAGE = 1_000;
 
@@ -41,8 +42,8 @@ interface ShownError {
 }
 
 /**
- * Builds the GraphQL schema from the views of schema legwork. Reads only: there is no mutation type, and
- * every transaction is read-only. Throws LW511 when the views are not there.
+ * Builds the GraphQL schema from the views of the schema legwork. It is read-only: there is no mutation type, and every transaction is read-only.
+ * Throws LW511 when a view is missing.
  */
 export async function createGraphQl(pool: Pool, log: Logger, options: { introspection: boolean }): Promise<GraphQl> {
   await assertViews(pool);
@@ -56,10 +57,10 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     pgSettings: ({ fastifyv5 }) => ({
       ...principalSettings(fastifyv5?.request.principal),
       statement_timeout: String(STATEMENT_TIMEOUT_MS),
-      // Not default_transaction_read_only: the transaction has begun when this is set.
+      // Not default_transaction_read_only, because the transaction has already begun when this is set.
       transaction_read_only: "on",
       TimeZone: "UTC",
-      // The costs of a query are those of reading everything; a page never repays compiling it.
+      // The planner estimates the cost of reading all rows. For a single page, compilation never pays off.
       jit: "off",
     }),
   });
@@ -70,7 +71,7 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     schema,
     limitsOf,
     async addTo(app) {
-      // What is refused before it runs is the client's doing.
+      // An error before execution is the client's.
       app.addHook("preSerialization", async (_request, _reply, payload) => {
         const answer = (payload ?? {}) as { errors?: ShownError[] };
         const { errors } = answer;
@@ -91,21 +92,23 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
   };
 }
 
-/** So many errors as somebody would read, each so long; the last one says how many more there are. */
+/** The first errors, each cut to the longest message. A last error reports how many more there are. */
 function theFirst(errors: readonly ShownError[]): ShownError[] {
   const shown = errors.slice(0, MAX_ERRORS).map((error) => Object.assign(error, { message: cut(error.message, MAX_MESSAGE) }));
   const more = errors.length - shown.length;
-  return more > 0 ? [...shown, { message: `${more} more errors.`, extensions: { code: shown[0]?.extensions?.code } }] : shown;
+  return more > 0
+    ? [...shown, { message: `${counted(more, "more error")}.`, extensions: { code: shown[0]?.extensions?.code } }]
+    : shown;
 }
 
-/** What a query sees: its principal's tenant, by settings and by the schema in which it finds jobs and attempts. */
+/** The settings that restrict a query to its client's tenant, and the schemas in which it finds jobs and attempts. */
 function principalSettings(principal: Principal | null | undefined): Record<string, string> {
-  // Thrown while the context is made, it would not be masked; but whoever comes here has been authenticated.
+  // An error thrown while the context is created is not masked. It cannot happen, because every client has been authenticated.
   if (principal === null || principal === undefined)
-    throw refusal("LW401", "A token is needed.", "Send Authorization: Bearer <token>.", 401);
+    throw refusal("LW401", "A token is required.", "Send Authorization: Bearer <token>.", 401);
   return {
     ...settingsOf(principal, "graphql"),
-    // pg_temp last, where it hides nothing.
+    // pg_temp is last, where it shadows nothing.
     search_path: principal.tenant === null ? "legwork, legwork_private, pg_temp" : "legwork_confined, legwork, pg_temp",
   };
 }
@@ -115,12 +118,12 @@ async function assertViews(pool: Pool): Promise<void> {
     exposedViews,
   ]);
   if (rows.length === 0) return;
-  throw new LegworkError("LW511", `The database has no view legwork.${rows[0].missing}.`, {
-    hint: "Run `legwork migrate`: it makes what is missing.",
+  throw new LegworkError("LW511", `The view legwork.${rows[0].missing} does not exist.`, {
+    hint: "Run `legwork migrate`, which creates missing objects.",
   });
 }
 
-/** The names of the fields that are pages of rows. */
+/** The names of the fields that return pages of rows. */
 function connectionFields(schema: GraphQLSchema): string[] {
   return Object.values(schema.getTypeMap())
     .filter((type) => type instanceof GraphQLObjectType)
@@ -145,14 +148,14 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       limitsPlugin(limits),
     ],
     disablePlugins: [
-      // Nothing writes.
+      // No mutations.
       "MutationPlugin",
       "MutationPayloadQueryPlugin",
       "PgMutationCreatePlugin",
       "PgMutationUpdateDeletePlugin",
       "PgMutationPayloadEdgePlugin",
       "ClientMutationIdDescriptionPlugin",
-      // No second way to the same thing: node(id), query { query }, conditions beside filters.
+      // No second way to the same data: node(id), query { query }, conditions in addition to filters.
       "QueryQueryPlugin",
       "NodePlugin",
       "NodeAccessorPlugin",
@@ -166,11 +169,11 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       "PgConditionCustomFieldsPlugin",
       "PgOrderByPrimaryKeyPlugin",
       "PgOrderCustomFieldsPlugin",
-      // Counting reads the whole history.
+      // Counting would read the whole history.
       "PgConnectionTotalCountPlugin",
-      // The schema is the same for every login; what a login may not read is LW403.
+      // The schema is the same for every login. Data that a login may not read is LW403.
       "PgRBACPlugin",
-      // No functions, and no filters that no index serves.
+      // No functions, and no filters without an index.
       "PgProceduresPlugin",
       "PgCustomTypeFieldPlugin",
       "PgConnectionArgFilterBackwardRelationsPlugin",
@@ -207,7 +210,7 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       graphiqlOnGraphQLGET: false,
       websockets: false,
       watch: false,
-      // A document may have 100 KB and is kept parsed.
+      // A document may have 100 KB and is cached in parsed form.
       parseAndValidateCacheSize: 100,
       maskError: (error) => masked(error, log),
     },

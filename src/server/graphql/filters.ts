@@ -4,7 +4,7 @@ import { haveEnded, impliedByStates } from "../../jobs/read-jobs.ts";
 type Sql = GraphileBuild.Build["sql"];
 type Apply = ($where: PgCondition, value: unknown, info: unknown) => unknown;
 
-/** Filters: order only of numbers and times, and conditions that follow from what is asked and that the planner can use. */
+/** Restricts comparison filters to numbers and times, and adds conditions that follow from a filter and help the planner. */
 export const filterPlugin: GraphileConfig.Plugin = {
   name: "LegworkFilterPlugin",
   version: "0.1.0",
@@ -12,10 +12,10 @@ export const filterPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       GraphQLInputObjectType_fields(fields, _build, { scope, Self }) {
-        // Fields are applied in this order, and what is implied by a task depends on the state.
+        // Fields are applied in this order. The condition implied by a task depends on the state.
         if (Self.name === "JobFilter") return { ...(fields.state === undefined ? {} : { state: fields.state }), ...fields };
         if (scope.pgConnectionFilterOperators === undefined) return fields;
-        // Order is for numbers and times.
+        // Only numbers and times can be compared.
         if (Self.name !== "StringFilter" && Self.name !== "JobStateFilter") return fields;
         return Object.fromEntries(Object.entries(fields).filter(([name]) => !/^(less|greater)Than/.test(name)));
       },
@@ -36,17 +36,17 @@ export const filterPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** Adds conditions to the one that an operator makes of a value; what they say follows from it. */
+/** Adds conditions that follow from the one that an operator creates for a value. */
 type Implied = ($where: PgCondition, operator: string, value: unknown, sql: Sql) => void;
 
-/** By the type of the filter. */
+/** Implied conditions by the type of filter. */
 const IMPLIED: Readonly<Record<string, Implied | undefined>> = {
   JobStateFilter: sideOfStates,
   DatetimeFilter: laterThan,
   StringFilter: numberOfTask,
 };
 
-/** Filters of jobs that have ended: what such a filter says of a state stands in the condition around it. */
+/** Filters that match ended jobs only. Their conditions on the state are in the enclosing condition. */
 const ofEnded = new WeakSet<object>();
 
 function sideOfStates($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
@@ -58,7 +58,7 @@ function sideOfStates($where: PgCondition, operator: string, value: unknown, sql
   }
 }
 
-/** What waits is found by the number of its task; what has ended is not asked for it. As `impliedByTask` of src/jobs/read-jobs.ts, which says why. */
+/** Finds waiting jobs by the number of their task, but not ended ones. `impliedByTask` in src/jobs/read-jobs.ts explains why. */
 function numberOfTask($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   if (
     operator !== "equalTo" ||
@@ -70,14 +70,14 @@ function numberOfTask($where: PgCondition, operator: string, value: unknown, sql
   $where.where(sql`${$where.alias}.task_number = (select legwork_private.task_number(${sql.value(value)}::text))`);
 }
 
-/** A job does not end before it is created: said of finished_at, this leaves out whole partitions of the history. */
+/** A job does not end before it is created. As a condition on finished_at, this excludes whole partitions of the history. */
 function laterThan($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   if (attributeOf($where)?.attributeName !== "created_at" || !operator.startsWith("greaterThan")) return;
-  // Of what is not plainly a point in time, Node and Postgres may think differently.
+  // Node and Postgres may interpret other formats differently.
   if (typeof value !== "string" || !/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(value)) return;
   const created = Date.parse(value);
   if (Number.isNaN(created)) return;
-  // Workers report whole milliseconds, so a short job seems to end just before it was created.
+  // Workers report whole milliseconds, so a short job may appear to end just before it was created.
   const earliest = new Date(created - 1_000).toISOString();
   const finishedAt = sql`${$where.alias}.finished_at`;
   $where.where(sql`(${finishedAt} is null or ${finishedAt} > ${sql.value(earliest)}::timestamptz)`);
@@ -88,7 +88,7 @@ interface FilteredAttribute {
   readonly attribute?: { readonly extensions?: { readonly tags?: Readonly<Record<string, unknown>> } };
 }
 
-/** What the condition is about. */
+/** The attribute that a condition filters by. */
 function attributeOf($where: PgCondition): FilteredAttribute | undefined {
   return ($where.extensions as { pgFilterAttribute?: FilteredAttribute }).pgFilterAttribute;
 }

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
-/** Where its files are, below the server's own address. */
+/** The path of the IDE's files. */
 const FILES = "/graphql/ide/";
 
 /**
- * Asks with the token that the dashboard keeps in this browser, unless a header says otherwise; where there is none, the header is there to be
- * filled in.
+ * Sends the token that the dashboard stores in this browser, unless a header overrides it. Without a stored token, the headers contain a placeholder.
  */
 const BEGIN = `
 RURU_CONFIG.isHeadersEditorEnabled = true;
@@ -24,12 +23,12 @@ else {
 `;
 
 export interface GraphQlIde {
-  /** Whether the request is a browser's for the page. */
+  /** Whether a browser requests the page. */
   wantsPage(request: FastifyRequest): boolean;
   sendPage(reply: FastifyReply): Promise<FastifyReply>;
 }
 
-/** Ruru, a GraphiQL: the page at `GET /graphql` and its files, all from this server. Loaded when it is first asked for. */
+/** Adds Ruru, a GraphiQL, at `GET /graphql`, with all its files served from here. Loaded on the first request. */
 export function addGraphQlIde(app: FastifyInstance, prefix: string): GraphQlIde {
   let page: Promise<{ html: string; policy: string }> | undefined;
   app.get(`${FILES}*`, async (request, reply) => {
@@ -69,7 +68,7 @@ async function makePage(prefix: string): Promise<{ html: string; policy: string 
     ...config,
     htmlParts: { configScript: configScript.replace("</script>", `${BEGIN}</script>`) },
   });
-  // Only the scripts that are written here run, and files of this server. Its editor writes styles as it goes.
+  // Allow only this page's inline scripts and this server's files. The editor creates styles while it runs.
   const scripts = [...html.matchAll(/<script[^>]*>([\s\S]*?)<\/script>/g)].map(
     ([, text = ""]) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`,
   );

@@ -9,33 +9,34 @@ import type {
   SelectionSetNode,
 } from "postgraphile/graphql";
 import type { ErrorCode } from "../../errors.ts";
+import { formatNumber } from "../../wording.ts";
 
-/** Rows of a connection when neither `first` nor `last` is given. */
+/** Rows of a connection without `first` and `last`. */
 export const DEFAULT_PAGE = 50;
-/** Rows of a connection at most. */
+/** The most rows of a connection. */
 export const MAX_PAGE = 500;
 
-/** Fields below fields. A job, its attempts, their job: `{ jobs { edges { node { attempts { nodes { job { id … } } } } } } }` is 7. */
+/** The deepest nesting of fields. A job, its attempts and their job, `{ jobs { edges { node { attempts { nodes { job { id … } } } } } } }`, is 7. */
 const MAX_DEPTH = 10;
-/** Fields in all, fragments written out: planning takes about 1 ms for ten. */
+/** The most fields in total, with fragments expanded. Planning takes about 1 ms for ten fields. */
 const MAX_FIELDS = 200;
-/** Renamed fields. Without renaming, no field can be asked for twice. */
+/** The most aliases. Without an alias, a field can be requested only once. */
 const MAX_ALIASES = 30;
-/** Rows that nested pages could bring at most: 500 jobs with 50 attempts each are 25,500. */
+/** The most rows that nested pages may return: 500 jobs with 50 attempts each are 25,500. */
 const MAX_ROWS = 50_000;
-/** Names, values and punctuation of a document. Bounds the parser, which recurses. */
+/** The most tokens (names, values and punctuation) in a document. Bounds the recursive parser. */
 const MAX_TOKENS = 2_000;
-/** Values in the variables: a filter `in` with a thousand ids has as many. */
+/** The most values in variables. A filter `in` with a thousand ids has a thousand. */
 const MAX_VARIABLE_VALUES = 2_000;
-/** Lists and objects in each other in the variables; a filter is three. */
+/** The deepest nesting of variables. A filter has three levels. */
 const MAX_VARIABLE_DEPTH = 10;
-/** What tools send to learn the schema goes deeper and wider than a question about jobs. */
+/** Introspection queries of tools are deeper and wider than queries for jobs. */
 const MAX_INTROSPECTION_DEPTH = 20;
 const MAX_INTROSPECTION_FIELDS = 500;
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** What a selection costs, fragments written out. */
+/** The cost of a selection with fragments expanded. */
 interface Cost {
   depth: number;
   fields: number;
@@ -43,26 +44,26 @@ interface Cost {
   rows: number;
 }
 
-/** A refusal that the client sees: its code, what was wrong and what to do. */
+/** An error that is shown to the client with its code, message and hint. */
 export function refusal(code: ErrorCode, message: string, hint: string, statusCode = 400): SafeError {
   return new SafeError(message, { code, hint, statusCode });
 }
 
 export interface QueryLimits {
-  /** What may be asked this way: queries by POST, subscriptions over a WebSocket. */
+  /** The operations that the transport accepts: queries by POST, subscriptions over a WebSocket. */
   readonly operation: "query" | "subscription";
-  /** The names of the fields that are pages. */
+  /** The names of the fields that return pages. */
   readonly connections: ReadonlySet<string>;
-  /** Whether the schema may be asked for. */
+  /** Whether introspection is allowed. */
   readonly introspection: boolean;
 }
 
 /**
- * Refuses a query that would cost too much, before it is validated and planned: both block the process, and neither has a
- * limit of its own (400 aliases in 43 KB took 2.5 s). Says nothing about queries that are otherwise wrong.
+ * Rejects a query that would cost too much, before it is validated and planned: both block the process, and neither has a limit of its own
+ * (400 aliases in 43 KB took 2.5 s). Queries that are invalid in other ways pass.
  *
- * Throws LW413 with the limit and what was asked for, LW400 for an operation that is not for this way and for a page that has no such size, and
- * LW403 for introspection where that is switched off.
+ * Throws LW413 with the limit and the requested amount, LW400 for an operation that the transport does not accept and for an invalid page size, and
+ * LW403 for introspection where it is disabled.
  */
 export function assertAffordable(query: string, variables: Variables, limits: QueryLimits): void {
   const document = parseWithin(query, MAX_TOKENS);
@@ -76,8 +77,8 @@ export function assertAffordable(query: string, variables: Variables, limits: Qu
     if (introspection.fields > 0 && !limits.introspection) {
       throw refusal(
         "LW403",
-        "This server does not tell its schema.",
-        "Whoever runs it may switch that on: LEGWORK_GRAPHQL_INTROSPECTION=true.",
+        "Introspection is disabled on this server.",
+        "The server's operator can enable it with LEGWORK_GRAPHQL_INTROSPECTION=true.",
         403,
       );
     }
@@ -85,7 +86,7 @@ export function assertAffordable(query: string, variables: Variables, limits: Qu
     assertWithin("introspection fields", introspection.fields, MAX_INTROSPECTION_FIELDS);
     const { depth, fields, aliases, rows } = costOf(operation.selectionSet, "data");
     assertWithin("levels of fields", depth, MAX_DEPTH);
-    assertWithin("renamed fields", aliases + introspection.aliases, MAX_ALIASES);
+    assertWithin("aliases", aliases + introspection.aliases, MAX_ALIASES);
     assertWithin("fields", fields, MAX_FIELDS);
     assertWithin("rows", rows, MAX_ROWS);
   }
@@ -95,21 +96,21 @@ function assertOperation(sent: `${OperationTypeNode}`, expected: QueryLimits["op
   if (sent === "mutation") {
     throw refusal(
       "LW400",
-      "A mutation was sent; GraphQL only reads here.",
-      "Jobs are changed by REST, with the CLI or with SQL.",
+      "Mutations are not supported: GraphQL is read-only.",
+      "Change jobs through REST, the command line or SQL.",
     );
   }
   if (sent === expected) return;
   throw expected === "query"
     ? refusal(
         "LW400",
-        "A subscription was sent by POST.",
-        "Open a WebSocket at the same address with the protocol graphql-transport-ws (graphql-ws).",
+        "Subscriptions cannot be sent by POST.",
+        "Open a WebSocket at the same URL with the protocol graphql-transport-ws (graphql-ws).",
       )
     : refusal(
         "LW400",
-        "A query was sent over the WebSocket; it is for subscriptions.",
-        "Send queries by POST to the same address.",
+        "Queries cannot be sent over the WebSocket, which is for subscriptions.",
+        "Send queries by POST to the same URL.",
       );
 }
 
@@ -123,28 +124,28 @@ function defaultsOf({ variableDefinitions }: OperationDefinitionNode): Variables
 
 function assertWithin(what: string, count: number, limit: number): void {
   if (count <= limit) return;
-  const asked = Number.isFinite(count) && count < 1e9 ? ` and asks for ${count.toLocaleString("en")}` : "";
+  const has = Number.isFinite(count) && count < 1e9 ? `, and it has ${formatNumber(count)}` : "";
   throw refusal(
     "LW413",
-    `The query may have ${limit.toLocaleString("en")} ${what}${asked}.`,
-    "Ask in several requests, or for smaller pages.",
+    `The query may have at most ${formatNumber(limit)} ${what}${has}.`,
+    "Split it into several requests, or use smaller pages.",
     413,
   );
 }
 
-/** The parsed query; undefined when it is not GraphQL, which the server's own parser then reports at the same place. */
+/** The parsed query; undefined if it is not valid GraphQL, which the server's own parser then reports with the position. */
 function parseWithin(query: string, maxTokens: number): DocumentNode | undefined {
   try {
     return parse(query, { maxTokens, noLocation: true });
   } catch (error) {
     if (error instanceof Error && error.message.includes("tokens. Parsing aborted")) {
-      assertWithin("names, values and signs", Number.POSITIVE_INFINITY, maxTokens);
+      assertWithin("tokens", Number.POSITIVE_INFINITY, maxTokens);
     }
     return undefined;
   }
 }
 
-/** Which of the root fields are counted. */
+/** Which root fields are counted. */
 type Part = "data" | "introspection";
 
 function costing(document: DocumentNode, variables: Variables, connections: ReadonlySet<string>) {
@@ -152,14 +153,14 @@ function costing(document: DocumentNode, variables: Variables, connections: Read
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
-  // Each fragment is counted once, however often it is spread: n fragments that each spread the next twice are 2^n fields.
+  // The cost of each fragment is computed once, however often it is spread: n fragments that each spread the next one twice are 2^n fields.
   const known = new Map<string, Cost>();
 
   const ofFragment = (name: string, part: Part | undefined): Cost => {
     const key = `${part} ${name}`;
     const cached = known.get(key);
     if (cached !== undefined) return cached;
-    // Validation refuses a fragment inside itself, and one that is not there.
+    // Validation rejects fragments that contain themselves or do not exist.
     known.set(key, nothing());
     const fragment = fragments.get(name);
     const cost = fragment === undefined ? nothing() : ofSelections(fragment.selectionSet, part);
@@ -205,7 +206,7 @@ function nothing(): Cost {
   return { depth: 0, fields: 0, aliases: 0, rows: 0 };
 }
 
-/** The rows that a page may have at most. What is not even a number is refused by validation, with a better message. */
+/** The most rows that a page may return. Validation rejects values that are not numbers, with a better message. */
 function pageSize(field: FieldNode, variables: Variables): number {
   const sizes = (field.arguments ?? [])
     .filter(({ name }) => name.value === "first" || name.value === "last")
@@ -218,17 +219,17 @@ function pageSize(field: FieldNode, variables: Variables): number {
   return sizes.length === 0 ? DEFAULT_PAGE : Math.max(...sizes);
 }
 
-/** Throws LW400 unless a page can have so many rows. A negative one would count against the other pages of its query. */
+/** Throws LW400 for an invalid page size. A negative size would reduce the cost of the query's other pages. */
 export function assertPageSize(name: string, size: number): void {
   if (Number.isInteger(size) && size >= 0 && size <= MAX_PAGE) return;
   throw refusal(
     "LW400",
-    `'${name}' is ${size}; a page has 0 to ${MAX_PAGE} rows.`,
-    "Go on with 'after' and the page's endCursor.",
+    `'${name}' is ${size}; it must be between 0 and ${MAX_PAGE}.`,
+    "Fetch further rows with 'after' and the page's endCursor.",
   );
 }
 
-/** Throws LW413 for variables that are too many or nested too deeply: reading them recurses, and each value is one to check. */
+/** Throws LW413 for variables with too many values or levels. Reading variables recurses, and every value is checked. */
 function assertVariables(variables: Variables): void {
   let count = 0;
   let level: unknown[] = [variables];

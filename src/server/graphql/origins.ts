@@ -3,8 +3,8 @@ import { extendSchema, gql } from "postgraphile/utils";
 import { asOwnStatement } from "./paging.ts";
 
 /**
- * Where a job comes from: not a column of it, so that a job costs nothing more, but found by its id among the steps of workflows and the
- * occurrences of schedules.
+ * Adds a job's workflow and schedule. They are found by the job's id among the workflow steps and occurrences, and not stored as columns, so that
+ * jobs cost nothing more.
  */
 export const originsPlugin = extendSchema((build) => {
   const resources = build.input.pgRegistry.pgResources as unknown as Record<string, PgResource>;
@@ -13,9 +13,9 @@ export const originsPlugin = extendSchema((build) => {
   return {
     typeDefs: gql`
       extend type Job {
-        "The workflow that it is a step of; null for none."
+        "The workflow that the job is a workflow step of; null if none."
         workflow: Workflow
-        "The schedule that enqueued it; null for none."
+        "The schedule that enqueued the job; null if none."
         schedule: Schedule
       }
     `,

@@ -11,13 +11,13 @@ import { assertPageSize, DEFAULT_PAGE, MAX_PAGE, refusal } from "./limits.ts";
 declare global {
   namespace Grafast {
     interface Context {
-      /** Who asks. */
+      /** The client. */
       principal?: Principal;
     }
   }
 }
 
-/** Pages: 50 rows unless asked otherwise, 500 at most, by cursor and never by offset; newest first. */
+/** Pages have 50 rows by default and at most 500, newest first, by cursor and never by offset. */
 export const pagingPlugin: GraphileConfig.Plugin = {
   name: "LegworkPagingPlugin",
   version: "0.1.0",
@@ -50,8 +50,12 @@ export const pagingPlugin: GraphileConfig.Plugin = {
         if (scope.isPgFieldConnection !== true) return args;
         const { offset: _, first, last, ...others } = args as Record<string, object>;
         return {
-          first: { ...first, description: `The first rows: ${DEFAULT_PAGE} unless given, ${MAX_PAGE} at most.`, applyPlan() {} },
-          last: { ...last, description: `The last rows, ${MAX_PAGE} at most.`, applyPlan() {} },
+          first: {
+            ...first,
+            description: `Number of rows from the start: ${DEFAULT_PAGE} by default, at most ${MAX_PAGE}.`,
+            applyPlan() {},
+          },
+          last: { ...last, description: `Number of rows from the end, at most ${MAX_PAGE}.`, applyPlan() {} },
           ...others,
         } as unknown as typeof args;
       },
@@ -65,7 +69,7 @@ export const pagingPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** Not as a join: a view has no keys, so the planner expects a crowd of rows and sorts the whole history for a page. */
+/** Prevents a join. A view has no keys, so the planner would expect many rows and sort the whole history for a page. */
 export function asOwnStatement<Plan>($job: Plan): Plan {
   ($job as unknown as PgSelectSingleStep).getClassStep().setInliningForbidden();
   return $job;
@@ -86,7 +90,7 @@ function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs, nee
   $connection.setLast(access($sizes, "last"));
 }
 
-/** Throws before anything is read: no page has a size without this. */
+/** Throws LW403 before anything is read, because the page size depends on it. */
 function assertMayRead(principal: Principal, needed: Role): void {
   try {
     assertRole(principal, needed);
@@ -96,7 +100,7 @@ function assertMayRead(principal: Principal, needed: Role): void {
   }
 }
 
-/** What `assertAffordable` has looked at before; here it holds whichever way the value came. */
+/** Checks a page size. `assertAffordable` has checked it before, but not every way of passing it. */
 function pageSize(name: "first" | "last", value: unknown): number | null {
   if (value === null || value === undefined) return null;
   assertPageSize(name, value as number);

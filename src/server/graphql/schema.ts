@@ -5,10 +5,10 @@ import { pgSmartTags } from "postgraphile/utils";
 import { parseToShow } from "../../json.ts";
 import type { Role } from "../../access/principal.ts";
 
-/** Relations that no index serves backwards. */
+/** Relations without an index for the reverse direction. */
 const ONE_WAY = "|@behavior -list -connection";
 
-/** The views that GraphQL shows, what one row of each is called by, what it leads to, and what it can be filtered by. */
+/** The views in GraphQL, with the keys, relations and filters of each. */
 const VIEWS = {
   jobs: {
     one: "job",
@@ -16,7 +16,7 @@ const VIEWS = {
     references: [
       "(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName children",
       `(task) references legwork.tasks (name)|@fieldName taskDetails${ONE_WAY}`,
-      // With the number, by which jobs that wait are found.
+      // With the task's number, by which waiting jobs are found.
       "(task, task_number) references legwork.tasks (name, number)|@fieldName numberedTask|@foreignFieldName jobs|@behavior -single",
       `(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName jobs${ONE_WAY}`,
       `(worker) references legwork.workers (id)|@fieldName workerDetails|@foreignFieldName jobs${ONE_WAY}`,
@@ -31,7 +31,7 @@ const VIEWS = {
     order: { by: ["job_id", "attempt"], direction: "DESC", rootOnly: true },
   },
   logs: {
-    // Those of all jobs have no order that an index serves.
+    // No index provides an order for the log lines of all jobs.
     root: false,
     key: "job_id,id",
     references: ["(job_id) references legwork.jobs (id)|@fieldName job|@foreignFieldName logs"],
@@ -98,8 +98,8 @@ const VIEWS = {
 } satisfies Record<string, View>;
 
 /**
- * The views that are there twice, in schema legwork for those who see everything and in legwork_confined for those who act for one
- * tenant, and under which name; where that is another one, it is the view's shape for pages.
+ * The views that exist twice, in the schema legwork for clients that see everything and in legwork_confined for clients that are restricted to one
+ * tenant, with the name by which they are found. A different name is the view's form for pages.
  */
 const CONFINED_VIEWS: Readonly<Record<string, string>> = {
   jobs: "jobs",
@@ -110,20 +110,20 @@ const CONFINED_VIEWS: Readonly<Record<string, string>> = {
 };
 
 interface View {
-  /** The root field of one row; none if undefined. */
+  /** The root field for one row, if any. */
   one?: string;
-  /** Whether there is a root field for its rows. Default: there is. */
+  /** Whether there is a root field for its rows. Default: true. */
   root?: boolean;
-  /** The columns that name a row. */
+  /** The columns that identify a row. */
   key: string;
   references?: readonly string[];
   filterBy?: readonly string[];
   orderBy?: readonly string[];
-  /** A column that names a row as well, where it is not null. */
+  /** A nullable column that also identifies a row. */
   unique?: string;
-  /** The order of its pages, where it is not by the key; with rootOnly not of those that belong to another row. */
+  /** The order of its pages, if it is not by the key. With rootOnly, it does not apply to pages of another row's relation. */
   order?: { by: readonly string[]; direction: "ASC" | "DESC"; rootOnly?: boolean };
-  /** The role that it takes to read it. Default: viewer. */
+  /** The role required to read it. Default: viewer. */
   role?: Role;
 }
 
@@ -133,33 +133,34 @@ function viewOf(name: string): View | undefined {
   return Object.hasOwn(VIEWS, name) ? VIEWS[name as keyof typeof VIEWS] : undefined;
 }
 
-/** The order of a view's pages, in a root field or in a field of another row; undefined where it is by the key. */
+/** The order of a view's pages, in a root field or in a relation; undefined if it is by the key. */
 export function orderOf(name: string, isRoot: boolean): View["order"] {
   const order = viewOf(name)?.order;
   return order?.rootOnly === true && !isRoot ? undefined : order;
 }
 
-/** The role that it takes to read a view. */
+/** The role required to read a view. */
 export function roleFor(name: string): Role {
   return viewOf(name)?.role ?? "viewer";
 }
 
-/** Views have no keys; these tags say what would be their keys, and which columns may be filtered and ordered by. */
+/** Tags that declare the views' keys and relations, which views lack in Postgres, and the columns to filter and order by. */
 export const viewTagsPlugin = pgSmartTags([
-  // These names are taken by the attempts and the runs themselves.
+  // The relations to attempts and runs have these names.
   { kind: "attribute", match: "legwork.jobs.attempts", tags: { name: "attempt_count" } },
   { kind: "attribute", match: "legwork.schedules.runs", tags: { name: "run_count" } },
-  // Numbers are for the planner: what filters by a job's task says its number as well.
+  // Numbers are for the planner: a filter by a job's task adds a condition on its number.
   { kind: "attribute", match: "legwork.jobs.task", tags: { numbered: true } },
   { kind: "attribute", match: "legwork.jobs.task_number", tags: { behavior: "-*" } },
   { kind: "attribute", match: "legwork.tasks.number", tags: { behavior: "-*" } },
-  // Shown as it was enqueued; the other one is for conditions in SQL.
+  // The payload is shown as it was enqueued. The other column is for conditions in SQL.
   { kind: "attribute", match: "legwork.jobs.payload", tags: { name: "readable_payload", behavior: "-*" } },
   {
     kind: "attribute",
     match: "legwork.jobs.raw_payload",
     tags: { name: "payload" },
-    description: 'What the task is given. What has more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text.',
+    description:
+      'The JSON passed to the task. A payload of more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text.',
   },
   ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
 ]);
@@ -178,13 +179,13 @@ function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], ro
   return [{ kind: "class" as const, match: `legwork.${name}`, tags }, ...columns];
 }
 
-/** Shows the views above and nothing else of the schema, under their own names and with the states' own names. */
+/** Exposes the views above and nothing else of the schema, with the names of views and states unchanged. */
 export const exposedViewsPlugin: GraphileConfig.Plugin = {
   name: "LegworkExposedViewsPlugin",
   version: "0.1.0",
   gather: {
     hooks: {
-      // PostGraphile would examine every other table and view of the schema too, which takes longer than all the rest of building.
+      // PostGraphile would also inspect every other table and view of the schema, which takes longer than the rest of the build.
       pgIntrospection_introspection(_info, { introspection: { classes, namespaces } }) {
         // oxlint-disable-next-line no-underscore-dangle -- PostGraphile's name for an object's id
         const ours = new Set(namespaces.filter(({ nspname }) => /^legwork(_private)?$/.test(nspname)).map(({ _id }) => _id));
@@ -200,7 +201,7 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
       rowByUnique: (previous, _options, details) => viewOf(details.resource.name)?.one ?? previous!(details),
       connectionField: (_previous, _options, name) => name,
       enumValue: (_previous, _options, value) => value,
-      // PostGraphile would keep the name id for its own global ids, which are not here.
+      // PostGraphile would reserve the name id for its global ids, which are not used here.
       _attributeName: (previous, _options, details) => previous!({ ...details, skipRowId: true }),
     },
   },
@@ -210,7 +211,7 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
         if (scalar.name !== "BigInt") return scalar;
         const integer = (value: unknown, nodes?: ValueNode): string => {
           if (/^-?\d{1,19}$/.test(String(value))) return String(value);
-          throw new GraphQLError(`'${String(value).slice(0, 40)}' is not an id: it is a whole number, as a number or a string.`, {
+          throw new GraphQLError(`'${String(value).slice(0, 40)}' is not an id. Ids are whole numbers, as numbers or strings.`, {
             nodes,
             extensions: { code: "LW400" },
           });
@@ -237,12 +238,12 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** JSON is shown with every digit of its numbers, and what is too deep to be shown as text. */
+/** Codecs that show JSON with every digit of its numbers, and JSON that is nested too deeply as text. */
 const shownJson = new Map<unknown, PgCodec>(
   [TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, name: `shown_${codec.name}`, fromPg: parseToShow }]),
 );
 
-/** Gives the views' columns of JSON that way of being read. */
+/** Uses these codecs for the views' JSON columns. */
 export const exactJsonPlugin: GraphileConfig.Plugin = {
   name: "LegworkExactJsonPlugin",
   version: "0.1.0",
@@ -265,7 +266,7 @@ export const exactJsonPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** Leaves it to the transaction's search path whose rows a query reads, so that one GraphQL schema serves everybody. */
+/** Lets the transaction's search path decide which tenant's rows a query reads, so that all clients share one GraphQL schema. */
 export const confinedViewsPlugin: GraphileConfig.Plugin = {
   name: "LegworkConfinedViewsPlugin",
   version: "0.1.0",

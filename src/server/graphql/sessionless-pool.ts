@@ -1,8 +1,8 @@
 import type { Pool, PoolClient } from "../../db/pool.ts";
 
 /**
- * A pool as PostGraphile gets it: no statement is prepared by name, and nothing is set for the session. Behind a connection pooler in transaction mode the
- * next statement may run on another connection to Postgres, which does not have the one, and another client would inherit the other.
+ * A pool for PostGraphile that neither prepares named statements nor changes session settings. Behind a connection pooler in transaction mode, the next
+ * statement may run on another connection, which lacks the prepared statement, and another client would inherit the settings.
  */
 export function sessionlessPool(pool: Pool): Pool {
   return new Proxy(pool, {
@@ -20,13 +20,13 @@ interface Statement {
 }
 
 function sessionless(client: PoolClient): PoolClient {
-  // PostGraphile asks for more of a connection only to prepare statements.
+  // PostGraphile uses other properties of a connection only to prepare statements.
   return new Proxy(client, {
     get(target, property) {
       if (property === "query") {
         return async (statement: string | Statement) => {
           if (typeof statement !== "string") return await target.query({ ...statement, name: undefined });
-          // It wants `jit_optimize_above_cost`; every transaction of ours has `jit = off`.
+          // PostGraphile sets `jit_optimize_above_cost`, which is irrelevant because all transactions have `jit = off`.
           return /^set /i.test(statement) ? { rows: [], rowCount: 0 } : await target.query(statement);
         };
       }

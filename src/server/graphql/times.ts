@@ -4,8 +4,8 @@ import { type SQL, sql } from "postgraphile/pg-sql2";
 const toChar = TYPES.timestamptz.castFromPg;
 
 /**
- * Lets PostGraphile write infinite times and those before Christ as Postgres does. With `to_char` alone it makes null of infinity, for which a
- * field that is never null then fails, and leaves out the BC. All other times are written as before. Holds for the whole process.
+ * Makes PostGraphile format infinite times and times BC like Postgres. `to_char` alone turns infinity into null, which makes non-null fields fail, and
+ * omits the BC. All other times are unchanged. Applies to the whole process.
  */
 export function showUnboundedTimes(): void {
   TYPES.timestamptz.castFromPg = (time: SQL, guaranteedNotNull?: boolean) =>

@@ -4,35 +4,35 @@ import fastifyStatic from "@fastify/static";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { clientStatus } from "../plain-errors.ts";
 
-/** Everything is the server's own: no other origin is loaded, asked or may frame it. Styles are files, too. */
+/** Allows only this server's own scripts, styles, images, fonts and requests, and no framing. */
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; " +
   "base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
 
-/** Paths below which there are no pages: what is not there is an error for programs. */
+/** Paths without pages below them, where unknown addresses are errors for programs. */
 const NO_PAGES = /^\/(api|graphql|docs|assets|health|ready|metrics)(\/|$)/;
 
 const NOT_BUILT = `<!doctype html><html lang="en"><title>Legwork</title><h1>The dashboard has not been built</h1>
-<p>Run <code>npm run dashboard</code> in the folder of Legwork and load this page again. <a href="docs">The API</a> is there.</p></html>`;
+<p>Run <code>npm run dashboard</code> in Legwork's folder and reload this page. The <a href="docs">API documentation</a> is available.</p></html>`;
 
-/** The pages of the dashboard: files that need no token, which they ask for themselves. */
+/** The dashboard's pages. They are served without a token, and ask the user for one themselves. */
 export interface Dashboard {
-  /** Whether the request is a browser's for a page, and not a program's for data. */
+  /** Whether a browser requests a page, rather than a program data. */
   wantsPage(request: FastifyRequest): boolean;
   sendPage(reply: FastifyReply): FastifyReply;
 }
 
-/** Serves the built files at `/assets`; `prefix` is where another server has mounted this one. */
+/** Serves the built files at `/assets`. `prefix` is the path at which another server has mounted this one. */
 export async function addDashboard(app: FastifyInstance, prefix: string): Promise<Dashboard> {
   const folder = findFolder();
-  // Relative addresses in the page start where it is mounted, however deep the page's own address is.
+  // Relative URLs in the page start at the mount path, however deep the page's own URL is.
   const page =
     folder === undefined
       ? NOT_BUILT
       : readFileSync(`${folder}/index.html`, "utf8").replace('<base href="/"', `<base href="${prefix}/"`);
   if (folder !== undefined) {
     await app.register(async (files) => {
-      // What may not be read, such as what is outside of the folder, is as little there as anything else.
+      // A file that may not be read, such as one outside of the folder, is reported as not found.
       files.setErrorHandler((error: FastifyError, request, reply) => {
         if (clientStatus(error) === undefined) throw error;
         reply.callNotFound();
@@ -40,7 +40,7 @@ export async function addDashboard(app: FastifyInstance, prefix: string): Promis
       await files.register(fastifyStatic, {
         root: `${folder}/assets`,
         prefix: "/assets/",
-        // Their names change with what is in them.
+        // Their names change with their content.
         immutable: true,
         maxAge: "365d",
         preCompressed: true,
@@ -63,7 +63,7 @@ export async function addDashboard(app: FastifyInstance, prefix: string): Promis
   };
 }
 
-/** Beside the sources, or in the published package; undefined where it was not built. */
+/** Finds the built dashboard next to the sources or in the published package; undefined if it has not been built. */
 function findFolder(): string | undefined {
   return ["../../../dist/dashboard", "../../../dashboard"]
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))

@@ -2,13 +2,14 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Pool } from "../../db/pool.ts";
 import { LegworkError, toError } from "../../errors.ts";
+import { durationInWords } from "../../wording.ts";
 import type { Problems } from "../../health/problems.ts";
 import { readHealth } from "../../health/read-health.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import { Metrics } from "./metrics.ts";
 import type { Principal } from "../../access/principal.ts";
 
-/** Adds `GET /metrics` and `GET /health/details`. Both tell of all tenants, so `assertAccess` must let in only who may see all of them. */
+/** Adds `GET /metrics` and `GET /health/details`. Both cover all tenants, so `assertAccess` must reject clients that are restricted to one. */
 export async function addHealthRoutes(
   app: FastifyInstance,
   options: { pool: Pool; assertAccess: (request: FastifyRequest) => void },
@@ -29,8 +30,8 @@ export async function addHealthRoutes(
 }
 
 /**
- * What a load balancer asks: whether the database answers and can be written to, how many workers live, and whether the one in this process works.
- * Throws LW503, saying why, when one of these is not so.
+ * Checks readiness for load balancers: the database responds and is writable, and the worker in this process, if any, is working. Returns how many
+ * workers are alive. Throws LW503 with the reason when a check fails.
  */
 export async function readReadiness(
   pool: Pool,
@@ -39,7 +40,7 @@ export async function readReadiness(
   const { timeout, problems } = options;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not answer within ${timeout / 1_000} s`)), timeout);
+    timer = setTimeout(() => reject(new Error(`it did not respond within ${durationInWords(timeout)}`)), timeout);
   });
   let row: { workers: number; is_read_only: boolean; faults: string[] | null };
   try {
@@ -47,31 +48,34 @@ export async function readReadiness(
     row = rows[0];
   } catch (error) {
     throw new LegworkError("LW503", `The database cannot be used: ${toError(error).message}.`, {
-      hint: "The server goes on by itself once it can.",
+      hint: "The server recovers automatically once the database is available.",
       cause: error,
     });
   } finally {
     clearTimeout(timer);
   }
   const [problem] = problems?.list() ?? [];
-  if (problem !== undefined) throw new LegworkError("LW503", problem, { hint: "It goes on by itself once the cause is gone." });
+  if (problem !== undefined)
+    throw new LegworkError("LW503", problem, { hint: "The worker recovers automatically once the cause is fixed." });
   if (row.is_read_only) {
-    throw new LegworkError("LW503", "The database is read-only.", { hint: "Jobs wait, and run once it can be written to." });
+    throw new LegworkError("LW503", "The database is read-only.", { hint: "Jobs wait until it is writable." });
   }
   const [fault] = row.faults ?? [];
   if (row.workers === 0 && fault !== undefined) {
-    throw new LegworkError("LW503", `No worker is alive. The last one said: ${fault}`, { hint: "`legwork doctor` says more." });
+    throw new LegworkError("LW503", `No worker is alive. The last error of a worker: ${fault}`, {
+      hint: "Run `legwork doctor` for details.",
+    });
   }
   return { status: "ready", workers: row.workers };
 }
 
-/** A fault of the last half minute counts only while no worker is alive. */
+/** Errors of workers in the last 30 seconds matter only while no worker is alive. */
 const READINESS = `select
     pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
     (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,
     legwork_private.last_worker_faults('30 seconds') as faults`;
 
-/** Also takes the token that a Prometheus may use for `/metrics`, and for nothing else. */
+/** Also accepts the metrics token, for `/metrics` only. */
 export function withMetricsToken(authenticator: Authenticator, token: string | undefined): Authenticator {
   if (token === undefined) return authenticator;
   return {
@@ -89,7 +93,7 @@ function isBearer({ headers }: Pick<FastifyRequest, "headers">, token: string): 
   return given !== undefined && timingSafeEqual(digest(given), digest(token));
 }
 
-/** Digests have one length, which timingSafeEqual needs and which tells nothing of the token's. */
+/** All digests have the same length, which timingSafeEqual requires and which reveals nothing about the token's length. */
 function digest(value: string): Buffer {
   return createHash("sha256").update(value).digest();
 }

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import type { Queryable } from "../../db/pool.ts";
 
-/** So many tasks, queues, schedules, limits or hosts have a label of their own; the rest are summed up as `other`. */
+/** How many tasks, queues, schedules, limits and hosts get a label of their own. Further tasks and queues are summed up as `other`. */
 export const LABEL_LIMIT = 200;
 
 interface Sample {
@@ -12,7 +12,7 @@ interface Sample {
 
 type Kind = "counter" | "gauge" | "histogram";
 
-/** Counts of one task as `legwork_private.task_totals` has them. */
+/** A row of `legwork_private.task_totals`. */
 interface TaskTotals {
   readonly task: string;
   readonly completed: number;
@@ -27,7 +27,7 @@ interface TaskTotals {
   readonly runs: readonly number[];
 }
 
-/** What `legwork_private.read_metrics()` returns. */
+/** The result of `legwork_private.read_metrics()`. */
 interface Reading {
   readonly bounds: readonly number[];
   readonly tasks: readonly TaskTotals[];
@@ -75,11 +75,11 @@ const HOST_WORDS = { cpu: "processors", memory: "memory", disk: "disk" } as cons
 const byTask = (field: (task: TaskTotals) => number) => (reading: Reading) =>
   reading.tasks.map((task) => ({ labels: { task: task.task }, value: field(task) }));
 
-/** Every metric of ours, in the order in which it is shown. */
+/** Legwork's metrics, in the order of the output. */
 const FAMILIES: readonly Family[] = [
   counter(
     "legwork_jobs_processed_total",
-    "Jobs that have ended, however they ended.",
+    "Jobs that have ended, in any state.",
     byTask((t) => t.completed + t.failed + t.cancelled + t.expired),
   ),
   counter(
@@ -89,7 +89,7 @@ const FAMILIES: readonly Family[] = [
   ),
   counter(
     "legwork_jobs_failed_total",
-    "Jobs that have failed for good.",
+    "Jobs that have failed permanently.",
     byTask((t) => t.failed),
   ),
   counter(
@@ -104,17 +104,17 @@ const FAMILIES: readonly Family[] = [
   ),
   counter(
     "legwork_jobs_retried_total",
-    "Attempts that have failed and are followed by another.",
+    "Failed attempts that were followed by another.",
     byTask((t) => t.retried),
   ),
   counter(
     "legwork_attempts_failed_total",
-    "Attempts that have failed, the last ones included.",
+    "Failed attempts, including the last attempts of jobs.",
     byTask((t) => t.failed_attempts),
   ),
   {
     name: "legwork_job_wait_seconds",
-    help: "How long jobs had been due before their last attempt started.",
+    help: "Seconds from when a job was due until its last attempt started.",
     type: "histogram",
     read: histogram(
       "legwork_job_wait_seconds",
@@ -124,7 +124,7 @@ const FAMILIES: readonly Family[] = [
   },
   {
     name: "legwork_job_run_seconds",
-    help: "How long attempts ran, those that failed included.",
+    help: "Seconds that attempts ran, including failed ones.",
     type: "histogram",
     read: histogram(
       "legwork_job_run_seconds",
@@ -132,25 +132,27 @@ const FAMILIES: readonly Family[] = [
       (t) => t.run_seconds,
     ),
   },
-  gauge("legwork_queue_jobs", "Live jobs by queue and state.", ({ samples }) =>
+  gauge("legwork_queue_jobs", "Jobs that have not ended, by queue and state.", ({ samples }) =>
     (samples.queues ?? []).map(({ queue, state, jobs }) => ({ labels: { queue, state }, value: jobs })),
   ),
-  gauge("legwork_queue_oldest_waiting_seconds", "For how long the job has been due that waits longest.", ({ samples, now }) =>
+  gauge("legwork_queue_oldest_waiting_seconds", "Seconds since the job that has waited longest was due.", ({ samples, now }) =>
     (samples.queues ?? []).flatMap(({ queue, state, oldest }) =>
       oldest === null ? [] : [{ labels: { queue, state }, value: Math.max(0, (Date.parse(now) - Date.parse(oldest)) / 1_000) }],
     ),
   ),
-  gauge("legwork_workers", "Living Legwork workers.", ({ workers }) => one(workers.length)),
-  counter("legwork_worker_restarts_total", "Times that a worker had to start its runner again.", ({ restarts }) => one(restarts)),
-  gauge("legwork_worker_slots", "Jobs that they can run at a time.", ({ workers }) =>
+  gauge("legwork_workers", "Legwork workers that are alive.", ({ workers }) => one(workers.length)),
+  counter("legwork_worker_restarts_total", "Times that workers had to restart their runner.", ({ restarts }) => one(restarts)),
+  gauge("legwork_worker_slots", "Jobs that the workers can run at a time.", ({ workers }) =>
     one(sum(workers.map((w) => w.concurrency))),
   ),
-  gauge("legwork_worker_slots_busy", "Jobs that they run.", ({ workers }) => one(sum(workers.map((w) => w.running)))),
-  gauge("legwork_worker_heap_bytes", "What the objects of each worker's process take.", ({ workers }) =>
+  gauge("legwork_worker_slots_busy", "Jobs that the workers are running.", ({ workers }) =>
+    one(sum(workers.map((w) => w.running))),
+  ),
+  gauge("legwork_worker_heap_bytes", "Heap memory used by each worker's process.", ({ workers }) =>
     workers.flatMap(({ host, pid, heap }) => (heap === null ? [] : [{ labels: { host, pid: String(pid) }, value: heap }])),
   ),
   ...(["cpu", "memory", "disk"] as const).map((what) =>
-    gauge(`legwork_host_${what}_ratio`, `The share of each worker host's ${HOST_WORDS[what]} in use, 0 to 1.`, ({ workers }) =>
+    gauge(`legwork_host_${what}_ratio`, `Share of each worker host's ${HOST_WORDS[what]} in use, 0 to 1.`, ({ workers }) =>
       [...new Set(workers.map((w) => w.host))].flatMap((host) => {
         const values = workers.flatMap((w) => (w.host === host && w[what] !== null ? [w[what]] : []));
         return values.length === 0 ? [] : [{ labels: { host }, value: Math.max(...values) }];
@@ -159,42 +161,42 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge(
     "legwork_limit_max",
-    "How many a limit allows, for each of its keys.",
+    "Jobs or starts that a limit allows, for each value of its key.",
     limits((l) => l.max),
   ),
   gauge(
     "legwork_limit_used",
-    "How many slots of a limit are taken, of all its keys together.",
+    "Slots of a limit that are taken, over all values of its key.",
     limits((l) => l.used),
   ),
   gauge(
     "legwork_limit_full_keys",
-    "Keys of a limit that have no free slot.",
+    "Values of a limit's key that have no free slot.",
     limits((l) => l.full),
   ),
-  gauge("legwork_schedule_lateness_seconds", "How late the last occurrence of each schedule was.", ({ samples }) =>
+  gauge("legwork_schedule_lateness_seconds", "Seconds that the last occurrence of each schedule was late.", ({ samples }) =>
     (samples.schedules ?? []).map(({ schedule, seconds }) => ({ labels: { schedule }, value: seconds })),
   ),
   gauge("legwork_alerts_open", "Alerts that are not resolved.", ({ alerts }) =>
     ["warning", "critical"].map((severity) => ({ labels: { severity }, value: alerts[severity] ?? 0 })),
   ),
-  gauge("legwork_database_findings", "What legwork.doctor() found at its last look.", ({ findings }) =>
+  gauge("legwork_database_findings", "Findings of the last run of legwork.doctor(), by severity.", ({ findings }) =>
     ["ok", "warning", "critical"].map((severity) => ({ labels: { severity }, value: findings[severity] ?? 0 })),
   ),
   gauge(
     "legwork_database_connections",
-    "Connections in use, of the server or of this database, whichever is nearer its end.",
+    "Connections in use, of the database server or of this database, whichever is closer to its maximum.",
     ({ connections }) => (connections === null ? [] : one(connections.used)),
   ),
-  gauge("legwork_database_connections_max", "How many connections there may be.", ({ connections }) =>
+  gauge("legwork_database_connections_max", "Maximum number of connections.", ({ connections }) =>
     connections === null ? [] : one(connections.allowed),
   ),
-  gauge("legwork_metrics_age_seconds", "For how long what is shown here has not been counted anew.", ({ steps }) =>
+  gauge("legwork_metrics_age_seconds", "Seconds since these metrics were last updated, by step.", ({ steps }) =>
     Object.entries(steps).map(([step, value]) => ({ labels: { step }, value })),
   ),
 ];
 
-/** The names of our metrics, as Prometheus shows them: a histogram has three. */
+/** The names of Legwork's metrics in Prometheus, where a histogram has three. */
 export function metricNames(): string[] {
   return FAMILIES.flatMap(({ name, type }) =>
     type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
@@ -202,9 +204,8 @@ export function metricNames(): string[] {
 }
 
 /**
- * What `/metrics` shows, in Prometheus' text format: what the workers have counted and rolled up, in one small query, and this
- * process's own numbers. Nothing is counted here, so it takes as long with ten million jobs as with ten. Tells of all tenants,
- * never names one.
+ * The content of `/metrics` in Prometheus' text format: the workers' rolled-up counts, read in one small query, and this process's own metrics.
+ * Nothing is counted on request, so it takes as long with ten million jobs as with ten. It covers all tenants and never names one.
  */
 export class Metrics {
   readonly #process = new Registry();
@@ -234,7 +235,7 @@ export class Metrics {
   }
 }
 
-/** With as many labels as a Prometheus takes without harm: the first ones keep theirs, the rest are `other`. */
+/** Bounds the number of labels, to protect Prometheus: the first ones are kept, and the others become `other`. */
 function capped(reading: Reading): Reading {
   const { tasks, samples } = reading;
   const others = tasks.slice(LABEL_LIMIT);
@@ -294,7 +295,7 @@ function limits(field: (limit: NonNullable<Reading["samples"]["limits"]>[number]
     });
 }
 
-/** Buckets that count what is below their bound, as Prometheus wants them. */
+/** Cumulative buckets, as Prometheus expects them. */
 function histogram(
   name: string,
   counts: (task: TaskTotals) => readonly number[],

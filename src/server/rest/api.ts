@@ -26,7 +26,7 @@ import { addSystemRoutes } from "./system.ts";
 import { addTokenRoutes } from "./tokens.ts";
 import { addWorkflowRoutes } from "./workflows/workflows.ts";
 
-/** Schemas that the description names and refers to. A registry of ours: a task's own schemas may have the same names. */
+/** The named schemas of the OpenAPI document. They have their own registry, because tasks' schemas may have the same names. */
 const components = z.registry<{ id: string }>();
 for (const [id, schema] of Object.entries({
   Problem: problemSchema,
@@ -45,22 +45,22 @@ for (const [id, schema] of Object.entries({
   components.add(schema as z.ZodType, { id });
 }
 
-/** What describe() and meta() say, which zod keeps in its own registry. */
+/** Adds the texts of describe() and meta(), which zod keeps in its own registry. */
 function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: Record<string, unknown> }): void {
-  // A time is text on the wire, and nothing else is read and written in two ways.
+  // A time is a string on the wire. No other type is read and written differently.
   if (zodSchema instanceof z.ZodCodec) Object.assign(jsonSchema, z.toJSONSchema(zodSchema.in as z.ZodType));
   const { description, examples } = z.globalRegistry.get(zodSchema as z.ZodType) ?? {};
   if (description !== undefined) jsonSchema.description = description;
   if (examples !== undefined) jsonSchema.examples = examples;
 }
 
-/** An OpenAPI document, as far as it is looked at. */
+/** The parts of an OpenAPI document that are read here. */
 interface Described {
   paths?: object;
   components?: { schemas?: Record<string, object> };
 }
 
-/** Without the components that nothing refers to: each is there as it is read and as it is written. */
+/** Removes the components that nothing refers to. Each exists in two forms, as read and as written. */
 function onlyUsed(document: Described): Described {
   const all = document.components?.schemas ?? {};
   const used = new Set<string>();
@@ -76,29 +76,29 @@ function onlyUsed(document: Described): Described {
   return { ...document, components: { ...document.components, schemas } };
 }
 
-const description = `Everything that SQL and the command line can do with jobs, over HTTP.
+const description = `The job operations of SQL and the command line, over HTTP.
 
-Each request carries \`Authorization: Bearer <token>\`. Names of fields are those of the SQL views and functions, in camelCase; ids and counts are text, for they may be larger
-than a JSON number holds; times are UTC. Lists come in pages: \`nextCursor\` of one is the \`cursor\` of the next, or ask for what comes before or after the last id (\`before\`, \`after\`). What goes wrong is answered as a problem
-(RFC 9457) with a code that means the same everywhere, a hint what to do, and the fields at fault. The schema of this document is the one that requests are checked by.`;
+Every request requires the header \`Authorization: Bearer <token>\`. Fields have the names of the SQL views' columns and the functions' parameters, in camelCase. Ids and counts are
+strings, because they may exceed the range of JSON numbers. Times are in UTC. Lists are paginated: pass a page's \`nextCursor\` as \`cursor\` to get the next page, or the last id as \`before\` or \`after\`.
+Errors are returned as problem details (RFC 9457) with the error code that all interfaces share, a hint, and the invalid fields. Requests are validated against the schemas in this document.`;
 
-/** What a page of the documentation may load: only what is here. */
+/** Allows the documentation's pages to load resources of this server only. */
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export interface RestOptions extends RestContext {
   log: Logger;
-  /** What comes before every path, when another server passes requests on. */
+  /** The path at which another server has mounted this one; it precedes every path. */
   prefix: string;
-  /** Makes a scope answer only those whose token is known, and tells it who they are (`request.principal`). */
+  /** Makes a scope require a valid token and sets the client as `request.principal`. */
   protect: (app: FastifyInstance) => void;
 }
 
-/** Adds the REST API at `/api/v1` and its description at `/docs` (`/docs/json`), which needs no token. */
+/** Adds the REST API at `/api/v1`, and its documentation at `/docs` (`/docs/json`), which requires no token. */
 export async function addRest(app: FastifyInstance, context: RestOptions): Promise<void> {
   await app.register(async (scope) => {
     scope.setValidatorCompiler(validatorCompiler as never);
-    // Answers are described, and tests hold them to it; checking each one again would only take time.
+    // Tests verify that responses match their schemas. Validating each response here would only take time.
     scope.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
     await scope.register(fastifySwagger, {
       openapi: {
@@ -106,14 +106,14 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
         info: { title: "Legwork", version: VERSION, description, license: { name: "MIT", identifier: "MIT" } },
         servers: [{ url: context.prefix === "" ? "/" : context.prefix, description: "This server." }],
         tags: [
-          { name: "jobs", description: "Jobs that wait, run or have ended." },
-          { name: "bulk", description: "The same with every job that fits a filter." },
-          { name: "queues", description: "Queues: pauses, limits, retry policies." },
-          { name: "tasks", description: "Tasks: running one, pauses, limits, retry policies." },
-          { name: "schedules", description: "What enqueues jobs over time." },
-          { name: "workflows", description: "Jobs that belong together: workflows and batches." },
-          { name: "workers", description: "The processes that run jobs." },
-          { name: "system", description: "What concerns everything." },
+          { name: "jobs", description: "Jobs in all states." },
+          { name: "bulk", description: "Actions on all jobs that match a filter." },
+          { name: "queues", description: "Queues with their pauses, limits and retry policies." },
+          { name: "tasks", description: "Tasks with their pauses, limits and retry policies." },
+          { name: "schedules", description: "Schedules and their occurrences." },
+          { name: "workflows", description: "Workflows and batches." },
+          { name: "workers", description: "Processes that run jobs." },
+          { name: "system", description: "The whole system: overview, emergency stop, audit log and doctor." },
         ],
         components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       },
@@ -127,7 +127,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
       routePrefix: "/docs",
       indexPrefix: context.prefix,
       staticCSP: DOCS_CSP,
-      // Nothing is sent elsewhere to be validated.
+      // Do not send the document to an external validator.
       uiConfig: { validatorUrl: null, docExpansion: "none" } as never,
     });
     await scope.register(async (api) => addRoutes(api, context), { prefix: "/api/v1" });
@@ -135,19 +135,19 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
 }
 
 function addRoutes(app: FastifyInstance, context: RestOptions): void {
-  // Only those who have a token learn it. The command line compares it with its own.
+  // Only authenticated clients learn the version. The command line compares it with its own.
   app.addHook("onSend", async ({ principal }, reply) => {
     if (principal !== null) reply.header("legwork-version", VERSION);
   });
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply, context.log));
   app.setNotFoundHandler((request, reply) => {
-    const error = new LegworkError("LW404", `There is no ${request.method} ${request.url.split("?")[0]}.`, {
-      hint: "GET /docs lists what is here.",
+    const error = new LegworkError("LW404", `Unknown route: ${request.method} ${request.url.split("?")[0]}.`, {
+      hint: "GET /docs lists the available routes.",
     });
     return sendProblem(error, request, reply, context.log);
   });
   context.protect(app);
-  // A request without a body may say that it is JSON all the same.
+  // A request without a body may still declare the content type JSON.
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", { parseAs: "string" }, (request, given, done) => {

@@ -1,26 +1,27 @@
 import { LegworkError } from "../../errors.ts";
+import { formatNumber } from "../../wording.ts";
 import { isRawNumber, mayLoseDigits, parseExactly } from "../../json.ts";
 
-/** Values of a body, elements of lists and fields of objects alike. What checks them takes some microseconds for each. */
+/** The most values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
 const MAX_VALUES = 100_000;
-/** Elements of a list and fields of an object, outside of payloads: no route takes more. */
+/** The most elements of a list or fields of an object, outside of payloads. No route accepts more. */
 const MAX_ELEMENTS = 10_000;
 
-/** Throws LW413 for a body, as text, that has more values than any route would take. Looks at each character once, before anything is made of them. */
+/** Throws LW413 for a body that has more values than any route accepts. Reads each character once, before the body is parsed. */
 export function assertCountable(body: string): void {
-  // A value takes two characters at least.
+  // A value takes at least two characters.
   if (body.length < 2 * MAX_VALUES) return;
   let values = 0;
   for (let index = 0; index < body.length; index++) {
     const character = body.charCodeAt(index);
     if (character === 34 /* " */) index = endOfText(body, index);
     else if (character === 44 /* , */ || character === 91 /* [ */ || character === 123 /* { */) {
-      if (++values > MAX_VALUES) throw tooMany(`The body has more than ${MAX_VALUES.toLocaleString("en")} values.`);
+      if (++values > MAX_VALUES) throw tooMany(`The body has more than ${formatNumber(MAX_VALUES)} values.`);
     }
   }
 }
 
-/** Where a text ends that begins there; the end of all where it does not end. */
+/** The position at which the string that begins at `start` ends; the end of the body if it is not closed. */
 function endOfText(json: string, start: number): number {
   for (let end = start + 1; end < json.length; end++) {
     const character = json.charCodeAt(end);
@@ -31,16 +32,16 @@ function endOfText(json: string, start: number): number {
 }
 
 /**
- * A request's body whose payloads have every digit of their numbers, as raw numbers; other fields have JavaScript's numbers, as their schemas take
- * them. `parsed` is the same body as JavaScript reads it. Throws LW413 for a list or an object outside of payloads that has more elements than any
- * route takes.
+ * A request's body in which payloads keep every digit of their numbers, as raw numbers. Other fields have JavaScript's numbers, as their schemas
+ * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list or an object outside of payloads that has more elements than
+ * any route accepts.
  */
 export function withDigits(body: string, parsed: unknown): unknown {
   try {
     return ofPayloads(mayLoseDigits(body) ? parseExactly(body) : parsed);
   } catch (error) {
     if (error instanceof LegworkError) throw error;
-    // Too deep to be looked at in this way, and so for its schema, which says where.
+    // The body is nested too deeply for this. Its schema reports where.
     return parsed;
   }
 }
@@ -51,7 +52,7 @@ function ofPayloads(value: unknown): unknown {
   const size = Array.isArray(value) ? value.length : Object.keys(value).length;
   if (size > MAX_ELEMENTS) {
     throw tooMany(
-      `A list or an object of the body has ${size.toLocaleString("en")} elements; ${MAX_ELEMENTS.toLocaleString("en")} are taken.`,
+      `A list or an object in the body has ${formatNumber(size)} elements; at most ${formatNumber(MAX_ELEMENTS)} are allowed.`,
     );
   }
   if (Array.isArray(value)) return value.map(ofPayloads);
@@ -59,5 +60,5 @@ function ofPayloads(value: unknown): unknown {
 }
 
 function tooMany(message: string): LegworkError {
-  return new LegworkError("LW413", message, { hint: "Send it in several requests, or less at once." });
+  return new LegworkError("LW413", message, { hint: "Split it into several requests." });
 }

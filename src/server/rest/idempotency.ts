@@ -5,21 +5,21 @@ import { callFunction } from "../../db/call-function.ts";
 import type { PoolClient } from "../../db/pool.ts";
 import { type Principal, principalKey } from "../../access/principal.ts";
 
-/** The header of requests that may be repeated. */
+/** The header that makes requests safe to repeat. */
 export const idempotencyHeaders = z.object({
   "idempotency-key": z
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/, "expected 1 to 255 visible ASCII characters")
     .optional()
     .describe(
-      "Makes it safe to send the request again: within 24 hours the same request with the same key does nothing and gets the first answer " +
-        "(with the header `idempotency-replayed: true`); another request with the key is refused with LW409. Each token has its own keys.",
+      "Makes the request safe to repeat. For 24 hours, the same request with the same key has no effect and returns the first response, " +
+        "with the header `idempotency-replayed: true`. A different request with the key fails with LW409. Each token has its own keys.",
     ),
 });
 
 /**
- * Does what a request asks for once, however often it comes with its Idempotency-Key: the answer is kept in the transaction that does
- * it, and a second request waits for the first one's end. A request that fails leaves nothing behind. Without a key it is simply done.
+ * Executes a request once, however often it arrives with its Idempotency-Key. The response is stored in the transaction of the request, and a second
+ * request waits for the first to end. A failed request stores nothing. Without a key, the request is always executed.
  */
 export async function once(
   {

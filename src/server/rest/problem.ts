@@ -9,15 +9,15 @@ import { validate } from "../../validate.ts";
 import { clientStatus, retryAfter, translateForClient } from "../plain-errors.ts";
 import { REQUESTS } from "../request-wording.ts";
 
-/** The longest detail and hint of a problem, and the longest message and name of a field (characters): they may quote what was sent. */
+/** The longest detail and hint of a problem, and the longest message and name of a field (characters). They may quote the request. */
 const MAX_TEXT = 1_000;
 const MAX_FIELD_TEXT = 300;
 
-/** Where Fastify finds what is validated, and what we call it. */
+/** The parts of a request that Fastify validates, and their names in problems. */
 const PARTS = { body: "body", querystring: "query", params: "path", headers: "header" } as const;
 type Part = (typeof PARTS)[keyof typeof PARTS];
 
-/** A request that does not fit its route's schema. */
+/** A request that does not match its route's schema. */
 class InvalidRequest extends LegworkError {
   readonly part: Part;
 
@@ -30,7 +30,7 @@ class InvalidRequest extends LegworkError {
       isTooLarge ? "LW413" : "LW400",
       `${field === "" ? `The ${part}` : `'${field}' (${part})`}: ${first?.message ?? "not valid"}.`,
       {
-        hint: "GET /docs describes what each route takes.",
+        hint: "GET /docs describes the requests of each route.",
         fields,
       },
     );
@@ -38,11 +38,11 @@ class InvalidRequest extends LegworkError {
   }
 }
 
-/** Validates by zod, and says which field of which part of the request is at fault. */
+/** Validates with zod, and reports which field of which part of the request is invalid. */
 export function validatorCompiler({ schema, httpPart }: { schema: z.ZodType; httpPart?: string }) {
   const part = PARTS[(httpPart ?? "body") as keyof typeof PARTS] ?? "body";
   return (data: unknown): { value: unknown } | { error: Error } => {
-    // No body at all comes as null.
+    // A missing body is passed as null.
     const parsed = validate(schema, data ?? undefined);
     return parsed.success ? { value: parsed.data } : { error: new InvalidRequest(part, parsed.error.issues) };
   };
@@ -50,7 +50,7 @@ export function validatorCompiler({ schema, httpPart }: { schema: z.ZodType; htt
 
 function fieldsOf(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "there is no such field" }));
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown field" }));
   }
   return [{ path: issue.path, message: issue.message }];
 }
@@ -59,7 +59,7 @@ function fieldName(path: readonly PropertyKey[]): string {
   return path.map(String).join(".");
 }
 
-/** Answers with a problem. What the client can act on is told; of anything else it learns only that there is a bug. */
+/** Sends a problem, with details if the client can act on it. Of a bug, the client learns only that it happened. */
 export function sendProblem(
   thrown: FastifyError | Error,
   request: FastifyRequest,

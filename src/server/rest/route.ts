@@ -13,17 +13,17 @@ const READ_TIMEOUT_MS = 5_000;
 /** The longest that one statement of a route that changes something may take (ms). */
 const WRITE_TIMEOUT_MS = 30_000;
 
-/** What any request may be answered with. */
+/** The errors that any request may return. */
 const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW429", "LW500", "LW503", "LW504"] as const satisfies ErrorCode[];
 
-/** What the routes stand on. */
+/** What all routes need. */
 export interface RestContext {
   pool: Pool;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
-/** What a handler is given: a connection in a transaction on behalf of whoever asks, and the request as its schemas read it. */
+/** The argument of a handler: a connection in a transaction on the client's behalf, and the request as parsed by its schemas. */
 export interface Call<P, Q, B> {
   client: PoolClient;
   principal: Principal;
@@ -36,36 +36,36 @@ export interface Call<P, Q, B> {
 
 export interface Route<P, Q, B> {
   method: "GET" | "POST" | "PUT" | "DELETE";
-  /** Below /api/v1. */
+  /** The path below /api/v1. */
   url: string;
   tag: string;
-  /** One line; a whole sentence without its full stop. */
+  /** One line in the imperative, without a full stop. */
   summary: string;
   description?: string;
-  /** Whose request it must be; `any` is whoever has a token. */
+  /** The role that the client needs; `any` for every client with a token. */
   role: Role | "any";
-  /** Whether it concerns every tenant, so that who acts for one may not. */
+  /** Whether it concerns all tenants, so that clients that are restricted to one are rejected. */
   everybody?: boolean;
   params?: P;
   query?: Q;
   body?: B;
   headers?: z.ZodType;
-  /** The longest body (bytes); the server's by default. */
+  /** The longest body (bytes). Default: the server's. */
   bodyLimit?: number;
-  /** What is answered when all is well. */
+  /** The schema of a successful response. */
   answer: z.ZodType;
   status?: 200 | 201;
-  /** What else may be wrong. */
+  /** The errors that the route may return, in addition to the common ones. */
   problems?: readonly ErrorCode[];
-  /** An old address of another route: it still works, and the documentation says not to use it. */
+  /** Whether this is the old URL of another route. It still works and is marked as deprecated in the documentation. */
   deprecated?: boolean;
-  /** Answers carry an ETag, and 304 when the client has that one. */
+  /** Whether responses have an ETag, with 304 when the client's copy is current. */
   etag?: boolean;
 }
 
 /**
- * Adds a route. Whoever asks is known and has the role before anything of the request is read; `work` runs in one transaction that is
- * theirs, which only reads if the method is GET, and commits before the answer is sent.
+ * Adds a route. The client is authenticated and its role is checked before the request is parsed. `work` runs in one transaction on the client's
+ * behalf, which is read-only for GET and commits before the response is sent.
  */
 export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | undefined, B extends z.ZodType | undefined>(
   app: FastifyInstance,
@@ -86,7 +86,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       operationId: operationId(route.method, route.url),
       ...(route.deprecated === true ? { deprecated: true } : {}),
       security: [{ token: [] }],
-      // For people and for tests: what the token must have, and whether one of a tenant will not do.
+      // For readers and tests: the role that the token needs, and whether a token that is restricted to a tenant is rejected.
       "x-role": route.role,
       ...(route.everybody === true ? { "x-everybody": true } : {}),
       ...(params === undefined ? {} : { params }),
@@ -98,8 +98,8 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
     onRequest: async ({ principal }) => {
       if (route.role !== "any") assertRole(principal!, route.role);
       if (route.everybody === true && principal!.tenant !== null) {
-        throw new LegworkError("LW403", "This concerns every tenant, and you act for one.", {
-          hint: "Somebody whose token is not confined to a tenant may do it.",
+        throw new LegworkError("LW403", "This route covers all tenants, and your token is restricted to one.", {
+          hint: "Use a token that is not restricted to a tenant.",
         });
       }
     },
@@ -108,7 +108,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       const given = await withPrincipal(
         context.pool,
         principal,
-        // What people do in the dashboard comes in here as well; the header only says so, and gives no rights.
+        // The dashboard's requests arrive here, too. The header only identifies them and grants no rights.
         request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
         (client) =>
           work({
@@ -123,7 +123,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
         { readOnly: isReading, statementTimeout: isReading ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS },
       );
       const answer = fromRow(route.answer, given as never);
-      // What belongs to one token is not for a cache between.
+      // A response for one token must not be stored in a shared cache.
       reply.header("cache-control", "private, no-cache");
       if (route.etag === true && isFresh(request, reply, answer)) return reply.code(304).send();
       return reply.code(route.status ?? 200).send(answer);
@@ -131,7 +131,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
   });
 }
 
-/** Whether the client has this very answer; sets its ETag. */
+/** Sets the response's ETag, and returns whether the client's copy is current. */
 function isFresh(request: FastifyRequest, reply: FastifyReply, answer: unknown): boolean {
   const etag = `"${createHash("sha1").update(JSON.stringify(answer)).digest("base64url")}"`;
   reply.header("etag", etag);
@@ -147,7 +147,7 @@ function operationId(method: string, url: string): string {
     .join("_");
 }
 
-/** By status: the answer, and the problems that may come in its place. */
+/** The responses by status: the answer, and the problems that may be returned instead. */
 function responses(route: Pick<Route<unknown, unknown, unknown>, "answer" | "status" | "problems" | "etag" | "body">): object {
   const codes = [...COMMON_PROBLEMS, ...(route.body === undefined ? [] : (["LW413"] as const)), ...(route.problems ?? [])];
   const byStatus = new Map<number, ErrorCode[]>();
@@ -159,7 +159,7 @@ function responses(route: Pick<Route<unknown, unknown, unknown>, "answer" | "sta
       description: route.answer.description ?? "Done.",
       content: { "application/json": { schema: route.answer } },
     },
-    ...(route.etag === true ? { 304: z.null().describe("It is as the ETag in If-None-Match says.") } : {}),
+    ...(route.etag === true ? { 304: z.null().describe("Unchanged since the ETag in If-None-Match.") } : {}),
     ...Object.fromEntries(
       [...byStatus].map(([status, of]) => [
         status,

@@ -1,13 +1,13 @@
-/** For how many times as long as a reading took it is shared. */
+/** How many times the duration of a reading its result is shared. */
 const SHARE = 20;
 
-/** The longest that one is shared (ms). */
+/** The longest that a reading is shared (ms). */
 const LONGEST_MS = 1_000;
 
 /**
- * Readings that many ask for at the same time and that may be a moment old. Each is made once, by the first who asks, and is everybody's for twenty times
- * as long as it took, a second at most: what takes a millisecond is never older than twenty. One that fails fails for those who waited for it, and is
- * made anew for the next. `key`: whose it is, such as a tenant.
+ * Readings that many clients request at the same time and that may be slightly stale. The first request makes the reading, and the others share it for
+ * 20 times as long as it took, at most 1 s: a reading that takes 1 ms is never older than 20 ms. A failed reading fails for the requests that waited for it,
+ * and the next request tries again. `key` separates readings, for example by tenant.
  */
 export class SharedReadings<T> {
   readonly #byKey = new Map<string | null, Promise<T>>();

@@ -4,7 +4,7 @@ import { listWorkerStarts, readSeries } from "../../health/read-series.ts";
 import { listLimitUse } from "../../queues/limits.ts";
 import { addRoute, type RestContext } from "./route.ts";
 
-/** Metrics over time: of every tenant, and so for nobody who acts for one. */
+/** Adds the routes for metrics over time. They cover all tenants, so clients that are restricted to one are rejected. */
 export function addStatisticsRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
     app,
@@ -15,10 +15,10 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       tag: "alerts",
       role: "viewer",
       everybody: true,
-      summary: "See what became of jobs over time, and how long they waited and ran",
+      summary: "Show how jobs ended over time, and how long they waited and ran",
       description:
-        "In some 200 steps of equal length at most, oldest first; by minutes where they are kept (two days), by hours before. " +
-        "Nothing is said of times before anything was counted. From the metrics: nothing of the history is read.",
+        "Returns up to about 200 steps of equal length, oldest first: by minutes as far as they are kept (two days), by hours before that. " +
+        "Times before the first count have no steps. The data comes from the metrics; the history is not read.",
       query: seriesQuery,
       answer: seriesPage,
     },
@@ -33,9 +33,9 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       tag: "workers",
       role: "viewer",
       everybody: true,
-      summary: "See when workers started",
+      summary: "List the starts of workers",
       description:
-        "Those of one machine within a minute are one; the newest first, 500 at most. Of which version they are, workers do not say.",
+        "Returns at most 500 starts, newest first. Starts on one machine within a minute are combined. The workers' versions are not recorded.",
       query: workerStartQuery,
       answer: workerStartPage,
     },
@@ -53,8 +53,8 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       tag: "queues",
       role: "viewer",
       everybody: true,
-      summary: "See how much of each limit is in use",
-      description: "At the last look, which is every ten seconds or, where very many jobs live, less often.",
+      summary: "Show how much of each limit is in use",
+      description: "Returns the last sample. Samples are taken every ten seconds, or less often with very many unended jobs.",
       answer: limitTotalPage,
     },
     async ({ client }) => ({ items: await listLimitUse(client), nextCursor: null }),

@@ -10,7 +10,7 @@ import { VERSION } from "../../version.ts";
 import { SharedReadings } from "./shared-readings.ts";
 import { addRoute, type RestContext } from "./route.ts";
 
-/** The same connection, whose transaction goes on after a statement that fails: what may not be seen is a finding. */
+/** A connection whose transaction survives failed statements: the doctor reports missing privileges as findings. */
 function forgiving(client: Queryable): Queryable {
   return {
     async query(text, values) {
@@ -25,9 +25,9 @@ function forgiving(client: Queryable): Queryable {
   };
 }
 
-/** What concerns everything: the overview, the emergency stop, the doctor. */
+/** Adds the routes for the whole system: overview, emergency stop, audit log, doctor. */
 export function addSystemRoutes(app: FastifyInstance, context: RestContext): void {
-  // Every open dashboard asks for them every few seconds.
+  // Every open dashboard requests the counts every few seconds.
   const counts = new SharedReadings<Counts>();
   addRoute(
     app,
@@ -37,7 +37,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/me",
       tag: "system",
       role: "any",
-      summary: "See whose token this is and what it may do",
+      summary: "Show the subject and role of the request's token",
       answer: meSchema,
     },
     async ({ principal: { subject, role, tenant, expiresAt } }) => ({
@@ -57,8 +57,8 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
         url,
         tag: "system",
         role: "viewer",
-        summary: "See what waits, runs and has failed, at a glance",
-        ...(url === "/stats" ? { deprecated: true, description: "The old address of `/overview`, until 0.2.0." } : {}),
+        summary: "Show how many jobs are waiting, running and failed",
+        ...(url === "/stats" ? { deprecated: true, description: "The old URL of `/overview`, until version 0.2.0." } : {}),
         answer: overviewSchema,
       },
       async ({ client, principal }) => await readOverview(client, await counts.read(principal.tenant, () => readCounts(client))),
@@ -73,7 +73,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       tag: "system",
       role: "operator",
       everybody: true,
-      summary: "Stop everything: no job starts, what runs finishes",
+      summary: "Stop everything: no more jobs start, running jobs finish",
       body: stopBody,
       answer: overviewSchema,
     },
@@ -92,7 +92,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       role: "operator",
       everybody: true,
       summary: "End an emergency stop",
-      description: "Queues and tasks that were paused for themselves stay paused.",
+      description: "Queues and tasks that were paused individually stay paused.",
       answer: overviewSchema,
     },
     async ({ client }) => {
@@ -108,9 +108,9 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/audit-log",
       tag: "system",
       role: "admin",
-      summary: "See who did what, newest first",
+      summary: "List the audit log, newest first",
       description:
-        "Whatever changed jobs, rules, tokens and settings, by whichever way. A tenant's admin sees what was done to what is that tenant's.",
+        "Contains all changes to jobs, rules, tokens and settings, through every interface. A tenant's admin sees the changes that concern the tenant.",
       query: auditQuery,
       answer: auditPage,
     },
@@ -128,11 +128,11 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       tag: "system",
       role: "admin",
       everybody: true,
-      summary: "Say what is wrong with the job system and what to do about it",
+      summary: "Check the installation and show how to fix what is wrong",
       answer: findingPage,
     },
     async ({ client }) => {
-      // The doctor looks at the settings of this login, and would find ours.
+      // The doctor checks the login's settings, which must not be this transaction's.
       await client.query("set local statement_timeout to default");
       return { items: await diagnose(forgiving(client), { pool: context.pool }), nextCursor: null };
     },

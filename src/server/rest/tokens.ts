@@ -4,7 +4,7 @@ import { createdTokenSchema, revokedTokenSchema, tokenBody, tokenPage } from "..
 import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
 import { addRoute, type RestContext } from "./route.ts";
 
-/** Tokens for this server: made, listed without their secrets, and revoked, by admins. */
+/** Adds the routes with which admins create, list and revoke tokens for this server. */
 export function addTokenRoutes(app: FastifyInstance, context: RestContext): void {
   const admin = { tag: "tokens", role: "admin" } as const;
 
@@ -27,8 +27,8 @@ export function addTokenRoutes(app: FastifyInstance, context: RestContext): void
       ...admin,
       method: "POST",
       url: "/tokens",
-      summary: "Make a token",
-      description: "The answer is the only time that it can be seen.",
+      summary: "Create a token",
+      description: "The response contains the token, which cannot be read again later.",
       body: tokenBody,
       status: 201,
       answer: createdTokenSchema,

@@ -3,10 +3,10 @@ import type { Queryable } from "../../../db/pool.ts";
 import { impliedByStates, impliedByTask } from "../../../jobs/read-jobs.ts";
 import type { LiveJob, Reading, Topic } from "./topic.ts";
 
-/** How much of an error a list shows (characters). */
+/** The longest error in a list (characters). */
 const ERROR_LENGTH = 1_000;
 
-/** Over how long a rate is taken (ms): Postgres's counters move about once a second, for each connection at another time. */
+/** The period over which a rate is measured (ms). Postgres updates its counters about once a second, at a different time for each connection. */
 const RATE_WINDOW_MS = 10_000;
 
 const JOB_FIELDS = `
@@ -16,8 +16,8 @@ const JOB_FIELDS = `
   j.correlation_id as "correlationId", j.parent_id::text as "parentId", j.progress as "progress", j.progress_message as "progressMessage"`;
 
 /**
- * Reads what a topic shows now, on a client that acts for the topic's tenant: a page from an index, one row, or a count of the live
- * jobs. Nothing of it is asked for by the workers, and nothing is written.
+ * Reads a topic's current state with a client that acts for the topic's tenant: a page from an index, one row, or the numbers of unended jobs. It
+ * involves no worker and writes nothing.
  */
 export async function readTopic(client: Queryable, topic: Topic, rates: Rates): Promise<Reading> {
   if (topic.kind === "jobs") return await readJobs(client, topic);
@@ -87,7 +87,7 @@ async function readOverview(client: Queryable, rates: Rates): Promise<Reading> {
 }
 
 async function readRows(client: Queryable, text: string, values: unknown[]): Promise<Reading> {
-  // Written as JSON by the database, so that nothing is parsed while nothing has changed.
+  // The database writes the JSON, so that unchanged results need not be parsed.
   const { rows } = await client.query(`select coalesce(json_agg(x), '[]')::text as rows from (${text}) x`, values);
   const json: string = rows[0].rows;
   let parsed: LiveJob[] | undefined;
@@ -105,11 +105,11 @@ interface Counters {
   failed_attempts: string | null;
 }
 
-/** Turns counters that only grow into rates per second over the last ten seconds. */
+/** Converts growing counters into rates per second over the last ten seconds. */
 export class Rates {
   readonly #samples: { at: number; enqueued: number; ended: number; failedAttempts: number }[] = [];
 
-  /** Nulls where there is nothing to count, or not yet. */
+  /** Returns the current rates; null while there are no counters or too few samples. */
   next(
     counters: Counters | undefined,
   ): Record<"enqueuedPerSecond" | "endedPerSecond" | "failedAttemptsPerSecond", number | null> {
@@ -126,7 +126,7 @@ export class Rates {
     const [first] = this.#samples;
     if (first === undefined || first === now) return none;
     const seconds = (now.at - first.at) / 1_000;
-    // A dropped partition takes its count with it.
+    // Dropping a partition removes its counts.
     const rate = (from: number, to: number): number => Math.max(0, Math.round((to - from) / seconds));
     return {
       enqueuedPerSecond: rate(first.enqueued, now.enqueued),

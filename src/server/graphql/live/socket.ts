@@ -18,33 +18,33 @@ import { cut } from "../../../thrown.ts";
 import type { RateLimits } from "../../auth/rate-limits.ts";
 import { assertAffordable, type QueryLimits, refusal } from "../limits.ts";
 
-/** Connections at a time, in all. */
+/** The most connections at a time. */
 const MAX_CONNECTIONS = 500;
-/** Connections of one principal: a token that has leaked, or a page that forgets to close, must not take them all. */
+/** The most connections of one client, so that a leaked token or a page that does not close its connections cannot use them all. */
 const MAX_CONNECTIONS_EACH = 100;
-/** Connections from one address that have not said yet who they are. */
+/** The most unauthenticated connections from one address. */
 const MAX_STRANGERS_EACH = 20;
-/** Subscriptions of one connection. */
+/** The most subscriptions of one connection. */
 const MAX_SUBSCRIPTIONS = 20;
-/** The longest message that a client may send (bytes); what it asks for is shorter still. */
+/** The longest message that a client may send (bytes). Its queries are shorter still. */
 const MAX_MESSAGE = 65_536;
-/** Messages that a connection may send in a minute. */
+/** The most messages per minute that a client may send on a connection. */
 const MAX_MESSAGES_A_MINUTE = 300;
-/** How long a client may take to say who it is (ms). */
+/** How long a client may take to authenticate (ms). */
 const INIT_TIMEOUT_MS = 5_000;
-/** How often a token is looked at again (ms): a revoked one is out by then. */
+/** How often a token is checked again (ms). A revoked token is disconnected within this time. */
 const RECHECK_MS = 30_000;
-/** How long a connection may be silent before it is asked whether it lives, and again before it is given up (ms). */
+/** How long a connection may be silent before it is pinged, and then before it is closed (ms). */
 const KEEP_ALIVE_MS = 12_000;
-/** What may wait to be sent to a client that does not read (bytes); beyond that the connection ends. */
+/** The most unsent data for a client that does not read (bytes). Beyond that, the connection is closed. */
 const MAX_UNSENT = 4_000_000;
 
-/** The longest message of an error (characters): it may quote what was sent. */
+/** The longest error message (characters). It may quote the request. */
 const MAX_ERROR_TEXT = 1_000;
 
-/** "Try again later": a client connects again by itself. */
+/** The close code "Try again later": clients reconnect automatically. */
 const TRY_AGAIN = 1_013;
-/** "Going away". */
+/** The close code "Going away". */
 const GOING_AWAY = 1_001;
 
 export interface SocketOptions {
@@ -53,16 +53,16 @@ export interface SocketOptions {
   limits: QueryLimits;
   authenticator: Authenticator;
   rates: RateLimits;
-  /** Throws for a request that names another host. */
+  /** Throws for a request to a host that is not accepted. */
   assertHost: (request: IncomingMessage) => void;
-  /** Origins whose pages may connect, beside the server's own. */
+  /** Origins whose pages may connect, in addition to the server's own. */
   origins: readonly string[];
   log: Logger;
   /** Default: 12 s. */
   keepAlive?: number;
 }
 
-/** What is known of a connection. */
+/** The state of a connection. */
 interface Extra extends Record<PropertyKey, unknown> {
   socket: WebSocket;
   request: IncomingMessage;
@@ -70,8 +70,8 @@ interface Extra extends Record<PropertyKey, unknown> {
 }
 
 /**
- * Answers subscriptions at `/graphql` over WebSockets (graphql-transport-ws). A connection has to say who it is within five seconds, ends with
- * its token, and is bounded in everything that it may send, hold and be sent.
+ * Serves subscriptions at `/graphql` over WebSockets (graphql-transport-ws). A client must authenticate within five seconds. A connection is closed
+ * when its token is no longer valid, and has limits on messages, subscriptions and unsent data.
  */
 export class GraphQlSocket {
   readonly #options: SocketOptions;
@@ -104,23 +104,23 @@ export class GraphQlSocket {
     );
   }
 
-  /** Connections at this moment. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#server.clients.size;
   }
 
-  /** Takes the WebSocket requests of an HTTP server. */
+  /** Handles the WebSocket requests of an HTTP server. */
   attachTo(http: HttpServer): void {
     http.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
   }
 
-  /** Takes one such request, whose address is `/graphql`, or refuses it. */
+  /** Accepts a WebSocket request for `/graphql`, or rejects it. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Node leaves the socket to whoever listens here: without this, a client that hangs up would end the process.
+    // Node leaves error handling to this listener. Without it, a client that disconnects would end the process.
     socket.on("error", () => socket.destroy());
     this.#admit(request).then(
       (address) => this.#open(request, socket, head, address),
-      (error: unknown) => hangUp(socket, this.#translate(error, "A WebSocket could not be opened.")),
+      (error: unknown) => hangUp(socket, this.#translate(error, "Failed to open a WebSocket.")),
     );
   }
 
@@ -130,18 +130,20 @@ export class GraphQlSocket {
       webSocket.once("close", () => this.#introduced(webSocket, address));
       this.#guard(webSocket);
       this.#server.emit("connection", webSocket, request);
-      // In place of graphql-ws's own, which writes to the console; ws closes the connection by itself, with the right code.
+      // Replaces the listener of graphql-ws, which writes to the console. ws closes the connection with the right code.
       webSocket.removeAllListeners("error");
-      webSocket.on("error", (error) => this.#options.log.debug({ err: error }, "A WebSocket was ended for what it sent."));
+      webSocket.on("error", (error) =>
+        this.#options.log.debug({ err: error }, "A WebSocket was closed because of an invalid message."),
+      );
     });
   }
 
-  /** Tells every client that the server goes away, and waits until they have gone, a second at most. */
+  /** Closes all connections, and waits at most one second for the clients to disconnect. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     const { clients } = this.#server;
     const gone = [...clients].map((client) => new Promise<void>((resolve) => client.once("close", () => resolve())));
-    for (const client of clients) client.close(GOING_AWAY, "The server stops.");
+    for (const client of clients) client.close(GOING_AWAY, "The server is stopping.");
     const timer = setTimeout(() => {
       for (const client of clients) client.terminate();
     }, 1_000);
@@ -150,27 +152,29 @@ export class GraphQlSocket {
     this.#server.close();
   }
 
-  /** Resolves to the address that the request is counted as. Throws what it is refused with. */
+  /** Resolves to the address by which the request is counted. Throws when the request is rejected. */
   async #admit(request: IncomingMessage): Promise<string> {
     if (request.url?.split("?")[0] !== "/graphql") {
-      throw new LegworkError("LW404", "There is no WebSocket here.", { hint: "Subscriptions are at /graphql." });
+      throw new LegworkError("LW404", "This URL does not accept WebSockets.", { hint: "Subscriptions are at /graphql." });
     }
     this.#options.assertHost(request);
     await this.#options.rates.countAddress(request);
     const { origin, host } = request.headers;
-    // A browser lets any page open a WebSocket and says which one it was.
+    // Browsers let any page open a WebSocket, and send the page's origin.
     if (origin !== undefined && !this.#options.origins.includes(origin) && hostOf(origin) !== host) {
-      throw new LegworkError("LW403", "Pages of another origin may not connect.", { hint: "Name it in LEGWORK_CORS_ORIGINS." });
+      throw new LegworkError("LW403", "WebSocket connections from this origin are not allowed.", {
+        hint: "Add the origin to LEGWORK_CORS_ORIGINS.",
+      });
     }
     const address = this.#options.rates.addressOf(request);
     const strangers = this.#strangers.get(address) ?? 0;
     if (this.#isStopped || this.#server.clients.size >= MAX_CONNECTIONS || strangers >= MAX_STRANGERS_EACH) {
-      throw new LegworkError("LW503", "There are too many connections.", { hint: "Try again in a moment." });
+      throw new LegworkError("LW503", "The server has too many connections.", { hint: "Try again later." });
     }
     return address;
   }
 
-  /** Ends a connection that sends too much, or reads too little. */
+  /** Closes a connection whose client sends too much or reads too little. */
   #guard(socket: WebSocket): void {
     let messages = 0;
     let minute = performance.now();
@@ -188,7 +192,7 @@ export class GraphQlSocket {
 
   readonly #met = new WeakSet<WebSocket>();
 
-  /** A connection has said who it is, or has gone without. */
+  /** Stops counting a connection as unauthenticated, once it has authenticated or closed. */
   #introduced(socket: WebSocket, address: string): void {
     if (this.#met.has(socket)) return;
     this.#met.add(socket);
@@ -206,9 +210,9 @@ export class GraphQlSocket {
       await this.#options.rates.countPrincipal(principal);
       const key = principalKey(principal);
       if ((this.#principals.get(key) ?? 0) >= MAX_CONNECTIONS_EACH) {
-        throw new LegworkError("LW429", `${principal.subject} has ${MAX_CONNECTIONS_EACH} connections.`);
+        throw new LegworkError("LW429", `${principal.subject} already has ${MAX_CONNECTIONS_EACH} connections.`);
       }
-      // It may have gone while its token was looked at.
+      // The client may have disconnected while its token was checked.
       if (socket.readyState !== socket.OPEN) return false;
       count(this.#principals, key, 1);
       this.#introduced(socket, this.#options.rates.addressOf(request));
@@ -220,12 +224,12 @@ export class GraphQlSocket {
       });
       return true;
     } catch (thrown) {
-      socket.close(...farewell(this.#translate(thrown, "A WebSocket could not be opened.")));
+      socket.close(...farewell(this.#translate(thrown, "Failed to open a WebSocket.")));
       return false;
     }
   }
 
-  /** The connection ends when its token does, or is revoked, or says something else. */
+  /** Closes the connection when its token expires, is revoked or changes its tenant. */
   #watchOver({ socket }: Extra, principal: Principal, headers: { authorization: string | undefined }): NodeJS.Timeout[] {
     const end = (reason: string): void => socket.close(CloseCode.Forbidden, reason);
     const recheck = async (): Promise<void> => {
@@ -234,14 +238,14 @@ export class GraphQlSocket {
         assertRole(now, "viewer");
         if (now.tenant !== principal.tenant) end("The token has changed.");
       } catch (error) {
-        // While the database is away nobody knows; it is asked again.
-        if (["LW401", "LW403"].includes(translateError(error).code)) end("The token is not valid any more.");
+        // While the database is unavailable, the token cannot be checked. Try again next time.
+        if (["LW401", "LW403"].includes(translateError(error).code)) end("The token is no longer valid.");
       }
     };
     const timers = [setInterval(() => void recheck(), RECHECK_MS)];
     if (principal.expiresAt !== undefined) {
       const left = principal.expiresAt.getTime() - Date.now();
-      // A timer cannot be set for longer; the look every half minute finds what is later.
+      // A timer cannot run longer. The check every 30 seconds finds later expiries.
       if (left < 2 ** 31) timers.push(setTimeout(() => end("The token has expired."), Math.max(0, left)));
     }
     return timers;
@@ -254,9 +258,14 @@ export class GraphQlSocket {
   ) {
     const { schema, live, limits } = this.#options;
     try {
-      if (principal === undefined || socket.readyState !== socket.OPEN) throw refusal("LW401", "A token is needed.", "", 401);
+      if (principal === undefined || socket.readyState !== socket.OPEN) throw refusal("LW401", "A token is required.", "", 401);
       if (subscriptions > MAX_SUBSCRIPTIONS) {
-        throw refusal("LW429", `A connection may have ${MAX_SUBSCRIPTIONS} subscriptions.`, "End one first.", 429);
+        throw refusal(
+          "LW429",
+          `A connection may have at most ${MAX_SUBSCRIPTIONS} subscriptions.`,
+          "End a subscription first.",
+          429,
+        );
       }
       assertAffordable(payload.query, payload.variables ?? {}, limits);
       const document = parse(payload.query, { noLocation: false });
@@ -294,7 +303,7 @@ function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
   else counts.delete(key);
 }
 
-/** With which code and words a connection is ended: clients connect again by themselves unless that is of no use. */
+/** The close code and reason for an error. Clients reconnect automatically unless the code says that it is useless. */
 function farewell(error: LegworkError): [code: number, reason: string] {
   const text = isBug(error) ? `${error.message} ${error.hint}` : error.message;
   const reason = fitting(`${error.code} ${text}`);
@@ -311,9 +320,9 @@ function farewell(error: LegworkError): [code: number, reason: string] {
   }
 }
 
-/** As much of a text as fits into a closing frame: 123 bytes. */
+/** Cuts a text to the length of a close frame: 123 bytes. */
 function fitting(reason: string): string {
   const bytes = Buffer.from(reason);
-  // A character that is cut ends as a mark of three bytes.
+  // A character that is cut in the middle becomes a replacement character of three bytes.
   return bytes.length <= 123 ? reason : bytes.subarray(0, 120).toString();
 }

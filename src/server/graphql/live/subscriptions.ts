@@ -6,10 +6,10 @@ import type { LiveEvent, Topic } from "./topic.ts";
 import type { Principal } from "../../../access/principal.ts";
 import { DEFAULT_PAGE, refusal } from "../limits.ts";
 
-/** Jobs of one live list at most. Each of them is read once a second, and sent when it has changed. */
+/** The most jobs of a live list. Each of them is read once a second and sent when it has changed. */
 const MAX_LIVE_PAGE = 100;
 
-/** What a subscription is given beside its arguments. */
+/** The context of a subscription. */
 export interface SubscriptionContext {
   readonly principal: Principal;
   readonly live: Live;
@@ -18,86 +18,86 @@ export interface SubscriptionContext {
 const description = gql`
   extend type Subscription {
     """
-    The newest jobs that match, as they are, whenever one of them changes, one is added or one is gone: once a second at most, however
-    many there are. Whoever is slow gets the latest state and misses those between.
+    The newest jobs that match, sent whenever a job changes, is added or is removed, but at most once a second. A slow client receives the
+    latest state and misses intermediate ones.
     """
     jobs(
-      "Only of this task."
+      "Only jobs of this task."
       task: String
-      "Only of this queue."
+      "Only jobs of this queue."
       queue: String
-      "Only in one of these states."
+      "Only jobs in one of these states."
       state: [JobState!]
-      "How many: 50 unless given, 100 at most."
+      "Number of jobs: 50 by default, at most 100."
       first: Int = 50
     ): JobsUpdate!
-    "One job whenever it changes, its progress included, twice a second at most; null while there is none."
+    "A job, sent whenever it or its progress changes, but at most twice a second; null while it does not exist."
     job(id: BigInt!): LiveJob
-    "The queues with what waits and runs in them, whenever that changes: once a second at most, less often where very many jobs live."
+    "The queues with their numbers of jobs, sent on every change, but at most once a second, and less often with very many unended jobs."
     queues: QueuesUpdate!
-    "What waits and runs in all queues, and how much comes and goes: once a second at most, less often where very many jobs live."
+    "The numbers of jobs in all queues, and the rates at which jobs are enqueued, end and fail, at most once a second, and less often with very many unended jobs."
     overview: Overview!
   }
 
-  "The newest jobs that match, and what is different from the message before."
+  "The newest jobs that match, and the changes since the previous message."
   type JobsUpdate {
-    "When they were read."
+    "When the jobs were read."
     readAt: Datetime!
-    "All of them, newest first."
+    "All jobs, newest first."
     jobs: [LiveJob!]!
-    "Those that are new or have changed since the message before; all of them in the first one."
+    "The jobs that are new or have changed since the previous message; all jobs in the first message."
     changed: [LiveJob!]!
-    "The ids of those that were in the message before and are not any more."
+    "The ids of jobs that were in the previous message and no longer are."
     gone: [BigInt!]!
   }
 
-  "A job as it was when it was read. The job itself, with payload, result, attempts and logs, is a query away: job(id)."
+  "A job as it was when it was read. For its payload, result, attempts and logs, use the query job(id)."
   type LiveJob {
     "The job's id, as given by add_job."
     id: BigInt!
-    "The task to run."
+    "The task that the job runs."
     task: String!
-    "The queue the task belongs to."
+    "The queue that the task belongs to."
     queue: String!
-    "Where the job is."
+    "The job's state."
     state: JobState!
-    "Smaller runs first."
+    "The job's priority; smaller numbers run first."
     priority: Int!
-    "Attempts used, the running one included."
+    "Attempts used, including the running one."
     attemptCount: Int!
     "Attempts allowed."
     maxAttempts: Int!
-    "The message of the last error, 1,000 characters at most; null when no attempt failed, and for a completed job."
+    "The message of the last error, at most 1,000 characters; null if no attempt has failed or the job has completed."
     error: String
-    "When it may start."
+    "The earliest time at which the job may start."
     runAt: Datetime!
-    "When it was enqueued."
+    "When the job was enqueued."
     createdAt: Datetime!
-    "When its last attempt started; while it runs, when a worker fetched it. Null before that."
+    "When the last attempt started, or for a running job, when a worker fetched it; null before that."
     startedAt: Datetime
-    "When it ended; null before that."
+    "When the job ended; null before that."
     finishedAt: Datetime
-    "The worker that has it or had it last."
+    "The worker that runs the job or ran it last."
     worker: String
-    "The job's key, if it has one."
+    "The job key, if any."
     jobKey: String
-    "Jobs with the same serial key run one at a time."
+    "The serial key, if any. Jobs with the same serial key run one at a time."
     serialKey: String
-    "Whose job it is."
+    "The tenant that the job belongs to, if any."
     tenant: String
-    "Shared by everything that came from one cause."
+    "The id shared by all jobs with the same cause, if any."
     correlationId: String
-    "The job that enqueued this one."
+    "The job that enqueued this one, if any."
     parentId: BigInt
-    "How much is done, 0 to 100, by its task's own account; null when the task has not said."
+    "The progress in percent as reported by the task, 0 to 100; null if the task has not reported it."
     progress: Float
-    "What the task said it is doing; null when it has not said."
+    "The progress message reported by the task; null if the task has not reported one."
     progressMessage: String
   }
 
-  "The queues, by name, 500 at most."
+  "The queues, by name, at most 500."
   type QueuesUpdate {
-    "When they were read."
+    "When the queues were read."
     readAt: Datetime!
     queues: [LiveQueue!]!
   }
@@ -105,13 +105,13 @@ const description = gql`
   "A queue with the number of jobs in each state."
   type LiveQueue {
     name: String!
-    "Since when it is paused; null when it is not."
+    "When the queue was paused; null if it is not paused."
     pausedAt: Datetime
-    "Who paused it."
+    "Who paused the queue."
     pausedBy: String
-    "Why."
+    "The reason for the pause."
     pauseReason: String
-    "Jobs that run."
+    "Running jobs."
     running: Int!
     "Jobs that may start now."
     pending: Int!
@@ -119,17 +119,17 @@ const description = gql`
     blocked: Int!
     "Jobs that wait for the end of a pause."
     paused: Int!
-    "Jobs whose time, or next attempt, is ahead."
+    "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
-    "Since when the job that has waited longest could have started."
+    "When the job that has waited longest was due; null if no job is waiting."
     oldest: Datetime
   }
 
-  "What waits and runs in all queues together, of one tenant for whoever is confined to it."
+  "The numbers of jobs in all queues. A client that is restricted to a tenant sees only that tenant's jobs."
   type Overview {
-    "When it was read."
+    "When the numbers were read."
     readAt: Datetime!
-    "Jobs that run."
+    "Running jobs."
     running: Int!
     "Jobs that may start now."
     pending: Int!
@@ -137,19 +137,19 @@ const description = gql`
     blocked: Int!
     "Jobs that wait for the end of a pause."
     paused: Int!
-    "Jobs whose time, or next attempt, is ahead."
+    "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
-    "Since when the job that has waited longest could have started; null when none waits."
+    "When the job that has waited longest was due; null if no job is waiting."
     oldest: Datetime
-    "Queues that are paused."
+    "Paused queues."
     pausedQueues: Int!
-    "Workers that live; 0 for whoever is confined to a tenant."
+    "Running workers; 0 for a client that is restricted to a tenant."
     workers: Int!
-    "Jobs enqueued a second, over ten seconds. Null at first, and for whoever is confined to a tenant."
+    "Jobs enqueued per second, averaged over ten seconds; null at first, and for a client that is restricted to a tenant."
     enqueuedPerSecond: Int
-    "Jobs that end a second, over ten seconds. Null at first, and for whoever is confined to a tenant."
+    "Jobs that ended per second, averaged over ten seconds; null at first, and for a client that is restricted to a tenant."
     endedPerSecond: Int
-    "Attempts that fail a second, over ten seconds. Null at first, and for whoever is confined to a tenant."
+    "Attempts that failed per second, averaged over ten seconds; null at first, and for a client that is restricted to a tenant."
     failedAttemptsPerSecond: Int
   }
 `;
@@ -167,7 +167,7 @@ const FIELDS: Readonly<Record<string, LiveField>> = {
       kind: "jobs",
       ...(typeof task === "string" ? { task } : {}),
       ...(typeof queue === "string" ? { queue } : {}),
-      // In one order and once each, so that the same question is the same topic.
+      // In a fixed order and without duplicates, so that equal subscriptions share a topic.
       ...(Array.isArray(state) ? { states: JOB_STATES.filter((known) => state.includes(known)) } : {}),
       first: livePage(first ?? DEFAULT_PAGE),
     }),
@@ -182,17 +182,17 @@ function livePage(first: unknown): number {
   if (typeof first === "number" && first >= 1 && first <= MAX_LIVE_PAGE) return first;
   throw refusal(
     "LW400",
-    `'first' is ${JSON.stringify(first)}; a live list has 1 to ${MAX_LIVE_PAGE} jobs.`,
-    "Read longer lists with a query.",
+    `'first' is ${JSON.stringify(first)}; it must be between 1 and ${MAX_LIVE_PAGE} for a live list.`,
+    "Use a query for longer lists.",
   );
 }
 
-/** The types of the live views. */
+/** The types of the subscriptions. */
 export const subscriptionTypesPlugin = extendSchema(() => ({ typeDefs: description }), "LegworkSubscriptionTypesPlugin");
 
 /**
- * How they are answered: by graphql-js and not by Grafast, which reads ahead without a bound; graphql-js asks for the next message
- * when the one before has been sent.
+ * Resolves the subscriptions with graphql-js, which requests the next message only when the previous one has been sent. Grafast would read ahead
+ * without a bound.
  */
 export const subscriptionFieldsPlugin: GraphileConfig.Plugin = {
   name: "LegworkSubscriptionFieldsPlugin",

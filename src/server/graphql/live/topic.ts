@@ -1,6 +1,6 @@
 import type { JobState } from "../../../jobs/read-jobs.ts";
 
-/** What can be watched. Two who watch the same for the same tenant share one reading. */
+/** A subject of subscriptions. Equal subscriptions for the same tenant share one reading. */
 export type Topic =
   | {
       readonly kind: "jobs";
@@ -13,19 +13,19 @@ export type Topic =
   | { readonly kind: "queues" }
   | { readonly kind: "overview" };
 
-/** A job as it was a moment ago: what changes while it lives, and what it is recognised by. */
+/** A job as it was when it was read: its identifying fields and those that change before it ends. */
 export interface LiveJob {
   readonly id: string;
   readonly [field: string]: unknown;
 }
 
-/** What a topic reads: the same text for as long as nothing changes. */
+/** The result of reading a topic. Its text is equal as long as nothing has changed. */
 export interface Reading {
   readonly text: string;
   readonly rows: readonly LiveJob[];
 }
 
-/** What one message says. Of jobs also what is new since the message before it. */
+/** The content of a message, with the changes since the previous message. */
 export interface LiveEvent {
   readonly readAt: string;
   readonly rows: readonly LiveJob[];
@@ -33,7 +33,7 @@ export interface LiveEvent {
   readonly gone: readonly string[];
 }
 
-/** The difference between what a subscriber was sent last and what is true now. */
+/** The message that takes a subscriber from the reading sent last to the current one. */
 export function eventOf(reading: Reading, sent: Reading | undefined, readAt: Date): LiveEvent {
   const before = new Map(sent?.rows.map((row) => [row.id, JSON.stringify(row)]));
   const ids = new Set(reading.rows.map(({ id }) => id));

@@ -4,15 +4,16 @@ import { sqlStateOf, translateError } from "../../../db/translate-error.ts";
 import { LegworkError, toError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import { withPrincipal } from "../../../access/principal.ts";
+import { durationInWords } from "../../../wording.ts";
 import { Rates, readTopic } from "./read-topic.ts";
 import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 
-/** How often a topic is read at most (ms): the one job that somebody looks at, and lists and counts, which each of many clients is sent whole. */
+/** The shortest interval between readings of a topic (ms): shorter for a single job, longer for lists and counts, which are sent whole to many clients. */
 const INTERVAL_MS = { jobs: 1_000, job: 500, queues: 1_000, overview: 1_000 } as const;
 
 /**
- * A topic rests for this many times as long as it took to read, so that counting takes a twentieth of a connection's time at most,
- * however many jobs there are to count, and at most so long (ms): one reading that was slow by chance is soon made up for.
+ * How long a topic rests after a reading: `factor` times as long as the reading took, so that counting takes at most a twentieth of a connection's
+ * time, however many jobs there are, and at most `most` ms, so that one slow reading has no lasting effect.
  */
 const REST = {
   jobs: { factor: 4, most: 2_000 },
@@ -21,16 +22,16 @@ const REST = {
   overview: { factor: 20, most: 30_000 },
 } as const;
 
-/** After any reading the database has at least as much rest as it took, however many topics there are. */
+/** After every reading, the database rests at least as long as the reading took, however many topics there are. */
 const DUTY_FACTOR = 1;
 
-/** Different things that can be watched at a time. */
+/** The most topics at a time. */
 const MAX_TOPICS = 500;
 
-/** How long one reading may take (ms). */
+/** How long a reading may take (ms). */
 const STATEMENT_TIMEOUT_MS = 2_000;
 
-/** The longest wait between attempts to read while the database is in trouble (ms). */
+/** The longest delay between retries while the database cannot be read (ms). */
 const MAX_RETRY_MS = 5_000;
 
 interface Watched {
@@ -45,11 +46,11 @@ interface Watched {
 }
 
 /**
- * Reads what somebody watches, again and again, and hands each change to those who watch it. Nothing happens while nobody watches.
+ * Reads the topics that have subscribers repeatedly, and passes each change to the subscribers. Reads nothing without subscribers.
  *
- * A topic is a state and not a stream of events: a reading replaces the one before it, a slow subscriber gets the latest and skips what
- * lay between, and after a lost connection the next reading makes up for everything. So 10,000 jobs a second make two messages a second,
- * memory is one reading for each topic, and the work is the same whether jobs end or not; what completes them knows nothing of it.
+ * A topic is a state, not a stream of events: each reading replaces the previous one, a slow subscriber receives the latest and skips those in
+ * between, and after a lost connection the next reading is complete. So 10,000 jobs per second cause at most two messages per second, memory holds one
+ * reading per topic, and the work does not depend on how many jobs end. Workers are not involved.
  */
 export class Live {
   readonly #pool: Pool;
@@ -64,20 +65,20 @@ export class Live {
     this.#log = log;
   }
 
-  /** How many different things are watched. */
+  /** The number of topics with subscribers. */
   get topics(): number {
     return this.#topics.size;
   }
 
-  /** Watches a topic on behalf of a tenant (null: everything). Throws LW429 when too many are watched already. */
+  /** Subscribes to a topic on behalf of a tenant (null: all tenants). Throws LW429 when there are too many topics. */
   watch(topic: Topic, tenant: string | null): Watcher {
     if (this.#stop.signal.aborted) throw new LegworkError("LW503", "The server is stopping.", { hint: "Connect again." });
     const key = JSON.stringify([tenant, topic]);
     let watched = this.#topics.get(key);
     if (watched === undefined) {
       if (this.#topics.size >= MAX_TOPICS) {
-        throw new LegworkError("LW429", `${MAX_TOPICS} different things are watched already.`, {
-          hint: "End a subscription, or watch what others watch; or ask again and again with a query.",
+        throw new LegworkError("LW429", `The server already serves ${MAX_TOPICS} different subscriptions.`, {
+          hint: "End a subscription, use the same arguments as another client, or poll with a query.",
         });
       }
       watched = {
@@ -102,7 +103,7 @@ export class Live {
     return watcher;
   }
 
-  /** Ends every subscription and waits for the reading that is under way. */
+  /** Ends every subscription and waits for the reading in progress. */
   async stop(): Promise<void> {
     this.#stop.abort();
     for (const { watchers } of this.#topics.values()) for (const watcher of watchers) watcher.end();
@@ -116,20 +117,20 @@ export class Live {
       let next: Watched | undefined;
       for (const watched of this.#topics.values()) if (next === undefined || watched.dueAt < next.dueAt) next = watched;
       if (next === undefined) break;
-      // A new topic is read at once, so nobody waits longer than this for the first message.
+      // A new topic is due immediately, so no subscriber waits longer than this for the first message.
       const wait = next.dueAt - now;
       if (wait > 0) {
         await delay(Math.min(wait, 50), undefined, { signal }).catch(() => undefined);
         continue;
       }
       await this.#read(next);
-      // A reading that failed has its own wait, and what it took says nothing of the database's work: its connection may have died without a word.
+      // A failed reading has its own delay. Its duration is not the database's work, because the connection may have died silently.
       const took = next.retry > 0 ? 0 : performance.now() - now;
       const { factor, most } = REST[next.topic.kind];
       next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], Math.min(most, took * factor));
       await delay(took * DUTY_FACTOR, undefined, { signal }).catch(() => undefined);
     }
-    // In the same turn as the last look, so that whoever watches next finds either a loop that will look or none.
+    // Reset in the same tick as the last check, so that the next subscriber either finds a loop that will read its topic or starts one.
     this.#running = undefined;
   }
 
@@ -146,7 +147,7 @@ export class Live {
         },
         { readOnly: true, statementTimeout: STATEMENT_TIMEOUT_MS },
       );
-      if (this.#isLost) this.#log.info("Live views are read again.");
+      if (this.#isLost) this.#log.info("Subscriptions can be read again.");
       this.#isLost = false;
       watched.retry = 0;
       if (reading.text === watched.reading?.text) return;
@@ -161,14 +162,18 @@ export class Live {
   #failed(watched: Watched, thrown: unknown): void {
     const error = translateError(thrown);
     if (error.code === "LW504") {
-      // It would be so again, and cost the same: whoever watches this is told.
-      const tooSlow = new LegworkError("LW504", `Reading this takes longer than ${STATEMENT_TIMEOUT_MS / 1_000} s.`, {
-        hint: "Watch by task, by state, or one job.",
-      });
+      // Another try would cost the same and fail again, so the subscribers receive the error.
+      const tooSlow = new LegworkError(
+        "LW504",
+        `Reading this subscription takes longer than ${durationInWords(STATEMENT_TIMEOUT_MS)}.`,
+        {
+          hint: "Subscribe by task or by state, or to a single job.",
+        },
+      );
       for (const watcher of watched.watchers) watcher.fail(tooSlow);
       return;
     }
-    // So is a right that the server's login lacks.
+    // Subscribers also receive invalid requests and missing privileges of the server's login.
     if (error.code === "LW400" || error.code === "LW403") {
       for (const watcher of watched.watchers) watcher.fail(error);
       return;
@@ -176,15 +181,15 @@ export class Live {
     watched.retry = Math.min(MAX_RETRY_MS, Math.max(250, watched.retry * 2));
     if (!this.#isLost) {
       const { message } = toError(error.cause ?? error);
-      this.#log.warn({ code: sqlStateOf(error) }, `Live views cannot be read: ${message}.`);
+      this.#log.warn({ code: sqlStateOf(error) }, `Subscriptions cannot be read: ${message}.`);
     }
     this.#isLost = true;
   }
 }
 
 /**
- * What one subscriber gets: never more than the latest state, and only when it asks for the next one. Ends with `return`, without a
- * word to the database.
+ * The messages of one subscriber: only the latest state, and only when the subscriber requests the next message. `return` ends it without a database
+ * query.
  */
 export class Watcher implements AsyncIterableIterator<LiveEvent> {
   readonly #watched: Watched;
@@ -227,12 +232,12 @@ export class Watcher implements AsyncIterableIterator<LiveEvent> {
     return { done: true, value: undefined };
   }
 
-  /** There may be something new. */
+  /** Signals that a new reading may be available. */
   wake(): void {
     this.#wake?.();
   }
 
-  /** Ends with an error, once it has been asked for the next message. */
+  /** Ends the subscription with an error, which the next request for a message throws. */
   fail(error: Error): void {
     this.#error = error;
     this.#onEnd();

@@ -20,7 +20,7 @@ import {
 } from "../../../health/alert-rules.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The rules that raise alerts, and whom they tell. */
+/** Adds the routes for alert rules and their channels. */
 export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): void {
   const everybody = { tag: "alerts", everybody: true } as const;
   const one = { ...everybody, role: "operator", params: z.object({ name: ruleName }) } as const;
@@ -33,7 +33,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       method: "GET",
       url: "/alert-rules",
       role: "viewer",
-      summary: "List the rules that raise alerts",
+      summary: "List alert rules",
       answer: alertRulePage,
     },
     async ({ client }) => ({ items: await listAlertRules(client), nextCursor: null }),
@@ -46,7 +46,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       method: "GET",
       url: "/alert-rules/:name",
       role: "viewer",
-      summary: "Get one alert rule",
+      summary: "Get an alert rule",
       answer: alertRuleSchema,
       problems: ["LW404"],
     },
@@ -59,8 +59,8 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       ...one,
       method: "PUT",
       url: "/alert-rules/:name",
-      summary: "Make an alert rule, or change one",
-      description: "Answers with the rule as it is then.",
+      summary: "Create or change an alert rule",
+      description: "Returns the new state of the rule.",
       body: alertRuleBody,
       answer: alertRuleSchema,
       problems: ["LW404"],
@@ -77,7 +77,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       ...one,
       method: "DELETE",
       url: "/alert-rules/:name",
-      summary: "Take an alert rule away; its open alerts are resolved",
+      summary: "Remove an alert rule and resolve its open alerts",
       answer: removedRuleSchema,
       problems: ["LW404"],
     },
@@ -87,8 +87,8 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
     },
   );
   for (const [verb, enabled, summary] of [
-    ["enable", true, "Have a rule looked at again"],
-    ["disable", false, "Have a rule looked at by nobody; its open alerts are resolved"],
+    ["enable", true, "Enable an alert rule"],
+    ["disable", false, "Disable an alert rule and resolve its open alerts"],
   ] as const) {
     addRoute(
       app,
@@ -108,7 +108,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       method: "POST",
       url: "/alert-rules/restore",
       role: "operator",
-      summary: "Bring back the rules that Legwork comes with, where there is none of that name",
+      summary: "Restore the built-in alert rules that are missing",
       answer: restoredRulesSchema,
     },
     async ({ client }) => ({ restored: await restoreAlertRules(client) }),
@@ -121,8 +121,8 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       method: "PUT",
       url: "/alert-channels",
       role: "operator",
-      summary: "Say whom the rules without channels of their own tell",
-      description: "Not to be read again: addresses are secrets.",
+      summary: "Set the channels of alert rules that have none of their own",
+      description: "Channels cannot be read back, because their addresses are secrets.",
       body: alertChannelsBody,
       answer: alertChannelsSchema,
     },

@@ -22,7 +22,7 @@ import { endSilence, listSilences, silenceAlerts } from "../../../health/silence
 import { addAlertRuleRoutes } from "./alert-rules.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** Alerts, health and what became of the jobs of each task: of every tenant, and so for nobody who acts for one. */
+/** Adds the routes for alerts, health and task statistics. They cover all tenants, so clients that are restricted to one are rejected. */
 export function addAlertRoutes(app: FastifyInstance, context: RestContext): void {
   const viewing = { method: "GET", tag: "alerts", role: "viewer", everybody: true } as const;
   const acting = { method: "POST", tag: "alerts", role: "operator", everybody: true } as const;
@@ -45,8 +45,8 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...acting,
       url: "/alerts/:id/acknowledge",
-      summary: "Say that somebody looks after an alert",
-      description: "Nobody is told of it again before it is resolved.",
+      summary: "Acknowledge an alert",
+      description: "No further notifications are sent until the alert is resolved.",
       params: z.object({ id: jobId }),
       body: acknowledgeBody,
       answer: acknowledgedSchema,
@@ -63,7 +63,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...viewing,
       url: "/silences",
-      summary: "List the silences that hold, the one that ends first first",
+      summary: "List active silences, earliest end first",
       answer: silencePage,
     },
     async ({ client }) => ({ items: await listSilences(client), nextCursor: null }),
@@ -75,8 +75,8 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...acting,
       url: "/silences",
-      summary: "Tell nobody of alerts for some time",
-      description: "They are raised and resolved all the same.",
+      summary: "Silence alerts for some time",
+      description: "Alerts are still raised and resolved, but not sent.",
       body: silenceBody,
       status: 201,
       answer: startedSilenceSchema,
@@ -90,7 +90,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...acting,
       url: "/silences/:id/end",
-      summary: "End a silence before its time",
+      summary: "End a silence early",
       params: z.object({ id: jobId }),
       answer: endedSilenceSchema,
     },
@@ -102,7 +102,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...viewing,
       url: "/health",
-      summary: "See how the system, its tasks, queues, schedules and hosts are",
+      summary: "Show the health of the system, its tasks, queues, schedules and hosts",
       answer: healthPage,
     },
     async ({ client }) => ({ items: await readHealth(client), nextCursor: null }),
@@ -113,8 +113,8 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...viewing,
       url: "/task-statistics",
-      summary: "See what became of each task's jobs lately, and how long they waited and ran",
-      description: "From the metrics, which are counted by the minute: nothing of the history is read.",
+      summary: "Show how each task's jobs ended recently, and how long they waited and ran",
+      description: "The data comes from the metrics, which are counted by the minute; the history is not read.",
       query: taskStatisticsQuery,
       answer: taskStatisticsPage,
     },

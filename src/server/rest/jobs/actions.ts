@@ -23,7 +23,8 @@ import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
 const oneJob = z.object({ id: jobId });
-/** Ending, retrying and re-running a job, sending it a signal, and changing when its turn comes. */
+
+/** Adds the routes for actions on a job: cancel, retry, discard, rerun, signal, and change its priority. */
 export function addJobActionRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
     app,
@@ -33,8 +34,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/signals/:name",
       tag: "jobs",
       role: "operator",
-      summary: "Send a job a signal that its task waits for, now or later",
-      description: "Of each name the first one counts.",
+      summary: "Send a signal to a job whose task waits for it, now or later",
+      description: "Only the first signal of each name counts.",
       params: z.object({ id: jobId, name: text(200) }),
       body: signalBody,
       answer: signalSchema,
@@ -56,7 +57,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       role: "operator",
       summary: "Cancel a job",
       description:
-        "One that waits never starts. One that runs is told to stop, within a second, and is not retried; the answer then says `running`.",
+        "A waiting job never starts. A running job is told to stop within a second and is not retried; the response's state is then `running`.",
       params: oneJob,
       body: reasonBody,
       answer: doneSchema,
@@ -73,9 +74,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/retry",
       tag: "jobs",
       role: "operator",
-      summary: "Let a job start now",
-      description:
-        "A failed one gets all its attempts again, a waiting one does not wait for its time. Limits and pauses still hold it back.",
+      summary: "Retry a failed job, or start a waiting job now",
+      description: "A failed job gets all its attempts again. A waiting job becomes due now. Limits and pauses still apply.",
       params: oneJob,
       answer: doneSchema,
       problems: ["LW404", "LW409"],
@@ -91,8 +91,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/discard",
       tag: "jobs",
       role: "operator",
-      summary: "Give up a failed job",
-      description: "It cannot be retried any more and stays in the history as failed.",
+      summary: "Discard a failed job",
+      description: "The job can no longer be retried and stays in the history as failed.",
       params: oneJob,
       answer: doneSchema,
       problems: ["LW404", "LW409"],
@@ -111,9 +111,8 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id",
       tag: "jobs",
       role: "operator",
-      summary: "Take a job out, whether it waits, runs or has failed",
-      description:
-        "Discards a failed job and cancels any other. What has ended otherwise stays as it is: LW409. The history keeps the job.",
+      summary: "Discard a failed job, or cancel a waiting or running job",
+      description: "Fails with LW409 for a job that has ended in another state. The job stays in the history.",
       params: oneJob,
       answer: doneSchema,
       problems: ["LW404", "LW409"],
@@ -134,11 +133,11 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/rerun",
       tag: "jobs",
       role: "operator",
-      summary: "Run a job again that has ended, as a new job",
+      summary: "Run an ended job again as a new job",
       description:
-        "With its task, payload, priority, serial key, attempts, tenant and correlation id, and the old job as its parent; not with its job key, time, expiry and dependencies. " +
-        'LW409 while it has not ended, and where the history has not the whole payload because its task redacts parts of it: then send it whole. `"[redacted]"` in it ' +
-        "stays what it was as long as the job is kept for a retry.",
+        "The new job has the old job's task, payload, priority, serial key, maximum attempts, tenant and correlation id, and the old job as its parent, but not its job key, time, expiry and dependencies. " +
+        "Fails with LW409 if the job has not ended, or if the history lacks parts of the payload because the task redacts them; then send the whole payload. " +
+        'In a payload that you send, `"[redacted]"` keeps the old value as long as the job can be retried.',
       params: oneJob,
       headers: idempotencyHeaders,
       body: rerunBody,
@@ -157,7 +156,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/reruns",
       tag: "jobs",
       role: "viewer",
-      summary: "See what a job is a re-run of, and the re-runs of it",
+      summary: "List the job that a job is a rerun of, and the reruns of it",
       params: oneJob,
       answer: rerunPage,
       problems: ["LW404"],
@@ -173,9 +172,9 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/priority",
       tag: "jobs",
       role: "operator",
-      summary: "Change when a job's turn comes",
+      summary: "Change a job's priority",
       description:
-        "Smaller runs first. Of a running job it holds for its next attempt; one that a worker has fetched ahead keeps its turn.",
+        "Smaller numbers run first. For a running job, the priority applies to the next attempt. A job that a worker has fetched ahead keeps its place.",
       params: oneJob,
       body: priorityBody,
       answer: prioritySchema,

@@ -24,7 +24,7 @@ interface Chunk {
   atMost: number;
 }
 
-/** The same with every job that fits: a chunk at a time, oldest first, each request in a transaction of its own. */
+/** Changes one chunk of the matching jobs, oldest first, in the request's transaction, and counts the jobs that are left. */
 async function inChunk(
   { dryRun, atMost }: Chunk,
   run: (options: { preview: boolean; atMost: number }) => Promise<string[]>,
@@ -40,11 +40,11 @@ async function inChunk(
   };
 }
 
-/** What is done with every job that fits a filter, and the groups that failed jobs fall into. */
+/** Adds the routes for actions on all jobs that match a filter, and for the groups of failed jobs. */
 export function addBulkRoutes(app: FastifyInstance, context: RestContext): void {
   const description =
-    "A dry run says how many jobs fit. Otherwise each request changes `atMost` of them, oldest first, and says how many are left: send it again " +
-    "until `left` is 0. A request that is cut off has done nothing, or all that it would have answered.";
+    "A dry run returns how many jobs match. Otherwise each request changes up to `atMost` of them, oldest first, and returns how many are left. Repeat " +
+    "it until `left` is 0. An interrupted request has either changed nothing or everything that its response would have listed.";
   addRoute(
     app,
     context,
@@ -53,7 +53,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/jobs/retry",
       tag: "bulk",
       role: "operator",
-      summary: "Retry every failed job that fits",
+      summary: "Retry all failed jobs that match",
       description,
       body: failedBody,
       answer: bulkSchema,
@@ -70,7 +70,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/jobs/discard",
       tag: "bulk",
       role: "operator",
-      summary: "Give up every failed job that fits",
+      summary: "Discard all failed jobs that match",
       description,
       body: failedBody,
       answer: bulkSchema,
@@ -87,7 +87,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/jobs/cancel",
       tag: "bulk",
       role: "operator",
-      summary: "Cancel every job that fits and has not ended",
+      summary: "Cancel all unended jobs that match",
       description,
       body: cancelBody,
       answer: bulkSchema,
@@ -106,10 +106,10 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/jobs/rerun",
       tag: "bulk",
       role: "operator",
-      summary: "Run every job that fits and has ended again, each as a new job",
+      summary: "Run all ended jobs that match again, each as a new job",
       description:
-        `${description} The old jobs stay as they are, so each request after the first says since when it goes: \`asOf\`, from the answer before. Jobs made later are left ` +
-        "alone. LW409, with nothing done, when the history has not the whole payload of one of them; POST /jobs/:id/rerun takes one.",
+        `${description} The old jobs stay as they are, so every request after the first must pass \`asOf\` from the first response: jobs created later are ` +
+        "ignored. Fails with LW409, changing nothing, if the history lacks parts of a job's payload; POST /jobs/:id/rerun accepts a payload.",
       body: rerunManyBody,
       answer: rerunManySchema,
       problems: ["LW404", "LW409"],
@@ -129,8 +129,8 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/jobs/priority",
       tag: "bulk",
       role: "operator",
-      summary: "Change the priority of every job that fits and has not ended",
-      description: `${description} Jobs that have this priority already are not counted.`,
+      summary: "Change the priority of all unended jobs that match",
+      description: `${description} Jobs that already have this priority are not counted.`,
       body: priorityManyBody,
       answer: priorityManySchema,
       problems: ["LW404"],
@@ -160,7 +160,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       url: "/failed-groups",
       tag: "bulk",
       role: "viewer",
-      summary: "Group the failed jobs that can be retried by what went wrong, the largest group first",
+      summary: "List failed jobs that can be retried, grouped by error, largest group first",
       answer: failedGroupPage,
     },
     async ({ client }) => ({ items: await listFailedGroups(client), nextCursor: null }),

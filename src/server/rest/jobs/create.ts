@@ -7,10 +7,10 @@ import { enqueue, enqueueMany } from "../../../jobs/enqueue.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The longest body that brings several jobs (bytes). */
+/** The longest body with several jobs (bytes). */
 const BATCH_BODY_LIMIT = 5_000_000;
 
-/** Enqueueing: one job, several at once, and a task by its name. */
+/** Adds the routes that enqueue: a job, several jobs, a job of a task. */
 export function addCreateRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
     app,
@@ -62,7 +62,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/tasks/:name/run",
       tag: "tasks",
       role: "enqueuer",
-      summary: "Run a task now: enqueue a job for it",
+      summary: "Enqueue a job of a task",
       params: z.object({ name: taskName }),
       headers: idempotencyHeaders,
       body: runTaskBody,
@@ -78,7 +78,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
   );
 }
 
-/** Says of what is at fault in a field's value where it is in the body. */
+/** Prefixes the paths of invalid fields with the field of the body that contains them. */
 export async function inField<T>(field: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -29,7 +29,7 @@ import { addRoute, type RestContext } from "../route.ts";
 
 const oneJob = z.object({ id: jobId });
 
-/** Reading jobs, and what can be done with one. */
+/** Adds the routes that read jobs and those that act on a job. */
 export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
     app,
@@ -41,14 +41,14 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       role: "viewer",
       summary: "List jobs, newest first",
       description:
-        "Waiting, running and finished jobs. All filters that are given must hold. A combination that no index serves is refused with LW400, " +
-        "which says what to add: `priority` and `error` need a state other than completed, a correlation id, a parent or a job key.",
+        "Returns waiting, running and finished jobs that match all given filters. A combination of filters that no index serves fails with LW400, " +
+        "which says what to add: `priority` and `error` require a state other than completed, a correlation id, a parent or a job key.",
       query: jobQuery,
       answer: jobPage,
     },
     async ({ client, query }) => {
       const { cursor, limit, ...filter } = query;
-      // A page is the first rows in the order of an index. Sorting would compute every column of every live job first.
+      // A page is the first rows in the order of an index. Sorting would first compute every column of every unended job.
       await client.query("set local enable_sort = off");
       const begins = filter.order === "oldest" ? "after" : "before";
       const asked = { ...filter, [begins]: cursor ?? filter[begins], limit: limit + 1 };
@@ -73,7 +73,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       url: "/jobs/:id",
       tag: "jobs",
       role: "viewer",
-      summary: "Get one job with its attempts",
+      summary: "Get a job with its attempts",
       params: oneJob,
       answer: jobWithAttemptsSchema,
       problems: ["LW404"],
@@ -97,7 +97,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       problems: ["LW404"],
     },
     async ({ client, params, query: { cursor, limit } }) => {
-      // Also says when there is no such job, or it is another tenant's.
+      // Throws LW404 if the job does not exist or is another tenant's.
       await getJob(client, params.id);
       const after = Number(cursor ?? 0);
       const rows = await listAttempts(client, params.id, { after, limit: limit + 1 });
@@ -113,8 +113,9 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       url: "/jobs/:id/progress",
       tag: "jobs",
       role: "viewer",
-      summary: "See how far a job is",
-      description: "Small enough to be asked for often: with `If-None-Match` the answer is 304 while nothing has changed.",
+      summary: "Show a job's progress",
+      description:
+        "The response is small enough for frequent polling. With `If-None-Match`, it is 304 while nothing has changed.",
       params: oneJob,
       answer: progressSchema,
       problems: ["LW404"],
@@ -134,8 +135,9 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       url: "/jobs/:id/logs",
       tag: "jobs",
       role: "viewer",
-      summary: "Read what a job has logged, oldest line first",
-      description: "To follow a job that runs, ask again with the cursor `nextCursor`, or with the last one while that is null.",
+      summary: "List a job's log lines, oldest first",
+      description:
+        "To follow a running job, repeat the request with `nextCursor` as the cursor, or with the previous cursor while `nextCursor` is null.",
       params: oneJob,
       query: logQuery,
       answer: logPage,
@@ -143,7 +145,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
     },
     async ({ client, params, query }) => {
       const rows = await logsAfter(client, params.id, query.cursor ?? query.after, query.limit + 1);
-      // No lines may also mean that there is no job.
+      // If the job does not exist, it has no lines either.
       if (rows.length === 0) await getJob(client, params.id);
       return toPage(rows, query.limit, ({ id }) => logCursor.make(id));
     },
@@ -157,14 +159,14 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       url: "/jobs/:id/steps",
       tag: "jobs",
       role: "viewer",
-      summary: "See the steps of a job, in the order in which they began",
+      summary: "List a job's steps in the order in which they started",
       params: oneJob,
       query: stepQuery,
       answer: stepPage,
       problems: ["LW404"],
     },
     async ({ client, params, query: { cursor, limit } }) => {
-      // Also says when there is no such job, or it is another tenant's.
+      // Throws LW404 if the job does not exist or is another tenant's.
       await getJob(client, params.id);
       const after = Number(cursor ?? 0);
       const { rows, isMore } = await listStepsWithin(client, params.id, { after, limit: limit + 1, maxBytes: MAX_PAGE_BYTES });
@@ -180,7 +182,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       url: "/jobs/:id/explain",
       tag: "jobs",
       role: "viewer",
-      summary: "Say why a job does not run",
+      summary: "Explain why a job is not running",
       params: oneJob,
       answer: reasonPage,
       problems: ["LW404"],

@@ -18,7 +18,7 @@ import { getQueue, getTask } from "../../../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../../../queues/retry-policy.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The two things that have rules. */
+/** What can be paused and have limits and retry policies: queues and tasks. */
 const TARGETS = {
   queue: {
     path: "queues",
@@ -32,7 +32,7 @@ const TARGETS = {
   task: { path: "tasks", tag: "tasks", name: taskName, row: taskSchema, get: getTask, pause: pauseTask, resume: resumeTask },
 } as const;
 
-/** Pauses, limits and retry policies of queues and tasks. Each answers with the queue or the task as it is then. */
+/** Adds the routes for pauses, limits and retry policies of queues or tasks. Each returns the new state of the queue or task. */
 export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext, scope: keyof typeof TARGETS): void {
   const { path, tag, name, row, get, pause, resume } = TARGETS[scope];
   const target = (of: string): LimitTarget => (scope === "queue" ? { queue: of } : { task: of });
@@ -52,8 +52,9 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       ...common,
       method: "POST",
       url: `/${path}/:name/pause`,
-      summary: `Pause a ${scope}: nothing of it starts, what runs finishes`,
-      description: "Holds from 300 ms after the answer on, for every worker. Enqueueing goes on and nothing is lost.",
+      summary: `Pause a ${scope}: its jobs wait, running jobs finish`,
+      description:
+        "Takes effect on every worker at most 300 ms after the response. Jobs can still be enqueued, and none are lost.",
       body: pauseBody,
     },
     async ({ client, params, body }) => {
@@ -65,7 +66,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
   addRoute(
     app,
     context,
-    { ...common, method: "POST", url: `/${path}/:name/resume`, summary: `End the pause of a ${scope}` },
+    { ...common, method: "POST", url: `/${path}/:name/resume`, summary: `Resume a ${scope}` },
     async ({ client, params }) => {
       await resume(client, params.name);
       return await get(client, params.name);
@@ -80,7 +81,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       method: "PUT",
       url: `/${path}/:name/limits`,
       summary: `Set a limit of a ${scope}`,
-      description: "In place of the one of that kind with that key, if there is one; others stay.",
+      description: "Replaces the limit of the same kind with the same key, if there is one. Other limits stay.",
       body: limitBody,
     },
     async ({ client, params, body }) => {
@@ -99,7 +100,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       method: "GET",
       url: `/${path}/:name/limits/use`,
       role: "viewer",
-      summary: `See who uses up the limits of a ${scope}: values of their keys, those with the longest lines first`,
+      summary: `Show which key values use up the limits of a ${scope}, longest lines first`,
       query: limitUseQuery,
       answer: limitUsePage,
     },
@@ -116,7 +117,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       ...common,
       method: "DELETE",
       url: `/${path}/:name/limits/:kind`,
-      summary: `Take a limit of a ${scope} away`,
+      summary: `Remove a limit from a ${scope}`,
       params: z.object({ name, kind: z.enum(["concurrency", "rate"]) }),
       query: z.strictObject({ key: limitKey.optional() }),
     },
@@ -134,7 +135,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
         ...common,
         method: "POST",
         url: "/tasks/:name/limits/reset",
-        summary: "Give a task the limits that its definition declares, and no others",
+        summary: "Reset a task's limits to those that its definition declares",
       },
       async ({ client, params }) => {
         await resetLimits(client, params.name);
@@ -150,8 +151,8 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       ...common,
       method: "PUT",
       url: `/${path}/:name/retry-policy`,
-      summary: `Say how the jobs of a ${scope} are retried`,
-      description: "Holds from the next failure on, in place of what was said before.",
+      summary: `Set the retry policy of a ${scope}`,
+      description: "Replaces the previous policy and applies from the next failure on.",
       body: retryPolicyBody,
     },
     async ({ client, params, body }) => {
@@ -168,7 +169,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       ...common,
       method: "DELETE",
       url: `/${path}/:name/retry-policy`,
-      summary: `Take away the retry policy that was set for a ${scope}`,
+      summary: `Remove the retry policy that was set for a ${scope}`,
     },
     async ({ client, params }) => {
       await dropRetryPolicy(client, scope === "queue" ? { queue: params.name } : { task: params.name });

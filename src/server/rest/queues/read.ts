@@ -17,7 +17,7 @@ import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../../../
 import { addRoute, type RestContext } from "../route.ts";
 import { addQueueChangeRoutes } from "./change.ts";
 
-/** Queues, tasks and workers, and the rules of the first two. */
+/** Adds the routes for queues, tasks and workers. */
 export function addQueueRoutes(app: FastifyInstance, context: RestContext): void {
   addRoute(
     app,
@@ -27,7 +27,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/queues",
       tag: "queues",
       role: "viewer",
-      summary: "List every queue with what waits and runs in it",
+      summary: "List queues with their numbers of jobs",
       answer: queuePage,
     },
     async ({ client }) => ({ items: await listQueues(client), nextCursor: null }),
@@ -40,7 +40,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/queues/:name",
       tag: "queues",
       role: "viewer",
-      summary: "Get one queue",
+      summary: "Get a queue",
       params: z.object({ name: queueName }),
       answer: queueSchema,
       problems: ["LW404"],
@@ -58,7 +58,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/tasks",
       tag: "tasks",
       role: "viewer",
-      summary: "List the tasks that a worker has announced or that a job was made for",
+      summary: "List the tasks that a worker has registered or a job was enqueued for",
       query: taskQuery,
       answer: taskPage,
     },
@@ -75,8 +75,8 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/tasks/:name",
       tag: "tasks",
       role: "viewer",
-      summary: "Get one task",
-      description: "A slash in its name is written %2F: /tasks/notify%2Femail.",
+      summary: "Get a task",
+      description: "Write a slash in the name as %2F: /tasks/notify%2Femail.",
       params: z.object({ name: taskName }),
       answer: taskSchema,
       problems: ["LW404"],
@@ -94,7 +94,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/workers",
       tag: "workers",
       role: "viewer",
-      summary: "List the Legwork workers that are alive, with what they run",
+      summary: "List running Legwork workers with their jobs",
       answer: workerPage,
     },
     async ({ client }) => ({ items: await listWorkers(client), nextCursor: null }),
@@ -107,7 +107,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/workers/:id",
       tag: "workers",
       role: "viewer",
-      summary: "Get one worker",
+      summary: "Get a worker",
       params: z.object({ id: text(200) }),
       answer: workerSchema,
       problems: ["LW404"],
@@ -115,7 +115,9 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
     async ({ client, params }) => {
       const worker = (await listWorkers(client)).find(({ id }) => id === params.id);
       if (worker !== undefined) return worker;
-      throw new LegworkError("LW404", `There is no worker '${params.id}'.`, { hint: "GET /workers lists those that are alive." });
+      throw new LegworkError("LW404", `No worker has the id '${params.id}'.`, {
+        hint: "GET /workers lists the running workers.",
+      });
     },
   );
 }

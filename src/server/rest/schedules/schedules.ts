@@ -27,7 +27,7 @@ import { schedule, type Timing } from "../../../schedules/schedule.ts";
 import { unschedule } from "../../../schedules/unschedule.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** Schedules: when which jobs are enqueued by themselves. */
+/** Adds the routes for schedules. */
 export function addScheduleRoutes(app: FastifyInstance, context: RestContext): void {
   const one = { tag: "schedules", params: z.object({ name: scheduleName }), answer: scheduleSchema } as const;
 
@@ -39,7 +39,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedules",
       tag: "schedules",
       role: "viewer",
-      summary: "List the schedules, those of crontabs included",
+      summary: "List schedules, including those of crontabs",
       answer: schedulePage,
     },
     async ({ client }) => ({ items: await listSchedules(client), nextCursor: null }),
@@ -52,7 +52,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "GET",
       url: "/schedules/:name",
       role: "viewer",
-      summary: "Get one schedule",
+      summary: "Get a schedule",
       problems: ["LW404"],
       etag: true,
     },
@@ -66,8 +66,8 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "PUT",
       url: "/schedules/:name",
       role: "operator",
-      summary: "Make a schedule, or replace the one of that name",
-      description: "What is replaced keeps its runs, and one whose times are the same goes on as planned.",
+      summary: "Create a schedule, or replace the one with this name",
+      description: "A replaced schedule keeps its runs. If its times are unchanged, its next occurrence stays as planned.",
       body: scheduleBody,
       problems: ["LW404", "LW409", "LW422"],
     },
@@ -85,7 +85,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "DELETE",
       url: "/schedules/:name",
       role: "operator",
-      summary: "Remove a schedule; its jobs and what became of its occurrences stay",
+      summary: "Remove a schedule; its jobs and the record of its occurrences stay",
       answer: removedScheduleSchema,
       problems: ["LW404", "LW409"],
     },
@@ -95,8 +95,8 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
     },
   );
   for (const [verb, change, summary] of [
-    ["enable", enableSchedule, "Let a schedule occur again from now on"],
-    ["disable", disableSchedule, "Keep a schedule from occurring until it is enabled again"],
+    ["enable", enableSchedule, "Enable a schedule from now on"],
+    ["disable", disableSchedule, "Disable a schedule until it is enabled again"],
   ] as const) {
     addRoute(
       app,
@@ -116,7 +116,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "POST",
       url: "/schedules/:name/run",
       role: "operator",
-      summary: "Run a schedule now, also a disabled one",
+      summary: "Enqueue a schedule's job now, even if the schedule is disabled",
       status: 201,
       answer: createdSchema,
       problems: ["LW404", "LW409"],
@@ -131,8 +131,8 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "GET",
       url: "/schedules/:name/runs",
       role: "viewer",
-      summary: "See what became of the last occurrences of a schedule, newest first",
-      description: "They outlive the schedule, so a name that no schedule has is no error.",
+      summary: "List the outcomes of a schedule's past occurrences, newest first",
+      description: "Outcomes outlive their schedule, so an unknown name is not an error.",
       query: scheduleRunQuery,
       answer: scheduleRunPage,
     },
@@ -150,7 +150,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedules/preview",
       tag: "schedules",
       role: "viewer",
-      summary: "See when a schedule would occur",
+      summary: "Preview a schedule's occurrences",
       body: previewBody,
       answer: previewPage,
     },
@@ -168,9 +168,9 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedule-load",
       tag: "schedules",
       role: "viewer",
-      summary: "See how many jobs the schedules will enqueue, by the hour",
+      summary: "Show how many jobs the schedules will enqueue per hour",
       description:
-        "By the times of enabled schedules, those of crontabs included; what overlap, limits or outages will leave out is not known.",
+        "Counts the occurrences of enabled schedules, including those of crontabs. Occurrences that overlap, limits or outages will skip cannot be predicted.",
       query: loadQuery,
       answer: loadPage,
     },
@@ -178,7 +178,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
   );
 }
 
-/** What was given of the three; exactly one, as the schema says. */
+/** The timing that was given. The schema ensures that it is exactly one of the three. */
 function timingOf({ cron, every, at }: TimingFields): Timing {
   if (cron !== undefined) return { cron };
   return every === undefined ? { at: at as Date } : { every };

@@ -29,7 +29,7 @@ import { inField } from "../jobs/create.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** Workflows and batches: jobs that belong together. */
+/** Adds the routes for workflows and batches. */
 export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): void {
   const one = { tag: "workflows", params: z.object({ id: jobId }), answer: workflowSchema } as const;
 
@@ -86,7 +86,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       method: "GET",
       url: "/workflows/:id",
       role: "viewer",
-      summary: "Get one workflow with its steps",
+      summary: "Get a workflow with its workflow steps",
       answer: workflowWithStepsSchema,
       problems: ["LW404"],
       etag: true,
@@ -119,7 +119,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       method: "POST",
       url: "/workflows/:id/retry",
       role: "operator",
-      summary: "Go on with a workflow that failed, expired or was cancelled, or run it again from a step on",
+      summary: "Retry a failed, expired or cancelled workflow, or run it again from a workflow step on",
       body: retryWorkflowBody,
       answer: workflowWithStepsSchema,
       problems: ["LW404", "LW409"],
@@ -138,7 +138,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       url: "/batches",
       tag: "workflows",
       role: "enqueuer",
-      summary: "Enqueue many jobs as one batch, all or none",
+      summary: "Enqueue a batch of jobs, all or none",
       headers: idempotencyHeaders,
       bodyLimit: 5_000_000,
       body: batchBody,
