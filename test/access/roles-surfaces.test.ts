@@ -129,7 +129,8 @@ it("createLegwork with its defaults enqueues as legwork_enqueuer and runs jobs a
 });
 
 it("an operation that a login may not use is LW403 in TypeScript, REST and GraphQL", async () => {
-  const hint = "This needs the role legwork_admin: grant legwork_admin to this login. docs/guides/access.md explains what it may do.";
+  const hint =
+    "This needs the role legwork_admin: grant legwork_admin to this login. docs/guides/access.md explains what it may do.";
   const refusal = await listTokens(loginOf("legwork_enqueuer").client).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(LegworkError);
   expect(refusal).toMatchObject({ code: "LW403", hint });

@@ -2212,15 +2212,15 @@ begin
   perform legwork_private.assert_role('operator', true);
   select a.resolved_at into v_resolved_at from legwork_private.alert_records a where a.id = acknowledge_alert.id for update;
   if not found then
-    raise exception 'There is no alert %.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
-      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open ones.';
+    raise exception 'Alert % does not exist.', id using errcode = 'LW404', detail = '{"do": "list_alerts"}',
+      hint = '`select id, message from legwork.alerts where state <> ''resolved''` lists the open alerts.';
   elsif v_resolved_at is not null then
-    raise exception 'Alert % was resolved %.', id, v_resolved_at using errcode = 'LW409', hint = 'There is nothing left to acknowledge.';
+    raise exception 'Alert % was already resolved at %.', id, to_char(v_resolved_at, 'YYYY-MM-DD HH24:MI:SS TZ') using errcode = 'LW409', hint = 'Only open alerts can be acknowledged.';
   end if;
   update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.cancel_job(job_id bigint, reason text DEFAULT NULL::text)
  RETURNS legwork.job_state
@@ -2235,7 +2235,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
-  -- The row's lock decides between this and a worker that is just fetching it.
+  -- The row's lock decides between this call and a worker that is fetching the job.
   select * into v_job from legwork_private.graphile_jobs j where j.id = cancel_job.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
@@ -2245,14 +2245,14 @@ begin
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409',
       detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'discard_job' end, 'id', job_id)),
-      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` throws a failed job away.' else 'What has ended stays as it is.' end;
+      hint = case when v_state = 'failed' then '`select legwork.discard_job(' || job_id || ')` discards a failed job.' else 'A job that has ended cannot be cancelled.' end;
   end if;
   perform legwork_private.audit('cancel_job', 'job', job_id::text, jsonb_build_object('state', legwork_private.assert_job(job_id)),
     jsonb_build_object('state', case when v_job.locked_at is null then 'cancelled' else 'running' end, 'reason', v_reason),
     legwork_private.flag_value(v_job.flags, 'tenant'));
   return legwork_private.cancel_locked(v_job, v_reason);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.cancel_jobs(filter jsonb, reason text DEFAULT NULL::text, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
  RETURNS SETOF bigint
@@ -2270,7 +2270,7 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+  -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
   select
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
@@ -2287,7 +2287,7 @@ begin
     cardinality(v_waiting || v_running));
   return query select x from unnest(v_waiting || v_running) x order by x;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.cancel_workflow(workflow_id bigint, reason text DEFAULT NULL::text)
  RETURNS text
@@ -2302,7 +2302,7 @@ begin
   if v_run.state = 'cancelled' then
     return v_run.state;
   elsif v_run.ended_at is not null then
-    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+    raise exception 'Workflow % has already ended: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'A workflow that has ended cannot be cancelled.';
   end if;
   perform legwork_private.audit('cancel_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state),
     jsonb_build_object('state', 'cancelled', 'reason', v_reason), v_run.tenant);
@@ -2311,7 +2311,7 @@ begin
   perform legwork_private.end_workflow(v_run.id);
   return (select r.state from legwork_private.workflow_runs r where r.id = v_run.id);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
  RETURNS void
@@ -2331,7 +2331,7 @@ begin
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.confine_login(login text, tenant text)
  RETURNS void
@@ -2350,11 +2350,11 @@ begin
     end if;
   end if;
   if not exists (select from pg_roles r where r.rolname = confine_login.login) then
-    raise exception 'There is no database role ''%''.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
+    raise exception 'Database role ''%'' does not exist.', login using errcode = 'LW404', hint = 'Create it first: create role … login.';
   elsif tenant is null then
     return;
   elsif length(tenant) not between 1 and 256 then
-    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
@@ -2363,7 +2363,7 @@ begin
   insert into legwork_private.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.create_roles()
  RETURNS SETOF text
@@ -2380,7 +2380,7 @@ begin
         execute format('create role %I nologin', v_role);
       end if;
     exception when duplicate_object or unique_violation then
-      -- From another database of this server, at the same moment.
+      -- Created at the same moment from another database of this server.
       null;
     end;
   end loop;
@@ -2393,7 +2393,7 @@ begin
   end loop;
   return query select legwork_private.grant_roles();
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.create_token(name text, role text DEFAULT 'viewer'::text, tenant text DEFAULT NULL::text, expires_in interval DEFAULT '90 days'::interval)
  RETURNS text
@@ -2410,18 +2410,18 @@ begin
   perform legwork_private.own_tenant(create_token.tenant);
   perform legwork_private.assert_interval('expires_in', expires_in, '1 second');
   if create_token.name is null or length(create_token.name) not between 1 and 128 then
-    raise exception 'A token needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'Say what it is for, such as ''grafana''.';
+    raise exception 'A token needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'Name its purpose, such as ''grafana''.';
   elsif create_token.role is null or create_token.role not in ('viewer', 'enqueuer', 'operator', 'admin') then
-    raise exception 'There is no role ''%''.', create_token.role using errcode = 'LW400', hint = 'It is viewer, enqueuer, operator or admin.';
+    raise exception 'Unknown role ''%''.', create_token.role using errcode = 'LW400', hint = 'Roles are viewer, enqueuer, operator and admin.';
   elsif length(create_token.tenant) > 256 or create_token.tenant = '' then
-    raise exception 'A tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token that sees all tenants.';
+    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token for all tenants.';
   end if;
   insert into legwork_private.tokens (name, role, tenant, hash, created_by, expires_at)
   values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
     coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), clock_timestamp() + expires_in);
   return v_secret;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.disable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS boolean
@@ -2445,7 +2445,7 @@ begin
   perform pg_notify('legwork', '{"schedules":true}');
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.discard_job(job_id bigint)
  RETURNS void
@@ -2468,11 +2468,11 @@ begin
       return;
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
-      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` ends a job that has not ended.';
+      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.';
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.discard_jobs(filter jsonb, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
  RETURNS SETOF bigint
@@ -2498,7 +2498,7 @@ begin
   perform legwork_private.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.doctor()
  RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
@@ -2519,18 +2519,18 @@ begin
     exception
       when lock_not_available then
         "check" := v_theme; severity := 'critical'; detail := null;
-        finding := 'Somebody holds a lock that keeps everybody else from the tables that this looks at.';
-        fix := 'Find it (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
+        finding := 'Another session holds a lock that blocks access to the tables that this check reads.';
+        fix := 'Find that session (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
         return next;
       when others then
         "check" := v_theme; severity := 'warning'; detail := jsonb_build_object('sqlstate', sqlstate);
-        finding := format('This could not be looked at: %s.', sqlerrm);
-        fix := case sqlstate when '42501' then format('Grant what is missing to %I, who owns legwork.doctor().', current_user) else 'The other checks are not affected.' end;
+        finding := format('This check failed: %s.', sqlerrm);
+        fix := case sqlstate when '42501' then format('Grant the missing privilege to %I, the owner of legwork.doctor().', current_user) else 'The other checks are not affected.' end;
         return next;
     end;
   end loop;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.doctor_confined_logins()
  RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
@@ -2544,12 +2544,12 @@ AS $function$
     where r.rolname is null or u.reason is not null
   )
   select 'confined_logins', case when f.is_there then 'critical' else 'warning' end,
-    case when f.is_there then format('Nothing confines the login %s to the tenant %s any more: it %s.', f.login, f.tenant, f.reason)
-      else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is not confined any more.', f.login, f.tenant) end,
-    coalesce(f.fix, format('Confine it by its new name, and free the old one: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
+    case when f.is_there then format('The login %s is no longer confined to the tenant %s: it %s.', f.login, f.tenant, f.reason)
+      else format('The login %s, which is confined to the tenant %s, does not exist. If it was renamed, it is no longer confined.', f.login, f.tenant) end,
+    coalesce(f.fix, format('Confine it under its new name, and free the old name: select legwork.confine_login(%L, null);', f.login)), to_jsonb(f)
   from (select * from found order by login limit 20) f
   union all
-  select 'confined_logins', 'ok', 'Every login that is confined to a tenant can be.', null, null where not exists (select from found)
+  select 'confined_logins', 'ok', 'Every confined login is restricted to its tenant.', null, null where not exists (select from found)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_history()
@@ -2566,35 +2566,35 @@ AS $function$
     union all
     select 'legwork_private.failed_attempts_default', count(*) from (select from only legwork_private.failed_attempts_default limit 10000) s
   ), kept as materialized (
-    -- A partition is dropped at the first maintenance after its time; a day is many of them.
+    -- The first maintenance after its retention ends drops a partition. Within a day there are many.
     select h.partition, h.upper_bound from legwork_private.history_partitions() h
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
     select t.name from unnest(array['_legwork_record_finished', '_legwork_record_change', '_legwork_truncate', '_legwork_admit']) as t (name)
     where not exists (select from pg_trigger g where g.tgrelid = legwork_private.jobs_table() and g.tgname = t.name)
     union
-    -- Enabled for replicas only is as good as disabled.
+    -- A trigger that is enabled only for replicas counts as disabled.
     select g.tgname from pg_trigger g
     where g.tgrelid = legwork_private.jobs_table() and starts_with(g.tgname, '_legwork_') and g.tgenabled not in ('O', 'A')
   )
   select 'partitions', 'warning',
-    format('%s has no partition for %s: its rows go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
-    'select * from legwork.maintain_history() makes it or says why not. Every Legwork process calls it every five minutes: is one running?',
+    format('%s has no partition for %s: rows of that day go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
+    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes: is one running?',
     jsonb_build_object('table', m.parent, 'day', m.day)
   from missing m
   union all
-  select 'partitions', 'warning', format('%s row(s) lie in the default partition %s%s.', s.jobs, s.partition, case when s.jobs = 10000 then ' or more' else '' end),
-    'Nothing is lost, but retention must delete them one by one. select * from legwork.maintain_history() moves those of a day without a '
-      'partition; the others go with the retention.',
+  select 'partitions', 'warning', format('The default partition %s has %s.', s.partition, legwork_private.counted(s.jobs, case when s.jobs = 10000 then 'or more row' else 'row' end)),
+    'No row is lost, but retention must delete them one by one. select * from legwork.maintain_history() moves the rows of days without a '
+      'partition. The others are deleted when their retention ends.',
     jsonb_build_object('partition', s.partition, 'rows', s.jobs)
   from strays s where s.jobs > 0
   union all
-  select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.history_retention()),
-    'select * from legwork.maintain_history() drops it or says why not: busy means that a transaction reads it (check transactions).',
+  select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.in_words(legwork_private.history_retention())),
+    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (check transactions).',
     jsonb_build_object('partition', k.partition, 'until', k.upper_bound)
   from kept k
   union all
-  select 'partitions', 'ok', 'The history has its partitions for today and tomorrow, and none that is too old.', null, null
+  select 'partitions', 'ok', 'The history has partitions for today and tomorrow, and no partition that is too old.', null, null
   where not exists (select from missing) and not exists (select from kept) and not exists (select from strays s where s.jobs > 0)
   union all
   select 'triggers', 'critical', format('Trigger %s on %s is missing or disabled: jobs end without being recorded.', t.name, legwork_private.jobs_table()),
@@ -2615,7 +2615,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_jobs(held_for interval DEFAULT '01:00:
  SET enable_sort TO 'off'
 AS $function$
   with held as materialized (
-    -- What has been held for long is old, so it is among the smallest ids; a serial key is released when its job is.
+    -- Jobs that have been held for long are old, so they have the smallest ids. A serial key is released with its job.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
       (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
@@ -2633,22 +2633,22 @@ AS $function$
     select f.task, count(*) as jobs, max(f.error) as error from failed f group by f.task order by 2 desc, 1 limit 5
   )
   (select 'abandoned', 'warning',
-    format('%s job(s) and %s serial key(s) have been held for %s by %s, which is no living Legwork worker.', h.jobs, h.serial_keys,
-      legwork_private.in_words(date_trunc('second', now() - h.since)), h.locked_by),
-    format('If that worker is dead: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, let it be. '
-      'graphile-worker takes them back after 4 hours.', h.locked_by),
+    format('%s is not a running Legwork worker and has held %s and %s for %s.', h.locked_by, legwork_private.counted(h.jobs, 'job'),
+      legwork_private.counted(h.serial_keys, 'serial key'), legwork_private.in_words(date_trunc('second', now() - h.since))),
+    format('If that worker has died: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, leave it alone. '
+      'graphile-worker releases them after 4 hours.', h.locked_by),
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
   from held h order by h.since limit 20)
   union all
-  select 'abandoned', 'ok', format('No job has been held for %s by a worker that Legwork does not know.', legwork_private.in_words(held_for)), null, null
+  select 'abandoned', 'ok', format('No job has been held for %s by an unknown worker.', legwork_private.in_words(held_for)), null, null
   where not exists (select from held)
   union all
   select 'failed', case when count(*) >= failures then 'warning' else 'ok' end,
     case when count(*) >= failures
-      then format('%s job(s) have failed for good within the hour, most of them of task ''%s'': %s', count(*), (select w.task from worst w limit 1),
+      then format('%s failed permanently within the last hour, most of them of task ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
         coalesce(left((select w.error from worst w limit 1), 200), 'no error was given'))
-      else format('%s job(s) have failed for good within the hour.', count(*)) end,
-    'legwork jobs --state failed lists them, legwork job <id> shows the error. Once it is mended, retry them.',
+      else format('%s failed permanently within the last hour.', legwork_private.counted(count(*), 'job')) end,
+    'legwork jobs --state failed lists them, and legwork job <id> shows the error. Once it is fixed, retry them.',
     jsonb_build_object('jobs', count(*), 'tasks', (select jsonb_object_agg(w.task, w.jobs) from worst w))
   from failed
 $function$
@@ -2659,7 +2659,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_rules(paused_for interval DEFAULT '01:
  STABLE
 AS $function$
   with overdue as materialized (
-    -- Nobody has let them go, although somebody should every second.
+    -- Jobs that no worker has admitted, although workers should every second.
     select count(*) as jobs, min(x.run_at) as oldest
     from (
       select w.run_at from legwork_private.waiting_jobs w
@@ -2669,11 +2669,11 @@ AS $function$
     select count(*) as gates from legwork_private.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
   )
   select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
-    format('%s for %s by %s%s.',
+    format('%1$s by %3$s for %2$s%4$s.',
       case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
         else format('Task %L has been paused', p.name) end,
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, ', no reason was given')),
-    format('When the reason is gone: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, '. No reason was given')),
+    format('Once the reason no longer applies: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
     to_jsonb(p)
   from legwork_private.pauses p
@@ -2682,10 +2682,10 @@ AS $function$
   union all
   select 'waiting_room', case when o.jobs + r.gates > 0 then 'critical' else 'ok' end,
     case when o.jobs + r.gates > 0 then
-      format('%s job(s) in the waiting room and %s rate limit(s) are overdue%s.', o.jobs, r.gates,
-        coalesce(', the first for ' || legwork_private.in_words(date_trunc('second', legwork_private.elapsed(o.oldest, clock_timestamp()))), ''))
-      else 'The waiting room is looked after.' end,
-    'Keep a Legwork worker running, which looks every second; or call it yourself: select legwork.tick();',
+      format('%s in the waiting room and %s are overdue%s.', legwork_private.counted(o.jobs, 'job'), legwork_private.counted(r.gates, 'rate limit'),
+        coalesce(', the oldest job by ' || legwork_private.in_words(date_trunc('second', legwork_private.elapsed(o.oldest, clock_timestamp()))), ''))
+      else 'Nothing in the waiting room is overdue.' end,
+    'Keep a Legwork worker running: it admits jobs every second. To admit them now: select legwork.tick();',
     jsonb_build_object('jobs', o.jobs, 'gates', r.gates, 'oldest', o.oldest)
   from overdue o, ringing r
 $function$
@@ -2706,17 +2706,19 @@ AS $function$
     select d.name, d.problem, d.failed_at from legwork_private.schedule_definitions d where d.is_enabled and d.problem is not null order by d.name limit 20
   )
   select 'schedules', case when l.schedules + u.schedules > 0 then 'critical' else 'ok' end,
-    case when l.schedules > 0 then format('%s schedule(s) are late, the first by %s.', l.schedules, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, clock_timestamp()))))
-      when u.schedules > 0 then format('The next times of %s schedule(s) have not been computed, ''%s'' among them.', u.schedules, u.first)
+    case when l.schedules > 0 then format('%s %s late by up to %s.', legwork_private.counted(l.schedules, 'schedule'), case l.schedules when 1 then 'is' else 'are' end,
+      legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, clock_timestamp()))))
+      when u.schedules > 0 then format('The next occurrences of %s have not been computed.', case u.schedules when 1 then format('schedule ''%s''', u.first)
+        else format('%s, including ''%s'',', legwork_private.counted(u.schedules, 'schedule'), u.first) end)
       else 'No schedule is late.' end,
-    'Keep a Legwork worker running: it plans and fires them. Without one nothing fires; what is missed meanwhile is accounted for afterwards.',
+    'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled afterwards.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
   from late l, unplanned u
   union all
   select 'schedules', 'critical',
-    case when p.failed_at is null then format('The times of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
-      else format('The schedule ''%s'' enqueues nothing. %s', p.name, p.problem) end,
-    'Make it anew with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
+    case when p.failed_at is null then format('The occurrences of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
+      else format('Schedule ''%s'' does not enqueue jobs. %s', p.name, p.problem) end,
+    'Recreate it with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
     jsonb_build_object('schedule', p.name)
   from problems p
 $function$
@@ -2751,77 +2753,77 @@ AS $function$
   ), wraps as materialized (
     select age(d.datfrozenxid) as age from pg_database d where d.datname = current_database()
   ), bad as materialized (
-    -- What this connection has; Legwork's own have it too when they connect as the same user.
+    -- The settings of this connection. Legwork's own connections have them too if they connect as the same user.
     select s.name, s.setting, p.severity, p.why
     from pg_settings s
     join (values
       ('fsync', 'critical', '{on}'::text[], 'a crash of the machine can destroy the whole database'),
       ('full_page_writes', 'critical', '{on}', 'a crash of the machine can destroy pages'),
-      ('synchronous_commit', 'warning', '{on,remote_write,remote_apply,local}', 'jobs that were committed can be lost in a crash'),
+      ('synchronous_commit', 'warning', '{on,remote_write,remote_apply,local}', 'committed jobs can be lost in a crash'),
       ('session_replication_role', 'critical', '{origin,local}', 'triggers do not fire and nothing is recorded'),
       ('default_transaction_read_only', 'critical', '{off}', 'no job can be enqueued or run'),
       ('default_transaction_isolation', 'warning', '{"read committed"}', 'workers run into serialization failures')
     ) as p (name, severity, fine, why) on p.name = s.name
     where s.setting <> all (p.fine)
     union all
-    select s.name, s.setting || ' ms', 'warning', 'what takes longer is cut off: a fetch from a busy table, a task''s own statement or transaction'
+    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last one came with Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last one exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()
   )
   select 'connections', case when c.used >= c.allowed * greatest(connections_used, 0.95) then 'critical' when c.used >= c.allowed * connections_used then 'warning' else 'ok' end,
-    format('%s of the %s connections of %s are in use.', c.used, c.allowed, c.whose),
-    'See who holds them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes concurrency + about 10; '
-      'lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
+    format('%s of the %s connections to %s are in use.', c.used, c.allowed, c.whose),
+    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes its concurrency plus about 10. '
+      'Lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
     jsonb_build_object('used', c.used, 'allowed', c.allowed)
   from connections c
   union all
   -- When it is full, every commit that notifies fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
-    format('The queue of notifications is %s %% full.', round(100 * n.used::numeric, 2)),
-    'A session that listens has a transaction open, and nothing behind it can be thrown away: find it with check transactions (in every database of the server) and end it.',
+    format('The notification queue is %s %% full.', round(100 * n.used::numeric, 2)),
+    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the check transactions (in every database of the server) and end it.',
     jsonb_build_object('used', n.used)
   from (select pg_notification_queue_usage() as used) n
   union all
   select 'replication_slots', case when s.wal_status in ('unreserved', 'lost') then 'critical' else 'warning' end,
-    format('Replication slot ''%s'' is %s, keeps %s of WAL (%s)%s.', s.slot_name, case when s.active then 'active' else 'used by nobody' end, pg_size_pretty(s.bytes),
-      s.wal_status, case when s.xmin is not null then ' and holds back vacuum' else '' end),
-    format('Start its replica again, or drop it before the disk is full: select pg_drop_replication_slot(%L)', s.slot_name),
+    format('Replication slot ''%s'' is %s and keeps %s of WAL (%s)%s.', s.slot_name, case when s.active then 'active' else 'inactive' end, pg_size_pretty(s.bytes),
+      s.wal_status, case when s.xmin is not null then '. It also holds back vacuum' else '' end),
+    format('Restart its replica, or drop the slot before the disk is full: select pg_drop_replication_slot(%L)', s.slot_name),
     jsonb_build_object('slot', s.slot_name, 'bytes', s.bytes, 'wal_status', s.wal_status, 'xmin_age', age(s.xmin))
   from slots s
   union all
-  select 'replication_slots', 'ok', 'No replication slot keeps too much.', null, null where not exists (select from slots)
+  select 'replication_slots', 'ok', 'No replication slot keeps too much WAL or holds back vacuum.', null, null where not exists (select from slots)
   union all
-  -- Postgres stops taking writes at two thousand million, and vacuums by itself from autovacuum_freeze_max_age (200 million) on.
+  -- Postgres refuses writes at two billion, and vacuums automatically from autovacuum_freeze_max_age (200 million) on.
   select 'transaction_ids', case when w.age >= greatest(transaction_age, 1600000000) then 'critical' when w.age >= transaction_age then 'warning' else 'ok' end,
-    format('The oldest transaction id in this database is %s transactions old; at 2,000 million no more writes are taken.', w.age),
-    'Look for what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
+    format('The oldest transaction id in this database is %s old. At two billion, Postgres refuses all writes.', legwork_private.counted(w.age, 'transaction')),
+    'Find what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one; the others are bigints that only somebody's setval can use up.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
-    format('%s %% of the numbers of %s are used up; after the last one nothing that needs a new one can be enqueued.', round(100 * i.used::numeric, 1), i.name),
+    format('%s %% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        format('Every attempt to make a known task known again took one. Take numbers that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+        format('Every attempt to register a known task again took an id. Use ids that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
           legwork_private.tasks_table())
-      else format('Restart it where its table has no ids: alter sequence %s restart.', i.name)
+      else format('Restart it in a range that its table does not use: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
   from ids i where i.used >= 0.5
   union all
-  select 'ids', 'ok', 'There are ids enough for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)
+  select 'ids', 'ok', 'There are enough ids for jobs, serial keys and tasks.', null, null where not exists (select from ids i where i.used >= 0.5)
   union all
   select 'settings', b.severity, format('%s is %s: %s.', b.name, b.setting, b.why),
     case b.name when 'hot standby' then 'Set DATABASE_URL to the primary.'
-      else format('Find where it is set: select source, sourcefile from pg_settings where name = %L; alter role … reset %s, or alter system and pg_reload_conf().', b.name, b.name) end,
+      else format('Find where it is set: select source, sourcefile from pg_settings where name = %L; then change it: alter role … reset %s, or alter system and pg_reload_conf().', b.name, b.name) end,
     jsonb_build_object('setting', b.name, 'value', b.setting)
   from bad b
   union all
-  select 'settings', 'ok', 'No setting of the server or of this user does harm.', null, null where not exists (select from bad)
+  select 'settings', 'ok', 'No setting of the server or of this user is harmful.', null, null where not exists (select from bad)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_set_aside()
@@ -2829,20 +2831,20 @@ CREATE OR REPLACE FUNCTION legwork.doctor_set_aside()
  LANGUAGE sql
 AS $function$
   (select 'set_aside', 'critical',
-    format('%s could not be done and was set aside: %s.', case a.what
-      when 'job' then format('Letting job %s go after its dependencies', a.item)
+    format('%s failed and was set aside: %s.', case a.what
+      when 'job' then format('Releasing job %s after its dependencies', a.item)
       when 'workflow' then format('Ending workflow or batch %s', a.item)
       when 'signal' then format('Delivering the signals of job %s', a.item)
       when 'deadline' then format('Ending workflow %s at its deadline', a.item)
-      when 'expiry' then format('Ending job %s, which has expired', a.item)
-      when 'gate' then format('Letting jobs pass gate %s', a.item)
-      when 'line' then format('Letting jobs of line %s go', a.item)
+      when 'expiry' then format('Ending job %s, which has expired,', a.item)
+      when 'gate' then format('Admitting jobs at gate %s', a.item)
+      when 'line' then format('Admitting jobs of line %s', a.item)
       else format('The part %s of the tick', a.item) end, left(a.error, 500)),
-    format('Everything else goes on. Mend what the error names, such as a trigger on %s, and then: select legwork.take_up(); or wait some minutes.', legwork_private.jobs_table()),
+    format('Everything else continues. Fix what the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all
-  select 'set_aside', 'ok', 'Nothing had to be set aside.', null, null where not exists (select from legwork_private.set_aside)
+  select 'set_aside', 'ok', 'Nothing has been set aside.', null, null where not exists (select from legwork_private.set_aside)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_transactions(warning_after interval DEFAULT '00:05:00'::interval, critical_after interval DEFAULT '01:00:00'::interval)
@@ -2852,7 +2854,7 @@ AS $function$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
   ), open as materialized (
-    -- Vacuum does not wait for itself. Five minutes at a thousand jobs a second are a million dead rows that every fetch wades through.
+    -- Vacuum does not wait for itself. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to scan.
     select s.* from sessions s
     where s.xact_start < clock_timestamp() - warning_after and s.backend_type is distinct from 'autovacuum worker'
       and (s.backend_xmin is not null or s.backend_xid is not null or s.state like 'idle in transaction%')
@@ -2870,39 +2872,40 @@ AS $function$
           and h.relation in (select o.oid from ours o))
   )
   (select 'transactions', case when o.xact_start < clock_timestamp() - critical_after then 'critical' else 'warning' end,
-    format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: no vacuum can remove what has been deleted since.', o.application_name, o.pid, o.usename,
+    format('A transaction of ''%s'' (pid %s, user %s, %s) has been open for %s: vacuum cannot remove rows that were deleted since it began.', o.application_name, o.pid, o.usename,
       o.state, legwork_private.in_words(date_trunc('second', clock_timestamp() - o.xact_start))),
-    format('Let it end, or end it: select pg_terminate_backend(%s). For the next one: idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
+    format('Let it finish, or end it: select pg_terminate_backend(%s). To prevent it, set idle_in_transaction_session_timeout for the user %s.', o.pid, o.usename),
     jsonb_build_object('pid', o.pid, 'application', o.application_name, 'user', o.usename, 'state', o.state, 'since', o.xact_start, 'client', o.client_addr)
   from open o order by o.xact_start limit 10)
   union all
-  select 'transactions', 'ok', format('No transaction that can be seen has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from open)
+  select 'transactions', 'ok', format('No visible transaction has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from open)
   union all
   select 'transactions', 'warning',
-    format('%s session(s) of other users hide their transactions from ''%s''; the oldest snapshot is %s transactions old.', count(*), current_user, coalesce(max(age(s.backend_xmin)), 0)),
-    format('grant pg_read_all_stats to %I, as a superuser or its like.', current_user), jsonb_build_object('pids', jsonb_agg(s.pid))
+    format('The transactions in %s of other users are hidden from ''%s''. The oldest snapshot is %s old.', legwork_private.counted(count(*), 'session'), current_user,
+      legwork_private.counted(coalesce(max(age(s.backend_xmin)), 0), 'transaction')),
+    format('grant pg_read_all_stats to %I, as a superuser or with equivalent rights.', current_user), jsonb_build_object('pids', jsonb_agg(s.pid))
   from sessions s
-  -- What a session of another user hides is null, its very kind included.
+  -- Everything that another user's session hides is null, including its backend type.
   where s.backend_type is null having count(*) > 0
   union all
   select 'prepared_transactions', case when p.prepared < clock_timestamp() - critical_after then 'critical' else 'warning' end,
-    format('The prepared transaction ''%s'' of %s has waited for %s: no vacuum can remove what has been deleted since, and it keeps its locks.', p.gid, p.owner,
+    format('The prepared transaction ''%s'' of user %s has been open for %s: vacuum cannot remove rows that were deleted since it began, and it keeps its locks.', p.gid, p.owner,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - p.prepared))),
-    format('Ask whoever prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
+    format('Find out which application prepared it, then commit prepared %L or rollback prepared %L.', p.gid, p.gid),
     jsonb_build_object('gid', p.gid, 'owner', p.owner, 'since', p.prepared)
   from prepared p
   union all
-  select 'prepared_transactions', 'ok', format('No prepared transaction has waited for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from prepared)
+  select 'prepared_transactions', 'ok', format('No prepared transaction has been open for %s.', legwork_private.in_words(warning_after)), null, null where not exists (select from prepared)
   union all
   (select 'locks', case when b.waitstart < clock_timestamp() - interval '1 minute' then 'critical' else 'warning' end,
-    format('''%s'' (pid %s) has waited for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
+    format('''%s'' (pid %s) has been waiting for a lock on the job system''s tables for %s, behind %s.', w.application_name, b.pid,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - b.waitstart)),
       (select string_agg(format('''%s'' (pid %s, %s)', s.application_name, s.pid, coalesce(s.state, 'state hidden')), ', ') from sessions s where s.pid = any (b.blockers))),
-    format('Let the other end, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
+    format('Let the blocking session finish, or end it: select pg_terminate_backend(%s).', b.blockers[1]),
     jsonb_build_object('pid', b.pid, 'since', b.waitstart, 'blockers', b.blockers)
   from blocked b left join pg_stat_activity w on w.pid = b.pid order by b.waitstart limit 10)
   union all
-  select 'locks', 'ok', 'Nobody waits for a lock on the job system''s tables.', null, null where not exists (select from blocked)
+  select 'locks', 'ok', 'No session is waiting for a lock on the job system''s tables.', null, null where not exists (select from blocked)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_vacuum(dead_rows bigint DEFAULT 50000, bloat_bytes bigint DEFAULT ((100 * 1024) * 1024))
@@ -2916,12 +2919,12 @@ AS $function$
     left join pg_stat_all_tables s on s.relid = c.oid
     where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace, 'graphile_worker'::regnamespace) and c.relkind = 'r'
   ), neglected as materialized (
-    -- A busy job table makes millions of dead rows between two vacuums, which is fine as long as they come (every minute by default).
+    -- A busy job table collects millions of dead rows between two vacuums. That is fine as long as vacuum runs (every minute by default).
     select t.* from tables t
     where t.dead >= dead_rows and t.dead > t.live and (t.vacuumed is null or t.vacuumed < now() - interval '5 minutes')
   ), indexes as materialized (
-    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer; pages of a B-tree in use are 70 % full. 40 bytes
-    -- are taken for a text.
+    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70 % full. A text
+    -- counts as 40 bytes.
     select i.indexrelid::regclass as name, pg_relation_size(i.indexrelid) as bytes,
       8192 * (2 + ceil(t.live * (ceil(w.width / 8.0) * 8 + 12) / (8192 * 0.7))) as expected
     from pg_index i
@@ -2931,27 +2934,27 @@ AS $function$
     ) w
     where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
-    -- Four times as much is what a backlog that has passed leaves behind; only much more of it is worth somebody's night.
+    -- A past backlog leaves an index four times as large as it need be. Only larger indexes are worth a warning.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
   )
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
-    format('%s has %s dead rows beside %s live ones; last vacuumed: %s.', n.name, n.dead, n.live,
+    format('%s has %s and %s. Last vacuumed: %s.', n.name, legwork_private.counted(n.dead, 'dead row'), legwork_private.counted(n.live, 'live row'),
       coalesce(legwork_private.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
-    format('vacuum (analyze) %s; then find out why autovacuum did not: checks autovacuum, transactions and settings.', n.name),
+    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the checks autovacuum, transactions and settings.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
-  select 'dead_rows', 'ok', format('The job table has %s dead rows beside %s live ones; last vacuumed: %s.', t.dead, t.live,
+  select 'dead_rows', 'ok', format('The job table has %s and %s. Last vacuumed: %s.', legwork_private.counted(t.dead, 'dead row'), legwork_private.counted(t.live, 'live row'),
     coalesce(legwork_private.in_words(date_trunc('second', now() - t.vacuumed)) || ' ago', 'never')), null, jsonb_build_object('dead', t.dead, 'live', t.live, 'vacuumed_at', t.vacuumed)
   from tables t where t.name = legwork_private.jobs_table() and not exists (select from neglected)
   union all
   select 'autovacuum', case when t.name = legwork_private.jobs_table() then 'critical' else 'warning' end,
-    format('Autovacuum is switched off for %s: every fetch gets slower with the jobs that were run.', t.name),
+    format('Autovacuum is off for %s: fetches get slower with every job that runs.', t.name),
     format('alter table %s reset (autovacuum_enabled)', t.name), jsonb_build_object('table', t.name)
   from tables t where t.disabled
   union all
-  select 'autovacuum', 'critical', format('%s is off for the whole server: nothing is vacuumed until it must be.', s.name),
+  select 'autovacuum', 'critical', format('%s is off for the whole server: Postgres vacuums only to prevent transaction id wraparound.', s.name),
     format('alter system set %s = on; select pg_reload_conf()', s.name), jsonb_build_object('setting', s.name)
   from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off'
   union all
@@ -2959,15 +2962,15 @@ AS $function$
   where not exists (select from tables t where t.disabled)
     and not exists (select from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off')
   union all
-  select 'index_bloat', 'warning', format('Index %s takes %s; by an estimate %s would do.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
-    format('reindex index concurrently %s, once no transaction is old (check transactions). Jobs run on meanwhile.', b.name),
+  select 'index_bloat', 'warning', format('Index %s takes %s. An estimated %s would be enough.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
+    format('reindex index concurrently %s, once no old transaction is open (check transactions). Jobs keep running meanwhile.', b.name),
     jsonb_build_object('index', b.name, 'bytes', b.bytes, 'expected', b.expected)
   from bloated b
   union all
-  select 'index_bloat', 'ok', format('The indexes of the job tables take %s; that is not too much, by an estimate.', pg_size_pretty(sum(x.bytes))), null, null
+  select 'index_bloat', 'ok', format('The indexes of the job tables take %s, which is within the estimate.', pg_size_pretty(sum(x.bytes))), null, null
   from indexes x having not exists (select from bloated)
   union all
-  select 'unlogged', 'critical', format('%s is unlogged: it is empty after a crash of the server, and not on replicas.', t.name), format('alter table %s set logged', t.name),
+  select 'unlogged', 'critical', format('%s is unlogged: a crash of the server empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
   from tables t where t.relpersistence = 'u'
   union all
@@ -2979,15 +2982,15 @@ CREATE OR REPLACE FUNCTION legwork.doctor_versions()
  RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
-  -- Only a client knows which versions it was made for: the command line compares them with this.
-  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, legwork at %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
+  -- Only a client knows which versions it supports: the command line compares them with this.
+  select 'versions', 'ok', format('The schema graphile_worker is at migration %s, and legwork at migration %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
   from legwork_private.installed_schema() i
   union all
   select 'definitions', case when d.objects = '{}' then 'ok' else 'warning' end,
-    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork made them.'
-      else format('Changed by hand since Legwork made them: %s%s.', array_to_string(d.objects[:3], ', '),
+    case when d.objects = '{}' then 'Functions, views, triggers, policies and indexes are as Legwork created them.'
+      else format('Changed manually since Legwork created them: %s%s.', array_to_string(d.objects[:3], ', '),
         case when cardinality(d.objects) > 3 then format(' and %s more', cardinality(d.objects) - 3) else '' end) end,
-    'legwork migrate puts back all but indexes. Drop a changed index and create it again as legwork doctor --json shows.', to_jsonb(d.objects)
+    'legwork migrate restores everything except indexes. Drop a changed index and recreate it as legwork doctor --json shows.', to_jsonb(d.objects)
   from (select array(select legwork_private.changed_definitions()) as objects) d
 $function$
 
@@ -3000,7 +3003,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_waiting(patience interval DEFAULT '00:
  SET enable_sort TO 'off'
 AS $function$
   with recursive priorities as (
-    -- From one priority to the next through the index, over whatever number of jobs lies between.
+    -- Steps from one priority to the next through the index, however many jobs are in between.
     (select j.priority, 1 as nth from legwork_private.graphile_jobs j where j.is_available order by j.priority limit 1)
     union all
     select n.priority, p.nth + 1
@@ -3010,7 +3013,7 @@ AS $function$
     ) n
     where p.nth < 20
   ), due as materialized (
-    -- The jobs of each priority that have been due for longest: what nobody fetches gathers there, so a bounded look finds it.
+    -- The jobs of each priority that have been due for longest: jobs that no worker fetches gather there, so a bounded probe finds them.
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
     from priorities p
     cross join lateral (
@@ -3027,55 +3030,59 @@ AS $function$
   ), counts as materialized (
     select count(*) as workers, coalesce(sum(cardinality(a.running)), 0) as running from alive a
   ), totals as materialized (
-    select coalesce(sum(d.jobs), 0) as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then ' or more' else '' end as more from due d
+    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d
   ), unserved as materialized (
-    -- A minute, because a worker that is being replaced is back by then; ten are no deployment any more.
+    -- A minute, because a worker that is being replaced is back by then. Ten minutes are longer than a deployment.
     select d.* from due d, counts c
     where c.workers > 0 and d.oldest < now() - interval '1 minute' and not exists (select from known k where k.task = d.task)
   ), late as materialized (
-    select coalesce(sum(d.jobs), 0) as jobs, min(d.oldest) as oldest from due d where not exists (select from unserved u where u.task = d.task)
+    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest from due d where not exists (select from unserved u where u.task = d.task)
   )
   select 'workers',
     case when c.workers > 0 then 'ok' when t.oldest < now() - interval '1 minute' then 'critical' else 'warning' end,
     case
-      when c.workers > 0 then format('%s Legwork worker(s) live and run %s job(s).', c.workers, c.running)
-      when t.jobs = 0 then 'No Legwork worker lives. No job waits.'
-      else format('No Legwork worker lives while %s job(s)%s wait, the first for %s.', t.jobs, t.more, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(t.oldest, now()))))
+      when c.workers > 0 then format('%s %s running %s.', legwork_private.counted(c.workers, 'Legwork worker'), case c.workers when 1 then 'is' else 'are' end,
+        case c.running when 0 then 'no jobs' else legwork_private.counted(c.running, 'job') end)
+      when t.jobs = 0 then 'No Legwork worker is running. No job is waiting.'
+      else format('No Legwork worker is running, and %s %s %s.', legwork_private.counted(t.jobs, t.noun), case t.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+        legwork_private.in_words(date_trunc('second', legwork_private.elapsed(t.oldest, now()))))
     end,
-    'Start one: legwork worker. If plain graphile-worker processes run your jobs, look at them: they do not report here.',
+    'Start one: legwork worker. If plain graphile-worker processes run your jobs, check those: they do not report here.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
   from counts c, totals t
   union all
   select 'workers', 'warning',
-    format('Worker %s (%s, pid %s) has been silent for %s.', w.id, w.host, w.pid, legwork_private.in_words(date_trunc('second', clock_timestamp() - w.seen_at))),
-    'Look at its process and log. The other workers give its jobs to the living within seconds; without another worker, start one.',
+    format('Worker %s (%s, pid %s) has sent no heartbeat for %s.', w.id, w.host, w.pid, legwork_private.in_words(date_trunc('second', clock_timestamp() - w.seen_at))),
+    'Check its process and its log. Other workers return its jobs to the queue within seconds. If no other worker is running, start one.',
     jsonb_build_object('worker', w.id, 'host', w.host, 'pid', w.pid, 'seen_at', w.seen_at, 'running', w.running)
   from legwork_private.worker_processes w
   where not exists (select from alive a where a.id = w.id)
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s job(s)%s wait for task ''%s'', the first for %s, and no live Legwork worker has it.', u.jobs,
-      case when u.more then ' or more' else '' end, u.task, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
-    coalesce('Did a worker miss a file, or was it meant to be ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
-      || 'Start a worker that has the task, or remove the jobs. Plain graphile-worker processes do not tell what they have and are not counted.',
+    format('%s of task ''%s'' %s %s, and no running Legwork worker has that task.',
+      legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
+      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
+    coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
+      || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
   from unserved u order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
-    case c.workers when 0 then 'No Legwork worker lives to say which tasks it has.'
-      else 'A live Legwork worker has every task that jobs have been waiting for.' end, null, null
+    case c.workers when 0 then 'No Legwork worker is running that could report its tasks.'
+      else 'Running Legwork workers have every task whose jobs have waited for more than a minute.' end, null, null
   from counts c where not exists (select from unserved)
   union all
-  -- A job that may start is fetched within seconds: minutes mean too few workers. Long waits can be wanted (a small priority), so
-  -- they are critical only when the workers are idle all the same.
+  -- A job that may start is fetched within seconds, so minutes mean too few workers. Long waits can be intended (a low priority), so
+  -- they are critical only while the workers are idle.
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
-    case when l.oldest is null then 'No job waits that could run.'
-      else format('%s job(s)%s wait, the first for %s%s.', l.jobs, t.more, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
-        case when c.workers > 0 and c.running = 0 then ', and the workers run nothing' else '' end)
+    case when l.oldest is null then 'No job that may start is waiting.'
+      else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+        legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
+        case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
-      then 'Look at the workers'' logs, and at serial keys that are held (check abandoned); legwork jobs --state pending lists the jobs.'
+      then 'Check the workers'' logs, and serial keys that are held (check abandoned). legwork jobs --state pending lists the jobs.'
       else 'Start more workers or raise their concurrency (LEGWORK_CONCURRENCY), and see which task is slow: legwork jobs --state running.' end,
     jsonb_build_object('jobs', l.jobs, 'oldest', l.oldest, 'tasks', (
       select jsonb_object_agg(x.task, x.jobs) from (select d.task, d.jobs from due d order by d.jobs desc, d.task limit 10) x))
@@ -3090,7 +3097,7 @@ AS $function$
     select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
       (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
     from legwork_private.worker_faults f
-    -- What is noted once a minute has passed after two.
+    -- Recording faults are noted once a minute, so they have ended after two minutes without one.
     where f.kind <> 'pooler' and f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
     group by f.kind, f.host, f.pid
   )
@@ -3098,13 +3105,13 @@ AS $function$
     case when r.kind = 'recording' or r.times >= 3 then 'critical' else 'warning' end,
     case r.kind
       when 'restart' then format('The worker on %s (pid %s) has restarted %s in %s: %s', r.host, r.pid,
-        case r.times when 1 then 'once' when 2 then 'twice' else r.times || ' times' end, legwork_private.in_words(period), r.reason)
+        case r.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(r.times, 'time') end, legwork_private.in_words(period), r.reason)
       else format('The worker on %s (pid %s) cannot record how jobs end: %s', r.host, r.pid, r.reason)
     end,
     case
-      when r.job_id is not null then format('Look at job %s, which seems to be the cause: legwork job %s. To end it: legwork cancel %s.', r.job_id, r.job_id, r.job_id)
-      when r.kind = 'recording' then 'Correct what the database refuses (the server''s log has the statement). No job is lost: the worker keeps trying and then goes on by itself.'
-      else 'Look at the worker''s log and at the server''s.'
+      when r.job_id is not null then format('Job %s seems to be the cause. To see it: legwork job %s. To cancel it: legwork cancel %s.', r.job_id, r.job_id, r.job_id)
+      when r.kind = 'recording' then 'Fix what the database refuses (the server''s log has the statement). No job is lost: the worker keeps trying and then continues automatically.'
+      else 'Check the worker''s log and the server''s log.'
     end,
     jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
   from recent r order by r.times desc limit 20)
@@ -3112,15 +3119,15 @@ AS $function$
   (select 'pooler',
     case when exists (select from legwork_private.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
       then 'warning' else 'critical' end,
-    format('The worker on %s (pid %s) did not start, at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
-    'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).',
+    format('The worker on %s (pid %s) failed to start at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
+    'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).',
     jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
   from legwork_private.refused_workers(period) f order by f.at desc limit 20)
   union all
-  select 'pooler', 'ok', 'No worker reports a connection pooler that keeps it from starting.', null, null
+  select 'pooler', 'ok', 'No worker reports that a connection pooler keeps it from starting.', null, null
   where not exists (select from legwork_private.refused_workers(period))
   union all
-  select 'restarts', 'ok', format('No worker has restarted within %s.', legwork_private.in_words(period)), null, null
+  select 'restarts', 'ok', format('No worker has restarted within the last %s.', legwork_private.in_words(period)), null, null
   where not exists (select from recent r where r.kind = 'restart')
   union all
   select 'recording', 'ok', 'No worker reports that it cannot record how jobs end.', null, null
@@ -3138,7 +3145,7 @@ begin
   perform legwork_private.assert_alert_rule(name);
   delete from legwork_private.alert_rules r where r.name = drop_alert_rule.name;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.drop_limit(kind text, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS boolean
@@ -3153,7 +3160,7 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   if kind is null or kind not in ('concurrency', 'rate') then
-    raise exception 'There is no kind of limit ''%''.', kind using errcode = 'LW400', hint = 'Kinds are concurrency and rate.';
+    raise exception '''%'' is not a valid kind of limit.', coalesce(kind, 'null') using errcode = 'LW400', hint = 'Use concurrency or rate.';
   end if;
   perform legwork_private.assert_target(v_scope, v_name);
   select * into v_limit from legwork_private.limits l
@@ -3165,13 +3172,13 @@ begin
   if v_limit.declared_max is null then
     delete from legwork_private.limits l where l.id = v_limit.id;
   else
-    -- Its task declares it: kept as lifted, so that the next worker to start does not bring it back.
+    -- Its task declares it: kept as removed, so that the next worker that starts does not restore it.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.drop_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text)
  RETURNS boolean
@@ -3186,13 +3193,13 @@ begin
   where p.scope = legwork_private.scope_of(queue, task) and p.name = coalesce(queue, task) and not p.is_declared;
   return found;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.emergency_stop(reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
 RETURN legwork_private.put_pause('all'::text, ''::text, reason)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.enable_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS timestamp with time zone
@@ -3216,7 +3223,7 @@ begin
   end if;
   return (select d.next_at from legwork_private.schedule_definitions d where d.name = enable_schedule.name);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.end_silence(id bigint)
  RETURNS boolean
@@ -3230,7 +3237,7 @@ AS $function$
   )
   select exists (select from ended)
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.enqueue(task text, payload jsonb DEFAULT '{}'::jsonb, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, priority integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, job_key_mode text DEFAULT 'replace'::text, serial_key text DEFAULT NULL::text, max_attempts integer DEFAULT NULL::integer, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, unique_for interval DEFAULT NULL::interval, unique_key text DEFAULT NULL::text, debounce interval DEFAULT NULL::interval, debounce_max interval DEFAULT NULL::interval, throttle interval DEFAULT NULL::interval, rate_limit integer DEFAULT NULL::integer, rate_per interval DEFAULT NULL::interval, rate_key text DEFAULT NULL::text, overlap text DEFAULT 'allow'::text, depends_on bigint[] DEFAULT NULL::bigint[], on_dependency_failure text DEFAULT 'cancel'::text)
  RETURNS bigint
@@ -3244,7 +3251,7 @@ begin
     task, payload, run_at, priority, job_key, job_key_mode, serial_key, max_attempts, tenant, correlation_id, expires_at, unique_for, unique_key,
     debounce, debounce_max, throttle, rate_limit, rate_per, rate_key, overlap, depends_on, on_dependency_failure)::legwork_private.job_spec);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_batch(jobs jsonb, description text DEFAULT NULL::text, callback jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text)
  RETURNS bigint
@@ -3264,18 +3271,18 @@ declare
 begin
   perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' or jobs = '[]' then
-    raise exception 'A batch takes a JSON array of at least one job, not %.', case when jobs = '[]' then 'an empty one' else coalesce(jsonb_typeof(jobs), 'null') end
+    raise exception 'The jobs of a batch must be a JSON array of at least one job; got %.', case when jobs = '[]' then 'an empty array' else coalesce(jsonb_typeof(jobs), 'null') end
     using errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   elsif callback is not null and jsonb_typeof(callback) <> 'object' then
-    raise exception 'A callback is a job, not %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
+    raise exception 'A callback must be a JSON object that describes a job; got %.', jsonb_typeof(callback) using errcode = 'LW400', hint = 'For example: {"task": "report", "payload": {}}.';
   end if;
-  -- Its jobs are new ones and its own: another request could replace a keyed job, and one that is merged may have ended already.
+  -- A batch consists of new jobs of its own: another request could replace a keyed job, and a job merged into an existing one may have ended already.
   select k into v_field
   from jsonb_array_elements(jobs || coalesce(callback, '[]')) as job
   cross join lateral jsonb_object_keys(case when jsonb_typeof(job) = 'object' then job else '{}' end) as k
   where k in ('job_key', 'job_key_mode', 'unique_for', 'unique_key', 'debounce', 'debounce_max', 'throttle', 'overlap') limit 1;
   if v_field is not null then
-    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'The jobs of a batch are its own. Enqueue a keyed job by itself.';
+    raise exception 'A job of a batch cannot have %.', v_field using errcode = 'LW400', hint = 'A batch always creates new jobs. Enqueue this job separately.';
   end if;
   v_id := nextval('legwork_private.run_ids');
   v_correlation := coalesce(v_correlation, 'batch:' || v_id);
@@ -3283,7 +3290,7 @@ begin
   v_ids := array(select legwork.enqueue_many(jobs));
   if callback is not null then
     select x into v_callback from legwork.enqueue_many(jsonb_build_array(callback)) x;
-    -- Its task may ask which batch it is called for.
+    -- The callback's task may need to know which batch it runs for.
     update legwork_private.graphile_jobs j set flags = coalesce(j.flags, '{}') || jsonb_build_object('batch:' || v_id, true) where j.id = v_callback;
   end if;
   perform set_config('legwork.tenant', v_own_tenant, true), set_config('legwork.correlation_id', v_own_correlation, true);
@@ -3295,7 +3302,7 @@ begin
   end if;
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  RETURNS SETOF bigint
@@ -3304,7 +3311,7 @@ CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- With no other field than these a job can be enqueued in one statement with others.
+  -- Jobs with only these fields can be enqueued in one statement.
   v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id'];
   v_are_plain boolean;
   v_have_serial_keys boolean;
@@ -3315,7 +3322,7 @@ declare
 begin
   perform legwork_private.assert_role('enqueuer');
   if jobs is null or jsonb_typeof(jobs) <> 'array' then
-    raise exception 'enqueue_many takes a JSON array of jobs, not %.', coalesce(jsonb_typeof(jobs), 'null') using
+    raise exception 'enqueue_many needs a JSON array of jobs; got %.', coalesce(jsonb_typeof(jobs), 'null') using
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   end if;
   select bool_and(case jsonb_typeof(element) when 'object' then element - v_plain = '{}' else false end), array_agg(distinct coalesce(element ->> 'task', '')),
@@ -3325,7 +3332,7 @@ begin
   if not v_are_plain then
     perform legwork_private.assert_known_fields(jobs);
   end if;
-  -- What is plainly within bounds is not looked at more closely.
+  -- Values that are obviously within bounds skip the full check.
   perform legwork_private.assert_job_fields(element)
   from jsonb_array_elements(jobs) as element
   where element ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
@@ -3333,8 +3340,8 @@ begin
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
 
-  -- Keys and limits must be compared with what is there, one after the other; everything else is one statement. The ids are drawn
-  -- first, because add_jobs does not promise to return jobs in the order it was given them.
+  -- Jobs with keys and limits must be compared with existing jobs one at a time. All others are inserted in one statement. The ids are drawn
+  -- first, because add_jobs does not guarantee to return jobs in the order in which they were given.
   if not v_are_plain then
     return query
       select legwork_private.enqueue_job(jsonb_populate_record(null::legwork_private.job_spec, e.element))
@@ -3375,7 +3382,7 @@ begin
   perform legwork_private.wake_workers(coalesce(cardinality(v_ids), 0));
   return query select unnest(v_ids);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.enqueue_on("table" regclass, events text, task text, payload jsonb DEFAULT NULL::jsonb, columns text[] DEFAULT NULL::text[], job_key text DEFAULT NULL::text, serial_key text DEFAULT NULL::text, key_column text DEFAULT 'id'::text, tenant_column text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer)
  RETURNS void
@@ -3399,16 +3406,16 @@ declare
     'tenant_column', tenant_column, 'priority', priority, 'max_attempts', max_attempts));
 begin
   if not has_function_privilege('legwork_private.tg_enqueue__statement()', 'execute') then
-    raise exception '% may not make triggers that enqueue.', current_user using errcode = 'LW403',
-      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues for every login that may write to the table.';
+    raise exception 'Role % may not create triggers that enqueue jobs.', current_user using errcode = 'LW403',
+      hint = 'Call enqueue_on as the owner of the schema legwork. The trigger then enqueues jobs for every login that can write to the table.';
   end if;
   perform legwork_private.assert_task(task);
   perform legwork_private.assert_job_numbers(priority, max_attempts);
   if events is null or cardinality(events) = 0 then
-    raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Events are insert, update and delete.';
+    raise exception 'enqueue_on needs at least one event.' using errcode = 'LW400', hint = 'Use insert, update or delete.';
   end if;
   if payload is not null and jsonb_typeof(payload) <> 'object' then
-    raise exception 'payload maps fields to columns and must be an object, not %.', jsonb_typeof(payload) using
+    raise exception 'payload maps fields to columns and must be a JSON object; got %.', jsonb_typeof(payload) using
       errcode = 'LW400', hint = 'For example {"projectId": "id"}: the payload''s projectId is the row''s id.';
   end if;
   for v_column in
@@ -3426,7 +3433,7 @@ begin
   end loop;
   foreach v_event in array events loop
     v_event := lower(trim(v_event));
-    -- One trigger per task and event, so that calling again replaces. Names are cut at 63 bytes: the hash keeps them apart.
+    -- One trigger per task and event, so that calling this again replaces it. Names are truncated to 63 bytes, so a hash keeps them distinct.
     v_name := format('_legwork_%s_%s', v_event, left(md5(task), 12));
     case v_event
       when 'insert', 'delete' then
@@ -3438,7 +3445,7 @@ begin
           'create or replace trigger %I after update %s on %s for each row when (old *<> new) execute function legwork_private.tg_enqueue__row(%L, %L)',
           v_name, (select 'of ' || string_agg(quote_ident(c), ', ') from unnest(columns) c), "table", task, v_options);
       else
-        raise exception 'There is no event ''%''.', v_event using errcode = 'LW400', hint = 'Events are insert, update and delete.';
+        raise exception '''%'' is not a valid event.', v_event using errcode = 'LW400', hint = 'Use insert, update or delete.';
     end case;
   end loop;
 end $function$
@@ -3455,7 +3462,7 @@ declare
   v_alert legwork_private.alert_records;
   v_event text;
 begin
-  -- Somebody is at it.
+  -- Another session is evaluating.
   if not pg_try_advisory_xact_lock(hashtext('legwork.evaluate_alerts')) then
     return;
   end if;
@@ -3485,7 +3492,7 @@ begin
   delete from legwork_private.alert_pending p where exists (
     select from legwork_private.alert_records a where a.rule = p.rule and a.target = p.target and a.resolved_at is null);
 
-  -- What is still so, and what has become worse: an alert never becomes milder, it is resolved.
+  -- Problems that persist or have become worse. The severity of an alert never falls; the alert is resolved instead.
   update legwork_private.alert_records a set
     severity = case when f.severity = 'critical' then 'critical' else a.severity end,
     critical_at = coalesce(a.critical_at, case when f.severity = 'critical' then at end),
@@ -3496,7 +3503,7 @@ begin
   update legwork_private.alert_records a set clear_since = at
   where a.resolved_at is null and a.clear_since is null
     and not exists (select from unnest(v_found) f where f.rule = a.rule and f.target = a.target);
-  -- Once it has been well for long enough; at once when its rule is gone.
+  -- Resolved once the value has been normal for long enough, or at once if the rule is gone.
   for v_alert in
     update legwork_private.alert_records a set resolved_at = at
     where a.resolved_at is null and a.clear_since <= at - coalesce(
@@ -3504,12 +3511,12 @@ begin
     returning *
   loop
     id := v_alert.id; event := 'resolved'; rule := v_alert.rule; target := v_alert.target; return next;
-    -- Who was not told that it was raised is not told that it is over.
+    -- An alert that was not sent when it was raised is not sent when it is resolved.
     if v_alert.told is not null and not legwork_private.is_silenced(v_alert.rule, v_alert.target, at) then
       update legwork_private.alert_records a set jobs = a.jobs || legwork_private.send_alert(v_alert, 'resolved') where a.id = v_alert.id;
     end if;
   end loop;
-  -- Those that were silenced are told of when the silence is over and they are still open.
+  -- Silenced alerts are sent when the silence ends, if they are still open.
   for v_alert in
     select * from legwork_private.alert_records a
     where a.resolved_at is null and a.clear_since is null and a.acknowledged_at is null
@@ -3527,7 +3534,7 @@ begin
   delete from legwork_private.alert_records a where a.resolved_at < now() - interval '400 days';
   delete from legwork_private.alert_silences s where s.until < now() - interval '30 days';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.explain_job(job_id bigint)
  RETURNS TABLE("position" integer, reason text, detail text, fix text)
@@ -3587,8 +3594,8 @@ begin
   if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
     reason := 'about_to_be_admitted';
-    detail := 'There is room for it, and it is the turn of its line or of another one.';
-    fix := 'A living Legwork worker lets it go within a second; or: select legwork.tick();';
+    detail := 'Its limits have free slots, and its line or another one is next.';
+    fix := 'A running Legwork worker admits it within a second. To admit it now: select legwork.tick();';
     return next;
   end if;
   for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
@@ -3600,8 +3607,8 @@ begin
     if not found then
       "position" := "position" + 1;
       reason := 'row_locked';
-      detail := 'A transaction that is open has changed or locked the job''s row; workers pass it over until it ends.';
-      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then pg_terminate_backend(pid).';
+      detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
+      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid).';
       return next;
     end if;
   end if;
@@ -3615,7 +3622,7 @@ begin
     return next;
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.given_key(key text)
  RETURNS text
@@ -3648,7 +3655,7 @@ AS $function$
     left join found f on f.scope = x.scope and f.target = x.name
     group by x.scope, x.name
   )
-  -- The whole is as ill as what concerns it all; one task that fails degrades it.
+  -- The system is as unhealthy as the problems that affect all of it. One failing task only degrades it.
   select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
     coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
   from (
@@ -3659,7 +3666,7 @@ AS $function$
   union all
   select j.scope, j.name, j.status, j.reasons from judged j
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.job_reruns(job_id bigint)
  RETURNS TABLE(id bigint, original_id bigint, payload_changed boolean, requested_by text, requested_at timestamp with time zone)
@@ -3677,19 +3684,19 @@ begin
     order by r.job_id
     limit 100;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.limit_concurrency(max integer, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE sql
 RETURN legwork_private.put_limit(legwork_private.scope_of(queue, task), COALESCE(queue, task), 'concurrency'::text, key, max, NULL::interval)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.limit_rate(max integer, per interval, queue text DEFAULT NULL::text, task text DEFAULT NULL::text, key text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE sql
 RETURN legwork_private.put_limit(legwork_private.scope_of(queue, task), COALESCE(queue, task), 'rate'::text, key, max, per)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.limit_use(scope text, name text, at_most integer DEFAULT 20, OUT kind text, OUT key text, OUT value text, OUT in_use bigint, OUT waiting bigint, OUT frees_at timestamp with time zone, OUT key_values bigint, OUT is_partial boolean)
  RETURNS SETOF record
@@ -3703,9 +3710,9 @@ declare
 begin
   perform legwork_private.assert_role('viewer');
   if scope is null or scope not in ('queue', 'task') then
-    raise exception 'Limits are of a queue or a task, not of ''%''.', scope using errcode = 'LW400', hint = 'scope is queue or task.';
+    raise exception '''%'' is not a valid scope.', coalesce(scope, 'null') using errcode = 'LW400', hint = 'Use queue or task.';
   elsif at_most is null or at_most not between 1 and 1000 then
-    raise exception '% values cannot be shown.', coalesce(at_most::text, 'No') using errcode = 'LW400', hint = 'Ask for 1 to 1000.';
+    raise exception 'at_most is %; it must be between 1 and 1000.', coalesce(at_most::text, 'null') using errcode = 'LW400', hint = 'It is the number of key values to show for each limit.';
   end if;
   perform legwork_private.assert_target(limit_use.scope, limit_use.name);
   return query
@@ -3754,7 +3761,7 @@ begin
   where r.place <= at_most
   order by l.id, r.place;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.limits_in_use()
  RETURNS TABLE(scope text, name text, kind text, key text, max integer, used bigint, keys bigint, full_keys bigint, sampled_at timestamp with time zone)
@@ -3769,7 +3776,7 @@ AS $function$
   where s.name = 'limits'
   order by 1, 2, 3, 4
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.maintain_history()
  RETURNS TABLE(step text, relation text)
@@ -3785,7 +3792,7 @@ declare
   v_width interval;
   v_parent record;
 begin
-  -- One at a time; whoever comes second has nothing to do.
+  -- One session at a time. Any other has nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
@@ -3793,10 +3800,10 @@ begin
   perform legwork_private.forget_enqueue_limits();
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
-  -- Jobs that were told to stop and have ended since.
+  -- Jobs that were told to stop and have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
-  -- A failed job can be retried as long as the history shows it, and no longer. First, because dropping holds locks to the end.
+  -- A failed job can be retried only as long as it is in the history. This comes first, because dropping partitions holds locks until the end.
   delete from legwork_private.graphile_jobs j
   where j.id in (
     select d.id from legwork_private.graphile_jobs d
@@ -3804,7 +3811,7 @@ begin
       and not exists (select from legwork_private.finished_jobs f where f.id = d.id and f.finished_at >= now() - v_retention)
     for update skip locked);
 
-  -- Workflows are kept longer than what their first steps did. Read before anything is locked.
+  -- Workflows are kept longer than the history of their first steps. This is read before anything is locked.
   begin
     perform legwork_private.keep_workflow_step_ends(p.partition, p.upper_bound)
     from legwork_private.history_partitions() p where p.parent = 'legwork_private.finished_jobs'::regclass and p.upper_bound <= now() - v_retention;
@@ -3823,7 +3830,7 @@ begin
       ('audit_entries', 'occurred_at', coalesce(legwork_private.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
   loop
-    -- An eighth of the retention, in whole days: about ten partitions in all, because planning slows with their number
+    -- An eighth of the retention, in whole days. That is about ten partitions in total, because planning takes longer the more there are
     -- (0.5 ms at 12, 11 ms at 365).
     v_width := make_interval(days => greatest(1, least(31, ceil(extract(epoch from v_parent.retention) / 86400 / 8)))::int);
     return query select c.step, c.relation from legwork_private.create_history_partitions(v_parent.name, v_parent.by_column, v_width) c;
@@ -3833,7 +3840,7 @@ begin
   end loop;
 
   perform legwork_private.forget_steps();
-  -- Some at a time: the call is made again in a few minutes. A job that still lives keeps what it said.
+  -- A limited number at a time, because this runs again in a few minutes. Jobs that have not ended keep their progress.
   delete from legwork_private.job_progress p
   where p.job_id in (
     select o.job_id from legwork_private.job_progress o
@@ -3842,19 +3849,19 @@ begin
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.pause_queue(queue text, reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
 RETURN legwork_private.put_pause('queue'::text, queue, reason)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.pause_task(task text, reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
 RETURN legwork_private.put_pause('task'::text, task, reason)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
  RETURNS text
@@ -3870,8 +3877,8 @@ CREATE OR REPLACE FUNCTION legwork.reconcile()
 AS $function$
 begin
   perform legwork_private.assert_role('operator', true);
-  -- Each statement sees one moment, and whoever moves a job changes its rows in one transaction: what contradicts itself in a
-  -- statement's eyes is wrong, and is not just being changed.
+  -- Each statement sees one snapshot, and every function that moves a job changes its rows in one transaction. So a contradiction that a
+  -- statement sees is an error, and not a change in progress.
   return query
     with leaked as (
       delete from legwork_private.slots s
@@ -3907,7 +3914,7 @@ begin
         and (r.is_paused or cardinality(r.limits) > (
           select count(*) from legwork_private.slots s
           where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits)))
-      -- One that is just being fetched runs then.
+      -- A job that is just being fetched is allowed to run.
       for update of j skip locked
     ), sent as (
       select legwork_private.send_to_waiting_room(array(select f.id from free f)) as jobs
@@ -3917,7 +3924,7 @@ begin
     with lost as (
       select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
       where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
-        -- As long as there are wakeups nothing has been forgotten: they may be what calls it.
+        -- Only without wakeups: a pending wakeup may be the one that calls the line.
         and not exists (select from legwork_private.wakeups)
       group by w.line
     ), ready as (
@@ -3933,19 +3940,19 @@ begin
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
-  -- Nothing wrong: slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is
-  -- open, the jobs that have them could not end.
+  -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
+  -- the jobs that hold them could not end while it is open.
   delete from legwork_private.slots s
   where s.ctid = any (array(
     select x.ctid from legwork_private.slots x
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
-  -- Nor is this: a line whose last job was let go is kept until somebody looks at it.
+  -- Not a contradiction either: a line is kept after its last job was admitted, until it is checked here.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.redact(value json, paths text[])
  RETURNS json
@@ -3962,7 +3969,7 @@ begin
   end if;
   v_redacted := legwork_private.readable_json(value);
   if v_redacted is null then
-    -- Where its secrets are cannot be seen.
+    -- Its secrets cannot be located.
     return '"[redacted]"';
   end if;
   foreach v_path in array paths loop
@@ -3994,7 +4001,7 @@ begin
     return '[redacted]';
   end if;
   for v_secret in select s from legwork_private.redacted_values(payload, paths) as s loop
-    -- As it is, and as it stands within JSON.
+    -- Both as it is and as it is escaped in JSON.
     v_text := replace(v_text, v_secret, '[redacted]');
     v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
   end loop;
@@ -4019,11 +4026,11 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` lets a job start that waits for its time. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
   end if;
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then
-    raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only a failed job can. Leave discard out.';
+    raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only failed jobs can be discarded. Omit discard.';
   end if;
   v_id := legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(job_id, rerun_job.payload, v_original.payload), rerun_job.payload is not null);
   perform legwork_private.audit('rerun_job', 'job', job_id::text, jsonb_build_object('state', v_original.state),
@@ -4033,7 +4040,7 @@ begin
   end if;
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.rerun_jobs(filter jsonb, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
  RETURNS SETOF bigint
@@ -4049,7 +4056,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   if not preview then
-    -- One at a time: two that fit the same jobs would both find them not run again yet. Each statement below sees what was committed before it.
+    -- One call at a time: two calls that match the same jobs would both rerun them. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
   end if;
   v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of) x limit at_most);
@@ -4064,7 +4071,7 @@ begin
   end loop;
   perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.reset_limits(task text)
  RETURNS void
@@ -4080,7 +4087,7 @@ begin
   where l.scope = 'task' and l.name = task;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.restore_alert_rules()
  RETURNS integer
@@ -4110,25 +4117,25 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.resume_all()
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork_private.lift_pause('all'::text, ''::text)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.resume_queue(queue text)
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork_private.lift_pause('queue'::text, queue)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.resume_task(task text)
  RETURNS boolean
  LANGUAGE sql
 RETURN legwork_private.lift_pause('task'::text, task)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.retry_job(job_id bigint)
  RETURNS legwork.job_state
@@ -4146,13 +4153,13 @@ begin
   if v_job.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Enqueue it again.';
+      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Rerun the job, or enqueue it again.';
   end if;
   if v_job.locked_at is not null then
-    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+    raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   end if;
   v_state := legwork_private.assert_job(job_id);
-  -- What it sleeps for is over; a signal it still has to wait for.
+  -- A retry ends a sleep. A wait for a signal continues.
   if v_job.attempts < v_job.max_attempts then
     update legwork_private.job_steps s set state = 'completed', recorded_at = clock_timestamp()
     where s.job_id = retry_job.job_id and s.kind = 'sleep' and s.state = 'waiting';
@@ -4166,7 +4173,7 @@ begin
     jsonb_build_object('state', legwork_private.assert_job(job_id)), legwork_private.flag_value(v_job.flags, 'tenant'));
   return legwork_private.assert_job(job_id);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.retry_jobs(filter jsonb, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
  RETURNS SETOF bigint
@@ -4181,7 +4188,7 @@ begin
     return query select unnest(v_ids);
     return;
   end if;
-  -- Whoever retries one of them at the same moment has its row; it is passed over.
+  -- A job that another session is retrying at the same moment is locked, and is skipped.
   v_ids := array(
     select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
@@ -4192,7 +4199,7 @@ begin
   perform legwork_private.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.retry_workflow(workflow_id bigint, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone, from_step text DEFAULT NULL::text)
  RETURNS text
@@ -4210,27 +4217,27 @@ declare
   v_kept integer := 0;
 begin
   if v_run.state in ('running', 'compensating', 'cancelling') then
-    raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait for its end, or cancel it.';
+    raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
     raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
-      hint = 'Start another one (`select legwork.start_workflow(…)`), or name the step from which on it is run again.';
+      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or name the step from which to run this one again.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
     where s.workflow_id = v_run.id and d.redact is not null)
   then
-    raise exception 'The payloads of workflow % were forgotten when it completed, because one of its tasks redacts.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
-      hint = 'Start another one: `select legwork.start_workflow(…)`.';
+    raise exception 'The payloads of workflow % were deleted when it completed, because one of its tasks redacts data.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
+      hint = 'Start another workflow: `select legwork.start_workflow(…)`.';
   elsif from_step is not null and not exists (select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.name = from_step) then
     raise exception 'Workflow % has no step ''%''.', workflow_id, from_step using errcode = 'LW404', detail = jsonb_build_object('do', 'list_workflow_steps', 'id', v_run.id), hint =
       coalesce('Did you mean ''' || legwork_private.nearest_name(from_step, array(select s.name from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id)) || '''? ', '')
         || '`select name from legwork.workflow_steps where workflow_id = ' || v_run.id || '` lists them.';
   elsif deadline <= clock_timestamp() then
-    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Give a later deadline, or none.';
+    raise exception 'The deadline % is in the past.', deadline using errcode = 'LW400', hint = 'Choose a later deadline, or omit it.';
   end if;
   perform legwork_private.assert_time('deadline', deadline);
   perform legwork_private.audit('retry_workflow', 'workflow', v_run.id::text, jsonb_build_object('state', v_run.state), '{"state": "running"}', v_run.tenant);
-  -- In the order of dependencies. Rows of failed jobs are locked, so that nobody retries or discards them meanwhile.
+  -- In the order of the dependencies. Rows of failed jobs are locked, so that no other session retries or discards them in the meantime.
   for v_step in
     select s.name, s.position, s.waits_for, s.job_id, coalesce(from_step = any (s.groups || s.name), false) as is_named,
       exists (select from legwork_private.workflow_step_end(s.compensation_job_id) f where f.state in ('completed', 'failed')) as is_undone,
@@ -4257,12 +4264,12 @@ begin
   if v_made = '{}' and v_retried = '{}' and v_open = '{}' then
     raise exception 'Every step of workflow % has completed.', workflow_id using errcode = 'LW409', hint = 'There is nothing to retry.';
   end if;
-  -- Failed jobs in whose place another one is made cannot be retried by themselves any more.
+  -- Failed jobs that are replaced by new ones can no longer be retried individually.
   delete from legwork_private.graphile_jobs j
   using legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork_private.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
-  -- Materialized, because the ids have to rise with the positions: joined as a subquery, they may be drawn in any order, and more than once.
+  -- Materialized, because the ids must increase with the positions. In a joined subquery they may be drawn in any order, and more than once.
   with numbered as materialized (
     select x.position, legwork_private.next_job_id() as job_id
     from (select unnest(v_made) as position order by 1) x
@@ -4272,10 +4279,10 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
-  -- Folded just while it was cancelled.
+  -- Counts that were summed up while the workflow was being cancelled.
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
-  -- Those that have to wait are sent to the waiting room by the trigger on this.
+  -- The trigger on this update sends those that have to wait to the waiting room.
   update legwork_private.graphile_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
@@ -4284,7 +4291,7 @@ begin
   end if;
   return 'running';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.revoke_token(id uuid)
  RETURNS boolean
@@ -4298,7 +4305,7 @@ begin
   perform legwork_private.assert_role('admin');
   select t.* into v_token from legwork_private.tokens t where t.id = revoke_token.id for update;
   if v_token.id is null or v_token.tenant is distinct from coalesce(legwork_private.confined_tenant(), v_token.tenant) then
-    raise exception 'There is no token %.', coalesce(revoke_token.id::text, 'null') using
+    raise exception 'Token % does not exist.', coalesce(revoke_token.id::text, 'null') using
       errcode = 'LW404', detail = '{"do": "list_tokens"}', hint = '`select id, name from legwork.token_list` lists them.';
   elsif v_token.revoked_at is not null then
     return false;
@@ -4306,7 +4313,7 @@ begin
   update legwork_private.tokens t set revoked_at = clock_timestamp() where t.id = revoke_token.id;
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.run_schedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS bigint
@@ -4322,11 +4329,11 @@ begin
   perform legwork_private.assert_present(as_of);
   v_id := legwork_private.enqueue_one(v_schedule, as_of, 'manual');
   if v_id is null then
-    raise exception 'The schedule ''%'' lets % of its jobs live at a time, and so many do.', name, v_schedule.max_instances using errcode = 'LW409',
-      hint = 'Wait for one to end, or cancel one: ' || array_to_string((legwork_private.live_jobs(v_schedule.live))[:5], ', ') || '.';
+    raise exception 'The schedule ''%'' has reached its limit of %.', name, legwork_private.counted(v_schedule.max_instances, 'unfinished job') using errcode = 'LW409',
+      hint = 'Wait until one of its jobs has ended, or cancel one: ' || array_to_string((legwork_private.live_jobs(v_schedule.live))[:5], ', ') || '.';
   end if;
   loop
-    -- An occurrence may be due in this very microsecond.
+    -- An occurrence may be due at exactly this microsecond.
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, job_id, last_due_at, tenant)
     values (v_schedule.name, v_due_at, 'manual', 'Run by ' || legwork_private.current_actor() || '.', v_id, v_due_at, v_schedule.tenant)
     on conflict do nothing;
@@ -4336,7 +4343,7 @@ begin
   perform legwork_private.audit('run_schedule', 'schedule', name, null, jsonb_build_object('job', v_id), v_schedule.tenant);
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.schedule(name text, task text, cron text DEFAULT NULL::text, every interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, timezone text DEFAULT 'UTC'::text, payload jsonb DEFAULT '{}'::jsonb, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_runs integer DEFAULT NULL::integer, jitter interval DEFAULT NULL::interval, overlap text DEFAULT 'allow'::text, max_instances integer DEFAULT NULL::integer, missed text DEFAULT 'one'::text, missed_window interval DEFAULT NULL::interval, requires jsonb DEFAULT NULL::jsonb, requires_wait interval DEFAULT NULL::interval, tenant text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, max_attempts integer DEFAULT NULL::integer, enabled boolean DEFAULT NULL::boolean, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS timestamp with time zone
@@ -4352,25 +4359,25 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_present(as_of);
-  -- Whoever makes the same one at the same time comes second.
+  -- Serializes sessions that create the same schedule at the same time.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork_private.schedule_definitions d where d.name = schedule.name for update;
   if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork_private.confined_tenant() is not null then
-    -- Names are the database's; that one is taken is all that another tenant learns.
-    raise exception 'A schedule is called ''%'' already.', name using errcode = 'LW409', hint = 'Take another name.';
+    -- Names are unique in the database. Another tenant only learns that the name is taken.
+    raise exception 'A schedule called ''%'' already exists.', name using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   perform legwork_private.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
     missed_window, nullif(requires, 'null'), requires_wait, priority, max_attempts,
-    -- Saying again what is there already is no mistake, also when its time is over.
+    -- Defining an existing schedule again is not an error, even if its time has passed.
     case when v_old.name is not null and (v_old.at, v_old.ends_at) is not distinct from (at, ends_at) then '-infinity' else as_of end);
   if v_tenant is not null and exists (
     select from jsonb_object_keys(nullif(requires, 'null')) as k (key) join legwork_private.schedule_definitions d on d.name = k.key where d.tenant <> v_tenant)
   then
-    raise exception 'The schedule ''%'' of the tenant ''%'' cannot require what is another tenant''s.', name, v_tenant using errcode = 'LW400',
-      hint = 'It may require schedules of its tenant, and those of nobody in particular.';
+    raise exception 'The schedule ''%'' of tenant ''%'' cannot require another tenant''s schedule.', name, v_tenant using errcode = 'LW400',
+      hint = 'It can require schedules of its own tenant, and schedules without a tenant.';
   end if;
   if exists (select from legwork_private.crontab_entries c where c.identifier = schedule.name) then
-    raise exception '%', format(case when legwork_private.confined_tenant() is null then 'An entry of a crontab' else 'A schedule' end || ' is called ''%s'' already.', name) using errcode = 'LW409', hint = 'Take another name.';
+    raise exception '%', format(case when legwork_private.confined_tenant() is null then 'A crontab entry' else 'A schedule' end || ' called ''%s'' already exists.', name) using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   v_is_enabled := coalesce(enabled, v_old.is_enabled, true);
 
@@ -4383,7 +4390,7 @@ begin
   v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
 
-  -- As texts, because 24 hours and a day are equal and do not occur at the same times.
+  -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
   if v_old.name is not null and v_old::text = v_new::text then
     return v_old.next_at;
   end if;
@@ -4406,7 +4413,7 @@ begin
   if v_new.failed_at is not null then
     v_new.failed_at := null; v_new.problem := null;
   end if;
-  -- When its times are as they were, they go on as planned: saying a schedule again at every start does not put it off.
+  -- If its times are unchanged, they continue as planned: defining a schedule again at every start does not postpone it.
 
   insert into legwork_private.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
@@ -4432,7 +4439,7 @@ begin
   perform pg_notify('legwork', '{"schedules":true}');
   return (select d.next_at from legwork_private.schedule_definitions d where d.name = schedule.name);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.send_signal(job_id bigint, name text, payload jsonb DEFAULT NULL::jsonb)
  RETURNS boolean
@@ -4451,21 +4458,21 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   if name is null or length(name) not between 1 and 200 or name in ('.', '..') then
-    raise exception 'A signal''s name has 1 to 200 characters%.',
-      case when name is null then '' when name in ('.', '..') then ' and is not . or ..' else ', not ' || length(name) end using
-      errcode = 'LW400', hint = 'It is the name that the task waits for, as in step.waitFor("approval").';
+    raise exception 'The name of a signal must have 1 to 200 characters%.',
+      case when name is null then '' when name in ('.', '..') then ' and must not be ''.'' or ''..''' else '; this one has ' || length(name) end using
+      errcode = 'LW400', hint = 'It is the name for which the task waits, as in step.waitFor("approval").';
   elsif octet_length(payload::text) > 262144 then
-    raise exception 'A signal''s payload has at most 256 KB, not % bytes.', octet_length(payload::text) using
-      errcode = 'LW413', hint = 'Keep it in a table and send its id.';
+    raise exception 'The payload of the signal has %; the maximum is 256 KB.', legwork_private.counted(octet_length(payload::text), 'byte') using
+      errcode = 'LW413', hint = 'Store it in a table and send its id.';
   end if;
   select * into v_job from legwork_private.graphile_jobs j where j.id = send_signal.job_id;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has already ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_strip_nulls(jsonb_build_object('state', v_state, 'do', case v_state when 'failed' then 'retry_job' end, 'id', job_id)),
-      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` gives it another chance.' else 'What has ended waits for nothing.' end;
+      hint = case when v_state = 'failed' then '`select legwork.retry_job(' || job_id || ')` retries it.' else 'A job that has ended cannot receive signals.' end;
   elsif (select count(*) from legwork_private.job_signals g where g.job_id = send_signal.job_id) >= 1000 then
-    raise exception 'Job % has been sent 1000 signals.', job_id using errcode = 'LW409', hint = 'Send a signal to the job that waits for it, once.';
+    raise exception 'Job % has already received 1,000 signals.', job_id using errcode = 'LW409', hint = 'Send each signal once, to the job that waits for it.';
   elsif exists (select from legwork_private.job_steps s
     where s.job_id = send_signal.job_id and s.kind = 'wait' and s.name = send_signal.name and s.state = 'timed_out')
   then
@@ -4476,7 +4483,7 @@ begin
   if v_redact is not null then
     v_shown := legwork.redact(payload, v_redact);
   end if;
-  -- Of two that are sent at once the second waits here for the end of the first's transaction.
+  -- If two signals are sent at once, the second waits here until the first one's transaction has ended.
   insert into legwork_private.job_signals (job_id, name, payload) values (send_signal.job_id, send_signal.name, v_shown)
   on conflict on constraint job_signals_job_id_name_key do nothing;
   if not found then
@@ -4488,7 +4495,7 @@ begin
   end if;
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.set_alert_channels(channels jsonb)
  RETURNS void
@@ -4501,7 +4508,7 @@ begin
   perform legwork_private.assert_alert_channels(coalesce(channels, '[]'));
   update legwork.settings s set value = coalesce(channels, '[]')::text where s.name = 'alert_channels';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.set_alert_rule(name text, kind text DEFAULT NULL::text, target text DEFAULT NULL::text, warning double precision DEFAULT NULL::double precision, critical double precision DEFAULT NULL::double precision, period interval DEFAULT NULL::interval, at_least integer DEFAULT NULL::integer, raise_after interval DEFAULT NULL::interval, resolve_after interval DEFAULT NULL::interval, channels jsonb DEFAULT NULL::jsonb, enabled boolean DEFAULT NULL::boolean)
  RETURNS void
@@ -4519,15 +4526,15 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   if name is null or name !~ '^[a-z0-9][a-z0-9_./-]{0,99}$' then
-    raise exception 'A rule cannot be called ''%''.', coalesce(name, '') using errcode = 'LW400',
-      hint = 'Names have small letters, digits, _ . / and -, for example mail_failures.';
+    raise exception '''%'' is not a valid name for an alert rule.', coalesce(name, '') using errcode = 'LW400',
+      hint = 'A name has up to 100 lowercase letters, digits, _ . / and -, and begins with a letter or digit, for example mail_failures.';
   end if;
   if v_kind is null then
-    raise exception 'There is no rule ''%'', and a new one needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
+    raise exception 'Alert rule ''%'' does not exist, and a new rule needs a kind.', name using errcode = 'LW404', hint = 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   if v_kind <> all (v_kinds) then
     v_nearest := legwork_private.nearest_name(v_kind, v_kinds);
-    raise exception 'There is no kind ''%'' of rule.', v_kind using errcode = 'LW400',
+    raise exception 'Unknown kind of alert rule: ''%''.', v_kind using errcode = 'LW400',
       hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || 'Kinds are ' || array_to_string(v_kinds, ', ') || '.';
   end if;
   perform legwork_private.assert_alert_channels(channels);
@@ -4539,7 +4546,7 @@ begin
     warning := v_old.warning;
     critical := v_old.critical;
   end if;
-  -- What another session has made meanwhile is replaced: the last one counts.
+  -- A rule that another session has created meanwhile is replaced: the last writer wins.
   insert into legwork_private.alert_rules as r (name, kind, target, warning, critical, period, at_least, raise_after, resolve_after, channels, is_enabled)
   values (set_alert_rule.name, v_kind, coalesce(set_alert_rule.target, v_old.target), set_alert_rule.warning, set_alert_rule.critical,
     coalesce(set_alert_rule.period, v_old.period, '15 minutes'), coalesce(set_alert_rule.at_least, v_old.at_least, 1),
@@ -4551,14 +4558,14 @@ begin
     is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
   get stacked diagnostics v_constraint = constraint_name;
-  raise exception 'The rule ''%'' makes no sense: %.', name, case v_constraint
+  raise exception 'Alert rule ''%'' is not valid: %.', name, case v_constraint
       when 'alert_rules_period_check' then 'its period is too short or too long'
-      when 'alert_rules_at_least_check' then 'it asks for less than one attempt'
-      when 'alert_rules_check' then 'it has no threshold, or one below the other'
+      when 'alert_rules_at_least_check' then 'at_least is less than 1'
+      when 'alert_rules_check' then 'it has no threshold, or critical is below warning'
       else 'a value is out of range' end using errcode = 'LW400',
-    hint = 'It needs warning, critical or both, critical being the larger one; period lies between a minute and a day; at_least is 1 or more.';
+    hint = 'Give warning, critical or both, with critical the larger. period is between a minute and a day, and at_least is 1 or more.';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.set_priorities(filter jsonb, priority integer, preview boolean DEFAULT false, at_most integer DEFAULT 10000)
  RETURNS TABLE(id bigint, was integer)
@@ -4581,7 +4588,7 @@ begin
   end if;
   return query
     with held as materialized (
-      -- A job whose row somebody has (a worker that is just fetching it) is passed over; the next call finds it again.
+      -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
       select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
       where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
       order by j.id for update skip locked
@@ -4592,7 +4599,7 @@ begin
   get diagnostics v_count = row_count;
   perform legwork_private.audit('set_priorities', 'jobs', null, null, jsonb_build_object('filter', filter, 'priority', set_priorities.priority), filter ->> 'tenant', v_count);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.set_priority(job_id bigint, priority integer)
  RETURNS integer
@@ -4607,13 +4614,13 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
-  -- The row's lock: a job that a worker is just fetching has the priority either before or after.
+  -- Locks the row: a job that a worker is fetching has the new priority either before or after that.
   select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
-    raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'What has ended stays as it is.';
+    raise exception 'Job % has already ended: it is %.', job_id, v_state using errcode = 'LW409', hint = 'The priority of a job that has ended cannot be changed.';
   end if;
-  -- Nothing else is touched: updated_at of a running job says that somebody has removed it.
+  -- No other column is changed: a new updated_at would mark a running job as removed.
   update legwork_private.graphile_jobs j set priority = set_priority.priority where j.id = set_priority.job_id and j.priority <> set_priority.priority;
   if found then
     perform legwork_private.audit('set_priority', 'job', job_id::text, jsonb_build_object('priority', v_job.priority), jsonb_build_object('priority', set_priority.priority),
@@ -4621,7 +4628,7 @@ begin
   end if;
   return v_job.priority;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.set_retry_policy(queue text DEFAULT NULL::text, task text DEFAULT NULL::text, attempts integer DEFAULT NULL::integer, backoff text DEFAULT NULL::text, delay interval DEFAULT NULL::interval, factor double precision DEFAULT NULL::double precision, max_delay interval DEFAULT NULL::interval, jitter boolean DEFAULT false, retry_on text[] DEFAULT NULL::text[])
  RETURNS void
@@ -4635,7 +4642,7 @@ begin
   perform legwork_private.put_retry_policy(legwork_private.scope_of(queue, task), coalesce(queue, task), false, attempts, backoff, delay, factor,
     max_delay, jitter, retry_on);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.silence_alerts(duration interval, rule text DEFAULT NULL::text, target text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS bigint
@@ -4658,7 +4665,7 @@ begin
   values (silence_alerts.rule, silence_alerts.target, clock_timestamp() + duration, silence_alerts.reason) returning alert_silences.id into v_id;
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.silences()
  RETURNS TABLE(id bigint, rule text, target text, until timestamp with time zone, reason text, silenced_by text, silenced_at timestamp with time zone)
@@ -4669,7 +4676,7 @@ AS $function$
   select legwork_private.assert_role('viewer', true);
   select s.id, s.rule, s.target, s.until, s.reason, s.silenced_by, s.silenced_at from legwork_private.alert_silences s where s.until > clock_timestamp() order by s.until
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
@@ -4684,9 +4691,9 @@ declare
 begin
   perform legwork_private.assert_role('enqueuer');
   if name is null or length(name) not between 1 and 128 then
-    raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'It says what kind of workflow it is; many may have the same.';
+    raise exception 'A workflow needs a name of 1 to 128 characters.' using errcode = 'LW400', hint = 'The name says what kind of workflow it is. Workflows can share a name.';
   elsif deadline <= clock_timestamp() then
-    raise exception 'The deadline % has passed.', deadline using errcode = 'LW400', hint = 'Nothing was started. Give a later deadline, or none.';
+    raise exception 'The deadline % is in the past.', deadline using errcode = 'LW400', hint = 'Nothing was started. Choose a later deadline, or omit it.';
   end if;
   perform legwork_private.assert_time('deadline', deadline);
   v_id := nextval('legwork_private.run_ids');
@@ -4701,7 +4708,7 @@ begin
   perform legwork_private.create_workflow_step_jobs(v_id, x.all_of, x.all_of, x.all_of) from (select array(select generate_series(1, v_total)) as all_of) x;
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.step_results(workflow_id bigint)
  RETURNS jsonb
@@ -4715,12 +4722,12 @@ begin
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- As legwork_private.workflow_step_end, for all of them at once. A minute, because a worker's clock may be behind; the time keeps old partitions out.
+    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions; a minute, because a worker's clock may be behind.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
     left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
@@ -4767,7 +4774,7 @@ begin
   end loop;
   return v_failed;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.task_series(period interval DEFAULT '01:00:00'::interval, until timestamp with time zone DEFAULT NULL::timestamp with time zone, task text DEFAULT NULL::text, queue text DEFAULT NULL::text, OUT at timestamp with time zone, OUT seconds integer, OUT is_whole boolean, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT wait_p50 double precision, OUT wait_p95 double precision, OUT wait_p99 double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
  RETURNS SETOF record
@@ -4781,13 +4788,13 @@ declare
   v_until timestamptz := least(coalesce(until, now()), now());
   v_period interval := least(greatest(period, interval '1 minute'), interval '400 days');
   v_bucket interval := legwork_private.series_bucket(v_period, v_until - v_period);
-  -- Days are UTC's, and so is whatever is shorter.
+  -- Buckets are aligned in UTC.
   v_origin constant timestamptz := '2000-01-01 00:00:00+00';
   v_from timestamptz := date_bin(v_bucket, v_until - v_period, v_origin);
   v_is_fine boolean := v_bucket < interval '1 hour';
   v_tasks text[] := case
     when task is not null then array[task]
-    -- Every task that has been counted; whose queue nobody has said is in 'default'.
+    -- Every task that has been counted. A task whose queue is unknown is in 'default'.
     when queue is not null then array(
       select t.task from legwork_private.task_totals t left join legwork_private.task_definitions d on d.name = t.task where coalesce(d.queue, 'default') = task_series.queue)
     end;
@@ -4795,7 +4802,7 @@ declare
   v_counted timestamptz := (select w.ran_at from legwork_private.duties w where w.duty = 'roll_up');
 begin
   perform legwork_private.assert_role('viewer', true);
-  -- Before anything was counted nothing is known, which is not the same as none.
+  -- Before counting began the numbers are unknown, not zero.
   if v_is_fine then
     select min(m.minute) into v_known from legwork_private.minute_totals m;
   else
@@ -4834,7 +4841,7 @@ begin
   where v_known is not null
   order by g.g_at;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.task_statistics(period interval DEFAULT '01:00:00'::interval, OUT task text, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT error_rate double precision, OUT wait_average double precision, OUT wait_p95 double precision, OUT run_average double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
  RETURNS SETOF record
@@ -4861,7 +4868,7 @@ AS $function$
   ) s
   order by s.task
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.tenant_key(key text, tenant text)
  RETURNS text
@@ -4884,7 +4891,7 @@ begin
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
   perform legwork_private.expire_workflows();
-  -- Somebody is at it; come again.
+  -- Another session is admitting jobs. Try again soon.
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     return clock_timestamp() + interval '50 milliseconds';
   end if;
@@ -4904,7 +4911,7 @@ begin
     (select a.ring_at from legwork_private.gate_alarms a order by a.ring_at limit 1),
     (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.unschedule(name text, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS void
@@ -4921,7 +4928,7 @@ begin
   delete from legwork_private.schedule_definitions d where d.name = unschedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with time zone, to_at timestamp with time zone, at_most integer DEFAULT 500)
  RETURNS TABLE(started_at timestamp with time zone, host text, workers bigint, versions text[])
@@ -4930,12 +4937,12 @@ CREATE OR REPLACE FUNCTION legwork.worker_starts_between(from_at timestamp with 
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select legwork_private.assert_role('viewer', true);
-  -- Those of one machine that started in the same minute are one start.
+  -- Workers of one machine that started in the same minute count as one start.
   select min(w.started_at), w.host, count(*), array_agg(distinct w.version order by w.version) filter (where w.version is not null) from legwork_private.worker_starts w
   where w.started_at >= from_at and w.started_at < to_at
   group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
  RETURNS record
@@ -4943,14 +4950,14 @@ CREATE OR REPLACE FUNCTION legwork_private.activity(OUT enqueued bigint, OUT end
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- What Postgres counts anyway: the last id given, and the rows that the history has been given.
+  -- Counters that Postgres keeps anyway: the last id drawn, and the rows inserted into the history.
   select
     legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.failed_attempts'::regclass)
   where legwork_private.confined_tenant() is null
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.add_counts(a bigint[], b bigint[])
  RETURNS bigint[]
@@ -4959,7 +4966,7 @@ CREATE OR REPLACE FUNCTION legwork_private.add_counts(a bigint[], b bigint[])
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- In place, which is ten times as fast as unnesting both.
+  -- In place, which is ten times faster than unnesting both.
   if a is null or b is null then
     return coalesce(a, b);
   end if;
@@ -4979,14 +4986,14 @@ declare
   v_added integer;
 begin
   if on_failure is null or on_failure not in ('cancel', 'run') then
-    raise exception 'There is no on_dependency_failure ''%''.', coalesce(on_failure, 'null') using errcode = 'LW400',
-      hint = 'It is cancel (the job is cancelled too) or run (the job runs all the same).';
+    raise exception '''%'' is not a valid on_dependency_failure.', coalesce(on_failure, 'null') using errcode = 'LW400',
+      hint = 'Use cancel (the job is cancelled too) or run (the job runs anyway).';
   end if;
   if not exists (select from legwork_private.graphile_jobs j where j.id = add_dependencies.job_id and j.locked_at is null and j.attempts < j.max_attempts) then
-    -- unsafe_dedupe has kept a job that runs.
+    -- unsafe_dedupe has kept a running job.
     return;
   end if;
-  -- One snapshot: what has ended is in the history, and what has not is a job.
+  -- In one snapshot, every job is either in the history or live.
   select x into v_unknown
   from unnest(depends_on) x
   where x is null
@@ -4997,13 +5004,13 @@ begin
       select from legwork_private.finished_jobs f where f.id = x and (legwork_private.confined_tenant() is null or f.tenant = legwork_private.confined_tenant()))
   limit 1;
   if found then
-    raise exception 'There is no job % to depend on.', coalesce(v_unknown::text, 'null') using
-      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the setting history_retention.';
+    raise exception 'Cannot depend on job %, which does not exist.', coalesce(v_unknown::text, 'null') using
+      errcode = 'LW404', hint = 'Nothing was enqueued. Finished jobs are kept for the period set in history_retention.';
   end if;
   select x into v_unknown from unnest(depends_on) x where x >= add_dependencies.job_id limit 1;
   if found then
-    raise exception 'Job % was there before job % and cannot be made to wait for it.', job_id, v_unknown using errcode = 'LW409',
-      hint = 'Nothing was changed. A job depends on older ones only; cancel the waiting job first, or use another job_key.';
+    raise exception 'Job % is older than job % and cannot wait for it.', job_id, v_unknown using errcode = 'LW409',
+      hint = 'Nothing was changed. A job can only depend on older jobs. Cancel the waiting job first, or use another job_key.';
   end if;
   with asked as materialized (
     select x.id, j.id is not null as lives, f.state
@@ -5026,7 +5033,7 @@ begin
   select count(*) into v_added from added;
   if v_added > 0 then
     perform legwork_private.hold_for_dependencies(array[job_id]);
-    -- A worker looks at the checks once this has committed.
+    -- A worker processes the checks once this has committed.
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
 end $function$
@@ -5051,7 +5058,7 @@ begin
     from unnest(rows) r
     group by r.minute, r.task
   ), wider as materialized (
-    -- By minute, by hour and for ever.
+    -- By hour, and in total.
     select x.span, x.at, m.task, sum(m.completed) as completed, sum(m.failed) as failed, sum(m.cancelled) as cancelled, sum(m.expired) as expired,
       sum(m.failed_attempts) as failed_attempts, sum(m.retried) as retried, sum(m.wait_seconds) as wait_seconds, sum(m.run_seconds) as run_seconds,
       legwork_private.sum_counts(m.waits) as waits, legwork_private.sum_counts(m.runs) as runs, max(m.last_completed_at) as last_completed_at, max(m.last_failed_at) as last_failed_at
@@ -5089,7 +5096,7 @@ begin
     waits = legwork_private.add_counts(o.waits, excluded.waits), runs = legwork_private.add_counts(o.runs, excluded.runs),
     last_completed_at = greatest(o.last_completed_at, excluded.last_completed_at), last_failed_at = greatest(o.last_failed_at, excluded.last_failed_at);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.admission_lock()
  RETURNS bigint
@@ -5102,7 +5109,7 @@ CREATE OR REPLACE FUNCTION legwork_private.admission_pass()
  LANGUAGE sql
  STABLE
 RETURN (SELECT p.pass FROM legwork_private.admission_passes p LIMIT 1)
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.admit_crossing(lines uuid[], freed text[], at timestamp with time zone, OUT granted integer, OUT open uuid[], OUT filled text[])
  RETURNS record
@@ -5131,7 +5138,7 @@ begin
     join (select x.line, min(r.free) as free from crossed x join free_slots r on r.gate = x.gate group by x.line) m on m.line = c.line
     where m.free > 0
   ), heads as materialized (
-    -- Passing over locked rows as in admit_lines.
+    -- Locked rows are skipped, as in admit_lines.
     select a.line, a.gates, a.turn, h.job_id, h.run_at,
       row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
@@ -5145,7 +5152,7 @@ begin
       for update of j skip locked
     ) h
   ), ranks as (
-    -- Whoever is within the room of each of its gates may go.
+    -- A job may start if it is within the free slots of each of its gates.
     select h.job_id, row_number() over (partition by g.gate order by h.place, h.turn) <= r.free as fits
     from heads h
     cross join lateral unnest(h.gates) as g (gate)
@@ -5168,8 +5175,8 @@ begin
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
 
-  -- Each line that was looked at is noted at a gate that is full; one without a job goes; one that has been served goes to the
-  -- end of those that wait with it.
+  -- Each line that was checked waits at a full gate from now on. A line without jobs is deleted. A line that was served moves to the
+  -- end of the lines at its gate.
   with looked as materialized (
     select l.line, l.gates, exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null) as has_jobs
     from legwork_private.lines l where l.line = any (v_looked)
@@ -5194,7 +5201,7 @@ begin
   select array(select p.line from placed p where p.has_jobs and p.full_gate is null), array(select distinct p.full_gate from placed p where p.full_gate is not null)
   into open, filled;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.admit_lines(freed text[], at timestamp with time zone, OUT granted integer, OUT more text[], OUT short uuid[])
  RETURNS record
@@ -5203,7 +5210,7 @@ CREATE OR REPLACE FUNCTION legwork_private.admit_lines(freed text[], at timestam
 AS $function$
 begin
   with free_slots as materialized (
-    -- All of them here: a condition on what is computed would compute it twice.
+    -- Without a condition here: a condition on the computed value would compute it twice.
     select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
     select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
@@ -5215,8 +5222,8 @@ begin
   ), asked as materialized (
     select l.gate, l.free, l.line, l.turn, l.lines, (l.free + l.lines - 1) / l.lines as wanted from lines l
   ), heads as materialized (
-    -- Who is locked, by a transaction that changes or removes the job, is passed over: that transaction wakes us again. Whoever
-    -- changes a job's row in the waiting room has locked its row here before, so deleting there never waits.
+    -- Jobs that are locked, by a transaction that changes or removes them, are skipped: that transaction adds another wakeup. A session that
+    -- changes a job's row in the waiting room has locked the job's row here first, so deleting there never waits.
     select a.gate, a.free, a.line, a.turn, h.job_id, h.run_at,
       row_number() over (partition by a.line order by h.priority, h.run_at, h.job_id) as place
     from asked a
@@ -5230,7 +5237,7 @@ begin
       for update of j skip locked
     ) h
   ), granted as materialized (
-    -- Lines take turns: first everybody's first, then everybody's second.
+    -- Lines take turns: first the first job of every line, then the second.
     select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
     where x.rank <= x.free
@@ -5258,7 +5265,7 @@ begin
     array(select c.line from counts c where c.found < c.wanted)
   into granted, more, short;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.admit_waiting(at_most integer DEFAULT 1000)
  RETURNS integer
@@ -5280,7 +5287,7 @@ declare
   v_total integer := 0;
   v_unblocked integer := 0;
 begin
-  -- 1. Jobs whose dependencies have ended. First, because they may stand in line now.
+  -- 1. Jobs whose dependencies have ended. They come first, because they may join a line now.
   if exists (select from legwork_private.wakeups w where w.unblocked is not null) then
     v_unblocked := legwork_private.settle_dependants();
   end if;
@@ -5303,7 +5310,7 @@ begin
     return v_unblocked;
   end if;
 
-  -- 3. Slots of rate limits that have become free, and which gates are crossed by lines with several gates.
+  -- 3. Free slots of rate limits are deleted, and gates used by lines with several gates are determined.
   if v_rates then
     delete from legwork_private.slots s
     where s.ctid = any (array(
@@ -5318,10 +5325,10 @@ begin
     v_gates := array(select g from unnest(v_gates) g where g <> all (v_crossing));
   end if;
 
-  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change lets these changes pass.
+  -- 4. Lines with one gate, then those with several. The trigger _legwork_record_change ignores these changes.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
-  -- In rounds, because a line that turns out to be short leaves room for the others. What is left after the last round is looked
-  -- at again.
+  -- In rounds, because a line that turns out to be short leaves slots for the others. Gates that are left after the last round get another
+  -- wakeup.
   for v_n in 1..20 loop
     exit when v_gates = '{}';
     v_round := legwork_private.admit_lines(v_gates, v_now);
@@ -5330,7 +5337,7 @@ begin
     if v_round.short <> '{}' then
       delete from legwork_private.lines l
       where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
-      -- A job that somebody has locked: it is not sure that the other transaction will change anything.
+      -- Another session has locked a job of the line, and its transaction may not change anything.
       insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;
@@ -5340,7 +5347,7 @@ begin
     v_total := v_total + v_round.granted;
     v_lines := v_round.open;
     v_freed := v_freed || v_round.filled;
-    -- A line that has moved on to another gate may have left room for those behind it.
+    -- A line that has moved to another gate may have left slots for the lines behind it.
     v_crossing := array(
       select r.gate from legwork_private.free_slots(v_crossing, v_now) r
       where r.free > 0 and exists (select from legwork_private.lines l where l.waits_at = r.gate and l.line <> all (v_lines)));
@@ -5348,13 +5355,13 @@ begin
   end loop;
   perform set_config('legwork.admitting', '', true);
 
-  -- 5. What is left is looked at again, and rate limits when their next slot becomes free.
+  -- 5. Remaining gates and lines are checked again later, and rate limits when their next slot becomes free.
   if v_gates <> '{}' or v_crossing <> '{}' then
     insert into legwork_private.wakeups (freed) values (v_gates || v_crossing);
   end if;
   insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_lines);
   if v_rates then
-    -- A rate limit's gate opens by itself.
+    -- A rate limit's gate opens as time passes.
     insert into legwork_private.gate_alarms as a (gate, ring_at)
     select g.gate, min(s.free_at)
     from (select distinct unnest(v_freed) as gate) g
@@ -5369,7 +5376,7 @@ begin
   end if;
   return v_total + v_unblocked;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.alert_channels(rule text)
  RETURNS jsonb
@@ -5385,10 +5392,10 @@ begin
   end if;
   return case when jsonb_typeof(v_channels) = 'array' then v_channels else '[]' end;
 exception when others then
-  -- A setting that is no JSON must not keep alerts from being raised.
+  -- A setting that is not valid JSON must not keep alerts from being raised.
   return '[]';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.alert_conditions(at timestamp with time zone DEFAULT clock_timestamp())
  RETURNS SETOF legwork_private.alert_condition
@@ -5420,20 +5427,23 @@ AS $function$
     left join legwork_private.task_totals t on t.task = p.task
     cross join lateral (
       select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
-        format('%s of %s attempts of task %L have failed within %s.', p.failed_attempts, p.failed_attempts + p.completed, p.task, r.period) as message
+        format('%s of %s of task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
+          legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt'), p.task, legwork_private.period_in_words(r.period)) as message
       where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
       union all
-      select p.failed, 0, format('%s job(s) of task %L have failed for good within %s.', p.failed, p.task, r.period)
+      select p.failed, 0, format('%s of task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
+        legwork_private.period_in_words(r.period))
       where r.kind = 'failed_jobs'
       union all
       select q.took, 3 * case when t.usual_runs >= 20 then coalesce(t.usual_run, 0) else 0 end,
-        format('One of twenty attempts of task %L takes %s s or more within %s%s.', p.task, round(q.took::numeric, 1), r.period,
-          case when t.usual_runs >= 20 then format('; usually it is %s s', round(t.usual_run::numeric, 3)) else '' end)
+        format('The p95 running time of task %L within the last %s is %s%s.', p.task, legwork_private.period_in_words(r.period),
+          legwork_private.in_words(make_interval(secs => round(q.took::numeric, 1)::double precision)),
+          case when t.usual_runs >= 20 then '. It is usually ' || legwork_private.in_words(make_interval(secs => round(t.usual_run::numeric, 3)::double precision)) else '' end)
       from (select legwork_private.quantile(0.95, p.runs) as took, (select sum(n) from unnest(p.runs) n) as number) q
       where r.kind = 'slow_runs' and q.number >= r.at_least
     ) v
   ), found as (
-    -- A threshold that is not there stays so: greatest passes over nulls.
+    -- A missing threshold stays missing: greatest ignores nulls.
     select m.rule, m.kind, m.target, m.value, m.message, case when m.warning is not null then greatest(m.warning, m.floor) end as warning,
       case when m.critical is not null then greatest(m.critical, m.floor) end as critical
     from measured m
@@ -5443,7 +5453,7 @@ AS $function$
   from found f
   where f.value >= f.warning or f.value >= f.critical
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.all_results(job_id bigint, result jsonb)
  RETURNS jsonb
@@ -5458,13 +5468,13 @@ begin
   if v_kept.results is null and result is null or v_kept.open_positions is null then
     return result;
   end if;
-  -- A result that was too large to be kept, or is not one for each entry, stands for itself.
+  -- A result that was too large to be stored, or does not have one element per entry, is returned as it is.
   if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.open_positions)) then
     return result;
   end if;
   return legwork_private.put_results(v_kept, coalesce(result, '[]'));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.apply_limits_and_pauses(task_ids integer[], since bigint DEFAULT NULL::bigint, by bigint[] DEFAULT '{}'::bigint[])
  RETURNS boolean
@@ -5482,16 +5492,16 @@ declare
   v_ids bigint[];
 begin
   if not v_is_settling then
-    -- Two that change limits at once would each find nothing to do for a job that both limits together concern.
+    -- Otherwise two transactions that change limits at once could each find nothing to do for a job to which both limits apply.
     perform pg_advisory_xact_lock(legwork_private.limit_changes_lock());
-    -- Asked before the jobs are looked at: rows of a transaction that is not over yet are not seen. One that reads on in an old
-    -- snapshot may also miss another's change.
+    -- Determined before the jobs are read, because rows of open transactions are not visible. A transaction with an old
+    -- snapshot may also miss another one's change.
     v_since := case when current_setting('transaction_isolation') = 'read committed' then pg_snapshot_xmin(pg_current_snapshot())::text::bigint end;
   end if;
   v_concerned := legwork_private.jobs_against_limits(task_ids, since, by);
-  -- Everybody who changes a job locks its row first and what is said of it in the waiting room afterwards, so that nobody deadlocks.
-  -- A job that is being fetched is waited for: it runs then and must be counted. Whoever settles comes again instead, because an
-  -- open transaction must not keep the waiting room from being looked after.
+  -- Every change of a job locks the job's row first and its row in the waiting room second, so that there are no deadlocks.
+  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because an
+  -- open transaction must not block the waiting room.
   if v_is_settling then
     v_ids := array(
       select j.id from legwork_private.graphile_jobs j
@@ -5523,13 +5533,13 @@ begin
 
   perform legwork_private.give_slots_to_running_jobs(task_ids);
   if v_is_settling then
-    -- Slots of limits that are gone count for nothing. Not in the transaction that drops the limit: while that is open, the jobs that
-    -- have them could not end.
+    -- Slots of removed limits have no effect. They are not deleted in the transaction that removes the limit, because jobs that
+    -- have them could not end while it is open.
     delete from legwork_private.slots s
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(s.gate) and l.max_count is not null);
   else
     insert into legwork_private.limit_changes (task_ids, since) values (apply_limits_and_pauses.task_ids, v_since);
-    -- Workers read anew what is paused.
+    -- Makes workers reload the pauses.
     perform pg_notify('legwork', '{"limits":true}');
   end if;
   return cardinality(v_ids) = cardinality(v_concerned) or not exists (
@@ -5537,7 +5547,7 @@ begin
     join legwork_private.graphile_jobs j on j.id = passed.id
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.as_graphile_job(job graphile_worker._private_jobs)
  RETURNS legwork_private.graphile_jobs
@@ -5564,15 +5574,15 @@ begin
         when 'from' then e.value not in ('"warning"', '"critical"')
         when 'email' then jsonb_typeof(e.value) not in ('string', 'array')
         when 'task' then jsonb_typeof(e.value) <> 'string' or length(e.value #>> '{}') not between 1 and 128
-        -- An address, or the name of one that only the workers' environment knows.
+        -- A URL, or the name of an endpoint that only the workers' environment defines.
         when 'webhook' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         when 'slack' then coalesce(e.value #>> '{}' !~ '^(https?://.+|[A-Za-z0-9_.-]{1,100})$', true)
         else true end)
     end)
   then
-    -- Not the channels themselves: addresses of webhooks are secrets.
-    raise exception 'These channels cannot be told of alerts.' using errcode = 'LW400',
-      hint = 'They are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
+    -- The message does not contain the channels: URLs of webhooks are secrets.
+    raise exception 'These are not valid alert channels.' using errcode = 'LW400',
+      hint = 'Channels are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
 end $function$
 
@@ -5589,10 +5599,10 @@ begin
     return;
   end if;
   v_nearest := legwork_private.nearest_name(name, array(select r.name from legwork_private.alert_rules r));
-  raise exception 'There is no rule ''%''.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
+  raise exception 'Alert rule ''%'' does not exist.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_cron(cron text)
  RETURNS void
@@ -5610,21 +5620,21 @@ declare
   v_item record;
 begin
   if length(cron) > 200 then
-    raise exception 'A cron expression has at most 200 characters, this one has %.', length(cron) using
-      errcode = 'LW400', hint = 'Make several schedules of it.';
+    raise exception 'The cron expression has % characters; the maximum is 200.', length(cron) using
+      errcode = 'LW400', hint = 'Split it into several schedules.';
   end if;
   if cron ~ '@' then
     if lower(regexp_replace(cron, '^\s+|\s+$', '', 'g')) in ('@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly') then
       return;
     end if;
-    raise exception 'The cron expression >%< is no nickname.', cron using errcode = 'LW400',
-      hint = '@yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly are.';
+    raise exception 'Unknown cron shortcut >%<.', cron using errcode = 'LW400',
+      hint = 'The shortcuts are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.';
   end if;
   v_fields := regexp_split_to_array(regexp_replace(cron, '^\s+|\s+$', '', 'g'), '\s+');
   v_given := cardinality(v_fields);
   if v_given not in (5, 6) or cron !~ '\S' then
-    raise exception 'The cron expression ''%'' has % field(s).', cron, case when cron ~ '\S' then v_given else 0 end using errcode = 'LW400',
-      hint = 'It needs five (minute hour day month weekday), or six with seconds in front, for example 30 2 * * MON-FRI.';
+    raise exception 'The cron expression ''%'' has %.', cron, legwork_private.counted(case when cron ~ '\S' then v_given else 0 end, 'field') using errcode = 'LW400',
+      hint = 'It needs five fields (minute hour day month weekday), or six with seconds first, for example 30 2 * * MON-FRI.';
   end if;
   for v_field in 7 - v_given..6 loop
     v_items := string_to_array(replace(v_fields[v_field - 6 + v_given], '?', '*'), ',');
@@ -5640,8 +5650,8 @@ begin
             || array_to_string(v_items[:v_index - 1] || ('>' || v_items[v_index] || '<') || v_items[v_index + 1:], ',')
             || v_fields[v_field - 5 + v_given:], ' ')
           using errcode = 'LW400',
-          hint = 'Fields are minute, hour, day of month, month and weekday, with seconds in front where there are six; a field is *, a number, a name, '
-            'a range (1-5), a step (*/15) or a list of them; days also take L, LW and 15W, weekdays FRI#2 and FRIL.';
+          hint = 'The fields are minute, hour, day of month, month and weekday. With six fields, seconds come first. A field is *, a number, a name, '
+            'a range (1-5), a step (*/15) or a list of these. Days also accept L, LW and 15W, and weekdays FRI#2 and FRIL.';
       end if;
       if v_field = 4 then
         v_days := v_days || v_item.members;
@@ -5650,13 +5660,13 @@ begin
       end if;
     end loop;
   end loop;
-  -- A day and a weekday are alternatives, as cron has it, and */1 is a star; alone, a day must be one that a month has.
+  -- As in cron, a day and a weekday are alternatives, and */1 is the same as *. A day without a weekday must exist in one of the months.
   if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
-    raise exception 'The cron expression never fires: no such month has that day: %',
+    raise exception 'The cron expression never fires, because none of its months has that day: %',
       array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
-      using errcode = 'LW400', hint = 'L is the last day of any month.';
+      using errcode = 'LW400', hint = 'Use L for the last day of a month.';
   end if;
 end $function$
 
@@ -5679,24 +5689,24 @@ begin
   end if;
   select v.message, v.hint into v_message, v_hint
   from (values
-    (spec.overlap not in ('allow', 'serial'), format('There is no overlap ''%s''.', spec.overlap), 'It is allow or serial.'),
-    (num_nonnulls(spec.unique_for, spec.debounce, spec.throttle) > 1, 'unique_for, debounce and throttle exclude each other.',
-      'unique_for drops a repeated request, debounce waits for the last one, throttle spreads them.'),
+    (spec.overlap not in ('allow', 'serial'), format('''%s'' is not a valid overlap.', spec.overlap), 'Use allow or serial.'),
+    (num_nonnulls(spec.unique_for, spec.debounce, spec.throttle) > 1, 'unique_for, debounce and throttle cannot be combined.',
+      'unique_for drops a repeated request, debounce waits for the last one, and throttle spreads them out.'),
     (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key is null, 'debounce and throttle need a job_key.',
-      'Requests with the same job_key are merged, such as search-index:7.'),
-    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.run_at is not null, 'run_at goes with neither debounce nor throttle.',
+      'Requests with the same job_key, such as search-index:7, are merged.'),
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.run_at is not null, 'run_at cannot be combined with debounce or throttle.',
       'They decide when the job starts.'),
-    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key_mode <> 'replace', 'job_key_mode goes with neither debounce nor throttle.',
-      'They decide what becomes of the waiting job.'),
+    (num_nonnulls(spec.debounce, spec.throttle) > 0 and spec.job_key_mode <> 'replace', 'job_key_mode cannot be combined with debounce or throttle.',
+      'They decide how the waiting job is replaced.'),
     (spec.overlap = 'serial' and spec.job_key is null, 'overlap serial needs a job_key.',
-      'It keeps a job from running beside another one with its job_key; for jobs without one use serial_key.'),
-    (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Say for how long it is unique.'),
-    (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It bounds how far debounce moves the start.'),
-    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', spec.debounce_max, spec.debounce),
-      'It bounds how far debounce moves the start.'),
-    (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per need each other.', 'For example rate_limit 5 and rate_per 1 minute.'),
-    (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It says what rate_limit counts by.'),
-    (length(spec.rate_key) > 512, 'rate_key is longer than 512 characters.', 'A hash of it would do.'),
+      'It keeps jobs with the same job_key from running at the same time. For jobs without one, use serial_key.'),
+    (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Set unique_for to the period in which it is unique.'),
+    (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It limits how far debounce postpones the start.'),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', legwork_private.in_words(spec.debounce_max), legwork_private.in_words(spec.debounce)),
+      'It limits how far debounce postpones the start.'),
+    (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per must be given together.', 'For example rate_limit 5 and rate_per 1 minute.'),
+    (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It is the key by which rate_limit counts requests.'),
+    (length(spec.rate_key) > 512, 'rate_key is longer than 512 characters.', 'Use a shorter key, or a hash of it.'),
     (spec.expires_at <= clock_timestamp(), format('expires_at %s is in the past.', spec.expires_at), 'Nothing was enqueued.')
   ) as v (holds, message, hint)
   where v.holds
@@ -5717,7 +5727,7 @@ begin
   if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
     or extract(second from every) < 0
   then
-    raise exception 'every is %; no part of it may be negative.', every using errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end if;
 end $function$
 
@@ -5729,7 +5739,9 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_interval(name text, value inte
 AS $function$
 begin
   if not legwork_private.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
-    raise exception '% is %; it must be between % and %.', name, value, legwork_private.in_words(low), legwork_private.in_words(high) using
+    -- Infinite intervals cannot be put into words.
+    raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_words(value) else value::text end,
+      legwork_private.in_words(low), legwork_private.in_words(high) using
       errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
   end if;
 end $function$
@@ -5746,8 +5758,8 @@ begin
   select j.state into v_state from legwork_private.all_jobs j
   where j.id = assert_job.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant());
   if v_state is null then
-    raise exception 'There is no job %.', coalesce(job_id::text, 'null') using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+    raise exception 'No job has id %.', coalesce(job_id::text, 'null') using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
   end if;
   return v_state;
 end $function$
@@ -5760,7 +5772,7 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_job_fields(job jsonb, of_job t
 AS $function$
 begin
   perform legwork_private.read_time(of_job || f.name, job ->> f.name) from unnest(array['run_at', 'expires_at']) as f (name)
-  -- No expiry is an infinite one.
+  -- An infinite expires_at means no expiry.
   where not (f.name = 'expires_at' and job ->> f.name = 'infinity');
   perform legwork_private.read_number(of_job || f.name, job ->> f.name, f.low, f.high)
   from (values ('priority', -32768, 32767), ('max_attempts', 1, 32767), ('rate_limit', 1, 2147483647)) as f (name, low, high);
@@ -5778,7 +5790,7 @@ declare
   v_field text;
 begin
   if filter is null or jsonb_typeof(filter) <> 'object' then
-    raise exception 'A filter is an object, not %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
+    raise exception 'A filter must be a JSON object; got %.', coalesce(jsonb_typeof(filter), 'null') using errcode = 'LW400', hint = format('For example %s.', example);
   end if;
   select k into v_field from jsonb_object_keys(filter) k where k <> all (fields) limit 1;
   if v_field is not null then
@@ -5787,7 +5799,7 @@ begin
   end if;
   select f.key into v_field from jsonb_each(filter) f where jsonb_typeof(f.value) not in ('string', 'null') and f.key not in ('ids', 'parent_id') limit 1;
   if v_field is not null then
-    raise exception '% is of type %; it must be text.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
+    raise exception '% is of type %; it must be a string.', v_field, jsonb_typeof(filter -> v_field) using errcode = 'LW400', hint = format('For example %s.', example);
   end if;
   if filter -> 'ids' is not null and (jsonb_typeof(filter -> 'ids') <> 'array' or exists (
     select from jsonb_array_elements(case when jsonb_typeof(filter -> 'ids') = 'array' then filter -> 'ids' end) x where not legwork_private.is_job_id(x)))
@@ -5798,7 +5810,7 @@ begin
     raise exception 'parent_id is %; it must be a job id.', left(filter ->> 'parent_id', 100) using errcode = 'LW400', hint = 'For example {"parent_id": 17}.';
   end if;
   if filter ->> 'state' is not null and filter ->> 'state' <> all (enum_range(null::legwork.job_state)::text[]) then
-    raise exception 'There is no state ''%''.', left(filter ->> 'state', 100) using errcode = 'LW400',
+    raise exception '''%'' is not a valid state.', left(filter ->> 'state', 100) using errcode = 'LW400',
       hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
   end if;
   perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
@@ -5809,7 +5821,7 @@ begin
     perform legwork_private.assert_target('queue', filter ->> 'queue');
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_job_numbers(priority numeric, max_attempts numeric)
  RETURNS void
@@ -5837,7 +5849,7 @@ begin
   limit 1;
   if v_unknown is not null then
     raise exception 'A job has no field ''%''.', v_unknown using errcode = 'LW400', hint = format(
-      'Fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
+      'The fields are %s and %s.', array_to_string(trim_array(v_fields, 1), ', '), v_fields[cardinality(v_fields)]);
   end if;
 end $function$
 
@@ -5860,9 +5872,9 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_present(as_of timestamp with t
 AS $function$
 begin
   perform legwork_private.assert_time('as_of', as_of);
-  -- What has been accounted for in the future of a name would be missing for whoever takes that name next.
+  -- Occurrences recorded ahead of time would be missing for another tenant that uses the name later.
   if legwork_private.confined_tenant() is not null and as_of > clock_timestamp() then
-    raise exception 'You act for one tenant and cannot say that it is % already.', as_of using errcode = 'LW403', hint = 'Leave as_of out: it is for tests.';
+    raise exception 'as_of is %; a client confined to one tenant cannot set it to a future time.', as_of using errcode = 'LW403', hint = 'Omit as_of. It is meant for tests.';
   end if;
 end $function$
 
@@ -5889,11 +5901,11 @@ begin
   if not legwork_private.has_role(needed) then
     raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
       current_setting('legwork.role', true) using
-      errcode = 'LW403', hint = 'Ask whoever manages the tokens (legwork token create --role …).';
+      errcode = 'LW403', hint = 'Ask an admin for a token with that role (legwork token create --role …).';
   end if;
   if everybody and legwork_private.confined_tenant() is not null then
-    raise exception 'This concerns every tenant, and you act for one.' using
-      errcode = 'LW403', hint = 'Somebody who is not confined to a tenant may do it.';
+    raise exception 'This operation covers all tenants, and this session is restricted to one.' using
+      errcode = 'LW403', hint = 'Use a login or token that is not confined to a tenant.';
   end if;
 end $function$
 
@@ -5909,7 +5921,7 @@ declare
   v_own text := legwork_private.confined_tenant();
 begin
   if name is null or length(name) not between 1 and 100 or name ~ '[[:cntrl:]]' or name in ('.', '..') then
-    raise exception 'A schedule''s name has 1 to 100 characters, none of them a control character, and is not . or ..' using errcode = 'LW400', hint = 'Give another one, for example cleanup-daily.';
+    raise exception 'A schedule needs a name of 1 to 100 characters, without control characters and other than ''.'' and ''..''.' using errcode = 'LW400', hint = 'Choose another name, for example cleanup-daily.';
   end if;
   if num_nonnulls(cron, every, at) <> 1 then
     raise exception 'The schedule ''%'' needs exactly one of cron, every and at.', name using errcode = 'LW400',
@@ -5925,17 +5937,17 @@ begin
     legwork_private.assert_number('max_instances', max_instances, 1, 10000), legwork_private.assert_interval('missed_window', missed_window, '1 second', '1 year'),
     legwork_private.assert_interval('requires_wait', requires_wait, '0', '30 days'), legwork_private.assert_job_numbers(priority, max_attempts);
   v_problem := case
-    when at <= as_of then format('at is %s, which is over', at)
+    when at <= as_of then format('at is %s, which is in the past', at)
     when ends_at <= starts_at then format('the window ends at %s, before it starts at %s', ends_at, starts_at)
-    when ends_at <= as_of then format('the window has ended at %s', ends_at)
-    when at < starts_at or at > ends_at then format('at is %s, which is outside of the window', at)
-    when cron is not null and starts_at >= legwork_private.cron_end() then format('it never fires: it starts at %s, and times of cron expressions end with the year 2999', starts_at)
-    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s, but allow, skip, queue or cancel', coalesce(overlap, 'null'))
-    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says what becomes of the others'
-    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s, but none, one or all', coalesce(missed, 'null'))
+    when ends_at <= as_of then format('the window ended at %s', ends_at)
+    when at < starts_at or at > ends_at then format('at is %s, which is outside the window', at)
+    when cron is not null and starts_at >= legwork_private.cron_end() then format('it would never fire: it starts at %s, and cron expressions end with the year 2999', starts_at)
+    when overlap is null or overlap not in ('allow', 'skip', 'queue', 'cancel') then format('overlap is %s; it must be allow, skip, queue or cancel', coalesce(overlap, 'null'))
+    when overlap = 'allow' and max_instances is not null then 'max_instances needs an overlap of skip, queue or cancel, which says how further occurrences are handled'
+    when missed is null or missed not in ('none', 'one', 'all') then format('missed is %s; it must be none, one or all', coalesce(missed, 'null'))
     when missed_window is not null and missed <> 'all' then 'missed_window needs missed to be all'
     when requires_wait is not null and requires is null then 'requires_wait needs requires'
-    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s, but an object of names and spans of time', jsonb_typeof(requires))
+    when requires is not null and jsonb_typeof(requires) <> 'object' then format('requires is of type %s; it must be an object of schedule names and durations', jsonb_typeof(requires))
   end;
   if v_problem is not null then
     raise exception 'The schedule ''%'' is not valid: %.', name, v_problem using errcode = 'LW400', hint = v_hint;
@@ -5948,7 +5960,7 @@ begin
   if requires is null or requires = '{}' then
     return;
   end if;
-  -- Two that come to require each other at the same time would not see each other.
+  -- Without this lock, two schedules that begin to require each other at the same time would not see each other.
   perform pg_advisory_xact_lock(hashtext('legwork.schedule requires'));
   for v_other in select r.key, r.value from jsonb_each_text(requires) r order by r.key loop
     perform legwork_private.read_interval('requires.' || v_other.key, coalesce(v_other.value, 'null'), '1 millisecond');
@@ -5958,7 +5970,7 @@ begin
       raise exception 'The schedule ''%'' requires ''%'', which does not exist.', name, v_other.key using errcode = 'LW404',
         hint = coalesce('Did you mean ''' || legwork_private.nearest_name(v_other.key,
             array(select d.name from legwork_private.schedule_definitions d where (v_own is null or d.tenant = v_own) and d.name <> assert_schedule.name)) || '''? ', '')
-          || 'Make that one first; entries of a crontab cannot be required.';
+          || 'Create that schedule first. Crontab entries cannot be required.';
     end if;
   end loop;
   with recursive chain as (
@@ -5972,7 +5984,7 @@ begin
   ) cycle name set is_cycle using visited
   select array_to_string(c.path, ' -> ') into v_problem from chain c where c.name = assert_schedule.name limit 1;
   if v_problem is not null then
-    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Take one of these out of requires.';
+    raise exception 'The schedule ''%'' would wait for itself: %.', name, v_problem using errcode = 'LW400', hint = 'Remove one of these from requires.';
   end if;
 end $function$
 
@@ -5984,8 +5996,8 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_server()
 AS $function$
 begin
   if exists (select from legwork_private.confined_logins c where c.login = session_user) then
-    raise exception 'This is for the server, and the login % is confined to a tenant.', session_user using
-      errcode = 'LW403', hint = 'Run `legwork server` as a login that is not confined: its tokens and JWTs say for which tenant each request is.';
+    raise exception 'This function is for the server, and the login % is confined to a tenant.', session_user using
+      errcode = 'LW403', hint = 'Run `legwork server` with a login that is not confined: its tokens and JWTs determine the tenant of each request.';
   end if;
 end $function$
 
@@ -6009,9 +6021,9 @@ begin
       detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
         || case when legwork_private.confined_tenant() is null and exists (select from legwork_private.graphile_job_queues q where q.queue_name = assert_target.name)
-          then format('%L is a serial key, graphile-worker''s queue_name: its jobs run one at a time already. A queue of Legwork is a group of tasks; a limit of one '
-            'task names the task and no queue. ', assert_target.name) else '' end
-        || 'A queue is known once a task belongs to it; `select name from legwork.queues` lists them.';
+          then format('%L is a serial key, which graphile-worker calls queue_name: its jobs already run one at a time. A queue in Legwork is a group of tasks. To limit a single '
+            'task, name the task instead of a queue. ', assert_target.name) else '' end
+        || 'A queue exists once a task belongs to it; `select name from legwork.queues` lists them.';
   end if;
 end $function$
 
@@ -6024,7 +6036,7 @@ AS $function$
 declare
   v_nearest text;
 begin
-  -- graphile-worker's clean-up of unused tasks takes a name that no job has; the next job brings it back.
+  -- graphile-worker's cleanup of unused tasks removes a name that no job has. The next job adds it again.
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
   then
@@ -6063,8 +6075,8 @@ AS $function$
 begin
   begin
     perform now() at time zone assert_timezone.timezone;
-    -- Postgres also takes abbreviations and POSIX rules. Neither has daylight saving that can be relied on, and listing all zones is slow:
-    -- only what could be one of them is looked up. CET and its like are zones too, which Node reads, while Postgres reads the abbreviation.
+    -- Postgres also accepts abbreviations and POSIX rules. Neither has reliable daylight saving. Listing all zones is slow, so only names that
+    -- could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
     if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
       or exists (
         select from pg_timezone_names z
@@ -6092,9 +6104,9 @@ declare
   v_tenant text := legwork_private.confined_tenant();
 begin
   if v_tenant is not null and not exists (select from legwork_private.all_jobs j where j.id = assert_visible.job_id and j.tenant = v_tenant) then
-    -- The same words as for a job that is not there.
-    raise exception 'There is no job %.', job_id using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the setting history_retention.';
+    -- The same message as for a job that does not exist.
+    raise exception 'No job has id %.', job_id using
+      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
   end if;
 end $function$
 
@@ -6112,7 +6124,7 @@ declare
   v_name text;
   v_step jsonb;
 begin
-  -- Which is wrong first and with what; what to say of it is put together for that one only.
+  -- Find the first invalid step. Its error message is built only then.
   select e.n, x.problem into v_wrong, v_problem
   from unnest(entries) e
   cross join lateral (
@@ -6142,19 +6154,19 @@ begin
     select v_name || m.message, m.hint into v_message, v_hint
     from (values
       ('object', ' is not an object.', 'For example {"name": "a", "task": "import"}.'),
-      ('name', ' has no name.', 'Names are texts; other steps name them in depends_on.'),
-      ('long', ' has a name of more than 64 characters, or 200 with its sub-workflows.', 'Choose a shorter one.'),
-      ('slash', ' has a slash in its name.', 'A slash stands between a sub-workflow and its step.'),
-      ('field', ' has a field that no step has: ' || (
+      ('name', ' has no name.', 'A name is a string. Other steps refer to it in depends_on.'),
+      ('long', ' has a name of more than 64 characters, or more than 200 with its sub-workflows.', 'Choose a shorter name.'),
+      ('slash', ' has a slash in its name.', 'A slash separates a sub-workflow from its step.'),
+      ('field', ' has an unknown field: ' || (
           select string_agg(k, ', ') from jsonb_object_keys(case when v_problem = 'field' then v_step - legwork_private.workflow_step_fields() end) k) || '.',
-        'Fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
-      ('neither', ' needs either a task or steps of its own.', 'A step is a job of a task, or a sub-workflow.'),
-      ('empty', ' is a sub-workflow without a step.', 'Give it steps, or leave it out.'),
-      ('deep', ' is too deep.', 'Sub-workflows nest to ten levels.'),
-      ('group', ' is a sub-workflow; payload, compensate and the like belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
-      ('on_failure', format(' has the on_failure ''%s''.', v_step ->> 'on_failure'), 'It is stop, continue or compensate.'),
-      ('depends_on', ' has a depends_on that does not name steps.', 'It is an array of names.'),
-      ('compensate', ' has a compensate that is not {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
+        'Valid fields are ' || array_to_string(legwork_private.workflow_step_fields(), ', ') || '.'),
+      ('neither', ' needs either a task or steps of its own.', 'A step is either a job that runs a task, or a sub-workflow.'),
+      ('empty', ' is a sub-workflow without steps.', 'Add steps to it, or remove it.'),
+      ('deep', ' is nested too deeply.', 'Sub-workflows can be nested up to ten levels.'),
+      ('group', ' is a sub-workflow; payload, compensate and similar fields belong to its steps.', 'A sub-workflow has name, steps, depends_on and on_failure.'),
+      ('on_failure', format(' has an invalid on_failure ''%s''.', v_step ->> 'on_failure'), 'Use stop, continue or compensate.'),
+      ('depends_on', ' has a depends_on that is not a list of step names.', 'Use an array of step names.'),
+      ('compensate', ' has a compensate that is not of the form {task, payload}.', 'For example {"task": "payment/refund", "payload": {"order": 7}}.')
     ) as m (problem, message, hint)
     where m.problem = v_problem;
     raise exception '%', v_message using errcode = 'LW400', hint = v_hint;
@@ -6175,13 +6187,13 @@ declare
   v_detail text;
   v_code text;
 begin
-  select 'LW400', format('There are two steps ''%s''.', e.name), 'Names are unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  select 'LW400', format('Two steps are called ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
   from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
   if v_message is null then
-    select 'LW404', format('Step ''%s'' depends on ''%s'', which is no step beside it.', e.name, d.name),
+    select 'LW404', format('Step ''%s'' depends on ''%s'', which is not a step at the same level.', e.name, d.name),
       coalesce('Did you mean ''' || legwork_private.nearest_name(d.name, array(
         select regexp_replace(o.name, '^.*/', '') from unnest(entries) o where o.parent is not distinct from e.parent and o.name <> e.name)) || '''? ', '')
-        || 'A step depends on steps of the same workflow or sub-workflow.'
+        || 'A step can only depend on steps of the same workflow or sub-workflow.'
     into v_code, v_message, v_hint
     from unnest(entries) e
     cross join lateral legwork_private.workflow_step_dependencies(e.step) as d (name)
@@ -6226,8 +6238,8 @@ begin
     perform legwork_private.assert_job_fields(v_step, v_name);
     perform legwork_private.read_interval(v_name || 'delay', v_step ->> 'delay');
     if length(v_step ->> 'serial_key') not between 1 and 128 then
-      raise exception '%serial_key has % characters; it must have 1 to 128.', v_name, length(v_step ->> 'serial_key') using
-        errcode = 'LW400', hint = 'Nothing was started. Leave it out for a step that may run beside any other.';
+      raise exception '%serial_key has %; it must have 1 to 128.', v_name, legwork_private.counted(length(v_step ->> 'serial_key'), 'character') using
+        errcode = 'LW400', hint = 'Nothing was started. Omit it for a step that may run at the same time as any other.';
     end if;
   end loop;
 end $function$
@@ -6243,7 +6255,7 @@ AS $function$
       then current_setting('legwork.surface', true) else 'sql' end,
     audit.operation, audit.target_type, audit.target, coalesce(legwork_private.confined_tenant(), audit.tenant), audit.count, audit.before, audit.after)
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
  RETURNS record
@@ -6273,7 +6285,7 @@ begin
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
     v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), legwork_private.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
-    -- How long it waits was said when it first did.
+    -- The deadline stays as it was when the wait began.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
       when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
       when s.kind = 'sleep' then 'completed' else 'timed_out' end,
@@ -6288,7 +6300,7 @@ begin
     result := coalesce(v_secret::text, result);
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.awaits_signal(job_id bigint, run_at timestamp with time zone)
  RETURNS boolean
@@ -6302,7 +6314,7 @@ begin
     where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
       and (legwork_private.confined_tenant() is null or s.tenant = legwork_private.confined_tenant()));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.cancel_locked(job legwork_private.graphile_jobs, reason text)
  RETURNS legwork.job_state
@@ -6315,7 +6327,7 @@ begin
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker reads the row and aborts the job's signal. One that does not hear this reads it with its next beat.
+  -- Its worker reads the row and aborts the job's signal. A worker that misses this notification reads the row with its next heartbeat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $function$
@@ -6328,8 +6340,8 @@ AS $function$
 declare
   v_job legwork_private.graphile_jobs;
 begin
-  -- Not by legwork.cancel_job: whoever's transaction this happens in, it is the schedule that does it, also to what that session may not see.
-  -- The row's lock decides between this and a worker that is just fetching it. Those that have ended meanwhile are not there any more.
+  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may not see them.
+  -- The row's lock decides between this call and a worker that is fetching the job. Jobs that have ended in the meantime no longer exist.
   for v_job in
     select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
@@ -6348,7 +6360,7 @@ declare
   v_waiting bigint[];
   v_told bigint[];
 begin
-  -- A job's row decides between this and a worker that is just fetching it.
+  -- The lock on a job's row decides between this call and a worker that is fetching the job.
   if waits then
     v_waiting := array(
       select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id for update);
@@ -6378,7 +6390,7 @@ BEGIN ATOMIC
     FROM legwork_private.cancellations c
    WHERE (c.job_id = ANY (cancelled_jobs.job_ids));
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.catalog_definitions()
  RETURNS TABLE(object text, hash text)
@@ -6405,7 +6417,7 @@ AS $function$
     md5(concat_ws(' ', l.polcmd, l.polpermissive, pg_get_expr(l.polqual, l.polrelid), pg_get_expr(l.polwithcheck, l.polrelid)))
   from pg_policy l join pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace where s.nspname <> 'graphile_worker'
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.changed_definitions()
  RETURNS SETOF text
@@ -6418,7 +6430,7 @@ AS $function$
   where d.catalog_hash is not null and d.postgres = current_setting('server_version_num')::integer / 10000 and d.catalog_hash is distinct from c.hash
   order by d.object collate "C"
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.check_dependencies(at_most integer DEFAULT 1000)
  RETURNS void
@@ -6457,18 +6469,18 @@ begin
   if v_ended <> '{}' then
     perform legwork_private.close_dependencies(array_agg(e.id), array_agg(e.state))
     from (
-      -- One whose history is gone did not complete as far as anybody knows.
+      -- If a job's history has been deleted, it is not known to have completed.
       select x as id, coalesce((select f.state from legwork_private.finished_jobs f where f.id = x limit 1), 'cancelled') as state
       from unnest(v_ended) x
     ) e;
   end if;
   delete from legwork_private.dependency_checks c where c.id = any (v_checks) and c.depends_on <> all (v_busy);
-  -- A worker that looked for jobs just now has passed them over.
+  -- A worker that fetched jobs just now has skipped them because of the lock.
   if v_fetchable > 0 then
     perform legwork_private.wake_workers(v_fetchable);
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.claim_request(subject text, key text, request_hash text)
  RETURNS jsonb
@@ -6481,8 +6493,8 @@ declare
 begin
   perform legwork_private.assert_server();
   loop
-    -- A second request with the key waits here for the transaction of the first one, by the primary key. When that is rolled back, this
-    -- one is the first.
+    -- The primary key makes a second request with the key wait here for the transaction of the first. If that is rolled back, the second
+    -- becomes the first.
     insert into legwork_private.idempotent_requests as r (subject, key, request_hash)
     values (claim_request.subject, claim_request.key, claim_request.request_hash)
     on conflict on constraint idempotent_requests_pkey do update set
@@ -6493,16 +6505,16 @@ begin
     end if;
     select * into v_known from legwork_private.idempotent_requests r
     where r.subject = claim_request.subject and r.key = claim_request.key;
-    -- Forgotten in this moment: ask again.
+    -- Deleted at this moment: try again.
     exit when found;
   end loop;
   if v_known.request_hash <> claim_request.request_hash then
-    raise exception 'The idempotency key ''%'' was used for another request.', key using
-      errcode = 'LW409', hint = 'Nothing was done. Send a new key with each new request, and the same one only to repeat a request.';
+    raise exception 'The idempotency key ''%'' was used for a different request.', key using
+      errcode = 'LW409', hint = 'Nothing was done. Send a new key with each new request, and the same key only to repeat a request.';
   end if;
   return v_known.response;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.claim_unique(identity text, unique_for interval)
  RETURNS bigint
@@ -6512,13 +6524,13 @@ AS $function$
 declare
   v_id bigint;
 begin
-  -- What is committed and lasts needs no lock, so repeated requests do not wait for each other.
+  -- A committed request whose window has not ended is read without a lock, so that repeated requests do not wait for each other.
   select u.job_id into v_id from legwork_private.unique_requests u where u.key = identity and u.expires_at > clock_timestamp();
   if v_id is not null then
     return v_id;
   end if;
-  -- Exact: the primary key lets only one transaction insert. The other one waits here for the first to end. Was it rolled
-  -- back, this one inserts; did it commit, the window has not passed, nothing is updated, and the row is locked all the same.
+  -- This is exact, because the primary key lets only one transaction insert. The other waits here until the first has ended. If that was rolled
+  -- back, this one inserts. If it committed, its window has not ended and nothing is updated, but the row is locked anyway.
   insert into legwork_private.unique_requests as u (key, expires_at) values (identity, clock_timestamp() + unique_for)
   on conflict on constraint unique_requests_pkey do update set job_id = null, expires_at = clock_timestamp() + unique_for
   where u.expires_at <= clock_timestamp();
@@ -6540,7 +6552,7 @@ CREATE OR REPLACE FUNCTION legwork_private.close_dependencies(job_ids bigint[], 
 AS $function$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    -- It may not see what was committed since it began.
+    -- Its snapshot may miss rows that were committed after it began.
     insert into legwork_private.dependency_checks (depends_on) select x from unnest(job_ids) x;
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -6569,7 +6581,7 @@ begin
   insert into legwork_private.wakeups (unblocked, advanced, at_commit)
   select coalesce(array_agg(distinct o.job_id) filter (where o.job_id is not null), '{}'),
     coalesce(array_agg(distinct o.run_id) filter (where o.run_id is not null), '{}'),
-    -- Whoever lets go and cancels looks himself.
+    -- A caller that is already releasing or cancelling jobs reads these rows itself.
     case when current_setting('legwork.admitting', true) is distinct from 'on' then 'wait' end
   from over o having count(*) > 0;
 end $function$
@@ -6584,7 +6596,7 @@ declare
   v_count integer;
 begin
   select * into v_run from legwork_private.workflow_runs r where r.id = compensate_workflow.workflow_id;
-  -- In reverse order of the dependencies: one after the other, each when the one before has ended.
+  -- In reverse order of the dependencies, one at a time: each starts when the one before it has ended.
   with undone as materialized (
     select s.name, s.compensate, legwork_private.next_job_id() as id
     from (
@@ -6690,18 +6702,18 @@ begin
   on conflict on constraint quota_keys_pkey do update
     set requests = k.requests + 1, expires_at = greatest(k.expires_at, clock_timestamp() + rate_per)
   returning k.requests into v_number;
-  -- Behind the lock, so that times come in the order of the numbers.
+  -- Read after acquiring the lock, so that times are in the order of the numbers.
   v_now := clock_timestamp();
-  -- Any window is kept when it is kept for every request and the one rate_limit before it.
+  -- The quota holds for every window if each request is at least rate_per later than the request that came rate_limit requests earlier.
   select r.requested_at + rate_per into v_free_at
   from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
-    -- Up to the next millisecond: whoever comes back then, on a clock that knows no smaller ones, is let in.
+    -- Rounded up to the next millisecond, so that a client whose clock has only milliseconds is accepted at that time.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
-    raise exception '''%'' is limited to % % per %; the next one may be enqueued from % on.',
-      legwork.given_key(rate_key), rate_limit, case rate_limit when 1 then 'job' else 'jobs' end, legwork_private.period_in_words(rate_per), v_free_at_text using
-      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Come back then; the time stands alone in the error''s detail.';
+    raise exception '''%'' is limited to % per %; the next one may be enqueued at %.',
+      legwork.given_key(rate_key), legwork_private.counted(rate_limit, 'job'), legwork_private.period_in_words(rate_per), v_free_at_text using
+      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Try again at that time, which is also the error''s detail.';
   end if;
   delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);
@@ -6740,7 +6752,7 @@ begin
         select r.xmin as x, %2$s
         from only %1$s r
         where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
-          -- Blocks that have not been looked at, and transactions that have not been counted in the others.
+          -- All rows of blocks that have not been read, and in the others those of transactions that have not been counted.
           and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
       ) f
       group by 1, 2, 3, 4, 5, 6
@@ -6769,7 +6781,7 @@ begin
     perform legwork_private.add_metrics(v_rows);
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.counted(count bigint, noun text, plural text DEFAULT NULL::text)
  RETURNS text
@@ -6793,20 +6805,20 @@ begin
     select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
     from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
     exit when v_lower > now() + width;
-    -- After a pause longer than what was made ahead, the rows of the gap stay in the default partition.
+    -- After a pause longer than the partitions created ahead, the rows of the gap stay in the default partition.
     v_lower := greatest(v_lower, date_trunc('day', now()));
     v_upper := v_lower + width;
     v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
     begin
       execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
       execute format('alter table legwork_private.%I enable row level security', v_name);
-      -- A partition does not take this from its table. One that has a primary key is known by it.
+      -- A partition does not inherit this from its table. Tables with a primary key use that.
       if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
         execute format('alter table legwork_private.%I replica identity full', v_name);
       end if;
-      -- Attaching is refused while the default partition holds a row of that time; nobody adds one behind this lock.
+      -- Postgres does not attach a partition while the default partition has rows of its time range. The lock keeps other sessions from adding any.
       execute format('lock table legwork_private.%I in access exclusive mode', history || '_default');
-      -- Metrics count each row of these once.
+      -- The metrics count each row of these tables once.
       if history in ('finished_jobs', 'failed_attempts') then
         perform legwork_private.roll_up_before_move(format('legwork_private.%I', history || '_default')::regclass);
       end if;
@@ -6854,7 +6866,7 @@ begin
     cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
     join opened o on o.position = w.position
   ), closing as (
-    -- The workflow waits for all of them; where something else waits for one too, one row says both.
+    -- The workflow waits for all of them. If a job waits for one of them too, one row covers both.
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
     select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
     union all
@@ -6867,7 +6879,7 @@ begin
     join legwork_private.graphile_tasks t on t.identifier = s.task
     left join (select distinct e.job_id from edges e) e on e.job_id = s.job_id
   ), held as (
-    -- Before the jobs, so that the trigger that looks at limits and pauses finds them here.
+    -- Inserted before the jobs, so that the trigger for limits and pauses finds them here.
     insert into legwork_private.waiting_jobs (job_id, task_id, line, gates, priority, run_at, held, delay)
     select s.job_id, s.task_id, legwork_private.line_of('{}', null), '{}', coalesce((s.options).priority, 0), s.starts_at, 'dependency', s.delay
     from specs s where s.is_held
@@ -6934,13 +6946,13 @@ begin
       v_text := left(v_text, -1);
     end if;
     if v_nth <> 'l' and (length(v_nth) > 9 or v_nth::integer not between 1 and 5) then
-      problem := 'asks for a weekday that no month has; the first to the fifth are #1 to #5, the last is L';
+      problem := 'names a weekday that no month has; use #1 to #5 for the first to the fifth, or L for the last';
       return;
     end if;
   end if;
   v_match := regexp_match(v_text, '^(\*|\w+)(?:-(\w+))?(?:/(\d+))?$');
   if v_match is null or (v_match[1] = '*' and (v_match[2] is not null or (v_nth is not null and v_match[3] is null))) then
-    problem := 'is not understood';
+    problem := 'cannot be parsed';
     return;
   end if;
   if v_match[3] is not null then
@@ -6965,7 +6977,7 @@ begin
         when v_bound = 'sun' and v_bounds <> '{}' then 7
         else array_position(v_names, v_bound) - 1 end;
     elsif v_bound !~ '^\d+$' then
-      problem := 'is not understood' || coalesce('; did you mean ' || upper(legwork_private.nearest_name(v_bound, v_names)), '');
+      problem := 'cannot be parsed' || coalesce('; did you mean ' || upper(legwork_private.nearest_name(v_bound, v_names)), '');
       return;
     elsif length(ltrim(v_bound, '0')) > 3 or v_bound::integer not between v_low and v_high then
       problem := format('is not between %s and %s', v_low, v_high);
@@ -6975,7 +6987,7 @@ begin
     end if;
   end loop;
   if v_bounds[1] > v_bounds[2] then
-    problem := 'ends before it begins';
+    problem := 'is a range that ends before it begins';
     return;
   end if;
   members := array(select generate_series(v_bounds[1], coalesce(v_bounds[2], v_bounds[1]), v_step));
@@ -7019,7 +7031,7 @@ begin
     perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in('task', task));
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.declare_retry(task text, policy jsonb)
  RETURNS void
@@ -7037,7 +7049,7 @@ begin
       case when jsonb_typeof(policy -> 'retry_on') = 'array' then array(select jsonb_array_elements_text(policy -> 'retry_on')) end);
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.delete_jobs_as(how text, job_ids bigint[], reason text DEFAULT NULL::text)
  RETURNS void
@@ -7082,14 +7094,14 @@ begin
       continue;
     end if;
     v_delivered := v_delivered || v_signal.id;
-    -- One that runs looks for itself, at the latest as it is put back.
+    -- A running job checks for signals itself, at the latest when it is suspended.
     if v_job.locked_at is null and exists (
       select from legwork_private.job_steps s
       where s.job_id = v_job.id and s.kind = 'wait' and s.name = v_signal.name and s.state = 'waiting'
         and s.wake_at = case when v_job.run_at = 'infinity'
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
-      -- Limits and pauses hold it from here as they do a new job: the trigger _legwork_record_change sends it to the waiting room.
+      -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
       update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
       v_woken := v_woken + 1;
     end if;
@@ -7102,7 +7114,7 @@ begin
   end if;
   return v_all;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.dependency_failure(job_id bigint)
  RETURNS text
@@ -7131,7 +7143,7 @@ CREATE OR REPLACE FUNCTION legwork_private.describe_limits(scope text, name text
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('kind', l.kind, 'max', l.max_count, 'per', l.per, 'key', NULLIF(array_to_string(l.key, '.'::text), ''::text))) ORDER BY l.id) AS jsonb_agg FROM legwork_private.limits l WHERE ((l.scope = describe_limits.scope) AND (l.name = describe_limits.name) AND (l.max_count IS NOT NULL)))
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.describe_retry(task text, queue text)
  RETURNS jsonb
@@ -7139,7 +7151,7 @@ CREATE OR REPLACE FUNCTION legwork_private.describe_retry(task text, queue text)
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN (SELECT (to_jsonb(r.*) - ARRAY['scope'::text, 'name'::text, 'is_declared'::text]) FROM legwork_private.retry_policy(describe_retry.task, describe_retry.queue) r(scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on))
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.describe_schedule(definition legwork_private.schedule_definitions)
  RETURNS jsonb
@@ -7180,11 +7192,11 @@ begin
       end case;
   end case;
   return null;
--- What a row can cause. A lock, a connection or a missing right is no reason to leave anything out.
+-- Errors that a row can cause. Locks, connections and missing privileges are not a reason to leave a row out.
 exception when data_exception or integrity_constraint_violation or cardinality_violation or program_limit_exceeded or plpgsql_error then
   return sqlstate || ': ' || sqlerrm;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.drop_history_partitions(history text, retention interval)
  RETURNS TABLE(step text, relation text)
@@ -7216,7 +7228,7 @@ AS $function$
   select array(select w.duty from legwork_private.duties w where w.due_at <= clock_timestamp()
     order by array_position(array['roll_up', 'queues', 'database', 'alerts', 'forget'], w.duty))
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.earlier(at timestamp with time zone, by interval)
  RETURNS timestamp with time zone
@@ -7242,7 +7254,7 @@ BEGIN ATOMIC
     FROM legwork_private.pauses p
    WHERE (p.scope = 'all'::text);
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.end_batch(batch_id bigint)
  RETURNS boolean
@@ -7289,7 +7301,7 @@ declare
   v_reason text;
   v_compensates boolean;
 begin
-  -- Somebody is cancelling or retrying it.
+  -- Another session that has locked the row is cancelling or retrying the workflow.
   select * into v_run from legwork_private.workflow_runs r where r.id = end_workflow.workflow_id for update skip locked;
   if v_run.id is null then
     return not exists (select from legwork_private.workflow_runs r where r.id = end_workflow.workflow_id);
@@ -7301,7 +7313,7 @@ begin
   if v_run.state = 'compensating' or v_run.ending is not null and exists (
     select from legwork_private.workflow_run_steps s where s.workflow_id = v_run.id and s.compensation_job_id is not null)
   then
-    -- What was counted are compensations; the steps were counted before.
+    -- These counts are of compensation jobs. The workflow steps were counted earlier.
     v_state := coalesce(v_run.ending, 'failed');
     v_reason := v_run.reason;
   else
@@ -7322,7 +7334,7 @@ begin
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
       ), causes as (
-        -- Not those that were cancelled because of another one.
+        -- Without the steps that were cancelled because another step failed.
         select b.* from bad b
         where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
       )
@@ -7332,7 +7344,7 @@ begin
         exists (select from causes c where c.effect = 'compensate')
       into v_state, v_reason, v_compensates;
       if v_compensates then
-        -- What the workflow was given must not fail the transaction that ends its last step, which may end jobs of others too.
+        -- Invalid data in the workflow must not fail the transaction that ends its last step, because it may also end unrelated jobs.
         begin
           if legwork_private.compensate_workflow(v_run.id) then
             v_state := 'compensating';
@@ -7348,7 +7360,7 @@ begin
     ended_at = case when v_state <> 'compensating' then clock_timestamp() end
   where r.id = v_run.id;
   if v_state = 'completed' and exists (select from legwork_private.task_definitions d where d.redact is not null) then
-    -- Payloads are kept for a retry, and there will be none.
+    -- Payloads are kept for a retry, and a completed workflow is not retried.
     update legwork_private.workflow_run_steps s set payload = null, compensate = null
     where s.workflow_id = v_run.id and exists (
       select from legwork_private.workflow_run_steps o
@@ -7384,13 +7396,13 @@ begin
   then
     perform legwork_private.assert_time('run_at', spec.run_at), legwork_private.assert_job_numbers(spec.priority, spec.max_attempts);
   end if;
-  -- Names are everybody's in graphile-worker: a tenant has its own.
+  -- graphile-worker's keys are shared by all tenants. Legwork gives each tenant its own namespace.
   if num_nonnulls(spec.job_key, spec.serial_key, spec.rate_limit) > 0 then
     v_tenant := coalesce(spec.tenant, nullif(current_setting('legwork.tenant', true), ''));
     v_job_key := legwork_private.kept_key(spec.job_key, v_tenant);
     v_serial_key := legwork_private.kept_key(spec.serial_key, v_tenant, 'serial_key');
   end if;
-  -- Most requests have none of these and skip all of it.
+  -- Most requests have none of these options and skip this block.
   if spec.overlap <> 'allow' or num_nonnulls(spec.expires_at, spec.unique_for, spec.unique_key, spec.debounce, spec.debounce_max, spec.throttle,
     spec.rate_limit, spec.rate_per, spec.rate_key) > 0
   then
@@ -7407,23 +7419,23 @@ begin
     end if;
     if num_nonnulls(spec.debounce, spec.throttle) > 0 then
       v_run_at := legwork_private.paced_start(v_job_key, spec.debounce, spec.debounce_max, spec.throttle);
-      -- A throttled job that waits already has its place.
+      -- A waiting throttled job keeps its run_at.
       v_key_mode := case when spec.throttle is null then 'replace' else 'preserve_run_at' end;
     end if;
     if spec.overlap = 'serial' and spec.serial_key is null then
-      -- graphile-worker takes serial keys of 128 characters and job keys of 512.
+      -- graphile-worker accepts serial keys of up to 128 characters and job keys of up to 512.
       v_serial_key := legwork.tenant_key('job_key:' || case
         when length(spec.job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then spec.job_key else md5(spec.job_key) end, v_tenant);
     end if;
     if spec.expires_at <= greatest(v_run_at, clock_timestamp()) and isfinite(spec.expires_at) then
       raise exception 'The job would expire at %, before it may start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
-        errcode = 'LW400', hint = 'Nothing was enqueued. Give a later expires_at.';
+        errcode = 'LW400', hint = 'Nothing was enqueued. Choose a later expires_at.';
     end if;
   end if;
   v_flags := legwork_private.context_flags(spec.tenant, spec.correlation_id) || legwork_private.option_flags(spec);
 
-  -- A keyed add_job finds the old job free, a worker takes that job, and the request is neither merged nor inserted:
-  -- add_job returns null. Every round is a statement of its own and sees that the job is now running, so the next one inserts.
+  -- If a worker fetches the old job just after a keyed add_job has found it free, the request is neither merged nor inserted, and
+  -- add_job returns null. Each round is a separate statement and sees that the job is now running, so the next round inserts.
   v_id := null;
   for v_round in 1..100 loop
     select j.id into v_id
@@ -7435,7 +7447,7 @@ begin
     exit when v_id is not null;
   end loop;
   if v_id is null then
-    raise exception 'The job with key ''%'' is being taken and given back too fast to be replaced.', spec.job_key using
+    raise exception 'The job with key ''%'' cannot be replaced, because workers keep fetching and returning it.', spec.job_key using
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
@@ -7446,7 +7458,7 @@ begin
     update legwork_private.paced_keys p set job_id = v_id where p.job_key = v_job_key;
   end if;
   if isfinite(spec.expires_at) then
-    -- From the job, because unsafe_dedupe keeps the one that is there, with its own time or none.
+    -- Read from the job, because unsafe_dedupe keeps the existing job, with its own expiry or none.
     insert into legwork_private.expirations (job_id, expires_at)
     select j.id, legwork_private.expiry_of(j.flags) from legwork_private.graphile_jobs j
     where j.id = v_id and legwork_private.expiry_of(j.flags) is not null
@@ -7471,7 +7483,7 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    -- Within bounds whatever the row says: all schedules that are due are in this statement.
+    -- Values are kept within bounds whatever is in the row, because this statement handles all due schedules.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
@@ -7540,7 +7552,7 @@ declare
   v_due bigint[];
   v_expired bigint[];
 begin
-  -- A running job started in time and is passed over; it comes back here if it is to be retried.
+  -- A running job has started in time and is skipped. It is considered again here if it is retried.
   select array_agg(d.job_id) into v_due
   from (
     select e.job_id from legwork_private.expirations e
@@ -7556,20 +7568,20 @@ begin
   end if;
 
   v_expired := array(
-    -- Whoever has the row is fetching or replacing the job; the next call looks again.
+    -- A session that has locked the row is fetching or replacing the job. The next call checks it again.
     select j.id from legwork_private.graphile_jobs j
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
 
-  -- What is left of these jobs does not expire any more: ended, failed, or replaced by a request without expires_at.
+  -- The other jobs no longer expire: they have ended, failed or been replaced by a request without expires_at.
   delete from legwork_private.expirations e
   where e.job_id = any (v_due) and not exists (
     select from legwork_private.graphile_jobs j
     where j.id = e.job_id and legwork_private.expiry_of(j.flags) is not null and (j.locked_at is not null or j.attempts < j.max_attempts));
   return cardinality(v_expired);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.expire_workflows(only_workflow bigint DEFAULT NULL::bigint)
  RETURNS void
@@ -7589,12 +7601,12 @@ begin
       update legwork_private.workflow_runs r set ending = 'expired', state = 'cancelling', reason = 'Its deadline ' || to_char(r.deadline at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' passed.'
       where r.id = v_run.id;
     end if;
-    -- Jobs whose rows are locked are passed over; every tick comes by here until all have ended.
+    -- Jobs whose rows are locked are skipped. Every tick tries again until all have ended.
     perform legwork_private.cancel_workflow_steps(v_run.id, 'Workflow ' || v_run.id || ': its deadline passed.', false);
     perform legwork_private.end_workflow(v_run.id);
   end loop;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.expiry_of(flags jsonb)
  RETURNS timestamp with time zone
@@ -7611,29 +7623,29 @@ AS $function$
 begin
   return query
     select 'dependency'::text,
-      case when j.is_hidden then 'It waits for a job that is not your tenant''s'
-        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'no longer known'), coalesce(j.state::text, 'gone')) end
+      case when j.is_hidden then 'It waits for a job outside your tenant'
+        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
         || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
       case
-        when j.is_hidden then 'Wait, or ask whoever made it wait.'
-        when x.ended_as is not null or j.finished_at is not null then 'A living Legwork worker looks at it within a second; or: select legwork.tick();'
-        when j.state = 'running' then 'Wait for its end.'
-        else format('See why that one does not run: select * from legwork.explain_job(%s);', x.depends_on)
+        when j.is_hidden then 'Wait, or ask the operator who enqueued it.'
+        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker releases it within a second. To release it now: select legwork.tick();'
+        when j.state = 'running' then 'Wait for that job to end.'
+        else format('See why that job does not run: select * from legwork.explain_job(%s);', x.depends_on)
       end
     from (
       select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
       from legwork_private.dependencies d where d.job_id = explain_dependencies.job_id
     ) x
     left join lateral (
-      -- Of all, because legwork.jobs shows nothing to whoever is confined to a tenant.
+      -- From all_jobs, because legwork.jobs shows nothing to a session that is confined to a tenant.
       select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork_private.confined_tenant(), o.tenant) as is_hidden
       from legwork_private.all_jobs o where o.id = x.depends_on limit 1
     ) j on true
     where x.n <= 5
     order by x.n;
   return query
-    select 'set_aside'::text, format('Its dependencies have ended, and letting it go failed: %s.', a.error),
-      'Mend what the error names. It is tried again every few minutes; at once: select legwork.take_up();'::text
+    select 'set_aside'::text, format('Its dependencies have ended, but releasing it failed: %s.', a.error),
+      'Fix what the error names. Legwork retries every few minutes. To retry now: select legwork.take_up();'::text
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
@@ -7645,12 +7657,12 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job legwork_private.gra
 AS $function$
 begin
   reason := explain_ended.state;
-  detail := format('It has ended: %s at %s%s', explain_ended.state, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It %s at %s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     coalesce(': ' || explain_ended.error, '.'));
   fix := case
     when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
-    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again.'
-    when explain_ended.state = 'completed' then 'Nothing is wrong.'
+    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again if it should run.'
+    when explain_ended.state = 'completed' then 'Nothing to do.'
     else 'Enqueue it again if it should run.'
   end;
   return next;
@@ -7670,8 +7682,8 @@ begin
   if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
     if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
       reason := 'expired';
-      detail := format('It was not to start after %s.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A living worker is about to end it as expired. Enqueue it again if it should run.';
+      detail := format('It had to start by %s, and did not.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
+      fix := 'A running worker will soon end it as expired. Enqueue it again if it should run.';
       return next;
     end if;
   end if;
@@ -7690,11 +7702,11 @@ AS $function$
         else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
-        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, s.jobs || case when s.jobs = 1 then ' job' else ' jobs' end) end,
+        || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
       case when w.held is null then format(' It is number %s in its line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
         where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next start is possible at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
+      ' The next job may start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
@@ -7703,7 +7715,7 @@ AS $function$
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs, min(x.free_at) as next_at,
-      -- Whoever is confined to a tenant learns how many there are, and not which.
+      -- A session that is confined to a tenant learns the number of jobs, not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
@@ -7718,9 +7730,9 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_pauses(queue text, task text)
 AS $function$
   select
     case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
-    format('%s since %s by %s: %s',
-      case p.scope when 'all' then 'Everything is stopped' when 'queue' then format('Queue ''%s'' is paused', p.name)
-        else format('Task ''%s'' is paused', p.name) end,
+    format('%1$s by %3$s since %2$s: %4$s',
+      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue ''%s'' has been paused', p.name)
+        else format('Task ''%s'' has been paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
     case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
       else format('select legwork.resume_task(%L);', p.name) end
@@ -7738,13 +7750,13 @@ AS $function$
 declare
   v_others bigint[];
 begin
-  -- A key that is used again, or remove_job, takes the key and all attempts from a job that runs (see legwork_private.true_attempt).
+  -- Reusing its key, or remove_job, removes the key and all further attempts from a running job (see legwork_private.true_attempt).
   if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
     select from legwork_private.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
   then
     return;
   end if;
-  -- The other job was enqueued by the same transaction. Nothing else ties the two together.
+  -- The replacing job was enqueued by the same transaction. Nothing else links the two.
   select array_agg(o.id order by o.id) into v_others from (
     select j.id from legwork_private.ids_created(job.updated_at, job.updated_at + interval '1 microsecond') i, legwork_private.all_jobs j
     where j.id > greatest(job.id, i.above) and j.id <= coalesce(i.up_to, 9223372036854775807) and j.created_at = job.updated_at and j.job_key is not null
@@ -7752,10 +7764,10 @@ begin
     order by j.id limit 2
   ) o;
   reason := 'replaced';
-  detail := format('It was replaced or removed at %s while it ran, so it is not retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It was replaced or removed at %s while it was running, so it will not be retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
       when 2 then ' A job with its key was enqueued in its place.' else '' end);
-  fix := case cardinality(v_others) when 1 then format('Look at that one: select * from legwork.explain_job(%s);', v_others[1])
+  fix := case cardinality(v_others) when 1 then format('See that job: select * from legwork.explain_job(%s);', v_others[1])
     else 'Nothing to do.' end;
   return next;
 end $function$
@@ -7769,10 +7781,10 @@ AS $function$
 begin
   reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
   detail := case
-      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity: it never starts by itself'
-      when job.attempts > 0 then format('Attempt %s failed; the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
-      else 'It may start at ' || legwork_private.time_ahead(explain_run_at.run_at) end
-    || case when job.attempts > 0 then ': ' || coalesce(explain_run_at.error, 'no message') else '.' end;
+      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity, so it never starts automatically'
+      when job.attempts > 0 then format('Attempt %s failed, and the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
+    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message') else '.' end;
   fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
   return next;
 end $function$
@@ -7791,43 +7803,43 @@ begin
   detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case when legwork_private.confined_tenant() is not null then 'a worker'
       when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-      else format('%s, which is no Legwork worker that lives', job.locked_by) end);
-  fix := case when v_worker.id is not null then 'Nothing to do, or stop it: ' || format('select legwork.cancel_job(%s);', job.id)
-    else 'If that process is gone, its jobs are given back after four hours, or at once: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
+      else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end);
+  fix := case when v_worker.id is not null then 'Wait, or cancel it: ' || format('select legwork.cancel_job(%s);', job.id)
+    else 'If that process has died, its jobs return to the queue after four hours. To return them now: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
   return next;
   return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
   if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
     reason := 'fetched_ahead';
-    detail := format('The worker has fetched it ahead and is busy with %s others.', cardinality(v_worker.running));
-    fix := 'Wait, or make workers fetch fewer jobs ahead (LEGWORK_LOCAL_QUEUE_SIZE).';
+    detail := format('Its worker has fetched it but not started it, because it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
+    fix := 'Wait, or make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE).';
     return next;
   end if;
   if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
     reason := 'worker_silent';
-    detail := format('That worker has been silent since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-    fix := 'Any living Legwork worker gives its jobs to others within seconds.';
+    detail := format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
+    fix := 'Any other running Legwork worker returns its jobs to the queue within seconds.';
     return next;
   end if;
   if v_worker.blocked_since is not null then
     reason := 'worker_blocked';
-    detail := format('That worker has been busy in synchronous code for %s seconds, %s. Its other jobs stand still until that is over.',
-      round(extract(epoch from clock_timestamp() - v_worker.blocked_since)),
-      case when v_worker.blocked_jobs = array[job.id] then 'this job''s'
-        when cardinality(v_worker.blocked_jobs) = 0 then 'which belongs to no job'
-        when legwork_private.confined_tenant() is not null then 'that of a job'
+    detail := format('Synchronous code %s has blocked its worker for %s. The worker''s other jobs do not progress until that code returns.',
+      case when v_worker.blocked_jobs = array[job.id] then 'of this job'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'outside of jobs'
+        when legwork_private.confined_tenant() is not null then 'of a job'
         when cardinality(v_worker.blocked_jobs) = 1 then (
-          select format('that of job %s (task %s)', b.id, k.identifier)
+          select format('of job %s (task %s)', b.id, k.identifier)
           from (select v_worker.blocked_jobs[1] as id) b
           left join legwork_private.graphile_jobs j on j.id = b.id
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
-        else 'that of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end);
-    fix := 'Wait, or give that task a thread or a process of its own (isolate), or let it compute in smaller pieces. A signal, a timeout or a cancellation cannot interrupt it.';
+        else 'of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end,
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - v_worker.blocked_since)));
+    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
     reason := 'cancelling';
-    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task was told to stop.';
-    fix := 'Wait for the task to heed its signal; its timeout, if it has one, ends it otherwise.';
+    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task has been signaled to stop.';
+    fix := 'Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart its worker.';
     return next;
   end if;
 end $function$
@@ -7839,15 +7851,15 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_schedules(job_id bigint)
 AS $function$
   select
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
-    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next run of its' else 'A run of the' end, d.name,
+    format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at most', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
-    case when r.state = 'waiting' then 'It starts as soon as that has completed. Or run' else 'Run' end || format(' it without: select legwork.run_schedule(%L);', d.name)
+      case r.state when 'waiting' then format('waits until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+    case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
   cross join lateral (select * from legwork_private.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
   where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
-    -- What another of those that it requires is to blame for is told of that one.
+    -- Where another schedule that it requires is the cause, that schedule's last job reports it.
     and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))
     and (legwork_private.confined_tenant() is null or d.tenant = legwork_private.confined_tenant())
   order by d.name <> own.name, d.name
@@ -7876,8 +7888,8 @@ begin
   end if;
   if v_is_taken then
     reason := 'serial_key_taken';
-    detail := format('Jobs with its serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
-      coalesce('job ' || v_holder || ' runs now', 'a worker holds the key'));
+    detail := format('Jobs with the serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
+      coalesce('job ' || v_holder || ' is running now', 'a worker holds the key'));
     fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
     return next;
   end if;
@@ -7892,14 +7904,14 @@ AS $function$
 begin
   if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
     reason := 'not_fetched';
-    detail := format('Nothing holds it back. Its time came %s ago, and living workers that know its task have room for it, but none has fetched it.',
+    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.',
       legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
-    fix := 'If something held it back until a moment ago, wait a moment. Otherwise look at the log of the workers, and whether they reach Postgres directly: through a '
-      'connection pooler in transaction mode they cannot fetch jobs. Workers that ran while the schema graphile_worker was dropped, and plain ones that ran while its task '
-      'identifiers were cleaned up, have to be restarted.';
+    fix := 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
+      'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
+      'that were running while its task identifiers were cleaned up.';
   else
     reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers look for jobs at once when they are told, and every second or two otherwise.';
+    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.';
     fix := 'Wait a moment.';
   end if;
   return next;
@@ -7915,9 +7927,9 @@ begin
   return query
     select
       case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
-      format(case s.kind when 'wait' then 'Its task waits for the signal ''%s'', since %s%s.' else 'Its task sleeps in step ''%s'' since %s%s.' end,
+      format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ' and without a deadline'
+        case when s.deadline is null then ', without a deadline'
           else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
       case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
     from legwork_private.job_steps s
@@ -7947,20 +7959,21 @@ begin
     select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
     if v_refused.at is not null then
       return query select 'worker_refused'::text,
-        format('The worker%s did not start, at %s: %s',
-          -- Where it runs is not for tenants.
+        format('The worker%s failed to start at %s: %s',
+          -- Tenants do not learn where workers run.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads to Postgres itself, or to a pool in session mode with enough connections (docs/guides/poolers.md).';
+        'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
-      case when v_alive = 0 then 'No Legwork worker is alive.'
-        else format('None of the %s living Legwork workers knows the task ''%s''.', v_alive, task) end
-        || coalesce(' Of the tasks they know, ''' || legwork_private.nearest_name(task, array(
-          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x)) || ''' looks most like it.', ''),
-      'Start one that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, and is not seen here.';
+      case v_alive when 0 then 'No Legwork worker is running.'
+        when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+        else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
+        || coalesce(' Did you mean ''' || legwork_private.nearest_name(task, array(
+          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x)) || '''?', ''),
+      'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
     return;
   end if;
-  -- Up to ten thousand: further nobody needs to know.
+  -- The count stops at ten thousand.
   select count(*) into v_ahead from (
     select from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
@@ -7969,12 +7982,12 @@ begin
   ) x;
   if v_free = 0 or v_ahead > v_free then
     return query select 'workers_busy'::text,
-      format('%s %s may start before it, and %s.', case when v_ahead = 10000 then '10000 or more' else v_ahead::text end,
-        case when v_ahead = 1 then 'job' else 'jobs' end,
-        case when v_free = 0 then format('%s run as many jobs as they may', case when v_able = 1 then 'the one worker that knows the task is busy: all its places'
-          else format('all %s workers that know the task', v_able) end)
-        else format('%s of the workers'' places are free', v_free) end),
-      'Start more workers, or raise LEGWORK_CONCURRENCY; or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
+      case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
+          when v_able = 1 then 'The one worker that has its task is running as many jobs as it may.'
+          else format('All %s that have its task are running as many jobs as they may.', legwork_private.counted(v_able, 'worker')) end
+        || case v_ahead when 0 then ' No other job may start before this one.' when 10000 then ' 10,000 or more jobs may start before this one.'
+          else format(' %s may start before this one.', legwork_private.counted(v_ahead, 'other job')) end,
+      'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
         || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
   end if;
 end $function$
@@ -7990,7 +8003,7 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
-    '{"task": "notify/email"}; {} is every failed job');
+    '{"task": "notify/email"}; {} matches every failed job');
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -8004,7 +8017,7 @@ begin
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
-      -- Those that were discarded are in the history only.
+      -- Discarded jobs are only in the history.
       and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
     order by f.id;
 end $function$
@@ -8031,14 +8044,14 @@ begin
   if not found then
     return;
   end if;
-  -- Once a minute, and never in the way of others.
+  -- At most once a minute, and without waiting for other sessions.
   if coalesce(v_used_at < clock_timestamp() - interval '1 minute', true) and not pg_is_in_recovery() then
     update legwork_private.tokens t set last_used_at = clock_timestamp()
     where t.id = (select k.id from legwork_private.tokens k where k.id = find_token.id for update skip locked);
   end if;
   return next;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.fingerprint(task text, error_name text, error_message text)
  RETURNS text
@@ -8060,10 +8073,10 @@ begin
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
     '{"task": "notify/email", "state": "completed"}');
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
-    raise exception 'Jobs that are % have not ended.', filter ->> 'state' using errcode = 'LW400',
-      hint = 'Name a state of jobs that have: completed, failed, cancelled or expired.';
+    raise exception 'Jobs in the state ''%'' have not ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Use a state of jobs that have ended: completed, failed, cancelled or expired.';
   end if;
-  -- A search of the whole history is refused.
+  -- A search through the whole history is rejected.
   if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
@@ -8105,8 +8118,8 @@ declare
   v_cancels jsonb;
   v_cancel record;
 begin
-  -- What one run is to stand for must be known as a whole. Where the plan ends before now, all but the last of it are counted, which makes
-  -- it short, and somebody fills it up.
+  -- If one job is to stand for all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
+  -- backlog. The plan is then short, and a worker extends it.
   update legwork_private.schedule_definitions d
   set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),
     backlog_to = d.upcoming[cardinality(d.upcoming) - 1], upcoming = d.upcoming[cardinality(d.upcoming):]
@@ -8117,8 +8130,8 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
-  -- One statement, so that all of it goes by one moment: which schedules are due (claimed) and by which policies, what is due (listed), which of that
-  -- may still run (judged, ranked) and what becomes of it (decided), its record in the history, and the schedules themselves (changes, updated).
+  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due (listed),
+  -- which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the schedules (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
@@ -8155,7 +8168,7 @@ begin
           when k.waits then 'waiting'
           when k.overlap = 'cancel' then case when k.nth > k.candidates - least(k.max_instances, k.remaining) then 'enqueued' else 'skipped' end
           when k.nth <= coalesce(least(k.remaining, k.room), k.nth) then 'enqueued'
-          -- The last run that it may have was among them: what comes after it is none of its occurrences.
+          -- max_runs was reached by an earlier one: later times are not occurrences of this schedule.
           when k.remaining <= coalesce(k.room, k.remaining) then 'over'
           else 'skipped' end as state
       from ranked k
@@ -8170,23 +8183,25 @@ begin
   ), recorded as (
     insert into legwork_private.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
-      case when d.state = 'waiting' then 'Not looked at yet.'
-        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later one was due as well.'
-        when d.state = 'skipped' then format('%s of its jobs lived, and no more may: %s.',
-          greatest(cardinality(d.live), d.max_instances), coalesce(nullif(array_to_string(d.live[:5], ', '), ''), 'those enqueued with this'))
-        when d.is_late then 'Made up for: nobody was there when it was due.' end,
+      case when d.state = 'waiting' then 'Its requirements have not been checked yet.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was due as well.'
+        when d.state = 'skipped' then format('This schedule may have only %s at a time: %s.', legwork_private.counted(d.max_instances, 'unfinished job'), concat_ws(' and ',
+          case when cardinality(d.live) > 0 then format('%s %s had not ended', case cardinality(d.live) when 1 then 'job' else 'jobs' end,
+            array_to_string(d.live[:5], ', ') || case when cardinality(d.live) > 5 then format(' and %s more', cardinality(d.live) - 5) else '' end) end,
+          case when cardinality(d.live) < d.max_instances then 'another occurrence was enqueued at the same moment' end))
+        when d.is_late then 'Enqueued late: no worker was running when it was due.' end,
       d.job_id, 1, d.due_at,
-      -- From here on it waits, also when it is made up for.
+      -- A waiting occurrence waits from now on, even if it was missed.
       case when d.state = 'waiting' then as_of else clock_timestamp() end, d.tenant
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
-      case s.missed when 'one' then 'Nobody was there; one run stands for all that were missed.'
-        when 'all' then format('Nobody was there, and it is made up for only within %s.', s.missed_window)
-        else 'Nobody was there, and the schedule does not make up for it.' end,
+      case s.missed when 'one' then 'No worker was running. One job stands for all missed occurrences.'
+        when 'all' then format('No worker was running, and missed occurrences are enqueued only up to %s late.', legwork_private.in_words(s.missed_window))
+        else 'No worker was running, and this schedule does not enqueue missed occurrences.' end,
       case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
     from summed s where s.occurrences > 0
-    -- Whoever has made a schedule of that name anew, or turned back the clock, gets no occurrence a second time.
+    -- No occurrence is recorded a second time, even if a schedule with this name is created again or the clock is set back.
     on conflict on constraint schedule_occurrences_pkey do nothing
     returning r.schedule, r.due_at, r.state, r.job_id
   ), changes as (
@@ -8228,7 +8243,7 @@ begin
   end if;
   fired := coalesce(cardinality(v_ids), 0);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.fire_one_by_one(as_of timestamp with time zone, names text[], OUT fired integer)
  RETURNS integer
@@ -8252,11 +8267,11 @@ begin
       if legwork_private.is_systems_fault(v_state) then
         raise;
       end if;
-      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot be fired: ' || v_message where d.name = v_name;
+      update legwork_private.schedule_definitions d set failed_at = as_of, problem = 'It cannot fire: ' || v_message where d.name = v_name;
     end;
   end loop;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.fire_schedules(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text, OUT fired integer, OUT next_at timestamp with time zone, OUT more boolean, OUT wants_plan boolean)
  RETURNS record
@@ -8268,7 +8283,7 @@ declare
   v_claimed integer;
   v_names text[];
 begin
-  -- One subtransaction for all that is due. It is what makes one bad row a matter of that row.
+  -- One subtransaction for all due schedules, so that one bad row affects only that row.
   begin
     select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork_private.fire_due(as_of, at_most, schedule) f;
   exception when others then
@@ -8278,7 +8293,7 @@ begin
     v_claimed := null;
   end;
   if v_claimed is null then
-    -- Fewer than usual, because each costs as much as all of them do together.
+    -- Fewer than usual, because firing one alone costs as much as firing all of them together.
     v_names := array(
       select d.name from legwork_private.schedule_definitions d
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
@@ -8297,10 +8312,10 @@ begin
   more := coalesce(more, false) or v_claimed >= at_most
     or exists (select from legwork_private.schedule_definitions d where d.wants_plan and d.every is not null and d.failed_at is null);
   wants_plan := exists (select from legwork_private.schedule_definitions d where d.wants_plan and d.cron is not null);
-  -- What is due and was stepped over waits for its plan, has failed, or somebody else has it.
+  -- A due schedule that was skipped waits for its plan, has failed, or is locked by another session.
   next_at := (select d.next_at from legwork_private.schedule_definitions d where d.next_at > as_of order by d.next_at limit 1);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.first_payload(job_id bigint, payload json)
  RETURNS json
@@ -8310,7 +8325,7 @@ CREATE OR REPLACE FUNCTION legwork_private.first_payload(job_id bigint, payload 
 AS $function$
   select coalesce((select e.payload from legwork_private.job_entries e where e.job_id = first_payload.job_id), payload)
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.first_time()
  RETURNS timestamp with time zone
@@ -8334,7 +8349,7 @@ declare
   v_entries legwork_private.parsed_workflow_step[];
 begin
   if steps is null or jsonb_typeof(steps) not in ('array', 'object') then
-    raise exception 'The steps of a workflow are an array or an object, not %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
+    raise exception 'The steps of a workflow must be a JSON array or object; got %.', coalesce(jsonb_typeof(steps), 'null') using errcode = 'LW400',
       hint = 'For example [{"name": "a", "task": "import"}, {"name": "b", "task": "report", "depends_on": ["a"]}].';
   end if;
   with recursive flat as (
@@ -8348,11 +8363,11 @@ begin
   select array_agg(row(f.name, f.parent, f.groups, f.step, row_number)::legwork_private.parsed_workflow_step order by f.row_number) into v_entries
   from (select *, row_number() over (order by place)::integer from flat) f;
   if v_entries is null then
-    raise exception 'A workflow needs a step.' using errcode = 'LW400', hint = 'Nothing was started.';
+    raise exception 'A workflow needs at least one step.' using errcode = 'LW400', hint = 'Nothing was started.';
   elsif cardinality(v_entries) > 20000 then
-    raise exception 'A workflow has at most 20000 steps, not %.', cardinality(v_entries) using errcode = 'LW413',
+    raise exception 'The workflow has %; the maximum is 20,000.', legwork_private.counted(cardinality(v_entries), 'step') using errcode = 'LW413',
       detail = '{"do": "enqueue_batch"}',
-      hint = '`select legwork.enqueue_batch(…)` takes more jobs; or let a step start another workflow.';
+      hint = '`select legwork.enqueue_batch(…)` accepts more jobs, or a step can start another workflow.';
   end if;
   return v_entries;
 end $function$
@@ -8424,7 +8439,7 @@ BEGIN ATOMIC
                    WHERE (j.id = o.job_id))))
           FOR UPDATE OF o SKIP LOCKED));
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.forget_metrics(at_most integer DEFAULT 20000)
  RETURNS integer
@@ -8446,7 +8461,7 @@ begin
     where o.hour < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
   return v_count;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.forget_requests()
  RETURNS void
@@ -8465,7 +8480,7 @@ BEGIN ATOMIC
  DELETE FROM legwork_private.reruns r
    WHERE (r.requested_at < ((now() - (legwork_private.history_retention() * (1.125)::double precision)) - '1 day'::interval));
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.forget_runs(retention interval)
  RETURNS void
@@ -8511,7 +8526,7 @@ begin
     limit 10000);
   delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.free_slots(gates text[], at timestamp with time zone)
  RETURNS TABLE(gate text, free integer)
@@ -8568,14 +8583,14 @@ declare
   v_count integer;
 begin
   perform legwork_private.assert_role('operator', true);
-  -- The attempt is given back as well: most of these jobs were only fetched ahead, and one that has used its last attempt
+  -- The attempt does not count either: most of these jobs were only fetched, and a job that has used its last attempt
   -- must still run.
   with held as (
     select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
     update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = h.run_at,
-      -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+      -- A job that was removed or replaced while it ran has no attempts left on purpose (nothing else sets updated_at).
       attempts = case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts else greatest(0, j.attempts - 1) end
     from held h
     where j.id = h.id and j.locked_by = worker
@@ -8590,7 +8605,7 @@ begin
   end if;
   return v_count;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.give_back_times(worker text, started bigint[])
  RETURNS TABLE(id bigint, run_at timestamp with time zone)
@@ -8598,9 +8613,9 @@ CREATE OR REPLACE FUNCTION legwork_private.give_back_times(worker text, started 
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- graphile-worker starts jobs by priority and run_at, and those that agree in both in the order of their rows, where a changed row comes last. So
-  -- each job goes as many microseconds ahead of its like as there are such jobs of this worker behind it, and a millisecond when it had started:
-  -- what was only fetched ahead may have been released before.
+  -- graphile-worker starts jobs by priority and run_at, and jobs that are equal in both in the order of their rows, where a changed row comes last.
+  -- So each job is moved ahead by as many microseconds as this worker has equal jobs behind it, and by a further millisecond if it had started:
+  -- jobs that were only fetched may have been released before.
   select j.id, legwork_private.earlier(least(j.run_at, now()), row_number() over (partition by j.priority, j.run_at order by j.id desc) * interval '1 microsecond'
     + case when j.id = any (started) then interval '1 millisecond' else interval '0' end)
   from legwork_private.graphile_jobs j
@@ -8613,7 +8628,7 @@ CREATE OR REPLACE FUNCTION legwork_private.give_slots_to_running_jobs(task_ids i
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Jobs that run count for a limit that is new.
+  -- Running jobs count against a new limit.
   with limited_tasks as materialized (
     select r.task_id, r.limits from legwork_private.task_limits r where r.task_id = any (task_ids) and r.limits <> '{}'
   )
@@ -8640,7 +8655,7 @@ begin
     select r.rolname from pg_roles r
     where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
   loop
-    -- Exactly this, whatever was granted before.
+    -- Exactly these privileges, whatever was granted before.
     execute format('revoke all on all tables in schema legwork, legwork_private, legwork_tenant, legwork_confined from %I', v_role);
     execute format('revoke all on all functions in schema legwork, legwork_private from %I', v_role);
     execute format('grant usage on schema legwork, legwork_private to %I', v_role);
@@ -8683,7 +8698,7 @@ begin
     loop
       execute format('grant %s on %s to legwork_worker',
         case when v_relation::text like '%.\_private\_%' then 'select, insert, update, delete' else 'select' end, v_relation);
-      -- Its tables have row security and no policy, which shows nothing to anybody but their owner.
+      -- graphile-worker's tables have row security and no policy, so only their owner sees rows.
       if (select c.relrowsecurity from pg_class c where c.oid = v_relation)
         and not exists (select from pg_policy p where p.polrelid = v_relation and p.polname = '_legwork_worker')
       then
@@ -8692,7 +8707,7 @@ begin
     end loop;
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.has_dependants(first bigint, last bigint)
  RETURNS boolean
@@ -8781,7 +8796,7 @@ begin
     returning w.job_id
   )
   update legwork_private.graphile_jobs j set run_at = 'infinity' from held h where j.id = h.job_id and j.run_at <> 'infinity';
-  -- What it had been given before it came to depend on something is given back.
+  -- Slots that the job got before it had dependencies are released.
   if legwork_private.has_limits_or_pauses() then
     perform legwork_private.send_to_waiting_room(job_ids);
   end if;
@@ -8799,7 +8814,7 @@ begin
   where j.id = hold_job.job_id and j.locked_by = worker and j.attempts = attempt for share;
   return v_job;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.ids_created(after timestamp with time zone, before timestamp with time zone, OUT above bigint, OUT up_to bigint)
  RETURNS record
@@ -8818,7 +8833,7 @@ BEGIN ATOMIC
            ORDER BY m.at
           LIMIT 1) AS last_id;
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.in_words(duration interval)
  RETURNS text
@@ -8836,7 +8851,7 @@ AS $function$
     (select coalesce(jsonb_agg(to_jsonb(m) - 'applied_at' order by m.id), '[]') from legwork.migrations m)
   from legwork_private.schema_version v
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
  RETURNS bigint
@@ -8847,7 +8862,7 @@ AS $function$
 declare
   v_k bigint := floor((extract(epoch from upto) - extract(epoch from anchor)) / extract(epoch from every));
 begin
-  -- An estimate where months differ in length; exact otherwise.
+  -- This is only an estimate for months, which differ in length, and exact otherwise.
   while legwork_private.interval_time(anchor, every, timezone, v_k + 1) <= upto loop
     v_k := v_k + 1;
   end loop;
@@ -8886,8 +8901,8 @@ begin
   end if;
   v_local := (anchor at time zone timezone) + every * k::double precision;
   v_time := v_local at time zone timezone;
-  -- Postgres reads a local time that comes twice as its second coming; the first one is meant. Clocks go back by 30 minutes (Australia/Lord_Howe) to
-  -- 3 hours (Antarctica/Casey).
+  -- Postgres resolves an ambiguous local time to the second of its two instants. Schedules use the first one. Clocks go back by 30 minutes (Australia/Lord_Howe)
+  -- to 3 hours (Antarctica/Casey).
   if (v_time - interval '3 hours') at time zone timezone = v_local - interval '3 hours' then
     return v_time;
   end if;
@@ -8912,10 +8927,10 @@ CREATE OR REPLACE FUNCTION legwork_private.is_deep_json(value json, levels integ
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- Its brackets: without the texts, what else JSON has is digits, signs, the letters of true, false and null, commas, colons and space.
+  -- Only its brackets. Everything else in JSON is a string, a digit, a sign, a letter of true, false and null, a comma, a colon or white space.
   v_brackets text := translate(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), E'{}0123456789+-.eEtrufalsn,: \t\n\r', '[]');
 begin
-  -- What is wide is flat: its innermost levels first, ten of them.
+  -- Most values are wide and flat, so the ten innermost levels are removed first.
   for v_level in 1..10 loop
     exit when v_brackets = '';
     v_brackets := replace(v_brackets, '[]', '');
@@ -8932,7 +8947,7 @@ CREATE OR REPLACE FUNCTION legwork_private.is_job_id(value jsonb)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value #>> '{}'::text[]) ~ '^\d{1,19}$'::text) THEN (((value #>> '{}'::text[]))::numeric <= ('9223372036854775807'::bigint)::numeric) ELSE false END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.is_key_secret(scope text, name text, key text[])
  RETURNS boolean
@@ -8951,7 +8966,7 @@ CREATE OR REPLACE FUNCTION legwork_private.is_silenced(rule text, target text, a
  LANGUAGE sql
  STABLE
 RETURN (EXISTS (SELECT FROM legwork_private.alert_silences s WHERE ((s.until > is_silenced.at) AND COALESCE((s.rule = is_silenced.rule), true) AND COALESCE((s.target = is_silenced.target), true))))
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.is_systems_fault(sqlstate text)
  RETURNS boolean
@@ -8997,11 +9012,11 @@ begin
     join limited_tasks r on r.task_id = j.task_id
     left join legwork_private.waiting_jobs w on w.job_id = j.id
     where j.locked_at is null and j.attempts < j.max_attempts
-      -- A frozen row may look younger than it is, which costs a look and nothing more.
+      -- A frozen row may look younger than it is, which costs only an unnecessary check.
       and (since is null or age(j.xid) <= v_age and j.xid <> all (v_by))
       and case
         when w.job_id is not null then
-          -- Limits and pauses are looked at when the last dependency has ended.
+          -- Limits and pauses are checked when the last dependency has ended.
           w.held is distinct from 'dependency' and (
           r.is_paused <> coalesce(w.held = 'paused', false)
           or (r.limits = '{}' and (not r.is_paused or w.gates <> '{}'))
@@ -9012,7 +9027,7 @@ begin
           where s.job_id = j.id and s.free_at is null and legwork_private.gate_limit(s.gate) = any (r.limits))
       end);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.jobs_table()
  RETURNS regclass
@@ -9043,7 +9058,7 @@ begin
   end if;
   update legwork_private.job_entries e set results = v_kept.results, open_positions = v_kept.open_positions where e.job_id = keep_entries.job_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.keep_response(subject text, key text, response jsonb)
  RETURNS void
@@ -9056,7 +9071,7 @@ begin
   update legwork_private.idempotent_requests r set response = keep_response.response
   where r.subject = keep_response.subject and r.key = keep_response.key;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.keep_workflow_step_ends(history regclass, before timestamp with time zone)
  RETURNS void
@@ -9064,7 +9079,7 @@ CREATE OR REPLACE FUNCTION legwork_private.keep_workflow_step_ends(history regcl
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Workflows are deleted a whole retention after their end: those that are there and began before that time are few.
+  -- Workflows are deleted a full retention period after their end, so few of the workflows that began before that time still exist.
   execute format('
     insert into legwork_private.workflow_step_ends as k (job_id, workflow_id, state, attempts, result, error, started_at, finished_at)
     select distinct on (f.id) f.id, s.workflow_id, f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at
@@ -9087,14 +9102,14 @@ CREATE OR REPLACE FUNCTION legwork_private.kept_key(key text, tenant text, field
 AS $function$
 declare
   v_kept text := legwork.tenant_key(key, tenant);
-  -- What graphile-worker takes.
+  -- The longest key that graphile-worker accepts, minus the prefix.
   v_most integer := case field when 'serial_key' then 128 else 512 end - (length(v_kept) - length(key));
 begin
   if length(key) > v_most then
-    raise exception '% has % characters, and % are allowed.', field, length(key), v_most using
+    raise exception '% has %; the maximum is %.', field, legwork_private.counted(length(key), 'character'), v_most using
       errcode = 'LW400', hint = 'Use a shorter key, or a hash of it.' || case when tenant is not null then ' The name of the tenant counts too.' else '' end;
   elsif key = '' and field = 'job_key' then
-    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Leave it out for a job without a key.';
+    raise exception 'job_key is empty.' using errcode = 'LW400', hint = 'Omit it for a job without a key.';
   end if;
   return v_kept;
 end $function$
@@ -9111,7 +9126,7 @@ CREATE OR REPLACE FUNCTION legwork_private.known_queues()
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN ARRAY(SELECT 'default'::text UNION SELECT d.queue FROM legwork_private.task_definitions d UNION SELECT l.name FROM legwork_private.limits l WHERE (l.scope = 'queue'::text) UNION SELECT p.name FROM legwork_private.pauses p WHERE (p.scope = 'queue'::text))
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.last_job_id()
  RETURNS bigint
@@ -9132,7 +9147,7 @@ CREATE OR REPLACE FUNCTION legwork_private.last_worker_faults(period interval)
 AS $function$
   select array_agg(f.reason order by f.id desc) from legwork_private.worker_faults f where f.at > clock_timestamp() - period and legwork_private.confined_tenant() is null
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.later(at timestamp with time zone, by interval)
  RETURNS timestamp with time zone
@@ -9158,7 +9173,7 @@ begin
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.limit_changes_lock()
  RETURNS bigint
@@ -9205,10 +9220,10 @@ declare
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
-    '{"task": "notify/email"}; {} is every job that has not ended');
+    '{"task": "notify/email"}; {} matches every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
-    raise exception 'Jobs that are % have ended.', filter ->> 'state' using errcode = 'LW400',
-      hint = 'Name a state of jobs that have not: scheduled, pending, blocked, paused, running or retrying.';
+    raise exception 'Jobs in the state ''%'' have ended.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Use a state of jobs that have not ended: scheduled, pending, blocked, paused, running or retrying.';
   end if;
   return query
     select j.id
@@ -9224,7 +9239,7 @@ begin
       and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
       and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
-      -- One that was told to stop already.
+      -- Jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id;
 end $function$
@@ -9244,7 +9259,7 @@ begin
     return query select null::text, null::text, 'lost'::text, null::text;
     return;
   end if;
-  -- Only what this attempt asks for holds it back.
+  -- Only waits that this attempt reaches again can suspend it.
   update legwork_private.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
   return query
     select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
@@ -9252,7 +9267,7 @@ begin
     left join legwork_private.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
     where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.lock_schedule(name text)
  RETURNS legwork_private.schedule_definitions
@@ -9264,17 +9279,17 @@ declare
   v_own text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  -- Another tenant's is not there, for whoever is confined to one.
+  -- For a session confined to a tenant, another tenant's schedule does not exist.
   select * into v_definition from legwork_private.schedule_definitions d
   where d.name = lock_schedule.name and (v_own is null or d.tenant = v_own) for update;
   if v_definition.name is not null then
     return v_definition;
   end if;
   if v_own is null and exists (select from legwork_private.crontab_entries c where c.identifier = lock_schedule.name) then
-    raise exception 'The schedule ''%'' is an entry of a crontab.', name using errcode = 'LW409',
-      hint = 'Edit the crontab file and restart the workers, or remove the line there and make a schedule of it.';
+    raise exception 'The schedule ''%'' is a crontab entry.', name using errcode = 'LW409',
+      hint = 'Edit the crontab file and restart the workers, or remove the line there and create a schedule instead.';
   end if;
-  raise exception 'There is no schedule ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+  raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || '`select name from legwork.schedules` lists them.';
 end $function$
@@ -9291,9 +9306,9 @@ begin
   select * into v_run from legwork_private.workflow_runs r
   where r.id = lock_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()) for update;
   if v_run.id is null then
-    raise exception 'There is no workflow %.', coalesce(workflow_id::text, 'null') using
+    raise exception 'No workflow has id %.', coalesce(workflow_id::text, 'null') using
       errcode = 'LW404', detail = '{"do": "list_workflows"}',
-      hint = 'Ended workflows are kept for the setting history_retention; `select id, name from legwork.workflows` lists them.';
+      hint = 'Ended workflows are kept for the period set in history_retention; `select id, name from legwork.workflows` lists them.';
   end if;
   return v_run;
 end $function$
@@ -9311,9 +9326,9 @@ CREATE OR REPLACE FUNCTION legwork_private.measurements(at timestamp with time z
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  -- Of a task with failures after its last success: how many there are. The metrics may be a moment late, so both are looked up.
+  -- The number of failures since a task's last success. The metrics may be a moment late, so both are looked up.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
-    format('Task %L has failed %s time(s) in a row%s', t.task, f.number, coalesce(': ' || left(f.error, 200), '.'))
+    format('Task %L has failed %s in a row%s', t.task, legwork_private.counted(f.number::bigint, 'time'), coalesce(': ' || left(f.error, 200), '.'))
   from legwork_private.task_totals t
   cross join lateral (
     select coalesce(max(r.finished_at), '-infinity') as at
@@ -9332,7 +9347,7 @@ AS $function$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has run for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
+    format('Job %s of task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork_private.long_runs l
   left join legwork_private.task_totals t on t.task = l.task
   group by l.task
@@ -9344,7 +9359,7 @@ AS $function$
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
   union all
   select 'no_worker', 'system', extract(epoch from legwork_private.elapsed(min(q.oldest), measurements.at))::double precision, 0,
-    format('No Legwork worker lives, and a job has been waiting for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(min(q.oldest), measurements.at))))
+    format('No Legwork worker is running, and a job has been waiting for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(min(q.oldest), measurements.at))))
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
@@ -9356,7 +9371,7 @@ AS $function$
   cross join lateral jsonb_to_recordset(s.value) as l (schedule text, seconds double precision, due_at timestamptz)
   where s.name = 'schedules' and l.due_at > measurements.at - interval '15 minutes'
   union all
-  -- What other rules look at is not looked at twice. A finding counts 1 as a warning and 2 when it is critical.
+  -- Checks that other rules cover are left out. A finding counts 1 as a warning and 2 as critical.
   select 'database', f."check", max(case f.severity when 'critical' then 2 else 1 end), 0, (array_agg(f.finding order by f.severity))[1]
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as f ("check" text, severity text, finding text)
@@ -9364,9 +9379,9 @@ AS $function$
   group by f."check"
   union all
   select h.kind, h.target, h.value, 0,
-    case h.kind when 'worker_memory' then format('The objects of worker %s take %s.', h.target, pg_size_pretty(h.value::bigint))
-      else format('%s %% of the %s of host %s in use.', round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
-        when 'host_memory' then 'memory' else 'disk' end, h.target) end
+    case h.kind when 'worker_memory' then format('Worker %s uses %s of heap memory.', h.target, pg_size_pretty(h.value::bigint))
+      else format('Host %s uses %s %% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+        when 'host_memory' then 'memory' else 'disk' end) end
   from (
     select k.kind, k.target, max(k.value) as value
     from legwork_private.worker_processes w
@@ -9378,7 +9393,7 @@ AS $function$
     group by k.kind, k.target
   ) h
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates text[])
  RETURNS text
@@ -9407,7 +9422,7 @@ AS $function$
   delete from legwork_private.long_runs l
   where not exists (select from legwork_private.graphile_jobs j where j.id = l.job_id and j.attempts = l.attempt and j.locked_at is not null);
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.note_usual_runs()
  RETURNS void
@@ -9417,7 +9432,7 @@ CREATE OR REPLACE FUNCTION legwork_private.note_usual_runs()
  SET jit TO 'off'
 AS $function$
   with usual as (
-    -- 0.5 to the power of a 144th: a day has so many times ten minutes.
+    -- 0.5 to the power of 1/144: a day has 144 times ten minutes.
     select t.task, array(
       select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
     ) as counts
@@ -9428,7 +9443,7 @@ AS $function$
   from usual u
   where u.task = t.task
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.note_worker_fault(host text, pid integer, kind text, reason text, job_id bigint DEFAULT NULL::bigint)
  RETURNS void
@@ -9438,7 +9453,7 @@ CREATE OR REPLACE FUNCTION legwork_private.note_worker_fault(host text, pid inte
 AS $function$
 begin
   if kind = 'pooler' then
-    -- What starts it again and again would fill the table.
+    -- A supervisor that restarts the worker over and over would fill the table.
     delete from legwork_private.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
   end if;
   insert into legwork_private.worker_faults (host, pid, kind, reason, job_id)
@@ -9448,7 +9463,7 @@ begin
   end if;
   delete from legwork_private.worker_faults f where f.at < clock_timestamp() - interval '7 days';
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.option_flags(spec legwork_private.job_spec)
  RETURNS text[]
@@ -9466,8 +9481,8 @@ declare
   v_own text := legwork_private.confined_tenant();
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
-    raise exception 'You act for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: what you make belongs to your tenant.';
+    raise exception 'This session acts for the tenant ''%'', not for ''%''.', v_own, tenant using
+      errcode = 'LW403', hint = 'Leave tenant out: whatever the session creates belongs to its own tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $function$
@@ -9487,7 +9502,7 @@ begin
   on conflict on constraint paced_keys_pkey do update set requested_at = clock_timestamp()
   returning p.* into v_paced;
   v_now := clock_timestamp();
-  -- Locked, so that no worker takes the waiting job between this look and the request that changes it.
+  -- Locked, so that no worker fetches the waiting job between this check and the request that changes it.
   with held as (
     select j.key, j.locked_at, j.attempts from legwork_private.graphile_jobs j
     where j.key = paced_start.job_key or j.id = v_paced.job_id
@@ -9499,7 +9514,7 @@ begin
     v_paced.first_requested_at := v_now;
   end if;
   if throttle is not null then
-    -- The actual start, which may have been later than asked for.
+    -- The actual start, which may have been later than requested.
     v_paced.started_at := greatest(v_paced.started_at, v_taken_at,
       (select max(f.started_at) from legwork_private.finished_jobs f where f.id = v_paced.job_id),
       (select max(a.started_at) from legwork_private.failed_attempts a where a.job_id = v_paced.job_id));
@@ -9577,12 +9592,12 @@ begin
     order by d.name limit at_most for update skip locked
   loop
     v_k := legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_schedule.planned_to) + 1;
-    -- Near the last time that there is, a schedule without an end has a last occurrence too.
+    -- Near the end of the supported time range, a schedule without an end has a last occurrence too.
     v_last := case when v_schedule.ends_at is not null or greatest(v_schedule.planned_to, as_of) + 500 * least(v_schedule.every, interval '100 years') > legwork_private.last_time()
       then legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, least(v_schedule.ends_at, legwork_private.last_time())) end;
     v_from := legwork_private.list_from(v_schedule.planned_to, v_schedule.missed, v_schedule.missed_window, as_of);
     v_to := greatest(v_k, legwork_private.interval_index(v_schedule.anchor, v_schedule.every, v_schedule.timezone, v_from)
-      -- The last one that was missed may be made up for.
+      -- The last missed occurrence may still be enqueued.
       + case when v_schedule.missed = 'one' then 0 else 1 end);
     v_to := least(v_to, v_last + case when v_schedule.missed = 'one' and v_to > v_k then 0 else 1 end);
     v_backlog := greatest(0, v_to - v_k);
@@ -9599,7 +9614,7 @@ begin
   end loop;
   return v_count;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.plan_workflow_steps(workflow_id bigint, steps jsonb)
  RETURNS integer
@@ -9617,8 +9632,8 @@ declare
 begin
   select p.befores, p.afters, p.hows into v_befores, v_afters, v_hows from legwork_private.workflow_step_pairs(v_entries) p;
   if cardinality(v_befores) > 200000 then
-    raise exception 'A workflow has at most 200000 dependencies, not %.', cardinality(v_befores) using errcode = 'LW413',
-      hint = 'Where many steps depend on many, put one between them that they all depend on.';
+    raise exception 'The workflow has %; the maximum is 200,000.', legwork_private.counted(cardinality(v_befores), 'dependency', 'dependencies') using errcode = 'LW413',
+      hint = 'If many steps depend on many others, put one step in between.';
   end if;
   v_order := legwork_private.topological_order(cardinality(v_entries), v_befores, v_afters);
   if cardinality(v_order) < cardinality(v_entries) then
@@ -9628,7 +9643,7 @@ begin
   insert into legwork_private.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  -- In the order of their dependencies, so that a job is younger than those it depends on. Materialized, so that each step draws one id, in this order.
+  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step draws exactly one id, in this order.
   with placed as materialized (
     select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
@@ -9640,7 +9655,7 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    -- Not what a step and a job both have and which a step means otherwise.
+    -- Without the fields that mean something else in a workflow step than in a job.
     case when e.step ?| legwork_private.workflow_step_options() then
       jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
     (e.step ->> 'delay')::interval,
@@ -9679,12 +9694,12 @@ begin
       legwork_private.list_from(d.planned_to, d.missed, d.missed_window, coalesce(plans_wanted.as_of, clock_timestamp())), d.sentence is null
     from legwork_private.schedule_definitions d
     where d.wants_plan and d.cron is not null and (schedule is null or d.name = schedule) and (v_own is null or d.tenant = v_own)
-    -- What is without a plan first, then by name, so that those that cannot be planned do not stand in the way of the others.
+    -- Schedules without a plan come first, then by name, so that those that cannot be planned do not block the others.
     order by d.problem is not null, cardinality(d.upcoming), d.name
     limit at_most
     for update skip locked;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
@@ -9700,16 +9715,16 @@ begin
   perform legwork_private.assert_role('operator', true);
   perform legwork_private.assert_target(scope, name);
   if max_count is null or max_count < 1 then
-    raise exception 'A limit must be at least 1, not %.', coalesce(max_count::text, 'null') using
-      errcode = 'LW400', hint = 'To let nothing start, pause the queue or the task.';
+    raise exception 'A limit must be at least 1; got %.', coalesce(max_count::text, 'null') using
+      errcode = 'LW400', hint = 'To keep jobs from starting, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a window.' using errcode = 'LW400', hint = 'Say how long it is, for example per ''1 minute''.';
+    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example per ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
     raise exception 'The key ''%'' has an empty part.', key using
-      errcode = 'LW400', hint = 'A key says where in the payload to look, such as userId or user.id.';
+      errcode = 'LW400', hint = 'A key is a path in the payload, such as userId or user.id.';
   end if;
   insert into legwork_private.limits as l (scope, name, kind, key, max_count, per)
   values (put_limit.scope, put_limit.name, put_limit.kind, v_key, put_limit.max_count, put_limit.per)
@@ -9723,7 +9738,7 @@ begin
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
   return v_id;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.put_pause(scope text, name text, reason text)
  RETURNS void
@@ -9741,7 +9756,7 @@ begin
     reason = coalesce(excluded.reason, p.reason);
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.put_plan(name text, revision integer, planned_from timestamp with time zone, times timestamp with time zone[], is_complete boolean, planned_to timestamp with time zone, backlog_count bigint, backlog_from timestamp with time zone, backlog_to timestamp with time zone, sentence text, problem text DEFAULT NULL::text)
  RETURNS boolean
@@ -9757,7 +9772,7 @@ BEGIN ATOMIC
    WHERE ((d.name = put_plan.name) AND (d.revision = put_plan.revision) AND (d.planned_to = put_plan.planned_from) AND ((legwork_private.confined_tenant() IS NULL) OR (d.tenant = legwork_private.confined_tenant())))
    RETURNING true;
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.put_results(kept legwork_private.job_entries, results jsonb)
  RETURNS jsonb
@@ -9768,7 +9783,7 @@ AS $function$
   select jsonb_agg(coalesce(nullif(results -> (array_position(kept.open_positions, i) - 1), 'null'), kept.results -> (i - 1), 'null') order by i)
   from generate_series(1, json_array_length(kept.payload)) as i
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.put_retry_policy(scope text, name text, is_declared boolean, attempts integer, backoff text, delay interval, factor double precision, max_delay interval, jitter boolean, retry_on text[])
  RETURNS void
@@ -9780,12 +9795,12 @@ begin
   perform legwork_private.assert_number('attempts', attempts, 1, 32767), legwork_private.assert_interval('delay', delay), legwork_private.assert_interval('max_delay', max_delay),
     legwork_private.assert_number('factor', factor::numeric, 1, 1000000);
   if backoff not in ('fixed', 'linear', 'exponential') then
-    raise exception 'There is no backoff ''%''.', backoff using errcode = 'LW400', hint = 'It is fixed, linear or exponential.';
+    raise exception '''%'' is not a valid backoff.', backoff using errcode = 'LW400', hint = 'Use fixed, linear or exponential.';
   elsif backoff is null and (delay is not null or factor is not null or max_delay is not null) then
-    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Say how it grows: fixed, linear or exponential.';
+    raise exception 'A delay needs a backoff.' using errcode = 'LW400', hint = 'Set backoff to fixed, linear or exponential.';
   elsif cardinality(retry_on) = 0 then
-    raise exception 'A list of errors that are worth a retry names at least one.' using
-      errcode = 'LW400', hint = 'For no retry at all, allow 1 attempt. For all errors leave it out.';
+    raise exception 'retry_on is an empty list; it must name at least one error.' using
+      errcode = 'LW400', hint = 'To retry no error, set attempts to 1. To retry all errors, omit retry_on.';
   end if;
   insert into legwork_private.retry_policies as p (scope, name, is_declared, attempts, backoff, delay, factor, max_delay, jitter, retry_on)
   values (
@@ -9796,7 +9811,7 @@ begin
     attempts = excluded.attempts, backoff = excluded.backoff, delay = excluded.delay, factor = excluded.factor,
     max_delay = excluded.max_delay, jitter = excluded.jitter, retry_on = excluded.retry_on;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.quantile(q double precision, counts double precision[])
  RETURNS double precision
@@ -9814,7 +9829,7 @@ declare
   v_cycle integer[];
   v_node integer;
 begin
-  -- From any that is left, one of those before it is left too: going on, one comes by twice.
+  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
   select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
   v_cycle := array[v_node];
   loop
@@ -9823,7 +9838,7 @@ begin
     where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
     v_cycle := v_node || v_cycle;
     if v_node is null then
-      -- There is no circle.
+      -- There is no cycle.
       return;
     end if;
     exit when v_node = any (v_cycle[2:]);
@@ -9831,7 +9846,7 @@ begin
   v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
   raise exception 'The steps depend on each other: %.', (
     select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
-  using errcode = 'LW400', hint = 'Nothing was started. Take one of these dependencies away.';
+  using errcode = 'LW400', hint = 'Nothing was started. Remove one of these dependencies.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.rate_margin()
@@ -9874,7 +9889,7 @@ AS $function$
   select legwork_private.assert_role('viewer', true);
   select jsonb_build_object(
     'bounds', legwork_private.histogram_bounds(),
-    -- Those that came first keep their place, so that what is summed up as the others only grows.
+    -- Ordered by first appearance, so that the sum over the remaining tasks only grows.
     'tasks', coalesce((select jsonb_agg(to_jsonb(t) - array['first_seen', 'last_completed_at', 'last_failed_at', 'usual', 'usual_from', 'usual_run', 'usual_runs'] order by t.first_seen, t.task) from legwork_private.task_totals t), '[]'),
     'samples', coalesce((select jsonb_object_agg(s.name, s.value) from legwork_private.samples s where s.name <> 'database'), '{}'),
     'sampledAt', coalesce((select jsonb_object_agg(s.name, s.sampled_at) from legwork_private.samples s), '{}'),
@@ -9889,7 +9904,7 @@ AS $function$
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
     'steps', coalesce((select jsonb_object_agg(w.duty, extract(epoch from clock_timestamp() - w.ran_at)) from legwork_private.duties w where w.ran_at is not null), '{}'))
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.read_number(name text, value text, low bigint, high bigint)
  RETURNS bigint
@@ -9897,7 +9912,7 @@ CREATE OR REPLACE FUNCTION legwork_private.read_number(name text, value text, lo
  IMMUTABLE
 AS $function$
 begin
-  -- No digits before the cast that a numeric could not hold.
+  -- Checked before the cast, so that there are not more digits than a numeric can hold.
   if value !~ '^-?\d{1,30}(\.0{1,30})?$' or value::numeric not between low and high then
     raise exception '% is %; it must be a whole number between % and %.', name, left(value, 100), low, high using
       errcode = 'LW400', column = name, hint = 'Nothing was changed.';
@@ -9933,8 +9948,8 @@ AS $function$
 declare
   v_text text := value::text;
 begin
-  -- Postgres reads JSON recursively. What was not too deep for the statement that brought it may be so in a trigger, with less of the stack left.
-  -- Most long values have fewer brackets than would make them deep, which is seen sooner than their depth.
+  -- Postgres parses JSON recursively. A value that was not too deep for the client's statement may be too deep in a trigger, where less of the stack is left.
+  -- Most long values have too few brackets to be deep, which is faster to check than their depth.
   if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork_private.is_deep_json(value, 1000) then
     return null;
   end if;
@@ -9950,7 +9965,7 @@ begin
   if exists (select from legwork_private.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
     perform legwork.take_up(interval '5 minutes');
   end if;
-  -- As long as there are checks and wakeups nothing has been forgotten.
+  -- While there are checks and wakeups, nothing has been forgotten.
   return query
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
@@ -9987,7 +10002,7 @@ begin
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
       from stuck s
       where not exists (select from legwork_private.wakeups)
-        -- Known, and told by the doctor.
+        -- Known, and reported by legwork.doctor().
         and not exists (
           select from legwork_private.set_aside a
           where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
@@ -10011,7 +10026,7 @@ AS $function$
   where c.object like 'index %' or exists (select from legwork_private.definitions x where x.object = c.object)
   on conflict (object) do update set catalog_hash = excluded.catalog_hash, postgres = excluded.postgres
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.record_id_mark()
  RETURNS void
@@ -10020,7 +10035,7 @@ CREATE OR REPLACE FUNCTION legwork_private.record_id_mark()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- A session tells the time its transaction began a moment after it has begun.
+  -- A session reports the start of its transaction a moment after it has begun.
   v_settled timestamptz := clock_timestamp() - interval '1 second';
   v_oldest timestamptz;
   v_is_known boolean;
@@ -10029,7 +10044,7 @@ begin
   if exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
     return;
   end if;
-  -- Sessions as they are now, not as this transaction saw them first. The order matters: sessions, then the id, then the time.
+  -- The current sessions, not those that this transaction saw first. The order matters: sessions, then the id, then the time.
   perform pg_stat_clear_snapshot();
   select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
   into v_oldest, v_is_known
@@ -10040,7 +10055,7 @@ begin
   values (clock_timestamp(), v_last, case when v_is_known then least(v_settled, v_oldest) end)
   on conflict do nothing;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.record_output(progress jsonb, logs jsonb)
  RETURNS void
@@ -10069,7 +10084,7 @@ BEGIN ATOMIC
             FROM ROWS FROM(jsonb_to_recordset(record_output.logs) AS (job_id bigint, attempt numeric, at double precision, level text, message text, fields jsonb, tenant text)) WITH ORDINALITY l(job_id, attempt, at, level, message, fields, tenant, n)
            ORDER BY l.n;
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.record_step(job_id bigint, worker text, attempt integer, name text, result jsonb, secret jsonb, took interval)
  RETURNS boolean
@@ -10088,7 +10103,7 @@ begin
   insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- Its worker was not told that it had been kept, and asks again: a step has one name in an attempt.
+  -- A conflict means that the worker repeats the call because it did not learn that the step was recorded: names of steps are unique within an attempt.
   on conflict on constraint job_steps_pkey do nothing;
   if secret is not null then
     insert into legwork_private.step_secrets (job_id, kind, name, value)
@@ -10097,7 +10112,7 @@ begin
   end if;
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.recover_jobs()
  RETURNS TABLE(worker text, jobs integer)
@@ -10109,7 +10124,7 @@ AS $function$
 declare
   v_dead record;
 begin
-  -- skip locked: a worker that is just speaking is not silent, and two workers do not bury a third one twice.
+  -- skip locked: a worker that is sending a heartbeat is not silent, and two workers do not both declare a third one dead.
   for v_dead in
     select w.id, w.running, w.suspected_at from legwork_private.worker_processes w
     where w.seen_at < clock_timestamp() - legwork_private.worker_grace()
@@ -10119,10 +10134,10 @@ begin
       update legwork_private.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
-        -- What it was running has lost an attempt: releasing the lock records it. When it is not known to have run any of its jobs,
-        -- each of them may be what killed it. The next worker tells of those before it starts them.
+        -- The jobs it was running have lost an attempt, which releasing the lock records. If it is not known to have run any of its jobs,
+        -- each of them may have killed it. The next worker reports those before it starts them.
         update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
-        -- Those it had only fetched may have started in its last moment, and count for their rate limits.
+        -- Jobs that it had only fetched may have started at its last moment, so they count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
           perform legwork_private.release_slots(array_agg(j.id), array_agg(null::timestamptz))
           from legwork_private.graphile_jobs j where j.locked_by = v_dead.id having count(*) > 0;
@@ -10142,13 +10157,13 @@ begin
         worker := v_dead.id;
         return next;
       exception when lock_not_available then
-        -- Nothing of this worker was done; the next look tries again.
+        -- Nothing was changed for this worker. The next check tries again.
         null;
       end;
     end if;
   end loop;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.redact_path(value json, path text[])
  RETURNS json
@@ -10224,7 +10239,7 @@ AS $function$
     and not exists (select from legwork_private.worker_processes w where w.host = f.host and w.started_at > f.at)
   order by f.host, f.id desc
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.register_crontab(entries jsonb, as_of timestamp with time zone DEFAULT clock_timestamp())
  RETURNS void
@@ -10247,7 +10262,7 @@ BEGIN ATOMIC
            WHERE (o.seen_at < (register_crontab.as_of - '00:15:00'::interval))
           FOR UPDATE OF o SKIP LOCKED));
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.register_tasks(definitions jsonb)
  RETURNS void
@@ -10266,8 +10281,8 @@ begin
   where length(n.name) not between 1 and 128 or n.name in ('.', '..')
   limit 1;
   if v_refused.kind is not null then
-    raise exception 'A % cannot be called ''%''.', v_refused.kind, v_refused.name using errcode = 'LW400',
-      hint = 'Its name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+    raise exception '''%'' is not a valid name for a %.', v_refused.name, v_refused.kind using errcode = 'LW400',
+      hint = 'A name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
   end if;
   perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
@@ -10286,7 +10301,7 @@ begin
       ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
-    -- In one order everywhere, so that workers starting together wait for each other and do not deadlock.
+    -- Always in the same order, so that workers starting together wait for each other and do not deadlock.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
@@ -10310,7 +10325,7 @@ begin
     end if;
   end loop;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.release_dependants(job_ids bigint[])
  RETURNS integer
@@ -10383,7 +10398,7 @@ declare
   v_count integer := 0;
 begin
   for v_waiting in
-    -- Its schedule too, because jobs that live are counted there; nobody waits for either.
+    -- The schedule is locked too, because its unfinished jobs are counted there. Rows locked by other sessions are skipped.
     select r.schedule, r.due_at, r.reason, r.recorded_at from legwork_private.schedule_occurrences r join legwork_private.schedule_definitions d on d.name = r.schedule
     where r.state = 'waiting' and (r.schedule = release_waiting.schedule or release_waiting.schedule is null and d.failed_at is null)
     order by r.due_at limit at_most for update skip locked
@@ -10397,12 +10412,12 @@ begin
     if v_reason is null then
       update legwork_private.schedule_occurrences r
       set state = case when v_id is null then 'skipped' else 'enqueued' end, job_id = v_id, recorded_at = clock_timestamp(),
-        reason = case when v_id is null then 'What it requires has come; too many of its jobs lived, or it had run as often as it may.' end
+        reason = case when v_id is null then 'Its requirements were met, but the schedule had too many unfinished jobs or had reached max_runs.' end
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       v_count := v_count + 1;
     elsif as_of >= legwork_private.later(greatest(v_waiting.due_at, v_waiting.recorded_at), v_definition.requires_wait) then
       update legwork_private.schedule_occurrences r
-      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It has waited for %s.', v_reason, v_definition.requires_wait)
+      set state = 'held_back', recorded_at = clock_timestamp(), reason = format('%s It waited %s.', v_reason, legwork_private.in_words(v_definition.requires_wait))
       where r.schedule = v_waiting.schedule and r.due_at = v_waiting.due_at;
       update legwork_private.schedule_definitions d set last_state = 'held_back' where d.name = v_waiting.schedule;
       v_count := v_count + 1;
@@ -10425,11 +10440,11 @@ AS $function$
       nullif(current_setting('legwork.completed_starts', true), '')::bigint[] as started,
       nullif(current_setting('legwork.completed_ends', true), '')::bigint[] as finished,
       nullif(current_setting('legwork.completed_results', true), '') as results
-    -- Not to be taken apart: that would read the settings for each job.
+    -- Keeps Postgres from inlining the subquery, which would read the settings for each job.
     offset 0
-  -- Lateral, so that Postgres cannot begin with the list, and read the settings again for each of its elements.
+  -- Lateral, so that Postgres cannot start with the list and read the settings again for each of its elements.
   ) as a, lateral rows from (unnest(a.ids), string_to_table(a.results, E'\n', '')) with ordinality as o (id, result, place)
-  -- As a whole: what sorts or hashes these rows would else copy both arrays for each of them.
+  -- Not inlined: sorting or hashing these rows would otherwise copy both arrays for each of them.
   offset 0
 $function$
 
@@ -10454,7 +10469,7 @@ declare
   v_before text[] := array[current_setting('legwork.tenant', true), current_setting('legwork.correlation_id', true), current_setting('legwork.parent_id', true)];
   v_id bigint;
 begin
-  -- Whose it is and where it comes from is said by the original and by nothing else.
+  -- Its tenant, correlation id and parent come from the original job only.
   perform set_config('legwork.tenant', '', true), set_config('legwork.correlation_id', '', true), set_config('legwork.parent_id', original.id::text, true);
   select j.id into v_id
   from graphile_worker.add_job(
@@ -10476,12 +10491,12 @@ declare
   v_kept json;
   v_payload json;
 begin
-  -- A failed job is kept as it was enqueued; of every other one the history has what its definition does not redact.
+  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition redacts.
   select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
-    raise exception 'Job % cannot be run again with this payload: parts of it are redacted, and the history does not have them.', job_id using
-      errcode = 'LW409', hint = 'Give the whole payload.';
+    raise exception 'Job % cannot be rerun with this payload: parts of it are redacted, and the history does not have them.', job_id using
+      errcode = 'LW409', hint = 'Give the complete payload.';
   end if;
   return v_payload;
 end $function$
@@ -10508,14 +10523,14 @@ begin
   select array_agg(g.wake_at) into v_wake_at from gone g;
   delete from legwork_private.job_signals g where g.job_id = job.id;
   delete from legwork_private.step_secrets x where x.job_id = job.id;
-  -- Asked to keep its run_at, it would keep the one it waited with.
+  -- With preserve_run_at, the job would keep the run_at with which it was suspended.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
     update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = job.id;
     return true;
   end if;
   return false;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.restore_names(tasks text[], serial_keys text[] DEFAULT '{}'::text[])
  RETURNS void
@@ -10570,10 +10585,10 @@ AS $function$
 begin
   return (
     select case
-      -- Postgres knows infinite intervals from 17 on.
+      -- Postgres supports infinite intervals since version 17.
       when lower(trim(s.value)) = 'infinity' then interval '1000 years'
       when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
-      -- Keep for ever, or not at all, as nearly as it goes; less than nothing is a mistake.
+      -- Longer and shorter values become the nearest bound. A negative value is a mistake.
       when s.value::interval > interval '1000 years' then interval '1000 years'
       when s.value::interval >= interval '0' then interval '1 hour'
       else fallback
@@ -10612,14 +10627,14 @@ begin
   if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
     perform legwork_private.hold_for_dependencies(array[job.id]);
   elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
-    -- Nothing concerns it now: it may have been replaced by a job of another task.
+    -- No limit or pause applies to it now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
-      -- Its dependencies have ended and it is about to be let go.
+      -- Its dependencies have ended and it is about to be released.
       perform legwork_private.hold_for_dependencies(array[job.id]);
     end if;
   end if;
@@ -10660,7 +10675,7 @@ declare
   v_partition record;
   v_number bigint := 0;
 begin
-  -- One at a time: segments are read before their blocks. Every statement after this one has a snapshot of its own.
+  -- One session at a time: segments are read before their blocks. Every statement after this one has its own snapshot.
   if not pg_try_advisory_xact_lock(hashtext('legwork_private.roll_up')) then
     return null;
   end if;
@@ -10674,7 +10689,7 @@ begin
     where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass)
       and (
         (now() >= h.lower_bound - interval '1 hour' and now() < h.upper_bound + interval '1 hour') or h.partition is null
-        -- Other times' partitions are seldom written to. The statistics tell after the commit, so what they have not told yet they will.
+        -- Other partitions are seldom written to. The statistics report rows after their commit, so they will report those still missing.
         or r.relation is null or r.filenode is distinct from pg_relation_filenode(c.oid) or r.inserted <> pg_stat_get_tuples_inserted(c.oid)
         or r.swept_to is not null
         or exists (select from legwork_private.rollup_segments s where s.relation = c.oid and not s.is_closed and (s.full_at is not null or s.counted <> '{}'))
@@ -10686,7 +10701,7 @@ begin
   end loop;
   return v_number;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.roll_up_before_move(relation regclass)
  RETURNS void
@@ -10694,11 +10709,11 @@ CREATE OR REPLACE FUNCTION legwork_private.roll_up_before_move(relation regclass
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Whoever rolls up may be waiting for the partition that our caller has locked: the caller's lock_timeout ends that.
+  -- The session that rolls up may be waiting for the partition that our caller has locked. The caller's lock_timeout ends that.
   perform pg_advisory_xact_lock(hashtext('legwork_private.roll_up'));
   perform legwork_private.roll_up_relation(relation, relation = 'legwork_private.failed_attempts_default'::regclass, 'infinity');
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.roll_up_relation(relation regclass, of_attempts boolean, deadline timestamp with time zone)
  RETURNS bigint
@@ -10706,9 +10721,9 @@ CREATE OR REPLACE FUNCTION legwork_private.roll_up_relation(relation regclass, o
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- The end of the table, where rows still come in. Postgres adds 512 blocks at once at most.
+  -- The end of the table, where rows are still added. Postgres adds at most 512 blocks at once.
   c_margin constant bigint := 512;
-  -- The longest range that is looked at in one statement (8 MB, some 25,000 rows).
+  -- The longest range that one statement reads (8 MB, some 25,000 rows).
   c_step constant bigint := 1024;
   v_blocks bigint := pg_relation_size(relation) / current_setting('block_size')::bigint;
   v_file oid := pg_relation_filenode(relation);
@@ -10722,7 +10737,7 @@ begin
   insert into legwork_private.rollup_relations (relation, filenode) values (relation, v_file) on conflict do nothing;
   select * into v_known from legwork_private.rollup_relations r where r.relation = roll_up_relation.relation;
   if v_known.filenode is distinct from v_file then
-    -- Truncated, or written anew by somebody who had it for himself; its rows keep their transactions.
+    -- Truncated, or rewritten under an exclusive lock; its rows keep their transactions.
     select * into v_segment from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation order by s.from_block desc limit 1;
     delete from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation;
     if v_segment.relation is not null then
@@ -10733,7 +10748,7 @@ begin
     where r.relation = roll_up_relation.relation returning * into v_known;
   end if;
 
-  -- What the table's end has left behind, once whoever could have written there has ended.
+  -- Segments that the end of the table has left behind, once every transaction that could have written there has ended.
   for v_segment in
     select * from legwork_private.rollup_segments s
     where s.relation = roll_up_relation.relation and not s.is_closed and s.full_at::xid8 <= pg_snapshot_xmin(pg_current_snapshot())
@@ -10768,13 +10783,13 @@ begin
   end loop;
 
   if v_inserted < v_known.inserted then
-    -- The statistics began anew.
+    -- The statistics were reset.
     v_known.tolerated := v_inserted - v_known.rows_counted - v_number;
   end if;
-  -- Of transactions that have ended only, so an open one makes nothing missing.
+  -- The statistics cover only transactions that have ended, so an open one does not count as missing rows.
   if coalesce(v_to, 0) >= v_blocks and v_inserted - v_known.rows_counted - v_number > v_known.tolerated then
-    -- Rows are missing: they have come into old blocks, or were never committed. The newest segments have the most room, so they are
-    -- looked at each time; the others by turns.
+    -- Rows are missing: they are in old blocks, or were never committed. The newest segments have the most room, so they are read each
+    -- time; the others take turns.
     for v_segment in
       (select * from legwork_private.rollup_segments s where s.relation = roll_up_relation.relation and s.full_at is not null order by s.from_block desc limit 2)
       union all
@@ -10803,7 +10818,7 @@ begin
     and (v_number > 0 or (r.inserted, r.tolerated, r.swept_to) is distinct from (v_inserted, v_known.tolerated, v_known.swept_to));
   return v_number;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.run_counts_so_far(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
  RETURNS record
@@ -10821,7 +10836,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_number bigint;
 begin
-  -- Whoever has the row is at it, or has just done it.
+  -- The session that holds the row is doing the duty, or has just done it.
   perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
   if not found then
     return false;
@@ -10841,7 +10856,7 @@ begin
   where w.duty = run_duty.duty;
   return true;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.sample_database()
  RETURNS void
@@ -10854,7 +10869,7 @@ AS $function$
   from legwork.doctor() d
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.sample_queues()
  RETURNS void
@@ -10864,7 +10879,7 @@ CREATE OR REPLACE FUNCTION legwork_private.sample_queues()
  SET jit TO 'off'
 AS $function$
 declare
-  -- From so many live jobs on, of everybody or of a tenant, legwork.queues shows what was counted here.
+  -- From this number of live jobs on, in all or of one tenant, legwork.queues shows the counts that are taken here.
   c_many constant integer := 2000;
   v_began timestamptz := clock_timestamp();
   v_counted jsonb;
@@ -10893,7 +10908,7 @@ begin
     coalesce(sum(c.jobs) filter (where c.state = 'blocked'), 0), coalesce(sum(c.jobs) filter (where c.state = 'paused'), 0),
     coalesce(sum(c.jobs) filter (where c.state in ('scheduled', 'retrying')), 0), coalesce(sum(c.jobs) filter (where c.state = 'failed'), 0),
     min(c.oldest), v_began,
-    -- Twice as long as until the next time, which the step's share of the time says.
+    -- Twice the time until the next run, which follows from the duty's share of time.
     clock_timestamp() + greatest(interval '30 seconds', (clock_timestamp() - v_began) * 100)
   from jsonb_to_recordset(v_counted) as c (tenant text, queue text, state text, jobs bigint, oldest timestamptz)
   cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
@@ -10920,7 +10935,7 @@ begin
   ) u
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.sample_schedules()
  RETURNS void
@@ -10940,7 +10955,7 @@ begin
   ) r
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.schedule_grace()
  RETURNS interval
@@ -10978,9 +10993,9 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  -- One line, whatever a task is called.
+  -- On one line, whatever the task's name contains.
   v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
-  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt is well again.' else '' end;
+  v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt has been resolved.' else '' end;
   v_task text;
   v_payload jsonb;
   v_jobs bigint[] := '{}';
@@ -11002,14 +11017,14 @@ begin
       v_payload := v_payload || jsonb_build_object('alert', v_body);
     end if;
     continue when coalesce(length(v_task), 0) not between 1 and 128;
-    -- By add_job, which takes a task that no worker has told of yet: the alert must not wait for that.
+    -- With add_job, which accepts a task that no worker has registered yet: the alert must not wait for that.
     v_jobs := v_jobs || (
       select j.id from graphile_worker.add_job(
         identifier => v_task, payload => v_payload::json, priority => -100, flags => array['correlation:alert:' || alert.id]) j);
   end loop;
   return v_jobs;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.send_to_waiting_room(job_ids bigint[], at_commit text DEFAULT 'try'::text)
  RETURNS integer
@@ -11040,7 +11055,7 @@ begin
     from entering e
     on conflict (job_id) do update set
       task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
-      -- A job whose run_at is preserved has infinity there; here is the true one.
+      -- A job whose run_at is preserved has infinity there; the actual one is here.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
         -- Only legwork_private.settle_dependants() ends that.
@@ -11053,7 +11068,7 @@ begin
     update legwork_private.graphile_jobs j set run_at = 'infinity'
     from waiting w where j.id = w.job_id and j.run_at <> 'infinity'
   ), unused as (
-    -- What it had been given and has not used. A rate limit's slot that was used stays until its time.
+    -- Slots that the job has not used. Used slots of a rate limit stay until their window has ended.
     delete from legwork_private.slots s using waiting w where s.job_id = w.job_id and (s.per is null or s.free_at is null)
     returning s.gate
   ), news as (
@@ -11074,7 +11089,7 @@ CREATE OR REPLACE FUNCTION legwork_private.series_bucket(period interval, from_a
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- The finest that makes two hundred buckets at most; below an hour only where minutes are kept.
+  -- The shortest that gives at most two hundred buckets. Less than an hour only where minutes are kept.
   select coalesce(
     (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
       where extract(epoch from period) <= 200 * extract(epoch from s.length)
@@ -11103,7 +11118,7 @@ declare
   v_passed_runs bigint[] := '{}';
   v_total integer := 0;
 begin
-  -- The trigger _legwork_record_change lets these changes pass.
+  -- Makes the trigger _legwork_record_change ignore these changes.
   perform set_config('legwork.admitting', legwork_private.admission_pass(), true);
   -- In rounds: cancelling a job cancels those that depend on it.
   loop
@@ -11117,9 +11132,9 @@ begin
       v_ready := array(
         select x from unnest(v_jobs) x
         where exists (select from legwork_private.dependencies d where d.job_id = x and d.ended_as is not null)
-          -- From the end, because jobs end about in the order of their ids, and rows that are gone are still in the index.
+          -- From the end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
-      -- Whoever has a job's row locked is replacing, cancelling or explaining it.
+      -- A session that has locked a job's row is replacing, cancelling or explaining the job.
       v_locked := array(
         select j.id from legwork_private.graphile_jobs j
         where j.id = any (v_ready) and j.locked_at is null and j.attempts < j.max_attempts
@@ -11127,7 +11142,7 @@ begin
         order by j.id for update skip locked);
       v_passed := v_passed || array(
         select w.job_id from legwork_private.waiting_jobs w where w.job_id = any (v_ready) and w.held = 'dependency' and w.job_id <> all (v_locked));
-      -- Looked at again behind the lock: dependencies may have been added.
+      -- Checked again now that the rows are locked, because dependencies may have been added.
       v_doomed := array(select distinct d.job_id from legwork_private.dependencies d where d.job_id = any (v_locked) and d.ended_as is not null);
       v_free := array(
         select x from unnest(v_locked) x where not exists (select from legwork_private.dependencies d where d.job_id = x));
@@ -11158,7 +11173,7 @@ begin
   end if;
   return v_total;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.settle_limit_changes()
  RETURNS void
@@ -11171,13 +11186,13 @@ declare
   v_tasks integer[];
   v_since bigint;
   v_by bigint[];
-  -- A repeatable read transaction goes on with what it saw at its beginning, and is in no snapshot until it writes.
+  -- A repeatable read transaction keeps the snapshot from its beginning, and does not appear in other snapshots until it writes.
   v_oldest integer := coalesce((
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Often at first, then now and then, and once more when no transaction can be left that began before the change. That is known of the
-  -- whole server only: a transaction of another database may put it off for as long as it likes.
+  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known for the
+  -- whole server: a long transaction in another database can delay it.
   with changes as materialized (
     select c.*
     from (
@@ -11190,7 +11205,7 @@ begin
     from changes c where r.id = c.id and not c.is_settled and c.looked_at < clock_timestamp() - interval '5 seconds'
   )
   select array(select c.id from changes c where c.is_settled),
-    -- Those that have limits or pauses now as well: of a task that an open transaction was just making known, the change did not know.
+    -- Also the tasks that have limits or pauses now: the change could not see a task that an open transaction was just registering.
     array(select t from changes c, unnest(c.task_ids) t union select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'),
     (select case when bool_and(c.since is not null) then min(c.since) end from changes c), array(select distinct c.xid from changes c)
   into v_settled, v_tasks, v_since, v_by;
@@ -11202,7 +11217,7 @@ begin
     perform legwork.reconcile();
   end if;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.settle_schedule(name text, as_of timestamp with time zone, why text)
  RETURNS void
@@ -11213,7 +11228,7 @@ declare
   v_schedule legwork_private.schedule_definitions;
   v_failure text;
 begin
-  -- Its row is locked: nothing else fires it meanwhile. Plans of intervals come in parts.
+  -- The schedule's row is locked, so nothing else fires it in the meantime. Plans of intervals come in parts.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork_private.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
@@ -11224,7 +11239,7 @@ begin
       if legwork_private.is_systems_fault(sqlstate) then
         raise;
       end if;
-      -- One that cannot be fired can still be removed, disabled and replaced.
+      -- A schedule that cannot fire can still be removed, disabled and replaced.
       v_failure := sqlerrm;
       exit;
     end;
@@ -11232,20 +11247,20 @@ begin
   if v_failure is not null then
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
     values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to, as_of), 'missed',
-      format('It %s while it could not be fired: %s', why, v_failure), null, as_of, v_schedule.tenant)
+      format('The schedule %s while it could not fire: %s', why, v_failure), null, as_of, v_schedule.tenant)
     on conflict do nothing;
-  -- Times that have not been computed: whether there were any cannot be said here, unless no minute (or second) began.
+  -- The times up to as_of have not been computed. It is unknown whether there were any, unless no new minute (or second) has begun.
   elsif v_schedule.is_enabled and v_schedule.cron is not null and not v_schedule.is_complete and v_schedule.planned_to < as_of
     and (v_schedule.backlog_count > 0 or v_schedule.upcoming <> '{}'
       or date_trunc(case when v_schedule.cron ~ '^\s*(\S+\s+){5}\S' then 'second' else 'minute' end, as_of) > v_schedule.planned_to)
   then
     insert into legwork_private.schedule_occurrences (schedule, due_at, state, reason, occurrences, last_due_at, tenant)
     values (v_schedule.name, coalesce(v_schedule.backlog_from, v_schedule.upcoming[1], v_schedule.planned_to), 'missed',
-      format('It %s before its times of this span had been computed.', why), null, as_of, v_schedule.tenant)
+      format('The schedule %s before its occurrences in this period were computed.', why), null, as_of, v_schedule.tenant)
     on conflict do nothing;
   end if;
   update legwork_private.schedule_occurrences r
-  set state = 'held_back', reason = format('It %s while this waited. %s', why, r.reason), recorded_at = clock_timestamp()
+  set state = 'held_back', reason = format('The schedule %s while this occurrence was waiting. %s', why, r.reason), recorded_at = clock_timestamp()
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $function$
 
@@ -11260,7 +11275,7 @@ declare
   v_readable json;
 begin
   v_readable := legwork_private.readable_json(value);
-  -- What numeric does not take: exponents and digits by the ten thousand.
+  -- Numbers that numeric does not accept: large exponents, and tens of thousands of digits.
   if v_readable is not null and v_text ~ '[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then
     v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
     if exists (select from regexp_matches(v_text, '[eE][+-]?0*([0-9]*)', 'g') e where length(e[1]) > 5 or ('0' || e[1])::integer > 16000)
@@ -11282,11 +11297,11 @@ declare
 begin
   execute format('select array(select r.xmin::text from only %s r group by r.xmin)', relation) into v_counted;
   insert into legwork_private.rollup_relations (relation, filenode) values (relation, pg_relation_filenode(relation));
-  -- Whoever runs now may write here once we have committed.
+  -- Transactions that are running now may write here once we have committed.
   insert into legwork_private.rollup_segments (relation, from_block, to_block, horizon, counted)
   values (relation, 0, pg_relation_size(relation) / current_setting('block_size')::bigint, pg_snapshot_xmin(pg_current_snapshot())::text, v_counted);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.storable_json(value json)
  RETURNS json
@@ -11320,7 +11335,7 @@ BEGIN ATOMIC
            WHERE (m.hour = ANY (sum_hours.at))
            GROUP BY m.hour ON CONFLICT(hour) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired, failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds, waits = excluded.waits, runs = excluded.runs;
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.sum_minutes(at timestamp with time zone[])
  RETURNS void
@@ -11346,7 +11361,7 @@ BEGIN ATOMIC
            WHERE (m.minute = ANY (sum_minutes.at))
            GROUP BY m.minute ON CONFLICT(minute) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled, expired = excluded.expired, failed_attempts = excluded.failed_attempts, retried = excluded.retried, wait_seconds = excluded.wait_seconds, run_seconds = excluded.run_seconds, waits = excluded.waits, runs = excluded.runs;
 END
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.suspend_job(job_id bigint)
  RETURNS timestamp with time zone
@@ -11356,11 +11371,11 @@ AS $function$
 declare
   v_wake_at timestamptz;
 begin
-  -- Whoever calls this has locked the job's row, and this statement sees what was committed before.
+  -- The caller has locked the job's row, and this statement sees everything that was committed before.
   select case
     when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
       then clock_timestamp()
-    -- Where every transaction sees only what was there when it began, a signal may have come since: look again.
+    -- With a snapshot from the beginning of the transaction, a newer signal may be missed: check again soon.
     when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
     else coalesce(min(s.deadline), legwork_private.far_future())
   end into v_wake_at
@@ -11368,7 +11383,7 @@ begin
   update legwork_private.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
   return v_wake_at;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.task_number(task text)
  RETURNS integer
@@ -11399,7 +11414,7 @@ begin
     jsonb_strip_nulls(jsonb_build_object('rule', new.rule, 'target', new.target, 'acknowledged_by', new.acknowledged_by, 'note', new.note)));
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_alert_rules__audit()
  RETURNS trigger
@@ -11422,7 +11437,7 @@ begin
     jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after));
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_audit__change()
  RETURNS trigger
@@ -11431,25 +11446,25 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_audit__change()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- Of what kind, the column that names it, and what it is called to add, change and remove one.
+  -- The kind of object, the column with its name, and the operations' names for adding, changing and removing one.
   v_type text := tg_argv[0];
   v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - 'hash' end;
   v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
   v_row jsonb := coalesce(v_after, v_before);
 begin
-  -- Whom alerts tell: addresses of webhooks are secrets.
+  -- Channels of alerts contain URLs of webhooks, which are secrets.
   if v_type = 'setting' and v_row ->> 'name' = 'alert_channels' then
     v_before := jsonb_set(v_before, '{value}', '"[not kept]"');
     v_after := jsonb_set(v_after, '{value}', '"[not kept]"');
   end if;
   perform legwork_private.audit(
     case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
-    -- Rules say themselves what they are about.
+    -- These rows have their kind in the column scope.
     case when v_type = 'scope' then v_row ->> 'scope' else v_type end,
     nullif(v_row ->> tg_argv[1], ''), jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after), v_row ->> 'tenant');
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_audit_entries__refuse()
  RETURNS trigger
@@ -11457,9 +11472,9 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_audit_entries__refuse()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  raise exception 'The audit log is only added to.' using
+  raise exception 'Entries of the audit log cannot be changed or deleted.' using
     errcode = 'LW403', detail = '{"do": "change_setting", "name": "audit_retention"}',
-    hint = 'Old partitions go by themselves. `select legwork.change_setting(''audit_retention'', …)` says when.';
+    hint = 'Old partitions are dropped automatically. `select legwork.change_setting(''audit_retention'', …)` sets when.';
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_enqueue__row()
@@ -11479,7 +11494,7 @@ begin
     tg_argv[0], tg_argv[1]::jsonb);
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_enqueue__statement()
  RETURNS trigger
@@ -11491,7 +11506,7 @@ declare
   v_chunk jsonb;
   v_has_json boolean := legwork_private.has_json_column(tg_relid);
 begin
-  -- In chunks, because a jsonb holds 256 MB at most and a statement may change any number of rows.
+  -- In chunks, because a jsonb holds at most 256 MB and a statement can change any number of rows.
   for v_chunk in
     select jsonb_agg(x.change) from (
       select (row_number() over ()) / 200 as chunk,
@@ -11504,7 +11519,7 @@ begin
   end loop;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_job_signals__deliver()
  RETURNS trigger
@@ -11513,13 +11528,13 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_job_signals__deliver()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Another isolation level would not see what it has to look at. Workers come and do it.
+  -- Other isolation levels may not see the current rows. In that case, workers deliver the signal.
   if current_setting('transaction_isolation') <> 'read committed' or not legwork_private.deliver_signals(new.job_id) then
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_jobs__admit()
  RETURNS trigger
@@ -11541,7 +11556,7 @@ begin
   end if;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_jobs__record_change()
  RETURNS trigger
@@ -11556,9 +11571,9 @@ declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a lock leaves run_at where it is or moves it to now at most; failing always moves it ahead.
+  -- Releasing a lock leaves run_at unchanged or moves it to now at most. A failure always moves it into the future.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
-  -- A job that was removed or replaced while it ran has no attempt left on purpose (only that touches updated_at).
+  -- A job that was removed or replaced while it ran intentionally has no attempts left (nothing else changes updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
   v_attempt smallint := old.attempts;
   v_has_limits boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);
@@ -11576,17 +11591,17 @@ declare
   v_payload json;
   v_stack text;
 begin
-  -- 1. What Legwork changes itself.
-  -- Anybody may make the setting; only the definers know what to make it.
+  -- 1. Changes made by Legwork itself.
+  -- Any session can set this setting, but only security definer functions know the value.
   if current_setting('legwork.admitting', true) <> '' and current_setting('legwork.admitting', true) = legwork_private.admission_pass() then
     return null;
   end if;
 
-  -- 2. It was given another chance, or replaced by a request with its key.
+  -- 2. The job is being retried, or was replaced by a request with its key.
   if v_had_failed and not v_has_failed then
     delete from legwork_private.finished_jobs where id = new.id;
     if found then
-      -- It had failed, and not only used its last attempt: another chance is one to wait again for what did not come in time.
+      -- The job had failed. A retry waits again for signals that did not arrive in time.
       delete from legwork_private.job_steps s where s.job_id = new.id and s.state = 'timed_out';
     end if;
   end if;
@@ -11597,22 +11612,22 @@ begin
     end if;
   end if;
 
-  -- 3. It was given back unfinished, replaced or rescheduled: no attempt has ended.
+  -- 3. The job was returned unfinished, replaced or rescheduled: no attempt has ended.
   if old.locked_at is not null and not v_attempt_ended then
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
     if found then
-      -- It was cancelled while a worker had it, and is given back unfinished.
+      -- It was cancelled while a worker had it, and is returned unfinished.
       perform legwork_private.delete_jobs_as('cancelled', array[new.id], v_cancellation);
       return null;
     end if;
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker gave it back. It keeps its place ahead of those that are due at the same time (see legwork_private.give_back_times). The change comes by here again.
+      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update fires the trigger again.
       update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
-    -- Replaced, rescheduled, revived or given back: it may have to wait for something else now, or still.
+    -- Replaced, rescheduled, retried or returned: it may now have to wait for something else, or still has to wait.
     if not v_has_failed and (v_has_limits or exists (select from legwork_private.waiting_jobs w where w.job_id = new.id)
       or exists (select from legwork_private.dependencies d where d.job_id = new.id))
     then
@@ -11621,18 +11636,18 @@ begin
     return null;
   end if;
 
-  -- 4. An attempt ended, and the worker says that it does not count.
+  -- 4. An attempt ended, and the worker reports that it does not count.
   select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
-    -- It has not failed, and the attempt does not count: it was put off by its task, must not run now, or waits for a signal.
+    -- The job has not failed, and the attempt does not count: its task postponed it, it must not run now, or it waits for a signal.
     v_run_at := case when v_failure.decision = 'wait' then legwork_private.suspend_job(new.id) else v_failure.retry_at end;
     if v_has_limits and v_run_at is not null then
       perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
     end if;
     update legwork_private.graphile_jobs j
     set attempts = greatest(0, j.attempts - 1), last_error = old.last_error, run_at = coalesce(v_run_at, old.run_at - interval '1 microsecond'),
-      -- It has started in time.
+      -- It started in time, so it no longer expires.
       flags = case when v_failure.decision = 'wait' then legwork_private.without_expiry(j.flags) else j.flags end
     where j.id = new.id;
     if v_run_at <= clock_timestamp() then
@@ -11644,12 +11659,12 @@ begin
     return null;
   end if;
 
-  -- 5. What is recorded of it, without what must not be read.
+  -- 5. The data to record, redacted.
   select t.identifier, d.queue, d.redact into v_task, v_queue, v_redact
   from legwork_private.graphile_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  -- graphile-worker's clean-up of unused tasks may have taken the name.
+  -- graphile-worker's clean-up of unused tasks may have deleted the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   v_stack := v_failure.error_stack;
@@ -11658,28 +11673,28 @@ begin
   end if;
   v_payload := legwork_private.first_payload(new.id, new.payload);
   if v_redact is not null then
-    -- What ran is what the job had before: of a batch that failed, only the entries that did are kept.
+    -- The attempt ran with the old payload: after a failed attempt, a batch job keeps only its failed entries.
     v_error := legwork.redact_text(v_error, old.payload, v_redact);
     v_stack := legwork.redact_text(v_stack, old.payload, v_redact);
     v_payload := legwork.redact(v_payload, v_redact);
   end if;
 
-  -- 6. An attempt failed: whether there is another one, and when. Recorded as a failed attempt.
+  -- 6. An attempt failed: decide whether and when there is another one, and record the failed attempt.
   if v_attempt_ended then
     if v_removed then
       v_attempt := legwork_private.true_attempt(old.id, old.attempts, old.max_attempts, old.updated_at, old.locked_at);
     else
       select * into v_policy from legwork_private.retry_policy(v_task, v_queue);
-      -- 25 is what add_job gives a job of which nobody has said how many attempts it has.
+      -- 25 is the number that add_job uses if the caller does not give one.
       if new.max_attempts = 25 and v_policy.attempts is not null then
         v_max_attempts := v_policy.attempts;
       end if;
-      -- A job is run until it ends: that a worker died does not use up its last attempt. How often that may happen is said below.
+      -- A dead worker does not use up a job's last attempt. How often that may happen is limited below.
       if v_lost and new.attempts >= v_max_attempts then
         v_max_attempts := least(new.attempts + 1, 32767);
       end if;
       if v_lost and new.run_at > old.run_at then
-        -- graphile-worker releases a stale lock by itself and would send the job behind all that are due.
+        -- graphile-worker releases stale locks itself and would put the job behind all due jobs.
         v_retry_at := old.run_at - interval '1 microsecond';
       elsif v_failure.retry_at is not null then
         v_retry_at := v_failure.retry_at;
@@ -11687,7 +11702,7 @@ begin
         v_retry_at := now() + legwork_private.retry_delay(
           v_policy.backoff, v_policy.delay, v_policy.factor, v_policy.max_delay, v_policy.jitter, new.attempts);
       end if;
-      -- The worker says that another attempt is pointless, or the policy does: an error that is not in its list.
+      -- Another attempt is pointless according to the worker, or according to the policy, because the error is not in its list.
       v_has_failed := new.attempts >= v_max_attempts or coalesce(v_failure.decision = 'discard', false)
         or coalesce(not v_failure.labels && v_policy.retry_on, false);
     end if;
@@ -11698,7 +11713,7 @@ begin
         where f.job_id = new.id and f.error_name = 'WorkerLost' and f.failed_at > new.updated_at
       ) then
         v_has_failed := true;
-        v_error := 'Quarantined: three workers died while they ran this job.';
+        v_error := 'Quarantined: three workers died while running this job.';
       end if;
     end if;
     select c.reason into v_cancellation from legwork_private.cancellations c where c.job_id = new.id;
@@ -11724,8 +11739,8 @@ begin
     end if;
   end if;
 
-  -- 7. It has failed, or was cancelled, for good: recorded as a finished job.
-  -- An attempt that ended for good has written this row before it makes the update below, which comes by here again.
+  -- 7. The job has failed after its last attempt, or was cancelled: record it as a finished job.
+  -- In that case this row already exists when the update below fires the trigger again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
@@ -11744,31 +11759,31 @@ begin
       case when v_state = 'failed' then
         legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
     );
-    -- One that was cancelled is deleted below, which closes them.
+    -- A cancelled job is deleted below, which closes its dependencies.
     if v_state = 'failed' and legwork_private.has_dependants(new.id, new.id) then
       perform legwork_private.close_dependencies(array[new.id], array[v_state]);
     end if;
   end if;
 
-  -- 8. Its slots, and its place in the waiting room.
+  -- 8. Its slots and its row in the waiting room.
   if v_has_limits and v_attempt_ended then
     perform legwork_private.release_slots(array[new.id], array[v_failure.started_at]);
   end if;
   if v_has_failed and (v_has_limits or old.run_at = 'infinity') then
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
-    -- Whoever gives it another chance may not say when.
+    -- A later retry may not set run_at.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
       update legwork_private.graphile_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
   end if;
 
-  -- 9. What was decided is written to its row; the update comes by here again.
+  -- 9. Write the decision to the job's row. This update fires the trigger again.
   if v_attempt_ended then
     if v_state = 'cancelled' then
       perform legwork_private.delete_jobs_as('recorded', array[new.id]);
     elsif v_has_failed then
-      -- As permanently_fail_jobs does it: the job is kept, is not fetched again, and all its attempts are there for a retry. Not in
-      -- a trigger before the update: that would lock every row that is fetched a second time.
+      -- Like permanently_fail_jobs: the job is kept, is not fetched again, and a retry gets all its attempts. This cannot be done in
+      -- a trigger before the update, which would lock every fetched row a second time.
       if new.attempts < new.max_attempts or v_error is distinct from new.last_error or v_max_attempts <> new.max_attempts then
         update legwork_private.graphile_jobs j
         set max_attempts = v_max_attempts, attempts = v_max_attempts, last_error = v_error where j.id = new.id;
@@ -11782,7 +11797,7 @@ begin
   end if;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_jobs__record_finished()
  RETURNS trigger
@@ -11801,11 +11816,11 @@ declare
   v_first bigint;
   v_last bigint;
   v_has_entries boolean;
-  -- How a job ended that no worker held: removed, unless somebody called it complete or says otherwise.
+  -- The state of a job that no worker held: it was removed, unless complete_jobs or the setting legwork.ended_as says otherwise.
   v_end legwork.job_state := 'cancelled';
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
-  -- 1. What is in the batch, so that the rest is looked at only where there is something of its kind.
+  -- 1. What the batch contains, so that the later steps run only if they are needed.
   select count(*) filter (where g.locked_at is null), count(*) filter (where g.locked_at < now() - interval '4 hours'),
     count(g.job_queue_id), count(*) filter (where g.run_at = 'infinity'), min(g.id), max(g.id)
   into v_unheld, v_stale, v_serial, v_waiting, v_first, v_last
@@ -11815,8 +11830,8 @@ begin
   end if;
   v_has_entries := exists (select from legwork_private.job_entries);
 
-  -- 2. How those ended that no worker reports on.
-  -- graphile-worker's own functions touch a job only when nobody holds it or its lock is older than four hours.
+  -- 2. The state of jobs that no worker reports on.
+  -- graphile-worker's own functions change a job only if it is not locked or its lock is older than four hours.
   if v_ended_as in ('cancelled', 'expired') then
     v_end := v_ended_as::legwork.job_state;
   elsif v_ended_as = 'dependency' then
@@ -11827,13 +11842,13 @@ begin
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
     elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
-      -- A plain worker that needed more than four hours.
+      -- Completed by a plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
   end if;
   if v_unheld > 0 or v_stale > 0 then
-    -- A failed job is in the history already. It stays there as failed when it is thrown away, but not when it turns
-    -- out to be done after all.
+    -- A failed job is already in the history. It stays there as failed if it is discarded, but not if it turns
+    -- out to have completed after all.
     delete from legwork_private.finished_jobs f
     using gone g
     where f.id = g.id and g.locked_at is null and g.attempts >= g.max_attempts
@@ -11853,19 +11868,19 @@ begin
       case when g.attempts >= g.max_attempts and g.updated_at > g.locked_at
         then legwork_private.true_attempt(g.id, g.attempts, g.max_attempts, g.updated_at, g.locked_at) else g.attempts end,
       g.max_attempts,
-      -- What must not be read never gets here. Most tasks have nothing of the kind and pay for a look at a null.
+      -- Redacted values never get here. Most tasks redact nothing, which costs only a check for null.
       case when v_has_entries and g.last_error is not null then legwork.redact(legwork_private.first_payload(g.id, g.payload), d.redact)
         when d.redact is null then g.payload else legwork.redact(g.payload, d.redact) end,
       case when v_has_entries and g.last_error is not null then legwork.redact(legwork_private.all_results(g.id, o.result), d.redact)
         when d.redact is null then o.result else legwork.redact(o.result, d.redact) end,
-      -- What failed before it completed is among its attempts.
+      -- Failures before the completion are recorded as attempts.
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
         when v_end = 'expired' and g.locked_at is null then
           'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
-      -- The waiting room has the true time of a job that waited there.
+      -- The waiting room has the actual run_at of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = g.id), g.run_at)
         else g.run_at end,
       g.created_at, coalesce(o.started_at, g.locked_at), coalesce(o.finished_at, clock_timestamp()), g.locked_by, legwork.given_key(g.key),
@@ -11875,8 +11890,8 @@ begin
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
       case when g.flags is not null then legwork_private.parent_of(g.flags) end
-    -- A full join, which Postgres cannot do row by row: the plan is made once for a connection, and the one for a first batch of a single job would
-    -- go through all that is reported for each of five hundred. What is reported and did not go is left out below, in words that do not make it
+    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
+    -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
     -- a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
@@ -11886,7 +11901,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. What else is kept of these jobs, what waits for them, and their slots.
+  -- 4. Other rows of these jobs, the dependencies on them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -11896,7 +11911,7 @@ begin
   if exists (select from legwork_private.step_secrets) then
     delete from legwork_private.step_secrets x using gone g where x.job_id = g.id;
   end if;
-  -- Where no job waits for another this is a look at an empty table; else one into an index for the whole batch.
+  -- If no job waits for another, this only checks an empty table. Otherwise it is one index lookup for the whole batch.
   if (exists (select from legwork_private.dependencies) or current_setting('transaction_isolation') <> 'read committed')
     and legwork_private.has_dependants(v_first, v_last)
   then
@@ -11906,7 +11921,7 @@ begin
       v_ended_as is not distinct from 'dependency')
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
-    -- One that had failed has ended before, and is thrown away now.
+    -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
   end if;
   if exists (select from legwork_private.limits) then
@@ -11917,14 +11932,14 @@ begin
     having count(*) > 0;
   end if;
 
-  -- The next job of a serial key may start now. A worker that fetches ahead has looked before this commits and found the key
-  -- taken; without a word it would look again only after its poll interval.
+  -- The next job with the same serial key may start now. A worker that fetches ahead looked before this commits and found the key
+  -- taken. Without a notification it would look again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
   end if;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_jobs__truncate()
  RETURNS trigger
@@ -11936,7 +11951,7 @@ begin
   delete from legwork_private.graphile_jobs;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_task_hours__sum()
  RETURNS trigger
@@ -11953,7 +11968,7 @@ begin
   end case;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_task_minutes__sum()
  RETURNS trigger
@@ -11971,7 +11986,7 @@ begin
   end case;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_tasks__keep()
  RETURNS trigger
@@ -11985,7 +12000,7 @@ begin
   end if;
   return old;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_wakeups__admit()
  RETURNS trigger
@@ -11994,25 +12009,25 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_wakeups__admit()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Of thousands in one transaction the first calls have looked at all: each look passes over what the transaction has deleted by then.
+  -- If a transaction adds thousands of wakeups, the first calls process all of them. The other calls find their row deleted.
   if not exists (select from legwork_private.wakeups w where w.id = new.id) then
     return null;
   end if;
-  -- A snapshot from before the lock would miss slots. Workers come and do it.
+  -- A snapshot from before the lock would miss slots. In that case, workers process the wakeups.
   if current_setting('transaction_isolation') = 'read committed' then
     if new.at_commit = 'wait' then
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
-      -- Where no Legwork worker looks at the clock, whoever comes by does.
+      -- This also wakes due jobs, in case no Legwork worker is running.
       perform legwork_private.wake_due_jobs();
       if exists (select from legwork_private.dependency_checks) then
         perform legwork_private.check_dependencies();
       end if;
       perform legwork_private.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-      -- Whoever enqueues does not do the work of all the others.
+      -- A client that enqueues does not process the wakeups of all others.
       perform legwork_private.admit_waiting(100);
     elsif not exists (select from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace()) then
-      -- Whoever has the lock may have looked already, and no Legwork worker would come and look again.
+      -- The session that holds the lock may have missed this wakeup, and no Legwork worker is running to process it later.
       perform pg_advisory_xact_lock(legwork_private.admission_lock());
       perform legwork_private.admit_waiting(100);
     end if;
@@ -12022,7 +12037,7 @@ begin
   end if;
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_worker_processes__start()
  RETURNS trigger
@@ -12031,7 +12046,7 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_worker_processes__start()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- A worker that was given up and speaks again is not a new one.
+  -- A worker that was declared dead and sends heartbeats again is not a new one.
   insert into legwork_private.worker_starts (id, host, pid, tasks, started_at, version)
   values (new.id, new.host, new.pid, cardinality(new.tasks), new.started_at, new.version)
   on conflict do nothing;
@@ -12040,7 +12055,7 @@ begin
     where o.started_at < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
   return null;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tick_one_by_one()
  RETURNS integer
@@ -12056,10 +12071,10 @@ declare
 begin
   perform legwork_private.assert_role('operator', true);
   perform pg_advisory_xact_lock(legwork_private.admission_lock());
-  -- What leaves wakeups, and then the wakeups.
+  -- First the items that create wakeups, then the wakeups.
   for v_round in 1..2 loop
     if v_round = 2 then
-      -- All of them, because letting one go looks at whatever is there. Those that are too many for now come back at the end.
+      -- All of them, because processing one would process every other wakeup in the table. Those beyond the first 500 are put back at the end.
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
@@ -12104,7 +12119,7 @@ begin
   select w.freed, w.line, w.gates, w.unblocked, w.advanced from unnest(v_wakeups[501:]) w;
   return v_failed;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.time_ahead(at timestamp with time zone)
  RETURNS text
@@ -12132,7 +12147,7 @@ declare
   v_node integer;
   v_edge integer;
 begin
-  -- Kahn's algorithm; the pairs come ordered by befores.
+  -- Kahn's algorithm. The pairs are ordered by befores.
   for v_edge in 1..cardinality(befores) loop
     v_open[afters[v_edge]] := v_open[afters[v_edge]] + 1;
     if v_first[befores[v_edge]] = 0 then
@@ -12166,7 +12181,7 @@ CREATE OR REPLACE FUNCTION legwork_private.true_attempt(job_id bigint, attempts 
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- A key that is used again, or remove_job, takes all attempts from a job that runs. Only that touches updated_at.
+  -- Reusing a running job's key, or remove_job, uses up all its attempts. Nothing else changes updated_at.
   if attempts >= max_attempts and updated_at > locked_at then
     return coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f
@@ -12184,7 +12199,7 @@ AS $function$
   with me as (
     select r.oid, r.rolname, r.rolcanlogin from pg_roles r where r.rolname = login
   ), reach as (
-    -- Also what it inherits nothing of: `set role` is enough.
+    -- Includes roles from which it inherits nothing: `set role` is enough.
     select r.*, r.oid = me.oid as is_self, case when r.oid <> me.oid then format('may act as %I, which ', r.rolname) else '' end as prefix
     from me join pg_roles r on pg_has_role(me.oid, r.oid, 'member')
   ), owned as (
@@ -12198,7 +12213,7 @@ AS $function$
     union all
     select d.datdba, 'this database' from pg_database d where d.datname = current_database()
   ), faults as (
-    select 1 as n, true as is_self, 'cannot log in, and confinement goes by login' as reason, 'Confine each login that is a member of it.' as fix
+    select 1 as n, true as is_self, 'cannot log in, and confinement applies to logins' as reason, 'Confine each login that is a member of it.' as fix
     from me where not me.rolcanlogin
     union all
     select 2, r.is_self, r.prefix || 'is a superuser', null from reach r where r.rolsuper
@@ -12225,11 +12240,11 @@ AS $function$
     where c.relnamespace::regnamespace::text = 'graphile_worker' or (c.relnamespace::regnamespace::text = 'legwork_private' and c.relname ~ '^(all|graphile)_')
     order by r.is_self desc, c.relname limit 1)
   )
-  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login without it.'
-    else 'Take it out of that role first, and out of the groups by which it is a member.' end)
+  select f.reason, coalesce(f.fix, case when f.is_self then 'Use a login to which this does not apply.'
+    else 'Remove it from that role first, and from the groups through which it is a member.' end)
   from faults f order by f.n, f.is_self desc limit 1
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.unique_identity(task text, payload jsonb, tenant text, unique_key text)
  RETURNS text
@@ -12252,10 +12267,10 @@ begin
   for v_other in select r.key as name, r.value::interval as within from jsonb_each_text(requires) r order by r.key loop
     select * into v_definition from legwork_private.schedule_definitions d where d.name = v_other.name;
     if v_definition.name is null then
-      return format('It requires %s, and there is no such schedule any more.', v_other.name);
+      return format('It requires %s, which no longer exists.', v_other.name);
     elsif v_definition.tenant <> unmet_requirement.tenant then
-      -- Names are the database's: another tenant may have taken one that was free. Nothing is told of it.
-      return format('It requires %s, which is no schedule of its tenant any more.', v_other.name);
+      -- Names are unique in the database, so another tenant may have taken a name that was free. The message reveals nothing about that.
+      return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
       return format('It requires %s, which is due before it.', v_other.name);
@@ -12266,19 +12281,19 @@ begin
     if v_run.schedule is null then
       return format('It requires %s, which has not run yet.', v_other.name);
     elsif v_run.state = 'waiting' then
-      return format('It requires %s, which waits itself.', v_other.name);
+      return format('It requires %s, which is itself waiting.', v_other.name);
     elsif v_run.state = 'held_back' then
-      return format('It requires %s, which was held back itself.', v_other.name);
+      return format('It requires %s, which was itself held back.', v_other.name);
     end if;
     select f.state, f.finished_at into v_job from legwork_private.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
     if not found then
       return case when legwork_private.live_jobs(array[v_run.job_id]) = '{}'
-        then format('It requires %s, and what became of its job %s is not kept any more.', v_other.name, v_run.job_id)
-        else format('It requires %s, and its job %s has not ended.', v_other.name, v_run.job_id) end;
+        then format('It requires %s, and how its job %s ended is no longer in the history.', v_other.name, v_run.job_id)
+        else format('It requires %s, whose job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
-      return format('It requires %s, and its last job %s is %s.', v_other.name, v_run.job_id, v_job.state);
+      return format('It requires %s, whose last job %s ended as %s.', v_other.name, v_run.job_id, v_job.state);
     elsif v_job.finished_at < legwork_private.earlier(unmet_requirement.due_at, v_other.within) then
-      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, v_other.within, v_run.job_id);
+      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, legwork_private.in_words(v_other.within), v_run.job_id);
     end if;
   end loop;
   return null;
@@ -12354,7 +12369,7 @@ begin
   union all
   select null, null, array_agg(r.gate) from rung r having count(*) > 0;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.wake_workers(jobs integer)
  RETURNS void
@@ -12383,7 +12398,7 @@ begin
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
-    -- graphile-worker takes a lock of more than four hours for a dead worker's; a job may run longer than that.
+    -- graphile-worker takes a lock older than four hours for a dead worker's, but a job may run longer than that.
     update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
     update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
@@ -12392,7 +12407,7 @@ begin
     lost := array(
       select r.id from unnest(running) as r (id)
       where not exists (select from legwork_private.graphile_jobs j where j.id = r.id and j.locked_by = worker_beat.id));
-    -- A rate limit counts starts: the windows of jobs that have started run from now at the latest, however long they take.
+    -- A rate limit counts starts, so the windows of jobs that have started begin now at the latest, however long the jobs take.
     if exists (select from legwork_private.limits l where l.kind = 'rate') then
       with started as (
         update legwork_private.slots s set free_at = legwork_private.later(clock_timestamp(), legwork_private.rate_window(s.gate, s.per))
@@ -12404,7 +12419,7 @@ begin
   end if;
   now := clock_timestamp();
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.worker_blocked(id text, culprit bigint, blocked_seconds double precision, running bigint[])
  RETURNS integer
@@ -12417,7 +12432,7 @@ declare
   v_count integer;
 begin
   if culprit is null then
-    -- Each of those that run may be the one: they stay with the worker, and are treated as those of one that died.
+    -- Any of the running jobs may be the culprit: they stay with the worker, and are treated like those of a dead worker.
     update legwork_private.worker_processes w set running = worker_blocked.running where w.id = worker_blocked.id;
     return legwork_private.give_back_jobs(id, array(
       select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_blocked.id and j.id <> all (worker_blocked.running)));
@@ -12425,13 +12440,13 @@ begin
   select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
-    -- As a worker fails a job, and graphile-worker puts it off.
+    -- Like a worker that fails a job, and graphile-worker that postpones it.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
     update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
-      last_error = format('The task held up its worker''s event loop for %s seconds. The worker was killed.', round(blocked_seconds))
+      last_error = format('The task blocked its worker''s event loop for %s. The worker was killed.', legwork_private.counted(round(blocked_seconds)::bigint, 'second'))
     where j.id = culprit;
     perform set_config('legwork.failures', '', true);
     update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
@@ -12440,7 +12455,7 @@ begin
   v_count := legwork_private.worker_stopped(id);
   return v_count;
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.worker_grace()
  RETURNS interval
@@ -12459,7 +12474,7 @@ AS $function$
     disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
   where w.id = worker_host.id
 $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.worker_stopped(id text)
  RETURNS integer
@@ -12473,7 +12488,7 @@ begin
   delete from legwork_private.worker_processes w where w.id = worker_stopped.id returning w.running into v_running;
   return legwork_private.give_back_jobs(id, started => v_running);
 end $function$
--- not for everybody
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.workflow_flags(run legwork_private.workflow_runs)
  RETURNS jsonb
@@ -12523,8 +12538,8 @@ CREATE OR REPLACE FUNCTION legwork_private.workflow_step_pairs(entries legwork_p
  SET jit TO 'off'
 AS $function$
 begin
-  -- Every job of a sub-workflow waits for what the sub-workflow waits for; what waits for it waits for all its jobs. Where it may fail without
-  -- harm (continue), that wait ends however they end, so what holds it back must hold back those too.
+  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
+  -- sub-workflow may fail (continue), that wait is over in whatever state its jobs end. So its own dependencies must hold back those later steps too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on

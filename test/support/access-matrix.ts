@@ -13,9 +13,7 @@ export function expectDocumented(section: string, columns: readonly string[], ro
   const lines = [columns, columns.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
   const generated = `\n${lines.join("\n")}\n\n`;
   if (process.env.UPDATE_DOCS === undefined) {
-    expect(text.slice(from, to), "docs/reference/access-matrix.md is out of date; UPDATE_DOCS=1 updates it").toBe(
-      generated,
-    );
+    expect(text.slice(from, to), "docs/reference/access-matrix.md is out of date; UPDATE_DOCS=1 updates it").toBe(generated);
   } else {
     writeFileSync(FILE, text.slice(0, from) + generated + text.slice(to));
   }

@@ -165,7 +165,11 @@ describe("loading tasks", () => {
     ["an enum", "enum Color { Red } export default async () => Color.Red;", "use a union"],
     ["a missing package", 'import "not-installed-anywhere"; export default async () => {};', "Install the package"],
     ["a helper module", "export const help = 1;", "whose name begins with @"],
-    ["an error while loading", 'throw new Error("no key"); export default async () => {};', "threw this error while it was loaded"],
+    [
+      "an error while loading",
+      'throw new Error("no key"); export default async () => {};',
+      "threw this error while it was loaded",
+    ],
   ])("gives a hint about %s", async (_what, content, hint) => {
     const directory = await directoryOf({ "bad.ts": content });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
@@ -185,6 +189,8 @@ describe("loading tasks", () => {
 
   it("refuses a name that occurs in two directories", async () => {
     const task = { "same.mjs": "export default async () => {};" };
-    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' exists in both");
+    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow(
+      "Task 'same' exists in both",
+    );
   });
 });
