@@ -23,7 +23,7 @@ interface Transition {
   readonly anchor?: "end" | "middle";
 }
 
-const WIDTH = 1100;
+const WIDTH = 1128;
 const HEIGHT = 470;
 const BOX = { width: 140, height: 44 };
 
@@ -35,15 +35,15 @@ const POSITIONS: Readonly<Record<JobState, readonly [x: number, y: number]>> = {
   retrying: [50, 320],
   pending: [350, 200],
   running: [620, 200],
-  completed: [920, 80],
-  failed: [920, 160],
-  cancelled: [920, 240],
-  expired: [920, 320],
+  completed: [944, 80],
+  failed: [944, 160],
+  cancelled: [944, 240],
+  expired: [944, 320],
 };
 
 const GROUPS = [
   { name: "waiting", x: 20, y: 44, width: 490, height: 372 },
-  { name: "ended", x: 904, y: 44, width: 172, height: 372 },
+  { name: "ended", x: 928, y: 44, width: 172, height: 372 },
 ];
 
 /** light, dark */
@@ -67,27 +67,27 @@ export const TRANSITIONS: readonly Transition[] = [
   { from: "enqueued", to: "waiting", label: "enqueue", path: "M120,12 V44", at: [128, 26] },
   { from: "scheduled", to: "pending", label: "run_at comes", path: toPending(110), at: [196, 106] },
   { from: "blocked", to: "pending", label: "unblocked", path: toPending(182), at: [196, 176] },
-  { from: "paused", to: "pending", label: "resume", path: toPending(252), at: [196, 246] },
-  { from: "retrying", to: "pending", label: "retry is due", path: toPending(342), at: [196, 358] },
-  { from: "pending", to: "paused", label: "pause", path: "M400,244 C400,296 300,272 190,272", at: [330, 296] },
-  { from: "pending", to: "running", label: "a worker fetches it", path: "M490,232 H620", at: [555, 248], anchor: "middle" },
+  { from: "paused", to: "pending", label: "resume", path: toPending(252), at: [196, 243] },
+  { from: "retrying", to: "pending", label: "retry is due", path: toPending(342), at: [196, 361] },
+  { from: "pending", to: "paused", label: "pause", path: "M400,244 C400,296 300,272 190,272", at: [330, 300] },
+  { from: "pending", to: "running", label: "a worker fetches", path: "M490,232 H620", at: [555, 250], anchor: "middle" },
   { from: "running", to: "pending", label: "worker lost", path: "M620,212 H490", at: [562, 204], anchor: "middle" },
   { from: "running", to: "scheduled", label: "snooze", path: "M650,200 V90 H190", at: [520, 84] },
   { from: "running", to: "blocked", label: "waits for a signal or sleeps", path: "M700,200 V60 H34 V182 H50", at: [520, 54] },
-  { from: "running", to: "retrying", label: "attempt fails, retries are left", path: "M680,244 V396 H120 V364", at: [520, 412] },
-  { from: "running", to: "completed", label: "task returns", path: "M760,222 H796 V102 H920", at: [804, 96] },
-  { from: "running", to: "failed", label: "last attempt fails", path: "M760,222 H796 V182 H920", at: [804, 176] },
-  { from: "running", to: "cancelled", label: "cancel", path: "M760,222 H796 V258 H920", at: [804, 252] },
-  { from: "waiting", to: "cancelled", label: "cancel, or a dependency failed", path: "M510,306 H880 V274 H920", at: [692, 300] },
-  { from: "waiting", to: "expired", label: "expires_at passes", path: "M510,342 H920", at: [692, 336] },
-  { from: "failed", to: "pending", label: "retry_job", path: "M1060,182 H1088 V26 H420 V200", at: [692, 20] },
+  { from: "running", to: "retrying", label: "attempt fails, retries are left", path: "M680,244 V396 H120 V364", at: [520, 413] },
+  { from: "running", to: "completed", label: "task returns", path: "M760,222 H796 V102 H944", at: [802, 96] },
+  { from: "running", to: "failed", label: "last attempt fails", path: "M760,222 H796 V182 H944", at: [802, 176] },
+  { from: "running", to: "cancelled", label: "cancel", path: "M760,222 H796 V258 H944", at: [802, 252] },
+  { from: "waiting", to: "cancelled", label: "cancel, or a dependency failed", path: "M510,306 H908 V274 H944", at: [688, 300] },
+  { from: "waiting", to: "expired", label: "expires_at passes", path: "M510,342 H944", at: [694, 336] },
+  { from: "failed", to: "pending", label: "retry_job", path: "M1084,182 H1112 V26 H420 V200", at: [694, 20] },
 ];
 
 function stateBox(state: JobState): string {
   const [x, y] = POSITIONS[state];
   return [
     `<rect class="state ${state}" x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="8"/>`,
-    `<text class="name ${state}" x="${x + BOX.width / 2}" y="${y + BOX.height / 2 + 5}" text-anchor="middle">${state}</text>`,
+    `<text class="name ${state}" x="${x + BOX.width / 2}" y="${y + BOX.height / 2 + 6}" text-anchor="middle">${state}</text>`,
   ].join("\n");
 }
 
@@ -109,7 +109,7 @@ export function draw(): string {
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="title">`,
     `<title id="title">The states of a job and the transitions between them</title>`,
-    `<style>text{font-family:system-ui,sans-serif}.name{font-size:15px;font-weight:600}.label{font-size:12px}.title{font-size:13px;font-weight:600}`,
+    `<style>text{font-family:system-ui,sans-serif}.name{font-size:18px;font-weight:600}.label{font-size:14px}.title{font-size:15px;font-weight:600}`,
     `.line{fill:none;stroke-width:1.5}.state{stroke-width:2}${style(0)}@media (prefers-color-scheme:dark){${style(1)}}</style>`,
     `<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto-start-reverse"><path class="head" d="M0,0 L8,4 L0,8 Z"/></marker></defs>`,
     `<rect class="ground" width="${WIDTH}" height="${HEIGHT}" rx="12"/>`,
