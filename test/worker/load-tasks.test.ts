@@ -185,6 +185,8 @@ describe("loading tasks", () => {
 
   it("refuses a name that two directories have", async () => {
     const task = { "same.mjs": "export default async () => {};" };
-    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow("Task 'same' exists in both");
+    await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow(
+      "Task 'same' exists in both",
+    );
   });
 });
