@@ -62,9 +62,9 @@ describe("quota/reset", () => {
     [
       "a counter that is not a number",
       { counters: ["plan"] },
-      "'plan' of 'public.members' is of type text, which does not count",
+      "'plan' of 'public.members' is of type text, which is not a number",
     ],
-    ["an unknown time zone", { timezone: "Mars" }, "there is no time zone 'Mars'"],
+    ["an unknown time zone", { timezone: "Mars" }, "unknown time zone 'Mars'"],
     [
       "a resetColumn that is not a timestamptz",
       { resetColumn: "id" },
