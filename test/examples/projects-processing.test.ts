@@ -460,7 +460,7 @@ describe("project_processing", () => {
       async () => (await jobs(id, "project_processing")).find(({ error }) => error !== null),
       25_000,
     );
-    expect(job.error).toBe("The plan file PLAN.md cannot be read: it cannot be parsed within 10 seconds.");
+    expect(job.error).toBe("The plan file PLAN.md cannot be read: parsing took longer than 10 seconds.");
     const [attempt] = await select("select error_name from legwork.attempts where job_id = $1", job.id);
     expect(attempt?.error_name).toBe("Error"); // Not WorkerLost.
     expect(await clones()).toEqual([]);
@@ -473,7 +473,7 @@ describe("project_processing", () => {
     expect(await ended(projectId, "project_processing")).toMatchObject({
       state: "failed",
       attempts: 1,
-      error: `projectId: there is no project ${projectId}.`,
+      error: `projectId: project ${projectId} does not exist.`,
     });
   });
 });
