@@ -160,8 +160,8 @@ async function storeFailovers(query: Query, failovers: NamedTable, judged: reado
 }
 
 function describe({ service, provider, state, stateBefore, active, activeBefore, percent }: Judged): string {
-  const parts = [`${service}: ${provider} is at ${percent} %`];
-  if (state !== stateBefore) parts.push(`${stateBefore ?? "unknown"} became ${state}`);
-  if (active !== activeBefore) parts.push(active ? "it is now active" : "it is no longer active");
-  return `${parts.join(", ")}.`;
+  const parts = [`${service}: ${provider} is at ${percent} %.`];
+  if (state !== stateBefore) parts.push(`Its state changed from ${stateBefore ?? "unknown"} to ${state}.`);
+  if (active !== activeBefore) parts.push(active ? "It is now active." : "It is no longer active.");
+  return parts.join(" ");
 }

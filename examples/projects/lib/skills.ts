@@ -160,7 +160,7 @@ function mentions(line: string, name: string): boolean {
 
 type Table = Record<string, unknown>;
 
-/** Returns the table at a path of a manifest, or an empty table if there is none at that path. */
+/** Returns the table at a path of a manifest, or an empty table if the path does not lead to one. */
 function table(root: unknown, ...path: string[]): Table {
   let value = root;
   for (const key of path) value = isTable(value) && Object.hasOwn(value, key) ? value[key] : undefined;

@@ -61,7 +61,7 @@ export default defineTask({
       for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
       batches += 1;
       const done = Math.min(from + batchSize, ids.length);
-      progress({ percent: Math.floor((100 * done) / ids.length), message: `Documents: ${done} of ${ids.length}` });
+      progress({ percent: Math.floor((100 * done) / ids.length), message: `${done} of ${ids.length} documents` });
       log.info(
         {
           event: "document_refresh_batch_complete",
