@@ -56,7 +56,9 @@ export default defineTask({
   result: z.strictObject({
     changed: z
       .boolean()
-      .describe("False if the server reports no change or the checksum is the same. Nothing is returned or stored then."),
+      .describe(
+        "False if the server reports no change or the checksum is the same. The text is then neither returned nor stored.",
+      ),
     status: z.int(),
     url: z.string().describe("The final address after redirects, without credentials and query."),
     checksum: z.string().optional().describe("The SHA-256 of the content, in hex."),
