@@ -9,7 +9,7 @@ import { benchLog, freshDatabase, withServer } from "./server.ts";
 /** The most memory that the worker's process may use in total (MB). */
 const MEMORY_MB = 150;
 
-/** Measures how long it takes to back up and to restore a gigabyte, and how much memory both use. */
+/** Measures how long backing up and restoring a gigabyte takes, and how much memory each uses. */
 export async function run(options: { short: boolean }): Promise<void> {
   const rows = options.short ? 50_000 : 1_050_000;
   const folder = await mkdtemp(join(tmpdir(), "legwork-bench-backup-"));

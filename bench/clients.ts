@@ -12,7 +12,7 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 const CLIENTS = 50;
-/** The subscriptions of each client: the overview, the queues and the newest jobs, which pages also query again every few seconds. */
+/** Each client's subscriptions: the overview, the queues and the newest jobs, which pages also query every few seconds. */
 const WATCHED = [
   "subscription { overview { running pending endedPerSecond failedAttemptsPerSecond } }",
   "subscription { queues { queues { name running pending blocked paused later oldest } } }",
@@ -57,7 +57,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
       await rm(directory, { recursive: true, force: true });
     }
     console.log(
-      `With ${CLIENTS} clients workers keep ${median(ratios).toFixed(3)} of their throughput (${ratios.map((ratio) => ratio.toFixed(2)).join(" ")}), at least ${LEAST}.`,
+      `With ${CLIENTS} clients, workers keep ${median(ratios).toFixed(3)} of their throughput (${ratios.map((ratio) => ratio.toFixed(2)).join(" ")}), at least ${LEAST}.`,
     );
     if (median(ratios) < LEAST - (short ? SHORT_TOLERANCE : 0)) process.exitCode = 1;
   });

@@ -27,7 +27,7 @@ const TASK = `
 const BACKLOG_SECONDS = 3;
 const BACKLOG_JOBS = 10_000;
 
-/** The other worker is running jobs and has fetched the same number ahead. These run first. */
+/** The surviving worker is running jobs and has fetched the same number in advance. These run first. */
 const BACKLOG_LIMIT_S = LIMIT_S + 2 * BACKLOG_SECONDS;
 
 const SLOW = `
@@ -131,7 +131,7 @@ export async function run(options: { short: boolean }): Promise<void> {
     }
     report(`SIGKILL to re-run over ${kills} kills`, seconds, LIMIT_S);
     report(
-      `Beside ${BACKLOG_JOBS.toLocaleString("en-US")} jobs of ${BACKLOG_SECONDS} s, ${besideBacklog.length} jobs over ${backlogKills} kills`,
+      `With a backlog of ${BACKLOG_JOBS.toLocaleString("en-US")} jobs of ${BACKLOG_SECONDS} s, ${besideBacklog.length} jobs over ${backlogKills} kills`,
       besideBacklog,
       BACKLOG_LIMIT_S,
     );

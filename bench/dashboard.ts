@@ -86,13 +86,13 @@ async function measurePaint(browser: Browser, address: string, times: number): P
     await page.context().close();
   }
   report(
-    "until the overview says how everything is",
+    "until the overview shows the system's state",
     `${median(took).toFixed(0)} ms`,
     median(took) <= MOST_PAINT_MS,
     `at most ${MOST_PAINT_MS} ms`,
   );
   report(
-    "scripts of it, compressed",
+    "its scripts, compressed",
     `${(script / 1_000).toFixed(0)} kB`,
     script <= MOST_SCRIPT,
     `at most ${MOST_SCRIPT / 1_000} kB`,
@@ -136,7 +136,12 @@ async function measureCpu(browser: Browser, address: string, pool: Pool, seconds
   console.log(
     `${"jobs enqueued and ended meanwhile".padEnd(46)} ${Math.round(events).toLocaleString("en").padStart(9)} a second`,
   );
-  report("of a core for the open overview", `${(share * 100).toFixed(1)} %`, share <= MOST_CPU, `at most ${MOST_CPU * 100} %`);
+  report(
+    "share of a core for the open overview",
+    `${(share * 100).toFixed(1)} %`,
+    share <= MOST_CPU,
+    `at most ${MOST_CPU * 100} %`,
+  );
   await page.context().close();
 }
 
@@ -145,7 +150,7 @@ async function countEnded(pool: Pool): Promise<number> {
 }
 
 function report(what: string, value: string, isGood: boolean, wanted: string): void {
-  console.log(`${what.padEnd(46)} ${value.padStart(9)}   ${isGood ? "" : "TOO MUCH: "}${wanted}`);
+  console.log(`${what.padEnd(46)} ${value.padStart(9)}   ${isGood ? "" : "TOO HIGH: "}${wanted}`);
   if (!isGood) process.exitCode = 1;
 }
 
@@ -154,6 +159,6 @@ function chromiumPath(): string {
   const found = paths.find((path) => path !== undefined && existsSync(path));
   if (found !== undefined) return found;
   throw new Error(
-    "No browser was found: install chromium (apt-get install chromium), or set LEGWORK_TEST_CHROMIUM to the path of one.",
+    "No browser found. Install Chromium (apt-get install chromium), or set LEGWORK_TEST_CHROMIUM to the path of a browser.",
   );
 }

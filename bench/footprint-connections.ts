@@ -5,7 +5,7 @@ import { startServer } from "../src/server/server.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { createLogger } from "../src/log.ts";
 
-/** Hides the warnings from the worker and the server that they share this process. */
+/** Hides the warnings that worker and server log because they share this process. */
 const log = createLogger({ level: "error" });
 
 /** The interval at which the server's list of sessions is read (ms). */
@@ -15,7 +15,7 @@ interface Peaks {
   stop(): Promise<Record<string, number>>;
 }
 
-/** Counts the most sessions at once for each pool's application name. */
+/** Records the highest number of simultaneous sessions for each pool's application name. */
 async function watchSessions(url: string): Promise<Peaks> {
   const client = new pg.Client({ connectionString: url, application_name: "footprint" });
   await client.connect();

@@ -10,7 +10,7 @@ type Row = Record<string, unknown>;
 /** The interval at which the locks are read (ms). */
 const LOOK_MS = 1;
 
-/** Records the locks that `migrate` takes on graphile-worker's relations, and since when each is held. */
+/** Records the locks that `migrate` takes on graphile-worker's relations, and when each is first seen. */
 async function watchLocks(url: string): Promise<{ stop(): Promise<Row[]> }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -86,11 +86,11 @@ export async function measureLocks({ url, pool, jobs }: { url: string; pool: Poo
   const again = await migrated(url);
   await runner.stop();
   return [
-    [`Locks of the first migrate, with ${jobs} waiting jobs and a worker`, first],
+    [`Locks taken by the first migrate, with ${jobs} waiting jobs and a worker`, first],
     [
       "Meanwhile",
       [{ "migrate took (ms)": Math.round(took), "longest wait of add_job (ms)": Math.round(longest), "jobs run": ran }],
     ],
-    ["Locks of another migrate, with nothing to do", again.length > 0 ? again : [{ table: "none" }]],
+    ["Locks taken by another migrate, with nothing to do", again.length > 0 ? again : [{ table: "none" }]],
   ];
 }

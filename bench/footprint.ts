@@ -14,7 +14,7 @@ const SIDES: readonly Side[] = [
   { name: "graphile-worker alone", legwork: false, runner: "graphile" },
   { name: "graphile-worker, Legwork's schema", legwork: true, runner: "graphile" },
   { name: "Legwork's worker", legwork: true, runner: "legwork" },
-  { name: "Legwork's worker, the task is limited", legwork: true, runner: "legwork", limited: true },
+  { name: "Legwork's worker, with a limit on the task", legwork: true, runner: "legwork", limited: true },
 ];
 
 const TASKS = {
@@ -48,7 +48,7 @@ export async function run(options: { short: boolean }): Promise<void> {
         measured.push({ name: side.name, ...(await measureJobs({ url, pool, side, jobs, tasks: directory })) });
         await pool.end();
       }
-      print(`Per job, of ${jobs}`, withRatios(measured));
+      print(`Per job, measured over ${jobs} jobs`, withRatios(measured));
       const seconds = options.short ? 5 : 20;
       const idling = [];
       for (const side of SIDES.slice(0, 3)) {
@@ -56,14 +56,14 @@ export async function run(options: { short: boolean }): Promise<void> {
         idling.push({ name: side.name, ...(await idle({ url, pool, side, seconds, tasks: directory })) });
         await pool.end();
       }
-      print("A worker without jobs, per minute", idling);
+      print("An idle worker, per minute", idling);
       const connections = [];
       for (const concurrency of [1, 10, 50]) {
         const { url, pool } = await fresh(true);
         connections.push({ concurrency, ...(await measureConnections({ url, pool, concurrency, tasks: directory })) });
         await pool.end();
       }
-      print("Connections, the most at once", connections);
+      print("Highest number of connections", connections);
       const { url, pool } = await fresh(false);
       for (const [title, rows] of await measureLocks({ url, pool, jobs })) print(title, rows);
       await pool.end();
@@ -90,7 +90,7 @@ async function printObjects({ pool }: { pool: Pool }): Promise<void> {
        pg_size_pretty(sum(pg_total_relation_size(oid))) as size
      from pg_class where relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and relkind in ('r', 'm')`,
   );
-  print("In schemas of its own", counts);
+  print("In Legwork's own schemas", counts);
   await pool.end();
 }
 

@@ -74,9 +74,11 @@ function report(runs: number[][], enqueues: number[][], tolerance: number): void
   const enqueueRatio = median(SIDES.flatMap((side, index) => (side.legwork ? ratios(enqueues, index) : [])));
   if (enqueueRatio < ENQUEUE_LEAST - tolerance) missed += 1;
   console.log(table.toString());
-  console.log(`Enqueueing by one add_jobs: ${enqueueRatio.toFixed(3)} of graphile-worker alone, at least ${ENQUEUE_LEAST}.`);
+  console.log(
+    `Enqueueing with one add_jobs call: ${enqueueRatio.toFixed(3)} of graphile-worker alone, at least ${ENQUEUE_LEAST}.`,
+  );
   if (missed > 0) {
-    console.error(`${missed} of ${SIDES.length} figures are below what they must be.`);
+    console.error(`${missed} of ${SIDES.length} figures are below their minimum.`);
     process.exitCode = 1;
   }
 }

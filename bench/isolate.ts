@@ -8,7 +8,7 @@ import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.t
 
 const runChild = promisify(execFile);
 
-/** Where the jobs that do nothing run. */
+/** The places where the empty jobs run. */
 const SIDES = ["worker", "thread", "process"] as const;
 
 /** The lowest rate of isolated jobs in threads (jobs per second). */
@@ -39,7 +39,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
     }
   });
   const table = new Table({
-    head: ["a job that does nothing, in", "jobs/s (median)", "µs more for each job", "rounds", "at least"],
+    head: ["empty jobs in", "jobs/s (median)", "additional µs per job", "rounds", "at least"],
   });
   const without = 1_000_000 / median(rates.worker);
   for (const side of SIDES) {

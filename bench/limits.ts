@@ -22,7 +22,7 @@ interface Side {
 const SIDES = [
   { name: "10,000 jobs, no limit", jobs: 10_000 },
   {
-    name: "10,000 jobs over 1,000 keys, one at a time each",
+    name: "10,000 jobs over 1,000 keys, one at a time per key",
     jobs: 10_000,
     rules: "select legwork.limit_concurrency(1, task => 'noop', key => 'key')",
     besides: 0,
@@ -30,7 +30,7 @@ const SIDES = [
   },
   { name: "100,000 jobs, nothing paused", jobs: 100_000 },
   {
-    name: "100,000 jobs beside 100,000 of a paused queue",
+    name: "100,000 jobs next to 100,000 in a paused queue",
     jobs: 100_000,
     rules: "select legwork.pause_queue('paused')",
     paused: 100_000,
@@ -105,7 +105,7 @@ async function prepare(url: string, { jobs, rules, paused }: Side): Promise<void
        from generate_series(1, $1::int) n))`,
     [jobs],
   );
-  // The rule has existed for a while: the search for jobs that were enqueued before it is over.
+  // Completes the search for jobs that were enqueued before the rule was set.
   await client.query("select legwork.tick()");
   await client.query("vacuum (analyze)");
   await client.query("checkpoint");

@@ -18,7 +18,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
     const big = await open(serverUrl, "legwork_pages_big", finished, live);
     try {
       let worst = 0;
-      for (const tenant of ["everybody", "big", "small", "empty"]) {
+      for (const tenant of ["all", "big", "small", "empty"]) {
         for (const label of small.questions.keys()) {
           const before: number[] = [];
           const after: number[] = [];
@@ -35,7 +35,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
           );
         }
       }
-      console.log(`The worst is ${worst.toFixed(2)}×.`);
+      console.log(`The worst page takes ${worst.toFixed(2)} times as long.`);
     } finally {
       await big.close();
       await small.close();
@@ -64,14 +64,14 @@ async function ask({ server, tokens, questions }: Subject, tenant: string, label
       : await fetch(`${server.url}/api/v1${question.path}`, { headers });
   const text = await response.text();
   const took = performance.now() - begin;
-  // For a tenant, a job without a tenant does not exist, and finding that out takes as long.
+  // For a tenant, a job without a tenant does not exist, but the query takes as long.
   if ((!response.ok && response.status !== 404) || text.startsWith('{"errors"'))
     throw new Error(`${tenant}: ${label}: ${text.slice(0, 500)}`);
   return took;
 }
 
 /**
- * Writes a history in which one tenant has half of the jobs but none of every other task, another has one job in two thousand, and every tenth job
+ * Writes a history in which one tenant has half of the jobs but none of every second task, another has one in two thousand jobs, and every tenth job
  * has a parent.
  */
 async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
@@ -123,7 +123,7 @@ async function open(serverUrl: string, name: string, finished: number, live: num
   const token = randomBytes(16).toString("hex");
   await migrate(pool, log);
   await fill(pool, finished, live);
-  const tokens = new Map([["everybody", token]]);
+  const tokens = new Map([["all", token]]);
   for (const tenant of ["big", "small", "empty"]) {
     const { rows } = await pool.query("select legwork.create_token($1, 'admin', $1) as token", [tenant]);
     tokens.set(tenant, rows[0].token);
@@ -157,7 +157,7 @@ function questionsAbout(job: number): Map<string, Question> {
     "page with origins":
       "{ jobs(first: 20) { nodes { id parent { id } workflow { id } schedule { name } workerDetails { id } } } }",
     "page with children": "{ jobs(first: 20) { nodes { id children(first: 5) { nodes { id } } } } }",
-    "a job and all about it": `{ job(id: ${job}) { id parent { id } children { nodes { id } } attempts { nodes { attempt } } logs { nodes { message } } steps { nodes { name } } workflow { id } schedule { name } taskDetails { name } } }`,
+    "a job with all its details": `{ job(id: ${job}) { id parent { id } children { nodes { id } } attempts { nodes { attempt } } logs { nodes { message } } steps { nodes { name } } workflow { id } schedule { name } taskDetails { name } } }`,
     "children by filter": `{ jobs(filter: { parentId: { equalTo: ${job - 5} } }) { nodes { id } } }`,
     "tasks with their jobs": "{ tasks { nodes { name jobs(first: 5) { nodes { id state } } } } }",
     attempts: "{ attempts { nodes { jobId attempt } } }",

@@ -6,13 +6,13 @@ import { createPool } from "../src/db/pool.ts";
 import { runTask } from "./run-task.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** The lowest speed, as a share of the speed of one statement that does the same. */
+/** The lowest speed, as a share of the speed of a single statement that does the same. */
 const LEAST = 0.5;
 
-/** The longest that one of the task's transactions may take (s). */
+/** The longest allowed transaction of the task (s). */
 const LONGEST_S = 1;
 
-/** The most that the worker's memory may grow (MB). */
+/** The largest allowed growth of the worker's memory (MB). */
 const GROWTH_MB = 64;
 
 const OLD = "created_at < now() - interval '500 hours'";
@@ -69,19 +69,19 @@ export async function run(options: { short: boolean }): Promise<void> {
         Math.round(plainRate),
         (rate / plainRate).toFixed(2),
         `${longest.toFixed(2)} s`,
-        `${memory.toFixed(0)} MB, grown by ${(memory - before).toFixed(0)}`,
+        `${memory.toFixed(0)} MB (${(memory - before).toFixed(0)} more)`,
       ]);
       const isShortOf = rate / plainRate < LEAST && !options.short;
       if (isShortOf || rows === 0 || longest > LONGEST_S || memory - before > GROWTH_MB) process.exitCode = 1;
     }
     console.log(table.toString());
     console.log(
-      `At least ${LEAST} of one statement; no transaction over ${LONGEST_S} s; memory grows by ${GROWTH_MB} MB at most.`,
+      `Required: at least ${LEAST} of one statement's speed, no transaction over ${LONGEST_S} s, at most ${GROWTH_MB} MB more memory.`,
     );
   });
 }
 
-/** Returns the longest that one of the tasks' transactions was seen open (s), until the signal aborts. */
+/** Watches the task's transactions until the signal aborts, and returns how long the longest was open (s). */
 async function longestTransaction(url: string, signal: AbortSignal): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

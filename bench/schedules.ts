@@ -41,7 +41,7 @@ export async function run(options: { short: boolean }): Promise<void> {
           lateness.map((ms) => `${Math.round(ms)} ms`).join(" "),
           `${MAX_LATENESS_MS} ms`,
         ],
-        ["none due: share of a core, a look a second", `${(idle * 100).toFixed(3)} %`, `${MAX_IDLE_SHARE * 100} %`],
+        ["none due: share of a core, one check per second", `${(idle * 100).toFixed(3)} %`, `${MAX_IDLE_SHARE * 100} %`],
       );
       console.log(table.toString());
       if (Math.max(...lateness) > MAX_LATENESS_MS * tolerance || idle > MAX_IDLE_SHARE) {

@@ -9,8 +9,8 @@ import { benchLog, freshDatabase, median, runWorker, withServer } from "./server
  * jobs without dependencies; and 100,000 jobs of a batch with a callback, compared with 100,000 without. Legwork's worker runs them, one side after
  * the other in each round on the same server. Only the ratios are meaningful.
  */
-const STEPS = `(select jsonb_agg(s) from (
-  select jsonb_build_object('name', 'first', 'task', 'noop') as s
+const STEPS = `(select jsonb_agg(step) from (
+  select jsonb_build_object('name', 'first', 'task', 'noop') as step
   union all select jsonb_build_object('name', 'step ' || n, 'task', 'noop', 'depends_on', '["first"]'::jsonb) from generate_series(1, 1000) n
   union all select jsonb_build_object('name', 'last', 'task', 'noop', 'depends_on', (select jsonb_agg('step ' || n) from generate_series(1, 1000) n))
 ) x)`;
@@ -98,7 +98,7 @@ export async function run(options: { short: boolean }): Promise<void> {
   });
 }
 
-/** Enqueues the jobs, and resolves to how long that took (ms). */
+/** Enqueues the jobs, and returns how long that took (ms). */
 async function prepare(url: string, { sql }: Side): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

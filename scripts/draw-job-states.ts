@@ -1,24 +1,24 @@
 // Draws docs/guides/job-states.svg: the states of a job and the transitions between them.
 //
-//   node scripts/draw-job-states.ts    writes the picture again
+//   node scripts/draw-job-states.ts    redraws the diagram
 //
-// test/job-states.test.ts compares the picture with this table, the states with src/contract, and each transition with what a job does.
+// test/job-states.test.ts compares the diagram with this table, the states with src/contract, and each transition with a job's actual behavior.
 import { writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { JOB_STATES, type JobState } from "../src/contract/states.ts";
 
 export const FILE = fileURLToPath(new URL("../docs/guides/job-states.svg", import.meta.url));
 
-/** `enqueued` is the beginning. `waiting` stands for each of the five states in which a job waits. */
+/** `enqueued` is the start. `waiting` represents each of the five states in which a job waits. */
 type From = JobState | "enqueued" | "waiting";
 
 interface Transition {
   readonly from: From;
   readonly to: JobState | "waiting";
-  /** What causes it, in the few words for which there is room. */
+  /** The cause, in a few words. */
   readonly label: string;
   readonly path: string;
-  /** Where the label starts. */
+  /** The position of the label. */
   readonly at: readonly [x: number, y: number];
   readonly anchor?: "end" | "middle";
 }
@@ -46,7 +46,7 @@ const GROUPS = [
   { name: "ended", x: 928, y: 44, width: 172, height: 372 },
 ];
 
-/** light, dark */
+/** The colors of each state in the light and the dark theme. */
 const COLORS: Readonly<Record<JobState, readonly [string, string]>> = {
   scheduled: ["#5a5595", "#b3aef0"],
   pending: ["#4c5a6b", "#a9b8ca"],
@@ -60,12 +60,12 @@ const COLORS: Readonly<Record<JobState, readonly [string, string]>> = {
   expired: ["#6c5a45", "#c9b395"],
 };
 
-/** From the right side of a waiting state to the left side of `pending`. */
+/** Draws a line from the right side of a waiting state to the left side of `pending`. */
 const toPending = (y: number): string => `M190,${y} C290,${y} 270,222 350,222`;
 
 export const TRANSITIONS: readonly Transition[] = [
   { from: "enqueued", to: "waiting", label: "enqueue", path: "M120,12 V44", at: [128, 26] },
-  { from: "scheduled", to: "pending", label: "run_at comes", path: toPending(110), at: [196, 106] },
+  { from: "scheduled", to: "pending", label: "run_at is reached", path: toPending(110), at: [196, 106] },
   { from: "blocked", to: "pending", label: "unblocked", path: toPending(182), at: [196, 176] },
   { from: "paused", to: "pending", label: "resume", path: toPending(252), at: [196, 243] },
   { from: "retrying", to: "pending", label: "retry is due", path: toPending(342), at: [196, 361] },
@@ -78,7 +78,7 @@ export const TRANSITIONS: readonly Transition[] = [
   { from: "running", to: "completed", label: "task returns", path: "M760,222 H796 V102 H944", at: [802, 96] },
   { from: "running", to: "failed", label: "last attempt fails", path: "M760,222 H796 V182 H944", at: [802, 176] },
   { from: "running", to: "cancelled", label: "cancel", path: "M760,222 H796 V258 H944", at: [802, 252] },
-  { from: "waiting", to: "cancelled", label: "cancel, or a dependency failed", path: "M510,306 H908 V274 H944", at: [688, 300] },
+  { from: "waiting", to: "cancelled", label: "cancel, or a dependency fails", path: "M510,306 H908 V274 H944", at: [688, 300] },
   { from: "waiting", to: "expired", label: "expires_at passes", path: "M510,342 H944", at: [694, 336] },
   { from: "failed", to: "pending", label: "retry_job", path: "M1084,182 H1112 V26 H420 V200", at: [694, 20] },
 ];

@@ -11,8 +11,8 @@ import { fillEveryState } from "../test/support/every-state.ts";
 import startPostgres15, { BINARIES } from "../test/support/postgres-15.ts";
 
 /**
- * Writes test/upgrade/releases/<version>.sql.gz: a database of this version that contains every kind of object, for the tests of later versions to
- * upgrade. Run it once, when a version is released, on a machine with Debian's Postgres 15, because every supported server can read the output of
+ * Writes test/upgrade/releases/<version>.sql.gz: a database of this version with every kind of object, which the tests of later versions upgrade.
+ * Run it once, when a version is released, on a machine with Debian's Postgres 15, because every supported server can read the output of
  * pg_dump 15.
  */
 const provided: Record<string, string> = {};

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 
-/** The part of oxlint's plugin API that is used here; its package exports no types for it. */
+/** The part of oxlint's plugin API that this file uses. Its package exports no types for plugins. */
 interface Node {
   readonly type: string;
   readonly name?: Node | string;
@@ -25,9 +25,9 @@ interface Context {
   report(problem: { node: Node; message: string }): void;
 }
 
-const MESSAGE = "Texts of the dashboard are in the words.ts file of their feature: move this one there.";
+const MESSAGE = "The dashboard's texts belong in the words.ts file of their feature. Move this text there.";
 
-/** Elements with commands, statements and keys, which are not prose. */
+/** Elements for commands, statements and keys, which are not prose. */
 const CODE_ELEMENTS = new Set(["code", "kbd"]);
 
 /** Attributes and properties that hold text for users. */
@@ -64,11 +64,11 @@ const SPEAKERS = new Set(["tell", "announce", "Error", "Problem"]);
 
 const hasLetters = (text: unknown): boolean => typeof text === "string" && /\p{L}/u.test(text);
 
-/** Whether it reads like a sentence or a label: "Something went", or three words such as "waiting for dependencies". */
+/** Whether a text reads like a sentence or a label: "Something went", or three words such as "waiting for dependencies". */
 const isPhrase = (text: unknown): boolean =>
   typeof text === "string" && /^\s*(?:\p{Lu}[\p{Ll}’']* \p{L}|\p{L}{2,}(?:,? \p{L}[\p{L}’']*){2})/u.test(text);
 
-/** Whether it is a capitalized word, as in a table of labels: { open: "Live" }. */
+/** Whether a text is a capitalized word, as in a table of labels: { open: "Live" }. */
 const isLabel = (text: unknown): boolean => typeof text === "string" && /^\p{Lu}\p{Ll}/u.test(text);
 
 const isClassName = ({ parent }: Node): boolean => parent?.type === "JSXAttribute" && nameOf(parent.name) === "className";
@@ -82,7 +82,7 @@ const nameOf = (node: Node | string | undefined): string | undefined =>
 
 const rawOf = (quasi: Node): string => (quasi.value as { raw: string }).raw;
 
-/** The literals that an expression may evaluate to, or may contain in its text. */
+/** Yields the literals that an expression may evaluate to, or that its text may contain. */
 function* literalsOf(node: Node | undefined): Generator<Node> {
   switch (node?.type) {
     case "Literal":

@@ -10,8 +10,8 @@ interface Context {
   report(problem: { node: Node; message: string }): void;
 }
 
-// The layers of our own code that each folder and file directly in `src` may import, besides itself. A name that is missing here is an error, so that
-// a new folder is given a layer when it is created.
+// The layers that each folder and file directly in `src` may import, besides itself. A missing name is an error, so that every new folder is given
+// a layer when it is created.
 const FOUNDATION = [
   "action",
   "bounds",
@@ -54,13 +54,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bounds: ["duration", "errors", "id"],
   json: ["errors"],
   config: ["duration", "errors", "log"],
-  // The browser loads this layer, so it may not use Node's modules, nor read or write anything.
+  // The browser loads this layer, so it must not use Node's modules or do any I/O.
   contract: ["action", "bounds", "duration", "errors", "id", "json", "snake-case", "wording"],
   db: FOUNDATION,
   ...Object.fromEntries(OPERATIONS.map((folder) => [folder, BELOW_SERVICES])),
   // The server and the worker do not depend on each other.
   ...Object.fromEntries(SERVICES.map((folder) => [folder, BELOW_SERVICES])),
-  // The same operations, as a tree and as functions.
+  // Both contain all operations, one as a tree and the other as functions.
   api: BELOW_SERVICES,
   operations: BELOW_SERVICES,
   embed: ["api", ...SERVICES, ...BELOW_SERVICES],
@@ -78,7 +78,7 @@ function layerOf(path: string): string | undefined {
   return inside.startsWith("..") ? undefined : inside.split(sep)[0]?.replace(/\.tsx?$/, "");
 }
 
-/** The rule `legwork/layers`. Reports imports against the direction of the layers: of values and types, at the top level and within functions. */
+/** The rule `legwork/layers`: reports imports against the direction of the layers, of values and types, at the top level and within functions. */
 function createLayersRule(context: Context): Record<string, (node: Node) => void> {
   const from = layerOf(context.filename);
   if (from === undefined) return {};
@@ -89,7 +89,10 @@ function createLayersRule(context: Context): Record<string, (node: Node) => void
     const to = layerOf(resolve(dirname(context.filename), specifier));
     if (to === from) return;
     if (allowed === undefined) {
-      context.report({ node, message: `src/${from} has no layer yet. Add what it may import to scripts/lint-layers.ts.` });
+      context.report({
+        node,
+        message: `src/${from} has no layer yet. Add the layers that it may import to scripts/lint-layers.ts.`,
+      });
     } else if (to === undefined) {
       context.report({ node, message: `src/${from} may not import files outside of src.` });
     } else if (!allowed.includes(to)) {

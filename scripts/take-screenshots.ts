@@ -24,7 +24,7 @@ async function findServer(): Promise<{ httpUrl: string; token: string }> {
   return JSON.parse(await readFile(`${LEGWORK_DATA_DIR}/ready.json`, "utf8")) as { httpUrl: string; token: string };
 }
 
-/** Returns the first row of a list of the demo's objects. */
+/** Returns the first row of one of the demo's lists. */
 async function first<T>(path: string): Promise<T | undefined> {
   const response = await fetch(`${httpUrl}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });
   return ((await response.json()) as { items: T[] }).items[0];

@@ -1,4 +1,4 @@
-// Writes the generated parts of docs/reference/*.md: `npm run docs:reference`. test/reference.test.ts holds the pages to it.
+// Writes the generated parts of docs/reference/*.md: `npm run docs:reference`. test/reference.test.ts checks that the pages are up to date.
 import { writeFile } from "node:fs/promises";
 import { freshDatabase, withServer } from "../bench/server.ts";
 import { migrate } from "../src/db/migrate.ts";

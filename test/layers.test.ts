@@ -67,6 +67,6 @@ test("the linter reports imports that violate the layers, also in nested folders
     "src/server/rest/jobs/list.ts:3 src/cli",
     "src/server/rest/jobs/list.ts:4 src/index",
     "src/server/rest/jobs/list.ts:5 src/worker",
-    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet. Add what it may import to scripts/lint-layers.ts.",
+    "src/unheard-of/new.ts:1 src/unheard-of has no layer yet. Add the layers that it may import to scripts/lint-layers.ts.",
   ]);
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What differs between environments. */
+/** The settings that differ between environments. */
 const ENVIRONMENTS = {
   production: { health: "5m", rateLimits: "1m", keepBackups: "30 days", probeTimeout: 10_000 },
   development: { health: "15m", rateLimits: "5m", keepBackups: "7 days", probeTimeout: 2_000 },
@@ -10,18 +10,18 @@ const providersSchema = z
   .array(
     z.strictObject({
       name: z.string().regex(/^[\w.-]{1,50}$/),
-      url: z.url({ protocol: /^https?$/ }).describe("Up to and without /chat/completions."),
+      url: z.url({ protocol: /^https?$/ }).describe("The base URL, without /chat/completions."),
       model: z.string().min(1),
-      key: z.string().min(1).optional().describe("Its API key; sent as a bearer token, and kept nowhere else."),
-      quota: z.int().positive().default(1_000_000).describe("Tokens within the period."),
+      key: z.string().min(1).optional().describe("The API key. It is sent as a bearer token and stored nowhere else."),
+      quota: z.int().positive().default(1_000_000).describe("The number of tokens per period."),
       period: z.enum(["minute", "hour", "day", "week", "month"]).default("day"),
     }),
   )
-  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two providers have one name");
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two providers have the same name");
 
 const interval = z
   .string()
-  .regex(/^[1-9]\d{0,4}(s|m|h)$/, "expected a time such as 30s or 5m")
+  .regex(/^[1-9]\d{0,4}(s|m|h)$/, "expected a duration such as 30s or 5m")
   .optional();
 
 const environmentSchema = z.object({
@@ -40,7 +40,7 @@ const environmentSchema = z.object({
         const issue = parsed.error.issues[0];
         context.addIssue({ code: "custom", message: `${issue?.path.join(".")}: ${issue?.message}` });
       } catch {
-        // Not the text itself: it holds keys.
+        // The text itself is not shown, because it contains keys.
         context.addIssue({
           code: "custom",
           message: 'expected JSON such as [{"name": "one", "url": "https://…/v1", "model": "…"}]',
@@ -53,19 +53,19 @@ const environmentSchema = z.object({
 export type Provider = z.output<typeof providersSchema>[number];
 
 export interface AssistantConfig {
-  /** In the order in which they are asked. */
+  /** In order of preference. */
   providers: readonly Provider[];
-  /** Undefined leaves schedules as somebody has set them. */
+  /** Whether the schedules are enabled; undefined leaves them as they are. */
   enabled: boolean | undefined;
   health: string;
   rateLimits: string;
   backups: string;
   keepBackups: string;
-  /** How long a provider may take to answer a probe (ms). */
+  /** The time limit for a provider's answer to a probe (ms). */
   probeTimeout: number;
 }
 
-/** What the example takes from the environment. Throws an Error that names the variable and what it may be. */
+/** Reads the example's settings from the environment. Throws an Error that names the invalid variable and what was expected. */
 export function assistantConfig(environment: NodeJS.ProcessEnv = process.env): AssistantConfig {
   // An empty variable counts as not set.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));

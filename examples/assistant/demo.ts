@@ -1,4 +1,4 @@
-// npm run assistant: Legwork with this example, two stubs as its AI providers, and a folder for its backups.
+// npm run assistant: starts Legwork with this example, two stub AI providers and a folder for backups.
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -6,7 +6,7 @@ import { env, execPath } from "node:process";
 import { startStubProvider } from "./stub-provider.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-// Beside the data directory, which has to be Legwork's alone.
+// Next to the data directory, because the data directory must contain only Legwork's files.
 const backups = `${resolve(root, env.LEGWORK_DATA_DIR || ".legwork")}-backups`;
 await mkdir(backups, { recursive: true, mode: 0o700 });
 const [one, two] = [await startStubProvider(), await startStubProvider()];
@@ -25,6 +25,6 @@ const child = spawn(execPath, [join(root, "bin/legwork.js"), "up"], {
     ...env,
   },
 });
-// The terminal tells both; Legwork lets its jobs finish, and then this ends.
+// The terminal signals both processes. Legwork lets its jobs finish, and then this process ends.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.once("exit", (code) => process.exit(code ?? 1));

@@ -3,7 +3,7 @@ import type { ScheduleOptions } from "legwork/operations";
 import type { AssistantConfig } from "./config.ts";
 
 /**
- * Retries after the first attempt, and what goes first when many jobs wait. Critical jobs are retried with exponential backoff (start.ts).
+ * Attempts and priorities by importance. Critical jobs are retried with exponential backoff (start.ts).
  */
 export const PRIORITIES = {
   critical: { priority: -20, maxAttempts: 4 },
@@ -33,7 +33,7 @@ const BACKED_UP = [
 const MAINTAINED = ["chat_conversations", "study_chat_memory", "response_cache", "ai_usage", "profiles"];
 const named = (tables: readonly string[]): string[] => tables.map((table) => `assistant.${table}`);
 
-/** All jobs and when they run, in UTC. Most are tasks of the standard library and nothing but a payload. */
+/** Returns all jobs and their times, in UTC. Most use a task of the standard library and only need a payload. */
 export function jobsOf({ health, rateLimits, backups, keepBackups }: AssistantConfig): Job[] {
   return [
     { name: "health-check", task: "assistant/health-check", level: "critical", when: { every: health as Duration } },
@@ -94,7 +94,7 @@ export function jobsOf({ health, rateLimits, backups, keepBackups }: AssistantCo
       when: { cron: "0 0 * * SUN" },
       requires: { "memory-cleanup": "24h" },
     },
-    // One after the other: each waits for the one before.
+    // These run one after the other: each waits for the previous one.
     {
       name: "maintenance",
       task: "maintenance/vacuum",

@@ -5,8 +5,8 @@ import { assistantConfig } from "./config.ts";
 import { jobsOf, PRIORITIES } from "./schedules.ts";
 
 /**
- * Makes the example's tables and sample students where they are missing, writes down the configured providers and, when there are any, makes the
- * schedules of all its jobs. Safe to call at every start and from several processes. `asOf` is the present of the schedules, for tests.
+ * Creates the example's tables and sample students if they are missing, stores the configured providers and, if there are any, creates the
+ * schedules. Safe to call at every start and from several processes. `asOf` is the schedules' current time, for tests.
  */
 export async function startAssistant(
   databaseUrl: string,
@@ -18,12 +18,12 @@ export async function startAssistant(
   await client.connect();
   try {
     await client.query("begin");
-    // Two starts at once would both find no schema and both make it.
+    // Two simultaneous starts would otherwise both try to create the schema.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/assistant'))");
     for (const file of ["sql/001_assistant.sql", "sql/002_sample.sql"]) {
       await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
     }
-    // Without addresses and keys: those stay in the environment.
+    // Without addresses and keys, which stay in the environment.
     const providers = config.providers.map(({ name, quota, period }, priority) => ({ provider: name, priority, quota, period }));
     await client.query(
       `with configured as (

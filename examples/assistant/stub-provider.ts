@@ -3,16 +3,16 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface StubProvider {
-  /** What ASSISTANT_PROVIDERS names. */
+  /** The address for ASSISTANT_PROVIDERS. */
   readonly url: string;
-  /** What it was asked, and with which key. */
+  /** The received requests with their keys. */
   readonly asked: { model: string; messages: { content: string }[]; authorization: string | undefined }[];
-  /** What it answers with from now on; 200 with a completion by default. */
+  /** The status of future answers. Default: 200, with a completion. */
   status: number;
   stop(): Promise<void>;
 }
 
-/** A server that speaks as much of the OpenAI API as the example asks for, and says what it is. For tests and the demonstration. */
+/** Starts a server with the part of the OpenAI API that the example uses. Its answers say that they come from a stub. For tests and the demo. */
 export async function startStubProvider(port = 0): Promise<StubProvider> {
   const asked: StubProvider["asked"] = [];
   const stub = { status: 200 };

@@ -6,7 +6,7 @@ import { archiveHealth, archiveStatus, removeArchives, scheduleAllActiveUsers, s
 import { actingFor, callerOf } from "./users.ts";
 
 function whole(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError("Expected a whole number.");
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError("Expected an integer.");
   return Number(value);
 }
 
@@ -25,7 +25,7 @@ async function withPool<T>(work: (pool: Pool) => Promise<T>): Promise<T> {
   }
 }
 
-/** Does the work for the user, if CALENDAR_TOKEN is that user's or an admin's. */
+/** Does the work on behalf of the user, if CALENDAR_TOKEN belongs to that user or to an admin. */
 async function asUser<T>(userId: number, work: (client: Queryable) => Promise<T>): Promise<T> {
   return await withPool(async (pool) => {
     const caller = await callerOf(pool, process.env.CALENDAR_TOKEN || undefined);
@@ -47,31 +47,31 @@ interface Flags {
 }
 
 const program = new Command("admin-assistant").exitOverride().configureHelp({ showGlobalOptions: true });
-program.addHelpText("after", "\nDATABASE_URL says where, CALENDAR_TOKEN who asks: a token of that user, or of an admin.");
-const jobs = program.command("jobs").description("archive jobs of users");
+program.addHelpText("after", "\nSet DATABASE_URL, and CALENDAR_TOKEN to a token of the user or of an admin.");
+const jobs = program.command("jobs").description("manage the archiving of users' calendars");
 
 const times = (command: Command): Command =>
   command
     .option("--type <type>", "daily or weekly", "daily")
     .option("--hour <0-23>", "hour, in the user's time zone", whole, 23)
     .option("--minute <0-59>", "minute", whole, 59)
-    .option("--day <0-6>", "day of a weekly schedule: 0 is Monday, 6 Sunday", whole);
+    .option("--day <0-6>", "day of a weekly schedule: 0 is Monday, 6 is Sunday", whole);
 
 times(jobs.command("schedule"))
   .description("archive a user's calendar every day or week; replaces the schedule of that type")
-  .requiredOption("--user <id>", "whose", whole)
-  .option("--archive-config <id>", "which archive configuration; the active one by default", whole)
+  .requiredOption("--user <id>", "the user's id", whole)
+  .option("--archive-config <id>", "archive configuration (default: the active one)", whole)
   .action(async ({ user, type, hour, minute, day, archiveConfig }: Flags) => {
     const request = { schedule_type: type, hour, minute, day_of_week: day, archive_config_id: archiveConfig };
     print(await asUser(user, (client) => scheduleArchive(client, user, request)));
   });
 
 times(jobs.command("schedule-all"))
-  .description("the same for every active user; needs an admin's token")
+  .description("archive every active user's calendar every day or week; needs an admin's token")
   .action(async ({ type, hour, minute, day }: Flags) => {
     const result = await withPool(async (pool) => {
       const { principal, userId } = await callerOf(pool, process.env.CALENDAR_TOKEN || undefined);
-      if (userId !== undefined) throw new LegworkError("LW403", "Only an admin schedules everybody.");
+      if (userId !== undefined) throw new LegworkError("LW403", "Only an admin can schedule archiving for all users.");
       return await withPrincipal(pool, principal, "cli", (client) =>
         scheduleAllActiveUsers(client, { schedule_type: type, hour, minute, day_of_week: day }),
       );
@@ -81,11 +81,11 @@ times(jobs.command("schedule-all"))
 
 jobs
   .command("trigger")
-  .description("archive some days now; yesterday by default")
-  .requiredOption("--user <id>", "whose", whole)
+  .description("archive a range of days now (default: yesterday)")
+  .requiredOption("--user <id>", "the user's id", whole)
   .option("--start <date>", "first day, YYYY-MM-DD")
   .option("--end <date>", "last day, YYYY-MM-DD")
-  .option("--archive-config <id>", "which archive configuration; the active one by default", whole)
+  .option("--archive-config <id>", "archive configuration (default: the active one)", whole)
   .action(async ({ user, start, end, archiveConfig }: Flags) => {
     const request = { start_date: start, end_date: end, archive_config_id: archiveConfig };
     print(await asUser(user, (client) => triggerArchive(client, user, request)));
@@ -93,24 +93,25 @@ jobs
 
 jobs
   .command("status")
-  .description("a user's schedules and last runs")
-  .requiredOption("--user <id>", "whose", whole)
+  .description("show a user's schedules and last runs")
+  .requiredOption("--user <id>", "the user's id", whole)
   .action(async ({ user }: Flags) => print(await asUser(user, (client) => archiveStatus(client, user))));
 
 jobs
   .command("remove")
   .description("remove a user's schedules")
-  .requiredOption("--user <id>", "whose", whole)
-  .option("--job-id <id>", "this one only")
-  .option("--confirm", "really")
+  .requiredOption("--user <id>", "the user's id", whole)
+  .option("--job-id <id>", "remove only this schedule")
+  .option("--confirm", "confirm the removal")
   .action(async ({ user, jobId, confirm }: Flags) => {
-    if (confirm !== true) throw new LegworkError("LW400", "Nothing was removed.", { hint: "Say --confirm." });
+    if (confirm !== true)
+      throw new LegworkError("LW400", "Nothing was removed.", { hint: "Add --confirm to remove the schedules." });
     print(await asUser(user, (client) => removeArchives(client, user, { job_id: jobId })));
   });
 
 jobs
   .command("health")
-  .description("whether archiving works; exits with 1 when it does not")
+  .description("show whether archiving works; exits with 1 if it does not")
   .action(async () => {
     const health = await withPool(archiveHealth);
     print(health);

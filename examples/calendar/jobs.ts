@@ -6,22 +6,22 @@ import { tenantOf } from "./users.ts";
 const TASK = "calendar/archive";
 const DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] as const;
 
-/** What `POST /jobs/schedule` and `jobs schedule` take. */
+/** The input of `POST /jobs/schedule` and `jobs schedule`. */
 const scheduleSchema = z
   .strictObject({
     schedule_type: z.enum(["daily", "weekly"]).default("daily"),
     hour: z.int().min(0).max(23).default(23),
     minute: z.int().min(0).max(59).default(59),
-    day_of_week: z.int().min(0).max(6).optional().describe("0 is Monday, 6 Sunday."),
+    day_of_week: z.int().min(0).max(6).optional().describe("0 is Monday, 6 is Sunday."),
     archive_config_id: z.int().positive().optional(),
   })
   .refine(({ schedule_type, day_of_week }) => schedule_type === "weekly" || day_of_week === undefined, {
-    error: "a daily schedule has none",
+    error: "only a weekly schedule has a day",
     path: ["day_of_week"],
   });
 export type ScheduleRequest = z.input<typeof scheduleSchema>;
 
-/** What `POST /jobs/trigger` and `jobs trigger` take; yesterday, in the user's time zone, without dates. */
+/** The input of `POST /jobs/trigger` and `jobs trigger`. Without dates: yesterday in the user's time zone. */
 const triggerSchema = z
   .strictObject({
     start_date: z.iso.date().optional(),
@@ -41,10 +41,10 @@ const triggerSchema = z
     },
   );
 
-/** What `POST /jobs/remove` and `jobs remove` take: one job, or all of the user's. */
+/** The input of `POST /jobs/remove` and `jobs remove`: one schedule, or all of the user's. */
 const removeSchema = z.strictObject({ job_id: z.string().min(1).optional() });
 
-/** The input as the schema has it. Throws LW400 that names each field that is wrong. */
+/** Parses the input. Throws LW400 that names every invalid field. */
 function parsed<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   const result = schema.safeParse(input ?? {});
   if (result.success) return result.data;
@@ -59,33 +59,33 @@ interface User {
 
 async function userOf(client: Queryable, userId: number): Promise<User> {
   const { rows } = await client.query("select timezone, is_active from calendar.users where id = $1", [userId]);
-  if (rows[0] === undefined) throw new LegworkError("LW404", `There is no user ${userId}.`);
+  if (rows[0] === undefined) throw new LegworkError("LW404", `User ${userId} does not exist.`);
   return rows[0];
 }
 
-/** The archive that is meant: the named one, else the user's only active one. Throws LW403 for one that is not the user's, there or not. */
+/** Returns the named archive configuration, or the user's only active one. Throws LW403 for one that is not the user's, whether it exists or not. */
 async function configurationOf(client: Queryable, userId: number, named: number | undefined): Promise<number> {
   const { rows } = await client.query(
     "select id, is_active from calendar.archive_configurations where user_id = $1 and ($2::int is null or id = $2) order by id",
     [userId, named],
   );
   if (named !== undefined && rows.length === 0)
-    throw new LegworkError("LW403", `Archive configuration ${named} is not user ${userId}'s.`);
+    throw new LegworkError("LW403", `Archive configuration ${named} does not belong to user ${userId}.`);
   const active = (rows as { id: number; is_active: boolean }[]).filter(({ is_active }) => is_active);
   if (active.length === 1) return active[0]?.id as number;
   throw new LegworkError(
     "LW400",
-    `archive_config_id: user ${userId} has ${active.length || "no"} active archive configurations.`,
+    `archive_config_id: user ${userId} has ${active.length || "no"} active archive configurations, expected exactly 1.`,
     {
       hint:
         active.length > 1
-          ? `Name one: ${active.map(({ id }) => id).join(", ")}.`
-          : "Make one in calendar.archive_configurations.",
+          ? `Choose one: ${active.map(({ id }) => id).join(", ")}.`
+          : "Create one in calendar.archive_configurations.",
     },
   );
 }
 
-/** The name of a user's schedule: one of each type, so that scheduling again replaces it. */
+/** Returns the name of a user's schedule. There is one per type, so scheduling again replaces it. */
 function scheduleName(userId: number, type: "daily" | "weekly"): string {
   return `${tenantOf(userId)}-${type}`;
 }
@@ -99,7 +99,7 @@ export interface ScheduledJob {
   replaced: boolean;
 }
 
-/** Archives a user's calendar every day or every week at hour:minute of the user's time zone, in place of an earlier schedule of that type. */
+/** Schedules archiving of a user's calendar every day or week at hour:minute in the user's time zone. Replaces an earlier schedule of that type. */
 export async function scheduleArchive(client: Queryable, userId: number, request: ScheduleRequest): Promise<ScheduledJob> {
   const { schedule_type: type, hour, minute, day_of_week: day = 6, archive_config_id: named } = parsed(scheduleSchema, request);
   const user = await userOf(client, userId);
@@ -112,7 +112,7 @@ export async function scheduleArchive(client: Queryable, userId: number, request
     timezone: user.timezone,
     payload: { userId, configurationId, days: type === "daily" ? 1 : 7 },
     tenant: tenantOf(userId),
-    // One run stands for all that were missed, and none begins while another one lives. Neither leaves a day out: a run goes on from the last one.
+    // One run replaces all missed runs, and no run starts while another is active. No day is left out: each run continues where the last one ended.
     missed: "one",
     overlap: "skip",
     enabled: true,
@@ -127,7 +127,7 @@ export async function scheduleArchive(client: Queryable, userId: number, request
   };
 }
 
-/** Schedules every active user who has an archive; resolves to the jobs, and to the users who were left out and why. */
+/** Schedules archiving for every active user who has an archive. Returns the schedules, and the skipped users with the reasons. */
 export async function scheduleAllActiveUsers(
   client: Queryable,
   request: Omit<ScheduleRequest, "archive_config_id">,
@@ -146,7 +146,7 @@ export async function scheduleAllActiveUsers(
   return { scheduled, skipped };
 }
 
-/** Archives some days now; resolves to the job. */
+/** Archives a range of days now. Returns the job. */
 export async function triggerArchive(client: Queryable, userId: number, request: unknown): Promise<Record<string, unknown>> {
   const { start_date: start, end_date: end, archive_config_id: named } = parsed(triggerSchema, request);
   await userOf(client, userId);
@@ -161,7 +161,7 @@ export async function triggerArchive(client: Queryable, userId: number, request:
   return { job_id: jobId, archive_config_id: configurationId, start_date: days.start, end_date: days.end };
 }
 
-/** A user's schedules with their next run, what runs now, and the last twenty runs. Reads what the client may see: the user's own. */
+/** Returns a user's schedules with their next run, the number of running jobs, and the last twenty runs. The client can read only the user's own jobs. */
 export async function archiveStatus(client: Queryable, userId: number): Promise<Record<string, unknown>> {
   await userOf(client, userId);
   const jobs = await client.query(
@@ -184,7 +184,7 @@ export async function archiveStatus(client: Queryable, userId: number): Promise<
   };
 }
 
-/** Removes one of the user's schedules, or all; what runs goes on. Throws LW404 when there is none. */
+/** Removes one or all of the user's schedules. Running jobs continue. Throws LW404 if there is no such schedule. */
 export async function removeArchives(client: Queryable, userId: number, request: unknown): Promise<{ removed: string[] }> {
   const { job_id: name } = parsed(removeSchema, request);
   const { rows } = await client.query(
@@ -194,14 +194,14 @@ export async function removeArchives(client: Queryable, userId: number, request:
   if (rows.length === 0) {
     throw new LegworkError(
       "LW404",
-      name === undefined ? `User ${userId} has no scheduled job.` : `User ${userId} has no job '${name}'.`,
+      name === undefined ? `User ${userId} has no schedules.` : `User ${userId} has no schedule '${name}'.`,
     );
   }
   for (const row of rows) await unschedule(client, row.name);
   return { removed: rows.map((row) => row.name) };
 }
 
-/** How the archiving of all users is: what is scheduled, who works, and what went wrong. Tells of nobody by name. */
+/** Returns the health of archiving for all users: schedules, workers and failures. Contains no user's data. */
 export async function archiveHealth(client: Queryable): Promise<Record<string, unknown> & { status: string }> {
   const { rows } = await client.query(
     `select (select count(*) from calendar.users where is_active)::int as active_users,
@@ -210,7 +210,7 @@ export async function archiveHealth(client: Queryable): Promise<Record<string, u
     [TASK],
   );
   const workers = (await listWorkers(client)).length;
-  // Its own task, queue and schedules: how the machine and the other apps are is what GET /health/details of Legwork says.
+  // Only this app's task, queue and schedules. Legwork's GET /health/details reports on the machine and the other apps.
   const ours = (await readHealth(client)).filter(
     ({ scope, name }) =>
       (scope === "task" && name === TASK) || (scope === "queue" && name === "calendar") || name.startsWith("calendar-user-"),

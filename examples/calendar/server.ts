@@ -6,19 +6,19 @@ import { archiveHealth, archiveStatus, removeArchives, scheduleArchive, type Sch
 import { actingFor, callerOf } from "./users.ts";
 
 /**
- * The routes of the app. Whoever asks has a token of one user; each request runs in a transaction that the database confines to that user's jobs and
- * schedules. What is refused answers with its status and `{"error": {code, message, hint}}`.
+ * Creates the app's routes. Each request carries a user's token and runs in a transaction that the database confines to that user's jobs and
+ * schedules. Errors are returned with their status and `{"error": {code, message, hint}}`.
  */
 export function createCalendarServer(pool: Pool): FastifyInstance {
   const app = Fastify({ bodyLimit: 64 * 1024 });
 
-  /** Does the work as the user whose token the request carries. */
+  /** Does the work on behalf of the user to whom the request's token belongs. */
   async function asUser<T>(request: FastifyRequest, work: (client: Queryable, userId: number) => Promise<T>): Promise<T> {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const caller = await callerOf(pool, token);
     const { userId } = caller;
     if (userId === undefined)
-      throw new LegworkError("LW403", "An admin has no calendar; use a user's token, or the command line.");
+      throw new LegworkError("LW403", "An admin has no calendar. Use a user's token, or the command line.");
     return await withPrincipal(pool, actingFor(caller, userId), "rest", (client) => work(client, userId));
   }
 
@@ -32,7 +32,7 @@ export function createCalendarServer(pool: Pool): FastifyInstance {
   });
   app.get("/jobs/status", (request) => asUser(request, archiveStatus));
   app.post("/jobs/remove", (request) => asUser(request, (client, userId) => removeArchives(client, userId, request.body)));
-  // For whoever watches over the app: no token, and nothing about anybody.
+  // For monitoring: needs no token and returns no user's data.
   app.get("/jobs/health", async (_request, reply) => {
     const health = await archiveHealth(pool);
     return await reply.code(health.status === "unhealthy" ? 503 : 200).send(health);
@@ -43,10 +43,10 @@ export function createCalendarServer(pool: Pool): FastifyInstance {
       return reply.code(error.status).send({ error: { code: error.code, message: error.message, hint: error.hint } });
     }
     const { statusCode = 500, message } = error as Error & { statusCode?: number };
-    // What went wrong inside is not for who asks.
+    // Clients do not see the details of internal errors.
     if (statusCode < 500) return reply.code(statusCode).send({ error: { code: "LW400", message } });
     process.stderr.write(`${(error as Error).stack ?? message}\n`);
-    return reply.code(500).send({ error: { code: "LW500", message: "Something went wrong." } });
+    return reply.code(500).send({ error: { code: "LW500", message: "An internal error occurred." } });
   });
   return app;
 }

@@ -12,14 +12,14 @@ const environmentSchema = z.object({
 });
 
 export interface Calendar {
-  /** Where its routes are; undefined without CALENDAR_PORT. */
+  /** The address of the routes; undefined without CALENDAR_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Makes the example's tables and sample users where they are missing, schedules every active user with CALENDAR_AUTO_SCHEDULE=true (daily at 23:59), and
- * serves the routes at CALENDAR_PORT. Safe to call at every start and from several processes.
+ * Creates the example's tables and sample users if they are missing. With CALENDAR_AUTO_SCHEDULE=true, schedules every active user (daily at 23:59).
+ * Serves the routes at CALENDAR_PORT, if set. Safe to call at every start and from several processes.
  */
 export async function startCalendar(databaseUrl: string, environment: NodeJS.ProcessEnv = process.env): Promise<Calendar> {
   const settings = environmentSchema.safeParse(environment);
@@ -32,7 +32,7 @@ export async function startCalendar(databaseUrl: string, environment: NodeJS.Pro
   await client.connect();
   try {
     await client.query("begin");
-    // Two starts at once would both find no schema and both make it.
+    // Two simultaneous starts would otherwise both try to create the schema.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/calendar'))");
     for (const file of ["sql/001_calendar.sql", "sql/002_sample.sql"]) {
       await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
@@ -44,7 +44,7 @@ export async function startCalendar(databaseUrl: string, environment: NodeJS.Pro
   }
   if (port === undefined) return { url: undefined, stop: async () => {} };
   const pool = new Pool({ connectionString: databaseUrl, max: 5, allowExitOnIdle: true });
-  // A connection that the server closes is replaced by the next that is needed.
+  // If the server closes a connection, the pool opens another when needed.
   pool.on("error", () => {});
   const app = createCalendarServer(pool);
   await app.ready();

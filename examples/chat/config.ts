@@ -2,7 +2,7 @@ import type { RetryPolicy } from "legwork";
 import { z } from "zod";
 
 interface QueueConfig {
-  /** Jobs of the queue at a time, over all workers. */
+  /** How many of the queue's jobs may run at the same time, over all workers. */
   concurrency: number;
   retry: RetryPolicy;
 }
@@ -18,7 +18,7 @@ const QUEUES = {
   production: { cleanup: queue(2, 5), maintenance: queue(1, 5), notification: queue(10, 7), report: queue(3, 5) },
 } as const satisfies Record<string, Record<string, QueueConfig>>;
 
-/** What is done by itself, and when: the same in each environment. */
+/** The schedules, which are the same in each environment. */
 export const SCHEDULES = {
   cleanup: { cron: "0 0 * * *", payload: { type: "messages", age: "90 days" } },
   maintenance: { cron: "0 0 * * 0", payload: { type: "vacuum" } },
@@ -33,7 +33,7 @@ const environmentSchema = z.object({
   CHAT_TIMEZONE: z.string().default("UTC"),
 });
 
-/** What the example takes from the environment. Throws an Error that names the variable and what it may be. */
+/** Reads the example's settings from the environment. Throws an Error that names the invalid variable and what was expected. */
 export function chatConfig(environment: NodeJS.ProcessEnv = process.env): {
   queues: Record<QueueName, QueueConfig>;
   files: string | undefined;

@@ -2,7 +2,7 @@ import { enqueue, type EnqueueOptions, type Queryable } from "legwork";
 import { cancelJob, pauseQueue as pause, resumeQueue as resume } from "legwork/operations";
 import type { QueueName } from "./config.ts";
 
-/** A job as this app shows it. */
+/** A job in this app's format. */
 export interface ChatJob {
   id: string;
   task: string;
@@ -21,7 +21,7 @@ export interface QueueStats {
   paused: boolean;
 }
 
-/** Adds a job; its id. Throws a PayloadError (LW422) that names the field for data that does not fit. */
+/** Adds a job and returns its id. Throws a PayloadError (LW422) that names the field if the data is not valid. */
 export async function addJob(
   client: Queryable,
   queue: QueueName,
@@ -31,7 +31,7 @@ export async function addJob(
   return await enqueue(client, `chat/${queue}`, data, options);
 }
 
-/** The job of a queue with that id; null when there is none. */
+/** Returns a queue's job by id, or null if it does not exist. */
 export async function getJob(client: Queryable, queue: QueueName, id: string): Promise<ChatJob | null> {
   const { rows } = await client.query(
     "select id, task, state, attempts, result, error from legwork.jobs where id = $1 and queue = $2",
@@ -40,7 +40,7 @@ export async function getJob(client: Queryable, queue: QueueName, id: string): P
   return rows[0] ?? null;
 }
 
-/** Takes a job out of its queue: one that waits never starts, one that runs is told to stop. Whether there was one. */
+/** Cancels a job: a waiting job never starts, a running job gets the abort signal. Returns whether the job exists. */
 export async function removeJob(client: Queryable, queue: QueueName, id: string): Promise<boolean> {
   if ((await getJob(client, queue, id)) === null) return false;
   await cancelJob(client, id, "Removed from its queue");
@@ -55,7 +55,7 @@ export async function resumeQueue(client: Queryable, queue: QueueName): Promise<
   await resume(client, queue);
 }
 
-/** What waits and runs in a queue now, and how its jobs in the history have ended. */
+/** Counts a queue's waiting and running jobs, and its completed and failed jobs in the history. */
 export async function getQueueStats(client: Queryable, queue: QueueName): Promise<QueueStats> {
   const { rows } = await client.query(
     `select

@@ -23,7 +23,7 @@ export async function settings(standIns: StandIns): Promise<Record<string, strin
 export const start = (databaseUrl: string): Promise<void> => startAssistant(databaseUrl);
 
 export const work: readonly Work[] = [
-  // Students ask: the first provider comes near its quota within the hour, is warned of, and the second one stands in.
+  // Students' requests: within the hour, the first provider approaches its quota, causes a warning, and the second one takes over.
   {
     every: 60,
     needs: ["ASSISTANT_PROVIDERS"],
@@ -42,7 +42,7 @@ export const work: readonly Work[] = [
       if (await isThere(client)) await runSchedule(client, "cache-cleanup");
     },
   },
-  // The night's work, in the order in which it requires one another, as somebody would run it by hand.
+  // The nightly schedules, run manually in the order of their requirements.
   ...["usage-analysis", "backup", "profile-refresh"].map((name, index) => ({
     every: 900 + index * 60,
     needs: ["ASSISTANT_PROVIDERS", "LEGWORK_REPORTS_FOLDER", "LEGWORK_ALLOWED_FOLDERS"],
@@ -50,7 +50,7 @@ export const work: readonly Work[] = [
   })),
 ];
 
-/** With providers of yours that are none, nothing is scheduled. */
+/** Whether the schedules exist. Without providers, nothing is scheduled. */
 async function isThere(client: Queryable): Promise<boolean> {
   const { rows } = await client.query("select from legwork.schedules where name = 'cache-cleanup'");
   return rows.length > 0;

@@ -22,7 +22,7 @@ export const work: readonly Work[] = [
   },
   {
     every: 90,
-    // One user asks twice: the second waits for the first.
+    // One user triggers two jobs: the second waits for the first.
     run: async (client) => {
       const today = new Date().toISOString().slice(0, 10);
       for (const userId of [1, 1, 2]) await triggerArchive(client, userId, { start_date: today, end_date: today });

@@ -15,7 +15,7 @@ import type { StandIns } from "./stand-ins.ts";
 
 const TENANTS = ["acme", "globex", "initech"] as const;
 const USERS = 12;
-/** The user whose mailbox is gone: the mail server at gone.example refuses each mail for good. */
+/** The user whose mailbox no longer exists: the mail server permanently rejects every email to gone.example. */
 const GONE = 7;
 
 const any = (from: readonly string[]): string => from[Math.floor(Math.random() * from.length)] ?? "";
@@ -64,7 +64,7 @@ export async function first(client: Queryable): Promise<void> {
   await pauseQueue(client, "newsletter", "The template is being redesigned");
 }
 
-/** A day in a workspace: messages come in, are counted and reported, and somebody is told. */
+/** A workspace's daily digest: imports messages, creates two reports, and notifies a user. */
 const digest = (workspace: string) =>
   defineWorkflow({
     name: "daily-digest",
@@ -79,7 +79,7 @@ const digest = (workspace: string) =>
       },
       tell: {
         task: "chat/notification",
-        payload: { type: "email", userId: 1, message: `The digest of ${workspace} is there.` },
+        payload: { type: "email", userId: 1, message: `The digest of ${workspace} is ready.` },
         dependsOn: ["usage", "audit"],
         delay: "5s",
       },
@@ -95,7 +95,7 @@ export const work: readonly Work[] = [
       return enqueue(client, "chat/notification", payload, { tenant: any(TENANTS), maxAttempts: 3 });
     },
   },
-  // Failures that look alike are in one group. They come at the start, so that the first visit already shows some.
+  // Failures with the same error form a group. They come early, so that the first visit already shows some.
   {
     every: 240,
     begins: 2,
@@ -111,7 +111,7 @@ export const work: readonly Work[] = [
       }
     },
   },
-  // The partner's server is away for two minutes of every six: attempts fail one after the other, and are made again.
+  // The partner's server is down for two of every six minutes: attempts fail and are retried.
   {
     every: 30,
     needs: ["LEGWORK_WEBHOOK_ENDPOINTS", "LEGWORK_WEBHOOK_SECRET"],
@@ -123,7 +123,7 @@ export const work: readonly Work[] = [
         { tenant: any(TENANTS), maxAttempts: 6 },
       ),
   },
-  // Two at once in one workspace: the second waits for the first.
+  // Two imports in one workspace at the same time: the second waits for the first.
   {
     every: 75,
     run: async (client) => {
@@ -145,23 +145,26 @@ export const work: readonly Work[] = [
           payload: {
             type: index % 2 === 0 ? "sms" : "email",
             userId: index + 1,
-            message: "Tonight the chat is away for an hour.",
+            message: "The chat will be down for an hour tonight.",
           },
           runAt: new Date(Date.now() + index * 3_000),
           maxAttempts: 2,
         })),
         {
           description: "Announcement to all users",
-          callback: { task: "chat/notification", payload: { type: "email", userId: 1, message: "Everybody was told." } },
+          callback: {
+            task: "chat/notification",
+            payload: { type: "email", userId: 1, message: "All users have been notified." },
+          },
         },
       ),
   },
-  // For later: one that stays, and one that somebody thinks better of.
+  // Two jobs for later, of which the second is cancelled.
   {
     every: 120,
     needs: ["LEGWORK_SMS_URL"],
     run: async (client) => {
-      const reminder = { type: "sms", userId: 1, message: "Your meeting begins in ten minutes." };
+      const reminder = { type: "sms", userId: 1, message: "Your meeting starts in ten minutes." };
       await enqueue(client, "chat/notification", reminder, { runAt: new Date(Date.now() + 20 * 60_000), tenant: "acme" });
       const second = await enqueue(client, "chat/notification", reminder, {
         runAt: new Date(Date.now() + 3_600_000),
@@ -170,7 +173,7 @@ export const work: readonly Work[] = [
       await cancelJob(client, second, "The meeting was called off");
     },
   },
-  // Into the queue that is paused: a few wait there, what is out of date by then expires.
+  // Jobs in the paused queue: a few wait, and those with an expiry time expire.
   {
     every: 180,
     needs: ["LEGWORK_SMTP_URL"],
@@ -180,7 +183,7 @@ export const work: readonly Work[] = [
       await enqueue(client, "demo/newsletter", { edition: "Flash offer" }, { expiresAt: new Date(Date.now() + 5_000) });
     },
   },
-  // Waits for somebody's approval, which comes with the next one.
+  // Waits for an approval, which arrives when the next job is enqueued.
   {
     every: 160,
     run: async (client) => {
@@ -191,7 +194,7 @@ export const work: readonly Work[] = [
       await enqueue(client, "demo/onboard", { workspace: any(TENANTS) }, { tenant: any(TENANTS) });
     },
   },
-  // What somebody on call does: what the partner's absence has left is tried again.
+  // Retries the jobs that failed while the partner was down, as an operator on call would.
   {
     every: 400,
     needs: ["LEGWORK_WEBHOOK_ENDPOINTS"],

@@ -1,29 +1,29 @@
 import type { Queryable } from "legwork";
 import type { StandIns } from "./stand-ins.ts";
 
-/** Something that happens in an example every so often, as its users would make it happen. */
+/** Recurring activity in an example, as its users would cause it. */
 export interface Work {
   /** How often (s). */
   every: number;
-  /** When it happens for the first time (s after the start); by default after a fraction of `every`. */
+  /** When it happens first (s after the start). Default: a fraction of `every`. */
   begins?: number;
-  /** Settings that must be the demonstration's own: what goes to a server of yours is not for it to send. */
+  /** Settings that the demo itself must have set, so that it never sends anything to your own servers. */
   needs?: readonly string[];
   run(client: Queryable): Promise<unknown>;
 }
 
-/** An example as the demonstration runs it: what its file beside this one exports. */
+/** An example in the demo: the exports of its file in this folder. */
 export interface Example {
-  /** Settings that it takes from the environment; those that are set there stay as they are. */
+  /** Environment variables for the example. Variables that are already set are not changed. */
   settings?(standIns: StandIns, dataDir: string): Promise<Record<string, string>> | Record<string, string>;
-  /** Makes its tables, sample and schedules where they are missing. */
+  /** Creates its tables, sample data and schedules if they are missing. */
   start(databaseUrl: string): Promise<unknown>;
-  /** Done once, in the first start on a database: what somebody may undo and finds undone afterwards. */
+  /** Runs once, at the first start on a database. Users may undo its changes permanently. */
   first?(client: Queryable): Promise<unknown>;
   work?: readonly Work[];
 }
 
-/** The examples that `npm start` shows. Their tasks are in `examples/<name>/tasks`. */
+/** The examples that `npm start` runs. Their tasks are in `examples/<name>/tasks`. */
 export const EXAMPLES = {
   documents: () => import("./documents.ts"),
   assistant: () => import("./assistant.ts"),
@@ -32,5 +32,5 @@ export const EXAMPLES = {
   calendar: () => import("./calendar.ts"),
 } as const satisfies Record<string, () => Promise<Example>>;
 
-/** Directories of their tasks, and of what the demonstration itself adds. */
+/** The directories of the examples' tasks and of the demo's own tasks. */
 export const EXAMPLE_TASKS: readonly string[] = [...Object.keys(EXAMPLES), "demo"].map((name) => `examples/${name}/tasks`);

@@ -6,7 +6,7 @@ const BOB = "00000000-0000-4000-8000-000000000002";
 
 export const start = (databaseUrl: string): Promise<unknown> => startProjects(databaseUrl);
 
-/** Somebody whose project has gone: its jobs fail, all for one reason. */
+/** Adds a user whose repository no longer exists, so that the project's jobs all fail with the same error. */
 export async function first(client: Queryable): Promise<void> {
   await client.query("insert into projects.users (id, email) values ($1, 'bob@example.com') on conflict do nothing", [BOB]);
   await client.query(

@@ -8,27 +8,27 @@ import { join } from "node:path";
 import { SMTPServer } from "smtp-server";
 import { type StubProvider, startStubProvider } from "../assistant/stub-provider.ts";
 
-/** What the examples call is on this machine, in this process, and forgets what it was told. */
+/** The services that the examples call. They run in this process and store nothing. */
 export interface StandIns {
   readonly smtpUrl: string;
   readonly httpUrl: string;
   readonly webhookSecret: string;
   /** AI providers. */
   readonly providers: readonly StubProvider[];
-  /** A folder that is gone after the stop. */
+  /** A temporary folder, which `stop` removes. */
   readonly folder: string;
-  /** A folder in it with the reports of every example: a worker reads from one. */
+  /** A folder in it with the reports of all examples, because a worker reads reports from a single folder. */
   readonly reports: string;
   stop(): Promise<void>;
 }
 
-/** The partner's server is away for the first `AWAY_MS` of every `ROUND_MS`. */
+/** The partner's server is down for the first `AWAY_MS` of every `ROUND_MS`. */
 const ROUND_MS = 360_000;
 const AWAY_MS = 120_000;
 
 /**
- * A mail server that knows nobody at gone.example, an HTTP server with a provider of SMS and a partner that takes webhooks, and two AI providers. They listen on
- * the loopback address only.
+ * Starts a mail server that rejects recipients at gone.example, an HTTP server with an SMS provider and a partner's webhook, and two AI providers.
+ * They listen only on the loopback address.
  */
 export async function startStandIns(): Promise<StandIns> {
   const startedAt = performance.now();
@@ -44,7 +44,7 @@ export async function startStandIns(): Promise<StandIns> {
       stream.once("end", () => done());
     },
   });
-  // A client that goes in the middle of a mail.
+  // A client disconnected in the middle of an email.
   smtp.on("error", () => {});
   const mail = smtp.listen(0, "127.0.0.1");
   await once(mail, "listening");

@@ -4,19 +4,19 @@ import { Pool } from "pg";
 import { type Example, EXAMPLES, type Work } from "./examples.ts";
 import { startStandIns } from "./stand-ins.ts";
 
-/** While so many jobs wait or run, the demonstration adds none: somebody has stopped everything, or has work of their own. */
+/** While this many jobs are waiting or running, the demo adds none: the operator has stopped everything, or has other work. */
 const LIVE_JOBS_LIMIT = 300;
 
 export interface DemoOptions {
   databaseUrl: string;
   dataDir: string;
-  /** How many times faster things happen; 1 by default. For tests. */
+  /** The speed factor of the demo's activity, for tests. Default: 1. */
   pace?: number;
 }
 
 /**
- * Starts every example on one database and lets work come in, as their users would make it: a job every two or three seconds. What they call stands in
- * this process. Resolves to what stops all of it, once the examples are there; their work begins afterwards.
+ * Starts all examples on one database and enqueues jobs as their users would, one every two or three seconds. The services that they call run in this
+ * process. Resolves once the examples are set up, to a function that stops everything; their activity begins afterwards.
  */
 export async function startDemo({ databaseUrl, dataDir, pace = 1 }: DemoOptions): Promise<() => Promise<void>> {
   const standIns = await startStandIns();
@@ -25,7 +25,7 @@ export async function startDemo({ databaseUrl, dataDir, pace = 1 }: DemoOptions)
   for (const [name, load] of Object.entries(EXAMPLES)) {
     const example: Example = await load();
     examples.push([name, example]);
-    // Read by tasks when they run, and by an example when it starts.
+    // Tasks read settings when they run, examples when they start.
     for (const [setting, value] of Object.entries((await example.settings?.(standIns, dataDir)) ?? {})) {
       if (process.env[setting]) continue;
       process.env[setting] = value;
@@ -33,7 +33,7 @@ export async function startDemo({ databaseUrl, dataDir, pace = 1 }: DemoOptions)
     }
   }
   const pool = new Pool({ connectionString: databaseUrl, max: 2, application_name: "legwork demo", allowExitOnIdle: true });
-  // A connection that the server closes is replaced by the next that is needed.
+  // If the server closes a connection, the pool opens another when needed.
   pool.on("error", () => {});
   await pool.query(await readFile(new URL("sql/001_demo.sql", import.meta.url), "utf8"));
   for (const [name, example] of examples) {
@@ -55,7 +55,7 @@ export async function startDemo({ databaseUrl, dataDir, pace = 1 }: DemoOptions)
   };
 }
 
-/** What an example does in its first start on a database. All of it or nothing is there. */
+/** Runs an example's first-start work, once per database, in one transaction. */
 async function firstStart(pool: Pool, name: string, example: Example): Promise<void> {
   const client = await pool.connect();
   try {
@@ -71,9 +71,9 @@ async function firstStart(pool: Pool, name: string, example: Example): Promise<v
   }
 }
 
-/** Does the work every so often, until the signal aborts. */
+/** Repeats the work at its interval until the signal aborts. */
 async function repeat(pool: Pool, name: string, work: Work, pace: number, signal: AbortSignal): Promise<void> {
-  // Keeps no process alive.
+  // Does not keep the process running.
   const pause = (seconds: number): Promise<void> =>
     delay((seconds * 1_000) / pace, undefined, { signal, ref: false }).catch(() => undefined);
   await pause(work.begins ?? 1 + work.every * 0.2 * Math.random());
@@ -85,8 +85,8 @@ async function repeat(pool: Pool, name: string, work: Work, pace: number, signal
       );
       if (rows[0].full !== true) await work.run(pool);
     } catch (error) {
-      // The database may be restarting; the next round asks again.
-      if (!signal.aborted) process.stderr.write(`The demonstration of ${name}: ${(error as Error).message}\n`);
+      // The database may be restarting; the next round tries again.
+      if (!signal.aborted) process.stderr.write(`Demo of ${name}: ${(error as Error).message}\n`);
     }
     await pause(work.every);
   }

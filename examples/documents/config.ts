@@ -19,7 +19,7 @@ const list = (fallback: string) =>
         .filter((entry) => entry !== ""),
     );
 
-/** A cron expression, `every 5m`, or a moment such as 2030-01-01T00:00:00Z. Which cron expressions are valid is for Legwork to say. */
+/** A cron expression, `every 5m`, or a time such as 2030-01-01T00:00:00Z. Legwork validates the cron expression. */
 const schedule = (fallback: string) =>
   z
     .string()
@@ -30,11 +30,11 @@ const schedule = (fallback: string) =>
       if (!/^\d{4}-/.test(value)) return { cron: value };
       const at = new Date(value);
       if (!Number.isNaN(at.getTime())) return { at };
-      context.addIssue({ code: "custom", message: "expected a cron expression, 'every 5m' or a moment" });
+      context.addIssue({ code: "custom", message: "expected a cron expression, 'every 5m' or a time" });
       return z.NEVER;
     });
 
-/** What is probed is kept in a schedule, which many may read: no place for a password. */
+/** An address to probe. It is stored in a schedule, which many users may read, so it must not contain a password. */
 const url = z
   .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
   .refine((value) => !/^https?:\/\/[^/?#]*@/i.test(value), "expected an address without credentials");
@@ -46,7 +46,7 @@ const environmentSchema = z.object({
   BG_JOBS_REFRESH_SCHEDULE: schedule("0 3 * * 0"),
   BG_JOBS_HEALTH_SCHEDULE: schedule("every 5m"),
   BG_JOBS_TIMEZONE: z.string().min(1).default("UTC"),
-  /** Whether the refresh waits for a clean-up that has completed within the day. */
+  /** Whether the refresh waits for a cleanup that has completed within the last day. */
   BG_JOBS_REFRESH_AFTER_CLEANUP: flag("false"),
   BG_JOBS_MAX_RETRIES: z.coerce.number().int().min(0).max(100).default(3),
   BG_JOBS_RETRY_DELAY: z.string().default("60s"),
@@ -58,21 +58,21 @@ const environmentSchema = z.object({
   CTX7_MAX_CONCURRENT_WORKSPACE_JOBS: whole(3, 10),
   CTX7_REFRESH_BATCH_SIZE: whole(20, 1_000),
   CTX7_REFRESH_THRESHOLD_DAYS: whole(7, 365),
-  /** The vector store, if there is one, and its key. */
+  /** The address of the vector store, if there is one. */
   CTX7_WEAVIATE_URL: url.optional(),
   CTX7_WEAVIATE_KEY: z.string().optional(),
   CTX7_WEAVIATE_CLASS: z
     .string()
-    .regex(/^[A-Z]\w*$/, "expected the name of a class, such as Document")
+    .regex(/^[A-Z]\w*$/, "expected the name of a class such as Document")
     .default("Document"),
-  /** What else the app depends on. */
+  /** The addresses of other services that the app depends on. */
   CTX7_PROBES: list("").pipe(z.array(url)),
   DOCUMENTS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
 });
 
 export type DocumentsConfig = z.output<typeof environmentSchema>;
 
-/** What the example takes from the environment; an empty variable counts as not set. Throws an Error that names each variable that is wrong and what it may be. */
+/** Reads the example's settings from the environment; an empty variable counts as not set. Throws an Error that names every invalid variable and what was expected. */
 export function documentsConfig(environment: NodeJS.ProcessEnv = process.env): DocumentsConfig {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
   const parsed = environmentSchema.safeParse(given);
@@ -80,7 +80,7 @@ export function documentsConfig(environment: NodeJS.ProcessEnv = process.env): D
   throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}.`).join(" "));
 }
 
-/** How what fetches is retried. */
+/** Returns the retry policy of the tasks that fetch. */
 export function retryPolicy(config: DocumentsConfig): RetryPolicy {
   return {
     attempts: config.BG_JOBS_MAX_RETRIES + 1,

@@ -14,17 +14,17 @@ import {
 } from "legwork/operations";
 import { z } from "zod";
 
-/** The schedules of this app among those of the database. */
+/** Returns the name of a schedule of this app, by which it is distinguished from other schedules in the database. */
 const scheduleName = (jobId: string): string => `documents/${jobId}`;
 
-const jobIdSchema = z.string().regex(/^[\w.-]{1,80}$/, "expected letters, digits, dots, dashes");
+const jobIdSchema = z.string().regex(/^[\w.-]{1,80}$/, "expected 1 to 80 letters, digits, dots, dashes and underscores");
 
 const jobSchema = z
   .strictObject({
     task: z.string().min(1).max(128),
     payload: z.record(z.string(), z.json()).default({}),
     cron: z.string().optional(),
-    every: z.string().optional().describe("30s, 5m, 2h, 1d."),
+    every: z.string().optional().describe("A duration such as 30s, 5m, 2h or 1d."),
     at: z.iso.datetime({ offset: true }).optional(),
     timezone: z.string().default("UTC"),
     starts_at: z.iso.datetime({ offset: true }).optional(),
@@ -51,10 +51,10 @@ export async function listJobs(client: Queryable): Promise<{ jobs: Row[]; total:
   return { jobs: rows, total: rows.length };
 }
 
-/** A job with its last twenty executions. Throws LW404 for an unknown one, as everything here does that names one. */
+/** Returns a job with its last twenty executions. Throws LW404 if it does not exist, as do all functions here that take a job's id. */
 export async function showJob(client: Queryable, jobId: string): Promise<Row> {
   const { rows } = await client.query("select * from documents.background_job_configs where job_id = $1", [jobId]);
-  if (rows[0] === undefined) throw new LegworkError("LW404", `There is no job '${jobId}'.`);
+  if (rows[0] === undefined) throw new LegworkError("LW404", `Job '${jobId}' does not exist.`);
   const executions = await client.query(
     "select * from documents.background_job_executions where job_id = $1 order by execution_id desc limit 20",
     [jobId],
@@ -62,7 +62,7 @@ export async function showJob(client: Queryable, jobId: string): Promise<Row> {
   return { ...rows[0], executions: executions.rows };
 }
 
-/** Registers a job of one's own, or replaces the one of that id; resolves to it and to whether it is new. */
+/** Registers a job or replaces the job with that id. Returns the job and whether it is new. */
 export async function registerJob(client: Queryable, jobId: string, request: unknown): Promise<{ job: Row; isNew: boolean }> {
   const id = parsed(jobIdSchema, jobId);
   const { task, payload, cron, every, at, timezone, starts_at, ends_at, max_runs, enabled } = parsed(jobSchema, request);
@@ -86,7 +86,7 @@ export async function removeJob(client: Queryable, jobId: string): Promise<void>
   await unschedule(client, scheduleName(jobId));
 }
 
-/** Runs a job now, also a disabled one. Throws LW409 while it runs. */
+/** Runs a job now, even if it is disabled. Throws LW409 while it is running. */
 export async function executeJob(client: Queryable, jobId: string): Promise<Row> {
   return { job_id: jobId, execution_id: await runSchedule(client, scheduleName(jobId)), status: "started" };
 }
@@ -97,11 +97,11 @@ export async function switchJob(client: Queryable, jobId: string, on: boolean): 
   return await showJob(client, jobId);
 }
 
-/** What has failed for good and can be driven again: graphile-worker keeps it until somebody discards it. */
+/** Jobs that failed after their last attempt and can be retried: graphile-worker keeps them until they are discarded. */
 const DEAD_LETTERS = `legwork.jobs j where j.state = 'failed' and j.queue in ('documents', 'documents-index')
   and exists (select from graphile_worker.jobs g where g.id = j.id)`;
 
-/** The newest hundred dead letters. */
+/** Returns the newest hundred dead letters. */
 export async function listDeadLetters(client: Queryable): Promise<{ dead_letters: Row[] }> {
   const { rows } = await client.query(
     `select j.id as execution_id, j.task, j.payload, j.attempts, j.error, j.finished_at as failed_at, j.correlation_id
@@ -110,10 +110,10 @@ export async function listDeadLetters(client: Queryable): Promise<{ dead_letters
   return { dead_letters: rows };
 }
 
-/** Gives a dead letter another chance. Throws LW404 for what is none of this app's. */
+/** Retries a dead letter. Throws LW404 if the job is not a dead letter of this app. */
 export async function redriveDeadLetter(client: Queryable, executionId: string): Promise<Row> {
   const { rows } = await client.query(`select from ${DEAD_LETTERS} and j.id::text = $1`, [executionId]);
-  if (rows.length === 0) throw new LegworkError("LW404", `There is no dead letter '${executionId}'.`);
+  if (rows.length === 0) throw new LegworkError("LW404", `Dead letter '${executionId}' does not exist.`);
   await retryJob(client, executionId);
   return { execution_id: executionId, status: "retried" };
 }
@@ -122,8 +122,8 @@ const ORDER = ["healthy", "degraded", "unhealthy"] as const;
 type Status = (typeof ORDER)[number];
 
 /**
- * How each job is, by the rules of Legwork's alerts (failures in a row, share of failures, slow runs), the machines of the workers, the last health check, and
- * the whole: as its worst job, and unhealthy without a worker.
+ * Returns the health of each job by Legwork's alert rules (consecutive failures, failure rate, slow runs), the workers' machines, the last health check,
+ * and the overall status: that of the worst job, or unhealthy without a worker.
  */
 export async function readJobHealth(client: Queryable): Promise<Row & { status: Status }> {
   const { jobs } = await listJobs(client);
@@ -133,13 +133,13 @@ export async function readJobHealth(client: Queryable): Promise<Row & { status: 
     const { status = "healthy", reasons = [] } = ofTask.get(String(task)) ?? {};
     return { job_id, status, reasons, enabled, next_run_at, last_outcome };
   });
-  // What they hand over to, and what keeps the index.
+  // The tasks that these jobs enqueue, and the task that maintains the index.
   const more = ["documents/refresh_document", "documents/index"].flatMap((task) => ofTask.get(task) ?? []);
   const { rows: probes } = await client.query(
     `select result from documents.background_job_executions where job_id = 'health-check' and state = 'completed' order by execution_id desc limit 1`,
   );
   const workers = await listWorkers(client);
-  // Workers of one machine measure the same.
+  // Workers on one machine report the same measurements.
   const hosts = new Map(workers.map(({ host, cpu, memory, disk }) => [host, { host, cpu, memory, disk }]));
   const statuses = [...each, ...more].map(({ status }) => ORDER.indexOf(status));
   const worst = ORDER[Math.max(0, ...statuses)] ?? "unhealthy";
@@ -151,7 +151,7 @@ export async function readJobHealth(client: Queryable): Promise<Row & { status: 
   return { status, workers: workers.length, hosts: [...hosts.values()], jobs: each, tasks: more, last_check: lastCheck, alerts };
 }
 
-/** What the jobs have done, and in the last day. */
+/** Returns statistics of the jobs, in total and for the last day. */
 export async function readSummary(client: Queryable): Promise<Row> {
   const { rows } = await client.query(
     `select (select count(*)::int from documents.background_job_configs) as total_jobs,

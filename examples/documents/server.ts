@@ -18,8 +18,8 @@ import {
 type WithId = FastifyRequest<{ Params: { id: string } }>;
 
 /**
- * The routes of the app, below /api/v1/background-jobs. They take Legwork's tokens: a viewer's to look, an operator's to act; which of both is enough is decided by the
- * database. What is refused answers with its status and `{"error": {code, message, hint}}`.
+ * Creates the app's routes below /api/v1/background-jobs. They accept Legwork's tokens: a viewer's for reading, an operator's for changes; the database checks
+ * the role. Errors are returned with their status and `{"error": {code, message, hint}}`.
  */
 export function createDocumentsServer(pool: Pool): FastifyInstance {
   const app = Fastify({ bodyLimit: 256 * 1024 });
@@ -28,10 +28,10 @@ export function createDocumentsServer(pool: Pool): FastifyInstance {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const found = token === undefined ? undefined : await findToken(pool, token);
     if (found === undefined)
-      throw new LegworkError("LW401", "A valid token is needed.", { hint: "`legwork token create` makes one." });
-    // Its jobs are nobody's in particular, so who is confined to a tenant has nothing to see here.
+      throw new LegworkError("LW401", "A valid token is required.", { hint: "Create one with `legwork token create`." });
+    // The app's jobs belong to no tenant, so tokens that are confined to a tenant are refused.
     if (found.tenant !== null || found.role === "enqueuer")
-      throw new LegworkError("LW403", "This token may not look at these jobs.");
+      throw new LegworkError("LW403", "This token is not allowed to view these jobs.");
     return await withPrincipal(
       pool,
       { subject: `token:${found.name}`, role: found.role, tenant: null, tokenId: found.id },
@@ -76,9 +76,9 @@ export function createDocumentsServer(pool: Pool): FastifyInstance {
     }
     const { statusCode = 500, message } = error as Error & { statusCode?: number };
     if (statusCode < 500) return reply.code(statusCode).send({ error: { code: "LW400", message } });
-    // What went wrong inside is not for who asks.
+    // Clients do not see the details of internal errors.
     process.stderr.write(`${(error as Error).stack ?? message}\n`);
-    return reply.code(500).send({ error: { code: "LW500", message: "Something went wrong." } });
+    return reply.code(500).send({ error: { code: "LW500", message: "An internal error occurred." } });
   });
   return app;
 }

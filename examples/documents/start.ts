@@ -8,14 +8,14 @@ import { type DocumentsConfig, documentsConfig, retryPolicy } from "./config.ts"
 import { createDocumentsServer } from "./server.ts";
 
 export interface Documents {
-  /** Where its routes are; undefined without DOCUMENTS_PORT. */
+  /** The address of the routes; undefined without DOCUMENTS_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Makes the example's tables, sample and jobs where they are missing, by what the environment says, and serves its routes at DOCUMENTS_PORT. Safe to
- * call at every start and from several processes. Throws before it changes anything for an environment that is wrong, naming the variable.
+ * Creates the example's tables, sample and jobs if they are missing, as set in the environment, and serves its routes at DOCUMENTS_PORT, if set. Safe to
+ * call at every start and from several processes. If a variable is invalid, throws an error that names it, before anything is changed.
  */
 export async function startDocuments(databaseUrl: string, environment: NodeJS.ProcessEnv = process.env): Promise<Documents> {
   const config = documentsConfig(environment);
@@ -23,11 +23,11 @@ export async function startDocuments(databaseUrl: string, environment: NodeJS.Pr
   await client.connect();
   try {
     await client.query("begin");
-    // Two starts at once would both find no schema and both make it.
+    // Two simultaneous starts would otherwise both try to create the schema.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/documents'))");
     const { rows } = await client.query("select to_regclass('documents.documents') is null as is_new");
     await runFile(client, "sql/001_documents.sql");
-    // Once: who has deleted the sample does not want it back.
+    // Only once, so that a deleted sample does not come back.
     if (rows[0].is_new === true) await runFile(client, "sql/002_sample.sql");
     await makeRules(client, config);
     await makeSchedules(client, config);
@@ -38,7 +38,7 @@ export async function startDocuments(databaseUrl: string, environment: NodeJS.Pr
   const { DOCUMENTS_PORT: port } = config;
   if (port === undefined) return { url: undefined, stop: async () => {} };
   const pool = new Pool({ connectionString: databaseUrl, max: 5, allowExitOnIdle: true });
-  // A connection that the server closes is replaced by the next that is needed.
+  // If the server closes a connection, the pool opens another when needed.
   pool.on("error", () => {});
   const app = createDocumentsServer(pool);
   await app.ready();
@@ -61,14 +61,14 @@ async function makeRules(client: Client, config: DocumentsConfig): Promise<void>
   await limitConcurrency(client, config.BG_JOBS_MAX_CONCURRENT, { queue: "documents" });
   await setRetryPolicy(client, retryPolicy(config), { queue: "documents" });
   await setRetryPolicy(client, retryPolicy(config), { queue: "documents-index" });
-  // A weekly job that fails twice has been missing for a fortnight: earlier than the rule for every task.
+  // A weekly job that fails twice has not run for two weeks, so this alerts earlier than the rule for all tasks.
   await setAlertRule(client, "documents_refresh", {
     kind: "consecutive_failures",
     target: "documents/refresh",
     warning: 1,
     critical: 2,
   });
-  // With a vector store, what changes in the table reaches it by a job in the same transaction; without, nobody is to know.
+  // With a vector store, every change in the table enqueues a job in the same transaction. Without one, no jobs are enqueued.
   if (config.CTX7_WEAVIATE_URL === undefined) {
     await client.query("select legwork.stop_enqueue_on('documents.documents', 'documents/index')");
   } else {
@@ -80,7 +80,7 @@ async function makeRules(client: Client, config: DocumentsConfig): Promise<void>
   }
 }
 
-/** The jobs of the app. Saying them again changes nothing: one that somebody has disabled stays so. */
+/** Creates the app's schedules. Repeating this changes nothing: a disabled schedule stays disabled. */
 async function makeSchedules(client: Client, config: DocumentsConfig): Promise<void> {
   const timezone = config.BG_JOBS_TIMEZONE;
   await schedule(client, "documents/daily-ttl-cleanup", "retention/expire", {

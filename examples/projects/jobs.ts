@@ -3,13 +3,13 @@ import { cancelJob, listWorkers, retryJobs } from "legwork/operations";
 import { z } from "zod";
 import type { Caller } from "./users.ts";
 
-/** How many refreshes a user may ask for, and within which time. */
+/** How many refreshes a user may request, and within which period. */
 const REFRESHES = { rateLimit: 5, ratePer: "5m", rateKey: "refresh" } as const;
 
-/** Smaller runs first: what somebody waits for comes before what runs by itself. */
+/** Smaller numbers run first: jobs that a user is waiting for precede automatic jobs. */
 const HIGH_PRIORITY = -10;
 
-/** A job as the app shows it: what its source has, and what else there is to know. */
+/** A job in the app's format: the original app's fields and its progress. */
 export interface JobRecord {
   id: string;
   type: "project_processing" | "skills_extraction" | "refresh";
@@ -27,7 +27,7 @@ export interface JobRecord {
   progress: { percent: number | null; message: string | null };
 }
 
-/** What the routes that ask for something answer. */
+/** The answer of routes that start or change a job. */
 export interface Accepted {
   job_id: string;
   status: "queued" | "processing" | "cancelled";
@@ -37,7 +37,7 @@ export interface Accepted {
 const RECORD = `id::text, type, status, project_id, user_id, priority, created_at, started_at, completed_at, result, error, retry_count, max_retries,
   json_build_object('percent', progress, 'message', progress_message) as progress`;
 
-/** The text as an id. Throws LW400 for what is none. */
+/** Returns the text if it is a UUID, otherwise throws LW400. */
 function uuid(text: string): string {
   if (z.uuid().safeParse(text).success) return text;
   throw new LegworkError("LW400", `project_id: '${text.slice(0, 100)}' is not a UUID.`);
@@ -45,20 +45,20 @@ function uuid(text: string): string {
 
 function jobId(text: string): string {
   if (/^[1-9]\d{0,17}$/.test(text)) return text;
-  throw new LegworkError("LW400", `job_id: '${text.slice(0, 100)}' is not the number of a job.`);
+  throw new LegworkError("LW400", `job_id: '${text.slice(0, 100)}' is not a valid job id.`);
 }
 
-/** Throws LW404 unless the project is there and the user's. */
+/** Throws LW404 unless the project exists and belongs to the user. */
 async function assertProject(client: Queryable, userId: string, projectId: string): Promise<void> {
-  // Locked, so that what is enqueued for it is not left behind by somebody who removes it meanwhile.
+  // Locked, so that a concurrent deletion of the project cannot leave a job behind.
   const found = await client.query("select from projects.projects where id = $1 and user_id = $2 for key share", [
     uuid(projectId),
     userId,
   ]);
-  if (found.rows.length === 0) throw new LegworkError("LW404", `There is no project ${projectId}.`);
+  if (found.rows.length === 0) throw new LegworkError("LW404", `Project ${projectId} does not exist.`);
 }
 
-/** The user's projects, without their addresses: those may hold credentials. */
+/** Returns the user's projects, without their addresses, which may contain credentials. */
 export async function listProjects(client: Queryable, userId: string): Promise<Record<string, unknown>[]> {
   const { rows } = await client.query(
     `select id, name, task_count, completed_count, progress_percentage::float8 as progress_percentage, found_plan_file as plan_file, commit, processed_at
@@ -69,8 +69,8 @@ export async function listProjects(client: Queryable, userId: string): Promise<R
 }
 
 /**
- * Has a project read again before everything else. Throws LW404 for a project that is not the user's, LW429 with the time to come back when the
- * user has asked five times within five minutes: the database counts, in the transaction that enqueues, so that no two requests can both be the fifth.
+ * Enqueues a refresh of a project with high priority. Throws LW404 for a project that is not the user's, and LW429 with the time of the next allowed
+ * request after five refreshes in five minutes. The database counts within the transaction that enqueues, so concurrent requests cannot exceed the limit.
  */
 export async function refreshProject(client: Queryable, { userId, principal }: Caller, projectId: string): Promise<Accepted> {
   await assertProject(client, userId, projectId);
@@ -81,10 +81,10 @@ export async function refreshProject(client: Queryable, { userId, principal }: C
     projectId,
     principal.subject,
   ]);
-  return { job_id: id, status: "queued", message: "Project refresh queued successfully" };
+  return { job_id: id, status: "queued", message: "Project refresh queued" };
 }
 
-/** A project's last hundred jobs, the newest first. */
+/** Returns a project's last hundred jobs, newest first. */
 export async function projectJobs(client: Queryable, userId: string, projectId: string): Promise<JobRecord[]> {
   await assertProject(client, userId, projectId);
   const { rows } = await client.query(
@@ -94,31 +94,31 @@ export async function projectJobs(client: Queryable, userId: string, projectId: 
   return rows;
 }
 
-/** A job as it is now. Throws LW404 for one that is not the user's. */
+/** Returns a job. Throws LW404 if it does not belong to the user. */
 export async function jobStatus(client: Queryable, userId: string, id: string): Promise<JobRecord> {
   const { rows } = await client.query(`select ${RECORD} from projects.jobs j where j.id = $1 and user_id = $2`, [
     jobId(id),
     userId,
   ]);
-  if (rows[0] === undefined) throw new LegworkError("LW404", `There is no job ${id}.`);
+  if (rows[0] === undefined) throw new LegworkError("LW404", `Job ${id} does not exist.`);
   return rows[0];
 }
 
-/** Gives a failed job all its attempts again. Throws LW404 for one that is not the user's, LW409 for one that has not failed. */
+/** Retries a failed job with all its attempts. Throws LW404 if it does not belong to the user, and LW409 if it has not failed. */
 export async function retryFailedJob(client: Queryable, userId: string, id: string): Promise<Accepted> {
   const { status } = await jobStatus(client, userId, id);
-  // Asked of the database once more, which looks under the job's lock.
+  // The database checks the state again, under the job's lock.
   const retried = await retryJobs(client, { ids: [id] });
-  if (retried.length === 0) throw new LegworkError("LW409", `Job ${id} is ${status}; only a failed one is retried.`);
+  if (retried.length === 0) throw new LegworkError("LW409", `Job ${id} is ${status}. Only failed jobs can be retried.`);
   return { job_id: id, status: "queued", message: "Job queued for retry" };
 }
 
-/** Cancels a job; one that runs is told to stop. Throws LW404 for one that is not the user's, LW409 for one that has ended otherwise. */
+/** Cancels a job. A running job gets the abort signal. Throws LW404 if it does not belong to the user, and LW409 if it has already ended. */
 export async function removeJob(client: Queryable, userId: string, id: string): Promise<Accepted> {
   await jobStatus(client, userId, id);
-  const isRunning = (await cancelJob(client, id, "Cancelled by its user")) === "running";
+  const isRunning = (await cancelJob(client, id, "Cancelled by the user")) === "running";
   return isRunning
-    ? { job_id: id, status: "processing", message: "Job is being stopped" }
+    ? { job_id: id, status: "processing", message: "Job is being cancelled" }
     : { job_id: id, status: "cancelled", message: "Job cancelled" };
 }
 
@@ -131,7 +131,7 @@ export interface QueueStatus {
   total: number;
 }
 
-/** How many jobs there are of each status: of a user, or of everybody without one. */
+/** Counts a user's jobs by status, or all users' jobs if no user is given. */
 export async function queueStatus(client: Queryable, userId?: string): Promise<QueueStatus> {
   const { rows } = await client.query(
     `select
@@ -144,7 +144,7 @@ export async function queueStatus(client: Queryable, userId?: string): Promise<Q
   return rows[0];
 }
 
-/** How the jobs of all users are. Tells of nobody by name, and of a database that does not answer only that. */
+/** Returns the health of all users' jobs, without any user's data. If the database does not answer, reports only that. */
 export async function jobsHealth(client: Queryable): Promise<Record<string, unknown> & { status: string }> {
   try {
     const status = await queueStatus(client);
@@ -161,6 +161,6 @@ export async function jobsHealth(client: Queryable): Promise<Record<string, unkn
       database_connected: true,
     };
   } catch {
-    return { status: "unhealthy", database_connected: false, error: "The database does not answer as it should." };
+    return { status: "unhealthy", database_connected: false, error: "The database did not answer." };
   }
 }

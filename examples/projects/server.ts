@@ -16,7 +16,7 @@ import {
 } from "./jobs.ts";
 import { type Caller, callerOf } from "./users.ts";
 
-/** The page: what is asked for, the file, its type. */
+/** The page's files: path, file name and content type. */
 const PAGE = [
   ["/", "index.html", "text/html; charset=utf-8"],
   ["/page.js", "page.js", "text/javascript; charset=utf-8"],
@@ -26,12 +26,12 @@ const PAGE = [
 type WithId = { Params: { id: string } };
 
 /**
- * The routes of the app, and its page. Whoever asks has a token of one user; each request runs in a transaction that the database confines to that
- * user's jobs. What is refused answers with its status and `{"error": {code, message, hint}}`.
+ * Creates the app's routes and serves its page. Each request carries a user's token and runs in a transaction that the database confines to that
+ * user's jobs. Errors are returned with their status and `{"error": {code, message, hint}}`.
  */
 export async function createProjectsServer(pool: Pool): Promise<FastifyInstance> {
   const app = Fastify({ bodyLimit: 64 * 1024 });
-  // The page runs its own script and asks its own server, and nothing else.
+  // The page may run only its own script and connect only to its own server.
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -47,7 +47,7 @@ export async function createProjectsServer(pool: Pool): Promise<FastifyInstance>
     },
   });
 
-  /** Does the work as the user whose token the request carries. */
+  /** Does the work on behalf of the user to whom the request's token belongs. */
   async function asUser<T>(request: FastifyRequest, work: (client: Queryable, caller: Caller) => Promise<T>): Promise<T> {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const caller = await callerOf(pool, token);
@@ -74,7 +74,7 @@ export async function createProjectsServer(pool: Pool): Promise<FastifyInstance>
     const answer = await asUser(request, (client, { userId }) => removeJob(client, userId, request.params.id));
     return await reply.code(answer.status === "cancelled" ? 200 : 202).send(answer);
   });
-  // For whoever watches over the app: no token, and nothing about anybody.
+  // For monitoring: needs no token and returns no user's data.
   app.get("/health/jobs", async (_request, reply) => {
     const health = await jobsHealth(pool);
     return await reply.code(health.status === "unhealthy" ? 503 : 200).send(health);
@@ -93,10 +93,10 @@ export async function createProjectsServer(pool: Pool): Promise<FastifyInstance>
       return reply.code(error.status).send({ error: { code: error.code, message: error.message, hint: error.hint } });
     }
     const { statusCode = 500, message } = error as Error & { statusCode?: number };
-    // What went wrong inside is not for who asks.
+    // Clients do not see the details of internal errors.
     if (statusCode < 500) return reply.code(statusCode).send({ error: { code: "LW400", message } });
     process.stderr.write(`${(error as Error).stack ?? message}\n`);
-    return reply.code(500).send({ error: { code: "LW500", message: "Something went wrong." } });
+    return reply.code(500).send({ error: { code: "LW500", message: "An internal error occurred." } });
   });
   return app;
 }

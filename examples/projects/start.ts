@@ -6,10 +6,10 @@ import { Client, Pool } from "pg";
 import { z } from "zod";
 import { createProjectsServer } from "./server.ts";
 
-/** The checkout that this file is in: the sample project unless PROJECTS_REPOSITORY names another. */
+/** The checkout that contains this file: the sample project unless PROJECTS_REPOSITORY is set. */
 const OWN_CHECKOUT = new URL("../..", import.meta.url).href;
 
-/** The user whose project the sample is. */
+/** The user who owns the sample project. */
 export const SAMPLE_USER = "00000000-0000-4000-8000-000000000001";
 
 const environmentSchema = z.object({
@@ -18,14 +18,14 @@ const environmentSchema = z.object({
 });
 
 export interface Projects {
-  /** Where its routes and its page are; undefined without PROJECTS_PORT. */
+  /** The address of the routes and the page; undefined without PROJECTS_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Makes the example's tables, triggers and sample user where they are missing, asks for a refresh of the sample project, which enqueues its processing,
- * and serves the routes at PROJECTS_PORT. Safe to call at every start and from several processes.
+ * Creates the example's tables, triggers and sample user if they are missing, requests a refresh of the sample project, which enqueues its processing,
+ * and serves the routes at PROJECTS_PORT, if set. Safe to call at every start and from several processes.
  */
 export async function startProjects(databaseUrl: string, environment: NodeJS.ProcessEnv = process.env): Promise<Projects> {
   // An empty variable counts as not set.
@@ -40,7 +40,7 @@ export async function startProjects(databaseUrl: string, environment: NodeJS.Pro
   await client.connect();
   try {
     await client.query("begin");
-    // Two starts at once would both find no schema and both make it.
+    // Two simultaneous starts would otherwise both try to create the schema.
     await client.query("select pg_advisory_xact_lock(hashtext('examples/projects'))");
     await client.query(await readFile(new URL("sql/001_projects.sql", import.meta.url), "utf8"));
     await client.query("insert into projects.users (id, email) values ($1, 'ann@example.com') on conflict do nothing", [
@@ -51,7 +51,7 @@ export async function startProjects(databaseUrl: string, environment: NodeJS.Pro
        on conflict (user_id, repository_url) do update set refresh_requested_at = now()`,
       [SAMPLE_USER, repository],
     );
-    // Of the jobs themselves Legwork keeps as much: the setting history_retention.
+    // Legwork keeps the jobs themselves for the same time: the setting history_retention.
     await schedule(client, "projects/clean-up", "retention/expire", {
       cron: "30 3 * * *",
       payload: { table: "projects.refreshes", column: "requested_at", olderThan: "30 days" },
@@ -63,7 +63,7 @@ export async function startProjects(databaseUrl: string, environment: NodeJS.Pro
   }
   if (port === undefined) return { url: undefined, stop: async () => {} };
   const pool = new Pool({ connectionString: databaseUrl, max: 5, allowExitOnIdle: true });
-  // A connection that the server closes is replaced by the next that is needed.
+  // If the server closes a connection, the pool opens another when needed.
   pool.on("error", () => {});
   const app = await createProjectsServer(pool);
   await app.ready();

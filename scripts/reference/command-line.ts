@@ -2,10 +2,10 @@ import type { Command, Option } from "commander";
 import { createProgram } from "../../src/cli/main.ts";
 import { code, fenced, prose, sentence, table } from "./markdown.ts";
 
-/** Options that most commands have: described once, where they mean the same. */
+/** Options that most commands have. They are described once, unless a command describes them differently. */
 const COMMON = ["--database-url", "--data-dir", "--log-level", "--json", "--url", "--help"];
 
-/** Every command with its options, as `--help` has them. */
+/** Describes every command with its options, like `--help`. */
 export function commandLine(): string {
   const program = createProgram();
   const commands = program.commands.filter((command) => command.name() !== "help").flatMap((command) => nested(command));
@@ -15,7 +15,7 @@ export function commandLine(): string {
   );
 }
 
-/** An option as most commands have it. */
+/** Returns the most common form of an option. */
 function usual(commands: readonly Command[], flag: string): Option | undefined {
   const all = commands.flatMap((command) => command.options.filter(({ long }) => long === flag));
   const byText = Map.groupBy(all, ({ description }) => description);
@@ -70,10 +70,10 @@ function options(all: readonly Option[]): string {
   );
 }
 
-/** What stands below a command's options: its examples as a shell's lines, and the rest. */
+/** Returns the text below a command's options: its examples as shell commands, and the rest. */
 function afterHelp(command: Command): { examples: string; notes: string } {
   let text = "";
-  // The program was made for this page alone, so its output may stay changed.
+  // The program was created for this page only, so its output need not be restored.
   command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
   const lines = text
     .slice(command.helpInformation().length)

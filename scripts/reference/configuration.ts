@@ -5,10 +5,10 @@ import { code, prose, table } from "./markdown.ts";
 
 const SOURCE = new URL("../../src/config.ts", import.meta.url);
 
-/** Settings that are lists: with commas in a variable, and given again as a flag. */
+/** Settings that are lists: separated by commas in a variable, or given as a repeated flag. */
 const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Every setting with its flag, its variable, its default and its docstring, from the schema in `src/config.ts`. */
+/** Describes every setting with its flag, variable, default and docstring, from the schema in `src/config.ts`. */
 export async function configuration(): Promise<string> {
   const source = await readFile(SOURCE, "utf8");
   const { program, comments } = parseSync("config.ts", source);
@@ -57,7 +57,7 @@ interface Node {
   readonly end: number;
 }
 
-/** The properties of the object that `z.strictObject` is given first. */
+/** Returns the properties of the first argument of `z.strictObject`. */
 function propertiesOf(source: string, init: Node): { name: string; start: number; text: string }[] {
   const found: { name: string; start: number; text: string }[] = [];
   const offset = init.start;
@@ -77,7 +77,7 @@ function propertiesOf(source: string, init: Node): { name: string; start: number
   return found;
 }
 
-/** What `.default(…)` says; times are in milliseconds there. */
+/** Returns the value of `.default(…)`. Durations are in milliseconds there. */
 function defaultOf(text: string): string {
   const value = /\.default\((.+?)\)/.exec(text)?.[1];
   if (value === undefined) return "";

@@ -8,7 +8,7 @@ export interface Module {
   readonly comments: readonly Comment[];
 }
 
-/** A source file, by its path below src/. */
+/** Parses a source file, given its path below src/. */
 export async function moduleOf(path: string): Promise<Module> {
   const source = await readFile(new URL(`../../src/${path}`, import.meta.url), "utf8");
   const { program, comments } = parseSync(path, source);
@@ -20,7 +20,7 @@ export interface Docstring {
   readonly example: string;
 }
 
-/** The docstring that ends right before a declaration; undefined without one. */
+/** Returns the docstring directly before a declaration, or undefined. */
 export function docstringBefore({ source, comments }: Module, start: number): Docstring | undefined {
   const comment = comments.findLast(({ end }) => end <= start);
   if (comment?.type !== "Block" || !comment.value.startsWith("*") || source.slice(comment.end, start).trim() !== "")
@@ -30,13 +30,13 @@ export function docstringBefore({ source, comments }: Module, start: number): Do
   return { text: text.trim(), example: example.trim() };
 }
 
-/** A docstring as Markdown: paragraphs, and its example as a block. */
+/** Converts a docstring to Markdown: paragraphs, and the example as a code block. */
 export function markdownOf({ text, example }: Docstring, language = "ts"): string {
   const paragraphs = text.split(/\n{2,}/).map((paragraph) => prose(paragraph.replaceAll(/\s*\n\s*/g, " ")));
   return [...paragraphs, ...(example === "" ? [] : [fenced(language, example)])].join("\n\n");
 }
 
-/** A signature on its own: without the indentation of where it stands. */
+/** Returns a signature without the indentation of its place in the source. */
 export const signature = (text: string): string =>
   text
     .trim()

@@ -33,7 +33,7 @@ const TYPE = "kind name ofType { kind name ofType { kind name ofType { kind name
 export const INTROSPECTION = `{ __schema { queryType { name } subscriptionType { name } types { kind name description
   fields { name description type { ${TYPE} } args { name type { ${TYPE} } } } } } }`;
 
-/** The root fields, and every object type with its fields, from the schema that the server shows. */
+/** Describes the root fields and every object type with its fields, from the server's schema. */
 export function graphql({ __schema: { queryType, subscriptionType, types } }: Introspection): string {
   const named = new Map(types.map((type) => [type.name, type]));
   const roots = [queryType.name, ...(subscriptionType === null ? [] : [subscriptionType.name])];
@@ -48,7 +48,7 @@ export function graphql({ __schema: { queryType, subscriptionType, types } }: In
 
 const described = ({ description }: Type): string => (description === null ? "" : `${text(description)}\n\n`);
 
-/** PostGraphile's stock text for a list, in shorter words. */
+/** PostGraphile's standard text for a list, which is shortened. */
 const LIST = /^Reads and enables pagination through a set of (`\w+`)\.$/;
 
 const text = (description: string | null): string =>

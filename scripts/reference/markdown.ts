@@ -1,4 +1,4 @@
-/** A cell of a table: on one line, and without what would end it. */
+/** Formats a table cell: on one line, with characters escaped that would end it. */
 const cell = (text: string): string =>
   text
     .replaceAll(/\s+/g, " ")
@@ -10,7 +10,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n");
 }
 
-/** Text that is not code, with everything escaped that Markdown or HTML would take for markup. Code in backquotes stays. */
+/** Escapes everything that Markdown or HTML would read as markup, except code in backticks. */
 export const prose = (text: string): string =>
   text
     .split(/(`[^`]+`)/)
@@ -24,7 +24,7 @@ export const prose = (text: string): string =>
     )
     .join("");
 
-/** A sentence: with a capital letter, unless it begins with a name, and a full stop. */
+/** Formats a text as a sentence: with a capital letter, unless it begins with a name, and a full stop. */
 export const sentence = (text: string): string => {
   const trimmed = text.trim();
   if (trimmed === "") return "";
@@ -39,10 +39,10 @@ export const fenced = (language: string, text: string): string => `\`\`\`${langu
 const begin = (name: string): string => `<!-- generated: ${name} (npm run docs:reference) -->`;
 const END = "<!-- end of generated -->";
 
-/** A page with a generated part in its place, between two markers. Throws when the page has no such place. */
+/** Inserts a generated part into a page, between its two markers. Throws if the page has no such markers. */
 export function withGenerated(page: string, name: string, text: string): string {
   const from = page.indexOf(begin(name));
   const to = page.indexOf(END, from);
-  if (from === -1 || to === -1) throw new Error(`The page has no place for '${name}': ${begin(name)} … ${END}`);
+  if (from === -1 || to === -1) throw new Error(`The page has no markers for '${name}'. Expected ${begin(name)} … ${END}`);
   return `${page.slice(0, from)}${begin(name)}\n\n${text.trim()}\n\n${page.slice(to)}`;
 }

@@ -1,6 +1,6 @@
 import { code, prose, table } from "./markdown.ts";
 
-/** The labels of a metric, by the first pattern that fits its name. A metric without samples shows none, so they are named here. */
+/** The labels of metrics, by the first pattern that matches the name. They are listed here, because a metric without samples shows no labels. */
 const LABELS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^legwork_(?:jobs|attempts|job)_/, ["task"]],
   [/^legwork_queue_/, ["queue", "state"]],
@@ -12,7 +12,7 @@ const LABELS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^legwork_metrics_age_seconds$/, ["step"]],
 ];
 
-/** Legwork's metrics, from what `/metrics` says of them. Throws when a sample has a label that is not listed above. */
+/** Describes Legwork's metrics from the output of `/metrics`. Throws if a sample has a label that is not listed above. */
 export function metrics(exposition: string): string {
   const help = new Map([...exposition.matchAll(/^# HELP (legwork_\w+) (.*)$/gm)].map(([, name = "", text = ""]) => [name, text]));
   const type = new Map(
@@ -22,7 +22,7 @@ export function metrics(exposition: string): string {
   for (const [, name = "", labels = ""] of exposition.matchAll(/^(legwork_\w+)\{(.*)\} /gm)) {
     for (const [, label = ""] of labels.matchAll(/(\w+)="/g))
       if (label !== "le" && !labelsOf(name).includes(label))
-        throw new Error(`scripts/reference/metrics.ts lacks the label ${label} of ${name}.`);
+        throw new Error(`scripts/reference/metrics.ts does not list the label ${label} of ${name}.`);
   }
   return table(
     ["metric", "type", "labels", "meaning"],

@@ -13,14 +13,14 @@ import { typescript } from "./typescript.ts";
 
 export const REFERENCE = new URL("../../docs/reference/", import.meta.url);
 
-/** A server on a migrated database: what the pages about SQL, REST and metrics are read from. */
+/** A server on a migrated database, from which the pages on SQL, REST and metrics are generated. */
 export interface Running {
   readonly client: Queryable;
   readonly httpUrl: string;
   readonly token: string;
 }
 
-/** The pages of docs/reference with their generated parts, as they should be; the rest of each page stays. */
+/** Returns the pages of docs/reference with up-to-date generated parts. The rest of each page is unchanged. */
 export async function referencePages({ client, httpUrl, token }: Running): Promise<Map<string, string>> {
   const get = async (path: string, body?: unknown): Promise<Response> => {
     const headers = { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) };

@@ -3,7 +3,7 @@ import { code, prose, sentence, table } from "./markdown.ts";
 
 type Schema = Record<string, unknown>;
 
-/** Parameters that many routes have, described once in the page. */
+/** Parameters that many routes have, with the remark that replaces their description. The page explains them once. */
 const COMMON = new Map([
   ["cursor", "Paged."],
   ["limit", "Paged."],
@@ -21,7 +21,7 @@ interface Documented {
   readonly requestBody?: { required?: boolean; content: Readonly<Record<string, { schema: Record<string, unknown> }>> };
 }
 
-/** Every route with the role that it needs, its parameters and the fields of its body, from the OpenAPI document that the server has at /docs/json. */
+/** Describes every route with its required role, its parameters and the fields of its body, from the server's OpenAPI document at /docs/json. */
 export function rest(document: OpenApi): string {
   const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({
@@ -72,7 +72,7 @@ function describe(
   return parts.join("\n\n");
 }
 
-/** What a parameter means, or at least which values it takes. */
+/** Returns a parameter's description and allowed values, or the format of its value. */
 function meaning(document: OpenApi, description: string | undefined, given: Schema = {}): string {
   const schema = resolve(document, given);
   const described = [description, given.description, schema.description].find((text) => typeof text === "string");
@@ -82,7 +82,7 @@ function meaning(document: OpenApi, description: string | undefined, given: Sche
   return listed || (typeof schema.format === "string" ? `A ${schema.format}.` : "");
 }
 
-/** The texts that a schema allows, also behind a union or a list. */
+/** Returns the strings that a schema allows, including those within a union or a list. */
 function valuesOf(document: OpenApi, given: Schema): string[] {
   const schema = resolve(document, given);
   if (Array.isArray(schema.enum)) return schema.enum.filter((value) => typeof value === "string");

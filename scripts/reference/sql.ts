@@ -14,7 +14,7 @@ interface SqlFunction {
   readonly comment: string;
 }
 
-/** Views, tables and functions of schema legwork with their comments, from the catalog of a migrated database. */
+/** Describes the views, tables and functions of schema legwork with their comments, from the catalog of a migrated database. */
 export async function sql(client: Queryable): Promise<{ views: string; functions: string }> {
   const { rows: views } = await client.query(
     `select c.relname as name, obj_description(c.oid, 'pg_class') as comment,
@@ -47,10 +47,10 @@ function view({ name, comment, columns }: View): string {
   return `### legwork.${name}\n\n${comments(comment)}\n\n${list}`;
 }
 
-/** Types by the names that people write. */
+/** Replaces a type's name by its usual short form. */
 const typeName = (type: string): string => type.replaceAll("timestamp with time zone", "timestamptz");
 
-/** A comment without the lines that only tell PostGraphile something. */
+/** Returns a comment without the lines that are only for PostGraphile. */
 const withoutTags = (comment: string): string => comment.replaceAll(/^@.*\n?/gm, "");
 
 function routine({ name, signature, result, comment }: SqlFunction): string {
@@ -63,12 +63,12 @@ function routine({ name, signature, result, comment }: SqlFunction): string {
   return `### ${name}\n\n${comments(comment)}\n\n${fenced("text", one.length > 120 ? several : one)}`;
 }
 
-/** Parameters at the commas that are not within parentheses or quotes. */
+/** Splits parameters at the commas that are not within parentheses or quotes. */
 function split(parameters: string): string[] {
   return parameters.match(/(?:[^,('"]|\([^)]*\)|'[^']*'|"[^"]*")+/g)?.map((each) => each.trim()) ?? [parameters];
 }
 
-/** A comment as paragraphs. Lines that are statements are code. */
+/** Converts a comment to Markdown paragraphs. Statements become code blocks. */
 function comments(comment: string | null): string {
   if (comment === null) return "";
   return withoutTags(comment)

@@ -1,7 +1,7 @@
 import { type Docstring, docstringBefore, markdownOf, type Module, moduleOf, signature } from "./docstrings.ts";
 import { fenced } from "./markdown.ts";
 
-/** The branches of the tree, and where their interfaces are. */
+/** The branches of the tree, with the files and names of their interfaces. */
 const BRANCHES: readonly (readonly [branch: string, path: string, name: string])[] = [
   ["jobs", "api/jobs.ts", "Jobs"],
   ["queues", "api/queues.ts", "Queues"],
@@ -18,13 +18,13 @@ const BRANCHES: readonly (readonly [branch: string, path: string, name: string])
   ["audit", "api/access.ts", "Audit"],
 ];
 
-/** Members that are branches of their own. */
+/** Members that are separate branches. */
 const NESTED = new Set(BRANCHES.map(([branch]) => `legwork.${branch}`));
 
 /** Interfaces in the same file that branches extend. */
 const INHERITED = new Set(["Pausable"]);
 
-/** The functions and classes of the entry points, and the operations of the tree, from their docstrings. */
+/** Describes the functions and classes of the entry points and the operations of the tree, from their docstrings. */
 export async function typescript(): Promise<{ functions: string; tree: string }> {
   const functions = [
     "### From legwork",
@@ -42,7 +42,7 @@ export async function typescript(): Promise<{ functions: string; tree: string }>
   return { functions: functions.join("\n\n"), tree: tree.join("\n\n") };
 }
 
-/** What an entry point exports that is not only a type. */
+/** Describes an entry point's exports that are not only types. */
 async function exportsOf(entry: string): Promise<string[]> {
   const { program } = await moduleOf(entry);
   const found: string[] = [];
@@ -75,7 +75,7 @@ function declarationOf(module: Module, name: string): string | undefined {
   return undefined;
 }
 
-/** The members of an interface: their signatures, docstrings and examples. Members that are branches of their own are left out. */
+/** Describes the members of an interface: signatures, docstrings and examples. Separate branches are left out. */
 async function membersOf(path: string, name: string, prefix: string): Promise<string[]> {
   const module = await moduleOf(path);
   const found: string[] = [];
@@ -87,7 +87,7 @@ async function membersOf(path: string, name: string, prefix: string): Promise<st
         found.push(...(await membersOf(path, expression.name, prefix)));
     for (const member of declaration.body.body) found.push(...memberOf(module, member, prefix));
   }
-  if (found.length === 0) throw new Error(`src/${path} has no interface ${name} with docstrings.`);
+  if (found.length === 0) throw new Error(`src/${path} has no interface '${name}' with docstrings.`);
   return found;
 }
 

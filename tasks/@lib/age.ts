@@ -2,13 +2,13 @@ import { PayloadError, type SqlTag } from "legwork";
 import { z } from "zod";
 import { asPayload } from "./named-table.ts";
 
-/** An age as a payload has it; Postgres reads it. */
+/** An age in a payload, as a Postgres interval. */
 export const age = z.string().min(1).max(100);
 
-/** The moment before which something is too old, as Postgres writes it. Throws a PayloadError for what is no time ago. */
+/** Returns the moment before which something is too old, as Postgres writes it. Throws a PayloadError for an age that is not a positive, finite interval. */
 export async function cutoffOf(sql: SqlTag, field: string, olderThan: string): Promise<{ text: string; milliseconds: number }> {
   const [row] = await asPayload(
-    `${field}: '${olderThan}' cannot be read as an age such as '30 days'.`,
+    `${field}: '${olderThan}' is not a valid age. Expected an interval such as '30 days'.`,
     () =>
       sql<{ cutoff: string; past: boolean; milliseconds: number }>`
       select (now() - age)::text as cutoff, now() - age < now() and isfinite(age) as past,
@@ -16,8 +16,8 @@ export async function cutoffOf(sql: SqlTag, field: string, olderThan: string): P
       from (select ${olderThan}::interval as age) i`,
   );
   if (row?.past !== true) {
-    throw new PayloadError(`${field}: '${olderThan}' is not a time ago.`, {
-      hint: "It must be more than nothing, such as '30 days': only what is older than that goes.",
+    throw new PayloadError(`${field}: '${olderThan}' is not a positive age.`, {
+      hint: "Give a positive interval such as '30 days': only what is older is removed.",
     });
   }
   return { text: row.cutoff, milliseconds: row.milliseconds };

@@ -25,9 +25,9 @@ const manifestSchema = z.object({
       fileBytes: z.int(),
       rows: z.int(),
       bytes: z.int(),
-      /** Of the file's contents, unpacked. */
+      /** The checksum of the file's contents, decompressed. */
       sha256: z.string(),
-      /** Of the rows, in whatever order; see `contentsOf`. */
+      /** The checksum of the rows, in any order; see `contentsOf`. */
       contents: z.string(),
     }),
   ),
@@ -35,7 +35,7 @@ const manifestSchema = z.object({
 export type Manifest = z.output<typeof manifestSchema>;
 export type BackedUpTable = Manifest["tables"][number];
 
-/** Writes the manifest, whole or not at all: what has none is no backup. */
+/** Writes the manifest atomically. A folder without a manifest does not count as a backup. */
 export async function writeManifest(folder: Folder, manifest: Manifest): Promise<void> {
   await using file = await folder.createFile(`${MANIFEST}.partial`);
   await file.writeFile(`${JSON.stringify(manifest, undefined, 2)}\n`);
@@ -44,7 +44,7 @@ export async function writeManifest(folder: Folder, manifest: Manifest): Promise
   await folder.sync();
 }
 
-/** The manifest of a backup; undefined for what is no whole backup: no manifest, or a file that is not as long as it says. */
+/** Returns the manifest of a backup; undefined if the backup is incomplete: no manifest, or a file whose size differs from the manifest. */
 export async function readManifest(folder: Folder): Promise<Manifest | undefined> {
   const file = await folder.openFile(MANIFEST).catch(ignore("ENOENT", "ELOOP"));
   if (file === undefined) return undefined;
@@ -72,7 +72,7 @@ export interface Found {
   readonly manifest: Manifest;
 }
 
-/** The whole backups of a name, the newest first. */
+/** Returns the complete backups with a name, newest first. */
 export async function listBackups(folder: Folder, name: string): Promise<Found[]> {
   const found: Found[] = [];
   for (const entry of await folder.entries()) {
@@ -84,7 +84,7 @@ export async function listBackups(folder: Folder, name: string): Promise<Found[]
   return found.toSorted((left, right) => (left.manifest.createdAt < right.manifest.createdAt ? 1 : -1));
 }
 
-/** Removes a backup; its manifest first, so that half of one is never taken for a whole one. */
+/** Removes a backup, starting with its manifest, so that a partly removed backup is never read as a complete one. */
 export async function removeBackup(folder: Folder, directory: string): Promise<void> {
   const inner = await folder.folder(directory);
   try {
@@ -96,7 +96,7 @@ export async function removeBackup(folder: Folder, directory: string): Promise<v
   await folder.removeTree(directory);
 }
 
-/** Lets bytes through; counts them, their lines (COPY's text has one a row) and their SHA-256. */
+/** Passes bytes through, and counts them and their lines (one per row in COPY's text format) and computes their SHA-256. */
 export class Meter extends Transform {
   bytes = 0;
   lines = 0;
@@ -114,7 +114,7 @@ export class Meter extends Transform {
   }
 }
 
-/** Reads a backed-up table again and compares rows and checksum with the manifest. Throws an Error for what differs. */
+/** Reads a backed-up table and compares its row count and checksum with the manifest. Throws an Error if they differ. */
 export async function verifyFile(folder: Folder, table: BackedUpTable, signal: AbortSignal): Promise<void> {
   await using file = await folder.openFile(table.file);
   const meter = new Meter();
@@ -123,16 +123,18 @@ export async function verifyFile(folder: Folder, table: BackedUpTable, signal: A
   assertSame(table, { rows: meter.lines, sha256: meter.digest() });
 }
 
-/** Throws an Error that says what differs. */
+/** Throws an Error that names the difference, if there is one. */
 export function assertSame(table: BackedUpTable, seen: { rows?: number; sha256?: string; contents?: string }): void {
   const name = `${table.schema}.${table.table}`;
   if (seen.rows !== undefined && seen.rows !== table.rows) {
-    throw new Error(`The backup of ${name} is damaged: ${seen.rows} rows, expected ${table.rows}.`);
+    throw new Error(`The backup of ${name} is damaged: expected ${table.rows} rows, found ${seen.rows}.`);
   }
   if (seen.sha256 !== undefined && seen.sha256 !== table.sha256) {
-    throw new Error(`The backup of ${name} is damaged: its checksum is not that of its manifest.`);
+    throw new Error(`The backup of ${name} is damaged: its checksum differs from the manifest.`);
   }
   if (seen.contents !== undefined && seen.contents !== table.contents) {
-    throw new Error(`${name} does not hold what was backed up: a trigger has changed it, or somebody wrote meanwhile.`);
+    throw new Error(
+      `The rows of ${name} differ from the backup: a trigger changed them, or another session wrote at the same time.`,
+    );
   }
 }

@@ -1,18 +1,18 @@
 import { lstat, opendir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** The most files of a repository that are looked at. */
+/** The most files of a repository that are listed. */
 const FILE_LIMIT = 20_000;
 
-/** The largest file that is read (bytes). A file is parsed in one go, and the worker does nothing else meanwhile. */
+/** The largest file that is read (bytes). Parsing a file blocks the worker until it is finished. */
 export const READ_LIMIT_BYTES = 256 * 1024;
 
-/** Directories that hold other people's work. */
+/** Directories with third-party code. */
 const SKIPPED = new Set([".git", "node_modules", "vendor", "third_party", "bower_components", "Pods"]);
 
 /**
- * The regular files of a clone by their paths below it, the nearer to the top the earlier. Links are neither listed nor
- * followed; what lies beyond the limit is left out.
+ * Returns the paths of a clone's regular files, relative to the clone, those nearest to the top first. Links are neither listed
+ * nor followed. Files beyond the limit are left out.
  */
 export async function listFiles(directory: string, signal: AbortSignal): Promise<string[]> {
   const files: string[] = [];
@@ -35,13 +35,13 @@ function byDepth(left: string, right: string): number {
   return left.split("/").length - right.split("/").length || (left < right ? -1 : 1);
 }
 
-/** The text of a file that `listFiles` has listed; undefined for one that is too large or cannot be read. */
+/** Returns the text of a file that `listFiles` has listed; undefined if the file is too large or cannot be read. */
 export async function readText(directory: string, path: string): Promise<string | undefined> {
   try {
     const { size } = await lstat(join(directory, path));
     return size > READ_LIMIT_BYTES ? undefined : await readFile(join(directory, path), "utf8");
   } catch {
-    // Names that are not UTF-8 are listed, but cannot be opened by what they are listed as.
+    // Files whose names are not UTF-8 cannot be opened by the names that are listed.
     return undefined;
   }
 }

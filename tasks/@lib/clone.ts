@@ -10,54 +10,53 @@ import ms from "ms";
 import { assertAllowed, checkedAddresses } from "./guarded-fetch.ts";
 import { decoded, parseRepositoryUrl, type Protocol, shownOf, type Repository } from "./repository-url.ts";
 
-/** How often the size of a clone is looked at while it grows (ms). */
+/** How often the size of a growing clone is measured (ms). */
 const SIZE_LOOK_MS = 200;
 
-/** A clone older than this belongs to a worker that was killed (ms): no job works on one for so long. */
+/** A clone older than this was left by a killed worker, since no job uses a clone for that long (ms). */
 const ABANDONED_AFTER_MS = 60 * 60_000;
 
 const DIRECTORY_PREFIX = "legwork-clone-";
 
-/** What of git's complaint is kept (characters). */
+/** The most of git's error message that is kept (characters). */
 const REASON_LIMIT = 500;
 
 export interface Clone {
   /** The directory with the repository's files. */
   readonly directory: string;
-  /** The commit they are of; null for a repository without one. */
+  /** The commit of these files; null for a repository without commits. */
   readonly commit: string | null;
 }
 
 export interface CloneOptions {
   readonly signal: AbortSignal;
-  /** The protocols that an address may have. */
+  /** The allowed protocols of addresses. */
   readonly protocols: readonly Protocol[];
   /**
-   * Whether only public addresses are asked, and those that LEGWORK_ALLOWED_ADDRESSES allows; the address that was checked is
-   * the one that git connects to (git 2.37 or newer), and it follows no redirect and uses no proxy.
+   * Whether git may connect only to public addresses and those in LEGWORK_ALLOWED_ADDRESSES. git then connects to exactly the
+   * address that was checked (git 2.37 or newer), follows no redirects and uses no proxy.
    */
   readonly guarded: boolean;
-  /** How long the clone may take (ms). */
+  /** The time limit for cloning (ms). */
   readonly timeLimit: number;
-  /** How large it may become, repository and files together (bytes). Looked at five times a second: it may be more for as long. */
+  /** The largest size of repository and files together (bytes). Measured five times a second, so it can be exceeded briefly. */
   readonly maxBytes: number;
 }
 
 /**
- * Clones the newest commit of a repository, does the work and removes the clone, whatever becomes of the clone or the work.
+ * Clones the newest commit of a repository, does the work and always removes the clone, even if cloning or the work fails.
  *
- * Nothing of the repository is ever run: no hooks, no filters, no submodules, symbolic links become plain files, and
- * neither the machine's nor the user's git configuration is read. Credentials of the address are handed to git in a file
- * and show up in no process list, error or clone. When the signal aborts, git is killed and its files are gone before this
- * rejects. Throws a PayloadError for an address that is none or may not be asked, an Error that names the address when git cannot
- * clone it.
+ * Nothing from the repository is ever run: no hooks, no filters, no submodules. Symbolic links become plain files, and neither
+ * the machine's nor the user's git configuration is read. Credentials in the address are passed to git in a file, so they do not
+ * appear in process lists, errors or the clone. When the signal aborts, git is killed and its files are removed before this
+ * rejects. Throws a PayloadError for an address that is invalid or not allowed, and an Error with the address if git cannot clone it.
  */
 export async function withClone<T>(address: string, options: CloneOptions, work: (clone: Clone) => Promise<T>): Promise<T> {
   const { signal, protocols } = options;
   const repository = parseRepositoryUrl(address);
   if (!protocols.includes(repository.protocol)) {
-    throw new PayloadError(`${repository.shown} is not cloned: the protocol ${repository.protocol} is not allowed.`, {
-      hint: `Allowed: ${protocols.join(", ")}. LEGWORK_GIT_PROTOCOLS, where the worker runs, says which.`,
+    throw new PayloadError(`${repository.shown} was not cloned: the protocol ${repository.protocol} is not allowed.`, {
+      hint: `Allowed: ${protocols.join(", ")}. Set LEGWORK_GIT_PROTOCOLS in the worker's environment to change this.`,
     });
   }
   const route = options.guarded ? await checkedRoute(repository) : { settings: [], ssh: "" };
@@ -97,7 +96,7 @@ export async function withClone<T>(address: string, options: CloneOptions, work:
   }
 }
 
-/** Removes what workers that were killed have left behind. */
+/** Removes clones that killed workers have left behind. */
 async function removeAbandoned(): Promise<void> {
   const names = await readdir(tmpdir());
   for (const name of names.filter((entry) => entry.startsWith(DIRECTORY_PREFIX))) {
@@ -109,7 +108,7 @@ async function removeAbandoned(): Promise<void> {
 
 class TooLarge extends Error {}
 
-/** Rejects with a TooLarge when the directory holds more than that; never resolves. */
+/** Rejects with a TooLarge when the directory exceeds the limit; never resolves. */
 async function watchSize(directory: string, maxBytes: number, signal: AbortSignal): Promise<never> {
   while (!signal.aborted) {
     let bytes = 0;
@@ -125,19 +124,19 @@ async function watchSize(directory: string, maxBytes: number, signal: AbortSigna
 }
 
 interface Route {
-  /** Lines for git's section http. */
+  /** Lines for the http section of git's configuration. */
   settings: string[];
-  /** Options of ssh. */
+  /** Options for ssh. */
   ssh: string;
 }
 
-/** Resolves the host to addresses that are allowed, and holds git to the first of them. */
+/** Resolves the host to addresses, checks that they are allowed, and makes git connect to the first. */
 async function checkedRoute({ protocol, url, path }: Repository): Promise<Route> {
   if (path !== undefined) return { settings: [], ssh: "" };
   const { host, port } = hostOf(url, protocol);
   assertAllowed(host);
-  // It becomes part of a command line.
-  if (isIP(host) === 0 && !/^[a-z0-9][a-z0-9.-]*$/i.test(host)) throw new PayloadError(`'${host}' is not the name of a host.`);
+  // The host becomes part of a command line.
+  if (isIP(host) === 0 && !/^[a-z0-9][a-z0-9.-]*$/i.test(host)) throw new PayloadError(`'${host}' is not a valid host name.`);
   const [first] = isIP(host) === 0 ? await checkedAddresses(host) : [{ address: host }];
   const address = first?.address ?? host;
   const settings = ["\tfollowRedirects = false", "\tproxy ="];
@@ -156,13 +155,13 @@ function hostOf(url: string, protocol: Protocol): { host: string; port: string }
 
 interface Git {
   (...parameters: string[]): Promise<string>;
-  /** Kills what runs. */
+  /** Kills the running git. */
   stop(): void;
 }
 
 /**
- * git with a configuration of its own. The file is the one way to configure the far end of a local clone as well, which
- * forgets settings from the environment and would refuse the repository of another user.
+ * Returns a git with its own configuration. Only a file also configures the other end of a local clone, which ignores settings
+ * from the environment and would refuse a repository that belongs to another user.
  */
 async function isolatedGit(repository: Repository, home: string, options: CloneOptions, route: Route): Promise<Git> {
   const config = join(home, "gitconfig");
@@ -205,7 +204,7 @@ async function isolatedGit(repository: Repository, home: string, options: CloneO
     GIT_ATTR_NOSYSTEM: "1",
     GIT_ALLOW_PROTOCOL: repository.protocol,
     GIT_TERMINAL_PROMPT: "0",
-    // Asks nobody: neither for a password nor whether to trust a host.
+    // No prompts, neither for a password nor for trusting a host.
     GIT_SSH_COMMAND: `ssh -o BatchMode=yes -o ConnectTimeout=15${route.ssh}`,
   };
   await mkdir(join(home, "work"));
@@ -215,7 +214,7 @@ async function isolatedGit(repository: Repository, home: string, options: CloneO
   return Object.assign(git, { stop: () => stopped.abort() });
 }
 
-/** A value as git's configuration reads it. */
+/** Quotes a value for git's configuration. */
 function quoted(value: string): string {
   return `"${value.replaceAll(/["\\]/g, String.raw`\$&`).replaceAll("\n", String.raw`\n`)}"`;
 }
@@ -230,8 +229,8 @@ interface RunOptions {
 }
 
 /**
- * Runs git, resolves to what it prints, and rejects only after it has gone. Not by way of a library: git starts others
- * (ssh, git-remote-https, index-pack) that have to end with it, so it gets a process group, which is killed as one.
+ * Runs git and resolves to its output. Rejects only after git has ended. No library is used, because git starts other processes
+ * (ssh, git-remote-https, index-pack) that must end with it: it gets a process group, which is killed as a whole.
  */
 async function runGit(
   parameters: readonly string[],
@@ -243,10 +242,10 @@ async function runGit(
   const child = spawn("git", parameters, { cwd, env: environment, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const kill = (): void => {
     try {
-      // Killed, not asked: the clone is thrown away in any case.
+      // Killed without a chance to finish, because the clone is removed anyway.
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     } catch {
-      // It has just ended by itself.
+      // It has just ended on its own.
     }
   };
   ended.addEventListener("abort", kill);
@@ -258,18 +257,19 @@ async function runGit(
   try {
     const [code] = (await once(child, "close")) as [number | null];
     signal.throwIfAborted();
-    if (timeout.aborted) throw failure(`it took longer than ${ms(timeLimit, { long: true })}.`);
+    if (timeout.aborted) throw failure(`git took longer than ${ms(timeLimit, { long: true })}.`);
     if (code !== 0) throw failure(reasonOf(complaint, repository));
     return output.trim();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") throw failure("there is no git on this machine.");
+    if (error instanceof Error && "code" in error && error.code === "ENOENT")
+      throw failure("git is not installed on this machine.");
     throw error;
   } finally {
     ended.removeEventListener("abort", kill);
   }
 }
 
-/** The lines of git's complaint that say why, without credentials and queries. */
+/** Returns the lines of git's error output with the reason, without credentials and queries. */
 function reasonOf(complaint: string, { credentials }: Repository): string {
   const lines = complaint.split("\n").filter((line) => /^(fatal|error|remote|ssh): ?\S/.test(line));
   let reason = (lines.length > 0 ? lines : complaint.split("\n")).join(" ").trim().slice(0, REASON_LIMIT);
@@ -277,5 +277,5 @@ function reasonOf(complaint: string, { credentials }: Repository): string {
   for (const secret of [credentials?.username, credentials?.password]) {
     if (secret) reason = reason.replaceAll(secret, "[redacted]").replaceAll(decoded(secret), "[redacted]");
   }
-  return reason || "git gives no reason.";
+  return reason || "git gave no reason.";
 }

@@ -4,7 +4,7 @@ import type { Sql } from "legwork";
 import type { PoolClient } from "pg";
 import { from, to } from "pg-copy-streams";
 
-/** Settings under which the same rows are the same text, whatever the server's and the role's defaults. For a transaction. */
+/** Sets the transaction's formats so that the same rows give the same text, whatever the server's and the role's defaults are. */
 export async function setPortableText(client: PoolClient): Promise<void> {
   await client.query(`
     set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local bytea_output = 'hex';
@@ -13,8 +13,8 @@ export async function setPortableText(client: PoolClient): Promise<void> {
 }
 
 /**
- * A checksum of rows in whatever order: the sum of the first 60 bits of each row's MD5, and their number. Copying rows elsewhere
- * keeps it. It finds mistakes; it is no proof against somebody who makes rows for it.
+ * Returns the number of rows and a checksum that does not depend on their order: the sum of the first 60 bits of each row's MD5.
+ * Copied rows have the same checksum. It detects mistakes, not rows that were forged to match.
  */
 export async function contentsOf(
   client: PoolClient,
@@ -29,7 +29,7 @@ export async function contentsOf(
   return rows[0] ?? { rows: 0, contents: "0" };
 }
 
-/** Streams what a COPY … TO STDOUT sends through two others to where it is written. Cancelled in the database when the signal aborts. */
+/** Streams the output of COPY … TO STDOUT through two streams to `write`. Cancels the statement in the database when the signal aborts. */
 export async function copyOut(
   { sql, signal }: { sql: Sql; signal: AbortSignal },
   client: PoolClient,
@@ -49,7 +49,7 @@ export async function copyOut(
     await pipeline(first, second, write, { signal });
     await ended;
   } catch (error) {
-    // The connection is of use again only when the server has sent all: it is told to stop, and the rest is thrown away.
+    // The connection is usable again only after the server has sent everything: cancel the statement and discard the rest.
     source.unpipe(first);
     source.resume();
     await stopCancelling.cancel();
@@ -61,7 +61,7 @@ export async function copyOut(
   }
 }
 
-/** Streams into a COPY … FROM STDIN; resolves to the rows that Postgres has counted. */
+/** Streams into COPY … FROM STDIN; resolves to the number of rows that Postgres has counted. */
 export async function copyIn(
   { sql, signal }: { sql: Sql; signal: AbortSignal },
   client: PoolClient,
@@ -81,7 +81,7 @@ export async function copyIn(
   }
 }
 
-/** What a connection is at is cancelled, over another one, when the signal aborts: it may be waiting for a lock. */
+/** When the signal aborts, cancels the connection's current statement through another connection, because it may be waiting for a lock. */
 async function cancelOnAbort(
   sql: Sql,
   signal: AbortSignal,

@@ -8,10 +8,10 @@ import { requiredSetting } from "./settings.ts";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = constants;
 
-/** Where an open directory is reached whatever becomes of its path. Linux has it. */
+/** The path under which Linux makes open directories reachable, even if their own paths change. */
 const DESCRIPTORS = "/proc/self/fd";
 
-/** A folder as a payload has it. */
+/** A folder's path in a payload. */
 export const folderPath = z
   .string()
   .min(1)
@@ -20,12 +20,12 @@ export const folderPath = z
     error: "expected an absolute path without ..",
   });
 
-/** The name of a file or folder: one step of a path. */
+/** The name of a file or folder: one segment of a path. */
 export const fileName = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^(?!\.)[\w. -]+$/, "expected a name of letters, digits, '.', '_', '-' and spaces, without a dot in front");
+  .regex(/^(?!\.)[\w. -]+$/, "expected a name of letters, digits, '.', '_', '-' and spaces that does not begin with a dot");
 
 interface Entry {
   readonly name: string;
@@ -34,13 +34,13 @@ interface Entry {
 }
 
 /**
- * A folder that is held open, and what is in it. Files are named by their name only, and reached through the open folder: who
- * replaces a part of its path by a symbolic link meanwhile leads nobody elsewhere. Where the system offers no such way (it is
- * Linux that does), the path was checked when the folder was opened. Links in it are never followed.
+ * An open folder and its contents. Files are addressed by their names only, through the open folder. Replacing a part of its path
+ * with a symbolic link meanwhile therefore redirects nothing. Only Linux offers this; elsewhere, the path is checked once, when
+ * the folder is opened. Links in the folder are never followed.
  */
 export class Folder implements AsyncDisposable {
   private readonly handle: FileHandle;
-  /** Its path, for people. */
+  /** The folder's path, for messages. */
   readonly path: string;
   private readonly base: string;
 
@@ -51,9 +51,9 @@ export class Folder implements AsyncDisposable {
   }
 
   /**
-   * Opens a folder that LEGWORK_ALLOWED_FOLDERS allows: one of those, or one below. With `create`, what is missing of it is made.
-   * Throws a Discard when that setting is missing, a PayloadError, naming the field, for any other folder and for one that a
-   * symbolic link leads to.
+   * Opens a folder that LEGWORK_ALLOWED_FOLDERS allows: one of the list, or a subfolder. With `create`, creates missing folders.
+   * Throws a Discard if that setting is missing, and a PayloadError that names the field for any other folder or if the path
+   * contains a symbolic link.
    */
   static async open(field: string, path: string, options: { create?: boolean } = {}): Promise<Folder> {
     const roots = requiredSetting("LEGWORK_ALLOWED_FOLDERS", "No folder is allowed");
@@ -62,11 +62,11 @@ export class Folder implements AsyncDisposable {
       .map((allowed) => resolve(allowed))
       .find((allowed) => wanted === allowed || wanted.startsWith(allowed.endsWith(sep) ? allowed : `${allowed}${sep}`));
     if (root === undefined) {
-      throw new PayloadError(`${field}: '${path}' is in no folder that LEGWORK_ALLOWED_FOLDERS allows.`, {
-        hint: "Add its folder there, where the worker runs: absolute paths with commas between them.",
+      throw new PayloadError(`${field}: LEGWORK_ALLOWED_FOLDERS does not allow '${path}'.`, {
+        hint: "Add the folder to LEGWORK_ALLOWED_FOLDERS in the worker's environment: absolute paths, separated by commas.",
       });
     }
-    // The way to an allowed folder is the operator's own; links on it are meant.
+    // The operator has set the path of an allowed folder, so links in it are intended.
     let folder = await Folder.at(await present(field, root), root);
     for (const step of relative(root, wanted).split(sep)) {
       if (step === "") continue;
@@ -83,7 +83,7 @@ export class Folder implements AsyncDisposable {
     return folder;
   }
 
-  /** Opens a folder that the configuration itself names. */
+  /** Opens a folder that is set in the configuration. */
   static async openConfigured(name: string, path: string): Promise<Folder> {
     return await Folder.at(await present(name, path), path);
   }
@@ -100,10 +100,10 @@ export class Folder implements AsyncDisposable {
     return new Folder(handle, path, base);
   }
 
-  /** The path of something in it, through the open folder. */
+  /** Returns the path of an entry, through the open folder. */
   private inside(name: string): string {
     if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0")) {
-      throw new PayloadError(`'${name}' is not the name of a file.`);
+      throw new PayloadError(`'${name}' is not a valid file name.`);
     }
     return join(this.base, name);
   }
@@ -122,24 +122,24 @@ export class Folder implements AsyncDisposable {
     return entries;
   }
 
-  /** The entries one by one: of a folder with a million files, too. What is removed meanwhile may still come. */
+  /** Yields the entries one by one, so that a folder may have millions of files. Entries that are removed meanwhile may still be included. */
   async *eachEntry(): AsyncGenerator<Entry> {
     for await (const entry of await opendir(join(this.base, "."))) {
       yield { name: entry.name, isFolder: entry.isDirectory(), isFile: entry.isFile() };
     }
   }
 
-  /** What is known of a file; of a link, the link itself. Undefined when it is gone. */
+  /** Returns the status of a file (for a link, of the link itself), or undefined if it does not exist. */
   async status(name: string): Promise<Stats | undefined> {
     return await lstat(this.inside(name)).catch(ignore("ENOENT"));
   }
 
-  /** Opens a file for reading; throws for a link. Does not wait for the other end of a pipe. */
+  /** Opens a file for reading. Throws for a link. Does not wait for the other end of a pipe. */
   async openFile(name: string): Promise<FileHandle> {
     return await open(this.inside(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
 
-  /** Makes a file that was not there. */
+  /** Creates a file. Throws if it exists. */
   async createFile(name: string): Promise<FileHandle> {
     return await open(this.inside(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   }
@@ -152,12 +152,12 @@ export class Folder implements AsyncDisposable {
     await unlink(this.inside(name));
   }
 
-  /** Removes a folder that is empty. */
+  /** Removes an empty folder. */
   async removeFolder(name: string): Promise<void> {
     await rmdir(this.inside(name));
   }
 
-  /** Removes a folder and all that is in it; one that is not there is no mistake. */
+  /** Removes a folder and everything in it. Does nothing if it does not exist. */
   async removeTree(name: string): Promise<void> {
     const folder = await this.folder(name).catch(ignore("ENOENT"));
     if (folder === undefined) return;
@@ -172,7 +172,7 @@ export class Folder implements AsyncDisposable {
     await this.removeFolder(name).catch(ignore("ENOENT"));
   }
 
-  /** Makes what was made, renamed and removed in it outlive a loss of power. */
+  /** Makes created, renamed and removed entries survive a power failure. */
   async sync(): Promise<void> {
     await this.handle.sync();
   }
@@ -186,14 +186,14 @@ export class Folder implements AsyncDisposable {
   }
 }
 
-/** For the end of a pipeline. A stream of the FileHandle's own would close it, or keep it from ever being closed. */
+/** Returns the last step of a pipeline. FileHandle's own write stream would close the file, or prevent it from being closed. */
 export function writerTo(file: FileHandle): (chunks: AsyncIterable<Buffer>) => Promise<void> {
   return async (chunks) => {
     for await (const chunk of chunks) await file.writeFile(chunk);
   };
 }
 
-/** As `writerTo`, for reading from the start. */
+/** Like `writerTo`, for reading from the start. */
 export function readerOf(file: FileHandle): Readable {
   return Readable.from(chunksOf(file), { objectMode: false, highWaterMark: 256 * 1024 });
 }
@@ -217,11 +217,11 @@ async function present(field: string, root: string): Promise<string> {
 
 function refusal(field: string, path: string, error: unknown): unknown {
   const code = codeOf(error);
-  if (code === "ENOENT") return new PayloadError(`${field}: there is no folder '${path}'.`, { cause: error });
+  if (code === "ENOENT") return new PayloadError(`${field}: folder '${path}' does not exist.`, { cause: error });
   if (code !== "ELOOP" && code !== "ENOTDIR") return error;
-  return new PayloadError(`${field}: '${path}' leads through something that is no folder, or is a symbolic link.`, {
+  return new PayloadError(`${field}: a part of '${path}' is not a folder, or is a symbolic link.`, {
     cause: error,
-    hint: "Name the folder that the link leads to; it has to be allowed as well.",
+    hint: "Give the path of the folder that the link points to. It must be allowed, too.",
   });
 }
 
@@ -229,7 +229,7 @@ export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }
 
-/** For `catch`: passes over errors of these codes, and throws the others again. */
+/** For `catch`: ignores errors with these codes and rethrows all others. */
 export function ignore(...codes: string[]): (error: unknown) => undefined {
   return (error) => {
     if (!codes.includes(codeOf(error) ?? "")) throw error;

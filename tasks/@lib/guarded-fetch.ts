@@ -6,10 +6,10 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { setting } from "./settings.ts";
 
-/** Addresses that look public and lead to a cloud's own services: Azure's WireServer. */
+/** Addresses that look public but lead to a cloud's internal services: Azure's WireServer. */
 const SERVICES = new Set(["168.63.129.16"]);
 
-/** All of IPv6 that is global; what else looks ordinary is not routed, or leads back to IPv4. */
+/** The global part of IPv6. Other unicast addresses are not routed, or map to IPv4. */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /** The most redirects that are followed. */
@@ -21,35 +21,35 @@ export interface GuardedOptions {
   method?: "GET" | "POST" | "DELETE";
   headers?: Record<string, string>;
   body?: string | Uint8Array;
-  /** Aborts the request and the reading of its answer. */
+  /** Aborts the request and reading its answer. */
   signal: AbortSignal;
-  /** How many redirects are followed; none by default, then the answer is the redirect. */
+  /** How many redirects to follow. Default: none; the answer is then the redirect. */
   redirects?: number;
-  /** Whether the address is the operator's own, from the configuration: then it may lead anywhere. */
+  /** Whether the address comes from the operator's configuration. It may then lead anywhere. */
   trusted?: boolean;
 }
 
 export interface Answer extends AsyncDisposable {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  /** Where the answer came from, after redirects. */
+  /** The final address, after redirects. */
   readonly url: URL;
-  /** Its bytes, unpacked. Throws when there are more than that. */
+  /** Yields the body, decompressed. Throws if it is larger than `most` bytes. */
   chunks(most: number): AsyncGenerator<Uint8Array>;
 }
 
 /**
- * Asks an HTTP address that came in as data. Only public addresses are asked, and those that LEGWORK_ALLOWED_ADDRESSES allows: not
- * this machine, not private or link-local networks, not the metadata of a cloud. The address that was checked is the one that is
- * connected to, whatever the name says the next time, and every redirect is checked the same way. Credentials in the address are
- * sent to its own origin only. Throws a PayloadError for an address that is refused. No proxy is used. Dispose of the answer.
+ * Sends a request to an HTTP address from untrusted data. Allows only public addresses and those in LEGWORK_ALLOWED_ADDRESSES: not
+ * this machine, private or link-local networks, or a cloud's metadata service. Connects to exactly the address that was checked,
+ * even if the name resolves differently the next time, and checks every redirect in the same way. Credentials in the address are
+ * sent to its own origin only. No proxy is used. Throws a PayloadError for a refused address. The caller must dispose of the answer.
  */
 export async function guardedFetch(address: string, options: GuardedOptions): Promise<Answer> {
-  // Loaded by the first job that needs it.
+  // Loaded when the first job needs it.
   const { Agent, fetch } = await import("undici");
   const agent = new Agent({
     connect: options.trusted === true ? {} : { lookup: checkedLookup },
-    // One answer and it is over.
+    // One request per connection.
     pipelining: 0,
     allowH2: false,
   });
@@ -85,10 +85,13 @@ export async function guardedFetch(address: string, options: GuardedOptions): Pr
         };
       }
       await response.body?.cancel();
-      if (redirects >= options.redirects) throw new PayloadError(`${shown(url)}: more than ${options.redirects} redirects.`);
+      if (redirects >= options.redirects)
+        throw new PayloadError(`${shown(url)} was redirected too often: at most ${options.redirects} are allowed.`);
       const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
       if (next?.protocol !== "https:" && (next?.protocol !== "http:" || url.protocol === "https:")) {
-        throw new PayloadError(`${shown(url)} leads to an address that is not followed: ${next?.protocol ?? "none"}.`);
+        throw new PayloadError(
+          `${shown(url)} redirects to an address that is not followed, with the protocol ${next?.protocol ?? "none"}.`,
+        );
       }
       if (response.status === 303 || (response.status < 303 && method === "POST")) {
         method = "GET";
@@ -98,12 +101,12 @@ export async function guardedFetch(address: string, options: GuardedOptions): Pr
     }
   } catch (error) {
     await agent.destroy();
-    // fetch says "fetch failed" and keeps the reason as the cause.
+    // The error of fetch says only "fetch failed"; the reason is its cause.
     throw error instanceof TypeError && error.cause instanceof Error ? reasonOf(error.cause) : error;
   }
 }
 
-/** The error behind a failed fetch; one that tried several addresses has no message of its own. */
+/** Returns the error behind a failed fetch: the first one if several addresses were tried, because their aggregate has no message. */
 function reasonOf(cause: Error): Error {
   if (cause instanceof AggregateError && cause.message === "") {
     const first = cause.errors[0] as unknown;
@@ -122,13 +125,13 @@ async function* chunksOf(body: AsyncIterable<unknown> | null, most: number): Asy
   }
 }
 
-/** Throws a PayloadError for a host that is written as an address which is not allowed. Names are checked when they are resolved. */
+/** Throws a PayloadError if the host is an IP address that is not allowed. Names are checked when they are resolved. */
 export function assertAllowed(hostname: string): void {
   const host = hostname.replaceAll(/^\[|\]$/g, "");
   if (isIP(host) !== 0 && !isAllowed(host, host)) throw refusal(host, host);
 }
 
-/** For payloads, which the history shows: an address without a user's name and password. */
+/** An address without user name and password, for payloads, because the history shows them. */
 export const plainAddress = z
   .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
   .max(2_000)
@@ -136,7 +139,7 @@ export const plainAddress = z
     error: "expected an address without user name and password: the history shows payloads",
   });
 
-/** Resolves a name to addresses all of which are allowed. */
+/** Resolves a name to addresses. Rejects unless all of them are allowed. */
 export async function checkedAddresses(hostname: string): Promise<LookupAddress[]> {
   return await new Promise((resolve, reject) => {
     checkedLookup(hostname, { all: true }, (error, addresses) => {
@@ -146,7 +149,7 @@ export async function checkedAddresses(hostname: string): Promise<LookupAddress[
   });
 }
 
-/** As `dns.lookup`, for `net.connect`: what it answers is what is connected to, and all of it was checked. */
+/** Like `dns.lookup`, for `net.connect`, which connects to exactly the addresses that this returns. All of them are checked. */
 const checkedLookup: LookupFunction = (hostname, options, answer) => {
   resolveName(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) {
@@ -186,8 +189,8 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 
 function refusal(hostname: string, address: string): PayloadError {
   const range = ipaddr.process(address).range();
-  return new PayloadError(`${hostname} is not asked: it leads to an address that is not public (${range}).`, {
-    hint: "Allow it in LEGWORK_ALLOWED_ADDRESSES, where the worker runs: addresses, ranges, or names of hosts.",
+  return new PayloadError(`${hostname} is not allowed: its address is not public (${range}).`, {
+    hint: "Add it to LEGWORK_ALLOWED_ADDRESSES in the worker's environment: addresses, ranges or host names.",
   });
 }
 
@@ -195,12 +198,12 @@ function basic({ username, password }: URL): string {
   return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
 }
 
-/** An address for people: without credentials and query. */
+/** Returns an address for messages, without credentials and query. */
 export function shown(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** When an answer asks to be asked again: its Retry-After, at most a day ahead. */
+/** Returns when to retry, from the answer's Retry-After header: at most a day ahead. */
 export function retryAfter(answer: Answer): Date | undefined {
   const header = answer.headers.get("retry-after");
   if (header === null) return undefined;

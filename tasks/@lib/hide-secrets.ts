@@ -1,6 +1,6 @@
 /**
- * Does the work; what it throws says none of the secrets. Libraries and servers repeat what they were given: an error of SMTP
- * has the user's name, one of HTTP the whole address. The cause, with all that hangs on it, is left behind.
+ * Does the work and removes the secrets from any error that it throws. Libraries and servers repeat their input: an SMTP error
+ * contains the user name, an HTTP error the whole address. The error's cause is dropped, with everything attached to it.
  */
 export async function hidingSecrets<T>(secrets: readonly (string | undefined)[], work: () => Promise<T>): Promise<T> {
   try {
@@ -9,7 +9,7 @@ export async function hidingSecrets<T>(secrets: readonly (string | undefined)[],
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const hidden = withoutSecrets(error.message, secrets);
     if (hidden === error.message && error.cause === undefined) throw error;
-    // The prototype carries what the error means for retries.
+    // The prototype decides how the error is retried.
     const clean = Object.create(Object.getPrototypeOf(error) as object) as Error;
     for (const key of Reflect.ownKeys(error)) {
       if (["message", "stack", "cause", "response", "command"].includes(String(key))) continue;
@@ -29,19 +29,19 @@ function withoutSecrets(message: string, secrets: readonly (string | undefined)[
   return hidden;
 }
 
-/** A secret as it is, and as URLs and Basic authentication spell it. Ones of three characters or less would black out words. */
+/** Returns a secret as it is, and as encoded in URLs and Basic authentication. Secrets of three characters or fewer are ignored, because redacting them would remove parts of words. */
 function spellings(secret: string | undefined): string[] {
   if (secret === undefined || secret.length < 4) return [];
   const all = [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")];
   try {
     all.push(decodeURIComponent(secret));
   } catch {
-    // It was not encoded.
+    // The secret was not encoded.
   }
   return [...new Set(all)];
 }
 
-/** User name, password and query of an address: what of it is secret. */
+/** Returns the secret parts of an address: user name, password and query, alone and within the address. */
 export function secretsOf(address: string): string[] {
   const { username, password, search, href } = new URL(address);
   return [password, username, search, href, address].filter((part) => part !== "");

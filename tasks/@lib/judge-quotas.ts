@@ -1,4 +1,4 @@
-/** What is known of a provider; those of a service in the order of their priority. */
+/** A provider's quota and usage. The providers of a service are ordered by priority. */
 export interface Quota {
   service: string;
   provider: string;
@@ -16,15 +16,15 @@ export interface Judged extends Quota {
 }
 
 /**
- * The state of every provider, and which one of each service is to be asked: the first below `switchAt`; when all are above, the
- * first that is not blocked; when all are blocked, none. So the first is asked again as soon as its window resets.
+ * Determines the state of every provider and the active one of each service: the first below `switchAt`; if all are above, the
+ * first that is not blocked; if all are blocked, none. The first provider therefore becomes active again as soon as its period resets.
  */
 export function judge(
   quotas: readonly Quota[],
   { warnAt, switchAt, blockAt }: { warnAt: number; switchAt: number; blockAt: number },
 ): Judged[] {
   const judged = quotas.map((quota): Judged => {
-    // Nothing allowed is nothing left.
+    // A quota of zero is always used up.
     const share = quota.quota > 0 ? (100 * quota.used) / quota.quota : 100;
     const state = share >= blockAt ? "blocked" : share >= switchAt ? "switched" : share >= warnAt ? "warning" : "ok";
     return { ...quota, percent: Math.round(share * 100) / 100, state, active: false };

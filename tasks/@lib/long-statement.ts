@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Sql } from "legwork";
 
-/** Runs a statement that may not be in a transaction and may take long: it is cancelled in the database when the signal aborts. */
+/** Runs a long statement that is not allowed in a transaction. Cancels it in the database when the signal aborts. */
 export async function longStatement(sql: Sql, signal: AbortSignal, text: string): Promise<void> {
   signal.throwIfAborted();
-  // The pool does not say which connection it takes: the statement is found by its mark.
+  // The pool does not reveal which connection it uses, so the statement is found by its mark.
   const mark = `/* legwork ${randomUUID()} */`;
   const cancel = (): void => {
     sql`

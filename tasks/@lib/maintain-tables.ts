@@ -7,13 +7,13 @@ export const maintainedTables = z
   .array(tableName)
   .min(1)
   .max(100)
-  .describe("The tables, as SQL writes them; one after the other. Partitions belong to their table.");
+  .describe("The tables, as written in SQL, processed one after the other. Partitions are part of their table.");
 
 const size = z.strictObject({
-  tableBytes: z.int().describe("The table with its TOAST, without indexes."),
+  tableBytes: z.int().describe("The size of the table with TOAST, without indexes."),
   indexBytes: z.int(),
-  liveRows: z.int().describe("As the statistics know it."),
-  deadRows: z.int().describe("As the statistics know it."),
+  liveRows: z.int().describe("According to Postgres's statistics."),
+  deadRows: z.int().describe("According to Postgres's statistics."),
 });
 type Size = z.output<typeof size>;
 
@@ -21,7 +21,7 @@ export const maintainedResult = z.strictObject({
   tables: z.array(z.strictObject({ table: z.string(), milliseconds: z.number(), before: size, after: size })),
 });
 
-/** A table's size with all of its partitions. */
+/** Returns a table's size, including all of its partitions. */
 async function sizeOf(sql: Sql, table: NamedTable): Promise<Size> {
   const [row] = await sql<Size>`
     with recursive family as (
@@ -35,9 +35,9 @@ async function sizeOf(sql: Sql, table: NamedTable): Promise<Size> {
   return row ?? { tableBytes: 0, indexBytes: 0, liveRows: 0, deadRows: 0 };
 }
 
-/** Throws a PayloadError for a table that the worker's role may not maintain: Postgres itself would pass over it with a warning. */
+/** Throws a PayloadError for a table that the worker's role may not maintain. Postgres itself would skip the table with a warning. */
 export async function assertMaintainable(sql: Sql, table: NamedTable): Promise<void> {
-  // The privilege came with Postgres 17; older ones do not know the word.
+  // The maintain privilege exists since Postgres 17; older versions reject the word.
   const [version] = await sql<{ since17: boolean }>`select current_setting('server_version_num')::int >= 170000 as since17`;
   const privilege = version?.since17 === true ? "or has_table_privilege(c.oid, 'maintain')" : "";
   const [row] = await sql.query<{ may: boolean }>(
@@ -46,12 +46,12 @@ export async function assertMaintainable(sql: Sql, table: NamedTable): Promise<v
     [table.id],
   );
   if (row?.may === true) return;
-  throw new PayloadError(`tables: the worker's role may not maintain '${table.full}'.`, {
-    hint: "Let it own the table, or since Postgres 17: grant maintain on it.",
+  throw new PayloadError(`tables: the worker's role is not allowed to maintain '${table.full}'.`, {
+    hint: "Make the role the table's owner, or grant it maintain on the table (Postgres 17 or later).",
   });
 }
 
-/** Runs a statement on each of the tables, the one after the other, and measures before and after. */
+/** Runs a statement on each table, one after the other, and measures the table before and after. */
 export async function maintainTables(
   { sql, job, log, signal, progress }: TaskContext,
   names: readonly string[],
@@ -67,7 +67,10 @@ export async function maintainTables(
     await longStatement(sql, signal, statement(table));
     const milliseconds = Math.round(performance.now() - startedAt);
     const after = await sizeOf(sql, table);
-    log.info({ event: "table_maintained", table: table.full, milliseconds, before, after }, `${table.full} is done.`);
+    log.info(
+      { event: "table_maintained", table: table.full, milliseconds, before, after },
+      `Maintenance of ${table.full} is complete.`,
+    );
     done.push({ table: table.full, milliseconds, before, after });
   }
   return { tables: done };

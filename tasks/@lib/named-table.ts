@@ -3,7 +3,7 @@ import { escapeIdentifier } from "pg";
 import { z } from "zod";
 import { setting } from "./settings.ts";
 
-/** Schemas whose tables are no job's to change. */
+/** Schemas whose tables jobs must not change. */
 const SYSTEM_SCHEMAS = new Set([
   "information_schema",
   "legwork",
@@ -19,20 +19,20 @@ export const columnName = z.string().min(1).max(63);
 export interface Column {
   readonly name: string;
   readonly quoted: string;
-  /** As SQL writes it. */
+  /** As written in SQL. */
   readonly type: string;
   readonly notNull: boolean;
   readonly generated: boolean;
 }
 
 export interface NamedTable {
-  /** Its oid, as text. */
+  /** The table's oid, as text. */
   readonly id: string;
   readonly schema: string;
   readonly name: string;
-  /** schema.name, for people. */
+  /** schema.name, for messages. */
   readonly full: string;
-  /** For statements. */
+  /** Quoted for statements. */
   readonly quoted: string;
   readonly partitioned: boolean;
   readonly columns: ReadonlyMap<string, Column>;
@@ -46,22 +46,22 @@ interface CatalogRow {
   columns: { name: string; type: string; notNull: boolean; generated: boolean }[];
 }
 
-/** Who asks: a job of a tenant may name fewer tables. */
+/** The job that names the table: a tenant's job may name fewer tables. */
 export interface Asker {
   readonly sql: Sql;
   readonly job: Pick<RunningJob, "tenant">;
 }
 
 /**
- * The table that a payload names, as the catalog has it: names that go into a statement come from there. Throws a PayloadError,
- * naming the field, for what is no table or belongs to the system, and for one that LEGWORK_ALLOWED_TABLES does not allow. Without
- * that setting every other table that the worker's role can use is allowed, but none to the job of a tenant.
+ * Looks up the table that a payload names. Names in statements come from the catalog, never from the payload. Throws a PayloadError
+ * that names the field if the table does not exist, belongs to the system or is not in LEGWORK_ALLOWED_TABLES. Without that setting,
+ * every other table that the worker's role can use is allowed, but no table to a tenant's job.
  */
 export async function namedTable(asker: Asker, field: string, text: string): Promise<NamedTable> {
   return await namedRelation(asker, field, text, { kinds: ["r", "p"], what: "table" });
 }
 
-/** A view that a payload names, by the same rules. */
+/** Looks up the view that a payload names, by the same rules. */
 export async function namedView(asker: Asker, field: string, text: string): Promise<NamedTable> {
   return await namedRelation(asker, field, text, { kinds: ["v", "m"], what: "view" });
 }
@@ -74,10 +74,10 @@ async function namedRelation(
 ): Promise<NamedTable> {
   const allowed = setting("LEGWORK_ALLOWED_TABLES");
   if (allowed === undefined && job.tenant !== null) {
-    throw new Discard("No table is allowed to a tenant's job: LEGWORK_ALLOWED_TABLES is not set where the worker runs.");
+    throw new Discard("A tenant's job may not use any table: LEGWORK_ALLOWED_TABLES is not set in the worker's environment.");
   }
   const [row] = await asPayload(
-    `${field}: there is no ${what} '${text}'.`,
+    `${field}: ${what} '${text}' does not exist.`,
     () =>
       sql<CatalogRow>`
       select c.oid::text as id, n.nspname as schema, c.relname as name, c.relkind as kind,
@@ -89,20 +89,20 @@ async function namedRelation(
       where c.oid = to_regclass(${text})`,
   );
   if (row === undefined) {
-    throw new PayloadError(`${field}: there is no ${what} '${text}'.`, {
-      hint: 'Name it as SQL does: app.events, or app."Events" when its name has capitals. The worker\'s role must be able to see it.',
+    throw new PayloadError(`${field}: ${what} '${text}' does not exist.`, {
+      hint: 'Write the name as in SQL: app.events, or app."Events" if it has capital letters. The worker\'s role must be able to see it.',
     });
   }
   const full = `${row.schema}.${row.name}`;
   if (row.schema.startsWith("pg_") || SYSTEM_SCHEMAS.has(row.schema)) {
-    throw new PayloadError(`${field}: '${full}' belongs to the system and is not to be touched by a job.`, {
-      hint: "Legwork's own history is kept for the setting history_retention in legwork.settings.",
+    throw new PayloadError(`${field}: '${full}' belongs to the system and cannot be used by a job.`, {
+      hint: "For how long Legwork keeps its own history is set by history_retention in legwork.settings.",
     });
   }
   if (!kinds.includes(row.kind)) throw new PayloadError(`${field}: '${full}' is not a ${what}.`);
   if (allowed !== undefined && !allowed.some((pattern) => matches(pattern, row))) {
     throw new PayloadError(`${field}: LEGWORK_ALLOWED_TABLES does not allow '${full}'.`, {
-      hint: "Add it there, where the worker runs: names such as app.events or app.*, with commas between them.",
+      hint: "Add it to LEGWORK_ALLOWED_TABLES in the worker's environment: names such as app.events or app.*, separated by commas.",
     });
   }
   return {
@@ -116,7 +116,7 @@ async function namedRelation(
   };
 }
 
-/** Each of the tables; one that is named twice is there once. */
+/** Looks up several tables. A table that is named twice is included once. */
 export async function namedTables(asker: Asker, field: string, names: readonly string[]): Promise<NamedTable[]> {
   const tables = new Map<string, NamedTable>();
   for (const [index, name] of names.entries()) {
@@ -133,26 +133,26 @@ function matches(pattern: string, { schema, name }: CatalogRow): boolean {
   return schema === first && (second === "*" || name === second);
 }
 
-/** A column of the table. Throws a PayloadError, naming the field, when it has no such column. */
+/** Returns a column of the table. Throws a PayloadError that names the field if the column does not exist. */
 export function columnOf(table: NamedTable, field: string, name: string): Column {
   const column = table.columns.get(name);
   if (column === undefined) throw new PayloadError(`${field}: table '${table.full}' has no column '${name}'.`);
   return column;
 }
 
-/** Columns that tell a moment. */
+/** The types of columns that hold a moment in time. */
 const MOMENTS = /^(timestamp(\(\d\))? with(out)? time zone|date)$/;
 
-/** A column that tells a moment. Throws a PayloadError for one of another type. */
+/** Returns a column that holds a moment in time. Throws a PayloadError if it is of another type. */
 export function momentColumn(table: NamedTable, field: string, name: string): Column {
   const column = columnOf(table, field, name);
   if (MOMENTS.test(column.type)) return column;
-  throw new PayloadError(`${field}: '${name}' of '${table.full}' is of type ${column.type}, which does not tell a row's age.`, {
+  throw new PayloadError(`${field}: '${name}' of '${table.full}' is of type ${column.type}, which is not a time.`, {
     hint: "Name a column of type timestamptz, timestamp or date.",
   });
 }
 
-/** The tables that hold its rows: itself, its partitions and whatever inherits from it. A ctid means something in one table only. */
+/** Returns the tables that hold a table's rows: itself, its partitions and its child tables. A ctid is valid within one of them only. */
 export async function partsOf(sql: SqlTag, table: NamedTable): Promise<{ id: string; name: string; quoted: string }[]> {
   return await sql<{ id: string; name: string; quoted: string }>`
     with recursive family as (
@@ -168,10 +168,10 @@ export async function partsOf(sql: SqlTag, table: NamedTable): Promise<{ id: str
     order by c.oid`;
 }
 
-/** Postgres's classes for input it cannot make sense of: data exceptions, syntax and names, features it does not have. */
+/** Postgres's error classes for invalid input: data exceptions, syntax errors and unknown names, unsupported features. */
 const INPUT_ERRORS = new Set(["22", "42", "0A"]);
 
-/** Does the work; what Postgres refuses to read is the payload's fault and no reason to try again. */
+/** Does the work. If Postgres rejects the input, throws a PayloadError with the message, because a retry would not help. */
 export async function asPayload<T>(message: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

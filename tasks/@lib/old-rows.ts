@@ -16,72 +16,76 @@ import { type GroupFilter, groupFilter, groupsOf } from "./row-groups.ts";
 import { millisecondsOf } from "./time-limit.ts";
 
 const rate = z.strictObject({
-  rows: z.int().min(1).max(10_000_000).describe("Rows within the time, over all groups; no batch is larger."),
+  rows: z.int().min(1).max(10_000_000).describe("The most rows within the period, over all groups. No batch is larger."),
   per: z
     .string()
     .min(1)
     .max(20)
-    .refine((value) => (parseDuration(value) ?? 0) >= 1, "expected a time such as 1s or 1m")
+    .refine((value) => (parseDuration(value) ?? 0) >= 1, "expected a duration such as 1s or 1m")
     .default("1s")
-    .describe("The time: 1s, 1m."),
+    .describe("The period, such as 1s or 1m."),
 });
 
-/** What the payloads of tasks on old rows have in common. */
+/** The payload fields that the tasks for old rows share. */
 export const oldRowsFields = {
   table: tableName.describe(
-    'The table, as SQL writes it: events, app.events or app."Events". Partitions and child tables are included.',
+    'The table, as written in SQL: events, app.events or app."Events". Partitions and child tables are included.',
   ),
   column: columnName
     .default("created_at")
     .describe(
-      "With olderThan: the column that says how old a row is, a timestamptz, timestamp (in the database's time zone) or date; its exact name, without quotes.",
+      "With olderThan: the column from which a row's age is computed, a timestamptz, timestamp (in the database's time zone) or date. Its exact name, without quotes.",
     ),
   olderThan: age
     .optional()
-    .describe("Rows older than this go: an interval of Postgres, such as 30 days or 8 months. This or expiryColumn."),
+    .describe(
+      "Rows older than this are removed: a Postgres interval such as 30 days or 8 months. Set either this or expiryColumn.",
+    ),
   expiryColumn: columnName
     .optional()
-    .describe("The column that says when a row expires; rows past that moment go, rows without one stay. This or olderThan."),
-  batchSize: z.int().min(1).max(100_000).default(5_000).describe("Rows in one statement and one transaction, at most."),
+    .describe(
+      "The column with the time at which a row expires. Expired rows are removed, rows with null are kept. Set either this or olderThan.",
+    ),
+  batchSize: z.int().min(1).max(100_000).default(5_000).describe("The most rows in one statement and transaction."),
   maxBatches: z
     .int()
     .min(1)
     .optional()
-    .describe("Stops after so many batches and leaves the rest for the next run; without it, goes on to the end."),
+    .describe("Stops after this many batches and leaves the rest for the next run. Default: no limit."),
   groups: groupFilter
     .optional()
-    .describe("Goes through the rows group by group and counts them so. An index on the group's column and the moment's helps."),
-  rate: rate.optional().describe("How fast at most; as fast as it goes by default."),
+    .describe("Processes and counts the rows group by group. An index on the group's column and the time column helps."),
+  rate: rate.optional().describe("The most rows per period. Default: no limit."),
 };
 
-/** olderThan or expiryColumn, and not both. */
+/** Whether exactly one of olderThan and expiryColumn is set. */
 export function hasOneAge({ olderThan, expiryColumn }: { olderThan?: string; expiryColumn?: string }): boolean {
   return (olderThan === undefined) !== (expiryColumn === undefined);
 }
 export const ONE_AGE = "expected either olderThan or expiryColumn";
 
 export const oldRowsResult = {
-  batches: z.int().describe("Statements that found something."),
-  bytes: z.int().describe("What the rows held, as they were stored, without indexes."),
+  batches: z.int().describe("How many batches contained rows."),
+  bytes: z.int().describe("The stored size of the rows, without indexes."),
 };
 export const groupsResult = z
   .array(z.strictObject({ group: z.string().nullable(), rows: z.int(), bytes: z.int() }))
   .optional()
-  .describe("By group, where there was something; the first 1,000 of them.");
+  .describe("Counts of the first 1,000 groups that had rows to remove.");
 
-/** Groups whose counts are kept in the result; the totals count all. */
+/** The most groups whose counts are in the result. The totals include all groups. */
 const GROUPS_SHOWN = 1_000;
 
-/** What a batch aims at (ms): far below a second, so that nobody waits long for a row that it holds. */
+/** The target duration of a batch (ms): far below a second, so that other sessions do not wait long for rows that it has locked. */
 const BATCH_AIM_MS = 250;
 
-/** A batch is never made smaller than this (rows), however slow. */
+/** The smallest batch size (rows), however slow batches are. */
 const SMALLEST_BATCH = 50;
 
-/** The most blocks of a table that one statement walks through. */
+/** The most blocks of a table that one statement scans. */
 const MOST_BLOCKS = 4_096;
 
-/** Above this share of a table's rows, walking through the table is faster than through an index. */
+/** Above this share of a table's rows, scanning the table is faster than using an index. */
 const INDEX_SHARE = 0.05;
 
 interface OldRowsPayload {
@@ -103,18 +107,18 @@ export interface OldRows {
 
 interface Context extends Asker {
   readonly signal: AbortSignal;
-  /** Called when a group has been gone through and rows of it went. */
+  /** Called after a group has been processed, if rows were removed from it. */
   readonly onGroup?: (found: { table: string; group: string | null; rows: number; bytes: number; milliseconds: number }) => void;
   readonly onBatch: (found: { table: string; group: string | null | undefined; rows: number; total: number }) => void;
 }
 
 /**
- * Deletes the rows that are too old, batch by batch, each in a transaction of its own. With `insertInto`, the statement that
- * deletes a batch also inserts it there: `insertInto` is given the name of what was deleted and returns that part.
+ * Deletes the rows that are too old, batch by batch, each in its own transaction. With `insertInto`, the statement that deletes a
+ * batch also inserts it: `insertInto` receives the name of the deleted rows and returns the insert.
  *
- * What is too old is settled at the start, so it ends on a table that keeps growing. Rows that somebody holds are passed over and
- * left for the next run. Where few of many rows are too old and an index finds them, batches are taken through it; else the table
- * is walked through once, from block to block: no batch looks again at what the one before has left.
+ * The cutoff is fixed at the start, so the job ends even on a table that keeps growing. Rows that another session has locked are
+ * skipped and left for the next run. If few rows are too old and an index finds them, batches use the index. Otherwise the table is
+ * scanned once, block by block, so no batch reads again what the previous one has left.
  */
 export async function removeOldRows(
   context: Context,
@@ -136,7 +140,7 @@ export async function removeOldRows(
     for (const part of parts) await removal.removeFrom(part, undefined);
     return removal.found;
   }
-  // Any runner takes the next group; the first that fails ends them all.
+  // Each runner takes the next group. The first failure ends all runners.
   const waiting = (await groupsOf(context, table, groups, { moment, cutoff })).values();
   let failed = false;
   const runners = Array.from({ length: groups.atOnce }, async () => {
@@ -175,7 +179,7 @@ interface Part {
   quoted: string;
 }
 
-/** One job's way through a table. */
+/** The removal of one job's rows, with its counts. */
 class Removal {
   readonly found: OldRows = { rows: 0, bytes: 0, batches: 0 };
   readonly groups: { group: string | null; rows: number; bytes: number }[] = [];
@@ -199,7 +203,7 @@ class Removal {
     else await this.byIndex(part, group, way === "ordered");
   }
 
-  /** Through the table in its own order, some blocks at a time; a range is left when no full batch is in it any more. */
+  /** Scans the table in physical order, some blocks at a time. Moves to the next range when the current one no longer fills a batch. */
   private async walk(part: Part, group: { value: string | null } | undefined): Promise<void> {
     const [table] = await this.sql<{ blocks: number; per_block: number }>`
       select (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as blocks,
@@ -228,7 +232,7 @@ class Removal {
     }
   }
 
-  /** Through an index; in its order, each batch goes on where the last one ended. */
+  /** Uses an index. If rows come in the index's order, each batch continues where the last one ended. */
   private async byIndex(part: Part, group: { value: string | null } | undefined, isOrdered: boolean): Promise<void> {
     const { quoted, type } = this.options.moment;
     let last: string | undefined;
@@ -256,7 +260,7 @@ class Removal {
     way: { where: (add: (value: unknown) => string) => string; order: string },
   ): Promise<{ rows: number; last: string | null; milliseconds: number }> {
     const { moment, cutoff, table, groupColumn, insertInto } = this.options;
-    // Counted before it runs, so that runners of groups do not begin more than there may be; given back when nothing was found.
+    // Counted before it runs, so that concurrent runners do not begin more batches than allowed. Not counted if no row was found.
     this.batchesBegun += 1;
     await this.pace();
     const values: unknown[] = [cutoff, limit];
@@ -275,12 +279,12 @@ class Removal {
       from gone`;
     const startedAt = performance.now();
     const row = await this.sql.transaction(async (_sql, client) => {
-      // What a crash of the server takes back is found and done again by the next run; the end of the job waits for the disk.
+      // If a server crash loses a batch, the next run removes its rows. The commit that ends the job waits for the disk.
       await client.query("set local synchronous_commit = off");
       const { rows } = await client.query<{ rows: number; kept: number; bytes: number; last: string | null }>(text, values);
-      // A trigger may say no to a row without an error; it must not be lost for that.
+      // A trigger can suppress an insert without an error, which must not lose the row.
       if (rows[0]?.kept !== rows[0]?.rows)
-        throw new Error("The other table did not take all rows: a trigger of it keeps some out.");
+        throw new Error("The other table did not accept all rows: one of its triggers suppressed some.");
       return rows[0];
     });
     const milliseconds = performance.now() - startedAt;
@@ -311,7 +315,7 @@ class Removal {
     }
   }
 
-  /** Slow batches (large rows, triggers, many indexes) become smaller, quick ones as large again as they may be. */
+  /** Makes batches smaller if they are slow (large rows, triggers, many indexes), and larger again if they are fast. */
   private adapt(milliseconds: number, rows: number, limit: number): void {
     const most = Math.min(this.options.batchSize, this.options.rate?.rows ?? Infinity);
     if (milliseconds > 2 * BATCH_AIM_MS) this.size = Math.max(Math.min(SMALLEST_BATCH, most), limit >> 1);
@@ -361,13 +365,13 @@ function ofGroupClause(
   return group.value === null ? `t.${column.quoted} is null and` : `t.${column.quoted} = ${add(group.value)}::${column.type} and`;
 }
 
-/** What a row holds (bytes), as it is stored: compressed values are not unpacked for it. 24 is the header of a row. */
+/** Returns the expression for a row's stored size (bytes). Compressed values are not decompressed. 24 is the size of a row's header. */
 function sizeOf(table: NamedTable): string {
   const columns = [...table.columns.values()].map(({ quoted }) => `coalesce(pg_column_size(t.${quoted}), 0)`);
   return `(24 + ${columns.join(" + ") || "0"})`;
 }
 
-/** Refuses a table that would be emptied into itself. */
+/** Throws a PayloadError if both tables are the same. */
 export function assertOther(from: NamedTable, to: NamedTable): void {
-  if (from.id === to.id) throw new PayloadError("into: rows cannot be moved into the table that they come from.");
+  if (from.id === to.id) throw new PayloadError("into: rows cannot be moved into their own table.");
 }

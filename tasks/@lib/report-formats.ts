@@ -4,11 +4,11 @@ export interface ReportFormat {
   foot(found: { rows: number; truncated: boolean }): string;
 }
 
-/** What of a text a spreadsheet would run as a formula. Numbers, negative ones too, are left as they are. */
+/** Texts that a spreadsheet would run as a formula. Numbers are left as they are, including negative ones. */
 const FORMULA = /^[=+\-@\t\r]/;
 const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
-/** RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe in front, which it hides. */
+/** RFC 4180. Text that a spreadsheet would read as a formula is prefixed with an apostrophe, which the spreadsheet hides. */
 const csv: ReportFormat = {
   head: (columns) => `${columns.map(csvCell).join(",")}\r\n`,
   row: (_columns, values) => `${values.map((value) => csvCell(textOf(value))).join(",")}\r\n`,
@@ -20,7 +20,7 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** An array of objects, a line each. Of columns with the same name the last one stays. */
+/** An array of objects, one per line. If columns have the same name, the last one wins. */
 const json: ReportFormat = {
   head: () => "[",
   row: (columns, values, isFirst) =>
@@ -43,13 +43,13 @@ function escaped(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
 
-/** A value as people read it: nothing for null, times as ISO 8601, JSON and arrays as JSON. */
+/** Formats a value: empty for null, times as ISO 8601, JSON and arrays as JSON. */
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "string") return value;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "" : value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString("hex")}`;
-  // What is left are numbers and truth values, which JSON writes as they are.
+  // Everything else is written as JSON: numbers and booleans stay as they are.
   return JSON.stringify(value);
 }
 

@@ -5,32 +5,32 @@ import { PayloadError } from "legwork";
 export type Protocol = "https" | "http" | "ssh" | "file";
 
 export interface Repository {
-  /** What git is given; never with credentials. */
+  /** The address that is passed to git, always without credentials. */
   readonly url: string;
   /** The one protocol that git may use. */
   readonly protocol: Protocol;
-  /** The address for people: without credentials and query. */
+  /** The address for messages, without credentials and query. */
   readonly shown: string;
   /** The directory of a local repository. */
   readonly path: string | undefined;
-  /** User name and password as a URL has them, percent-encoded; for https and http only. */
+  /** User name and password, percent-encoded as in a URL; only for https and http. */
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
 }
 
-/** git's short form of ssh: user@host:path. A colon and two slashes would be a URL, a leading dash an option of ssh. */
+/** git's short form of ssh addresses: user@host:path. A colon and two slashes would make it a URL, a leading dash an option of ssh. */
 const SCP_LIKE = /^(?!-)[\w.-]+@(?!-)[\w.-]+:(?!\/\/)[^\s\p{Cc}]+$/u;
 
 /**
- * Reads the address of a repository, which is data from outside. Throws a PayloadError for whatever is not https, http,
- * ssh, user@host:path, file or an absolute path: git has transports that run commands (ext::) and would take an address
- * that starts with a dash for an option. So it does for an address of which it is not certain where its password ends, and for parameters, which git shows in the list of processes.
+ * Parses the address of a repository from untrusted data. Throws a PayloadError for anything but https, http, ssh, user@host:path,
+ * file or an absolute path, because git has transports that run commands (ext::) and would read an address that starts with a dash
+ * as an option. Also throws for an address whose password has no certain end, and for parameters, which git shows in the process list.
  */
 export function parseRepositoryUrl(address: string): Repository {
   if (isAbsolute(address)) return local(address);
   if (SCP_LIKE.test(address)) return { url: address, protocol: "ssh", shown: address, path: undefined, credentials: undefined };
   const url = URL.parse(address) ?? undefined;
   if (url !== undefined && url.protocol !== "file:" && (/[?#]/.test(address) || isCutShort(address))) throw refused(address);
-  // The URL parser trims and forgives; git is given what the parser made of it.
+  // The URL parser trims and corrects addresses, so git receives the parser's result.
   switch (/^[a-z]+:\/\//i.test(address) ? url?.protocol : undefined) {
     case "https:":
     case "http:":
@@ -46,7 +46,7 @@ export function parseRepositoryUrl(address: string): Repository {
   }
 }
 
-/** Whether an @ comes after what the URL parser takes for the host: then a password with a / may have ended there. */
+/** Whether an @ follows what the URL parser reads as the host: it may be the end of a password that contains a /. */
 function isCutShort(address: string): boolean {
   return /^[a-z]+:\/\/[^/@]*\/.*@/is.test(address);
 }
@@ -62,7 +62,7 @@ function remote(url: URL, protocol: "https" | "http"): Repository {
 }
 
 function local(path: string): Repository {
-  // As a URL, because git copies a plain path file by file and ignores the depth.
+  // As a URL, because git copies a plain path file by file and ignores --depth.
   const { href } = pathToFileURL(path);
   return { url: href, protocol: "file", shown: path, path, credentials: undefined };
 }
@@ -73,21 +73,21 @@ function withoutPassword(url: URL): string {
   return clean.href;
 }
 
-/** An address for people: ssh keeps its user name, which is part of the address and no secret. */
+/** Returns an address for messages. ssh keeps its user name, which is part of the address and not a secret. */
 export function shownOf(url: URL): string {
   const user = url.protocol === "ssh:" && url.username !== "" ? `${url.username}@` : "";
   return `${url.protocol}//${user}${url.host}${url.pathname}`;
 }
 
 function refused(address: string): PayloadError {
-  // What cannot be parsed may still hold a password, or end with a token.
+  // An address that cannot be parsed may still contain a password or a token.
   const shown = /[@?#]/.test(address) ? "This" : `'${address}'`;
-  return new PayloadError(`${shown} is not an address that a repository is cloned from.`, {
+  return new PayloadError(`${shown} is not a valid repository address.`, {
     hint: "Give https://, http://, ssh://, user@host:path, file:// or an absolute path, without parameters, and with @ : / ? # % in a password percent-encoded.",
   });
 }
 
-/** Percent-decoded; as it is when that is no encoding. */
+/** Percent-decodes a text. Returns it unchanged if the encoding is invalid. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

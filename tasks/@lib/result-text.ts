@@ -1,15 +1,15 @@
 /**
- * The most that a text takes in a result (bytes of JSON). A result is a row of the history, which cuts one off that is larger than
- * 256 KiB; the rest is left for what stands beside the text.
+ * The most that a text may take in a result (bytes of JSON). The history cuts off results larger than 256 KiB; the difference is
+ * left for the other fields of the result.
  */
 export const RESULT_TEXT_BYTES = 240 * 1024;
 
-/** What a text takes in JSON (bytes), where quotes and line ends take two. */
+/** Returns a text's size in JSON (bytes), where quotes and line ends take two bytes. */
 export function jsonBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text)) - 2;
 }
 
-/** The beginning of a text that fits into so many bytes of JSON. */
+/** Returns the beginning of a text that fits into the given number of bytes in JSON. */
 export function fitting(text: string, most: number): string {
   let fits = text;
   for (let bytes = jsonBytes(fits); bytes > most; bytes = jsonBytes(fits)) {

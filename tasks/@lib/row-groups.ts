@@ -1,33 +1,33 @@
 import { z } from "zod";
 import { type Asker, type Column, columnName, columnOf, namedTable, type NamedTable, tableName } from "./named-table.ts";
 
-/** The most groups that one run goes through; those beyond are left for the next. */
+/** The most groups that one run processes. The rest are left for the next run. */
 const MOST_GROUPS = 10_000;
 
 const scalar = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
-/** Conditions on columns, all of which hold. */
+/** Columns and the values that they must all have. */
 export const equalities = z.record(columnName, scalar);
 
 export const groupFilter = z.strictObject({
-  column: columnName.describe("The column that says which group a row is of: workspace_id, tenant."),
-  atOnce: z.int().min(1).max(10).default(1).describe("Groups that are worked on at the same time; each takes a connection."),
-  only: z.array(z.string().max(1_000)).max(1_000).optional().describe("These groups and no others."),
-  except: z.array(z.string().max(1_000)).max(1_000).default([]).describe("Not these groups."),
+  column: columnName.describe("The column that holds a row's group, such as workspace_id or tenant."),
+  atOnce: z.int().min(1).max(10).default(1).describe("How many groups are processed at the same time. Each uses a connection."),
+  only: z.array(z.string().max(1_000)).max(1_000).optional().describe("Only these groups."),
+  except: z.array(z.string().max(1_000)).max(1_000).default([]).describe("Every group but these."),
   where: z
     .strictObject({
-      table: tableName.describe("A table with one row a group."),
-      key: columnName.default("id").describe("Its column that the group's column refers to."),
-      equals: equalities.describe('What the group\'s row must have: {"active": true}.'),
+      table: tableName.describe("A table with one row per group."),
+      key: columnName.default("id").describe("The column in it that the group's column refers to."),
+      equals: equalities.describe('The values that the group\'s row must have: {"active": true}.'),
     })
     .optional()
-    .describe("Only groups that have a row like this in another table. Rows without a group are left alone then."),
+    .describe("Only groups with a matching row in another table. Rows without a group are then skipped."),
 });
 export type GroupFilter = z.output<typeof groupFilter>;
 
 /**
- * The groups that rows are in and that the filter allows, as text, the rows without a group last. An index that begins with the
- * group's column makes this a step for each group; without one, the rows that are too old are read once.
+ * Returns the groups that the rows belong to and the filter allows, as text, with null for rows without a group last. With an index
+ * that begins with the group's column, this takes one step per group. Without it, all rows that are too old are read once.
  */
 export async function groupsOf(
   asker: Asker,
@@ -72,7 +72,7 @@ export async function groupsOf(
   return groups;
 }
 
-/** The conditions as SQL. Names come from the catalog, values become parameters of the columns' types. */
+/** Returns the conditions as SQL. Names come from the catalog, and values become parameters of the columns' types. */
 export function equalityClauses(
   table: NamedTable,
   field: string,

@@ -14,7 +14,7 @@ const list = text.transform((value) =>
 
 const flag = z.enum(["true", "false"], "expected true or false").transform((value) => value === "true");
 
-/** The address of a server, with its password in it. One that can be read in two ways would have a part of that taken for the host, and told. */
+/** A server's address that contains its password. Ambiguous addresses are rejected, because a part of the password could be read as the host and be shown. */
 function serverAddress(schemes: RegExp, expected: string): z.ZodType<string> {
   return text.refine(
     (value) => schemes.test(URL.parse(value)?.protocol ?? "") && !value.includes("#") && !/^[^/]*\/\/[^/?]*[/?].*@/s.test(value),
@@ -22,10 +22,10 @@ function serverAddress(schemes: RegExp, expected: string): z.ZodType<string> {
   );
 }
 
-/** An address, a range in CIDR notation, or a host's name. */
+/** An address, a range in CIDR notation, or a host name. */
 const addressEntry = text.refine(
   (entry) => ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry) || /^(?!-)[a-z0-9._-]+$/i.test(entry),
-  "expected addresses, ranges such as 10.0.0.0/8, or names of hosts, with commas between them",
+  "expected addresses, ranges such as 10.0.0.0/8 or host names, separated by commas",
 );
 
 const webhookEndpoints = text.transform((value, context) => {
@@ -33,23 +33,21 @@ const webhookEndpoints = text.transform((value, context) => {
     const parsed = z.record(z.string(), z.url({ protocol: /^https?$/ })).safeParse(JSON.parse(value));
     if (parsed.success) return parsed.data;
   } catch {
-    // Said below, without the value: it holds secrets.
+    // Reported below, without the value, because it contains secrets.
   }
   context.addIssue({ code: "custom", message: 'expected JSON such as {"ops": "https://…"}' });
   return z.NEVER;
 });
 
 /**
- * What the tasks here take from the environment of the worker and never from a payload: secrets, and what payloads may name. Read
- * when a job runs. An empty variable counts as not set. docs/reference/configuration.md lists them; a test compares.
+ * The settings that these tasks read from the worker's environment and never from a payload: secrets, and what payloads may name.
+ * They are read when a job runs. An empty variable counts as not set. A test compares this list with docs/reference/configuration.md.
  */
 const SETTINGS = {
   LEGWORK_ALLOWED_TABLES: list.pipe(
-    z.array(text.regex(/^(\*|[^.]+|[^.]+\.[^.]+)$/, "expected names such as app.events, app.* or *, with commas between them")),
+    z.array(text.regex(/^(\*|[^.]+|[^.]+\.[^.]+)$/, "expected names such as app.events, app.* or *, separated by commas")),
   ),
-  LEGWORK_ALLOWED_FOLDERS: list.pipe(
-    z.array(text.refine(isAbsolute, "expected absolute paths of folders, with commas between them")),
-  ),
+  LEGWORK_ALLOWED_FOLDERS: list.pipe(z.array(text.refine(isAbsolute, "expected absolute paths of folders, separated by commas"))),
   LEGWORK_ALLOWED_ADDRESSES: list.pipe(z.array(addressEntry)),
   LEGWORK_SMTP_URL: serverAddress(/^smtps?:$/, "smtp://user:password@host:port or smtps://…"),
   LEGWORK_MAIL_FROM: text.regex(/^[^\r\n]*[^\s@]+@[^\s@]+[^\r\n]*$/, "expected an address such as App <app@example.org>"),
@@ -75,18 +73,20 @@ const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS;
 export type SettingValue<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]>;
 
-/** A setting's value, or undefined when it is not set. Throws a Discard for one that makes no sense; its value is not shown. */
+/** Returns a setting's value, or undefined if it is not set. Throws a Discard, without the value, if the value is not valid. */
 export function setting<Name extends SettingName>(name: Name): SettingValue<Name> | undefined {
   const value = process.env[name];
   if (value === undefined || value === "") return undefined;
   const parsed = SETTINGS[name].safeParse(value);
   if (parsed.success) return parsed.data as SettingValue<Name>;
-  throw new Discard(`${name}, where the worker runs, is not valid: ${parsed.error.issues[0]?.message ?? "not valid"}.`);
+  throw new Discard(
+    `${name} in the worker's environment is not valid: ${parsed.error.issues[0]?.message ?? "unexpected value"}.`,
+  );
 }
 
-/** A setting that the task cannot do without. Throws a Discard that says which one is missing: nothing is made up in its place. */
+/** Returns a setting that the task requires. Throws a Discard that names it if it is missing; there are no defaults. */
 export function requiredSetting<Name extends SettingName>(name: Name, what = "No provider configured"): SettingValue<Name> {
   const value = setting(name);
-  if (value === undefined) throw new Discard(`${what}: ${name} is not set where the worker runs.`);
+  if (value === undefined) throw new Discard(`${what}: ${name} is not set in the worker's environment.`);
   return value;
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 
 const HOUR_MS = 3_600_000;
 
-/** A payload's time limit, from 1 ms to 1 h. `example` is shown with what does not fit. */
+/** A time limit in a payload, from 1 ms to 1 h. `example` is shown in the message for an invalid value. */
 export function timeLimit(example: string): z.ZodString {
   return z
     .string()
@@ -11,10 +11,10 @@ export function timeLimit(example: string): z.ZodString {
     .refine((value) => {
       const limit = parseDuration(value);
       return limit !== undefined && limit >= 1 && limit <= HOUR_MS;
-    }, `expected a time such as ${example}, at most 1h`);
+    }, `expected a duration such as ${example}, at most 1h`);
 }
 
-/** The time limit of a payload that has been checked (ms). */
+/** Returns a validated time limit (ms). */
 export function millisecondsOf(checked: string): number {
   const milliseconds = parseDuration(checked);
   if (milliseconds === undefined) throw new TypeError(`'${checked}' is not a duration.`);

@@ -8,37 +8,44 @@ import { fileName, Folder, folderPath, ignore, readerOf } from "../@lib/folder.t
 import { namedTable, type NamedTable, tableName } from "../@lib/named-table.ts";
 
 export default defineTask({
-  description: "Brings back the rows of tables from a backup, all of them or none, and verifies them by reading them back.",
+  description: "Restores the rows of tables from a backup, either all or none, and verifies them by reading them back.",
   queue: "maintenance",
   payload: z.strictObject({
-    folder: folderPath.describe("Where the backups are: one of LEGWORK_ALLOWED_FOLDERS, or one below."),
-    name: fileName.max(100).default("backup").describe("What the backup is called; its newest whole one is taken."),
-    backup: fileName.optional().describe("The folder of a certain backup, as backup/tables has told it."),
+    folder: folderPath.describe("The folder with the backups: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder."),
+    name: fileName
+      .max(100)
+      .default("backup")
+      .describe("The name of the backup. The newest complete backup with this name is restored."),
+    backup: fileName.optional().describe("The folder of a specific backup, as returned by backup/tables."),
     tables: z
       .record(z.string().min(1), tableName)
       .optional()
-      .describe('Which tables, and into which: {"public.users": "public.users_of_may"}. All, into their own names, by default.'),
+      .describe(
+        'Tables to restore and their targets: {"public.users": "public.users_of_may"}. Default: every table, under its original name.',
+      ),
     into: z
       .enum(["empty", "replace"])
       .default("empty")
-      .describe("empty refuses tables that have rows; replace truncates them first."),
+      .describe("empty: fail if a target table has rows. replace: truncate the tables first."),
     triggers: z
       .enum(["off", "on"])
       .default("off")
-      .describe("Whether the tables' triggers see the rows come in. Off needs their owner, and locks them until the end."),
+      .describe(
+        "Whether the tables' triggers fire for the restored rows. Turning them off requires the tables' owner, and locks the tables until the end.",
+      ),
   }),
   result: z.strictObject({
     backup: z.string(),
-    createdAt: z.string().describe("When the backup was made."),
+    createdAt: z.string().describe("When the backup was created."),
     tables: z.array(z.strictObject({ table: z.string(), from: z.string(), rows: z.int() })),
-    verified: z.literal(true).describe("Rows and checksums are those of the backup, in the files and in the tables."),
+    verified: z.literal(true).describe("Row counts and checksums match the backup's, in the files and in the tables."),
   }),
-  /** One transaction: others see the tables as before, or with every row. Sequences of the tables go on after the largest value. */
+  /** Runs in one transaction: other sessions see the tables as before, or with every row. The tables' sequences continue after the largest value. */
   async run(payload, context) {
     const { sql, job, progress, log } = context;
     await using folder = await Folder.open("folder", payload.folder);
     const directory = payload.backup ?? (await listBackups(folder, payload.name))[0]?.directory;
-    if (directory === undefined) throw new PayloadError(`name: there is no whole backup '${payload.name}' in the folder.`);
+    if (directory === undefined) throw new PayloadError(`name: the folder has no complete backup named '${payload.name}'.`);
     await using inner = (await folder.folder(directory).catch(ignore("ENOENT", "ELOOP", "ENOTDIR"))) ?? notWhole(directory);
     const manifest = (await readManifest(inner)) ?? notWhole(directory);
     const pairs = await pairsOf(context, manifest.tables, payload.tables);
@@ -55,7 +62,7 @@ export default defineTask({
         const rows = await restore(context, client, inner, from, table);
         restored.push({ table: table.full, from: `${from.schema}.${from.table}`, rows });
       }
-      // Checks that are still to come would keep a table from being altered.
+      // A table with pending constraint checks cannot be altered.
       if (silenced.length > 0) await client.query("set constraints all immediate");
       for (const { relation, trigger, mode } of silenced) {
         await client.query(`alter table only ${relation} enable ${mode} trigger ${trigger}`);
@@ -73,12 +80,12 @@ interface Pair {
 }
 
 function notWhole(directory: string): never {
-  throw new PayloadError(`backup: '${directory}' is not a whole backup.`, {
-    hint: "It has no manifest, or its files are not as long as its manifest says. Take another one.",
+  throw new PayloadError(`backup: '${directory}' is not a complete backup.`, {
+    hint: "It has no manifest, or the sizes of its files differ from the manifest. Choose another backup.",
   });
 }
 
-/** What is restored, and into what. Throws a PayloadError for a table that does not fit what was backed up. */
+/** Pairs each table to restore with its target. Throws a PayloadError for a target table that does not match the backup. */
 async function pairsOf(
   { sql, job }: TaskContext,
   backedUp: readonly BackedUpTable[],
@@ -87,7 +94,9 @@ async function pairsOf(
   const known = new Map(backedUp.map((table) => [`${table.schema}.${table.table}`, table]));
   const unknown = Object.keys(wanted ?? {}).find((name) => !known.has(name));
   if (unknown !== undefined) {
-    throw new PayloadError(`tables: the backup has no table '${unknown}'.`, { hint: `It has: ${[...known.keys()].join(", ")}.` });
+    throw new PayloadError(`tables: the backup has no table '${unknown}'.`, {
+      hint: `Its tables: ${[...known.keys()].join(", ")}.`,
+    });
   }
   const pairs: Pair[] = [];
   for (const [name, from] of known) {
@@ -98,8 +107,8 @@ async function pairsOf(
       const there = table.columns.get(column);
       if (there === undefined || there.generated || there.type !== type) {
         throw new PayloadError(
-          `tables.${name}: '${table.full}' cannot take column '${column}' of type ${type}: it ${there === undefined ? "has none" : `is ${there.generated ? "generated" : there.type}`}.`,
-          { hint: "Restore into a table that has the columns of the backup, and move the rows from there." },
+          `tables.${name}: '${table.full}' cannot store column '${column}' of type ${type}: the column ${there === undefined ? "does not exist" : `is ${there.generated ? "generated" : `of type ${there.type}`}`}.`,
+          { hint: "Restore into a table that has the backup's columns, and move the rows from there." },
         );
       }
     }
@@ -111,17 +120,17 @@ async function pairsOf(
 }
 
 async function assertEmpty(client: PoolClient, table: NamedTable): Promise<void> {
-  // Who writes at the same time waits: what was found empty stays so.
+  // Concurrent writers wait, so a table that was found empty stays empty.
   await client.query(`lock table ${table.quoted} in share row exclusive mode`);
   const { rowCount } = await client.query(`select from ${table.quoted} limit 1`);
   if (rowCount !== 0) {
     throw new Discard(
-      `${table.full} has rows. Restore into an empty table, or say "into": "replace" to put the backup's rows in their place.`,
+      `${table.full} has rows. Restore into an empty table, or set "into": "replace" to replace them with the backup's rows.`,
     );
   }
 }
 
-/** The triggers of the tables and of their partitions that are on, and how they are. */
+/** The enabled triggers of the tables and of their partitions, with the mode of each. */
 async function triggersOf(
   client: PoolClient,
   pairs: readonly Pair[],
@@ -144,7 +153,7 @@ async function triggersOf(
   return rows;
 }
 
-/** Tables that others refer to by foreign keys come before those. */
+/** Sorts the tables so that each comes after the tables that its foreign keys reference. */
 async function referredFirst(client: PoolClient, pairs: readonly Pair[]): Promise<Pair[]> {
   const { rows } = await client.query<{ from: string; to: string }>(
     `select conrelid::text as "from", confrelid::text as "to" from (
@@ -157,7 +166,7 @@ async function referredFirst(client: PoolClient, pairs: readonly Pair[]): Promis
   while (left.size > 0) {
     const isFree = ({ table }: Pair): boolean =>
       !rows.some(({ from, to }) => from === table.id && [...left].some((other) => other.table.id === to));
-    // In a circle, any comes first: deferrable constraints allow it, and others say what is missing.
+    // In a cycle, any table may come first: deferrable constraints allow it, and others raise an error that names the missing row.
     const next = [...left].find(isFree) ?? [...left][0];
     if (next === undefined) break;
     left.delete(next);
@@ -188,7 +197,7 @@ async function restore(
   return rows;
 }
 
-/** Serial and identity columns go on after the largest value that came in. */
+/** Makes serial and identity columns continue after the largest restored value. */
 async function advanceSequences(client: PoolClient, table: NamedTable): Promise<void> {
   for (const column of table.columns.values()) {
     const { rows } = await client.query<{ sequence: string | null }>("select pg_get_serial_sequence($1, $2) as sequence", [

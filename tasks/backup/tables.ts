@@ -16,32 +16,39 @@ import { contentsOf, copyOut, setPortableText } from "../@lib/copy-rows.ts";
 import { fileName, Folder, folderPath, writerTo } from "../@lib/folder.ts";
 import { namedTables, type NamedTable, tableName } from "../@lib/named-table.ts";
 
-/** What killed workers have left is removed when it is as old as this (ms). */
+/** The age at which leftovers of killed workers are removed (ms). */
 const ABANDONED_AFTER_MS = 24 * 60 * 60_000;
 
 export default defineTask({
-  description: "Backs up tables to compressed files, as they are at one moment, and verifies them by reading them back.",
+  description: "Backs up tables to compressed files from one snapshot, and verifies them by reading them back.",
   queue: "maintenance",
   payload: z.strictObject({
-    tables: z.array(tableName).min(1).max(1_000).describe("The tables, as SQL writes them. Partitions belong to their table."),
-    folder: folderPath.describe("Where backups go: one of LEGWORK_ALLOWED_FOLDERS, or one below, which is made."),
-    name: fileName.max(100).default("backup").describe("What the backup is called; old ones of the same name are removed."),
+    tables: z.array(tableName).min(1).max(1_000).describe("The tables, as written in SQL. Partitions are part of their table."),
+    folder: folderPath.describe(
+      "The folder for the backups: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder, which is created if missing.",
+    ),
+    name: fileName
+      .max(100)
+      .default("backup")
+      .describe("The name of the backup. With keepFor, old backups with the same name are removed."),
     keepFor: age
       .optional()
-      .describe("Backups of the name older than this are removed afterwards: 30 days. All are kept by default."),
-    keepAtLeast: z.int().min(1).max(10_000).default(1).describe("So many of the newest are kept, however old."),
-    compression: z.int().min(1).max(9).default(3).describe("gzip's level: 1 is fast, 9 is small."),
+      .describe(
+        "Backups with this name that are older than this are removed afterwards, such as 30 days. Default: all are kept.",
+      ),
+    keepAtLeast: z.int().min(1).max(10_000).default(1).describe("How many of the newest backups are kept, whatever their age."),
+    compression: z.int().min(1).max(9).default(3).describe("The gzip level: 1 is fastest, 9 is smallest."),
   }),
   result: z.strictObject({
-    backup: z.string().describe("The backup's folder, below the folder of the payload."),
+    backup: z.string().describe("The backup's folder, inside the payload's folder."),
     tables: z.array(z.strictObject({ table: z.string(), rows: z.int(), bytes: z.int(), fileBytes: z.int(), sha256: z.string() })),
-    verified: z.literal(true).describe("Every file was read back: its rows were counted and its checksum compared."),
+    verified: z.literal(true).describe("Every file was read back, its rows counted and its checksum compared."),
     removed: z.array(z.string()).describe("Old backups that were removed."),
   }),
   /**
-   * Written below a name that begins with a dot, verified, given its manifest and then its name: what bears a name is whole. All
-   * tables are read in one snapshot, which holds back vacuum for as long. Rows that row security hides from the worker's role make
-   * it fail: half of a table is no backup.
+   * Writes the backup to a folder whose name begins with a dot, verifies it, adds the manifest and then renames the folder, so a
+   * folder with a final name is always complete. All tables are read in one snapshot, which holds back vacuum until the end. The
+   * job fails if row security hides rows from the worker's role, because the backup would be incomplete.
    */
   async run(payload, context) {
     const { sql, job, log, signal, progress } = context;
@@ -68,13 +75,13 @@ export default defineTask({
         );
         return { done, ...(rows[0] as { database: string; postgres: string }) };
       });
-      progress(90, "Reading it back");
+      progress(90, "Reading the backup back");
       for (const table of done) await verifyFile(inner, table, signal);
       await writeManifest(inner, { format: 1, name: payload.name, createdAt, database, postgres, tables: done });
       signal.throwIfAborted();
       await folder.rename(partial, directory);
       await folder.sync();
-      log.info({ event: "backup_written", backup: directory, tables: done.length }, "The backup is whole and verified.");
+      log.info({ event: "backup_written", backup: directory, tables: done.length }, "The backup is complete and verified.");
       const removed = before === undefined ? [] : await removeOld(folder, payload.name, before.milliseconds, payload.keepAtLeast);
       const shown = done.map(({ schema, table, rows, bytes, fileBytes, sha256 }) => ({
         table: `${schema}.${table}`,
@@ -86,7 +93,10 @@ export default defineTask({
       return { backup: directory, tables: shown, verified: true as const, removed };
     } finally {
       await folder.removeTree(partial).catch((error: unknown) => {
-        log.warn({ event: "partial_backup_left", folder: partial }, `What was written is left behind: ${String(error)}`);
+        log.warn(
+          { event: "partial_backup_left", folder: partial },
+          `The incomplete backup could not be removed: ${String(error)}`,
+        );
       });
     }
   },
@@ -99,7 +109,7 @@ async function backUp(
   table: NamedTable,
   { index, compression }: { index: number; compression: number },
 ): Promise<BackedUpTable> {
-  // What Postgres computes by itself is not written back either.
+  // Generated columns are left out: they cannot be written when restoring.
   const columns = [...table.columns.values()].filter(({ generated }) => !generated);
   const names = columns.map(({ quoted }) => quoted).join(", ");
   const source = table.partitioned ? table.quoted : `only ${table.quoted}`;
@@ -127,12 +137,12 @@ async function backUp(
     sha256: meter.digest(),
     contents,
   };
-  // The same snapshot: what was counted is what was sent.
+  // Counting and copying used the same snapshot, so the rows must agree.
   assertSame(done, { rows: meter.lines });
   return done;
 }
 
-/** What earlier attempts at this job have left, and what workers have left that were killed long ago. */
+/** Removes leftovers of earlier attempts at this job, and of workers that were killed long ago. */
 async function removePartial(folder: Folder, jobId: string): Promise<void> {
   for (const { name, isFolder } of await folder.entries()) {
     if (!isFolder || !name.startsWith(".partial-")) continue;

@@ -11,43 +11,46 @@ import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { setting } from "../@lib/settings.ts";
 import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
-/** Files that are told one by one, and kinds of files. */
+/** The most files, and the most kinds of files, that are listed. */
 const SHOWN = 200;
 
-/** What is left of a result for texts, beside the paths of 200 files. */
+/** The part of a result that is available for texts, after the paths of 200 files. */
 const TEXTS_BYTES = RESULT_TEXT_BYTES - 64 * 1024;
 
 export default defineTask({
-  description: "Clones the newest commit of a git repository, tells what is in it, and removes the clone whatever happens.",
+  description: "Clones the newest commit of a git repository, reports its contents, and always removes the clone.",
   payload: z.strictObject({
     url: z
       .string()
       .min(1)
       .max(2_000)
       .describe(
-        "https:// or ssh:// or user@host:path. LEGWORK_GIT_PROTOCOLS says what is allowed; file:// also needs LEGWORK_ALLOWED_FOLDERS.",
+        "https://, ssh:// or user@host:path. LEGWORK_GIT_PROTOCOLS lists the allowed protocols; file:// also needs LEGWORK_ALLOWED_FOLDERS.",
       ),
     matching: z
       .array(z.string().min(1).max(500))
       .max(50)
       .default([])
-      .describe("Files to tell one by one, as globs of their paths: PLAN.md, **/package.json. The first 200 of them."),
-    texts: z.boolean().default(false).describe("Whether their texts are told: of files up to 256 KiB, 176 KiB in all."),
-    maxBytes: z.int().min(1).max(10_000_000_000).default(500_000_000).describe("How large the clone may become."),
-    timeout: timeLimit("5m").default("5m").describe("How long cloning may take."),
+      .describe("Files to list, as globs of their paths: PLAN.md, **/package.json. The first 200 matches are listed."),
+    texts: z
+      .boolean()
+      .default(false)
+      .describe("Whether to include the texts of matching files: each file up to 256 KiB, 176 KiB in total."),
+    maxBytes: z.int().min(1).max(10_000_000_000).default(500_000_000).describe("The largest size of the clone (bytes)."),
+    timeout: timeLimit("5m").default("5m").describe("The time limit for cloning, such as 5m."),
   }),
   result: z.strictObject({
-    repository: z.string().describe("The address without credentials."),
+    repository: z.string().describe("The repository's address without credentials."),
     commit: z.string().nullable().describe("Null for a repository without a commit."),
-    files: z.int().describe("20,000 at most; without .git and the usual folders of other people's work."),
+    files: z.int().describe("The number of files, at most 20,000; without .git and the usual folders of third-party code."),
     bytes: z.int(),
     kinds: z
       .array(z.strictObject({ extension: z.string(), files: z.int(), bytes: z.int() }))
-      .describe("By extension, the most files first."),
+      .describe("Files by extension; the extension with the most files first."),
     matches: z.array(z.strictObject({ path: z.string(), bytes: z.int(), text: z.string().optional() })),
-    truncated: z.boolean().describe("Whether there are more matches, or texts, than are told."),
+    truncated: z.boolean().describe("Whether matches or texts were left out."),
   }),
-  // Credentials in the address are secrets.
+  // The address may contain credentials.
   redact: ["url"],
   async run(payload, { signal }) {
     const repository = parseRepositoryUrl(payload.url);
@@ -73,7 +76,7 @@ export default defineTask({
         let room = payload.texts ? TEXTS_BYTES : 0;
         for (const path of paths) {
           signal.throwIfAborted();
-          // A name that is not UTF-8 cannot be opened by what it is listed as.
+          // A file whose name is not UTF-8 cannot be opened by the name that is listed.
           const size = (await lstat(join(directory, path)).catch(() => undefined))?.size ?? 0;
           bytes += size;
           const extension = extname(path).toLowerCase();

@@ -3,61 +3,64 @@ import { z } from "zod";
 import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
 import { type Asker, columnOf, namedView, tableName } from "../@lib/named-table.ts";
 
-/** How long the database may take to answer (ms). */
+/** The time limit for the database's answer (ms). */
 const DATABASE_TIMEOUT_MS = 5_000;
 
-/** The longest a probe may wait (ms): beyond that it is no longer a probe. */
+/** The longest allowed timeout (ms). A probe that waits longer does not detect a failure in useful time. */
 const MAX_TIMEOUT_MS = 300_000;
 
 const timeout = z
   .union([z.number(), z.string().min(1).max(99)])
-  .refine((value) => isTimeout(parseDuration(value)), "expected a time such as 500ms, 5s or 1m, at most 5m")
+  .refine((value) => isTimeout(parseDuration(value)), "expected a duration such as 500ms, 5s or 1m, at most 5m")
   .default("5s")
-  .describe("How long the answer may take: a time such as 500ms or 5s, or milliseconds.");
+  .describe("The time limit for the answer: a duration such as 500ms or 5s, or milliseconds.");
 
-/** The most rows of a view that are looked at. */
+/** The most rows that are read from a view. */
 const MOST_ROWS = 200;
 
 const payload = z.strictObject({
-  database: z.boolean().default(true).describe("Whether the database is probed as well."),
+  database: z.boolean().default(true).describe("Whether to probe the database, too."),
   view: tableName
     .optional()
     .describe(
-      "A view of yours with the columns name, healthy and error: each of its first 200 rows, by name, is a check. As SQL writes it.",
+      "A view with the columns name, healthy and error, as written in SQL. Each of its first 200 rows, sorted by name, is a check.",
     ),
   http: z
     .array(
       z.strictObject({
-        url: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// address" }).describe("The address to get."),
-        name: z.string().min(1).max(100).optional().describe("What to call it in the result; its host by default."),
+        url: z
+          .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
+          .describe("The address to request."),
+        name: z.string().min(1).max(100).optional().describe("The check's name in the result. Default: the address's host."),
         timeout,
         expectStatus: z
           .int()
           .min(100)
           .max(599)
           .optional()
-          .describe("The status that is healthy; any from 200 to 299 by default."),
+          .describe("The status that counts as healthy. Default: any from 200 to 299."),
       }),
     )
     .max(50)
     .default([])
     .describe(
-      "Addresses to get, all at once. Redirects are not followed. Ones that are not public have to be in LEGWORK_ALLOWED_ADDRESSES.",
+      "Addresses to request, all at the same time. Redirects are not followed. Addresses that are not public must be in LEGWORK_ALLOWED_ADDRESSES.",
     ),
 });
 
 const check = z.strictObject({
-  name: z.string().describe("database, the name or host of the address, or what the view calls it."),
-  target: z.string().describe("What was probed: the database's name, the address without credentials and query, or the view."),
+  name: z.string().describe("database, the name or host of the address, or the name in the view."),
+  target: z.string().describe("The probed target: the database's name, the address without credentials and query, or the view."),
   healthy: z.boolean(),
-  milliseconds: z.number().describe("How long the answer took."),
-  status: z.int().optional().describe("The HTTP status, when there was an answer."),
-  error: z.string().optional().describe("Why it is unhealthy."),
+  milliseconds: z.number().describe("The time until the answer."),
+  status: z.int().optional().describe("The HTTP status, if there was an answer."),
+  error: z.string().optional().describe("Why the check is unhealthy."),
 });
 type Check = z.infer<typeof check>;
 
 export default defineTask({
-  description: "Probes the database and HTTP addresses. What does not answer is a finding; it does not fail the job.",
+  description:
+    "Probes the database and HTTP addresses. A target that does not answer is reported as unhealthy; the job still completes.",
   payload,
   result: z.strictObject({
     healthy: z.boolean().describe("Whether every check is healthy."),
@@ -71,7 +74,7 @@ export default defineTask({
       ...(view === undefined ? [] : [probeView({ sql, job }, view, signal)]),
     ]);
     const checks = found.flat();
-    // An answer that a stopping worker cut off says nothing about anybody's health.
+    // An answer that was cut off because the worker is stopping says nothing about the target's health.
     signal.throwIfAborted();
     for (const { healthy, ...found } of checks) {
       if (!healthy) log.warn({ event: "probe_unhealthy", ...found }, `${found.name} is unhealthy: ${found.error}`);
@@ -91,7 +94,7 @@ async function probeDatabase(sql: SqlTag, signal: AbortSignal): Promise<Check> {
   return { name: "database", target, ...answer };
 }
 
-/** A check for each row of the view; one that says why when the view cannot be read. */
+/** Returns one check per row of the view. If the view cannot be read, returns a single check with the reason. */
 async function probeView(asker: Asker & { sql: Sql }, name: string, signal: AbortSignal): Promise<Check[]> {
   const view = await namedView(asker, "view", name);
   const [label, healthy, error] = ["name", "healthy", "error"].map((column) => columnOf(view, "view", column).quoted);
@@ -123,7 +126,7 @@ async function probeAddress({ url, name, timeout, expectStatus }: Address, signa
   const limit = parseDuration(timeout) ?? MAX_TIMEOUT_MS;
   let status: number | undefined;
   const answer = await timed(limit, async () => {
-    // The status is all that is asked for: the rest of the answer is not read.
+    // Only the status is needed: the body is not read.
     await using response = await guardedFetch(url, {
       headers: { "user-agent": "legwork health/probe" },
       signal: AbortSignal.any([signal, AbortSignal.timeout(limit)]),
@@ -135,7 +138,7 @@ async function probeAddress({ url, name, timeout, expectStatus }: Address, signa
   return { name: name ?? address.host, target: shown(address), ...answer, status };
 }
 
-/** Whether the work came to a good end, how long it took, and if not why, in words that hold no credentials. */
+/** Runs the work and returns whether it succeeded, how long it took and, if it failed, the reason without credentials. */
 async function timed(limit: number, work: () => Promise<void>): Promise<Pick<Check, "healthy" | "milliseconds" | "error">> {
   const startedAt = performance.now();
   const since = (): number => Math.round((performance.now() - startedAt) * 100) / 100;

@@ -9,9 +9,10 @@ import { fitting, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
 export default defineTask({
-  description: "Fetches an address over HTTP if it has changed, tells its checksum, and keeps its text or stores it in a file.",
+  description:
+    "Fetches an address over HTTP if it has changed, returns its checksum, and returns its text or stores it in a file.",
   payload: z.strictObject({
-    url: plainAddress.describe("The address. One that is not public has to be in LEGWORK_ALLOWED_ADDRESSES."),
+    url: plainAddress.describe("The address. An address that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
     accept: z
       .string()
       .max(500)
@@ -23,41 +24,50 @@ export default defineTask({
       .max(500)
       .regex(/^[\x21-\x7e ]+$/)
       .optional()
-      .describe("What an earlier fetch has told: not sent again if it still is."),
+      .describe("The etag of an earlier result. The server does not send the same content again."),
     lastModified: z
       .string()
       .max(100)
       .regex(/^[\x20-\x7e]+$/)
       .optional()
-      .describe("What an earlier fetch has told, likewise."),
+      .describe("The lastModified of an earlier result. The server sends the content only if it has changed since."),
     checksum: z
       .string()
       .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hex")
       .optional()
-      .describe("The SHA-256 that an earlier fetch has told: the same content has not changed, whatever the server says."),
-    maxBytes: z.int().min(1).max(1_000_000_000).default(1_000_000).describe("The most that is read, unpacked."),
-    timeout: timeLimit("30s").default("30s").describe("How long all of it may take."),
-    redirects: z.int().min(0).max(MOST_REDIRECTS).default(MOST_REDIRECTS).describe("How many redirects are followed."),
+      .describe("The checksum of an earlier result. The same content counts as unchanged, whatever the server says."),
+    maxBytes: z
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .default(1_000_000)
+      .describe("The largest answer that is read, decompressed (bytes)."),
+    timeout: timeLimit("30s").default("30s").describe("The time limit for the whole request."),
+    redirects: z.int().min(0).max(MOST_REDIRECTS).default(MOST_REDIRECTS).describe("How many redirects to follow."),
     keep: z
       .enum(["text", "nothing"])
       .default("text")
-      .describe("Whether the text is in the result, up to 240 KiB of it. Not when it goes into a file."),
+      .describe("text: the result contains the text, up to 240 KiB. Ignored if the text is stored in a file."),
     into: z
       .strictObject({ folder: folderPath, name: fileName })
       .optional()
-      .describe("A file to store it in, in place of one that is there; in one of LEGWORK_ALLOWED_FOLDERS or below."),
+      .describe("A file to store the text in, in one of LEGWORK_ALLOWED_FOLDERS or a subfolder. An existing file is replaced."),
   }),
   result: z.strictObject({
-    changed: z.boolean().describe("False when the server says so, or the checksum is the same: nothing is kept then."),
+    changed: z
+      .boolean()
+      .describe(
+        "False if the server reports no change or the checksum is the same. The text is then neither returned nor stored.",
+      ),
     status: z.int(),
-    url: z.string().describe("Where it came from, after redirects, without credentials and query."),
-    checksum: z.string().optional().describe("SHA-256 of what was read."),
+    url: z.string().describe("The final address after redirects, without credentials and query."),
+    checksum: z.string().optional().describe("The SHA-256 of the content, in hex."),
     bytes: z.int(),
     contentType: z.string().optional(),
     etag: z.string().optional(),
     lastModified: z.string().optional(),
     text: z.string().optional(),
-    truncated: z.boolean().optional().describe("Whether the text is longer than what is kept."),
+    truncated: z.boolean().optional().describe("Whether the text was cut off."),
   }),
   async run(payload, { job, signal }) {
     const { url, maxBytes, into } = payload;
@@ -78,14 +88,14 @@ export default defineTask({
       };
       if (answer.status === 304) return { ...found, changed: false, checksum: payload.checksum, bytes: 0 };
       assertAnswered(answer, shown(answer.url));
-      // Said before anything is read; a server that says less than it sends is stopped at the limit.
+      // Checked before anything is read. If the server sends more than it announced, reading stops at the limit.
       const announced = Number(answer.headers.get("content-length") ?? 0);
       if (announced > maxBytes) throw new PayloadError(`The answer is larger than ${maxBytes} bytes.`);
       const hash = createHash("sha256");
       const kept: Uint8Array[] = [];
       let bytes = 0;
       let room = folder === undefined && payload.keep === "text" ? RESULT_TEXT_BYTES : 0;
-      // Under a name of its own until it is whole.
+      // Written under a temporary name until it is complete.
       const partial = `.partial-${job.id}-${into?.name}`;
       await folder?.removeFile(partial).catch(ignore("ENOENT"));
       const file = await folder?.createFile(partial);
@@ -105,7 +115,7 @@ export default defineTask({
           return { ...found, changed: true, checksum, bytes };
         }
         if (payload.keep === "nothing") return { ...found, changed: true, checksum, bytes };
-        // Postgres stores no NUL in a text.
+        // Postgres cannot store NUL characters in text.
         const whole = new TextDecoder().decode(Buffer.concat(kept)).replaceAll("\0", "\u{fffd}");
         const text = fitting(whole, RESULT_TEXT_BYTES);
         return { ...found, changed: true, checksum, bytes, text, truncated: room < 0 || text.length < whole.length };

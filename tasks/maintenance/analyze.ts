@@ -3,7 +3,7 @@ import { z } from "zod";
 import { maintainedResult, maintainedTables, maintainTables } from "../@lib/maintain-tables.ts";
 
 export default defineTask({
-  description: "Gathers the statistics of tables by which queries are planned, and tells their sizes before and after.",
+  description: "Gathers the planner's statistics of tables, and reports the tables' sizes before and after.",
   queue: "maintenance",
   payload: z.strictObject({ tables: maintainedTables }),
   result: maintainedResult,

@@ -5,7 +5,7 @@ import { assertMaintainable, maintainedTables } from "../@lib/maintain-tables.ts
 import { namedTables, type NamedTable } from "../@lib/named-table.ts";
 
 export default defineTask({
-  description: "Rebuilds the indexes of tables while readers and writers go on, and tells their sizes before and after.",
+  description: "Rebuilds the indexes of tables without blocking readers and writers, and reports their sizes before and after.",
   queue: "maintenance",
   payload: z.strictObject({ tables: maintainedTables }),
   result: z.strictObject({
@@ -18,15 +18,15 @@ export default defineTask({
         milliseconds: z.number(),
         wasInvalid: z
           .boolean()
-          .describe("Whether it was of no use before: what an interrupted create index concurrently leaves."),
+          .describe("Whether the index was invalid before, as after an interrupted create index concurrently."),
       }),
     ),
-    removed: z.array(z.string()).describe("Leftovers of interrupted rebuilds that were dropped."),
+    removed: z.array(z.string()).describe("Indexes left by interrupted rebuilds, which were dropped."),
     skipped: z.array(z.strictObject({ index: z.string(), reason: z.string() })),
   }),
   /**
-   * A rebuild that is interrupted leaves an index that is written to and never used (…_ccnew, …_ccold): those of the tables are
-   * dropped before and after. Who rebuilds the same table at the same time is waited for: both take its lock.
+   * An interrupted rebuild leaves an index that is written to and never used (…_ccnew, …_ccold). The tables' leftover indexes are
+   * dropped before and after. Concurrent rebuilds of the same table wait for each other on its lock.
    */
   async run(payload, { sql, job, log, signal, progress }) {
     const tables = await namedTables({ sql, job }, "tables", payload.tables);
@@ -55,7 +55,7 @@ export default defineTask({
         try {
           await longStatement(sql, signal, `reindex index concurrently ${quoted}`);
         } catch (error) {
-          // A stopping worker has no time to wait for others' transactions; the next run drops it.
+          // A stopping worker has no time to wait for other sessions' transactions; the next run drops the leftover.
           if (!signal.aborted) await dropLeftovers(table);
           throw error;
         }
@@ -87,7 +87,7 @@ interface IndexRow {
   isLeftover: boolean;
 }
 
-/** The indexes of a table and of its partitions; not those of its TOAST. */
+/** The indexes of a table and of its partitions, without the indexes of its TOAST table. */
 async function indexesOf(sql: Sql, table: NamedTable): Promise<IndexRow[]> {
   return await sql<IndexRow>`
     with recursive family as (

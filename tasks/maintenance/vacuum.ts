@@ -3,16 +3,16 @@ import { z } from "zod";
 import { maintainedResult, maintainedTables, maintainTables } from "../@lib/maintain-tables.ts";
 
 export default defineTask({
-  description: "Vacuums tables, and tells their sizes and dead rows before and after. Readers and writers go on meanwhile.",
+  description: "Vacuums tables without blocking readers and writers, and reports their sizes and dead rows before and after.",
   queue: "maintenance",
   payload: z.strictObject({
     tables: maintainedTables,
-    analyze: z.boolean().default(false).describe("Whether statistics are gathered as well."),
-    freeze: z.boolean().default(false).describe("Whether old rows are frozen, which reads the whole table."),
+    analyze: z.boolean().default(false).describe("Whether to gather statistics, too."),
+    freeze: z.boolean().default(false).describe("Whether to freeze rows, which reads the whole table."),
     truncate: z
       .boolean()
       .default(true)
-      .describe("Whether empty pages at the end go back to the disk; that takes a short exclusive lock."),
+      .describe("Whether to return empty pages at the table's end to the operating system, which takes a short exclusive lock."),
   }),
   result: maintainedResult,
   async run({ tables, analyze, freeze, truncate }, context) {

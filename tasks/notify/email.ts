@@ -3,14 +3,14 @@ import { z } from "zod";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting } from "../@lib/settings.ts";
 
-/** How long the server may be silent (ms). */
+/** How long the server may be idle (ms). */
 const SILENCE_LIMIT_MS = 30_000;
 
 const address = z.email().max(320);
 const addresses = z.union([address, z.array(address).min(1).max(50)]).transform((value) => [value].flat());
 
 export default defineTask({
-  description: "Sends an e-mail by SMTP.",
+  description: "Sends an email by SMTP.",
   queue: "notification",
   payload: z
     .strictObject({
@@ -23,21 +23,25 @@ export default defineTask({
         .min(1)
         .max(500)
         .regex(/^[^\r\n\0]*$/, "expected one line"),
-      text: z.string().max(1_000_000).optional().describe("The mail as plain text."),
-      html: z.string().max(1_000_000).optional().describe("The mail as HTML; give text as well."),
+      text: z.string().max(1_000_000).optional().describe("The email as plain text."),
+      html: z
+        .string()
+        .max(1_000_000)
+        .optional()
+        .describe("The email as HTML. Set text, too, for mail programs that do not show HTML."),
     })
     .refine(({ text, html }) => text !== undefined || html !== undefined, "expected text, html or both"),
   result: z.strictObject({
-    messageId: z.string().describe("The mail's Message-ID; every attempt of the job has the same."),
-    accepted: z.int().describe("Recipients that the server took."),
-    rejected: z.array(z.string()).describe("Recipients that it refused."),
+    messageId: z.string().describe("The email's Message-ID, which is the same for every attempt of the job."),
+    accepted: z.int().describe("How many recipients the server accepted."),
+    rejected: z.array(z.string()).describe("The recipients that the server rejected."),
   }),
-  // What a mail says is between two people, and often opens an account.
+  // Emails are private, and often contain links or codes that give access to an account.
   redact: ["text", "html"],
   timeout: "2m",
   /**
-   * A server that has taken the mail and loses the connection before it says so is given it again, with the same Message-ID, by which
-   * mail programs know it for the same.
+   * If the connection is lost after the server accepted the email and before it confirmed that, the email is sent again. It has the
+   * same Message-ID, by which mail programs recognize the duplicate.
    */
   async run({ to, cc, bcc, replyTo, subject, text, html }, { job, log, signal }) {
     const url = requiredSetting("LEGWORK_SMTP_URL");
@@ -51,7 +55,7 @@ export default defineTask({
         connectionTimeout: SILENCE_LIMIT_MS,
         greetingTimeout: SILENCE_LIMIT_MS,
         socketTimeout: SILENCE_LIMIT_MS,
-        // What came in as data names no file and no address to read.
+        // Content from a payload must not make the worker read files or addresses.
         disableFileAccess: true,
         disableUrlAccess: true,
       });
@@ -61,7 +65,8 @@ export default defineTask({
         signal.throwIfAborted();
         const sent = await transport.sendMail({ from, to, cc, bcc, replyTo, subject, text, html, messageId });
         const rejected = sent.rejected.map(String);
-        if (rejected.length > 0) log.warn({ event: "recipients_rejected", rejected }, "The server refuses some recipients.");
+        if (rejected.length > 0)
+          log.warn({ event: "recipients_rejected", rejected }, "The mail server rejected some recipients.");
         return { messageId: sent.messageId, accepted: sent.accepted.length, rejected };
       } catch (error) {
         signal.throwIfAborted();
@@ -74,10 +79,10 @@ export default defineTask({
   },
 });
 
-/** A server's 5xx about this mail is its last word; one about who we are may be mended, and the mail is tried again. */
+/** A 5xx status about this email is final. One about the login may be fixed by the operator, so the email is retried. */
 function verdict(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const { responseCode, code } = thrown as Error & { responseCode?: number; code?: string };
   const isFinal = responseCode !== undefined && responseCode >= 500 && (code === "EENVELOPE" || code === "EMESSAGE");
-  return isFinal ? new Discard(`The mail server refuses the mail: ${thrown.message}`) : thrown;
+  return isFinal ? new Discard(`The mail server rejected the email: ${thrown.message}`) : thrown;
 }

@@ -6,14 +6,14 @@ import { guardedFetch } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting } from "../@lib/settings.ts";
 
-/** What push services take at least, encrypted (bytes); what is sent is some 100 smaller. */
+/** The largest notification (bytes). Every push service accepts 4,096 bytes encrypted, and encryption adds about 100. */
 const MOST_BYTES = 3_900;
 
 const base64 = z.string().regex(/^[\w-]+={0,2}$/, "expected URL-safe base64");
 
 export default defineTask({
   description:
-    "Sends a notification to a browser by Web Push, encrypted for it and signed with the VAPID keys of the configuration.",
+    "Sends a notification to a browser by Web Push, encrypted for the browser and signed with the configured VAPID keys.",
   queue: "notification",
   payload: z.strictObject({
     subscription: z
@@ -22,27 +22,32 @@ export default defineTask({
         expirationTime: z.number().nullish(),
         keys: z.strictObject({ p256dh: base64.length(87).or(base64.length(88)), auth: base64.min(22).max(24) }),
       })
-      .describe("As the browser's PushSubscription gives it."),
+      .describe("The browser's PushSubscription, unchanged."),
     notification: z
       .record(z.string(), z.json())
       .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MOST_BYTES, `expected at most ${MOST_BYTES} bytes of JSON`)
-      .describe("What the page's service worker gets, as JSON: title, body, url."),
-    ttl: z.int().min(0).max(2_419_200).default(86_400).describe("How long the service keeps it for a browser that is away (s)."),
+      .describe("The JSON for the page's service worker, such as title, body and url."),
+    ttl: z
+      .int()
+      .min(0)
+      .max(2_419_200)
+      .default(86_400)
+      .describe("How long the push service keeps the notification for a browser that is offline (s)."),
     urgency: z.enum(["very-low", "low", "normal", "high"]).default("normal"),
     topic: z
       .string()
       .regex(/^[\w-]{1,32}$/, "expected up to 32 letters, digits, - and _")
       .optional()
       .describe(
-        "Replaces what waits under the same topic. One of the job's own by default, so that a second attempt shows nothing twice.",
+        "Replaces an undelivered notification with the same topic. Default: a topic for this job only, so that a second attempt shows nothing twice.",
       ),
   }),
   result: z.strictObject({
-    delivered: z.boolean().describe("Whether the service took it."),
-    gone: z.boolean().describe("Whether the subscription is over: delete it."),
+    delivered: z.boolean().describe("Whether the push service accepted the notification."),
+    gone: z.boolean().describe("Whether the subscription has ended. If so, delete it."),
     status: z.int(),
   }),
-  // Who has these can send to that browser.
+  // With these values, anyone can send to that browser.
   redact: ["subscription.endpoint", "subscription.keys.auth", "subscription.keys.p256dh", "notification"],
   timeout: "1m",
   async run({ subscription, notification, ttl, urgency, topic }, { job, log, signal }) {
@@ -69,7 +74,7 @@ export default defineTask({
       await using answer = await guardedFetch(endpoint, { method: "POST", headers, body: request.body ?? undefined, signal });
       const { status } = answer;
       if (status === 404 || status === 410) {
-        log.info({ event: "subscription_gone", status }, "The push subscription is over.");
+        log.info({ event: "subscription_gone", status }, "The push subscription has ended.");
         return { delivered: false, gone: true, status };
       }
       assertAnswered(answer, "The push service");
@@ -78,12 +83,12 @@ export default defineTask({
   },
 });
 
-/** Loaded by the first notification. `npm install legwork` leaves it out: it brings 16 more packages, for this one task. */
+/** Loads web-push with the first notification. `npm install legwork` does not install it, because it adds 16 packages for this one task. */
 async function loadWebPush(): Promise<typeof import("web-push")> {
   try {
     import.meta.resolve("web-push");
   } catch (error) {
-    throw new LegworkError("LW517", "notify/push needs the package web-push, which is not installed.", {
+    throw new LegworkError("LW517", "The task notify/push needs the package web-push, which is not installed.", {
       hint: `Run \`npm install web-push\` where the workers run, then retry the job.`,
       cause: error,
     });

@@ -11,20 +11,20 @@ const ANSWER_LIMIT_BYTES = 64 * 1024;
 const answerSchema = z.object({ id: z.union([z.string().min(1).max(500), z.number()]).transform(String) });
 
 export default defineTask({
-  description: "Sends an SMS through the HTTP provider that the worker's configuration names.",
+  description: "Sends an SMS through the HTTP provider in the worker's configuration.",
   queue: "notification",
   payload: z.strictObject({
     to: z
       .string()
       .regex(/^\+[1-9]\d{6,14}$/, "expected a number such as +4366012345678")
-      .describe("The number, with its country's code."),
+      .describe("The phone number with its country code."),
     text: z.string().min(1).max(1_600),
   }),
-  result: z.strictObject({ messageId: z.string().describe("As the provider calls it.") }),
-  // Codes that open accounts are sent this way.
+  result: z.strictObject({ messageId: z.string().describe("The provider's id of the message.") }),
+  // Login codes are often sent by SMS.
   redact: ["text"],
   timeout: "1m",
-  /** Every attempt of a job has the same Idempotency-Key: a provider that heeds it sends once. The protocol is in docs/guides/tasks.md. */
+  /** Every attempt of a job has the same Idempotency-Key, so a provider that honors it sends once. docs/guides/tasks.md describes the protocol. */
   async run({ to, text }, { job, signal }) {
     const url = requiredSetting("LEGWORK_SMS_URL");
     const token = setting("LEGWORK_SMS_TOKEN");
@@ -47,7 +47,7 @@ export default defineTask({
       const parts: Uint8Array[] = [];
       for await (const part of answer.chunks(ANSWER_LIMIT_BYTES)) parts.push(part);
       const parsed = answerSchema.safeParse(parse(Buffer.concat(parts).toString()));
-      if (!parsed.success) throw new Error("The SMS provider's answer has no id: it is not known whether the message was sent.");
+      if (!parsed.success) throw new Error("The SMS provider's answer has no id, so it is unknown whether the message was sent.");
       return { messageId: parsed.data.id };
     });
   },

@@ -7,8 +7,7 @@ import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
 
 export default defineTask({
-  description:
-    "Posts to a webhook, signed with HMAC and a timestamp as Standard Webhooks has it; also in the shape that Slack reads.",
+  description: "Posts to a webhook, signed with HMAC and a timestamp as in Standard Webhooks. Can also post in Slack's format.",
   queue: "notification",
   payload: z
     .strictObject({
@@ -18,20 +17,25 @@ export default defineTask({
         .min(1)
         .max(100)
         .optional()
-        .describe("The name of an address in LEGWORK_WEBHOOK_ENDPOINTS: for those that are secrets, as Slack's are."),
-      body: z.json().optional().describe("What is posted, as JSON."),
-      slack: z.string().min(1).max(40_000).optional().describe('A text for Slack, Mattermost and others: posted as {"text": …}.'),
+        .describe("The name of an address in LEGWORK_WEBHOOK_ENDPOINTS, for addresses that are secret, like Slack's."),
+      body: z.json().optional().describe("The JSON to post."),
+      slack: z
+        .string()
+        .min(1)
+        .max(40_000)
+        .optional()
+        .describe('A text for Slack, Mattermost and similar tools, posted as {"text": …}.'),
     })
     .refine(({ url, endpoint }) => (url === undefined) !== (endpoint === undefined), "expected either url or endpoint")
     .refine(({ body, slack }) => (body === undefined) !== (slack === undefined), "expected either body or slack"),
   result: z.strictObject({
     status: z.int(),
     milliseconds: z.number(),
-    id: z.string().describe("The webhook-id that was sent; every attempt of the job has the same."),
+    id: z.string().describe("The webhook-id, which is the same for every attempt of the job."),
     signed: z.boolean(),
   }),
   timeout: "1m",
-  /** Receivers know a second delivery by its id. Redirects are not followed: a signature is meant for one receiver. */
+  /** Receivers recognize a repeated delivery by its id. Redirects are not followed, because the signature is for one receiver. */
   async run({ url, endpoint, body, slack }, { job, signal }) {
     const secrets =
       slack === undefined
@@ -71,15 +75,15 @@ export default defineTask({
 function endpointOf(name: string): string {
   const endpoints = setting("LEGWORK_WEBHOOK_ENDPOINTS");
   if (endpoints === undefined)
-    throw new Discard("No endpoint configured: LEGWORK_WEBHOOK_ENDPOINTS is not set where the worker runs.");
+    throw new Discard("No endpoint configured: LEGWORK_WEBHOOK_ENDPOINTS is not set in the worker's environment.");
   const address = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
   if (address !== undefined) return address;
-  throw new PayloadError(`endpoint: LEGWORK_WEBHOOK_ENDPOINTS has no '${name}'.`, {
-    hint: `It has: ${Object.keys(endpoints).join(", ") || "none"}.`,
+  throw new PayloadError(`endpoint: LEGWORK_WEBHOOK_ENDPOINTS has no endpoint '${name}'.`, {
+    hint: `Its endpoints: ${Object.keys(endpoints).join(", ") || "none"}.`,
   });
 }
 
-/** As Standard Webhooks 1 has it: HMAC-SHA256 with the secret's bytes, in base64. */
+/** Signs as in Standard Webhooks 1: HMAC-SHA256 with the secret's bytes, in base64. */
 function sign(secret: string, content: string): string {
   return createHmac("sha256", Buffer.from(secret.replace(/^whsec_/, ""), "base64"))
     .update(content)

@@ -6,27 +6,28 @@ import { judge, type Judged, type Quota } from "../@lib/judge-quotas.ts";
 const share = z.number().min(1).max(1_000);
 
 export default defineTask({
-  description:
-    "Compares what providers have used with their quotas: warns, fails over to the next one, blocks, and switches back.",
+  description: "Compares providers' usage with their quotas: warns, fails over to the next provider, blocks, and switches back.",
   payload: z
     .strictObject({
       usage: z
         .strictObject({
-          table: tableName.describe("The table with a row for each use."),
-          provider: columnName.default("provider").describe("Its column with the provider's name."),
-          at: columnName.default("used_at").describe("Its column with the moment."),
-          amount: columnName.optional().describe("Its column with how much was used; a row is one by default."),
+          table: tableName.describe("The table with one row per use."),
+          provider: columnName.default("provider").describe("The column with the provider's name."),
+          at: columnName.default("used_at").describe("The column with the time of use."),
+          amount: columnName.optional().describe("The column with the amount used. Default: each row counts as 1."),
         })
-        .describe("What was used."),
+        .describe("Where usage is recorded."),
       providers: tableName.describe(
-        "The table with the quotas, which also keeps the state. docs/guides/tasks.md has its columns.",
+        "The table with the quotas, in which the state is stored, too. docs/guides/tasks.md lists its columns.",
       ),
       failovers: tableName
         .optional()
-        .describe("A table that keeps who stood in for whom, and when. docs/guides/tasks.md has its columns."),
-      warnAt: share.default(80).describe("From here on a provider is in the state warning (% of its quota)."),
-      switchAt: share.default(95).describe("From here on the next provider by priority takes over (%)."),
-      blockAt: share.default(100).describe("From here on a provider is blocked until its window resets (%)."),
+        .describe(
+          "A table that records failovers: which provider replaced which, and when. docs/guides/tasks.md lists its columns.",
+        ),
+      warnAt: share.default(80).describe("The share of its quota at which a provider's state becomes warning (%)."),
+      switchAt: share.default(95).describe("The share at which the next provider by priority takes over (%)."),
+      blockAt: share.default(100).describe("The share at which a provider is blocked until its period resets (%)."),
     })
     .refine(({ warnAt, switchAt, blockAt }) => warnAt < switchAt && switchAt <= blockAt, "expected warnAt < switchAt <= blockAt"),
   result: z.strictObject({
@@ -38,14 +39,14 @@ export default defineTask({
         quota: z.number(),
         percent: z.number(),
         state: z.enum(["ok", "warning", "switched", "blocked"]),
-        active: z.boolean().describe("Whether it is the one to ask."),
+        active: z.boolean().describe("Whether this is the provider to use."),
         resetsAt: z.iso.datetime(),
       }),
     ),
-    changes: z.array(z.string()).describe("What has changed since the last run, in words."),
-    blocked: z.array(z.string()).describe("Services that have no provider left."),
+    changes: z.array(z.string()).describe("Changes since the last run, one sentence each."),
+    blocked: z.array(z.string()).describe("Services whose providers are all blocked."),
   }),
-  /** The state follows from usage and quotas alone, so a second run changes nothing. Runs at the same time wait for each other. */
+  /** The state depends on usage and quotas only, so a second run changes nothing. Concurrent runs wait for each other. */
   async run(payload, { sql, job, log }) {
     const asker = { sql, job };
     const usage = await namedTable(asker, "usage.table", payload.usage.table);
@@ -59,7 +60,7 @@ export default defineTask({
       amount: payload.usage.amount === undefined ? undefined : columnOf(usage, "usage.amount", payload.usage.amount),
     };
     const { judged, changes } = await sql.transaction(async (_sql, client) => {
-      // Whoever comes second waits here, and then sees what the first has written.
+      // A concurrent run waits here, and then sees the changes of the first.
       await client.query(`lock table ${providers.quoted} in share row exclusive mode`);
       const { rows } = await client.query<Quota>(quotasStatement(providers, usage, columns));
       const judged = judge(rows, payload);
@@ -106,11 +107,11 @@ function assertColumns(table: NamedTable, field: string, names: readonly string[
   const missing = names.filter((name) => !table.columns.has(name));
   if (missing.length === 0) return;
   throw new PayloadError(`${field}: table '${table.full}' lacks columns: ${missing.join(", ")}.`, {
-    hint: "docs/guides/tasks.md has a create table for it, under quota/watch.",
+    hint: "See quota/watch in docs/guides/tasks.md for its create table statement.",
   });
 }
 
-/** What every provider has used since its period began, in UTC; or since it was reset by hand, where there is a reset_at. */
+/** Selects each provider's usage since its period began, in UTC, or since reset_at if that column exists and is later. */
 function quotasStatement(
   providers: NamedTable,
   usage: NamedTable,
@@ -137,7 +138,7 @@ async function store(query: Query, providers: NamedTable, entry: Judged): Promis
   );
 }
 
-/** One open row for each provider that another one stands in for. */
+/** Keeps one open row for each provider that another provider replaces. */
 async function storeFailovers(query: Query, failovers: NamedTable, judged: readonly Judged[]): Promise<void> {
   const services = new Set(judged.map(({ service }) => service));
   for (const service of services) {
@@ -159,8 +160,8 @@ async function storeFailovers(query: Query, failovers: NamedTable, judged: reado
 }
 
 function describe({ service, provider, state, stateBefore, active, activeBefore, percent }: Judged): string {
-  const parts = [`${service}: ${provider} is at ${percent} %`];
-  if (state !== stateBefore) parts.push(`${stateBefore ?? "unknown"} became ${state}`);
-  if (active !== activeBefore) parts.push(active ? "it is asked from now on" : "it is not asked any more");
-  return `${parts.join(", ")}.`;
+  const parts = [`${service}: ${provider} is at ${percent} %.`];
+  if (state !== stateBefore) parts.push(`Its state changed from ${stateBefore ?? "unknown"} to ${state}.`);
+  if (active !== activeBefore) parts.push(active ? "It is now active." : "It is no longer active.");
+  return parts.join(" ");
 }

@@ -7,7 +7,7 @@ import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
 import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
-/** Rows that are fetched at once. */
+/** How many rows each fetch returns. */
 const FETCHED = 500;
 
 /** The largest report that is written to a file (characters). */
@@ -16,45 +16,54 @@ const FILE_LIMIT = 1_000_000_000;
 const scalar = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null()]);
 
 export default defineTask({
-  description: "Runs a query of the worker's configuration, read-only, and makes CSV, JSON or HTML of it.",
+  description: "Runs a query from the worker's configuration, read-only, and returns or stores the result as CSV, JSON or HTML.",
   queue: "report",
   payload: z
     .strictObject({
-      query: fileName.max(100).optional().describe("The query's name: the file <name>.sql in the folder LEGWORK_REPORTS_FOLDER."),
+      query: fileName.max(100).optional().describe("The query's name: runs the file <name>.sql in LEGWORK_REPORTS_FOLDER."),
       sql: z
         .string()
         .min(1)
         .max(100_000)
         .optional()
-        .describe("The query itself; only where LEGWORK_REPORT_SQL_FROM_PAYLOAD is true."),
-      parameters: z.array(scalar).max(100).default([]).describe("Its $1, $2, …; never part of its text."),
+        .describe("The query's text. Allowed only if LEGWORK_REPORT_SQL_FROM_PAYLOAD is true."),
+      parameters: z
+        .array(scalar)
+        .max(100)
+        .default([])
+        .describe("The values of $1, $2 and so on. They are passed separately, never inserted into the query's text."),
       format: z.enum(["csv", "json", "html"]).default("csv"),
-      title: z.string().max(200).default("Report").describe("The heading of the HTML."),
-      maxRows: z.int().min(1).max(1_000_000).default(10_000).describe("Rows beyond that are left out, and the result says so."),
-      timeout: timeLimit("30s").default("1m").describe("How long Postgres may take for each part of it."),
+      title: z.string().max(200).default("Report").describe("The heading of an HTML report."),
+      maxRows: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(10_000)
+        .describe("The most rows in the report. If there are more, truncated is true in the result."),
+      timeout: timeLimit("30s").default("1m").describe("The time limit for each statement: opening the query and every fetch."),
       into: z
         .strictObject({ folder: folderPath, name: fileName })
         .optional()
-        .describe("A file for the report, in place of one that is there; in one of LEGWORK_ALLOWED_FOLDERS or below."),
+        .describe("A file for the report, in one of LEGWORK_ALLOWED_FOLDERS or a subfolder. An existing file is replaced."),
     })
     .refine(({ query, sql }) => (query === undefined) !== (sql === undefined), "expected either query or sql"),
   result: z.strictObject({
     rows: z.int(),
     columns: z.array(z.string()),
     truncated: z.boolean().describe("Whether there were more rows than maxRows."),
-    bytes: z.int().describe("Of the report."),
-    content: z.string().optional().describe("The report, when it does not go into a file; 240 KiB at most."),
+    bytes: z.int().describe("The size of the report."),
+    content: z.string().optional().describe("The report, unless it is stored in a file; at most 240 KiB."),
   }),
   /**
-   * The query is the only thing in a read-only transaction, as the role LEGWORK_REPORT_ROLE when that is set. It is fetched through a
-   * cursor, 500 rows at a time, so it has to be a select, values or with.
+   * Runs the query alone in a read-only transaction, as LEGWORK_REPORT_ROLE if that is set. Rows are fetched through a cursor, 500
+   * at a time, so the query must be a select, values or with statement.
    */
   async run(payload, { job, sql, signal }) {
     const text = payload.sql === undefined ? await configuredQuery(payload.query ?? "") : allowedSql(payload.sql);
     const role = setting("LEGWORK_REPORT_ROLE");
     const { into } = payload;
     await using folder = into === undefined ? undefined : await Folder.open("into.folder", into.folder, { create: true });
-    // Under a name of its own until it is whole.
+    // Written under a temporary name until it is complete.
     const partial = `.partial-${job.id}-${into?.name}`;
     await folder?.removeFile(partial).catch(ignore("ENOENT"));
     const file = await folder?.createFile(partial);
@@ -68,7 +77,7 @@ export default defineTask({
         const most = file === undefined ? RESULT_TEXT_BYTES : FILE_LIMIT;
         if (stored > most) {
           throw new PayloadError(`The report is larger than ${most} bytes.`, {
-            hint: "Say with into which file it is for, or ask for fewer rows.",
+            hint: "Set into to store it in a file, or request fewer rows.",
           });
         }
         if (file === undefined) parts.push(part);
@@ -77,7 +86,7 @@ export default defineTask({
       const found = await sql.transaction(async (_sql, client) => {
         await client.query("set transaction isolation level repeatable read, read only");
         await client.query("select set_config('statement_timeout', $1, true)", [String(millisecondsOf(payload.timeout))]);
-        // A role that the query could leave again is no protection against SQL from payloads; it is one against mistakes.
+        // Protects against mistakes only: SQL from a payload could switch the role back.
         if (role !== undefined) await client.query(`set local role ${escapeIdentifier(role)}`);
         return await query(client, text, payload, REPORT_FORMATS[payload.format], write, signal);
       });
@@ -101,7 +110,7 @@ async function query(
   write: (part: string) => Promise<void>,
   signal: AbortSignal,
 ): Promise<{ rows: number; columns: string[]; truncated: boolean }> {
-  // By the extended protocol, which takes one statement and no second one behind a semicolon.
+  // The extended protocol accepts one statement only, so nothing can follow a semicolon.
   const declare = { text: `declare report no scroll cursor for ${text}`, values: parameters, queryMode: "extended" };
   try {
     await client.query(declare);
@@ -113,7 +122,7 @@ async function query(
   let truncated = false;
   for (let isFirst = true, isOver = false; !isOver; isFirst = false) {
     signal.throwIfAborted();
-    // One more than may be told, to know whether there is one.
+    // One more row than may be returned, to know whether there are more.
     const room = maxRows - rows;
     const wanted = Math.min(FETCHED, room + 1);
     const fetched = await client
@@ -137,7 +146,7 @@ async function query(
 }
 
 async function configuredQuery(name: string): Promise<string> {
-  const path = requiredSetting("LEGWORK_REPORTS_FOLDER", "No queries are configured");
+  const path = requiredSetting("LEGWORK_REPORTS_FOLDER", "No queries configured");
   await using folder = await Folder.openConfigured("LEGWORK_REPORTS_FOLDER", path);
   const file = await folder.openFile(`${name}.sql`).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") throw new PayloadError(`query: LEGWORK_REPORTS_FOLDER has no ${name}.sql.`);
@@ -152,14 +161,14 @@ async function configuredQuery(name: string): Promise<string> {
 
 function allowedSql(text: string): string {
   if (setting("LEGWORK_REPORT_SQL_FROM_PAYLOAD") === true) return text;
-  throw new Discard("SQL in payloads is not allowed: LEGWORK_REPORT_SQL_FROM_PAYLOAD is not true where the worker runs.");
+  throw new Discard("SQL in payloads is not allowed: LEGWORK_REPORT_SQL_FROM_PAYLOAD is not true in the worker's environment.");
 }
 
-/** What is wrong with the query itself is no reason to try again: its text, its rights, its writing, its time. */
+/** Turns errors that are caused by the query itself (syntax, values, privileges, writes) into a Discard, because a retry would not help. */
 function refused(error: unknown): unknown {
   const code = codeOf(error) ?? "";
   const isQuerys = ["22", "42", "0A", "25"].includes(code.slice(0, 2));
   return isQuerys
-    ? new Discard(`The query fails: ${error instanceof Error ? error.message : String(error)}.`, { cause: error })
+    ? new Discard(`The query failed: ${error instanceof Error ? error.message : String(error)}.`, { cause: error })
     : error;
 }

@@ -4,20 +4,22 @@ import { namedTable, tableName } from "../@lib/named-table.ts";
 import { assertOther, groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE_AGE, removeOldRows } from "../@lib/old-rows.ts";
 
 export default defineTask({
-  description: "Moves the rows of a table that are older than an age or have expired into another table, in short batches.",
+  description: "Moves rows that are too old or have expired into another table, in short batches.",
   queue: "cleanup",
   payload: z
     .strictObject({
       ...oldRowsFields,
-      into: tableName.describe("The table that the rows go to. It has every column of the first, by name; it may have more."),
+      into: tableName.describe(
+        "The table to move the rows to. It must have every column of the first table, by name, and may have more.",
+      ),
     })
     .refine(hasOneAge, ONE_AGE),
   result: z.strictObject({
-    archived: z.int().describe("Rows moved."),
+    archived: z.int().describe("How many rows were moved."),
     ...oldRowsResult,
     groups: groupsResult,
   }),
-  /** One statement deletes a batch and inserts it: a row is in one table or in the other, never in both and never in none. */
+  /** Deletes and inserts each batch in one statement, so every row is always in exactly one of the two tables. */
   async run(payload, { job, sql, log, signal, progress }) {
     const table = await namedTable({ sql, job }, "table", payload.table);
     const into = await namedTable({ sql, job }, "into", payload.into);
@@ -25,10 +27,10 @@ export default defineTask({
     const missing = [...table.columns.keys()].filter((name) => !into.columns.has(name));
     if (missing.length > 0) {
       throw new PayloadError(`into: table '${into.full}' lacks columns of '${table.full}': ${missing.join(", ")}.`, {
-        hint: `Add them, or make the table with: create table ${into.full} (like ${table.full}).`,
+        hint: `Add them, or create the table with: create table ${into.full} (like ${table.full}).`,
       });
     }
-    // What the other table computes by itself cannot be written.
+    // Generated columns of the other table cannot be written.
     const columns = [...table.columns.values()].filter(({ name }) => into.columns.get(name)?.generated === false);
     const names = columns.map(({ quoted }) => quoted).join(", ");
     const onBatch = ({
@@ -43,7 +45,7 @@ export default defineTask({
       total: number;
     }): void => {
       log.debug({ event: "rows_archived", table, group, rows, archived: total }, "A batch of rows was moved.");
-      progress({ message: `${total} rows moved` });
+      progress({ message: `Rows moved: ${total}` });
     };
     const { rows, ...found } = await removeOldRows({ sql, job, signal, onBatch }, table, payload, {
       columns,

@@ -4,15 +4,15 @@ import { namedTable } from "../@lib/named-table.ts";
 import { groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE_AGE, removeOldRows } from "../@lib/old-rows.ts";
 
 export default defineTask({
-  description: "Deletes the rows of a table that are older than an age or have expired, in short batches, also group by group.",
+  description: "Deletes rows that are too old or have expired, in short batches, optionally group by group.",
   queue: "cleanup",
   payload: z.strictObject(oldRowsFields).refine(hasOneAge, ONE_AGE),
   result: z.strictObject({
-    deleted: z.int().describe("Rows deleted."),
+    deleted: z.int().describe("How many rows were deleted."),
     ...oldRowsResult,
     groups: groupsResult,
   }),
-  /** A batch that is committed stays deleted whatever happens afterwards; a second run finds what is left. */
+  /** A committed batch stays deleted even if the job fails later; the next run finds the remaining rows. */
   async run(payload, { job, sql, log, signal, progress }) {
     const table = await namedTable({ sql, job }, "table", payload.table);
     const onBatch = ({
@@ -27,7 +27,7 @@ export default defineTask({
       total: number;
     }): void => {
       log.debug({ event: "batch_expired", table, group, rows, deleted: total }, "A batch of rows was deleted.");
-      progress({ message: `${total} rows deleted` });
+      progress({ message: `Rows deleted: ${total}` });
     };
     const startedAt = performance.now();
     const { rows, ...found } = await removeOldRows(
@@ -37,7 +37,7 @@ export default defineTask({
         signal,
         onBatch,
         onGroup: ({ milliseconds, ...group }) =>
-          log.info({ event: "group_expired", ...group, durationMs: milliseconds }, "The old rows of a group were deleted."),
+          log.info({ event: "group_expired", ...group, durationMs: milliseconds }, "The group's old rows were deleted."),
       },
       table,
       payload,

@@ -4,34 +4,33 @@ import { z } from "zod";
 import { age, cutoffOf } from "../@lib/age.ts";
 import { codeOf, Folder, folderPath, ignore } from "../@lib/folder.ts";
 
-/** How deep folders are entered. */
+/** How many levels of subfolders are searched. */
 const MOST_DEPTH = 64;
 
 export default defineTask({
-  description:
-    "Deletes the files of a folder that were not changed for an age. Only in folders that the worker's configuration allows.",
+  description: "Deletes files that have not changed for some time, in folders that the worker's configuration allows.",
   queue: "cleanup",
   payload: z.strictObject({
-    folder: folderPath.describe("The folder: one of LEGWORK_ALLOWED_FOLDERS, or one below."),
-    olderThan: age.describe("Files last changed before that go: an interval of Postgres, such as 30 days."),
+    folder: folderPath.describe("The folder: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder."),
+    olderThan: age.describe("Files that last changed longer ago than this are deleted: a Postgres interval such as 30 days."),
     matching: z
       .string()
       .min(1)
       .max(500)
       .optional()
-      .describe("Only files whose path below the folder matches: *.log, **/*.tmp. All by default."),
-    recursive: z.boolean().default(false).describe("Whether the folders below are entered."),
-    removeEmptyFolders: z.boolean().default(false).describe("Whether folders below that are empty then are removed."),
-    maxFiles: z.int().min(1).optional().describe("Stops after so many files and leaves the rest for the next run."),
+      .describe("Only files whose path in the folder matches this glob: *.log, **/*.tmp. Default: all files."),
+    recursive: z.boolean().default(false).describe("Whether to search subfolders."),
+    removeEmptyFolders: z.boolean().default(false).describe("Whether to remove subfolders that are empty afterwards."),
+    maxFiles: z.int().min(1).optional().describe("Stops after this many files and leaves the rest for the next run."),
   }),
   result: z.strictObject({
-    deleted: z.int().describe("Files deleted."),
-    bytes: z.int().describe("What they held."),
-    kept: z.int().describe("Files seen and left: too young, or not matching."),
-    failed: z.int().describe("Files that could not be deleted; the log says why."),
-    folders: z.int().describe("Empty folders removed."),
+    deleted: z.int().describe("How many files were deleted."),
+    bytes: z.int().describe("The total size of the deleted files."),
+    kept: z.int().describe("How many files were kept because they are too recent or do not match."),
+    failed: z.int().describe("How many files could not be deleted. The log has the reasons."),
+    folders: z.int().describe("How many empty folders were removed."),
   }),
-  /** Links, pipes and devices are neither followed nor deleted. */
+  /** Neither follows nor deletes links, pipes and devices. */
   async run(payload, { sql, log, signal }) {
     const { milliseconds: before } = await cutoffOf(sql, "olderThan", payload.olderThan);
     const found = { deleted: 0, bytes: 0, kept: 0, failed: 0, folders: 0 };
@@ -66,7 +65,7 @@ async function clean(folder: Folder, path: string, work: Work, depth: number): P
         log.warn({ event: "file_not_deleted", file: below, code: codeOf(error) }, `${below} was not deleted: ${String(error)}`);
       }
     } else if (entry.isFolder && work.recursive && depth < MOST_DEPTH) {
-      // Replaced by a link meanwhile, or gone: nothing of ours.
+      // Skipped if it has been replaced by a link or removed since it was listed.
       const inner = await folder.folder(entry.name).catch(ignore("ENOENT", "ELOOP", "ENOTDIR", "EACCES"));
       if (inner === undefined) continue;
       const { deleted, folders } = found;
@@ -76,7 +75,7 @@ async function clean(folder: Folder, path: string, work: Work, depth: number): P
       } finally {
         await inner.close();
       }
-      // One that somebody has just made is empty, too, and not ours to remove.
+      // A folder that another process has just created is empty, too, and must stay.
       if (!work.removeEmptyFolders || !(isOld || found.deleted > deleted || found.folders > folders)) continue;
       const removed = await folder
         .removeFolder(entry.name)

@@ -105,7 +105,7 @@ describe("assistant", () => {
   it("B3 a provider raises a warning at 80 %, is replaced at 95 %, is blocked at 100 %, and is used again when its window resets", async () => {
     await used("one", 800_000);
     expect((await run("rate-limit-monitor")).result.changes).toContainEqual(
-      expect.stringContaining("one is at 80 %, unknown became warning"),
+      expect.stringContaining("one is at 80 %. Its state changed from unknown to warning."),
     );
     expect(await providers()).toMatchObject([
       { state: "warning", active: true },
@@ -179,10 +179,10 @@ describe("assistant", () => {
     const degraded = await run("health-check");
     expect(degraded).toMatchObject({
       state: "completed",
-      result: { status: "degraded", problems: ["one: it answered with status 503."] },
+      result: { status: "degraded", problems: ["one: the provider returned status 503."] },
     });
     expect(await select(uptime)).toMatchObject([
-      { is_up: false, measured: null, error: "one: it answered with status 503.", probes: 2, uptime: 0.5, was_down: true },
+      { is_up: false, measured: null, error: "one: the provider returned status 503.", probes: 2, uptime: 0.5, was_down: true },
       { is_up: true, probes: 2, uptime: 1 },
     ]);
     const [one, two] = await since();
@@ -296,8 +296,8 @@ describe("assistant", () => {
         usual_requests: "10.0",
         usual_ms: "100.0",
         anomalies:
-          "more than three times as many requests as usual; more than one of ten requests failed; three times as slow as usual",
-        recommendations: "look into the failures, or ask it later in the order",
+          "more than three times as many requests as usual; more than one in ten requests failed; three times as slow as usual",
+        recommendations: "investigate the failures, or lower the provider's priority",
       },
       { provider: "two", requests: "0", anomalies: "less than a third of the usual requests", recommendations: "" },
     ]);

@@ -139,7 +139,9 @@ describe("calendar", () => {
     );
     const { scheduled, skipped } = await scheduleAllActiveUsers(database.pool, { schedule_type: "daily", hour: 23, minute: 59 });
     expect(scheduled.map(({ job_id }) => job_id)).toEqual(["calendar-user-1-daily", "calendar-user-2-daily"]);
-    expect(skipped).toEqual([{ user_id: 7, reason: "archive_config_id: user 7 has no active archive configurations." }]);
+    expect(skipped).toEqual([
+      { user_id: 7, reason: "archive_config_id: user 7 has no active archive configurations, expected exactly 1." },
+    ]);
     // Also when the app starts, repeatedly.
     await startCalendar(database.url, { CALENDAR_AUTO_SCHEDULE: "true" });
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toHaveLength(2);
@@ -285,7 +287,7 @@ describe("calendar", () => {
     expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({ code: 0 });
     expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("no scheduled job"),
+      stderr: expect.stringContaining("no schedules"),
     });
     expect(await cli(ann, "schedule", "--user", "1", "--hour", "x")).toMatchObject({
       code: 2,
@@ -327,7 +329,7 @@ describe("calendar", () => {
       expect(await cli(bob, ...command, "--user", "1")).toMatchObject({
         code: 1,
         stdout: "",
-        stderr: expect.stringContaining("User 1"),
+        stderr: expect.stringContaining("user 1"),
       });
     }
     expect(await cli(bob, "schedule-all")).toMatchObject({ code: 1, stderr: expect.stringContaining("admin") });
@@ -356,7 +358,7 @@ describe("calendar", () => {
     expect(await ended(made.body.id)).toMatchObject({
       state: "failed",
       attempts: 1,
-      error: expect.stringContaining("not user 1's"),
+      error: expect.stringContaining("not to user 1"),
     });
     expect(await archived()).toEqual([]);
   });
@@ -436,7 +438,7 @@ describe("calendar", () => {
     const run = await ask("POST", "/jobs/trigger", ann, range);
     await ended(run.body.job_id);
     const mail = await until("the mail has arrived", () => mails[0]);
-    expect(mail).toMatchObject({ to: ["ann@example.com"], source: expect.stringContaining("1 event(s) from 2024-12-18") });
+    expect(mail).toMatchObject({ to: ["ann@example.com"], source: expect.stringContaining("Events archived from 2024-12-18") });
     // Without archived events, no mail is sent.
     const again = await ask("POST", "/jobs/trigger", ann, range);
     await ended(again.body.job_id);

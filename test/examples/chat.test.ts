@@ -318,7 +318,7 @@ describe("chat", () => {
     expect(await line("job_failed", failing)).toMatchObject({
       level: "warn",
       correlationId: "corr-2",
-      msg: expect.stringContaining("there is no user 404"),
+      msg: expect.stringContaining("user 404 does not exist"),
     });
     expect(await line("queue_paused")).toMatchObject({ level: "info", queue: "report" });
     await resumeQueue(database.pool, "report");

@@ -261,7 +261,7 @@ describe("the life of documents", () => {
       { name: "weaviate", healthy: true },
       { name: ill.host, healthy: false, error: "Status 503, expected 200 to 299." },
       { name: "workspace:acme", healthy: true },
-      { name: "workspace:globex", healthy: false, error: "1 expired more than 36 hours ago and still here" },
+      { name: "workspace:globex", healthy: false, error: "1 expired more than 36 hours ago and not deleted" },
     ]);
     expect((await ask("GET", "/health")).body).toMatchObject({ status: "degraded", last_check: { healthy: false } });
     expect(well.asked[0]?.path).toBe("/v1/.well-known/ready");

@@ -412,16 +412,24 @@ describe("project_processing", () => {
   });
 
   it.each([
-    ["a transport that runs a command", "ext::sh -c 'touch pwned'", "'ext::sh -c 'touch pwned'' is not an address"],
-    ["another transport", "fd::17", "'fd::17' is not an address"],
-    ["an option", "--upload-pack=touch pwned", "'--upload-pack=touch pwned' is not an address"],
-    ["an option as ssh's host", "ssh://-oProxyCommand=touch%20pwned/x", "is not an address"],
-    ["an option as ssh's user", "ssh://-oProxyCommand=x@host/x", "is not an address"],
-    ["an option in ssh's short form", "-oProxyCommand=x@host:x", "is not an address"],
-    ["a relative path", "../elsewhere", "'../elsewhere' is not an address"],
-    ["a file on another machine", "file://elsewhere/etc", "is not an address"],
-    ["another protocol, whose password is not shown", "ftp://user:s3cret@host/x", "This is not an address"],
-    ["a parameter, which git would show in the process list", "https://host/x.git?token=s3cret", "This is not an address"],
+    [
+      "a transport that runs a command",
+      "ext::sh -c 'touch pwned'",
+      "'ext::sh -c 'touch pwned'' is not a valid repository address",
+    ],
+    ["another transport", "fd::17", "'fd::17' is not a valid repository address"],
+    ["an option", "--upload-pack=touch pwned", "'--upload-pack=touch pwned' is not a valid repository address"],
+    ["an option as ssh's host", "ssh://-oProxyCommand=touch%20pwned/x", "is not a valid repository address"],
+    ["an option as ssh's user", "ssh://-oProxyCommand=x@host/x", "is not a valid repository address"],
+    ["an option in ssh's short form", "-oProxyCommand=x@host:x", "is not a valid repository address"],
+    ["a relative path", "../elsewhere", "'../elsewhere' is not a valid repository address"],
+    ["a file on another machine", "file://elsewhere/etc", "is not a valid repository address"],
+    ["another protocol, whose password is not shown", "ftp://user:s3cret@host/x", "This is not a valid repository address"],
+    [
+      "a parameter, which git would show in the process list",
+      "https://host/x.git?token=s3cret",
+      "This is not a valid repository address",
+    ],
   ])("D2 %s as an address is refused at once", async (_what, address, message) => {
     const { error, state } = await failure(address);
     expect(state).toBe("failed");
@@ -452,7 +460,7 @@ describe("project_processing", () => {
       async () => (await jobs(id, "project_processing")).find(({ error }) => error !== null),
       25_000,
     );
-    expect(job.error).toBe("The plan file PLAN.md cannot be read: it cannot be parsed within 10 seconds.");
+    expect(job.error).toBe("The plan file PLAN.md cannot be read: parsing took longer than 10 seconds.");
     const [attempt] = await select("select error_name from legwork.attempts where job_id = $1", job.id);
     expect(attempt?.error_name).toBe("Error"); // Not WorkerLost.
     expect(await clones()).toEqual([]);
@@ -465,7 +473,7 @@ describe("project_processing", () => {
     expect(await ended(projectId, "project_processing")).toMatchObject({
       state: "failed",
       attempts: 1,
-      error: `projectId: there is no project ${projectId}.`,
+      error: `projectId: project ${projectId} does not exist.`,
     });
   });
 });

@@ -224,7 +224,7 @@ describe("projects", () => {
       expect(body).toEqual({
         job_id: expect.stringMatching(/^\d+$/),
         status: "queued",
-        message: "Project refresh queued successfully",
+        message: "Project refresh queued",
       });
     }
     const refused = answers.filter(({ status }) => status === 429);
@@ -352,7 +352,7 @@ describe("projects", () => {
       expect(made.status).toBe(201);
       expect(await becomes("failed", made.body.id, bob)).toMatchObject({
         retry_count: 0,
-        error: expect.stringContaining("not of"),
+        error: expect.stringContaining("does not belong to"),
       });
     }
     expect((await ask("GET", `/projects/${projectId}/jobs`, ann)).body.map(({ status }: { status: string }) => status)).toEqual([

@@ -153,8 +153,8 @@ describe("backup/tables and backup/restore", () => {
     worker.kill("SIGKILL");
     expect(await readdir(folder)).toEqual([partial]);
     expect(await readdir(join(folder, partial))).toEqual(["0001-shop.a.copy.gz"]);
-    expect((await restore()).error).toBe("name: there is no whole backup 'backup' in the folder.");
-    expect((await restore({ backup: "partial-1-1" })).error).toContain("is not a whole backup");
+    expect((await restore()).error).toBe("name: the folder has no complete backup named 'backup'.");
+    expect((await restore({ backup: "partial-1-1" })).error).toContain("is not a complete backup");
     await holder.query("commit");
     await workerOver(database.url, [TASKS]);
     const job = await until("the job ends on another worker", () => endedJob(database, rows[0].id), 20_000);
@@ -199,8 +199,8 @@ describe("backup/tables and backup/restore", () => {
 
   it.each([
     ["with a changed byte", ""],
-    ["whose file is cut off", "is not a whole backup"],
-    ["without a manifest", "is not a whole backup"],
+    ["whose file is cut off", "is not a complete backup"],
+    ["without a manifest", "is not a complete backup"],
     ["whose file was replaced", "is damaged"],
   ])("restore nothing from a backup %s", async (what, message) => {
     await database.pool.query("create table shop.a as select n, md5(n::text) as x from generate_series(1, 3000) n");
@@ -254,7 +254,7 @@ describe("backup/tables and backup/restore", () => {
   });
 
   it.each([
-    ["a table that lacks a column", { tables: { "shop.a": "shop.other" } }, "cannot take column 'n' of type integer"],
+    ["a table that lacks a column", { tables: { "shop.a": "shop.other" } }, "cannot store column 'n' of type integer"],
     ["a table that is not in the backup", { tables: { "shop.none": "shop.other" } }, "the backup has no table 'shop.none'"],
     ["a folder with ..", { backup: ".." }, "backup: expected a name"],
     ["a foreign folder", { backup: "etc/passwd" }, "backup: expected a name"],

@@ -39,5 +39,5 @@ it.each(["..", ".", "", "a/b", "a\0b"])("'%s' is not accepted as a file name", a
   const root = await directoryOf({});
   configure({ LEGWORK_ALLOWED_FOLDERS: root });
   await using folder = await Folder.open("folder", root);
-  await expect(folder.createFile(name)).rejects.toThrow("is not the name of a file");
+  await expect(folder.createFile(name)).rejects.toThrow("is not a valid file name");
 });

@@ -89,7 +89,7 @@ describe("git/clone-and-scan", () => {
     const repository = await gitRepository(FILES);
     expect((await scan({ url: `file://${repository}` })).error).toContain("the protocol file is not allowed");
     expect((await scan({ url: "http://127.0.0.1:8089/x" })).error).toContain("the protocol http is not allowed");
-    expect((await scan({ url: "ext::sh -c 'touch pwned'" })).error).toContain("is not an address");
+    expect((await scan({ url: "ext::sh -c 'touch pwned'" })).error).toContain("is not a valid repository address");
     for (const url of [
       "https://ann:hunter/22secret@host/x.git",
       "https://ann:80/hunter22secret@host/x.git",
@@ -99,13 +99,13 @@ describe("git/clone-and-scan", () => {
       "ext::https://ann:hunter/22secret@host",
     ]) {
       const { error } = await scan({ url });
-      expect(error).toMatch(/^This is not an address/);
+      expect(error).toMatch(/^This is not a valid repository address/);
       expect(error).not.toMatch(/hunter|22secret|ann\b/);
     }
     configure({ LEGWORK_GIT_PROTOCOLS: "https,file" });
     expect((await scan({ url: `file://${repository}` })).error).toContain("No folder is allowed");
     configure({ LEGWORK_ALLOWED_FOLDERS: await directoryOf({}) });
-    expect((await scan({ url: repository })).error).toContain("is in no folder that LEGWORK_ALLOWED_FOLDERS allows");
+    expect((await scan({ url: repository })).error).toContain("LEGWORK_ALLOWED_FOLDERS does not allow");
     configure({ LEGWORK_ALLOWED_FOLDERS: repository });
     expect((await scan({ url: repository })).result.files).toBe(4);
   });
@@ -137,7 +137,7 @@ describe("git/clone-and-scan", () => {
   it("stops a clone that takes too long or becomes too large, and leaves nothing behind", async () => {
     const { url } = await gitServer(await gitRepository({ large: randomBytes(500_000).toString("base64") }));
     configure({ LEGWORK_GIT_PROTOCOLS: "http" });
-    expect((await scan({ url: `${url}/slow`, timeout: "300ms" })).error).toContain("it took longer than 300 ms");
+    expect((await scan({ url: `${url}/slow`, timeout: "300ms" })).error).toContain("git took longer than 300 ms");
     // git passes on whole packets of up to 65,520 bytes, so at least a third of the first 100,000 bytes is on disk.
     const large = await scan({ url: `${url}/stall/.git`, maxBytes: 20_000 });
     expect(large.error).toContain("is larger than 20000 bytes");

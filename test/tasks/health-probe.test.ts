@@ -185,8 +185,12 @@ describe("health/probe", () => {
       { http: [{ url: "file:///etc/passwd" }] },
       "http.0.url: expected an http:// or https:// address",
     ],
-    ["an invalid timeout", { http: [{ url: "http://a/", timeout: "soon" }] }, "http.0.timeout: expected a time such as 500ms"],
-    ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a time"],
+    [
+      "an invalid timeout",
+      { http: [{ url: "http://a/", timeout: "soon" }] },
+      "http.0.timeout: expected a duration such as 500ms",
+    ],
+    ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a duration"],
     ["more than 50 addresses", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
   ])("refuses %s at once", async (_what, payload, message) => {
     const job = await probe(payload);
@@ -233,7 +237,7 @@ describe("health/probe", () => {
     );
     onTestFinished(async () => void (await database.pool.query("drop table no_view; drop view half")));
     for (const [view, said] of [
-      ["nowhere", "there is no view 'nowhere'"],
+      ["nowhere", "view 'nowhere' does not exist"],
       ["no_view", "'public.no_view' is not a view"],
       ["half", "healthy"],
       ["legwork.jobs", "view: "],

@@ -71,13 +71,15 @@ describe("http/fetch", () => {
     expect((await fetched({ url: `http://user:s3cret@${host}/` })).error).toContain("without user name and password");
     for (const [path, message] of [
       ["/metadata", "not public (linkLocal)"],
-      ["/file", "leads to an address that is not followed: file:."],
-      ["/round", "more than 5 redirects."],
+      ["/file", "redirects to an address that is not followed, with the protocol file:."],
+      ["/round", "was redirected too often: at most 5 are allowed."],
     ]) {
       expect((await fetched({ url: `${url}${path}` })).error).toContain(message);
     }
     configure({ LEGWORK_ALLOWED_ADDRESSES: new URL(url).hostname });
-    expect((await fetched({ url: `${url}/name`, redirects: 0 })).error).toContain("more than 0 redirects");
+    expect((await fetched({ url: `${url}/name`, redirects: 0 })).error).toContain(
+      "was redirected too often: at most 0 are allowed",
+    );
   });
 
   it("reads only up to its limits of size and time, compressed or not", async () => {

@@ -124,7 +124,7 @@ describe("maintenance", () => {
       const pool = { connect: async () => Object.assign(client, { release: () => undefined }) };
       const table = { id: ids[0].id, full: "public.foreign_to_me" };
       await expect(assertMaintainable(createSql(pool as never), table as never)).rejects.toThrow(
-        "the worker's role may not maintain 'public.foreign_to_me'",
+        "the worker's role is not allowed to maintain 'public.foreign_to_me'",
       );
       await client.query("reset role");
       await expect(assertMaintainable(createSql(pool as never), table as never)).resolves.toBeUndefined();

@@ -92,7 +92,7 @@ it.each([
 ])("%s is refused without showing any part of the password", async (url, task, payload, variable) => {
   configure({ [variable]: url, LEGWORK_MAIL_FROM: "app@example.com" });
   const job = await runJob(database, task, payload);
-  expect(job.error).toContain(`${variable}, where the worker runs, is not valid: expected`);
+  expect(job.error).toContain(`${variable} in the worker's environment is not valid: expected`);
   expect(JSON.stringify(job)).not.toMatch(/hunter|22secret|ann\b/);
 });
 
@@ -112,7 +112,7 @@ it.each([
 ])("%s reports that it is not configured, and sends nothing", async (task, payload, variable) => {
   const job = await runJob(database, task, payload, { maxAttempts: 5 });
   expect(job).toMatchObject({ state: "failed", attempts: 1, result: null });
-  expect(job.error).toMatch(new RegExp(`^No \\w+( \\w+)? configured: ${variable} is not set where the worker runs\\.$`));
+  expect(job.error).toMatch(new RegExp(`^No \\w+( \\w+)? configured: ${variable} is not set in the worker's environment\\.$`));
 });
 
 const SUBSCRIBER = createECDH("prime256v1");
@@ -183,13 +183,13 @@ describe("notify/push", () => {
     );
     expect((await push(`${url}/410`)).result).toEqual({ delivered: false, gone: true, status: 410 });
     const refused = await push(`${url}/403`);
-    expect(refused).toMatchObject({ state: "failed", attempts: 1, error: "The push service answers with status 403." });
+    expect(refused).toMatchObject({ state: "failed", attempts: 1, error: "The push service returned status 403." });
   });
 
   it("connects to no private address", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url, asked } = await httpServer((response) => response.end());
-    expect((await push(`${url}/x`)).error).toContain("leads to an address that is not public (loopback)");
+    expect((await push(`${url}/x`)).error).toContain("its address is not public (loopback)");
     expect(asked).toEqual([]);
   });
 });
@@ -217,9 +217,9 @@ describe("notify/sms", () => {
   });
 
   it.each([
-    [400, "", "failed", "The SMS provider answers with status 400."],
+    [400, "", "failed", "The SMS provider returned status 400."],
     [200, "not json", "failed", "The SMS provider's answer has no id"],
-    [500, '{"error": "t0ken-t0ken"}', "failed", "The SMS provider answers with status 500."],
+    [500, '{"error": "t0ken-t0ken"}', "failed", "The SMS provider returned status 500."],
   ])("does not complete after a response with status %i and '%s'", async (status, body, state, message) => {
     const { url } = await httpServer((response) => response.writeHead(status).end(body));
     configure({ LEGWORK_SMS_URL: url, LEGWORK_SMS_TOKEN: "t0ken-t0ken" });
@@ -273,15 +273,17 @@ describe("notify/webhook", () => {
     expect(job).toMatchObject({ state: "completed", result: { status: 200, signed: false } });
     expect(asked[0]?.body.toString()).toBe('{"text":"Disk is full"}');
     const gone = await runJob(database, "notify/webhook", { endpoint: "gone", slack: "Disk is full" });
-    expect(gone).toMatchObject({ state: "failed", error: "Endpoint 'gone' answers with status 404." });
+    expect(gone).toMatchObject({ state: "failed", error: "Endpoint 'gone' returned status 404." });
     expect((await stored(job.id)) + (await stored(gone.id))).not.toContain("s3cret");
-    expect((await runJob(database, "notify/webhook", { endpoint: "toString", slack: "x" })).error).toContain("has no 'toString'");
+    expect((await runJob(database, "notify/webhook", { endpoint: "toString", slack: "x" })).error).toContain(
+      "has no endpoint 'toString'",
+    );
   });
 
   it("follows no redirect", async () => {
     const { url, asked } = await httpServer((response) => response.writeHead(307, { location: "/other" }).end());
     const job = await runJob(database, "notify/webhook", { url, body: {} });
-    expect(job.error).toContain("answers with status 307");
+    expect(job.error).toContain("returned status 307");
     expect(asked).toHaveLength(1);
   });
 
@@ -290,7 +292,7 @@ describe("notify/webhook", () => {
     const { url, asked } = await httpServer((response) => response.end());
     const job = await runJob(database, "notify/webhook", { url, body: {} }, { maxAttempts: 3 });
     expect(job).toMatchObject({ state: "failed", attempts: 1 });
-    expect(job.error).toContain("leads to an address that is not public (loopback)");
+    expect(job.error).toContain("its address is not public (loopback)");
     expect(asked).toEqual([]);
   });
 });

@@ -62,9 +62,9 @@ describe("quota/reset", () => {
     [
       "a counter that is not a number",
       { counters: ["plan"] },
-      "'plan' of 'public.members' is of type text, which does not count",
+      "'plan' of 'public.members' is of type text, which is not a number",
     ],
-    ["an unknown time zone", { timezone: "Mars" }, "there is no time zone 'Mars'"],
+    ["an unknown time zone", { timezone: "Mars" }, "unknown time zone 'Mars'"],
     [
       "a resetColumn that is not a timestamptz",
       { resetColumn: "id" },
@@ -108,7 +108,7 @@ describe("quota/watch", () => {
     ]);
     await use("first", 20);
     const warned = await watch();
-    expect(warned.result.changes).toEqual(["ai: first is at 81 %, ok became warning."]);
+    expect(warned.result.changes).toEqual(["ai: first is at 81 %. Its state changed from ok to warning."]);
     await use("first", 140);
     await watch();
     expect(await states()).toMatchObject([

@@ -75,7 +75,7 @@ describe("report/query", () => {
     expect((await report({ query: "../secret" })).error).toContain("query: expected a name");
     expect((await report({ sql: "select 1" })).error).toContain("SQL in payloads is not allowed");
     configure({ LEGWORK_REPORTS_FOLDER: undefined });
-    expect((await report({ query: "usage" })).error).toContain("No queries are configured: LEGWORK_REPORTS_FOLDER is not set");
+    expect((await report({ query: "usage" })).error).toContain("No queries configured: LEGWORK_REPORTS_FOLDER is not set");
   });
 
   it("runs as the configured role", async () => {

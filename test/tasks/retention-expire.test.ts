@@ -128,9 +128,9 @@ describe("retention/expire", () => {
   });
 
   it.each([
-    ["an unknown table", { table: "app.no_such" }, "table: there is no table 'app.no_such'."],
-    ["a table that is a statement", { table: "x; drop table y" }, "table: there is no table 'x; drop table y'."],
-    ["a table with an invalid name", { table: "a..b" }, "table: there is no table 'a..b'."],
+    ["an unknown table", { table: "app.no_such" }, "table: table 'app.no_such' does not exist."],
+    ["a table that is a statement", { table: "x; drop table y" }, "table: table 'x; drop table y' does not exist."],
+    ["a table with an invalid name", { table: "a..b" }, "table: table 'a..b' does not exist."],
     ["an unknown column", { table: "public.wrong", column: "made_at" }, "column: table 'public.wrong' has no column 'made_at'."],
     ["a column that is not a time", { table: "wrong", column: "id" }, "column: 'id' of 'public.wrong' is of type integer"],
     ["a system column", { table: "wrong", column: "xmin" }, "column: table 'public.wrong' has no column 'xmin'."],
@@ -142,9 +142,9 @@ describe("retention/expire", () => {
       "table: 'legwork_private.finished_jobs' belongs",
     ],
     ["graphile-worker's jobs", { table: "graphile_worker._private_jobs" }, "table: 'graphile_worker._private_jobs' belongs"],
-    ["an invalid age", { table: "wrong", olderThan: "a while" }, "olderThan: 'a while' cannot be read as an age"],
-    ["an age of zero", { table: "wrong", olderThan: "0 days" }, "olderThan: '0 days' is not a time ago."],
-    ["a negative age", { table: "wrong", olderThan: "-1 day" }, "olderThan: '-1 day' is not a time ago."],
+    ["an invalid age", { table: "wrong", olderThan: "a while" }, "olderThan: 'a while' is not a valid age"],
+    ["an age of zero", { table: "wrong", olderThan: "0 days" }, "olderThan: '0 days' is not a positive age."],
+    ["a negative age", { table: "wrong", olderThan: "-1 day" }, "olderThan: '-1 day' is not a positive age."],
     ["an infinite age", { table: "wrong", olderThan: "infinity" }, "olderThan: 'infinity'"],
     ["a batch size of 0", { table: "wrong", batchSize: 0 }, "batchSize: "],
     ["an unknown field", { table: "wrong", older_than: "1 day" }, "older_than"],

@@ -59,16 +59,16 @@ describe("retention/files", () => {
   });
 
   it.each([
-    ["a folder that is not allowed", (folder: string) => dirname(folder), "is in no folder that LEGWORK_ALLOWED_FOLDERS allows"],
+    ["a folder that is not allowed", (folder: string) => dirname(folder), "LEGWORK_ALLOWED_FOLDERS does not allow"],
     [
       "a folder whose name begins with the name of an allowed one",
       (folder: string) => `${folder}-2`,
-      "is in no folder that LEGWORK_ALLOWED_FOLDERS allows",
+      "LEGWORK_ALLOWED_FOLDERS does not allow",
     ],
     ["a path with ..", (folder: string) => `${folder}/../x`, "expected an absolute path without .."],
     ["a relative path", () => "logs", "expected an absolute path"],
-    ["a missing folder", (folder: string) => `${folder}/none`, "there is no folder"],
-    ["a file", (folder: string) => `${folder}/a`, "is no folder"],
+    ["a missing folder", (folder: string) => `${folder}/none`, "does not exist"],
+    ["a file", (folder: string) => `${folder}/a`, "is not a folder"],
   ])("refuses %s", async (_what, path, message) => {
     const folder = await folderOf({ a: 100 });
     configure({ LEGWORK_ALLOWED_FOLDERS: `/nowhere, ${folder}` });
@@ -83,11 +83,11 @@ describe("retention/files", () => {
     configure({ LEGWORK_ALLOWED_FOLDERS: undefined });
     expect(await clean(folder)).toMatchObject({
       state: "failed",
-      error: "No folder is allowed: LEGWORK_ALLOWED_FOLDERS is not set where the worker runs.",
+      error: "No folder is allowed: LEGWORK_ALLOWED_FOLDERS is not set in the worker's environment.",
     });
     configure({ LEGWORK_ALLOWED_FOLDERS: "logs" });
     expect((await clean(folder)).error).toBe(
-      "LEGWORK_ALLOWED_FOLDERS, where the worker runs, is not valid: expected absolute paths of folders, with commas between them.",
+      "LEGWORK_ALLOWED_FOLDERS in the worker's environment is not valid: expected absolute paths of folders, separated by commas.",
     );
   });
 });

@@ -160,7 +160,7 @@ describe("retention/expire by groups", () => {
     configure({ LEGWORK_ALLOWED_TABLES: undefined });
     const job = await runJob(database, "retention/expire", { table: "app.notes", olderThan: "1 day" }, { tenant: "acme" });
     expect(job).toMatchObject({ state: "failed", attempts: 1 });
-    expect(job.error).toContain("No table is allowed to a tenant's job");
+    expect(job.error).toContain("A tenant's job may not use any table");
   });
 });
 
@@ -210,12 +210,12 @@ describe("retention/archive", () => {
       create trigger say_no before insert on picky_archive for each row execute function say_no();
       insert into picky select n, now() - interval '1 year' from generate_series(1, 5) n`);
     const job = await runJob(database, "retention/archive", { table: "picky", into: "picky_archive", olderThan: "1 day" });
-    expect(job.error).toContain("The other table did not take all rows");
+    expect(job.error).toContain("The other table did not accept all rows");
     expect(await select("select count(*)::int as count from picky")).toEqual([{ count: 5 }]);
   });
 
   it.each([
-    ["itself", { into: "shape" }, "cannot be moved into the table that they come from"],
+    ["itself", { into: "shape" }, "cannot be moved into their own table"],
     ["a table that lacks columns", { into: "lacking" }, "lacks columns of 'public.shape': b, created_at."],
     ["a table of Legwork", { into: "legwork.settings" }, "belongs to the system"],
   ])("refuses to move into %s", async (_what, payload, message) => {

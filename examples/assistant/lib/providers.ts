@@ -20,16 +20,16 @@ export interface Completion {
 
 interface Request {
   prompt: string;
-  /** What it is for, in assistant.ai_usage. */
+  /** The purpose that is recorded in assistant.ai_usage. */
   purpose: string;
   maxTokens: number;
-  /** How long the answer may take (ms). */
+  /** The time limit for the answer (ms). */
   timeout: number;
 }
 
 /**
- * Asks one provider by the chat completions of the OpenAI API, and records the request, also when it fails. Throws an Error that says what was
- * wrong and holds no key.
+ * Sends a request to one provider through the OpenAI API's chat completions, and records the request, even if it fails. Throws an Error with
+ * the reason and without the key.
  */
 export async function ask(sql: Sql, provider: Provider, request: Request, signal: AbortSignal): Promise<Completion> {
   const startedAt = performance.now();
@@ -48,12 +48,12 @@ export async function ask(sql: Sql, provider: Provider, request: Request, signal
         messages: [{ role: "user", content: request.prompt }],
       }),
       signal: AbortSignal.any([signal, limit]),
-      // The address is the operator's own.
+      // The address comes from the operator's configuration.
       trusted: true,
     });
     const parts: Uint8Array[] = [];
     for await (const part of answer.chunks(MOST_BYTES)) parts.push(part);
-    if (answer.status !== 200) throw new Error(`it answered with status ${answer.status}.`);
+    if (answer.status !== 200) throw new Error(`the provider returned status ${answer.status}.`);
     found = answerSchema.parse(JSON.parse(Buffer.concat(parts).toString("utf8")));
   } catch (error) {
     signal.throwIfAborted();
@@ -73,14 +73,15 @@ export async function ask(sql: Sql, provider: Provider, request: Request, signal
 }
 
 function reasonOf(error: unknown, timeout: number): string {
-  if (error instanceof z.ZodError || error instanceof SyntaxError) return "its answer is no chat completion.";
+  if (error instanceof z.ZodError || error instanceof SyntaxError) return "the answer is not a chat completion.";
   if (!(error instanceof Error)) return String(error);
   return error.name === "TimeoutError" ? `no answer within ${timeout} ms.` : error.message;
 }
 
 /**
- * Asks the provider that the rate-limit monitor has made active; when it does not answer, the next by priority, those that are down last.
- * One that is blocked is not asked. Throws an AggregateError when nobody answers; when all are blocked, a Snooze that puts the job off until the first quota resets.
+ * Sends a request to the provider that the rate-limit monitor has made active. If it does not answer, tries the others by priority, with those
+ * that are down last. Blocked providers are skipped. Throws an AggregateError if no provider answers. If all are blocked, throws a Snooze that
+ * postpones the job until the first quota resets.
  */
 export async function askAny(sql: Sql, request: Request, signal: AbortSignal): Promise<Completion> {
   const configured = assistantConfig().providers;
@@ -101,5 +102,5 @@ export async function askAny(sql: Sql, request: Request, signal: AbortSignal): P
       errors.push(error as Error);
     }
   }
-  throw new AggregateError(errors, `No AI provider answers: ${errors.map(({ message }) => message).join(" ")}`);
+  throw new AggregateError(errors, `No AI provider answered: ${errors.map(({ message }) => message).join(" ")}`);
 }

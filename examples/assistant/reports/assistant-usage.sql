@@ -1,4 +1,4 @@
--- Each provider's requests of the last 24 hours, beside what was usual a day in the week before.
+-- Each provider's requests in the last 24 hours, compared with the daily average of the week before.
 with requests as (
   select u.*, u.used_at > now() - interval '1 day' as is_today from assistant.ai_usage u where u.used_at > now() - interval '8 days'
 ), days as (
@@ -15,10 +15,10 @@ with requests as (
 select d.*, concat_ws('; ',
   case when d.requests >= 10 and d.requests > 3 * d.usual_requests then 'more than three times as many requests as usual' end,
   case when d.usual_requests >= 10 and d.requests < d.usual_requests / 3 then 'less than a third of the usual requests' end,
-  case when d.requests >= 10 and d.failed > 0.1 * d.requests then 'more than one of ten requests failed' end,
+  case when d.requests >= 10 and d.failed > 0.1 * d.requests then 'more than one in ten requests failed' end,
   case when d.mean_ms > 3 * d.usual_ms then 'three times as slow as usual' end) as anomalies,
   concat_ws('; ',
   case when d.percent >= 80 then 'raise the quota or move requests to another provider' end,
-  case when d.requests >= 10 and d.failed > 0.1 * d.requests then 'look into the failures, or ask it later in the order' end) as recommendations
+  case when d.requests >= 10 and d.failed > 0.1 * d.requests then 'investigate the failures, or lower the provider''s priority' end) as recommendations
 from days d
 order by d.priority

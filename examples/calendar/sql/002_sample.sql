@@ -1,4 +1,4 @@
--- Two users with a working calendar and an archive, and a few days of events. Made once, in an empty example.
+-- Two users, each with a work calendar, an archive and a few days of events. Created once, in an empty example.
 
 insert into calendar.users (id, email, timezone)
 select * from (values (1, 'ann@example.com', 'Europe/Vienna'), (2, 'bob@example.com', 'America/New_York')) as u (id, email, timezone)
@@ -19,7 +19,7 @@ from calendar.calendars c,
   (values ('Stand-up', interval '9 hours'), ('Review', interval '14 hours')) as w (title, starts)
 where c.name = 'Work' and not exists (select from calendar.events);
 
--- What is made by hand is numbered behind the sample.
+-- Rows that are added later get ids after those of the sample.
 select setval(pg_get_serial_sequence('calendar.users', 'id'), greatest(max(id), 1)) from calendar.users;
 select setval(pg_get_serial_sequence('calendar.calendars', 'id'), greatest(max(id), 1)) from calendar.calendars;
 select setval(pg_get_serial_sequence('calendar.archive_configurations', 'id'), greatest(max(id), 1)) from calendar.archive_configurations;

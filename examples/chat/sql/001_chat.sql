@@ -1,9 +1,9 @@
--- The chat example: messages, logs and a cache that age, and users who are told things.
+-- The chat example: messages, logs and a cache that expire, and users who get notifications.
 --
--- Safe to run at every start. The tasks are registered, so that their queues can be limited before a worker has started.
+-- Safe to run at every start. Registers the tasks, so that their queues can be limited before a worker has started.
 
 create schema if not exists chat;
-comment on schema chat is 'The chat example: what its background jobs keep clean, tell and report.';
+comment on schema chat is 'The chat example: the data for its cleanup, notification and report jobs.';
 
 create table if not exists chat.users (
   id bigint generated always as identity primary key,
@@ -13,8 +13,8 @@ create table if not exists chat.users (
   push_subscription jsonb,
   created_at timestamptz not null default now()
 );
-comment on table chat.users is 'Who chats, and how they are reached.';
-comment on column chat.users.push_subscription is 'As the browser gives it; null when there is none.';
+comment on table chat.users is 'The chat''s users with their contact details.';
+comment on column chat.users.push_subscription is 'The browser''s PushSubscription; null if the user has none.';
 
 create table if not exists chat.messages (
   id bigint generated always as identity primary key,
@@ -23,7 +23,7 @@ create table if not exists chat.messages (
   words tsvector generated always as (to_tsvector('simple', body)) stored,
   created_at timestamptz not null default now()
 );
-comment on table chat.messages is 'What was said.';
+comment on table chat.messages is 'The messages of the chat.';
 create index if not exists messages_words on chat.messages using gin (words);
 create index if not exists messages_created_at on chat.messages (created_at);
 
@@ -33,7 +33,7 @@ create table if not exists chat.logs (
   user_id bigint,
   created_at timestamptz not null default now()
 );
-comment on table chat.logs is 'What was done, and by whom.';
+comment on table chat.logs is 'Events in the chat, with the user who caused them.';
 create index if not exists logs_created_at on chat.logs (created_at);
 
 create table if not exists chat.cache (
@@ -41,7 +41,7 @@ create table if not exists chat.cache (
   value jsonb not null,
   expires_at timestamptz not null
 );
-comment on table chat.cache is 'What need not be computed again before it expires.';
+comment on table chat.cache is 'Cached values. They are reused until they expire.';
 
 select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name, 'queue', needed.queue)))
 from (values ('chat/cleanup', 'cleanup'), ('chat/maintenance', 'maintenance'), ('chat/notification', 'notification'),

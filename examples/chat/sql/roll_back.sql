@@ -1,6 +1,6 @@
--- Takes the chat's background jobs back, in one transaction: its queues are paused, so that nothing more starts; their jobs are cancelled, and
--- what runs is told to stop; its schedules are removed. Its tables and the history stay. Starting the example again makes the
--- schedules anew; the queues stay paused until somebody resumes them.
+-- Rolls back the chat's background jobs in one transaction: pauses the queues, so that no more jobs start, cancels their jobs, including running
+-- ones, and removes the schedules. The tables and the history stay. Starting the example again recreates the schedules, but the queues stay
+-- paused until an operator resumes them.
 
 begin;
 

@@ -3,11 +3,11 @@ import { Discard, RetryAfter, type Sql } from "legwork";
 import { assertAnswered } from "../../../tasks/@lib/assert-answered.ts";
 import { guardedFetch, shown } from "../../../tasks/@lib/guarded-fetch.ts";
 
-/** The most that is read of a source (bytes), and how long it may take (ms). */
+/** The largest answer that is read from a source (bytes), and the time limit (ms). */
 const MOST_BYTES = 2_000_000;
 const TIMEOUT_MS = 30_000;
 
-/** A source that could not answer; another attempt may do. */
+/** A source could not answer. Another attempt may succeed. */
 class SourceError extends Error {
   override readonly name = "SourceError";
 }
@@ -22,8 +22,8 @@ interface Source {
 }
 
 /**
- * Fetches a document again, stores it if its checksum is another one, and makes it live on from now by its traits. Throws a SourceError for a source that
- * cannot answer now, a RetryAfter for one that says when it can, a Discard for one that refuses; each is noted in the document's row.
+ * Fetches a document, stores it if its checksum has changed, and extends its expiry from now, depending on its kind, quality and stability. Throws a
+ * SourceError if the source cannot answer now, a RetryAfter if it says when it can, and a Discard if it refuses. Failures are recorded in the document's row.
  */
 export async function refreshDocument({ sql, signal }: { sql: Sql; signal: AbortSignal }, id: string): Promise<Refreshed> {
   const [document] =
@@ -43,7 +43,7 @@ export async function refreshDocument({ sql, signal }: { sql: Sql; signal: Abort
     if (stored.length === 0) return "gone";
     return isChanged ? "changed" : "unchanged";
   } catch (error) {
-    // A worker that stops says nothing about the source.
+    // A stopping worker says nothing about the source.
     signal.throwIfAborted();
     const reason = error instanceof Error ? error.message : String(error);
     await sql`update documents.documents set refresh_failures = refresh_failures + 1, refresh_error = ${reason} where id = ${id}`;
@@ -52,7 +52,7 @@ export async function refreshDocument({ sql, signal }: { sql: Sql; signal: Abort
 }
 
 interface Found {
-  /** Undefined when the source says that nothing has changed. */
+  /** Undefined if the source reports no change. */
   content: string | undefined;
   checksum: string | null;
   etag: string | null;
@@ -62,7 +62,7 @@ interface Found {
 async function fetchSource(source: Source, signal: AbortSignal): Promise<Found> {
   const { source_url: url, checksum, etag, last_modified: lastModified } = source;
   const headers: Record<string, string> = {};
-  // Only what is there can have stayed the same.
+  // Without stored content, the full answer is needed.
   if (checksum !== null && etag !== null) headers["if-none-match"] = etag;
   if (checksum !== null && lastModified !== null) headers["if-modified-since"] = lastModified;
   const limited = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
@@ -72,14 +72,14 @@ async function fetchSource(source: Source, signal: AbortSignal): Promise<Found> 
     assertAnswered(answer, shown(new URL(url)));
   } catch (error) {
     if (error instanceof Discard || error instanceof RetryAfter) throw error;
-    // By its name BG_JOBS_RETRY_ON knows it.
+    // BG_JOBS_RETRY_ON refers to the error's name.
     throw new SourceError(error instanceof Error ? error.message : String(error));
   }
   const parts: Uint8Array[] = [];
   for await (const part of answer.chunks(MOST_BYTES)) parts.push(part);
   const bytes = Buffer.concat(parts);
   return {
-    // Postgres stores no NUL in a text.
+    // Postgres cannot store NUL characters in text.
     content: new TextDecoder().decode(bytes).replaceAll("\0", "\u{fffd}"),
     checksum: createHash("sha256").update(bytes).digest("hex"),
     etag: answer.headers.get("etag"),

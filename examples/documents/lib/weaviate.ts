@@ -2,46 +2,47 @@ import { Discard } from "legwork";
 import { guardedFetch } from "../../../tasks/@lib/guarded-fetch.ts";
 import { documentsConfig } from "../config.ts";
 
-/** The vector store did not do it; another attempt may. */
+/** A request to the vector store failed. Another attempt may succeed. */
 class WeaviateError extends Error {
   override readonly name = "WeaviateError";
 }
 
 const TIMEOUT_MS = 30_000;
 
-/** Weaviate's REST interface, version 1: the two operations that this app needs, each safe to do twice. */
+/** A client for version 1 of Weaviate's REST API, with the two operations that this app needs. Both are safe to repeat. */
 export class Weaviate {
   readonly #url: string;
   readonly #key: string | undefined;
   readonly #class: string;
   readonly #signal: AbortSignal;
 
-  /** Throws a Discard when no vector store is configured: nothing is made up in its place. */
+  /** Throws a Discard if no vector store is configured. There is no default. */
   constructor(signal: AbortSignal) {
     const config = documentsConfig();
-    if (config.CTX7_WEAVIATE_URL === undefined) throw new Discard("No vector store is configured: CTX7_WEAVIATE_URL is not set.");
+    if (config.CTX7_WEAVIATE_URL === undefined)
+      throw new Discard("No vector store configured: CTX7_WEAVIATE_URL is not set in the worker's environment.");
     this.#url = config.CTX7_WEAVIATE_URL.replace(/\/+$/, "");
     this.#key = config.CTX7_WEAVIATE_KEY;
     this.#class = config.CTX7_WEAVIATE_CLASS;
     this.#signal = signal;
   }
 
-  /** Stores an object in place of one with that id. */
+  /** Stores an object. Replaces an object with the same id. */
   async put(id: string, properties: Record<string, unknown>): Promise<void> {
     const { status, body } = await this.#ask("POST", "/v1/batch/objects", { objects: [{ class: this.#class, id, properties }] });
-    if (status !== 200) throw new WeaviateError(`Weaviate answers with status ${status}.`);
-    // A batch is answered with 200 whatever became of its objects.
+    if (status !== 200) throw new WeaviateError(`Weaviate returned status ${status}.`);
+    // Batches return 200 even if storing an object failed.
     const [stored] = body as [{ result?: { status?: string; errors?: { error?: { message?: string }[] } } }?];
     const messages = stored?.result?.errors?.error?.map(({ message }) => message) ?? [];
     if (stored === undefined || stored.result?.status === "FAILED" || messages.length > 0) {
-      throw new WeaviateError(`Weaviate has not stored ${id}: ${messages.join(", ") || "it does not say why"}.`);
+      throw new WeaviateError(`Weaviate did not store ${id}: ${messages.join(", ") || "it gave no reason"}.`);
     }
   }
 
-  /** Removes an object, if it is there. */
+  /** Removes an object, if it exists. */
   async remove(id: string): Promise<void> {
     const { status } = await this.#ask("DELETE", `/v1/objects/${this.#class}/${id}`);
-    if (status !== 204 && status !== 404) throw new WeaviateError(`Weaviate answers with status ${status}.`);
+    if (status !== 204 && status !== 404) throw new WeaviateError(`Weaviate returned status ${status}.`);
   }
 
   async #ask(method: "POST" | "DELETE", path: string, body?: unknown): Promise<{ status: number; body: unknown }> {

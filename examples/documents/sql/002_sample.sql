@@ -1,4 +1,4 @@
--- Two workspaces with a few documents, made together with the tables. The last one's source does not exist, so that there is a failure to look at.
+-- Two workspaces with a few documents, created together with the tables. The last document's source does not exist, so that there is a failure to see.
 
 with workspaces as (
   insert into documents.workspaces (id) values ('acme'), ('globex') returning id

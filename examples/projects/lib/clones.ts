@@ -1,6 +1,6 @@
 import type { CloneOptions } from "../../../tasks/@lib/clone.ts";
 
-/** What a project's clone may be: from anywhere, because this example trusts whoever may insert projects with that. */
+/** The limits of clones. Any address is allowed, because this example trusts every user who may insert projects. */
 export const CLONES = {
   protocols: ["https", "http", "ssh", "file"],
   guarded: false,

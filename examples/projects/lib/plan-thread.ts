@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { parsePlan } from "./plan.ts";
 
-// What runs in the thread that parse-plan.ts starts: the text comes in, its tasks go out.
+// Runs in the thread that parse-plan.ts starts: receives the text and posts its tasks.
 parentPort?.postMessage(parsePlan(String(workerData)));

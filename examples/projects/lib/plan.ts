@@ -15,23 +15,23 @@ const TITLE_LIMIT = 1_000;
 
 /** A check box of a plan file. */
 export interface PlanTask {
-  /** Its place in the file, counted from 1. */
+  /** The position in the file, from 1. */
   position: number;
-  /** The position of the check box it stands below; null at the top. */
+  /** The position of the parent check box; null at the top level. */
   parent: number | null;
-  /** Its first paragraph, as plain text on one line. */
+  /** The first paragraph, as plain text on one line. */
   title: string;
   done: boolean;
-  /** How many check boxes it stands below. */
+  /** The number of check boxes above it in the hierarchy. */
   depth: number;
-  /** The headings it stands under, the outermost first. */
+  /** The headings above it, outermost first. */
   section: string[];
   line: number;
 }
 
 /**
- * The check boxes of a Markdown text in their order. A list item without a box is no task and hands what is below it to the
- * box above. A parent counts as it is ticked: its children do not decide for it.
+ * Returns the check boxes of a Markdown text, in order. A list item without a box is not a task; boxes below it belong to the
+ * box above it. Whether a parent is done depends only on its own box, not on its children.
  */
 export function parsePlan(markdown: string): PlanTask[] {
   const tree = fromMarkdown(markdown, { extensions: [gfmTaskListItem()], mdastExtensions: [gfmTaskListItemFromMarkdown()] });
@@ -64,21 +64,21 @@ export function parsePlan(markdown: string): PlanTask[] {
   return tasks;
 }
 
-/** In percent with two decimals; 0 for a plan without tasks. */
+/** Returns the progress in percent with two decimals; 0 for a plan without tasks. */
 export function progressOf(tasks: readonly PlanTask[]): number {
   const completed = tasks.filter((task) => task.done).length;
   return tasks.length === 0 ? 0 : Math.round((completed / tasks.length) * 10_000) / 100;
 }
 
 function plainText(node: Node): string {
-  // NUL is the one character that Postgres's text does not hold; Markdown replaces it, a reference to it as well.
+  // NUL is the only character that Postgres's text cannot store. Markdown replaces it, and references to it, too.
   return toString(node, { includeHtml: false }).replaceAll(/\s+/g, " ").trim().slice(0, TITLE_LIMIT).toWellFormed();
 }
 
-/** The most files that are read in search of a plan. */
+/** The most files that are searched for a plan. */
 const CANDIDATE_LIMIT = 50;
 
-/** Where plans are kept, the likeliest first. Upper and lower case are the same. */
+/** The usual places of plans, most likely first. Case-insensitive. */
 const USUAL_PLACES = [
   /^plan\.md$/i,
   /^(todo|tasks|roadmap|milestones)\.md$/i,
@@ -88,7 +88,7 @@ const USUAL_PLACES = [
   /^[^/]+\.md$/i,
 ];
 
-/** The files that may hold the plan, the likeliest first: the one that is named, then the usual ones. */
+/** Returns the files that may contain the plan, most likely first: the named file, then the usual ones. */
 export function planCandidates(files: readonly string[], named: string | null): string[] {
   const wanted = named === null ? [] : files.filter((path) => path === named.replace(/^\.?\//, ""));
   const usual = USUAL_PLACES.flatMap((place) => files.filter((path) => place.test(path)));

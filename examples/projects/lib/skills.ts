@@ -6,22 +6,22 @@ type SkillKind = "language" | "library" | "tool";
 interface Evidence {
   /** A path in the repository. */
   file: string;
-  /** The line where it is; null for a file that counts as a whole. */
+  /** The line of the finding; null if the whole file is the evidence. */
   line: number | null;
-  /** What was found there. */
+  /** The text that was found. */
   found: string;
 }
 
 export interface Skill {
   kind: SkillKind;
   name: string;
-  /** Places it was found in. */
+  /** The number of places where it was found. */
   count: number;
-  /** The first of them. */
+  /** The first of these places. */
   evidence: Evidence[];
 }
 
-/** Places that are kept per skill; the count goes on. */
+/** The most places that are kept per skill. The count includes all places. */
 const EVIDENCE_LIMIT = 5;
 
 /** The most manifests that are read, and the most skills that are kept. */
@@ -31,7 +31,7 @@ const SKILL_LIMIT = 2_000;
 /** The longest name and the longest finding that are kept (characters). */
 const TEXT_LIMIT = 200;
 
-/** Languages by the endings of their files; endings that several languages share are left out. */
+/** Languages by file extension. Extensions that several languages share are left out. */
 const LANGUAGES: Record<string, readonly string[]> = {
   C: ["c"],
   "C#": ["cs"],
@@ -74,7 +74,7 @@ interface Manifest {
   /** The tool that reads the file. */
   tool: string;
   pattern: RegExp;
-  /** The libraries it names; throws for a text it cannot read. */
+  /** Returns the libraries that the file names. Throws if the text cannot be parsed. */
   libraries?: (text: string) => string[];
 }
 
@@ -98,8 +98,8 @@ const MANIFESTS: readonly Manifest[] = [
 ];
 
 /**
- * What a repository is made with, each with where that shows: languages by their files, libraries by the manifests that ask
- * for them, tools by the files they read. A manifest that cannot be read is told to `onUnreadable` and counts for its tool only.
+ * Returns the technologies of a repository with evidence: languages by their files, libraries by the manifests that require
+ * them, tools by the files that they read. Unreadable manifests are reported to `onUnreadable` and count only for their tool.
  */
 export async function extractSkills(
   directory: string,
@@ -160,7 +160,7 @@ function mentions(line: string, name: string): boolean {
 
 type Table = Record<string, unknown>;
 
-/** What a manifest has at a path, if that is a table; an empty one if not. */
+/** Returns the table at a path of a manifest, or an empty table if the path does not lead to one. */
 function table(root: unknown, ...path: string[]): Table {
   let value = root;
   for (const key of path) value = isTable(value) && Object.hasOwn(value, key) ? value[key] : undefined;
@@ -184,7 +184,7 @@ function fromPackageJson(text: string): string[] {
 function fromComposer(text: string): string[] {
   const manifest: unknown = JSON.parse(text);
   const names = ["require", "require-dev"].flatMap((kind) => Object.keys(table(manifest, kind)));
-  return names.filter((name) => name.includes("/")); // The others are PHP itself and its extensions.
+  return names.filter((name) => name.includes("/")); // The other names are PHP itself and its extensions.
 }
 
 function fromCargo(text: string): string[] {
@@ -214,13 +214,13 @@ function fromRequirements(text: string): string[] {
   return text.split("\n").flatMap(requirementName);
 }
 
-/** The name of a requirement as PEP 508 writes it; none for an option, a comment or an address. */
+/** Returns the name of a PEP 508 requirement; empty for an option, a comment or an address. */
 function requirementName(line: string): string[] {
   const name = /^\s*([a-z0-9](?:[\w.-]*[a-z0-9])?)\s*(?:$|[[(<>=!~;@#,])/i.exec(line)?.[1];
   return name === undefined ? [] : [name];
 }
 
-/** Direct requirements only; a module file has one a line, alone or in a block. */
+/** Returns direct requirements only. A module file has one per line, alone or in a block. */
 function fromGoMod(text: string): string[] {
   const names: string[] = [];
   let inBlock = false;

@@ -1,15 +1,15 @@
-// The page of examples/projects: a button, what becomes of it, and what was before. Plain browser code; it asks its own server only.
+// The page of examples/projects: a refresh button, the progress of the refresh, and the project's history. Plain browser code that calls only its own server.
 
-/** How often a job is asked for while it is on its way (ms). */
+/** How often the status of an active job is requested (ms). */
 const POLL_MS = 1_000;
 
 const element = (id) => document.getElementById(id);
 const say = (text) => (element("status").textContent = text);
 
-/** In this tab only, and gone with it. */
+/** Kept in this tab only, and lost when the tab is closed. */
 let token = sessionStorage.getItem("token");
 let projects = [];
-/** The job that the page waits for. */
+/** The id of the job that the page is waiting for. */
 let watched;
 
 async function ask(method, path) {
@@ -21,7 +21,7 @@ async function ask(method, path) {
   throw Object.assign(new Error(`${body.error.message}${later}`), { status: response.status });
 }
 
-/** Does the work; what goes wrong is said. */
+/** Does the work and shows an error message if it fails. */
 async function attempt(work) {
   try {
     await work();
@@ -56,15 +56,15 @@ function signOut() {
   say("");
 }
 
-/** Shows the chosen project and its history, and goes on with a job of it that is on its way. */
+/** Shows the selected project and its history, and watches its active job, if there is one. */
 async function show() {
   const id = element("project").value;
   const project = projects.find((one) => one.id === id);
   element("project-name").textContent = project.name ?? id;
   element("plan").textContent =
     project.plan_file === null
-      ? "No plan was found so far."
-      : `${project.completed_count} of ${project.task_count} tasks of ${project.plan_file} are done: ${project.progress_percentage} %.`;
+      ? "No plan found yet."
+      : `${project.plan_file}: ${project.completed_count} of ${project.task_count} tasks done (${project.progress_percentage} %).`;
   const jobs = await ask("GET", `/projects/${id}/jobs`);
   if (element("project").value !== id) return;
   element("history").replaceChildren(...jobs.map(rowOf));
@@ -92,7 +92,7 @@ function rowOf(job) {
   return row;
 }
 
-/** A button that asks for something, says the answer and shows what has become of it. */
+/** Creates a button that sends a request, shows the answer and refreshes the page. */
 function button(label, work) {
   const made = document.createElement("button");
   made.type = "button";
@@ -115,7 +115,7 @@ function idle() {
   element("progress").hidden = true;
 }
 
-/** Shows how far a job is until it has ended. */
+/** Shows a job's progress until it has ended. */
 async function watch(id) {
   watched = id;
   const bar = element("progress");
@@ -133,7 +133,7 @@ async function watch(id) {
     if (progress.percent === null) bar.removeAttribute("value");
     else bar.value = progress.percent;
     const text = `Job ${id} is ${status}${progress.message === null ? "" : `: ${progress.message}`}.`;
-    // Said once, not every second.
+    // Screen readers announce it once, not every second.
     if (element("status").textContent !== text) say(text);
     await new Promise((done) => setTimeout(done, POLL_MS));
   }

@@ -1,16 +1,16 @@
--- The projects example: repositories whose plan files become tasks, progress and skills.
+-- The projects example: reads tasks, progress and skills from repositories.
 --
--- Safe to run at every start. Changing a project's address, or asking for a refresh, enqueues its processing in the same
--- transaction: there is no other way in, and nothing to remember.
+-- Safe to run at every start. Changing a project's address or requesting a refresh enqueues its processing in the same
+-- transaction, by a trigger, so that the app's code cannot forget it.
 
 create schema if not exists projects;
-comment on schema projects is 'The projects example: what repositories plan, how far they are and what they are made with.';
+comment on schema projects is 'The projects example: repositories with their tasks, progress and skills.';
 
 create table if not exists projects.users (
   id uuid primary key default gen_random_uuid(),
   email text not null unique
 );
-comment on table projects.users is 'Whose projects are read. Their jobs belong to the tenant projects-user-<id>.';
+comment on table projects.users is 'The users who own projects. Their jobs belong to the tenant projects-user-<id>.';
 
 create table if not exists projects.projects (
   id uuid primary key default gen_random_uuid(),
@@ -31,19 +31,19 @@ create table if not exists projects.projects (
   unique (user_id, repository_url)
 );
 comment on table projects.projects is 'One row per git repository.';
-comment on column projects.projects.user_id is 'Whose it is: nobody else sees it, its jobs or its history.';
-comment on column projects.projects.tenant is 'The tenant of its jobs.';
-comment on column projects.projects.repository_url is 'Where to clone it from: https, http, ssh, git@host:path, file or an absolute path.';
-comment on column projects.projects.plan_file is 'The file to look at first, by its path in the repository; null looks at the usual ones only.';
-comment on column projects.projects.name is 'What to call it; the last part of its address by default.';
-comment on column projects.projects.task_count is 'Check boxes in the plan file.';
-comment on column projects.projects.completed_count is 'Those that are ticked.';
-comment on column projects.projects.progress_percentage is 'completed_count of task_count in percent; 0 when there are none.';
-comment on column projects.projects.found_plan_file is 'The file the tasks are from; null when no file has check boxes.';
+comment on column projects.projects.user_id is 'The project''s owner. Other users cannot see the project, its jobs or its history.';
+comment on column projects.projects.tenant is 'The tenant of the project''s jobs.';
+comment on column projects.projects.repository_url is 'The address to clone: https, http, ssh, git@host:path, file or an absolute path.';
+comment on column projects.projects.plan_file is 'The path of the plan file in the repository, which is searched first. Null: only the usual files are searched.';
+comment on column projects.projects.name is 'The project''s name. Default: the last part of its address.';
+comment on column projects.projects.task_count is 'The number of check boxes in the plan file.';
+comment on column projects.projects.completed_count is 'The number of checked boxes.';
+comment on column projects.projects.progress_percentage is 'completed_count as a share of task_count (%); 0 without tasks.';
+comment on column projects.projects.found_plan_file is 'The file with the tasks; null if no file has check boxes.';
 comment on column projects.projects.commit is 'The commit that was read.';
-comment on column projects.projects.refresh_requested_at is 'When somebody last asked for a refresh; setting it enqueues one.';
-comment on column projects.projects.processed_at is 'When its tasks were last stored; null before that.';
-comment on column projects.projects.skills_processed_at is 'When its skills were last stored; null before that.';
+comment on column projects.projects.refresh_requested_at is 'When a refresh was last requested. Setting it enqueues a refresh.';
+comment on column projects.projects.processed_at is 'When the tasks were last stored; null before the first time.';
+comment on column projects.projects.skills_processed_at is 'When the skills were last stored; null before the first time.';
 
 create table if not exists projects.tasks (
   project_id uuid not null references projects.projects on delete cascade,
@@ -58,11 +58,11 @@ create table if not exists projects.tasks (
   foreign key (project_id, parent) references projects.tasks (project_id, position) deferrable initially deferred
 );
 comment on table projects.tasks is 'The check boxes of a project''s plan file. Replaced as a whole whenever the project is processed.';
-comment on column projects.tasks.position is 'Its place in the file, counted from 1.';
-comment on column projects.tasks.parent is 'The position of the check box it stands below; null at the top.';
-comment on column projects.tasks.depth is 'How many check boxes it stands below.';
-comment on column projects.tasks.section is 'The headings it stands under, the outermost first.';
-comment on column projects.tasks.line is 'Its line in the plan file.';
+comment on column projects.tasks.position is 'The position in the file, from 1.';
+comment on column projects.tasks.parent is 'The position of the parent check box; null at the top level.';
+comment on column projects.tasks.depth is 'The number of check boxes above it in the hierarchy.';
+comment on column projects.tasks.section is 'The headings above it, outermost first.';
+comment on column projects.tasks.line is 'The line in the plan file.';
 
 create table if not exists projects.skills (
   project_id uuid not null references projects.projects on delete cascade,
@@ -72,10 +72,10 @@ create table if not exists projects.skills (
   evidence jsonb not null,
   primary key (project_id, kind, name)
 );
-comment on table projects.skills is 'What a project is made with. Replaced as a whole whenever the project is processed.';
+comment on table projects.skills is 'The languages, libraries and tools of a project. Replaced as a whole whenever the project is processed.';
 comment on column projects.skills.kind is 'language, library or tool.';
-comment on column projects.skills.count is 'Places it was found in: source files of a language, manifests that name a library.';
-comment on column projects.skills.evidence is 'The first of those places: an array of {file, line, found}.';
+comment on column projects.skills.count is 'The number of places where it was found: source files of a language, manifests that name a library.';
+comment on column projects.skills.evidence is 'The first of these places: an array of {file, line, found}.';
 
 create table if not exists projects.refreshes (
   job_id bigint primary key,
@@ -83,14 +83,14 @@ create table if not exists projects.refreshes (
   requested_by text not null,
   requested_at timestamptz not null default now()
 );
-comment on table projects.refreshes is 'Who asked for which refresh by way of the app. Written in the transaction that enqueues it, kept for 30 days.';
-comment on column projects.refreshes.job_id is 'The job that was enqueued: a row of projects.jobs for as long as Legwork keeps its history.';
-comment on column projects.refreshes.requested_by is 'Whose token it was.';
+comment on table projects.refreshes is 'Refreshes requested through the app. Written in the transaction that enqueues the refresh, and kept for 30 days.';
+comment on column projects.refreshes.job_id is 'The enqueued job: a row of projects.jobs for as long as Legwork keeps its history.';
+comment on column projects.refreshes.requested_by is 'The token with which the refresh was requested.';
 create index if not exists refreshes_project_id on projects.refreshes (project_id, requested_at);
 create index if not exists refreshes_requested_at on projects.refreshes (requested_at);
 
--- A record is the job itself, so that none can be left behind at a status that is not true any more. Of the two views one is
--- empty: who is confined to a tenant finds jobs in legwork_confined, who is not in legwork.
+-- The view reads the jobs themselves, so a status is never out of date. One of the two sources is always empty: sessions that are
+-- confined to a tenant find jobs in legwork_confined, other sessions in legwork.
 create or replace view projects.jobs with (security_invoker) as
 select
   j.id, case when j.task = 'project_processing' and j.payload ->> 'refresh' = 'true' then 'refresh' else j.task end as type,
@@ -102,7 +102,7 @@ select
   end as status,
   case sign(j.priority) when -1 then 'high' when 0 then 'normal' else 'low' end as priority,
   j.created_at, j.started_at, j.finished_at as completed_at, j.result,
-  -- A job that has come to a good end in a later attempt has no error.
+  -- A job that completed in a later attempt has no error.
   case when j.state <> 'completed' then j.error end as error,
   greatest(j.attempts - 1, 0) as retry_count, j.max_attempts - 1 as max_retries, j.progress, j.progress_message
 from (
@@ -113,20 +113,20 @@ from (
   from legwork_confined.jobs
 ) j
 where j.task in ('project_processing', 'skills_extraction') and j.tenant like 'projects-user-%';
-comment on view projects.jobs is 'The jobs of the app, in its own words: of one user for a session that is confined to one.';
-comment on column projects.jobs.type is 'project_processing, skills_extraction, or refresh for a processing that somebody asked for.';
-comment on column projects.jobs.project_id is 'The project, as its payload names it.';
-comment on column projects.jobs.user_id is 'Whose project it is.';
+comment on view projects.jobs is 'The app''s jobs, in the app''s terms. A session that is confined to a user sees only that user''s jobs.';
+comment on column projects.jobs.type is 'project_processing, skills_extraction, or refresh for a processing that a user requested.';
+comment on column projects.jobs.project_id is 'The project in the job''s payload.';
+comment on column projects.jobs.user_id is 'The project''s owner.';
 comment on column projects.jobs.status is 'queued, processing, completed, failed, cancelled or expired.';
 comment on column projects.jobs.priority is 'low, normal or high.';
-comment on column projects.jobs.error is 'What went wrong last; null for a completed job.';
-comment on column projects.jobs.retry_count is 'Attempts after the first.';
-comment on column projects.jobs.max_retries is 'How many of them there may be.';
-comment on column projects.jobs.progress is 'How much is done (%), while it runs and after.';
-comment on column projects.jobs.progress_message is 'What it is doing.';
+comment on column projects.jobs.error is 'The last error; null for a completed job.';
+comment on column projects.jobs.retry_count is 'The number of attempts after the first.';
+comment on column projects.jobs.max_retries is 'The most retries that are allowed.';
+comment on column projects.jobs.progress is 'The progress (%), while the job runs and afterwards.';
+comment on column projects.jobs.progress_message is 'The current activity of the job.';
 
--- A trigger is made for tasks that are known. They are once a worker that has them has started; what a worker has told of
--- them stays as it is.
+-- Triggers can be created only for registered tasks. Workers register their tasks when they start; tasks that are already
+-- registered are not changed here.
 select legwork_private.register_tasks(jsonb_agg(jsonb_build_object('name', needed.name)))
 from unnest(array['project_processing', 'skills_extraction', 'retention/expire']) as needed (name)
 where not exists (select from legwork.tasks t where t.name = needed.name)

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { assistantConfig, type Provider } from "../../config.ts";
 import { ask } from "../../lib/providers.ts";
 
-/** Free share of the disk below which it is a warning, and below which it is critical (%). */
+/** The free disk space below which the check warns, and below which it is unhealthy (%). */
 const DISK_WARNING = 10;
 const DISK_CRITICAL = 5;
 
@@ -13,17 +13,17 @@ const statusSchema = z.enum(["healthy", "degraded", "unhealthy"]);
 const checked = z.strictObject({
   provider: z.string(),
   isUp: z.boolean(),
-  milliseconds: z.number().describe("How long the answer, or the failure, took."),
+  milliseconds: z.number().describe("The time until the answer or the failure."),
   error: z.string().optional(),
 });
 
 export default defineTask({
   description:
-    "Probes every AI provider, the database and the disk. What does not answer is a finding; it does not fail the job.",
+    "Probes every AI provider, the database and the disk. A failed probe is reported in the result; the job still completes.",
   queue: "assistant",
   timeout: "2m",
   result: z.strictObject({
-    status: statusSchema.describe("Unhealthy when no provider answers or the disk is nearly full."),
+    status: statusSchema.describe("unhealthy if no provider answers or the disk is nearly full."),
     providers: z.array(checked),
     databaseMilliseconds: z.number(),
     diskFreePercent: z.number(),
@@ -67,8 +67,9 @@ export default defineTask({
     const disk = await statfs(".");
     const diskFreePercent = Math.round((1_000 * disk.bavail) / disk.blocks) / 10;
     const problems = checks.flatMap(({ error }) => error ?? []);
-    if (checks.length === 0) problems.push("No AI provider is configured: ASSISTANT_PROVIDERS is not set where the worker runs.");
-    if (diskFreePercent < DISK_WARNING) problems.push(`${diskFreePercent} % of the disk are free.`);
+    if (checks.length === 0)
+      problems.push("No AI provider configured: ASSISTANT_PROVIDERS is not set in the worker's environment.");
+    if (diskFreePercent < DISK_WARNING) problems.push(`Only ${diskFreePercent} % of the disk is free.`);
     for (const problem of problems) log.warn({ event: "health_problem" }, problem);
     const isDead = checks.length > 0 && checks.every(({ isUp }) => !isUp);
     const status: z.output<typeof statusSchema> =

@@ -2,7 +2,7 @@ import { defineTask } from "legwork";
 import { z } from "zod";
 
 export default defineTask({
-  description: "Computes anew what is known of every student.",
+  description: "Recomputes every student's profile from conversations and memories.",
   queue: "assistant",
   result: z.strictObject({ refreshed: z.int() }),
   async run(_payload, { sql }) {

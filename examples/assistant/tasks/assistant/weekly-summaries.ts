@@ -4,16 +4,16 @@ import { assistantConfig } from "../../config.ts";
 import { askAny } from "../../lib/providers.ts";
 
 export default defineTask({
-  description: "Sums up each student's week, in the seven days before the day of the run, in the words of an AI provider.",
+  description: "Has an AI provider summarize each student's week, the seven days before the day of the run.",
   queue: "assistant",
   timeout: "1h",
   result: z.strictObject({ weekEnding: z.iso.date(), written: z.int(), providers: z.array(z.string()) }),
-  /** Students who have their summary already are left out, so another attempt goes on with the rest. */
+  /** Skips students who already have a summary, so another attempt continues with the rest. */
   async run(_payload, { sql, job, signal, progress, step }) {
     if (assistantConfig().providers.length === 0) {
-      throw new Discard("No AI provider is configured: ASSISTANT_PROVIDERS is not set where the worker runs.");
+      throw new Discard("No AI provider configured: ASSISTANT_PROVIDERS is not set in the worker's environment.");
     }
-    // An attempt that comes days later, when quotas have been reset, is about the same week.
+    // An attempt that runs days later, after quotas have reset, still covers the same week.
     const weekEnding = await step.run("week", () => job.runAt.toISOString().slice(0, 10));
     const students = await sql<{ id: number; name: string; said: string }>`
       select p.id, p.name, string_agg(left(m.content, 500), E'\n' order by m.created_at) as said
@@ -25,7 +25,7 @@ export default defineTask({
     const providers = new Set<string>();
     for (const [index, { id, name, said }] of students.entries()) {
       progress((100 * index) / students.length, name);
-      const prompt = `Sum up in three sentences what this student has worked on this week:\n${said.slice(0, 20_000)}`;
+      const prompt = `Summarize in three sentences what this student worked on this week:\n${said.slice(0, 20_000)}`;
       const request = { prompt, purpose: "weekly-summary", maxTokens: 300, timeout: 60_000 };
       const { provider, text, tokens } = await askAny(sql, request, signal);
       providers.add(provider);

@@ -3,15 +3,15 @@ import { z } from "zod";
 import { tenantOf } from "../../users.ts";
 
 export default defineTask({
-  description: "Copies a user's events of some days to the archive calendar, each once.",
+  description: "Copies a user's events within a range of days to the archive calendar, each event once.",
   queue: "calendar",
   payload: z
     .strictObject({
       userId: z.int().positive(),
-      configurationId: z.int().positive().describe("Which of the user's archive configurations."),
-      start: z.iso.date().optional().describe("The first day; without days, since the last scheduled run."),
+      configurationId: z.int().positive().describe("The user's archive configuration."),
+      start: z.iso.date().optional().describe("The first day. Without start and end, archives since the last scheduled run."),
       end: z.iso.date().optional().describe("The last day."),
-      days: z.int().min(1).max(31).optional().describe("How many days the first scheduled run looks back, today included."),
+      days: z.int().min(1).max(31).optional().describe("How many days the first scheduled run covers, including today."),
     })
     .refine(
       ({ start, end, days }) => (start === undefined) === (end === undefined) && (start === undefined) !== (days === undefined),
@@ -22,13 +22,13 @@ export default defineTask({
   result: z.strictObject({ from: z.iso.date(), to: z.iso.date(), archived: z.int(), alreadyArchived: z.int(), notOver: z.int() }),
   retry: { attempts: 5, backoff: "exponential", delay: "30s", factor: 2, maxDelay: "10m" },
   timeout: "10m",
-  // Scheduled or by hand: two runs of one user never meet.
+  // Two jobs of one user never run at the same time, whether scheduled or triggered.
   concurrency: { limit: 1, key: (p) => p.userId },
   async run({ userId, configurationId, start, end, days }, { sql, job, log, enqueue }) {
-    // Who may enqueue for a tenant may not archive for another by naming one.
+    // A tenant's job must not archive another tenant's calendar.
     if (job.tenant !== null && job.tenant !== tenantOf(userId))
-      throw new Discard(`The job of ${job.tenant} is not user ${userId}'s.`);
-    // One transaction: the copies, how far the archive is, and the mail about it are there together or not at all.
+      throw new Discard(`The job belongs to ${job.tenant}, not to user ${userId}.`);
+    // One transaction: copies, progress and the email are stored together or not at all.
     return await sql.transaction(async (sql, client) => {
       const [range] = await sql<{ from: string; to: string; notify: boolean; email: string }>`
         select coalesce(${start}::date, least(c.archived_through, today - ${days ?? 1}::integer + 1))::text as from,
@@ -48,7 +48,7 @@ export default defineTask({
       }
       const { archived, already_archived: alreadyArchived, not_over: notOver } = counts;
       if (range.notify && archived > 0) {
-        const text = `${archived} event(s) from ${from} to ${to} are in your archive now.`;
+        const text = `Events archived from ${from} to ${to}: ${archived}.`;
         await enqueue("notify/email", { to: range.email, subject: "Your calendar was archived", text }, {}, client);
       }
       log.info({ event: "calendar_archived", userId, from, to, archived, alreadyArchived, notOver }, "Events archived.");

@@ -8,7 +8,7 @@ const WORK = {
 } as const;
 
 export default defineTask({
-  description: "Maintains the chat's tables: vacuum, the search index, or what of the cache has expired.",
+  description: "Maintains the chat's tables: vacuums them, rebuilds the search index, or deletes expired cache entries.",
   queue: "maintenance",
   payload: z.strictObject({ type: z.enum(["vacuum", "reindex", "cache"]) }),
   result: z.strictObject({ task: z.string(), jobId: z.string() }),

@@ -8,7 +8,7 @@ interface User {
 }
 
 export default defineTask({
-  description: "Tells a user something by e-mail, push or SMS.",
+  description: "Notifies a user by email, push or SMS.",
   queue: "notification",
   payload: z.strictObject({
     type: z.enum(["email", "push", "sms"]),
@@ -17,11 +17,11 @@ export default defineTask({
   }),
   result: z.strictObject({ task: z.string(), jobId: z.string() }),
   redact: ["message"],
-  // Nobody is told more than this, whatever goes wrong elsewhere.
+  // No user gets more notifications than this, even if another part of the app enqueues too many.
   rateLimit: { limit: 20, per: "1m", key: (p) => p.userId },
   async run({ type, userId, message }, { sql, enqueue, job }) {
     const [user] = await sql<User>`select email, phone, push_subscription from chat.users where id = ${userId}`;
-    if (user === undefined) throw new PayloadError(`userId: there is no user ${userId}.`);
+    if (user === undefined) throw new PayloadError(`userId: user ${userId} does not exist.`);
     const [task, address, payload] = {
       email: ["notify/email", user.email, { to: user.email, subject: "News from your chat", text: message }] as const,
       push: [

@@ -2,17 +2,22 @@ import { defineTask } from "legwork";
 import { z } from "zod";
 
 export default defineTask({
-  description: "Makes a report of the chat's usage, of what was done, or of how its jobs perform.",
+  description: "Creates a report on the chat's usage, its events, or the performance of its jobs.",
   queue: "report",
   payload: z.strictObject({
     type: z.enum(["usage", "audit", "performance"]),
     params: z
       .strictObject({
-        since: z.iso.datetime({ offset: true }).optional().describe("From when on."),
-        period: z.string().min(1).max(100).default("1 day").describe("In place of it: an interval of Postgres before now."),
+        since: z.iso.datetime({ offset: true }).optional().describe("The start of the reported time."),
+        period: z
+          .string()
+          .min(1)
+          .max(100)
+          .default("1 day")
+          .describe("Instead of since: a Postgres interval before now, such as 1 day."),
         format: z.enum(["csv", "json", "html"]).default("csv"),
       })
-      .describe("What it is about."),
+      .describe("The reported time and the format."),
   }),
   result: z.strictObject({ task: z.string(), jobId: z.string() }),
   async run({ type, params: { since, period, format } }, { sql, enqueue, job }) {

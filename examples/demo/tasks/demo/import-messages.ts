@@ -6,7 +6,7 @@ import { z } from "zod";
 const BATCH_MS = 500;
 
 export default defineTask({
-  description: "Brings a workspace's old messages into the chat, no faster than its old server gives them.",
+  description: "Imports a workspace's old messages into the chat, at the speed of its old server.",
   queue: "import",
   payload: z.strictObject({
     workspace: z.string().min(1).max(100),
@@ -17,7 +17,7 @@ export default defineTask({
   concurrency: { limit: 1, key: (p) => p.workspace },
   timeout: "5m",
   async run({ workspace, messages, perSecond }, { sql, log, progress, signal }) {
-    log.info({ event: "import_started", workspace, messages }, `Importing ${messages} messages of ${workspace}.`);
+    log.info({ event: "import_started", workspace, messages }, `Importing messages of ${workspace}: ${messages}.`);
     const size = Math.ceil((perSecond * BATCH_MS) / 1_000);
     for (let imported = 0; imported < messages; imported += size) {
       const rows = Math.min(size, messages - imported);
@@ -29,7 +29,7 @@ export default defineTask({
       await delay(BATCH_MS, undefined, { signal });
     }
     await sql`insert into chat.logs (event) values (${`imported:${workspace}`})`;
-    log.info({ event: "import_completed", workspace, messages }, `${messages} messages of ${workspace} are there.`);
+    log.info({ event: "import_completed", workspace, messages }, `Messages of ${workspace} imported: ${messages}.`);
     return { imported: messages };
   },
 });

@@ -2,7 +2,7 @@ import { defineTask } from "legwork";
 import { z } from "zod";
 
 export default defineTask({
-  description: "Tells the operators of an alert, by a message in the chat.",
+  description: "Notifies the operators of an alert by a message in the chat.",
   queue: "notification",
   payload: z.strictObject({ alert: z.looseObject({ event: z.string(), message: z.string() }) }),
   result: z.strictObject({ messageId: z.string().nullable() }),

@@ -9,12 +9,12 @@ interface Document {
 }
 
 export default defineTask({
-  description: "Makes the vector store know of a document what the table does: stores its content, or removes what is gone.",
+  description: "Brings the vector store up to date with a document's row: stores its content, or removes a deleted document.",
   queue: "documents-index",
   payload: z.strictObject({ documentId: z.uuid() }),
   result: z.strictObject({ indexed: z.boolean() }),
   timeout: "2m",
-  /** Looks at the row and not at what happened to it, so that jobs may come twice or late. */
+  /** Reads the current row, not the change that caused the job, so jobs may run twice or late. */
   async run({ documentId }, { sql, signal }) {
     const weaviate = new Weaviate(signal);
     const [document] =

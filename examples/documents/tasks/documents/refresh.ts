@@ -2,23 +2,24 @@ import { defineTask } from "legwork";
 import { z } from "zod";
 import { type Refreshed, refreshDocument } from "../../lib/refresh.ts";
 
-/** Documents of a batch that are fetched at the same time: a batch is not to overrun a source. */
+/** How many documents of a batch are fetched at the same time. The limit keeps a batch from overloading a source. */
 const AT_ONCE = 5;
 
 export default defineTask({
-  description: "Fetches the documents again that expire soon, the best first, in batches; what fails is tried again one by one.",
+  description:
+    "Refreshes documents that expire soon, the best first, in batches. Each document that fails is retried by its own job.",
   queue: "documents",
   payload: z.strictObject({
-    withinDays: z.int().min(1).max(365).default(7).describe("Documents that expire within so many days."),
+    withinDays: z.int().min(1).max(365).default(7).describe("Refreshes documents that expire within this many days."),
     batchSize: z.int().min(1).max(1_000).default(20),
   }),
   result: z.strictObject({
     found: z.int(),
     batches: z.int(),
-    changed: z.int().describe("Fetched, and other than before."),
-    unchanged: z.int().describe("Fetched or asked for, and the same."),
-    failed: z.int().describe("Could not be fetched; each has a job of its own now, which is retried."),
-    successRate: z.number().describe("In percent."),
+    changed: z.int().describe("How many documents have changed."),
+    unchanged: z.int().describe("How many documents have not changed."),
+    failed: z.int().describe("How many documents could not be fetched. Each now has its own job, which is retried."),
+    successRate: z.number().describe("The share of documents that did not fail, in percent."),
   }),
   timeout: "6h",
   async run({ withinDays, batchSize }, { sql, job, log, signal, progress, enqueue }) {
@@ -31,7 +32,7 @@ export default defineTask({
     const ids = rows.map(({ id }) => id);
     log.info(
       { event: "document_refresh_job_start", found: ids.length, withinDays, batchSize },
-      "Documents that expire soon were found.",
+      "Found the documents that expire soon.",
     );
     const counts = { changed: 0, unchanged: 0, failed: 0, gone: 0 };
     let batches = 0;
@@ -44,11 +45,11 @@ export default defineTask({
           return await refreshDocument({ sql, signal }, id);
         } catch (error) {
           signal.throwIfAborted();
-          // A job of its own: retried by its own policy, and no other document waits for it. Asked for once, however often this job is tried.
+          // The document gets its own job, which has its own retries and delays no other document. It is enqueued once, however many attempts this job needs.
           await enqueue("documents/refresh_document", { documentId: id }, { uniqueFor: "6d", uniqueKey: `${job.id}:${id}` });
           log.warn(
             { event: "document_refresh_failed", documentId: id, reason: String(error) },
-            "A document will be tried again alone.",
+            "The document will be retried by its own job.",
           );
           return "failed";
         }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { refreshDocument } from "../../lib/refresh.ts";
 
 export default defineTask({
-  description: "Fetches one document again. Its retries are those of the environment (BG_JOBS_MAX_RETRIES and so on).",
+  description: "Refreshes one document. BG_JOBS_MAX_RETRIES and related settings control its retries.",
   queue: "documents",
   payload: z.strictObject({ documentId: z.uuid() }),
   result: z.strictObject({ outcome: z.enum(["changed", "unchanged", "gone"]) }),
@@ -12,7 +12,7 @@ export default defineTask({
     const startedAt = performance.now();
     const outcome = await refreshDocument({ sql, signal }, documentId);
     const durationMs = Math.round(performance.now() - startedAt);
-    log.info({ event: "document_refreshed", documentId, outcome, durationMs }, "A document was refreshed.");
+    log.info({ event: "document_refreshed", documentId, outcome, durationMs }, "The document was refreshed.");
     return { outcome };
   },
 });
