@@ -41,7 +41,7 @@ if (runner === "graphile") {
   outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
-  await clock.synchronise(taskPool);
+  await clock.synchronize(taskPool);
   control = new RemoteCommands(url, { pool: taskPool, log: benchLog, onWakeups: () => ticker?.wake() });
   ticker = startTicker(taskPool, benchLog);
   const output = new JobOutput({ pool, log: benchLog });

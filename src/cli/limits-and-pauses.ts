@@ -1,8 +1,10 @@
 import type { Limit } from "../contract/queues.ts";
+import { formatNumber } from "../wording.ts";
+import { periodText } from "./duration-text.ts";
 
-/** `5 at a time`, `100 per minute per tenant`. */
+/** `5 at a time`, `100 per minute for each tenant`. */
 export function describeLimit({ kind, max, per, key }: Limit): string {
-  return `${max} ${kind === "rate" ? `per ${per}` : "at a time"}${key === undefined ? "" : ` per ${key}`}`;
+  return `${formatNumber(max)} ${kind === "rate" ? `per ${periodText(per ?? "")}` : "at a time"}${key === undefined ? "" : ` for each ${key}`}`;
 }
 
 /** The reason for a pause, to follow the name of who paused it: `: the reason`, or an empty string. */

@@ -36,6 +36,8 @@ import { batchCommand } from "./commands/batch.ts";
 import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { allowClosedOutput } from "./closed-output.ts";
+import { usageError } from "./usage-error.ts";
+import { visible } from "./visible.ts";
 
 /**
  * Runs the command line. Exit code 0: success; 1: the command failed; 2: usage error. A user's mistake is reported on stderr as one line and a
@@ -120,15 +122,16 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     () => completionCommand(createProgram),
   ];
   for (const command of commands) program.addCommand(command().exitOverride());
-  describeHelp(program);
+  setTexts(program);
   return program;
 }
 
-/** Describes the help options and help commands, which commander adds, like the other ones. */
-function describeHelp(command: Command): void {
+/** Makes what commander adds, its help options, help commands and errors, read like the rest. */
+function setTexts(command: Command): void {
   command.helpOption("-h, --help", "Show this help");
+  command.configureOutput({ outputError: (text, write) => write(visible(usageError(text))) });
   if (command.commands.length > 0) command.helpCommand("help [command]", "Show a command's help");
-  for (const subcommand of command.commands) describeHelp(subcommand);
+  for (const subcommand of command.commands) setTexts(subcommand);
 }
 
 function readVersion(): string {

@@ -86,7 +86,7 @@ export class Engine {
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
     const { clock, control, outcomes } = this.#environment;
-    await clock.synchronise(this.#taskPool);
+    await clock.synchronize(this.#taskPool);
     // A job whose queue the test has just resumed must not be put back because the notification has not arrived yet.
     await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);

@@ -31,7 +31,7 @@ export class DatabaseClock {
     this.#readAt = after;
   }
 
-  async synchronise(client: Queryable): Promise<void> {
+  async synchronize(client: Queryable): Promise<void> {
     for (let reading = 0; reading < FIRST_READINGS; reading++) {
       const before = performance.now();
       const { rows } = await client.query("select clock_timestamp() as now");

@@ -129,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await onceUsable(log, async () => {
       await assertSessions(taskPool);
       await assertUsable(taskPool);
-      await clock.synchronise(taskPool);
+      await clock.synchronize(taskPool);
       await registerTasks(taskPool, tasks, log);
     });
   } catch (thrown) {

@@ -57,7 +57,7 @@ it("legwork alerts acknowledges an alert and silences a rule", async () => {
     stderr: expect.stringContaining("LW404"),
   });
   const { stdout } = await legwork(["alerts", "--silence", "2h", "--rule", "database", "--reason", "moving"], environment);
-  expect(stdout).toContain("Alerts are silenced for 2h");
+  expect(stdout).toContain("Alerts are silenced for 2 hours");
   expect((await legwork(["alerts"], environment)).stdout).toContain("acknowledged, silenced");
   expect(await legwork(["alerts", "--silence", "2h", "--rule", "databse"], environment)).toMatchObject({
     code: 1,

@@ -171,7 +171,7 @@ describe("an error", () => {
     ["an unknown command", ["jbos"], {}, 2, "Did you mean jobs?"],
     ["an unknown option", ["jobs", "--stat", "failed"], {}, 2, "Did you mean --state?"],
     ["an unknown state", ["jobs", "--state", "done"], {}, 2, "Allowed choices are scheduled, pending"],
-    ["a missing argument", ["add"], {}, 2, "missing required argument 'task'"],
+    ["a missing argument", ["add"], {}, 2, "Missing required argument 'task'"],
     [
       "an unknown task",
       ["add", "notify/emial"],

@@ -53,7 +53,7 @@ async function add(jobs: readonly { task: string; payload?: unknown; serial?: st
   return rows.map((row) => row.id);
 }
 
-const neighbours = (count: number): { task: string; payload: unknown; serial?: string }[] =>
+const neighbors = (count: number): { task: string; payload: unknown; serial?: string }[] =>
   Array.from({ length: count }, (_, n) => ({ task: "good", payload: { result: n }, ...(n % 5 === 0 ? { serial: "s" } : {}) }));
 
 async function allEnded(ids: readonly string[]): Promise<void> {
@@ -81,7 +81,7 @@ describe("a row that the database refuses", () => {
     { kind: "in a batch", around: 40 },
   ])("for its result ($kind) is recorded without it, and the other rows are recorded as usual", async ({ around }) => {
     await refuse("ends", `new.result = '"bad"'`);
-    const others = await add(neighbours(around));
+    const others = await add(neighbors(around));
     const [bad] = await add([{ task: "bad", payload: { result: "bad" } }]);
     await workerOver(database.url, TASKS, { concurrency: 10, localQueueSize: 50 });
     await allEnded([bad!, ...others]);
@@ -94,7 +94,7 @@ describe("a row that the database refuses", () => {
 
   it("as completed ends as failed, with the refusal as its error and its attempt counted", async () => {
     await refuse("ends", "new.task = 'bad' and new.state = 'completed'");
-    const others = await add(neighbours(20));
+    const others = await add(neighbors(20));
     const [bad, serial] = await add([{ task: "bad" }, { task: "bad", serial: "s" }]);
     await workerOver(database.url, TASKS, { concurrency: 10, localQueueSize: 50 });
     await allEnded([bad!, serial!, ...others]);
@@ -108,7 +108,7 @@ describe("a row that the database refuses", () => {
 
   it("for its error text is recorded with a marker, and is retried as usual", async () => {
     await refuse("failures", "new.error_message = 'bad'");
-    const others = await add(neighbours(20));
+    const others = await add(neighbors(20));
     const [bad, fine] = await add([
       { task: "bad", payload: { error: "bad" } },
       { task: "bad", payload: { error: "fine" } },
@@ -128,7 +128,7 @@ describe("a row that the database refuses", () => {
     await workerOver(database.url, TASKS, { concurrency: 4, localQueueSize: 4 });
     await until("the bad job has run", async () => (await database.pool.query("select from runs")).rows.length === 1);
     for (let round = 0; round < 3; round++) {
-      const others = await add(neighbours(10));
+      const others = await add(neighbors(10));
       await allEnded(others);
       await expectOneRunEach(others);
     }
@@ -153,7 +153,7 @@ describe("a system fault", () => {
       mend: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key_gone to serial_key"),
     },
   ])("($fault) ends no job: no more jobs are fetched, and work resumes automatically", async ({ break: breakIt, mend }) => {
-    const ids = await add(neighbours(60));
+    const ids = await add(neighbors(60));
     await breakIt();
     await workerOver(database.url, TASKS, { concurrency: 5, localQueueSize: 10 });
     const { pool } = database;

@@ -34,7 +34,7 @@ const TASKS = {
       while (Date.now() < end);
       await withPgClient((client) => client.query("insert into runs values ($1, $2)", [job.id, process.pid]));
     };`,
-  "neighbour.ts": `
+  "neighbor.ts": `
     import { defineTask } from "legwork";
     export default defineTask({ run: async ({ ms }, { job, sql, signal }) => {
       await sql\`insert into runs values (\${job.id}, \${process.pid})\`;
@@ -78,7 +78,7 @@ describe("a task that blocks the event loop for longer than the lease", () => {
       ];
       const logs = workers.map((worker) => logOf(worker));
       const before = (await database.pool.query("select id from legwork.workers order by id")).rows;
-      const neighbours = await Promise.all(Array.from({ length: 6 }, () => add("neighbour", 3_000)));
+      const neighbors = await Promise.all(Array.from({ length: 6 }, () => add("neighbor", 3_000)));
       await until("the other jobs run", async () => (await database.pool.query("select from runs")).rows.length === 6);
       const id = await add(task, 10_000);
       const { rows } = await until("the worker reports that its event loop is blocked", async () => {
@@ -94,9 +94,9 @@ describe("a task that blocks the event loop for longer than the lease", () => {
         { reason: "running" },
         { reason: "worker_blocked", detail: expect.stringContaining("of this job") },
       ]);
-      for (const each of [id, ...neighbours])
+      for (const each of [id, ...neighbors])
         await until("the job has completed", async () => (await state(each)) === "completed", 25_000);
-      for (const each of [id, ...neighbours]) expect(await timesRun(each)).toBe(1);
+      for (const each of [id, ...neighbors]) expect(await timesRun(each)).toBe(1);
       expect((await database.pool.query("select error_name from legwork_private.failed_attempts")).rows).toEqual([]);
       expect((await database.pool.query("select id from legwork.workers order by id")).rows).toEqual(before);
       const said = logs.flat().find(({ event }) => event === "event_loop_blocked");
@@ -118,7 +118,7 @@ describe("a task that blocks the event loop for longer than the lease", () => {
       const tasks = await directoryOf(TASKS);
       const victim = await workerProcess(database, tasks, { LEGWORK_MAX_BLOCKED: "3s" }, { stderr: "pipe" });
       const log = logOf(victim);
-      const neighbours = [await add("neighbour", 1_000), await add("neighbour", 1_000)];
+      const neighbors = [await add("neighbor", 1_000), await add("neighbor", 1_000)];
       await until("the other jobs run", async () => (await database.pool.query("select from runs")).rows.length === 2);
       const id = await add("compute", 60_000);
       await until("the process has ended", () => victim.signalCode === "SIGKILL", 20_000);
@@ -134,7 +134,7 @@ describe("a task that blocks the event loop for longer than the lease", () => {
         log.some(({ event, jobId }) => event === "event_loop_blocked_for_too_long" && jobId === id),
       );
       await workerProcess(database, tasks);
-      for (const each of neighbours) {
+      for (const each of neighbors) {
         await until("the other job has completed", async () => (await state(each)) === "completed");
         expect(await getJob(database.pool, each)).toMatchObject({ attempts: 1, attempt_list: [{ state: "completed" }] });
       }

@@ -34,9 +34,9 @@ describe("a process that crashes", () => {
     ["signals", { signal: "SIGKILL" }, "SIGKILL"],
     ["aborts", {}, "SIGABRT"],
   ])("fails only its own attempt: %s %j", async (name, payload, signal) => {
-    const [id, neighbour] = await Promise.all([add(database, name, payload), add(database, "here")]);
+    const [id, neighbor] = await Promise.all([add(database, name, payload), add(database, "here")]);
     expect(await end(database, id)).toMatchObject({ state: "failed", error: `The task's process exited with signal ${signal}.` });
-    expect(await end(database, neighbour)).toMatchObject({ state: "completed" });
+    expect(await end(database, neighbor)).toMatchObject({ state: "completed" });
   });
 
   it("cannot confuse its worker with messages on its channel", async () => {

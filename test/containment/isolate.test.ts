@@ -20,7 +20,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     {
       loop: task(kind, "for (;;);", 'timeout: "200ms", grace: "100ms",'),
       cancelled: task(kind, "progress(1); for (;;);", 'grace: "100ms",'),
-      neighbour: task(kind, "return 'fine';"),
+      neighbor: task(kind, "return 'fine';"),
       here: task("here", "return 'fine';"),
       exits: task(kind, "process.exit(3);"),
       uncaught: task(
@@ -40,7 +40,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
       ),
       enqueues: task(
         kind,
-        "const inside = await sql.transaction(async (sql, client) => [await enqueue('neighbour'), await enqueue('neighbour', {}, {}, client)]); return [await enqueue('neighbour'), ...inside];",
+        "const inside = await sql.transaction(async (sql, client) => [await enqueue('neighbor'), await enqueue('neighbor', {}, {}, client)]); return [await enqueue('neighbor'), ...inside];",
       ),
       connects: task(
         kind,
@@ -72,7 +72,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
 
   it("that loops forever ends at its timeout, and other jobs are not affected", async () => {
     const loop = await add(database, "loop");
-    const others = await Promise.all([add(database, "neighbour"), add(database, "here"), add(database, "neighbour")]);
+    const others = await Promise.all([add(database, "neighbor"), add(database, "here"), add(database, "neighbor")]);
     for (const id of others) expect(await end(database, id)).toMatchObject({ state: "completed", result: "fine", attempts: 1 });
     const job = await end(database, loop);
     expect(job).toMatchObject({ state: "failed", attempts: 1, error: "The task took longer than 200 ms." });
@@ -101,11 +101,11 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     ["grows", {}, `The task's ${kind} used more than ${MEMORY[kind]} MB of ${kind === "thread" ? "JavaScript heap" : "memory"}.`],
   ])("that ends its child fails with the reason: %s", async (name, payload, message) => {
     const id = await add(database, name, payload);
-    const neighbours = await Promise.all([add(database, "neighbour"), add(database, "here")]);
+    const neighbors = await Promise.all([add(database, "neighbor"), add(database, "here")]);
     const job = await end(database, id);
     expect(job).toMatchObject({ state: "failed", attempts: 1, error: message });
     expect(job.attempt_list[0]).toMatchObject({ error_name: "IsolateCrashed" });
-    for (const neighbour of neighbours) expect(await end(database, neighbour)).toMatchObject({ state: "completed", attempts: 1 });
+    for (const neighbor of neighbors) expect(await end(database, neighbor)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
   it("survives a promise that it forgot", async () => {
@@ -124,7 +124,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     await database.pool.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'legwork isolated tasks' and datname = current_database()",
     );
-    await end(database, await add(database, "neighbour"));
+    await end(database, await add(database, "neighbor"));
     expect(await end(database, await add(database, "connects"))).toMatchObject({ state: "completed", result: 1 });
   });
 

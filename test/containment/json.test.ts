@@ -27,7 +27,7 @@ beforeAll(async () => {
   ]);
   for (const json of Object.values(HOSTILE_JSON)) {
     for (const task of ["plain", "keyed", "secret"]) {
-      for (const payload of [json, '{"user": "neighbour"}']) {
+      for (const payload of [json, '{"user": "neighbor"}']) {
         const [row] = await sql("select id from graphile_worker.add_job($1, $2::json, max_attempts => 1)", [task, payload]);
         payloads.set(row.id, payload);
       }
@@ -109,17 +109,17 @@ async function everySurface(): Promise<void> {
   await sql("select * from legwork.jobs j, legwork.explain_job(j.id)");
   await sql("select * from legwork.failed_groups, legwork.reconcile()");
   // Jobs of two of the three tasks: the third task redacts it.
-  expect(await sql("select from legwork.jobs where payload ->> 'user' = 'neighbour'")).toHaveLength(ids.length / 3);
+  expect(await sql("select from legwork.jobs where payload ->> 'user' = 'neighbor'")).toHaveLength(ids.length / 3);
   expectShown(await restRows("/jobs?limit=500"), ids);
   expectShown(await graphqlRows(), ids);
-  expect((await rest(server, "GET", "/jobs?payload=user:neighbour&limit=500")).body.items).not.toHaveLength(0);
+  expect((await rest(server, "GET", "/jobs?payload=user:neighbor&limit=500")).body.items).not.toHaveLength(0);
 }
 
 describe("any JSON that Postgres accepts", () => {
   it("waits next to ordinary payloads, and every surface shows it", async () => {
     await everySurface();
     for (const [id, payload] of payloads) {
-      if (payload.includes("neighbour")) continue;
+      if (payload.includes("neighbor")) continue;
       const { status, text } = await rest(server, "GET", `/jobs/${id}`);
       expect(status).toBe(200);
       expectShown([exactly(text) as Shown], [id]);

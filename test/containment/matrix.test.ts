@@ -116,7 +116,7 @@ async function directoryOfAll(): Promise<string> {
   return directory;
 }
 
-async function neighbour(): Promise<string> {
+async function neighbor(): Promise<string> {
   return await enqueue(database.pool, "note", {});
 }
 
@@ -134,13 +134,13 @@ async function allEnded(timeout = 60_000): Promise<void> {
 }
 
 /** Each of these jobs ran once, in this worker, which has not restarted. */
-async function expectUnharmed(neighbours: readonly string[]): Promise<void> {
+async function expectUnharmed(neighbors: readonly string[]): Promise<void> {
   const { rows } = await database.pool.query(
     `select j.id, j.state, j.attempts, count(r.job_id)::int as runs from legwork.jobs j left join runs r on r.job_id = j.id
      where j.id = any($1::bigint[]) group by 1, 2, 3`,
-    [neighbours],
+    [neighbors],
   );
-  expect(rows).toHaveLength(neighbours.length);
+  expect(rows).toHaveLength(neighbors.length);
   for (const row of rows) expect(row).toMatchObject({ state: "completed", attempts: 1, runs: 1 });
   const { rows: restarts } = await database.pool.query("select is_called from legwork_private.worker_restarts");
   expect(restarts).toEqual([{ is_called: false }]);
@@ -191,12 +191,12 @@ it(
   `a task may emit any value in any place without harming other jobs (${IS_LONG ? "all" : `seed ${SEED}`})`,
   { timeout: scaled(180_000) },
   async () => {
-    const neighbours: string[] = [];
+    const neighbors: string[] = [];
     const odd: string[] = [];
     const pairs = Object.keys(CARRIERS).flatMap((carrier) => Object.keys(VALUES).map((value) => ({ value, carrier })));
     for (const pair of sampled(pairs, 100)) {
       odd.push(await enqueue(database.pool, "odd", pair));
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     await allEnded(120_000);
     const { rows } = await database.pool.query(
@@ -208,7 +208,7 @@ it(
       expect(["completed", "failed", "scheduled"], JSON.stringify(row)).toContain(row.state);
       expect(row.error ?? row.state, JSON.stringify(row.payload)).toMatch(/\S/);
     }
-    await expectUnharmed(neighbours);
+    await expectUnharmed(neighbors);
     await expectAnswers(odd.filter((_, n) => n % 12 === 0));
     for (const command of [
       ["jobs"],
@@ -246,7 +246,7 @@ it(
   async () => {
     const { pool } = database;
     await pool.query("select legwork.limit_concurrency(50, task => 'note', key => 'user')");
-    const neighbours: string[] = [];
+    const neighbors: string[] = [];
     const odd: string[] = [];
     const refused = (error: Error & { code?: string }): undefined => {
       expect(error.code).toMatch(/^(LW4..|22...)$/);
@@ -266,7 +266,7 @@ it(
         }),
       ];
       odd.push(...(await Promise.all(ways)).filter((id) => id !== undefined));
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     for (const text of [DOCUMENTS.NUL!, DOCUMENTS["nineteen digits"]!]) {
       const { code, stderr } = await legwork(["add", "note", text], { DATABASE_URL: database.url });
@@ -274,7 +274,7 @@ it(
       expect(code).toBeLessThanOrEqual(2);
     }
     await allEnded();
-    await expectUnharmed(neighbours);
+    await expectUnharmed(neighbors);
     await expectAnswers(odd);
   },
 );
@@ -300,7 +300,7 @@ it(
   { timeout: scaled(120_000) },
   async () => {
     const { pool } = database;
-    const neighbours: string[] = [];
+    const neighbors: string[] = [];
     const ids: string[] = [];
     const refused = (error: Error & { code?: string }): undefined => {
       expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
@@ -335,11 +335,11 @@ it(
         expect([200, 201, 400, 403, 404, 409, 422]).toContain(status);
         if (body?.id !== undefined) ids.push(body.id);
       }
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     await sendSignal(pool, waiting, "go", { done: true });
     await allEnded();
-    await expectUnharmed(neighbours);
+    await expectUnharmed(neighbors);
     await expectAnswers([...new Set(ids)].filter((_, n) => n % 5 === 0));
   },
 );
@@ -353,7 +353,7 @@ it(
   { timeout: scaled(120_000) },
   async () => {
     const { pool } = database;
-    const neighbours: string[] = [];
+    const neighbors: string[] = [];
     const refused = (error: Error & { code?: string }): undefined => {
       expect(error.code, error.message).toMatch(/^(LW4..|22...|23...)$/);
       return undefined;
@@ -381,7 +381,7 @@ it(
       );
       const { status } = await rest(server, "POST", "/jobs", { task: "note", runAt: time });
       expect(status).toBe(400);
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     for (const span of SPANS) {
       for (const option of ["unique_for", "expires_in", "debounce", "throttle"]) {
@@ -397,7 +397,7 @@ it(
          'b', jsonb_build_object('task', 'note', 'depends_on', jsonb_build_array('a'), 'delay', $1::text)))`,
         span,
       );
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     for (const number of NUMBERS) {
       await attempt(
@@ -411,10 +411,10 @@ it(
       await attempt("select legwork.enqueue('note', '{}', priority => $1::integer)", number);
       await attempt("select legwork.enqueue('note', '{}', max_attempts => $1::integer)", number);
       await attempt("select legwork.limit_concurrency($1::integer, queue => 'other')", number);
-      neighbours.push(await neighbour());
+      neighbors.push(await neighbor());
     }
     await allEnded();
-    await expectUnharmed(neighbours);
+    await expectUnharmed(neighbors);
     const fired = async (): Promise<number> =>
       (
         await pool.query(

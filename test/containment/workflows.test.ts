@@ -52,7 +52,7 @@ async function one(sql: string, parameters: unknown[] = []): Promise<unknown> {
 }
 
 /** Jobs of another tenant. */
-const neighbours = (): Promise<unknown> =>
+const neighbors = (): Promise<unknown> =>
   one("select count(legwork.enqueue('ok', tenant => 'other'))::int from generate_series(1, 40)");
 
 const TASKS = {
@@ -127,7 +127,7 @@ describe.each(Object.keys(workers))("next to hostile workflows, with %s,", (kind
       "update legwork_private.workflow_run_steps set compensate = jsonb_build_object('task', repeat('x', 200)) where workflow_id = $1 and name = 'a'",
       [undoable],
     );
-    await neighbours();
+    await neighbors();
     const alive = await workers[kind]!();
     await until("the workflows have ended", async () => {
       const { rows } = await database.pool.query("select id::text, state from legwork.workflows order by id");

@@ -177,7 +177,7 @@ describe("the settings", () => {
     expect(await page.content()).not.toContain(token);
     await page.getByRole("button", { name: "Revoke grafana" }).click();
     await dialog.getByRole("button", { name: "Revoke" }).click();
-    await page.getByText(/revoked/).waitFor();
+    await page.getByText(/^revoked/).waitFor();
     expect((await rest(server, "GET", "/me", undefined, { authorization: `Bearer ${token}` })).status).toBe(401);
   });
 

@@ -97,9 +97,9 @@ describe("assistant", () => {
     expect((await run("profile-refresh")).result).toEqual({ refreshed: 2 });
     expect(
       await select(
-        "select used_tokens::int, conversations, memories, favourite_subject from assistant.profiles where name = 'Ann'",
+        "select used_tokens::int, conversations, memories, favorite_subject from assistant.profiles where name = 'Ann'",
       ),
-    ).toEqual([{ used_tokens: 7, conversations: 1, memories: 1, favourite_subject: "Mathematics" }]);
+    ).toEqual([{ used_tokens: 7, conversations: 1, memories: 1, favorite_subject: "Mathematics" }]);
   });
 
   it("B3 a provider raises a warning at 80 %, is replaced at 95 %, is blocked at 100 %, and is used again when its window resets", async () => {

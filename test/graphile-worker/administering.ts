@@ -1,4 +1,4 @@
-import { type Behaviour, BRIEF, HELD, PLAIN_JOB } from "./behaviour.ts";
+import { type Behavior, BRIEF, HELD, PLAIN_JOB } from "./behavior.ts";
 
 /** Two jobs: one waits, and worker w runs the other. */
 const TWO = `select graphile_worker.add_job('note', job_key => k, queue_name => k, max_attempts => 3) from unnest(array['waits', 'runs']) k`;
@@ -22,7 +22,7 @@ const RESCHEDULED = {
   max_attempts: 9,
 };
 
-export const ADMINISTERING: readonly Behaviour[] = [
+export const ADMINISTERING: readonly Behavior[] = [
   {
     name: "complete_jobs deletes jobs that no worker runs, and returns them",
     see: async ({ rows }) => {

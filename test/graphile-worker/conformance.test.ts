@@ -8,13 +8,13 @@ import { type TestDatabase, testDatabase, testLog } from "../support/database.ts
 import { quietLogger, runDueJobs } from "../support/plain-worker.ts";
 import { until } from "../support/until.ts";
 import { ADMINISTERING } from "./administering.ts";
-import { type Behaviour, type Place, type Side, SUPPORT, TASKS } from "./behaviour.ts";
+import { type Behavior, type Place, type Side, SUPPORT, TASKS } from "./behavior.ts";
 import { ENQUEUEING } from "./enqueueing.ts";
 import { LIBRARY } from "./library.ts";
 import { RUNNING } from "./running.ts";
 
 /** Behaviors that users of graphile-worker rely on, written independently of its test suite. */
-const BEHAVIOURS: readonly Behaviour[] = [...ENQUEUEING, ...ADMINISTERING, ...RUNNING, ...LIBRARY];
+const BEHAVIORS: readonly Behavior[] = [...ENQUEUEING, ...ADMINISTERING, ...RUNNING, ...LIBRARY];
 
 const databases: Record<Place, TestDatabase> = {
   "without Legwork": testDatabase({ empty: true }),
@@ -79,7 +79,7 @@ async function clean({ database, place }: Side): Promise<void> {
 }
 
 describe.each(places)("graphile-worker %s", (place) => {
-  const relevant = BEHAVIOURS.filter(({ anyWorker }) => place !== "Legwork's worker" || anyWorker === true);
+  const relevant = BEHAVIORS.filter(({ anyWorker }) => place !== "Legwork's worker" || anyWorker === true);
   it.each(relevant)("$name", async ({ see, is, except }) => {
     const side = sideAt(place);
     await clean(side);
@@ -94,7 +94,7 @@ it("the differences are those that docs/reference/database-footprint.md lists, a
     page.indexOf("## An older graphile-worker"),
   );
   const found = new Set<string>();
-  for (const { is: usual, except = {} } of BEHAVIOURS) {
+  for (const { is: usual, except = {} } of BEHAVIORS) {
     for (const { is, documented } of Object.values(except)) {
       expect(is).not.toEqual(usual);
       found.add(documented);

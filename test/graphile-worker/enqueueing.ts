@@ -1,9 +1,9 @@
-import { type Behaviour, BRIEF, errorOf, HELD, PLAIN_JOB } from "./behaviour.ts";
+import { type Behavior, BRIEF, errorOf, HELD, PLAIN_JOB } from "./behavior.ts";
 
 const LATER = "run_at => '2099-01-01Z'";
 
 /** With a limit, a job that is not due yet waits in the waiting room. */
-const heldUntilDue = (job: object): Behaviour["except"] => ({
+const heldUntilDue = (job: object): Behavior["except"] => ({
   "with a limit": { is: [{ ...job, run_at: "infinity" }], documented: HELD },
 });
 
@@ -20,7 +20,7 @@ const FULL = {
 const REPLACED = { ...PLAIN_JOB, task: "other", payload: { n: 2 }, priority: 7, run_at: "2099-02-02", key: "k", revision: 1 };
 const KEPT = { ...REPLACED, run_at: "2099-01-01" };
 
-export const ENQUEUEING: readonly Behaviour[] = [
+export const ENQUEUEING: readonly Behavior[] = [
   {
     name: "add_job without options adds a job that is due now",
     see: async ({ rows }) => {

@@ -12,7 +12,7 @@ import {
 import { vi } from "vitest";
 import { quietLogger } from "../support/plain-worker.ts";
 import { until } from "../support/until.ts";
-import { type Behaviour, BRIEF, DATABASE_CLOCK, HELD, PLAIN_JOB, type Side } from "./behaviour.ts";
+import { type Behavior, BRIEF, DATABASE_CLOCK, HELD, PLAIN_JOB, type Side } from "./behavior.ts";
 
 const ADDED = {
   ...PLAIN_JOB,
@@ -44,7 +44,7 @@ async function startWithCrontab({ database, tasks }: Side, items: CronItem[] | s
   await runner.stop();
 }
 
-export const LIBRARY: readonly Behaviour[] = [
+export const LIBRARY: readonly Behavior[] = [
   {
     name: "WorkerUtils adds, completes, fails and reschedules jobs",
     see: async ({ database, rows }) => {

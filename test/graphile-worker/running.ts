@@ -1,4 +1,4 @@
-import { type Behaviour, BRIEF, CONTEXT, HELD, PLAIN_JOB } from "./behaviour.ts";
+import { type Behavior, BRIEF, CONTEXT, HELD, PLAIN_JOB } from "./behavior.ts";
 
 const SEEN = "select task, note from seen order by n";
 
@@ -49,7 +49,7 @@ function helpersOf(flags: string[]): object {
   };
 }
 
-export const RUNNING: readonly Behaviour[] = [
+export const RUNNING: readonly Behavior[] = [
   {
     name: "jobs run by priority, then by start time, then by age",
     anyWorker: true,

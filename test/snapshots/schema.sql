@@ -6713,7 +6713,7 @@ begin
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % per %; the next one may be enqueued at %.',
       legwork.given_key(rate_key), legwork_private.counted(rate_limit, 'job'), legwork_private.period_in_words(rate_per), v_free_at_text using
-      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Try again at that time, which is also the error''s detail.';
+      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Try again at that time.';
   end if;
   delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);
@@ -8839,7 +8839,7 @@ CREATE OR REPLACE FUNCTION legwork_private.in_words(duration interval)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN COALESCE(NULLIF(concat_ws(' '::text, NULLIF(legwork_private.counted((EXTRACT(year FROM duration))::bigint, 'year'::text), '0 years'::text), NULLIF(legwork_private.counted((EXTRACT(month FROM duration))::bigint, 'month'::text), '0 months'::text), NULLIF(legwork_private.counted((EXTRACT(day FROM duration))::bigint, 'day'::text), '0 days'::text), NULLIF(legwork_private.counted((EXTRACT(hour FROM duration))::bigint, 'hour'::text), '0 hours'::text), NULLIF(legwork_private.counted((EXTRACT(minute FROM duration))::bigint, 'minute'::text), '0 minutes'::text), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text)
+RETURN CASE WHEN ((duration > '00:00:00'::interval) AND (duration < '00:00:01'::interval)) THEN (trim_scale((EXTRACT(epoch FROM duration) * (1000)::numeric)) || ' ms'::text) ELSE COALESCE(NULLIF(concat_ws(' '::text, NULLIF(legwork_private.counted((EXTRACT(year FROM duration))::bigint, 'year'::text), '0 years'::text), NULLIF(legwork_private.counted((EXTRACT(month FROM duration))::bigint, 'month'::text), '0 months'::text), NULLIF(legwork_private.counted((EXTRACT(day FROM duration))::bigint, 'day'::text), '0 days'::text), NULLIF(legwork_private.counted((EXTRACT(hour FROM duration))::bigint, 'hour'::text), '0 hours'::text), NULLIF(legwork_private.counted((EXTRACT(minute FROM duration))::bigint, 'minute'::text), '0 minutes'::text), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text) END
 
 CREATE OR REPLACE FUNCTION legwork_private.installed_schema(OUT version text, OUT minimum_version text, OUT definitions_hash text, OUT graphile_worker integer, OUT migrations jsonb)
  RETURNS record

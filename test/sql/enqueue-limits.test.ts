@@ -411,9 +411,9 @@ describe("overlap serial", () => {
 
 describe("invalid options are refused:", () => {
   it.each([
-    ["unique_for => '-5 seconds'", "unique_for is -5 seconds; it must be between 0.001 seconds and 100 years."],
-    ["job_key => 'k', throttle => '0'", "throttle is 0 seconds; it must be between 0.001 seconds and 100 years."],
-    ["job_key => 'k', debounce => '0'", "debounce is 0 seconds; it must be between 0.001 seconds and 100 years."],
+    ["unique_for => '-5 seconds'", "unique_for is -5 seconds; it must be between 1 ms and 100 years."],
+    ["job_key => 'k', throttle => '0'", "throttle is 0 seconds; it must be between 1 ms and 100 years."],
+    ["job_key => 'k', debounce => '0'", "debounce is 0 seconds; it must be between 1 ms and 100 years."],
     ["debounce => '1s'", "debounce and throttle need a job_key."],
     ["throttle => '1s'", "debounce and throttle need a job_key."],
     ["job_key => 'k', debounce => '1s', throttle => '1s'", "unique_for, debounce and throttle cannot be combined."],

@@ -23,7 +23,7 @@ it("TypeScript takes the same options as SQL, and drops unknown ones", async () 
   const names = (await fields()).filter((name) => !["task", "payload"].includes(name));
   const { task: _, payload: __, ...options } = newJobSchema.shape;
   const ones = Object.fromEntries(Object.keys(options).map((name) => [name, 1]));
-  expect(Object.keys(optionsToRow({ ...ones, colour: 1 } as never)).toSorted()).toEqual(names.toSorted());
+  expect(Object.keys(optionsToRow({ ...ones, color: 1 } as never)).toSorted()).toEqual(names.toSorted());
 });
 
 it("a workflow step takes only options of legwork.enqueue", async () => {

@@ -350,7 +350,7 @@ describe("legwork.schedule refuses", () => {
     ["cron => '* * * * *', timezone => 'Europe/Berln'", "LW400", "Europe/Berln"],
     ["cron => '* * * * *', timezone => 'CEST'", "LW400", "CEST"],
     ["cron => '* * * * *', timezone => 'Mars5'", "LW400", "Mars5"],
-    ["every => '0.9 seconds'", "LW400", "every is 0.9 seconds; it must be between 1 second and 100 years"],
+    ["every => '0.9 seconds'", "LW400", "every is 900 ms; it must be between 1 second and 100 years"],
     ["every => '1 month -1 day'", "LW400", "none of its parts may be negative"],
     ["every => '1 day', starts_at => '2026-03-01Z', ends_at => '2026-02-01Z'", "LW400", "before it starts"],
     ["every => '1 day', ends_at => '2025-02-01Z'", "LW400", "the window ended"],

@@ -31,7 +31,7 @@ async function turn(failing: readonly string[] = []): Promise<string[]> {
   const ids = (await worker.fetch(database.pool, 100)).map(({ id }) => id);
   const { rows } = await database.pool.query<{ id: string; name: string }>(
     `select j.id, coalesce(legwork_private.flag_value(j.flags, 'step') || case when legwork_private.flag_value(j.flags, 'compensates') is not null then ' undone' else '' end,
-       'neighbour') as name
+       'neighbor') as name
      from graphile_worker._private_jobs j where j.id = any ($1)`,
     [ids],
   );
@@ -53,7 +53,7 @@ const workflow = async (id: string): Promise<Record<string, unknown>> =>
 const states = async (id: string): Promise<unknown> =>
   one("select jsonb_object_agg(name, state) from legwork.workflow_steps where workflow_id = $1", [id]);
 
-const neighbour = async (): Promise<string> => String(await one("select legwork.enqueue('ok')"));
+const neighbor = async (): Promise<string> => String(await one("select legwork.enqueue('ok')"));
 
 /** Advances the clock, and maintains the history as every Legwork process does. */
 async function pass(days: number): Promise<void> {
@@ -122,8 +122,8 @@ describe("a step's time or number that is out of range", () => {
       const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1 hour" } });
       if (knows) await database.pool.query("update legwork_private.waiting_jobs set delay = $1::interval", [delay]);
       if (knows) await database.pool.query("update legwork_private.workflow_run_steps set delay = $1::interval where name = 'b'", [delay]);
-      await neighbour();
-      expect(await turn()).toEqual(["a", "neighbour"]);
+      await neighbor();
+      expect(await turn()).toEqual(["a", "neighbor"]);
       expect(await states(id)).toEqual({ a: "completed", b: delay.includes("-") && knows ? "pending" : "scheduled" });
       expect(await one("select isfinite(run_at) from legwork.jobs where finished_at is null")).toBe(true);
       await one("select legwork.cancel_workflow($1)", [id]);
@@ -267,7 +267,7 @@ describe("the results of a workflow's steps are known as long as the workflow ex
 
   it("results are saved only for steps whose history is deleted, and for no jobs without a workflow", async () => {
     await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "9 days" } });
-    await neighbour();
+    await neighbor();
     await turn();
     await pass(0);
     expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(0);

@@ -9,6 +9,7 @@ const SLOW = [
   "engine/chaos",
   "embedded",
   "up",
+  "site",
   "containment/blocked-loop",
   "containment/silent-connections",
   "dashboard/monitoring",

@@ -13,7 +13,7 @@ create table if not exists assistant.profiles (
   quota_reset_at timestamptz,
   conversations integer not null default 0,
   memories integer not null default 0,
-  favourite_subject text,
+  favorite_subject text,
   last_active_at timestamptz,
   refreshed_at timestamptz
 );
@@ -134,14 +134,14 @@ language sql volatile as $$
     select p.id, count(distinct c.id)::int as conversations, count(distinct m.id)::int as memories,
       greatest(max(c.last_message_at), max(m.created_at)) as last_active_at,
       (select s.name from assistant.chat_conversations f join assistant.topics t on t.id = f.topic_id join assistant.subjects s on s.id = t.subject_id
-       where f.profile_id = p.id group by s.name order by count(*) desc, s.name limit 1) as favourite_subject
+       where f.profile_id = p.id group by s.name order by count(*) desc, s.name limit 1) as favorite_subject
     from assistant.profiles p
     left join assistant.chat_conversations c on c.profile_id = p.id
     left join assistant.study_chat_memory m on m.profile_id = p.id
     group by p.id
   ), refreshed as (
     update assistant.profiles p
-    set conversations = k.conversations, memories = k.memories, last_active_at = k.last_active_at, favourite_subject = k.favourite_subject, refreshed_at = now()
+    set conversations = k.conversations, memories = k.memories, last_active_at = k.last_active_at, favorite_subject = k.favorite_subject, refreshed_at = now()
     from known k where k.id = p.id returning 1
   )
   select count(*)::int from refreshed

@@ -124,7 +124,7 @@ begin
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % per %; the next one may be enqueued at %.',
       legwork.given_key(rate_key), legwork_private.counted(rate_limit, 'job'), legwork_private.period_in_words(rate_per), v_free_at_text using
-      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Try again at that time, which is also the error''s detail.';
+      errcode = 'LW429', detail = v_free_at_text, hint = 'Nothing was enqueued. Try again at that time.';
   end if;
   delete from legwork_private.quota_requests r where r.key = rate_key and r.number <= v_number - rate_limit;
   insert into legwork_private.quota_requests (key, number, requested_at) values (rate_key, v_number, v_now);

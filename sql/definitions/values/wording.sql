@@ -8,14 +8,15 @@ comment on function legwork_private.counted(bigint, text, text) is
 
 create or replace function legwork_private.in_words(duration interval) returns text
 language sql immutable parallel safe strict
-return coalesce(nullif(concat_ws(' ',
+return case when duration > interval '0' and duration < interval '1 second' then trim_scale(extract(epoch from duration) * 1000) || ' ms'
+  else coalesce(nullif(concat_ws(' ',
   nullif(legwork_private.counted(extract(year from duration)::bigint, 'year'), '0 years'),
   nullif(legwork_private.counted(extract(month from duration)::bigint, 'month'), '0 months'),
   nullif(legwork_private.counted(extract(day from duration)::bigint, 'day'), '0 days'),
   nullif(legwork_private.counted(extract(hour from duration)::bigint, 'hour'), '0 hours'),
   nullif(legwork_private.counted(extract(minute from duration)::bigint, 'minute'), '0 minutes'),
-  trim_scale(extract(second from duration)) || case extract(second from duration) when 0 then null when 1 then ' second' else ' seconds' end), ''), '0 seconds');
-comment on function legwork_private.in_words(interval) is 'A duration in words: 2 hours 1 minute.';
+  trim_scale(extract(second from duration)) || case extract(second from duration) when 0 then null when 1 then ' second' else ' seconds' end), ''), '0 seconds') end;
+comment on function legwork_private.in_words(interval) is 'A duration in words: 2 hours 1 minute, 250 ms.';
 
 create or replace function legwork_private.period_in_words(period interval) returns text
 language sql immutable parallel safe strict

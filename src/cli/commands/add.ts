@@ -25,7 +25,7 @@ export function addCommand(): Command {
     .option("--priority <number>", "Priority; smaller numbers run first (default: 0)", integer)
     .option("--job-key <key>", "Name of the job; replaces a waiting job with the same key")
     .option("--serial-key <key>", "Group of jobs that run one at a time, in order")
-    .option("--max-attempts <number>", "Number of attempts before the job has failed (default: 25)", positiveInteger)
+    .option("--max-attempts <number>", "Number of attempts before the job fails permanently (default: 25)", positiveInteger)
     .option("--tenant <name>", "Tenant that the job belongs to")
     .option("--correlation-id <id>", "Id shared by all jobs with the same cause")
     .option("--expires-at <time>", "Start deadline, after which the job expires", time)

@@ -8,6 +8,8 @@ import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
 import { listAlertRules } from "../../health/alert-rules.ts";
 import { listAlerts } from "../../health/list-alerts.ts";
 import { silenceAlerts } from "../../health/silence-alerts.ts";
+import { formatNumber } from "../../wording.ts";
+import { durationText } from "../duration-text.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { visibleRows } from "../visible.ts";
@@ -67,7 +69,7 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
     const { rule, target, reason } = flags;
     const id = await silenceAlerts(pool, flags.silence, { rule, target, reason });
     console.log(
-      `Alerts are silenced for ${flags.silence} (silence ${id}). To end it early in SQL: select legwork.end_silence(${id});`,
+      `Alerts are silenced for ${durationText(flags.silence)} (silence ${id}). To end it early, in SQL: select legwork.end_silence(${id});`,
     );
   } else if (flags.rules === true) {
     await printRules(pool, flags.json);
@@ -105,12 +107,21 @@ async function printRules(pool: Queryable, json: boolean | undefined): Promise<v
       rule.name,
       rule.kind,
       rule.target ?? "each",
-      String(rule.warning ?? ""),
-      String(rule.critical ?? ""),
-      rule.period,
-      rule.raiseAfter,
-      rule.resolveAfter,
-      rule.isEnabled ? "" : "off",
+      threshold(rule.warning),
+      threshold(rule.critical),
+      durationText(rule.period),
+      delayText(rule.raiseAfter),
+      delayText(rule.resolveAfter),
+      rule.isEnabled ? "" : "disabled",
     ]),
   );
+}
+
+function threshold(value: number | null): string {
+  if (value === null) return "";
+  return Number.isInteger(value) ? formatNumber(value) : String(value);
+}
+
+function delayText(delay: string): string {
+  return delay === "00:00:00" ? "immediately" : durationText(delay);
 }

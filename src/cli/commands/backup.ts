@@ -46,7 +46,7 @@ Examples:
         if (flags.json === true) return;
         const shown = visibleRows(result);
         printTable(
-          ["table", "rows", "bytes", "compressed"],
+          ["TABLE", "ROWS", "BYTES", "COMPRESSED"],
           shown.tables.map((table) => [
             table.table,
             formatNumber(table.rows),

@@ -76,7 +76,7 @@ function listCommand(): Command {
         if (flags.json === true) return printJson(batches);
         if (batches.length === 0) return console.log("No batches.");
         printTable(
-          ["id", "description", "state", "jobs", "done", "started", "took"],
+          ["ID", "DESCRIPTION", "STATE", "JOBS", "PROGRESS", "STARTED", "TOOK"],
           batches.map((batch) => [
             batch.id,
             shorten(batch.description ?? "", 60),
@@ -120,7 +120,7 @@ function showCommand(): Command {
 
 function describeCounts(batch: Batch): string {
   const bad = Number(batch.failed) + Number(batch.cancelled) + Number(batch.expired);
-  return `${batch.completed}/${batch.total}${bad === 0 ? "" : `, ${bad} not`}`;
+  return `${batch.completed}/${batch.total}${bad === 0 ? "" : `, ${bad} not completed`}`;
 }
 
 function describeParts({ total, completed, failed, cancelled, expired }: Batch): string {

@@ -4,6 +4,7 @@ import { healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
 import { fromRows } from "../../contract/rows.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
+import { durationText } from "../duration-text.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { formatNumber } from "../../wording.ts";
 import { color, printJson, printTable, shorten } from "../output.ts";
@@ -61,7 +62,7 @@ export function statsCommand(): Command {
       await withDatabase(config, async (pool) => {
         const rows = fromRows(taskStatisticsSchema, await readTaskStatistics(pool, period));
         if (json === true) printJson(rows);
-        else if (rows.length === 0) console.log(`No job has ended in the last ${period}.`);
+        else if (rows.length === 0) console.log(`No job has ended in the last ${durationText(period)}.`);
         else {
           printTable(
             ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import { counted } from "../../wording.ts";
+import { periodText } from "../duration-text.ts";
 import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 interface Flags extends RemoteFlags {
@@ -61,7 +62,7 @@ Examples:
         }
         if (rate !== undefined) {
           await operations.limitRate(rate.max, rate.per, target);
-          console.log(`${name}: at most ${counted(rate.max, "start")} per ${rate.per}${each}.`);
+          console.log(`${name}: at most ${counted(rate.max, "start")} per ${periodText(rate.per)}${each}.`);
         }
       });
     });

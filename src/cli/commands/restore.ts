@@ -56,7 +56,7 @@ Examples:
         if (flags.json === true) return;
         const shown = visibleRows(result);
         printTable(
-          ["table", "from", "rows"],
+          ["TABLE", "FROM", "ROWS"],
           shown.tables.map(({ table, from, rows }) => [table, from, formatNumber(rows)]),
         );
         console.log(`\nRestored backup ${shown.backup} of ${shown.createdAt}. Row counts and checksums match the backup.`);

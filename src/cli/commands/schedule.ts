@@ -10,6 +10,7 @@ import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperati
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 import { formatNumber } from "../../wording.ts";
+import { durationText } from "../duration-text.ts";
 import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & { json?: boolean };
@@ -48,7 +49,11 @@ function add(): Command {
         "cancel",
       ]),
     )
-    .option("--max-instances <number>", "Number of unended jobs at a time (default: 1; for queue, 100)", positiveInteger)
+    .option(
+      "--max-instances <number>",
+      "Jobs of the schedule allowed at a time (default: 1; with --overlap queue, 100)",
+      positiveInteger,
+    )
     .addOption(
       new Option("--missed <policy>", "Missed occurrences to make up for (default: one)").choices(["none", "one", "all"]),
     )
@@ -61,7 +66,7 @@ function add(): Command {
     .option("--requires-wait <duration>", "Time that an occurrence waits for --requires (default: 1h)")
     .option("--tenant <name>", "Tenant that the schedule belongs to")
     .option("--priority <number>", "Priority of the jobs; smaller numbers run first (default: 0)", integer)
-    .option("--max-attempts <number>", "Number of attempts before a job has failed (default: 25)", positiveInteger)
+    .option("--max-attempts <number>", "Number of attempts before a job fails permanently (default: 25)", positiveInteger)
     .option("--disabled", "Create the schedule disabled")
     .option("--json", "Print the schedule")
     .addHelpText(
@@ -136,7 +141,7 @@ function show(): Command {
         const facts: [string, string | null][] = [
           ["task", row.task],
           ["cron", row.cron],
-          ["every", row.every],
+          ["every", row.every === null ? null : durationText(row.every)],
           ["payload", row.payload === null ? null : jsonText(row.payload)],
           [
             "window",
@@ -144,7 +149,12 @@ function show(): Command {
           ],
           ["runs", describeRuns(row)],
           ["overlap", row.maxInstances === null ? null : `${row.overlap}, at most ${row.maxInstances} at a time`],
-          ["missed", [row.missed, row.missedWindow].filter((part) => part !== null).join(" within ")],
+          [
+            "missed",
+            [row.missed, row.missedWindow === null ? null : durationText(row.missedWindow)]
+              .filter((part) => part !== null)
+              .join(" within "),
+          ],
           ["requires", row.requires === null ? null : jsonText(row.requires)],
           ["tenant", row.tenant],
           ["source", row.source === "crontab" ? "the crontab file, where it can be changed" : null],
@@ -206,7 +216,7 @@ Examples:
           return await print(previewSchedule, timing, options, timing.cron === undefined ? "Once" : describeCron(timing.cron));
         }
         return await withOperations(flags, (operations) =>
-          print(operations.previewSchedule, timing, options, `Every ${timing.every}`),
+          print(operations.previewSchedule, timing, options, `Every ${durationText(String(timing.every))}`),
         );
       }
       await withOperations(flags, async (operations) => {

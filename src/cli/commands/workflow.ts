@@ -85,7 +85,7 @@ function listCommand(): Command {
         if (flags.json === true) return printJson(workflows);
         if (workflows.length === 0) return console.log("No workflows.");
         printTable(
-          ["id", "name", "state", "steps", "started", "took", "reason"],
+          ["ID", "NAME", "STATE", "STEPS", "STARTED", "TOOK", "REASON"],
           workflows.map((workflow) => [
             workflow.id,
             shorten(workflow.name, 40),
@@ -118,7 +118,7 @@ function showCommand(): Command {
         if (workflow.deadline !== null) console.log(`  Its deadline is ${relativeTime(workflow.deadline)}.`);
         console.log();
         printTable(
-          ["", "step", "state", "job", "after", "took", "result or error"],
+          ["", "STEP", "STATE", "JOB", "DEPENDS ON", "TOOK", "RESULT OR ERROR"],
           workflow.steps.map((step) => [
             mark(step),
             step.name,
@@ -169,7 +169,7 @@ function retryCommand(): Command {
 
 function describeCounts({ total, completed, failed, cancelled, expired }: Workflow): string {
   const bad = Number(failed) + Number(cancelled) + Number(expired);
-  return `${completed}/${total}${bad === 0 ? "" : `, ${bad} not`}`;
+  return `${completed}/${total}${bad === 0 ? "" : `, ${bad} not completed`}`;
 }
 
 /** A step's state as a symbol. */

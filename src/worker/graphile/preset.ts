@@ -27,7 +27,7 @@ export class WorkerConfig {
   readonly options: GraphileConfig.WorkerOptions & { readonly forbiddenFlags?: ForbiddenFlags };
   readonly #preset: Preset;
   readonly #events: EventEmitter;
-  #isInitialised = false;
+  #isInitialized = false;
 
   /** Throws LW514 for a schema other than graphile_worker, and for unprepared statements. `origin` names the preset's source. */
   constructor(preset: Preset, origin: string) {
@@ -73,8 +73,8 @@ export class WorkerConfig {
 
   /** Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it. */
   preset(): Preset {
-    if (this.#isInitialised) return withoutInit(this.#preset);
-    this.#isInitialised = true;
+    if (this.#isInitialized) return withoutInit(this.#preset);
+    this.#isInitialized = true;
     return { extends: [this.#preset], worker: { events: this.#events } };
   }
 
@@ -141,7 +141,7 @@ function withoutInit(preset: Preset): Preset {
   return {
     ...preset,
     ...(others === undefined ? {} : { extends: others.map(withoutInit) }),
-    ...(plugins === undefined ? {} : { plugins: plugins.map(initialised) }),
+    ...(plugins === undefined ? {} : { plugins: plugins.map(initialized) }),
   };
 }
 
@@ -149,7 +149,7 @@ function withoutInit(preset: Preset): Preset {
  * Returns the plugin without its init hook, for a worker that has already initialized it; the same copy each time, because graphile-config compares
  * by identity.
  */
-function initialised(plugin: GraphileConfig.Plugin): GraphileConfig.Plugin {
+function initialized(plugin: GraphileConfig.Plugin): GraphileConfig.Plugin {
   const { hooks, middleware } = plugin.worker ?? {};
   if (OWN_PLUGINS.has(plugin.name) || (hooks?.init === undefined && middleware?.init === undefined)) return plugin;
   let copy = copies.get(plugin);

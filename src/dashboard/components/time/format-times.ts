@@ -29,7 +29,8 @@ function two(large: number, largeUnit: string, small: number, smallUnit: string)
 export function formatRelative(at: string, now: number): string {
   const seconds = (Date.parse(at) - now) / 1_000;
   const size = Math.abs(seconds);
-  if (size < 2) return seconds > 0 ? "now" : "just now";
+  // The clock is rounded down, so a time within the next second may already have passed.
+  if (size < 2) return seconds > 1 ? "now" : "just now";
   const words =
     size < 60
       ? `${Math.floor(size)} s`

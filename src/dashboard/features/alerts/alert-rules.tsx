@@ -119,8 +119,7 @@ function scopeOf({ kind, target }: AlertRule): string {
 }
 
 function delay(interval: string): string {
-  const seconds = intervalSeconds(interval);
-  return seconds === 0 ? words.immediately : formatDuration(seconds);
+  return formatDuration(intervalSeconds(interval));
 }
 
 function DropDialog({ rule, onClose }: { rule: AlertRule; onClose: () => void }) {

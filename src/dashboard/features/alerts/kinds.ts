@@ -1,4 +1,4 @@
-import { formatBytes, formatShare } from "../../components/numbers.ts";
+import { formatBytes, formatCount, formatShare } from "../../components/numbers.ts";
 import { formatDuration } from "../../components/time/format-times.ts";
 
 interface Kind {
@@ -35,7 +35,7 @@ export function formatValue(kind: string, value: number | null): string {
     case "bytes":
       return formatBytes(value);
     default:
-      return String(value);
+      return Number.isInteger(value) ? formatCount(value) : String(value);
   }
 }
 

@@ -41,7 +41,7 @@ export default function DatabasePage() {
       }
       actions={
         <Button icon={<RotateCw aria-hidden="true" />} busy={query.isFetching} onClick={() => void query.refetch()}>
-          {words.rerunChecks}
+          {words.checkAgain}
         </Button>
       }
     >

@@ -4,7 +4,7 @@ export const words = {
   title: "Database",
   checking: "Checking…",
   checkedAt: "Checked {at}. On the command line: {command}.",
-  rerunChecks: "Re-run checks",
+  checkAgain: "Check again",
   fixes: "Needs attention",
   passed: "Passed",
   allPassed: (checks: number) => `All ${counted(checks, "check")} passed.`,

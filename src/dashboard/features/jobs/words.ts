@@ -291,7 +291,7 @@ const detail = {
   run: "Run",
   attempt: (attempt: number) => `Attempt ${attempt}`,
   notBefore: "not before {at}",
-  starts: "Starts",
+  firstAttempt: "First attempt",
   nextAttempt: "Next attempt",
   due: "due {at}",
   notKnownYet: "not known yet",

@@ -99,7 +99,7 @@ export const words = {
     linear: (delay: string) => `linear backoff in steps of ${delay}`,
     exponential: (delay: string, factor: number) => `exponential backoff from ${delay} (factor ${factor})`,
     defaultBackoff: "default backoff (eⁿ s)",
-    maxDelay: (delay: string) => `at most ${delay}`,
+    maxDelay: (delay: string) => `delays of at most ${delay}`,
     jitter: "each delay shortened at random by up to half",
     onlyFor: (errors: readonly string[]) => `only for ${errors.join(", ")}`,
   },

@@ -67,7 +67,7 @@ function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: reado
               {common.pending}
             </th>
             <th scope="col" className="end">
-              {words.oldestPending}
+              {words.oldestColumn}
             </th>
             <th scope="col" className="end">
               {common.blockedOrPaused}

@@ -81,7 +81,7 @@ export const words = {
   moreQueues: (count: number) => counted(count, "more queue"),
   noQueues: "No queues yet",
   noQueuesHint: "Queues appear when a worker registers its first task.",
-  oldestPending: "Oldest pending",
+  oldestColumn: "Oldest",
   limitUsage: "Limit usage",
   keyedUsage: (keys: string, full: string, max: number) =>
     `${counted(keys, "key")} by {key}, ${formatCount(full)} at the limit of ${formatCount(max)}`,

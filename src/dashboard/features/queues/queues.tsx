@@ -75,7 +75,7 @@ function Table({ queues }: { queues: readonly Queue[] }) {
                 {label}
               </th>
             ))}
-            <th scope="col">{words.oldestPending}</th>
+            <th scope="col">{words.oldest}</th>
             <th scope="col">{common.limits}</th>
             {mayRule && (
               <th scope="col">

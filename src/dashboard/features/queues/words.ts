@@ -6,7 +6,7 @@ export const words = {
   find: "Find queue",
   noMatches: (text: string) => `No queues match “${text}”`,
   table: "Queues",
-  oldestPending: "Oldest pending",
+  oldest: "Oldest",
   pauseOrResume: "Pause or resume",
   pauseReason: (reason: string | null) => (reason === null ? "" : `: ${reason}`),
 

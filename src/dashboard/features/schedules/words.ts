@@ -111,7 +111,7 @@ export const words = {
   saved: (name: string) => `Schedule ${name} saved.`,
   kinds: { cron: "Cron", every: "Interval", at: "One time" },
   cron: "Cron expression",
-  cronHint: "Minute, hour, day, month, weekday; six fields start with seconds. Shortcuts such as @daily work, too.",
+  cronHint: "Minute, hour, day, month, weekday; six fields start with seconds. Shortcuts such as @daily also work.",
   every: "Interval",
   everyHint: "For example 30s, 5m, 2h, 1d or 1 month. Days and months follow the calendar.",
   at: "Time",

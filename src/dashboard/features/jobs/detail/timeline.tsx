@@ -187,7 +187,7 @@ function Outlook({ job }: { job: Job }) {
   }
   return (
     <tr>
-      <td>{job.attempts === 0 ? words.detail.starts : words.detail.nextAttempt}</td>
+      <td>{job.attempts === 0 ? words.detail.firstAttempt : words.detail.nextAttempt}</td>
       <td>
         {isFinite(job.runAt) ? (
           job.state === "scheduled" || job.state === "retrying" ? (

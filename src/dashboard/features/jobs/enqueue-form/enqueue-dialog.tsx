@@ -157,7 +157,7 @@ function toBody(options: Readonly<Record<string, string>>, isUtc: boolean): Reco
   return Object.fromEntries(
     Object.entries(options).flatMap(([name, value]): [string, unknown][] => {
       if (value.trim() === "") return [];
-      if (name.endsWith("_at")) return [[name, fromControl(value, isUtc)]];
+      if (name === "runAt" || name === "expiresAt") return [[name, fromControl(value, isUtc)]];
       if (name === "priority" || name === "maxAttempts") return [[name, Number.isNaN(Number(value)) ? value : Number(value)]];
       return [[name, value.trim()]];
     }),

@@ -18,7 +18,7 @@ export interface Side {
 }
 
 /** A behavior that users of graphile-worker rely on, stated as what they can observe. */
-export interface Behaviour {
+export interface Behavior {
   readonly name: string;
   readonly see: (side: Side) => Promise<unknown>;
   readonly is: unknown;

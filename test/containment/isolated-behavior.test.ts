@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 const database = testDatabase();
 
 /** Actions of a task whose observable results must be the same wherever it runs. */
-const BEHAVIOURS: Record<string, string> = {
+const BEHAVIORS: Record<string, string> = {
   nothing: "",
   null: "return null;",
   "a number": "return 1.5;",
@@ -41,7 +41,7 @@ const BEHAVIOURS: Record<string, string> = {
 describe("a task has the same results wherever it runs:", () => {
   const retry = 'retry: { attempts: 3, backoff: "fixed", delay: "1h", on: ["ECONNREFUSED", "HttpError", "TimeoutError"] },';
   const places = ["here", ...KINDS] as const;
-  const entries = Object.entries(BEHAVIOURS);
+  const entries = Object.entries(BEHAVIORS);
   workerForAll(
     database,
     Object.fromEntries(

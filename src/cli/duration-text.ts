@@ -1,0 +1,34 @@
+import { parseDuration } from "../duration.ts";
+import { durationInWords } from "../wording.ts";
+
+const UNITS_MS = [86_400_000, 3_600_000, 60_000, 1_000];
+
+/**
+ * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two units cannot express
+ * exactly is returned as it is.
+ */
+export function durationText(duration: string): string {
+  const milliseconds = intervalMilliseconds(duration) ?? parseDuration(duration);
+  // A year is 365.25 days, so it is left as it was written.
+  if (milliseconds === undefined || /\d ?y/i.test(duration)) return duration.replace(/\bmon(s?)\b/, "month$1");
+  let rest = milliseconds;
+  const units = UNITS_MS.filter((unit) => {
+    const count = Math.floor(rest / unit);
+    rest -= count * unit;
+    return count > 0;
+  });
+  const isExact = units.length <= 2 && (rest === 0 || (units.length === 0 && Number.isInteger(rest)));
+  return isExact ? durationInWords(milliseconds) : duration;
+}
+
+/** The period of a limit, to follow "per": `minute`, `10 minutes`. */
+export function periodText(duration: string): string {
+  return durationText(duration).replace(/^1 (\w+)$/, "$1");
+}
+
+function intervalMilliseconds(interval: string): number | undefined {
+  const [all, days = "0", hours = "0", minutes = "0", seconds = "0"] =
+    /^(?:(\d+) days?)? ?(?:(\d+):(\d\d):(\d\d(?:\.\d+)?))?$/.exec(interval) ?? [];
+  if (all === undefined || all.trim() === "") return undefined;
+  return Math.round(1_000 * (Number(days) * 86_400 + Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds)));
+}
