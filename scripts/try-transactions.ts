@@ -9,7 +9,12 @@ const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDER = fileURLToPath(new URL("../test/adoption", import.meta.url));
 
 function run(program: string, parameters: readonly string[], more: Record<string, string> = {}): void {
-  execFileSync(program, parameters, { cwd: FOLDER, stdio: "inherit", env: { ...process.env, NO_COLOR: "1", ...more }, timeout: 300_000 });
+  execFileSync(program, parameters, {
+    cwd: FOLDER,
+    stdio: "inherit",
+    env: { ...process.env, NO_COLOR: "1", ...more },
+    timeout: 300_000,
+  });
 }
 
 run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
@@ -20,7 +25,9 @@ run("npx", ["prisma", "generate", "--schema", "schema.prisma"], { PRISMA_SCHEMA_
 run(`${CHECKOUT}/node_modules/.bin/tsc`, ["-p", "tsconfig.json"]);
 const database = await startTestDatabase();
 try {
-  run(process.execPath, ["--experimental-transform-types", "--disable-warning=ExperimentalWarning", "transactions.ts"], { DATABASE_URL: database.databaseUrl });
+  run(process.execPath, ["--experimental-transform-types", "--disable-warning=ExperimentalWarning", "transactions.ts"], {
+    DATABASE_URL: database.databaseUrl,
+  });
 } finally {
   await database.stop();
 }

@@ -122,7 +122,12 @@ async function tryLibrary(inTransaction: (work: Work) => Promise<void>): Promise
   const ids: string[] = [];
   await inTransaction(async (transaction) => {
     ids.push(await enqueue(transaction, "mail", payload, { runAt: new Date("2099-01-01"), priority: 3, tenant: "acme" }));
-    ids.push(...(await enqueueMany(transaction, [{ task: "mail", payload }, { task: "mail", payload, dependsOn: ids.slice(0, 1) }])));
+    ids.push(
+      ...(await enqueueMany(transaction, [
+        { task: "mail", payload },
+        { task: "mail", payload, dependsOn: ids.slice(0, 1) },
+      ])),
+    );
     const here = legwork.with(transaction);
     ids.push(await here.jobs.enqueue("mail", payload, { uniqueFor: "1h", uniqueKey: String(ids[0]) }));
     const listed = await here.jobs.list({ tenant: "acme", limit: 1 });
@@ -134,7 +139,10 @@ async function tryLibrary(inTransaction: (work: Work) => Promise<void>): Promise
   for (const row of rows) assert.deepEqual(row.payload, payload, "the payload arrives as it was");
 
   const refused = inTransaction(async (transaction) => void (await enqueue(transaction, "mial")));
-  await assert.rejects(refused, (error) => error instanceof LegworkError && error.code === "LW404" && /^No task is called 'mial'/.test(error.message));
+  await assert.rejects(
+    refused,
+    (error) => error instanceof LegworkError && error.code === "LW404" && /^No task is called 'mial'/.test(error.message),
+  );
 }
 
 await pool.query(`select legwork_private.register_tasks('[{"name": "mail"}]')`);
