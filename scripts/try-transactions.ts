@@ -1,5 +1,5 @@
-// Installs the libraries of test/adoption/package.json and tries Legwork in their transactions, with the types of this checkout. Needs access to the npm
-// registry.
+// Installs the libraries of test/adoption/package.json and tries Legwork in their transactions, with the types that would be published.
+// Run `npm run package` first. Needs access to the npm registry.
 import { execFileSync } from "node:child_process";
 import { symlinkSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ function run(program: string, parameters: readonly string[], more: Record<string
   });
 }
 
-run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps"]);
 rmSync(`${FOLDER}/node_modules/legwork`, { force: true, recursive: true });
 symlinkSync(CHECKOUT, `${FOLDER}/node_modules/legwork`, "dir");
 // Generating a client needs no engine, but the command wants to download one.

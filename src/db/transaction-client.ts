@@ -26,7 +26,7 @@ type OtherClient =
   /** TypeORM: an entity manager or a query runner. */
   | { query: (sql: string, parameters?: never) => Promise<unknown>; connection: object }
   /** Sequelize's transaction. */
-  | { sequelize: object; commit: () => unknown }
+  | { afterCommit: (hook: never) => unknown; commit: () => unknown }
   /** Prisma. */
   | { $queryRawUnsafe: (query: string, ...values: never) => PromiseLike<unknown> }
   /** postgres.js. */
@@ -63,7 +63,7 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
   },
   {
     fits: (client) => is(client.$queryRawUnsafe),
-    run: (client) => (text, values) => client.$queryRawUnsafe(text, ...values),
+    run: (client) => async (text, values) => withTextNumbers(await client.$queryRawUnsafe(text, ...values)),
   },
   {
     // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text unchanged. Otherwise it would serialize JSON twice.
@@ -147,6 +147,16 @@ function withQuestionMarks(text: string, values: unknown[]): [text: string, valu
     return "?";
   });
   return [marked, inOrder];
+}
+
+/** Prisma returns int8 as a bigint and numeric as its own Decimal, where `pg` returns text. */
+function withTextNumbers(rows: Record<string, unknown>[]): Record<string, unknown>[] {
+  const isNumber = (value: unknown): boolean => typeof value === "bigint" || is((value as Client)?.toFixed);
+  return rows.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [name, typeof value !== "number" && isNumber(value) ? String(value) : value]),
+    ),
+  );
 }
 
 function rowsOf(result: unknown): Record<string, unknown>[] {
