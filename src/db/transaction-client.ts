@@ -13,7 +13,7 @@ import type { Queryable } from "./pool.ts";
  */
 export type TransactionClient = Queryable | OtherClient;
 
-/** As much of the other libraries' clients as tells them apart. */
+/** The parts of other libraries' clients that identify them. */
 type OtherClient =
   /** Kysely. */
   | { executeQuery: (query: never) => Promise<unknown>; withoutPlugins: () => unknown }
@@ -26,7 +26,7 @@ type OtherClient =
   /** TypeORM: an entity manager or a query runner. */
   | { query: (sql: string, parameters?: never) => Promise<unknown>; connection: object }
   /** Sequelize's transaction. */
-  | { sequelize: object; commit: () => unknown }
+  | { afterCommit: (hook: never) => unknown; commit: () => unknown }
   /** Prisma. */
   | { $queryRawUnsafe: (query: string, ...values: never) => PromiseLike<unknown> }
   /** postgres.js. */
@@ -38,7 +38,7 @@ type Client = any;
 
 const is = (value: unknown): boolean => typeof value === "function";
 
-/** How each library runs a statement on its transaction. The first one that fits counts, so that a more particular shape stands before a plainer one. */
+/** How each library runs a statement in its transaction. The first match counts, so special shapes come before general ones. */
 const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly run: (client: Client) => Run }[] = [
   {
     // MikroORM 7 has a Kysely bound to its transaction; before that, `execute` writes the values into the text.
@@ -63,10 +63,10 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
   },
   {
     fits: (client) => is(client.$queryRawUnsafe),
-    run: (client) => (text, values) => client.$queryRawUnsafe(text, ...values),
+    run: (client) => async (text, values) => withTextNumbers(await client.$queryRawUnsafe(text, ...values)),
   },
   {
-    // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text as it is. It would serialize JSON twice otherwise.
+    // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text unchanged. Otherwise it would serialize JSON twice.
     fits: (client) => is(client.unsafe) && is(client.typed),
     run: (client) => (text, values) =>
       client.unsafe(
@@ -86,7 +86,7 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
   },
 ];
 
-/** Returns the client as Legwork uses it; a `pg` client as it is. Throws LW400 for anything that cannot run a statement. */
+/** Converts a client to the interface that Legwork uses. A `pg` client is returned unchanged. Throws LW400 for anything that cannot run a statement. */
 export function toQueryable(client: TransactionClient): Queryable {
   if (!isObject(client) || isSequelize(client)) throw unusable(client);
   const run = LIBRARIES.find(({ fits }) => fits(client))?.run(client);
@@ -105,7 +105,7 @@ export function toQueryable(client: TransactionClient): Queryable {
   };
 }
 
-/** The database's own error: Drizzle, Sequelize, TypeORM and Prisma wrap it, and Knex writes the statement in front of its message. */
+/** Returns the database's error. Drizzle, Sequelize, TypeORM and Prisma wrap it, and Knex puts the statement before its message. */
 function databaseErrorIn(thrown: unknown, text: string): unknown {
   let found: Client;
   let error = thrown as Client;
@@ -139,7 +139,7 @@ function runOnKysely(kysely: Client): Run {
     });
 }
 
-/** The statement with `?` in place of `$1`, `$2` …, and a value for each; a `?` of its own is escaped. */
+/** Returns the statement with `?` instead of `$1`, `$2` …, and the values in that order. A `?` in the statement is escaped. */
 function withQuestionMarks(text: string, values: unknown[]): [text: string, values: unknown[]] {
   const inOrder: unknown[] = [];
   const marked = text.replaceAll("?", String.raw`\?`).replaceAll(/\$(\d+)/g, (_, number) => {
@@ -149,13 +149,23 @@ function withQuestionMarks(text: string, values: unknown[]): [text: string, valu
   return [marked, inOrder];
 }
 
+/** Prisma returns int8 as a bigint and numeric as its own Decimal, where `pg` returns text. */
+function withTextNumbers(rows: Record<string, unknown>[]): Record<string, unknown>[] {
+  const isNumber = (value: unknown): boolean => typeof value === "bigint" || is((value as Client)?.toFixed);
+  return rows.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [name, typeof value !== "number" && isNumber(value) ? String(value) : value]),
+    ),
+  );
+}
+
 function rowsOf(result: unknown): Record<string, unknown>[] {
   const rows = Array.isArray(result) ? result : (result as { rows?: unknown } | undefined)?.rows;
   if (Array.isArray(rows)) return rows as Record<string, unknown>[];
   throw unusable(result);
 }
 
-/** Sequelize itself has a method `query` too, but one that would leave the transaction out. */
+/** Sequelize itself also has a method `query`, which would ignore the transaction. */
 const isSequelize = (client: unknown): boolean => is((client as Client)?.define) && is((client as Client).transaction);
 
 function unusable(client: unknown): LegworkError {
