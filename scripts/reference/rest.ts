@@ -16,7 +16,7 @@ interface Documented {
   readonly tags?: readonly string[];
   readonly deprecated?: boolean;
   readonly "x-role"?: string;
-  readonly "x-everybody"?: boolean;
+  readonly "x-all-tenants"?: boolean;
   readonly parameters?: readonly { in: string; name: string; required?: boolean; description?: string; schema?: Schema }[];
   readonly requestBody?: { required?: boolean; content: Readonly<Record<string, { schema: Record<string, unknown> }>> };
 }
@@ -49,7 +49,7 @@ function describe(
   { method, path, operation }: { method: string; path: string; operation: Documented },
 ): string {
   const role = operation["x-role"] === "any" ? "any" : operation["x-role"];
-  const tenants = operation["x-everybody"] === true ? ", not confined to a tenant" : "";
+  const tenants = operation["x-all-tenants"] === true ? ", not confined to a tenant" : "";
   const common = (operation.parameters ?? []).flatMap(({ name }) => COMMON.get(name) ?? []);
   const remarks = [operation.summary ?? "", operation.description ?? ""].map((text) => prose(sentence(text)));
   const parts = [

@@ -24,7 +24,7 @@ async function raise(): Promise<void> {
   await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
-     values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 time(s) in a row: no', now())`,
+     values ('consecutive_failures', 'consecutive_failures', 'mail', 'warning', 5, 3, 'Task ''mail'' has failed 5 times in a row: no', now())`,
   );
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at)

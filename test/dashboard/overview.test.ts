@@ -140,7 +140,7 @@ describe("the overview", () => {
     );
     await page.reload();
     await page.getByRole("region", { name: "Top errors" }).getByText("connect ECONNREFUSED").waitFor();
-    await verdict(page).getByText("Task 'broken' has failed 5 time(s) in a row").waitFor();
+    await verdict(page).getByText("Task 'broken' has failed 5 times in a row").waitFor();
     await until("the alert is shown", async () => (await page.getByRole("region", { name: "Open alerts" }).count()) === 1);
     await expectAccessible(page);
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");

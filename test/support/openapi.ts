@@ -32,7 +32,7 @@ interface DocumentedOperation {
   summary?: string;
   security?: unknown;
   "x-role": string;
-  "x-everybody"?: boolean;
+  "x-all-tenants"?: boolean;
   parameters?: Operation["parameters"];
   requestBody?: { required?: boolean; content: Record<string, Media> };
   responses: Record<string, { description?: string; content?: Record<string, { schema: Schema }> }>;
@@ -66,7 +66,7 @@ export function operationsOf(document: OpenApi): Operation[] {
         method: method.toUpperCase(),
         path,
         role: operation["x-role"],
-        everybody: operation["x-everybody"] ?? false,
+        everybody: operation["x-all-tenants"] ?? false,
         parameters: (operation.parameters ?? []).map(({ in: part, name, required, schema: of }) => ({
           in: part,
           name,

@@ -88,7 +88,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
       security: [{ token: [] }],
       // For readers and tests: the role that the token needs, and whether a token that is restricted to a tenant is rejected.
       "x-role": route.role,
-      ...(route.everybody === true ? { "x-everybody": true } : {}),
+      ...(route.everybody === true ? { "x-all-tenants": true } : {}),
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
