@@ -247,10 +247,13 @@ describe("projects", () => {
       return rows.length > 0 && rows;
     });
     const asked = await select(
-      "select status, started_at from projects.jobs where type = 'refresh' and created_at > now() - interval '1 minute' and project_id = any ($1)",
+      `select project_id, count(*)::int as refreshes, min(started_at) as started_at from projects.jobs
+       where type = 'refresh' and created_at > now() - interval '1 minute' and project_id = any ($1) group by project_id`,
       [projectId, other, bobs],
     );
-    expect(asked).toHaveLength(7);
+    expect(asked).toHaveLength(3);
+    expect(asked.reduce((total, { refreshes }) => total + refreshes, 0)).toBe(7);
+    // The first refresh of each project. The next ones wait for it to end, and the worker may take another job before their limit admits them.
     for (const { started_at } of asked) expect(started_at.getTime()).toBeLessThan(normal.started_at.getTime());
   });
 
