@@ -181,7 +181,7 @@ describe("REST refuses a value that is out of range, and names the field:", () =
     ["every", "PUT", "/schedules/s", { task: "t", every: "300000 years" }],
     ["startsAt", "PUT", "/schedules/s", { task: "t", every: "1d", startsAt: "290000-01-01T00:00:00Z" }],
     ["priority", "PUT", "/schedules/s", { task: "t", every: "1d", priority: 40_000 }],
-    ["never fires", "PUT", "/schedules/s", { task: "t", cron: "@daily", startsAt: "5000-01-01T00:00:00Z" }],
+    ["never fire", "PUT", "/schedules/s", { task: "t", cron: "@daily", startsAt: "5000-01-01T00:00:00Z" }],
   ])("%s of %s %s %j", async (field, method, path, body) => {
     const answer = await rest(server, method, path, body);
     expect(answer.status).toBe(400);

@@ -92,7 +92,7 @@ describe("a worker whose connections have all died silently", () => {
       expect(proxy.silence()).toBeGreaterThan(3);
       await addShort(5);
       await until("jobs run again", async () => (await completed()) === 10, 12_000);
-      expect(log).toMatch(/gone silent/);
+      expect(log).toMatch(/connection did not respond/);
       // A second time, and now the worker is stopped meanwhile.
       proxy.silence();
       const stopped = performance.now();

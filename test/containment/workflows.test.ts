@@ -182,7 +182,7 @@ it("a row that cannot be released is set aside by the worker, and other rows are
 });
 
 it.each([
-  [{ delay: "300000 years" }, "Step 'b': delay is 300000 years; it must be between 0 seconds and 100 years."],
+  [{ delay: "300000 years" }, "Step 'b': delay is 300,000 years; it must be between 0 seconds and 100 years."],
   [
     { runAt: "290000-01-01T00:00:00Z" },
     expect.stringMatching(/^Step 'b': run_at is 290000-01-01.*; it must be between 1970-01-01 and 9999-12-31\.$/),

@@ -84,7 +84,7 @@ describe("finding jobs", () => {
     await fail(ids, "boom");
     const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });
     const refusal = page.getByRole("alert").filter({ hasText: "LW400" });
-    await refusal.getByText("no index has it").waitFor();
+    await refusal.getByText("would read the whole history").waitFor();
     await expectAccessible(page);
     await refusal.getByRole("button", { name: "Show only failed jobs" }).click();
     await rowOf(page, ids[0] ?? "").waitFor();

@@ -87,7 +87,7 @@ describe("the page of a job", () => {
     const page = await open(`/jobs/${id}`);
     const why = card(page, "Why it is not running");
     await why.getByText("provider is down").waitFor();
-    await why.getByText("It may start at").waitFor();
+    await why.getByText("It is due at").waitFor();
     await expectAccessible(page);
     await why.getByRole("button", { name: "Resume queue" }).click();
     await until(
@@ -96,7 +96,7 @@ describe("the page of a job", () => {
     );
     await why.getByRole("button", { name: "Start now" }).click();
     await page.locator(".job-lead").getByText("pending").waitFor();
-    await why.getByText("No Legwork worker is alive").waitFor();
+    await why.getByText("No Legwork worker is running").waitFor();
   });
 
   it("links to the jobs that block another one", async () => {
@@ -215,7 +215,7 @@ describe("the page of a job", () => {
   it("shows a viewer no more buttons than the token has rights, also in the dark theme and on a phone", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
     const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
-    await card(page, "Why it is not running").getByText("It may start at").waitFor();
+    await card(page, "Why it is not running").getByText("It is due at").waitFor();
     for (const name of ["Cancel job", "Start now", "Change priority"]) {
       expect(await page.getByRole("button", { name }).count()).toBe(0);
     }

@@ -100,7 +100,7 @@ describe("the page of alerts", () => {
     expect(await dialog.getByLabel("Period").inputValue()).toBe("1h");
     await dialog.getByLabel("Critical from").fill("2");
     await dialog.getByRole("button", { name: "Save" }).click();
-    await dialog.getByRole("alert").getByText("makes no sense").waitFor();
+    await dialog.getByRole("alert").getByText("is not valid").waitFor();
     await dialog.getByLabel("Critical from").fill("50");
     await dialog.getByRole("button", { name: "Save" }).click();
     await page.getByRole("button", { name: "On: mail_failures" }).click();

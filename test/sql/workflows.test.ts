@@ -66,8 +66,8 @@ describe("a step's time or number that is out of range", () => {
     const cases: [object, string][] = [
       [{ delay: "300000 years" }, "delay is 300,000 years; it must be between 0 seconds and 100 years."],
       [{ delay: "1300 months" }, "delay is 108 years 4 months; it must be between 0 seconds and 100 years."],
-      [{ delay: "-1 hour" }, "delay is -01:00:00; it must be between 0 seconds and 100 years."],
-      [{ delay: "3000000 months -91000000 days" }, "delay is 250000 years -91000000 days; it must be between 0 seconds and 100 years."],
+      [{ delay: "-1 hour" }, "delay is -1 hours; it must be between 0 seconds and 100 years."],
+      [{ delay: "3000000 months -91000000 days" }, "delay is 250,000 years -91,000,000 days; it must be between 0 seconds and 100 years."],
       [{ delay: "soon" }, "delay is soon; it must be an interval between 0 seconds and 100 years."],
       [{ run_at: "infinity" }, "run_at is infinity; it must be between 1970-01-01 and 9999-12-31."],
       [{ run_at: "290000-01-01Z" }, "run_at is 290000-01-01 00:00:00+00; it must be between 1970-01-01 and 9999-12-31."],

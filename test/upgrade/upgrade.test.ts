@@ -225,19 +225,19 @@ describe("versions", () => {
     });
   });
 
-  it("a database from before 0.1.0 is detected, and can be removed", async () => {
+  it("a database before 0.1.0 is detected, and can be removed", async () => {
     await query("drop schema legwork, legwork_private, legwork_tenant, legwork_confined cascade");
     await query(
       "create schema legwork; create table legwork.migrations (id integer primary key, name text, checksum text, applied_at timestamptz default now()); insert into legwork.migrations values (1, '000001_history', 'x')",
     );
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
       code: "LW511",
-      message: expect.stringContaining("from before 0.1.0"),
+      message: expect.stringContaining("before 0.1.0"),
       hint: expect.stringContaining("legwork migrate --uninstall --yes"),
     });
     const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: database.url });
     expect({ code, lines: stderr.trim().split("\n").length }).toEqual({ code: 1, lines: 2 });
-    expect(stderr).toContain("from before 0.1.0");
+    expect(stderr).toContain("before 0.1.0");
     expect(await legwork(["migrate", "--uninstall", "--yes"], { DATABASE_URL: database.url })).toMatchObject({ code: 0 });
   });
 });

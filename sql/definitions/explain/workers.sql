@@ -26,7 +26,7 @@ begin
         when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
         else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
         || coalesce(' Did you mean ''' || legwork_private.nearest_name(task, array(
-          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x)) || '''?', ''),
+          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x where x <> explain_workers.task)) || '''?', ''),
       'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
     return;
   end if;
