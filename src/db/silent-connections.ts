@@ -166,7 +166,10 @@ export class ConnectionWatch {
         watched.askAt = now + this.#secondLook;
       } else {
         watched.askAt = Infinity;
-        destroySocket(watched.client, new Error("the connection did not respond, and the server was not working on its statement"));
+        destroySocket(
+          watched.client,
+          new Error("the connection did not respond, and the server was not working on its statement"),
+        );
         for (const watch of ConnectionWatch.#all) watch.#closeFree(watched.repliedAt + this.#silentAfter);
       }
     }
