@@ -20,7 +20,7 @@ export interface Tokens {
    */
   list(): Promise<Token[]>;
   /**
-   * Returns the owner of a token, for a server of your own; undefined if the token is not valid now. Reads the database on every call, so that revoking a
+   * Returns the owner of a token, for your own server; undefined if the token is not valid now. Reads the database on every call, so that revoking a
    * token takes effect at once.
    *
    * @example

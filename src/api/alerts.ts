@@ -95,7 +95,7 @@ export interface Alerts {
    */
   endSilence(id: string): Promise<boolean>;
   /**
-   * Sets where alerts are sent for rules without channels of their own. Throws LW400 for an invalid channel.
+   * Sets where alerts are sent for rules without their own channels. Throws LW400 for an invalid channel.
    *
    * @example
    * await legwork.alerts.setChannels([{ slack: "https://hooks.slack.com/services/T0/B0/x" }, { email: "ops@example.com", from: "critical" }]);

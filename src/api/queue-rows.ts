@@ -12,7 +12,7 @@ export const toWorker = rowReader(workerSchema);
 export type WorkersStarted = Answer<typeof workerStartSchema>;
 export const toWorkersStarted = rowReader(workerStartSchema);
 
-/** How much of a limit is in use, over all of its keys. */
+/** How much of a limit is in use, across all of its keys. */
 export type LimitUsage = Answer<typeof limitTotalSchema>;
 export const toLimitUsage = rowReader(limitTotalSchema);
 

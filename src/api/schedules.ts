@@ -42,7 +42,7 @@ export interface Schedules {
    */
   get(name: string): Promise<Schedule>;
   /**
-   * Removes a schedule. Its jobs and the history of its occurrences stay. Throws LW404 for an unknown schedule, LW409 for a crontab entry.
+   * Removes a schedule. Its jobs and the history of its occurrences are kept. Throws LW404 for an unknown schedule, LW409 for a crontab entry.
    *
    * @example
    * await legwork.schedules.remove("daily-report");

@@ -112,7 +112,7 @@ async function look(operations: Operations): Promise<string[]> {
         shorten(job.task, 40),
         elapsed(job.startedAt, now),
         `${job.attempts}/${job.maxAttempts}`,
-        shorten([job.progress === null ? "" : `${Math.round(job.progress)} %`, job.progressMessage ?? ""].join(" ").trim(), 50),
+        shorten([job.progress === null ? "" : `${Math.round(job.progress)}%`, job.progressMessage ?? ""].join(" ").trim(), 50),
       ]),
     ),
     ...head("Newest"),

@@ -1,11 +1,11 @@
 /** The bar's width in characters. */
 const WIDTH = 24;
 
-/** `[######                  ]  25 %  shop.items`, cut to fit into `columns` characters. */
+/** `[######                  ]  25%  shop.items`, cut to fit into `columns` characters. */
 export function progressLine(percent: number | null, message: string | null, columns: number): string {
   const share = Math.min(100, Math.max(0, percent ?? 0));
   const filled = Math.round((WIDTH * share) / 100);
-  const bar = `[${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}] ${String(Math.round(share)).padStart(3)} %`;
+  const bar = `[${"#".repeat(filled)}${" ".repeat(WIDTH - filled)}] ${String(Math.round(share)).padStart(3)}%`;
   return `${bar}  ${(message ?? "").replaceAll(/\p{Cc}+/gu, " ")}`.trimEnd().slice(0, Math.max(0, columns - 1));
 }
 

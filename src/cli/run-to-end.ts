@@ -85,7 +85,7 @@ async function whyNot(operations: Operations, id: string): Promise<Reason> {
 
 async function givenUp(operations: Operations, id: string, within: number): Promise<LegworkError> {
   const { detail, fix } = await whyNot(operations, id);
-  // It is past its deadline, so no worker starts it any more. If no worker is alive, it has not been marked as expired yet.
+  // It is past its deadline, so no worker starts it anymore. If no worker is running, it has not been marked as expired yet.
   await operations.cancelJob(id, "No worker started it in time.").catch(() => undefined);
   return new LegworkError("LW504", `Job ${id} did not start within ${durationInWords(within)}: ${detail}`, { hint: fix });
 }

@@ -40,8 +40,8 @@ export const queueSchema = row({
   blocked: count.describe("Jobs that wait for a limit."),
   paused: count,
   later: count.describe("Jobs that are due later, and jobs whose next attempt is."),
-  oldest: at.nullable().describe("When the job that has waited longest became due."),
-  retry: retryRules.nullable().describe("How its jobs are retried, unless their task has a policy of its own."),
+  oldest: at.nullable().describe("When the job that has been waiting the longest became due."),
+  retry: retryRules.nullable().describe("How its jobs are retried, unless their task has its own policy."),
   failed: count.describe("Failed jobs that can be retried."),
   countedAt: at
     .nullable()
@@ -106,7 +106,7 @@ export const taskQuery = z.strictObject({
 });
 
 export const pauseBody = z
-  .strictObject({ reason: text(1_000).optional().describe("The reason, shown when a user asks why a job does not run.") })
+  .strictObject({ reason: text(1_000).optional().describe("The reason, shown when a user asks why a job is not running.") })
   .optional()
   .meta({ examples: [{ reason: "provider is down" }] });
 

@@ -57,7 +57,7 @@ export const limitTotalSchema = z.object({
   kind: z.enum(["concurrency", "rate"]),
   key: z.string().nullable().describe("The path of the key in the payload; null for a limit without a key."),
   max: z.int().describe("The limit for each key."),
-  used: count.describe("Slots in use, over all keys."),
+  used: count.describe("Slots in use, across all keys."),
   keys: count.describe("The number of keys in use."),
   fullKeys: count.describe("The number of keys without a free slot."),
   sampledAt: at,

@@ -22,7 +22,7 @@ export const overviewSchema = z
     blocked: count,
     paused: count,
     later: count,
-    oldest: at.nullable().describe("When the job that has waited longest became due."),
+    oldest: at.nullable().describe("When the job that has been waiting the longest became due."),
     failed: count.describe("Failed jobs that can be retried."),
     countedAt: at
       .nullable()

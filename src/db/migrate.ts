@@ -228,7 +228,7 @@ async function installedSchema(client: Queryable): Promise<InstalledSchema | und
 
 function tooOld(): LegworkError {
   return new LegworkError("LW511", "The database was set up by a version of Legwork before 0.1.0, which cannot be upgraded.", {
-    hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs stay, and the history is deleted. The data of `npm start` is in .legwork: stop it, move the directory away and start again.",
+    hint: "Run `legwork migrate --uninstall --yes`, then `legwork migrate`: waiting jobs are kept, and the history is deleted. The data of `npm start` is in .legwork: stop it, move the directory away and start again.",
   });
 }
 

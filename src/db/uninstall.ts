@@ -85,7 +85,7 @@ async function assertNoWorker(client: PoolClient): Promise<void> {
     "LW409",
     `${counted(rows.length, "Legwork worker")} still ${pluralOf(rows.length, "runs", "run")}, ${pluralOf(rows.length, "on", "one of them on")} ${rows[0].host} with pid ${rows[0].pid}.`,
     {
-      hint: "Stop all workers first. The jobs stay.",
+      hint: "Stop all workers first. The jobs are kept.",
     },
   );
 }

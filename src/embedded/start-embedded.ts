@@ -82,7 +82,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     const watch = async (): Promise<void> => {
       const how = await server.exited;
       if (stopping !== undefined) return;
-      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has ended unexpectedly.");
+      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has stopped unexpectedly.");
     };
     const ended = watch();
     const stop = async (): Promise<void> => {

@@ -93,7 +93,7 @@ export async function dropAlertRule(client: Queryable, name: string): Promise<vo
 }
 
 /**
- * Sets where rules without channels of their own send alerts. Throws LW400 for an invalid channel.
+ * Sets where alerts are sent for rules without their own channels. Throws LW400 for an invalid channel.
  *
  * @example
  * import { setAlertChannels } from "legwork/operations";
@@ -130,7 +130,7 @@ export async function listAlertRules(client: Queryable): Promise<AlertRuleRow[]>
 export async function getAlertRule(client: Queryable, name: string): Promise<AlertRuleRow> {
   const rows = await selectRows(client, `select ${COLUMNS} from legwork.alert_rule_list where name = $1`, [name]);
   if (rows[0] !== undefined) return rows[0];
-  throw new LegworkError("LW404", `There is no rule '${name}'.`, {
+  throw new LegworkError("LW404", `Alert rule '${name}' does not exist.`, {
     hint: "`select name from legwork.alert_rule_list` lists them.",
     action: { do: "list_alert_rules" },
   });

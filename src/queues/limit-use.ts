@@ -8,7 +8,7 @@ export interface LimitUseRow {
   key: string | null;
   /** Null for a limit without a key, `[redacted]` if one of the tasks redacts it. */
   value: string | null;
-  /** Slots in use: by jobs that are running or may start, or that started within the period of a rate limit. */
+  /** Slots in use: by jobs that are running or ready to run, or that started within the period of a rate limit. */
   in_use: string;
   /** Jobs in line for it. */
   waiting: string;

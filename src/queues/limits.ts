@@ -68,7 +68,7 @@ export interface LimitUse {
   key: string | null;
   /** The limit for each key. */
   max: number;
-  /** Slots in use, over all keys. */
+  /** Slots in use, across all keys. */
   used: string;
   keys: string;
   full_keys: string;

@@ -9,7 +9,7 @@ export interface Overview {
   blocked: string;
   paused: string;
   later: string;
-  /** When the job that has waited longest became due; null if no job waits. */
+  /** When the job that has been waiting the longest became due; null if no job is waiting. */
   oldest: Date | null;
   /** Failed jobs that can be retried. */
   failed: string;

@@ -2,7 +2,7 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Removes a schedule. Its jobs and the history of its occurrences stay. Throws LW404 for an unknown schedule, LW409 for a crontab
+ * Removes a schedule. Its jobs and the history of its occurrences are kept. Throws LW404 for an unknown schedule, LW409 for a crontab
  * entry.
  *
  * @example

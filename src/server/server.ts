@@ -134,7 +134,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       requireToken(healthApp, withMetricsToken(authenticator, metricsToken), rates);
       await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
     });
-    // The server takes part in the duties, so that alerts are raised even when no worker is alive.
+    // The server takes part in the duties, so that alerts are raised even when no worker is running.
     const watch = startWatch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
     await addRest(app, {

@@ -81,7 +81,7 @@ export class Engine {
   }
 
   /**
-   * Runs the jobs that may start now until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order in
+   * Runs the jobs that are ready to run until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order in
    * which they ended.
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
@@ -129,7 +129,7 @@ export interface EngineOptions {
   readonly tasks: ReadonlyMap<string, LoadedTask>;
 }
 
-/** Restricts graphile-worker's fetch query on these connections to one job, or to none when it must not fetch any more. */
+/** Restricts graphile-worker's fetch query on these connections to one job, or to none when it must not fetch anymore. */
 function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () => boolean): void {
   pool.on("connect", (client) => {
     interceptQueries(client, async (statement, send) => {

@@ -69,7 +69,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
   });
 }
 
-/** Returns how far ahead (ms) the next time is at which jobs of these tasks may start or change; undefined if it is not within `within` (ms). */
+/** Returns how far ahead (ms) the next time is at which jobs of these tasks become ready to run or change; undefined if it is not within `within` (ms). */
 export async function nextMoment(pool: Pool, tasks: readonly string[], within: number): Promise<number | undefined> {
   const { rows } = await pool.query(
     `select extract(epoch from min(t.at) - clock_timestamp())::float8 * 1000 as ahead

@@ -16,7 +16,7 @@ import { type GroupFilter, groupFilter, groupsOf } from "./row-groups.ts";
 import { millisecondsOf } from "./time-limit.ts";
 
 const rate = z.strictObject({
-  rows: z.int().min(1).max(10_000_000).describe("The most rows within the period, over all groups. No batch is larger."),
+  rows: z.int().min(1).max(10_000_000).describe("The most rows within the period, across all groups. No batch is larger."),
   per: z
     .string()
     .min(1)

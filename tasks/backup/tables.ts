@@ -33,9 +33,7 @@ export default defineTask({
       .describe("The name of the backup. With keepFor, old backups with the same name are removed."),
     keepFor: age
       .optional()
-      .describe(
-        "Backups with this name that are older than this are removed afterwards, such as 30 days. Default: all are kept.",
-      ),
+      .describe("Backups with this name that are older than this are removed afterward, such as 30 days. Default: all are kept."),
     keepAtLeast: z.int().min(1).max(10_000).default(1).describe("How many of the newest backups are kept, whatever their age."),
     compression: z.int().min(1).max(9).default(3).describe("The gzip level: 1 is fastest, 9 is smallest."),
   }),

@@ -160,7 +160,7 @@ async function storeFailovers(query: Query, failovers: NamedTable, judged: reado
 }
 
 function describe({ service, provider, state, stateBefore, active, activeBefore, percent }: Judged): string {
-  const parts = [`${service}: ${provider} is at ${percent} %.`];
+  const parts = [`${service}: ${provider} is at ${percent}%.`];
   if (state !== stateBefore) parts.push(`Its state changed from ${stateBefore ?? "unknown"} to ${state}.`);
   if (active !== activeBefore) parts.push(active ? "It is now active." : "It is no longer active.");
   return parts.join(" ");

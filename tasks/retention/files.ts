@@ -20,7 +20,7 @@ export default defineTask({
       .optional()
       .describe("Only files whose path in the folder matches this glob: *.log, **/*.tmp. Default: all files."),
     recursive: z.boolean().default(false).describe("Whether to search subfolders."),
-    removeEmptyFolders: z.boolean().default(false).describe("Whether to remove subfolders that are empty afterwards."),
+    removeEmptyFolders: z.boolean().default(false).describe("Whether to remove subfolders that are empty afterward."),
     maxFiles: z.int().min(1).optional().describe("Stops after this many files and leaves the rest for the next run."),
   }),
   result: z.strictObject({

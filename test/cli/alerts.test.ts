@@ -37,7 +37,7 @@ it("legwork health shows the health of each part", async () => {
 it("legwork stats shows the results of tasks", async () => {
   const { code, stdout } = await legwork(["stats", "--period", "1h"], environment);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/mail +3 +0 +0 +0 +0 +25\.0 % +\S+ ms +500 ms/);
+  expect(stdout).toMatch(/mail +3 +0 +0 +0 +0 +25\.0% +\S+ ms +500 ms/);
   expect(await legwork(["stats", "--period", "soon"], environment)).toMatchObject({
     code: 2,
     stderr: expect.stringContaining("LW400"),
@@ -48,7 +48,7 @@ it("legwork alerts acknowledges an alert and silences a rule", async () => {
   const [{ id }] = JSON.parse((await legwork(["alerts", "--json"], environment)).stdout);
   expect(await legwork(["alerts", "--ack", id, "--note", "on it"], environment)).toMatchObject({
     code: 0,
-    stdout: `Alert ${id} is acknowledged.\n`,
+    stdout: `Alert ${id} has been acknowledged.\n`,
   });
   expect((await legwork(["alerts"], environment)).code).toBe(0);
   expect(await legwork(["alerts", "--ack", "x"], environment)).toMatchObject({ code: 2 });

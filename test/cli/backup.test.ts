@@ -95,7 +95,7 @@ describe("legwork backup and legwork restore", () => {
 });
 
 it("the progress line fits the terminal's width", () => {
-  expect(progressLine(25, "shop.items", 80)).toBe(`[${"#".repeat(6)}${" ".repeat(18)}]  25 %  shop.items`);
-  expect(progressLine(null, null, 80)).toBe(`[${" ".repeat(24)}]   0 %`);
+  expect(progressLine(25, "shop.items", 80)).toBe(`[${"#".repeat(6)}${" ".repeat(18)}]  25%  shop.items`);
+  expect(progressLine(null, null, 80)).toBe(`[${" ".repeat(24)}]   0%`);
   expect(progressLine(100, "x".repeat(200), 60)).toHaveLength(59);
 });

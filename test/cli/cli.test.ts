@@ -114,7 +114,7 @@ describe("legwork job", () => {
   it("shows a job's progress and last log lines, and all lines on request", async () => {
     const id = await add();
     const shown = (await run("job", id)).stdout;
-    expect(shown).toContain("progress    40 %  Reading\n");
+    expect(shown).toContain("progress    40%  Reading\n");
     expect(shown).toMatch(/--logs shows all\)\n {4}\S+Z {2}info {3}line 3\n/);
     expect(shown).toMatch(/line 12 {2}\{"done":true\}\n$/);
     const all = (await run("job", id, "--logs")).stdout.trimEnd().split("\n");

@@ -161,11 +161,11 @@ describe("a command reads the same from a server as from the database:", () => {
         [rows[0].id, rows[1].id],
       );
       const shown = (await run("batch", "show", id)).stdout;
-      expect(shown).toContain(`Batch ${id}  month's end  failed  100 %`);
+      expect(shown).toContain(`Batch ${id}  month's end  failed  100%`);
       expect(shown).toContain("2: 1 completed, 1 failed");
       expect(shown).toContain(`legwork jobs --correlation-id batch:${id}`);
       expect((await run("batch", "list", "--state", "failed", "--limit", "1")).stdout).toMatch(
-        /month's end.*failed.*1\/2, 1 not.*100 %/,
+        /month's end.*failed.*1\/2, 1 not.*100%/,
       );
     }
     expect(await direct("batch", "start", "[")).toMatchObject({

@@ -105,7 +105,7 @@ describe("assistant", () => {
   it("B3 a provider raises a warning at 80 %, is replaced at 95 %, is blocked at 100 %, and is used again when its window resets", async () => {
     await used("one", 800_000);
     expect((await run("rate-limit-monitor")).result.changes).toContainEqual(
-      expect.stringContaining("one is at 80 %. Its state changed from unknown to warning."),
+      expect.stringContaining("one is at 80%. Its state changed from unknown to warning."),
     );
     expect(await providers()).toMatchObject([
       { state: "warning", active: true },

@@ -419,7 +419,10 @@ describe("the server", () => {
     const list = await legwork(["token", "list", "--json"], environment);
     expect(list.stdout).not.toContain(secretOnce);
     const { id } = JSON.parse(list.stdout).find((row: { name: string }) => row.name === "grafana");
-    expect(await legwork(["token", "revoke", id], environment)).toMatchObject({ code: 0, stdout: `Token ${id} is revoked.\n` });
+    expect(await legwork(["token", "revoke", id], environment)).toMatchObject({
+      code: 0,
+      stdout: `Token ${id} has been revoked.\n`,
+    });
     expect((await ask(secretOnce)).status).toBe(401);
     const audit = await legwork(["audit", "--target", id, "--json"], environment);
     expect(JSON.parse(audit.stdout)).toMatchObject([

@@ -108,7 +108,7 @@ describe("quota/watch", () => {
     ]);
     await use("first", 20);
     const warned = await watch();
-    expect(warned.result.changes).toEqual(["ai: first is at 81 %. Its state changed from ok to warning."]);
+    expect(warned.result.changes).toEqual(["ai: first is at 81%. Its state changed from ok to warning."]);
     await use("first", 140);
     await watch();
     expect(await states()).toMatchObject([

@@ -29,11 +29,14 @@ export function addCommand(): Command {
     .option("--tenant <name>", "Tenant that the job belongs to")
     .option("--correlation-id <id>", "Id shared by all jobs with the same cause")
     .option("--expires-at <time>", "Start deadline, after which the job expires", time)
-    .option("--unique-for <duration>", "Period in which an identical request creates no second job but prints this job's id")
+    .option(
+      "--unique-for <duration>",
+      "Period during which an identical request prints this job's id instead of creating another job",
+    )
     .option("--unique-key <key>", "What identifies identical requests for --unique-for (default: the payload)")
-    .option("--debounce <duration>", "Delay of the start, restarted by every request with the same job key")
+    .option("--debounce <duration>", "Delay before the start, restarted by every request with the same job key")
     .option("--debounce-max <duration>", "Longest delay after the first request, with --debounce")
-    .option("--throttle <duration>", "Period in which a job key starts only once; requests in between are merged")
+    .option("--throttle <duration>", "Period in which a job with this key starts only once; requests in between are merged")
     .option("--rate-limit <number>", "Enqueue quota: requests accepted within --rate-per", positiveInteger)
     .option("--rate-per <duration>", "Period of --rate-limit, such as 1m")
     .option("--rate-key <key>", "What --rate-limit counts by (default: the task)")

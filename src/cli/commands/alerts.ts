@@ -33,8 +33,8 @@ export function alertsCommand(): Command {
     .option("--all", "Include the last 100 resolved alerts")
     .option("--rules", "List the alert rules instead")
     .option("--ack <id>", "Alert to acknowledge")
-    .option("--note <text>", "Note for the acknowledgement, with --ack")
-    .option("--silence <duration>", "Time during which alerts are raised and not sent, such as 2h")
+    .option("--note <text>", "Note for the acknowledgment, with --ack")
+    .option("--silence <duration>", "Time during which alerts are raised but not sent, such as 2h")
     .option("--rule <name>", "Alert rule to silence, with --silence (default: all)")
     .option("--target <name>", "Task, queue or host to silence, with --silence (default: all)")
     .option("--reason <text>", "Reason for the silence, with --silence")
@@ -64,7 +64,7 @@ async function run(pool: Queryable, flags: Flags): Promise<void> {
       });
     }
     await acknowledgeAlert(pool, flags.ack, { note: flags.note });
-    console.log(`Alert ${flags.ack} is acknowledged.`);
+    console.log(`Alert ${flags.ack} has been acknowledged.`);
   } else if (flags.silence !== undefined) {
     const { rule, target, reason } = flags;
     const id = await silenceAlerts(pool, flags.silence, { rule, target, reason });

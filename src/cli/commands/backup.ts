@@ -21,7 +21,7 @@ export function backupCommand(): Command {
     .requiredOption("--folder <path>", "Folder for the backup, within the worker's LEGWORK_ALLOWED_FOLDERS")
     .option("--name <name>", "Name of the backup", "backup")
     .option("--keep-for <age>", "Age beyond which backups with this name are removed, such as '30 days' (default: never)")
-    .option("--keep-at-least <number>", "Number of newest backups that are always kept (default: 1)", positiveInteger)
+    .option("--keep-at-least <number>", "Number of most recent backups to always keep (default: 1)", positiveInteger)
     .option("--compression <level>", "gzip compression level, 1 to 9 (default: 3)", positiveInteger)
     .addHelpText(
       "after",

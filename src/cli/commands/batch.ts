@@ -82,7 +82,7 @@ function listCommand(): Command {
             shorten(batch.description ?? "", 60),
             color(STATE_COLORS[batch.state], batch.state),
             describeCounts(batch),
-            `${batch.progress} %`,
+            `${batch.progress}%`,
             relativeTime(batch.createdAt),
             elapsed(batch.createdAt, batch.endedAt),
           ]),
@@ -110,7 +110,7 @@ function showCommand(): Command {
           ["callback", batch.callbackJobId === null ? null : `job ${batch.callbackJobId}`],
         ];
         console.log(
-          `${color("bold", `Batch ${batch.id}`)}  ${batch.description ?? ""}  ${color(STATE_COLORS[batch.state], batch.state)}  ${batch.progress} %`,
+          `${color("bold", `Batch ${batch.id}`)}  ${batch.description ?? ""}  ${color(STATE_COLORS[batch.state], batch.state)}  ${batch.progress}%`,
         );
         for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
         console.log(`\nIts jobs: legwork jobs --correlation-id ${batch.correlationId}`);

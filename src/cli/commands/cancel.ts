@@ -9,7 +9,7 @@ type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: bo
 export function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
     .description("Cancel jobs: waiting jobs never start, running jobs are told to stop")
-    .argument("[ids...]", "Ids of the jobs; or select jobs that have not ended with the options below")
+    .argument("[ids...]", "Ids of the jobs; or use the options below to select jobs that have not ended")
     .addOption(
       new Option("--state <state>", "Only jobs in this state").choices([
         "scheduled",

@@ -15,8 +15,8 @@ Examples:
   $ legwork dashboard
   $ xdg-open "$(legwork dashboard)"
 
-Do not share the address: it contains an admin's token, after the # that browsers do not send. For other users and other servers,
-create tokens with \`legwork token create --role viewer\`. The dashboard asks for one.`,
+Do not share the address: it contains an admin token, in the part after #, which browsers do not send to the server. For other
+users and other servers, create tokens with \`legwork token create --role viewer\`. The dashboard asks for one.`,
     )
     .action(async (flags: Pick<CommonFlags, "dataDir">) => {
       const { config } = await loadConfig(flags);

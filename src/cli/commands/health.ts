@@ -73,7 +73,7 @@ export function statsCommand(): Command {
               formatNumber(row.retried),
               formatNumber(row.cancelled),
               formatNumber(row.expired),
-              row.errorRate === null ? "" : `${(100 * row.errorRate).toFixed(1)} %`,
+              row.errorRate === null ? "" : `${(100 * row.errorRate).toFixed(1)}%`,
               seconds(row.waitP95),
               seconds(row.runAverage),
               seconds(row.runP95),

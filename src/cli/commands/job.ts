@@ -93,7 +93,7 @@ function printSteps(steps: readonly Step[]): void {
 }
 
 function describeProgress({ progress, progressMessage: message }: Job): string {
-  return [progress === null ? "" : `${Math.round(progress)} %`, message ?? ""].filter((part) => part !== "").join("  ");
+  return [progress === null ? "" : `${Math.round(progress)}%`, message ?? ""].filter((part) => part !== "").join("  ");
 }
 
 function at(time: Date | null): string {

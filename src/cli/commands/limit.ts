@@ -17,11 +17,11 @@ interface Flags extends RemoteFlags {
 
 export function limitCommand(): Command {
   return withRemoteOptions(new Command("limit"))
-    .description("Limit how many jobs of a queue or task run at a time or start within a period")
+    .description("Limit how many jobs of a queue or task run at the same time or start within a period")
     .option("--queue <name>", "Queue to limit")
     .option("--task <name>", "Task to limit")
-    .option("--key <path>", "Payload path, such as userId or user.id; each of its values has the limit to itself")
-    .option("--concurrency <number>", "Jobs that run at a time across all workers", integer)
+    .option("--key <path>", "Payload path, such as userId or user.id; each value gets its own limit")
+    .option("--concurrency <number>", "Jobs that run at the same time across all workers", integer)
     .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
     .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
     .option("--reset", "Reset a task's limits to those that its definition declares")

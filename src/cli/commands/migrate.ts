@@ -23,7 +23,7 @@ export function migrateCommand(): Command {
     .description("Migrate the database to this version of Legwork")
     .option("--upgrade-graphile-worker", "Run graphile-worker's own migrations first, if its schema is older")
     .option("--dry-run", "Print the SQL for review or psql, without changing anything")
-    .option("--uninstall", "Remove Legwork with its history; graphile-worker and its jobs stay")
+    .option("--uninstall", "Remove Legwork and its history; graphile-worker and its jobs are kept")
     .option("--yes", "Confirm --uninstall")
     .option(
       "--json",

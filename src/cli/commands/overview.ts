@@ -8,7 +8,7 @@ import { interval, repeatedly, WATCH_EVERY_MS, type WatchFlags, withWatch } from
 
 export function overviewCommand(): Command {
   return withWatch(withRemoteOptions(new Command("overview")))
-    .description("Show how many jobs are waiting, running and failed")
+    .description("Show how many jobs are waiting or running, and how many have failed")
     .option("--json", "Print an object")
     .addHelpText(
       "after",

@@ -43,9 +43,9 @@ export function resumeCommand(): Command {
           return (await operations.resumeAll()) ? "The emergency stop has ended." : "There was no emergency stop.";
         }
         if (flags.task !== undefined && queue === undefined) {
-          return `Task '${flags.task}' ${(await operations.resumeTask(flags.task)) ? "is resumed" : "was not paused"}.`;
+          return `Task '${flags.task}' ${(await operations.resumeTask(flags.task)) ? "has been resumed" : "was not paused"}.`;
         }
-        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags, "resume"))) ? "is resumed" : "was not paused"}.`;
+        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags, "resume"))) ? "has been resumed" : "was not paused"}.`;
       });
     });
 }
@@ -53,7 +53,7 @@ export function resumeCommand(): Command {
 export function stopCommand(): Command {
   return withRemoteOptions(new Command("stop"))
     .description("Start no more jobs until `legwork resume --all`; running jobs finish")
-    .requiredOption("--all", "Confirm that all queues and tasks are stopped")
+    .requiredOption("--all", "Confirm stopping all queues and tasks")
     .option("--reason <text>", "Reason, shown by `legwork explain`")
     .addHelpText("after", "\nExamples:\n  $ legwork stop --all --reason 'wrong mails are going out'")
     .action(async (flags: Flags) => {

@@ -25,7 +25,7 @@ export function restoreCommand(): Command {
   return withRunOptions(withRemoteOptions(new Command("restore")))
     .description("Restore and verify the rows of a backup, all or none (task backup/restore)")
     .requiredOption("--folder <path>", "Folder of the backups, within the worker's LEGWORK_ALLOWED_FOLDERS")
-    .option("--name <name>", "Name of the backup, of which the newest complete one is restored", "backup")
+    .option("--name <name>", "Name of the backup; the newest complete one is restored", "backup")
     .option("--backup <folder>", "One backup, as printed by `legwork backup`, instead of the newest")
     .option("--table <from[=into]>", "Only this table of the backup, into itself or another table (repeatable)", pair)
     .option("--replace", "Truncate the tables first; otherwise they must be empty")

@@ -28,7 +28,7 @@ Examples:
 
 export function discardCommand(): Command {
   return withFilter(new Command("discard"))
-    .description("Discard failed jobs: they can no longer be retried and stay in the history")
+    .description("Discard failed jobs: they can no longer be retried, but stay in the history")
     .addHelpText("after", "\nExamples:\n  $ legwork discard 42\n  $ legwork discard --fingerprint 3f2a91c04d5e --preview")
     .action(async (ids: string[], flags: Flags) => {
       await onFailedJobs(ids, flags, "discard", {
@@ -43,7 +43,7 @@ export function discardCommand(): Command {
 
 function withFilter(command: Command): Command {
   return withRemoteOptions(command)
-    .argument("[ids...]", "Ids of the jobs; or select failed jobs with the options below")
+    .argument("[ids...]", "Ids of the jobs; or use the options below to select failed jobs")
     .option("--task <name>", "Only failed jobs of this task")
     .option("--queue <name>", "Only failed jobs of this queue")
     .option("--tenant <name>", "Only this tenant's failed jobs")

@@ -40,7 +40,7 @@ function add(): Command {
     .argument("<task>", "Task to run")
     .argument("[payload]", "JSON passed to the task", "{}")
     .option("--max-runs <number>", "Number of jobs after which the schedule ends", positiveInteger)
-    .option("--jitter <duration>", "Longest random delay of a job's start")
+    .option("--jitter <duration>", "Maximum random delay before a job starts")
     .addOption(
       new Option("--overlap <policy>", "Handling of an occurrence while earlier jobs have not ended (default: allow)").choices([
         "allow",
@@ -51,13 +51,13 @@ function add(): Command {
     )
     .option(
       "--max-instances <number>",
-      "Jobs of the schedule allowed at a time (default: 1; with --overlap queue, 100)",
+      "Number of the schedule's jobs that may run at once (default: 1; with --overlap queue, 100)",
       positiveInteger,
     )
     .addOption(
       new Option("--missed <policy>", "Missed occurrences to make up for (default: one)").choices(["none", "one", "all"]),
     )
-    .option("--missed-window <duration>", "Greatest age of occurrences to make up for, with --missed all (default: 1d)")
+    .option("--missed-window <duration>", "Maximum age of occurrences to make up for, with --missed all (default: 1d)")
     .option(
       "--requires <name=duration>",
       "Schedule whose last run must have completed within this time, such as cleanup=24h (repeatable)",
@@ -233,7 +233,7 @@ Examples:
 }
 
 function enable(): Command {
-  return named("enable", "Enable a schedule from now on", async (operations, name) => {
+  return named("enable", "Enable a schedule", async (operations, name) => {
     const next = await operations.enableSchedule(name);
     return `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`;
   });
@@ -250,7 +250,7 @@ function run(): Command {
 }
 
 function remove(): Command {
-  return named("remove", "Remove a schedule; its jobs and the record of its runs stay", async (operations, name) => {
+  return named("remove", "Remove a schedule; its jobs and the record of its runs are kept", async (operations, name) => {
     await operations.unschedule(name);
     return `Schedule '${name}' has been removed.`;
   });

@@ -20,7 +20,7 @@ export function signalCommand(): Command {
         console.log(
           counts
             ? `Job ${id}: signal '${name}' sent.`
-            : `Job ${id}: signal '${name}' does not count, because one was sent before or the wait for it has timed out.`,
+            : `Job ${id}: signal '${name}' does not count, because one was already sent or the wait for it has timed out.`,
         );
       });
     });

@@ -97,7 +97,7 @@ function revokeCommand(): Command {
       await withDatabase(config, async (pool) => {
         const revoked = await revokeToken(pool, id);
         if (json === true) printJson({ revoked });
-        else console.log(`Token ${id} ${revoked ? "is revoked" : "was already revoked"}.`);
+        else console.log(`Token ${id} ${revoked ? "has been revoked" : "was already revoked"}.`);
       });
     });
 }

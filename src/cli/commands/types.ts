@@ -32,8 +32,8 @@ Examples:
   $ legwork types --from-database             Use a running system
   $ legwork types --check                     In CI
 
-The file refers to tasks defined with defineTask in TypeScript, so changes of their types need no new file. Run the command again when a
-task is added, renamed or removed. graphile-worker's own functions use the file as well.`,
+The file refers to tasks defined with defineTask in TypeScript, so changes to their types do not require a new file. Run the
+command again when a task is added, renamed or removed. graphile-worker's own functions use the file as well.`,
     )
     .action(async (flags: Flags) => {
       const payloads = flags.fromDatabase === true ? await registered(flags) : await fromFiles(flags);

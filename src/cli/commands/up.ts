@@ -25,7 +25,7 @@ import { dashboardUrl } from "./dashboard.ts";
 
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
-    .description("Start everything: Postgres unless a database is given, migrations, a worker and the server")
+    .description("Start everything: Postgres (unless a database is given), migrations, a worker and the server")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)")
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
     .addHelpText(
@@ -196,5 +196,5 @@ In another terminal:
   npx legwork jobs
   npx legwork doctor${config.databaseUrl === undefined ? `\n  PGSERVICEFILE=${resolve(config.dataDir, "pg_service.conf")} psql service=legwork` : ""}
 
-Press Ctrl-C to stop. Running jobs may finish first.`);
+Press Ctrl-C to stop. Running jobs are allowed to finish first.`);
 }

@@ -23,8 +23,8 @@ Examples:
   $ legwork worker --tasks tasks --tasks more/tasks --concurrency 50
   $ legwork worker --once                   In a test, or from the system's cron
 
-On SIGTERM and SIGINT, running jobs may finish within the shutdown timeout. A second signal stops the worker immediately. Unfinished
-jobs return to the queue.`,
+On SIGTERM and SIGINT, running jobs are allowed to finish within the shutdown timeout. A second signal stops the worker immediately.
+Unfinished jobs return to the queue.`,
     )
     .option("--once", "Run the jobs that are ready and the jobs that they enqueue, then exit")
     .action(async ({ once, ...flags }: WorkerFlags & { once?: boolean }) => {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
-import { color, printTable, relativeTime, shorten } from "../output.ts";
+import { color, elapsed, printTable, relativeTime, shorten } from "../output.ts";
 
 export function workersCommand(): Command {
   return listingCommand(
@@ -32,6 +32,7 @@ function describeSeen(worker: Worker): string {
   if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
   if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);
   const jobs = worker.blockedJobs ?? [];
-  const whose = jobs.length === 0 ? "" : jobs.length === 1 ? ` in job ${jobs[0]}` : ` in one of ${shorten(jobs.join(", "), 40)}`;
-  return color("yellow", `computing${whose} since ${relativeTime(worker.blockedSince)}`);
+  const blocker =
+    jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${shorten(jobs.join(", "), 40)}`;
+  return color("yellow", `blocked${blocker} for ${elapsed(worker.blockedSince, new Date())}`);
 }

@@ -115,7 +115,10 @@ function showCommand(): Command {
           `${color("bold", `Workflow ${workflow.id}`)}  ${workflow.name}  ${color(STATE_COLORS[workflow.state], workflow.state)}  ${describeCounts(workflow)}`,
         );
         if (workflow.reason !== null) console.log(`  ${workflow.reason}`);
-        if (workflow.deadline !== null) console.log(`  Its deadline is ${relativeTime(workflow.deadline)}.`);
+        if (workflow.deadline !== null) {
+          const verb = workflow.deadline.getTime() < Date.now() ? "was" : "is";
+          console.log(`  Its deadline ${verb} ${relativeTime(workflow.deadline)}.`);
+        }
         console.log();
         printTable(
           ["", "STEP", "STATE", "JOB", "DEPENDS ON", "TOOK", "RESULT OR ERROR"],
@@ -155,7 +158,7 @@ function retryCommand(): Command {
     .description("Retry a failed, expired or cancelled workflow; completed steps are kept")
     .argument("<id>", "Id of the workflow")
     .option("--deadline <time>", "Time at which workflow steps that have not ended are cancelled", time)
-    .option("--from <step>", "Workflow step to run again with all that depend on it, even if completed")
+    .option("--from <step>", "Workflow step to run again together with all steps that depend on it, even if completed")
     .option("--json", 'Print {"id": …, "state": …}')
     .addHelpText("after", "\nExamples:\n  $ legwork workflow retry 7\n  $ legwork workflow retry 7 --from import")
     .action(async (id: string, flags: Flags & { deadline?: Date; from?: string }) => {

@@ -31,7 +31,7 @@ export async function addHealthRoutes(
 
 /**
  * Checks readiness for load balancers: the database responds and is writable, and the worker in this process, if any, is working. Returns how many
- * workers are alive. Throws LW503 with the reason when a check fails.
+ * workers are running. Throws LW503 with the reason when a check fails.
  */
 export async function readReadiness(
   pool: Pool,
@@ -62,14 +62,14 @@ export async function readReadiness(
   }
   const [fault] = row.faults ?? [];
   if (row.workers === 0 && fault !== undefined) {
-    throw new LegworkError("LW503", `No worker is alive. The last error of a worker: ${fault}`, {
+    throw new LegworkError("LW503", `No worker is running. The last error of a worker: ${fault}`, {
       hint: "Run `legwork doctor` for details.",
     });
   }
   return { status: "ready", workers: row.workers };
 }
 
-/** Errors of workers in the last 30 seconds matter only while no worker is alive. */
+/** Errors of workers in the last 30 seconds matter only while no worker is running. */
 const READINESS = `select
     pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is_read_only,
     (select count(*)::int from legwork.workers where not suspected and seen_at > clock_timestamp() - interval '10 seconds') as workers,

@@ -135,12 +135,15 @@ const FAMILIES: readonly Family[] = [
   gauge("legwork_queue_jobs", "Jobs that have not ended, by queue and state.", ({ samples }) =>
     (samples.queues ?? []).map(({ queue, state, jobs }) => ({ labels: { queue, state }, value: jobs })),
   ),
-  gauge("legwork_queue_oldest_waiting_seconds", "Seconds since the job that has waited longest was due.", ({ samples, now }) =>
-    (samples.queues ?? []).flatMap(({ queue, state, oldest }) =>
-      oldest === null ? [] : [{ labels: { queue, state }, value: Math.max(0, (Date.parse(now) - Date.parse(oldest)) / 1_000) }],
-    ),
+  gauge(
+    "legwork_queue_oldest_waiting_seconds",
+    "Seconds since the job that has been waiting the longest was due.",
+    ({ samples, now }) =>
+      (samples.queues ?? []).flatMap(({ queue, state, oldest }) =>
+        oldest === null ? [] : [{ labels: { queue, state }, value: Math.max(0, (Date.parse(now) - Date.parse(oldest)) / 1_000) }],
+      ),
   ),
-  gauge("legwork_workers", "Legwork workers that are alive.", ({ workers }) => one(workers.length)),
+  gauge("legwork_workers", "Legwork workers that are running.", ({ workers }) => one(workers.length)),
   counter("legwork_worker_restarts_total", "Times that workers had to restart their runner.", ({ restarts }) => one(restarts)),
   gauge("legwork_worker_slots", "Jobs that the workers can run at a time.", ({ workers }) =>
     one(sum(workers.map((w) => w.concurrency))),
@@ -166,7 +169,7 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge(
     "legwork_limit_used",
-    "Slots of a limit that are taken, over all values of its key.",
+    "Slots of a limit that are taken, across all values of its key.",
     limits((l) => l.used),
   ),
   gauge(

@@ -461,8 +461,8 @@ class TimeoutError extends Error {
 }
 
 /**
- * Returns a job to the queue whose task responded to the signal of a stopping worker: the job has not failed. graphile-worker then finds it unlocked and
- * leaves it alone. Returns false if the database does not respond; then the attempt counts.
+ * Returns a job to the queue when its task has responded to the stop signal of its worker: the job has not failed. graphile-worker then finds it
+ * unlocked and leaves it alone. Returns false if the database does not respond; then the attempt counts.
  */
 async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolean> {
   try {

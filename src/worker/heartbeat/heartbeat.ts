@@ -129,7 +129,7 @@ export class Heartbeat {
       for (const { reject } of this.#calls.values()) reject(reason ?? new Error("The heartbeat thread has ended."));
       this.#calls.clear();
       if (this.#isStopped) return;
-      log.error({ err: reason }, "The heartbeat thread has ended unexpectedly; restarting it.");
+      log.error({ err: reason }, "The heartbeat thread has stopped unexpectedly; restarting it.");
       setTimeout(() => {
         if (!this.#isStopped) this.#restart();
       }, RESTART_AFTER_MS).unref();

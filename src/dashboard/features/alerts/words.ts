@@ -45,7 +45,7 @@ export const words = {
   silenceEnded: "Silence removed. Notifications are sent again.",
   silenceQuestion: "Silence alerts?",
   silenceExplained:
-    "Alerts are still raised and resolved, but no notifications are sent. Alerts that are still open afterward are sent then.",
+    "Alerts are still raised and resolved, but no notifications are sent. When the silence ends, notifications go out for alerts that are still open.",
   duration: "Duration",
   durations,
   silencedFor: (duration: keyof typeof durations) => `Alerts silenced for ${durations[duration]}.`,

@@ -113,7 +113,7 @@ const description = gql`
     pauseReason: String
     "Running jobs."
     running: Int!
-    "Jobs that may start now."
+    "Jobs that are ready to run."
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
@@ -121,7 +121,7 @@ const description = gql`
     paused: Int!
     "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
-    "When the job that has waited longest was due; null if no job is waiting."
+    "When the job that has been waiting the longest was due; null if no job is waiting."
     oldest: Datetime
   }
 
@@ -131,7 +131,7 @@ const description = gql`
     readAt: Datetime!
     "Running jobs."
     running: Int!
-    "Jobs that may start now."
+    "Jobs that are ready to run."
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
@@ -139,7 +139,7 @@ const description = gql`
     paused: Int!
     "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
-    "When the job that has waited longest was due; null if no job is waiting."
+    "When the job that has been waiting the longest was due; null if no job is waiting."
     oldest: Datetime
     "Paused queues."
     pausedQueues: Int!

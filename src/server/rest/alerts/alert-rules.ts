@@ -121,7 +121,7 @@ export function addAlertRuleRoutes(app: FastifyInstance, context: RestContext): 
       method: "PUT",
       url: "/alert-channels",
       role: "operator",
-      summary: "Set the channels of alert rules that have none of their own",
+      summary: "Set the default channels, for alert rules without their own",
       description: "Channels cannot be read back, because their addresses are secrets.",
       body: alertChannelsBody,
       answer: alertChannelsSchema,

@@ -92,7 +92,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       tag: "jobs",
       role: "operator",
       summary: "Discard a failed job",
-      description: "The job can no longer be retried and stays in the history as failed.",
+      description: "The job can no longer be retried, but stays in the history as failed.",
       params: oneJob,
       answer: doneSchema,
       problems: ["LW404", "LW409"],

@@ -108,7 +108,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "operator",
       summary: "Run all ended jobs that match again, each as a new job",
       description:
-        `${description} The old jobs stay as they are, so every request after the first must pass \`asOf\` from the first response: jobs created later are ` +
+        `${description} The old jobs remain unchanged, so every request after the first must pass \`asOf\` from the first response: jobs created later are ` +
         "ignored. Fails with LW409, changing nothing, if the history lacks parts of a job's payload; POST /jobs/:id/rerun accepts a payload.",
       body: rerunManyBody,
       answer: rerunManySchema,

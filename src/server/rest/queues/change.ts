@@ -81,7 +81,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       method: "PUT",
       url: `/${path}/:name/limits`,
       summary: `Set a limit of a ${scope}`,
-      description: "Replaces the limit of the same kind with the same key, if there is one. Other limits stay.",
+      description: "Replaces the limit of the same kind with the same key, if there is one. Other limits are kept.",
       body: limitBody,
     },
     async ({ client, params, body }) => {

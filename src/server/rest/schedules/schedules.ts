@@ -85,7 +85,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       method: "DELETE",
       url: "/schedules/:name",
       role: "operator",
-      summary: "Remove a schedule; its jobs and the record of its occurrences stay",
+      summary: "Remove a schedule; its jobs and the record of its occurrences are kept",
       answer: removedScheduleSchema,
       problems: ["LW404", "LW409"],
     },
