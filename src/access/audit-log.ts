@@ -38,7 +38,7 @@ export interface AuditFilter {
  * @example
  * import { listAuditLog } from "legwork/operations";
  *
- * const lines = await listAuditLog(client, { targetType: "job", target: "42", limit: 50 });
+ * const entries = await listAuditLog(client, { targetType: "job", target: "42", limit: 50 });
  */
 export async function listAuditLog(client: Queryable, filter: AuditFilter): Promise<AuditRow[]> {
   const rows = await selectRows(
