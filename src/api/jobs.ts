@@ -106,7 +106,7 @@ export interface Jobs {
    */
   steps(id: string): Promise<Step[]>;
   /**
-   * Explains why a job does not run: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
+   * Explains why a job is not running: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
    *
    * @example
    * for (const { detail, fix } of await legwork.jobs.explain("42")) console.log(`${detail} ${fix}`);

@@ -104,7 +104,7 @@ export const reasonSchema = z
     detail: z.string(),
     fix: z.string().describe("What to do about it."),
   })
-  .describe("A reason why the job does not run.");
+  .describe("A reason why the job is not running.");
 
 export const doneSchema = z
   .object({ id, state: z.enum(JOB_STATES).describe("The job's new state.") })

@@ -106,7 +106,7 @@ export const taskQuery = z.strictObject({
 });
 
 export const pauseBody = z
-  .strictObject({ reason: text(1_000).optional().describe("The reason, shown when a user asks why a job does not run.") })
+  .strictObject({ reason: text(1_000).optional().describe("The reason, shown when a user asks why a job is not running.") })
   .optional()
   .meta({ examples: [{ reason: "provider is down" }] });
 

@@ -2,7 +2,7 @@ import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
-/** A reason why a job does not run. */
+/** A reason why a job is not running. */
 export interface Reason {
   position: number;
   /** A machine-readable code, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` lists them all. */
@@ -13,7 +13,7 @@ export interface Reason {
 }
 
 /**
- * Explains why a job does not run: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
+ * Explains why a job is not running: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
  *
  * @example
  * import { explainJob } from "legwork/operations";

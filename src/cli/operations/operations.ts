@@ -32,7 +32,7 @@ export interface Operations {
   lastLogs: (id: string, limit: number) => Promise<LogLine[]>;
   /** The lines after the one with the id `after`; without it, the first ones. */
   logsAfter: (id: string, after?: string) => Promise<LogLine[]>;
-  /** The reasons why a job does not run, in the order in which they hold it back. */
+  /** The reasons why a job is not running, in the order in which they hold it back. */
   explainJob: (id: string) => Promise<Reason[]>;
   /** Returns the job's new state: `running` for a job that has been signaled to stop. */
   cancelJob: (id: string, reason?: string) => Promise<JobState>;

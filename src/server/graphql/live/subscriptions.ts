@@ -113,7 +113,7 @@ const description = gql`
     pauseReason: String
     "Running jobs."
     running: Int!
-    "Jobs that may start now."
+    "Jobs that are ready to run."
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
@@ -131,7 +131,7 @@ const description = gql`
     readAt: Datetime!
     "Running jobs."
     running: Int!
-    "Jobs that may start now."
+    "Jobs that are ready to run."
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
