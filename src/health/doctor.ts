@@ -274,7 +274,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
     check,
     severity: "warning",
     finding: `${finding} A worker would not start here.`,
-    fix: "Give workers a DATABASE_URL that points directly to Postgres, or to a pool in session mode with enough connections (docs/guides/poolers.md).",
+    fix: "Give workers a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).",
     detail: { pooling },
   };
 }

@@ -28,7 +28,7 @@ async function raise(): Promise<void> {
   );
   await database.pool.query(
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at, resolved_at)
-     values ('backlog_age', 'backlog_age', 'slow', 'critical', 2000, 1800, 'A job of queue ''slow'' has been due for long.', now() - interval '1 hour', now())`,
+     values ('backlog_age', 'backlog_age', 'slow', 'critical', 2000, 1800, 'A job in queue ''slow'' has been due for a long time.', now() - interval '1 hour', now())`,
   );
 }
 
@@ -83,7 +83,7 @@ describe("the page of alerts", () => {
   it("shows resolved alerts, at an address of their own", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts?show=resolved", restToken);
-    await page.getByText("A job of queue 'slow' has been due for long.").waitFor();
+    await page.getByText("A job in queue 'slow' has been due for a long time.").waitFor();
     expect(await page.getByText("Task 'mail'").count()).toBe(0);
   });
 

@@ -563,7 +563,7 @@ it("explains a job in the same way on every surface", async () => {
   await database.pool.query("select legwork.pause_queue('mail', 'host is down')");
   const { rows } = await database.pool.query("select * from legwork.explain_job($1)", [waiting]);
   expect(rows.map((row) => row.reason)).toEqual(["queue_paused", "no_worker"]);
-  expect(rows[0].detail).toMatch(/^Queue 'mail' has been paused by postgres since .*: host is down\.$/);
+  expect(rows[0].detail).toMatch(/^Queue 'mail' was paused by postgres at .*: host is down\.$/);
   expect(await explainJob(database.pool, waiting)).toEqual(rows);
   const asked = await rest(server, "GET", `/jobs/${waiting}/explain`);
   expect(asked.body.items).toEqual(rows);

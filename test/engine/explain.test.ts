@@ -103,7 +103,7 @@ it("every pause is named, the widest first, with its actor, its reason and its f
     {
       position: 1,
       reason: "everything_stopped",
-      detail: expect.stringMatching(/by postgres since .*: help\.$/),
+      detail: expect.stringMatching(/by postgres at .*: help\.$/),
       fix: "select legwork.resume_all();",
     },
     {
@@ -125,7 +125,7 @@ it("a full limit is named with the jobs that fill it and the job's position in l
     {
       position: 1,
       reason: "concurrency_limit",
-      detail: `The concurrency limit of task 't' for user = u'1 is 1: taken by job ${first}. It is number 2 in its line.`,
+      detail: `The concurrency limit of task 't' for user = u'1 is 1, and all slots are taken by job ${first}. It is number 2 in line.`,
       fix: "Wait, or raise the limit: select legwork.limit_concurrency(2, task => 't', key => 'user');",
     },
   ]);
@@ -149,7 +149,7 @@ it("an exhausted rate limit is named with the next possible start", async () => 
     {
       reason: "rate_limit",
       detail: expect.stringMatching(
-        /queue 'q' is 1 per hour: used up\. It is number 1 in its line\. The next job may start at \d/,
+        /queue 'q' is 1 per hour, and it is used up\. It is number 1 in line\. The next job can start at \d/,
       ),
     },
   ]);
@@ -204,7 +204,7 @@ it("no worker, no worker that knows the task, and only busy workers are three di
   expect(await explain(id)).toMatchObject([
     {
       reason: "workers_busy",
-      detail: expect.stringContaining("The one worker that has its task is running as many jobs as it may."),
+      detail: expect.stringContaining("The one worker that has its task is at its concurrency limit."),
     },
   ]);
   await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");

@@ -186,7 +186,7 @@ describe("assistant, its schedules", () => {
     expect(await explained(cleanup)).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^schedule_waits: An occurrence of the schedule 'weekly-summaries', due at .* It requires memory-cleanup, whose last job ${cleanup} ended as failed\\.$`,
+          `^schedule_waits: An occurrence of the schedule 'weekly-summaries', due at .* It requires memory-cleanup, whose last job, job ${cleanup}, failed\\.$`,
         ),
       ),
     ]);
@@ -216,7 +216,7 @@ describe("assistant, its schedules", () => {
     expect(await kit.job(failed)).toMatchObject({ state: "failed", attempts: 1 });
     await kit.fireSchedules(on(3, "03:00"));
     expect(await lastJob("backup")).toBe(backup);
-    const why = `It requires usage-analysis, whose last job ${failed} ended as failed.`;
+    const why = `It requires usage-analysis, whose last job, job ${failed}, failed.`;
     expect(await explained(failed)).toEqual([
       expect.stringMatching(new RegExp(`^schedule_waits: An occurrence of the schedule 'backup', .*: ${why}$`)),
     ]);

@@ -171,7 +171,7 @@ it("a missing worker, a doctor's finding and a fully loaded host raise alerts", 
   expect(await evaluate(72)).toEqual(["raised database", "raised host_disk"]);
   expect(await evaluate(82)).toEqual(["resolved no_worker"]);
   const { rows } = await database.pool.query("select message from legwork.alerts where state = 'open' order by rule");
-  expect(rows.map(({ message }) => message)).toEqual(["A trigger is missing.", "Host h uses 96 % of its disk."]);
+  expect(rows.map(({ message }) => message)).toEqual(["A trigger is missing.", "Host h uses 96% of its disk."]);
 });
 
 it("a rule for one task replaces the rule for all tasks", async () => {
@@ -240,7 +240,7 @@ it("each channel's task gets the payload it expects", async () => {
   const jobs = async (): Promise<unknown[]> =>
     (await database.pool.query("select task, payload, correlation_id from legwork.jobs order by id")).rows;
   const alert = { event: "raised", rule: "backlog_age", kind: "backlog_age", target: "q", severity: "warning", value: 400, threshold: 300 };
-  const text = "[warning] backlog_age: q\nA job of queue 'q' has been waiting for 6 minutes 40 seconds.";
+  const text = "[warning] backlog_age: q\nA job in queue 'q' has been waiting for 6 minutes 40 seconds.";
   expect(await jobs()).toMatchObject([
     { task: "notify/webhook", payload: { url: "https://example.test/hook", more: 1, body: alert } },
     { task: "notify/webhook", payload: { endpoint: "team", slack: text } },

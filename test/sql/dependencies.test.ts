@@ -146,8 +146,8 @@ it("a job that waits for another is explained, and counted as blocked", async ()
   const { rows } = await database.pool.query("select reason, detail, fix from legwork.explain_job($1)", [b]);
   expect(rows[0]).toEqual({
     reason: "dependency",
-    detail: `It waits for job ${a} (t), which is pending.`,
-    fix: `See why that job does not run: select * from legwork.explain_job(${a});`,
+    detail: `It is waiting for job ${a} (t), which is pending.`,
+    fix: `See why that job is not running: select * from legwork.explain_job(${a});`,
   });
   expect(await one("select blocked::int from legwork.queues where name = 'default'")).toBe(1);
 });

@@ -81,7 +81,7 @@ describe("workers and jobs", () => {
     expect(await findings("tasks")).toMatchObject([
       {
         severity: "warning",
-        finding: expect.stringContaining("1 job of task 'notify/emial' has been waiting for 2 minutes"),
+        finding: expect.stringContaining("1 job for task 'notify/emial' has been waiting for 2 minutes"),
         fix: expect.stringContaining("did you mean 'notify/email'?"),
         detail: { task: "notify/emial", jobs: 1 },
       },
@@ -132,7 +132,7 @@ describe("workers and jobs", () => {
     await run("select graphile_worker.permanently_fail_jobs(array(select id from graphile_worker._private_jobs), 'no such host')");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 3 } }]);
     expect(await findings("failed", "legwork.doctor_jobs(failures => 3)")).toMatchObject([
-      { severity: "warning", finding: "3 jobs failed permanently within the last hour, most of them of task 't': no such host" },
+      { severity: "warning", finding: "3 jobs failed permanently within the last hour. The task with the most failures is 't': no such host" },
     ]);
     await run("update legwork_private.finished_jobs set finished_at = now() - interval '2 hours'");
     expect(await findings("failed")).toMatchObject([{ severity: "ok", detail: { jobs: 0 } }]);
@@ -310,7 +310,7 @@ describe("the server", () => {
     await client.query("listen unread");
     await client.query("begin");
     await run("select count(pg_notify('unread', g || repeat('x', 7000))) from generate_series(1, 200) g");
-    expect(await findings("notify_queue", "legwork.doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d % full/) }]);
+    expect(await findings("notify_queue", "legwork.doctor_server(notify_used => 0.00001)")).toMatchObject([{ severity: "warning", finding: expect.stringMatching(/0\.\d\d% full/) }]);
     await client.query("rollback");
   });
 
@@ -329,7 +329,7 @@ describe("the server", () => {
   it("a sequence that is running out is reported", async () => {
     await run("select setval('graphile_worker.job_queues_id_seq', 2000000000)");
     undo("select setval('graphile_worker.job_queues_id_seq', 1000)");
-    expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1 % of the ids of graphile_worker.job_queues_id_seq") }]);
+    expect(await findings("ids")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("93.1% of the ids of graphile_worker.job_queues_id_seq") }]);
   });
 
   it.each([
@@ -468,7 +468,7 @@ describe("rules", () => {
       expect.objectContaining({
         check: "pauses",
         severity: "critical",
-        finding: expect.stringMatching(/^Everything has been stopped by postgres for .*: wrong mails\.$/),
+        finding: expect.stringMatching(/^Everything was stopped by postgres .* ago: wrong mails\.$/),
         fix: "Once the reason no longer applies: select legwork.resume_all();",
       }),
     );

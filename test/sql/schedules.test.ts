@@ -232,7 +232,7 @@ describe("a schedule that requires another", () => {
     expect(await runs()).toEqual(["01:00:00 waiting"]);
     await tick("2026-01-01 03:00Z");
     expect(await query("select state, reason from legwork.schedule_runs where schedule = 's'")).toEqual([
-      { state: "held_back", reason: expect.stringMatching(/^It requires first, whose last job \d+ ended as failed\. It waited 2 hours\.$/) },
+      { state: "held_back", reason: expect.stringMatching(/^It requires first, whose last job, job \d+, failed\. It waited 2 hours\.$/) },
     ]);
     expect(await query("select last_state, next_at from legwork.schedules where name = 's'")).toEqual([
       { last_state: "held_back", next_at: new Date("2026-01-02T01:00:00Z") },
@@ -252,13 +252,13 @@ describe("a schedule that requires another", () => {
       {
         position: 2,
         reason: "schedule_waits",
-        detail: expect.stringMatching(new RegExp(`^An occurrence of the schedule 's', due at .*, waits until .* at the latest: It requires first, whose last job ${id} ended as failed\\.$`)),
+        detail: expect.stringMatching(new RegExp(`^An occurrence of the schedule 's', due at .*, is waiting, until .* at the latest: It requires first, whose last job, job ${id}, failed\\.$`)),
         fix: "It starts as soon as that job has completed. To run it now: select legwork.run_schedule('s');",
       },
     ]);
     await query("delete from graphile_worker._private_jobs where id = $1", [own]);
     expect(await explained(own)).toMatchObject([
-      { position: 2, reason: "schedule_waits", detail: expect.stringMatching(/^The next occurrence of its schedule 's', .*: It requires first, whose last job \d+ ended as failed\.$/) },
+      { position: 2, reason: "schedule_waits", detail: expect.stringMatching(/^The next occurrence of its schedule 's', .*: It requires first, whose last job, job \d+, failed\.$/) },
     ]);
     await tick("2026-01-01 04:00Z");
     expect(await explained(own)).toMatchObject([
@@ -291,7 +291,7 @@ describe("a schedule that requires another", () => {
     await query("select legwork.run_schedule('first', '2026-01-01 00:40Z')");
     await finish("2025-12-31 00:50Z");
     await tick("2026-01-01 01:00Z");
-    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/within 24 hours.*completed before that/);
+    expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/within the last 24 hours.*completed earlier than that/);
     await query("select legwork.unschedule('first', '2026-01-01 01:10Z')");
     await tick("2026-01-01 01:11Z");
     expect((await query("select reason from legwork.schedule_runs where state = 'waiting'"))[0].reason).toMatch(/which no longer exists/);

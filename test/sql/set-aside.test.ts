@@ -61,7 +61,7 @@ it("a job that cannot be released keeps no other from being released, and is rel
   );
   expect(
     (await database.pool.query("select severity, finding from legwork.doctor() d where d.check = 'set_aside'")).rows,
-  ).toEqual([{ severity: "critical", finding: `Releasing job ${String(bad)} after its dependencies failed and was set aside: ${error}.` }]);
+  ).toEqual([{ severity: "critical", finding: `Job ${String(bad)} could not be released after its dependencies ended, and was set aside: ${error}.` }]);
 
   // From now on, ticks work as before, and the regular reconcile leaves the job alone.
   expect(await one("select legwork.tick() is null")).toBe(true);

@@ -152,8 +152,8 @@ describe("a login that is confined to a tenant", () => {
     const [{ id }] = await run("select legwork.enqueue('a', tenant => 'acme', depends_on => array[$1, $2]::bigint[]) as id", [mine, others]);
     const told = await acme(`select detail from legwork.explain_job(${id}) where reason = 'dependency'`);
     expect(told).toEqual([
-      { detail: `It waits for job ${mine} (a), which is pending.` },
-      { detail: "It waits for a job outside your tenant." },
+      { detail: `It is waiting for job ${mine} (a), which is pending.` },
+      { detail: "It is waiting for a job outside your tenant." },
     ]);
   });
 

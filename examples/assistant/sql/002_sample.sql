@@ -1,4 +1,4 @@
--- Two students with old and new conversations and memories. Created once, in an empty example.
+-- Two students with old and new conversations and memories. Created once, when the example database is empty.
 
 with made as (
   insert into assistant.profiles (name) select n from (values ('Ann'), ('Bob')) as s (n) where not exists (select from assistant.profiles) returning id

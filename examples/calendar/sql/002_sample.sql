@@ -1,4 +1,4 @@
--- Two users, each with a work calendar, an archive and a few days of events. Created once, in an empty example.
+-- Two users, each with a work calendar, an archive and a few days of events. Created once, when the example database is empty.
 
 insert into calendar.users (id, email, timezone)
 select * from (values (1, 'ann@example.com', 'Europe/Vienna'), (2, 'bob@example.com', 'America/New_York')) as u (id, email, timezone)

@@ -1,4 +1,4 @@
--- Limits and pauses: which jobs may start now. The database decides, so that the decision applies to every worker.
+-- Limits and pauses: which jobs are ready to run. The database decides, so that the decision applies to every worker.
 --
 -- A job whose queue or task is paused or limited enters the waiting room when it is created: graphile-worker's row gets the run_at
 -- 'infinity', so that no worker fetches it and job keys still work, and legwork_private.waiting_jobs stores its actual run_at. A job
@@ -8,7 +8,7 @@
 -- Why limits are exact: slots are granted only in legwork_private.admit_waiting(), under one advisory lock (legwork_private.admission_lock()),
 -- by a statement that begins after the lock was acquired and so sees every slot that was ever granted. Releasing slots needs no lock: if a release
 -- is not visible yet, a job only waits a moment longer.
--- Why no session waits for long: a deferred trigger takes the lock at the end of a transaction, never in its middle, and the session that holds
+-- Why no session waits for a long time: a deferred trigger takes the lock at the end of a transaction, never in its middle, and the session that holds
 -- it skips rows that other sessions have locked. So a transaction that stays open for an hour delays no other session.
 -- Why no job is forgotten: every event that may let a job start (a released slot, a new job, a changed limit) adds a row to
 -- legwork_private.wakeups in its own transaction, and the row is deleted only when it has been processed. legwork.tick() processes the remaining rows.
@@ -180,7 +180,7 @@ begin
 end $$;
 comment on function legwork_private.admit_crossing(uuid[], text[], timestamptz) is
   'Does the same for jobs with several gates, each of which needs a free slot. Checks these lines and those that wait at these gates, and records for each line a full gate at which it waits. '
-  'Returns how many jobs may start, the lines that may move again, and the gates that are full.';
+  'Returns how many jobs are ready to run, the lines that may move again, and the gates that are full.';
 revoke execute on function legwork_private.admit_crossing(uuid[], text[], timestamptz) from public;
 
 create or replace function legwork_private.admit_waiting(at_most integer default 1000) returns integer
@@ -289,7 +289,7 @@ begin
 end $$;
 comment on function legwork_private.admit_waiting(integer) is
   'Lets waiting jobs start if slots are free, processing at most at_most wakeups. The caller must hold the advisory lock '
-  'legwork_private.admission_lock() in a read committed transaction. Returns how many jobs may start now.';
+  'legwork_private.admission_lock() in a read committed transaction. Returns how many jobs are now ready to run.';
 revoke execute on function legwork_private.admit_waiting(integer) from public;
 
 create or replace function legwork_private.tg_jobs__admit() returns trigger

@@ -1,4 +1,4 @@
-comment on table legwork_private.slots is 'The slots that jobs have taken: a row per job and gate, from when the job may start until another may start in its place.';
+comment on table legwork_private.slots is 'The slots that jobs have taken: a row per job and gate, from when the job is admitted until another job can take its place.';
 comment on column legwork_private.slots.gate is 'The gate.';
 comment on column legwork_private.slots.job_id is 'The job.';
 comment on column legwork_private.slots.per is 'The window of a rate limit. Null for a concurrency limit, whose slots are released when the attempt ends.';

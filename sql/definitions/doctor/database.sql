@@ -35,7 +35,7 @@ language sql volatile as $$
   from strays s where s.jobs > 0
   union all
   select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.in_words(legwork_private.history_retention())),
-    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (check transactions).',
+    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (see the ''transactions'' check).',
     jsonb_build_object('partition', k.partition, 'until', k.upper_bound)
   from kept k
   union all
@@ -130,7 +130,7 @@ language sql volatile as $$
     select t.* from tables t
     where t.dead >= dead_rows and t.dead > t.live and (t.vacuumed is null or t.vacuumed < now() - interval '5 minutes')
   ), indexes as materialized (
-    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70 % full. A text
+    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70% full. A text
     -- counts as 40 bytes.
     select i.indexrelid::regclass as name, pg_relation_size(i.indexrelid) as bytes,
       8192 * (2 + ceil(t.live * (ceil(w.width / 8.0) * 8 + 12) / (8192 * 0.7))) as expected
@@ -141,14 +141,14 @@ language sql volatile as $$
     ) w
     where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
-    -- A past backlog leaves an index four times as large as it need be. Only larger indexes are worth a warning.
+    -- A past backlog leaves an index four times as large as necessary. Only larger indexes are worth a warning.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
   )
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
     format('%s has %s and %s. Last vacuumed: %s.', n.name, legwork_private.counted(n.dead, 'dead row'), legwork_private.counted(n.live, 'live row'),
       coalesce(legwork_private.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
-    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the checks autovacuum, transactions and settings.', n.name),
+    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the ''autovacuum'', ''transactions'' and ''settings'' checks.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
@@ -170,23 +170,23 @@ language sql volatile as $$
     and not exists (select from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off')
   union all
   select 'index_bloat', 'warning', format('Index %s takes %s. An estimated %s would be enough.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
-    format('reindex index concurrently %s, once no old transaction is open (check transactions). Jobs keep running meanwhile.', b.name),
+    format('reindex index concurrently %s, once no old transaction is open (see the ''transactions'' check). Jobs keep running meanwhile.', b.name),
     jsonb_build_object('index', b.name, 'bytes', b.bytes, 'expected', b.expected)
   from bloated b
   union all
   select 'index_bloat', 'ok', format('The indexes of the job tables take %s, which is within the estimate.', pg_size_pretty(sum(x.bytes))), null, null
   from indexes x having not exists (select from bloated)
   union all
-  select 'unlogged', 'critical', format('%s is unlogged: a crash of the server empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
+  select 'unlogged', 'critical', format('%s is unlogged: a server crash empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
   from tables t where t.relpersistence = 'u'
   union all
-  select 'unlogged', 'ok', 'Every table of the job system survives a crash of the server.', null, null
+  select 'unlogged', 'ok', 'Every table of the job system survives a server crash.', null, null
   where not exists (select from tables t where t.relpersistence = 'u')
 $$;
 comment on function legwork.doctor_vacuum(bigint, bigint) is
-  'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical from twenty times as many; tables without '
-  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than they need be; and unlogged tables.';
+  'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical at twenty times as many; tables without '
+  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than necessary; and unlogged tables.';
 
 create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,
@@ -248,8 +248,8 @@ language sql volatile as $$
   union all
   -- When it is full, every commit that notifies fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
-    format('The notification queue is %s %% full.', round(100 * n.used::numeric, 2)),
-    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the check transactions (in every database of the server) and end it.',
+    format('The notification queue is %s%% full.', round(100 * n.used::numeric, 2)),
+    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the ''transactions'' check (in every database of the server) and end it.',
     jsonb_build_object('used', n.used)
   from (select pg_notification_queue_usage() as used) n
   union all
@@ -265,13 +265,13 @@ language sql volatile as $$
   -- Postgres refuses writes at two billion, and vacuums automatically from autovacuum_freeze_max_age (200 million) on.
   select 'transaction_ids', case when w.age >= greatest(transaction_age, 1600000000) then 'critical' when w.age >= transaction_age then 'warning' else 'ok' end,
     format('The oldest transaction id in this database is %s old. At two billion, Postgres refuses all writes.', legwork_private.counted(w.age, 'transaction')),
-    'Find what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
+    'Find what holds back vacuum (see the ''transactions'', ''prepared_transactions'' and ''replication_slots'' checks), then vacuum (freeze) the oldest tables.',
     jsonb_build_object('age', w.age)
   from wraps w
   union all
   -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
-    format('%s %% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
+    format('%s%% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then

@@ -15,7 +15,7 @@ begin
       when lock_not_available then
         "check" := v_theme; severity := 'critical'; detail := null;
         finding := 'Another session holds a lock that blocks access to the tables that this check reads.';
-        fix := 'Find that session (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
+        fix := 'Find that session (see the ''locks'' check): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
         return next;
       when others then
         "check" := v_theme; severity := 'warning'; detail := jsonb_build_object('sqlstate', sqlstate);
@@ -27,7 +27,7 @@ begin
 end $$;
 comment on function legwork.doctor() is
   'Checks this job system. Returns a row with a fix for each problem, and a row with severity ok for each check that found none. '
-  'severity: ok, warning or critical. Reads only statistics and bounded samples, waits for no lock and raises no error: a check that it may not make is a finding, too.';
+  'severity: ok, warning or critical. Reads only statistics and bounded samples, waits for no lock and raises no error: a check that it is not permitted to make is reported as a finding.';
 
 -- It reports on all sessions and jobs.
 revoke execute on function legwork.doctor() from public;

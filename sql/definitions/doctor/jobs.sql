@@ -3,7 +3,7 @@
 -- There is one function per theme, and legwork.doctor() runs them one by one: a missing privilege or a lock that another session holds costs
 -- one theme and not the whole answer. All findings come from statistics, the catalog and probes of a bounded number of rows, so the doctor is
 -- as fast with ten million jobs as with ten. Thresholds are parameters with defaults, so that callers can use others.
--- Locks: none while migrating.
+-- Replacing these functions takes no locks.
 create or replace function legwork.doctor_waiting(patience interval default '5 minutes')
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
@@ -39,7 +39,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   ), totals as materialized (
     select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d
   ), unserved as materialized (
-    -- A minute, because a worker that is being replaced is back by then. Ten minutes are longer than a deployment.
+    -- A minute, because a worker that is being replaced is back by then. Ten minutes is longer than a deployment takes.
     select d.* from due d, counts c
     where c.workers > 0 and d.oldest < now() - interval '1 minute' and not exists (select from known k where k.task = d.task)
   ), late as materialized (
@@ -66,7 +66,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   where not exists (select from alive a where a.id = w.id)
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s of task ''%s'' %s %s, and no running Legwork worker has that task.',
+    format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
     coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
@@ -75,21 +75,21 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   from unserved u order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
-    case c.workers when 0 then 'No Legwork worker is running that could report its tasks.'
+    case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'
       else 'Running Legwork workers have every task whose jobs have waited for more than a minute.' end, null, null
   from counts c where not exists (select from unserved)
   union all
-  -- A job that may start is fetched within seconds, so minutes mean too few workers. Long waits can be intended (a low priority), so
+  -- A job that is ready to run is fetched within seconds, so minutes mean too few workers. Long waits can be intentional (a low priority), so
   -- they are critical only while the workers are idle.
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
-    case when l.oldest is null then 'No job that may start is waiting.'
+    case when l.oldest is null then 'No job that is ready to run is waiting.'
       else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
-      then 'Check the workers'' logs, and serial keys that are held (check abandoned). legwork jobs --state pending lists the jobs.'
+      then 'Check the workers'' logs, and serial keys that are held (see the ''abandoned'' check). legwork jobs --state pending lists the jobs.'
       else 'Start more workers or raise their concurrency (LEGWORK_CONCURRENCY), and see which task is slow: legwork jobs --state running.' end,
     jsonb_build_object('jobs', l.jobs, 'oldest', l.oldest, 'tasks', (
       select jsonb_object_agg(x.task, x.jobs) from (select d.task, d.jobs from due d order by d.jobs desc, d.task limit 10) x))
@@ -105,7 +105,7 @@ returns table ("check" text, severity text, finding text, fix text, detail jsonb
 language sql volatile
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with held as materialized (
-    -- Jobs that have been held for long are old, so they have the smallest ids. A serial key is released with its job.
+    -- Jobs that have been held for a long time are old, so they have the smallest ids. A serial key is released with its job.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
       (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
@@ -135,7 +135,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   union all
   select 'failed', case when count(*) >= failures then 'warning' else 'ok' end,
     case when count(*) >= failures
-      then format('%s failed permanently within the last hour, most of them of task ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
+      then format('%s failed permanently within the last hour. The task with the most failures is ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
         coalesce(left((select w.error from worst w limit 1), 200), 'no error was given'))
       else format('%s failed permanently within the last hour.', legwork_private.counted(count(*), 'job')) end,
     'legwork jobs --state failed lists them, and legwork job <id> shows the error. Once it is fixed, retry them.',
@@ -143,8 +143,8 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   from failed
 $$;
 comment on function legwork.doctor_jobs(interval, integer) is
-  'Findings of legwork.doctor about jobs and serial keys that an unknown worker has held for longer than held_for (1 hour), and whether at least failures jobs (100) '
-  'failed permanently within the last hour. Reads the 20,000 oldest jobs and keys and the 10,000 newest failures.';
+  'Findings of legwork.doctor about jobs and serial keys that an unknown worker has held for longer than held_for (1 hour), and whether the number of jobs that failed permanently '
+  'within the last hour has reached failures (100). Reads the 20,000 oldest jobs and keys and the 10,000 newest failures.';
 
 create or replace function legwork.doctor_rules(paused_for interval default '1 hour', stuck_for interval default '1 minute')
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
@@ -161,9 +161,9 @@ as $$
     select count(*) as gates from legwork_private.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
   )
   select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
-    format('%1$s by %3$s for %2$s%4$s.',
-      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
-        else format('Task %L has been paused', p.name) end,
+    format('%1$s by %3$s %2$s ago%4$s.',
+      case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue %L was paused', p.name)
+        else format('Task %L was paused', p.name) end,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, '. No reason was given')),
     format('Once the reason no longer applies: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
@@ -204,14 +204,14 @@ as $$
       when u.schedules > 0 then format('The next occurrences of %s have not been computed.', case u.schedules when 1 then format('schedule ''%s''', u.first)
         else format('%s, including ''%s'',', legwork_private.counted(u.schedules, 'schedule'), u.first) end)
       else 'No schedule is late.' end,
-    'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled afterwards.',
+    'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled once a worker is running again.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
   from late l, unplanned u
   union all
   select 'schedules', 'critical',
     case when p.failed_at is null then format('The occurrences of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
-      else format('Schedule ''%s'' does not enqueue jobs. %s', p.name, p.problem) end,
-    'Recreate it with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
+      else format('Schedule ''%s'' is not enqueueing jobs. %s', p.name, p.problem) end,
+    'Recreate it with different values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
     jsonb_build_object('schedule', p.name)
   from problems p
 $$;
@@ -247,7 +247,7 @@ language sql volatile as $$
     case when exists (select from legwork_private.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
       then 'warning' else 'critical' end,
     format('The worker on %s (pid %s) failed to start at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
-    'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).',
+    'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).',
     jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
   from legwork_private.refused_workers(period) f order by f.at desc limit 20)
   union all
@@ -261,22 +261,22 @@ language sql volatile as $$
   where not exists (select from recent r where r.kind = 'recording')
 $$;
 comment on function legwork.doctor_worker_faults(interval) is
-  'Findings of legwork.doctor about workers that have restarted within the period (15 minutes; critical from three times on), that cannot record how jobs end, or that a connection pooler '
+  'Findings of legwork.doctor about workers that have restarted within the period (15 minutes; critical at three or more), that cannot record how jobs end, or that a connection pooler '
   'keeps from starting.';
 
 create or replace function legwork.doctor_set_aside()
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
   (select 'set_aside', 'critical',
-    format('%s failed and was set aside: %s.', case a.what
-      when 'job' then format('Releasing job %s after its dependencies', a.item)
-      when 'workflow' then format('Ending workflow or batch %s', a.item)
-      when 'signal' then format('Delivering the signals of job %s', a.item)
-      when 'deadline' then format('Ending workflow %s at its deadline', a.item)
-      when 'expiry' then format('Ending job %s, which has expired,', a.item)
-      when 'gate' then format('Admitting jobs at gate %s', a.item)
-      when 'line' then format('Admitting jobs of line %s', a.item)
-      else format('The part %s of the tick', a.item) end, left(a.error, 500)),
+    format('%s, and was set aside: %s.', case a.what
+      when 'job' then format('Job %s could not be released after its dependencies ended', a.item)
+      when 'workflow' then format('Workflow or batch %s could not be ended', a.item)
+      when 'signal' then format('Job %s could not receive its signals', a.item)
+      when 'deadline' then format('Workflow %s could not be ended at its deadline', a.item)
+      when 'expiry' then format('Job %s, which has expired, could not be ended', a.item)
+      when 'gate' then format('Gate %s could not admit jobs', a.item)
+      when 'line' then format('Line %s could not move', a.item)
+      else format('Part %s of the tick could not be run', a.item) end, left(a.error, 500)),
     format('Everything else continues. Fix what the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)

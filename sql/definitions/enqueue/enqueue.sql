@@ -56,7 +56,7 @@ begin
         when length(spec.job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then spec.job_key else md5(spec.job_key) end, v_tenant);
     end if;
     if spec.expires_at <= greatest(v_run_at, clock_timestamp()) and isfinite(spec.expires_at) then
-      raise exception 'The job would expire at %, before it may start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
+      raise exception 'The job would expire at %, before it can start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
         errcode = 'LW400', hint = 'Nothing was enqueued. Choose a later expires_at.';
     end if;
   end if;

@@ -3,14 +3,14 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return query
     select 'dependency'::text,
-      case when j.is_hidden then 'It waits for a job outside your tenant'
-        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
+      case when j.is_hidden then 'It is waiting for a job outside your tenant'
+        else format('It is waiting for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
         || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
       case
         when j.is_hidden then 'Wait, or ask the operator who enqueued it.'
-        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker releases it within a second. To release it now: select legwork.tick();'
+        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker will release it within a second. To release it now: select legwork.tick();'
         when j.state = 'running' then 'Wait for that job to end.'
-        else format('See why that job does not run: select * from legwork.explain_job(%s);', x.depends_on)
+        else format('See why that job is not running: select * from legwork.explain_job(%s);', x.depends_on)
       end
     from (
       select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs

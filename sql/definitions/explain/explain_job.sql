@@ -205,8 +205,8 @@ begin
   if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
     reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its line or another one is next.';
-    fix := 'A running Legwork worker admits it within a second. To admit it now: select legwork.tick();';
+    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    fix := 'A running Legwork worker will admit it within a second. To admit it now: select legwork.tick();';
     return next;
   end if;
   for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
@@ -234,7 +234,7 @@ begin
   end if;
 end $$;
 comment on function legwork.explain_job(bigint) is
-  'Explains why a job does not run: returns every reason, in the order in which they hold it back, each with a sentence and a fix. reason is one of everything_stopped, queue_paused, '
+  'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with a sentence and a fix. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
   'workers_busy, not_fetched, about_to_start; for a running job running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling; for a job that has ended its state, and schedule_waits or '
   'schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';

@@ -3,9 +3,9 @@ language sql stable
 as $$
   select
     case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
-    format('%1$s by %3$s since %2$s: %4$s',
-      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue ''%s'' has been paused', p.name)
-        else format('Task ''%s'' has been paused', p.name) end,
+    format('%1$s by %3$s at %2$s: %4$s',
+      case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
+        else format('Task ''%s'' was paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
     case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
       else format('select legwork.resume_task(%L);', p.name) end
@@ -43,17 +43,17 @@ language sql stable
 as $$
   select
     case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
-    format('%s of %s ''%s''%s is %s: %s.%s%s',
+    format('%s of %s ''%s''%s is %s, and %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
         else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
-      case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
+      case l.kind when 'rate' then 'it is used up' else 'all slots are taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
-      case when w.held is null then format(' It is number %s in its line.', (
+      case when w.held is null then format(' It is number %s in line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
         where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next job may start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
+      ' The next job can start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
@@ -69,4 +69,4 @@ as $$
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
   order by g.n
 $$;
-comment on function legwork_private.explain_gates(bigint) is 'The limits that a waiting job cannot pass now, with the jobs that hold their slots.';
+comment on function legwork_private.explain_gates(bigint) is 'The limits that hold back a waiting job, with the jobs that have taken their slots.';

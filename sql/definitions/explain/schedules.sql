@@ -30,12 +30,14 @@ begin
     select f.state, f.finished_at into v_job from legwork_private.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
     if not found then
       return case when legwork_private.live_jobs(array[v_run.job_id]) = '{}'
-        then format('It requires %s, and how its job %s ended is no longer in the history.', v_other.name, v_run.job_id)
+        then format('It requires %s, but the history no longer shows how its job %s ended.', v_other.name, v_run.job_id)
         else format('It requires %s, whose job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
-      return format('It requires %s, whose last job %s ended as %s.', v_other.name, v_run.job_id, v_job.state);
+      return format('It requires %s, whose last job, job %s, %s.', v_other.name, v_run.job_id,
+        case v_job.state when 'cancelled' then 'was cancelled' else v_job.state::text end);
     elsif v_job.finished_at < legwork_private.earlier(unmet_requirement.due_at, v_other.within) then
-      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, legwork_private.in_words(v_other.within), v_run.job_id);
+      return format('It requires %s to have completed within the last %s, but the last job of that schedule, job %s, completed earlier than that.', v_other.name,
+        legwork_private.period_in_words(v_other.within), v_run.job_id);
     end if;
   end loop;
   return null;
@@ -50,7 +52,7 @@ as $$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
@@ -62,4 +64,4 @@ as $$
   order by d.name <> own.name, d.name
 $$;
 comment on function legwork_private.explain_schedules(bigint) is
-  'For the last job of a schedule: whether the next occurrence waits or was held back, and the occurrences of other schedules that wait or were held back because they require this one.';
+  'For the most recent job of a schedule: whether the next occurrence is waiting or was held back, and the occurrences of other schedules that are waiting or were held back because they require this one.';

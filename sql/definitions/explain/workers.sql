@@ -19,7 +19,7 @@ begin
         format('The worker%s failed to start at %s: %s',
           -- Tenants do not learn where workers run.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
+        'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
       case v_alive when 0 then 'No Legwork worker is running.'
@@ -40,15 +40,15 @@ begin
   if v_free = 0 or v_ahead > v_free then
     return query select 'workers_busy'::text,
       case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
-          when v_able = 1 then 'The one worker that has its task is running as many jobs as it may.'
-          else format('All %s that have its task are running as many jobs as they may.', legwork_private.counted(v_able, 'worker')) end
-        || case v_ahead when 0 then ' No other job may start before this one.' when 10000 then ' 10,000 or more jobs may start before this one.'
-          else format(' %s may start before this one.', legwork_private.counted(v_ahead, 'other job')) end,
+          when v_able = 1 then 'The one worker that has its task is at its concurrency limit.'
+          else format('All %s that have its task are at their concurrency limits.', legwork_private.counted(v_able, 'worker')) end
+        || case v_ahead when 0 then ' No other job is ahead of this one.' when 10000 then ' 10,000 or more jobs are ahead of this one.'
+          else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead, 'other job'), case v_ahead when 1 then 'is' else 'are' end) end,
       'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
         || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
   end if;
 end $$;
-comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker takes a job that may start: no worker has its task, or all workers that have it are busy.';
+comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker is taking a job that is ready to run: no worker has its task, or all workers that have it are busy.';
 
 create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -65,7 +65,7 @@ begin
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
     order by s.kind desc, s.deadline, s.name;
 end $$;
-comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and sleeps that a job with this run_at waits for.';
+comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and sleeps that a job with this run_at is waiting for.';
 
 create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

@@ -1,5 +1,5 @@
 comment on type legwork.job_state is
-  'The state of a job. scheduled: it is due later. pending: it may start now. blocked: it waits for a dependency, a limit or a signal. '
+  'The state of a job. scheduled: it is due later. pending: it is ready to run. blocked: it is waiting for a dependency, a limit or a signal. '
   'paused: its queue or task is paused. running: a worker runs it. retrying: an attempt has failed, and the next one is due later. '
   'The final states: completed, failed (after its last attempt; it is kept and can be retried), cancelled, expired.';
 comment on table legwork_private.finished_jobs is

@@ -27,7 +27,7 @@ begin atomic
   -- Values that a real cannot hold, or that are not percentages, become the nearest valid value, because this statement also stores the output of other jobs.
   select r.job_id, least(greatest(r.attempt, 0), 32767), case when r.percent is not null then round(least(greatest(r.percent, 0), 100), 6)::real end, r.message, legwork_private.time_from_ms(r.at)
   from jsonb_to_recordset(record_output.progress) as r (job_id bigint, attempt numeric, percent numeric, message text, at float8)
-  -- Always in the same order, so that two workers wait for each other instead of deadlocking.
+  -- Always in the same order, so that workers queue up instead of deadlocking.
   order by r.job_id
   on conflict (job_id) do update set
     attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at

@@ -101,13 +101,13 @@ as $$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
+    format('Job %s for task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork_private.long_runs l
   left join legwork_private.task_totals t on t.task = l.task
   group by l.task
   union all
   select 'backlog_age', q.queue, extract(epoch from legwork_private.elapsed(q.oldest, measurements.at))::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(q.oldest, measurements.at))))
+    format('A job in queue %L has been waiting for %s.', q.queue, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(q.oldest, measurements.at))))
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
@@ -134,7 +134,7 @@ as $$
   union all
   select h.kind, h.target, h.value, 0,
     case h.kind when 'worker_memory' then format('Worker %s uses %s of heap memory.', h.target, pg_size_pretty(h.value::bigint))
-      else format('Host %s uses %s %% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+      else format('Host %s uses %s%% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
         when 'host_memory' then 'memory' else 'disk' end) end
   from (
     select k.kind, k.target, max(k.value) as value
@@ -177,11 +177,11 @@ as $$
     left join legwork_private.task_totals t on t.task = p.task
     cross join lateral (
       select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
-        format('%s of %s of task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
+        format('%s of %s for task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
           legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt'), p.task, legwork_private.period_in_words(r.period)) as message
       where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
       union all
-      select p.failed, 0, format('%s of task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
+      select p.failed, 0, format('%s for task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
         legwork_private.period_in_words(r.period))
       where r.kind = 'failed_jobs'
       union all

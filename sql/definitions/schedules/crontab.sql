@@ -13,7 +13,7 @@ begin atomic
   insert into legwork_private.crontab_entries (identifier, task, cron, payload, sentence, upcoming, seen_at)
   select e.identifier, e.task, e.cron, nullif(e.payload, 'null'), e.sentence, e.upcoming, as_of
   from jsonb_to_recordset(entries) as e (identifier text, task text, cron text, payload jsonb, sentence text, upcoming timestamptz[])
-  -- Always in the same order, so that workers that start at the same time wait for each other instead of deadlocking.
+  -- Always in the same order, so that workers starting together queue up instead of deadlocking.
   order by e.identifier
   on conflict (identifier) do update set
     task = excluded.task, cron = excluded.cron, payload = excluded.payload, sentence = excluded.sentence, upcoming = excluded.upcoming, seen_at = excluded.seen_at;

@@ -83,7 +83,7 @@ begin
       ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
-    -- Always in the same order, so that workers starting together wait for each other and do not deadlock.
+    -- Always in the same order, so that workers starting together queue up instead of deadlocking.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,

@@ -68,7 +68,7 @@ begin
   if value not between low and high then
     raise exception '% is %; it must be between % and %.', name, value,
       to_char(low at time zone 'UTC', 'YYYY-MM-DD'), to_char(high at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write times as ''2027-01-01 10:00+01''.';
   end if;
 end $$;
 comment on function legwork_private.assert_time(text, timestamptz, timestamptz, timestamptz) is
@@ -81,7 +81,7 @@ begin
     -- Infinite intervals cannot be put into words.
     raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_words(value) else value::text end,
       legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $$;
 comment on function legwork_private.assert_interval(text, interval, interval, interval) is
@@ -116,7 +116,7 @@ begin
   exception when data_exception then
     raise exception '% is %; it must be a time between % and %.', name, left(value, 100),
       to_char(legwork_private.first_time() at time zone 'UTC', 'YYYY-MM-DD'), to_char(legwork_private.last_time() at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write times as ''2027-01-01T10:00:00Z''.';
   end;
   perform legwork_private.assert_time(name, v_time);
   return v_time;
@@ -132,7 +132,7 @@ begin
     v_interval := value::interval;
   exception when data_exception then
     raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);
   return v_interval;

@@ -26,7 +26,7 @@ comment on table legwork_private.queue_counts is
 comment on column legwork_private.queue_counts.tenant is 'The tenant; empty for all tenants together.';
 comment on column legwork_private.queue_counts.queue is 'The queue.';
 comment on column legwork_private.queue_counts.running is 'Running jobs.';
-comment on column legwork_private.queue_counts.pending is 'Jobs that may start.';
+comment on column legwork_private.queue_counts.pending is 'Jobs that are ready to run.';
 comment on column legwork_private.queue_counts.blocked is 'Jobs that wait for a limit, a signal or other jobs.';
 comment on column legwork_private.queue_counts.paused is 'Jobs that wait for the end of a pause.';
 comment on column legwork_private.queue_counts.later is 'Jobs that are due later, or whose next attempt is.';
@@ -78,7 +78,7 @@ comment on column legwork.queues.paused_by is 'Who paused it.';
 comment on column legwork.queues.pause_reason is 'The reason for the pause.';
 comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null without any.';
 comment on column legwork.queues.running is E'@notNull\nRunning jobs.';
-comment on column legwork.queues.pending is E'@notNull\nJobs that may start now.';
+comment on column legwork.queues.pending is E'@notNull\nJobs that are ready to run.';
 comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
 comment on column legwork.queues.later is E'@notNull\nJobs that are due later, or whose next attempt is.';

@@ -8,7 +8,7 @@
 -- Why no job is forgotten when its last two dependencies end at the same time, in two transactions that do not see each other: each checks
 -- at its commit, under the lock and with a snapshot taken after the lock was acquired. So the second one sees the first.
 -- Why no job is forgotten that is enqueued while its dependency ends: its row is committed first, together with a row of
--- legwork_private.dependency_checks, and is checked afterwards. There are three cases. If the dependency's row can be locked, the job has not ended: a transaction
+-- legwork_private.dependency_checks, and is checked afterward. There are three cases. If the dependency's row can be locked, the job has not ended: a transaction
 -- that ends it later gets that lock later, and then reads this table with a newer snapshot. If the row is gone, the history has the job's state. If another session
 -- has locked the row, the check is repeated. The lock is for share, not for key share, because the update that marks a job as failed leaves its key alone.
 -- Jobs that are created in the same transaction as the jobs that wait for them need no check: no other session can end them before it commits.
@@ -328,7 +328,7 @@ begin
 end $$;
 comment on function legwork_private.settle_dependants() is
   'Releases jobs whose last dependency has ended, cancels jobs for which a dependency has failed, and ends workflows and batches whose last job has ended. The caller must hold '
-  'the advisory lock legwork_private.admission_lock() in a read committed transaction. Returns how many jobs may start.';
+  'the advisory lock legwork_private.admission_lock() in a read committed transaction. Returns how many jobs are now ready to run.';
 revoke execute on function legwork_private.settle_dependants() from public;
 
 create or replace function legwork_private.fold_run_counts() returns void

@@ -245,7 +245,7 @@ create or replace function legwork_private.workflow_step_pairs(
 language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 begin
   -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
-  -- sub-workflow may fail (continue), that wait is over in whatever state its jobs end. So its own dependencies must hold back those later steps too.
+  -- sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on

@@ -28,7 +28,7 @@ comment on column legwork_private.workflow_run_steps.position is 'Its place in a
 comment on column legwork_private.workflow_run_steps.groups is 'The names of the sub-workflows it belongs to, and its own.';
 comment on column legwork_private.workflow_run_steps.task is 'The task to run. Null for a sub-workflow.';
 comment on column legwork_private.workflow_run_steps.payload is 'The payload of its job. Deleted when the workflow completes, if one of its tasks redacts data.';
-comment on column legwork_private.workflow_run_steps.options is 'Further options of its job, from legwork_private.workflow_step_options(). Null if it has none.';
+comment on column legwork_private.workflow_run_steps.options is 'Further options for its job, from legwork_private.workflow_step_options(). Null if it has none.';
 comment on column legwork_private.workflow_run_steps.delay is 'How long it waits after its last dependency has ended.';
 comment on column legwork_private.workflow_run_steps.depends_on is 'The full names of the steps that the caller made it depend on.';
 comment on column legwork_private.workflow_run_steps.on_failure is 'The effect on the steps that depend on it when it does not complete: stop, continue or compensate.';
