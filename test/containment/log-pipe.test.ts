@@ -35,15 +35,23 @@ function residentMegabytes(pid: number | undefined): number {
 
 it(
   "a worker with an unread log pipe runs its jobs, sends heartbeats, keeps its size, and reports how many lines are missing",
-  { timeout: scaled(90_000) },
+  { timeout: scaled(240_000) },
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
-    await addTalkative(100);
-    await until("the jobs have run", async () => (await completed()) === 100, 40_000);
-    const before = residentMegabytes(worker.pid);
-    await addTalkative(100);
-    await until("more jobs have run", async () => (await completed()) === 200, 40_000);
-    expect(residentMegabytes(worker.pid) - before).toBeLessThan(60);
+    const runTalkative = async (): Promise<void> => {
+      const before = await completed();
+      await addTalkative(100);
+      await until("100 jobs have run", async () => (await completed()) === before + 100, 40_000);
+    };
+    await runTalkative();
+    // A log that was kept would add 40 MB each time. Garbage is collected later on a busy machine, so growth has to end and not to be absent.
+    let growth = Infinity;
+    for (let batch = 0; batch < 5 && growth >= 20; batch++) {
+      const before = residentMegabytes(worker.pid);
+      await runTalkative();
+      growth = residentMegabytes(worker.pid) - before;
+    }
+    expect(growth).toBeLessThan(20);
     const { rows } = await database.pool.query(
       "select suspected, blocked_since, seen_at > clock_timestamp() - interval '4 seconds' as speaks from legwork.workers",
     );

@@ -2520,7 +2520,7 @@ begin
       when lock_not_available then
         "check" := v_theme; severity := 'critical'; detail := null;
         finding := 'Another session holds a lock that blocks access to the tables that this check reads.';
-        fix := 'Find that session (check locks): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
+        fix := 'Find that session (see the ''locks'' check): select pid, pg_blocking_pids(pid), application_name from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0.';
         return next;
       when others then
         "check" := v_theme; severity := 'warning'; detail := jsonb_build_object('sqlstate', sqlstate);
@@ -2590,7 +2590,7 @@ AS $function$
   from strays s where s.jobs > 0
   union all
   select 'partitions', 'warning', format('Partition %s should have been dropped: its last row is older than the retention of %s.', k.partition, legwork_private.in_words(legwork_private.history_retention())),
-    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (check transactions).',
+    'select * from legwork.maintain_history() drops it or reports why it cannot: busy means that a transaction is reading it (see the ''transactions'' check).',
     jsonb_build_object('partition', k.partition, 'until', k.upper_bound)
   from kept k
   union all
@@ -2615,7 +2615,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_jobs(held_for interval DEFAULT '01:00:
  SET enable_sort TO 'off'
 AS $function$
   with held as materialized (
-    -- Jobs that have been held for long are old, so they have the smallest ids. A serial key is released with its job.
+    -- Jobs that have been held for a long time are old, so they have the smallest ids. A serial key is released with its job.
     select h.locked_by, count(*) filter (where h.is_job) as jobs, count(*) filter (where not h.is_job) as serial_keys, min(h.locked_at) as since
     from (
       (select true as is_job, j.locked_by, j.locked_at from legwork_private.graphile_jobs j order by j.id limit 20000)
@@ -2645,7 +2645,7 @@ AS $function$
   union all
   select 'failed', case when count(*) >= failures then 'warning' else 'ok' end,
     case when count(*) >= failures
-      then format('%s failed permanently within the last hour, most of them of task ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
+      then format('%s failed permanently within the last hour. The task with the most failures is ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
         coalesce(left((select w.error from worst w limit 1), 200), 'no error was given'))
       else format('%s failed permanently within the last hour.', legwork_private.counted(count(*), 'job')) end,
     'legwork jobs --state failed lists them, and legwork job <id> shows the error. Once it is fixed, retry them.',
@@ -2669,9 +2669,9 @@ AS $function$
     select count(*) as gates from legwork_private.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
   )
   select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
-    format('%1$s by %3$s for %2$s%4$s.',
-      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue %L has been paused', p.name)
-        else format('Task %L has been paused', p.name) end,
+    format('%1$s by %3$s %2$s ago%4$s.',
+      case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue %L was paused', p.name)
+        else format('Task %L was paused', p.name) end,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, '. No reason was given')),
     format('Once the reason no longer applies: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
@@ -2711,14 +2711,14 @@ AS $function$
       when u.schedules > 0 then format('The next occurrences of %s have not been computed.', case u.schedules when 1 then format('schedule ''%s''', u.first)
         else format('%s, including ''%s'',', legwork_private.counted(u.schedules, 'schedule'), u.first) end)
       else 'No schedule is late.' end,
-    'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled afterwards.',
+    'Keep a Legwork worker running: it plans and fires schedules. Without one, no schedule fires. Missed occurrences are handled once a worker is running again.',
     jsonb_build_object('late', l.schedules, 'oldest', l.oldest, 'unplanned', u.schedules)
   from late l, unplanned u
   union all
   select 'schedules', 'critical',
     case when p.failed_at is null then format('The occurrences of schedule ''%s'' cannot be computed: %s', p.name, p.problem)
-      else format('Schedule ''%s'' does not enqueue jobs. %s', p.name, p.problem) end,
-    'Recreate it with other values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
+      else format('Schedule ''%s'' is not enqueueing jobs. %s', p.name, p.problem) end,
+    'Recreate it with different values: select legwork.schedule(…). Or remove it: select legwork.unschedule(' || quote_literal(p.name) || ').',
     jsonb_build_object('schedule', p.name)
   from problems p
 $function$
@@ -2782,8 +2782,8 @@ AS $function$
   union all
   -- When it is full, every commit that notifies fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
-    format('The notification queue is %s %% full.', round(100 * n.used::numeric, 2)),
-    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the check transactions (in every database of the server) and end it.',
+    format('The notification queue is %s%% full.', round(100 * n.used::numeric, 2)),
+    'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the ''transactions'' check (in every database of the server) and end it.',
     jsonb_build_object('used', n.used)
   from (select pg_notification_queue_usage() as used) n
   union all
@@ -2799,13 +2799,13 @@ AS $function$
   -- Postgres refuses writes at two billion, and vacuums automatically from autovacuum_freeze_max_age (200 million) on.
   select 'transaction_ids', case when w.age >= greatest(transaction_age, 1600000000) then 'critical' when w.age >= transaction_age then 'warning' else 'ok' end,
     format('The oldest transaction id in this database is %s old. At two billion, Postgres refuses all writes.', legwork_private.counted(w.age, 'transaction')),
-    'Find what holds back vacuum (checks transactions, prepared_transactions, replication_slots), then vacuum (freeze) the oldest tables.',
+    'Find what holds back vacuum (see the ''transactions'', ''prepared_transactions'' and ''replication_slots'' checks), then vacuum (freeze) the oldest tables.',
     jsonb_build_object('age', w.age)
   from wraps w
   union all
   -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
-    format('%s %% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
+    format('%s%% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
@@ -2831,15 +2831,15 @@ CREATE OR REPLACE FUNCTION legwork.doctor_set_aside()
  LANGUAGE sql
 AS $function$
   (select 'set_aside', 'critical',
-    format('%s failed and was set aside: %s.', case a.what
-      when 'job' then format('Releasing job %s after its dependencies', a.item)
-      when 'workflow' then format('Ending workflow or batch %s', a.item)
-      when 'signal' then format('Delivering the signals of job %s', a.item)
-      when 'deadline' then format('Ending workflow %s at its deadline', a.item)
-      when 'expiry' then format('Ending job %s, which has expired,', a.item)
-      when 'gate' then format('Admitting jobs at gate %s', a.item)
-      when 'line' then format('Admitting jobs of line %s', a.item)
-      else format('The part %s of the tick', a.item) end, left(a.error, 500)),
+    format('%s, and was set aside: %s.', case a.what
+      when 'job' then format('Job %s could not be released after its dependencies ended', a.item)
+      when 'workflow' then format('Workflow or batch %s could not be ended', a.item)
+      when 'signal' then format('Job %s could not receive its signals', a.item)
+      when 'deadline' then format('Workflow %s could not be ended at its deadline', a.item)
+      when 'expiry' then format('Job %s, which has expired, could not be ended', a.item)
+      when 'gate' then format('Gate %s could not admit jobs', a.item)
+      when 'line' then format('Line %s could not move', a.item)
+      else format('Part %s of the tick could not be run', a.item) end, left(a.error, 500)),
     format('Everything else continues. Fix what the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
@@ -2923,7 +2923,7 @@ AS $function$
     select t.* from tables t
     where t.dead >= dead_rows and t.dead > t.live and (t.vacuumed is null or t.vacuumed < now() - interval '5 minutes')
   ), indexes as materialized (
-    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70 % full. A text
+    -- An entry is its columns, rounded up to 8 bytes, an 8-byte header and a 4-byte pointer. Pages of a B-tree in use are 70% full. A text
     -- counts as 40 bytes.
     select i.indexrelid::regclass as name, pg_relation_size(i.indexrelid) as bytes,
       8192 * (2 + ceil(t.live * (ceil(w.width / 8.0) * 8 + 12) / (8192 * 0.7))) as expected
@@ -2934,14 +2934,14 @@ AS $function$
     ) w
     where i.indrelid in (legwork_private.jobs_table(), legwork_private.job_queues_table())
   ), bloated as materialized (
-    -- A past backlog leaves an index four times as large as it need be. Only larger indexes are worth a warning.
+    -- A past backlog leaves an index four times as large as necessary. Only larger indexes are worth a warning.
     select x.* from indexes x where x.bytes >= bloat_bytes and x.bytes > 4 * x.expected
   )
   select 'dead_rows',
     case when n.dead >= 20 * dead_rows and (n.vacuumed is null or n.vacuumed < now() - interval '30 minutes') then 'critical' else 'warning' end,
     format('%s has %s and %s. Last vacuumed: %s.', n.name, legwork_private.counted(n.dead, 'dead row'), legwork_private.counted(n.live, 'live row'),
       coalesce(legwork_private.in_words(date_trunc('second', now() - n.vacuumed)) || ' ago', 'never')),
-    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the checks autovacuum, transactions and settings.', n.name),
+    format('vacuum (analyze) %s; then find out why autovacuum did not do it: see the ''autovacuum'', ''transactions'' and ''settings'' checks.', n.name),
     jsonb_build_object('table', n.name, 'dead', n.dead, 'live', n.live, 'vacuumed_at', n.vacuumed)
   from neglected n
   union all
@@ -2963,18 +2963,18 @@ AS $function$
     and not exists (select from pg_settings s where s.name in ('autovacuum', 'track_counts') and s.setting = 'off')
   union all
   select 'index_bloat', 'warning', format('Index %s takes %s. An estimated %s would be enough.', b.name, pg_size_pretty(b.bytes), pg_size_pretty(b.expected)),
-    format('reindex index concurrently %s, once no old transaction is open (check transactions). Jobs keep running meanwhile.', b.name),
+    format('reindex index concurrently %s, once no old transaction is open (see the ''transactions'' check). Jobs keep running meanwhile.', b.name),
     jsonb_build_object('index', b.name, 'bytes', b.bytes, 'expected', b.expected)
   from bloated b
   union all
   select 'index_bloat', 'ok', format('The indexes of the job tables take %s, which is within the estimate.', pg_size_pretty(sum(x.bytes))), null, null
   from indexes x having not exists (select from bloated)
   union all
-  select 'unlogged', 'critical', format('%s is unlogged: a crash of the server empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
+  select 'unlogged', 'critical', format('%s is unlogged: a server crash empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
   from tables t where t.relpersistence = 'u'
   union all
-  select 'unlogged', 'ok', 'Every table of the job system survives a crash of the server.', null, null
+  select 'unlogged', 'ok', 'Every table of the job system survives a server crash.', null, null
   where not exists (select from tables t where t.relpersistence = 'u')
 $function$
 
@@ -3032,7 +3032,7 @@ AS $function$
   ), totals as materialized (
     select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d
   ), unserved as materialized (
-    -- A minute, because a worker that is being replaced is back by then. Ten minutes are longer than a deployment.
+    -- A minute, because a worker that is being replaced is back by then. Ten minutes is longer than a deployment takes.
     select d.* from due d, counts c
     where c.workers > 0 and d.oldest < now() - interval '1 minute' and not exists (select from known k where k.task = d.task)
   ), late as materialized (
@@ -3059,7 +3059,7 @@ AS $function$
   where not exists (select from alive a where a.id = w.id)
   union all
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s of task ''%s'' %s %s, and no running Legwork worker has that task.',
+    format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
     coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
@@ -3068,21 +3068,21 @@ AS $function$
   from unserved u order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
-    case c.workers when 0 then 'No Legwork worker is running that could report its tasks.'
+    case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'
       else 'Running Legwork workers have every task whose jobs have waited for more than a minute.' end, null, null
   from counts c where not exists (select from unserved)
   union all
-  -- A job that may start is fetched within seconds, so minutes mean too few workers. Long waits can be intended (a low priority), so
+  -- A job that is ready to run is fetched within seconds, so minutes mean too few workers. Long waits can be intentional (a low priority), so
   -- they are critical only while the workers are idle.
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
-    case when l.oldest is null then 'No job that may start is waiting.'
+    case when l.oldest is null then 'No job that is ready to run is waiting.'
       else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
     case when c.workers > 0 and c.running = 0
-      then 'Check the workers'' logs, and serial keys that are held (check abandoned). legwork jobs --state pending lists the jobs.'
+      then 'Check the workers'' logs, and serial keys that are held (see the ''abandoned'' check). legwork jobs --state pending lists the jobs.'
       else 'Start more workers or raise their concurrency (LEGWORK_CONCURRENCY), and see which task is slow: legwork jobs --state running.' end,
     jsonb_build_object('jobs', l.jobs, 'oldest', l.oldest, 'tasks', (
       select jsonb_object_agg(x.task, x.jobs) from (select d.task, d.jobs from due d order by d.jobs desc, d.task limit 10) x))
@@ -3120,7 +3120,7 @@ AS $function$
     case when exists (select from legwork_private.worker_processes w where w.suspected_at is null and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
       then 'warning' else 'critical' end,
     format('The worker on %s (pid %s) failed to start at %s: %s', f.host, f.pid, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason),
-    'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).',
+    'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).',
     jsonb_build_object('host', f.host, 'pid', f.pid, 'at', f.at)
   from legwork_private.refused_workers(period) f order by f.at desc limit 20)
   union all
@@ -3594,8 +3594,8 @@ begin
   if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
     "position" := "position" + 1;
     reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its line or another one is next.';
-    fix := 'A running Legwork worker admits it within a second. To admit it now: select legwork.tick();';
+    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    fix := 'A running Legwork worker will admit it within a second. To admit it now: select legwork.tick();';
     return next;
   end if;
   for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
@@ -5427,11 +5427,11 @@ AS $function$
     left join legwork_private.task_totals t on t.task = p.task
     cross join lateral (
       select p.failed_attempts / nullif(p.failed_attempts + p.completed, 0)::double precision as value, 0::double precision as floor,
-        format('%s of %s of task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
+        format('%s of %s for task %L failed within the last %s.', trim(legwork_private.counted(p.failed_attempts::bigint, '', '')),
           legwork_private.counted((p.failed_attempts + p.completed)::bigint, 'attempt'), p.task, legwork_private.period_in_words(r.period)) as message
       where r.kind = 'error_rate' and p.failed_attempts + p.completed >= r.at_least
       union all
-      select p.failed, 0, format('%s of task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
+      select p.failed, 0, format('%s for task %L failed permanently within the last %s.', legwork_private.counted(p.failed::bigint, 'job'), p.task,
         legwork_private.period_in_words(r.period))
       where r.kind = 'failed_jobs'
       union all
@@ -5727,7 +5727,7 @@ begin
   if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
     or extract(second from every) < 0
   then
-    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $function$
 
@@ -5742,7 +5742,7 @@ begin
     -- Infinite intervals cannot be put into words.
     raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_words(value) else value::text end,
       legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $function$
 
@@ -6062,7 +6062,7 @@ begin
   if value not between low and high then
     raise exception '% is %; it must be between % and %.', name, value,
       to_char(low at time zone 'UTC', 'YYYY-MM-DD'), to_char(high at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01 10:00+01.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write times as ''2027-01-01 10:00+01''.';
   end if;
 end $function$
 
@@ -7428,7 +7428,7 @@ begin
         when length(spec.job_key) <= 120 - length(legwork_private.key_prefix(v_tenant)) then spec.job_key else md5(spec.job_key) end, v_tenant);
     end if;
     if spec.expires_at <= greatest(v_run_at, clock_timestamp()) and isfinite(spec.expires_at) then
-      raise exception 'The job would expire at %, before it may start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
+      raise exception 'The job would expire at %, before it can start at %.', spec.expires_at, greatest(v_run_at, clock_timestamp()) using
         errcode = 'LW400', hint = 'Nothing was enqueued. Choose a later expires_at.';
     end if;
   end if;
@@ -7623,14 +7623,14 @@ AS $function$
 begin
   return query
     select 'dependency'::text,
-      case when j.is_hidden then 'It waits for a job outside your tenant'
-        else format('It waits for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
+      case when j.is_hidden then 'It is waiting for a job outside your tenant'
+        else format('It is waiting for job %s (%s), which is %s', x.depends_on, coalesce(j.task, 'task unknown'), coalesce(j.state::text, 'gone')) end
         || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
       case
         when j.is_hidden then 'Wait, or ask the operator who enqueued it.'
-        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker releases it within a second. To release it now: select legwork.tick();'
+        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker will release it within a second. To release it now: select legwork.tick();'
         when j.state = 'running' then 'Wait for that job to end.'
-        else format('See why that job does not run: select * from legwork.explain_job(%s);', x.depends_on)
+        else format('See why that job is not running: select * from legwork.explain_job(%s);', x.depends_on)
       end
     from (
       select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
@@ -7696,17 +7696,17 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_gates(job_id bigint)
 AS $function$
   select
     case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
-    format('%s of %s ''%s''%s is %s: %s.%s%s',
+    format('%s of %s ''%s''%s is %s, and %s.%s%s',
       case l.kind when 'rate' then 'The rate limit' else 'The concurrency limit' end, l.scope, l.name,
       case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
         else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end,
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
-      case l.kind when 'rate' then 'used up' else 'taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
+      case l.kind when 'rate' then 'it is used up' else 'all slots are taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
-      case when w.held is null then format(' It is number %s in its line.', (
+      case when w.held is null then format(' It is number %s in line.', (
         select count(*) + 1 from legwork_private.waiting_jobs o
         where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next job may start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
+      ' The next job can start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
     format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
       case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
       case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
@@ -7730,9 +7730,9 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_pauses(queue text, task text)
 AS $function$
   select
     case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
-    format('%1$s by %3$s since %2$s: %4$s',
-      case p.scope when 'all' then 'Everything has been stopped' when 'queue' then format('Queue ''%s'' has been paused', p.name)
-        else format('Task ''%s'' has been paused', p.name) end,
+    format('%1$s by %3$s at %2$s: %4$s',
+      case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
+        else format('Task ''%s'' was paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
     case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
       else format('select legwork.resume_task(%L);', p.name) end
@@ -7853,7 +7853,7 @@ AS $function$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('waits until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
@@ -7962,7 +7962,7 @@ begin
         format('The worker%s failed to start at %s: %s',
           -- Tenants do not learn where workers run.
           case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that leads directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
+        'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
     end if;
     return query select 'no_worker'::text,
       case v_alive when 0 then 'No Legwork worker is running.'
@@ -7983,10 +7983,10 @@ begin
   if v_free = 0 or v_ahead > v_free then
     return query select 'workers_busy'::text,
       case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
-          when v_able = 1 then 'The one worker that has its task is running as many jobs as it may.'
-          else format('All %s that have its task are running as many jobs as they may.', legwork_private.counted(v_able, 'worker')) end
-        || case v_ahead when 0 then ' No other job may start before this one.' when 10000 then ' 10,000 or more jobs may start before this one.'
-          else format(' %s may start before this one.', legwork_private.counted(v_ahead, 'other job')) end,
+          when v_able = 1 then 'The one worker that has its task is at its concurrency limit.'
+          else format('All %s that have its task are at their concurrency limits.', legwork_private.counted(v_able, 'worker')) end
+        || case v_ahead when 0 then ' No other job is ahead of this one.' when 10000 then ' 10,000 or more jobs are ahead of this one.'
+          else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead, 'other job'), case v_ahead when 1 then 'is' else 'are' end) end,
       'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
         || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
   end if;
@@ -9347,13 +9347,13 @@ AS $function$
   where t.last_failed_at > measurements.at - interval '7 days' and t.last_failed_at > coalesce(t.last_completed_at, '-infinity')
   union all
   select 'stuck_jobs', l.task, max(extract(epoch from measurements.at - l.started_at))::double precision, 3 * coalesce(max(t.usual_run) filter (where t.usual_runs >= 20), 0),
-    format('Job %s of task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
+    format('Job %s for task %L has been running for %s.', (array_agg(l.job_id order by l.started_at))[1], l.task, legwork_private.in_words(date_trunc('second', measurements.at - min(l.started_at))))
   from legwork_private.long_runs l
   left join legwork_private.task_totals t on t.task = l.task
   group by l.task
   union all
   select 'backlog_age', q.queue, extract(epoch from legwork_private.elapsed(q.oldest, measurements.at))::double precision, 0,
-    format('A job of queue %L has been waiting for %s.', q.queue, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(q.oldest, measurements.at))))
+    format('A job in queue %L has been waiting for %s.', q.queue, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(q.oldest, measurements.at))))
   from legwork_private.samples s
   cross join lateral jsonb_to_recordset(s.value) as q (queue text, state text, oldest timestamptz)
   where s.name = 'queues' and q.state = 'pending' and q.oldest < measurements.at
@@ -9380,7 +9380,7 @@ AS $function$
   union all
   select h.kind, h.target, h.value, 0,
     case h.kind when 'worker_memory' then format('Worker %s uses %s of heap memory.', h.target, pg_size_pretty(h.value::bigint))
-      else format('Host %s uses %s %% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
+      else format('Host %s uses %s%% of its %s.', h.target, round(100 * h.value::numeric), case h.kind when 'host_cpu' then 'processors'
         when 'host_memory' then 'memory' else 'disk' end) end
   from (
     select k.kind, k.target, max(k.value) as value
@@ -9873,7 +9873,7 @@ begin
     v_interval := value::interval;
   exception when data_exception then
     raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Intervals are written like 90 seconds, 2 hours or 1 month.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);
   return v_interval;
@@ -9933,7 +9933,7 @@ begin
   exception when data_exception then
     raise exception '% is %; it must be a time between % and %.', name, left(value, 100),
       to_char(legwork_private.first_time() at time zone 'UTC', 'YYYY-MM-DD'), to_char(legwork_private.last_time() at time zone 'UTC', 'YYYY-MM-DD') using
-      errcode = 'LW400', column = name, hint = 'Nothing was changed. Times are written like 2027-01-01T10:00:00Z.';
+      errcode = 'LW400', column = name, hint = 'Nothing was changed. Write times as ''2027-01-01T10:00:00Z''.';
   end;
   perform legwork_private.assert_time(name, v_time);
   return v_time;
@@ -10301,7 +10301,7 @@ begin
       ) else k.redact end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
-    -- Always in the same order, so that workers starting together wait for each other and do not deadlock.
+    -- Always in the same order, so that workers starting together queue up instead of deadlocking.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
@@ -11932,7 +11932,7 @@ begin
     having count(*) > 0;
   end if;
 
-  -- The next job with the same serial key may start now. A worker that fetches ahead looked before this commits and found the key
+  -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commits and found the key
   -- taken. Without a notification it would look again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
@@ -12288,12 +12288,14 @@ begin
     select f.state, f.finished_at into v_job from legwork_private.finished_jobs f where f.id = v_run.job_id order by f.finished_at desc limit 1;
     if not found then
       return case when legwork_private.live_jobs(array[v_run.job_id]) = '{}'
-        then format('It requires %s, and how its job %s ended is no longer in the history.', v_other.name, v_run.job_id)
+        then format('It requires %s, but the history no longer shows how its job %s ended.', v_other.name, v_run.job_id)
         else format('It requires %s, whose job %s has not ended.', v_other.name, v_run.job_id) end;
     elsif v_job.state <> 'completed' then
-      return format('It requires %s, whose last job %s ended as %s.', v_other.name, v_run.job_id, v_job.state);
+      return format('It requires %s, whose last job, job %s, %s.', v_other.name, v_run.job_id,
+        case v_job.state when 'cancelled' then 'was cancelled' else v_job.state::text end);
     elsif v_job.finished_at < legwork_private.earlier(unmet_requirement.due_at, v_other.within) then
-      return format('It requires %s within %s, and its last job %s completed before that.', v_other.name, legwork_private.in_words(v_other.within), v_run.job_id);
+      return format('It requires %s to have completed within the last %s, but the last job of that schedule, job %s, completed earlier than that.', v_other.name,
+        legwork_private.period_in_words(v_other.within), v_run.job_id);
     end if;
   end loop;
   return null;
@@ -12539,7 +12541,7 @@ CREATE OR REPLACE FUNCTION legwork_private.workflow_step_pairs(entries legwork_p
 AS $function$
 begin
   -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
-  -- sub-workflow may fail (continue), that wait is over in whatever state its jobs end. So its own dependencies must hold back those later steps too.
+  -- sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
