@@ -163,7 +163,7 @@ export function isConnectionError(thrown: unknown): boolean {
   if (typeof code === "string") {
     return /^(08...|25P03|57P0[1-5]|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
   }
-  // These errors of node-postgres have no code.
+  // These node-postgres errors have no code.
   return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
     message,
   );

@@ -39,7 +39,7 @@ export default defineTask({
       .regex(/^[\w-]{1,32}$/, "expected up to 32 letters, digits, - and _")
       .optional()
       .describe(
-        "Replaces an undelivered notification with the same topic. Default: a topic for this job only, so that a second attempt shows nothing twice.",
+        "Replaces any undelivered notification that has the same topic. Default: a topic unique to this job, so that a second attempt does not show the notification again.",
       ),
   }),
   result: z.strictObject({

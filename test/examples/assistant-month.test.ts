@@ -168,7 +168,7 @@ describe("assistant, its schedules", () => {
     },
   );
 
-  it("B2 weekly summaries wait for a failed clean-up, which its explanation says, and run once it has succeeded", async () => {
+  it("B2 weekly summaries wait for a failed cleanup, as its explanation states, and run once the cleanup has succeeded", async () => {
     const sunday = weekly(0)[1] ?? 8;
     await kit.fireSchedules(on(sunday - 1, "23:59:30"));
     await breakTable("study_chat_memory");

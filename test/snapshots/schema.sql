@@ -8583,8 +8583,8 @@ declare
   v_count integer;
 begin
   perform legwork_private.assert_role('operator', true);
-  -- The attempt does not count either: most of these jobs were only fetched, and a job that has used its last attempt
-  -- must still run.
+  -- The attempt is not counted: most of these jobs were only fetched, and a job that was on its last attempt must
+  -- still get to run.
   with held as (
     select h.id, h.run_at from legwork_private.give_back_times(worker, started) h where job_ids is null or h.id = any (job_ids)
   ), returned as (
@@ -10134,8 +10134,8 @@ begin
       update legwork_private.worker_processes w set suspected_at = clock_timestamp() where w.id = v_dead.id;
     elsif v_dead.suspected_at < clock_timestamp() - interval '2 seconds' then
       begin
-        -- The jobs it was running have lost an attempt, which releasing the lock records. If it is not known to have run any of its jobs,
-        -- each of them may have killed it. The next worker reports those before it starts them.
+        -- The jobs it was running have lost an attempt, which releasing the lock records. If it is not known which of its jobs
+        -- it ran, any one of them may have killed it, so the next worker reports each of these jobs before starting it.
         update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Jobs that it had only fetched may have started at its last moment, so they count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
@@ -11573,7 +11573,7 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a lock leaves run_at unchanged or moves it to now at most. A failure always moves it into the future.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
-  -- A job that was removed or replaced while it ran intentionally has no attempts left (nothing else changes updated_at).
+  -- A job that was removed or replaced while it ran has no attempts left on purpose (nothing else changes updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
   v_attempt smallint := old.attempts;
   v_has_limits boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);

@@ -1,4 +1,4 @@
--- Access: roles, tenants, tokens, and database roles with least privileges.
+-- Access: roles, tenants, tokens, and least-privilege database roles.
 --
 -- Two mechanisms restrict rights, and none here grants any. The first is a transaction's settings (legwork.role, legwork.confined_to), which
 -- the server sets for the client it acts for. A session that can set them could also leave them unset, so they restrict only clients that cannot

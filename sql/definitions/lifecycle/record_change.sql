@@ -16,7 +16,7 @@ declare
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
   -- Releasing a lock leaves run_at unchanged or moves it to now at most. A failure always moves it into the future.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
-  -- A job that was removed or replaced while it ran intentionally has no attempts left (nothing else changes updated_at).
+  -- A job that was removed or replaced while it ran has no attempts left on purpose (nothing else changes updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
   v_attempt smallint := old.attempts;
   v_has_limits boolean := exists (select from legwork_private.limits) or exists (select from legwork_private.pauses);

@@ -98,7 +98,7 @@ begin
     max_delay, jitter, retry_on);
 end $$;
 comment on function legwork.set_retry_policy(text, text, integer, text, interval, double precision, interval, boolean, text[]) is
-  'Sets how the jobs of a queue or a task are retried, from their next failure on and however they were enqueued. attempts: the total number of attempts, for '
+  'Sets how the jobs of a queue or a task are retried, however they were enqueued, starting with their next failure. attempts: the total number of attempts, for '
   'jobs enqueued without a number. backoff: fixed, linear or exponential. delay: the delay after the first attempt, 1 second by default. factor: for exponential, 2 by default. '
   'max_delay: the longest delay. jitter: shorten each delay randomly, by up to half. retry_on: names, codes or classes of the errors that are retried. Omitted values are '
   'graphile-worker''s defaults. Replaces the previous policy. Raises LW400 for an invalid policy, and LW404 for an unknown queue or task.';

@@ -101,7 +101,7 @@ begin
 end $$;
 comment on function legwork_private.plans_wanted(timestamptz, text, integer) is
   'Schedules with a cron expression whose plans are running low, or just the given one, locked until the end of the transaction. The caller computes their times and passes them to legwork_private.put_plan. '
-  'Schedules that other sessions have locked are skipped. planned_from is planned_to with microseconds. is_first: whether it has not been planned since its times last changed.';
+  'Schedules that other sessions have locked are skipped. planned_from: planned_to as text, which keeps the microseconds. is_first: true if the schedule has not been planned since its times last changed.';
 revoke execute on function legwork_private.plans_wanted(timestamptz, text, integer) from public;
 
 create or replace function legwork_private.put_plan(

@@ -144,7 +144,9 @@ const FAMILIES: readonly Family[] = [
       ),
   ),
   gauge("legwork_workers", "Legwork workers that are running.", ({ workers }) => one(workers.length)),
-  counter("legwork_worker_restarts_total", "Times that workers had to restart their runner.", ({ restarts }) => one(restarts)),
+  counter("legwork_worker_restarts_total", "Number of times that workers had to restart their runner.", ({ restarts }) =>
+    one(restarts),
+  ),
   gauge("legwork_worker_slots", "Jobs that the workers can run at a time.", ({ workers }) =>
     one(sum(workers.map((w) => w.concurrency))),
   ),

@@ -156,7 +156,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       url: "/jobs/:id/reruns",
       tag: "jobs",
       role: "viewer",
-      summary: "List the job that a job is a rerun of, and the reruns of it",
+      summary: "List a job's reruns, and the job that it is itself a rerun of",
       params: oneJob,
       answer: rerunPage,
       problems: ["LW404"],
