@@ -1,31 +1,10 @@
-import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { lint } from "./support/lint.ts";
 
-const PROJECT = resolve(import.meta.dirname, "..");
-const folder = await mkdtemp(join(tmpdir(), "legwork-words-"));
-afterAll(() => rm(folder, { recursive: true }));
-
-/** The lines of each file in which the linter, with this project's configuration, reports texts outside of words.ts. */
-async function lint(files: Record<string, readonly string[]>): Promise<Record<string, number[]>> {
-  await mkdir(join(folder, "scripts"));
-  for (const file of [".oxlintrc.json", "scripts/lint-layers.ts", "scripts/lint-dashboard-words.ts"]) {
-    await copyFile(join(PROJECT, file), join(folder, file));
-  }
-  for (const [file, lines] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
-    await writeFile(join(folder, file), lines.map((line) => `${line}\n`).join(""));
-  }
-  const oxlint = join(PROJECT, "node_modules/oxlint/bin/oxlint");
-  const output = await new Promise<string>((resolve) => {
-    execFile(process.execPath, [oxlint, "--format=json"], { cwd: folder, timeout: 20_000 }, (_error, stdout) => resolve(stdout));
-  });
-  const { diagnostics }: { diagnostics: { code: string; filename: string; labels: { span: { line: number } }[] }[] } =
-    JSON.parse(output);
+/** The lines of each file in which the linter reports texts outside of words.ts. */
+async function textsIn(files: Record<string, readonly string[]>): Promise<Record<string, number[]>> {
   const lines: Record<string, number[]> = {};
-  for (const { code, filename, labels } of diagnostics) {
+  for (const { code, filename, labels } of await lint(files)) {
     if (code === "legwork-dashboard(words)") (lines[filename] ??= []).push(labels[0]?.span.line ?? 0);
   }
   return Object.fromEntries(Object.entries(lines).map(([file, found]) => [file, found.toSorted((one, other) => one - other)]));
@@ -53,7 +32,7 @@ test("texts for users are reported outside of words.ts: in JSX, attributes, mess
     'export const four = (state: string) => (state === "running" ? words.jobs : "–");',
     'export const five = { queryKey: ["job explain"], method: "GET", kind: "danger" };',
   ];
-  const problems = await lint({
+  const problems = await textsIn({
     "src/dashboard/features/jobs/wrong.tsx": wrong,
     "src/dashboard/features/jobs/right.tsx": right,
     "src/dashboard/features/jobs/words.ts": ['export const words = { jobs: "Jobs of this queue" } as const;'],

@@ -1,32 +1,9 @@
-import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { lint } from "./support/lint.ts";
 
-const PROJECT = resolve(import.meta.dirname, "..");
-const folder = await mkdtemp(join(tmpdir(), "legwork-layers-"));
-afterAll(() => rm(folder, { recursive: true }));
-
-/** The linter's findings about imports in a project of these files, with this project's configuration: `file:line to-layer`. */
-async function lint(files: Record<string, readonly string[]>): Promise<string[]> {
-  await mkdir(join(folder, "scripts"));
-  for (const file of [".oxlintrc.json", "scripts/lint-layers.ts", "scripts/lint-dashboard-words.ts"]) {
-    await copyFile(join(PROJECT, file), join(folder, file));
-  }
-  for (const [file, lines] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
-    await writeFile(join(folder, file), lines.map((line) => `${line}\n`).join(""));
-  }
-  const oxlint = join(PROJECT, "node_modules/oxlint/bin/oxlint");
-  const output = await new Promise<string>((resolve) => {
-    execFile(process.execPath, [oxlint, "--format=json"], { cwd: folder, timeout: 20_000 }, (_error, stdout) => resolve(stdout));
-  });
-  const {
-    diagnostics,
-  }: { diagnostics: { code: string; message: string; filename: string; labels: { span: { line: number } }[] }[] } =
-    JSON.parse(output);
-  return diagnostics
+/** The linter's findings about imports in a project of these files: `file:line to-layer`. */
+async function importProblemsIn(files: Record<string, readonly string[]>): Promise<string[]> {
+  return (await lint(files))
     .filter(({ code }) => code === "legwork(layers)" || code === "import(no-cycle)")
     .map(({ code, message, filename, labels }) => {
       const what = code === "import(no-cycle)" ? "cycle" : (/may not import (\S+?)\.? /.exec(message)?.[1] ?? message);
@@ -36,7 +13,7 @@ async function lint(files: Record<string, readonly string[]>): Promise<string[]>
 }
 
 test("the linter reports imports that violate the layers, also in nested folders, and cycles of types", async () => {
-  const problems = await lint({
+  const problems = await importProblemsIn({
     "src/server/rest/jobs/list.ts": [
       'import { a } from "../../../worker/lease.ts";',
       'import type { B } from "../../../worker/attempt/run.ts";',
