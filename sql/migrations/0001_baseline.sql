@@ -65,9 +65,9 @@ comment on function legwork.given_key(text) is 'The job key or serial key that t
 
 create function legwork_private.current_actor() returns text
 language sql stable parallel safe
-return case when current_setting('legwork.surface', true) in ('rest', 'graphql', 'dashboard')
-  then coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user) else session_user end;
-comment on function legwork_private.current_actor() is 'The actor to record for a change: the database role, or the client on whose behalf the server says that it acts.';
+return coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user);
+comment on function legwork_private.current_actor() is
+  'The actor to record for a change, as in the audit log: on whose behalf this transaction acts, as named by its login (the setting legwork.actor), otherwise the login.';
 
 -- The tenant that each login is confined to. Views and functions in all later files honor it (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
@@ -492,6 +492,8 @@ create table legwork_private.schedule_definitions (
   priority integer,
   max_attempts integer,
   is_enabled boolean not null,
+  disabled_at timestamptz,
+  disabled_by text,
   created_at timestamptz not null default clock_timestamp(),
   created_by text not null default legwork_private.current_actor(),
   updated_at timestamptz not null default clock_timestamp(),
@@ -826,7 +828,7 @@ create table legwork_private.alert_rules (
   resolve_after interval not null default '2 minutes' check (resolve_after >= interval '0'),
   channels jsonb check (jsonb_typeof(channels) = 'array'),
   is_enabled boolean not null default true,
-  changed_by text not null default session_user,
+  changed_by text not null default legwork_private.current_actor(),
   changed_at timestamptz not null default clock_timestamp(),
   check (num_nonnulls(warning, critical) > 0 and critical >= warning is not false)
 );

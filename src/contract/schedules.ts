@@ -43,6 +43,8 @@ export const scheduleSchema = row({
   createdAt: at.nullable(),
   createdBy: z.string().nullable(),
   updatedAt: at,
+  disabledAt: at.nullable().describe("When it was disabled; null while it is enabled."),
+  disabledBy: z.string().nullable().describe("Who disabled it; null while it is enabled."),
 }).describe("A schedule: a row of legwork.schedules.");
 
 /** A duration or a Postgres interval, which may have months. */

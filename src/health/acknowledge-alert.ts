@@ -2,7 +2,7 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Acknowledges an open alert: it is not sent again before it is resolved. `by` is the database role by default.
+ * Acknowledges an open alert: it is not sent again before it is resolved. `by` is the actor by default.
  * Throws LW404 for an unknown alert, LW409 for a resolved one.
  *
  * @example

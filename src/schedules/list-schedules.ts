@@ -40,6 +40,8 @@ export interface ScheduleRow {
   created_at: Date | null;
   created_by: string | null;
   updated_at: Date;
+  disabled_at: Date | null;
+  disabled_by: string | null;
 }
 
 /** A row of `legwork.schedule_runs`: the outcome of one occurrence, or of several in a row. */
@@ -59,7 +61,7 @@ export interface ScheduleRunRow {
 
 const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timezone, sentence, is_enabled, next_at, upcoming, last_due_at, last_state,
   last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
-  requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at`;
+  requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at, disabled_at, disabled_by`;
 
 /**
  * Lists all schedules by name, including those of crontabs.

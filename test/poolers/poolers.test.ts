@@ -164,6 +164,10 @@ describe("behind a pooler in transaction mode", () => {
       stderr: "",
     });
     expect(await inherited()).toEqual(before);
+    const { rows: paused } = await database.pool.query(
+      "select paused_by = (select actor from legwork.audit_log where target = 'default') as same from legwork.queues where name = 'default'",
+    );
+    expect(paused).toEqual([{ same: true }]);
     const next = new pg.Client({ connectionString: one.url });
     await next.connect();
     await next.query("select legwork.resume_queue('default')");

@@ -144,7 +144,7 @@ describe("while its job is live, an occurrence", () => {
     await tick("2026-01-01 00:01Z");
     await tick("2026-01-01 00:02Z");
     expect(await query("select state, error from legwork.jobs order by id")).toEqual([
-      { state: "cancelled", error: "Cancelled by postgres: schedule s was due again." },
+      { state: "cancelled", error: "Cancelled by schedule 's': it was due again." },
       { state: "pending", error: null },
     ]);
     const [running] = await worker.fetch(database.pool);

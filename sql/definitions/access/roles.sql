@@ -19,7 +19,7 @@ create or replace function legwork_private.assert_role(needed text, everybody bo
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
   if not legwork_private.has_role(needed) then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+    raise exception 'This needs the role %; % has the role %.', needed, legwork_private.current_actor(),
       current_setting('legwork.role', true) using
       errcode = 'LW403', hint = 'Ask an admin for a token with that role (legwork token create --role …).';
   end if;

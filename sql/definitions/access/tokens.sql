@@ -30,7 +30,7 @@ begin
   end if;
   insert into legwork_private.tokens (name, role, tenant, hash, created_by, expires_at)
   values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
-    coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), clock_timestamp() + expires_in);
+    legwork_private.current_actor(), clock_timestamp() + expires_in);
   return v_secret;
 end $$;
 comment on function legwork.create_token(text, text, text, interval) is

@@ -3,7 +3,7 @@
 comment on table legwork_private.cancellations is 'Jobs that were cancelled while they ran. Their worker is notified, and the attempt is not retried if it fails.';
 comment on column legwork_private.cancellations.job_id is 'The job.';
 comment on column legwork_private.cancellations.reason is 'The reason that the history will record.';
-comment on column legwork_private.cancellations.cancelled_by is 'The actor who cancelled it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.cancellations.cancelled_by is 'The actor who cancelled it, as in the audit log.';
 comment on column legwork_private.cancellations.cancelled_at is 'When it was cancelled.';
 
 create or replace function legwork_private.cancelled_jobs(job_ids bigint[]) returns setof bigint

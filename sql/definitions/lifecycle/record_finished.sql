@@ -13,6 +13,7 @@ declare
   v_has_entries boolean;
   -- The state of a job that no worker held: it was removed, unless complete_jobs or the setting legwork.ended_as says otherwise.
   v_end legwork.job_state := 'cancelled';
+  v_is_removed_by_key boolean := false;
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
   -- 1. What the batch contains, so that the later steps run only if they are needed.
@@ -34,9 +35,10 @@ begin
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    v_is_removed_by_key := v_context ~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)';
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
-    elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
+    elsif not v_is_removed_by_key and v_unheld = 0 then
       -- Completed by a plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
@@ -74,6 +76,8 @@ begin
           'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
+        when v_ended_as is null then format('Removed by %s with %s.', legwork_private.current_actor(),
+          case when v_is_removed_by_key then 'graphile_worker.remove_job' else 'a statement that deleted its row' end)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the actual run_at of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = g.id), g.run_at)

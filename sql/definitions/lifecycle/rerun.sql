@@ -6,7 +6,7 @@ comment on table legwork_private.reruns is 'Jobs that rerun a job that had ended
 comment on column legwork_private.reruns.job_id is 'The new job.';
 comment on column legwork_private.reruns.original_id is 'The job that it reruns.';
 comment on column legwork_private.reruns.payload_changed is 'Whether it has a different payload.';
-comment on column legwork_private.reruns.requested_by is 'The actor who requested it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.reruns.requested_by is 'The actor who requested it, as in the audit log.';
 comment on column legwork_private.reruns.requested_at is 'When it was requested.';
 
 create or replace function legwork.job_reruns(job_id bigint)

@@ -2,7 +2,7 @@ comment on table legwork_private.pauses is 'Paused queues and tasks, and the eme
 comment on column legwork_private.pauses.scope is 'all, queue or task.';
 comment on column legwork_private.pauses.name is 'The queue or the task. Empty for all.';
 comment on column legwork_private.pauses.reason is 'The reason, as the operator gave it.';
-comment on column legwork_private.pauses.paused_by is 'The actor who paused it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.pauses.paused_by is 'The actor who paused it, as in the audit log.';
 comment on column legwork_private.pauses.paused_at is 'When it was paused.';
 
 create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void

@@ -10,7 +10,7 @@ comment on column legwork_private.alert_rules.raise_after is 'How long the value
 comment on column legwork_private.alert_rules.resolve_after is 'How long the value must stay normal before the alert is resolved, so that a problem that comes and goes is one alert.';
 comment on column legwork_private.alert_rules.channels is 'The channels that alerts are sent to: an array like that of the setting alert_channels, which applies where this is null.';
 comment on column legwork_private.alert_rules.is_enabled is 'Whether the rule is evaluated.';
-comment on column legwork_private.alert_rules.changed_by is 'The database role that last changed the rule.';
+comment on column legwork_private.alert_rules.changed_by is 'The actor who last changed the rule.';
 comment on column legwork_private.alert_rules.changed_at is 'When the rule was last changed.';
 
 create or replace function legwork.restore_alert_rules() returns integer
@@ -102,7 +102,7 @@ begin
   on conflict on constraint alert_rules_pkey do update set
     kind = excluded.kind, target = excluded.target, warning = excluded.warning, critical = excluded.critical, period = excluded.period,
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
-    is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
+    is_enabled = excluded.is_enabled, changed_by = legwork_private.current_actor(), changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
   get stacked diagnostics v_constraint = constraint_name;
   raise exception 'Alert rule ''%'' is not valid: %.', name, case v_constraint

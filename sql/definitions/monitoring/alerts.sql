@@ -351,7 +351,7 @@ comment on function legwork.evaluate_alerts(timestamptz) is
   'any number of sessions may call it at once. Returns what changed: raised, escalated, resolved. at is for tests.';
 revoke execute on function legwork.evaluate_alerts(timestamptz) from public;
 
-create or replace function legwork.acknowledge_alert(id bigint, note text default null, by text default session_user) returns void
+create or replace function legwork.acknowledge_alert(id bigint, note text default null, by text default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_resolved_at timestamptz;
@@ -364,11 +364,11 @@ begin
   elsif v_resolved_at is not null then
     raise exception 'Alert % was already resolved at %.', id, to_char(v_resolved_at, 'YYYY-MM-DD HH24:MI:SS TZ') using errcode = 'LW409', hint = 'Only open alerts can be acknowledged.';
   end if;
-  update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
+  update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = coalesce(by, legwork_private.current_actor()), note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $$;
 comment on function legwork.acknowledge_alert(bigint, text, text) is
-  'Acknowledges an open alert: it is not sent again until it is resolved. Raises LW404 for an unknown alert, LW409 for a resolved one.';
+  'Acknowledges an open alert: it is not sent again until it is resolved. by: who looks into it, the actor by default. Raises LW404 for an unknown alert, LW409 for a resolved one.';
 revoke execute on function legwork.acknowledge_alert(bigint, text, text) from public;
 
 create or replace function legwork_private.tg_alert_records__audit() returns trigger

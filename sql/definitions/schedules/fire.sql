@@ -47,7 +47,7 @@ begin
     select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
-    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
+    perform legwork_private.cancel_locked(v_job, format('Cancelled by schedule ''%s'': it was due again.', cancel_older.schedule));
   end loop;
 end $$;
 comment on function legwork_private.cancel_older(bigint[], text) is 'Cancels a schedule''s older jobs in favor of a new one. Jobs that have ended in the meantime are left alone.';

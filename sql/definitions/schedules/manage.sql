@@ -220,6 +220,11 @@ begin
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
   v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+  if v_is_enabled then
+    v_new.disabled_at := null; v_new.disabled_by := null;
+  elsif v_new.disabled_at is null then
+    v_new.disabled_at := clock_timestamp(); v_new.disabled_by := legwork_private.current_actor();
+  end if;
 
   -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
   if v_old.name is not null and v_old::text = v_new::text then
@@ -248,19 +253,19 @@ begin
 
   insert into legwork_private.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
-    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
+    tenant, priority, max_attempts, is_enabled, disabled_at, disabled_by, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
     live, revision)
   values (
     v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
     v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
-    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.max_attempts, v_new.is_enabled, v_new.disabled_at, v_new.disabled_by, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
     v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.failed_at, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
   on conflict on constraint schedule_definitions_pkey do update set
     task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
     starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
     max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
     requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
-    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    is_enabled = excluded.is_enabled, disabled_at = excluded.disabled_at, disabled_by = excluded.disabled_by, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, failed_at = excluded.failed_at, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
@@ -306,7 +311,7 @@ begin
   perform legwork_private.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork_private.schedule_definitions d
-    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+    set is_enabled = true, disabled_at = null, disabled_by = null, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
       upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), failed_at = null, problem = null, revision = d.revision + 1
     where d.name = enable_schedule.name;
@@ -333,7 +338,7 @@ begin
   perform legwork_private.settle_schedule(name, as_of, 'was disabled');
   perform legwork_private.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork_private.schedule_definitions d
-  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
+  set is_enabled = false, disabled_at = clock_timestamp(), disabled_by = legwork_private.current_actor(), updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
     revision = d.revision + 1
   where d.name = disable_schedule.name;
   perform pg_notify('legwork', '{"schedules":true}');

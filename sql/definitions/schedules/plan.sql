@@ -28,8 +28,10 @@ comment on column legwork_private.schedule_definitions.tenant is 'The tenant tha
 comment on column legwork_private.schedule_definitions.priority is 'The priority of its jobs. Null for 0.';
 comment on column legwork_private.schedule_definitions.max_attempts is 'The attempts that its jobs have. Null for 25.';
 comment on column legwork_private.schedule_definitions.is_enabled is 'Whether the schedule is enabled.';
+comment on column legwork_private.schedule_definitions.disabled_at is 'When the schedule was disabled. Null while it is enabled.';
+comment on column legwork_private.schedule_definitions.disabled_by is 'The actor who disabled it, as in the audit log. Null while it is enabled.';
 comment on column legwork_private.schedule_definitions.created_at is 'When the schedule was created.';
-comment on column legwork_private.schedule_definitions.created_by is 'The actor who created it: the database role, or the client of the server.';
+comment on column legwork_private.schedule_definitions.created_by is 'The actor who created it, as in the audit log.';
 comment on column legwork_private.schedule_definitions.updated_at is 'When the schedule was last changed.';
 comment on column legwork_private.schedule_definitions.sentence is 'When it occurs, in words. Null until a worker has written it.';
 comment on column legwork_private.schedule_definitions.anchor is 'The time from which every is counted, so that the ends of months do not drift.';

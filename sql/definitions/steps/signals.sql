@@ -20,7 +20,7 @@ comment on column legwork_private.job_signals.id is 'Numbers the signals in the 
 comment on column legwork_private.job_signals.job_id is 'The job.';
 comment on column legwork_private.job_signals.name is 'The name for which the job waits.';
 comment on column legwork_private.job_signals.payload is 'The signal''s payload, redacted. Null if it has none.';
-comment on column legwork_private.job_signals.sent_by is 'The actor who sent it: the database role, or the client on whose behalf the server acted.';
+comment on column legwork_private.job_signals.sent_by is 'The actor who sent it, as in the audit log.';
 comment on column legwork_private.job_signals.sent_at is 'When it was sent.';
 comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been checked since then. If it waited for this signal, it may start.';
 

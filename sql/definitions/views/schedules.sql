@@ -8,7 +8,7 @@ select
   case when d.last_job_id is not null then (select j.state from legwork_private.all_jobs j where j.id = d.last_job_id) end as last_outcome,
   d.runs, d.max_runs, d.starts_at, d.ends_at, d.jitter, d.overlap, d.max_instances, d.missed, case d.missed when 'all' then d.missed_window end as missed_window,
   d.requires, case when d.requires is not null then d.requires_wait end as requires_wait, d.tenant, d.priority, d.max_attempts, d.problem,
-  d.created_at, d.created_by, d.updated_at
+  d.created_at, d.created_by, d.updated_at, d.disabled_at, d.disabled_by
 from legwork_private.schedule_definitions d
 left join legwork_private.task_definitions k on k.name = d.task
 union all
@@ -17,7 +17,7 @@ select
   c.cron, null, null, 'UTC', coalesce(c.sentence, c.cron), true, (select min(u.at) from unnest(c.upcoming) as u (at) where u.at > now()),
   array(select u.at from unnest(c.upcoming) as u (at) where u.at > now() order by u.at),
   g.last_execution, case when g.last_execution is not null then 'enqueued' end, null, null,
-  null, null, null, null, null, 'allow', null, 'none', null, null, null, null, null, null, null, g.known_since, null, c.seen_at
+  null, null, null, null, null, 'allow', null, 'none', null, null, null, null, null, null, null, g.known_since, null, c.seen_at, null, null
 from legwork_private.crontab_entries c
 left join legwork_private.task_definitions k on k.name = c.task
 left join legwork_private.graphile_crontabs g on g.identifier = c.identifier;
@@ -55,6 +55,8 @@ comment on column legwork_private.all_schedules.max_attempts is 'The maximum num
 comment on column legwork_private.all_schedules.problem is 'Why its occurrences cannot be computed or its jobs cannot be enqueued; null without a problem.';
 comment on column legwork_private.all_schedules.created_at is 'When it was created, or first seen.';
 comment on column legwork_private.all_schedules.created_by is 'Who created it; null for an entry of a crontab.';
+comment on column legwork_private.all_schedules.disabled_at is 'When it was disabled; null while it is enabled.';
+comment on column legwork_private.all_schedules.disabled_by is 'Who disabled it; null while it is enabled.';
 comment on column legwork_private.all_schedules.updated_at is E'@notNull\nWhen it was last changed; for an entry of a crontab, when a worker last reported it.';
 
 create or replace view legwork.schedules with (security_barrier) as

@@ -136,7 +136,7 @@ function show(): Command {
         const runs = await operations.listScheduleRuns(name, { limit });
         if (json === true) return printJson({ ...row, runList: runs });
         console.log(
-          `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.isEnabled ? "" : color("yellow", "  disabled")}`,
+          `${color("bold", row.name)}  ${row.sentence} (${row.timezone})${row.isEnabled ? "" : color("yellow", `  ${disabled(row)}`)}`,
         );
         const facts: [string, string | null][] = [
           ["task", row.task],
@@ -180,6 +180,10 @@ function show(): Command {
         );
       });
     });
+}
+
+function disabled({ disabledAt, disabledBy }: Schedule): string {
+  return disabledAt === null ? "disabled" : `disabled ${relativeTime(disabledAt)} by ${disabledBy}`;
 }
 
 function preview(): Command {
