@@ -27,7 +27,8 @@ async function prepare(): Promise<Targets> {
     running,
   ]);
   await query("update legwork_private.alert_records set resolved_at = now()");
-  const [{ id: alert }] = await query(`insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+  const [{ id: alert }] =
+    await query(`insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
     values ('no_worker', 'no_worker', 't', 'warning', 1, 1, 'No worker.', now()) returning id`);
   return { waiting, running, workflow, alert };
 }
@@ -112,19 +113,29 @@ it("an action has the same actor in the audit log, in explain, in the doctor and
         },
       ],
       rest: ["legwork up", requests({})],
-      dashboard: [
-        "token:operator null",
-        requests({ authorization: `Bearer ${token}`, "x-legwork-surface": "dashboard" }),
-      ],
+      dashboard: ["token:operator null", requests({ authorization: `Bearer ${token}`, "x-legwork-surface": "dashboard" })],
     };
     for (const [surface, [who, act]] of Object.entries(surfaces)) {
       const targets = await prepare();
       const [{ last }] = await query("select coalesce(max(id), 0) as last from legwork.audit_log");
       await act(targets);
-      const kinds = ["alert", "doctor", "explain paused", "explain running", "explain waiting", "queue", "schedule", "stop", "waiting", "workflow"];
+      const kinds = [
+        "alert",
+        "doctor",
+        "explain paused",
+        "explain running",
+        "explain waiting",
+        "queue",
+        "schedule",
+        "stop",
+        "waiting",
+        "workflow",
+      ];
       expect(await named(targets), surface).toEqual(kinds.map((it) => `${it}: ${who}`));
       expect(
-        await query("select distinct coalesce(actor, database_role) as who, surface from legwork.audit_log where id > $1", [last]),
+        await query("select distinct coalesce(actor, database_role) as who, surface from legwork.audit_log where id > $1", [
+          last,
+        ]),
         surface,
       ).toEqual([{ who, surface: surface === "ts" ? "sql" : surface }]);
     }
@@ -135,7 +146,9 @@ it("an action has the same actor in the audit log, in explain, in the doctor and
 
 it("a job that was removed with graphile_worker.remove_job or by deleting its row says so, and by whom", async () => {
   await query("select legwork.resume_all(), legwork.resume_queue('q')");
-  const [{ removed, deleted }] = await query("select legwork.enqueue('t', job_key => 'k') as removed, legwork.enqueue('t') as deleted");
+  const [{ removed, deleted }] = await query(
+    "select legwork.enqueue('t', job_key => 'k') as removed, legwork.enqueue('t') as deleted",
+  );
   const client = await database.pool.connect();
   await client.query("begin");
   await client.query("select set_config('legwork.actor', 'ann', true)");
