@@ -42,7 +42,7 @@ async function named({ waiting, running, workflow, alert }: Targets): Promise<un
     union all select 'alert', acknowledged_by from legwork.alerts where id = $4
     union all select 'workflow', substring(reason from 'Cancelled by (.+?): wrong') from legwork.workflows where id = $3
     union all select 'waiting', substring(error from 'Cancelled by (.+?): wrong') from legwork.jobs where id = $1
-    union all select 'explain waiting', substring(detail from 'ancelled by (.+?): wrong') from legwork.explain_job($1)
+    union all select 'explain waiting', substring(detail from '(?i)cancelled by (.+?): wrong') from legwork.explain_job($1)
     union all select 'explain running', substring(detail from 'Cancelled by (.+?): wrong') from legwork.explain_job($2) where reason = 'cancelling'
     union all select 'explain paused', substring(e.detail from 'paused by (.+?)(?: at | \\d)') from legwork.explain_job(legwork.enqueue('t')) e where e.reason = 'queue_paused'
     union all select 'doctor', substring(finding from 'paused by (.+?) \\d') from legwork.doctor_rules() where finding like 'Queue%'`,
