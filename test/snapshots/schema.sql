@@ -55,7 +55,7 @@ create table legwork_private.alert_rules (
   resolve_after interval default '00:02:00'::interval not null,
   channels jsonb,
   is_enabled boolean default true not null,
-  changed_by text default SESSION_USER not null,
+  changed_by text default legwork_private.current_actor() not null,
   changed_at timestamp with time zone default clock_timestamp() not null,
   CHECK ((at_least >= 1)),
   CHECK ((jsonb_typeof(channels) = 'array'::text)),
@@ -523,6 +523,8 @@ create table legwork_private.schedule_definitions (
   priority integer,
   max_attempts integer,
   is_enabled boolean not null,
+  disabled_at timestamp with time zone,
+  disabled_by text,
   created_at timestamp with time zone default clock_timestamp() not null,
   created_by text default legwork_private.current_actor() not null,
   updated_at timestamp with time zone default clock_timestamp() not null,
@@ -1239,7 +1241,9 @@ create view legwork.schedules with (security_barrier=true) as
     problem,
     created_at,
     created_by,
-    updated_at
+    updated_at,
+    disabled_at,
+    disabled_by
    FROM legwork_private.all_schedules
   WHERE (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant));
 
@@ -1883,7 +1887,9 @@ create view legwork_private.all_schedules as
     d.problem,
     d.created_at,
     d.created_by,
-    d.updated_at
+    d.updated_at,
+    d.disabled_at,
+    d.disabled_by
    FROM legwork_private.schedule_definitions d
      LEFT JOIN legwork_private.task_definitions k ON k.name = d.task
 UNION ALL
@@ -1931,7 +1937,9 @@ UNION ALL
     NULL::text AS problem,
     g.known_since AS created_at,
     NULL::text AS created_by,
-    c.seen_at AS updated_at
+    c.seen_at AS updated_at,
+    NULL::timestamp with time zone AS disabled_at,
+    NULL::text AS disabled_by
    FROM legwork_private.crontab_entries c
      LEFT JOIN legwork_private.task_definitions k ON k.name = c.task
      LEFT JOIN legwork_private.graphile_crontabs g ON g.identifier = c.identifier;
@@ -2200,7 +2208,7 @@ create view legwork_tenant.jobs with (security_barrier=true) as
 
 -- functions
 
-CREATE OR REPLACE FUNCTION legwork.acknowledge_alert(id bigint, note text DEFAULT NULL::text, by text DEFAULT SESSION_USER)
+CREATE OR REPLACE FUNCTION legwork.acknowledge_alert(id bigint, note text DEFAULT NULL::text, by text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2217,7 +2225,7 @@ begin
   elsif v_resolved_at is not null then
     raise exception 'Alert % was already resolved at %.', id, to_char(v_resolved_at, 'YYYY-MM-DD HH24:MI:SS TZ') using errcode = 'LW409', hint = 'Only open alerts can be acknowledged.';
   end if;
-  update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = by, note = coalesce(acknowledge_alert.note, a.note)
+  update legwork_private.alert_records a set acknowledged_at = clock_timestamp(), acknowledged_by = coalesce(by, legwork_private.current_actor()), note = coalesce(acknowledge_alert.note, a.note)
   where a.id = acknowledge_alert.id;
 end $function$
 -- not executable by public
@@ -2418,7 +2426,7 @@ begin
   end if;
   insert into legwork_private.tokens (name, role, tenant, hash, created_by, expires_at)
   values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
-    coalesce(nullif(current_setting('legwork.actor', true), ''), session_user), clock_timestamp() + expires_in);
+    legwork_private.current_actor(), clock_timestamp() + expires_in);
   return v_secret;
 end $function$
 -- not executable by public
@@ -2439,7 +2447,7 @@ begin
   perform legwork_private.settle_schedule(name, as_of, 'was disabled');
   perform legwork_private.audit('disable_schedule', 'schedule', name, '{"is_enabled": true}', '{"is_enabled": false}', v_schedule.tenant);
   update legwork_private.schedule_definitions d
-  set is_enabled = false, updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
+  set is_enabled = false, disabled_at = clock_timestamp(), disabled_by = legwork_private.current_actor(), updated_at = clock_timestamp(), upcoming = '{}', backlog_count = 0, backlog_from = null, backlog_to = null, failed_at = null,
     revision = d.revision + 1
   where d.name = disable_schedule.name;
   perform pg_notify('legwork', '{"schedules":true}');
@@ -3213,7 +3221,7 @@ begin
   perform legwork_private.assert_present(as_of);
   if not v_schedule.is_enabled then
     update legwork_private.schedule_definitions d
-    set is_enabled = true, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
+    set is_enabled = true, disabled_at = null, disabled_by = null, updated_at = clock_timestamp(), planned_to = greatest(as_of, d.starts_at - interval '1 microsecond'),
       upcoming = case when d.at > as_of and not coalesce(d.runs >= d.max_runs, false) then array[d.at] else '{}' end,
       is_complete = d.at is not null or coalesce(d.runs >= d.max_runs, false), failed_at = null, problem = null, revision = d.revision + 1
     where d.name = enable_schedule.name;
@@ -4389,6 +4397,11 @@ begin
   v_new.missed_window := coalesce(missed_window, interval '1 day'); v_new.requires := nullif(nullif(requires, 'null'), '{}');
   v_new.requires_wait := coalesce(requires_wait, interval '1 hour'); v_new.tenant := v_tenant;
   v_new.priority := priority; v_new.max_attempts := max_attempts; v_new.is_enabled := v_is_enabled;
+  if v_is_enabled then
+    v_new.disabled_at := null; v_new.disabled_by := null;
+  elsif v_new.disabled_at is null then
+    v_new.disabled_at := clock_timestamp(); v_new.disabled_by := legwork_private.current_actor();
+  end if;
 
   -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
   if v_old.name is not null and v_old::text = v_new::text then
@@ -4417,19 +4430,19 @@ begin
 
   insert into legwork_private.schedule_definitions (
     name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed, missed_window, requires, requires_wait,
-    tenant, priority, max_attempts, is_enabled, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
+    tenant, priority, max_attempts, is_enabled, disabled_at, disabled_by, sentence, anchor, planned_to, upcoming, is_complete, backlog_count, backlog_from, backlog_to, problem, failed_at, runs,
     live, revision)
   values (
     v_new.name, v_new.task, v_new.cron, v_new.every, v_new.at, v_new.timezone, v_new.payload, v_new.starts_at, v_new.ends_at, v_new.max_runs, v_new.jitter,
     v_new.overlap, v_new.max_instances, v_new.missed, v_new.missed_window, v_new.requires, v_new.requires_wait, v_new.tenant, v_new.priority,
-    v_new.max_attempts, v_new.is_enabled, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
+    v_new.max_attempts, v_new.is_enabled, v_new.disabled_at, v_new.disabled_by, v_new.sentence, v_new.anchor, v_new.planned_to, v_new.upcoming, v_new.is_complete, v_new.backlog_count,
     v_new.backlog_from, v_new.backlog_to, v_new.problem, v_new.failed_at, v_new.runs, coalesce(v_new.live, '{}'), v_new.revision)
   on conflict on constraint schedule_definitions_pkey do update set
     task = excluded.task, cron = excluded.cron, every = excluded.every, at = excluded.at, timezone = excluded.timezone, payload = excluded.payload,
     starts_at = excluded.starts_at, ends_at = excluded.ends_at, max_runs = excluded.max_runs, jitter = excluded.jitter, overlap = excluded.overlap,
     max_instances = excluded.max_instances, missed = excluded.missed, missed_window = excluded.missed_window, requires = excluded.requires,
     requires_wait = excluded.requires_wait, tenant = excluded.tenant, priority = excluded.priority, max_attempts = excluded.max_attempts,
-    is_enabled = excluded.is_enabled, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
+    is_enabled = excluded.is_enabled, disabled_at = excluded.disabled_at, disabled_by = excluded.disabled_by, updated_at = clock_timestamp(), sentence = excluded.sentence, anchor = excluded.anchor,
     planned_to = excluded.planned_to, upcoming = excluded.upcoming, is_complete = excluded.is_complete, backlog_count = excluded.backlog_count,
     backlog_from = excluded.backlog_from, backlog_to = excluded.backlog_to, problem = excluded.problem, failed_at = excluded.failed_at, runs = excluded.runs, live = excluded.live,
     revision = excluded.revision;
@@ -4555,7 +4568,7 @@ begin
   on conflict on constraint alert_rules_pkey do update set
     kind = excluded.kind, target = excluded.target, warning = excluded.warning, critical = excluded.critical, period = excluded.period,
     at_least = excluded.at_least, raise_after = excluded.raise_after, resolve_after = excluded.resolve_after, channels = excluded.channels,
-    is_enabled = excluded.is_enabled, changed_by = session_user, changed_at = clock_timestamp();
+    is_enabled = excluded.is_enabled, changed_by = legwork_private.current_actor(), changed_at = clock_timestamp();
 exception when check_violation or not_null_violation then
   get stacked diagnostics v_constraint = constraint_name;
   raise exception 'Alert rule ''%'' is not valid: %.', name, case v_constraint
@@ -5899,7 +5912,7 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_role(needed text, everybody bo
 AS $function$
 begin
   if not legwork_private.has_role(needed) then
-    raise exception 'This needs the role %; % has the role %.', needed, coalesce(nullif(current_setting('legwork.actor', true), ''), session_user),
+    raise exception 'This needs the role %; % has the role %.', needed, legwork_private.current_actor(),
       current_setting('legwork.role', true) using
       errcode = 'LW403', hint = 'Ask an admin for a token with that role (legwork token create --role …).';
   end if;
@@ -6346,7 +6359,7 @@ begin
     select * from legwork_private.graphile_jobs j
     where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts) order by j.id for update
   loop
-    perform legwork_private.cancel_locked(v_job, format('Cancelled by %s: schedule %s was due again.', legwork_private.current_actor(), cancel_older.schedule));
+    perform legwork_private.cancel_locked(v_job, format('Cancelled by schedule ''%s'': it was due again.', cancel_older.schedule));
   end loop;
 end $function$
 
@@ -6997,7 +7010,7 @@ CREATE OR REPLACE FUNCTION legwork_private.current_actor()
  RETURNS text
  LANGUAGE sql
  STABLE PARALLEL SAFE
-RETURN CASE WHEN (current_setting('legwork.surface'::text, true) = ANY (ARRAY['rest'::text, 'graphql'::text, 'dashboard'::text])) THEN (COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text))::name ELSE SESSION_USER END
+RETURN COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text)
 
 CREATE OR REPLACE FUNCTION legwork_private.declare_limits(task text, limits jsonb)
  RETURNS void
@@ -11818,6 +11831,7 @@ declare
   v_has_entries boolean;
   -- The state of a job that no worker held: it was removed, unless complete_jobs or the setting legwork.ended_as says otherwise.
   v_end legwork.job_state := 'cancelled';
+  v_is_removed_by_key boolean := false;
   v_ended_as text := nullif(current_setting('legwork.ended_as', true), '');
 begin
   -- 1. What the batch contains, so that the later steps run only if they are needed.
@@ -11839,9 +11853,10 @@ begin
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
     -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    v_is_removed_by_key := v_context ~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)';
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
-    elsif v_context !~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)' and v_unheld = 0 then
+    elsif not v_is_removed_by_key and v_unheld = 0 then
       -- Completed by a plain worker that needed more than four hours.
       v_end := 'completed';
     end if;
@@ -11879,6 +11894,8 @@ begin
           'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
+        when v_ended_as is null then format('Removed by %s with %s.', legwork_private.current_actor(),
+          case when v_is_removed_by_key then 'graphile_worker.remove_job' else 'a statement that deleted its row' end)
         when d.redact is null then g.last_error else legwork.redact_text(g.last_error, g.payload, d.redact) end,
       -- The waiting room has the actual run_at of a job that waited there.
       case when g.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = g.id), g.run_at)
