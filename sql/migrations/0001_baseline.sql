@@ -1021,6 +1021,30 @@ create table legwork_private.hour_totals (
 );
 alter table legwork_private.hour_totals enable row level security;
 
+create table legwork_private.backlog_minutes (
+  minute timestamptz not null,
+  queue text not null,
+  pending bigint not null,
+  held bigint not null,
+  running bigint not null,
+  oldest_seconds double precision not null,
+  primary key (queue, minute)
+);
+alter table legwork_private.backlog_minutes enable row level security;
+create index backlog_minutes_minute on legwork_private.backlog_minutes (minute);
+
+create table legwork_private.backlog_hours (
+  hour timestamptz not null,
+  queue text not null,
+  pending bigint not null,
+  held bigint not null,
+  running bigint not null,
+  oldest_seconds double precision not null,
+  primary key (queue, hour)
+);
+alter table legwork_private.backlog_hours enable row level security;
+create index backlog_hours_hour on legwork_private.backlog_hours (hour);
+
 -- When workers started: shows deployments, and restarts after a crash.
 create table legwork_private.worker_starts (
   id text primary key,

@@ -34,6 +34,14 @@ export const seriesIntervalSchema = row({
   runP50: seconds,
   runP95: seconds,
   runP99: seconds,
+  pending: count
+    .nullable()
+    .describe(
+      "The most jobs that were due and free to start at a time; null for one task, and where no worker counted the backlog.",
+    ),
+  held: count.nullable().describe("The most jobs that were blocked or paused; null like pending."),
+  running: count.nullable().describe("The most jobs that were running; null like pending."),
+  oldestSeconds: seconds.describe("The longest time that a pending job had been due; null like pending."),
 });
 export const seriesPage = page(
   seriesIntervalSchema,

@@ -22,6 +22,8 @@ const UNMOVED = [
   "task_totals",
   "minute_totals",
   "hour_totals",
+  "backlog_minutes",
+  "backlog_hours",
   "worker_starts",
   "samples",
   "duties",

@@ -139,9 +139,20 @@ describe("the overview", () => {
       async () => (await database.pool.query("select from legwork_private.alert_records")).rowCount,
     );
     await page.reload();
-    await page.getByRole("region", { name: "Top errors" }).getByText("connect ECONNREFUSED").waitFor();
+    const attention = page.getByRole("region", { name: "Needs attention" });
+    await attention.getByText("connect ECONNREFUSED").first().waitFor();
     await verdict(page).getByText("Task 'broken' has failed 5 times in a row").waitFor();
-    await until("the alert is shown", async () => (await page.getByRole("region", { name: "Open alerts" }).count()) === 1);
+    // The alerts and the failed jobs of a task are one row.
+    await attention.getByRole("button", { name: /^Acknowledge: .*'broken'/ }).waitFor();
+    expect(await attention.getByRole("listitem").count()).toBe(1);
+    expect(await attention.getByRole("listitem").textContent()).toContain("5 failed jobs");
+    expect(await attention.getByRole("link", { name: "Review jobs of broken" }).getAttribute("href")).toBe("/failed?task=broken");
+    await attention.getByRole("button", { name: /^Acknowledge/ }).click();
+    await page.getByLabel("Note").fill("on it");
+    await page.getByRole("dialog").getByRole("button", { name: "Acknowledge" }).click();
+    await attention.getByText(/acknowledged by/).waitFor();
+    const failed = page.getByRole("link", { name: "Failed", exact: true }).last();
+    expect(await failed.getAttribute("href")).toBe("/failed");
     await expectAccessible(page);
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
@@ -158,12 +169,39 @@ describe("the overview", () => {
     await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
     await page.mouse.up();
     await page.waitForURL(/from=.*&to=/);
-    await page.getByText("Each point covers 1 minute.").waitFor();
+    await page.getByText("Intervals of 1 minute.").waitFor();
     await page.reload();
     await page.getByRole("button", { name: "Back to last hour" }).click();
     await page.waitForURL((url) => !url.search.includes("from="));
     await page.getByRole("button", { name: "6h" }).click();
     await page.waitForURL(/period=6h/);
+  });
+
+  it("names all values under the cursor, hides a series, and lists the jobs of the interval that is clicked", async () => {
+    await counted();
+    await database.pool.query(
+      `insert into legwork_private.backlog_minutes
+       select m, '', 1234, 1, 3, 60 from generate_series(date_trunc('minute', now()) - interval '59 minutes', now(), interval '1 minute') m
+       on conflict (queue, minute) do update set pending = excluded.pending, held = excluded.held`,
+    );
+    const page = await browser.open(server.url, "/", restToken);
+    const chart = page.getByRole("figure", { name: "Jobs per minute" });
+    const plot = chart.getByRole("slider");
+    await plot.waitFor();
+    const box = (await plot.boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + 60);
+    const tooltip = chart.locator(".time-chart-tooltip");
+    await tooltip.getByText("1,235").waitFor();
+    expect(await tooltip.textContent()).toMatch(/completed 10.*failed 0.*waiting 1,235/);
+    // Whole numbers only: a count has no grid line at 2.5.
+    await chart.getByRole("button", { name: "waiting" }).click();
+    expect(await chart.getByRole("button", { name: "waiting" }).getAttribute("aria-pressed")).toBe("false");
+    await page.mouse.click(box.x + box.width / 2, box.y + 60);
+    await page.waitForURL(/\/jobs\?finished_after=.*&finished_before=/);
+    const query = new URL(page.url()).searchParams;
+    expect(Date.parse(query.get("finished_before")!) - Date.parse(query.get("finished_after")!)).toBe(60_000);
+    await page.goBack();
+    await page.getByRole("figure", { name: "Jobs per minute" }).waitFor();
   });
 
   it("reads a chart by keyboard, and as a table", async () => {
@@ -222,7 +260,7 @@ describe("the overview", () => {
     await page.getByRole("region", { name: "Queues, table" }).waitFor();
     expect(await page.getByRole("button", { name: /^Pause/ }).count()).toBe(0);
     expect(await page.getByRole("region", { name: "Workers" }).count()).toBe(0);
-    expect(await page.getByRole("region", { name: "Throughput and latency" }).count()).toBe(0);
+    expect(await page.getByRole("region", { name: "Throughput and backlog" }).count()).toBe(0);
   });
 
   it("is accessible in both themes, wide and narrow", async () => {

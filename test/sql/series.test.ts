@@ -169,3 +169,48 @@ describe("a change to alert rules or silences", () => {
     expect(JSON.stringify(rows)).not.toContain("secret.example");
   });
 });
+
+describe("the backlog", () => {
+  const backlog = async (call = "") =>
+    (await series(call)).map(({ pending, held, running, oldest_seconds: oldest }) => ({ pending, held, running, oldest }));
+  const NOTHING = { pending: null, held: null, running: null, oldest: null };
+
+  beforeEach(async () => {
+    await database.pool.query("truncate legwork_private.backlog_minutes, legwork_private.backlog_hours");
+    await database.pool.query("delete from graphile_worker._private_jobs");
+  });
+
+  it("of each queue and of all queues is sampled, and the largest sample of a minute is kept", async () => {
+    await count("a", await at("date_trunc('minute', now()) - interval '2 minutes'"), 1);
+    await database.pool.query("insert into legwork_private.task_definitions (name, queue) values ('m', 'mail'), ('a', 'default') on conflict (name) do update set queue = excluded.queue");
+    await database.pool.query("select legwork.enqueue('m', run_at => now() - interval '90 seconds')");
+    await database.pool.query("select legwork.enqueue('a') from generate_series(1, 3)");
+    await database.pool.query("select legwork.enqueue('a', run_at => now() + interval '1 day')");
+    // Two samples in one transaction, so that they are in the same minute.
+    await database.pool.query(
+      "begin; select legwork_private.sample_queues(); delete from graphile_worker._private_jobs; select legwork_private.sample_queues(); commit",
+    );
+    const { rows } = await database.pool.query("select queue, pending::int, oldest_seconds from legwork_private.backlog_minutes order by queue");
+    expect(rows.map(({ queue, pending }) => [queue, pending])).toEqual([["", 4], ["default", 3], ["mail", 1]]);
+    const all = (await backlog()).at(-1)!;
+    expect(all).toMatchObject({ pending: "4", held: "0", running: "0" });
+    expect(Number(all.oldest)).toBeGreaterThan(89);
+    expect((await backlog("queue => 'mail'")).at(-1)).toMatchObject({ pending: "1" });
+    expect((await backlog("queue => 'other'")).at(-1)).toEqual({ pending: "0", held: "0", running: "0", oldest: 0 });
+    expect((await backlog("task => 'a'")).at(-1)).toEqual(NOTHING);
+    expect((await backlog())[0], "no worker counted then").toEqual(NOTHING);
+    expect((await backlog("'30 days'")).at(-1), "by the hour").toMatchObject({ pending: "4" });
+  });
+
+  it("is deleted when its minutes and hours are no longer kept", async () => {
+    await database.pool.query(`
+      insert into legwork_private.backlog_minutes select now() - ago, '', 1, 0, 0, 0 from unnest(array['1 day', '3 days']::interval[]) ago;
+      insert into legwork_private.backlog_hours select now() - ago, '', 1, 0, 0, 0 from unnest(array['3 days', '500 days']::interval[]) ago;
+      select legwork_private.forget_metrics();
+    `);
+    const { rows } = await database.pool.query(
+      "select (select count(*)::int from legwork_private.backlog_minutes) as minutes, (select count(*)::int from legwork_private.backlog_hours) as hours",
+    );
+    expect(rows[0]).toEqual({ minutes: 1, hours: 1 });
+  });
+});

@@ -411,6 +411,7 @@ begin
   where (h.hour, h.task) in (
     select o.hour, o.task from legwork_private.task_hours o
     where o.hour < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
+  perform legwork_private.forget_backlog(at_most);
   return v_count;
 end $$;
 comment on function legwork_private.forget_metrics(integer) is

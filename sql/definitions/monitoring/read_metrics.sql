@@ -28,6 +28,8 @@ begin
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
 
+  perform legwork_private.record_backlog(v_counted);
+
   delete from legwork_private.queue_counts;
   insert into legwork_private.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
   select

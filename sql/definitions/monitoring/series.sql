@@ -106,7 +106,8 @@ create or replace function legwork.task_series(
   out at timestamptz, out seconds integer, out is_whole boolean,
   out completed bigint, out failed bigint, out cancelled bigint, out expired bigint, out failed_attempts bigint, out retried bigint,
   out wait_p50 double precision, out wait_p95 double precision, out wait_p99 double precision,
-  out run_p50 double precision, out run_p95 double precision, out run_p99 double precision
+  out run_p50 double precision, out run_p95 double precision, out run_p99 double precision,
+  out pending bigint, out held bigint, out running bigint, out oldest_seconds double precision
 ) returns setof record
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $$
 declare
@@ -156,19 +157,44 @@ begin
       sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
       legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
     from counted c group by 1
+  ), backlog as (
+    select date_bin(v_bucket, b.b_at, v_origin) as s_at, max(b.pending) as pending, max(b.held) as held, max(b.running) as running, max(b.oldest_seconds) as oldest_seconds
+    from (
+      select m.minute as b_at, m.queue, m.pending, m.held, m.running, m.oldest_seconds from legwork_private.backlog_minutes m
+      where v_is_fine and m.minute >= v_from and m.minute < v_until
+      union all
+      select h.hour, h.queue, h.pending, h.held, h.running, h.oldest_seconds from legwork_private.backlog_hours h
+      where not v_is_fine and h.hour >= v_from and h.hour < v_until
+    ) b
+    where b.queue = coalesce(task_series.queue, '')
+    group by 1
+  ), sampled as (
+    -- A queue without live jobs has no row: it is empty where all queues together have been counted.
+    select distinct date_bin(v_bucket, b.b_at, v_origin) as s_at
+    from (
+      select m.minute as b_at from legwork_private.backlog_minutes m where v_is_fine and m.queue = '' and m.minute >= v_from and m.minute < v_until
+      union all
+      select h.hour from legwork_private.backlog_hours h where not v_is_fine and h.queue = '' and h.hour >= v_from and h.hour < v_until
+    ) b
+    where task_series.task is null
   )
   select g.g_at, extract(epoch from v_bucket)::integer, coalesce(g.g_at + v_bucket <= v_counted, false),
     coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
     legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
-    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
+    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs),
+    case when n.s_at is not null then coalesce(b.pending, 0) end, case when n.s_at is not null then coalesce(b.held, 0) end,
+    case when n.s_at is not null then coalesce(b.running, 0) end, case when n.s_at is not null then coalesce(b.oldest_seconds, 0) end
   from generate_series(v_from, v_until - interval '1 microsecond', v_bucket) as g (g_at)
   left join summed s on s.s_at = g.g_at
+  left join sampled n on n.s_at = g.g_at
+  left join backlog b on b.s_at = g.g_at
   where v_known is not null
   order by g.g_at;
 end $$;
 comment on function legwork.task_series(interval, timestamptz, text, text) is
   'Statistics over time, for the period (1 hour; at most 400 days) before until (now), in about 200 buckets of equal length at most, oldest first: for one task, the tasks of one queue, or all tasks. Each bucket has its '
-  'beginning, its length in seconds, whether it has been counted completely, counts, and quantiles in seconds (estimates; null without values). There are no buckets before '
+  'beginning, its length in seconds, whether it has been counted completely, counts, quantiles in seconds (estimates; null without values), and the largest backlog: jobs that were '
+  'pending, held (blocked or paused) and running, and how long the oldest had been due; null for one task, and where no worker counted. There are no buckets before '
   'counting began. Buckets are made of minutes where those are kept, and of hours before that. Not for a session that is confined to a tenant.';
 revoke execute on function legwork.task_series(interval, timestamptz, text, text) from public;
 comment on table legwork_private.worker_starts is 'When Legwork workers started. Kept for as long as the setting metrics_hours says. Written by a trigger on legwork_private.worker_processes.';

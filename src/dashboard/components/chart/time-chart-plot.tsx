@@ -4,6 +4,12 @@ import "uplot/dist/uPlot.min.css";
 import { usePreferences } from "../preferences.ts";
 import { formatExact } from "../time/format-times.ts";
 import { common } from "../words.ts";
+import { ChartTable } from "./chart-table.tsx";
+import { ChartTooltip } from "./chart-tooltip.tsx";
+import type { ChartSeries } from "./chart-series.ts";
+import { type ChartUnit, COUNT_STEPS, formatTick, formatValue, logLines, logRange, SHORTEST } from "./chart-units.ts";
+import { type ChartMark, drawMarks } from "./draw-marks.ts";
+import { resolveColor } from "./resolve-color.ts";
 import "./time-chart.css";
 
 /** From and to, in milliseconds since 1970. */
@@ -12,150 +18,134 @@ export interface TimeRange {
   to: number;
 }
 
-export interface ChartSeries {
-  label: string;
-  /** A custom property of the style sheet, such as `--good`. */
-  color: string;
-  /** One value for each time; null where there is nothing to draw. */
-  values: readonly (number | null)[];
-  /** Less important lines are drawn dashed. */
-  dash?: boolean;
-  /** The area below it is tinted. */
-  fill?: boolean;
-}
-
-/** An event: a line across the chart at its time, named in the text below. */
-export interface ChartMark {
-  at: number;
-  label: string;
-  color: string;
-}
-
 export interface TimeChartProps {
   /** Its name for users of screen readers. */
   label: string;
-  /** Milliseconds since 1970, ascending. */
+  /** The beginnings of the intervals: milliseconds since 1970, ascending. */
   times: readonly number[];
+  /** The length of an interval (ms). */
+  interval: number;
   series: readonly ChartSeries[];
-  format: (value: number) => string;
+  /** Durations have a logarithmic axis, because waits of milliseconds and of hours occur in one chart. */
+  unit: ChartUnit;
   /** The range of the time axis, which may be wider than the values. Default: from the first to the last time. */
   range?: TimeRange;
   marks?: readonly ChartMark[];
   height?: number;
   /** Called with the range that the user selected; undefined resets it. Without it no range can be selected. */
   onRange?: (range: TimeRange | undefined) => void;
+  /** Called with the interval that the user clicked. `pickHint` says what that does. */
+  onPick?: (range: TimeRange) => void;
+  pickHint?: string;
   /** Charts with the same key share their cursor. */
   sync?: string;
 }
 
 const NO_MARKS: readonly ChartMark[] = [];
 
-/** The color of a custom property: canvases do not support light-dark(). */
-function resolve(element: HTMLElement, name: string): string {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  element.append(probe);
-  const color = getComputedStyle(probe).color;
-  probe.remove();
-  return color;
-}
-
 export default function TimeChartPlot({
   label,
   times,
+  interval,
   series,
-  format,
+  unit,
   range,
   marks = NO_MARKS,
   height = 180,
   onRange,
+  onPick,
+  pickHint,
   sync,
 }: TimeChartProps) {
   const { theme, zone } = usePreferences();
   const isDark = useDark();
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
-  // Read while drawing, so that the chart is not recreated for every response.
-  const now = useRef({ range, marks, format, onRange, times });
-  const [index, setIndex] = useState<number | null>(null);
+  const [cursor, setCursor] = useState<{ index: number; left: number; width: number }>();
   const [isTable, setTable] = useState(false);
-
-  const data = useMemo(
-    () => [times.map((at) => at / 1_000), ...series.map(({ values }) => values)] as uPlot.AlignedData,
-    [times, series],
-  );
-  const latest = useRef(data);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const drawn = useMemo(() => inDrawOrder(series.filter(({ label: name }) => !hidden.has(name))), [series, hidden]);
+  const data = useMemo(() => toData(times, drawn, unit), [times, drawn, unit]);
+  // Read while drawing, so that the chart is not recreated for every response.
+  const now = useRef({ range, marks, onRange, onPick, times, interval, data });
   useLayoutEffect(() => {
-    now.current = { range, marks, format, onRange, times };
-    latest.current = data;
+    now.current = { range, marks, onRange, onPick, times, interval, data };
   });
-  const shape = JSON.stringify(series.map(({ label: name, color, dash, fill }) => [name, color, dash ?? false, fill ?? false]));
+  const shape = JSON.stringify(drawn.map(({ label: name, color, dash, kind, axis }) => ({ name, color, dash, kind, axis })));
 
   useLayoutEffect(() => {
     const element = holder.current;
     if (element === null) return undefined;
-    const shapes = JSON.parse(shape) as [string, string, boolean, boolean][];
-    const muted = resolve(element, "--text-muted");
-    const line = resolve(element, "--line");
+    const shapes = JSON.parse(shape) as Shape[];
+    const muted = resolveColor(element, "--text-muted");
+    const line = resolveColor(element, "--line");
+    const axis = { stroke: muted, ticks: { show: false }, font: "11px system-ui" };
+    const counts = { ...axis, incrs: [...COUNT_STEPS], size: 46, space: 30, values: ticks("count") };
+    const hasRight = shapes.some(({ axis: side }) => side === "right");
     const chart = new uPlot(
       {
         width: Math.max(1, element.clientWidth),
         height,
         ...(zone === "utc" ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC") } : {}),
+        padding: [8, hasRight ? 0 : 8, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
           drag: { x: now.current.onRange !== undefined, y: false, setScale: false },
           points: { size: 7 },
+          // The interval that the cursor is in, rather than the nearest beginning.
+          dataIdx: (self, _series, _index, at) => indexAt(self.data[0], at),
           ...(sync === undefined ? {} : { sync: { key: sync } }),
         },
         scales: {
           x: {
             range: (_chart, min, max) => {
-              const { range: wanted } = now.current;
+              const { range: wanted, interval: length } = now.current;
               if (wanted !== undefined) return [wanted.from / 1_000, wanted.to / 1_000];
-              return min === null || max === null ? [0, 1] : min === max ? [min - 30, max + 30] : [min, max];
+              return min === null || max === null ? [0, 1] : [min, max + length / 1_000];
             },
           },
-          y: { range: (_chart, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.08] },
+          y:
+            unit === "duration"
+              ? {
+                  distr: 3,
+                  range: () => logRange(now.current.data.slice(1)),
+                }
+              : { range: (_chart, _min, max) => [0, Math.max(1, (max ?? 0) * 1.08)] },
+          right: { range: (_chart, _min, max) => [0, Math.max(1, (max ?? 0) * 1.08)] },
         },
         axes: [
           {
-            stroke: muted,
+            ...axis,
             grid: { stroke: line, width: 1 },
-            ticks: { show: false },
-            font: "11px system-ui",
             space: 70,
             size: 26,
             values: (_chart, splits) => timeLabels(splits, zone),
           },
-          {
-            stroke: muted,
-            grid: { stroke: line, width: 1 },
-            ticks: { show: false },
-            font: "11px system-ui",
-            size: 62,
-            space: 34,
-            values: (_chart, values) => values.map((value) => now.current.format(value)),
-          },
+          unit === "duration"
+            ? {
+                ...axis,
+                grid: { stroke: line, width: 1 },
+                size: 54,
+                splits: (_chart, _axis, from, to) => logLines(from, to),
+                filter: (_chart, splits) => splits,
+                values: ticks("duration"),
+              }
+            : { ...counts, grid: { stroke: line, width: 1 } },
+          ...(hasRight ? [{ ...counts, scale: "right", side: 1, grid: { show: false } }] : []),
         ],
-        series: [
-          {},
-          ...shapes.map(([name, color, isDashed, isFilled]): uPlot.Series => {
-            const stroke = resolve(element, color);
-            return {
-              label: name,
-              stroke,
-              width: 1.75,
-              dash: isDashed ? [5, 4] : [],
-              fill: isFilled ? stroke.replace(/^rgb\((.+)\)$/, "rgba($1, 0.12)") : "transparent",
-              // A single value would not be visible as a line.
-              points: { show: true, size: 4, filter: (_chart, of) => alone(latest.current[of] as (number | null)[]) },
-            };
-          }),
-        ],
+        series: [{}, ...shapes.map((of) => toSeries(of, element))],
         hooks: {
-          setCursor: [(self) => setIndex(self.cursor.idx ?? null)],
+          setCursor: [
+            (self) => {
+              const { idx, left } = self.cursor;
+              setCursor(
+                idx === null || idx === undefined || left === undefined || left < 0
+                  ? undefined
+                  : { index: idx, left: left + self.bbox.left / uPlot.pxRatio, width: self.width },
+              );
+            },
+          ],
           setSelect: [
             (self) => {
               if (self.select.width < 8) return;
@@ -165,127 +155,159 @@ export default function TimeChartPlot({
               now.current.onRange?.({ from, to });
             },
           ],
-          draw: [(self) => drawMarks(self, element, now.current.marks)],
+          draw: [(self) => drawMarks(self, element, now.current.marks, uPlot.pxRatio)],
         },
       },
-      latest.current,
+      now.current.data,
       element,
     );
     plot.current = chart;
     const observer = new ResizeObserver(() => chart.setSize({ width: Math.max(1, element.clientWidth), height }));
     observer.observe(element);
-    const reset = (): void => now.current.onRange?.(undefined);
-    chart.over.addEventListener("dblclick", reset);
+    chart.over.addEventListener("dblclick", () => now.current.onRange?.(undefined));
+    // A drag ends in a click as well, at another place than it began.
+    let pressed = Number.NaN;
+    chart.over.addEventListener("mousedown", ({ clientX }) => (pressed = clientX));
+    chart.over.addEventListener("click", ({ clientX }) => {
+      if (Math.abs(clientX - pressed) > 4) return;
+      pick(indexAt(chart.data[0], chart.posToVal(clientX - chart.over.getBoundingClientRect().left, "x")), now.current);
+    });
     return () => {
       observer.disconnect();
       chart.destroy();
       plot.current = undefined;
     };
-  }, [shape, theme, isDark, zone, height, sync]);
+  }, [shape, theme, isDark, zone, height, sync, unit]);
 
   useEffect(() => plot.current?.setData(data), [data, range?.from, range?.to]);
   const marksKey = marks.map(({ at }) => at).join();
   useEffect(() => plot.current?.redraw(false, false), [marksKey]);
 
-  const shown = index !== null && index < times.length ? index : undefined;
-  function sentence(at: number): string {
-    const time = times[at];
-    if (time === undefined) return common.noValues;
-    return `${formatExact(time, zone, { seconds: false })}: ${series.map(({ label: name, values }) => `${name} ${text(values[at], format)}`).join(", ")}`;
-  }
+  const index = cursor !== undefined && cursor.index < times.length ? cursor.index : undefined;
   return (
     <figure className="time-chart" aria-label={label}>
       <div className="time-chart-legend">
-        {series.map(({ label: name, color, values, dash }) => (
-          <span key={name}>
-            <span className="time-chart-key" data-dash={dash} style={{ borderColor: `var(${color})` }} aria-hidden="true" />
-            {name} <strong className="number">{text(values[shown ?? lastWith(values)], format)}</strong>
-          </span>
+        {series.map(({ label: name, color, dash, kind }) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={!hidden.has(name)}
+            onClick={() =>
+              setHidden((old) => (old.has(name) ? new Set([...old].filter((each) => each !== name)) : new Set([...old, name])))
+            }
+          >
+            <span
+              className="time-chart-key"
+              data-dash={dash}
+              data-kind={kind}
+              style={{ borderColor: `var(${color})` }}
+              aria-hidden="true"
+            />
+            {name}
+          </button>
         ))}
       </div>
-      <div
-        ref={holder}
-        className="time-chart-plot"
-        role="slider"
-        tabIndex={0}
-        aria-label={onRange === undefined ? common.chartSlider(label) : common.chartZoomSlider(label)}
-        aria-valuemin={0}
-        aria-valuemax={Math.max(0, times.length - 1)}
-        aria-valuenow={shown ?? Math.max(0, times.length - 1)}
-        aria-valuetext={sentence(shown ?? times.length - 1)}
-        style={{ minHeight: height }}
-        onKeyDown={(event) => {
-          if (press(event.key, index, plot.current, now.current)) event.preventDefault();
-        }}
-        onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
-      />
+      <div className="time-chart-area">
+        <div
+          ref={holder}
+          className="time-chart-plot"
+          data-picks={onPick !== undefined}
+          role="slider"
+          tabIndex={0}
+          aria-label={onRange === undefined ? common.chartSlider(label) : common.chartZoomSlider(label)}
+          aria-valuemin={0}
+          aria-valuemax={Math.max(0, times.length - 1)}
+          aria-valuenow={index ?? Math.max(0, times.length - 1)}
+          aria-valuetext={inWords(index ?? times.length - 1, { times, series, unit, zone })}
+          style={{ minHeight: height }}
+          onKeyDown={(event) => {
+            if (press(event.key, index, plot.current, now.current)) event.preventDefault();
+          }}
+          onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
+        />
+        {index !== undefined && cursor !== undefined && (
+          <ChartTooltip
+            at={times[index]!}
+            until={times[index]! + interval}
+            row={index}
+            series={series}
+            unit={unit}
+            marks={marks}
+            left={cursor.left}
+            width={cursor.width}
+            hint={onPick === undefined ? undefined : pickHint}
+          />
+        )}
+      </div>
       <div className="time-chart-foot">
         <button type="button" className="time-chart-toggle" aria-expanded={isTable} onClick={() => setTable(!isTable)}>
           {isTable ? common.hideData : common.showData}
         </button>
-        {shown !== undefined && <span className="muted number">{formatExact(times[shown]!, zone, { seconds: false })}</span>}
       </div>
-      {isTable && <ChartTable label={label} times={times} series={series} format={format} marks={marks} />}
+      {isTable && <ChartTable label={label} times={times} series={series} unit={unit} marks={marks} />}
     </figure>
   );
 }
 
-/** The same numbers as a table, newest first. */
-function ChartTable({
-  label,
-  times,
-  series,
-  format,
-  marks,
-}: Required<Pick<TimeChartProps, "label" | "times" | "series" | "format" | "marks">>) {
-  const { zone } = usePreferences();
-  return (
-    <div className="table-scroll time-chart-table" tabIndex={0} role="region" aria-label={common.chartTable(label)}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.time}</th>
-            {series.map(({ label: name }) => (
-              <th key={name} scope="col" className="end">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {times
-            .map((at, row) => (
-              <tr key={at}>
-                <th scope="row">{formatExact(at, zone, { seconds: false })}</th>
-                {series.map(({ label: name, values }) => (
-                  <td key={name} className="end">
-                    {text(values[row], format)}
-                  </td>
-                ))}
-              </tr>
-            ))
-            .toReversed()}
-        </tbody>
-      </table>
-      {marks.length > 0 && (
-        <ul className="time-chart-marks">
-          {marks.map((mark) => (
-            <li key={`${mark.at} ${mark.label}`}>
-              {formatExact(mark.at, zone)}: {mark.label}
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
+type Shape = Pick<ChartSeries, "color" | "dash" | "kind" | "axis"> & { name: string };
+
+/** Bars first, the highest of a stack first, so that the lower ones cover them; lines on top of them. */
+function inDrawOrder(series: readonly ChartSeries[]): ChartSeries[] {
+  return [...series.filter(({ kind }) => kind === "bars").toReversed(), ...series.filter(({ kind }) => kind !== "bars")];
+}
+
+/** The columns that are drawn. Each bar of a stack contains those that are drawn after it. */
+function toData(times: readonly number[], drawn: readonly ChartSeries[], unit: ChartUnit): uPlot.AlignedData {
+  const below = times.map(() => 0);
+  const stacked = new Map(
+    drawn
+      .filter(({ kind }) => kind === "bars")
+      .toReversed()
+      .map((of) => [of, of.values.map((value, at) => (below[at]! += value ?? 0))] as const),
   );
+  const shown = (value: number | null): number | null => (value === null || unit === "count" ? value : Math.max(SHORTEST, value));
+  return [times.map((at) => at / 1_000), ...drawn.map((of) => stacked.get(of) ?? of.values.map(shown))] as uPlot.AlignedData;
 }
 
-function text(value: number | null | undefined, format: (value: number) => string): string {
-  return value === null || value === undefined ? "–" : format(value);
+function toSeries({ name, color, dash, kind, axis }: Shape, element: HTMLElement): uPlot.Series {
+  const stroke = resolveColor(element, color);
+  const scale = axis === "right" ? "right" : "y";
+  if (kind === "bars") {
+    return {
+      label: name,
+      scale,
+      stroke,
+      fill: stroke,
+      width: 0,
+      points: { show: false },
+      paths: uPlot.paths.bars!({ size: [0.85, 40], align: 1 }),
+    };
+  }
+  return {
+    label: name,
+    scale,
+    stroke,
+    width: 1.75,
+    dash: dash === true ? [5, 4] : [],
+    // A single value would not be visible as a line.
+    points: { show: true, size: 4, filter: (self, of) => alone(self.data[of] as (number | null)[]) },
+  };
 }
 
-function lastWith(values: readonly (number | null)[]): number {
-  return values.findLastIndex((value) => value !== null);
+function ticks(unit: ChartUnit): uPlot.Axis.Values {
+  return (_chart, values) => values.map((value) => (value === null ? "" : formatTick(value, unit)));
+}
+
+/** The last interval that begins at or before a time; the first one before that. */
+function indexAt(times: ArrayLike<number>, at: number): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (times[middle]! <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** The indexes of values without neighbors. */
@@ -293,6 +315,16 @@ function alone(values: readonly (number | null)[]): number[] {
   return [...values.keys()].filter(
     (at) => values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null,
   );
+}
+
+function inWords(
+  at: number,
+  { times, series, unit, zone }: Pick<TimeChartProps, "times" | "series" | "unit"> & { zone: "local" | "utc" },
+): string {
+  const time = times[at];
+  if (time === undefined) return common.noValues;
+  const values = series.map(({ label, values: all }) => `${label} ${formatValue(all[at], unit)}`).join(", ");
+  return `${formatExact(time, zone, { seconds: false })}: ${values}`;
 }
 
 /** The time of each grid line; the date instead at midnight and where a new day begins. */
@@ -307,54 +339,37 @@ function timeLabels(splits: readonly number[], zone: "local" | "utc"): string[] 
   });
 }
 
-function drawMarks(chart: uPlot, element: HTMLElement, marks: readonly ChartMark[]): void {
-  const { ctx, bbox } = chart;
-  for (const { at, color } of marks) {
-    const left = chart.valToPos(at / 1_000, "x", true);
-    if (left < bbox.left || left > bbox.left + bbox.width) continue;
-    ctx.save();
-    ctx.strokeStyle = resolve(element, color);
-    ctx.fillStyle = ctx.strokeStyle;
-    ctx.lineWidth = uPlot.pxRatio;
-    ctx.setLineDash([3 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
-    ctx.beginPath();
-    ctx.moveTo(left, bbox.top);
-    ctx.lineTo(left, bbox.top + bbox.height);
-    ctx.stroke();
-    ctx.beginPath();
-    ctx.moveTo(left - 4 * uPlot.pxRatio, bbox.top);
-    ctx.lineTo(left + 4 * uPlot.pxRatio, bbox.top);
-    ctx.lineTo(left, bbox.top + 6 * uPlot.pxRatio);
-    ctx.fill();
-    ctx.restore();
-  }
+type Now = Pick<TimeChartProps, "times" | "interval" | "range" | "onRange" | "onPick">;
+
+function pick(index: number | undefined, { times, interval, onPick }: Now): boolean {
+  const from = index === undefined ? undefined : times[index];
+  if (from === undefined || onPick === undefined) return false;
+  onPick({ from, to: from + interval });
+  return true;
 }
 
-/** Moves the cursor and the range by keyboard; returns whether it handled the key. */
-function press(
-  key: string,
-  index: number | null,
-  chart: uPlot | undefined,
-  { times, range, onRange }: Pick<TimeChartProps, "times" | "range" | "onRange">,
-): boolean {
+/** Moves the cursor and the range by keyboard, and picks an interval; returns whether it handled the key. */
+function press(key: string, index: number | undefined, chart: uPlot | undefined, now: Now): boolean {
+  const { times, interval, range, onRange } = now;
   if (chart === undefined || times.length === 0) return false;
   const last = times.length - 1;
   const moves: Record<string, number> = { ArrowLeft: (index ?? last + 1) - 1, ArrowRight: (index ?? -1) + 1, Home: 0, End: last };
   const to = moves[key];
   if (to !== undefined) {
     const at = Math.min(last, Math.max(0, to));
-    chart.setCursor({ left: chart.valToPos(times[at]! / 1_000, "x"), top: 0 });
+    chart.setCursor({ left: chart.valToPos((times[at]! + interval / 2) / 1_000, "x"), top: 0 });
     return true;
   }
+  if (key === "Enter") return pick(index, now);
   if (key === "Escape" && onRange !== undefined) {
     onRange(undefined);
     return true;
   }
   if (onRange !== undefined && (key === "+" || key === "=" || key === "-")) {
     const { from, to: end } = range ?? { from: times[0]!, to: times[last]! };
-    const centre = index === null ? (from + end) / 2 : times[index]!;
+    const center = index === undefined ? (from + end) / 2 : times[index]!;
     const half = ((end - from) / 2) * (key === "-" ? 2 : 0.5);
-    onRange({ from: Math.round(centre - half), to: Math.round(centre + half) });
+    onRange({ from: Math.round(center - half), to: Math.round(center + half) });
     return true;
   }
   return false;

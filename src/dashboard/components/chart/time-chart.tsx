@@ -3,14 +3,17 @@ import type { TimeChartProps } from "./time-chart-plot.tsx";
 import { Loading } from "../notice.tsx";
 import { common } from "../words.ts";
 
-export type { ChartMark, ChartSeries, TimeRange } from "./time-chart-plot.tsx";
+export type { ChartMark } from "./draw-marks.ts";
+export type { ChartSeries } from "./chart-series.ts";
+export type { TimeRange } from "./time-chart-plot.tsx";
 
 // The drawing library is loaded with the first chart.
 const Plot = lazy(() => import("./time-chart-plot.tsx"));
 
 /**
- * Values over time, as lines. Dragging over the chart selects a range (`onRange`), as do + and - while it has the focus; a double click or Escape
- * resets it. The same values are available as a table. Colors are names of the style sheet's custom properties.
+ * Values over time, as stacked bars and lines. Dragging over the chart selects a range (`onRange`), as do + and - while it has the focus; a double
+ * click or Escape resets it. A click or Enter picks an interval (`onPick`). The same values are available as a table. Colors are names of the style
+ * sheet's custom properties.
  */
 export function TimeChart(props: TimeChartProps) {
   return (

@@ -3,13 +3,10 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { useMay } from "../../api/me.ts";
 import type { Alert } from "../../api/monitoring.ts";
-import { rest } from "../../api/request.ts";
 import { Duration, Time } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
-import { FormDialog } from "../../components/dialog.tsx";
-import { Field } from "../../components/field.tsx";
 import { Status } from "../../components/state-badge.tsx";
-import { useAlertAction } from "./alerts-api.ts";
+import { AcknowledgeDialog } from "./acknowledge-dialog.tsx";
 import { formatValue, KINDS } from "./kinds.ts";
 import { SilenceDialog } from "./silences.tsx";
 import { common } from "../../components/words.ts";
@@ -109,29 +106,4 @@ function Target({ alert: { kind, target } }: { alert: Alert }) {
   const page = PAGES[KINDS[kind]?.of ?? ""];
   if (page !== undefined) return <Link href={`/${page}/${encodeURIComponent(target)}`}>{target}</Link>;
   return KINDS[kind]?.of === "check" ? <Link href="/database">{target}</Link> : target;
-}
-
-function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
-  const [note, setNote] = useState("");
-  const acknowledge = useAlertAction(
-    () => rest("POST", `/alerts/${alert.id}/acknowledge`, note.trim() === "" ? {} : { note: note.trim() }),
-    () => words.acknowledged,
-    onClose,
-  );
-  return (
-    <FormDialog
-      title={words.acknowledgeQuestion}
-      submit={words.acknowledge}
-      onClose={onClose}
-      onSubmit={() => acknowledge.mutate(undefined)}
-      busy={acknowledge.isPending}
-      error={acknowledge.error}
-    >
-      <p>{alert.message}</p>
-      <p className="muted">{words.acknowledgeExplained}</p>
-      <Field label={words.note} hint={words.noteHint}>
-        <input value={note} maxLength={1_000} onChange={(event) => setNote(event.target.value)} />
-      </Field>
-    </FormDialog>
-  );
 }

@@ -1,93 +1,133 @@
+import { Check, Search } from "lucide-react";
+import { useState } from "react";
 import { Link } from "wouter";
-import { type Alert, byUrgency, type FailedGroup, useAlerts, useFailedGroups } from "../../api/monitoring.ts";
 import { useMay } from "../../api/me.ts";
-import { formatCount } from "../../components/numbers.ts";
-import { Time } from "../../components/time/time.tsx";
+import { type Alert, useAlerts, useFailedGroups } from "../../api/monitoring.ts";
+import { Button } from "../../components/button.tsx";
 import { Failure } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
-import { Status } from "../../components/state-badge.tsx";
-import { common } from "../../components/words.ts";
 import { Sentence } from "../../components/sentence.tsx";
+import { Status } from "../../components/state-badge.tsx";
+import { Time } from "../../components/time/time.tsx";
+import { common } from "../../components/words.ts";
+import { pathTo } from "../../router/links.ts";
+import { AcknowledgeDialog } from "../alerts/acknowledge-dialog.tsx";
+import { findProblems, type Problem } from "./problems.ts";
 import { words } from "./words.ts";
 
-/** Groups and alerts that are shown here; their own pages have the rest. */
+/** Problems that are shown here; the pages Alerts and Failed have the rest. */
 const SHOWN = 6;
 
-/** What needs attention now: open alerts, and failed jobs by error. Renders nothing without them. */
+/** What needs attention now, a row for each task or other place: its alerts and its failed jobs. Renders nothing without any. */
 export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();
   const groups = useFailedGroups();
-  const open = (everybody ? (alerts.data ?? []) : []).toSorted(byUrgency);
-  const failed = groups.data ?? [];
+  const [acknowledging, setAcknowledging] = useState<Alert>();
   if (groups.isError && groups.data === undefined) return <Failure error={groups.error} retry={groups.refetch} />;
-  if (open.length === 0 && failed.length === 0) return null;
+  const problems = findProblems(everybody ? (alerts.data ?? []) : [], groups.data ?? []);
+  if (problems.length === 0) return null;
   return (
-    <div className="grid">
-      {open.length > 0 && (
-        <Card title={words.openAlerts} actions={<Link href="/alerts">{words.allAlerts}</Link>}>
-          <ul className="attention">
-            {open.slice(0, SHOWN).map((alert) => (
-              <AlertLine key={alert.id} alert={alert} />
-            ))}
-          </ul>
-          <Rest count={open.length - SHOWN} text={words.moreAlerts} href="/alerts" />
-        </Card>
+    <Card
+      title={words.attention}
+      actions={
+        <span className="overview-links">
+          {everybody && <Link href="/alerts">{words.allAlerts}</Link>} <Link href="/failed">{words.allFailed}</Link>
+        </span>
+      }
+    >
+      <ul className="attention">
+        {problems.slice(0, SHOWN).map((problem) => (
+          <ProblemRow key={problem.key} problem={problem} onAcknowledge={setAcknowledging} />
+        ))}
+      </ul>
+      {problems.length > SHOWN && (
+        <p className="attention-rest">
+          <Link href={everybody ? "/alerts" : "/failed"}>{words.moreProblems(problems.length - SHOWN)}</Link>
+        </p>
       )}
-      {failed.length > 0 && (
-        <Card title={words.topErrors} actions={<Link href="/failed">{words.allFailed}</Link>}>
-          <ul className="attention">
-            {failed.slice(0, SHOWN).map((group) => (
-              <GroupLine key={group.fingerprint} group={group} />
-            ))}
-          </ul>
-          <Rest count={failed.length - SHOWN} text={words.moreErrors} href="/failed" />
-        </Card>
-      )}
-    </div>
+      {acknowledging !== undefined && <AcknowledgeDialog alert={acknowledging} onClose={() => setAcknowledging(undefined)} />}
+    </Card>
   );
 }
 
-function AlertLine({ alert }: { alert: Alert }) {
+function ProblemRow({
+  problem: { task, alerts, groups },
+  onAcknowledge,
+}: {
+  problem: Problem;
+  onAcknowledge: (alert: Alert) => void;
+}) {
+  const mayAcknowledge = useMay("operator", { everybody: true });
+  const [alert] = alerts;
+  const [group] = groups;
+  const open = alerts.find(({ state }) => state === "open");
+  const error = group === undefined ? undefined : (group.lastError?.split("\n", 1)[0] ?? common.noMessage);
   return (
     <li>
-      <Status status={alert.severity} />
+      <Status status={alert?.severity ?? "failed"} />
       <div>
-        <p>{alert.message}</p>
-        <p className="muted">
-          {alert.state === "acknowledged" ? words.acknowledgedBy(alert.acknowledgedBy) : words.unacknowledged}
-          {alert.silenced && words.silenced} · <Sentence text={words.raised} slots={{ at: <Time at={alert.raisedAt} /> }} />
+        <p className="attention-error" dir="auto">
+          {task !== undefined && (
+            <>
+              <Link href={pathTo("/tasks", task)} className="plain">
+                <strong>{task}</strong>
+              </Link>{" "}
+            </>
+          )}
+          {alert?.message ?? error}
         </p>
+        {alert !== undefined && error !== undefined && (
+          <p className="attention-error muted" dir="auto">
+            {error}
+          </p>
+        )}
+        <p className="muted">
+          {alert !== undefined && (
+            <>
+              <Sentence text={words.since} slots={{ at: <Time at={alert.raisedAt} /> }} />
+              {alert.state === "acknowledged" && ` · ${words.acknowledgedBy(alert.acknowledgedBy)}`}
+              {alert.silenced && ` · ${words.silenced}`}
+              {group !== undefined && " · "}
+            </>
+          )}
+          {group !== undefined && (
+            <>
+              {words.failedJobs(total(groups.map(({ jobs }) => jobs)), groups.length)} ·{" "}
+              <Sentence text={words.lastSeen} slots={{ at: <Time at={group.lastAt} /> }} /> ·{" "}
+              <Link href={`/jobs/${group.lastId}`}>{words.latestJob(group.lastId)}</Link>
+            </>
+          )}
+        </p>
+      </div>
+      <div className="attention-actions">
+        {open !== undefined && mayAcknowledge && (
+          <Button
+            kind="quiet"
+            icon={<Check aria-hidden="true" />}
+            aria-label={words.acknowledgeOf(open.message)}
+            onClick={() => onAcknowledge(open)}
+          >
+            {words.acknowledge}
+          </Button>
+        )}
+        {group !== undefined && task !== undefined && (
+          <Link
+            href={`/failed?${new URLSearchParams({ task })}`}
+            className="button"
+            data-kind="quiet"
+            aria-label={words.reviewOf(task)}
+          >
+            <Search aria-hidden="true" />
+            {words.review}
+          </Link>
+        )}
       </div>
     </li>
   );
 }
 
-function GroupLine({ group }: { group: FailedGroup }) {
-  const error = group.lastError?.split("\n", 1)[0] ?? common.noMessage;
-  // Jobs that failed before fingerprints existed are identified by their task.
-  const which: Record<string, string> = group.fingerprint === null ? { task: group.task } : { fingerprint: group.fingerprint };
-  return (
-    <li>
-      <strong className="number attention-count">{formatCount(group.jobs)}</strong>
-      <div>
-        <p className="attention-error">
-          <Link href={`/failed?${new URLSearchParams(which)}`}>{error}</Link>
-        </p>
-        <p className="muted">
-          <code>{group.task}</code> · <Sentence text={words.lastSeen} slots={{ at: <Time at={group.lastAt} /> }} /> ·{" "}
-          <Link href={`/jobs/${group.lastId}`}>{words.latestJob(group.lastId)}</Link>
-        </p>
-      </div>
-    </li>
-  );
-}
-
-function Rest({ count, text, href }: { count: number; text: (count: number) => string; href: string }) {
-  if (count <= 0) return null;
-  return (
-    <p className="attention-rest">
-      <Link href={href}>{text(count)}</Link>
-    </p>
-  );
+/** Counts are text, because they may be larger than what a number holds exactly. */
+function total(counts: readonly string[]): string {
+  return String(counts.reduce((sum, count) => sum + BigInt(count), 0n));
 }

@@ -1,12 +1,12 @@
 import { ZoomOut } from "lucide-react";
 import { memo, useMemo } from "react";
-import { useSearchParams } from "wouter";
+import { useLocation, useSearchParams } from "wouter";
 import { useAlerts, useWorkerStarts } from "../../api/monitoring.ts";
 import { type SeriesInterval, useSeries } from "../../api/series.ts";
-import { formatShort } from "../../components/numbers.ts";
+import { jobsPath } from "../../router/links.ts";
 import { usePreferences } from "../../components/preferences.ts";
 import { ExactTime } from "../../components/time/time.tsx";
-import { formatDuration, formatExact } from "../../components/time/format-times.ts";
+import { formatExact } from "../../components/time/format-times.ts";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
@@ -20,6 +20,9 @@ type Period = keyof typeof PERIODS;
 
 /** The shortest range that can be selected (ms): less than three minutes would not show a line. */
 const SHORTEST_MS = 180_000;
+
+/** The shortest time axis while there is less data than the period (ms). */
+const FITTED_MS = 600_000;
 
 /** The range in the address: a period up to now, or a selected range. */
 function useRange(): {
@@ -60,50 +63,61 @@ function useRange(): {
   };
 }
 
-/** Throughput, failures, wait and run times with the events of that time, of all tasks or of one. */
-export const Charts = memo(function Charts({ task }: { task?: string }) {
+/** What the charts are about: one task, the tasks of one queue, or everything. */
+interface Of {
+  task?: string;
+  queue?: string;
+  /** Only the throughput and the backlog, or only the wait and run times. All by default. */
+  only?: "throughput" | "latency";
+}
+
+/** Throughput, backlog, wait and run times with the events of that time, of all tasks, of one task or of one queue. */
+export const Charts = memo(function Charts({ task, queue, only }: Of) {
   const { period, zoom, choose, onRange } = useRange();
   const query = useSeries({
     task,
+    queue,
     ...(zoom === undefined ? { period } : { period: `${zoom.to - zoom.from}ms`, until: new Date(zoom.to).toISOString() }),
   });
   const end = query.dataUpdatedAt === 0 ? undefined : query.dataUpdatedAt;
   const range = zoom ?? (end === undefined ? undefined : { from: end - PERIODS[period], to: end });
   return (
     <Card
-      title={words.charts}
+      title={only === undefined ? words.charts : words.chartsOf[only]}
       className="charts"
       actions={
-        <div className="tool-bar" role="group" aria-label={words.period}>
-          {zoom !== undefined && (
-            <>
-              <span className="muted">
-                <Sentence
-                  text={words.range}
-                  slots={{
-                    from: <ExactTime at={new Date(zoom.from).toISOString()} />,
-                    to: <ExactTime at={new Date(zoom.to).toISOString()} />,
-                  }}
-                />
-              </span>
-              <Button icon={<ZoomOut aria-hidden="true" />} onClick={() => onRange(undefined)}>
-                {words.backTo(period)}
-              </Button>
-            </>
-          )}
-          {zoom === undefined &&
-            (Object.keys(PERIODS) as Period[]).map((each) => (
-              <Button
-                key={each}
-                kind="quiet"
-                aria-pressed={each === period}
-                title={words.last(each)}
-                onClick={() => choose(each)}
-              >
-                {each}
-              </Button>
-            ))}
-        </div>
+        only === "latency" ? undefined : (
+          <div className="tool-bar" role="group" aria-label={words.period}>
+            {zoom !== undefined && (
+              <>
+                <span className="muted">
+                  <Sentence
+                    text={words.range}
+                    slots={{
+                      from: <ExactTime at={new Date(zoom.from).toISOString()} />,
+                      to: <ExactTime at={new Date(zoom.to).toISOString()} />,
+                    }}
+                  />
+                </span>
+                <Button icon={<ZoomOut aria-hidden="true" />} onClick={() => onRange(undefined)}>
+                  {words.backTo(period)}
+                </Button>
+              </>
+            )}
+            {zoom === undefined &&
+              (Object.keys(PERIODS) as Period[]).map((each) => (
+                <Button
+                  key={each}
+                  kind="quiet"
+                  aria-pressed={each === period}
+                  title={words.last(each)}
+                  onClick={() => choose(each)}
+                >
+                  {each}
+                </Button>
+              ))}
+          </div>
+        )
       }
     >
       <QueryResult query={query} rows={8}>
@@ -111,7 +125,7 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
           intervals.length === 0 || range === undefined ? (
             <Empty title={words.noData}>{words.noDataHint}</Empty>
           ) : (
-            <Plots intervals={intervals} range={range} onRange={onRange} />
+            <Plots intervals={intervals} range={fit(range, intervals)} onRange={onRange} of={{ task, queue }} only={only} />
           )
         }
       </QueryResult>
@@ -119,33 +133,83 @@ export const Charts = memo(function Charts({ task }: { task?: string }) {
   );
 });
 
+/** The part of the range that has data: a new system's first minutes would be a sliver at the edge of an hour. */
+function fit(range: TimeRange, intervals: readonly SeriesInterval[]): TimeRange {
+  const first = Date.parse(intervals[0]?.at ?? "");
+  return first > range.from ? { from: Math.min(first, range.to - FITTED_MS), to: range.to } : range;
+}
+
 interface Shown {
   intervals: readonly SeriesInterval[];
   range: TimeRange;
   onRange: (range: TimeRange | undefined) => void;
+  of: { task: string | undefined; queue: string | undefined };
+  only: Of["only"];
 }
 
-function Plots({ intervals, range, onRange }: Shown) {
-  const marks = useMarks(range);
+function Plots({ intervals, range, onRange, of, only }: Shown) {
+  const marks = useMarks(range, of);
   const drawn = useMemo(() => toSeries(intervals), [intervals]);
-  const common = { times: drawn.times, range, onRange, marks, sync: "overview" };
+  const [, navigate] = useLocation();
+  const seconds = intervals[0]?.seconds ?? 60;
+  const common = { times: drawn.times, interval: seconds * 1_000, range, onRange, marks, sync: "overview" };
+  const pick = (picked: TimeRange): void =>
+    navigate(
+      jobsPath({
+        ...(of.task === undefined ? {} : { task: of.task }),
+        ...(of.queue === undefined ? {} : { queue: of.queue }),
+        finished_after: new Date(picked.from).toISOString(),
+        finished_before: new Date(picked.to).toISOString(),
+      }),
+    );
+  const throughput = words.jobsPer(seconds);
   return (
     <>
       <div className="charts-body">
-        <section aria-label={words.throughput} className="charts-wide">
-          <h3>{words.jobsPerMinute}</h3>
-          <TimeChart {...common} label={words.jobsPerMinute} series={drawn.throughput} format={formatRate} height={190} />
-        </section>
-        <section aria-label={words.waitTime}>
-          <h3>{words.waitTime}</h3>
-          <TimeChart {...common} label={words.waitTime} series={drawn.waits} format={formatDuration} height={150} />
-        </section>
-        <section aria-label={words.runTime}>
-          <h3>{words.runTime}</h3>
-          <TimeChart {...common} label={words.runTime} series={drawn.runs} format={formatDuration} height={150} />
-        </section>
+        {only !== "latency" && (
+          <section aria-label={words.throughput} className="charts-wide">
+            <h3>{drawn.hasBacklog ? words.jobsAndBacklog(throughput) : throughput}</h3>
+            <TimeChart
+              {...common}
+              label={throughput}
+              series={drawn.throughput}
+              unit="count"
+              height={180}
+              onPick={pick}
+              pickHint={words.pickHint}
+            />
+          </section>
+        )}
+        {only !== "throughput" && (
+          <>
+            <section aria-label={words.waitTime}>
+              <h3>{words.waitTime}</h3>
+              <TimeChart
+                {...common}
+                label={words.waitTime}
+                series={drawn.waits}
+                unit="duration"
+                height={140}
+                onPick={pick}
+                pickHint={words.pickHint}
+              />
+            </section>
+            <section aria-label={words.runTime}>
+              <h3>{words.runTime}</h3>
+              <TimeChart
+                {...common}
+                label={words.runTime}
+                series={drawn.runs}
+                unit="duration"
+                height={140}
+                onPick={pick}
+                pickHint={words.pickHint}
+              />
+            </section>
+          </>
+        )}
       </div>
-      <Marks marks={marks} step={intervals[0]?.seconds ?? 0} />
+      {only !== "throughput" && <Marks marks={marks} step={seconds} />}
     </>
   );
 }
@@ -154,40 +218,47 @@ function Plots({ intervals, range, onRange }: Shown) {
 function toSeries(intervals: readonly SeriesInterval[]): {
   times: number[];
   throughput: ChartSeries[];
+  hasBacklog: boolean;
   waits: ChartSeries[];
   runs: ChartSeries[];
 } {
   const whole = intervals.filter(({ isWhole }) => isWhole);
-  const rate = (count: (step: SeriesInterval) => string): number[] =>
-    whole.map((interval) => (Number(count(interval)) * 60) / interval.seconds);
   const quantiles = (kind: "wait" | "run"): ChartSeries[] => [
     { label: words.series.p50, color: "--accent", values: whole.map((interval) => interval[`${kind}P50`]) },
     { label: words.series.p95, color: "--state-scheduled", values: whole.map((interval) => interval[`${kind}P95`]) },
     { label: words.series.p99, color: "--state-retrying", values: whole.map((interval) => interval[`${kind}P99`]), dash: true },
   ];
+  const hasBacklog = whole.some(({ pending }) => pending !== null);
+  const waiting = ({ pending, held }: SeriesInterval): number | null =>
+    pending === null ? null : Number(pending) + Number(held);
   return {
     times: whole.map(({ at }) => Date.parse(at)),
     throughput: [
-      { label: words.series.completed, color: "--good", values: rate(({ completed }) => completed), fill: true },
-      { label: words.series.failed, color: "--bad", values: rate(({ failed }) => failed) },
       {
-        label: words.series.failedAttempts,
-        color: "--state-retrying",
-        values: rate((interval) => interval.failedAttempts),
-        dash: true,
+        label: words.series.completed,
+        color: "--chart-completed",
+        kind: "bars",
+        values: whole.map(({ completed }) => Number(completed)),
       },
+      {
+        label: words.series.retried,
+        color: "--chart-retried",
+        kind: "bars",
+        values: whole.map(({ retried }) => Number(retried)),
+      },
+      { label: words.series.failed, color: "--bad", kind: "bars", values: whole.map(({ failed }) => Number(failed)) },
+      ...(hasBacklog
+        ? [{ label: words.series.waiting, color: "--state-scheduled", axis: "right" as const, values: whole.map(waiting) }]
+        : []),
     ],
+    hasBacklog,
     waits: quantiles("wait"),
     runs: quantiles("run"),
   };
 }
 
-function formatRate(rate: number): string {
-  return rate > 0 && rate < 10 ? String(Number(rate.toFixed(1))) : formatShort(Math.round(rate));
-}
-
-/** Alerts raised and workers started within the range, oldest first. */
-function useMarks({ from, to }: TimeRange): ChartMark[] {
+/** Alerts raised (of the task or queue, if it is about one) and workers started within the range, oldest first. */
+function useMarks({ from, to }: TimeRange, { task, queue }: Shown["of"]): ChartMark[] {
   const alerts = useAlerts(true);
   // Rounded to whole minutes, so that the query key does not change with every render.
   const since = new Date(Math.floor(from / 60_000) * 60_000).toISOString();
@@ -195,11 +266,13 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
   return useMemo(
     () =>
       [
-        ...(alerts.data ?? []).map(({ raisedAt: at, severity, message }) => ({
-          at: Date.parse(at),
-          label: words.alertEvent(message),
-          color: severity === "critical" ? "--bad" : "--warn",
-        })),
+        ...(alerts.data ?? [])
+          .filter(({ target }) => (task ?? queue ?? target) === target)
+          .map(({ raisedAt: at, severity, message }) => ({
+            at: Date.parse(at),
+            label: words.alertEvent(message),
+            color: severity === "critical" ? "--bad" : "--warn",
+          })),
         ...(starts.data ?? []).map(({ startedAt: at, host, workers }) => ({
           at: Date.parse(at),
           label: words.startEvent(workers, host),
@@ -208,7 +281,7 @@ function useMarks({ from, to }: TimeRange): ChartMark[] {
       ]
         .filter(({ at }) => at >= from && at <= to)
         .toSorted((a, b) => a.at - b.at),
-    [alerts.data, starts.data, from, to],
+    [alerts.data, starts.data, from, to, task, queue],
   );
 }
 

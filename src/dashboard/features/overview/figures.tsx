@@ -1,66 +1,120 @@
+import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { Duration } from "../../components/time/time.tsx";
-import { formatCount } from "../../components/numbers.ts";
-import { isFinite } from "../../components/time/format-times.ts";
 import { useOverview } from "../../api/overview.ts";
-import { Figure } from "../../components/page.tsx";
-import type { QueueTotals } from "./queue-totals.ts";
+import { type SeriesInterval, useSeries } from "../../api/series.ts";
+import { Sparkline } from "../../components/chart/sparkline.tsx";
+import { formatCount } from "../../components/numbers.ts";
 import { Sentence } from "../../components/sentence.tsx";
+import { isFinite } from "../../components/time/format-times.ts";
+import { Duration } from "../../components/time/time.tsx";
 import { common } from "../../components/words.ts";
+import { jobsPath } from "../../router/links.ts";
+import type { QueueTotals } from "./queue-totals.ts";
 import { words } from "./words.ts";
 
-/** The current counts of jobs and their rates. */
+/** The state now in four numbers, each with its trend over the last hour and a link to its jobs. */
 export function Figures({ live }: { live: QueueTotals | undefined }) {
   const { data: totals } = useOverview();
-  const rate = (count: number | null | undefined): string =>
-    count === null || count === undefined ? "–" : `${formatCount(count)}/s`;
-  const hasRates = live?.endedPerSecond !== null && live?.endedPerSecond !== undefined;
+  const series = useSeries({ period: "1h" });
+  const trend = (value: (interval: SeriesInterval) => string | null): (number | null)[] =>
+    (series.data ?? []).filter(({ isWhole }) => isWhole).map((interval) => asNumber(value(interval)));
   const failed = totals?.failed ?? "0";
+  const held = live === undefined ? 0 : live.blocked + live.paused;
   return (
     <dl className="figures overview-figures">
-      <Figure
+      <Tile
         label={common.running}
+        href={jobsPath({ state: "running" })}
         value={formatCount(live?.running)}
-        detail={totals !== undefined && totals.concurrency > 0 ? words.concurrency(totals.concurrency) : " "}
+        detail={totals !== undefined && totals.concurrency > 0 ? words.concurrency(totals.concurrency) : ""}
+        trend={trend(({ running }) => running)}
+        color="--state-running"
       />
-      <Figure
-        label={common.pending}
-        value={formatCount(live?.pending)}
+      <Tile
+        label={words.waiting}
+        href={jobsPath({ state: "pending" })}
+        value={live === undefined ? "–" : formatCount(live.pending + held)}
         detail={
-          isFinite(live?.oldest) && live.pending > 0 ? (
-            <Sentence text={words.oldest} slots={{ duration: <Duration from={live.oldest} /> }} />
+          live === undefined ? (
+            ""
           ) : (
-            common.readyToStart
+            <>
+              {isFinite(live.oldest) && live.pending > 0 ? (
+                <>
+                  <Sentence text={words.oldest} slots={{ duration: <Duration from={live.oldest} /> }} />
+                  {words.also(live.blocked, live.paused, live.later)}
+                </>
+              ) : (
+                words.waitingDetail(live.blocked, live.paused, live.later)
+              )}
+            </>
           )
         }
+        trend={trend(({ pending, held: kept }) => (pending === null ? null : String(Number(pending) + Number(kept))))}
+        color="--state-scheduled"
       />
-      <Figure
-        label={common.blockedOrPaused}
-        value={live === undefined ? "–" : formatCount(live.blocked + live.paused)}
-        detail={live === undefined ? " " : words.blockedAndPaused(live.blocked, live.paused)}
+      <Tile
+        label={words.throughput}
+        href={jobsPath({ state: "completed" })}
+        value={perSecond(live?.endedPerSecond)}
+        detail={words.enqueuedRate(perSecond(live?.enqueuedPerSecond))}
+        trend={trend(({ completed }) => completed)}
+        color="--accent"
       />
-      <Figure label={common.scheduled} value={formatCount(live?.later)} detail={common.dueLater} />
-      {hasRates && (
-        <Figure
-          label={words.throughput}
-          value={rate(live?.endedPerSecond)}
-          detail={words.enqueuedRate(rate(live?.enqueuedPerSecond))}
-        />
-      )}
-      {hasRates && (
-        <Figure
-          label={words.errors}
-          value={rate(live?.failedAttemptsPerSecond)}
-          tone={(live?.failedAttemptsPerSecond ?? 0) > 0 ? "warn" : undefined}
-          detail={words.errorsDetail}
-        />
-      )}
-      <Figure
+      <Tile
         label={common.failed}
-        value={failed === "0" ? formatCount(totals?.failed) : <Link href="/failed">{formatCount(failed)}</Link>}
+        href="/failed"
+        value={formatCount(totals?.failed)}
         tone={failed === "0" ? undefined : "bad"}
-        detail={words.canBeRetried}
+        detail={
+          (live?.failedAttemptsPerSecond ?? 0) > 0
+            ? words.errorRate(perSecond(live?.failedAttemptsPerSecond))
+            : words.canBeRetried
+        }
+        trend={trend(({ failedAttempts }) => failedAttempts)}
+        color="--bad"
       />
     </dl>
   );
+}
+
+function Tile({
+  label,
+  href,
+  value,
+  detail,
+  trend,
+  color,
+  tone,
+}: {
+  label: string;
+  href: string;
+  value: string;
+  detail: ReactNode;
+  trend: readonly (number | null)[];
+  color: string;
+  tone?: "bad" | undefined;
+}) {
+  return (
+    <div className="figure" data-tone={tone}>
+      <dt>
+        <Link href={href} className="plain overview-tile">
+          {label}
+        </Link>
+      </dt>
+      <dd>{value}</dd>
+      <dd className="figure-detail">{detail === "" ? "\u00a0" : detail}</dd>
+      <dd className="overview-trend">
+        <Sparkline values={trend} color={color} />
+      </dd>
+    </div>
+  );
+}
+
+function asNumber(count: string | null): number | null {
+  return count === null ? null : Number(count);
+}
+
+function perSecond(count: number | null | undefined): string {
+  return count === null || count === undefined ? "–" : `${formatCount(count)}/s`;
 }

@@ -39,9 +39,10 @@ function Overview() {
     <Page title={words.title}>
       <VerdictBanner live={live} />
       <Figures live={live} />
+      {everybody && <Charts only="throughput" />}
       <Attention />
-      {everybody && <Charts />}
       <Queues />
+      {everybody && <Charts only="latency" />}
       {everybody && <WorkerSummary />}
     </Page>
   );
@@ -73,15 +74,10 @@ function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
         {words.verdict[verdict.status]}
       </p>
       <div>
-        <p className="verdict-sentence">{verdict.sentence}</p>
-        {verdict.more.length > 0 && (
-          <ul>
-            {verdict.more.slice(0, 3).map((sentence) => (
-              <li key={sentence}>{sentence}</li>
-            ))}
-            {verdict.more.length > 3 && <li>{words.moreReasons(verdict.more.length - 3)}</li>}
-          </ul>
-        )}
+        <p className="verdict-sentence">
+          {verdict.sentence}
+          {verdict.more.length > 0 && <span className="muted">{words.moreReasons(verdict.more.length)}</span>}
+        </p>
         {acknowledged > 0 && <p className="muted">{words.acknowledged(acknowledged)}</p>}
         {connection === "lost" && live !== undefined && (
           <p className="verdict-stale">

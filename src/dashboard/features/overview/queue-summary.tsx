@@ -18,10 +18,15 @@ import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
 
 /** How many queues are shown here; the page Queues lists all. */
-const SHOWN = 15;
+const SHOWN = 8;
 
 /** A row of GET /statistics/limits. */
 type LimitUse = Json<typeof limitTotalSchema>;
+
+/** Paused queues come first, then those with jobs, then the rest by name. */
+function activity({ pausedAt, running, pending, blocked, paused }: LiveQueue): number {
+  return pausedAt !== null ? 2 : running + pending + blocked + paused > 0 ? 1 : 0;
+}
 
 /** The queues now: counts of jobs, the oldest, limit usage, and pauses. */
 export function Queues() {
@@ -33,17 +38,16 @@ export function Queues() {
     enabled: everybody,
     refetchInterval: 10_000,
   });
+  const shown = (queues ?? []).toSorted((a, b) => activity(b) - activity(a)).slice(0, SHOWN);
   return (
     <Card title={words.queues} actions={<Link href="/queues">{words.allQueues}</Link>}>
       {error !== undefined && <Failure error={error} />}
       {queues === undefined && error === undefined && <Loading rows={4} />}
       {queues?.length === 0 && <Empty title={words.noQueues}>{words.noQueuesHint}</Empty>}
-      {queues !== undefined && queues.length > 0 && (
-        <Table queues={queues.slice(0, SHOWN)} limits={everybody ? (limits.data ?? []) : undefined} />
-      )}
-      {queues !== undefined && queues.length > SHOWN && (
+      {shown.length > 0 && <Table queues={shown} limits={everybody ? (limits.data ?? []) : undefined} />}
+      {queues !== undefined && queues.length > shown.length && (
         <p className="attention-rest">
-          <Link href="/queues">{words.moreQueues(queues.length - SHOWN)}</Link>
+          <Link href="/queues">{words.moreQueues(queues.length - shown.length)}</Link>
         </p>
       )}
     </Card>

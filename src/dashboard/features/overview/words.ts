@@ -4,6 +4,14 @@ import { formatCount } from "../../components/numbers.ts";
 /** "last hour" and the like, by the duration that the server takes. */
 const periods = { "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" } as const;
 
+function heldBack(blocked: number, paused: number, scheduled: number): string[] {
+  return [
+    ...(blocked > 0 ? [`${formatCount(blocked)} blocked`] : []),
+    ...(paused > 0 ? [`${formatCount(paused)} paused`] : []),
+    ...(scheduled > 0 ? [`${formatCount(scheduled)} scheduled`] : []),
+  ];
+}
+
 export const words = {
   title: "Overview",
   enqueueOnly: "This token can only enqueue jobs",
@@ -27,36 +35,46 @@ export const words = {
   /** What runs and waits; `oldest` is how long the oldest has been due. */
   load: (running: number, waiting: number, oldest: string | undefined) =>
     `${formatCount(running)} running, ${formatCount(waiting)} waiting${oldest === undefined ? "" : ` (oldest ${oldest})`}`,
-  moreReasons: (count: number) => `${formatCount(count)} more`,
+  moreReasons: (count: number) => ` ${counted(count, "more problem")} below.`,
   acknowledged: (count: number) => `${counted(count, "alert")} acknowledged.`,
   connectionLost: "Connection lost. Data from {at}. Reconnecting…",
 
   // Figures
-  concurrency: (count: number) => `worker concurrency ${formatCount(count)}`,
+  concurrency: (count: number) => `of ${counted(count, "slot")}`,
+  waiting: "Waiting",
   oldest: "oldest {duration}",
-  blockedAndPaused: (blocked: number, paused: number) => `${formatCount(blocked)} blocked, ${formatCount(paused)} paused`,
+  /** What else waits, after the age of the oldest job that could start. */
+  also: (blocked: number, paused: number, scheduled: number) =>
+    heldBack(blocked, paused, scheduled)
+      .map((part) => ` · ${part}`)
+      .join(""),
+  waitingDetail: (blocked: number, paused: number, scheduled: number) =>
+    heldBack(blocked, paused, scheduled).join(" · ") || "none ready to start",
   throughput: "Throughput",
   enqueuedRate: (rate: string) => `${rate} enqueued`,
-  errors: "Errors",
-  errorsDetail: "failed attempts, last 10 s",
+  errorRate: (rate: string) => `failing attempts: ${rate}`,
   canBeRetried: "can be retried",
 
-  // Alerts and errors
-  openAlerts: "Open alerts",
+  // What needs attention
+  attention: "Needs attention",
   allAlerts: "All alerts",
-  topErrors: "Top errors",
   allFailed: "All failed jobs",
-  unacknowledged: "Unacknowledged",
-  acknowledgedBy: (by: string | null) => (by === null ? "Acknowledged" : `Acknowledged by ${by}`),
-  silenced: ", silenced",
-  raised: "raised {at}",
+  acknowledge: "Acknowledge",
+  acknowledgeOf: (message: string) => `Acknowledge: ${message}`,
+  review: "Review jobs",
+  reviewOf: (task: string) => `Review jobs of ${task}`,
+  acknowledgedBy: (by: string | null) => (by === null ? "acknowledged" : `acknowledged by ${by}`),
+  silenced: "silenced",
+  since: "since {at}",
   lastSeen: "last seen {at}",
+  failedJobs: (jobs: string, errors: number) =>
+    errors > 1 ? `${counted(jobs, "failed job")} with ${counted(errors, "error")}` : counted(jobs, "failed job"),
   latestJob: (id: string) => `latest job ${id}`,
-  moreAlerts: (count: number) => counted(count, "more alert"),
-  moreErrors: (count: number) => counted(count, "more error"),
+  moreProblems: (count: number) => counted(count, "more problem"),
 
   // Charts
   charts: "Throughput and latency",
+  chartsOf: { throughput: "Throughput and backlog", latency: "Wait and run times" },
   period: "Period",
   periods,
   last: (period: keyof typeof periods) => `Last ${periods[period]}`,
@@ -64,15 +82,32 @@ export const words = {
   range: "{from} to {to}",
   noData: "No data for this period",
   noDataHint: "Finished jobs are counted within a few seconds.",
-  jobsPerMinute: "Jobs per minute",
+  jobsPer: (bucketSeconds: number) =>
+    bucketSeconds === 60
+      ? "Jobs per minute"
+      : bucketSeconds === 3_600
+        ? "Jobs per hour"
+        : bucketSeconds === 86_400
+          ? "Jobs per day"
+          : `Jobs per ${durationInWords(bucketSeconds * 1_000)}`,
+  jobsAndBacklog: (jobs: string) => `${jobs} (left), waiting jobs (right)`,
+  pickHint: "Click: list the jobs that ended then",
   waitTime: "Wait time",
   runTime: "Run time",
-  series: { completed: "completed", failed: "failed", failedAttempts: "failed attempts", p50: "p50", p95: "p95", p99: "p99" },
+  series: {
+    completed: "completed",
+    retried: "failed attempts, retried",
+    failed: "failed",
+    waiting: "waiting",
+    p50: "p50",
+    p95: "p95",
+    p99: "p99",
+  },
   alertEvent: (message: string) => `Alert: ${message}`,
   startEvent: (workers: string, host: string) =>
     workers === "1" ? `Worker started on ${host}` : `${formatCount(workers)} workers started on ${host}`,
   chartHint: (bucketSeconds: number, hasEvents: boolean) =>
-    `Each point covers ${durationInWords(bucketSeconds * 1_000)}. Drag to zoom. ${hasEvents ? "Events:" : "No alerts or worker starts in this period."}`,
+    `Intervals of ${durationInWords(bucketSeconds * 1_000)}. Drag to zoom. ${hasEvents ? "Events:" : "No alerts or worker starts in this period."}`,
   earlierEvents: (count: number) => `${counted(count, "earlier event")} listed with the data of each chart`,
 
   // Queues
