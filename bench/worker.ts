@@ -38,7 +38,7 @@ if (runner === "graphile") {
   taskList[taskName] = async () => void (await task());
 } else {
   const outcomes = new Outcomes();
-  outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: benchLog, signal: new AbortController().signal });
+  outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(true), log: benchLog, signal: new AbortController().signal });
   const clock = new DatabaseClock();
   taskPool = createPool(url, { log: benchLog, max: 2 });
   await clock.synchronize(taskPool);
@@ -48,7 +48,7 @@ if (runner === "graphile") {
   const definition = { run: task };
   taskList[taskName] = toPlainTask(
     { name: taskName, function: async () => {}, definition },
-    { pool, log: benchLog, clock, outcomes, output, control, lease: undefined },
+    { pool, log: benchLog, clock, outcomes, output, control, givenBack: new Set(), lease: undefined },
   );
 }
 const worker = await run({

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import pino from "pino";
+import { hideSecretsInLine } from "./hide-secrets.ts";
 import { StderrDestination } from "./stderr-destination.ts";
 
 export type Logger = pino.Logger;
@@ -7,8 +8,7 @@ export type Logger = pino.Logger;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Connection strings and tokens reach the log through error objects, at known paths. `input` is a text that `new URL` could not parse. */
-export const CENSORED_PATHS = ["databaseUrl", "token", "err.connectionString", "err.input", "*.password"];
+type Target = pino.DestinationStream & { flushSync?(): void };
 
 const destination = new StderrDestination();
 const forms = new WeakMap<Logger, "json" | "text">();
@@ -16,6 +16,7 @@ const forms = new WeakMap<Logger, "json" | "text">();
 /**
  * Creates the process's log: readable lines on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
  * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, however slowly stderr is read.
+ * Secrets are hidden wherever they are in a line (`hideSecrets`), also in what a task logs.
  */
 export function createLogger(options: { level: LogLevel; json?: boolean }): Logger {
   const asJson = options.json ?? !process.stderr.isTTY;
@@ -24,17 +25,33 @@ export function createLogger(options: { level: LogLevel; json?: boolean }): Logg
       level: options.level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: CENSORED_PATHS, censor: "[redacted]" },
     },
-    asJson ? destination : prettyTo(destination),
+    withoutSecrets(asJson ? destination : prettyTo(destination)),
   );
   forms.set(log, asJson ? "json" : "text");
   return log;
 }
 
-/** Returns the form in which a logger of `createLogger` writes to stderr; undefined for any other logger. */
+/** Returns the form in which a logger of `createLogger`, or a child of it, writes to stderr; undefined for any other logger. */
 export function stderrForm(log: Logger): "json" | "text" | undefined {
-  return forms.get(log);
+  return forms.get(rootOf(log));
+}
+
+/** Returns the logger of which this one is a child or a grandchild; itself if it is none. */
+export function rootOf(log: Logger): Logger {
+  let root = log;
+  // A child has its parent as its prototype.
+  for (let parent = parentOf(log); ownBindings(parent) !== undefined; parent = parentOf(parent)) root = parent;
+  return root;
+}
+
+/** The symbol under which pino keeps the bindings of a logger; undefined for an object without any. Copies of pino have different ones. */
+export function ownBindings(log: object): symbol | undefined {
+  return Object.getOwnPropertySymbols(log).find(({ description }) => description === "pino.chindings");
+}
+
+function parentOf(log: Logger): Logger {
+  return (Object.getPrototypeOf(log) ?? {}) as Logger;
 }
 
 /** Writes buffered log lines now; see `StderrDestination`. For the end of a process. */
@@ -42,7 +59,15 @@ export function flushLog(): Promise<void> {
   return destination.drained();
 }
 
-function prettyTo(target: StderrDestination): pino.DestinationStream & { flushSync(): void } {
+/**
+ * Hides the secrets of every line. Here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children: a
+ * written line has everything.
+ */
+export function withoutSecrets(target: Target): Target {
+  return { write: (line) => target.write(hideSecretsInLine(line)), flushSync: () => target.flushSync?.() };
+}
+
+function prettyTo(target: StderrDestination): Target {
   // Loaded only for a terminal: other workers save its memory.
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
   const prettify = prettyFactory({

@@ -31,7 +31,7 @@ const GROUPS: readonly Group[] = [
       "embedding",
     ),
   },
-  { title: "Operate", files: guides("on-call", "alerts", "dashboard", "upgrading", "embedded", "poolers") },
+  { title: "Operate", files: guides("on-call", "logs", "alerts", "dashboard", "upgrading", "embedded", "poolers") },
   { title: "Secure", files: guides("threat-model", "access", "containment", "isolation") },
   {
     title: "Reference",

@@ -1,47 +1,93 @@
 import { toError } from "../errors.ts";
 import { flushLog, type Logger } from "../log.ts";
 import { propertyOf } from "../thrown.ts";
+import { counted, pluralOf } from "../wording.ts";
+
+/** How many running jobs a line lists. */
+const IDS_LIMIT = 100;
+
+/** How many of them its message names. */
+const NAMED_LIMIT = 5;
+
+/** What a command has started. */
+export interface Started {
+  /** Stops it in good order. */
+  readonly stop: () => Promise<unknown>;
+  /** The ids of the jobs that `stop` waits for. */
+  readonly running?: () => readonly string[];
+}
+
+export interface Service {
+  /** Starts it. When the signal aborts, it should finish or throw soon; what it returns is then stopped at once. */
+  readonly start: (signal: AbortSignal) => Promise<Started>;
+  /** Does what must not be left undone when a second signal ends the process. */
+  readonly stopNow?: () => Promise<unknown>;
+}
 
 /**
- * Waits for SIGTERM or SIGINT, then runs `stop` and exits with code 0. A second signal stops the waiting: it runs `stopNow` and exits with code 1.
+ * Runs a service until SIGTERM or SIGINT, also one that arrives while it starts, then stops it and exits with code 0. A second signal stops the
+ * waiting and exits with code 1. Rejects with the error of a start that fails.
  */
-export async function untilStopped(log: Logger, stop: () => Promise<void>, stopNow?: () => Promise<void>): Promise<never> {
-  // A task's unawaited promise or throwing callback must not end the process and every other job that it runs.
+export async function untilStopped(log: Logger, { start, stopNow }: Service): Promise<never> {
+  const stopping = new AbortController();
+  let started: Started | undefined;
+  let signals = 0;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      signals += 1;
+      const jobs = started?.running?.() ?? [];
+      const fields = { signal, jobs: jobs.length, jobIds: jobs.slice(0, IDS_LIMIT) };
+      if (signals === 1) {
+        const what = started === undefined ? "Stopping before the start is complete." : whatRemains(jobs);
+        log.info({ event: "stopping", ...fields }, `${signal} received. ${what}`);
+        stopping.abort(new Error(`${signal} was received.`));
+      } else if (signals === 2) {
+        log.warn({ event: "stopping_now", ...fields }, `${signal} received again. Stopping immediately.`);
+        void exitAfter(async () => await stopNow?.(), 1, log);
+      }
+    });
+  }
+  const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
+  try {
+    started = await start(stopping.signal);
+    surviveStrayErrors(log);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    log.debug({ err: toError(error) }, "The start was not completed.");
+  }
+  await stopped;
+  await exitAfter(async () => await started?.stop(), 0, log);
+  // Exiting.
+  return await new Promise<never>(() => undefined);
+}
+
+/** A task's unawaited promise or throwing callback must not end the process and every other job that it runs. */
+function surviveStrayErrors(log: Logger): void {
   process.on("unhandledRejection", (reason) =>
-    log.error({ err: toError(reason), event: "unhandled_rejection" }, "Unhandled promise rejection."),
+    log.error({ event: "unhandled_rejection", err: toError(reason) }, "Unhandled promise rejection."),
   );
   process.on("uncaughtException", (error: unknown) => {
     // The reader of our output has gone. Logging that would throw the same error again.
     if (propertyOf(error, "code") === "EPIPE") return;
-    log.error({ err: toError(error), event: "uncaught_exception" }, "Uncaught exception in a callback.");
+    log.error({ event: "uncaught_exception", err: toError(error) }, "Uncaught exception in a callback.");
   });
-  let signals = 0;
-  return await new Promise<never>(() => {
-    const end = (work: Promise<void> | undefined, code: number): void => {
-      void Promise.resolve(work)
-        .then(
-          () => code,
-          (error: unknown) => {
-            log.error({ err: error }, "Failed to stop cleanly.");
-            return 1;
-          },
-        )
-        .then(async (exitCode) => {
-          await flushLog();
-          process.exit(exitCode);
-        });
-    };
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.on(signal, () => {
-        signals += 1;
-        if (signals === 1) {
-          log.info(`${signal} received. Stopping when running jobs have finished; send it again to stop immediately.`);
-          end(stop(), 0);
-        } else if (signals === 2) {
-          log.warn(`${signal} received again. Stopping immediately.`);
-          end(stopNow?.(), 1);
-        }
-      });
-    }
-  });
+}
+
+async function exitAfter(work: () => Promise<unknown>, code: number, log: Logger): Promise<void> {
+  let exitCode = code;
+  try {
+    await work();
+  } catch (error) {
+    log.error({ event: "stop_failed", err: toError(error) }, "Failed to stop cleanly.");
+    exitCode = 1;
+  }
+  await flushLog();
+  process.exit(exitCode);
+}
+
+function whatRemains(jobs: readonly string[]): string {
+  if (jobs.length === 0) return "No job is running; stopping.";
+  const more = jobs.length > NAMED_LIMIT ? ", …" : "";
+  const which = `${counted(jobs.length, "running job")} (${jobs.slice(0, NAMED_LIMIT).join(", ")}${more})`;
+  return `Stopping when ${which} ${pluralOf(jobs.length, "has", "have")} finished; send it again to stop immediately.`;
 }

@@ -89,7 +89,7 @@ export function listen(
     isProving = true;
     const before = performance.now();
     const stopWaiting = afterSilence(() => {
-      log.warn("The listening connection does not respond; reconnecting.");
+      log.warn({ event: "listener_silent" }, "The listening connection does not respond; reconnecting.");
       drop?.(new Error("the server does not answer"));
     });
     try {

@@ -105,7 +105,12 @@ export async function migrate(
     log.warn(event, `${describeLack(result.repaired)} They have been recreated; jobs that waited in a dropped table are lost.`);
   }
   if (result.applied.length > 0 || result.definitions.length > 0) {
-    const event = { version: files.version, migrations: result.applied.length, definitions: result.definitions.length };
+    const event = {
+      event: "migrated",
+      version: files.version,
+      migrations: result.applied.length,
+      definitions: result.definitions.length,
+    };
     log.info(event, `The database is at version ${files.version}.`);
   }
   return result;

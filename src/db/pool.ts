@@ -3,9 +3,10 @@ import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connectionString, withoutSecrets } from "./database-url.ts";
+import { type ConnectionListener, Outages, outagesOf } from "./outages.ts";
 import { types } from "./parse-timestamp.ts";
 import { ConnectionWatch } from "./silent-connections.ts";
-import { isSystemFault } from "./translate-error.ts";
+import { isConnectionError, isSystemFault } from "./translate-error.ts";
 
 export type Pool = pg.Pool;
 export type PoolClient = pg.PoolClient;
@@ -40,9 +41,12 @@ interface PoolOptions {
   waitsForConnection?: boolean;
   /** How long a statement waits for a response before the server is asked whether it is working on it (ms); 2,500 by default. */
   silentAfter?: number;
+  /** Hears about its connections, in a thread that does not log itself. By default, lost ones are logged. */
+  connections?: ConnectionListener;
 }
 
 const watches = new WeakMap<Pool, ConnectionWatch>();
+const connectionsOf = new WeakMap<Pool, ConnectionListener>();
 const settingsOfPools = new WeakMap<Pool, Readonly<Record<string, string>>>();
 
 /** Returns when the server last sent data on any connection of a pool from `createPool`, by `performance.now()`. */
@@ -65,15 +69,26 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     ...(options.queryTimeout === undefined ? {} : { query_timeout: options.queryTimeout }),
     types,
   });
-  // The error holds the whole client, including its secrets: only its message is logged.
-  const onError = (error: Error & { code?: string }): void =>
-    options.log.warn({ code: error.code }, `A database connection was lost: ${withoutSecrets(error.message, databaseUrl)}.`);
-  const { log, silentAfter } = options;
+  const { log, silentAfter, name = "legwork", connections = outagesOf(databaseUrl, log) } = options;
+  connectionsOf.set(pool, connections);
+  const known = new WeakSet<Error>();
+  const onError = (error: Error & { code?: string }): void => {
+    // An idle client's error comes from the client and from the pool.
+    if (known.has(error)) return;
+    known.add(error);
+    // The error holds the whole client, including its secrets: only its message is logged.
+    connections.lost(name, withoutSecrets(error.message, databaseUrl), error.code);
+  };
   const watch = new ConnectionWatch({ databaseUrl, log, silentAfter, secondLook: silentAfter && silentAfter / 3 });
   watches.set(pool, watch);
   pool.on("error", onError);
   pool.on("connect", (client) => {
-    client.on("error", onError);
+    connections.made(client);
+    client.on("error", (error) => {
+      connections.closed(client);
+      onError(error);
+    });
+    client.on("end", () => connections.closed(client));
     watch.add(client);
   });
   pool.on("acquire", (client) => watch.setFree(client, false));
@@ -86,6 +101,20 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
       transaction(pool, (client) => client.query(text, values))) as Pool["query"];
   }
   return pool;
+}
+
+/**
+ * Logs an error of regular work that will be tried again. While the database cannot be reached, a line of its own has said so, and this one has level
+ * debug.
+ */
+export function logFault(pool: Pool, log: Logger, thrown: unknown, message: string, fields: object = {}): void {
+  const error = toError(thrown);
+  const connections = connectionsOf.get(pool);
+  if (!isConnectionError(error)) log.warn({ ...fields, err: error }, message);
+  else if (connections instanceof Outages && connections.isAway) {
+    connections.lost(pool.options.application_name ?? "legwork", error.message, (error as { code?: string }).code);
+    log.debug({ ...fields, reason: error.message }, message);
+  } else log.warn({ ...fields, reason: error.message }, message);
 }
 
 /** Makes `connect` wait until the server is usable. Nothing is sent before there is a connection, so a retry repeats nothing. */
@@ -186,9 +215,9 @@ const USABLE_WAIT_MS = 1_000;
 
 /**
  * Does `work`, and retries it while the state of the server does not allow it (see `isSystemFault`); logs this once. Throws all other errors
- * of `work`.
+ * of `work`, and an AbortError when the signal ends the wait.
  */
-export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+export async function onceUsable<T>(log: Logger, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   for (let isFirst = true; ; isFirst = false) {
     try {
       return await work();
@@ -196,7 +225,7 @@ export async function onceUsable<T>(log: Logger, work: () => Promise<T>): Promis
       if (!isSystemFault(thrown)) throw thrown;
       const error = toError(thrown);
       if (isFirst) log.warn({ event: "database_unusable", err: error }, `Waiting for the database: ${error.message}.`);
-      await delay(USABLE_WAIT_MS);
+      await delay(USABLE_WAIT_MS, undefined, { signal });
     }
   }
 }

@@ -68,7 +68,7 @@ export async function openCluster(dataDir: string, found: PostgresInstall, log: 
   const install = reachableInstall(found, user);
   const password = readPassword(dataDir, existing !== undefined);
   if (existing === undefined) {
-    log.info({ directory, version: install.version }, "Creating a Postgres cluster.");
+    log.info({ event: "cluster_created", directory, version: install.version }, "Creating a Postgres cluster.");
     await createCluster(directory, install, user, password);
   }
   return { directory, install, user, password };
@@ -126,13 +126,19 @@ function linkToSystemDir(dataDir: string, place: string, log: Logger): string {
     const earlier = readdirSync(SYSTEM_DIR).filter((name) => name.startsWith(prefix));
     if (earlier.length > 0) {
       const directories = earlier.map((name) => join(SYSTEM_DIR, name));
-      log.warn({ directories }, "Clusters of removed data directories still exist. Remove those that are no longer needed.");
+      log.warn(
+        { event: "clusters_left_over", directories },
+        "Clusters of removed data directories still exist. Remove those that are no longer needed.",
+      );
     }
     const home = join(realpathSync(SYSTEM_DIR), prefix + randomUUID().slice(0, 8));
     makeSystemDirectory(home);
     writeFileAtomically(join(home, "data-dir"), dataDir, 0o600);
     symlinkSync(join(home, "postgres"), place);
-    log.info({ directory: home }, "The user 'postgres' has no access to the data directory, so the cluster is kept elsewhere.");
+    log.info(
+      { event: "cluster_elsewhere", directory: home },
+      "The user 'postgres' has no access to the data directory, so the cluster is kept elsewhere.",
+    );
     return join(home, "postgres");
   } catch (error) {
     throw unusable(

@@ -37,7 +37,7 @@ export async function stopOrphan(directory: string, log: Logger): Promise<void> 
     return;
   }
   if (isPostmaster(pid, directory)) {
-    log.warn({ postgresPid: pid }, "Stopping the Postgres that an earlier process left running.");
+    log.warn({ event: "postgres_left_over", postgresPid: pid }, "Stopping the Postgres that an earlier process left running.");
     await endProcess(pid, log);
   } else if (processStart(pid) !== undefined || isZombie(pid)) {
     // Postgres assumes that any running process of its user is a server. With an id that no process has, it relies on its
@@ -56,7 +56,8 @@ export async function endProcess(pid: number, log: Logger): Promise<void> {
   ] as const;
   for (const [signal, patience] of steps) {
     if (started === undefined || processStart(pid) !== started) return;
-    if (signal !== "SIGINT") log.warn({ postgresPid: pid, signal }, "Postgres has not stopped yet.");
+    if (signal !== "SIGINT")
+      log.warn({ event: "postgres_still_running", postgresPid: pid, signal }, "Postgres has not stopped yet.");
     try {
       process.kill(pid, signal);
     } catch (error) {

@@ -77,12 +77,18 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       await endProcess(server.pid, log);
       throw error;
     }
-    log.info({ port: server.port, postgresPid: server.pid, version: install.version }, "Postgres is ready.");
+    log.info(
+      { event: "postgres_ready", port: server.port, postgresPid: server.pid, version: install.version },
+      "Postgres is ready.",
+    );
     let stopping: Promise<void> | undefined;
     const watch = async (): Promise<void> => {
       const how = await server.exited;
       if (stopping !== undefined) return;
-      log.error({ how, lastLine: lastLine(server.logPath, server.logStart) }, "Postgres has stopped unexpectedly.");
+      log.error(
+        { event: "postgres_ended", how, lastLine: lastLine(server.logPath, server.logStart) },
+        "Postgres has stopped unexpectedly.",
+      );
     };
     const ended = watch();
     const stop = async (): Promise<void> => {

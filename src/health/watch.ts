@@ -1,4 +1,4 @@
-import { type Pool, transaction } from "../db/pool.ts";
+import { logFault, type Pool, transaction } from "../db/pool.ts";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
@@ -31,6 +31,6 @@ async function runDuty(pool: Pool, log: Logger, duty: string): Promise<void> {
   try {
     await transaction(pool, (client) => client.query("select legwork_private.run_duty($1)", [duty]));
   } catch (error) {
-    log.warn({ event: "watch_failed", duty, err: toError(error) }, "Cannot record metrics or evaluate alert rules; retrying.");
+    logFault(pool, log, error, "Cannot record metrics or evaluate alert rules; retrying.", { event: "watch_failed", duty });
   }
 }

@@ -20,7 +20,10 @@ export function translateForClient(
   const error = translateError(thrown, request.id);
   // Missing privileges of the server's own login are logged for its administrator.
   if (isBug(error) || sqlStateOf(error) === "42501") {
-    log.error({ err: error.cause, requestId: request.id, method: request.method, url: request.url }, "Request failed.");
+    log.error(
+      { event: "request_failed", err: error.cause, requestId: request.id, method: request.method, url: request.url },
+      "Request failed.",
+    );
   }
   return error;
 }

@@ -116,7 +116,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     const config: AuthConfig = { ...options.auth, token };
     // REST, metrics and most of the dashboard work without GraphQL.
     const loaded = missingPackages("GraphQL", GRAPHQL_PACKAGES) ?? (await loadGraphQl(pool, log, tellsSchema(options)));
-    if (loaded instanceof LegworkError) log.warn(`${loaded.message} ${loaded.hint}`);
+    if (loaded instanceof LegworkError) log.warn({ event: "graphql_unavailable" }, `${loaded.message} ${loaded.hint}`);
     else stops.push(() => within(PART_STOP_MS, loaded.graphql.release()));
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
@@ -181,7 +181,7 @@ export async function startServer(options: ServerOptions & { host: string }): Pr
   const server = await createServer(options);
   try {
     const url = await listen(server.app, options.host, options.port);
-    options.log.info(`Listening on ${url}`);
+    options.log.info({ event: "server_ready", url }, `Listening on ${url}`);
     return { url, graphqlUrl: `${url}/graphql`, stop: () => server.stop() };
   } catch (error) {
     await server.stop();

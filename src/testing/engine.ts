@@ -50,6 +50,7 @@ export class Engine {
       outcomes: new Outcomes(),
       control: new RemoteCommands(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
       output: this.#output,
+      givenBack: new Set(),
       // No other worker could declare this process dead.
       lease: undefined,
     };
@@ -94,7 +95,7 @@ export class Engine {
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
     const events = new EventEmitter() as WorkerEvents;
     const ended = new AbortController();
-    const recorder = outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(), log: this.#log, signal: ended.signal });
+    const recorder = outcomes.attachTo(pool, { events, mayFetch: Promise.resolve(true), log: this.#log, signal: ended.signal });
     restrictFetching(pool, onlyJob, () => attempts.length < limit);
     try {
       await runOnce({

@@ -1,14 +1,14 @@
-import type { Pool } from "../db/pool.ts";
-import { toError } from "../errors.ts";
+import { logFault, type Pool } from "../db/pool.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 import { within } from "../within.ts";
-import { durationInWords } from "../wording.ts";
+import { counted, durationInWords } from "../wording.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
 import { HostMeter } from "./host-stats.ts";
+import { jobFields } from "./worker-log.ts";
 
 /** How often a worker checks for dead workers (ms). */
 const RECOVER_INTERVAL_MS = 1_000;
@@ -30,6 +30,15 @@ const RECONCILE_INTERVAL_MS = 5 * 60_000;
 
 /** How often the state of this host is reported (ms). */
 const HOST_INTERVAL_MS = 10_000;
+
+/** A row of `legwork_private.recover_jobs`. */
+interface LostWorker {
+  readonly worker: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly job_ids: readonly string[];
+  readonly ended: readonly { id: string; task: string; state: string; attempt: number; error: string }[];
+}
 
 export interface LeaseOptions {
   /** The pool for the worker's own statements, which a task that uses up its pool must not block. */
@@ -57,7 +66,8 @@ export class Lease {
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { pool, log } = options;
-    const onError = (error: unknown): void => log.warn({ err: toError(error) }, "Cannot maintain the worker's lease; retrying.");
+    const onError = (error: unknown): void =>
+      logFault(pool, log, error, "Cannot maintain the worker's lease; retrying.", { event: "lease_failed" });
     this.#loops = [
       new Loop(() => this.#recover(), { interval: RECOVER_INTERVAL_MS, onError }),
       new Loop(async () => void (await pool.query("select legwork.maintain_history()")), {
@@ -117,10 +127,10 @@ export class Lease {
   }
 
   /**
-   * Stops the heartbeats and returns the jobs that the worker still holds to the queue. Returns how many those were. It may be called again
+   * Stops the heartbeats and returns the jobs that the worker still holds to the queue. Returns their ids. It may be called again
    * if it throws because the database has not responded within `timeout` (ms).
    */
-  async release(timeout: number): Promise<number> {
+  async release(timeout: number): Promise<readonly string[]> {
     this.#registered.resolve();
     clearInterval(this.#watch);
     const stopping = Promise.all(this.#loops.map((loop) => loop.stop()));
@@ -161,9 +171,19 @@ export class Lease {
 
   async #recover(): Promise<void> {
     const { pool, log } = this.#options;
-    const { rows } = await pool.query("select worker, jobs from legwork_private.recover_jobs()");
-    for (const { worker, jobs } of rows) {
-      log.warn({ event: "worker_lost", worker, jobs }, "A worker is gone; its jobs were returned to the queue.");
+    const { rows } = await pool.query("select worker, host, pid, job_ids::text[], ended from legwork_private.recover_jobs()");
+    for (const { worker, host, pid, job_ids: ids, ended } of rows as LostWorker[]) {
+      const gone = new Set(ended.map(({ id }) => id));
+      const returned = ids.filter((id) => !gone.has(id));
+      log.warn(
+        { event: "worker_lost", lostWorker: worker, lostHost: host, lostPid: pid, ...jobFields(returned) },
+        `The worker ${host}:${pid} is gone; ${counted(returned.length, "job")} returned to the queue.`,
+      );
+      for (const { id, task, state, attempt, error } of ended) {
+        const fields = { jobId: id, task, attempt, lostWorker: worker };
+        if (state === "cancelled") log.info({ event: "job_cancelled", ...fields, reason: error }, "Job cancelled.");
+        else log.error({ event: "job_failed", final: true, ...fields }, `Job failed for good: ${error}`);
+      }
     }
   }
 }

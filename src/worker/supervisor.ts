@@ -24,8 +24,8 @@ export interface Supervised {
   readonly ended: Promise<RunnerEnd>;
   /** Returns its jobs to the queue. Returns false if the database could not be reached; then it may be called again. */
   release(): Promise<boolean>;
-  /** Lets running jobs finish within `timeout` (ms), and then returns the others to the queue. Returns how many those were. */
-  stop(timeout: number): Promise<number>;
+  /** Lets running jobs finish within `timeout` (ms), and then returns the others to the queue. */
+  stop(timeout: number): Promise<void>;
 }
 
 export interface SupervisorOptions<T extends Supervised> {
@@ -75,7 +75,10 @@ export class Supervisor<T extends Supervised> {
       this.#soon = performance.now() - this.#startedAt > SETTLED_AFTER_MS ? 0 : this.#soon + 1;
       const reason = describeEnd(end);
       onProblem(`The worker is restarting: ${reason}`);
-      log.error({ event: "worker_restarting", err: end.error, jobId: end.jobId }, `The worker is restarting: ${reason}`);
+      log.error(
+        { event: "worker_restarting", err: isConnectionError(end.error) ? undefined : end.error, jobId: end.jobId },
+        `The worker is restarting: ${reason}`,
+      );
       const lost = this.#current;
       let isReleased = await lost.release();
       onRestart(reason, end.jobId);
@@ -98,7 +101,9 @@ export class Supervisor<T extends Supervised> {
           log.info({ event: "worker_restarted" }, "The worker is running again.");
           break;
         } catch (error) {
-          log.warn({ err: toError(error) }, `The worker cannot restart: ${toError(error).message}.`);
+          // While the database cannot be reached, a line of its own says so.
+          const level = isConnectionError(error) ? "debug" : "warn";
+          log[level]({ event: "restart_failed", err: toError(error) }, `The worker cannot restart: ${toError(error).message}.`);
         }
       }
     }

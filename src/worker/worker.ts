@@ -9,7 +9,7 @@ import {
   type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
-import { createPool, lastReply, onceUsable, type Pool } from "../db/pool.ts";
+import { createPool, lastReply, logFault, onceUsable, type Pool } from "../db/pool.ts";
 import { assertUsable } from "../db/migrate.ts";
 import { assertSessions } from "../db/pooler.ts";
 import { LegworkError, toError } from "../errors.ts";
@@ -18,6 +18,7 @@ import { startWatch } from "../health/watch.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
+import { counted } from "../wording.ts";
 import { DatabaseClock } from "./clock.ts";
 import { RemoteCommands } from "./remote-commands.ts";
 import { graphileLogger } from "./graphile/logger.ts";
@@ -37,6 +38,7 @@ import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { startTicker } from "./loops/ticker.ts";
 import { type FaultKind, noteFault } from "./worker-faults.ts";
+import { jobFields, workerLog } from "./worker-log.ts";
 
 /** How long completions in progress may take when a pool ends unexpectedly (ms). */
 const FLUSH_MS = 1_000;
@@ -79,6 +81,8 @@ export interface WorkerOptions {
   maxBlocked?: number | undefined;
   /** A graphile-worker preset: its plugins, events, logger and times are used. Settings that are also among these options are ignored. */
   preset?: WorkerConfig | undefined;
+  /** Ends a start that is not complete: `startWorker` then rejects, or returns a worker that fetches nothing and is to be stopped. */
+  signal?: AbortSignal | undefined;
   /** Jobs with one of these flags are not fetched. */
   forbiddenFlags?: ForbiddenFlags | undefined;
 }
@@ -88,14 +92,16 @@ export interface Worker {
   readonly tasks: readonly string[];
   /** Its name in graphile-worker, as in the column locked_by of its jobs; it changes with each restart. */
   readonly id: string | undefined;
+  /** The ids of the jobs that it is running. */
+  running(): readonly string[];
   /** Returns the flags of jobs that it does not fetch. */
   forbiddenFlags(): Promise<readonly string[]>;
   /**
    * Stops fetching, lets running jobs finish, and returns jobs that have not finished within the shutdown timeout to the queue: they
    * run elsewhere without having used an attempt. Their signal aborts after four fifths of that time. Resolves when the worker has
-   * ended, and returns the number of returned jobs. Further calls return the same promise.
+   * ended, and returns the ids of the jobs that had started and were returned. Further calls return the same promise.
    */
-  stop(): Promise<number>;
+  stop(): Promise<readonly string[]>;
 }
 
 /**
@@ -106,14 +112,16 @@ export interface Worker {
  * LW511 for a database that lacks objects of the migrations, and LW516 when a connection pooler in between shares connections between clients.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { log, forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
+  const { forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
+  const { log, name } = workerLog(options.log);
   // graphile-worker would use it.
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
   const tasks = await loadTasks(options.tasks, log, options.preset);
   const { items: cronItems, entries: crontab } = readCrontab(options.crontab);
   for (const { task } of cronItems) {
-    if (!tasks.has(task)) log.warn({ task }, "The crontab names a task that this worker does not have.");
+    if (!tasks.has(task))
+      log.warn({ event: "crontab_task_missing", task }, "The crontab names a task that this worker does not have.");
   }
   const clock = new DatabaseClock();
   const outcomes = new Outcomes();
@@ -126,12 +134,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     waitsForConnection: true,
   });
   try {
-    await onceUsable(log, async () => {
-      await assertSessions(taskPool);
-      await assertUsable(taskPool);
-      await clock.synchronize(taskPool);
-      await registerTasks(taskPool, tasks, log);
-    });
+    await onceUsable(
+      log,
+      async () => {
+        await assertSessions(taskPool);
+        await assertUsable(taskPool);
+        await clock.synchronize(taskPool);
+        await registerTasks(taskPool, tasks, log);
+      },
+      options.signal,
+    );
+    options.signal?.throwIfAborted();
   } catch (thrown) {
     const error = toError(thrown);
     if (error instanceof LegworkError && error.code === "LW516") await noteFault(taskPool, log, "pooler", error.message);
@@ -179,10 +192,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     isolation,
     control,
     isTraced: isTracing(),
+    givenBack: new Set(),
     lease: undefined,
   };
   for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
   const stopped = new AbortController();
+  options.signal?.addEventListener("abort", () => stopped.abort(), { once: true });
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
 
   const note = (kind: FaultKind, reason: string, jobId: string | undefined): void =>
@@ -190,6 +205,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const generation = (): Promise<Supervised> =>
     startGeneration({
       ...options,
+      log,
+      name,
       forbiddenFlags,
       noteFault: note,
       taskList,
@@ -202,20 +219,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     });
   const supervisor = await Supervisor.start({
     log,
-    start: () => onceUsable(log, generation),
+    start: () => onceUsable(log, generation, stopped.signal),
     onProblem: (problem) => options.problems?.set("worker", problem),
     onRestart: (reason, jobId) => note("restart", reason, jobId),
   }).catch(async (error: unknown) => {
     await heartbeat.end();
     throw error;
   });
-  let stopping: Promise<number> | undefined;
+  let stopping: Promise<readonly string[]> | undefined;
 
-  const stop = async (): Promise<number> => {
+  const stop = async (): Promise<readonly string[]> => {
     stopped.abort();
     const deadline = performance.now() + options.shutdownTimeout;
     const current = await supervisor.stop(options.shutdownTimeout);
-    const givenBack = await current.stop(Math.max(0, deadline - performance.now()));
+    await current.stop(Math.max(0, deadline - performance.now()));
     control.stop();
     await within(
       Math.max(HAND_OVER_MS / 2, deadline - performance.now()),
@@ -225,10 +242,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     // Not awaited: a task that does not end may hold a connection indefinitely.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
-    return givenBack;
+    return [...environment.givenBack];
   };
   return {
     tasks: [...tasks.keys()],
+    running: () => [...control.running.keys()],
     get id() {
       return environment.lease?.workerId;
     },
@@ -238,6 +256,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 }
 
 interface GenerationOptions extends WorkerOptions {
+  /** Sets the id of the worker in its log. */
+  readonly name: (workerId: string) => void;
   readonly taskList: TaskList;
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
@@ -250,7 +270,6 @@ interface GenerationOptions extends WorkerOptions {
 }
 
 /** Starts a graphile-worker runner with its pool and its lease: the parts that must be recreated when the database was unavailable. */
-
 async function startGeneration(options: GenerationOptions): Promise<Supervised> {
   const { log, concurrency, environment } = options;
   const {
@@ -269,7 +288,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     name: "legwork worker",
   });
   const events = (options.preset?.events() ?? new EventEmitter()) as WorkerEvents;
-  const registered = Promise.withResolvers<void>();
+  const registered = Promise.withResolvers<boolean>();
   const closed = new AbortController();
   const recorder = environment.outcomes.attachTo(pool, {
     events,
@@ -317,33 +336,42 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     await pool.end();
     throw error;
   }
+  const id = await workerId;
+  options.name(id);
   const lease = new Lease({
     pool: options.leasePool,
     log,
     clock: environment.clock,
     heartbeat: options.heartbeat,
-    workerId: await workerId,
+    workerId: id,
     concurrency,
     tasks: Object.keys(options.taskList),
     control: environment.control,
   });
   environment.lease = lease;
   // A worker that was killed with jobs before it is registered would not be missed.
-  void lease.registered.then(registered.resolve);
+  void lease.registered.then(() => registered.resolve(true));
+  void options.untilStopped.then(() => registered.resolve(false));
   const ended = endOf(runner, events, options.shutdownTimeout);
   await Promise.race([Promise.all([listening, lease.registered]), ended, options.untilStopped]);
 
-  let givenBack = 0;
   const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
     // Jobs that have ended and can still be recorded need not run again.
     await within(Math.min(FLUSH_MS, timeout / 2), recorder.settled());
     closed.abort();
     closeQuietly(pool, log);
     try {
-      givenBack = await lease.release(timeout);
+      const returned = await lease.release(timeout);
+      // The others were only fetched.
+      const started = returned.filter((jobId) => environment.control.running.has(jobId));
+      for (const jobId of started) environment.givenBack.add(jobId);
+      if (started.length > 0) {
+        const message = `${counted(started.length, "job")} returned to the queue while still running here.`;
+        log.warn({ event: "jobs_given_back", ...jobFields(started) }, message);
+      }
       return true;
     } catch (error) {
-      log.warn({ err: toError(error) }, "Cannot return jobs to the queue now.");
+      logFault(options.leasePool, log, error, "Cannot return jobs to the queue now.", { event: "give_back_failed" });
       return false;
     }
   };
@@ -353,13 +381,12 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     async stop(timeout) {
       const graceful = runner
         .stop()
-        .catch((error: unknown) => log.warn({ err: toError(error) }, "The worker did not stop cleanly."));
+        .catch((error: unknown) => log.warn({ event: "stop_failed", err: toError(error) }, "The worker did not stop cleanly."));
       const deadline = performance.now() + timeout;
       await within(timeout, Promise.all([graceful, recorder.settled()]));
       // Before its jobs return to the queue: a task that is still running in a separate thread or process must not overlap with its next attempt.
       await within(HAND_OVER_MS, options.isolation.stop());
       await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
-      return givenBack;
     },
   };
 }

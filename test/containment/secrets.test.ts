@@ -13,13 +13,13 @@ import { expect, it, onTestFinished } from "vitest";
 import { withoutSecrets } from "../../src/db/database-url.ts";
 import { assertDatabase, createPool } from "../../src/db/pool.ts";
 import { LegworkError, toError } from "../../src/errors.ts";
-import { CENSORED_PATHS } from "../../src/log.ts";
+import { withoutSecrets as hidden } from "../../src/log.ts";
 import { testLog } from "../support/database.ts";
 
 /** All output of a connection to a database that cannot be reached: messages, hints, causes and log lines. */
 async function said(databaseUrl: string): Promise<string> {
   let text = "";
-  const log = pino({ level: "trace", redact: CENSORED_PATHS }, { write: (line) => void (text += line) });
+  const log = pino({ level: "trace" }, hidden({ write: (line) => void (text += line) }));
   try {
     const pool = createPool(databaseUrl, { log });
     await assertDatabase(pool).finally(() => pool.end());

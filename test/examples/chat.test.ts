@@ -314,7 +314,7 @@ describe("chat", () => {
         task: "chat/maintenance",
       });
     }
-    expect(await line("job_completed", id)).toMatchObject({ level: "info", duration: expect.any(Number) });
+    expect(await line("job_completed", id)).toMatchObject({ level: "info", attempt: 1, durationMs: expect.any(Number) });
     expect(await line("job_failed", failing)).toMatchObject({
       level: "warn",
       correlationId: "corr-2",

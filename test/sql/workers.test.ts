@@ -105,7 +105,7 @@ it("a worker whose heartbeat is in progress is not declared dead", async () => {
 it("a worker that stops returns its jobs to the queue", async () => {
   await beat("w1");
   await heldBy("w1");
-  expect((await database.pool.query("select legwork_private.worker_stopped('w1') as jobs")).rows).toEqual([{ jobs: 1 }]);
+  expect((await database.pool.query("select cardinality(legwork_private.worker_stopped('w1')) as jobs")).rows).toEqual([{ jobs: 1 }]);
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "pending" }]);
 });
 

@@ -111,5 +111,6 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     worker_host: "legwork_private.worker_host('host', 0.5, 0.5, 1000, 0.5, 1000, 1000)",
     worker_starts_between: "legwork.worker_starts_between(now() - interval '1 hour', now())",
     worker_stopped: "legwork_private.worker_stopped('w')",
+    attempt_verdicts: "legwork_private.attempt_verdicts('{1}', '{1}')",
   };
 }

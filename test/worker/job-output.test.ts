@@ -155,7 +155,7 @@ describe("a task's log lines", () => {
       { part: "a", n: 1 },
       { big: "10" },
       { "legwork:cut": "These fields cannot be written as JSON." },
-      { password: "p", db: { password: "[redacted]" }, token: "[redacted]" },
+      { password: "[redacted]", db: { password: "[redacted]" }, token: "[redacted]" },
       null,
       { "k\uFFFD": "\uFFFD" },
       null,
@@ -371,7 +371,7 @@ describe("a task that redacts", () => {
     }
     const told = memory.text();
     expect(told).toContain("mail to [redacted]");
-    expect(told).toContain("Job failed: no mail to [redacted]");
+    expect(told).toContain("Job failed for good: no mail to [redacted]");
     for (const secret of ALL) expect(told).not.toContain(secret);
     expect((await lines(good, 5)).map(({ message }) => message)).toEqual([
       "mail to [redacted]",

@@ -1,5 +1,9 @@
-import type { ChildProcess } from "node:child_process";
-import { beforeEach, describe, expect, it } from "vitest";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { testDatabase } from "../support/database.ts";
 import { plainJobs } from "../support/plain-jobs.ts";
@@ -27,6 +31,8 @@ const GATED = `
 
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
 
+const SCRIPT = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
+
 const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((resolve) => child.once("exit", (code) => resolve(code)));
 
@@ -42,7 +48,7 @@ describe("stopping a worker", () => {
     const second = await add("gated", { gate: "b" });
     const stopping = worker.stop();
     await open("a");
-    expect(await stopping).toBe(0);
+    expect(await stopping).toEqual([]);
     expect(await getJob(database.pool, first)).toMatchObject({ state: "completed", result: { aborted: false } });
     expect(await getJob(database.pool, second)).toMatchObject({ state: "pending", attempts: 0 });
     expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
@@ -52,7 +58,7 @@ describe("stopping a worker", () => {
     const worker = await workerOver(database.url, { "gated.ts": GATED }, { shutdownTimeout: 500 });
     const id = await add("gated", { gate: "never" }, ", max_attempts => 1");
     await until("the job runs", async () => (await state(id)) === "running");
-    expect(await worker.stop()).toBe(1);
+    expect(await worker.stop()).toEqual([id]);
     expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0 });
     await open("never");
   });
@@ -77,14 +83,46 @@ describe("stopping a worker", () => {
   });
 
   it("by SIGTERM ends the process with code 0 once the running job has completed", async () => {
-    const child = await workerProcess(database, await directoryOf({ "gated.ts": GATED }));
+    const child = await workerProcess(database, await directoryOf({ "gated.ts": GATED }), {}, { stderr: "pipe" });
+    let log = "";
+    child.stderr?.on("data", (data) => (log += String(data)));
     const id = await add("gated", { gate: "a" });
     await until("the job runs", async () => (await state(id)) === "running");
     const exit = exitOf(child);
     child.kill("SIGTERM");
+    await until("the log names the job", () => log.includes(`Stopping when 1 running job (${id}) has finished`));
     await open("a");
     expect(await exit).toBe(0);
     expect(await state(id)).toBe("completed");
+  });
+
+  it("by SIGTERM while it starts ends the process with code 0, and it has taken no job", async () => {
+    const tasks = await directoryOf({
+      "gated.ts": GATED,
+      // Loading it takes as long as the test needs.
+      "slow.mjs": `
+        import { existsSync, writeFileSync } from "node:fs";
+        writeFileSync(new URL("loading", import.meta.url), "");
+        while (!existsSync(new URL("go-on", import.meta.url))) await new Promise((wake) => setTimeout(wake, 20));
+        export default async () => {};`,
+    });
+    const id = await add("slow");
+    const child = spawn(process.execPath, [SCRIPT, "worker", "--tasks", tasks, "--crontab", "/dev/null"], {
+      env: { ...process.env, DATABASE_URL: database.url },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    let log = "";
+    child.stderr.on("data", (data) => (log += String(data)));
+    await until("the tasks are being loaded", () => existsSync(join(tasks, "loading")), 20_000);
+    const exit = exitOf(child);
+    child.kill("SIGTERM");
+    await until("the signal was received", () => log.includes("SIGTERM received. Stopping before the start is complete."));
+    await writeFile(join(tasks, "go-on"), "");
+    expect(await exit).toBe(0);
+    expect(log).not.toContain("worker_ready");
+    expect(await getJob(database.pool, id)).toMatchObject({ attempts: 0, attempt_list: [] });
+    expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
   });
 
   it("by a second process signal does not wait, and the job runs elsewhere within 10 s", async () => {

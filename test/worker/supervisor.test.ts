@@ -30,7 +30,7 @@ async function stage(): Promise<Scene & { supervisor: Supervisor<Supervised> }> 
       end,
       startedAt: performance.now(),
       release: async () => scene.releases.shift() ?? true,
-      stop: async () => 0,
+      stop: async () => undefined,
     };
     scene.runners.push(runner);
     return runner;

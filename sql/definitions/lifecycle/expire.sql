@@ -34,6 +34,8 @@ begin
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
+  -- For the log of the worker that called legwork.tick().
+  perform set_config('legwork.expired', array_to_string(v_expired[:100], ','), true);
 
   -- The other jobs no longer expire: they have ended, failed or been replaced by a request without expires_at.
   delete from legwork_private.expirations e

@@ -70,3 +70,17 @@ begin
 end $$;
 comment on function legwork_private.true_attempt(bigint, smallint, smallint, timestamptz, timestamptz) is
   'The number of a job''s running attempt, counted from 1, even if the job was replaced or removed in the meantime. In that case, graphile-worker''s row says that it is the last attempt.';
+
+create or replace function legwork_private.attempt_verdicts(job_ids bigint[], attempts integer[])
+returns table (id bigint, state text, reason text, retry_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select i.id, f.state::text, f.error, a.retry_at
+  from unnest(job_ids, attempts) as i (id, attempt)
+  left join lateral (select x.state, x.error from legwork_private.finished_jobs x where x.id = i.id limit 1) f on true
+  left join lateral (
+    select x.retry_at from legwork_private.failed_attempts x
+    where x.job_id = i.id and x.attempt = i.attempt order by x.failed_at desc limit 1) a on true
+$$;
+comment on function legwork_private.attempt_verdicts(bigint[], integer[]) is
+  'What the database has decided about failed attempts, for the worker''s log: the state and the reason of jobs that have ended, or when the next attempt is due.';
+revoke execute on function legwork_private.attempt_verdicts(bigint[], integer[]) from public;

@@ -119,23 +119,25 @@ comment on function legwork_private.give_back_jobs(text, bigint[], bigint[]) is
   'jobs that were enqueued later. Jobs in started, which the worker was running, come before those it had only fetched. Returns their number. Only for jobs that the worker no longer runs.';
 revoke execute on function legwork_private.give_back_jobs(text, bigint[], bigint[]) from public;
 
-create or replace function legwork_private.worker_stopped(id text) returns integer
+create or replace function legwork_private.worker_stopped(id text) returns bigint[]
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_running bigint[];
+  v_held bigint[];
 begin
   delete from legwork_private.worker_processes w where w.id = worker_stopped.id returning w.running into v_running;
-  return legwork_private.give_back_jobs(id, started => v_running);
+  v_held := array(select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_stopped.id and not j.is_available order by j.id);
+  perform legwork_private.give_back_jobs(id, started => v_running);
+  return v_held;
 end $$;
 comment on function legwork_private.worker_stopped(text) is
-  'Records that a worker has stopped: deletes its row and returns the jobs that it still holds to the queue. Returns their number.';
+  'Records that a worker has stopped: deletes its row and returns the jobs that it still holds to the queue. Returns their ids.';
 revoke execute on function legwork_private.worker_stopped(text) from public;
 
 create or replace function legwork_private.worker_blocked(id text, culprit bigint, blocked_seconds double precision, running bigint[]) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_started timestamptz;
-  v_count integer;
 begin
   if culprit is null then
     -- Any of the running jobs may be the culprit: they stay with the worker, and are treated like those of a dead worker.
@@ -158,8 +160,7 @@ begin
     update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
     where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from legwork_private.graphile_jobs j where j.id = culprit);
   end if;
-  v_count := legwork_private.worker_stopped(id);
-  return v_count;
+  return cardinality(legwork_private.worker_stopped(id));
 end $$;
 comment on function legwork_private.worker_blocked(text, bigint, double precision, bigint[]) is
   'Records that a worker is about to be killed because a task has blocked its event loop for too long. The attempt of that job, the culprit, '
@@ -175,7 +176,7 @@ comment on function legwork_private.mark_lost(jsonb, integer) is
   'A job''s flags with the flag lost:1, which says that a worker died while holding it, or lost:2, which says that two workers died while running it. Workers start such '
   'jobs with more care, to find out which of them kills workers.';
 
-create or replace function legwork_private.recover_jobs() returns table (worker text, jobs integer)
+create or replace function legwork_private.recover_jobs() returns table (worker text, jobs integer, host text, pid integer, job_ids bigint[], ended jsonb)
 language plpgsql volatile security definer
 -- A job whose row another session has locked must not keep this worker from sending heartbeats.
 set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' as $$
@@ -184,7 +185,7 @@ declare
 begin
   -- skip locked: a worker that is sending a heartbeat is not silent, and two workers do not both declare a third one dead.
   for v_dead in
-    select w.id, w.running, w.suspected_at from legwork_private.worker_processes w
+    select w.id, w.host, w.pid, w.running, w.suspected_at from legwork_private.worker_processes w
     where w.seen_at < clock_timestamp() - legwork_private.worker_grace()
     for update skip locked
   loop
@@ -194,6 +195,7 @@ begin
       begin
         -- The jobs it was running have lost an attempt, which releasing the lock records. If it is not known which of its jobs
         -- it ran, any one of them may have killed it, so the next worker reports each of these jobs before starting it.
+        job_ids := array(select j.id from legwork_private.graphile_jobs j where j.locked_by = v_dead.id order by j.id);
         update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Jobs that it had only fetched may have started at its last moment, so they count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
@@ -213,6 +215,12 @@ begin
         delete from legwork_private.worker_processes w where w.id = v_dead.id;
         perform legwork_private.wake_workers(jobs);
         worker := v_dead.id;
+        host := v_dead.host;
+        pid := v_dead.pid;
+        -- Those that were quarantined, or cancelled while it ran them.
+        ended := (
+          select coalesce(jsonb_agg(jsonb_build_object('id', f.id::text, 'task', f.task, 'state', f.state, 'attempt', f.attempts, 'error', f.error) order by f.id), '[]')
+          from legwork_private.finished_jobs f where f.id = any (job_ids));
         return next;
       exception when lock_not_available then
         -- Nothing was changed for this worker. The next check tries again.
@@ -223,6 +231,7 @@ begin
 end $$;
 comment on function legwork_private.recover_jobs() is
   'Returns the jobs of dead workers to the queue. They keep their position, so jobs that were running run next. Every worker calls it every second. Returns the '
-  'workers that were declared dead, with the number of jobs that each held.';
+  'workers that were declared dead, with the jobs that each held: how many returned to the queue, the ids of all, and those that have ended instead, because they are '
+  'quarantined or were cancelled, as [{id, task, state, attempt, error}].';
 revoke execute on function legwork_private.recover_jobs() from public;
 comment on sequence legwork_private.worker_restarts is 'Counts the restarts of all workers, for the metric legwork_worker_restarts_total. See legwork_private.note_worker_fault.';

@@ -27,13 +27,18 @@ The server accepts the database's tokens and the token in the data directory, wh
       const { config } = await loadConfig(flags);
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);
-      const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-      await migrate(pool, log).finally(() => pool.end());
-      const { startServer } = await import("../../server/server.ts");
-      const server = await startServer({ ...config, databaseUrl, token: readToken(config.dataDir), log, auth: config });
-      await untilStopped(log, async () => {
-        await server.stop();
-        log.info("The server has stopped.");
-      });
+      const start = async () => {
+        const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
+        await migrate(pool, log).finally(() => pool.end());
+        const { startServer } = await import("../../server/server.ts");
+        const server = await startServer({ ...config, databaseUrl, token: readToken(config.dataDir), log, auth: config });
+        return {
+          stop: async () => {
+            await server.stop();
+            log.info({ event: "server_stopped" }, "The server has stopped.");
+          },
+        };
+      };
+      await untilStopped(log, { start });
     });
 }

@@ -21,7 +21,9 @@ import {
 } from "../options.ts";
 import { color } from "../output.ts";
 import { untilStopped } from "../process-signals.ts";
+import type { Worker } from "../../worker/worker.ts";
 import { dashboardUrl } from "./dashboard.ts";
+import { stopAndTell, tellReady } from "./worker.ts";
 
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
@@ -44,21 +46,28 @@ When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl
       assertInstalled("`legwork up`", SERVER_PACKAGES, [...GRAPHQL_PACKAGES, ...embedded]);
       const log = createLogger({ level: config.logLevel });
       const parts = new Parts();
-      try {
-        const { ready, tasks } = await start({ config, onStart, preset }, log, parts);
-        announce(ready, config, tasks);
-      } catch (error) {
-        await parts.stop();
-        throw error;
-      }
-      await untilStopped(
-        log,
-        async () => {
-          await parts.stop();
-          log.info("Legwork has stopped.");
+      await untilStopped(log, {
+        start: async (signal) => {
+          try {
+            const { ready, worker } = await start({ config, onStart, preset }, log, parts, signal);
+            if (!signal.aborted) {
+              tellReady(log, worker, config.concurrency);
+              announce(ready, config, worker.tasks);
+            }
+            return {
+              running: () => worker.running(),
+              stop: async () => {
+                await parts.stop();
+                log.info({ event: "stopped" }, "Legwork has stopped.");
+              },
+            };
+          } catch (error) {
+            await parts.stop();
+            throw error;
+          }
         },
-        () => parts.stopNow(),
-      );
+        stopNow: () => parts.stopNow(),
+      });
     });
 }
 
@@ -92,14 +101,19 @@ class Parts {
 
 interface Started {
   ready: Ready;
-  /** The names of the tasks that the worker runs. */
-  tasks: readonly string[];
+  worker: Worker;
 }
 
-async function start({ config, onStart, preset }: WorkerSettings, log: Logger, parts: Parts): Promise<Started> {
+async function start(
+  { config, onStart, preset }: WorkerSettings,
+  log: Logger,
+  parts: Parts,
+  signal: AbortSignal,
+): Promise<Started> {
   const databaseUrl = await openDatabase(config, log, parts);
+  signal.throwIfAborted();
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-  await onceUsable(log, () => migrate(pool, log)).finally(() => pool.end());
+  await onceUsable(log, () => migrate(pool, log), signal).finally(() => pool.end());
 
   const token = readToken(config.dataDir);
   // Loaded here so that the other commands do not spend memory and startup time on them.
@@ -108,8 +122,9 @@ async function start({ config, onStart, preset }: WorkerSettings, log: Logger, p
   const problems = new Problems();
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
-  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems, preset });
-  parts.add(() => worker.stop());
+  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems, preset, signal });
+  parts.add(() => stopAndTell(log, worker));
+  signal.throwIfAborted();
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });
   if (stop !== undefined) parts.add(stop);
@@ -119,7 +134,7 @@ async function start({ config, onStart, preset }: WorkerSettings, log: Logger, p
   parts.add(async () => removeReady(config.dataDir), { urgent: true });
   if (config.databaseUrl === undefined) writePrivate(join(config.dataDir, "pg_service.conf"), serviceFile(databaseUrl));
   writePrivate(path, `${JSON.stringify(ready, null, 2)}\n`);
-  return { ready, tasks: worker.tasks };
+  return { ready, worker };
 }
 
 async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<string> {
@@ -137,6 +152,7 @@ async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<
       if (stopping) return;
       removeReady(config.dataDir);
       log.fatal(
+        { event: "postgres_ended" },
         `Postgres has stopped unexpectedly. See ${join(config.dataDir, "postgres.log")}. No jobs are lost: start Legwork again.`,
       );
       process.exit(1);

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
-import { createLogger } from "../../log.ts";
+import { createLogger, type Logger } from "../../log.ts";
+import type { Worker } from "../../worker/worker.ts";
 import {
   assertCrontab,
   findDatabase,
@@ -10,6 +11,7 @@ import {
   type WorkerFlags,
   workerSettings,
 } from "../options.ts";
+import { counted } from "../../wording.ts";
 import { untilStopped } from "../process-signals.ts";
 
 export function workerCommand(): Command {
@@ -34,24 +36,41 @@ Unfinished jobs return to the queue.`,
       const { startWorker } = await import("../../worker/worker.ts");
       const log = createLogger({ level: config.logLevel });
       const databaseUrl = findDatabase(config);
-      const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-      await migrate(pool, log).catch(async (error: unknown) => {
-        await pool.end();
-        throw error;
-      });
-      if (once !== true) await pool.end();
-      const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, preset });
-      log.info({ tasks: worker.tasks, concurrency: config.concurrency }, "The worker is ready.");
+      const migrateFirst = async (): Promise<void> => {
+        const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
+        await migrate(pool, log).finally(() => pool.end());
+      };
+      const settings = { ...workerSettings(config), databaseUrl, log, preset };
       if (once === true) {
-        const { untilNothingIsReady } = await import("../../worker/run-once.ts");
-        await untilNothingIsReady(pool, worker);
-        await worker.stop();
-        await pool.end();
+        await migrateFirst();
+        const { runOnce } = await import("../../worker/run-once.ts");
+        await runOnce(settings);
         return;
       }
-      await untilStopped(log, async () => {
-        const givenBack = await worker.stop();
-        log.info({ givenBack }, "The worker has stopped.");
+      await untilStopped(log, {
+        start: async (signal) => {
+          await migrateFirst();
+          const worker = await startWorker({ ...settings, signal });
+          if (!signal.aborted) tellReady(log, worker, config.concurrency);
+          return { running: () => worker.running(), stop: async () => await stopAndTell(log, worker) };
+        },
       });
     });
+}
+
+/** Logs that a worker takes jobs, under which name and which ones. */
+export function tellReady(log: Logger, worker: Worker, concurrency: number): void {
+  const { id, tasks } = worker;
+  log.info({ event: "worker_ready", worker: id, tasks, concurrency }, `The worker ${id} is ready.`);
+}
+
+/** Stops a worker, and logs which jobs it has returned to the queue. */
+export async function stopAndTell(log: Logger, worker: Worker): Promise<void> {
+  const { id } = worker;
+  const ids = await worker.stop();
+  const given = ids.length === 0 ? "" : ` ${counted(ids.length, "unfinished job")} returned to the queue.`;
+  log.info(
+    { event: "worker_stopped", worker: id, givenBack: ids.length, jobIds: ids.slice(0, 100) },
+    `The worker has stopped.${given}`,
+  );
 }

@@ -133,7 +133,7 @@ function jwtVerifier(config: AuthConfig, log: Logger): ((token: string) => Promi
         log.debug({ code: error.code }, "JWT rejected.");
         return undefined;
       }
-      log.warn({ code: error.code }, "Cannot fetch the keys that verify JWTs.");
+      log.warn({ event: "jwt_keys_unreachable", code: error.code }, "Cannot fetch the keys that verify JWTs.");
       throw new LegworkError("LW503", "Cannot fetch the keys needed to verify the token.", {
         hint: "Try again later.",
         cause: error,
@@ -154,7 +154,7 @@ function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Prin
   // An issuer writes "*" for all tenants.
   const tenant = tenantClaim === "none" ? "*" : payload[tenantClaim];
   const refuse = (claim: string, expected: string): LegworkError => {
-    log.info({ claim }, "JWT rejected because of an invalid claim.");
+    log.info({ event: "jwt_rejected", claim }, "JWT rejected because of an invalid claim.");
     return new LegworkError("LW401", `The token's claim '${claim}' must be ${expected}.`, {
       hint: "Correct the claims that the token's issuer sets. docs/guides/access.md lists them.",
     });

@@ -34,7 +34,8 @@ export function masked(error: GraphQLError, log: Logger): GraphQLError {
   const requestId = randomUUID();
   const known = ofPlugin(cause) ?? translateError(cause, requestId);
   // Missing privileges of the server's own login are logged for its administrator.
-  if (isBug(known) || sqlStateOf(known) === "42501") log.error({ err: cause, requestId, path }, "GraphQL query failed.");
+  if (isBug(known) || sqlStateOf(known) === "42501")
+    log.error({ event: "request_failed", err: cause, requestId, path }, "GraphQL query failed.");
   const limit = `The query took longer than ${durationInWords(STATEMENT_TIMEOUT_MS)} and was stopped.`;
   return shown(known.code === "LW504" ? limit : known.message, { code: known.code, hint: inWordsOf(QUERIES, known) });
 }

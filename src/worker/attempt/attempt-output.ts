@@ -1,12 +1,12 @@
 import { stdSerializers } from "pino";
 import { LegworkError } from "../../errors.ts";
-import { CENSORED_PATHS } from "../../log.ts";
+import { hideSecrets, hideSecretsInText } from "../../hide-secrets.ts";
 import type { Progress, RunningJob } from "../../jobs/define-task.ts";
 import type { DatabaseClock } from "../clock.ts";
 import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
 import { counted } from "../../wording.ts";
 import { storable } from "../graphile/outcomes.ts";
-import { type Redaction, redactPaths } from "./redaction.ts";
+import type { Redaction } from "./redaction.ts";
 
 /** The number of lines of one attempt that are stored. */
 export const LINE_LIMIT = 1_000;
@@ -14,8 +14,6 @@ export const LINE_LIMIT = 1_000;
 export const FIELDS_LIMIT = 4 * 1024;
 /** The longest stack trace in the fields of a line (characters), so that the other fields fit too. */
 const STACK_LIMIT = 2_000;
-
-const LOG_CENSOR = CENSORED_PATHS.map((path) => path.split("."));
 
 /** The destination of an attempt's log lines and progress. */
 export interface OutputSink {
@@ -97,7 +95,7 @@ export class AttemptOutput {
   }
 
   #text(text: string): string {
-    return storableText(cut(this.#redaction?.text(text) ?? text, MESSAGE_LIMIT));
+    return storableText(cut(hideSecretsInText(this.#redaction?.text(text) ?? text), MESSAGE_LIMIT));
   }
 
   #fields(fields: Readonly<Record<string, unknown>> | undefined): string {
@@ -121,9 +119,8 @@ export function plainFields(
 ): Readonly<Record<string, unknown>> {
   try {
     const described = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, describeError(value)]));
-    const censored = redactPaths(described, LOG_CENSOR);
-    const plain: unknown = JSON.parse(
-      JSON.stringify(censored, (_key, value) => (typeof value === "bigint" ? String(value) : value)),
+    const plain = hideSecrets(
+      JSON.parse(JSON.stringify(described, (_key, value) => (typeof value === "bigint" ? String(value) : value))),
     );
     return (redaction?.value(plain) ?? plain) as Record<string, unknown>;
   } catch {

@@ -68,7 +68,8 @@ export class JobOutput implements OutputSink {
     clearTimeout(this.#timer);
     await this.#sending;
     await this.#send();
-    if (this.#lines.length > 0) this.#log.error({ lines: this.#lines.length }, "The last log lines of jobs could not be stored.");
+    if (this.#lines.length > 0)
+      this.#log.error({ event: "output_lost", lines: this.#lines.length }, "The last log lines of jobs could not be stored.");
   }
 
   #schedule(): void {
@@ -98,7 +99,8 @@ export class JobOutput implements OutputSink {
         this.#retryDelay = 0;
       } catch (thrown) {
         const error = toError(thrown);
-        if (this.#retryDelay === 0) this.#log.warn({ err: error }, "Cannot store the output of jobs now; retrying.");
+        if (this.#retryDelay === 0)
+          this.#log.warn({ event: "output_delayed", err: error }, "Cannot store the output of jobs now; retrying.");
         this.#retryDelay = Math.min(Math.max(this.#retryDelay * 2, FLUSH_AFTER_MS), MAX_RETRY_DELAY_MS);
         this.#putBack(lines, progress);
         for (const [attempt, count] of losses) this.#lose(attempt, count);
@@ -131,7 +133,10 @@ export class JobOutput implements OutputSink {
       } else {
         const { job } = reports[0] ?? lines[0]?.attempt ?? {};
         for (const { attempt } of lines) this.#lose(attempt, 1);
-        this.#log.error({ err: error, jobId: job?.id }, "The database rejects a job's output; it is not stored.");
+        this.#log.error(
+          { event: "output_rejected", err: error, jobId: job?.id },
+          "The database rejects a job's output; it is not stored.",
+        );
       }
     }
   }

@@ -39,6 +39,8 @@ export interface RunEnvironment {
   readonly isolation?: Isolates | undefined;
   /** Whether an OpenTelemetry SDK was registered when the worker started. */
   readonly isTraced?: boolean;
+  /** The jobs that were returned to the queue because the worker is stopping and they heeded their signal. */
+  readonly givenBack: Set<string>;
   /** The lease of the current runner. */
   lease: Lease | undefined;
 }
@@ -128,8 +130,9 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const hasDone = batch !== undefined && Array.isArray(payload) && batch.failed.length < payload.length;
       if (helpers.abortSignal?.aborted && !hasDone && (await giveBack(environment.lease, job.id))) {
         span?.end("given_back");
+        environment.givenBack.add(job.id);
         run.workerLog.info(
-          { event: "job_given_back", err: description.message },
+          { event: "job_given_back", attempt: job.attempts, reason: description.message },
           "Job returned to the queue: its worker is stopping.",
         );
         throw error;
@@ -140,21 +143,20 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       // The database knows which worker holds the job now. If it is still this worker, the attempt has not failed.
       const waits = isError(cause) && cause instanceof Suspended;
       const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
+      const details = { attempt: job.attempts, durationMs: milliseconds(startedAt, finishedAt) };
+      // An invalid payload is not the task's fault: the message is sufficient, and Legwork's own stack trace would mislead.
+      const isExplained = isError(cause) && cause instanceof LegworkError;
       outcomes.failed(job.id, startedAt, finishedAt, description, {
         decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
         retryAt: next,
         batch,
+        toLog: isPutBack
+          ? undefined
+          : { ...details, message: description.message, error: isExplained ? undefined : error, log: run.workerLog },
       });
       span?.end(isPutBack ? "put_back" : "failed", error);
-      // Without the maximum of attempts: a retry policy in the database may have a different one than the fetched row.
-      const details = { duration: milliseconds(startedAt, finishedAt), attempt: job.attempts };
       if (isPutBack) {
         run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${description.message}`);
-      } else {
-        // An invalid payload is not the task's fault: the message is sufficient, and Legwork's own stack trace would mislead.
-        const event = { event: "job_failed", ...details };
-        const isExplained = isError(cause) && cause instanceof LegworkError;
-        run.workerLog.warn(isExplained ? event : { ...event, err: error }, `Job failed: ${description.message}`);
       }
       if (batch !== undefined && Array.isArray(payload)) {
         return batch.entries(payload, (entry) => new DescribedError(run.describe(entry), entry));
@@ -241,7 +243,10 @@ export class Run implements TaskContext, Abortable {
   /** The log for the worker's own lines about the job, which are not stored with it. */
   get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
-    return (this.ownLog ??= this.environment.log.child({ jobId: id, task, correlationId }));
+    // Usually a job's correlation id is its own id.
+    return (this.ownLog ??= this.environment.log.child(
+      correlationId === id ? { jobId: id, task } : { jobId: id, task, correlationId },
+    ));
   }
 
   get sql(): Sql {

@@ -1,4 +1,5 @@
 import type { LogFunctionFactory } from "graphile-worker";
+import { isConnectionError } from "../../db/translate-error.ts";
 import type { Logger } from "../../log.ts";
 
 /**
@@ -13,7 +14,9 @@ export function graphileLogger(log: Logger): LogFunctionFactory {
     return (level, message, meta) => {
       if (meta !== undefined && ("success" in meta || "failure" in meta)) return;
       const details = fromTask ? { jobId: scope.jobId, task: scope.taskIdentifier, err: meta?.error } : { err: meta?.error };
-      if (level === "error") log.error(details, message);
+      // When the database cannot be reached, a line of its own says so.
+      if (!fromTask && meta?.error !== undefined && isConnectionError(meta.error)) log.debug(details, message);
+      else if (level === "error") log.error(details, message);
       else if (level === "warning") log.warn(details, message);
       else if (level === "info" && fromTask) log.info(details, message);
       else log.debug(details, message);

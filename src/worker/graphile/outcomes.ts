@@ -4,6 +4,7 @@ import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../../json.ts";
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
+import { type FailedAttempt, FailureLog } from "./failure-log.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import { interceptQueries } from "./intercept-queries.ts";
 import { flagValue } from "./job-flags.ts";
@@ -31,6 +32,8 @@ interface Outcome {
   readonly retryAt?: number | undefined;
   /** For a batch job: the entries that failed, and the results of the others. */
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
+  /** The failed attempt for the log; undefined if it was logged or is not worth a line. */
+  readonly toLog?: FailedAttempt | undefined;
   /** The job of a completed task. Nothing else of the attempt is kept until the database has responded. */
   job?: Job | undefined;
 }
@@ -49,8 +52,8 @@ interface FailSpec {
 export interface Attachment {
   /** The events of the runner that uses the pool. */
   readonly events: WorkerEvents;
-  /** Nothing is fetched before this resolves. */
-  readonly mayFetch: Promise<void>;
+  /** Nothing is fetched before this resolves, and nothing at all if it resolves to false. */
+  readonly mayFetch: Promise<boolean>;
   readonly log: Logger;
   /** Ends the wait for a failing database; jobs whose outcomes have not been recorded by then are left to the lease. */
   readonly signal: AbortSignal;
@@ -80,7 +83,7 @@ export class Outcomes {
     startedAt: number,
     finishedAt: number,
     error: ThrownDescription,
-    next: Pick<Outcome, "decision" | "retryAt" | "batch"> = {},
+    next: Pick<Outcome, "decision" | "retryAt" | "batch" | "toLog"> = {},
   ): void {
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
   }
@@ -89,9 +92,9 @@ export class Outcomes {
    * Makes every connection of the pool, which must be new, send outcomes. Also makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
-  attachTo(pool: Pool, { events, mayFetch, log, signal, onProblem }: Attachment): Recorder {
+  attachTo(pool: Pool, { events, mayFetch, log, signal, onProblem }: Attachment): Pick<Recorder, "settled"> {
     let isWaiting = true;
-    void mayFetch.then(() => (isWaiting = false));
+    void mayFetch.then((may) => (isWaiting = !may));
     let workerId = "";
     events.once("pool:create", ({ workerPool }) => (workerId = workerPool.id));
     const unchanged = new WeakMap<object, Query>();
@@ -107,6 +110,7 @@ export class Outcomes {
       }
     };
     const recorder = new Recorder({ onPool, log, signal, onProblem });
+    const failures = new FailureLog(onPool);
     const completing = (statement: Statement): Recording<string> => ({
       jobId: (id) => id,
       build: (ids, form, error) =>
@@ -129,7 +133,13 @@ export class Outcomes {
     const failing = (statement: Statement): Recording<FailSpec> => ({
       jobId: ({ jobId }) => jobId,
       build: (specs, form, error) => this.#fail(statement, specs, form, error),
-      recorded: (specs) => this.#forget(specs.map(({ jobId }) => jobId)),
+      recorded: (specs) => {
+        for (const { jobId } of specs) {
+          const toLog = this.#byJob.get(jobId)?.toLog;
+          if (toLog !== undefined) failures.add(jobId, toLog);
+        }
+        this.#forget(specs.map(({ jobId }) => jobId));
+      },
     });
     const completions = new Completions((statement, ids, query) => recorder.record(completing(statement), ids, query));
     pool.on("connect", (client) => {
@@ -153,13 +163,18 @@ export class Outcomes {
         }
         if (!statement.name.startsWith("get_job")) return send(statement);
         // Jobs that ran now could not be recorded either.
-        if (recorder.fault !== undefined) return Promise.resolve({ rows: [] } satisfies Fetched);
+        if (recorder.fault !== undefined) return Promise.resolve(NOTHING);
         const fetch = async (): Promise<Fetched> => restoreColumns(await send(fetchStatement(statement)), workerId);
-        return isWaiting ? mayFetch.then(fetch) : fetch();
+        return isWaiting ? mayFetch.then((may) => (may ? fetch() : NOTHING)) : fetch();
       });
       unchanged.set(client, query);
     });
-    return recorder;
+    return {
+      settled: async () => {
+        await recorder.settled();
+        await failures.settled();
+      },
+    };
   }
 
   #complete(
@@ -266,14 +281,16 @@ export class Outcomes {
   #describe(id: string): Record<string, unknown> | undefined {
     const { job, startedAt, finishedAt } = this.#byJob.get(id) ?? {};
     if (job === undefined || startedAt === undefined || finishedAt === undefined) return undefined;
-    return {
-      jobId: job.id,
-      task: job.task_identifier,
-      correlationId: flagValue(job, "correlation") ?? job.id,
-      duration: milliseconds(startedAt, finishedAt),
-    };
+    const { id: jobId, task_identifier: task, attempts: attempt } = job;
+    const correlationId = job.flags === null ? null : flagValue(job, "correlation");
+    const durationMs = milliseconds(startedAt, finishedAt);
+    // Usually a job's correlation id is its own id.
+    if (correlationId === null || correlationId === jobId) return { jobId, task, attempt, durationMs };
+    return { jobId, task, correlationId, attempt, durationMs };
   }
 }
+
+const NOTHING: Fetched = { rows: [] };
 
 /** A duration for the log (ms, two decimals). */
 export function milliseconds(from: number, to: number): number {

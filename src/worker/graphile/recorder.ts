@@ -1,6 +1,7 @@
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Statement } from "./fetch-statement.ts";
+import { jobFields } from "../worker-log.ts";
 import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 
 /** How many jobs may wait because their own rows are rejected before fetching stops. */
@@ -109,7 +110,7 @@ export class Recorder {
         });
       } catch (error) {
         this.#log.warn(
-          { err: toError(error), jobIds: items.map(jobId) },
+          { event: "outcomes_lost", err: toError(error), ...jobFields(items.map(jobId)) },
           "The outcomes of these jobs were not recorded; the jobs will run again.",
         );
       }

@@ -115,11 +115,14 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
       if (refusal === undefined) {
         if (form === "bare")
           log.warn(
-            { err: error, jobId: jobId(item) },
+            { event: "outcome_reduced", err: error, jobId: jobId(item) },
             "The database rejected a job's result or error; the job was recorded without it.",
           );
         if (form === "failed")
-          log.error({ err: error, jobId: jobId(item) }, "The database rejected a job's outcome; the job has failed.");
+          log.error(
+            { event: "outcome_rejected", err: error, jobId: jobId(item) },
+            "The database rejected a job's outcome; the job has failed.",
+          );
         return undefined;
       }
       error = refusal;

@@ -39,6 +39,6 @@ export function skippedFilesLogger(log: Logger): LogFunctionFactory {
   };
 
   function warn(file: string, reason: string): void {
-    log.warn({ file }, `No task is loaded from ${file}: ${reason}.`);
+    log.warn({ event: "task_file_skipped", file }, `No task is loaded from ${file}: ${reason}.`);
   }
 }

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { createPool } from "../../db/pool.ts";
+import { isConnectionError } from "../../db/translate-error.ts";
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { TASKS_OF_JOBS } from "../graphile/jobs-table.ts";
@@ -54,14 +55,23 @@ const pool = createPool(options.databaseUrl, {
   max: 1,
   name: "legwork heartbeat",
   silentAfter: SILENT_AFTER_MS,
+  // The main thread knows whether its own connections were lost too, and logs them as one.
+  connections: {
+    made: () => report({ kind: "connection", is: "made" }),
+    closed: () => report({ kind: "connection", is: "closed" }),
+    lost: (_pool, reason, code) => report({ kind: "connection", is: "lost", reason, code }),
+  },
 });
 
 let identity: Identity | undefined;
+/** The worker's id, for the lines that this thread writes itself. */
+let workerId: string | undefined;
 let beating: Promise<void> | undefined;
 /** When the last heartbeat began, whether or not it succeeded. */
 let triedAt = Number.NEGATIVE_INFINITY;
 /** When the main thread was last known to have no contact with the database because it was computing. */
 let excusedAt = performance.now();
+let isSilent = false;
 let told: ReadonlySet<number> = new Set();
 let seen: readonly number[] = [];
 /** The state of the event loop while it is blocked. */
@@ -117,9 +127,13 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
     if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(now.getTime());
     state.note("beatAt", before);
     told = new Set(running);
+    isSilent = false;
     report({ kind: "beat", id, now, before, after, cancelled, lost });
   } catch (error) {
-    log("warn", `A heartbeat did not reach the database; retrying: ${toError(error).message}.`);
+    // Once until it succeeds again; and if the connection was lost, a line of its own says so.
+    const level = isSilent || isConnectionError(error) ? "debug" : "warn";
+    log(level, `A heartbeat did not reach the database; retrying: ${toError(error).message}.`, { event: "heartbeat_failed" });
+    isSilent = true;
     throw error;
   }
 }
@@ -168,7 +182,7 @@ async function findSuspects(current: NonNullable<typeof blocked>): Promise<void>
 function blockedFields(current: NonNullable<typeof blocked>, blockedFor: number): Record<string, unknown> {
   const [first, second] = current.suspects;
   const job = first !== undefined && second === undefined ? { jobId: first.id, task: first.task } : {};
-  return { ...job, jobs: current.suspects.map(({ id }) => id), blockedFor: Math.round(blockedFor) };
+  return { ...job, jobs: current.suspects.map(({ id }) => id), blockedMs: Math.round(blockedFor) };
 }
 
 function tellBlocked(): void {
@@ -177,7 +191,7 @@ function tellBlocked(): void {
   const fields = { event: "event_loop_blocked", ...blockedFields(blocked, blocked.toldAt) };
   const message = describeBlocked(blocked.suspects, blocked.isCertain, blocked.toldAt);
   if (options.stderr === undefined) log("warn", message, fields);
-  else writeLine(options.stderr, "warn", fields, message);
+  else writeLine(options.stderr, "warn", { worker: workerId, ...fields }, message);
 }
 
 function endBlocked(now: number): void {
@@ -213,13 +227,15 @@ async function kill(blockedFor: number): Promise<void> {
       ]);
     }
   } catch (error) {
-    log("error", `Cannot return the jobs of a blocked worker to the queue: ${toError(error).message}.`);
+    log("error", `Cannot return the jobs of a blocked worker to the queue: ${toError(error).message}.`, {
+      event: "give_back_failed",
+    });
   }
   const message = `${describeBlocked(suspects, isCertain, blockedFor)} This is longer than maxBlocked allows, so this process is being killed.`;
   writeLine(
     options.stderr ?? "json",
     "fatal",
-    { event: "event_loop_blocked_for_too_long", ...blockedFields(blocked!, blockedFor) },
+    { event: "event_loop_blocked_for_too_long", worker: workerId, ...blockedFields(blocked!, blockedFor) },
     message,
   );
   process.kill(process.pid, "SIGKILL");
@@ -233,6 +249,7 @@ async function answer(request: Request): Promise<void> {
     case "start":
       await beating?.catch(() => undefined);
       ({ identity } = request);
+      workerId = identity.id;
       excusedAt = performance.now();
       told = new Set();
       state.note("beatAt");
@@ -247,7 +264,7 @@ async function answer(request: Request): Promise<void> {
     case "stop": {
       if (identity?.id === request.id) identity = undefined;
       await beating?.catch(() => undefined);
-      const { rows } = await pool.query("select legwork_private.worker_stopped($1) as jobs", [request.id]);
+      const { rows } = await pool.query("select legwork_private.worker_stopped($1)::text[] as jobs", [request.id]);
       report({ kind: "answer", call: request.call, jobs: rows[0].jobs });
     }
   }

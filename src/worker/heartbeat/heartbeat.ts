@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { type Outages, outagesOf } from "../../db/outages.ts";
 import type { Logger } from "../../log.ts";
 import { stderrForm } from "../../log.ts";
 import type { RunningJobs } from "../attempt/running-jobs.ts";
@@ -40,16 +41,18 @@ export interface HeartbeatOptions {
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #turns: NodeJS.Timeout;
-  readonly #calls = new Map<number, PromiseWithResolvers<number | undefined>>();
+  readonly #calls = new Map<number, PromiseWithResolvers<readonly string[] | undefined>>();
   #thread: Worker;
   #identity: Identity | undefined;
   #onBeat: (beat: Beat) => void = () => undefined;
+  readonly #outages: Outages;
   #lastCall = 0;
   #isStopped = false;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     const { running } = options;
+    this.#outages = outagesOf(options.databaseUrl, options.log);
     running.onGrowth = (buffer) => this.#ask({ kind: "slots", buffer });
     // Must not keep a process alive that has nothing else to do.
     this.#turns = setInterval(() => this.#turn(), TURN_MS).unref();
@@ -82,12 +85,12 @@ export class Heartbeat {
   }
 
   /**
-   * Stops the heartbeats for a worker and returns the jobs that it still holds to the queue. Returns how many those were; rejects if the database
+   * Stops the heartbeats for a worker and returns the jobs that it still holds to the queue. Returns their ids; rejects if the database
    * cannot be reached. Then it may be called again.
    */
-  async stop(id: string): Promise<number> {
+  async stop(id: string): Promise<readonly string[]> {
     if (this.#identity?.id === id) this.#identity = undefined;
-    return (await this.#call((call) => ({ kind: "stop", call, id }))) ?? 0;
+    return (await this.#call((call) => ({ kind: "stop", call, id }))) ?? [];
   }
 
   /** Ends the thread. */
@@ -129,7 +132,10 @@ export class Heartbeat {
       for (const { reject } of this.#calls.values()) reject(reason ?? new Error("The heartbeat thread has ended."));
       this.#calls.clear();
       if (this.#isStopped) return;
-      log.error({ err: reason }, "The heartbeat thread has stopped unexpectedly; restarting it.");
+      log.error(
+        { event: "heartbeat_thread_ended", err: reason },
+        "The heartbeat thread has stopped unexpectedly; restarting it.",
+      );
       setTimeout(() => {
         if (!this.#isStopped) this.#restart();
       }, RESTART_AFTER_MS).unref();
@@ -146,9 +152,9 @@ export class Heartbeat {
     this.#thread.postMessage(request);
   }
 
-  async #call(request: (call: number) => Request): Promise<number | undefined> {
+  async #call(request: (call: number) => Request): Promise<readonly string[] | undefined> {
     const call = (this.#lastCall += 1);
-    const answer = Promise.withResolvers<number | undefined>();
+    const answer = Promise.withResolvers<readonly string[] | undefined>();
     this.#calls.set(call, answer);
     this.#ask(request(call));
     return await answer.promise;
@@ -166,6 +172,12 @@ export class Heartbeat {
         else answer?.reject(new Error(report.error));
         return;
       }
+      case "connection":
+        if (report.is === "lost") {
+          this.#outages.closed("heartbeat");
+          this.#outages.lost("legwork heartbeat", report.reason, report.code);
+        } else this.#outages[report.is]("heartbeat");
+        return;
       case "beat": {
         if (report.id !== this.#identity?.id) return;
         const { now, cancelled, lost } = report;

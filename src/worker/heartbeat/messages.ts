@@ -34,7 +34,9 @@ export type Report =
       readonly cancelled: readonly string[];
       readonly lost: readonly string[];
     }
-  | { readonly kind: "answer"; readonly call: number; readonly jobs?: number; readonly error?: string }
+  | { readonly kind: "answer"; readonly call: number; readonly jobs?: readonly string[]; readonly error?: string }
+  | { readonly kind: "connection"; readonly is: "made" | "closed" }
+  | { readonly kind: "connection"; readonly is: "lost"; readonly reason: string; readonly code?: string | undefined }
   | {
       readonly kind: "log";
       readonly level: "debug" | "info" | "warn" | "error";

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { z } from "zod";
+import { UNHEARD } from "../../db/outages.ts";
 import { createPool, type Pool } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
 import { definitionOf, type TaskDefinition } from "../../jobs/define-task.ts";
@@ -132,6 +133,7 @@ export class ChildJobs {
       log: this.#log,
       max: CONNECTIONS,
       name: "legwork isolated tasks",
+      connections: UNHEARD,
     });
     const definition = this.#definitions.get(name);
     const attempt = new Run(

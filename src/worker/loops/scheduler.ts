@@ -1,5 +1,4 @@
-import { type Pool, transaction } from "../../db/pool.ts";
-import { toError } from "../../errors.ts";
+import { logFault, type Pool, transaction } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { Loop } from "../../loop.ts";
 import { planAll } from "../../schedules/plan-schedules.ts";
@@ -32,7 +31,7 @@ export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; cron
     },
     {
       interval: INTERVAL_MS,
-      onError: (error) => log.warn({ err: toError(error) }, "Cannot process schedules; retrying."),
+      onError: (error) => logFault(pool, log, error, "Cannot process schedules; retrying.", { event: "schedules_failed" }),
     },
   );
 }

@@ -1,5 +1,4 @@
-import { type Pool, transaction } from "../../db/pool.ts";
-import { toError } from "../../errors.ts";
+import { logFault, type Pool, transaction } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { Loop } from "../../loop.ts";
 
@@ -8,21 +7,25 @@ const INTERVAL_MS = 1_000;
 
 /** Calls `legwork.tick()`: every second, when woken, and at the time that the last call returned. */
 export function startTicker(pool: Pool, log: Logger): Loop {
-  return new Loop(() => tick(pool), {
+  return new Loop(() => tick(pool, log), {
     interval: INTERVAL_MS,
     onError: async (error) => {
-      log.warn({ err: toError(error) }, "Cannot process the waiting room; retrying.");
+      logFault(pool, log, error, "Cannot process the waiting room; retrying.", { event: "tick_failed" });
       if (isCausedByRow(error)) await tickApart(pool, log);
     },
   });
 }
 
+/** In this order: the tick notes which jobs it has ended as expired. */
+const TICK = `select extract(epoch from t.at - clock_timestamp()) * 1000 as wait, nullif(current_setting('legwork.expired', true), '') as expired
+  from (select legwork.tick() as at offset 0) t`;
+
 /** Returns how long nothing will be due (ms). */
-async function tick(pool: Pool): Promise<number> {
-  const { rows } = await transaction(pool, (client) =>
-    client.query("select extract(epoch from legwork.tick() - clock_timestamp()) * 1000 as wait"),
-  );
-  const wait = rows[0]?.wait;
+async function tick(pool: Pool, log: Logger): Promise<number> {
+  const { rows } = await transaction(pool, (client) => client.query(TICK));
+  const { wait, expired } = rows[0];
+  if (expired !== null)
+    for (const jobId of expired.split(",")) log.info({ event: "job_expired", jobId }, "Job expired before it started.");
   return wait === null ? INTERVAL_MS : Math.min(INTERVAL_MS, Math.max(1, Math.ceil(Number(wait))));
 }
 
@@ -31,9 +34,12 @@ async function tickApart(pool: Pool, log: Logger): Promise<void> {
   try {
     const { rows } = await transaction(pool, (client) => client.query("select legwork_private.tick_one_by_one() as failed"));
     if (rows[0]?.failed > 0)
-      log.error({ failed: rows[0].failed }, "Some rows cannot be processed and were set aside: see legwork doctor.");
+      log.error(
+        { event: "rows_set_aside", failed: rows[0].failed },
+        "Some rows cannot be processed and were set aside: see legwork doctor.",
+      );
   } catch (error) {
-    log.warn({ err: toError(error) }, "Cannot process the waiting room row by row either; retrying.");
+    logFault(pool, log, error, "Cannot process the waiting room row by row either; retrying.", { event: "tick_failed" });
   }
 }
 

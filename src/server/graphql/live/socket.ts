@@ -288,7 +288,7 @@ export class GraphQlSocket {
   #translate(thrown: unknown, event: string): LegworkError {
     const requestId = randomUUID();
     const error = translateError(thrown, requestId);
-    if (isBug(error)) this.#options.log.error({ err: error.cause, requestId }, event);
+    if (isBug(error)) this.#options.log.error({ event: "request_failed", err: error.cause, requestId }, event);
     return error;
   }
 }

@@ -147,7 +147,7 @@ export class Live {
         },
         { readOnly: true, statementTimeout: STATEMENT_TIMEOUT_MS },
       );
-      if (this.#isLost) this.#log.info("Subscriptions can be read again.");
+      if (this.#isLost) this.#log.info({ event: "subscriptions_resumed" }, "Subscriptions can be read again.");
       this.#isLost = false;
       watched.retry = 0;
       if (reading.text === watched.reading?.text) return;
@@ -181,7 +181,7 @@ export class Live {
     watched.retry = Math.min(MAX_RETRY_MS, Math.max(250, watched.retry * 2));
     if (!this.#isLost) {
       const { message } = toError(error.cause ?? error);
-      this.#log.warn({ code: sqlStateOf(error) }, `Subscriptions cannot be read: ${message}.`);
+      this.#log.warn({ event: "subscriptions_failed", code: sqlStateOf(error) }, `Subscriptions cannot be read: ${message}.`);
     }
     this.#isLost = true;
   }

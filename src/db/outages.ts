@@ -1,0 +1,99 @@
+import { type Logger, rootOf } from "../log.ts";
+import { counted, durationInWords } from "../wording.ts";
+
+/** How long lost connections are counted before they are logged (ms): a server that restarts closes all of them within a few milliseconds. */
+const COUNT_MS = 100;
+
+/** Hears what happens to the connections of a process to one database. */
+export interface ConnectionListener {
+  /** A connection was made; `connection` identifies it. */
+  made(connection: object | string): void;
+  /** A connection was closed, for whatever reason. */
+  closed(connection: object | string): void;
+  /** A connection of that pool was lost. */
+  lost(pool: string, reason: string, code?: string): void;
+}
+
+/**
+ * Logs that a process has lost its database, and when it has it back: one line each, whatever the number of its pools and connections. When only some
+ * connections were lost, one line says so.
+ */
+export class Outages implements ConnectionListener {
+  readonly #log: Logger;
+  readonly #open = new Set<object | string>();
+  /** The number of connections that each pool has lost. */
+  #pools = new Map<string, number>();
+  #since: number | undefined;
+  #isTold = false;
+  #reason: { readonly reason: string; readonly code: string | undefined } | undefined;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Whether there is no connection, so that an error of a statement says nothing new. */
+  get isAway(): boolean {
+    return this.#open.size === 0;
+  }
+
+  made(connection: object | string): void {
+    this.#open.add(connection);
+    if (!this.#isTold || this.#since === undefined) return;
+    const awayMs = Math.round(performance.now() - this.#since);
+    this.#log.info({ event: "database_back", awayMs }, `The database is back after ${durationInWords(awayMs)}.`);
+    this.#forget();
+  }
+
+  closed(connection: object | string): void {
+    this.#open.delete(connection);
+  }
+
+  lost(pool: string, reason: string, code?: string): void {
+    this.#pools.set(pool, (this.#pools.get(pool) ?? 0) + 1);
+    if (this.#since !== undefined) return;
+    this.#since = performance.now();
+    this.#reason = { reason, code };
+    setTimeout(() => this.#tell(), COUNT_MS).unref();
+  }
+
+  #tell(): void {
+    const pools = Object.fromEntries(this.#pools);
+    const count = [...this.#pools.values()].reduce((sum, each) => sum + each, 0);
+    const names = Object.keys(pools).join(", ");
+    const fields = { ...this.#reason, pools };
+    if (this.isAway) {
+      this.#isTold = true;
+      this.#log.error(
+        { event: "database_lost", ...fields },
+        `The database cannot be reached (${names}): ${this.#reason?.reason ?? ""}. Reconnecting.`,
+      );
+      return;
+    }
+    this.#log.warn(
+      { event: "connections_lost", ...fields },
+      `${counted(count, "database connection")} lost (${names}) and replaced: ${this.#reason?.reason ?? ""}.`,
+    );
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#since = undefined;
+    this.#isTold = false;
+    this.#pools = new Map();
+  }
+}
+
+const known = new WeakMap<Logger, Map<string, Outages>>();
+
+/** Returns what is known about the connections to a database of all pools with the same log, or with children of it. */
+export function outagesOf(databaseUrl: string, log: Logger): Outages {
+  const root = rootOf(log);
+  const byDatabase = known.get(root) ?? new Map<string, Outages>();
+  known.set(root, byDatabase);
+  const outages = byDatabase.get(databaseUrl) ?? new Outages(log);
+  byDatabase.set(databaseUrl, outages);
+  return outages;
+}
+
+/** Hears about connections whose loss another thread or process logs. */
+export const UNHEARD: ConnectionListener = { made: () => undefined, closed: () => undefined, lost: () => undefined };

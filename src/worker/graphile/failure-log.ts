@@ -1,0 +1,96 @@
+import type { Logger } from "../../log.ts";
+import { durationInWords } from "../../wording.ts";
+import type { Query } from "./recorder.ts";
+import type { Fetched } from "./fetch-statement.ts";
+
+/** A failed attempt, as its worker reports it when the database has decided what follows. */
+export interface FailedAttempt {
+  readonly attempt: number;
+  readonly durationMs: number;
+  readonly message: string;
+  /** The error with its stack trace; undefined if the message says everything. */
+  readonly error: Error | undefined;
+  /** The log with the fields of the job. */
+  readonly log: Logger;
+}
+
+/** What the database decided. */
+interface Verdict {
+  readonly id: string;
+  readonly state: "failed" | "cancelled" | "retrying" | "pending";
+  /** The reason of a cancelled job, which says by whom. */
+  readonly reason: string | null;
+  readonly retry_at: Date | null;
+}
+
+const VERDICTS = "select id, state, reason, retry_at from legwork_private.attempt_verdicts($1::bigint[], $2::integer[])";
+
+/**
+ * Logs failed attempts, each as one event. Whether there is another attempt depends on the retry policy in the database, and on whether the job was
+ * cancelled, so it is read when the failure has been recorded: in one query for all failures that came in while the last one ran.
+ */
+export class FailureLog {
+  readonly #query: Query;
+  #waiting = new Map<string, FailedAttempt>();
+  #reading: Promise<void> | undefined;
+
+  constructor(query: Query) {
+    this.#query = query;
+  }
+
+  add(jobId: string, failed: FailedAttempt): void {
+    // The same job failed again before its last attempt was logged.
+    if (this.#waiting.has(jobId)) this.#tell(jobId, undefined);
+    this.#waiting.set(jobId, failed);
+    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
+  }
+
+  /** Resolves when everything has been logged. */
+  async settled(): Promise<void> {
+    await this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const asked = new Map(this.#waiting);
+      const verdicts = new Map<string, Verdict>();
+      try {
+        const attempts = [...asked.values()].map(({ attempt }) => attempt);
+        const { rows } = (await this.#query({
+          name: "legwork_verdicts",
+          text: VERDICTS,
+          values: [[...asked.keys()], attempts],
+        })) as Fetched;
+        for (const row of rows as unknown as Verdict[]) verdicts.set(String(row.id), row);
+      } catch {
+        // The failures are recorded; only the log does not say what follows.
+      }
+      for (const [id, failed] of asked) if (this.#waiting.get(id) === failed) this.#tell(id, verdicts.get(id));
+    }
+  }
+
+  #tell(jobId: string, verdict: Verdict | undefined): void {
+    const { attempt, durationMs, message, error, log } = this.#waiting.get(jobId)!;
+    this.#waiting.delete(jobId);
+    const fields = { attempt, durationMs };
+    if (verdict?.state === "cancelled") {
+      const [, by, reason] = /^Cancelled by (.+?)(?:: (.*)|\.)$/s.exec(verdict.reason ?? "") ?? [];
+      log.info(
+        { event: "job_cancelled", ...fields, by, reason: reason ?? (by === undefined ? verdict.reason : undefined) },
+        `Job cancelled${by === undefined ? "" : ` by ${by}`}.`,
+      );
+      return;
+    }
+    const failed = error === undefined ? fields : { ...fields, err: error };
+    if (verdict?.state === "failed") {
+      log.error({ event: "job_failed", final: true, ...failed }, `Job failed for good: ${message}`);
+    } else if (verdict?.retry_at instanceof Date) {
+      const wait = verdict.retry_at.getTime() - Date.now();
+      const when = wait > 0 ? `in ${durationInWords(wait)}` : "now";
+      log.warn(
+        { event: "job_failed", final: false, retryAt: verdict.retry_at.toISOString(), ...failed },
+        `Job failed and will be retried ${when}: ${message}`,
+      );
+    } else log.warn({ event: "job_failed", ...failed }, `Job failed: ${message}`);
+  }
+}
