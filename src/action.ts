@@ -1,12 +1,15 @@
 /**
- * The actions that a hint may suggest. SQL names the action in an error's detail, as in `detail = '{"do": "list_queues"}'`; the hint has the
- * statement for it in backticks. Surfaces without SQL replace it by their own words.
+ * The actions that a hint or a fix may suggest. SQL names the action of a hint in an error's detail, as in `detail = '{"do": "list_queues"}'`, and the
+ * actions of a fix in the column `actions`; the text has the statement for each of them in backticks. Surfaces without SQL replace it by their own words.
  */
 const ACTIONS = [
   "cancel_job",
   "change_setting",
   "discard_job",
   "enqueue_batch",
+  "explain_job",
+  "limit_concurrency",
+  "limit_rate",
   "list_alert_rules",
   "list_alerts",
   "list_queues",
@@ -16,7 +19,16 @@ const ACTIONS = [
   "list_tokens",
   "list_workflow_steps",
   "list_workflows",
+  "rerun_job",
+  "resume_all",
+  "resume_queue",
+  "resume_task",
   "retry_job",
+  "retry_workflow",
+  "run_schedule",
+  "send_signal",
+  "set_priority",
+  "show_log",
   "show_task",
   "start_workflow",
   // These have no statement: each surface has its own sentence for them.
@@ -24,29 +36,69 @@ const ACTIONS = [
   "await_database",
 ] as const;
 
-type ActionName = (typeof ACTIONS)[number];
+/** Actions that exist in SQL alone: every surface shows their statements. */
+const SQL_ACTIONS = ["end_session", "give_back_jobs", "take_up", "tick"] as const;
 
-/** A suggested action and its target: an id or a name. */
+type WordedAction = (typeof ACTIONS)[number];
+
+type ActionName = WordedAction | (typeof SQL_ACTIONS)[number];
+
+/** A suggested action with its arguments. Which of them it has depends on what it does: `retry_job` has an id, `limit_rate` has scope, name, max, per and key. */
 export interface Action {
   readonly do: ActionName;
   readonly id?: string;
   readonly name?: string;
+  readonly scope?: string;
+  readonly max?: number;
+  readonly per?: string;
+  readonly key?: string;
+  readonly priority?: number;
+  /** The task under which to run the job. */
+  readonly task?: string;
+  readonly discard?: boolean;
+  /** Arguments that the user has to fill in, such as payload. */
+  readonly asks?: readonly string[];
 }
 
 /** The words of a surface for each action. */
-export type Wording = Readonly<Record<ActionName, (of: Action) => string>>;
+export type Wording = Readonly<Record<WordedAction, (of: Action) => string>>;
+
+function wordsFor(wording: Wording, action: Action | undefined): string | undefined {
+  const worded = ACTIONS.find((name) => name === action?.do);
+  return worded === undefined || action === undefined ? undefined : wording[worded](action);
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isNumber = (value: unknown): value is number => typeof value === "number";
 
 /** Reads an action from JSON; undefined for anything else, such as an action of a newer version. */
 export function readAction(value: unknown): Action | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { do: name, id, name: of } = value as Record<string, unknown>;
-  const known = ACTIONS.find((action) => action === name);
+  const given = value as Record<string, unknown>;
+  const known = [...ACTIONS, ...SQL_ACTIONS].find((action) => action === given["do"]);
   if (known === undefined) return undefined;
+  const texts = ["name", "scope", "per", "key", "task"].filter((field) => isText(given[field]));
+  const numbers = ["max", "priority"].filter((field) => isNumber(given[field]));
+  const { id, discard, asks } = given;
   return {
     do: known,
-    ...(typeof id === "string" || typeof id === "number" ? { id: String(id) } : {}),
-    ...(typeof of === "string" ? { name: of } : {}),
+    ...(isText(id) || isNumber(id) ? { id: String(id) } : {}),
+    ...Object.fromEntries([...texts, ...numbers].map((field) => [field, given[field]])),
+    ...(discard === true ? { discard } : {}),
+    ...(Array.isArray(asks) ? { asks: asks.filter(isText) } : {}),
   };
+}
+
+/**
+ * Phrases a fix in a surface's words: the text in each pair of backticks is replaced by the words for the action at the same place in `actions`.
+ * The statement of an action without words, or of one that only a newer version knows, stays.
+ */
+export function fixInWordsOf(
+  wording: Wording,
+  { fix, actions }: { readonly fix: string; readonly actions: readonly unknown[] },
+): string {
+  let place = 0;
+  return fix.replaceAll(/`[^`]+`/g, (text) => wordsFor(wording, readAction(actions[place++])) ?? text);
 }
 
 /** Phrases a hint in a surface's words: they replace the statement in backticks, or follow a hint without one. */
@@ -54,8 +106,8 @@ export function inWordsOf(
   wording: Wording,
   { hint, action }: { readonly hint?: string | undefined; readonly action?: Action | undefined },
 ): string | undefined {
-  if (action === undefined) return hint;
-  const words = wording[action.do](action);
+  const words = wordsFor(wording, action);
+  if (words === undefined) return hint;
   if (hint === undefined) return words;
   return /`[^`]+`/.test(hint) ? hint.replace(/`[^`]+`/, () => words) : `${hint} ${words}`;
 }

@@ -24,7 +24,9 @@ function reasonsInSql(): string[] {
   const functions = globSync("sql/definitions/**/*.sql")
     .flatMap((file) => readFileSync(file, "utf8").split("create or replace function "))
     .filter(
-      (text) => text.startsWith("legwork.explain_job(") || text.includes("returns table (reason text, detail text, fix text)"),
+      (text) =>
+        text.startsWith("legwork.explain_job(") ||
+        text.includes("returns table (reason text, detail text, fix text, actions jsonb)"),
     )
     .map((text) => text.replaceAll(/--.*$/gm, ""));
   expect(functions.length).toBeGreaterThan(10);

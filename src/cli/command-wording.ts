@@ -1,4 +1,11 @@
-import type { Wording } from "../action.ts";
+import { type Action, fixInWordsOf, type Wording } from "../action.ts";
+import type { Reason } from "../jobs/explain-job.ts";
+
+/** A word of a command as the shell reads it back. */
+const word = (text = "…"): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
+
+const limit = (option: string, { scope, name, key }: Action): string =>
+  `\`legwork limit --${scope} ${word(name)} ${option}${key === undefined ? "" : ` --key ${word(key)}`}\``;
 
 /** The actions that hints suggest, as commands. */
 export const COMMANDS: Wording = {
@@ -6,6 +13,9 @@ export const COMMANDS: Wording = {
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
   discard_job: ({ id = "<id>" }) => `\`legwork discard ${id}\``,
   enqueue_batch: () => "`legwork batch start`",
+  explain_job: ({ id = "<id>" }) => `\`legwork explain ${id}\``,
+  limit_concurrency: (action) => limit(`--concurrency ${action.max}`, action),
+  limit_rate: (action) => limit(`--rate ${action.max}/${word(action.per)}`, action),
   list_alert_rules: () => "`legwork alerts --rules`",
   list_alerts: () => "`legwork alerts`",
   list_queues: () => "`legwork queues`",
@@ -15,9 +25,24 @@ export const COMMANDS: Wording = {
   list_tokens: () => "`legwork token list`",
   list_workflow_steps: ({ id = "<id>" }) => `\`legwork workflow show ${id}\``,
   list_workflows: () => "`legwork workflow list`",
+  rerun_job: ({ id = "<id>", task, discard, asks = [] }) =>
+    `\`legwork rerun ${id}${asks.includes("payload") ? " --payload '{…}'" : ""}${task === undefined ? "" : ` --task ${word(task)}`}${discard === true ? " --discard" : ""}\``,
+  resume_all: () => "`legwork resume --all`",
+  resume_queue: ({ name }) => `\`legwork resume ${word(name)}\``,
+  resume_task: ({ name }) => `\`legwork resume --task ${word(name)}\``,
   retry_job: ({ id = "<id>" }) => `\`legwork retry ${id}\``,
+  retry_workflow: ({ id = "<id>" }) => `\`legwork workflow retry ${id}\``,
+  run_schedule: ({ name }) => `\`legwork schedule run ${word(name)}\``,
+  send_signal: ({ id = "<id>", name }) => `\`legwork signal ${id} ${word(name)}\``,
+  set_priority: ({ id = "<id>", priority }) => `\`legwork priority ${id} --to ${priority}\``,
+  show_log: ({ id = "<id>" }) => `\`legwork job ${id}\``,
   show_task: () => "`legwork tasks --json`",
   start_workflow: () => "`legwork workflow start`",
   ask_for_less: () => "Use a narrower filter, or fewer jobs at a time.",
   await_database: () => "Try again when Postgres can be reached. `legwork doctor` shows what is wrong with it.",
 };
+
+/** Reasons from the database or from a server, whose fixes name commands. */
+export function inCommands(reasons: readonly Reason[]): Reason[] {
+  return reasons.map((reason) => ({ ...reason, fix: fixInWordsOf(COMMANDS, reason) }));
+}

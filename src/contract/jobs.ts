@@ -97,12 +97,36 @@ export const logLineSchema = z
   })
   .describe("A line that the task logged.");
 
+const actionSchema = z
+  .object({
+    do: z.string().describe("The action, such as retry_job or resume_queue. A client ignores actions that it does not know."),
+    id: z.string().optional().describe("The job, workflow or database session that it applies to."),
+    name: z.string().optional().describe("The queue, task, schedule, signal or worker that it applies to."),
+    scope: z.string().optional().describe("For a limit: whether name is a queue or a task."),
+    max: z.int().optional().describe("For a limit: its new maximum."),
+    per: z.string().optional().describe("For a rate limit: its period, such as 1h."),
+    key: z.string().optional().describe("For a limit: the path of its key in the payload."),
+    priority: z.int().optional().describe("For set_priority: the new priority."),
+    task: z.string().optional().describe("For rerun_job: a different task."),
+    discard: z.boolean().optional().describe("For rerun_job: whether to discard the failed job."),
+    asks: z.array(z.string()).optional().describe("Arguments that the user has to fill in, such as payload."),
+  })
+  .describe("An action that the client may perform, with its arguments.");
+
+/** An action that a fix suggests. */
+export type SuggestedAction = z.infer<typeof actionSchema>;
+
 export const reasonSchema = z
   .object({
     position: z.int(),
     reason: z.string().describe("A machine-readable code, such as queue_paused or concurrency_limit."),
     detail: z.string(),
-    fix: z.string().describe("What to do about it."),
+    fix: z.string().describe("What to do about it. Requests are in backquotes."),
+    actions: z
+      .array(actionSchema)
+      .describe(
+        "The actions that the fix suggests, one for each text in backquotes. Empty if nothing can be done, or only by someone else.",
+      ),
   })
   .describe("A reason why the job is not running.");
 
@@ -304,6 +328,7 @@ export const rerunBody = z
   .strictObject({
     payload: json.optional().describe("The new job's payload; that of the original job by default."),
     discard: z.boolean().optional().describe("Also discard the original job, which must have failed."),
+    task: taskName.optional().describe("A different task, for example if the name of the original one was misspelled."),
   })
   .optional()
   .meta({ examples: [{ payload: { to: "ann@example.com" }, discard: true }] });

@@ -1,4 +1,5 @@
 import { assertId } from "../bounds.ts";
+import type { SuggestedAction } from "../contract/jobs.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
@@ -8,8 +9,10 @@ export interface Reason {
   /** A machine-readable code, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` lists them all. */
   reason: string;
   detail: string;
-  /** What to do about it. */
+  /** What to do about it, in the words of the surface: a statement, a request or a command in backticks. Asks an operator to do what the caller may not. */
   fix: string;
+  /** The actions in `fix`, one for each text in backticks, such as `{ do: "retry_job", id: "42" }`. Empty if nothing can be done, or only by someone else. */
+  actions: SuggestedAction[];
 }
 
 /**

@@ -19,12 +19,14 @@ export interface RerunOptions {
   payload?: unknown;
   /** Also discard the original job, which must have failed. */
   discard?: boolean;
+  /** A different task, for example if the name of the original one was misspelled. */
+  task?: string;
 }
 
 /**
  * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
  * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown
- * job, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
+ * job or task, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
  *
  * @example
  * import { rerunJob } from "legwork/operations";
@@ -33,14 +35,15 @@ export interface RerunOptions {
  */
 export async function rerunJob(client: Queryable, id: string, options: RerunOptions = {}): Promise<string> {
   const payload = options.payload === undefined ? undefined : toJson("payload", options.payload);
-  if (options.payload !== undefined) {
-    const { task } = await getJob(client, id);
-    await assertPayloadBesideRedacted(client, task, options.payload);
+  if (options.payload !== undefined || options.task !== undefined) {
+    const original = await getJob(client, id);
+    await assertPayloadBesideRedacted(client, options.task ?? original.task, options.payload ?? original.payload);
   }
   const [row] = await callFunction(client, "legwork.rerun_job", {
     job_id: assertId("job", id),
     payload,
     discard: options.discard,
+    task: options.task,
   });
   return String(row.rerun_job);
 }

@@ -566,7 +566,8 @@ it("explains a job in the same way on every surface", async () => {
   expect(rows[0].detail).toMatch(/^Queue 'mail' was paused by postgres at .*: host is down\.$/);
   expect(await explainJob(database.pool, waiting)).toEqual(rows);
   const asked = await rest(server, "GET", `/jobs/${waiting}/explain`);
-  expect(asked.body.items).toEqual(rows);
+  const phrased = (words: string): unknown[] => [{ ...rows[0], fix: `Resume the queue: \`${words}\`` }, rows[1]];
+  expect(asked.body.items).toEqual(phrased("POST /api/v1/queues/mail/resume"));
   const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
-  expect(JSON.parse(shown.stdout)).toEqual(rows);
+  expect(JSON.parse(shown.stdout)).toEqual(phrased("legwork resume mail"));
 });

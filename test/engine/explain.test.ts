@@ -18,6 +18,8 @@ beforeEach(async () => {
 
 const add = (options = {}, payload: unknown = {}): Promise<string> => enqueue(database.pool, "t", payload, options);
 const explain = (id: string): Promise<Reason[]> => explainJob(database.pool, id);
+/** The statements that a fix shows. */
+const statements = ({ fix }: Reason): string[] => [...fix.matchAll(/`([^`]+)`/g)].map(([, statement = ""]) => statement);
 const reasons = async (id: string): Promise<string[]> => (await explain(id)).map((row) => row.reason);
 const fetchBy = (worker: string, id: string): Promise<unknown> =>
   query("update graphile_worker._private_jobs set locked_by = $1, locked_at = now(), attempts = attempts + 1 where id = $2", [
@@ -39,6 +41,7 @@ it("a job that no worker fetches although some have capacity gets more than the 
         /^Nothing holds it back\. It has been due for 3\d seconds, and running workers .+ none has fetched it\.$/,
       ),
       fix: expect.stringContaining("connection pooler in transaction mode"),
+      actions: [],
     },
   ]);
 });
@@ -52,7 +55,8 @@ it("a running job whose key is used again is still in its first attempt, and nam
     detail: expect.stringMatching(
       new RegExp(`^It was replaced or removed at .+ will not be retried\\. Job ${second} was enqueued in its place\\.$`),
     ),
-    fix: `See that job: select * from legwork.explain_job(${second});`,
+    fix: `See that job: \`select * from legwork.explain_job(${second});\``,
+    actions: [{ do: "explain_job", id: second }],
   };
   expect(await explain(first)).toMatchObject([
     { reason: "running", detail: expect.stringContaining("attempt 1, since") },
@@ -104,17 +108,24 @@ it("every pause is named, the widest first, with its actor, its reason and its f
       position: 1,
       reason: "everything_stopped",
       detail: expect.stringMatching(/by postgres at .*: help\.$/),
-      fix: "select legwork.resume_all();",
+      fix: "Resume everything: `select legwork.resume_all();`",
+      actions: [{ do: "resume_all" }],
     },
     {
       position: 2,
       reason: "queue_paused",
       detail: expect.stringContaining("no reason was given"),
-      fix: "select legwork.resume_queue('q');",
+      fix: "Resume the queue: `select legwork.resume_queue('q');`",
+      actions: [{ do: "resume_queue", name: "q" }],
     },
-    { position: 3, reason: "task_paused", detail: expect.stringContaining("bug 7"), fix: "select legwork.resume_task('t');" },
+    {
+      position: 3,
+      reason: "task_paused",
+      detail: expect.stringContaining("bug 7"),
+      fix: "Resume the task: `select legwork.resume_task('t');`",
+    },
   ]);
-  for (const { fix } of await explain(id)) await query(fix);
+  for (const reason of await explain(id)) for (const statement of statements(reason)) await query(statement);
   expect(await reasons(id)).toEqual(["about_to_start"]);
 });
 
@@ -126,7 +137,8 @@ it("a full limit is named with the jobs that fill it and the job's position in l
       position: 1,
       reason: "concurrency_limit",
       detail: `The concurrency limit of task 't' for user = u'1 is 1, and all slots are taken by job ${first}. It is number 2 in line.`,
-      fix: "Wait, or raise the limit: select legwork.limit_concurrency(2, task => 't', key => 'user');",
+      fix: "Wait, or raise the limit: `select legwork.limit_concurrency(2, task => 't', key => 'user');`",
+      actions: [{ do: "limit_concurrency", scope: "task", name: "t", max: 2, key: "user" }],
     },
   ]);
 });
@@ -149,7 +161,7 @@ it("an exhausted rate limit is named with the next possible start", async () => 
     {
       reason: "rate_limit",
       detail: expect.stringMatching(
-        /queue 'q' is 1 per hour, and it is used up\. It is number 1 in line\. The next job can start at \d/,
+        /queue 'q' is 1 per hour, and it is used up\. It is number 1 in line\. This job can start at [-\d]+ [:\d]+ UTC \(in 59 minutes( \d+ seconds?)?\) at the earliest\.$/,
       ),
     },
   ]);
@@ -161,7 +173,7 @@ it("a start time in the future is shown; for a retry, with the error", async () 
     {
       reason: "run_at_ahead",
       detail: expect.stringMatching(/^It is due at .* \(in 59 minutes( \d+ seconds?)?\)\.$/),
-      fix: `Wait, or start it now: select legwork.retry_job(${later});`,
+      fix: `Wait, or start it now: \`select legwork.retry_job(${later});\``,
     },
   ]);
   const failing = await add();
@@ -171,7 +183,7 @@ it("a start time in the future is shown; for a retry, with the error", async () 
     [failing],
   );
   expect(await explain(failing)).toMatchObject([
-    { reason: "retry_ahead", detail: expect.stringMatching(/^Attempt 1 failed, and .*\. Last error: boom$/) },
+    { reason: "retry_ahead", detail: expect.stringMatching(/^Attempt 1 of 25 failed, and .*\. Last error: boom$/) },
   ]);
 });
 
@@ -204,7 +216,7 @@ it("no worker, no worker that knows the task, and only busy workers are three di
   expect(await explain(id)).toMatchObject([
     {
       reason: "workers_busy",
-      detail: expect.stringContaining("The one worker that has its task is at its concurrency limit."),
+      detail: expect.stringContaining("The one worker that has its task is full: 1 of 1 job running."),
     },
   ]);
   await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");
@@ -234,11 +246,15 @@ it("a job that has ended shows how it ended and what can be done", async () => {
     cancelled,
   ]);
   expect(await explain(failed)).toMatchObject([
-    { reason: "failed", detail: expect.stringMatching(/: boom$/), fix: `select legwork.retry_job(${failed});` },
+    {
+      reason: "failed",
+      detail: expect.stringMatching(/: boom$/),
+      fix: `Fix the cause, then retry it: \`select legwork.retry_job(${failed});\``,
+    },
   ]);
   expect(await reasons(cancelled)).toEqual(["cancelled"]);
   await query("select legwork.discard_job($1)", [failed]);
-  expect((await explain(failed))[0]!.fix).toBe("It was discarded. Enqueue it again if it should run.");
+  expect(await explain(failed)).toMatchObject([{ reason: "discarded", actions: [{ do: "rerun_job", id: failed }] }]);
   await expect(explain("999999")).rejects.toMatchObject({ code: "LW404" });
 });
 
@@ -256,4 +272,35 @@ it("durations are written in words, and an unknown duration is null", async () =
   expect(await say("-00:00:01")).toEqual({ words: "-1 seconds", period: "-1 seconds" });
   expect(await say("0")).toEqual({ words: "0 seconds", period: "0 seconds" });
   expect(await say(null)).toEqual({ words: null, period: null });
+});
+
+it("a fix and its actions suggest only what the caller may do", async () => {
+  await query("select legwork.limit_concurrency(1, task => 't')");
+  const [, held] = [await add({ tenant: "acme" }), await add({ tenant: "acme" })];
+  const failed = await add({ tenant: "acme", serialKey: "a`b" });
+  await query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'boom')", [failed]);
+  const asked = async (id: string, settings: Record<string, string>): Promise<Reason | undefined> => {
+    const client = await database.pool.connect();
+    try {
+      await client.query("begin");
+      for (const [name, value] of Object.entries(settings)) await client.query("select set_config($1, $2, true)", [name, value]);
+      return (await explainJob(client, id))[0];
+    } finally {
+      await client.query("rollback");
+      client.release();
+    }
+  };
+  expect(await asked(failed, { "legwork.role": "viewer" })).toMatchObject({
+    fix: "Fix the cause, then ask an operator to retry it.",
+    actions: [],
+  });
+  expect(await asked(failed, { "legwork.role": "operator", "legwork.confined_to": "acme" })).toMatchObject({
+    fix: `Fix the cause, then retry it: \`select legwork.retry_job(${failed});\``,
+    actions: [{ do: "retry_job", id: failed }],
+  });
+  expect(await asked(held, { "legwork.role": "operator", "legwork.confined_to": "acme" })).toMatchObject({
+    fix: "Wait, or ask an operator of the whole system to raise the limit.",
+    actions: [],
+  });
+  expect(await asked(held, { "legwork.role": "operator" })).toMatchObject({ actions: [{ do: "limit_concurrency", max: 2 }] });
 });

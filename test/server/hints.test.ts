@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inWordsOf, readAction } from "../../src/action.ts";
+import { fixInWordsOf, inWordsOf, readAction } from "../../src/action.ts";
 import { COMMANDS } from "../../src/cli/command-wording.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { REQUESTS } from "../../src/server/request-wording.ts";
@@ -182,4 +182,32 @@ it("a suggestion replaces the statement in a hint, or is added to a hint without
   expect(inWordsOf(REQUESTS, { hint: "Wait.", action })).toBe("Wait. `POST /api/v1/jobs/42/retry`");
   expect(inWordsOf(REQUESTS, { hint: "Wait." })).toBe("Wait.");
   expect(readAction({ do: "what only a newer version knows" })).toBeUndefined();
+});
+
+it("every action of a fix has a statement and is known, and its words on each surface are in one pair of backquotes", async () => {
+  const file = readFileSync("sql/definitions/explain/actions.sql", "utf8");
+  const names = [...file.matchAll(/^  when '(\w+)' then /gm)].map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(15);
+  const sample = { id: "42", name: "it's `odd`", scope: "queue", max: 2, per: "1h", key: "a b", priority: -1, task: "mail" };
+  for (const name of names) {
+    const action = { do: name, ...sample };
+    const { rows } = await database.pool.query<{ fix: string }>(
+      "select legwork_private.suggest('do it', $1::jsonb) || '; then do more' as fix",
+      [action],
+    );
+    const fix = rows[0]!.fix;
+    expect(fix).toMatch(/^do it: `[^`]+`; then do more$/);
+    expect(readAction(action)).toMatchObject({ do: name });
+    const asRequest = fixInWordsOf(REQUESTS, { fix, actions: [action] });
+    expect(asRequest).toMatch(/^do it: `[^`]+`; then do more$/);
+    // A command line over REST phrases what the server has phrased.
+    expect(fixInWordsOf(COMMANDS, { fix: asRequest, actions: [action] })).toBe(
+      fixInWordsOf(COMMANDS, { fix, actions: [action] }),
+    );
+  }
+  const shell = fixInWordsOf(COMMANDS, { fix: "`x`", actions: [{ do: "resume_queue", name: "it's" }] });
+  expect(shell).toBe(String.raw`\`legwork resume 'it'\''s'\``.replaceAll("\\`", "`"));
+  expect(
+    fixInWordsOf(COMMANDS, { fix: "`new()` or `x`", actions: [{ do: "of a newer version" }, { do: "retry_job", id: 1 }] }),
+  ).toBe("`new()` or `legwork retry 1`");
 });

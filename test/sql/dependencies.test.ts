@@ -147,7 +147,7 @@ it("a job that waits for another is explained, and counted as blocked", async ()
   expect(rows[0]).toEqual({
     reason: "dependency",
     detail: `It is waiting for job ${a} (t), which is pending.`,
-    fix: `See why that job is not running: select * from legwork.explain_job(${a});`,
+    fix: `See why that job is not running: \`select * from legwork.explain_job(${a});\``,
   });
   expect(await one("select blocked::int from legwork.queues where name = 'default'")).toBe(1);
 });

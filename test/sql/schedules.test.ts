@@ -253,7 +253,7 @@ describe("a schedule that requires another", () => {
         position: 2,
         reason: "schedule_waits",
         detail: expect.stringMatching(new RegExp(`^An occurrence of the schedule 's', due at .*, is waiting, until .* at the latest: It requires first, whose last job, job ${id}, failed\\.$`)),
-        fix: "It starts as soon as that job has completed. To run it now: select legwork.run_schedule('s');",
+        fix: "It starts as soon as that job has completed. To run it now, run the schedule: `select legwork.run_schedule('s');`",
       },
     ]);
     await query("delete from graphile_worker._private_jobs where id = $1", [own]);
@@ -262,7 +262,7 @@ describe("a schedule that requires another", () => {
     ]);
     await tick("2026-01-01 04:00Z");
     expect(await explained(own)).toMatchObject([
-      { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "To run it anyway: select legwork.run_schedule('s');" },
+      { reason: "schedule_held_back", detail: expect.stringContaining("was held back: It requires first"), fix: "To run it anyway, run the schedule: `select legwork.run_schedule('s');`" },
     ]);
     // A confined caller sees only their own tenant's schedules.
     const client = await database.pool.connect();

@@ -130,7 +130,7 @@ describe("a job that waits for a signal", () => {
     expect(await one("select blocked || ' ' || later from legwork.queues")).toBe("1 0");
     expect((await database.pool.query("select * from legwork_private.failed_attempts")).rows).toEqual([]);
     const { rows } = await database.pool.query("select reason, detail, fix from legwork.explain_job($1)", [id]);
-    expect(rows[0]).toMatchObject({ reason: "waits_for_signal", fix: `Send it: select legwork.send_signal(${id}, 'approval');` });
+    expect(rows[0]).toMatchObject({ reason: "waits_for_signal", fix: `Send it: \`select legwork.send_signal(${id}, 'approval');\`` });
     expect(rows[0].detail).toMatch(/^Its task has been waiting for the signal 'approval' since .+, until .+ \(in 59 minutes 5\d seconds\)\.$/);
     expect(rows.map((row) => row.reason)).not.toContain("run_at_ahead");
   });

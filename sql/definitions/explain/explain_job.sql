@@ -1,51 +1,156 @@
 create or replace function legwork_private.explain_ended(
-  job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamptz, error text
-) returns table (reason text, detail text, fix text)
+  job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamptz, error text, attempts integer, max_attempts integer, has_run boolean, task text
+) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_retry jsonb := jsonb_build_object('do', 'retry_job', 'id', job_id::text);
+  v_rerun jsonb := jsonb_build_object('do', 'rerun_job', 'id', job_id::text);
+  v_other jsonb;
+  v_last record;
+  v_found text;
 begin
   reason := explain_ended.state;
-  detail := format('It %s at %s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It %s at %s%s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case when explain_ended.state = 'failed' and has_run then case
+      when explain_ended.attempts >= explain_ended.max_attempts then format(' after %s of %s', explain_ended.attempts, legwork_private.counted(explain_ended.max_attempts, 'attempt'))
+      else format(' in attempt %s of %s, and will not be retried automatically', explain_ended.attempts, explain_ended.max_attempts) end else '' end,
     coalesce(': ' || explain_ended.error, '.'));
-  fix := case
-    when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
-    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again if it should run.'
-    when explain_ended.state = 'completed' then 'Nothing to do.'
-    else 'Enqueue it again if it should run.'
-  end;
+  actions := '[]';
+  case explain_ended.state
+    when 'completed' then
+      v_other := jsonb_build_object('do', 'show_log', 'id', job_id::text);
+      v_found := legwork_private.traces_of(job_id);
+      detail := detail || coalesce(' ' || v_found, '');
+      actions := jsonb_build_array(v_other);
+      fix := 'if something is missing, ' || legwork_private.suggest('see what its task logged', v_other);
+    when 'failed' then
+      select f.error_name, f.error_code into v_last from legwork_private.failed_attempts f where f.job_id = explain_ended.job_id order by f.attempt desc, f.failed_at desc limit 1;
+      if job.id is null then
+        reason := 'discarded';
+        detail := regexp_replace(detail, '\.?$', '. It was then discarded.');
+        actions := jsonb_build_array(v_rerun);
+        fix := 'a discarded job cannot be retried. If it should run, ' || legwork_private.suggest('enqueue it again', v_rerun);
+      elsif explain_ended.error like 'Quarantined: %' then
+        actions := jsonb_build_array(v_retry);
+        fix := format('do not retry it yet: it would kill another worker. Find out first why it ends its worker''s process (memory, process.exit, native code)%s. When that is fixed, ',
+            case when legwork_private.confined_tenant() is null then format(', in the logs of %s',
+              (select string_agg(format('%s at %s', f.worker, to_char(f.failed_at, 'YYYY-MM-DD HH24:MI:SS TZ')), ', ' order by f.failed_at)
+               from (select * from legwork_private.failed_attempts a where a.job_id = explain_ended.job_id and a.error_name = 'WorkerLost' order by a.failed_at desc limit 3) f)) else '' end)
+          || legwork_private.suggest('retry it', v_retry);
+      elsif v_last.error_name = 'PayloadError' then
+        v_other := v_rerun || '{"discard": true, "asks": ["payload"]}';
+        actions := jsonb_build_array(v_other);
+        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a payload that matches, and discard this job', v_other));
+      else
+        actions := jsonb_build_array(v_retry);
+        fix := 'fix the cause, then ' || legwork_private.suggest('retry it', v_retry);
+      end if;
+    when 'cancelled' then
+      select jsonb_build_object('do', 'retry_workflow', 'id', s.workflow_id::text) into v_other from legwork_private.workflow_run_steps s where s.job_id = explain_ended.job_id limit 1;
+      if v_other is not null then
+        detail := detail || format(' It is a step of workflow %s.', v_other ->> 'id');
+        actions := jsonb_build_array(v_other);
+        fix := 'once the cause is fixed, ' || legwork_private.suggest('run the steps that have not completed again', v_other);
+      else
+        v_found := legwork_private.intended_task(explain_ended.task);
+        v_rerun := v_rerun || jsonb_strip_nulls(jsonb_build_object('task', v_found));
+        actions := jsonb_build_array(v_rerun);
+        fix := case when v_found is not null then format('no Legwork worker has ever had a task ''%s''. Did you mean ''%s''? Then ', explain_ended.task, v_found) else 'if it should run, ' end
+          || legwork_private.suggest('run it again', v_rerun);
+        v_found := substring(explain_ended.error from '^Cancelled because job (\d+), which it depends on, ');
+        if v_found is not null and (legwork_private.confined_tenant() is null
+          or exists (select from legwork_private.all_jobs j where j.id = v_found::bigint and j.tenant = legwork_private.confined_tenant()))
+        then
+          v_other := jsonb_build_object('do', 'explain_job', 'id', v_found);
+          actions := jsonb_build_array(v_other, v_rerun);
+          fix := format('%s Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
+        end if;
+      end if;
+    else
+      actions := jsonb_build_array(v_rerun);
+      fix := 'find out what kept it waiting. If it should still run, ' || legwork_private.suggest('run it again', v_rerun);
+  end case;
   return next;
   if explain_ended.state = 'failed' then
-    return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+    return query select s.* from legwork_private.explain_replaced(job) s;
   end if;
-  return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
+  return query select s.* from legwork_private.explain_schedules(explain_ended.job_id) s;
 end $$;
-comment on function legwork_private.explain_ended(legwork_private.graphile_jobs, bigint, legwork.job_state, timestamptz, text) is
-  'The reasons that explain_job returns for a job that has ended: how it ended, which job replaced it, and which occurrences wait for its schedule. job: its row in graphile-worker''s table, if kept for a retry.';
+comment on function legwork_private.explain_ended(legwork_private.graphile_jobs, bigint, legwork.job_state, timestamptz, text, integer, integer, boolean, text) is
+  'The reasons that explain_job returns for a job that has ended: how it ended, which job replaced it, and which occurrences wait for its schedule. job: its row in graphile-worker''s table, if kept for a retry. has_run: whether an attempt ended it.';
 
-create or replace function legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.traces_of(job_id bigint) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_logged record;
+  v_children integer;
+  v_result text := (select f.result::text from legwork_private.finished_jobs f where f.id = traces_of.job_id order by f.finished_at desc limit 1);
+begin
+  select count(*) filter (where l.level = 'warn') as warnings, count(*) filter (where l.level in ('error', 'fatal')) as errors into v_logged
+  from (select o.level from legwork_private.job_logs o where o.job_id = traces_of.job_id order by o.id limit 1000) l;
+  select count(*) into v_children from (
+    select from legwork_private.all_jobs j
+    where j.parent_id = traces_of.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant()) limit 1000
+  ) c;
+  return nullif(concat_ws(' ',
+    'Its log has ' || nullif(concat_ws(' and ', nullif(legwork_private.counted(v_logged.errors, 'error'), '0 errors'), nullif(legwork_private.counted(v_logged.warnings, 'warning'), '0 warnings')), '') || '.',
+    'It enqueued ' || nullif(legwork_private.counted(v_children, 'job'), '0 jobs') || '.',
+    case when v_result is not null and v_result <> 'null' then format('Its result: %s%s', left(v_result, 200), case when length(v_result) > 200 then '…' else '' end) end), '');
+end $$;
+comment on function legwork_private.traces_of(bigint) is
+  'What a completed job has left behind, in a sentence or more: warnings and errors in its log, jobs it enqueued (of each at most 1,000), and the start of its result. Null if it has left nothing.';
+
+create or replace function legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer, task text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_worker legwork_private.worker_processes;
+  v_name text;
+  v_cancel jsonb := jsonb_build_object('do', 'cancel_job', 'id', job.id::text);
+  v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
+  v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
+  v_has_spoken boolean;
 begin
   select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
-  reason := 'running';
-  detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-    case when legwork_private.confined_tenant() is not null then 'a worker'
-      when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-      else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end);
-  fix := case when v_worker.id is not null then 'Wait, or cancel it: ' || format('select legwork.cancel_job(%s);', job.id)
-    else 'If that process has died, its jobs return to the queue after four hours. To return them now: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
-  return next;
-  return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
-  if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
+  v_name := case when legwork_private.confined_tenant() is not null then 'a worker'
+    when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+    else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
+  -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
+  v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
+  if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
     reason := 'fetched_ahead';
-    detail := format('Its worker has fetched it but not started it, because it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
-    fix := 'Wait, or make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE).';
-    return next;
+    detail := format('It has not started. %s%s has fetched it in advance and %s.', upper(left(v_name, 1)), substr(v_name, 2),
+      case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
+        else 'is about to start it' end);
+    actions := jsonb_build_array(v_cancel);
+    fix := format('wait, or %s To avoid this, make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE)', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+  else
+    reason := 'running';
+    detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(v_age), v_name,
+      coalesce(' 95 % of the attempts of this task end within ' || legwork_private.in_words(v_usual) || '.', ''));
+    if v_worker.id is null then
+      actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
+      fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
+        || legwork_private.suggest('return them to the queue now', actions -> 0);
+    else
+      actions := jsonb_build_array(v_cancel);
+      fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
+      if v_age > coalesce(3 * v_usual, interval '1 minute') then
+        fix := legwork_private.as_fix(fix) || format(' If its task ignores its abort signal and has no timeout, only the end of its worker ends it: restart %s', v_name);
+      end if;
+    end if;
   end if;
+  return next;
+  return query select s.* from legwork_private.explain_replaced(job) s;
+  actions := '[]';
   if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
     reason := 'worker_silent';
-    detail := format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-    fix := 'Any other running Legwork worker returns its jobs to the queue within seconds.';
+    detail := case when v_has_spoken then format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
+      else format('Its worker has sent no heartbeat since it fetched this job (the last one was at %s): its process was stopped or killed, or cannot reach Postgres.',
+        to_char(v_worker.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end;
+    fix := case when exists (select from legwork_private.worker_processes w where w.id <> v_worker.id and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
+      then 'Wait: another running Legwork worker returns its jobs to the queue within seconds.'
+      else 'No other Legwork worker is running. Start one (legwork worker --tasks DIR): it returns the silent worker''s jobs to the queue within seconds.' end;
     return next;
   end if;
   if v_worker.blocked_since is not null then
@@ -66,44 +171,55 @@ begin
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
     reason := 'cancelling';
-    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task has been signaled to stop.';
-    fix := 'Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart its worker.';
+    detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
+    fix := format('Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart %s.', v_name);
     return next;
   end if;
 end $$;
-comment on function legwork_private.explain_running(legwork_private.graphile_jobs, integer) is
+comment on function legwork_private.explain_running(legwork_private.graphile_jobs, integer, text) is
   'The reasons that explain_job returns for a running job: where and since when it runs, and why it may not progress. attempts: the number of the current attempt.';
 
-create or replace function legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_paced legwork_private.paced_keys;
 begin
   reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
+  if job.key is not null and job.attempts = 0 then
+    select * into v_paced from legwork_private.paced_keys p where p.job_key = job.key and p.job_id = job.id;
+  end if;
   detail := case
       when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity, so it never starts automatically'
-      when job.attempts > 0 then format('Attempt %s failed, and the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      when job.attempts > 0 then format('Attempt %s of %s failed, and the next one is due at %s', job.attempts, job.max_attempts, legwork_private.time_ahead(explain_run_at.run_at))
       else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
-    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message') else '.' end;
-  fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
+    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message')
+      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
+      when v_paced.job_key is not null then format(': requests with its job key ''%s'' are debounced, so that each further request makes it wait again.', legwork.given_key(job.key))
+      else '.' end;
+  actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
+  fix := case when isfinite(explain_run_at.run_at) then 'wait, or ' else '' end || legwork_private.suggest('start it now', actions -> 0);
   return next;
 end $$;
 comment on function legwork_private.explain_run_at(legwork_private.graphile_jobs, timestamptz, text) is
   'The reason that explain_job returns for a job that is due later, or whose next attempt is. run_at: as recorded in the waiting room. error: of the last attempt.';
 
-create or replace function legwork_private.explain_expiry(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_expiry(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_expires_at timestamptz := legwork_private.expiry_of(job.flags);
 begin
-  if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
-    if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
-      reason := 'expired';
-      detail := format('It had to start by %s, and did not.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A running worker will soon end it as expired. Enqueue it again if it should run.';
-      return next;
-    end if;
+  if v_expires_at <= clock_timestamp() then
+    reason := 'expired';
+    detail := format('It had to start by %s, and did not.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
+    fix := 'A running Legwork worker ends it as expired within seconds. If it should still run, ' || legwork_private.suggest('let it start without the deadline', actions -> 0);
+    return next;
   end if;
 end $$;
 comment on function legwork_private.explain_expiry(legwork_private.graphile_jobs) is 'The reason that explain_job returns for a job that is past its expiry; no row for other jobs.';
 
-create or replace function legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_holder bigint;
@@ -124,16 +240,60 @@ begin
     reason := 'serial_key_taken';
     detail := format('Jobs with the serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
       coalesce('job ' || v_holder || ' is running now', 'a worker holds the key'));
-    fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
+    actions := '[]';
+    fix := 'Wait for that job.';
+    if v_holder is not null then
+      actions := jsonb_build_array(jsonb_build_object('do', 'cancel_job', 'id', v_holder::text));
+      fix := 'wait for that job, or ' || legwork_private.suggest('cancel it', actions -> 0);
+    end if;
     return next;
   end if;
 end $$;
 comment on function legwork_private.explain_serial_key(legwork_private.graphile_jobs, text) is
   'The reason that explain_job returns for a job whose serial key is held by another job; no row for other jobs.';
 
-create or replace function legwork_private.explain_unheld(run_at timestamptz) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_row_lock(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_holder record;
+begin
+  if pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' then
+    return;
+  end if;
+  perform from legwork_private.graphile_jobs j where j.id = explain_row_lock.job_id for share skip locked;
+  if found then
+    return;
+  end if;
+  reason := 'row_locked';
+  detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
+  actions := '[]';
+  if legwork_private.confined_tenant() is not null then
+    fix := 'Wait, or ask an operator of the whole system to find that transaction.';
+    return next;
+    return;
+  end if;
+  select a.* into v_holder from pg_stat_activity a where a.backend_xid::text = legwork_private.job_locker(explain_row_lock.job_id)::text;
+  if v_holder.pid is null then
+    fix := 'find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid)';
+    return next;
+    return;
+  end if;
+  detail := format('An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends. It is session %s of user ''%s''%s, open since %s (for %s), now %s%s.',
+    v_holder.pid, v_holder.usename, coalesce(' in ''' || nullif(v_holder.application_name, '') || '''', ''), to_char(v_holder.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork_private.in_words(date_trunc('second', clock_timestamp() - v_holder.xact_start)), v_holder.state,
+    -- A statement may contain what its sender would not show to everyone.
+    case when legwork_private.has_role('admin') and pg_has_role(legwork_private.asker(), 'pg_read_all_stats', 'usage')
+      then format(', last statement: %s', left(regexp_replace(v_holder.query, '\s+', ' ', 'g'), 100)) else '' end);
+  actions := jsonb_build_array(jsonb_build_object('do', 'end_session', 'id', v_holder.pid::text));
+  fix := 'commit or roll back that transaction, or ' || legwork_private.suggest('end its session', actions -> 0);
+  return next;
+end $$;
+comment on function legwork_private.explain_row_lock(bigint) is 'The reason that explain_job returns for a job whose row another transaction has locked, with the session; no row for other jobs.';
+
+create or replace function legwork_private.explain_unheld(run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
+  actions := '[]';
   if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
     reason := 'not_fetched';
     detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.',
@@ -150,12 +310,69 @@ begin
 end $$;
 comment on function legwork_private.explain_unheld(timestamptz) is 'The reason that explain_job returns for a job that nothing holds back. run_at: when it became due.';
 
+create or replace function legwork_private.explain_admission(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from legwork_private.waiting_jobs w where w.job_id = explain_admission.job_id and w.held is null) then
+    reason := 'about_to_be_admitted';
+    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    actions := '[{"do": "tick"}]';
+    fix := 'a running Legwork worker will admit it within a second. If none is running, ' || legwork_private.suggest('admit it now', actions -> 0);
+    return next;
+  end if;
+end $$;
+comment on function legwork_private.explain_admission(bigint) is 'The reason that explain_job returns for a job in the waiting room that nothing keeps there; no row for other jobs.';
+
+create or replace function legwork_private.explain_waiting(job legwork_private.graphile_jobs, seen legwork_private.all_jobs) returns table (reason text, detail text, fix text, actions jsonb)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_is_held boolean := false;
+begin
+  -- In the order in which they hold it back.
+  return query
+    select p.* from legwork_private.explain_pauses(seen.queue, seen.task) p
+    union all
+    select * from (
+      with waits as materialized (
+        select w.* from legwork_private.explain_waits(job.id, seen.run_at) w
+      )
+      select w.* from waits w
+      union all
+      select r.* from legwork_private.explain_run_at(job, seen.run_at, seen.error) r
+      where seen.run_at > clock_timestamp() and not exists (select from waits)
+    ) s
+    union all
+    select e.* from legwork_private.explain_expiry(job) e
+    union all
+    select d.* from legwork_private.explain_dependencies(job.id) d
+    union all
+    select g.* from legwork_private.explain_gates(job.id) g;
+  v_is_held := found;
+  if not v_is_held then
+    return query select a.* from legwork_private.explain_admission(job.id) a;
+    if found then
+      return;
+    end if;
+  end if;
+  return query select k.* from legwork_private.explain_serial_key(job, seen.serial_key) k;
+  v_is_held := v_is_held or found;
+  return query select l.* from legwork_private.explain_row_lock(job.id) l;
+  if found then
+    return;
+  end if;
+  return query select w.* from legwork_private.explain_workers(job, seen.task) w;
+  if not (v_is_held or found) then
+    return query select u.* from legwork_private.explain_unheld(seen.run_at) u;
+  end if;
+end $$;
+comment on function legwork_private.explain_waiting(legwork_private.graphile_jobs, legwork_private.all_jobs) is 'The reasons that explain_job returns for a job that has neither started nor ended.';
+
 create or replace function legwork.explain_job(job_id bigint)
-returns table ("position" integer, reason text, detail text, fix text)
+returns table ("position" integer, reason text, detail text, fix text, actions jsonb)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_job legwork_private.graphile_jobs;
-  v_seen record;
+  v_seen legwork_private.all_jobs;
 begin
   "position" := 0;
   perform legwork_private.assert_role('viewer');
@@ -165,77 +382,26 @@ begin
     perform legwork_private.assert_job(job_id);
   end if;
   select * into v_job from legwork_private.graphile_jobs j where j.id = explain_job.job_id;
-
-  if v_seen.finished_at is not null then
-    return query
-      select e.n::integer, e.reason, e.detail, e.fix
-      from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error) with ordinality as e (reason, detail, fix, n);
-    return;
-  end if;
-  if v_job.locked_at is not null then
-    return query
-      select r.n::integer, r.reason, r.detail, r.fix
-      from legwork_private.explain_running(v_job, v_seen.attempts) with ordinality as r (reason, detail, fix, n);
-    return;
-  end if;
-
-  -- In the order in which they hold it back.
-  for reason, detail, fix in
-    select p.* from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p
+  for reason, detail, fix, actions in
+    select e.* from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error, v_seen.attempts, v_seen.max_attempts,
+      v_seen.started_at is not null, v_seen.task) e where v_seen.finished_at is not null
     union all
-    select * from (
-      with waits as materialized (
-        select w.* from legwork_private.explain_waits(job_id, v_seen.run_at) w
-      )
-      select w.* from waits w
-      union all
-      select r.* from legwork_private.explain_run_at(v_job, v_seen.run_at, v_seen.error) r
-      where v_seen.run_at > clock_timestamp() and not exists (select from waits)
-    ) s
+    select r.* from legwork_private.explain_running(v_job, v_seen.attempts, v_seen.task) r where v_seen.finished_at is null and v_job.locked_at is not null
     union all
-    select e.* from legwork_private.explain_expiry(v_job) e
+    select w.* from legwork_private.explain_waiting(v_job, v_seen) w where v_seen.finished_at is null and v_job.locked_at is null
     union all
-    select d.* from legwork_private.explain_dependencies(job_id) d
-    union all
-    select g.* from legwork_private.explain_gates(job_id) g
+    select x.* from legwork_private.explain_replacing(v_job) x where v_seen.finished_at is null and v_job.locked_at is null
   loop
     "position" := "position" + 1;
+    fix := legwork_private.as_fix(fix);
+    actions := legwork_private.open_actions(actions);
     return next;
   end loop;
-  if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
-    "position" := "position" + 1;
-    reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its turn is next or nearly next.';
-    fix := 'A running Legwork worker will admit it within a second. To admit it now: select legwork.tick();';
-    return next;
-  end if;
-  for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
-    "position" := "position" + 1;
-    return next;
-  end loop;
-  if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
-    perform from legwork_private.graphile_jobs j where j.id = explain_job.job_id for share skip locked;
-    if not found then
-      "position" := "position" + 1;
-      reason := 'row_locked';
-      detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
-      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid).';
-      return next;
-    end if;
-  end if;
-  for reason, detail, fix in select w.* from legwork_private.explain_workers(v_job, v_seen.task) w loop
-    "position" := "position" + 1;
-    return next;
-  end loop;
-  if "position" = 0 then
-    "position" := 1;
-    select u.* into reason, detail, fix from legwork_private.explain_unheld(v_seen.run_at) u;
-    return next;
-  end if;
 end $$;
 comment on function legwork.explain_job(bigint) is
-  'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with a sentence and a fix. reason is one of everything_stopped, queue_paused, '
+  'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with a sentence and a fix. Statements in fix are in backquotes; actions names the action of each of '
+  'them, in the same order, such as {"do": "retry_job", "id": "42"}. Both are limited to what the session may do. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
-  'workers_busy, not_fetched, about_to_start; for a running job running, replaced, fetched_ahead, worker_silent, worker_blocked or cancelling; for a job that has ended its state, and schedule_waits or '
-  'schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';
+  'workers_busy, not_fetched, about_to_start, and in addition replacing; for a running job running or fetched_ahead, replaced, worker_silent, worker_blocked or cancelling; for a job that has ended its state, discarded instead of failed if it was discarded, and '
+  'schedule_waits or schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

@@ -1,4 +1,4 @@
-create or replace function legwork_private.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_pauses(queue text, task text) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable
 as $$
   select
@@ -7,9 +7,12 @@ as $$
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
         else format('Task ''%s'' was paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
-    case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
-      else format('select legwork.resume_task(%L);', p.name) end
+    legwork_private.suggest(case p.scope when 'all' then 'resume everything' when 'queue' then 'resume the queue' else 'resume the task' end, a.action),
+    jsonb_build_array(a.action)
   from legwork_private.pauses p
+  cross join lateral (
+    select case p.scope when 'all' then '{"do": "resume_all"}' else jsonb_build_object('do', 'resume_' || p.scope, 'name', p.name) end
+  ) a (action)
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $$;
@@ -38,7 +41,23 @@ $$;
 comment on function legwork_private.is_key_secret(text, text, text[]) is
   'Whether a task of that queue, or with that name, redacts the value of a limit''s key. A value that is hidden in payloads must not be shown anywhere else.';
 
-create or replace function legwork_private.explain_gates(job_id bigint) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.next_rate_start(gate text, max_count integer, per interval, number bigint) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+-- Slots become free in the order of free_at, and each start takes one for a whole window. A slot without free_at belongs to a job that has been admitted and has not been seen running.
+return (
+  with slots as (
+    select coalesce(x.free_at, legwork_private.later(clock_timestamp(), next_rate_start.per)) as free_at from legwork_private.slots x
+    where x.gate = next_rate_start.gate and (x.free_at is null or x.free_at > clock_timestamp())
+  ), ordered as (
+    -- Where more slots are taken than the limit allows (it has been lowered), the first ones to become free make no room.
+    select o.free_at from slots o order by o.free_at desc limit next_rate_start.max_count
+  )
+  select legwork_private.later(o.free_at, next_rate_start.per * ((number - 1) / next_rate_start.max_count)::double precision) from ordered o order by o.free_at
+  offset (number - 1) % next_rate_start.max_count limit 1);
+comment on function legwork_private.next_rate_start(text, integer, interval, bigint) is
+  'When the job with this number in line can start at the earliest, as far as one gate of a rate limit is concerned. Null if the gate has free slots.';
+
+create or replace function legwork_private.explain_gates(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable
 as $$
   select
@@ -50,22 +69,31 @@ as $$
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'it is used up' else 'all slots are taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
-      case when w.held is null then format(' It is number %s in line.', (
-        select count(*) + 1 from legwork_private.waiting_jobs o
-        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next job can start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
-    format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
-      case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
-      case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
+      case when n.number > 10000 then ' More than 10,000 jobs are ahead of it in line.' else ' It is number ' || to_char(n.number, 'FM99,999') || ' in line.' end,
+      case when l.kind = 'rate' then format(' This job can start at %s at the earliest.',
+        legwork_private.time_ahead(legwork_private.next_rate_start(g.gate, l.max_count, l.per, coalesce(n.number, 1)))) end),
+    'wait, or ' || legwork_private.suggest('raise the limit', a.action),
+    jsonb_build_array(a.action)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
-    select count(*) as jobs, min(x.free_at) as next_at,
+    select count(*) as jobs,
       -- A session that is confined to a tenant learns the number of jobs, not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
+  cross join lateral (
+    -- The count stops at ten thousand.
+    select case when w.held is null then (
+      select count(*) + 1 from (
+        select from legwork_private.waiting_jobs o
+        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id) limit 10000) x) end as number
+  ) n
+  cross join lateral (
+    select jsonb_strip_nulls(jsonb_build_object('do', 'limit_' || l.kind, 'scope', l.scope, 'name', l.name, 'max', least(2 * l.max_count::bigint, 2147483647),
+      'per', legwork_private.short_duration(l.per), 'key', nullif(array_to_string(l.key, '.'), '')))
+  ) a (action)
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
   order by g.n
 $$;

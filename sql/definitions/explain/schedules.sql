@@ -45,7 +45,7 @@ end $$;
 comment on function legwork_private.unmet_requirement(jsonb, timestamptz, text) is
   'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null once everything that it requires has completed.';
 
-create or replace function legwork_private.explain_schedules(job_id bigint) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_schedules(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable
 as $$
   select
@@ -53,10 +53,12 @@ as $$
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
-    case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
+    case when r.state = 'waiting' then 'it starts as soon as that job has completed. To run it now, ' else 'to run it anyway, ' end || legwork_private.suggest('run the schedule', a.action),
+    jsonb_build_array(a.action)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
   cross join lateral (select * from legwork_private.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
+  cross join lateral (select jsonb_build_object('do', 'run_schedule', 'name', d.name)) a (action)
   where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
     -- Where another schedule that it requires is the cause, that schedule's last job reports it.
     and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))

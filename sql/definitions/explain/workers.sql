@@ -1,73 +1,172 @@
-create or replace function legwork_private.explain_workers(job legwork_private.graphile_jobs, task text) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.intended_task(task text) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- graphile-worker knows every name that a job was ever enqueued with; a worker announces those that exist.
+  if exists (select from legwork_private.task_definitions d where d.name = intended_task.task)
+    or exists (select from legwork_private.worker_processes w where intended_task.task = any (w.tasks))
+  then
+    return null;
+  end if;
+  return legwork_private.nearest_name(intended_task.task, array(
+    select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w));
+end $$;
+comment on function legwork_private.intended_task(text) is
+  'The announced task that is most similar to a name that no worker has ever announced. Null for an announced name, and if none is similar.';
+
+create or replace function legwork_private.explain_unknown_task(job legwork_private.graphile_jobs, task text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_alive integer;
-  v_able integer;
-  v_free integer;
-  v_ahead bigint;
+  v_silent legwork_private.worker_processes;
+  v_silent_count integer;
   v_refused record;
+  v_intended text := legwork_private.intended_task(task);
+  v_nearest text;
 begin
-  select count(*), count(*) filter (where explain_workers.task = any (w.tasks)),
-    coalesce(sum(greatest(0, w.concurrency - cardinality(w.running))) filter (where explain_workers.task = any (w.tasks)), 0)
-  into v_alive, v_able, v_free
-  from legwork_private.worker_processes w
-  where w.seen_at > clock_timestamp() - legwork_private.worker_grace();
-  if v_able = 0 then
-    select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
-    if v_refused.at is not null then
-      return query select 'worker_refused'::text,
-        format('The worker%s failed to start at %s: %s',
-          -- Tenants do not learn where workers run.
-          case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
-    end if;
-    return query select 'no_worker'::text,
-      case v_alive when 0 then 'No Legwork worker is running.'
-        when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
-        else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
-        || coalesce(' Did you mean ''' || legwork_private.nearest_name(task, array(
-          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x where x <> explain_workers.task)) || '''?', ''),
-      'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
+  select count(*) into v_alive from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
+  if v_refused.at is not null then
+    return query select 'worker_refused'::text,
+      format('The worker%s failed to start at %s: %s',
+        -- Tenants do not learn where workers run.
+        case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
+      'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).', '[]'::jsonb;
+  end if;
+  select count(*) into v_silent_count from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.tasks) and w.seen_at <= clock_timestamp() - legwork_private.worker_grace();
+  select * into v_silent from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.tasks) and w.seen_at <= clock_timestamp() - legwork_private.worker_grace()
+  order by w.seen_at desc limit 1;
+  reason := 'no_worker';
+  if v_silent.id is not null then
+    detail := format('%s the task ''%s''%s has sent no heartbeat since %s.',
+      case v_silent_count when 1 then 'The only worker that has' else format('None of the %s is running. The last one that had', legwork_private.counted(v_silent_count, 'worker')) end, task,
+      case when legwork_private.confined_tenant() is null then format(' (%s, %s, process %s)', v_silent.id, v_silent.host, v_silent.pid) else '' end,
+      to_char(v_silent.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    fix := 'Find out whether that process was killed, is stopped, or cannot reach Postgres. Or start another worker that has the task: legwork worker --tasks DIR';
+    actions := '[]';
+    return next;
     return;
   end if;
-  -- The count stops at ten thousand.
-  select count(*) into v_ahead from (
-    select from legwork_private.graphile_jobs o
+  v_nearest := coalesce(v_intended, legwork_private.nearest_name(task, array(
+    select x from legwork_private.worker_processes w, unnest(w.tasks) x where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and x <> explain_unknown_task.task)));
+  detail := case v_alive when 0 then 'No Legwork worker is running.'
+      when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+      else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
+    || case when v_intended is not null then format(' No Legwork worker has ever had it. Did you mean ''%s''?', v_intended)
+      else coalesce(' Did you mean ''' || v_nearest || '''?', '') end;
+  if v_nearest is not null then
+    actions := jsonb_build_array(jsonb_build_object('do', 'cancel_job', 'id', job.id::text), jsonb_build_object('do', 'rerun_job', 'id', job.id::text, 'task', v_nearest));
+    fix := format('if so, %s and then %s. Otherwise start a worker that has this task: legwork worker --tasks DIR', legwork_private.suggest('cancel it', actions -> 0),
+      legwork_private.suggest('run it under the right name', actions -> 1));
+  else
+    actions := '[]';
+    fix := 'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
+  end if;
+  return next;
+end $$;
+comment on function legwork_private.explain_unknown_task(legwork_private.graphile_jobs, text) is
+  'Why no worker has the task of a job: a worker refused to start, the worker that has it is silent, or the name is misspelled.';
+
+create or replace function legwork_private.jobs_ahead(job legwork_private.graphile_jobs, tasks integer[], out jobs bigint, out is_estimate boolean, out first_priority integer)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_looked_at bigint;
+  v_plan json;
+begin
+  -- In the order in which workers fetch jobs. Jobs whose task no worker has are ahead of it, but hold nothing up.
+  select count(*), count(*) filter (where x.task_id = any (tasks)), min(x.priority) filter (where x.task_id = any (tasks)) into v_looked_at, jobs, first_priority from (
+    select o.task_id, o.priority from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
     order by o.priority, o.run_at
-    limit 10000
+    limit 10001
   ) x;
-  if v_free = 0 or v_ahead > v_free then
-    return query select 'workers_busy'::text,
-      case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
-          when v_able = 1 then 'The one worker that has its task is at its concurrency limit.'
-          else format('All %s that have its task are at their concurrency limits.', legwork_private.counted(v_able, 'worker')) end
-        || case v_ahead when 0 then ' No other job is ahead of this one.' when 10000 then ' 10,000 or more jobs are ahead of this one.'
-          else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead, 'other job'), case v_ahead when 1 then 'is' else 'are' end) end,
-      'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
-        || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
+  is_estimate := v_looked_at > 10000;
+  if is_estimate then
+    -- The planner's estimate costs nothing, however many there are.
+    execute format('explain (format json) select from legwork_private.graphile_jobs o where o.is_available and o.run_at <= now() and (o.priority < %1$s or o.priority = %1$s and o.run_at < %2$L) '
+      'and o.task_id = any (%3$L)', job.priority, job.run_at, tasks) into v_plan;
+    jobs := greatest(jobs, round((v_plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric));
+    jobs := round(jobs, 2 - length(jobs::text));
   end if;
+end $$;
+comment on function legwork_private.jobs_ahead(legwork_private.graphile_jobs, integer[]) is
+  'How many waiting jobs of these tasks start before a job that is ready to run, and the smallest priority among them. Counts up to 10,000; beyond that it is an estimate with two digits.';
+
+create or replace function legwork_private.explain_workers(job legwork_private.graphile_jobs, task text) returns table (reason text, detail text, fix text, actions jsonb)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_able legwork_private.worker_processes[];
+  v_slots bigint;
+  v_running bigint;
+  v_tasks integer[];
+  v_fetched bigint;
+  v_ahead record;
+begin
+  select array_agg(w), sum(w.concurrency), sum(least(w.concurrency, cardinality(w.running))) into v_able, v_slots, v_running
+  from legwork_private.worker_processes w
+  where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks);
+  if v_able is null then
+    return query select u.* from legwork_private.explain_unknown_task(job, task) u;
+    return;
+  end if;
+  v_tasks := array(select t.id from legwork_private.graphile_tasks t where t.identifier in (select unnest(w.tasks) from unnest(v_able) w));
+  select * into v_ahead from legwork_private.jobs_ahead(job, v_tasks) a;
+  if v_slots > v_running and v_ahead.jobs <= v_slots - v_running then
+    return;
+  end if;
+  select count(*) into v_fetched from unnest(v_able) w join legwork_private.graphile_jobs j on j.locked_by = w.id and not j.is_available and j.id <> all (w.running);
+  reason := 'workers_busy';
+  detail := case
+      when v_slots > v_running then format('The workers that have its task can take only %s now.', legwork_private.counted(v_slots - v_running, 'more job'))
+      when cardinality(v_able) = 1 then format('The one worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
+      else format('All %s that have its task are full: %s of %s running.', legwork_private.counted(cardinality(v_able), 'worker'), v_running, legwork_private.counted(v_slots, 'job')) end
+    || case when v_fetched > 0 then format(' %s that %s fetched in advance %s before it.', legwork_private.counted(v_fetched, 'job'),
+      case cardinality(v_able) when 1 then 'the worker has' else 'they have' end, case v_fetched when 1 then 'starts' else 'start' end) else '' end
+    || case when v_ahead.is_estimate then format(' About %s are ahead of this one (an estimate).', legwork_private.counted(v_ahead.jobs, 'other job'))
+      when v_ahead.jobs = 0 then ' No other job is ahead of this one.'
+      else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead.jobs, 'other job'), case v_ahead.jobs when 1 then 'is' else 'are' end) end;
+  actions := '[]';
+  fix := 'Start more workers, or raise LEGWORK_CONCURRENCY.';
+  if v_ahead.first_priority > -32768 then
+    actions := jsonb_build_array(jsonb_build_object('do', 'set_priority', 'id', job.id::text, 'priority', v_ahead.first_priority - 1));
+    fix := 'start more workers, raise LEGWORK_CONCURRENCY, or ' || legwork_private.suggest('move it ahead of all others', actions -> 0);
+  end if;
+  return next;
 end $$;
 comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker is taking a job that is ready to run: no worker has its task, or all workers that have it are busy.';
 
-create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  -- A signal is stored under any name.
+  v_unawaited text := (
+    select string_agg(format('''%s'' at %s by %s', x.name, to_char(x.sent_at, 'YYYY-MM-DD HH24:MI:SS TZ'), x.sent_by), ', ' order by x.id)
+    from (
+      select * from legwork_private.job_signals g
+      where g.job_id = explain_waits.job_id and not exists (select from legwork_private.job_steps s where s.job_id = g.job_id and s.kind = 'wait' and s.name = g.name)
+      order by g.id limit 5
+    ) x);
 begin
   return query
     select
       case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
       format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ', without a deadline'
-          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
-      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
+        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end)
+        || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
+      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
+      jsonb_build_array(a.action)
     from legwork_private.job_steps s
+    cross join lateral (
+      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
+    ) a (action)
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
     order by s.kind desc, s.deadline, s.name;
 end $$;
 comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and sleeps that a job with this run_at is waiting for.';
 
-create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text)
+create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_others bigint[];
@@ -89,9 +188,30 @@ begin
   detail := format('It was replaced or removed at %s while it was running, so it will not be retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
       when 2 then ' A job with its key was enqueued in its place.' else '' end);
-  fix := case cardinality(v_others) when 1 then format('See that job: select * from legwork.explain_job(%s);', v_others[1])
-    else 'Nothing to do.' end;
+  actions := '[]';
+  fix := 'Nothing to do.';
+  if cardinality(v_others) = 1 then
+    actions := jsonb_build_array(jsonb_build_object('do', 'explain_job', 'id', v_others[1]::text));
+    fix := legwork_private.suggest('see that job', actions -> 0);
+  end if;
   return next;
 end $$;
 comment on function legwork_private.explain_replaced(legwork_private.graphile_jobs) is
   'The reason that explain_job returns for a job whose key was reused while it was running: it will not be retried, and which job was enqueued in its place.';
+
+create or replace function legwork_private.explain_replacing(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. Retrying and rescheduling count, too.
+  if job.key is null or job.revision = 0 or job.attempts > 0 or job.updated_at <= job.created_at or exists (select from legwork_private.failed_attempts f where f.job_id = job.id) then
+    return;
+  end if;
+  reason := 'replacing';
+  detail := format('Since it was enqueued at %s, a later request with the same job key (''%s'') has replaced it, or it was rescheduled, the last time at %s. A replaced job has the payload and options '
+    'of the last request.', to_char(job.created_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.given_key(job.key), to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+  fix := 'Nothing to do. To run both requests, enqueue them with different job keys.';
+  actions := '[]';
+  return next;
+end $$;
+comment on function legwork_private.explain_replacing(legwork_private.graphile_jobs) is
+  'The reason that explain_job adds for a waiting job whose payload may be that of a later request with the same job key; no row for other jobs.';

@@ -53,6 +53,12 @@ return row(job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job
   job.updated_at, job.key, job.locked_at, job.locked_by, job.revision, job.flags, job.is_available, null)::legwork_private.graphile_jobs;
 comment on function legwork_private.as_graphile_job(graphile_worker._private_jobs) is 'Converts a trigger''s row to a row of the view. Its xid is null.';
 
+create or replace function legwork_private.job_locker(job_id bigint) returns xid
+language sql stable set search_path = pg_catalog, pg_temp
+return (select j.xmax from graphile_worker._private_jobs j where j.id = job_locker.job_id);
+comment on function legwork_private.job_locker(bigint) is
+  'The last transaction that has locked or changed a job''s row, or tried to; it may have ended. 0 for none. If several transactions have locked it, the number of their group.';
+
 create or replace function legwork_private.jobs_table() returns regclass
 language sql stable parallel safe
 return regclass 'graphile_worker._private_jobs';

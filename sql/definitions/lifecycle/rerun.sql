@@ -64,12 +64,13 @@ end $$;
 comment on function legwork_private.rerun_finished(legwork_private.finished_jobs, json, boolean) is
   'Enqueues a rerun of a job that has ended, with its task, priority, serial key, attempts, tenant and correlation id, and with the original as its parent.';
 
-create or replace function legwork.rerun_job(job_id bigint, payload jsonb default null, discard boolean default false) returns bigint
+create or replace function legwork.rerun_job(job_id bigint, payload jsonb default null, discard boolean default false, task text default null) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_original legwork_private.finished_jobs;
   v_state legwork.job_state;
   v_id bigint;
+  v_was text;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
@@ -80,24 +81,26 @@ begin
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
       hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
   end if;
+  v_was := v_original.task;
+  v_original.task := coalesce(rerun_job.task, v_was);
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then
     raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only failed jobs can be discarded. Omit discard.';
   end if;
   v_id := legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(job_id, rerun_job.payload, v_original.payload), rerun_job.payload is not null);
   perform legwork_private.audit('rerun_job', 'job', job_id::text, jsonb_build_object('state', v_original.state),
-    jsonb_build_object('job_id', v_id::text, 'payload_changed', rerun_job.payload is not null), v_original.tenant);
+    jsonb_strip_nulls(jsonb_build_object('job_id', v_id::text, 'payload_changed', rerun_job.payload is not null, 'task', nullif(v_original.task, v_was))), v_original.tenant);
   if discard then
     perform legwork.discard_job(job_id);
   end if;
   return v_id;
 end $$;
-comment on function legwork.rerun_job(bigint, jsonb, boolean) is
+comment on function legwork.rerun_job(bigint, jsonb, boolean, text) is
   'Reruns a job that has ended: enqueues a new job with its task, payload, priority, serial key, attempts, tenant and correlation id, and with the old job as its parent. '
   'Returns the new job''s id. The job key, run_at, expiry and dependencies are not copied. payload: a different payload; "[redacted]" in it stands for the original value, as long as the job is kept for a retry. '
-  'discard: also discard the old job, which must have failed. Raises LW404 for an unknown job or task. Raises LW409 for a job that has not ended, and if the history does not have '
+  'discard: also discard the old job, which must have failed. task: a different task, for example if its name was misspelled. Raises LW404 for an unknown job or task. Raises LW409 for a job that has not ended, and if the history does not have '
   'the complete payload because the task''s definition redacts parts of it.';
-revoke execute on function legwork.rerun_job(bigint, jsonb, boolean) from public;
+revoke execute on function legwork.rerun_job(bigint, jsonb, boolean, text) from public;
 
 create or replace function legwork.rerun_jobs(filter jsonb, as_of timestamptz default null, preview boolean default false, at_most integer default 10000)
 returns setof bigint

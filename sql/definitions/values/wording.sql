@@ -23,6 +23,15 @@ language sql immutable parallel safe strict
 return regexp_replace(legwork_private.in_words(period), '^1 (\w+)$', '\1');
 comment on function legwork_private.period_in_words(interval) is 'A duration in words, as it follows "per" or "every": hour, 2 hours.';
 
+create or replace function legwork_private.short_duration(duration interval) returns text
+language sql immutable parallel safe strict
+return (
+  select coalesce((
+    select round(ms / u.size) || u.unit from (values (1, 'd', 86400000), (2, 'h', 3600000), (3, 'm', 60000), (4, 's', 1000), (5, 'ms', 1)) as u (n, unit, size)
+    where ms % u.size = 0 and extract(year from short_duration.duration) = 0 and extract(month from short_duration.duration) = 0 order by u.n limit 1), short_duration.duration::text)
+  from (select extract(epoch from short_duration.duration) * 1000) as m (ms));
+comment on function legwork_private.short_duration(interval) is 'A duration as all interfaces accept it: 90m, 1d, 250ms. Months and fractions of a millisecond are written as in SQL.';
+
 create or replace function legwork_private.time_ahead(at timestamptz) returns text
 language sql stable
 return case when time_ahead.at > legwork_private.last_time() then 'the year ' || extract(year from time_ahead.at)

@@ -9,6 +9,7 @@ export function rerunCommand(): Command {
     .description("Run ended jobs again as new jobs, with the same payload or another one")
     .argument("<ids...>", "Ids of the jobs")
     .option("--payload <json>", 'New payload; "[redacted]" keeps the old value', (text) => parseTyped("payload", text))
+    .option("--task <name>", "Different task, if the name of the old one was wrong")
     .option("--discard", "Discard the old jobs, which must have failed")
     .option("--json", "Print an array of what was enqueued")
     .addHelpText(
@@ -16,10 +17,10 @@ export function rerunCommand(): Command {
       `\nExamples:\n  $ legwork rerun 42\n  $ legwork rerun 42 --payload '{"to": "ann@example.com"}' --discard`,
     )
     .action(async (ids: string[], flags: RemoteFlags & RerunOptions & { json?: boolean }) => {
-      const { json, payload, discard } = flags;
+      const { json, payload, discard, task } = flags;
       await withOperations(flags, async (operations) => {
         await forEachJob(ids, json, async (id) => {
-          const made = await operations.rerunJob(id, { payload, discard });
+          const made = await operations.rerunJob(id, { payload, discard, task });
           return { state: made, text: `runs again as job ${made}` };
         });
       });

@@ -34,6 +34,7 @@ import { cancelWorkflow } from "../../workflows/cancel-workflow.ts";
 import { getBatch, listBatches } from "../../workflows/batches.ts";
 import { getWorkflow, listWorkflows } from "../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../workflows/retry-workflow.ts";
+import { inCommands } from "../command-wording.ts";
 import type { Operations } from "./operations.ts";
 import { toJson } from "../../json.ts";
 
@@ -46,7 +47,7 @@ export function localOperations(pool: Pool): Operations {
     listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),
     lastLogs: async (id, limit) => fromRows(logLineSchema, await lastLogs(pool, id, limit)),
     logsAfter: async (id, after) => fromRows(logLineSchema, await logsAfter(pool, id, after)),
-    explainJob: (id) => explainJob(pool, id),
+    explainJob: async (id) => inCommands(await explainJob(pool, id)),
     cancelJob: (id, reason) => cancelJob(pool, id, reason),
     cancelJobs: (filter, options) => cancelJobs(pool, filter, options),
     retryJob: (id) => retryJob(pool, id),

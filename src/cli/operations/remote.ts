@@ -29,6 +29,7 @@ import {
 import { assertId } from "../../bounds.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
+import { inCommands } from "../command-wording.ts";
 import type { Operations } from "./operations.ts";
 import { parseExactly } from "../../json.ts";
 import { understandEachOther, VERSION } from "../../version.ts";
@@ -100,7 +101,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     listSteps: (id) => all(stepPage, `${job(id)}/steps`),
     lastLogs: async (id, limit) => (await all(logPage, `${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
     logsAfter: async (id, after) => (await get(logPage, `${job(id)}/logs?${queryOf({ limit: PAGE, after })}`)).items,
-    explainJob: async (id) => (await get(reasonPage, `${job(id)}/explain`)).items,
+    explainJob: async (id) => inCommands((await get(reasonPage, `${job(id)}/explain`)).items),
     cancelJob: async (id, reason) => (await post(doneSchema, `${job(id)}/cancel`, { reason })).state,
     cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter, reason }, preview),
     retryJob: async (id) => (await post(doneSchema, `${job(id)}/retry`)).state,

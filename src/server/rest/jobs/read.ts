@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { fixInWordsOf } from "../../../action.ts";
 import {
   attemptCursor,
   attemptPage,
@@ -25,6 +26,7 @@ import { getJob, listAttempts, listJobsWithin, searchPayloads } from "../../../j
 import { logsAfter } from "../../../jobs/read-logs.ts";
 import { listStepsWithin } from "../../../jobs/read-steps.ts";
 import { addJobActionRoutes } from "./actions.ts";
+import { REQUESTS } from "../../request-wording.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
 const oneJob = z.object({ id: jobId });
@@ -187,7 +189,11 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       answer: reasonPage,
       problems: ["LW404"],
     },
-    async ({ client, params }) => ({ items: await explainJob(client, params.id), nextCursor: null }),
+    async ({ client, params }) => {
+      const reasons = await explainJob(client, params.id);
+      for (const reason of reasons) reason.fix = fixInWordsOf(REQUESTS, reason);
+      return { items: reasons, nextCursor: null };
+    },
   );
 
   addJobActionRoutes(app, context);

@@ -3,7 +3,6 @@ import type { reasonSchema } from "../../../../contract/jobs.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { useMay } from "../../../api/me.ts";
 import { rest } from "../../../api/request.ts";
 import { Button } from "../../../components/button.tsx";
 import { FormDialog } from "../../../components/dialog.tsx";
@@ -18,6 +17,7 @@ import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
 type Reason = Json<typeof reasonSchema>;
+type Action = Reason["actions"][number];
 
 function useReasons(job: Job) {
   return useQuery({
@@ -30,10 +30,10 @@ function useReasons(job: Job) {
 /** Whether a failed job was discarded; undefined until that is known. */
 export function useIsDiscarded(job: Job): boolean | undefined {
   const { data } = useReasons(job);
-  return data === undefined ? undefined : job.state === "failed" && data[0]?.fix.includes("retry_job") !== true;
+  return data === undefined ? undefined : data.some(({ reason }) => reason === "discarded");
 }
 
-/** Why a job is not running: all reasons in the order in which they apply, each with its fix and, if the token has the right, the button for it. */
+/** Why a job is not running: all reasons in the order in which they apply, each with its fix. */
 export function Explanation({ job }: { job: Job }) {
   const query = useReasons(job);
   const title = isFinished(job.state)
@@ -83,27 +83,33 @@ function WithJobs({ text, self }: { text: string; self: string }): ReactNode {
 
 /** A fix, with statements and commands in code style. */
 function Fix({ text }: { text: string }): ReactNode {
-  return text.split(/(\bselect [^;]+;|\bLEGWORK_[A-Z_]+|\blegwork worker --tasks DIR)/).map((part, index) =>
+  return text.split(/(`[^`]+`|\bselect [^;]+;|\bLEGWORK_[A-Z_]+|\blegwork worker --tasks DIR)/).map((part, index) =>
     // oxlint-disable-next-line react/no-array-index-key -- parts of one text
-    index % 2 === 0 ? part : <code key={index}>{part}</code>,
+    index % 2 === 0 ? part : <code key={index}>{part.replaceAll("`", "")}</code>,
   );
 }
 
-/** The fix of a reason: a button where there is one and the token has the right, otherwise the statement to run. */
+/** A fix without the requests for which there are buttons. Empty if nothing else is left of it. */
+function withoutButtons({ fix, actions }: Reason, isButton: (action: Action) => boolean): string {
+  let place = 0;
+  const parts = fix.split(/(:? `[^`]+`)/);
+  const text = parts.map((part, index) => {
+    if (index % 2 === 0) return part;
+    const action = actions[place++];
+    return action !== undefined && isButton(action) ? (parts[index + 1] === "" ? "." : "") : part;
+  });
+  const isOnlyButton = parts.length === 3 && parts[2] === "" && text[1] === "." && !/[.,]/.test(parts[0] ?? "");
+  return isOnlyButton ? "" : text.join("");
+}
+
+/** What can be done about a reason: its fix, with a button for each action that is one request. The server leaves out what the token may not do. */
 function Advice({ job, reason }: { job: Job; reason: Reason }) {
-  const may = useMay("operator");
-  const mayAll = useMay("operator", { everybody: true });
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
-  const found = actionFor(job, reason.reason);
-  const isPossible = found !== undefined && (found.needsAll ? mayAll : may);
-  const isSignal = reason.reason === "waits_for_signal" && may;
-  const isLimit = reason.reason === "concurrency_limit" || reason.reason === "rate_limit";
-  const isOfQueue = reason.detail.includes(" of queue '");
-  const signal = /the signal '(.*?)'/.exec(reason.detail)?.[1] ?? "";
-  // The statement is left out where a button does the same.
-  const fix =
-    isPossible || isSignal ? reason.fix.replace(/:?\s*select [^;]+;.*$/, ".").replace(/^(Send it)?\.$/, "") : reason.fix;
+  const buttons = reason.actions.flatMap((action) => buttonFor(job, action) ?? []);
+  const signal = reason.actions.find((action) => action.do === "send_signal");
+  const limit = reason.actions.find((action) => action.do.startsWith("limit_"));
+  const fix = withoutButtons(reason, (action) => hasOwnPlace(action) || buttonFor(job, action) !== undefined);
   return (
     <>
       {fix !== "" && (
@@ -111,56 +117,76 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
           <Fix text={fix} />
         </p>
       )}
-      {isLimit && (
-        <Link href={isOfQueue ? `/queues/${encodeURIComponent(job.queue)}` : `/tasks/${encodeURIComponent(job.task)}`}>
-          {isOfQueue ? words.detail.queueLimits : words.detail.taskLimits}
+      {limit !== undefined && (
+        <Link href={`/${limit.scope}s/${encodeURIComponent(limit.name ?? "")}`}>
+          {limit.scope === "queue" ? words.detail.queueLimits : words.detail.taskLimits}
         </Link>
       )}
-      {isSignal && <Button onClick={() => setSending(true)}>{words.detail.sendSignal}</Button>}
-      {isSending && <SignalDialog id={job.id} name={signal} onClose={() => setSending(false)} />}
-      {isPossible && (
-        <Button busy={act.isPending} onClick={() => act.mutate(found.action)}>
-          {found.label}
+      {signal !== undefined && <Button onClick={() => setSending(true)}>{words.detail.sendSignal}</Button>}
+      {isSending && <SignalDialog id={job.id} name={signal?.name ?? ""} onClose={() => setSending(false)} />}
+      {buttons.map(({ label, ...action }) => (
+        <Button key={label} busy={act.isPending} onClick={() => act.mutate(action)}>
+          {label}
         </Button>
-      )}
+      ))}
     </>
   );
 }
 
-function actionFor(job: Job, reason: string): { label: string; needsAll: boolean; action: JobAction } | undefined {
-  const queue = `/queues/${encodeURIComponent(job.queue)}`;
-  const task = `/tasks/${encodeURIComponent(job.task)}`;
-  const retry = { path: `/jobs/${job.id}/retry`, done: common.jobMayStart(job.id) };
-  switch (reason) {
-    case "everything_stopped":
-      return { label: words.detail.resumeAll, needsAll: true, action: { path: "/resume-all", done: common.allResumed } };
-    case "queue_paused":
+/** Whether the page has a button or a link for an action in another place. */
+function hasOwnPlace(action: Action): boolean {
+  return ["cancel_job", "explain_job", "limit_concurrency", "limit_rate", "rerun_job", "send_signal", "show_log"].includes(
+    action.do,
+  );
+}
+
+/** The button for an action; undefined for an action that is not one request. */
+function buttonFor(job: Job, action: Action): (JobAction & { label: string }) | undefined {
+  const { id = "", name = "", priority = 0, task } = action;
+  switch (action.do) {
+    case "resume_all":
+      return { label: words.detail.resumeAll, path: "/resume-all", done: common.allResumed };
+    case "resume_queue":
       return {
         label: words.detail.resumeQueue,
-        needsAll: true,
-        action: { path: `${queue}/resume`, done: common.queueResumed(job.queue) },
+        path: `/queues/${encodeURIComponent(name)}/resume`,
+        done: common.queueResumed(name),
       };
-    case "task_paused":
+    case "resume_task":
       return {
         label: words.detail.resumeTask,
-        needsAll: true,
-        action: { path: `${task}/resume`, done: common.taskResumed(job.task) },
+        path: `/tasks/${encodeURIComponent(name)}/resume`,
+        done: common.taskResumed(name),
       };
-    case "run_at_ahead":
-    case "retry_ahead":
-      return { label: words.detail.startNow, needsAll: false, action: retry };
-    case "failed":
-      return { label: common.retry, needsAll: false, action: { ...retry, done: common.jobRetried(job.id) } };
-    case "workers_busy":
+    case "retry_job":
+      return job.state === "failed"
+        ? { label: common.retry, path: `/jobs/${id}/retry`, done: common.jobRetried(id) }
+        : { label: words.detail.startNow, path: `/jobs/${id}/retry`, done: common.jobMayStart(id) };
+    case "rerun_job":
+      // The buttons at the top of the page cancel a job, rerun it, and rerun it with another payload.
+      return task === undefined || !isFinished(job.state)
+        ? undefined
+        : {
+            label: words.detail.rerunAsTask(task),
+            path: `/jobs/${id}/rerun`,
+            body: { task },
+            done: ({ id: as }: { id: string }) => common.jobRerun(id, as),
+          };
+    case "retry_workflow":
+      return { label: words.detail.retryWorkflow, path: `/workflows/${id}/retry`, done: words.detail.workflowRetried(id) };
+    case "run_schedule":
+      return {
+        label: words.detail.runSchedule,
+        path: `/schedules/${encodeURIComponent(name)}/run`,
+        done: words.detail.scheduleStarted(name),
+      };
+    case "set_priority":
       return {
         label: words.detail.moveToFront,
-        needsAll: false,
-        action: {
-          method: "PUT",
-          path: `/jobs/${job.id}/priority`,
-          body: { priority: Math.max(-32_768, job.priority - 10) },
-          done: common.jobPriority(job.id, Math.max(-32_768, job.priority - 10)),
-        },
+        method: "PUT",
+        path: `/jobs/${id}/priority`,
+        body: { priority },
+        done: common.jobPriority(id, priority),
       };
     default:
       return undefined;
