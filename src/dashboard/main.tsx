@@ -2,14 +2,14 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Router } from "wouter";
 import { App } from "./app.tsx";
-import { applyTheme } from "./components/preferences.ts";
+import { applyPreferences } from "./components/preferences.ts";
 import { PAGES } from "./router/pages.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/layout.css";
 
-applyTheme();
+applyPreferences();
 
 const base = new URL(document.baseURI).pathname.replace(/\/$/, "");
 

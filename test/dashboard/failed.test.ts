@@ -65,7 +65,7 @@ describe("the page of failed jobs", () => {
     const jobs = page.getByRole("region", { name: "Jobs of the group" });
     await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor();
     expect(await jobs.getByRole("row").count()).toBe(21);
-    await jobs.getByRole("button", { name: "Load more of 25" }).click();
+    await page.getByRole("button", { name: "Load more of 25" }).click();
     await jobs.getByRole("link", { name: ids[24], exact: true }).waitFor();
     await expectAccessible(page);
     await jobs.getByRole("button", { name: `Retry job ${ids[0]}`, exact: true }).click();

@@ -39,7 +39,9 @@ describe("the page of tasks", () => {
     await page.getByLabel("Queue", { exact: true }).selectOption("mail");
     expect(page.url()).toContain("queue=mail");
     expect(await page.getByRole("row").count()).toBe(2);
-    await page.getByLabel("Sort by").selectOption("Most jobs");
+    await page.getByRole("button", { name: "Completed" }).click();
+    expect(page.url()).toContain("sort=-completed");
+    expect(await page.getByRole("columnheader", { name: "Completed" }).getAttribute("aria-sort")).toBe("descending");
     await page.getByLabel("Find task").fill("nothing");
     await page.getByText("No matching tasks").waitFor();
   });

@@ -5,10 +5,12 @@ import type { Zone } from "./time/format-times.ts";
 export interface Preferences {
   theme: "system" | "light" | "dark";
   zone: Zone;
+  /** The rows of tables: 32 px high with small text, or 40 px. */
+  density: "compact" | "comfortable";
 }
 
 const KEY = "legwork.preferences";
-const DEFAULTS: Preferences = { theme: "system", zone: "local" };
+const DEFAULTS: Preferences = { theme: "system", zone: "local", density: "compact" };
 const listeners = new Set<() => void>();
 let preferences = read();
 
@@ -20,8 +22,9 @@ function read(): Preferences {
   }
 }
 
-/** Sets the theme on the root element, where the style sheet reads it. */
-export function applyTheme(): void {
+/** Sets theme and density on the root element, where the style sheet reads them. */
+export function applyPreferences(): void {
+  document.documentElement.dataset.density = preferences.density;
   if (preferences.theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = preferences.theme;
 }
@@ -29,7 +32,7 @@ export function applyTheme(): void {
 export function choose(change: Partial<Preferences>): void {
   preferences = { ...preferences, ...change };
   localStorage.setItem(KEY, JSON.stringify(preferences));
-  applyTheme();
+  applyPreferences();
   for (const listener of listeners) listener();
 }
 

@@ -87,6 +87,8 @@ export const common = {
   jobLink: (id: string) => `job ${id}`,
   jobTitle: (id: string) => `Job ${id}`,
   of: (count: string | number, total: string | number) => `${count} of ${total}`,
+  sortBy: "Sort by",
+  changeDensity: { compact: "Compact rows", comfortable: "Comfortable rows" },
   tableOf: (what: string) => `${what}, table`,
 
   // Forms

@@ -1,5 +1,7 @@
 import { usePreferences } from "../preferences.ts";
 import { formatExact } from "../time/format-times.ts";
+import type { Column } from "../table/column.ts";
+import { Table } from "../table/table.tsx";
 import { common } from "../words.ts";
 import type { ChartSeries } from "./chart-series.ts";
 import { type ChartUnit, formatValue } from "./chart-units.ts";
@@ -21,33 +23,23 @@ export function ChartTable({
 }) {
   const { zone } = usePreferences();
   return (
-    <div className="table-scroll time-chart-table" tabIndex={0} role="region" aria-label={common.chartTable(label)}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.time}</th>
-            {series.map(({ label: name }) => (
-              <th key={name} scope="col" className="end">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {times
-            .map((at, row) => (
-              <tr key={at}>
-                <th scope="row">{formatExact(at, zone, { seconds: false })}</th>
-                {series.map(({ label: name, values }) => (
-                  <td key={name} className="end">
-                    {formatValue(values[row], unit)}
-                  </td>
-                ))}
-              </tr>
-            ))
-            .toReversed()}
-        </tbody>
-      </table>
+    <>
+      <Table
+        label={common.chartTable(label)}
+        className="time-chart-table"
+        scrolls
+        rows={[...times.keys()].toReversed()}
+        rowKey={(row) => String(times[row])}
+        columns={[
+          { id: "time", head: common.time, kind: "name", render: (row) => formatExact(times[row]!, zone, { seconds: false }) },
+          ...series.map(({ label: name, values }): Column<number> => ({
+            id: name,
+            head: name,
+            kind: "number",
+            render: (row) => formatValue(values[row], unit),
+          })),
+        ]}
+      />
       {marks.length > 0 && (
         <ul className="time-chart-marks">
           {marks.map((mark) => (
@@ -57,6 +49,6 @@ export function ChartTable({
           ))}
         </ul>
       )}
-    </div>
+    </>
   );
 }

@@ -13,6 +13,7 @@ import { formatValue, intervalSeconds, KINDS } from "./kinds.ts";
 import { RuleDialog } from "./rule-dialog.tsx";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** The alert rules: their thresholds and delays. */
@@ -30,85 +31,89 @@ export function Rules() {
       {enable.isError && <Failure error={enable.error} />}
       <QueryResult query={query}>
         {(rules) => (
-          <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.views.rules)}>
-            <table className="table alerts-table">
-              <thead>
-                <tr>
-                  <th scope="col">{words.rule}</th>
-                  <th scope="col" className="end">
-                    {words.warningFrom}
-                  </th>
-                  <th scope="col" className="end">
-                    {words.criticalFrom}
-                  </th>
-                  <th scope="col" className="end">
-                    {words.period}
-                  </th>
-                  <th scope="col">{words.firesClears}</th>
-                  <th scope="col">{words.notifies}</th>
-                  {may && <th scope="col">{common.actions}</th>}
-                </tr>
-              </thead>
-              <tbody>
-                {rules.map((rule) => (
-                  <tr key={rule.name} data-off={!rule.isEnabled}>
-                    <td className="alerts-message">
-                      <p>
-                        <strong>{rule.name}</strong>
-                        {!rule.isEnabled && <span className="chip alerts-off">{words.offChip}</span>}
-                      </p>
-                      <p className="muted">{words.watches(words.kinds[rule.kind] ?? rule.kind, scopeOf(rule), rule.atLeast)}</p>
-                    </td>
-                    <td className="end" data-label={words.warningFrom}>
-                      {formatValue(rule.kind, rule.warning)}
-                    </td>
-                    <td className="end" data-label={words.criticalFrom}>
-                      {formatValue(rule.kind, rule.critical)}
-                    </td>
-                    <td className="end" data-label={words.period}>
-                      {formatDuration(intervalSeconds(rule.period))}
-                    </td>
-                    <td data-label={words.firesClears}>{words.delays(delay(rule.raiseAfter), delay(rule.resolveAfter))}</td>
-                    <td data-label={words.notifies}>
-                      {rule.channels === null ? words.defaultChannels : words.ownChannels(rule.channels)}
-                    </td>
-                    {may && (
-                      <td>
-                        <div className="alerts-do">
-                          <Button
-                            kind="quiet"
-                            aria-pressed={rule.isEnabled}
-                            aria-label={rule.isEnabled ? words.onOf(rule.name) : words.offOf(rule.name)}
-                            busy={enable.isPending && enable.variables.name === rule.name}
-                            onClick={() => enable.mutate(rule)}
-                          >
-                            {rule.isEnabled ? words.on : words.off}
-                          </Button>
-                          <Button
-                            kind="quiet"
-                            icon={<Pencil aria-hidden="true" />}
-                            aria-label={words.editOf(rule.name)}
-                            onClick={() => setEditing(rule)}
-                          />
-                          <Button
-                            kind="quiet"
-                            icon={<Trash2 aria-hidden="true" />}
-                            aria-label={words.removeOf(rule.name)}
-                            onClick={() => setDropping(rule)}
-                          />
-                        </div>
-                      </td>
-                    )}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            label={common.tableOf(words.views.rules)}
+            corner
+            rows={rules}
+            rowKey={({ name }) => name}
+            isOff={({ isEnabled }) => !isEnabled}
+            columns={[
+              { id: "rule", head: words.rule, kind: "name", render: (rule) => <RuleName rule={rule} /> },
+              {
+                id: "warning",
+                head: words.warningFrom,
+                kind: "number",
+                render: ({ kind, warning }) => formatValue(kind, warning),
+              },
+              {
+                id: "critical",
+                head: words.criticalFrom,
+                kind: "number",
+                render: ({ kind, critical }) => formatValue(kind, critical),
+              },
+              {
+                id: "period",
+                head: words.period,
+                kind: "number",
+                render: ({ period }) => formatDuration(intervalSeconds(period)),
+              },
+              {
+                id: "delays",
+                head: words.firesClears,
+                render: ({ raiseAfter, resolveAfter }) => words.delays(delay(raiseAfter), delay(resolveAfter)),
+              },
+              {
+                id: "notifies",
+                head: words.notifies,
+                render: ({ channels }) => (channels === null ? words.defaultChannels : words.ownChannels(channels)),
+              },
+              may && {
+                id: "actions",
+                head: common.actions,
+                kind: "actions",
+                render: (rule) => (
+                  <>
+                    <Button
+                      kind="quiet"
+                      aria-pressed={rule.isEnabled}
+                      aria-label={rule.isEnabled ? words.onOf(rule.name) : words.offOf(rule.name)}
+                      busy={enable.isPending && enable.variables.name === rule.name}
+                      onClick={() => enable.mutate(rule)}
+                    >
+                      {rule.isEnabled ? words.on : words.off}
+                    </Button>
+                    <Button
+                      kind="quiet"
+                      icon={<Pencil aria-hidden="true" />}
+                      aria-label={words.editOf(rule.name)}
+                      onClick={() => setEditing(rule)}
+                    />
+                    <Button
+                      kind="quiet"
+                      icon={<Trash2 aria-hidden="true" />}
+                      aria-label={words.removeOf(rule.name)}
+                      onClick={() => setDropping(rule)}
+                    />
+                  </>
+                ),
+              },
+            ]}
+          />
         )}
       </QueryResult>
       {editing !== undefined && <RuleDialog rule={editing} onClose={() => setEditing(undefined)} />}
       {dropping !== undefined && <DropDialog rule={dropping} onClose={() => setDropping(undefined)} />}
     </Card>
+  );
+}
+
+function RuleName({ rule }: { rule: AlertRule }) {
+  return (
+    <>
+      {rule.name}
+      {!rule.isEnabled && <span className="chip alerts-off">{words.offChip}</span>}
+      <CellDetail>{words.watches(words.kinds[rule.kind] ?? rule.kind, scopeOf(rule), rule.atLeast)}</CellDetail>
+    </>
   );
 }
 

@@ -10,6 +10,7 @@ import { AcknowledgeDialog } from "./acknowledge-dialog.tsx";
 import { formatValue, KINDS } from "./kinds.ts";
 import { SilenceDialog } from "./silences.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** Alerts, with actions on those that are open. */
@@ -18,80 +19,81 @@ export function AlertTable({ alerts }: { alerts: readonly Alert[] }) {
   const [acting, setActing] = useState<{ on: Alert; how: "acknowledge" | "silence" }>();
   return (
     <>
-      <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.title)}>
-        <table className="table alerts-table">
-          <thead>
-            <tr>
-              <th scope="col">{words.severity}</th>
-              <th scope="col">{words.problem}</th>
-              <th scope="col">{common.state}</th>
-              <th scope="col">{words.since}</th>
-              <th scope="col" className="end">
-                {words.for}
-              </th>
-              {may && <th scope="col">{common.actions}</th>}
-            </tr>
-          </thead>
-          <tbody>
-            {alerts.map((alert) => (
-              <tr key={alert.id}>
-                <td>
-                  <Status status={alert.severity} />
-                </td>
-                <td className="alerts-message">
-                  <p>{alert.message}</p>
-                  <p className="muted">
-                    {alert.rule} · <Target alert={alert} /> ·{" "}
-                    {words.threshold(formatValue(alert.kind, alert.value), formatValue(alert.kind, alert.threshold))}
-                  </p>
-                </td>
-                <td>
-                  <Status status={alert.state} />
-                  {alert.state === "acknowledged" && (
-                    <p className="muted">
-                      {alert.acknowledgedBy}
-                      {words.noteOf(alert.note)}
-                    </p>
-                  )}
-                  {alert.silenced && <p className="muted">{words.silenced}</p>}
-                </td>
-                <td data-label={words.since}>
-                  <Time at={alert.raisedAt} />
-                </td>
-                <td className="end" data-label={words.for}>
-                  <Duration from={alert.raisedAt} to={alert.resolvedAt} />
-                </td>
-                {may && (
-                  <td>
-                    <div className="alerts-do">
-                      {alert.state === "open" && (
-                        <Button
-                          kind="quiet"
-                          icon={<Check aria-hidden="true" />}
-                          aria-label={words.acknowledgeOf(alert.message)}
-                          onClick={() => setActing({ on: alert, how: "acknowledge" })}
-                        >
-                          {words.acknowledge}
-                        </Button>
-                      )}
-                      {alert.state !== "resolved" && !alert.silenced && (
-                        <Button
-                          kind="quiet"
-                          icon={<BellOff aria-hidden="true" />}
-                          aria-label={words.silenceOf(alert.message)}
-                          onClick={() => setActing({ on: alert, how: "silence" })}
-                        >
-                          {words.silence}
-                        </Button>
-                      )}
-                    </div>
-                  </td>
+      <Table
+        label={common.tableOf(words.title)}
+        corner
+        rows={alerts}
+        rowKey={({ id }) => id}
+        columns={[
+          { id: "severity", head: words.severity, render: ({ severity }) => <Status status={severity} /> },
+          {
+            id: "problem",
+            head: words.problem,
+            kind: "long",
+            render: (alert) => (
+              <>
+                <p>{alert.message}</p>
+                <p className="muted">
+                  {alert.rule} · <Target alert={alert} /> ·{" "}
+                  {words.threshold(formatValue(alert.kind, alert.value), formatValue(alert.kind, alert.threshold))}
+                </p>
+              </>
+            ),
+          },
+          {
+            id: "state",
+            head: common.state,
+            render: ({ state, acknowledgedBy, note, silenced }) => (
+              <>
+                <Status status={state} />
+                {state === "acknowledged" && (
+                  <CellDetail>
+                    {acknowledgedBy}
+                    {words.noteOf(note)}
+                  </CellDetail>
                 )}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+                {silenced && <CellDetail>{words.silenced}</CellDetail>}
+              </>
+            ),
+          },
+          { id: "since", head: words.since, render: ({ raisedAt }) => <Time at={raisedAt} /> },
+          {
+            id: "for",
+            head: words.for,
+            kind: "number",
+            render: ({ raisedAt, resolvedAt }) => <Duration from={raisedAt} to={resolvedAt} />,
+          },
+          may && {
+            id: "actions",
+            head: common.actions,
+            kind: "actions",
+            render: (alert) => (
+              <>
+                {alert.state === "open" && (
+                  <Button
+                    kind="quiet"
+                    icon={<Check aria-hidden="true" />}
+                    aria-label={words.acknowledgeOf(alert.message)}
+                    onClick={() => setActing({ on: alert, how: "acknowledge" })}
+                  >
+                    {words.acknowledge}
+                  </Button>
+                )}
+                {alert.state !== "resolved" && !alert.silenced && (
+                  <Button
+                    kind="quiet"
+                    icon={<BellOff aria-hidden="true" />}
+                    aria-label={words.silenceOf(alert.message)}
+                    onClick={() => setActing({ on: alert, how: "silence" })}
+                  >
+                    {words.silence}
+                  </Button>
+                )}
+              </>
+            ),
+          },
+        ]}
+      />
       {acting?.how === "acknowledge" && <AcknowledgeDialog alert={acting.on} onClose={() => setActing(undefined)} />}
       {acting?.how === "silence" && (
         <SilenceDialog rule={acting.on.rule} target={acting.on.target} onClose={() => setActing(undefined)} />

@@ -12,6 +12,7 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { type Silence, useAlertAction, useRules } from "./alerts-api.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** The active silences, which can be ended early. */
@@ -29,46 +30,38 @@ export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
           silences.length === 0 ? (
             <Empty title={words.noSilences}>{words.noSilencesHint}</Empty>
           ) : (
-            <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.views.silences)}>
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">{words.rule}</th>
-                    <th scope="col">{words.target}</th>
-                    <th scope="col">{words.ends}</th>
-                    <th scope="col">{words.reason}</th>
-                    <th scope="col">{words.createdBy}</th>
-                    {may && <th scope="col">{common.actions}</th>}
-                  </tr>
-                </thead>
-                <tbody>
-                  {silences.map((silence) => (
-                    <tr key={silence.id}>
-                      <td>{silence.rule ?? words.everyRule}</td>
-                      <td>{silence.target ?? words.everything}</td>
-                      <td>
-                        <ExactTime at={silence.until} />
-                      </td>
-                      <td>{silence.reason ?? <span className="muted">–</span>}</td>
-                      <td>
-                        <Sentence text={words.by} slots={{ by: silence.silencedBy, at: <Time at={silence.silencedAt} /> }} />
-                      </td>
-                      {may && (
-                        <td>
-                          <Button
-                            kind="quiet"
-                            busy={end.isPending && end.variables.id === silence.id}
-                            onClick={() => end.mutate(silence)}
-                          >
-                            {words.endSilence}
-                          </Button>
-                        </td>
-                      )}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              label={common.tableOf(words.views.silences)}
+              rows={silences}
+              rowKey={({ id }) => id}
+              columns={[
+                { id: "rule", head: words.rule, kind: "name", render: ({ rule }) => rule ?? words.everyRule },
+                { id: "target", head: words.target, render: ({ target }) => target ?? words.everything },
+                { id: "ends", head: words.ends, render: ({ until }) => <ExactTime at={until} /> },
+                { id: "reason", head: words.reason, render: ({ reason }) => reason ?? <span className="muted">–</span> },
+                {
+                  id: "by",
+                  head: words.createdBy,
+                  render: ({ silencedBy, silencedAt }) => (
+                    <Sentence text={words.by} slots={{ by: silencedBy, at: <Time at={silencedAt} /> }} />
+                  ),
+                },
+                may && {
+                  id: "actions",
+                  head: common.actions,
+                  kind: "actions",
+                  render: (silence) => (
+                    <Button
+                      kind="quiet"
+                      busy={end.isPending && end.variables.id === silence.id}
+                      onClick={() => end.mutate(silence)}
+                    >
+                      {words.endSilence}
+                    </Button>
+                  ),
+                },
+              ]}
+            />
           )
         }
       </QueryResult>

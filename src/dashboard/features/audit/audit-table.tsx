@@ -1,19 +1,17 @@
 import type { Json as JsonOf } from "../../../contract/rows.ts";
 import type { auditLineSchema } from "../../../contract/system.ts";
 import { ChevronDown, ChevronRight } from "lucide-react";
-import { Fragment, type ReactNode, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
 import { ExactTime } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** A row of GET /audit-log. */
 export type AuditLine = JsonOf<typeof auditLineSchema>;
-
-/** The number of columns, for a row that spans them. */
-const COLUMNS = 6;
 
 /** Entries of the audit log; each opens to show its changes. */
 export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
@@ -22,73 +20,57 @@ export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
     setOpen((old) => (old.has(id) ? new Set([...old].filter((each) => each !== id)) : new Set([...old, id])));
   }
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.title)}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.time}</th>
-            <th scope="col">{words.actor}</th>
-            <th scope="col">{words.via}</th>
-            <th scope="col">{words.action}</th>
-            <th scope="col">{words.target}</th>
-            <th scope="col">{words.change}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map((line) => {
+    <Table
+      label={common.tableOf(words.title)}
+      corner
+      rows={lines}
+      rowKey={({ id }) => id}
+      renderBelow={(line) => (open.has(line.id) ? <Change line={line} /> : undefined)}
+      columns={[
+        { id: "time", head: common.time, render: ({ occurredAt }) => <ExactTime at={occurredAt} /> },
+        {
+          id: "actor",
+          head: words.actor,
+          render: ({ actor, databaseRole }) => (
+            <>
+              {actor ?? databaseRole}
+              {actor !== null && actor !== databaseRole && <CellDetail title={words.login}>{databaseRole}</CellDetail>}
+            </>
+          ),
+        },
+        { id: "via", head: words.via, render: ({ surface }) => surface },
+        { id: "action", head: words.action, kind: "name", render: ({ operation }) => operation },
+        {
+          id: "target",
+          head: words.target,
+          render: (line) => (
+            <>
+              <Target line={line} />
+              {line.tenant !== null && <span className="muted">{words.ofTenant(line.tenant)}</span>}
+            </>
+          ),
+        },
+        {
+          id: "change",
+          head: words.change,
+          render: (line) => {
+            if (line.before === null && line.after === null) return <span className="muted">–</span>;
             const isOpen = open.has(line.id);
-            const hasChange = line.before !== null || line.after !== null;
             return (
-              <Fragment key={line.id}>
-                <tr>
-                  <td className="audit-time">
-                    <ExactTime at={line.occurredAt} />
-                  </td>
-                  <td>
-                    {line.actor ?? line.databaseRole}
-                    {line.actor !== null && line.actor !== line.databaseRole && (
-                      <span className="muted audit-login" title={words.login}>
-                        {line.databaseRole}
-                      </span>
-                    )}
-                  </td>
-                  <td>{line.surface}</td>
-                  <td>
-                    <code>{line.operation}</code>
-                  </td>
-                  <td>
-                    <Target line={line} />
-                    {line.tenant !== null && <span className="muted">{words.ofTenant(line.tenant)}</span>}
-                  </td>
-                  <td>
-                    {hasChange ? (
-                      <Button
-                        kind="quiet"
-                        aria-expanded={isOpen}
-                        aria-label={words.showChange(summary(line), line.id)}
-                        icon={isOpen ? <ChevronDown aria-hidden="true" /> : <ChevronRight aria-hidden="true" />}
-                        onClick={() => toggle(line.id)}
-                      >
-                        {summary(line)}
-                      </Button>
-                    ) : (
-                      <span className="muted">–</span>
-                    )}
-                  </td>
-                </tr>
-                {isOpen && (
-                  <tr className="audit-change">
-                    <td colSpan={COLUMNS}>
-                      <Change line={line} />
-                    </td>
-                  </tr>
-                )}
-              </Fragment>
+              <Button
+                kind="quiet"
+                aria-expanded={isOpen}
+                aria-label={words.showChange(summary(line), line.id)}
+                icon={isOpen ? <ChevronDown aria-hidden="true" /> : <ChevronRight aria-hidden="true" />}
+                onClick={() => toggle(line.id)}
+              >
+                {summary(line)}
+              </Button>
             );
-          })}
-        </tbody>
-      </table>
-    </div>
+          },
+        },
+      ]}
+    />
   );
 }
 
@@ -146,25 +128,16 @@ function Change({ line }: { line: AuditLine }) {
   return (
     <div className="audit-detail">
       {changed.length > 0 && (
-        <table className="table">
-          <caption className="visually-hidden">{words.changesOf(line.id)}</caption>
-          <thead>
-            <tr>
-              <th scope="col">{words.field}</th>
-              <th scope="col">{words.before}</th>
-              <th scope="col">{words.after}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {changed.map(([name, before, after]) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td className="audit-before">{shown(before)}</td>
-                <td className="audit-after">{shown(after)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Table
+          label={words.changesOf(line.id)}
+          rows={changed}
+          rowKey={([name]) => name}
+          columns={[
+            { id: "field", head: words.field, kind: "name", render: ([name]) => name },
+            { id: "before", head: words.before, kind: "long", render: ([, before]) => shown(before) },
+            { id: "after", head: words.after, kind: "long", render: ([, , after]) => shown(after) },
+          ]}
+        />
       )}
       <details>
         <summary>{words.rawEntry}</summary>

@@ -11,6 +11,7 @@ import { Failure, Loading } from "../../components/notice.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** How many jobs of a group are loaded at a time. */
@@ -64,27 +65,33 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
   if (jobs.data === undefined) return <Loading rows={3} />;
   const rows = jobs.data.pages.flatMap((page) => page.jobs);
   return (
-    <div className="failed-jobs table-scroll" role="region" aria-label={words.jobsOfGroup} tabIndex={0}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.job}</th>
-            <th scope="col">{common.error}</th>
-            <th scope="col" className="end">
-              {common.attempts}
-            </th>
-            <th scope="col">{common.failed}</th>
-            <th scope="col">
-              <span className="visually-hidden">{common.actions}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((job) => (
-            <JobRow key={job.id} job={job} />
-          ))}
-        </tbody>
-      </table>
+    <div className="failed-jobs">
+      <Table
+        label={words.jobsOfGroup}
+        rows={rows}
+        rowKey={({ id }) => id}
+        columns={[
+          { id: "job", head: common.job, kind: "name", render: ({ id }) => <Link href={`/jobs/${id}`}>{id}</Link> },
+          {
+            id: "error",
+            head: common.error,
+            kind: "long",
+            render: (job) => (
+              <span className="failed-line" title={job.error ?? undefined}>
+                {job.error?.split("\n")[0]}
+              </span>
+            ),
+          },
+          {
+            id: "attempts",
+            head: common.attempts,
+            kind: "number",
+            render: ({ attempts, maxAttempts }) => common.of(attempts, maxAttempts),
+          },
+          { id: "failed", head: common.failed, render: ({ finishedAt }) => <Time at={finishedAt} /> },
+          { id: "actions", head: common.actions, kind: "actions", render: (job) => <JobButtons job={job} /> },
+        ]}
+      />
       {jobs.hasNextPage && (
         <Button kind="quiet" busy={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
           {words.moreOf(group.jobs)}
@@ -113,10 +120,9 @@ function NewestOnly({ group }: { group: FailedGroup }) {
   );
 }
 
-function JobRow({ job }: { job: GroupJob }) {
+function JobButtons({ job }: { job: GroupJob }) {
   const client = useQueryClient();
   const [busy, setBusy] = useState(false);
-  const isFailed = job.state === "failed";
   async function act(verb: "retry" | "discard"): Promise<void> {
     setBusy(true);
     try {
@@ -129,32 +135,15 @@ function JobRow({ job }: { job: GroupJob }) {
       setBusy(false);
     }
   }
+  if (job.state !== "failed") return null;
   return (
-    <tr>
-      <td className="number">
-        <Link href={`/jobs/${job.id}`}>{job.id}</Link>
-      </td>
-      <td>
-        <span className="failed-line" title={job.error ?? undefined}>
-          {job.error?.split("\n")[0]}
-        </span>
-      </td>
-      <td className="end">{common.of(job.attempts, job.maxAttempts)}</td>
-      <td>
-        <Time at={job.finishedAt} />
-      </td>
-      <td className="end">
-        {isFailed && (
-          <>
-            <Button kind="quiet" busy={busy} aria-label={words.retryJob(job.id)} onClick={() => void act("retry")}>
-              {common.retry}
-            </Button>
-            <Button kind="quiet" busy={busy} aria-label={words.discardJob(job.id)} onClick={() => void act("discard")}>
-              {common.discard}
-            </Button>
-          </>
-        )}
-      </td>
-    </tr>
+    <>
+      <Button kind="quiet" busy={busy} aria-label={words.retryJob(job.id)} onClick={() => void act("retry")}>
+        {common.retry}
+      </Button>
+      <Button kind="quiet" busy={busy} aria-label={words.discardJob(job.id)} onClick={() => void act("discard")}>
+        {common.discard}
+      </Button>
+    </>
   );
 }

@@ -8,6 +8,7 @@ import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { describeLimit, type Limit, routeOf, type Target } from "./limits.ts";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 type Use = Json<typeof limitUseSchema>;
@@ -49,36 +50,27 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
       {use.length === 0 ? (
         <p className="muted">{words.idle}</p>
       ) : (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label={words.usageOf(describeLimit(limit))}>
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">{limit.key ?? words.allJobs}</th>
-                <th scope="col">{words.inUse}</th>
-                <th scope="col" className="end">
-                  {words.inLine}
-                </th>
-                {limit.kind === "rate" && <th scope="col">{words.nextSlot}</th>}
-              </tr>
-            </thead>
-            <tbody>
-              {use.map((row, index) => (
-                <tr key={row.value === "[redacted]" ? index : (row.value ?? "")}>
-                  <th scope="row" className="use-key">
-                    {row.value === null ? words.total : row.value === "" ? <em>{words.noValue}</em> : row.value}
-                  </th>
-                  <td>
-                    <Fill used={Number(row.inUse)} of={limit.max} />
-                  </td>
-                  <td className="end">{formatCount(row.waiting)}</td>
-                  {limit.kind === "rate" && (
-                    <td>{Number(row.inUse) >= limit.max ? <Time at={row.freesAt} absent={words.afterStart} /> : words.now}</td>
-                  )}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label={words.usageOf(describeLimit(limit))}
+          rows={use.map((row, index) => ({ ...row, index }))}
+          rowKey={({ value, index }) => (value === "[redacted]" ? String(index) : (value ?? ""))}
+          columns={[
+            {
+              id: "key",
+              head: limit.key ?? words.allJobs,
+              kind: "name",
+              render: ({ value }) => (value === null ? words.total : value === "" ? <em>{words.noValue}</em> : value),
+            },
+            { id: "use", head: words.inUse, render: ({ inUse }) => <Fill used={Number(inUse)} of={limit.max} /> },
+            { id: "line", head: words.inLine, kind: "number", render: ({ waiting }) => formatCount(waiting) },
+            limit.kind === "rate" && {
+              id: "next",
+              head: words.nextSlot,
+              render: ({ inUse, freesAt }) =>
+                Number(inUse) >= limit.max ? <Time at={freesAt} absent={words.afterStart} /> : words.now,
+            },
+          ]}
+        />
       )}
       {total > use.length && <p className="muted">{words.usageShown(use.length, total)}</p>}
     </section>

@@ -6,6 +6,7 @@ import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 const LIVE = `subscription ($task: String, $queue: String) {
@@ -35,48 +36,28 @@ export function LiveJobs({ of }: { of: { queue: string } | { task: string } }) {
       {data === undefined && error === undefined && <Loading rows={4} />}
       {data?.jobs.jobs.length === 0 && <Empty title={words.noJobs} />}
       {data !== undefined && data.jobs.jobs.length > 0 && (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label={words.newestJobs}>
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">{common.job}</th>
-                <th scope="col">{common.state}</th>
-                {"queue" in of && <th scope="col">{common.task}</th>}
-                <th scope="col">{common.created}</th>
-                <th scope="col">{common.duration}</th>
-                <th scope="col">{words.lastError}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.jobs.jobs.map((job) => (
-                <tr key={job.id}>
-                  <th scope="row">
-                    <Link href={`/jobs/${job.id}`}>{job.id}</Link>
-                  </th>
-                  <td>
-                    <State state={job.state} />
-                  </td>
-                  {"queue" in of && <td>{job.task}</td>}
-                  <td>
-                    <Time at={job.createdAt} />
-                  </td>
-                  <td>
-                    {job.startedAt === null ? (
-                      <span className="muted">–</span>
-                    ) : (
-                      <Duration from={job.startedAt} to={job.finishedAt} />
-                    )}
-                  </td>
-                  <td>
-                    <span className="cell-detail" title={job.error ?? undefined}>
-                      {job.error ?? ""}
-                    </span>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label={common.tableOf(words.newestJobs)}
+          rows={data.jobs.jobs}
+          rowKey={({ id }) => id}
+          columns={[
+            { id: "job", head: common.job, kind: "name", render: ({ id }) => <Link href={`/jobs/${id}`}>{id}</Link> },
+            { id: "state", head: common.state, render: ({ state }) => <State state={state} /> },
+            "queue" in of && { id: "task", head: common.task, render: ({ task }) => task },
+            { id: "created", head: common.created, render: ({ createdAt }) => <Time at={createdAt} /> },
+            {
+              id: "duration",
+              head: common.duration,
+              render: ({ startedAt, finishedAt }) =>
+                startedAt === null ? <span className="muted">–</span> : <Duration from={startedAt} to={finishedAt} />,
+            },
+            {
+              id: "error",
+              head: words.lastError,
+              render: (job) => job.error !== null && <CellDetail title={job.error}>{job.error}</CellDetail>,
+            },
+          ]}
+        />
       )}
     </Card>
   );

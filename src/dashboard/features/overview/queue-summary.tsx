@@ -13,8 +13,10 @@ import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { type LiveQueue, useLiveQueues } from "../../api/live-queues.ts";
 import { PauseQueue, useResumeQueue } from "./pause-queue.tsx";
+import { pathTo } from "../../router/links.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** How many queues are shown here; the page Queues lists all. */
@@ -44,7 +46,7 @@ export function Queues() {
       {error !== undefined && <Failure error={error} />}
       {queues === undefined && error === undefined && <Loading rows={4} />}
       {queues?.length === 0 && <Empty title={words.noQueues}>{words.noQueuesHint}</Empty>}
-      {shown.length > 0 && <Table queues={shown} limits={everybody ? (limits.data ?? []) : undefined} />}
+      {shown.length > 0 && <QueueTable queues={shown} limits={everybody ? (limits.data ?? []) : undefined} />}
       {queues !== undefined && queues.length > shown.length && (
         <p className="attention-rest">
           <Link href="/queues">{words.moreQueues(queues.length - shown.length)}</Link>
@@ -54,91 +56,85 @@ export function Queues() {
   );
 }
 
-function Table({ queues, limits }: { queues: readonly LiveQueue[]; limits: readonly LimitUse[] | undefined }) {
+function QueueTable({ queues, limits }: { queues: readonly LiveQueue[]; limits: readonly LimitUse[] | undefined }) {
   const may = useMay("operator", { everybody: true });
   const [pausing, setPausing] = useState<string>();
   const resume = useResumeQueue();
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.queues)}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.queue}</th>
-            <th scope="col" className="end">
-              {common.running}
-            </th>
-            <th scope="col" className="end">
-              {common.pending}
-            </th>
-            <th scope="col" className="end">
-              {words.oldestColumn}
-            </th>
-            <th scope="col" className="end">
-              {common.blockedOrPaused}
-            </th>
-            <th scope="col" className="end">
-              {common.scheduled}
-            </th>
-            {limits !== undefined && <th scope="col">{words.limitUsage}</th>}
-            <th scope="col">{common.pause}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {queues.map((queue) => (
-            <tr key={queue.name}>
-              <th scope="row">
-                <Link href={`/queues/${encodeURIComponent(queue.name)}`} className="plain">
-                  {queue.name}
-                </Link>
-              </th>
-              <td className="end">{formatCount(queue.running)}</td>
-              <td className="end">{formatCount(queue.pending)}</td>
-              <td className="end">{queue.pending > 0 ? <Duration from={queue.oldest} /> : <span className="muted">–</span>}</td>
-              <td className="end">{formatCount(queue.blocked + queue.paused)}</td>
-              <td className="end">{formatCount(queue.later)}</td>
-              {limits !== undefined && (
-                <td>
-                  <Limits limits={limits.filter(({ scope, name }) => scope === "queue" && name === queue.name)} />
-                </td>
-              )}
-              <td>
-                <div className="queue-pause">
-                  {queue.pausedAt !== null && (
-                    <span className="queue-paused" title={queue.pauseReason ?? undefined}>
-                      <Pause aria-hidden="true" /> <Time at={queue.pausedAt} />
-                      {words.pausedBy(queue.pausedBy, queue.pauseReason)}
-                    </span>
-                  )}
-                  {may &&
-                    (queue.pausedAt === null ? (
-                      <Button
-                        kind="quiet"
-                        icon={<Pause aria-hidden="true" />}
-                        aria-label={words.pauseQueue(queue.name)}
-                        onClick={() => setPausing(queue.name)}
-                      >
-                        {common.pause}
-                      </Button>
-                    ) : (
-                      <Button
-                        kind="quiet"
-                        icon={<Play aria-hidden="true" />}
-                        aria-label={words.resumeQueue(queue.name)}
-                        busy={resume.isPending && resume.variables === queue.name}
-                        onClick={() => resume.mutate(queue.name)}
-                      >
-                        {common.resume}
-                      </Button>
-                    ))}
-                  {!may && queue.pausedAt === null && <span className="muted">–</span>}
-                </div>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <>
+      <Table
+        label={common.tableOf(words.queues)}
+        rows={queues}
+        rowKey={({ name }) => name}
+        columns={[
+          {
+            id: "queue",
+            head: common.queue,
+            kind: "name",
+            render: ({ name }) => <Link href={pathTo("/queues", name)}>{name}</Link>,
+          },
+          { id: "running", head: common.running, kind: "number", render: ({ running }) => formatCount(running) },
+          { id: "pending", head: common.pending, kind: "number", render: ({ pending }) => formatCount(pending) },
+          {
+            id: "oldest",
+            head: words.oldestColumn,
+            kind: "number",
+            render: ({ pending, oldest }) => (pending > 0 ? <Duration from={oldest} /> : <span className="muted">–</span>),
+          },
+          {
+            id: "held",
+            head: common.blockedOrPaused,
+            kind: "number",
+            render: ({ blocked, paused }) => formatCount(blocked + paused),
+          },
+          { id: "later", head: common.scheduled, kind: "number", render: ({ later }) => formatCount(later) },
+          limits !== undefined && {
+            id: "limits",
+            head: words.limitUsage,
+            render: ({ name: queue }) => (
+              <Limits limits={limits.filter(({ scope, name }) => scope === "queue" && name === queue)} />
+            ),
+          },
+          {
+            id: "pause",
+            head: common.pause,
+            render: (queue) => (
+              <div className="queue-pause">
+                {queue.pausedAt !== null && (
+                  <span className="queue-paused truncate" title={queue.pauseReason ?? undefined}>
+                    <Pause aria-hidden="true" /> <Time at={queue.pausedAt} />
+                    {words.pausedBy(queue.pausedBy, queue.pauseReason)}
+                  </span>
+                )}
+                {may &&
+                  (queue.pausedAt === null ? (
+                    <Button
+                      kind="quiet"
+                      icon={<Pause aria-hidden="true" />}
+                      aria-label={words.pauseQueue(queue.name)}
+                      onClick={() => setPausing(queue.name)}
+                    >
+                      {common.pause}
+                    </Button>
+                  ) : (
+                    <Button
+                      kind="quiet"
+                      icon={<Play aria-hidden="true" />}
+                      aria-label={words.resumeQueue(queue.name)}
+                      busy={resume.isPending && resume.variables === queue.name}
+                      onClick={() => resume.mutate(queue.name)}
+                    >
+                      {common.resume}
+                    </Button>
+                  ))}
+                {!may && queue.pausedAt === null && <span className="muted">–</span>}
+              </div>
+            ),
+          },
+        ]}
+      />
       {pausing !== undefined && <PauseQueue name={pausing} onClose={() => setPausing(undefined)} />}
-    </div>
+    </>
   );
 }
 

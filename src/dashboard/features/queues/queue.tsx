@@ -19,6 +19,7 @@ import "../limits/limits.css";
 import { useQueueCounts } from "./use-queues.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 export default function QueuePage({ parameters }: PageProps) {
@@ -101,37 +102,36 @@ function Tasks({ queue }: { queue: string }) {
             <Empty title={words.noTasks}>{words.noTasksHint}</Empty>
           ) : (
             <>
-              <div className="table-scroll" tabIndex={0} role="region" aria-label={words.tasksOf}>
-                <table className="table">
-                  <thead>
-                    <tr>
-                      <th scope="col">{common.task}</th>
-                      <th scope="col">{common.state}</th>
-                      <th scope="col">{words.taskLimits}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {items.map((task) => (
-                      <tr key={task.name}>
-                        <th scope="row">
-                          <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
-                          {task.description !== null && <span className="cell-detail">{task.description}</span>}
-                        </th>
-                        <td>
-                          {task.pausedAt === null ? <span className="muted">{words.active}</span> : <span>{words.paused}</span>}
-                        </td>
-                        <td>
-                          {task.limits === null ? (
-                            <span className="muted">{common.none}</span>
-                          ) : (
-                            task.limits.map(describeLimit).join(", ")
-                          )}
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                label={words.tasksOf}
+                rows={items}
+                rowKey={({ name: task }) => task}
+                columns={[
+                  {
+                    id: "task",
+                    head: common.task,
+                    kind: "name",
+                    render: ({ name: task, description }) => (
+                      <>
+                        <Link href={pathTo("/tasks", task)}>{task}</Link>
+                        {description !== null && <CellDetail>{description}</CellDetail>}
+                      </>
+                    ),
+                  },
+                  {
+                    id: "state",
+                    head: common.state,
+                    render: ({ pausedAt }) =>
+                      pausedAt === null ? <span className="muted">{words.active}</span> : <span>{words.paused}</span>,
+                  },
+                  {
+                    id: "limits",
+                    head: words.taskLimits,
+                    render: ({ limits }) =>
+                      limits === null ? <span className="muted">{common.none}</span> : limits.map(describeLimit).join(", "),
+                  },
+                ]}
+              />
               {nextCursor !== null && (
                 <p className="limits-note muted">
                   <Sentence

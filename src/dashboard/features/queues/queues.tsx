@@ -13,6 +13,8 @@ import "../limits/limits.css";
 import { useMayRule } from "../limits/use-limit-change.ts";
 import { type QueueCounts, useQueueCounts, useQueues } from "./use-queues.ts";
 import { common } from "../../components/words.ts";
+import type { Column } from "../../components/table/column.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** A queue's counts of jobs, each a link to those jobs. */
@@ -48,7 +50,7 @@ export default function QueuesPage() {
             const rows = queues
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
               .map((queue) => withCounts(queue, counts?.get(queue.name)));
-            return rows.length === 0 ? <Empty title={words.noMatches(wanted)} /> : <Table queues={rows} />;
+            return rows.length === 0 ? <Empty title={words.noMatches(wanted)} /> : <QueueTable queues={rows} />;
           }}
         </QueryResult>
       </Card>
@@ -60,77 +62,61 @@ function withCounts(queue: Queue, counts: QueueCounts | undefined): Queue {
   return { ...queue, ...counts };
 }
 
-function Table({ queues }: { queues: readonly Queue[] }) {
+function QueueTable({ queues }: { queues: readonly Queue[] }) {
   const healthOf = useHealthOf("queue");
   const mayRule = useMayRule();
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.table}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.queue}</th>
-            <th scope="col">{common.health}</th>
-            {COUNTS.map(({ name, label }) => (
-              <th key={name} scope="col" className="end">
-                {label}
-              </th>
-            ))}
-            <th scope="col">{words.oldest}</th>
-            <th scope="col">{common.limits}</th>
-            {mayRule && (
-              <th scope="col">
-                <span className="visually-hidden">{words.pauseOrResume}</span>
-              </th>
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {queues.map((queue) => (
-            <tr key={queue.name}>
-              <th scope="row">
-                <Link href={pathTo("/queues", queue.name)}>{queue.name}</Link>
-                {queue.pausedAt !== null && (
-                  <span className="cell-detail" title={queue.pauseReason ?? undefined}>
-                    <State state="paused" />
-                    {words.pauseReason(queue.pauseReason)}
-                  </span>
-                )}
-              </th>
-              <td>
-                <HealthStatus health={healthOf(queue.name)} />
-              </td>
-              {COUNTS.map(({ name, filter }) => (
-                <td key={name} className="end">
-                  {queue[name] === "0" ? (
-                    <span className="muted">0</span>
-                  ) : (
-                    <Link className="plain" href={jobsPath({ state: filter, queue: queue.name })}>
-                      {formatCount(queue[name])}
-                    </Link>
-                  )}
-                </td>
-              ))}
-              <td>
-                <Time at={queue.oldest} />
-              </td>
-              <td>
-                {queue.limits === null ? (
-                  <span className="muted">{common.none}</span>
-                ) : (
-                  <span className="cell-detail" title={queue.limits.map(describeLimit).join("\n")}>
-                    {queue.limits.map(describeLimit).join(", ")}
-                  </span>
-                )}
-              </td>
-              {mayRule && (
-                <td>
-                  <PauseButton target={{ scope: "queue", name: queue.name }} isPaused={queue.pausedAt !== null} quiet />
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={words.table}
+      corner
+      sortIn="sort"
+      rows={queues}
+      rowKey={({ name }) => name}
+      columns={[
+        { id: "queue", head: common.queue, kind: "name", sort: ({ name }) => name, render: (queue) => <Name queue={queue} /> },
+        { id: "health", head: common.health, render: ({ name }) => <HealthStatus health={healthOf(name)} /> },
+        ...COUNTS.map(({ name, label, filter }): Column<Queue> => ({
+          id: name,
+          head: label,
+          kind: "number",
+          sort: (queue) => Number(queue[name]),
+          render: (queue) =>
+            queue[name] === "0" ? (
+              <span className="muted">0</span>
+            ) : (
+              <Link className="plain" href={jobsPath({ state: filter, queue: queue.name })}>
+                {formatCount(queue[name])}
+              </Link>
+            ),
+        })),
+        { id: "oldest", head: words.oldest, sort: ({ oldest }) => oldest, render: ({ oldest }) => <Time at={oldest} /> },
+        {
+          id: "limits",
+          head: common.limits,
+          render: ({ limits }) =>
+            limits === null ? <span className="muted">{common.none}</span> : limits.map(describeLimit).join(", "),
+        },
+        mayRule && {
+          id: "pause",
+          head: words.pauseOrResume,
+          kind: "actions",
+          render: ({ name, pausedAt }) => <PauseButton target={{ scope: "queue", name }} isPaused={pausedAt !== null} quiet />,
+        },
+      ]}
+    />
+  );
+}
+
+function Name({ queue: { name, pausedAt, pauseReason } }: { queue: Queue }) {
+  return (
+    <>
+      <Link href={pathTo("/queues", name)}>{name}</Link>
+      {pausedAt !== null && (
+        <CellDetail>
+          <State state="paused" />
+          {words.pauseReason(pauseReason)}
+        </CellDetail>
+      )}
+    </>
   );
 }

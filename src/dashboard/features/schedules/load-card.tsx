@@ -8,6 +8,7 @@ import { formatExact } from "../../components/time/format-times.ts";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 type Load = Json<typeof loadPage>;
@@ -51,31 +52,30 @@ export function LoadCard() {
                 </div>
                 <details>
                   <summary>{common.showData}</summary>
-                  <table className="table">
-                    <thead>
-                      <tr>
-                        <th scope="col">{words.hour}</th>
-                        <th scope="col" className="end">
-                          {words.jobs}
-                        </th>
-                        <th scope="col">{words.topSchedules}</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {items.map(({ at, jobs, schedules }) => (
-                        <tr key={at}>
-                          <th scope="row">{formatExact(at, zone, { seconds: false })}</th>
-                          <td className="end">{formatCount(jobs)}</td>
-                          <td>
-                            {schedules
-                              .slice(0, 3)
-                              .map((one) => words.ofSchedule(one.name, formatCount(one.jobs)))
-                              .join(", ")}
-                          </td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
+                  <Table
+                    label={common.tableOf(words.nextDay)}
+                    rows={items}
+                    rowKey={({ at }) => at}
+                    columns={[
+                      {
+                        id: "hour",
+                        head: words.hour,
+                        kind: "name",
+                        render: ({ at }) => formatExact(at, zone, { seconds: false }),
+                      },
+                      { id: "jobs", head: words.jobs, kind: "number", render: ({ jobs }) => formatCount(jobs) },
+                      {
+                        id: "schedules",
+                        head: words.topSchedules,
+                        kind: "long",
+                        render: ({ schedules }) =>
+                          schedules
+                            .slice(0, 3)
+                            .map((one) => words.ofSchedule(one.name, formatCount(one.jobs)))
+                            .join(", "),
+                      },
+                    ]}
+                  />
                 </details>
                 {uncounted.length > 0 && <p className="muted">{words.notCounted(uncounted)}</p>}
               </>

@@ -11,6 +11,7 @@ import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { scheduleRoute } from "../../api/schedules.ts";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 type Run = Json<typeof scheduleRunSchema>;
@@ -37,36 +38,36 @@ export function RunsCard({ name }: { name: string }) {
       {runs === undefined && !query.isError && <Loading />}
       {runs?.length === 0 && <Empty title={words.noRuns} />}
       {runs !== undefined && runs.length > 0 && (
-        <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.outcomes)}>
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">{words.due}</th>
-                <th scope="col">{words.occurrence}</th>
-                <th scope="col">{common.job}</th>
-                <th scope="col">{words.outcome}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {runs.map((run) => (
-                <tr key={`${run.dueAt} ${run.state} ${run.jobId}`}>
-                  <th scope="row">
-                    <ExactTime at={run.dueAt} />
-                  </th>
-                  <td>
-                    {words.occurrences[run.state] ?? run.state}
-                    {run.occurrences !== null && run.occurrences !== "1" && words.occurrenceCount(run.occurrences)}
-                    {run.reason !== null && <span className="cell-detail">{run.reason}</span>}
-                  </td>
-                  <td>
-                    {run.jobId === null ? <span className="muted">–</span> : <Link href={`/jobs/${run.jobId}`}>{run.jobId}</Link>}
-                  </td>
-                  <td>{run.outcome === null ? <span className="muted">–</span> : <State state={run.outcome} />}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label={common.tableOf(words.outcomes)}
+          rows={runs}
+          rowKey={({ dueAt, state, jobId }) => `${dueAt} ${state} ${jobId}`}
+          columns={[
+            { id: "due", head: words.due, kind: "name", render: ({ dueAt }) => <ExactTime at={dueAt} /> },
+            {
+              id: "occurrence",
+              head: words.occurrence,
+              render: ({ state, occurrences, reason }) => (
+                <>
+                  {words.occurrences[state] ?? state}
+                  {occurrences !== null && occurrences !== "1" && words.occurrenceCount(occurrences)}
+                  {reason !== null && <CellDetail>{reason}</CellDetail>}
+                </>
+              ),
+            },
+            {
+              id: "job",
+              head: common.job,
+              render: ({ jobId }) =>
+                jobId === null ? <span className="muted">–</span> : <Link href={`/jobs/${jobId}`}>{jobId}</Link>,
+            },
+            {
+              id: "outcome",
+              head: words.outcome,
+              render: ({ outcome }) => (outcome === null ? <span className="muted">–</span> : <State state={outcome} />),
+            },
+          ]}
+        />
       )}
       {query.hasNextPage && (
         <div className="card-body">

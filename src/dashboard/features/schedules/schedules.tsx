@@ -13,6 +13,7 @@ import { LoadCard } from "./load-card.tsx";
 import { ScheduleButtons } from "./schedule-actions.tsx";
 import { ScheduleDialog } from "./schedule-form.tsx";
 import { type Schedule, useSchedules } from "../../api/schedules.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 import { common } from "../../components/words.ts";
 import "../limits/limits.css";
@@ -77,7 +78,7 @@ export default function SchedulesPage() {
             );
             if (all.length === 0) return <Empty title={words.noneYet}>{words.noneYetHint}</Empty>;
             if (schedules.length === 0) return <Empty title={words.noMatches} />;
-            return <Table schedules={schedules} />;
+            return <ScheduleTable schedules={schedules} />;
           }}
         </QueryResult>
       </Card>
@@ -86,67 +87,72 @@ export default function SchedulesPage() {
   );
 }
 
-function Table({ schedules }: { schedules: readonly Schedule[] }) {
+function ScheduleTable({ schedules }: { schedules: readonly Schedule[] }) {
   const may = useMay("operator");
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{words.schedule}</th>
-            <th scope="col">{words.when}</th>
-            <th scope="col">{words.next}</th>
-            <th scope="col">{words.last}</th>
-            {may && (
-              <th scope="col">
-                <span className="visually-hidden">{words.buttons}</span>
-              </th>
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {schedules.map((schedule) => (
-            <tr key={`${schedule.source} ${schedule.name}`} data-disabled={schedule.isEnabled ? undefined : "yes"}>
-              <th scope="row">
-                <Link href={pathTo("/schedules", schedule.name)}>{schedule.name}</Link>
-                <span className="cell-detail">
-                  {schedule.task}
-                  {schedule.source === "crontab" ? words.inCrontab : ""}
-                </span>
-              </th>
-              <td>
-                {schedule.sentence}
-                <span className="cell-detail">{schedule.timezone}</span>
-              </td>
-              <td>
-                <Next schedule={schedule} />
-              </td>
-              <td>
-                {schedule.lastOutcome === null ? (
-                  schedule.lastState === null ? (
-                    <span className="muted">–</span>
-                  ) : (
-                    (words.occurrences[schedule.lastState] ?? schedule.lastState)
-                  )
-                ) : (
-                  <State state={schedule.lastOutcome} />
-                )}
-                {schedule.lastDueAt !== null && (
-                  <span className="cell-detail">
-                    <Time at={schedule.lastDueAt} />
-                  </span>
-                )}
-              </td>
-              {may && (
-                <td>
-                  <ScheduleButtons schedule={schedule} quiet />
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={common.tableOf(words.title)}
+      corner
+      sortIn="sort"
+      rows={schedules}
+      rowKey={({ source, name }) => `${source} ${name}`}
+      isOff={({ isEnabled }) => !isEnabled}
+      columns={[
+        {
+          id: "schedule",
+          head: words.schedule,
+          kind: "name",
+          sort: ({ name }) => name,
+          render: ({ name, task, source }) => (
+            <>
+              <Link href={pathTo("/schedules", name)}>{name}</Link>
+              <CellDetail>
+                {task}
+                {source === "crontab" ? words.inCrontab : ""}
+              </CellDetail>
+            </>
+          ),
+        },
+        {
+          id: "when",
+          head: words.when,
+          render: ({ sentence, timezone }) => (
+            <>
+              {sentence}
+              <CellDetail>{timezone}</CellDetail>
+            </>
+          ),
+        },
+        { id: "next", head: words.next, sort: ({ nextAt }) => nextAt, render: (schedule) => <Next schedule={schedule} /> },
+        { id: "last", head: words.last, sort: ({ lastDueAt }) => lastDueAt, render: (schedule) => <Last schedule={schedule} /> },
+        may && {
+          id: "actions",
+          head: words.buttons,
+          kind: "actions",
+          render: (schedule) => <ScheduleButtons schedule={schedule} quiet />,
+        },
+      ]}
+    />
+  );
+}
+
+/** The last occurrence: the end of its job, or else what came of it. */
+function Last({ schedule: { lastOutcome, lastState, lastDueAt } }: { schedule: Schedule }) {
+  return (
+    <>
+      {lastOutcome !== null ? (
+        <State state={lastOutcome} />
+      ) : lastState === null ? (
+        <span className="muted">–</span>
+      ) : (
+        (words.occurrences[lastState] ?? lastState)
+      )}
+      {lastDueAt !== null && (
+        <CellDetail>
+          <Time at={lastDueAt} />
+        </CellDetail>
+      )}
+    </>
   );
 }
 
@@ -158,7 +164,7 @@ function Next({ schedule }: { schedule: Schedule }) {
   return (
     <>
       <Time at={schedule.nextAt} />
-      <span className="cell-detail">{formatExact(schedule.nextAt, { name: schedule.timezone }, { seconds: false })}</span>
+      <CellDetail>{formatExact(schedule.nextAt, { name: schedule.timezone }, { seconds: false })}</CellDetail>
     </>
   );
 }

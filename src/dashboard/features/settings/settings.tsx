@@ -54,7 +54,7 @@ function WhoAmI() {
 }
 
 function Appearance() {
-  const { theme, zone } = usePreferences();
+  const { theme, zone, density } = usePreferences();
   const now = useNow(1_000);
   return (
     <Card title={words.browser}>
@@ -65,6 +65,13 @@ function Appearance() {
           options={words.themes}
           value={theme}
           onChange={(chosen) => choose({ theme: chosen })}
+        />
+        <Choice
+          name="density"
+          legend={words.density}
+          options={words.densities}
+          value={density}
+          onChange={(chosen) => choose({ density: chosen })}
         />
         <Choice
           name="zone"

@@ -14,6 +14,7 @@ import { tell } from "../../components/toasts.tsx";
 import { CreateToken } from "./create-token.tsx";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** A row of GET /tokens. */
@@ -41,61 +42,59 @@ export function Tokens() {
           tokens.length === 0 ? (
             <Empty title={words.noTokens}>{words.noTokensHint}</Empty>
           ) : (
-            <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.tokens)}>
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">{common.name}</th>
-                    <th scope="col">{words.role}</th>
-                    <th scope="col">{common.tenant}</th>
-                    <th scope="col">{common.created}</th>
-                    <th scope="col">{words.lastUsed}</th>
-                    <th scope="col">{words.validUntil}</th>
-                    <th scope="col">{common.actions}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {tokens.map((token) => (
-                    <tr key={token.id} data-off={!token.isValid}>
-                      <td>{token.name}</td>
-                      <td>{token.role}</td>
-                      <td>{token.tenant ?? <span className="muted">{words.allOf}</span>}</td>
-                      <td>
-                        <Time at={token.createdAt} /> <span className="muted">{words.createdBy(token.createdBy)}</span>
-                      </td>
-                      <td>
-                        <Time at={token.lastUsedAt} absent={common.never} />
-                      </td>
-                      <td>
-                        {token.revokedAt === null ? (
-                          <ExactTime at={token.expiresAt} absent={words.noEnd} />
-                        ) : (
-                          <span>
-                            <Sentence text={words.revoked} slots={{ at: <Time at={token.revokedAt} /> }} />
-                          </span>
-                        )}
-                        {token.revokedAt === null && !token.isValid && (
-                          <span className="chip settings-over">{words.expired}</span>
-                        )}
-                      </td>
-                      <td>
-                        {token.isValid && (
-                          <Button kind="quiet" aria-label={words.revokeOf(token.name)} onClick={() => setRevoking(token)}>
-                            {words.revoke}
-                          </Button>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              label={common.tableOf(words.tokens)}
+              rows={tokens}
+              rowKey={({ id }) => id}
+              isOff={({ isValid }) => !isValid}
+              columns={[
+                { id: "name", head: common.name, kind: "name", render: ({ name }) => name },
+                { id: "role", head: words.role, render: ({ role }) => role },
+                {
+                  id: "tenant",
+                  head: common.tenant,
+                  render: ({ tenant }) => tenant ?? <span className="muted">{words.allOf}</span>,
+                },
+                {
+                  id: "created",
+                  head: common.created,
+                  render: ({ createdAt, createdBy }) => (
+                    <>
+                      <Time at={createdAt} /> <span className="muted">{words.createdBy(createdBy)}</span>
+                    </>
+                  ),
+                },
+                { id: "used", head: words.lastUsed, render: ({ lastUsedAt }) => <Time at={lastUsedAt} absent={common.never} /> },
+                { id: "valid", head: words.validUntil, render: (token) => <Validity token={token} /> },
+                {
+                  id: "actions",
+                  head: common.actions,
+                  kind: "actions",
+                  render: (token) =>
+                    token.isValid && (
+                      <Button kind="quiet" aria-label={words.revokeOf(token.name)} onClick={() => setRevoking(token)}>
+                        {words.revoke}
+                      </Button>
+                    ),
+                },
+              ]}
+            />
           )
         }
       </QueryResult>
       {isCreating && <CreateToken onClose={() => setCreating(false)} />}
       {revoking !== undefined && <RevokeToken token={revoking} onClose={() => setRevoking(undefined)} />}
     </Card>
+  );
+}
+
+function Validity({ token: { revokedAt, expiresAt, isValid } }: { token: Token }) {
+  if (revokedAt !== null) return <Sentence text={words.revoked} slots={{ at: <Time at={revokedAt} /> }} />;
+  return (
+    <>
+      <ExactTime at={expiresAt} absent={words.noEnd} />
+      {!isValid && <span className="chip settings-over">{words.expired}</span>}
+    </>
   );
 }
 

@@ -22,6 +22,8 @@ export const words = {
   browser: "This browser",
   theme: "Theme",
   themes: { system: "System", light: "Light", dark: "Dark" } satisfies Record<Preferences["theme"], string>,
+  density: "Tables",
+  densities: { compact: "Compact rows", comfortable: "Comfortable rows" } satisfies Record<Preferences["density"], string>,
   times: "Times",
   zones: { local: "Local time", utc: "UTC" } satisfies Record<Preferences["zone"], string>,
   now: (time: string) => `Current time: ${time}`,

@@ -14,12 +14,12 @@ import { describeLimit, type Task } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { type TaskStatistics, useStatistics } from "../../api/statistics.ts";
 import { common } from "../../components/words.ts";
+import type { Column } from "../../components/table/column.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** The most that the server lists at a time and the page shows. */
 const MAX_TASKS = 500;
-
-type Order = keyof typeof words.orders;
 
 export default function TasksPage() {
   const query = useQuery({
@@ -33,7 +33,6 @@ export default function TasksPage() {
   const wanted = search.get("q") ?? "";
   const queue = search.get("queue") ?? "";
   const period = search.get("period") ?? "1h";
-  const order = (search.get("order") ?? "name") as Order;
   const statistics = useStatistics(period in words.periods ? period : "1h").data;
   const set = (name: string, value: string): void => {
     setSearch(
@@ -71,13 +70,6 @@ export default function TasksPage() {
                 </option>
               ))}
             </select>
-            <select aria-label={words.order} value={order} onChange={({ target }) => set("order", target.value)}>
-              {Object.entries(words.orders).map(([value, label]) => (
-                <option key={value} value={value}>
-                  {label}
-                </option>
-              ))}
-            </select>
           </>
         )}
       </div>
@@ -86,15 +78,12 @@ export default function TasksPage() {
           {({ items, nextCursor }) => {
             const tasks = items
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
-              .filter((task) => queue === "" || task.queue === queue)
-              .toSorted(
-                (left, right) => weightOf(order, statistics?.get(right.name)) - weightOf(order, statistics?.get(left.name)),
-              );
+              .filter((task) => queue === "" || task.queue === queue);
             if (items.length === 0) return <Empty title={words.noneYet}>{words.noneYetHint}</Empty>;
             if (tasks.length === 0) return <Empty title={words.noMatches} />;
             return (
               <>
-                <Table tasks={tasks} statistics={statistics} />
+                <TaskTable tasks={tasks} statistics={statistics} />
                 {nextCursor !== null && <p className="limits-note muted">{words.firstTasks(MAX_TASKS)}</p>}
               </>
             );
@@ -105,87 +94,98 @@ export default function TasksPage() {
   );
 }
 
-function weightOf(order: Order, of: TaskStatistics | undefined): number {
-  if (of === undefined) return -1;
-  if (order === "ended") return Number(of.completed) + Number(of.failed);
-  if (order === "failing") return Number(of.failedAttempts);
-  return order === "slow" ? (of.runP95 ?? -1) : 0;
-}
-
-function Table({ tasks, statistics }: { tasks: readonly Task[]; statistics: ReadonlyMap<string, TaskStatistics> | undefined }) {
+function TaskTable({
+  tasks,
+  statistics,
+}: {
+  tasks: readonly Task[];
+  statistics: ReadonlyMap<string, TaskStatistics> | undefined;
+}) {
   const healthOf = useHealthOf("task");
   const counted = useMay("viewer", { everybody: true });
+  const of = ({ name }: Task): TaskStatistics | undefined => statistics?.get(name);
+  const figures: Column<Task>[] = [
+    { id: "health", head: common.health, render: ({ name }) => <HealthStatus health={healthOf(name)} /> },
+    {
+      id: "completed",
+      head: common.completed,
+      kind: "number",
+      sort: (task) => numberOf(of(task)?.completed),
+      render: (task) => formatCount(of(task)?.completed),
+    },
+    {
+      id: "failed",
+      head: common.failed,
+      kind: "number",
+      sort: (task) => numberOf(of(task)?.failed),
+      render: (task) => formatCount(of(task)?.failed),
+    },
+    {
+      id: "errors",
+      head: words.errorRate,
+      hint: words.errorRateHint,
+      kind: "number",
+      sort: (task) => of(task)?.errorRate,
+      render: (task) => formatShare(of(task)?.errorRate),
+    },
+    {
+      id: "p50",
+      head: words.runP50,
+      hint: words.runP50Hint,
+      kind: "number",
+      sort: (task) => of(task)?.runP50,
+      render: (task) => formatDuration(of(task)?.runP50),
+    },
+    {
+      id: "p95",
+      head: words.runP95,
+      hint: words.runP95Hint,
+      kind: "number",
+      sort: (task) => of(task)?.runP95,
+      render: (task) => formatDuration(of(task)?.runP95),
+    },
+  ];
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.task}</th>
-            <th scope="col">{common.queue}</th>
-            {counted && (
-              <>
-                <th scope="col">{common.health}</th>
-                <th scope="col" className="end">
-                  {common.completed}
-                </th>
-                <th scope="col" className="end">
-                  {common.failed}
-                </th>
-                <th scope="col" className="end" title={words.errorRateHint}>
-                  {words.errorRate}
-                </th>
-                <th scope="col" className="end" title={words.runP50Hint}>
-                  {words.runP50}
-                </th>
-                <th scope="col" className="end" title={words.runP95Hint}>
-                  {words.runP95}
-                </th>
-              </>
-            )}
-            <th scope="col">{common.limits}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {tasks.map((task) => {
-            const of = statistics?.get(task.name);
-            return (
-              <tr key={task.name}>
-                <th scope="row">
-                  <Link href={pathTo("/tasks", task.name)}>{task.name}</Link>
-                  {task.pausedAt !== null && (
-                    <span className="cell-detail">
-                      <State state="paused" />
-                      {words.pauseReason(task.pauseReason)}
-                    </span>
-                  )}
-                </th>
-                <td>
-                  <Link href={pathTo("/queues", task.queue)}>{task.queue}</Link>
-                </td>
-                {counted && (
-                  <>
-                    <td>
-                      <HealthStatus health={healthOf(task.name)} />
-                    </td>
-                    <td className="end">{of === undefined ? <span className="muted">–</span> : formatCount(of.completed)}</td>
-                    <td className="end">{of === undefined ? <span className="muted">–</span> : formatCount(of.failed)}</td>
-                    <td className="end">{formatShare(of?.errorRate)}</td>
-                    <td className="end">{formatDuration(of?.runP50)}</td>
-                    <td className="end">{formatDuration(of?.runP95)}</td>
-                  </>
-                )}
-                <td>
-                  {task.limits === null ? (
-                    <span className="muted">{common.none}</span>
-                  ) : (
-                    task.limits.map(describeLimit).join(", ")
-                  )}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={common.tableOf(words.title)}
+      corner
+      sortIn="sort"
+      rows={tasks}
+      rowKey={({ name }) => name}
+      columns={[
+        { id: "task", head: common.task, kind: "name", sort: ({ name }) => name, render: (task) => <Name task={task} /> },
+        {
+          id: "queue",
+          head: common.queue,
+          sort: ({ queue }) => queue,
+          render: ({ queue }) => <Link href={pathTo("/queues", queue)}>{queue}</Link>,
+        },
+        ...(counted ? figures : []),
+        {
+          id: "limits",
+          head: common.limits,
+          render: ({ limits }) =>
+            limits === null ? <span className="muted">{common.none}</span> : limits.map(describeLimit).join(", "),
+        },
+      ]}
+    />
   );
+}
+
+function Name({ task: { name, pausedAt, pauseReason } }: { task: Task }) {
+  return (
+    <>
+      <Link href={pathTo("/tasks", name)}>{name}</Link>
+      {pausedAt !== null && (
+        <CellDetail>
+          <State state="paused" />
+          {words.pauseReason(pauseReason)}
+        </CellDetail>
+      )}
+    </>
+  );
+}
+
+function numberOf(count: string | undefined): number | undefined {
+  return count === undefined ? undefined : Number(count);
 }

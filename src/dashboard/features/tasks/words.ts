@@ -7,8 +7,6 @@ export const words = {
   queueFilter: "Queue",
   period: "Period",
   periods: { "1h": "Last hour", "1d": "Last day", "7d": "Last 7 days" },
-  order: "Sort by",
-  orders: { name: "Name", ended: "Most jobs", failing: "Most failures", slow: "Slowest" },
   noneYet: "No tasks registered yet",
   noneYetHint: "Start a worker: legwork worker",
   noMatches: "No matching tasks",

@@ -5,6 +5,7 @@ import { ExactTime } from "../../components/time/time.tsx";
 import { Card } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 const DAYS = 7;
@@ -20,30 +21,16 @@ export function WorkerStarts() {
           starts.length === 0 ? (
             <p className="card-body muted">{words.noStarts}</p>
           ) : (
-            <div className="table-scroll worker-starts" tabIndex={0} role="region" aria-label={common.tableOf(words.startsTable)}>
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">{common.time}</th>
-                    <th scope="col">{words.host}</th>
-                    <th scope="col" className="end">
-                      {words.workers}
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {starts.map(({ startedAt: at, host, workers }) => (
-                    <tr key={at + host}>
-                      <td>
-                        <ExactTime at={at} />
-                      </td>
-                      <td>{host}</td>
-                      <td className="end">{formatCount(workers)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              label={common.tableOf(words.startsTable)}
+              rows={starts}
+              rowKey={({ startedAt, host }) => startedAt + host}
+              columns={[
+                { id: "time", head: common.time, render: ({ startedAt }) => <ExactTime at={startedAt} /> },
+                { id: "host", head: words.host, kind: "name", render: ({ host }) => host },
+                { id: "workers", head: words.workers, kind: "number", render: ({ workers }) => formatCount(workers) },
+              ]}
+            />
           )
         }
       </QueryResult>

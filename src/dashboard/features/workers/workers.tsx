@@ -14,6 +14,7 @@ import { WorkerStarts } from "./worker-starts.tsx";
 import { WorkerTable } from "./worker-table.tsx";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
 /** The online workers, with their load and the state of their hosts. */
@@ -165,41 +166,22 @@ function RunningJobs({ ids }: { ids: readonly string[] }) {
   if (ids.length === 0) return <p className="muted">{words.noJobs}</p>;
   if (query.isError && query.data === undefined) return <Failure error={query.error} />;
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.runningJobs)}>
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{common.job}</th>
-            <th scope="col">{common.task}</th>
-            <th scope="col">{common.state}</th>
-            <th scope="col" className="end">
-              {words.runningFor}
-            </th>
-            <th scope="col" className="end">
-              {common.progress}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {(query.data ?? []).map((job) => (
-            <tr key={job.id}>
-              <th scope="row">
-                <Link href={`/jobs/${job.id}`}>{job.id}</Link>
-              </th>
-              <td>
-                <code>{job.task}</code>
-              </td>
-              <td>
-                <State state={job.state} />
-              </td>
-              <td className="end">
-                <Duration from={job.startedAt} />
-              </td>
-              <td className="end">{job.progress === null ? "–" : `${Math.round(job.progress)}%`}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={common.tableOf(words.runningJobs)}
+      rows={query.data ?? []}
+      rowKey={({ id }) => id}
+      columns={[
+        { id: "job", head: common.job, kind: "name", render: ({ id }) => <Link href={`/jobs/${id}`}>{id}</Link> },
+        { id: "task", head: common.task, render: ({ task }) => task },
+        { id: "state", head: common.state, render: ({ state }) => <State state={state} /> },
+        { id: "for", head: words.runningFor, kind: "number", render: ({ startedAt }) => <Duration from={startedAt} /> },
+        {
+          id: "progress",
+          head: common.progress,
+          kind: "number",
+          render: ({ progress }) => (progress === null ? "–" : `${Math.round(progress)}%`),
+        },
+      ]}
+    />
   );
 }

@@ -20,6 +20,7 @@ import { describeCounts } from "./workflows.tsx";
 import { type Step, useWorkflow, type WorkflowWithSteps } from "../../api/workflows.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 import "./workflows.css";
 
@@ -165,31 +166,49 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
   const { steps } = workflow;
   return (
     <Card title={words.table}>
-      <div className="table-scroll" tabIndex={0} role="region" aria-label={common.tableOf(words.steps)}>
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">{words.step}</th>
-              <th scope="col">{common.state}</th>
-              <th scope="col">{words.dependsOn}</th>
-              <th scope="col">{common.started}</th>
-              <th scope="col" className="end">
-                {common.duration}
-              </th>
-              {may && (
-                <th scope="col">
-                  <span className="visually-hidden">{common.actions}</span>
-                </th>
-              )}
-            </tr>
-          </thead>
-          <tbody>
-            {steps.slice(0, listed).map((step) => (
-              <StepRow key={step.name} step={step} onRetry={may ? () => setFrom(step.name) : undefined} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label={common.tableOf(words.steps)}
+        rows={steps.slice(0, listed)}
+        rowKey={({ name }) => name}
+        columns={[
+          {
+            id: "step",
+            head: words.step,
+            kind: "name",
+            render: ({ jobId, name, task }) => (
+              <>
+                <Link href={`/jobs/${jobId}`}>{name}</Link>
+                <CellDetail>{task}</CellDetail>
+              </>
+            ),
+          },
+          { id: "state", head: common.state, render: (step) => <StepState step={step} /> },
+          {
+            id: "depends",
+            head: words.dependsOn,
+            render: ({ dependsOn }) =>
+              dependsOn.length === 0 ? <span className="muted">{words.noDependencies}</span> : dependsOn.join(", "),
+          },
+          { id: "started", head: common.started, render: ({ startedAt }) => <Time at={startedAt} /> },
+          {
+            id: "duration",
+            head: common.duration,
+            kind: "number",
+            render: ({ startedAt, finishedAt }) => <Duration from={startedAt} to={finishedAt} />,
+          },
+          may && {
+            id: "actions",
+            head: common.actions,
+            kind: "actions",
+            render: ({ name }) => (
+              <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={() => setFrom(name)}>
+                {words.retryFrom}
+                <span className="visually-hidden">{words.retryFromStep(name)}</span>
+              </Button>
+            ),
+          },
+        ]}
+      />
       {steps.length > listed && (
         <p className="card-body">
           <Button onClick={() => setListed(listed + 500)}>{words.moreSteps(steps.length)}</Button>
@@ -200,44 +219,23 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
   );
 }
 
-function StepRow({ step, onRetry }: { step: Step; onRetry: (() => void) | undefined }) {
+function StepState({ step: { state, error, compensationJobId, compensationState } }: { step: Step }) {
   return (
-    <tr>
-      <th scope="row">
-        <Link href={`/jobs/${step.jobId}`}>{step.name}</Link>
-        <span className="cell-detail">{step.task}</span>
-      </th>
-      <td>
-        <State state={step.state ?? "blocked"} />
-        {step.error !== null && <span className="cell-detail">{step.error}</span>}
-        {step.compensationJobId !== null && (
-          <span className="cell-detail">
-            <Sentence
-              text={words.compensatedBy}
-              slots={{
-                job: <Link href={`/jobs/${step.compensationJobId}`}>{common.jobLink(step.compensationJobId)}</Link>,
-                state: step.compensationState,
-              }}
-            />
-          </span>
-        )}
-      </td>
-      <td>{step.dependsOn.length === 0 ? <span className="muted">{words.noDependencies}</span> : step.dependsOn.join(", ")}</td>
-      <td>
-        <Time at={step.startedAt} />
-      </td>
-      <td className="end">
-        <Duration from={step.startedAt} to={step.finishedAt} />
-      </td>
-      {onRetry !== undefined && (
-        <td>
-          <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={onRetry}>
-            {words.retryFrom}
-            <span className="visually-hidden">{words.retryFromStep(step.name)}</span>
-          </Button>
-        </td>
+    <>
+      <State state={state ?? "blocked"} />
+      {error !== null && <CellDetail>{error}</CellDetail>}
+      {compensationJobId !== null && (
+        <CellDetail>
+          <Sentence
+            text={words.compensatedBy}
+            slots={{
+              job: <Link href={`/jobs/${compensationJobId}`}>{common.jobLink(compensationJobId)}</Link>,
+              state: compensationState,
+            }}
+          />
+        </CellDetail>
       )}
-    </tr>
+    </>
   );
 }
 

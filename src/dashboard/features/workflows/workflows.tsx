@@ -11,6 +11,8 @@ import { type Batch, useRuns, type Workflow } from "../../api/workflows.ts";
 import { BATCH_STATES, WORKFLOW_STATES } from "../../../contract/states.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
+import type { Column } from "../../components/table/column.ts";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 import "../limits/limits.css";
 import "./workflows.css";
@@ -66,39 +68,50 @@ function Workflows({ state }: { state: string }) {
     <List
       query={query}
       label={words.workflows}
-      head={[words.workflow, common.state, words.steps, common.progress, common.started, common.duration]}
+      columns={[
+        {
+          id: "workflow",
+          head: words.workflow,
+          kind: "name",
+          render: ({ id, name, tenant }) => (
+            <>
+              <Link href={`/workflows/${id}`}>{name}</Link>
+              <CellDetail>
+                {id}
+                {tenant === null ? "" : ` · ${tenant}`}
+              </CellDetail>
+            </>
+          ),
+        },
+        {
+          id: "state",
+          head: common.state,
+          render: ({ state: is, reason }) => (
+            <>
+              <State state={is} />
+              {reason !== null && <CellDetail>{reason}</CellDetail>}
+            </>
+          ),
+        },
+        { id: "steps", head: words.steps, render: describeCounts },
+        {
+          id: "progress",
+          head: common.progress,
+          render: ({ id, progress }) => <Progress percent={progress} label={words.progressOfWorkflow(id)} />,
+        },
+        { id: "started", head: common.started, render: ({ createdAt }) => <Time at={createdAt} /> },
+        {
+          id: "duration",
+          head: common.duration,
+          render: ({ createdAt, endedAt }) => <Duration from={createdAt} to={endedAt} />,
+        },
+      ]}
       empty={
         <Empty title={state === "" ? words.noWorkflows : words.noWorkflowsIn(state)}>
           <Sentence text={words.noWorkflowsHint} slots={{ statement: <code>select legwork.start_workflow(…)</code> }} />
         </Empty>
       }
-    >
-      {(workflow: Workflow) => (
-        <tr key={workflow.id}>
-          <th scope="row">
-            <Link href={`/workflows/${workflow.id}`}>{workflow.name}</Link>
-            <span className="cell-detail">
-              {workflow.id}
-              {workflow.tenant === null ? "" : ` · ${workflow.tenant}`}
-            </span>
-          </th>
-          <td>
-            <State state={workflow.state} />
-            {workflow.reason !== null && <span className="cell-detail">{workflow.reason}</span>}
-          </td>
-          <td>{describeCounts(workflow)}</td>
-          <td>
-            <Progress percent={workflow.progress} label={words.progressOfWorkflow(workflow.id)} />
-          </td>
-          <td>
-            <Time at={workflow.createdAt} />
-          </td>
-          <td>
-            <Duration from={workflow.createdAt} to={workflow.endedAt} />
-          </td>
-        </tr>
-      )}
-    </List>
+    />
   );
 }
 
@@ -108,34 +121,37 @@ function Batches({ state }: { state: string }) {
     <List
       query={query}
       label={words.batches}
-      head={[words.batch, common.state, common.jobs, common.progress, common.enqueued, common.duration]}
+      columns={[
+        {
+          id: "batch",
+          head: words.batch,
+          kind: "name",
+          render: ({ id, description, tenant }) => (
+            <>
+              <Link href={`/batches/${id}`}>{description ?? words.batchTitle(id)}</Link>
+              <CellDetail>
+                {id}
+                {tenant === null ? "" : ` · ${tenant}`}
+              </CellDetail>
+            </>
+          ),
+        },
+        { id: "state", head: common.state, render: ({ state: is }) => <State state={is} /> },
+        { id: "jobs", head: common.jobs, render: describeCounts },
+        {
+          id: "progress",
+          head: common.progress,
+          render: ({ id, progress }) => <Progress percent={progress} label={words.progressOfBatch(id)} />,
+        },
+        { id: "enqueued", head: common.enqueued, render: ({ createdAt }) => <Time at={createdAt} /> },
+        {
+          id: "duration",
+          head: common.duration,
+          render: ({ createdAt, endedAt }) => <Duration from={createdAt} to={endedAt} />,
+        },
+      ]}
       empty={<Empty title={state === "" ? words.noBatches : words.noBatchesIn(state)} />}
-    >
-      {(batch: Batch) => (
-        <tr key={batch.id}>
-          <th scope="row">
-            <Link href={`/batches/${batch.id}`}>{batch.description ?? words.batchTitle(batch.id)}</Link>
-            <span className="cell-detail">
-              {batch.id}
-              {batch.tenant === null ? "" : ` · ${batch.tenant}`}
-            </span>
-          </th>
-          <td>
-            <State state={batch.state} />
-          </td>
-          <td>{describeCounts(batch)}</td>
-          <td>
-            <Progress percent={batch.progress} label={words.progressOfBatch(batch.id)} />
-          </td>
-          <td>
-            <Time at={batch.createdAt} />
-          </td>
-          <td>
-            <Duration from={batch.createdAt} to={batch.endedAt} />
-          </td>
-        </tr>
-      )}
-    </List>
+    />
   );
 }
 
@@ -151,18 +167,16 @@ export function describeCounts({
   return [words.completed(completed, total), ...others.map(([name, count]) => words.others(count, name))].join(", ");
 }
 
-function List<T>({
+function List<T extends Workflow | Batch>({
   query,
   label,
-  head,
+  columns,
   empty,
-  children,
 }: {
-  query: ReturnType<typeof useRuns<T & (Workflow | Batch)>>;
+  query: ReturnType<typeof useRuns<T>>;
   label: string;
-  head: readonly string[];
+  columns: readonly Column<T>[];
   empty: ReactNode;
-  children: (item: T) => ReactNode;
 }) {
   if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={query.refetch} /> : <Loading />;
   const items = query.data.pages.flatMap((page) => page.items);
@@ -170,20 +184,7 @@ function List<T>({
   return (
     <>
       {query.isError && <Failure error={query.error} retry={query.refetch} />}
-      <div className="table-scroll" tabIndex={0} role="region" aria-label={label}>
-        <table className="table">
-          <thead>
-            <tr>
-              {head.map((name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{items.map(children)}</tbody>
-        </table>
-      </div>
+      <Table label={label} corner rows={items} rowKey={({ id }) => id} columns={columns} />
       {query.hasNextPage && (
         <p className="card-body">
           <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
