@@ -42,6 +42,8 @@ export { lastLogs, logsAfter } from "./jobs/read-logs.ts";
 export type { LogRow } from "./jobs/read-logs.ts";
 export { listSteps } from "./jobs/read-steps.ts";
 export type { StepRow } from "./jobs/read-steps.ts";
+export { readTimeline } from "./jobs/read-timeline.ts";
+export type { TimelineRow } from "./jobs/read-timeline.ts";
 export { listReruns, rerunJob, rerunJobs } from "./jobs/rerun-job.ts";
 export type { FinishedFilter, RerunOptions, RerunRow } from "./jobs/rerun-job.ts";
 export { retryJob, retryJobs } from "./jobs/retry-job.ts";

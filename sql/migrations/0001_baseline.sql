@@ -159,7 +159,8 @@ create table legwork_private.failed_attempts (
   retry_at timestamptz,
   worker text,
   tenant text,
-  correlation_id text
+  correlation_id text,
+  run_at timestamptz
 ) partition by range (failed_at);
 alter table legwork_private.failed_attempts enable row level security;
 create index failed_attempts_job_id on legwork_private.failed_attempts (job_id, attempt);
@@ -242,11 +243,35 @@ create table legwork_private.waiting_jobs (
   priority smallint not null,
   run_at timestamptz not null,
   held text check (held in ('paused', 'run_at', 'dependency')),
-  delay interval
+  delay interval,
+  entered_at timestamptz not null default clock_timestamp()
 );
 alter table legwork_private.waiting_jobs enable row level security;
 create index waiting_jobs_line on legwork_private.waiting_jobs (line, priority, run_at, job_id) where held is null;
 create index waiting_jobs_due on legwork_private.waiting_jobs (run_at) where held = 'run_at';
+
+create table legwork_private.job_waits (
+  job_id bigint not null,
+  kind text not null,
+  started_at timestamptz not null,
+  ended_at timestamptz not null,
+  gates text[] not null
+) partition by range (ended_at);
+alter table legwork_private.job_waits enable row level security;
+create index job_waits_job_id on legwork_private.job_waits (job_id);
+
+create table legwork_private.job_waits_default partition of legwork_private.job_waits default;
+alter table legwork_private.job_waits_default enable row level security;
+alter table legwork_private.job_waits replica identity full;
+alter table legwork_private.job_waits_default replica identity full;
+
+-- Parts of legwork.job_timeline.
+create type legwork_private.timeline_wait as (
+  rank integer, kind text, started_at timestamptz, ended_at timestamptz, label text, detail text, actor text, target_type text, target text
+);
+create type legwork_private.timeline_run as (
+  kind text, started_at timestamptz, ended_at timestamptz, due_at timestamptz, retry_at timestamptz, attempt integer, state text, detail text, worker text
+);
 
 create table legwork_private.slots (
   -- Compared byte by byte, so that the index below also finds the gates of a limit: from 7: to 7;.
@@ -913,8 +938,9 @@ create table legwork_private.job_steps (
   job_id bigint not null,
   kind text not null check (kind in ('run', 'wait', 'sleep')),
   name text not null check (length(name) between 1 and 200),
-  state text not null check (state in ('completed', 'timed_out', 'waiting', 'open')),
+  state text not null check (state in ('completed', 'failed', 'timed_out', 'waiting', 'open')),
   result jsonb,
+  error text,
   attempt smallint not null,
   started_at timestamptz not null,
   recorded_at timestamptz not null default clock_timestamp(),

@@ -8,6 +8,7 @@ import {
   stepSchema,
 } from "../contract/jobs.ts";
 import { type Answer, rowReader } from "../contract/rows.ts";
+import { timelineEntrySchema } from "../contract/timeline.ts";
 
 /** A job. Ids and counts are strings, because they may exceed what a number holds exactly. */
 export type Job = Answer<typeof jobSchema>;
@@ -28,6 +29,10 @@ export const toLogLine = rowReader(logLineSchema);
 /** A durable step of a job. */
 export type Step = Answer<typeof stepSchema>;
 export const toStep = rowReader(stepSchema);
+
+/** Something that happened to a job: a wait, an attempt, a step, an action. */
+export type TimelineEntry = Answer<typeof timelineEntrySchema>;
+export const toTimelineEntry = rowReader(timelineEntrySchema);
 
 /** Failed jobs with the same error. */
 export type FailedGroup = Answer<typeof failedGroupSchema>;

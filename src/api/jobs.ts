@@ -7,6 +7,7 @@ import { type FailedFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, type JobState, listAttempts, listJobs } from "../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../jobs/read-logs.ts";
 import { listSteps } from "../jobs/read-steps.ts";
+import { readTimeline } from "../jobs/read-timeline.ts";
 import { type FinishedFilter, listReruns, rerunJob, rerunJobs, type RerunOptions } from "../jobs/rerun-job.ts";
 import { retryJob, retryJobs } from "../jobs/retry-job.ts";
 import { sendSignal } from "../jobs/send-signal.ts";
@@ -22,6 +23,7 @@ import {
   type LogLine,
   type Rerun,
   type Step,
+  type TimelineEntry,
   toAttempt,
   toFailedGroup,
   toJob,
@@ -29,6 +31,7 @@ import {
   toLogLine,
   toRerun,
   toStep,
+  toTimelineEntry,
 } from "./job-rows.ts";
 
 /** `legwork.jobs`: enqueue, read and control jobs. */
@@ -105,6 +108,14 @@ export interface Jobs {
    * const waiting = (await legwork.jobs.steps("42")).filter(({ state }) => state === "waiting");
    */
   steps(id: string): Promise<Step[]>;
+  /**
+   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what people did
+   * with it. Throws LW404 for an unknown job.
+   *
+   * @example
+   * for (const { label, startedAt, detail } of await legwork.jobs.timeline("42")) console.log(startedAt, label, detail);
+   */
+  timeline(id: string): Promise<TimelineEntry[]>;
   /**
    * Explains why a job is not running: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
    *
@@ -238,6 +249,7 @@ export function jobsOn(client: Queryable): Jobs {
     logs: async (id, { after, limit = LOG_LINES } = {}) =>
       (after === undefined ? await lastLogs(client, id, limit) : await logsAfter(client, id, after, limit)).map(toLogLine),
     steps: async (id) => (await listSteps(client, id)).map(toStep),
+    timeline: async (id) => (await readTimeline(client, id)).map(toTimelineEntry),
     explain: (id) => explainJob(client, id),
     cancel: (id, reason) => cancelJob(client, id, reason),
     cancelMany: (filter, options) => cancelJobs(client, filter, options),

@@ -291,8 +291,9 @@ export const logPage = page(logLineSchema, "A page of log lines.");
 export const stepSchema = row({
   kind: z.enum(["run", "wait", "sleep"]),
   name: z.string(),
-  state: z.enum(["completed", "timed_out", "waiting"]),
+  state: z.enum(["completed", "failed", "timed_out", "waiting"]),
   result: z.unknown(),
+  error: z.string().nullable().describe("The message of its error; null unless it failed."),
   attempt: z.int(),
   startedAt: at,
   finishedAt: at.nullable(),

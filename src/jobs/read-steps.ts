@@ -7,9 +7,11 @@ import { selectWithin } from "../db/select-within.ts";
 export interface StepRow {
   kind: "run" | "wait" | "sleep";
   name: string;
-  state: "completed" | "timed_out" | "waiting";
+  state: "completed" | "failed" | "timed_out" | "waiting";
   /** The redacted result; null without a result. */
   result: unknown;
+  /** The redacted message of its error; null unless it failed. */
+  error: string | null;
   attempt: number;
   started_at: Date;
   finished_at: Date | null;
@@ -17,7 +19,7 @@ export interface StepRow {
   deadline: Date | null;
 }
 
-const STEPS = `select kind, name, state, result::text, attempt, started_at, finished_at, deadline
+const STEPS = `select kind, name, state, result::text, error, attempt, started_at, finished_at, deadline
   from legwork.steps where job_id = $1 order by started_at, name`;
 
 /**

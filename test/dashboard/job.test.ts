@@ -74,11 +74,19 @@ describe("the page of a job", () => {
       "it has enqueued another",
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
-    await card(page, "Origin")
-      .getByRole("link", { name: `job ${child.id}` })
+    const timeline = card(page, "Timeline");
+    // Its log lines, those of one part of it, and the page of a child job.
+    await timeline.getByRole("button", { name: "Waiting for a worker" }).click();
+    await card(page, "Logs").getByText("0 log lines of Waiting for a worker").waitFor();
+    await timeline.getByRole("button", { name: "Attempt 1" }).click();
+    await card(page, "Logs").getByText("2 log lines of Attempt 1").waitFor();
+    await card(page, "Logs").getByRole("button", { name: "Show all lines" }).click();
+    await timeline
+      .getByRole("row", { name: `Job ${child.id} (plain)` })
+      .getByRole("link")
       .click();
     await card(page, "Origin").getByText(`Enqueued by job ${id}`).waitFor();
-    await card(page, "Timeline").getByText("Attempt 1").waitFor();
+    await timeline.getByRole("button", { name: `Enqueued by job ${id}` }).waitFor();
   });
 
   it("explains why a job waits, and removes the reason with a button", async () => {
@@ -184,9 +192,57 @@ describe("the page of a job", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Cancel job" }).click();
     await card(page, "How it ended").getByText("not wanted").waitFor();
     await page.getByRole("button", { name: "Rerun", exact: true }).waitFor();
-    await card(page, "Origin")
-      .getByText(/cancel job by .* \(dashboard\)/)
-      .waitFor();
+    const timeline = card(page, "Timeline");
+    await timeline.getByRole("row", { name: /^Cancelled by legwork up.*not wanted/ }).waitFor();
+    await timeline.getByRole("row", { name: /^Priority changed from 0 to 12/ }).waitFor();
+  });
+
+  it("draws why a job waited, its attempts and a retry on one axis, shortens a day of waiting, and zooms", async () => {
+    const { id } = await one("select legwork.enqueue('plain') as id");
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
+    await database.pool.query("update graphile_worker._private_jobs set created_at = now() - interval '1 day' where id = $1", [
+      id,
+    ]);
+    await database.pool.query(
+      `update legwork_private.finished_jobs set created_at = now() - interval '1 day', run_at = now() - interval '2 hours', finished_at = now() - interval '1 hour',
+         attempts = 2 where id = $1`,
+      [id],
+    );
+    await database.pool.query(
+      `insert into legwork_private.failed_attempts (job_id, attempt, task, queue, error_name, error_message, started_at, failed_at, retry_at, run_at)
+       select $1, n, 'plain', 'mail', 'Error', 'boom', now() - interval '1 hour' - (3 - n) * interval '10 seconds',
+         now() - interval '1 hour' - (3 - n) * interval '10 seconds' + interval '4 seconds',
+         case n when 1 then now() - interval '1 hour' - interval '10 seconds' end, now() - interval '1 hour' - (3 - n) * interval '10 seconds'
+       from generate_series(1, 2) n`,
+      [id],
+    );
+    const page = await open(`/jobs/${id}`);
+    const timeline = card(page, "Timeline");
+    await timeline.getByRole("row", { name: /^Due later .* 22 h 59 min/ }).waitFor();
+    await timeline.getByRole("row", { name: /^Retry delay after attempt 1/ }).waitFor();
+    await expectAccessible(page);
+    const width = async (label: string): Promise<number> =>
+      (await timeline.getByRole("row", { name: label }).locator(".waterfall-bar").boundingBox())?.width ?? 0;
+    const table = timeline.getByRole("region", { name: "Timeline, table" });
+    const short = await width("Attempt 2");
+    expect(short).toBeGreaterThan(30);
+    await timeline.getByLabel("Shorten long waits").uncheck();
+    await until("a day of waiting is drawn to scale", async () => (await width("Attempt 2")) < 4);
+    await timeline.getByLabel("Shorten long waits").check();
+    await until("it is short again", async () => (await width("Attempt 2")) === short);
+    await table.focus();
+    await page.keyboard.press("+");
+    await until("the axis is zoomed", async () => await timeline.getByRole("button", { name: "Show everything" }).isEnabled());
+    await page.keyboard.press("0");
+    await until("it shows everything", async () => (await width("Attempt 2")) === short);
+    const axis = (await timeline.locator(".waterfall-axis").boundingBox())!;
+    await page.mouse.move(axis.x + axis.width * 0.6, axis.y + 5);
+    await page.mouse.down();
+    await page.mouse.move(axis.x + axis.width - 1, axis.y + 5);
+    await page.mouse.up();
+    await until("the dragged part is shown", async () => (await width("Attempt 2")) > short * 1.5);
+    await page.getByRole("button", { name: "Retry", exact: true }).click();
+    await timeline.getByRole("row", { name: /^Retried by legwork up/ }).waitFor();
   });
 
   it("refuses to rerun a job with redacted values that are no longer stored, and asks for them", async () => {
@@ -198,7 +254,7 @@ describe("the page of a job", () => {
     await page.getByRole("dialog").getByText("enter them again").waitFor();
     await page.getByLabel("Payload as JSON").fill('{"password": "other"}');
     await page.getByRole("dialog").getByRole("button", { name: "Rerun with changes" }).click();
-    await page.getByText("Rerun of").waitFor();
+    await page.getByText("Rerun of job").waitFor();
   });
 
   it("says when a job does not exist or belongs to another tenant", async () => {

@@ -570,4 +570,16 @@ it("explains a job in the same way on every surface", async () => {
   expect(asked.body.items).toEqual(phrased("POST /api/v1/queues/mail/resume"));
   const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
   expect(JSON.parse(shown.stdout)).toEqual(phrased("legwork resume mail"));
+  // What happened to it so far.
+  const { items } = (await rest(server, "GET", `/jobs/${waiting}/timeline`)).body;
+  expect(items.map(({ kind, actor }: { kind: string; actor: string | null }) => [kind, actor])).toEqual([
+    ["enqueued", null],
+    ...(items.length === 3 ? [["worker", null]] : []),
+    ["paused", "postgres"],
+  ]);
+  const details = JSON.parse((await legwork(["job", waiting, "--json"], { DATABASE_URL: database.url })).stdout);
+  expect(details.timeline).toEqual(items);
+  expect((await legwork(["job", waiting], { DATABASE_URL: database.url })).stdout).toMatch(
+    /Timeline\n +\+0 ms +Enqueued\n(.*\n)*.* so far {2}Queue 'mail' paused {2}by postgres {2}host is down/,
+  );
 });

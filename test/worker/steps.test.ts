@@ -92,19 +92,29 @@ describe("a step", () => {
     expect(second).toBe(first);
   });
 
-  it("that throws is not recorded, and concurrent steps end before the attempt does", async () => {
+  it("that throws is recorded as failed until it completes, and concurrent steps end before the attempt does", async () => {
     await workerOver(database.url, {
-      "t.ts": task(`
+      "t.ts": task(
+        `
         await Promise.all([
           step.run("slow", async () => { await gate("slow"); await note("slow"); return 1; }),
-          step.run("bad", async () => { await note("bad"); if (job.attempts === 1) throw new Error("bad"); }),
-        ]);`),
+          step.run("bad", async () => { await note("bad"); if (job.attempts === 1) throw new Error("bad " + payload.card); }),
+        ]);`,
+        `redact: ["card"], retry: { attempts: 5, backoff: "fixed", delay: 1 },`,
+      ),
     });
-    const id = await add();
+    const id = await add({ card: "4111-1111" });
+    expect((await getJob(database.pool, id)).max_attempts).toBe(5);
     await until("the failing step has run", async () => (await did(id)).includes("bad"));
     expect((await getJob(database.pool, id)).state).toBe("running");
+    const { bad } = await until("the failure is recorded", async () => {
+      const recorded = await steps(id);
+      return recorded.bad === undefined ? undefined : recorded;
+    });
+    expect(bad).toMatchObject({ state: "failed", attempt: 1, result: null, error: "Error: bad [redacted]" });
     await open("slow");
     expect(await reaches(id, "completed")).toMatchObject({ attempts: 2 });
+    expect((await steps(id)).bad).toMatchObject({ state: "completed", attempt: 2, error: null });
     expect((await did(id)).toSorted()).toEqual(["bad", "bad", "slow"]);
   });
 

@@ -38,6 +38,7 @@ comment on column legwork_private.failed_attempts.error_code is 'The error''s co
 comment on column legwork_private.failed_attempts.started_at is 'When the attempt started.';
 comment on column legwork_private.failed_attempts.failed_at is 'When it failed.';
 comment on column legwork_private.failed_attempts.retry_at is 'When the next attempt was due. Null after the last attempt.';
+comment on column legwork_private.failed_attempts.run_at is 'When it was due. Null if that is not known.';
 comment on column legwork_private.failed_attempts.worker is 'The worker that ran it.';
 comment on column legwork_private.failed_attempts.tenant is 'The tenant that the job belonged to.';
 comment on column legwork_private.failed_attempts.correlation_id is 'Shared by all jobs with the same origin.';

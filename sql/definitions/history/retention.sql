@@ -14,7 +14,7 @@ as $$
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
   where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass, 'legwork_private.job_logs'::regclass,
-      'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
+      'legwork_private.job_waits'::regclass, 'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
     and b.bounds is not null
 $$;
 comment on function legwork_private.history_partitions() is 'The partitions of the history, except the default partitions, with the time range that each covers.';
@@ -156,7 +156,7 @@ begin
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
-      ('schedule_occurrences', 'due_at', null),
+      ('job_waits', 'ended_at', null), ('schedule_occurrences', 'due_at', null),
       ('audit_entries', 'occurred_at', coalesce(legwork_private.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
   loop

@@ -167,7 +167,7 @@ begin
 
     insert into legwork_private.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
-      worker, tenant, correlation_id
+      worker, tenant, correlation_id, run_at
     ) values (
       new.id, v_attempt, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
@@ -175,7 +175,8 @@ begin
       coalesce(v_failure.finished_at, clock_timestamp()),
       case when not v_has_failed then case when v_lost then greatest(v_retry_at, now()) else v_retry_at end end, old.locked_by,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'tenant') end,
-      case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end
+      case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
+      nullif(old.run_at, 'infinity')
     );
     if new.job_queue_id is not null then
       perform legwork_private.wake_workers(1);

@@ -23,6 +23,31 @@ as $$
 $$;
 comment on function legwork_private.retry_policy(text, text) is 'The policy that applies to a task in a queue. Returns no row if graphile-worker''s own applies.';
 
+create or replace function legwork_private.policy_attempts(by_number boolean) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select jsonb_object_agg(case when by_number then p.number else p.task end, p.attempts)
+    from (
+      -- Like legwork_private.retry_policy, for all tasks at once.
+      select distinct on (r.task) r.task, t.id::text as number, r.attempts
+      from (
+        select d.name as task, t.attempts, t.is_declared, 1 as place
+        from legwork_private.retry_policies t join legwork_private.task_definitions d on d.name = t.name where t.scope = 'task'
+        union all
+        select d.name, q.attempts, q.is_declared, 2
+        from legwork_private.retry_policies q join legwork_private.task_definitions d on d.queue = q.name where q.scope = 'queue'
+      ) r
+      join legwork_private.graphile_tasks t on t.identifier = r.task
+      order by r.task, r.place, r.is_declared
+    ) p
+    where p.attempts is not null);
+end $$;
+comment on function legwork_private.policy_attempts(boolean) is
+  'How many attempts a job has that was enqueued without a number, by task, or by graphile-worker''s number of the task: for tasks whose retry policy says so. Null without any. For the views of jobs, '
+  'which call it once: as a subquery it would double their planning time.';
+revoke execute on function legwork_private.policy_attempts(boolean) from public;
+
 create or replace function legwork_private.describe_retry(task text, queue text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 return (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policy(describe_retry.task, describe_retry.queue) r);

@@ -16,9 +16,10 @@ comment on column legwork_private.job_steps.job_id is 'The job.';
 comment on column legwork_private.job_steps.kind is 'run: a function that ran; wait: for a signal; sleep: for a time.';
 comment on column legwork_private.job_steps.name is 'Its name within the job. For a wait, the name of the signal.';
 comment on column legwork_private.job_steps.state is
-  'completed: it is not run again. timed_out: no signal arrived by its deadline. waiting: the job was suspended to wait for it. '
+  'completed: it is not run again. failed: it threw an error, and the next attempt runs it again. timed_out: no signal arrived by its deadline. waiting: the job was suspended to wait for it. '
   'open: the job was suspended to wait for it earlier, and the running attempt has not reached it again.';
 comment on column legwork_private.job_steps.result is 'The step''s result or the signal''s payload, redacted. Null without one.';
+comment on column legwork_private.job_steps.error is 'The message of its error, redacted. Null unless it failed.';
 comment on column legwork_private.job_steps.attempt is 'The attempt that recorded it, counted from 1.';
 comment on column legwork_private.job_steps.started_at is 'When it began.';
 comment on column legwork_private.job_steps.recorded_at is 'When this was written.';
@@ -79,11 +80,14 @@ begin
   if v_job.id is null then
     return false;
   end if;
-  insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- A conflict means that the worker repeats the call because it did not learn that the step was recorded: names of steps are unique within an attempt.
-  on conflict on constraint job_steps_pkey do nothing;
+  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it did not learn that the step was
+  -- recorded: names of steps are unique within an attempt.
+  on conflict on constraint job_steps_pkey do update set
+    state = excluded.state, result = excluded.result, error = null, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
+  where s.state = 'failed';
   if secret is not null then
     insert into legwork_private.step_secrets (job_id, kind, name, value)
     values (record_step.job_id, 'run', record_step.name, record_step.secret)
@@ -94,6 +98,27 @@ end $$;
 comment on function legwork_private.record_step(bigint, text, integer, text, jsonb, jsonb, interval) is
   'Records the result of a step. took: how long it ran. secret: the unredacted result, if result is redacted. Returns false and records nothing if this attempt no longer runs on this worker.';
 revoke execute on function legwork_private.record_step(bigint, text, integer, text, jsonb, jsonb, interval) from public;
+
+create or replace function legwork_private.record_failed_step(
+  job_id bigint, worker text, attempt integer, name text, error text, took interval
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return;
+  end if;
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, error, attempt, started_at, tenant)
+  values (record_failed_step.job_id, 'run', record_failed_step.name, 'failed', record_failed_step.error, record_failed_step.attempt,
+    clock_timestamp() - took, legwork_private.flag_value(v_job.flags, 'tenant'))
+  on conflict on constraint job_steps_pkey do update set
+    error = excluded.error, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
+  where s.state = 'failed';
+end $$;
+comment on function legwork_private.record_failed_step(bigint, text, integer, text, text, interval) is
+  'Records that a step threw an error, redacted, so that the job''s steps and timeline show it. The next attempt runs the step again. Does nothing if this attempt no longer runs on this worker.';
+revoke execute on function legwork_private.record_failed_step(bigint, text, integer, text, text, interval) from public;
 
 create or replace function legwork_private.await_step(
   job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, out state text, out result text

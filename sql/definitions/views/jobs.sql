@@ -39,7 +39,12 @@ from (
       when j.run_at > now() then case when legwork_private.awaits_signal(j.id, j.run_at) then 'blocked'::legwork.job_state when j.attempts > 0 then 'retrying'::legwork.job_state else 'scheduled'::legwork.job_state end
       else 'pending'::legwork.job_state
     end as state,
-    j.priority, j.attempts, j.max_attempts, j.payload, null::jsonb as result, j.last_error as error,
+    j.priority, j.attempts,
+    -- 25 is the number of a job that was enqueued without one. The policy applies to it when an attempt fails (legwork_private.tg_jobs__record_change).
+    case when j.max_attempts = 25 then coalesce(
+      ((select legwork_private.policy_attempts(true)) ->> j.task_id::text)::smallint,
+      j.max_attempts) else j.max_attempts end as max_attempts,
+    j.payload, null::jsonb as result, j.last_error as error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at)
       else j.run_at end as run_at,
     j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
@@ -69,7 +74,10 @@ from (
     case when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f where f.job_id = j.id order by f.failed_at desc limit 1), 1)::smallint
       else j.attempts end,
-    j.max_attempts, j.payload, null::jsonb, j.last_error,
+    case when j.max_attempts = 25 then coalesce(
+      ((select legwork_private.policy_attempts(true)) ->> j.task_id::text)::smallint,
+      j.max_attempts) else j.max_attempts end,
+    j.payload, null::jsonb, j.last_error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
     j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
     legwork.given_key((select q.queue_name from legwork_private.graphile_job_queues q where q.id = j.job_queue_id)),
@@ -86,7 +94,11 @@ from (
   from legwork_private.graphile_jobs j
   union all
   select
-    f.id, f.task, f.queue, f.state, f.priority, f.attempts, f.max_attempts, f.payload, f.result, f.error, f.run_at,
+    f.id, f.task, f.queue, f.state, f.priority, f.attempts,
+    -- A failed job has the number that applied to it.
+    case when f.max_attempts = 25 and f.state <> 'failed'
+      then coalesce(((select legwork_private.policy_attempts(false)) ->> f.task)::smallint, f.max_attempts) else f.max_attempts end,
+    f.payload, f.result, f.error, f.run_at,
     f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
     true, null::text[],
     coalesce(((select jsonb_object_agg(t.identifier, t.id) from legwork_private.graphile_tasks t) ->> f.task)::integer, -1)

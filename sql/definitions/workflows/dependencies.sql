@@ -240,9 +240,16 @@ begin
   update legwork_private.waiting_jobs w set run_at = greatest(w.run_at, legwork_private.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
   if legwork_private.has_limits_or_pauses() then
-    update legwork_private.waiting_jobs w set held = null
-    where w.job_id = any (job_ids)
-      and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
+    with before as (
+      select w.job_id, w.entered_at from legwork_private.waiting_jobs w
+      where w.job_id = any (job_ids)
+        and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}')
+    ), moved as (
+      update legwork_private.waiting_jobs w set held = null, entered_at = clock_timestamp() from before b where w.job_id = b.job_id
+    )
+    -- The wait in the line that follows is recorded when it ends.
+    insert into legwork_private.job_waits (job_id, kind, started_at, ended_at, gates)
+    select b.job_id, 'dependency', b.entered_at, clock_timestamp(), '{}' from before b where b.entered_at < clock_timestamp() - legwork_private.shortest_wait();
     perform legwork_private.send_to_waiting_room(job_ids, null);
   end if;
   with gone as (

@@ -3,6 +3,7 @@ import type { Job, JobWithAttempts, Step } from "../../contract/jobs.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
+import { timelineLines } from "../job-timeline.ts";
 import { jsonText } from "../visible.ts";
 
 /** Log lines to show without `--logs`. */
@@ -12,11 +13,11 @@ type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 
 export function jobCommand(): Command {
   return withRemoteOptions(new Command("job"))
-    .description("Show a job with its attempts, steps, progress and last log lines")
+    .description("Show a job with its attempts, steps, progress, timeline and last log lines")
     .argument("<id>", "Id of the job")
     .option("--logs", "Show the whole log and nothing else")
     .addOption(new Option("--follow", "Show the log and follow it until the job has ended").conflicts("json"))
-    .option("--json", "Print the complete row with attempts, steps and last log lines; with --logs, the whole log")
+    .option("--json", "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log")
     .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
     .action(async (id: string, flags: Flags) => {
       const { json, logs, follow } = flags;
@@ -24,11 +25,12 @@ export function jobCommand(): Command {
         const job = await operations.getJob(id);
         if (follow === true) return await followLogs(operations, id);
         const lines = logs === true ? await operations.logsAfter(id) : await operations.lastLogs(id, LAST_LINES);
-        const steps = await operations.listSteps(id);
-        if (json === true) return printJson({ ...job, stepList: steps, logList: lines });
-        if (logs === true) return printLogs(lines);
+        if (json !== true && logs === true) return printLogs(lines);
+        const [steps, timeline] = [await operations.listSteps(id), await operations.readTimeline(id)];
+        if (json === true) return printJson({ ...job, stepList: steps, timeline, logList: lines });
         print(job);
         printSteps(steps);
+        console.log(["\n  Timeline", ...timelineLines(timeline, new Date())].join("\n    "));
         if (lines.length === 0) return;
         console.log(`\n  ${lines.length < LAST_LINES ? "Log" : `Last ${LAST_LINES} log lines (--logs shows all)`}`);
         printLogs(lines, "    ");
@@ -84,8 +86,9 @@ function printSteps(steps: readonly Step[]): void {
       took === "" ? "" : `took ${took}`,
       step.state !== "waiting" ? "" : step.deadline === null ? "without a deadline" : `until ${at(step.deadline)}`,
       step.result === null ? "" : shorten(jsonText(step.result), 100),
+      step.error === null ? "" : shorten(step.error, 100),
     ];
-    const state = color(step.state === "completed" ? "green" : "yellow", step.state);
+    const state = color(step.state === "completed" ? "green" : step.state === "failed" ? "red" : "yellow", step.state);
     console.log(
       `    ${step.name}  ${step.kind === "run" ? "" : `${step.kind} `}${state}  ${facts.filter((fact) => fact !== "").join("  ")}`,
     );

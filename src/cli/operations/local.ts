@@ -4,6 +4,7 @@ import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from
 import { fromRow, fromRows, type Row } from "../../contract/rows.ts";
 import { scheduleRunSchema, scheduleSchema } from "../../contract/schedules.ts";
 import { overviewSchema } from "../../contract/system.ts";
+import { timelineEntrySchema } from "../../contract/timeline.ts";
 import { batchSchema, toBatchJobRow, toStepRows, workflowSchema, workflowWithStepsSchema } from "../../contract/workflows.ts";
 import { callFunction } from "../../db/call-function.ts";
 import { diagnose } from "../../health/doctor.ts";
@@ -16,6 +17,7 @@ import { listFailedGroups } from "../../jobs/failed-jobs.ts";
 import { getJob, listJobs } from "../../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
 import { listSteps } from "../../jobs/read-steps.ts";
+import { readTimeline } from "../../jobs/read-timeline.ts";
 import { rerunJob } from "../../jobs/rerun-job.ts";
 import { setPriority } from "../../jobs/set-priority.ts";
 import { retryJob, retryJobs } from "../../jobs/retry-job.ts";
@@ -45,6 +47,7 @@ export function localOperations(pool: Pool): Operations {
     listJobs: async (filter) => fromRows(jobSchema, await listJobs(pool, filter)),
     getJob: async (id) => fromRow(jobWithAttemptsSchema, await getJob(pool, id)),
     listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),
+    readTimeline: async (id) => fromRows(timelineEntrySchema, await readTimeline(pool, id)),
     lastLogs: async (id, limit) => fromRows(logLineSchema, await lastLogs(pool, id, limit)),
     logsAfter: async (id, after) => fromRows(logLineSchema, await logsAfter(pool, id, after)),
     explainJob: async (id) => inCommands(await explainJob(pool, id)),

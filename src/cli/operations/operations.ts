@@ -2,6 +2,7 @@ import type { FailedGroup } from "../../contract/bulk.ts";
 import type { Job, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
 import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
 import type { Schedule, ScheduleRun } from "../../contract/schedules.ts";
+import type { TimelineEntry } from "../../contract/timeline.ts";
 import type { Overview } from "../../contract/system.ts";
 import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
@@ -28,6 +29,7 @@ export interface Operations {
   listJobs: (filter: JobFilter) => Promise<Job[]>;
   getJob: (id: string) => Promise<JobWithAttempts>;
   listSteps: (id: string) => Promise<Step[]>;
+  readTimeline: (id: string) => Promise<TimelineEntry[]>;
   /** The last lines that a job logged, oldest first. */
   lastLogs: (id: string, limit: number) => Promise<LogLine[]>;
   /** The lines after the one with the id `after`; without it, the first ones. */

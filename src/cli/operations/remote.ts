@@ -18,6 +18,7 @@ import { type Limit, queuePage, queueSchema, taskPage, taskSchema, workerPage } 
 import { type Answer, parseAnswer } from "../../contract/rows.ts";
 import { previewPage, removedScheduleSchema, schedulePage, scheduleRunPage, scheduleSchema } from "../../contract/schedules.ts";
 import { findingPage, overviewSchema } from "../../contract/system.ts";
+import { timelinePage } from "../../contract/timeline.ts";
 import {
   batchPage,
   batchSchema,
@@ -99,6 +100,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     },
     getJob: (id) => get(jobWithAttemptsSchema, job(id)),
     listSteps: (id) => all(stepPage, `${job(id)}/steps`),
+    readTimeline: async (id) => (await get(timelinePage, `${job(id)}/timeline`)).items,
     lastLogs: async (id, limit) => (await all(logPage, `${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
     logsAfter: async (id, after) => (await get(logPage, `${job(id)}/logs?${queryOf({ limit: PAGE, after })}`)).items,
     explainJob: async (id) => inCommands((await get(reasonPage, `${job(id)}/explain`)).items),

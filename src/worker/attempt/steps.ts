@@ -3,6 +3,7 @@ import type { Sql, SqlTag } from "../../db/sql.ts";
 import { type Duration, durationOutOfRange, parseDuration, millisecondsToInterval } from "../../duration.ts";
 import { LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
 import type { StepContext, Stored } from "../../jobs/step-context.ts";
+import { describeThrown, isError } from "../../thrown.ts";
 import { formatNumber } from "../../wording.ts";
 import { LeaseLost } from "../remote-commands.ts";
 import { RESULT_LIMIT, storable } from "../graphile/outcomes.ts";
@@ -60,7 +61,7 @@ export class Steps implements StepContext {
   readonly run = <T>(name: string, work: () => Promise<T> | T): Promise<Stored<T>> =>
     this.#begin("run", name, async () => {
       const before = performance.now();
-      const json = this.#toJson(name, await work());
+      const json = await this.#noteFailure(name, before, async () => this.#toJson(name, await work()));
       await this.#record(name, json, before);
       return json;
     });
@@ -68,11 +69,13 @@ export class Steps implements StepContext {
   readonly transaction = <T>(name: string, work: (sql: SqlTag, client: PoolClient) => Promise<T>): Promise<Stored<T>> =>
     this.#begin("run", name, () => {
       const before = performance.now();
-      return this.#options.sql.transaction(async (sql, client) => {
-        const json = this.#toJson(name, await work(sql, client));
-        await this.#recordBy(client, name, json, before);
-        return json;
-      });
+      return this.#noteFailure(name, before, () =>
+        this.#options.sql.transaction(async (sql, client) => {
+          const json = this.#toJson(name, await work(sql, client));
+          await this.#recordBy(client, name, json, before);
+          return json;
+        }),
+      );
     });
 
   readonly waitFor = <T>(signal: string, { timeout }: { timeout?: Duration } = {}): Promise<T> =>
@@ -207,6 +210,29 @@ export class Steps implements StepContext {
     return storable(json);
   }
 
+  /** Records that a step threw an error, for the people who read about the job. The error is rethrown in any case. */
+  async #noteFailure<T>(name: string, before: number, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const isStep = !(error instanceof LeaseLost) && !isSuspension(error);
+      if (isStep && !this.#hasEnded) {
+        const { jobId, worker, attempt, client, redaction } = this.#options;
+        await client
+          .query("select legwork_private.record_failed_step($1, $2, $3, $4, $5, $6)", [
+            jobId,
+            worker,
+            attempt,
+            name,
+            messageOf(error, redaction),
+            millisecondsToInterval(performance.now() - before),
+          ])
+          .catch(() => undefined);
+      }
+      throw error;
+    }
+  }
+
   /** Records a completed step. Retries, because a short database outage must not cause the step to run again. */
   async #record(name: string, json: string | null, before: number): Promise<void> {
     for (const pause of [...RECORD_PAUSES_MS, undefined]) {
@@ -234,6 +260,17 @@ export class Steps implements StepContext {
     ]);
     if (rows[0]?.is_held !== true) throw notHeld();
   }
+}
+
+/** A step within a step that waits suspends the attempt; nothing has failed. */
+function isSuspension(error: unknown): boolean {
+  return isError(error) && error instanceof Suspended;
+}
+
+/** The message of an error, without redacted values. */
+function messageOf(error: unknown, redaction: Redaction | undefined): string {
+  const { name, message } = describeThrown(error, redaction);
+  return name === undefined ? message : `${name}: ${message}`;
 }
 
 function notHeld(): LeaseLost {

@@ -347,6 +347,8 @@ const detail = {
   noLines: "No log lines",
   earlierLines: (count: number) => `${counted(count, "earlier line")} not shown`,
   logLines: "Log lines",
+  linesOf: (count: number, label: string) => `${counted(count, "log line")} of ${label}`,
+  allLines: "Show all lines",
 } as const;
 
 export const words = { list, bulk, enqueue, detail } as const;

@@ -21,10 +21,12 @@ import {
 import { MAX_LOOKED_AT } from "../../../bounds.ts";
 import { MAX_PAGE_BYTES, toPage } from "../../../contract/page.ts";
 import { jobId } from "../../../contract/values.ts";
+import { timelinePage } from "../../../contract/timeline.ts";
 import { explainJob } from "../../../jobs/explain-job.ts";
 import { getJob, listAttempts, listJobsWithin, searchPayloads } from "../../../jobs/read-jobs.ts";
 import { logsAfter } from "../../../jobs/read-logs.ts";
 import { listStepsWithin } from "../../../jobs/read-steps.ts";
+import { readTimeline } from "../../../jobs/read-timeline.ts";
 import { addJobActionRoutes } from "./actions.ts";
 import { REQUESTS } from "../../request-wording.ts";
 import { addRoute, type RestContext } from "../route.ts";
@@ -174,6 +176,22 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       const { rows, isMore } = await listStepsWithin(client, params.id, { after, limit: limit + 1, maxBytes: MAX_PAGE_BYTES });
       return toPage(rows, limit, (last) => stepCursor.make(String(after + rows.indexOf(last) + 1)), isMore);
     },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/jobs/:id/timeline",
+      tag: "jobs",
+      role: "viewer",
+      summary: "List what happened to a job, and why it waited",
+      params: oneJob,
+      answer: timelinePage,
+      problems: ["LW404"],
+    },
+    async ({ client, params }) => ({ items: await readTimeline(client, params.id), nextCursor: null }),
   );
 
   addRoute(

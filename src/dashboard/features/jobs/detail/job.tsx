@@ -1,4 +1,5 @@
 import { FileQuestionMark } from "lucide-react";
+import { useState } from "react";
 import { Link } from "wouter";
 import type { PageProps } from "../../../router/page-props.ts";
 import { ExactTime, Time } from "../../../components/time/time.tsx";
@@ -9,9 +10,9 @@ import { isFinished, State } from "../../../components/state-badge.tsx";
 import { JobActions } from "./job-actions.tsx";
 import { Explanation, useIsDiscarded } from "./explain.tsx";
 import { Lineage } from "./lineage.tsx";
-import { Logs } from "./logs.tsx";
-import { Steps } from "./steps.tsx";
-import { Timeline } from "./timeline.tsx";
+import { type LogRange, Logs } from "./logs.tsx";
+import { intervalOf, keyOf, type TimelineEntry } from "./waterfall/entries.ts";
+import { Waterfall } from "./waterfall/waterfall.tsx";
 import { type Attempt, type Job, useJob, useUsual } from "./use-job.ts";
 import { Sentence } from "../../../components/sentence.tsx";
 import { common } from "../../../components/words.ts";
@@ -62,6 +63,8 @@ function Missing({ id }: { id: string }) {
 function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => unknown }) {
   const usual = useUsual(job.task);
   const isOver = isFinished(job.state);
+  const [selected, setSelected] = useState<TimelineEntry>();
+  const [pointed, setPointed] = useState<TimelineEntry>();
   const failure = job.attemptList.findLast(({ state }) => state === "failed");
   return (
     <Page
@@ -90,9 +93,20 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
               </div>
             </Card>
           )}
-          <Card title={words.detail.timeline}>
-            <Timeline job={job} usual={usual} />
-          </Card>
+          <Waterfall
+            job={job}
+            usual={usual}
+            selected={selected === undefined ? undefined : keyOf(selected)}
+            onSelect={setSelected}
+            onPoint={setPointed}
+          />
+          <Logs
+            id={job.id}
+            isLive={!isOver}
+            range={rangeOf(selected)}
+            pointed={rangeOf(pointed)}
+            onShowAll={() => setSelected(undefined)}
+          />
           {job.result !== null && (
             <Card title={common.result}>
               <div className="card-body">
@@ -105,8 +119,6 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
               <Json value={job.payload} label={words.detail.payload} />
             </div>
           </Card>
-          <Steps job={job} />
-          <Logs id={job.id} isLive={!isOver} />
         </div>
         <div className="job-column">
           <Facts job={job} />
@@ -115,6 +127,11 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
       </div>
     </Page>
   );
+}
+
+/** The log lines of an entry of the timeline: those of its time. */
+function rangeOf(entry: TimelineEntry | undefined): LogRange | undefined {
+  return entry === undefined ? undefined : { ...intervalOf(entry, Date.now()), label: entry.label };
 }
 
 /** The progress that the task reports. */

@@ -1,9 +1,4 @@
-import type { Json } from "../../../../contract/rows.ts";
-import type { auditLineSchema } from "../../../../contract/system.ts";
-import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { useMay } from "../../../api/me.ts";
-import { rest, withQuery } from "../../../api/request.ts";
 import { ExactTime, Time } from "../../../components/time/time.tsx";
 import { Card } from "../../../components/page.tsx";
 import { isFinished, State } from "../../../components/state-badge.tsx";
@@ -12,14 +7,11 @@ import { Sentence } from "../../../components/sentence.tsx";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-/** The origin of a job as far as it is recorded, its child jobs, and the actions on it. */
+/** The origin of a job as far as it is recorded. */
 export function Lineage({ job }: { job: Job }) {
   const { data: relations } = useRelations(job.id, !isFinished(job.state));
   const { data: reruns } = useReruns(job.id);
   const repeats = reruns?.find(({ id }) => id === job.id);
-  const again = reruns?.filter(({ id }) => id !== job.id) ?? [];
-  const rerunIds = new Set(again.map(({ id }) => id));
-  const children = relations?.children.nodes.filter(({ id }) => !rerunIds.has(id)) ?? [];
   return (
     <Card title={words.detail.origin}>
       <ul className="lineage">
@@ -91,36 +83,11 @@ export function Lineage({ job }: { job: Job }) {
           </li>
         )}
       </ul>
-      {(again.length > 0 || children.length > 0) && (
-        <>
-          <h3 className="lineage-heading">{words.detail.childJobs}</h3>
-          <ul className="lineage">
-            {again.map(({ id, requestedBy, requestedAt, payloadChanged }) => (
-              <li key={id}>
-                <Sentence
-                  text={payloadChanged ? words.detail.rerunAsChanged : words.detail.rerunAs}
-                  slots={{
-                    job: <Link href={`/jobs/${id}`}>{common.jobLink(id)}</Link>,
-                    by: requestedBy,
-                    at: <Time at={requestedAt} />,
-                  }}
-                />
-              </li>
-            ))}
-            {children.map((child) => (
-              <li key={child.id}>
-                <JobLink job={child} />
-              </li>
-            ))}
-            {relations?.children.pageInfo.hasNextPage === true && (
-              <li>
-                <Link href={`/jobs?parent=${job.id}`}>{words.detail.allChildJobs}</Link>
-              </li>
-            )}
-          </ul>
-        </>
+      {relations?.children.pageInfo.hasNextPage === true && (
+        <p className="card-body">
+          <Link href={`/jobs?parent=${job.id}`}>{words.detail.allChildJobs}</Link>
+        </p>
       )}
-      <Audited id={job.id} />
     </Card>
   );
 }
@@ -131,39 +98,5 @@ function JobLink({ job }: { job: Relation }) {
       <Link href={`/jobs/${job.id}`}>{common.jobLink(job.id)}</Link> <span className="truncate">{job.task}</span>{" "}
       <State state={job.state} />
     </span>
-  );
-}
-
-type AuditLine = Json<typeof auditLineSchema>;
-
-/** The audited actions on a job, for admins. */
-function Audited({ id }: { id: string }) {
-  const may = useMay("admin");
-  const { data } = useQuery({
-    queryKey: ["job audit", id],
-    enabled: may,
-    queryFn: async ({ signal }) =>
-      (
-        await rest<{ items: AuditLine[] }>(
-          "GET",
-          withQuery("/audit-log", { targetType: "job", target: id, limit: 20 }),
-          undefined,
-          signal,
-        )
-      ).items,
-  });
-  if (data === undefined || data.length === 0) return null;
-  return (
-    <>
-      <h3 className="lineage-heading">{words.detail.activity}</h3>
-      <ul className="lineage">
-        {data.map((line) => (
-          <li key={line.id}>
-            {words.detail.activityLine(line.operation, line.actor ?? line.databaseRole, line.surface)}
-            <Time at={line.occurredAt} />
-          </li>
-        ))}
-      </ul>
-    </>
   );
 }

@@ -2,6 +2,7 @@ import type { Json } from "../../../../contract/rows.ts";
 import type { logLineSchema } from "../../../../contract/jobs.ts";
 import { useEffect, useRef, useState } from "react";
 import { rest, withQuery } from "../../../api/request.ts";
+import { Button } from "../../../components/button.tsx";
 import { usePreferences } from "../../../components/preferences.ts";
 
 import { formatExact } from "../../../components/time/format-times.ts";
@@ -63,13 +64,45 @@ function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; drop
   return { ...state, isRead, error };
 }
 
-export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
+export interface LogsProps {
+  id: string;
+  isLive: boolean;
+  /** The part of the timeline whose lines are shown; all lines without one. */
+  range?: LogRange | undefined;
+  /** The part of the timeline that the mouse points at, whose lines are marked. */
+  pointed?: LogRange | undefined;
+  onShowAll: () => void;
+}
+
+/** A part of a job's timeline (ms), and its name. */
+export interface LogRange {
+  from: number;
+  to: number;
+  label: string;
+}
+
+const isIn = ({ loggedAt }: LogLine, range: LogRange | undefined): boolean =>
+  range !== undefined && Date.parse(loggedAt) >= range.from - SLACK_MS && Date.parse(loggedAt) <= range.to + SLACK_MS;
+
+/** Lines carry the worker's clock, which may differ a little from the database's (ms). */
+const SLACK_MS = 5;
+
+export function Logs({ id, isLive, range, pointed, onShowAll }: LogsProps) {
   const { lines, dropped, isRead, error } = useLogs(id, isLive);
   const { zone } = usePreferences();
   const [level, setLevel] = useState("info");
   const [isFollowing, setFollowing] = useState(true);
   const list = useRef<HTMLOListElement>(null);
-  const shown = lines.filter((line) => LEVELS.indexOf(line.level) >= LEVELS.indexOf(level));
+  const shown = lines.filter(
+    (line) => LEVELS.indexOf(line.level) >= LEVELS.indexOf(level) && (range === undefined || isIn(line, range)),
+  );
+  const firstPointed = shown.find((line) => isIn(line, pointed))?.id;
+  useEffect(() => {
+    if (firstPointed === undefined) return;
+    const line = list.current?.querySelector<HTMLElement>(`[data-line="${firstPointed}"]`);
+    // Only the list scrolls, not the page.
+    if (line !== null && line !== undefined) list.current?.scrollTo({ top: line.offsetTop - list.current.offsetTop - NEAR_END });
+  }, [firstPointed]);
   useEffect(() => {
     if (isFollowing) list.current?.scrollTo(0, list.current.scrollHeight);
   }, [shown.length, isFollowing]);
@@ -92,6 +125,14 @@ export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
       }
     >
       {error !== undefined && <Failure error={error} />}
+      {range !== undefined && (
+        <p className="card-body log-range" role="status">
+          {words.detail.linesOf(shown.length, range.label)}
+          <Button kind="quiet" onClick={onShowAll}>
+            {words.detail.allLines}
+          </Button>
+        </p>
+      )}
       {shown.length === 0 ? (
         <p className="card-body muted" role="status">
           {!isRead
@@ -113,7 +154,7 @@ export function Logs({ id, isLive }: { id: string; isLive: boolean }) {
             onScroll={({ currentTarget: at }) => setFollowing(at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END)}
           >
             {shown.map((line, index) => (
-              <li key={line.id} data-level={line.level}>
+              <li key={line.id} data-level={line.level} data-line={line.id} data-pointed={isIn(line, pointed)}>
                 {line.attempt !== shown[index - 1]?.attempt && (
                   <span className="log-attempt">{words.detail.attempt(line.attempt)}</span>
                 )}

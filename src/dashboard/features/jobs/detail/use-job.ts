@@ -52,7 +52,7 @@ export function useJob(id: string) {
     now === undefined || now === null ? undefined : `${now.state} ${now.attempts} ${now.priority} ${now.runAt} ${now.finishedAt}`;
   useEffect(() => {
     if (version === undefined) return;
-    for (const name of ["job", "job explain", "job relations", "job steps", "job reruns"])
+    for (const name of ["job", "job explain", "job relations", "job steps", "job reruns", "job timeline"])
       void client.invalidateQueries({ queryKey: [name, id] });
   }, [version, client, id]);
   const data = job.data === undefined || now === undefined || now === null ? job.data : { ...job.data, ...now };
@@ -67,7 +67,8 @@ export interface Relation {
 
 export interface Relations {
   parent: Relation | null;
-  children: { nodes: (Relation & { createdAt: string })[]; pageInfo: { hasNextPage: boolean } };
+  /** Whether there are more child jobs than the timeline shows. */
+  children: { pageInfo: { hasNextPage: boolean } };
   workflow: { id: string; name: string; state: string } | null;
   workflowStep: { name: string } | null;
   schedule: { name: string; sentence: string } | null;
@@ -82,13 +83,7 @@ const RELATIONS = /* GraphQL */ `
         task
         state
       }
-      children(first: 20) {
-        nodes {
-          id
-          task
-          state
-          createdAt
-        }
+      children(first: 50) {
         pageInfo {
           hasNextPage
         }
