@@ -11,6 +11,16 @@ export const WAIT_KINDS = [
 ] as const;
 
 /** The kinds of `legwork.job_timeline`. */
-export const TIMELINE_KINDS = ["enqueued", ...WAIT_KINDS, "attempt", "step", "signal", "sleep", "child", "action", "end"] as const;
+export const TIMELINE_KINDS = [
+  "enqueued",
+  ...WAIT_KINDS,
+  "attempt",
+  "step",
+  "signal",
+  "sleep",
+  "child",
+  "action",
+  "end",
+] as const;
 
 export type TimelineKind = (typeof TIMELINE_KINDS)[number];
