@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { schedule, setRetryPolicy } from "legwork/operations";
+import { schedule, setAlertRule, setRetryPolicy } from "legwork/operations";
 import { Client } from "pg";
 import { assistantConfig } from "./config.ts";
 import { jobsOf, PRIORITIES } from "./schedules.ts";
@@ -46,6 +46,8 @@ export async function startAssistant(
       });
       if (level === "critical") await setRetryPolicy(client, { backoff: "exponential", delay: "10s", factor: 2 }, { task });
     }
+    // Its tasks hold little, so a heap of this size is a leak.
+    await setAlertRule(client, "worker_memory", { warning: 100 * 1024 * 1024, critical: 500 * 1024 * 1024 });
     await client.query("commit");
   } finally {
     await client.end();

@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/pool.ts";
 import { cancelJob, cancelJobs, type LiveFilter } from "../jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../jobs/discard-job.ts";
-import type { EnqueueOnOptions } from "../jobs/enqueue.ts";
+import type { Enqueued, EnqueueOnOptions } from "../jobs/enqueue.ts";
 import { explainJob, type Reason } from "../jobs/explain-job.ts";
 import { type FailedFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, type JobState, listAttempts, listJobs } from "../jobs/read-jobs.ts";
@@ -14,7 +14,7 @@ import { sendSignal } from "../jobs/send-signal.ts";
 import { setPriorities, setPriority } from "../jobs/set-priority.ts";
 import type { TaskName } from "../jobs/task-registry.ts";
 import { enqueueManyTyped, enqueueOnTyped, type JobSpec } from "../jobs/typed-enqueue.ts";
-import { type BoundEnqueue, bindEnqueue } from "./bound-enqueue.ts";
+import { type BoundEnqueue, bindEnqueue, bindEnqueueWithOutcome } from "./bound-enqueue.ts";
 import {
   type Attempt,
   type FailedGroup,
@@ -48,6 +48,14 @@ export interface Jobs {
    * const later = await legwork.jobs.enqueue("notify/welcome", { userId: 4 }, { jobKey: "welcome:4", runAt: new Date("2030-01-01T09:00:00Z") });
    */
   readonly enqueue: BoundEnqueue;
+  /**
+   * Enqueues a job like `enqueue`, and also returns whether that created a job: with `jobKey` or `uniqueFor`, the request may be merged with an earlier
+   * one. `mergedBy` names the option that merged them.
+   *
+   * @example
+   * const { id, created } = await legwork.jobs.enqueueWithOutcome("notify/welcome", { userId: 3 }, { uniqueFor: "1h" });
+   */
+  readonly enqueueWithOutcome: BoundEnqueue<Enqueued>;
   /**
    * Enqueues any number of jobs in one statement, either all or none, and returns their ids in the same order. Throws like `enqueue`.
    *
@@ -241,6 +249,7 @@ const LOG_LINES = 500;
 export function jobsOn(client: Queryable): Jobs {
   return {
     enqueue: bindEnqueue(client),
+    enqueueWithOutcome: bindEnqueueWithOutcome(client),
     enqueueMany: (jobs) => enqueueManyTyped(client, jobs),
     enqueueOn: (table, events, task, options) => enqueueOnTyped(client, table, events, task, options),
     list: async (filter) => (await listJobs(client, { limit: 50, ...filter })).map(toJob),

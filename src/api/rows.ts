@@ -6,6 +6,7 @@ export type { Workflow, WorkflowStep, Batch } from "./workflow-rows.ts";
 export type { Alert, AlertRule, Silence, TaskStatistics, SeriesInterval } from "./health-rows.ts";
 export type { Token, TokenOwner, AuditEntry } from "./access-rows.ts";
 export type { HealthRow as Health } from "../health/read-health.ts";
+export type { Enqueued } from "../jobs/enqueue.ts";
 export type { Reason } from "../jobs/explain-job.ts";
 export type { ScheduleLoad } from "../schedules/schedule-load.ts";
 export type { Preview as Occurrence } from "../schedules/preview-schedule.ts";

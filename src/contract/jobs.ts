@@ -196,6 +196,19 @@ export const createdSchema = z
   .object({ id })
   .meta({ description: "The job. With a job key or uniqueFor, it may be a job that already existed.", examples: [{ id: "42" }] });
 
+export const enqueuedSchema = createdSchema
+  .extend({
+    created: z.boolean().describe("Whether the request created the job; false if it was merged with an earlier request."),
+    mergedBy: z
+      .enum(["uniqueFor", "jobKey", "debounce", "throttle"])
+      .nullable()
+      .describe("The option because of which the job already existed; null for a new job."),
+  })
+  .meta({
+    description: "The job. With a job key or uniqueFor, it may be a job that already existed.",
+    examples: [{ id: "42", created: true, mergedBy: null }],
+  });
+
 /** A filter for failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),

@@ -60,6 +60,15 @@ export interface JobSpec extends EnqueueOptions {
   payload?: unknown;
 }
 
+/** What a request for a job has done. */
+export interface Enqueued {
+  id: string;
+  /** Whether the request created the job. */
+  created: boolean;
+  /** The option because of which it did not, and the job already existed; null for a new job. */
+  mergedBy: "uniqueFor" | "jobKey" | "debounce" | "throttle" | null;
+}
+
 /**
  * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id.
  *
@@ -73,6 +82,16 @@ export async function enqueue(
   payload: unknown = {},
   options: EnqueueOptions = {},
 ): Promise<string> {
+  return (await enqueueWithOutcome(client, task, payload, options)).id;
+}
+
+/** Like `enqueue`, and also returns whether the request created a job or was merged with an earlier one. */
+export async function enqueueWithOutcome(
+  client: Queryable,
+  task: string,
+  payload: unknown = {},
+  options: EnqueueOptions = {},
+): Promise<Enqueued> {
   const json = toJson("payload", payload);
   await assertPayloads(client, [{ task, payload }]);
   const parameters = Object.entries({
@@ -82,25 +101,36 @@ export async function enqueue(
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
   const values = parameters.map(([, value]) => value);
+  // Only a request with a key can be merged. The setting that says so belongs to the transaction, so for another request it would be an earlier one's.
+  const isKeyed = options.jobKey !== undefined || options.uniqueFor !== undefined;
+  let mergedBy: Enqueued["mergedBy"] = null;
   const [id] = await traceSend(task, 1, async (traceparent) => {
     try {
-      const rows = await callTraced(client, `legwork.enqueue(${named})`, values, traceparent);
+      const rows = await callTraced(client, `legwork.enqueue(${named})`, values, traceparent, isKeyed);
+      if (isKeyed && rows[0]?.merged !== "") mergedBy = rows[0]?.merged ?? null;
       return [String(rows[0]?.it)];
     } catch (error) {
       throw fromDatabaseError(error);
     }
   });
-  return String(id);
+  return { id: String(id), created: mergedBy === null, mergedBy };
 }
 
 /**
  * Calls a function that enqueues, with the traceparent in the setting that its jobs copy. The setting is restored after the call, because later jobs
  * of the caller's transaction do not belong to this span. A select list is evaluated from left to right.
  */
-async function callTraced(client: Queryable, call: string, values: unknown[], traceparent: string | undefined) {
-  if (traceparent === undefined) return (await client.query(`select ${call} as it`, values)).rows;
+async function callTraced(
+  client: Queryable,
+  call: string,
+  values: unknown[],
+  traceparent: string | undefined,
+  asksForMerge = false,
+) {
+  const it = `${call} as it${asksForMerge ? ", current_setting('legwork.merged', true) as merged" : ""}`;
+  if (traceparent === undefined) return (await client.query(`select ${it}`, values)).rows;
   const { rows } = await client.query(
-    `select set_config('legwork.traceparent', $${values.length + 1}, true), ${call} as it,
+    `select set_config('legwork.traceparent', $${values.length + 1}, true), ${it},
        set_config('legwork.traceparent', coalesce(c.before, ''), true)
      from (select current_setting('legwork.traceparent', true) as before offset 0) c`,
     [...values, traceparent],

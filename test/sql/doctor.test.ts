@@ -45,7 +45,7 @@ it("every check has a finding, and a finding that is ok has no fix", async () =>
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
-    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "definitions", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses", "pooler",
+    "abandoned", "autovacuum", "confined_logins", "connections", "dead_rows", "definitions", "enqueue_on", "failed", "ids", "index_bloat", "locks", "notify_queue", "partitions", "pauses", "pooler",
     "prepared_transactions", "recording", "replication_slots", "restarts", "schedules", "set_aside", "settings", "tasks", "transaction_ids", "transactions", "triggers", "unlogged",
     "versions", "waiting", "waiting_room", "workers",
   ]);
@@ -76,7 +76,12 @@ describe("workers and jobs", () => {
 
   it("a task that no worker has is named with the nearest one, and critical after ten minutes", async () => {
     await beat("notify/email");
-    await job("notify/emial", "2 minutes");
+    await job("notify/emial", "20 seconds");
+    // Not all is fine during the first minute.
+    expect(await findings("tasks")).toMatchObject([
+      { severity: "warning", fix: expect.stringMatching(/^If a worker is just being replaced, wait a minute\. .*'notify\/email'\?/) },
+    ]);
+    await run("update graphile_worker._private_jobs set run_at = now() - interval '2 minutes'");
     await job("later", "-1 hour");
     expect(await findings("tasks")).toMatchObject([
       {
@@ -103,6 +108,28 @@ describe("workers and jobs", () => {
     );
     expect(await findings("tasks")).toMatchObject([{ severity: "warning", detail: { task: "unknown", jobs: 1 } }]);
     expect(await findings("waiting")).toMatchObject([{ finding: expect.stringContaining("5,000 or more jobs are waiting") }]);
+  });
+
+  it("a trigger of enqueue_on that is disabled is a warning with the statement that enables it, and a list has them all", async () => {
+    await run("create table public.people (id bigint, name text)", `select legwork_private.register_tasks('[{"name": "crm/sync"}]')`);
+    undo("drop table public.people");
+    await run(`select legwork.enqueue_on('people', 'insert or update', 'crm/sync', payload => '{"person": "id"}', columns => array['name'])`);
+    const list = async () => (await database.pool.query("select * from legwork.enqueue_triggers()")).rows;
+    const one = { table: "public.people", task: "crm/sync", is_enabled: true, options: { payload: { person: "id" } } };
+    expect(await list()).toMatchObject([
+      { ...one, event: "insert", columns: null },
+      { ...one, event: "update", columns: ["name"] },
+    ]);
+    expect(await findings("enqueue_on")).toMatchObject([{ severity: "ok", finding: "All 2 triggers of enqueue_on are enabled." }]);
+    await run("alter table public.people disable trigger all");
+    expect((await list()).map((row) => row.is_enabled)).toEqual([false, false]);
+    const disabled = await findings("enqueue_on");
+    expect(disabled).toMatchObject([
+      { severity: "warning", finding: "The trigger that enqueues 'crm/sync' on each insert in public.people is disabled: such changes enqueue nothing." },
+      { severity: "warning" },
+    ]);
+    for (const { fix } of disabled) await run(fix!.split(". ")[0]!);
+    expect(await findings("enqueue_on")).toMatchObject([{ severity: "ok" }]);
   });
 
   it("jobs that wait for minutes are a warning, and critical when the workers run nothing", async () => {

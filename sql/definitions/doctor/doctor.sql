@@ -7,7 +7,7 @@ declare
   v_theme text;
 begin
   perform legwork_private.assert_role('viewer', true);
-  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'enqueue_on', 'confined_logins'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.fix end, f.detail from legwork.%I() f', 'doctor_' || v_theme);

@@ -21,11 +21,13 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     where p.nth < 20
   ), due as materialized (
     -- The jobs of each priority that have been due for longest: jobs that no worker fetches gather there, so a bounded probe finds them.
-    select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
+    -- If a probe is full, there may be more jobs of any of its tasks.
+    select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.probed = 5000) as more
     from priorities p
     cross join lateral (
-      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from legwork_private.graphile_jobs j
-      where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000
+      select x.task_id, x.run_at, count(*) over () as probed from (
+        select j.task_id, j.run_at from legwork_private.graphile_jobs j
+        where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000) x
     ) d
     join legwork_private.graphile_tasks t on t.id = d.task_id
     group by t.identifier
@@ -39,11 +41,9 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   ), totals as materialized (
     select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d
   ), unserved as materialized (
-    -- A minute, because a worker that is being replaced is back by then. Ten minutes is longer than a deployment takes.
-    select d.* from due d, counts c
-    where c.workers > 0 and d.oldest < now() - interval '1 minute' and not exists (select from known k where k.task = d.task)
+    select d.* from due d, counts c where c.workers > 0 and not exists (select from known k where k.task = d.task)
   ), late as materialized (
-    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest from due d where not exists (select from unserved u where u.task = d.task)
+    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d where not exists (select from unserved u where u.task = d.task)
   )
   select 'workers',
     case when c.workers > 0 then 'ok' when t.oldest < now() - interval '1 minute' then 'critical' else 'warning' end,
@@ -65,18 +65,20 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   from legwork_private.worker_processes w
   where not exists (select from alive a where a.id = w.id)
   union all
+  -- Ten minutes is longer than a deployment takes. A worker that is being replaced is back within a minute.
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
-    coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
+    case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
+      || coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
   from unserved u order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
     case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'
-      else 'Running Legwork workers have every task whose jobs have waited for more than a minute.' end, null, null
+      else 'Running Legwork workers have every task that jobs are waiting for.' end, null, null
   from counts c where not exists (select from unserved)
   union all
   -- A job that is ready to run is fetched within seconds, so minutes mean too few workers. Long waits can be intentional (a low priority), so
@@ -84,7 +86,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job that is ready to run is waiting.'
-      else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+      else format('%s %s %s%s.', legwork_private.counted(l.jobs, l.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
@@ -263,6 +265,25 @@ $$;
 comment on function legwork.doctor_worker_faults(interval) is
   'Findings of legwork.doctor about workers that have restarted within the period (15 minutes; critical at three or more), that cannot record how jobs end, or that a connection pooler '
   'keeps from starting.';
+
+create or replace function legwork.doctor_enqueue_on()
+returns table ("check" text, severity text, finding text, fix text, detail jsonb)
+language sql volatile as $$
+  with disabled as materialized (
+    select t.* from legwork.enqueue_triggers() t where not t.is_enabled
+  )
+  (select 'enqueue_on', 'warning',
+    format('The trigger that enqueues ''%s'' on each %s in %s is disabled: such changes enqueue nothing.', d.task, d.event, d."table"),
+    format('alter table %s enable trigger %I. If it is no longer needed: select legwork.stop_enqueue_on(%L, %L).', d."table", d.trigger_name, d."table", d.task), to_jsonb(d)
+  from disabled d order by d."table", d.event, d.task limit 20)
+  union all
+  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The one trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
+    case count(*) when 1 then 'is' else 'are' end), null, null
+  from legwork.enqueue_triggers() where not exists (select from disabled) having count(*) > 0
+  union all
+  select 'enqueue_on', 'ok', 'No table enqueues jobs with enqueue_on.', null, null where not exists (select from legwork.enqueue_triggers())
+$$;
+comment on function legwork.doctor_enqueue_on() is 'Findings of legwork.doctor about triggers of legwork.enqueue_on that are disabled.';
 
 create or replace function legwork.doctor_set_aside()
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)

@@ -11,6 +11,7 @@ declare
   v_tenant text;
   v_job_key text;
   v_serial_key text;
+  v_revision integer;
 begin
   if legwork_private.confined_tenant() is not null then
     spec.tenant := legwork_private.own_tenant(spec.tenant);
@@ -39,6 +40,7 @@ begin
       v_identity := legwork_private.unique_identity(spec.task, spec.payload, spec.tenant, spec.unique_key);
       v_id := legwork_private.claim_unique(v_identity, spec.unique_for);
       if v_id is not null then
+        perform set_config('legwork.merged', 'uniqueFor', true);
         return v_id;
       end if;
     end if;
@@ -66,7 +68,7 @@ begin
   -- add_job returns null. Each round is a separate statement and sees that the job is now running, so the next round inserts.
   v_id := null;
   for v_round in 1..100 loop
-    select j.id into v_id
+    select j.id, j.revision into v_id, v_revision
     from graphile_worker.add_job(
       identifier => spec.task, payload => spec.payload::json, queue_name => v_serial_key,
       run_at => v_run_at, max_attempts => spec.max_attempts::integer, job_key => v_job_key,
@@ -79,6 +81,10 @@ begin
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
+  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, and sets nothing.
+  if num_nonnulls(v_job_key, v_identity) > 0 then
+    perform set_config('legwork.merged', case when v_revision = 0 then '' when spec.debounce is not null then 'debounce' when spec.throttle is not null then 'throttle' else 'jobKey' end, true);
+  end if;
   if v_identity is not null then
     update legwork_private.unique_requests u set job_id = v_id where u.key = v_identity;
   end if;

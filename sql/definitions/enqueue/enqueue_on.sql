@@ -165,6 +165,27 @@ $$;
 comment on function legwork.enqueue_on(regclass, text, text, jsonb, text[], text, text, text, text, integer, integer) is
   'The same, with the events as one string: ''insert'', ''insert or update'', ''insert, delete''.';
 
+create or replace function legwork.enqueue_triggers()
+returns table ("table" text, event text, task text, is_enabled boolean, columns text[], options jsonb, trigger_name text)
+language sql stable as $$
+  select format('%I.%I', n.nspname, c.relname), case when (t.tgtype & 4) <> 0 then 'insert' when (t.tgtype & 8) <> 0 then 'delete' else 'update' end, a.given[1],
+    -- A trigger that is enabled only for replicas does not fire for clients.
+    t.tgenabled in ('O', 'A'),
+    (select array_agg(k.attname::text order by k.attnum) from pg_catalog.pg_attribute k where k.attrelid = t.tgrelid and k.attnum = any (t.tgattr)),
+    a.given[2]::jsonb, t.tgname::text
+  from pg_catalog.pg_trigger t
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  -- The arguments, each of which ends with a zero byte.
+  cross join lateral (select string_to_array(replace(encode(t.tgargs, 'escape'), '\\', '\'), '\000') as given) a
+  where t.tgfoid in ('legwork_private.tg_enqueue__statement()'::regprocedure, 'legwork_private.tg_enqueue__row()'::regprocedure)
+    and legwork_private.confined_tenant() is null
+  order by 1, 2, 3
+$$;
+comment on function legwork.enqueue_triggers() is
+  'The triggers that legwork.enqueue_on has created: the table, the event, the task, whether the trigger is enabled (alter table … disable trigger disables it, and changes then enqueue nothing), the columns that an '
+  'update has to set (null for any), the other options, and the trigger''s name. Empty for a session that is confined to a tenant.';
+
 create or replace function legwork.stop_enqueue_on("table" regclass, task text) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare

@@ -32,7 +32,8 @@ begin
     ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
     ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
     ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
-    ('worker_memory', 'worker_memory', 100 * 1024 * 1024, 500 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
+    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A worker that was just started uses about 0.1 GB.
+    ('worker_memory', 'worker_memory', 1024 * 1024 * 1024, 1792 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
   on conflict (name) do nothing;
   get diagnostics v_count = row_count;
   return v_count;

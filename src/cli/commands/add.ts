@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import type { EnqueueOptions } from "../../jobs/enqueue.ts";
+import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
 import {
   collect,
   integer,
@@ -11,7 +11,8 @@ import {
   withOperations,
   withRemoteOptions,
 } from "../options.ts";
-import { printJson } from "../output.ts";
+import type { Operations } from "../operations/operations.ts";
+import { printJson, relativeTime } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 
 type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
@@ -53,7 +54,7 @@ export function addCommand(): Command {
         "run",
       ]),
     )
-    .option("--json", 'Print {"id": …}')
+    .option("--json", 'Print {"id": …, "created": …, "mergedBy": …}')
     .addHelpText(
       "after",
       `
@@ -66,9 +67,32 @@ Examples:
       const { json, ...options } = ownFlags(flags);
       const parsed = parseTyped("payload", payload === "-" ? readFileSync(0, "utf8") : payload);
       await withOperations(flags, async (operations) => {
-        const id = await operations.enqueue(task, parsed, options);
-        if (json === true) printJson({ id });
-        else console.log(id);
+        const enqueued = await operations.enqueueWithOutcome(task, parsed, options);
+        if (json === true) return printJson(enqueued);
+        console.log(enqueued.id);
+        // On stderr, because scripts read the id from stdout.
+        for (const sentence of await whatHappened(operations, enqueued, options)) console.error(sentence);
       });
     });
+}
+
+/** Sentences for a request that has not simply created a job that may start. */
+async function whatHappened(operations: Operations, { id, mergedBy }: Enqueued, options: EnqueueOptions): Promise<string[]> {
+  const sentences: string[] = [];
+  if (mergedBy === "uniqueFor") {
+    sentences.push(`No job was created: the same request has enqueued job ${id} within the last ${options.uniqueFor}.`);
+  } else if (mergedBy !== null) {
+    const kept = options.jobKeyMode === "unsafe_dedupe";
+    sentences.push(
+      `No job was created: job ${id} has the same job key and ${kept ? "was kept as it is" : "now has this payload"}.`,
+    );
+  }
+  if (options.throttle === undefined && options.debounce === undefined) return sentences;
+  const { runAt } = await operations.getJob(id);
+  if (runAt === null || runAt.getTime() <= Date.now()) return sentences;
+  const why =
+    options.throttle === undefined
+      ? `every request postpones it by ${options.debounce}`
+      : `it starts at most once in ${options.throttle}`;
+  return [...sentences, `It can start ${relativeTime(runAt)}, at ${runAt.toISOString()}: ${why}.`];
 }

@@ -200,7 +200,7 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
   // A task that needs no payload, if available.
-  const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0]} '{…}'`;
+  const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0] ?? "<task>"} '{…}'`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
   dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (for an address that signs you in: \`npx legwork dashboard\`)`}

@@ -11,7 +11,7 @@ import { diagnose } from "../../health/doctor.ts";
 import type { Pool } from "../../db/pool.ts";
 import { cancelJob, cancelJobs } from "../../jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../../jobs/discard-job.ts";
-import { enqueue } from "../../jobs/enqueue.ts";
+import { enqueue, enqueueWithOutcome } from "../../jobs/enqueue.ts";
 import { explainJob } from "../../jobs/explain-job.ts";
 import { listFailedGroups } from "../../jobs/failed-jobs.ts";
 import { getJob, listJobs } from "../../jobs/read-jobs.ts";
@@ -44,6 +44,7 @@ import { toJson } from "../../json.ts";
 export function localOperations(pool: Pool): Operations {
   return {
     enqueue: (task, payload, options) => enqueue(pool, task, payload, options),
+    enqueueWithOutcome: (task, payload, options) => enqueueWithOutcome(pool, task, payload, options),
     listJobs: async (filter) => fromRows(jobSchema, await listJobs(pool, filter)),
     getJob: async (id) => fromRow(jobWithAttemptsSchema, await getJob(pool, id)),
     listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),

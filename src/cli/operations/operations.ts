@@ -6,7 +6,7 @@ import type { TimelineEntry } from "../../contract/timeline.ts";
 import type { Overview } from "../../contract/system.ts";
 import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
-import type { EnqueueOptions } from "../../jobs/enqueue.ts";
+import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
 import type { Reason } from "../../jobs/explain-job.ts";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
@@ -26,6 +26,7 @@ import type { StartWorkflowOptions } from "../../workflows/start-workflow.ts";
 export interface Operations {
   /** Returns the job's id. */
   enqueue: (task: string, payload: unknown, options: EnqueueOptions) => Promise<string>;
+  enqueueWithOutcome: (task: string, payload: unknown, options: EnqueueOptions) => Promise<Enqueued>;
   listJobs: (filter: JobFilter) => Promise<Job[]>;
   getJob: (id: string) => Promise<JobWithAttempts>;
   listSteps: (id: string) => Promise<Step[]>;

@@ -4,6 +4,7 @@ import { bulkSchema, failedGroupPage } from "../../contract/bulk.ts";
 import {
   createdSchema,
   doneSchema,
+  enqueuedSchema,
   jobPage,
   jobWithAttemptsSchema,
   logPage,
@@ -88,6 +89,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
 
   return {
     enqueue: async (task, payload, options) => (await post(createdSchema, "/jobs", { ...options, task, payload })).id,
+    enqueueWithOutcome: (task, payload, options) => post(enqueuedSchema, "/jobs", { ...options, task, payload }),
     listJobs: async ({ limit, ...filter }) => {
       const jobs: Answer<typeof jobPage>["items"] = [];
       for (let cursor: string | undefined; ;) {

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { createdSchema, newJobSchema, newJobsBody, newJobsSchema, runTaskBody } from "../../../contract/jobs.ts";
+import { enqueuedSchema, newJobSchema, newJobsBody, newJobsSchema, runTaskBody } from "../../../contract/jobs.ts";
 import { taskName } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
-import { enqueue, enqueueMany } from "../../../jobs/enqueue.ts";
+import { enqueueMany, enqueueWithOutcome } from "../../../jobs/enqueue.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -24,13 +24,13 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       headers: idempotencyHeaders,
       body: newJobSchema,
       status: 201,
-      answer: createdSchema,
+      answer: enqueuedSchema,
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) =>
       await once(call, async () => {
         const { task, payload, ...options } = call.body;
-        return { id: await enqueue(call.client, task, payload, options) };
+        return await enqueueWithOutcome(call.client, task, payload, options);
       }),
   );
 
@@ -67,13 +67,13 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       headers: idempotencyHeaders,
       body: runTaskBody,
       status: 201,
-      answer: createdSchema,
+      answer: enqueuedSchema,
       problems: ["LW404", "LW409", "LW422"],
     },
     async (call) =>
       await once(call, async () => {
         const { payload, ...options } = call.body ?? {};
-        return { id: await enqueue(call.client, call.params.name, payload, options) };
+        return await enqueueWithOutcome(call.client, call.params.name, payload, options);
       }),
   );
 }
