@@ -49,6 +49,8 @@ export type { FinishedFilter, RerunOptions, RerunRow } from "./jobs/rerun-job.ts
 export { retryJob, retryJobs } from "./jobs/retry-job.ts";
 export { sendSignal } from "./jobs/send-signal.ts";
 export { setPriorities, setPriority } from "./jobs/set-priority.ts";
+export { explainQueue } from "./queues/explain-queue.ts";
+export { explainWorker } from "./queues/explain-worker.ts";
 export { limitUse } from "./queues/limit-use.ts";
 export type { LimitUseRow } from "./queues/limit-use.ts";
 export { dropLimit, limitConcurrency, limitRate, listLimitUse, resetLimits } from "./queues/limits.ts";
@@ -61,6 +63,7 @@ export type { LimitRow, QueueRow, TaskRow, WorkerRow } from "./queues/read-queue
 export { dropRetryPolicy, setRetryPolicy } from "./queues/retry-policy.ts";
 export type { RetryTarget } from "./queues/retry-policy.ts";
 export { disableSchedule, enableSchedule } from "./schedules/enable-schedule.ts";
+export { explainSchedule } from "./schedules/explain-schedule.ts";
 export { getSchedule, listScheduleRuns, listSchedules } from "./schedules/list-schedules.ts";
 export type { ScheduleRow, ScheduleRunRow } from "./schedules/list-schedules.ts";
 export { planSchedules } from "./schedules/plan-schedules.ts";
@@ -77,6 +80,7 @@ export type { Principal, Role, Surface } from "./access/principal.ts";
 export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";
 export type { BatchFilter, BatchJob, BatchOptions, BatchRow } from "./workflows/batches.ts";
 export { cancelWorkflow } from "./workflows/cancel-workflow.ts";
+export { explainWorkflow } from "./workflows/explain-workflow.ts";
 export { getWorkflow, listWorkflows } from "./workflows/read-workflows.ts";
 export type { WorkflowFilter, WorkflowRow, WorkflowState, WorkflowStepRow } from "./workflows/read-workflows.ts";
 export { retryWorkflow } from "./workflows/retry-workflow.ts";

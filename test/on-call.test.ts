@@ -19,9 +19,12 @@ const entries = (heading: string): string[] =>
     [...line.matchAll(/`(\w+)`/g)].map(([, code = ""]) => code),
   );
 
+/** The files with the reasons for what is not a job. */
+const OTHERS = ["schedule", "workflow", "queue", "worker"].map((name) => `sql/definitions/explain/${name}.sql`);
+
 /** What functions that give reasons put into the column `reason`: a literal, or the branches of a case. */
-function reasonsInSql(): string[] {
-  const functions = globSync("sql/definitions/**/*.sql")
+function reasonsInSql(files = globSync("sql/definitions/**/*.sql").filter((file) => !OTHERS.includes(file))): string[] {
+  const functions = files
     .flatMap((file) => readFileSync(file, "utf8").split("create or replace function "))
     .filter(
       (text) =>
@@ -40,6 +43,32 @@ function reasonsInSql(): string[] {
 it("every reason that explain gives has an entry, and no other", () => {
   const ends = JOB_STATES.slice(JOB_STATES.indexOf("running") + 2);
   expect(entries("Reasons from explain").toSorted()).toEqual([...new Set([...reasonsInSql(), ...ends])].toSorted());
+});
+
+it("every reason that the comments of the other explain functions name has an entry or is one of a job, and no other", async () => {
+  const { rows } = await database.pool.query<{ comment: string }>(
+    `select obj_description(p.oid, 'pg_proc') as comment from pg_proc p where p.pronamespace = 'legwork'::regnamespace
+       and p.proname in ('explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker')`,
+  );
+  const named = rows.flatMap(({ comment }) =>
+    [...comment.matchAll(/\b(?:schedule|workflow|steps?|queue|worker|workers)_(?!id\b)\w+/g)].map(([code]) => code),
+  );
+  const written = entries("Reasons for schedules, workflows, queues and workers");
+  const states = ["running", "compensating", "cancelling", "completed", "failed", "cancelled", "expired"];
+  expect(new Set([...named, ...states.map((state) => `workflow_${state}`)].filter((code) => !code.endsWith("_")))).toEqual(
+    new Set([
+      ...written,
+      "queue_paused",
+      "workers_busy",
+      "schedule_waits",
+      "schedule_held_back",
+      "worker_silent",
+      "worker_blocked",
+    ]),
+  );
+  // What the functions return is in the comments.
+  const sql = OTHERS.map((file) => readFileSync(file, "utf8")).join("\n");
+  for (const code of written) expect(sql, code).toContain(code.replace(/^(workflow|step)_.*$/, "$1_"));
 });
 
 it("every kind of alert rule has an entry, and no other", () => {

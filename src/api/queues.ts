@@ -1,5 +1,8 @@
 import type { Queryable } from "../db/pool.ts";
 import type { RetryPolicy } from "../jobs/task-policy.ts";
+import type { Reason } from "../jobs/explain-job.ts";
+import { explainQueue } from "../queues/explain-queue.ts";
+import { explainWorker } from "../queues/explain-worker.ts";
 import { pauseQueue, pauseTask, resumeQueue, resumeTask } from "../queues/pause.ts";
 import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../queues/retry-policy.ts";
@@ -67,11 +70,20 @@ export interface Queues extends Pausable {
    * const { pausedAt, pauseReason } = await legwork.queues.get("notification");
    */
   get(name: string): Promise<Queue>;
+  /**
+   * Explains why a queue stands still or falls behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
+   * LW404 for an unknown queue.
+   *
+   * @example
+   * for (const { detail, fix } of await legwork.queues.explain("notification")) console.log(`${detail} ${fix}`);
+   */
+  explain(name: string): Promise<Reason[]>;
 }
 
 export function queuesOn(client: Queryable): Queues {
   return {
     list: async () => (await listQueues(client)).map(toQueue),
+    explain: (name) => explainQueue(client, name),
     get: async (name) => toQueue(await getQueue(client, name)),
     pause: (queue, reason) => pauseQueue(client, queue, reason),
     resume: (queue) => resumeQueue(client, queue),
@@ -119,6 +131,13 @@ export interface Workers {
    */
   list(): Promise<Worker[]>;
   /**
+   * Explains what is wrong with a worker: whether it is silent, blocked or full, and which tasks it lacks. Throws LW404 for an unknown worker.
+   *
+   * @example
+   * for (const { id } of await legwork.workers.list()) console.log(id, (await legwork.workers.explain(id))[0]?.detail);
+   */
+  explain(id: string): Promise<Reason[]>;
+  /**
    * Lists when workers started within a period and their versions of Legwork, newest first; at most 500.
    *
    * @example
@@ -130,6 +149,7 @@ export interface Workers {
 export function workersOn(client: Queryable): Workers {
   return {
     list: async () => (await listWorkers(client)).map(toWorker),
+    explain: (id) => explainWorker(client, id),
     starts: async (from, to) => (await listWorkerStarts(client, from, to)).map(toWorkersStarted),
   };
 }

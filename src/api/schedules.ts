@@ -1,6 +1,8 @@
 import type { Queryable } from "../db/pool.ts";
 import type { PayloadOf, TaskName } from "../jobs/task-registry.ts";
 import { disableSchedule, enableSchedule } from "../schedules/enable-schedule.ts";
+import type { Reason } from "../jobs/explain-job.ts";
+import { explainSchedule } from "../schedules/explain-schedule.ts";
 import { getSchedule, listScheduleRuns, listSchedules } from "../schedules/list-schedules.ts";
 import { type Preview, previewSchedule, type PreviewOptions } from "../schedules/preview-schedule.ts";
 import { runSchedule } from "../schedules/run-schedule.ts";
@@ -41,6 +43,13 @@ export interface Schedules {
    * const { sentence, nextAt, lastOutcome } = await legwork.schedules.get("daily-report");
    */
   get(name: string): Promise<Schedule>;
+  /**
+   * Explains why a schedule has not fired, and what happened to its last occurrences. Throws LW404 for an unknown schedule.
+   *
+   * @example
+   * for (const { detail, fix } of await legwork.schedules.explain("daily-report")) console.log(`${detail} ${fix}`);
+   */
+  explain(name: string): Promise<Reason[]>;
   /**
    * Removes a schedule. Its jobs and the history of its occurrences are kept. Throws LW404 for an unknown schedule, LW409 for a crontab entry.
    *
@@ -102,6 +111,7 @@ export function schedulesOn(client: Queryable): Schedules {
   return {
     set: (name, task, options) => schedule(client, name, task, options),
     list: async (filter) => (await listSchedules(client, filter)).map(toSchedule),
+    explain: (name) => explainSchedule(client, name),
     get: async (name) => toSchedule(await getSchedule(client, name)),
     remove: (name) => unschedule(client, name),
     enable: (name) => enableSchedule(client, name),

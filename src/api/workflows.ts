@@ -2,6 +2,8 @@ import type { Queryable } from "../db/pool.ts";
 import { type BatchFilter, type BatchJob, type BatchOptions, enqueueBatch, getBatch, listBatches } from "../workflows/batches.ts";
 import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
 import type { Workflow as WorkflowDefinition, WorkflowSteps } from "../workflows/define-workflow.ts";
+import type { Reason } from "../jobs/explain-job.ts";
+import { explainWorkflow } from "../workflows/explain-workflow.ts";
 import { getWorkflow, listWorkflows, type WorkflowFilter } from "../workflows/read-workflows.ts";
 import { retryWorkflow } from "../workflows/retry-workflow.ts";
 import { startWorkflow, type StartWorkflowOptions } from "../workflows/start-workflow.ts";
@@ -43,6 +45,14 @@ export interface Workflows {
    */
   get(id: string): Promise<Workflow & { steps: WorkflowStep[] }>;
   /**
+   * Explains why a workflow does not progress, or how it ended: its failed steps, and what its open steps wait for. Throws LW404 for an unknown workflow.
+   *
+   * @example
+   * const [latest] = await legwork.workflows.list({ state: "running", limit: 1 });
+   * if (latest !== undefined) for (const { detail } of await legwork.workflows.explain(latest.id)) console.log(detail);
+   */
+  explain(id: string): Promise<Reason[]>;
+  /**
    * Cancels a workflow: waiting steps never start, running steps are signaled to stop, and nothing is compensated. Returns `cancelled`, or
    * `cancelling` while steps are still running. Throws LW404 for an unknown workflow, LW409 for one that has ended.
    *
@@ -66,6 +76,7 @@ export function workflowsOn(client: Queryable): Workflows {
   return {
     start: (workflow, options) => startWorkflow(client, workflow, options),
     list: async (filter) => (await listWorkflows(client, filter)).map(toWorkflow),
+    explain: (id) => explainWorkflow(client, id),
     get: async (id) => {
       const { steps, ...workflow } = await getWorkflow(client, id);
       return { ...toWorkflow(workflow), steps: steps.map(toWorkflowStep) };

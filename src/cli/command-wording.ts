@@ -12,6 +12,7 @@ export const COMMANDS: Wording = {
   cancel_job: ({ id = "<id>" }) => `\`legwork cancel ${id}\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
   discard_job: ({ id = "<id>" }) => `\`legwork discard ${id}\``,
+  enable_schedule: ({ name }) => `\`legwork schedule enable ${word(name)}\``,
   enqueue_batch: () => "`legwork batch start`",
   explain_job: ({ id = "<id>" }) => `\`legwork explain ${id}\``,
   limit_concurrency: (action) => limit(`--concurrency ${action.max}`, action),
@@ -23,6 +24,7 @@ export const COMMANDS: Wording = {
   list_settings: () => "`select name, value, description from legwork.settings` in SQL",
   list_tasks: () => "`legwork tasks`",
   list_tokens: () => "`legwork token list`",
+  list_workers: () => "`legwork workers`",
   list_workflow_steps: ({ id = "<id>" }) => `\`legwork workflow show ${id}\``,
   list_workflows: () => "`legwork workflow list`",
   rerun_job: ({ id = "<id>", task, discard, asks = [] }) =>

@@ -128,7 +128,7 @@ export const reasonSchema = z
         "The actions that the fix suggests, one for each text in backquotes. Empty if nothing can be done, or only by someone else.",
       ),
   })
-  .describe("A reason why the job is not running.");
+  .describe("A reason: why a job is not running, a schedule has not fired, or a queue, workflow or worker does not progress.");
 
 export const doneSchema = z
   .object({ id, state: z.enum(JOB_STATES).describe("The job's new state.") })
@@ -319,7 +319,7 @@ export const stepQuery = z.strictObject({
 });
 export const stepPage = page(stepSchema, "The steps.");
 
-export const reasonPage = page(reasonSchema, "All reasons, in the order in which they hold the job back.");
+export const reasonPage = page(reasonSchema, "All reasons, in the order in which they apply.");
 
 export const reasonBody = z
   .strictObject({ reason: text(1_000).optional().describe("The reason, recorded in the job's history.") })

@@ -12,6 +12,7 @@ export const REQUESTS: Wording = {
   cancel_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/cancel\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
   discard_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/discard\``,
+  enable_schedule: ({ name }) => `\`POST /api/v1/schedules/${of(name)}/enable\``,
   enqueue_batch: () => "`POST /api/v1/batches`",
   explain_job: ({ id = "{id}" }) => `\`GET /api/v1/jobs/${id}/explain\``,
   limit_concurrency: (action) => limit("concurrency", action),
@@ -23,6 +24,7 @@ export const REQUESTS: Wording = {
   list_settings: () => "`select name, value, description from legwork.settings` in SQL",
   list_tasks: () => "`GET /api/v1/tasks`",
   list_tokens: () => "`GET /api/v1/tokens`",
+  list_workers: () => "`GET /api/v1/workers`",
   list_workflow_steps: ({ id = "{id}" }) => `\`GET /api/v1/workflows/${id}\``,
   list_workflows: () => "`GET /api/v1/workflows`",
   rerun_job: ({ id = "{id}", task, discard, asks = [] }) =>

@@ -66,6 +66,7 @@ async function subjects(): Promise<AccessJobs> {
     `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
      values ('error_rate', 'error_rate', 'a', 'warning', 1, 0.5, 'failing', now()) returning id as alert`,
   );
+  await run("insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values ('w1', 'h', 1, 1, now()) on conflict do nothing");
   const [{ silence }] = await run("select legwork.silence_alerts('1 hour') as silence");
   return { ...jobs, ...made, ...tokens, alert, silence } as AccessJobs;
 }

@@ -7,7 +7,7 @@ language sql immutable parallel safe
 as $$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'job_timeline', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
+    ('legwork_reader', array['explain_job', 'explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker', 'job_timeline', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
       'awaits_signal', 'policy_attempts', 'doctor', 'installed_schema']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),

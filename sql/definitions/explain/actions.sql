@@ -27,6 +27,7 @@ return case action ->> 'do'
   when 'explain_job' then format('select * from legwork.explain_job(%s);', action ->> 'id')
   when 'show_log' then format('select * from legwork.logs where job_id = %s order by id;', action ->> 'id')
   when 'retry_workflow' then format('select legwork.retry_workflow(%s);', action ->> 'id')
+  when 'enable_schedule' then format('select legwork.enable_schedule(%s);', legwork_private.quoted(action ->> 'name'))
   when 'run_schedule' then format('select legwork.run_schedule(%s);', legwork_private.quoted(action ->> 'name'))
   when 'give_back_jobs' then format('select legwork_private.give_back_jobs(%s);', legwork_private.quoted(action ->> 'name'))
   when 'end_session' then format('select pg_terminate_backend(%s);', action ->> 'id')

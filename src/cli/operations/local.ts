@@ -22,17 +22,21 @@ import { rerunJob } from "../../jobs/rerun-job.ts";
 import { setPriority } from "../../jobs/set-priority.ts";
 import { retryJob, retryJobs } from "../../jobs/retry-job.ts";
 import { sendSignal } from "../../jobs/send-signal.ts";
+import { explainQueue } from "../../queues/explain-queue.ts";
+import { explainWorker } from "../../queues/explain-worker.ts";
 import { dropLimit, limitConcurrency, limitRate, resetLimits } from "../../queues/limits.ts";
 import { readOverview } from "../../queues/overview.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../queues/pause.ts";
 import { listQueues, listTasks, listWorkers } from "../../queues/read-queues.ts";
 import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
+import { explainSchedule } from "../../schedules/explain-schedule.ts";
 import { getSchedule, listScheduleRuns, listSchedules } from "../../schedules/list-schedules.ts";
 import { previewSchedule } from "../../schedules/preview-schedule.ts";
 import { runSchedule } from "../../schedules/run-schedule.ts";
 import { schedule } from "../../schedules/schedule.ts";
 import { unschedule } from "../../schedules/unschedule.ts";
 import { cancelWorkflow } from "../../workflows/cancel-workflow.ts";
+import { explainWorkflow } from "../../workflows/explain-workflow.ts";
 import { getBatch, listBatches } from "../../workflows/batches.ts";
 import { getWorkflow, listWorkflows } from "../../workflows/read-workflows.ts";
 import { retryWorkflow } from "../../workflows/retry-workflow.ts";
@@ -52,6 +56,10 @@ export function localOperations(pool: Pool): Operations {
     lastLogs: async (id, limit) => fromRows(logLineSchema, await lastLogs(pool, id, limit)),
     logsAfter: async (id, after) => fromRows(logLineSchema, await logsAfter(pool, id, after)),
     explainJob: async (id) => inCommands(await explainJob(pool, id)),
+    explainSchedule: async (name) => inCommands(await explainSchedule(pool, name)),
+    explainWorkflow: async (id) => inCommands(await explainWorkflow(pool, id)),
+    explainQueue: async (name) => inCommands(await explainQueue(pool, name)),
+    explainWorker: async (id) => inCommands(await explainWorker(pool, id)),
     cancelJob: (id, reason) => cancelJob(pool, id, reason),
     cancelJobs: (filter, options) => cancelJobs(pool, filter, options),
     retryJob: (id) => retryJob(pool, id),

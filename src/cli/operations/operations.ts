@@ -37,6 +37,10 @@ export interface Operations {
   logsAfter: (id: string, after?: string) => Promise<LogLine[]>;
   /** The reasons why a job is not running, in the order in which they hold it back. */
   explainJob: (id: string) => Promise<Reason[]>;
+  explainSchedule: (name: string) => Promise<Reason[]>;
+  explainWorkflow: (id: string) => Promise<Reason[]>;
+  explainQueue: (name: string) => Promise<Reason[]>;
+  explainWorker: (id: string) => Promise<Reason[]>;
   /** Returns the job's new state: `running` for a job that has been signaled to stop. */
   cancelJob: (id: string, reason?: string) => Promise<JobState>;
   cancelJobs: (filter: LiveFilter, options: { reason?: string; preview: boolean }) => Promise<string[]>;

@@ -30,6 +30,7 @@ import {
 } from "../../contract/workflows.ts";
 import { assertId } from "../../bounds.ts";
 import { isErrorCode, LegworkError, toError } from "../../errors.ts";
+import type { Reason } from "../../jobs/explain-job.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import { inCommands } from "../command-wording.ts";
 import type { Operations } from "./operations.ts";
@@ -72,6 +73,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   const scheduleOf = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
+  const explain = async (path: string): Promise<Reason[]> => inCommands((await get(reasonPage, `${path}/explain`)).items);
 
   /** Sends a request per chunk until no job is left. */
   const many = async (path: string, body: object, preview: boolean): Promise<string[]> => {
@@ -105,7 +107,11 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     readTimeline: async (id) => (await get(timelinePage, `${job(id)}/timeline`)).items,
     lastLogs: async (id, limit) => (await all(logPage, `${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
     logsAfter: async (id, after) => (await get(logPage, `${job(id)}/logs?${queryOf({ limit: PAGE, after })}`)).items,
-    explainJob: async (id) => inCommands((await get(reasonPage, `${job(id)}/explain`)).items),
+    explainJob: (id) => explain(job(id)),
+    explainSchedule: (name) => explain(scheduleOf(name)),
+    explainWorkflow: (id) => explain(`/workflows/${assertId("workflow", id)}`),
+    explainQueue: (name) => explain(queueOf(name)),
+    explainWorker: (id) => explain(`/workers/${encodeURIComponent(id)}`),
     cancelJob: async (id, reason) => (await post(doneSchema, `${job(id)}/cancel`, { reason })).state,
     cancelJobs: (filter, { reason, preview }) => many("/jobs/cancel", { filter, reason }, preview),
     retryJob: async (id) => (await post(doneSchema, `${job(id)}/retry`)).state,

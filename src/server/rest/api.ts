@@ -14,6 +14,7 @@ import { assertCountable, withDigits } from "./body.ts";
 import type { Logger } from "../../log.ts";
 import { VERSION } from "../../version.ts";
 import { addAlertRoutes } from "./alerts/alerts.ts";
+import { addExplainRoutes } from "./explain.ts";
 import { addBulkRoutes } from "./jobs/bulk.ts";
 import { addCreateRoutes } from "./jobs/create.ts";
 import { addJobRoutes } from "./jobs/read.ts";
@@ -171,6 +172,7 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addCreateRoutes(app, context);
   addBulkRoutes(app, context);
   addQueueRoutes(app, context);
+  addExplainRoutes(app, context);
   addScheduleRoutes(app, context);
   addWorkflowRoutes(app, context);
   addAlertRoutes(app, context);

@@ -267,6 +267,7 @@ const detail = {
   // Explanation
   howItEnded: "How it ended",
   status: "Status",
+  why: "Why",
   whyNotRunning: "Why it is not running",
   queueLimits: "View limits of the queue",
   taskLimits: "View limits of the task",
@@ -278,6 +279,8 @@ const detail = {
   rerunAsTask: (task: string) => `Rerun as task ${task}`,
   retryWorkflow: "Retry workflow",
   workflowRetried: (id: string) => `Workflow ${id} retried.`,
+  enableSchedule: "Enable schedule",
+  scheduleEnabled: (name: string) => `Schedule ${name} is enabled.`,
   runSchedule: "Run schedule now",
   scheduleStarted: (name: string) => `Schedule ${name} has enqueued a job.`,
   signalTitle: (name: string) => `Send signal ${name}`,

@@ -8,6 +8,7 @@ import type { PageProps } from "../../router/page-props.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
+import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { LiveJobs } from "../limits/live-jobs.tsx";
 import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
 import { LimitUseCard } from "../limits/limit-use-card.tsx";
@@ -65,6 +66,7 @@ export default function QueuePage({ parameters }: PageProps) {
                 />
                 <Figure label={words.oldestJob} value={<Time at={queue.oldest} />} detail={words.oldestJobDetail} />
               </dl>
+              <WhyCard of={routeOf(target)} />
               <div className="grid">
                 <LimitsCard target={target} limits={queue.limits ?? []} note={words.limitsNote} />
                 <RetryCard target={target} policy={queue.retry} />

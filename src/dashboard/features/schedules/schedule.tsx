@@ -12,6 +12,7 @@ import { Button } from "../../components/button.tsx";
 import { Json } from "../../components/json.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
+import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { Calendar } from "./calendar.tsx";
 import { ClockChanges } from "./clock-changes.tsx";
 import { RunsCard } from "./runs-card.tsx";
@@ -52,6 +53,7 @@ export default function SchedulePage({ parameters }: PageProps) {
                 </div>
               </Card>
             </div>
+            <WhyCard of={scheduleRoute(name)} />
             <Card title={words.nextRuns}>
               <div className="card-body">
                 <Calendar timing={timingOf(schedule)} />

@@ -10,6 +10,7 @@ import { Empty, Failure } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
+import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { WorkerStarts } from "./worker-starts.tsx";
 import { WorkerTable } from "./worker-table.tsx";
 import { Sentence } from "../../components/sentence.tsx";
@@ -37,6 +38,7 @@ export default function WorkersPage() {
                 <WorkerTable workers={workers} more={Running} />
               )}
             </Card>
+            {chosen !== null && <WhyCard of={`/workers/${encodeURIComponent(chosen)}`} />}
             {chosen !== null && (
               <Chosen
                 id={chosen}

@@ -13,6 +13,7 @@ import { Field } from "../../components/field.tsx";
 import { Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
+import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { tell } from "../../components/toasts.tsx";
 import { Progress } from "./progress.tsx";
@@ -48,6 +49,7 @@ export default function WorkflowPage({ parameters }: PageProps) {
                 {found.reason !== null && <span className="muted">{found.reason}</span>}
               </div>
             </Card>
+            <WhyCard of={`/workflows/${found.id}`} />
             <Card title={words.graph}>
               <Suspense fallback={<Loading rows={8} />}>
                 <StepGraph steps={found.steps} />

@@ -16,7 +16,7 @@ import type { Job } from "./use-job.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-type Reason = Json<typeof reasonSchema>;
+export type Reason = Json<typeof reasonSchema>;
 type Action = Reason["actions"][number];
 
 function useReasons(job: Job) {
@@ -44,25 +44,30 @@ export function Explanation({ job }: { job: Job }) {
   return (
     <Card title={title}>
       <QueryResult query={query} rows={2}>
-        {(reasons) => (
-          <ol className="reasons">
-            {reasons.map((reason) => (
-              <li key={`${reason.position} ${reason.reason}`}>
-                <p>
-                  <WithJobs text={reason.detail} self={job.id} />
-                </p>
-                <Advice job={job} reason={reason} />
-              </li>
-            ))}
-          </ol>
-        )}
+        {(reasons) => <Reasons reasons={reasons} job={job} />}
       </QueryResult>
     </Card>
   );
 }
 
+/** Reasons in the order in which they apply, each with what can be done about it. `job`: the page's job, if they are about one. */
+export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Job | undefined }) {
+  return (
+    <ol className="reasons">
+      {reasons.map((reason) => (
+        <li key={`${reason.position} ${reason.reason}`}>
+          <p>
+            <WithJobs text={reason.detail} self={job?.id} />
+          </p>
+          <Advice job={job} reason={reason} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 /** A text with links to the other jobs it mentions. */
-function WithJobs({ text, self }: { text: string; self: string }): ReactNode {
+function WithJobs({ text, self }: { text: string; self: string | undefined }): ReactNode {
   return text.split(/(\bjobs? \d+(?:, \d+)*)/i).map((part, index) => {
     if (index % 2 === 0) return part;
     const [word = "", ...ids] = part.split(/,? /);
@@ -103,7 +108,7 @@ function withoutButtons({ fix, actions }: Reason, isButton: (action: Action) => 
 }
 
 /** What can be done about a reason: its fix, with a button for each action that is one request. The server leaves out what the token may not do. */
-function Advice({ job, reason }: { job: Job; reason: Reason }) {
+function Advice({ job, reason }: { job: Job | undefined; reason: Reason }) {
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
   const buttons = reason.actions.flatMap((action) => buttonFor(job, action) ?? []);
@@ -123,7 +128,7 @@ function Advice({ job, reason }: { job: Job; reason: Reason }) {
         </Link>
       )}
       {signal !== undefined && <Button onClick={() => setSending(true)}>{words.detail.sendSignal}</Button>}
-      {isSending && <SignalDialog id={job.id} name={signal?.name ?? ""} onClose={() => setSending(false)} />}
+      {isSending && <SignalDialog id={signal?.id ?? ""} name={signal?.name ?? ""} onClose={() => setSending(false)} />}
       {buttons.map(({ label, ...action }) => (
         <Button key={label} busy={act.isPending} onClick={() => act.mutate(action)}>
           {label}
@@ -141,7 +146,7 @@ function hasOwnPlace(action: Action): boolean {
 }
 
 /** The button for an action; undefined for an action that is not one request. */
-function buttonFor(job: Job, action: Action): (JobAction & { label: string }) | undefined {
+function buttonFor(job: Job | undefined, action: Action): (JobAction & { label: string }) | undefined {
   const { id = "", name = "", priority = 0, task } = action;
   switch (action.do) {
     case "resume_all":
@@ -159,12 +164,12 @@ function buttonFor(job: Job, action: Action): (JobAction & { label: string }) | 
         done: common.taskResumed(name),
       };
     case "retry_job":
-      return job.state === "failed"
+      return job?.state === "failed"
         ? { label: common.retry, path: `/jobs/${id}/retry`, done: common.jobRetried(id) }
         : { label: words.detail.startNow, path: `/jobs/${id}/retry`, done: common.jobMayStart(id) };
     case "rerun_job":
       // The buttons at the top of the page cancel a job, rerun it, and rerun it with another payload.
-      return task === undefined || !isFinished(job.state)
+      return task === undefined || job === undefined || !isFinished(job.state)
         ? undefined
         : {
             label: words.detail.rerunAsTask(task),
@@ -174,6 +179,12 @@ function buttonFor(job: Job, action: Action): (JobAction & { label: string }) | 
           };
     case "retry_workflow":
       return { label: words.detail.retryWorkflow, path: `/workflows/${id}/retry`, done: words.detail.workflowRetried(id) };
+    case "enable_schedule":
+      return {
+        label: words.detail.enableSchedule,
+        path: `/schedules/${encodeURIComponent(name)}/enable`,
+        done: words.detail.scheduleEnabled(name),
+      };
     case "run_schedule":
       return {
         label: words.detail.runSchedule,

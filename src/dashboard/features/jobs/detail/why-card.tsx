@@ -1,0 +1,26 @@
+import { useQuery } from "@tanstack/react-query";
+import { rest } from "../../../api/request.ts";
+import { Card } from "../../../components/page.tsx";
+import { QueryResult } from "../../../components/query-result.tsx";
+import { type Reason, Reasons } from "./explain.tsx";
+import { words } from "../words.ts";
+import "./job.css";
+
+/** How often the reasons are read again (ms). */
+const REFRESH_MS = 5_000;
+
+/** Why a schedule, queue, workflow or worker does not do what it should, as its route below /api/v1 explains it. */
+export function WhyCard({ of: route }: { of: string }) {
+  const query = useQuery({
+    queryKey: ["explain", route],
+    queryFn: async ({ signal }) => (await rest<{ items: Reason[] }>("GET", `${route}/explain`, undefined, signal)).items,
+    refetchInterval: REFRESH_MS,
+  });
+  return (
+    <Card title={words.detail.why}>
+      <QueryResult query={query} rows={2}>
+        {(reasons) => <Reasons reasons={reasons} />}
+      </QueryResult>
+    </Card>
+  );
+}
