@@ -19,13 +19,21 @@ export function validate<S extends z.ZodType>(schema: S, value: unknown): z.ZodS
   return schema.safeParse(value);
 }
 
-/** Describes what is wrong with a value in one line: the first faults, and how many more there are. */
+/** Describes what is wrong with a value in one line: the first fault of each of the first fields, and how many more fields there are. */
 export function describeIssues({ issues }: z.core.$ZodError): string {
-  const told = issues
-    .slice(0, MAX_TOLD)
-    .map(({ path, message }) => (path.length > 0 ? `${path.map(String).join(".")}: ${message}` : message));
-  const more = issues.length - told.length;
+  const byField = new Map<string, string>();
+  for (const { path, message } of issues) {
+    const field = path.map(String).join(".");
+    if (!byField.has(field)) byField.set(field, `${field === "" ? "" : `${field}: `}${withoutPattern(message)}`);
+  }
+  const told = [...byField.values()].slice(0, MAX_TOLD);
+  const more = byField.size - told.length;
   return `${told.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
+}
+
+/** A message without the regular expression that a text does not match, if that is longer than a reader can follow. */
+function withoutPattern(message: string): string {
+  return message.replace(/ \/.{40,}\/[a-z]*$/s, " (see the task's payload schema)");
 }
 
 /**

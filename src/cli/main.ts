@@ -127,11 +127,11 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
 }
 
 /** Makes what commander adds, its help options, help commands and errors, read like the rest. */
-function setTexts(command: Command): void {
+function setTexts(command: Command, path = ""): void {
   command.helpOption("-h, --help", "Show this help");
-  command.configureOutput({ outputError: (text, write) => write(visible(usageError(text))) });
+  command.configureOutput({ outputError: (text, write) => write(visible(usageError(text, path))) });
   if (command.commands.length > 0) command.helpCommand("help [command]", "Show a command's help");
-  for (const subcommand of command.commands) setTexts(subcommand);
+  for (const subcommand of command.commands) setTexts(subcommand, `${path} ${subcommand.name()}`.trim());
 }
 
 function readVersion(): string {

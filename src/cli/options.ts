@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type Config, type ConfigInput, type LoadedConfig, loadConfig } from "../config.ts";
 import { findViews } from "../db/confinement.ts";
 import { assertUsable } from "../db/migrate.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
-import { isTime } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
 import { localOperations } from "./operations/local.ts";
+import { collect, duration, wholeNumber } from "./option-values.ts";
 import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
@@ -46,11 +46,16 @@ export function withWorkerOptions(command: Command): Command {
     .option("--tasks <directory>", "Directory of task files, instead of the configured ones (repeatable)", collect)
     .option("--crontab <file>", "graphile-worker crontab, instead of the configured one")
     .option("-C, --config <file>", "graphile-worker preset, instead of graphile.config.* in the working directory")
-    .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)")
-    .option("--shutdown-timeout <duration>", "Time that stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, default: 25s)")
+    .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)", wholeNumber(1, 10_000))
+    .option(
+      "--shutdown-timeout <duration>",
+      "Time that stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, default: 25s)",
+      duration(),
+    )
     .option(
       "--max-blocked <duration>",
       "Time that a task may block the event loop before the process is killed; 0 for no bound (LEGWORK_MAX_BLOCKED, default: 5m)",
+      duration(),
     );
 }
 
@@ -61,30 +66,6 @@ const MAX_BLOCKED_MS = 5 * 60_000;
 export function workerSettings(config: Config): Config & { localQueueSize: number; maxBlocked: number } {
   const { localQueueSize = config.concurrency, maxBlocked = MAX_BLOCKED_MS } = config;
   return { ...config, localQueueSize, maxBlocked };
-}
-
-/** Parses an option that can be repeated: collects its values. */
-export function collect(value: string, previous: string[] | undefined): string[] {
-  return [...(previous ?? []), value];
-}
-
-export function positiveInteger(value: string): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("It must be a whole number above 0.");
-  return number;
-}
-
-export function time(value: string): Date {
-  const parsed = new Date(value);
-  if (!isTime(parsed))
-    throw new InvalidArgumentError("It must be a time between 1970-01-01 and 9999-12-31, such as 2026-12-24T18:00:00Z.");
-  return parsed;
-}
-
-export function integer(value: string): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new InvalidArgumentError("It must be a whole number.");
-  return number;
 }
 
 /** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */

@@ -93,6 +93,12 @@ export function printIds(
   }
 }
 
+/** Prints the outcome of a change: as JSON or as a sentence. */
+export function printDone(json: boolean | undefined, value: unknown, text: string): void {
+  if (json === true) printJson(value);
+  else console.log(text);
+}
+
 export function printJson(value: unknown): void {
   console.log(jsonText(value, 2));
 }

@@ -1,10 +1,17 @@
 import { CommanderError } from "commander";
 import { inWordsOf } from "../action.ts";
 import { isBug, translateError } from "../db/translate-error.ts";
-import { toError } from "../errors.ts";
+import { type LegworkError, toError } from "../errors.ts";
 import { COMMANDS } from "./command-wording.ts";
 import { relativeTime } from "./output.ts";
 import { visible } from "./visible.ts";
+
+/** What to do next, in one line. SQL's hint about when to try again is for programs, which read the time in the error's detail. */
+function hintOf(error: LegworkError): string {
+  const hint = inWordsOf(COMMANDS, error) ?? "";
+  if (error.retryAt === undefined) return hint;
+  return `${hint.replace(/ ?Try again at that time\.$/, "")} Try again ${relativeTime(error.retryAt)}.`.trim();
+}
 
 /** Prints on stderr why a command failed, a bug with its stack trace and anything else as one line and a hint. Returns the exit code. */
 export function reportError(thrown: unknown): number {
@@ -17,9 +24,8 @@ export function reportError(thrown: unknown): number {
     console.error(visible(stack ?? message));
     return error.exitCode;
   }
-  const hint = inWordsOf(COMMANDS, error);
   console.error(visible(`legwork: ${error.message} (${error.code})`));
-  if (hint !== undefined) console.error(visible(`  ${hint}`));
-  if (error.retryAt !== undefined) console.error(`  Try again ${relativeTime(error.retryAt)}.`);
+  const hint = hintOf(error);
+  if (hint !== "") console.error(visible(`hint: ${hint}`));
   return error.exitCode;
 }

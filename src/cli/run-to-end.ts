@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../duration.ts";
+import { type Command, Option } from "commander";
 import { LegworkError } from "../errors.ts";
 import { durationInWords } from "../wording.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 import type { Job } from "../contract/jobs.ts";
+import { milliseconds } from "./option-values.ts";
 import type { Operations } from "./operations/operations.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
@@ -27,18 +27,10 @@ export function withRunOptions(command: Command): Command {
   return command
     .addOption(
       new Option("--start-within <duration>", "Time in which a worker must start the job; otherwise it is cancelled")
-        .argParser(startWithin)
+        .argParser(milliseconds(1_000))
         .default(60_000, "1m"),
     )
     .option("--json", 'Print {"id", "state", "result", "error"}');
-}
-
-function startWithin(value: string): number {
-  const milliseconds = parseDuration(value);
-  if (milliseconds === undefined || milliseconds < 1_000) {
-    throw new InvalidArgumentError("It must be a duration of at least 1s, such as 30s or 10m.");
-  }
-  return milliseconds;
 }
 
 /**
@@ -96,5 +88,5 @@ export function reportEnd(job: Job): void {
   console.error(
     `legwork: Job ${job.id} ${job.state === "failed" ? "has failed" : `is ${job.state}`}: ${job.error ?? "no reason is recorded."}`,
   );
-  console.error(`  For details: \`legwork job ${job.id}\`.`);
+  console.error(`hint: \`legwork job ${job.id}\` shows its attempts and log.`);
 }

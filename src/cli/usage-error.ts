@@ -1,5 +1,10 @@
-/** One of commander's messages about wrong usage in the form of Legwork's own: `legwork: Unknown option '--stat'. (LW400)`, with a suggestion as the hint. */
-export function usageError(text: string): string {
+import { nearestName } from "./nearest-name.ts";
+
+/**
+ * One of commander's messages about wrong usage in the form of Legwork's own: `legwork: Unknown option '--stat'. (LW400)`, and a hint with a
+ * suggestion, or else the help to read. `command` is the command as typed, such as `workflow show`.
+ */
+export function usageError(text: string, command = ""): string {
   const [, given = text.trim(), suggestion] = /^error: (.*?)(?:\n\((Did you mean .*)\))?\s*$/s.exec(text) ?? [];
   const message = given
     .replace(/^option '(.*?)(?: [<[].*?)?' argument '(.*)' is invalid\./s, "'$2' is not a valid value for $1.")
@@ -8,5 +13,16 @@ export function usageError(text: string): string {
     .replace(/^command-argument value '(.*)' is invalid for argument '(.*?)'\./s, "'$1' is not a valid <$2>.")
     .replace(/^\w/, (letter) => letter.toUpperCase())
     .replace(/[^.?!]$/, "$&.");
-  return `legwork: ${message} (LW400)\n${suggestion === undefined ? "" : `  ${suggestion}\n`}`;
+  const help = message.startsWith("Unknown command")
+    ? "`legwork help` lists the commands."
+    : `\`legwork ${`${command} --help`.trim()}\` shows how to use it.`;
+  return `legwork: ${message} (LW400)\nhint: ${suggestion ?? suggestionIn(message) ?? help}\n`;
+}
+
+/** `Did you mean 'failed'?` for a value that is similar to one of the allowed choices. */
+function suggestionIn(message: string): string | undefined {
+  const [, value, choices] = /^'(.*)' is not a valid .*\. Allowed choices are (.*)\.$/s.exec(message) ?? [];
+  if (value === undefined || choices === undefined) return undefined;
+  const nearest = nearestName(value, choices.split(", "));
+  return nearest === undefined ? undefined : `Did you mean '${nearest}'?`;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../duration.ts";
+import type { Command } from "commander";
 import { isOutputClosed } from "./closed-output.ts";
+import { milliseconds } from "./option-values.ts";
 
 /** How often `--watch` reads, unless set (ms). */
 export const WATCH_EVERY_MS = 2_000;
@@ -19,11 +19,7 @@ export function withWatch(command: Command): Command {
 }
 
 export function interval(value: string): number {
-  const milliseconds = parseDuration(/^\d+(\.\d+)?$/.test(value) ? `${value}s` : value);
-  if (milliseconds === undefined || milliseconds < MIN_WATCH_MS) {
-    throw new InvalidArgumentError("It must be a duration of at least 100ms, such as 500ms or 5s.");
-  }
-  return milliseconds;
+  return milliseconds(MIN_WATCH_MS)(/^\d+(\.\d+)?$/.test(value) ? `${value}s` : value);
 }
 
 /** Prints once, or with `--watch` until the process is signaled to end. On a terminal, each output replaces the previous one. */

@@ -20,6 +20,23 @@ export type WorkflowState = (typeof WORKFLOW_STATES)[number];
 /** The states of a batch, in the order of its life cycle. */
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
+/** The types of what operations in the audit log change, from the most common to the least. */
+export const AUDIT_TARGETS = [
+  "job",
+  "jobs",
+  "queue",
+  "task",
+  "all",
+  "schedule",
+  "workflow",
+  "alert",
+  "alert_rule",
+  "silence",
+  "token",
+  "login",
+  "setting",
+] as const;
+
 /** What an alert rule can watch; docs/guides/alerts.md explains each kind. */
 export const ALERT_KINDS = [
   "consecutive_failures",

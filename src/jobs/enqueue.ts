@@ -159,7 +159,7 @@ export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): 
 
 /** Converts a job to the JSON of `legwork.enqueue_many`. */
 export function jobToRow({ task, payload, ...options }: JobSpec): Record<string, unknown> {
-  return { task, payload: payload ?? {}, ...optionsToRow(options) };
+  return { task, payload: payload === undefined ? {} : payload, ...optionsToRow(options) };
 }
 
 export interface EnqueueOnOptions extends Pick<EnqueueOptions, "priority" | "maxAttempts"> {
@@ -288,7 +288,7 @@ export async function assertPayloads<J extends { task: string; payload?: unknown
   for (const [index, job] of jobs.entries()) {
     try {
       const schema = schemas.get(job.task);
-      if (schema !== undefined) parsePayload(schema, withPlainNumbers(job.payload ?? {}), job.task);
+      if (schema !== undefined) parsePayload(schema, withPlainNumbers(job.payload === undefined ? {} : job.payload), job.task);
     } catch (error) {
       if ((jobs.length === 1 && nameOf === undefined) || !(error instanceof LegworkError)) throw error;
       throw new LegworkError(error.code, `${nameOf?.(job) ?? `Job ${index + 1} of ${jobs.length}`}: ${error.message}`, {

@@ -40,7 +40,7 @@ describe("legwork backup and legwork restore", () => {
     // Rows that a restore would delete are not lost by mistake.
     const refused = await run("restore", "--folder", folder, "--name", "daily");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("shop.items has rows.") });
-    expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\n {2}For details: `legwork job \d+`\.\n$/);
+    expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\nhint: `legwork job \d+` shows its attempts and log\.\n$/);
 
     await database.pool.query("update shop.items set name = 'lost'");
     const restored = await run("restore", "--folder", folder, "--name", "daily", "--replace");

@@ -66,7 +66,7 @@ describe("legwork add with limits", () => {
     expect(refused.stderr).toMatch(
       /^legwork: 'cli' is limited to 1 job per 10 minutes; the next one may be enqueued at \S+Z\. \(LW429\)\n/,
     );
-    expect(refused.stderr).toMatch(/Try again in (9|10) min\.\n$/);
+    expect(refused.stderr).toMatch(/\nhint: Nothing was enqueued\. Try again in (9|10) min\.\n$/);
   });
 
   it("takes the other options", async () => {
@@ -170,14 +170,14 @@ describe("an error", () => {
   const mistakes: [string, string[], Record<string, string>, number, string][] = [
     ["an unknown command", ["jbos"], {}, 2, "Did you mean jobs?"],
     ["an unknown option", ["jobs", "--stat", "failed"], {}, 2, "Did you mean --state?"],
-    ["an unknown state", ["jobs", "--state", "done"], {}, 2, "Allowed choices are scheduled, pending"],
+    ["an unknown state", ["jobs", "--state", "fialed"], {}, 2, "Did you mean 'failed'?"],
     ["a missing argument", ["add"], {}, 2, "Missing required argument 'task'"],
     [
       "an unknown task",
       ["add", "notify/emial"],
       {},
       1,
-      "No task is called 'notify/emial'. (LW404)\n  Did you mean 'notify/email'?",
+      "No task is called 'notify/emial'. (LW404)\nhint: Did you mean 'notify/email'?",
     ],
     ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not valid JSON"],
     [
@@ -189,8 +189,8 @@ describe("an error", () => {
     ],
     ["a job that does not exist", ["job", "999999"], {}, 1, "No job has id 999999. (LW404)"],
     ["an invalid id", ["job", "abc"], {}, 2, "'abc' is not a job id."],
-    ["an invalid time", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "It must be a time"],
-    ["an invalid number", ["jobs", "--limit", "many"], {}, 2, "whole number above 0"],
+    ["an invalid time", ["add", "notify/email", "--run-at", "tomorrow"], {}, 2, "Expected a time"],
+    ["an invalid number", ["jobs", "--limit", "many"], {}, 2, "a whole number from 1 to 500"],
     [
       "a missing database",
       ["jobs"],
@@ -213,16 +213,26 @@ describe("an error", () => {
       1,
       "The tasks directory /nowhere does not exist. (LW515)",
     ],
-    ["a concurrency of 0", ["worker", "--concurrency", "0"], {}, 2, "--concurrency: Too small"],
+    [
+      "a concurrency of 0",
+      ["worker", "--concurrency", "0"],
+      {},
+      2,
+      "'0' is not a valid value for --concurrency. Expected a whole number from 1",
+    ],
     [
       "an invalid duration",
       ["worker", "--shutdown-timeout", "soon"],
       {},
       2,
-      "--shutdown-timeout: it is 'soon'; it must be a duration",
+      "'soon' is not a valid value for --shutdown-timeout. Expected a duration",
     ],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "deletes the whole history"],
     ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "cannot be combined"],
+    ["a task that does not exist, in a filter", ["jobs", "--task", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
+    ["a queue that does not exist, in a filter", ["cancel", "--queue", "defalt"], {}, 1, "No queue is called 'defalt'. (LW404)"],
+    ["an unknown type of target", ["audit", "--target-type", "jobb"], {}, 2, "Did you mean 'job'?"],
+    ["a payload that is null", ["add", "notify/email", "null"], {}, 1, "expected object, received null. (LW422)"],
     ["discarding without saying which jobs", ["discard"], {}, 2, "For example `legwork discard 42`"],
     ["resuming without saying what", ["resume"], {}, 2, "For example `legwork resume mail`"],
   ];

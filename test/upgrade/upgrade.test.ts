@@ -213,7 +213,7 @@ describe("versions", () => {
     await expect(assertUsable(database.pool)).rejects.toMatchObject(refusal);
     for (const command of [["jobs"], ["worker"], ["server", "--port", "0"]]) {
       const { code, stderr } = await legwork(command, { DATABASE_URL: database.url });
-      expect({ code, stderr }).toEqual({ code: 1, stderr: `legwork: ${refusal.message} (LW511)\n  ${refusal.hint}\n` });
+      expect({ code, stderr }).toEqual({ code: 1, stderr: `legwork: ${refusal.message} (LW511)\nhint: ${refusal.hint}\n` });
     }
   });
 

@@ -15,7 +15,9 @@ begin
       return;
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
-      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.';
+      detail = case when v_state not in ('completed', 'cancelled', 'expired') then jsonb_build_object('do', 'cancel_job', 'id', job_id)::text else '' end,
+      hint = case when v_state in ('completed', 'cancelled', 'expired') then 'Only failed jobs can be discarded. There is nothing to do.'
+        else '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.' end;
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $$;

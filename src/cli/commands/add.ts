@@ -1,18 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { ATTEMPTS, PRIORITIES } from "../../bounds.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
-import {
-  collect,
-  integer,
-  positiveInteger,
-  ownFlags,
-  type RemoteFlags,
-  time,
-  withOperations,
-  withRemoteOptions,
-} from "../options.ts";
 import type { Operations } from "../operations/operations.ts";
+import { duration, jobIdsOption, time, wholeNumber } from "../option-values.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, relativeTime } from "../output.ts";
+import { assertTogether } from "../together.ts";
 import { parseTyped } from "../typed-json.ts";
 
 type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
@@ -23,23 +17,32 @@ export function addCommand(): Command {
     .argument("<task>", "Task to run")
     .argument("[payload]", "JSON passed to the task; - reads it from stdin", "{}")
     .option("--run-at <time>", "Earliest start, such as 2026-12-24T18:00:00Z (default: now)", time)
-    .option("--priority <number>", "Priority; smaller numbers run first (default: 0)", integer)
+    .option("--priority <number>", "Priority; smaller numbers run first (default: 0)", wholeNumber(...PRIORITIES))
     .option("--job-key <key>", "Name of the job; replaces a waiting job with the same key")
     .option("--serial-key <key>", "Group of jobs that run one at a time, in order")
-    .option("--max-attempts <number>", "Number of attempts before the job fails permanently (default: 25)", positiveInteger)
+    .option(
+      "--max-attempts <number>",
+      "Number of attempts before the job fails permanently (default: 25)",
+      wholeNumber(...ATTEMPTS),
+    )
     .option("--tenant <name>", "Tenant that the job belongs to")
-    .option("--correlation-id <id>", "Id shared by all jobs with the same cause")
+    .option("--correlation-id <text>", "Id shared by all jobs with the same cause")
     .option("--expires-at <time>", "Start deadline, after which the job expires", time)
     .option(
       "--unique-for <duration>",
       "Period during which an identical request prints this job's id instead of creating another job",
+      duration(),
     )
     .option("--unique-key <key>", "What identifies identical requests for --unique-for (default: the payload)")
-    .option("--debounce <duration>", "Delay before the start, restarted by every request with the same job key")
-    .option("--debounce-max <duration>", "Longest delay after the first request, with --debounce")
-    .option("--throttle <duration>", "Period in which a job with this key starts only once; requests in between are merged")
-    .option("--rate-limit <number>", "Enqueue quota: requests accepted within --rate-per", positiveInteger)
-    .option("--rate-per <duration>", "Period of --rate-limit, such as 1m")
+    .option("--debounce <duration>", "Delay before the start, restarted by every request with the same job key", duration())
+    .option("--debounce-max <duration>", "Longest delay after the first request, with --debounce", duration())
+    .option(
+      "--throttle <duration>",
+      "Period in which a job with this key starts only once; requests in between are merged",
+      duration(),
+    )
+    .option("--rate-limit <number>", "Enqueue quota: requests accepted within --rate-per", wholeNumber())
+    .option("--rate-per <duration>", "Period of --rate-limit, such as 1m", duration(1))
     .option("--rate-key <key>", "What --rate-limit counts by (default: the task)")
     .addOption(
       new Option(
@@ -47,7 +50,7 @@ export function addCommand(): Command {
         "What to do while a job with this job key is running: start anyway or wait (default: allow)",
       ).choices(["allow", "serial"]),
     )
-    .option("--depends-on <id>", "Job that must end first (repeatable)", collect)
+    .option("--depends-on <id>", "Job that must end first (repeatable)", jobIdsOption)
     .addOption(
       new Option("--on-dependency-failure <action>", "Action when a dependency does not complete (default: cancel)").choices([
         "cancel",
@@ -65,6 +68,7 @@ Examples:
     )
     .action(async (task: string, payload: string, flags: Flags) => {
       const { json, ...options } = ownFlags(flags);
+      assertTogether(options, { uniqueKey: "uniqueFor", debounceMax: "debounce", ratePer: "rateLimit", rateKey: "rateLimit" });
       const parsed = parseTyped("payload", payload === "-" ? readFileSync(0, "utf8") : payload);
       await withOperations(flags, async (operations) => {
         const enqueued = await operations.enqueueWithOutcome(task, parsed, options);

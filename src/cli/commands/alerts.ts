@@ -3,17 +3,17 @@ import { type Alert, alertRuleSchema, alertSchema } from "../../contract/alerts.
 import { fromRows } from "../../contract/rows.ts";
 import { loadConfig } from "../../config.ts";
 import type { Queryable } from "../../db/pool.ts";
-import { LegworkError } from "../../errors.ts";
 import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
 import { listAlertRules } from "../../health/alert-rules.ts";
 import { listAlerts } from "../../health/list-alerts.ts";
 import { silenceAlerts } from "../../health/silence-alerts.ts";
 import { formatNumber } from "../../wording.ts";
 import { durationText } from "../duration-text.ts";
+import { duration, idOf } from "../option-values.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { assertOneOf, assertTogether } from "../together.ts";
 import { visibleRows } from "../visible.ts";
-import { isId } from "../../id.ts";
 
 type Flags = CommonFlags & {
   all?: boolean;
@@ -32,9 +32,9 @@ export function alertsCommand(): Command {
     .description("List open alerts, acknowledge an alert or silence alerts")
     .option("--all", "Include the last 100 resolved alerts")
     .option("--rules", "List the alert rules instead")
-    .option("--ack <id>", "Alert to acknowledge")
+    .option("--ack <id>", "Alert to acknowledge", idOf("an alert"))
     .option("--note <text>", "Note for the acknowledgment, with --ack")
-    .option("--silence <duration>", "Time during which alerts are raised but not sent, such as 2h")
+    .option("--silence <duration>", "Time during which alerts are raised but not sent, such as 2h", duration(1_000))
     .option("--rule <name>", "Alert rule to silence, with --silence (default: all)")
     .option("--target <name>", "Task, queue or host to silence, with --silence (default: all)")
     .option("--reason <text>", "Reason for the silence, with --silence")
@@ -50,6 +50,8 @@ Examples:
 The exit code is 1 when a critical alert is open, otherwise 0.`,
     )
     .action(async (flags: Flags) => {
+      assertTogether(flags, { note: "ack", rule: "silence", target: "silence", reason: "silence" });
+      assertOneOf(flags, ["ack", "silence", "rules", "all"]);
       const { databaseUrl, dataDir, logLevel } = flags;
       const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
       await withDatabase(config, (pool) => run(pool, flags));
@@ -58,11 +60,6 @@ The exit code is 1 when a critical alert is open, otherwise 0.`,
 
 async function run(pool: Queryable, flags: Flags): Promise<void> {
   if (flags.ack !== undefined) {
-    if (!isId(flags.ack)) {
-      throw new LegworkError("LW400", `--ack: '${flags.ack}' is not an alert id.`, {
-        hint: "`legwork alerts` lists the alerts with their ids.",
-      });
-    }
     await acknowledgeAlert(pool, flags.ack, { note: flags.note });
     console.log(`Alert ${flags.ack} has been acknowledged.`);
   } else if (flags.silence !== undefined) {

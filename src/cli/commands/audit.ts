@@ -1,11 +1,14 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { type AuditFilter, listAuditLog } from "../../access/audit-log.ts";
 import { fromRows } from "../../contract/rows.ts";
+import { AUDIT_TARGETS } from "../../contract/states.ts";
 import { auditLineSchema } from "../../contract/system.ts";
 import { loadConfig } from "../../config.ts";
-import { type CommonFlags, positiveInteger, time, withCommonOptions, withDatabase } from "../options.ts";
+import { idOf, listLimit, time } from "../option-values.ts";
+import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { counted } from "../../wording.ts";
 import { printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { assertTogether } from "../together.ts";
 import { jsonText, visibleRows } from "../visible.ts";
 
 type Flags = CommonFlags & AuditFilter & { json?: boolean };
@@ -15,18 +18,19 @@ export function auditCommand(): Command {
     .description("List who changed which job, queue, task, schedule or token, newest first")
     .option("--operation <name>", "Only this operation, such as cancel_job or pause")
     .option("--actor <name>", "Only changes by this token subject or database role")
-    .option("--target-type <type>", "Only changes to this type of target: job, queue, task, token, …")
-    .option("--target <id>", "Only changes to this target: an id or a name")
+    .addOption(new Option("--target-type <type>", "Only changes to this type of target").choices(AUDIT_TARGETS))
+    .option("--target <name>", "Only changes to this target: an id or a name; requires --target-type")
     .option("--tenant <name>", "Only changes that concern this tenant")
     .option("--since <time>", "Only changes at this time or later", time)
-    .option("--before <id>", "Only entries older than this one, for the next page")
-    .option("--limit <number>", "Number of entries, at most 500", (value) => Math.min(positiveInteger(value), 500), 50)
+    .option("--before <id>", "Only entries older than this one, for the next page", idOf("an entry"))
+    .option("--limit <number>", "Number of entries, at most 500", listLimit, 50)
     .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork audit --target-type job --target 42\n  $ legwork audit --operation pause --json",
     )
     .action(async ({ databaseUrl, dataDir, logLevel, json, ...filter }: Flags) => {
+      assertTogether(filter, { target: "targetType" });
       const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
       await withDatabase(config, async (pool) => {
         const found = fromRows(auditLineSchema, await listAuditLog(pool, filter));

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type RemoteFlags, positiveInteger, withOperations, withRemoteOptions } from "../options.ts";
+import { calendarDuration, wholeNumber } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { formatNumber } from "../../wording.ts";
 import { printJson, printTable } from "../output.ts";
 import { reportEnd, type RunFlags, runToEnd, withRunOptions } from "../run-to-end.ts";
@@ -20,9 +21,13 @@ export function backupCommand(): Command {
     .argument("<tables...>", "Tables, written as in SQL")
     .requiredOption("--folder <path>", "Folder for the backup, within the worker's LEGWORK_ALLOWED_FOLDERS")
     .option("--name <name>", "Name of the backup", "backup")
-    .option("--keep-for <age>", "Age beyond which backups with this name are removed, such as '30 days' (default: never)")
-    .option("--keep-at-least <number>", "Number of most recent backups to always keep (default: 1)", positiveInteger)
-    .option("--compression <level>", "gzip compression level, 1 to 9 (default: 3)", positiveInteger)
+    .option(
+      "--keep-for <duration>",
+      "Age beyond which backups with this name are removed, such as '30 days' (default: never)",
+      calendarDuration,
+    )
+    .option("--keep-at-least <number>", "Number of most recent backups to always keep (default: 1)", wholeNumber())
+    .option("--compression <level>", "gzip compression level, 1 to 9 (default: 3)", wholeNumber(1, 9))
     .addHelpText(
       "after",
       `

@@ -3,7 +3,8 @@ import { Command, Option } from "commander";
 import { BATCH_STATES } from "../../contract/states.ts";
 import type { Batch } from "../../contract/workflows.ts";
 import type { BatchFilter } from "../../workflows/batches.ts";
-import { positiveInteger, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { idArgument, idOf, listLimit } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 
@@ -34,7 +35,7 @@ function startCommand(): Command {
     .option("--description <text>", "Description shown in lists")
     .option("--callback <job>", "Job, as JSON, that runs when all jobs have ended in any state")
     .option("--tenant <name>", "Tenant that the batch belongs to")
-    .option("--correlation-id <id>", "Id shared by all jobs of the batch")
+    .option("--correlation-id <text>", "Id shared by all jobs of the batch")
     .option("--json", 'Print {"id": …}')
     .addHelpText(
       "after",
@@ -65,8 +66,8 @@ function listCommand(): Command {
     .description("List batches, newest first")
     .addOption(new Option("--state <state>", "Only batches in this state").choices(BATCH_STATES))
     .option("--tenant <name>", "Only this tenant's batches")
-    .option("--before <id>", "Only batches older than this one, for the next page")
-    .option("--limit <number>", "Number of batches, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--before <id>", "Only batches older than this one, for the next page", idOf("a batch"))
+    .option("--limit <number>", "Number of batches, at most 500", listLimit, 20)
     .option("--json", "Print an array of complete rows")
     .addHelpText("after", "\nExamples:\n  $ legwork batch list\n  $ legwork batch list --state failed --tenant acme")
     .action(async (flags: Flags & BatchFilter & { limit: number }) => {
@@ -95,7 +96,7 @@ function listCommand(): Command {
 function showCommand(): Command {
   return withRemoteOptions(new Command("show"))
     .description("Show a batch's progress and the outcomes of its jobs")
-    .argument("<id>", "Id of the batch")
+    .argument("<id>", "Id of the batch", idArgument("batch"))
     .option("--json", "Print the complete row")
     .addHelpText("after", "\nExamples:\n  $ legwork batch show 8\n  $ legwork batch show 8 --json")
     .action(async (id: string, flags: Flags) => {

@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
-import { ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { assertKnownNames } from "../known-names.ts";
+import { idOf, jobIds, time } from "../option-values.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob, printIds } from "../output.ts";
 
 type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: boolean; preview?: boolean; json?: boolean };
@@ -9,7 +11,7 @@ type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: bo
 export function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
     .description("Cancel jobs: waiting jobs never start, running jobs are told to stop")
-    .argument("[ids...]", "Ids of the jobs; or use the options below to select jobs that have not ended")
+    .argument("[ids...]", "Ids of the jobs; or use the options below to select jobs that have not ended", jobIds, [])
     .addOption(
       new Option("--state <state>", "Only jobs in this state").choices([
         "scheduled",
@@ -23,8 +25,8 @@ export function cancelCommand(): Command {
     .option("--task <name>", "Only jobs of this task")
     .option("--queue <name>", "Only jobs of this queue")
     .option("--tenant <name>", "Only this tenant's jobs")
-    .option("--correlation-id <id>", "Only jobs with this correlation id")
-    .option("--parent-id <id>", "Only jobs enqueued by this job")
+    .option("--correlation-id <text>", "Only jobs with this correlation id")
+    .option("--parent-id <id>", "Only jobs enqueued by this job", idOf("a job"))
     .option("--created-after <time>", "Only jobs created at this time or later", time)
     .option("--created-before <time>", "Only jobs created before this time", time)
     .option("--all", "All jobs that have not ended")
@@ -56,6 +58,7 @@ Examples:
           return;
         }
         const found = await operations.cancelJobs(ids.length > 0 ? { ids } : filter, { reason, preview });
+        if (found.length === 0) await assertKnownNames(operations, filter);
         printIds(found, { done: "cancelled or told to stop", preview, json, none: "No jobs match." });
       });
     });

@@ -5,6 +5,7 @@ import { fromRows } from "../../contract/rows.ts";
 import { readHealth } from "../../health/read-health.ts";
 import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { durationText } from "../duration-text.ts";
+import { duration } from "../option-values.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { formatNumber } from "../../wording.ts";
 import { color, printJson, printTable, shorten } from "../output.ts";
@@ -53,7 +54,7 @@ The alert rules decide what is healthy: legwork alerts --rules. The exit code is
 export function statsCommand(): Command {
   return withCommonOptions(new Command("stats"))
     .description("Show how each task's jobs ended, and how long they waited and ran")
-    .option("--period <duration>", "Period up to now, such as 15m or 7d", "1h")
+    .option("--period <duration>", "Period up to now, such as 15m or 7d", duration(1_000), "1h")
     .option("--json", "Print an array of complete rows")
     .addHelpText("after", "\nExamples:\n  $ legwork stats\n  $ legwork stats --period 7d\n  $ legwork stats --period 15m --json")
     .action(async (flags: CommonFlags & { period: string; json?: boolean }) => {

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { Job, JobWithAttempts, Step } from "../../contract/jobs.ts";
+import { idArgument } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
@@ -14,7 +15,7 @@ type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean };
 export function jobCommand(): Command {
   return withRemoteOptions(new Command("job"))
     .description("Show a job with its attempts, steps, progress, timeline and last log lines")
-    .argument("<id>", "Id of the job")
+    .argument("<id>", "Id of the job", idArgument("job"))
     .option("--logs", "Show the whole log and nothing else")
     .addOption(new Option("--follow", "Show the log and follow it until the job has ended").conflicts("json"))
     .option("--json", "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log")

@@ -1,8 +1,10 @@
 import { Command, Option } from "commander";
-import { MAX_LOOKED_AT } from "../../bounds.ts";
+import { MAX_LOOKED_AT, PRIORITIES } from "../../bounds.ts";
 import { JOB_STATES } from "../../contract/states.ts";
 import type { JobFilter } from "../../jobs/read-jobs.ts";
-import { integer, positiveInteger, ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { assertKnownNames } from "../known-names.ts";
+import { idOf, listLimit, time, wholeNumber } from "../option-values.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { formatNumber } from "../../wording.ts";
@@ -17,10 +19,14 @@ export function jobsCommand(): Command {
     .option("--task <name>", "Only jobs of this task")
     .option("--queue <name>", "Only jobs of this queue")
     .option("--tenant <name>", "Only this tenant's jobs")
-    .option("--correlation-id <id>", "Only jobs with this correlation id")
-    .option("--parent-id <id>", "Only jobs enqueued by this job")
+    .option("--correlation-id <text>", "Only jobs with this correlation id")
+    .option("--parent-id <id>", "Only jobs enqueued by this job", idOf("a job"))
     .option("--job-key <key>", "Only jobs with this job key")
-    .option("--priority <number>", "Only jobs with this priority; requires a --state other than completed", integer)
+    .option(
+      "--priority <number>",
+      "Only jobs with this priority; requires a --state other than completed",
+      wholeNumber(...PRIORITIES),
+    )
     .option("--error <text>", "Only jobs whose error contains this text; requires a --state other than completed")
     .option(
       "--payload <path:value>",
@@ -28,8 +34,8 @@ export function jobsCommand(): Command {
     )
     .option("--created-after <time>", "Only jobs created at this time or later", time)
     .option("--created-before <time>", "Only jobs created before this time", time)
-    .option("--before <id>", "Only jobs older than this one, for the next page")
-    .option("--limit <number>", "Number of jobs, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--before <id>", "Only jobs older than this one, for the next page", idOf("a job"))
+    .option("--limit <number>", "Number of jobs, at most 500", listLimit, 20)
     .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
@@ -44,6 +50,7 @@ Examples:
       await withOperations(flags, (operations) =>
         repeatedly(flags, async () => {
           const jobs = await operations.listJobs(filter);
+          if (jobs.length === 0) await assertKnownNames(operations, filter);
           if (json === true) {
             printJson(jobs);
             return;

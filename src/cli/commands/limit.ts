@@ -3,7 +3,8 @@ import { LegworkError } from "../../errors.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import { counted } from "../../wording.ts";
 import { periodText } from "../duration-text.ts";
-import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { duration, wholeNumber } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 interface Flags extends RemoteFlags {
   queue?: string;
@@ -21,7 +22,7 @@ export function limitCommand(): Command {
     .option("--queue <name>", "Queue to limit")
     .option("--task <name>", "Task to limit")
     .option("--key <path>", "Payload path, such as userId or user.id; each value gets its own limit")
-    .option("--concurrency <number>", "Jobs that run at the same time across all workers", integer)
+    .option("--concurrency <number>", "Jobs that run at the same time across all workers", wholeNumber())
     .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
     .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
     .option("--reset", "Reset a task's limits to those that its definition declares")
@@ -69,8 +70,11 @@ Examples:
 }
 
 function rate(value: string): { max: number; per: string } {
-  const [, max, per] = /^(-?\d+)\/(\w.*)$/.exec(value) ?? [];
-  if (max === undefined || per === undefined)
-    throw new InvalidArgumentError("It must be a number and a duration, such as 100/1m.");
-  return { max: Number(max), per: /^\d/.test(per) ? per : `1${per}` };
+  const [, max = "", given = ""] = /^(-?\d+)\/(\w.*)$/.exec(value) ?? [];
+  const per = /^\d/.test(given) ? given : `1${given}`;
+  try {
+    return { max: wholeNumber()(max), per: duration(1)(per) };
+  } catch {
+    throw new InvalidArgumentError("Expected a whole number above 0 and a duration, such as 100/1m.");
+  }
 }

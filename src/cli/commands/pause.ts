@@ -2,8 +2,12 @@ import { Command } from "commander";
 import { LegworkError } from "../../errors.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { printDone } from "../output.ts";
 
-type Flags = RemoteFlags & { task?: string; reason?: string; all?: boolean };
+type Flags = RemoteFlags & { task?: string; reason?: string; all?: boolean; json?: boolean };
+
+/** What is paused or resumed: a queue, a task, or everything. */
+type Target = { queue: string; task?: undefined } | { task: string; queue?: undefined } | { all: true };
 
 export function pauseCommand(): Command {
   return withRemoteOptions(new Command("pause"))
@@ -11,18 +15,18 @@ export function pauseCommand(): Command {
     .argument("[queue]", "Queue to pause")
     .option("--task <name>", "Task to pause, instead of a queue")
     .option("--reason <text>", "Reason, shown by `legwork explain`")
+    .option("--json", 'Print {"queue" or "task": …, "paused": true}')
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork pause mail --reason 'provider is down'\n  $ legwork pause --task notify/email",
     )
     .action(async (queue: string | undefined, flags: Flags) => {
+      const target = targetOf(queue, flags, "pause");
       await run(flags, async (operations) => {
-        if (flags.task !== undefined && queue === undefined) {
-          await operations.pauseTask(flags.task, flags.reason);
-          return `Task '${flags.task}' is paused.`;
-        }
-        await operations.pauseQueue(onlyQueue(queue, flags, "pause"), flags.reason);
-        return `Queue '${queue}' is paused.`;
+        if ("all" in target) throw new TypeError("Only resume takes --all.");
+        if (target.task !== undefined) await operations.pauseTask(target.task, flags.reason);
+        else await operations.pauseQueue(target.queue, flags.reason);
+        return [{ ...target, paused: true }, `${nameOf(target)} is paused.`];
       });
     });
 }
@@ -33,19 +37,21 @@ export function resumeCommand(): Command {
     .argument("[queue]", "Queue to resume")
     .option("--task <name>", "Task to resume, instead of a queue")
     .option("--all", "End an emergency stop; paused queues and tasks stay paused")
+    .option("--json", 'Print {"queue" or "task" or "all": …, "resumed": …}; "resumed" is false if it was not paused')
     .addHelpText(
       "after",
       "\nExamples:\n  $ legwork resume mail\n  $ legwork resume --task notify/email\n  $ legwork resume --all",
     )
     .action(async (queue: string | undefined, flags: Flags) => {
+      const target = targetOf(queue, flags, "resume");
       await run(flags, async (operations) => {
-        if (flags.all === true && queue === undefined && flags.task === undefined) {
-          return (await operations.resumeAll()) ? "The emergency stop has ended." : "There was no emergency stop.";
+        if ("all" in target) {
+          const resumed = await operations.resumeAll();
+          return [{ all: true, resumed }, resumed ? "The emergency stop has ended." : "There was no emergency stop."];
         }
-        if (flags.task !== undefined && queue === undefined) {
-          return `Task '${flags.task}' ${(await operations.resumeTask(flags.task)) ? "has been resumed" : "was not paused"}.`;
-        }
-        return `Queue '${queue}' ${(await operations.resumeQueue(onlyQueue(queue, flags, "resume"))) ? "has been resumed" : "was not paused"}.`;
+        const resumed =
+          target.task === undefined ? await operations.resumeQueue(target.queue) : await operations.resumeTask(target.task);
+        return [{ ...target, resumed }, `${nameOf(target)} ${resumed ? "has been resumed" : "was not paused"}.`];
       });
     });
 }
@@ -55,23 +61,31 @@ export function stopCommand(): Command {
     .description("Start no more jobs until `legwork resume --all`; running jobs finish")
     .requiredOption("--all", "Confirm stopping all queues and tasks")
     .option("--reason <text>", "Reason, shown by `legwork explain`")
+    .option("--json", 'Print {"all": true, "stopped": true}')
     .addHelpText("after", "\nExamples:\n  $ legwork stop --all --reason 'wrong mails are going out'")
     .action(async (flags: Flags) => {
       await run(flags, async (operations) => {
         await operations.emergencyStop(flags.reason);
-        return "Everything is stopped. Running jobs finish. To resume: `legwork resume --all`.";
+        const text = "Everything is stopped. Running jobs finish. To resume: `legwork resume --all`.";
+        return [{ all: true, stopped: true }, text];
       });
     });
 }
 
-function onlyQueue(queue: string | undefined, flags: Flags, command: "pause" | "resume"): string {
-  if (queue !== undefined && flags.task === undefined && flags.all !== true) return queue;
+function targetOf(queue: string | undefined, { task, all }: Flags, command: "pause" | "resume"): Target {
+  if (queue !== undefined && task === undefined && all !== true) return { queue };
+  if (queue === undefined && task !== undefined && all !== true) return { task };
+  if (queue === undefined && task === undefined && all === true) return { all };
   const isResume = command === "resume";
   throw new LegworkError("LW400", `Name one queue or one task${isResume ? ", or use --all to end an emergency stop" : ""}.`, {
     hint: `For example \`legwork ${command} mail\`${isResume ? ", " : " or "}\`legwork ${command} --task notify/email\`${isResume ? " or `legwork resume --all`" : ""}. \`legwork queues\` lists the queues.`,
   });
 }
 
-async function run(flags: Flags, work: (operations: Operations) => Promise<string>): Promise<void> {
-  await withOperations(flags, async (operations) => console.log(await work(operations)));
+function nameOf(target: Exclude<Target, { all: true }>): string {
+  return target.task === undefined ? `Queue '${target.queue}'` : `Task '${target.task}'`;
+}
+
+async function run(flags: Flags, work: (operations: Operations) => Promise<[object, string]>): Promise<void> {
+  await withOperations(flags, async (operations) => printDone(flags.json, ...(await work(operations))));
 }

@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import type { RerunOptions } from "../../jobs/rerun-job.ts";
-import { integer, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { PRIORITIES } from "../../bounds.ts";
+import { jobIds, wholeNumber } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 
 export function rerunCommand(): Command {
   return withRemoteOptions(new Command("rerun"))
     .description("Run ended jobs again as new jobs, with the same payload or another one")
-    .argument("<ids...>", "Ids of the jobs")
+    .argument("<ids...>", "Ids of the jobs", jobIds)
     .option("--payload <json>", 'New payload; "[redacted]" keeps the old value', (text) => parseTyped("payload", text))
     .option("--task <name>", "Different task, if the name of the old one was wrong")
     .option("--discard", "Discard the old jobs, which must have failed")
@@ -30,8 +32,8 @@ export function rerunCommand(): Command {
 export function priorityCommand(): Command {
   return withRemoteOptions(new Command("priority"))
     .description("Change the priority of jobs; smaller numbers run first")
-    .argument("<ids...>", "Ids of the jobs")
-    .requiredOption("--to <number>", "New priority, -32768 to 32767", integer)
+    .argument("<ids...>", "Ids of the jobs", jobIds)
+    .requiredOption("--to <number>", "New priority, -32768 to 32767", wholeNumber(...PRIORITIES))
     .option("--json", "Print an array of what was changed")
     .addHelpText("after", "\nExamples:\n  $ legwork priority 42 43 --to -10")
     .action(async (ids: string[], flags: RemoteFlags & { to: number; json?: boolean }) => {

@@ -2,7 +2,9 @@ import { Command } from "commander";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import { LegworkError } from "../../errors.ts";
 import type { Operations } from "../operations/operations.ts";
-import { ownFlags, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { assertKnownNames } from "../known-names.ts";
+import { jobIds, time } from "../option-values.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { forEachJob, printIds } from "../output.ts";
 
 type Flags = RemoteFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; json?: boolean };
@@ -43,7 +45,7 @@ export function discardCommand(): Command {
 
 function withFilter(command: Command): Command {
   return withRemoteOptions(command)
-    .argument("[ids...]", "Ids of the jobs; or use the options below to select failed jobs")
+    .argument("[ids...]", "Ids of the jobs; or use the options below to select failed jobs", jobIds, [])
     .option("--task <name>", "Only failed jobs of this task")
     .option("--queue <name>", "Only failed jobs of this queue")
     .option("--tenant <name>", "Only this tenant's failed jobs")
@@ -82,6 +84,7 @@ async function onFailedJobs(
       return;
     }
     const found = await operation.many(operations, ids.length > 0 ? { ids } : filter, { preview: preview === true });
+    if (found.length === 0) await assertKnownNames(operations, filter);
     printIds(found, { done, preview: preview === true, json, none: "No failed jobs match." });
   });
 }

@@ -6,7 +6,9 @@ import { formatLocal } from "../../schedules/local-time.ts";
 import { previewSchedule, type PreviewOptions } from "../../schedules/preview-schedule.ts";
 import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
 import type { Operations } from "../operations/operations.ts";
-import { integer, ownFlags, positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { ATTEMPTS, PRIORITIES } from "../../bounds.ts";
+import { calendarDuration, listLimit, time, wholeNumber } from "../option-values.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 import { formatNumber } from "../../wording.ts";
@@ -39,8 +41,8 @@ function add(): Command {
     .argument("<name>", "Name of the schedule")
     .argument("<task>", "Task to run")
     .argument("[payload]", "JSON passed to the task", "{}")
-    .option("--max-runs <number>", "Number of jobs after which the schedule ends", positiveInteger)
-    .option("--jitter <duration>", "Maximum random delay before a job starts")
+    .option("--max-runs <number>", "Number of jobs after which the schedule ends", wholeNumber())
+    .option("--jitter <duration>", "Maximum random delay before a job starts", calendarDuration)
     .addOption(
       new Option("--overlap <policy>", "Handling of an occurrence while earlier jobs have not ended (default: allow)").choices([
         "allow",
@@ -52,21 +54,29 @@ function add(): Command {
     .option(
       "--max-instances <number>",
       "Number of the schedule's jobs that may run at once (default: 1; with --overlap queue, 100)",
-      positiveInteger,
+      wholeNumber(),
     )
     .addOption(
       new Option("--missed <policy>", "Missed occurrences to make up for (default: one)").choices(["none", "one", "all"]),
     )
-    .option("--missed-window <duration>", "Maximum age of occurrences to make up for, with --missed all (default: 1d)")
+    .option(
+      "--missed-window <duration>",
+      "Maximum age of occurrences to make up for, with --missed all (default: 1d)",
+      calendarDuration,
+    )
     .option(
       "--requires <name=duration>",
       "Schedule whose last run must have completed within this time, such as cleanup=24h (repeatable)",
       requirement,
     )
-    .option("--requires-wait <duration>", "Time that an occurrence waits for --requires (default: 1h)")
+    .option("--requires-wait <duration>", "Time that an occurrence waits for --requires (default: 1h)", calendarDuration)
     .option("--tenant <name>", "Tenant that the schedule belongs to")
-    .option("--priority <number>", "Priority of the jobs; smaller numbers run first (default: 0)", integer)
-    .option("--max-attempts <number>", "Number of attempts before a job fails permanently (default: 25)", positiveInteger)
+    .option("--priority <number>", "Priority of the jobs; smaller numbers run first (default: 0)", wholeNumber(...PRIORITIES))
+    .option(
+      "--max-attempts <number>",
+      "Number of attempts before a job fails permanently (default: 25)",
+      wholeNumber(...ATTEMPTS),
+    )
     .option("--disabled", "Create the schedule disabled")
     .option("--json", "Print the schedule")
     .addHelpText(
@@ -126,7 +136,7 @@ function show(): Command {
   return withRemoteOptions(new Command("show"))
     .description("Show a schedule with its next occurrences and the outcomes of the last ones")
     .argument("<name>", "Name of the schedule")
-    .option("--limit <number>", "Number of past occurrences", positiveInteger, 10)
+    .option("--limit <number>", "Number of past occurrences, at most 500", listLimit, 10)
     .option("--json", "Print the schedule with its past occurrences")
     .addHelpText("after", "\nExamples:\n  $ legwork schedule show cleanup\n  $ legwork schedule show cleanup --limit 50 --json")
     .action(async (name: string, flags: Flags & { limit: number }) => {
@@ -190,7 +200,7 @@ function preview(): Command {
   return withTiming(withRemoteOptions(new Command("preview")))
     .description("List the next occurrences of a schedule or a timing, in local time and UTC")
     .argument("[name]", "Name of a schedule; without it, give --cron, --every or --at")
-    .option("--count <number>", "Number of occurrences", positiveInteger, 10)
+    .option("--count <number>", "Number of occurrences, at most 1,000", wholeNumber(1, 1_000), 10)
     .option("--from <time>", "Time of the earliest occurrence (default: now)", time)
     .option("--json", "Print an array of {at, local}")
     .addHelpText(
@@ -273,7 +283,7 @@ function named(verb: string, description: string, work: (operations: Operations,
 function withTiming(command: Command): Command {
   return command
     .option("--cron <expression>", "Cron expression of five fields, six with seconds first, or a shortcut such as @daily")
-    .option("--every <duration>", "Time between occurrences, such as 30s, 5m, 1d or '1 month'")
+    .option("--every <duration>", "Time between occurrences, such as 30s, 5m, 1d or '1 month'", calendarDuration)
     .option("--at <time>", "Time of a single occurrence", time)
     .option("--timezone <zone>", "Time zone, such as Europe/Berlin (default: UTC)")
     .option("--starts-at <time>", "Time before which nothing occurs", time)
@@ -292,7 +302,7 @@ function timingOf({ cron, every, at }: TimingFlags): Timing {
 
 function requirement(value: string, previous: Record<string, string> | undefined): Record<string, string> {
   const at = value.lastIndexOf("=");
-  return { ...previous, [value.slice(0, Math.max(at, 0)) || value]: at > 0 ? value.slice(at + 1) : "24h" };
+  return { ...previous, [value.slice(0, Math.max(at, 0)) || value]: at > 0 ? calendarDuration(value.slice(at + 1)) : "24h" };
 }
 
 /** "12 of 100" with a maximum, else "12". */

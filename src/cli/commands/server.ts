@@ -5,13 +5,14 @@ import { createPool } from "../../db/pool.ts";
 import { createLogger } from "../../log.ts";
 import { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
+import { wholeNumber } from "../option-values.ts";
 import { untilStopped } from "../process-signals.ts";
 import { readToken } from "./up.ts";
 
 export function serverCommand(): Command {
   return withCommonOptions(new Command("server"))
     .description("Serve REST, GraphQL, their documentation and the dashboard, without running jobs")
-    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)")
+    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
     .addHelpText(
       "after",
@@ -22,7 +23,7 @@ Examples:
 
 The server accepts the database's tokens and the token in the data directory, which it creates if it is missing.`,
     )
-    .action(async (flags: CommonFlags & { port?: string; host?: string }) => {
+    .action(async (flags: CommonFlags & { port?: number; host?: string }) => {
       assertInstalled("`legwork server`", SERVER_PACKAGES, GRAPHQL_PACKAGES);
       const { config } = await loadConfig(flags);
       const log = createLogger({ level: config.logLevel });

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { idArgument } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
@@ -6,7 +7,7 @@ import { parseTyped } from "../typed-json.ts";
 export function signalCommand(): Command {
   return withRemoteOptions(new Command("signal"))
     .description("Send a signal to a job; only the first one of each name counts")
-    .argument("<id>", "Id of the job")
+    .argument("<id>", "Id of the job", idArgument("job"))
     .argument("<name>", "Name of the signal")
     .argument("[payload]", "JSON sent with the signal")
     .option("--json", 'Print {"id": …, "signal": …, "counts": …}')

@@ -3,6 +3,7 @@ import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
 import { fromRows } from "../../contract/rows.ts";
 import { tokenSchema } from "../../contract/tokens.ts";
 import { loadConfig } from "../../config.ts";
+import { duration, tokenId } from "../option-values.ts";
 import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
 import { color, printJson, printTable, relativeTime } from "../output.ts";
 import { visibleRows } from "../visible.ts";
@@ -48,8 +49,13 @@ function createCommand(): Command {
 
 function expiry(value: string): string | null {
   if (value === "never") return null;
-  if (!/^\d/.test(value)) throw new InvalidArgumentError("It must be a duration such as 90d, or never.");
-  return value;
+  try {
+    return duration(1_000)(value);
+  } catch {
+    throw new InvalidArgumentError(
+      "Expected a duration of at least 1 second and at most 100 years, such as 8h or 90d, or never.",
+    );
+  }
 }
 
 function listCommand(): Command {
@@ -89,7 +95,7 @@ function listCommand(): Command {
 function revokeCommand(): Command {
   return withCommonOptions(new Command("revoke"))
     .description("Revoke a token: requests with it are rejected from now on")
-    .argument("<id>", "Id of the token, as shown by `legwork token list`")
+    .argument("<id>", "Id of the token, as shown by `legwork token list`", tokenId)
     .option("--json", 'Print {"revoked": …}')
     .addHelpText("after", "\nExamples:\n  $ legwork token revoke 3")
     .action(async (id: string, { json, ...common }: Flags) => {

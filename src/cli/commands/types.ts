@@ -9,7 +9,8 @@ import { propertyName, schemaToType } from "../../jobs/schema-type.ts";
 import { createLogger } from "../../log.ts";
 import type { LoadedTask } from "../../worker/load-tasks.ts";
 import { counted } from "../../wording.ts";
-import { collect, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { collect } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 
 type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: string; check?: boolean };
 

@@ -20,6 +20,7 @@ import {
   workerSettings,
 } from "../options.ts";
 import { color } from "../output.ts";
+import { wholeNumber } from "../option-values.ts";
 import { untilStopped } from "../process-signals.ts";
 import type { Worker } from "../../worker/worker.ts";
 import { dashboardUrl } from "./dashboard.ts";
@@ -28,7 +29,7 @@ import { stopAndTell, tellReady } from "./worker.ts";
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
     .description("Start everything: Postgres (unless a database is given), migrations, a worker and the server")
-    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)")
+    .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
     .addHelpText(
       "after",
@@ -39,7 +40,7 @@ Examples:
 
 When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
-    .action(async (flags: WorkerFlags & { port?: string; host?: string }) => {
+    .action(async (flags: WorkerFlags & { port?: number; host?: string }) => {
       const { config, onStart, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
       const embedded = config.databaseUrl === undefined ? EMBEDDED_PACKAGES : [];

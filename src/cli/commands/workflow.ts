@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { WORKFLOW_STATES, type WorkflowState } from "../../contract/states.ts";
 import type { Workflow, WorkflowStep } from "../../contract/workflows.ts";
-import { positiveInteger, type RemoteFlags, time, withOperations, withRemoteOptions } from "../options.ts";
+import { idArgument, idOf, listLimit, time } from "../option-values.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 import { jsonText } from "../visible.ts";
@@ -42,7 +43,7 @@ function startCommand(): Command {
     .argument("<name>", "Name of the workflow")
     .argument("<steps>", "Workflow steps as a JSON array; - reads them from stdin")
     .option("--tenant <name>", "Tenant that the workflow belongs to")
-    .option("--correlation-id <id>", "Id shared by all jobs of the workflow")
+    .option("--correlation-id <text>", "Id shared by all jobs of the workflow")
     .option("--deadline <time>", "Time at which workflow steps that have not ended are cancelled", time)
     .option("--json", 'Print {"id": …}')
     .addHelpText(
@@ -69,8 +70,8 @@ function listCommand(): Command {
     .addOption(new Option("--state <state>", "Only workflows in this state").choices(WORKFLOW_STATES))
     .option("--name <name>", "Only workflows with this name")
     .option("--tenant <name>", "Only this tenant's workflows")
-    .option("--before <id>", "Only workflows older than this one, for the next page")
-    .option("--limit <number>", "Number of workflows, at most 500", (value) => Math.min(positiveInteger(value), 500), 20)
+    .option("--before <id>", "Only workflows older than this one, for the next page", idOf("a workflow"))
+    .option("--limit <number>", "Number of workflows, at most 500", listLimit, 20)
     .option("--json", "Print an array of complete rows")
     .addHelpText("after", "\nExamples:\n  $ legwork workflow list\n  $ legwork workflow list --state failed --name nightly")
     .action(async (flags: Flags & { state?: WorkflowState; name?: string; tenant?: string; before?: string; limit: number }) => {
@@ -104,7 +105,7 @@ function listCommand(): Command {
 function showCommand(): Command {
   return withRemoteOptions(new Command("show"))
     .description("Show a workflow with its workflow steps, each after its dependencies")
-    .argument("<id>", "Id of the workflow")
+    .argument("<id>", "Id of the workflow", idArgument("workflow"))
     .option("--json", "Print the complete row with its workflow steps")
     .addHelpText("after", "\nExamples:\n  $ legwork workflow show 7\n  $ legwork workflow show 7 --json")
     .action(async (id: string, flags: Flags) => {
@@ -139,7 +140,7 @@ function showCommand(): Command {
 function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
     .description("Cancel a workflow: waiting steps never start, running steps are told to stop")
-    .argument("<id>", "Id of the workflow")
+    .argument("<id>", "Id of the workflow", idArgument("workflow"))
     .option("--reason <text>", "Reason recorded in the workflow's history")
     .option("--json", 'Print {"id": …, "state": …}')
     .addHelpText("after", "\nExamples:\n  $ legwork workflow cancel 7 --reason 'wrong input file'")
@@ -156,7 +157,7 @@ function cancelCommand(): Command {
 function retryCommand(): Command {
   return withRemoteOptions(new Command("retry"))
     .description("Retry a failed, expired or cancelled workflow; completed steps are kept")
-    .argument("<id>", "Id of the workflow")
+    .argument("<id>", "Id of the workflow", idArgument("workflow"))
     .option("--deadline <time>", "Time at which workflow steps that have not ended are cancelled", time)
     .option("--from <step>", "Workflow step to run again together with all steps that depend on it, even if completed")
     .option("--json", 'Print {"id": …, "state": …}')

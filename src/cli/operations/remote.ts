@@ -236,12 +236,19 @@ async function request(url: string, token: string | undefined, method: string, p
     isErrorCode(problem.code) ? problem.code : "LW500",
     problem.detail ?? problem.message ?? `status ${response.status}`,
     {
-      hint: problem.hint,
+      hint: hintOf(problem),
       // The text between backticks is a request. A command takes its place.
       action: problem.hint?.includes("`") === true ? readAction(problem.action) : undefined,
       retryAt: problem.retryAt,
     },
   );
+}
+
+/** The hint of a server's error, unless it describes requests, which the user of a command does not write. */
+function hintOf({ code, hint }: { code?: string; hint?: string }): string | undefined {
+  if (code === "LW401")
+    return "Set LEGWORK_TOKEN to a valid one. `legwork token create` creates a token; `legwork up` writes its own to ready.json.";
+  return hint?.startsWith("GET /docs") === true ? undefined : hint;
 }
 
 /** Throws LW518 for a server whose responses this version may not understand. A server that does not report its version is accepted. */

@@ -4,6 +4,7 @@ import { useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
 import { Button } from "../../components/button.tsx";
 import { common } from "../../components/words.ts";
+import { AUDIT_TARGETS } from "../../../contract/states.ts";
 import { words } from "./words.ts";
 
 /** The filters, as named in the address and the REST route. */
@@ -16,23 +17,6 @@ export const PERIODS: Readonly<Record<string, number>> = {
   "7d": 604_800_000,
   "30d": 2_592_000_000,
 };
-
-/** The types of targets. */
-const TYPES = [
-  "job",
-  "jobs",
-  "queue",
-  "task",
-  "all",
-  "schedule",
-  "workflow",
-  "alert",
-  "alert_rule",
-  "silence",
-  "token",
-  "login",
-  "setting",
-];
 
 /** The filters of the audit log. Typed text takes effect on Enter, choices at once; all of them are in the address. */
 export function AuditFilters() {
@@ -74,7 +58,7 @@ export function AuditFilters() {
         onChange={(event) => set({ targetType: event.target.value, target: "" })}
       >
         <option value="">{words.anyTarget}</option>
-        {[...new Set([...TYPES, ...(type === "" ? [] : [type])])].map((each) => (
+        {[...new Set([...AUDIT_TARGETS, ...(type === "" ? [] : [type])])].map((each) => (
           <option key={each}>{each}</option>
         ))}
       </select>
