@@ -37,8 +37,11 @@ describe("the page of schedules", () => {
     await dialog.getByRole("textbox", { name: "Cron expression" }).fill("61 * * * *");
     const preview = dialog.getByRole("region", { name: "Preview" });
     await preview.locator(".field-problem").waitFor();
-    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("30 2 * * *");
-    await dialog.getByLabel("Time zone", { exact: true }).fill("Europe/Berlin");
+    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("weekdays 9:00 New York");
+    await dialog.getByRole("button", { name: "Use 0 9 * * MON-FRI in America/New_York" }).click();
+    await preview.getByText("in America/New_York").waitFor();
+    await dialog.getByRole("textbox", { name: "Cron expression" }).fill("daily 2:30 Berlin");
+    await dialog.getByRole("button", { name: "Use 30 2 * * * in Europe/Berlin" }).click();
     await preview.getByText("At 02:30").waitFor();
     expect(await preview.getByRole("listitem").filter({ hasText: "02:30" }).count()).toBeGreaterThan(4);
     await expectAccessible(page);
@@ -79,17 +82,19 @@ describe("a schedule's page", () => {
     expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
   });
 
-  it("shows the next months, with the days of clock changes", async () => {
-    // The next March that has not started.
+  it("shows two weeks at a time from today on, with the days of clock changes", async () => {
+    // The next last Sunday of March that is not in this week.
     const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
-    const page = await browser.open(server.url, `/schedules/nightly?month=${year}-03`, restToken);
-    await page.getByRole("heading", { name: `March ${year}` }).waitFor();
+    const change = 31 - new Date(Date.UTC(year, 2, 31)).getUTCDay();
+    const page = await browser.open(server.url, `/schedules/nightly?week=${year}-03-${change}`, restToken);
     const cell = page.getByRole("cell").filter({ hasText: "Clocks 02:00 → 03:00" });
     await cell.getByText("04:30").waitFor();
-    expect(await page.locator(".calendar-run").count()).toBe(31);
-    await page.getByRole("button", { name: "Next month" }).click();
-    await page.getByRole("heading", { name: `April ${year}` }).waitFor();
-    expect(page.url()).toContain(`month=${year}-04`);
+    expect(await page.locator(".calendar-run").count()).toBe(14);
+    await page.getByRole("button", { name: "Next two weeks" }).click();
+    await page.waitForURL(/week=.*-04-/);
+    await page.goto(`${server.url}/schedules/nightly`);
+    await page.locator("[data-today=yes]").waitFor();
+    expect(await page.getByRole("button", { name: "Previous two weeks" }).isDisabled()).toBe(true);
   });
 
   it("keeps a time of the repeated hour unchanged when something else is edited", async () => {
@@ -118,6 +123,7 @@ describe("a schedule's page", () => {
       .getByRole("link", { name: new RegExp(`\\b${job}\\b`) })
       .first()
       .waitFor();
+    await page.getByRole("region", { name: "Last run" }).getByText("Latest:").waitFor();
     await page.getByRole("button", { name: "Disable" }).click();
     await until("it is disabled", async () => (await schedules())[0]?.is_enabled === false);
     await page.getByRole("button", { name: "Enable" }).click();

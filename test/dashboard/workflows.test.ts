@@ -62,7 +62,11 @@ describe("a workflow's page", () => {
     await runAll();
     await runAll();
     await page.getByText("3 of 3 completed").waitFor();
+    await page.getByRole("button", { name: "List" }).click();
     await page.getByRole("row", { name: /^send/ }).getByText("completed").waitFor();
+    await page.getByRole("checkbox", { name: "Only failed steps" }).check();
+    await page.getByText("No failed steps").waitFor();
+    await page.getByRole("button", { name: "Graph" }).click();
     await page.getByRole("link", { name: "load completed" }).click();
     await page.waitForURL("**/jobs/*");
   });
@@ -74,15 +78,21 @@ describe("a workflow's page", () => {
     const page = await browser.open(server.url, `/workflows/${id}`, restToken, { theme: "dark" });
     await page.getByRole("link", { name: "report failed" }).waitFor();
     await expectAccessible(page);
+    // The step itself has a button too.
+    await page.getByRole("button", { name: "Retry from report" }).click();
+    await page.getByRole("dialog").getByText("and all steps that depend on it run again").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("button", { name: "Retry failed steps" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Retry failed steps" }).click();
     await page.getByRole("link", { name: "report pending" }).waitFor();
     await runAll();
     await runAll();
     await page.getByText("3 of 3 completed").waitFor();
+    await page.getByRole("button", { name: "List" }).click();
     await page.getByRole("button", { name: "Retry from here (report)" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Retry", exact: true }).click();
     await page.getByText("1 of 3 completed").waitFor();
+    await page.getByRole("button", { name: "Graph" }).click();
     await page.getByRole("link", { name: "load completed" }).waitFor();
     await page.getByRole("button", { name: "Cancel workflow" }).click();
     await page.getByRole("dialog").getByLabel("Reason (optional)").fill("wrong day");
@@ -90,6 +100,20 @@ describe("a workflow's page", () => {
     await page.getByText("wrong day").first().waitFor();
     const { rows } = await database.pool.query("select state from legwork.workflows where id = $1", [id]);
     expect(rows).toEqual([{ state: "cancelled" }]);
+  });
+
+  it("draws many equal steps as one box, which opens", async () => {
+    const parts = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`part${index}`, { task: "load" }]));
+    const id = await start("import", { ...parts, end: { task: "send", depends_on: Object.keys(parts) } });
+    const page = await browser.open(server.url, `/workflows/${id}`, restToken);
+    const box = page.getByRole("button", { name: "60 × load 60 pending" });
+    await box.waitFor();
+    expect(await page.locator(".step-box").count()).toBe(2);
+    await expectAccessible(page);
+    await box.click();
+    await page.getByRole("link", { name: /^part[0-9]+ pending/ }).first().waitFor();
+    expect(await page.locator(".step-box").count()).toBeGreaterThan(10);
+    await database.pool.query("select legwork.cancel_workflow($1)", [id]);
   });
 
   it("draws steps that depend on a sub-workflow behind its last steps", async () => {

@@ -252,7 +252,13 @@ function toSeries(intervals: readonly SeriesInterval[]): {
         : []),
     ],
     hasBacklog,
-    waits: quantiles("wait"),
+    waits: [
+      ...quantiles("wait"),
+      // How long the oldest pending job has been due; the quantiles are of jobs that have started.
+      ...(hasBacklog
+        ? [{ label: words.series.oldest, color: "--bad", dash: true, values: whole.map(({ oldestSeconds }) => oldestSeconds) }]
+        : []),
+    ],
     runs: quantiles("run"),
   };
 }

@@ -99,6 +99,7 @@ export const words = {
     retried: "failed attempts, retried",
     failed: "failed",
     waiting: "waiting",
+    oldest: "oldest waiting",
     p50: "p50",
     p95: "p95",
     p99: "p99",

@@ -9,6 +9,9 @@ import { Empty } from "../../components/notice.tsx";
 import { Card, Figure, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { WhyCard } from "../jobs/detail/why-card.tsx";
+import { useMay } from "../../api/me.ts";
+import { Charts } from "../overview/charts.tsx";
+import "../overview/overview.css";
 import { LiveJobs } from "../limits/live-jobs.tsx";
 import { HealthNotice, useHealthOf } from "../limits/health-notice.tsx";
 import { LimitUseCard } from "../limits/limit-use-card.tsx";
@@ -34,6 +37,7 @@ export default function QueuePage({ parameters }: PageProps) {
   const live = useQueueCounts()?.get(name);
   const queue = query.data && { ...query.data, ...live };
   const health = useHealthOf("queue")(name);
+  const everybody = useMay("viewer", { everybody: true });
   return (
     <Page
       title={name}
@@ -67,13 +71,14 @@ export default function QueuePage({ parameters }: PageProps) {
                 <Figure label={words.oldestJob} value={<Time at={queue.oldest} />} detail={words.oldestJobDetail} />
               </dl>
               <WhyCard of={routeOf(target)} />
+              {everybody && <Charts queue={name} />}
+              <LiveJobs of={{ queue: name }} />
+              <LimitUseCard target={target} limits={queue.limits ?? []} />
               <div className="grid">
                 <LimitsCard target={target} limits={queue.limits ?? []} note={words.limitsNote} />
                 <RetryCard target={target} policy={queue.retry} />
               </div>
-              <LimitUseCard target={target} limits={queue.limits ?? []} />
               <Tasks queue={name} />
-              <LiveJobs of={{ queue: name }} />
             </>
           )
         }

@@ -21,79 +21,74 @@ interface Run {
   wall: number;
 }
 
-/** The first of the month of a wall clock's reading. */
-function monthOf(wall: number, plus = 0): number {
-  const date = new Date(wall);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + plus, 1);
+/** How many weeks are shown at a time. */
+const WEEKS = 2;
+
+/** The Monday of the week of a wall clock's reading. */
+function mondayOf(wall: number): number {
+  const day = Math.floor(wall / DAY_MS);
+  return (day - ((new Date(wall).getUTCDay() + 6) % 7)) * DAY_MS;
 }
 
-/** A month of a schedule's runs in its time zone, with clock changes marked. The month is in the address. */
+/** A schedule's runs of two weeks in its time zone, from this week on, with clock changes marked. The weeks are in the address. */
 export function Calendar({ timing }: { timing: Timing }) {
   const { timezone } = timing;
   const now = useNow(60_000);
   const [search, setSearch] = useSearchParams();
-  const thisMonth = monthOf(wallAt(now, timezone));
-  const asked = Date.parse(`${search.get("month")}-01T00:00:00Z`);
-  const month = Number.isNaN(asked) ? thisMonth : Math.max(thisMonth, monthOf(asked));
-  const next = monthOf(month, 1);
-  const from = month > wallAt(now, timezone) ? new Date(instantOf(month, timezone) - 1).toISOString() : undefined;
+  const today = wallAt(now, timezone);
+  const thisWeek = mondayOf(today);
+  const asked = Date.parse(`${search.get("week")}T00:00:00Z`);
+  const start = Number.isNaN(asked) ? thisWeek : Math.max(thisWeek, mondayOf(asked));
+  const end = start + WEEKS * 7 * DAY_MS;
+  const from = start > today ? new Date(instantOf(start, timezone) - 1).toISOString() : undefined;
   const query = usePreview(timing, { count: COUNT, ...(from === undefined ? {} : { from }) });
   const runs = (query.data?.items ?? [])
     .map(({ at }) => ({ at: Date.parse(at), wall: wallAt(Date.parse(at), timezone) }))
-    .filter(({ wall }) => wall < next);
-  // If the list ends before the month does, later runs are unknown.
-  const knownTo = runs.length === COUNT ? (runs.at(-1)?.wall ?? next) : next;
-  const changes = clockChanges(instantOf(month, timezone), instantOf(next, timezone), timezone);
+    .filter(({ wall }) => wall < end);
+  // If the list ends before the last week does, later runs are unknown.
+  const knownTo = runs.length === COUNT ? (runs.at(-1)?.wall ?? end) : end;
+  const changes = clockChanges(instantOf(start, timezone), instantOf(end, timezone), timezone);
   const go = (to: number): void => {
     setSearch(
       (before) => {
         const after = new URLSearchParams(before);
-        after.set("month", new Date(to).toISOString().slice(0, 7));
+        after.set("week", new Date(to).toISOString().slice(0, 10));
         return after;
       },
       { replace: true },
     );
   };
-  const title = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", month: "long", year: "numeric" }).format(month);
   return (
     <div className="calendar">
       <div className="calendar-bar">
         <Button
           kind="quiet"
-          aria-label={words.previousMonth}
+          aria-label={words.previousWeeks}
           icon={<ChevronLeft aria-hidden="true" />}
-          disabled={month <= thisMonth}
-          onClick={() => go(monthOf(month, -1))}
+          disabled={start <= thisWeek}
+          onClick={() => go(start - WEEKS * 7 * DAY_MS)}
         />
-        <h3 aria-live="polite">{title}</h3>
-        <Button kind="quiet" aria-label={words.nextMonth} icon={<ChevronRight aria-hidden="true" />} onClick={() => go(next)} />
+        <h3 aria-live="polite">{words.weeks(formatDay(start), formatDay(end - DAY_MS))}</h3>
+        <Button kind="quiet" aria-label={words.nextWeeks} icon={<ChevronRight aria-hidden="true" />} onClick={() => go(end)} />
         <span className="muted">{words.timesIn(timezone)}</span>
       </div>
       {query.isError && <Failure error={query.error} />}
-      <Month
-        month={month}
-        next={next}
-        runs={runs}
-        knownTo={knownTo}
-        today={wallAt(now, timezone)}
-        changes={changes}
-        zone={timezone}
-      />
+      <Weeks start={start} end={end} runs={runs} knownTo={knownTo} today={today} changes={changes} zone={timezone} />
     </div>
   );
 }
 
-function Month({
-  month,
-  next,
+function Weeks({
+  start,
+  end,
   runs,
   knownTo,
   today,
   changes,
   zone,
 }: {
-  month: number;
-  next: number;
+  start: number;
+  end: number;
   runs: readonly Run[];
   knownTo: number;
   today: number;
@@ -101,10 +96,10 @@ function Month({
   zone: string;
 }) {
   const byDay = Map.groupBy(runs, ({ wall }) => Math.floor(wall / DAY_MS));
-  const first = Math.floor(month / DAY_MS) - ((new Date(month).getUTCDay() + 6) % 7);
-  const weeks = Math.ceil((Math.floor(next / DAY_MS) - first) / 7);
+  const first = start / DAY_MS;
+  const current = Math.floor(today / DAY_MS);
   return (
-    <table className="calendar-month">
+    <table className="calendar-weeks">
       <thead>
         <tr>
           {words.weekdays.map((day) => (
@@ -115,25 +110,24 @@ function Month({
         </tr>
       </thead>
       <tbody>
-        {Array.from({ length: weeks }, (_, week) => (
+        {Array.from({ length: WEEKS }, (_, week) => (
           <tr key={first + week * 7}>
-            {Array.from({ length: 7 }, (_, weekday) => {
+            {Array.from({ length: 7 }, (_unused, weekday) => {
               const day = first + week * 7 + weekday;
-              const wall = day * DAY_MS;
-              if (wall < month || wall >= next) return <td key={day} className="calendar-outside" aria-hidden="true" />;
+              if (day < current) return <td key={day} className="calendar-outside" aria-hidden="true" />;
               const change = changes.find(({ from }) => Math.floor(from / DAY_MS) === day);
               return (
-                <td key={day} data-today={Math.floor(today / DAY_MS) === day ? "yes" : undefined}>
+                <td key={day} data-today={current === day ? "yes" : undefined}>
                   <span className="calendar-day">
-                    <span className="visually-hidden">{formatDay(wall)}</span>
-                    <span aria-hidden="true">{new Date(wall).getUTCDate()}</span>
+                    <span className="visually-hidden">{formatDay(day * DAY_MS)}</span>
+                    <span aria-hidden="true">{new Date(day * DAY_MS).getUTCDate()}</span>
                   </span>
                   {change !== undefined && (
                     <span className="calendar-change">{words.clocks(formatClock(change.from), formatClock(change.to))}</span>
                   )}
                   <Runs
                     runs={byDay.get(day) ?? []}
-                    isPartial={Math.floor(knownTo / DAY_MS) <= day && knownTo < next}
+                    isPartial={Math.floor(knownTo / DAY_MS) <= day && knownTo < end}
                     zone={zone}
                   />
                 </td>

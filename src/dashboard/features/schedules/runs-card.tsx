@@ -1,36 +1,17 @@
-import type { Json } from "../../../contract/rows.ts";
-import type { scheduleRunSchema } from "../../../contract/schedules.ts";
-import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { rest, withQuery } from "../../api/request.ts";
-
 import { ExactTime } from "../../components/time/time.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../components/notice.tsx";
 import { Card } from "../../components/page.tsx";
 import { State } from "../../components/state-badge.tsx";
-import { scheduleRoute } from "../../api/schedules.ts";
+import { useRuns } from "./use-runs.ts";
 import { common } from "../../components/words.ts";
 import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
-type Run = Json<typeof scheduleRunSchema>;
-
 /** The outcomes of past occurrences, newest first. */
 export function RunsCard({ name }: { name: string }) {
-  const query = useInfiniteQuery({
-    queryKey: ["schedule-runs", name],
-    queryFn: ({ pageParam, signal }) =>
-      rest<{ items: Run[]; nextCursor: string | null }>(
-        "GET",
-        withQuery(scheduleRoute(name, "/runs"), { limit: 20, cursor: pageParam }),
-        undefined,
-        signal,
-      ),
-    initialPageParam: null as string | null,
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-    refetchInterval: 5_000,
-  });
+  const query = useRuns(name);
   const runs = query.data?.pages.flatMap(({ items }) => items);
   return (
     <Card title={words.outcomes}>

@@ -5,6 +5,7 @@ import { useMe } from "../../api/me.ts";
 import { Problem } from "../../api/problem.ts";
 import { rest } from "../../api/request.ts";
 import { pathTo } from "../../router/links.ts";
+import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { tell } from "../../components/toasts.tsx";
@@ -12,6 +13,7 @@ import type { Task } from "../limits/limits.ts";
 import { type Draft, isRedacted, isZone, toBody, toDraft, toTiming } from "./draft.ts";
 import { MoreFields } from "./more-fields.tsx";
 import { type Schedule, scheduleRoute } from "../../api/schedules.ts";
+import { timesInWords } from "./times-in-words.ts";
 import { TimingPreview } from "./timing-preview.tsx";
 import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
@@ -126,6 +128,7 @@ function WhenFields({
   set: (change: Partial<Draft>) => void;
   wrong: (field: string) => string | undefined;
 }) {
+  const meant = timesInWords(draft.cron, ZONES);
   return (
     <>
       <fieldset className="choices">
@@ -154,6 +157,11 @@ function WhenFields({
             onChange={(event) => set({ cron: event.target.value })}
           />
         </Field>
+      )}
+      {draft.kind === "cron" && meant !== undefined && (
+        <Button onClick={() => set({ cron: meant.cron, ...(meant.zone === undefined ? {} : { timezone: meant.zone }) })}>
+          {words.applyTimes(meant.cron, meant.zone)}
+        </Button>
       )}
       {draft.kind === "every" && (
         <Field label={words.every} problem={wrong("every")} hint={words.everyHint}>

@@ -15,6 +15,7 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { Calendar } from "./calendar.tsx";
 import { ClockChanges } from "./clock-changes.tsx";
+import { RunStrip } from "./run-strip.tsx";
 import { RunsCard } from "./runs-card.tsx";
 import { RemoveSchedule, ScheduleButtons, useMayChange } from "./schedule-actions.tsx";
 import { ScheduleDialog } from "./schedule-form.tsx";
@@ -45,6 +46,7 @@ export default function SchedulePage({ parameters }: PageProps) {
                 <div>{words.timesUnknown(schedule.problem)}</div>
               </div>
             )}
+            <RunStrip name={name} />
             <div className="grid">
               <Facts schedule={schedule} />
               <Card title={common.payload}>

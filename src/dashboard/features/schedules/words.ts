@@ -89,6 +89,9 @@ export const words = {
 
   // Past runs
   outcomes: "Past runs",
+  lastRuns: (count: number) => (count === 1 ? "Last run" : `Last ${formatNumber(count)} runs`),
+  lastRun: "Latest:",
+  runTitle: (at: string, state: string) => `${at}: ${state}`,
   noRuns: "No runs yet",
   due: "Due",
   occurrence: "Occurrence",
@@ -111,7 +114,9 @@ export const words = {
   saved: (name: string) => `Schedule ${name} saved.`,
   kinds: { cron: "Cron", every: "Interval", at: "One time" },
   cron: "Cron expression",
-  cronHint: "Minute, hour, day, month, weekday; six fields start with seconds. Shortcuts such as @daily also work.",
+  cronHint:
+    "Minute, hour, day, month, weekday; six fields start with seconds. Shortcuts such as @daily also work, and words such as “weekdays 9:00 New York”.",
+  applyTimes: (cron: string, zone: string | undefined) => (zone === undefined ? `Use ${cron}` : `Use ${cron} in ${zone}`),
   every: "Interval",
   everyHint: "For example 30s, 5m, 2h, 1d or 1 month. Days and months follow the calendar.",
   at: "Time",
@@ -143,8 +148,9 @@ export const words = {
   neverRuns: "Never runs",
 
   // Calendar
-  previousMonth: "Previous month",
-  nextMonth: "Next month",
+  previousWeeks: "Previous two weeks",
+  nextWeeks: "Next two weeks",
+  weeks: (from: string, to: string) => `${from} – ${to}`,
   timesIn: (zone: string) => `Times in ${zone}`,
   weekdays: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
   clocks: (from: string, to: string) => `Clocks ${from} → ${to}`,

@@ -1,4 +1,4 @@
-import { formatNumber } from "../../../wording.ts";
+import { counted, formatNumber } from "../../../wording.ts";
 
 export const words = {
   title: "Workflows",
@@ -37,8 +37,18 @@ export const words = {
   retryFromQuestion: (step: string) => `Retry from “${step}”?`,
   retryFromExplained: "{step} and all steps that depend on it run again, including steps that have completed.",
   retryFromDone: (step: string) => `Workflow retried from “${step}”.`,
-  graph: "Steps",
-  table: "Step list",
+  graph: "Graph",
+  table: "List",
+  view: "View",
+  follow: "Follow running steps",
+  onlyFailed: "Only failed steps",
+  noFailed: "No failed steps",
+  map: "Map of the steps",
+  equalSteps: (task: string, count: number) => `${formatNumber(count)} × ${task}`,
+  countsByState: (counts: readonly [string, number][]) =>
+    counts.map(([state, count]) => `${formatNumber(count)} ${state}`).join(", "),
+  retryFromBox: (step: string) => `Retry from ${step}`,
+  stepCount: (count: number) => counted(count, "step"),
   step: "Step",
   dependsOn: "Depends on",
   noDependencies: "–",

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { CircleX, RotateCw } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
-import { Link } from "wouter";
+import { Link, useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
 import { rest } from "../../api/request.ts";
 import { jobsPath } from "../../router/links.ts";
@@ -10,7 +10,7 @@ import type { PageProps } from "../../router/page-props.ts";
 import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
-import { Loading } from "../../components/notice.tsx";
+import { Empty, Loading } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { WhyCard } from "../jobs/detail/why-card.tsx";
@@ -50,12 +50,7 @@ export default function WorkflowPage({ parameters }: PageProps) {
               </div>
             </Card>
             <WhyCard of={`/workflows/${found.id}`} />
-            <Card title={words.graph}>
-              <Suspense fallback={<Loading rows={8} />}>
-                <StepGraph steps={found.steps} />
-              </Suspense>
-            </Card>
-            <StepTable workflow={found} />
+            <Steps workflow={found} />
             <Facts workflow={found} />
           </>
         )}
@@ -161,13 +156,81 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
 /** How many steps are listed at first. */
 const LISTED = 100;
 
-function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
+/** The steps as a graph or as a list. Which one, and whether only failed steps are listed, is in the address. */
+function Steps({ workflow }: { workflow: WorkflowWithSteps }) {
   const may = useMay("operator") && workflow.endedAt !== null;
-  const [listed, setListed] = useState(LISTED);
+  const [search, setSearch] = useSearchParams();
   const [from, setFrom] = useState<string>();
-  const { steps } = workflow;
+  const [isFollowing, setFollowing] = useState(true);
+  const isList = search.get("view") === "list";
+  const onlyFailed = search.get("failed") === "yes";
+  const set = (name: string, value: string | undefined): void =>
+    setSearch(
+      (old) => {
+        const changed = new URLSearchParams(old);
+        if (value === undefined) changed.delete(name);
+        else changed.set(name, value);
+        return changed;
+      },
+      { replace: true },
+    );
+  const isRunning = workflow.endedAt === null;
   return (
-    <Card title={words.table}>
+    <Card
+      title={words.stepCount(workflow.steps.length)}
+      actions={
+        <div className="tool-bar" role="group" aria-label={words.view}>
+          {isList ? (
+            <label className="check">
+              <input type="checkbox" checked={onlyFailed} onChange={() => set("failed", onlyFailed ? undefined : "yes")} />
+              {words.onlyFailed}
+            </label>
+          ) : (
+            isRunning && (
+              <label className="check">
+                <input type="checkbox" checked={isFollowing} onChange={() => setFollowing(!isFollowing)} />
+                {words.follow}
+              </label>
+            )
+          )}
+          <Button kind="quiet" aria-pressed={!isList} onClick={() => set("view", undefined)}>
+            {words.graph}
+          </Button>
+          <Button kind="quiet" aria-pressed={isList} onClick={() => set("view", "list")}>
+            {words.table}
+          </Button>
+        </div>
+      }
+    >
+      {isList ? (
+        <StepTable steps={onlyFailed ? workflow.steps.filter(isFailed) : workflow.steps} onRetry={may ? setFrom : undefined} />
+      ) : (
+        <Suspense fallback={<Loading rows={8} />}>
+          <StepGraph
+            steps={workflow.steps}
+            // A graph with many steps stays where the user has moved it once the workflow has ended.
+            isFollowing={isFollowing && isRunning && workflow.steps.length > FOLLOWED_STEPS}
+            onRetry={may ? setFrom : undefined}
+          />
+        </Suspense>
+      )}
+      {from !== undefined && <RetryDialog id={workflow.id} step={from} onClose={() => setFrom(undefined)} />}
+    </Card>
+  );
+}
+
+/** Smaller graphs fit into the window, so there is nothing to follow. */
+const FOLLOWED_STEPS = 12;
+
+function isFailed({ state }: Step): boolean {
+  return state === "failed" || state === "expired" || state === "cancelled";
+}
+
+function StepTable({ steps, onRetry }: { steps: readonly Step[]; onRetry: ((step: string) => void) | undefined }) {
+  const [listed, setListed] = useState(LISTED);
+  if (steps.length === 0) return <Empty title={words.noFailed} />;
+  return (
+    <>
       <Table
         label={common.tableOf(words.steps)}
         rows={steps.slice(0, listed)}
@@ -198,12 +261,12 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
             kind: "number",
             render: ({ startedAt, finishedAt }) => <Duration from={startedAt} to={finishedAt} />,
           },
-          may && {
+          onRetry !== undefined && {
             id: "actions",
             head: common.actions,
             kind: "actions",
             render: ({ name }) => (
-              <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={() => setFrom(name)}>
+              <Button kind="quiet" icon={<RotateCw aria-hidden="true" />} onClick={() => onRetry(name)}>
                 {words.retryFrom}
                 <span className="visually-hidden">{words.retryFromStep(name)}</span>
               </Button>
@@ -216,8 +279,7 @@ function StepTable({ workflow }: { workflow: WorkflowWithSteps }) {
           <Button onClick={() => setListed(listed + 500)}>{words.moreSteps(steps.length)}</Button>
         </p>
       )}
-      {from !== undefined && <RetryDialog id={workflow.id} step={from} onClose={() => setFrom(undefined)} />}
-    </Card>
+    </>
   );
 }
 
