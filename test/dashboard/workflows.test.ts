@@ -111,7 +111,10 @@ describe("a workflow's page", () => {
     expect(await page.locator(".step-box").count()).toBe(2);
     await expectAccessible(page);
     await box.click();
-    await page.getByRole("link", { name: /^part[0-9]+ pending/ }).first().waitFor();
+    await page
+      .getByRole("link", { name: /^part[0-9]+ pending/ })
+      .first()
+      .waitFor();
     expect(await page.locator(".step-box").count()).toBeGreaterThan(10);
     await database.pool.query("select legwork.cancel_workflow($1)", [id]);
   });
