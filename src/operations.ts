@@ -30,6 +30,8 @@ export { endSilence, listSilences, silenceAlerts } from "./health/silence-alerts
 export type { SilenceRow } from "./health/silence-alerts.ts";
 export { cancelJob, cancelJobs } from "./jobs/cancel-job.ts";
 export type { LiveFilter } from "./jobs/cancel-job.ts";
+export { countJobs } from "./jobs/count-jobs.ts";
+export type { CountField, CountFilter, JobCount } from "./jobs/count-jobs.ts";
 export { discardJob, discardJobs } from "./jobs/discard-job.ts";
 export type { EnqueueOnOptions } from "./jobs/enqueue.ts";
 export { explainJob } from "./jobs/explain-job.ts";

@@ -495,6 +495,18 @@ create table legwork_private.queue_counts (
 );
 alter table legwork_private.queue_counts enable row level security;
 
+-- The same counts by task and state, for legwork.count_jobs.
+create table legwork_private.live_job_counts (
+  tenant text not null,
+  task text not null,
+  queue text not null,
+  state text not null,
+  jobs bigint not null,
+  valid_until timestamptz not null,
+  primary key (tenant, task, state)
+);
+alter table legwork_private.live_job_counts enable row level security;
+
 create table legwork_private.schedule_definitions (
   name text primary key check (length(name) between 1 and 100),
   task text not null,

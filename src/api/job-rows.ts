@@ -1,6 +1,7 @@
 import { failedGroupSchema } from "../contract/bulk.ts";
 import {
   attemptSchema,
+  jobCountSchema,
   jobSchema,
   jobWithAttemptsSchema,
   logLineSchema,
@@ -41,3 +42,7 @@ export const toFailedGroup = rowReader(failedGroupSchema);
 /** A job that repeats another job. */
 export type Rerun = Answer<typeof rerunRecordSchema>;
 export const toRerun = rowReader(rerunRecordSchema);
+
+/** How many jobs have a value. */
+export type JobCount = Answer<typeof jobCountSchema>;
+export const toJobCount = rowReader(jobCountSchema);

@@ -1,5 +1,6 @@
 import type { Queryable } from "../db/pool.ts";
 import { cancelJob, cancelJobs, type LiveFilter } from "../jobs/cancel-job.ts";
+import { type CountField, type CountFilter, countJobs } from "../jobs/count-jobs.ts";
 import { discardJob, discardJobs } from "../jobs/discard-job.ts";
 import type { Enqueued, EnqueueOnOptions } from "../jobs/enqueue.ts";
 import { explainJob, type Reason } from "../jobs/explain-job.ts";
@@ -19,6 +20,7 @@ import {
   type Attempt,
   type FailedGroup,
   type Job,
+  type JobCount,
   type JobDetails,
   type LogLine,
   type Rerun,
@@ -27,6 +29,7 @@ import {
   toAttempt,
   toFailedGroup,
   toJob,
+  toJobCount,
   toJobDetails,
   toLogLine,
   toRerun,
@@ -87,6 +90,15 @@ export interface Jobs {
    * const next = await legwork.jobs.list({ state: "failed", task: "notify/email", limit: 20, before: failed.at(-1)?.id });
    */
   list(filter?: Partial<JobFilter>): Promise<Job[]>;
+  /**
+   * Counts the jobs that match by state, task, queue, tenant or worker, largest count first; up to 10,000 of each value, and 100 values. The counts of
+   * a field ignore the filter's own condition on it. With more than 2,000 unended jobs, their counts are a few seconds old.
+   *
+   * @example
+   * const [worst] = await legwork.jobs.count({ state: "failed" }, "task");
+   * if (worst !== undefined) console.log(`${worst.value}: ${worst.jobs}${worst.isCapped ? " or more" : ""} failed`);
+   */
+  count(filter: CountFilter, by: CountField | readonly CountField[]): Promise<JobCount[]>;
   /**
    * Returns one job with its attempts, oldest first, and the schedule that enqueued it. Throws LW404 if the job does not exist or its history was deleted.
    *
@@ -253,6 +265,7 @@ export function jobsOn(client: Queryable): Jobs {
     enqueueMany: (jobs) => enqueueManyTyped(client, jobs),
     enqueueOn: (table, events, task, options) => enqueueOnTyped(client, table, events, task, options),
     list: async (filter) => (await listJobs(client, { limit: 50, ...filter })).map(toJob),
+    count: async (filter, by) => (await countJobs(client, filter, by)).map(toJobCount),
     get: async (id) => toJobDetails(await getJob(client, id)),
     attempts: async (id) => (await listAttempts(client, id)).map(toAttempt),
     logs: async (id, { after, limit = LOG_LINES } = {}) =>

@@ -243,14 +243,24 @@ export const finishedFilterSchema = liveFilterSchema.extend({
 export const jobCursor = cursorOver("jobs", jobId);
 export const logCursor = cursorOver("logs", jobId);
 
+/** One state or several, separated by commas. */
+const states = text(200)
+  .transform((value) => value.split(","))
+  .pipe(z.array(z.enum(JOB_STATES)).min(1))
+  .meta({
+    description: "One state, or several separated by commas: jobs in any of them.",
+    examples: ["failed", "failed,cancelled"],
+  });
+
 export const jobQuery = z.strictObject({
-  state: z.enum(JOB_STATES).optional(),
+  state: states.optional(),
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
   correlationId: text(256).optional(),
   parentId: jobId.optional().describe("Only jobs that this job enqueued."),
   jobKey: text(512).optional(),
+  worker: text(256).optional().describe("Only jobs that this worker has, or had last."),
   priority: wholeNumber(-32_768, 32_767).optional(),
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   payload: text(1_000)
@@ -276,6 +286,30 @@ export const jobPage = page(jobSchema, "A page of jobs.")
     lookedTo: z.string().nullable().optional().describe("For a search in payloads: the last job whose payload was read."),
   })
   .describe("A page of jobs.");
+
+/** What jobs can be counted by. */
+export const COUNT_FIELDS = ["state", "task", "queue", "tenant", "worker"] as const;
+
+export const jobCountQuery = jobQuery
+  .omit({ payload: true, brief: true, order: true, before: true, after: true, cursor: true, limit: true })
+  .extend({
+    by: text(100)
+      .transform((value) => value.split(","))
+      .pipe(z.array(z.enum(COUNT_FIELDS)).min(1))
+      .meta({ description: "What to count by: one field, or several separated by commas.", examples: ["state", "state,task"] }),
+  });
+
+export const jobCountSchema = row({
+  field: z.enum(COUNT_FIELDS),
+  value: z.string().describe("The state, task, queue, tenant or worker."),
+  jobs: z.int().describe("The number of jobs; at most 10,000."),
+  isCapped: z.boolean().describe("Whether there are, or may be, more jobs than `jobs`."),
+}).meta({
+  description: "How many jobs have a value.",
+  examples: [{ field: "state", value: "failed", jobs: 17, isCapped: false }],
+});
+
+export const jobCountPage = page(jobCountSchema, "The counts, by field and largest first; at most 100 values of each field.");
 
 export const progressSchema = z
   .object({
@@ -394,3 +428,5 @@ export type JobWithAttempts = Answer<typeof jobWithAttemptsSchema>;
 export type LogLine = Answer<typeof logLineSchema>;
 /** A step of a job. */
 export type Step = Answer<typeof stepSchema>;
+/** How many jobs have a value. */
+export type JobCount = Answer<typeof jobCountSchema>;

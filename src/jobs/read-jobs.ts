@@ -52,7 +52,8 @@ export interface AttemptRow {
 }
 
 export interface JobFilter {
-  state?: JobState;
+  /** One state, or several: jobs in any of them. */
+  state?: JobState | readonly JobState[];
   task?: string;
   queue?: string;
   tenant?: string;
@@ -60,6 +61,8 @@ export interface JobFilter {
   /** Only jobs that this job enqueued. */
   parentId?: string;
   jobKey?: string;
+  /** The worker that has the job, or had it last. Needs the same as `priority`. */
+  worker?: string;
   /** Needs a state other than completed, or a field that few jobs share: correlationId, parentId or jobKey. */
   priority?: number;
   /** Part of the error message; case is ignored. Needs the same as `priority`. */
@@ -162,8 +165,8 @@ export interface PayloadSearch {
 export async function listJobs(client: Queryable, filter: JobFilter): Promise<JobRow[]> {
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
-  const { where, values } = await conditionsOf(client, filter);
-  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const { wheres, values } = await conditionsOf(client, filter);
+  const text = pageOf(client, filter, wheres, columnsOf(filter), `$${values.length + 1}`);
   const rows = await selectRows(client, text, [...values, filter.limit]);
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
 }
@@ -175,15 +178,18 @@ export async function listJobsWithin(
   maxBytes: number,
 ): Promise<{ rows: JobRow[]; isMore: boolean }> {
   assertServed(filter);
-  const { where, values } = await conditionsOf(client, filter);
-  const text = pageOf(client, filter, where, `$${values.length + 1}`);
+  const { wheres, values } = await conditionsOf(client, filter);
+  const text = pageOf(client, filter, wheres, columnsOf(filter), `$${values.length + 1}`);
   const { rows, isMore } = await selectWithin(client, text, [...values, filter.limit], maxBytes);
   return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore };
 }
 
-function pageOf(client: Queryable, filter: JobFilter, where: string, limit: string): string {
-  const direction = filter.order === "oldest" ? "asc" : "desc";
-  return `select ${columnsOf(filter)} from ${viewsFor(client)}.jobs ${where} order by id ${direction} limit ${limit}`;
+/** The first rows that match any of the where clauses: no index is in the order of the ids across several states, so each has its own page. */
+function pageOf(client: Queryable, filter: JobFilter, wheres: readonly string[], columns: string, limit: string): string {
+  const end = `order by id ${filter.order === "oldest" ? "asc" : "desc"} limit ${limit}`;
+  const pages = wheres.map((where) => `select ${columns} from ${viewsFor(client)}.jobs ${where} ${end}`);
+  const [only = ""] = pages;
+  return pages.length === 1 ? only : `select * from (${pages.map((each) => `(${each})`).join(" union all ")}) p ${end}`;
 }
 
 /**
@@ -211,15 +217,14 @@ export async function searchPayloads(
       fields: [{ path: ["payload"], message }],
     });
   }
-  const { where, values } = await conditionsOf(client, filter);
+  const { wheres, values } = await conditionsOf(client, filter);
   const direction = filter.order === "oldest" ? "asc" : "desc";
   const parameter = (index: number): string => `$${values.length + index}`;
   const views = viewsFor(client);
   const found = await selectRows(
     client,
     `with looked as materialized (
-       select id, legwork.payload_text(payload, ${parameter(1)}) = ${parameter(2)} as hit
-       from ${views}.jobs ${where} order by id ${direction} limit ${MAX_LOOKED_AT}
+       ${pageOf(client, filter, wheres, `id, legwork.payload_text(payload, ${parameter(1)}) = ${parameter(2)} as hit`, String(MAX_LOOKED_AT))}
      )
      select count(*)::integer as looked_at, ${direction === "asc" ? "max" : "min"}(id) as looked_to,
        array(select l.id from looked l where l.hit order by l.id ${direction} limit ${parameter(3)}) as ids
@@ -240,53 +245,74 @@ function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
   return [...COLUMNS.filter((name) => !JSON_COLUMNS.includes(name)), ...json].join(", ");
 }
 
-/** Converts the filters to a where clause. */
-async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ where: string; values: unknown[] }> {
+/** The states of a filter; none without one. */
+function statesOf({ state }: Pick<JobFilter, "state">): readonly JobState[] {
+  if (state === undefined) return [];
+  return typeof state === "string" ? [state] : [...new Set(state)];
+}
+
+/** Splits several states into those that one index finds: waiting jobs, running jobs, and each state of ended jobs. */
+function inBranches(states: readonly JobState[]): JobState[][] {
+  if (states.length <= 1) return [[...states]];
+  const waiting = states.filter((state) => state !== "running" && !ENDED.has(state));
+  const others = states.filter((state) => !waiting.includes(state)).map((state) => [state]);
+  return waiting.length === 0 ? others : [waiting, ...others];
+}
+
+/** Converts the filters to where clauses; a job matches if any of them does. */
+async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ wheres: string[]; values: unknown[] }> {
   const values: unknown[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: unknown): void => {
+  const common: string[] = [];
+  const add = (condition: string, value: unknown, to = common): void => {
     if (value === undefined || value === null) return;
     values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
+    to.push(condition.replace("?", `$${values.length}`));
   };
-  const states = filter.state === undefined ? [] : [filter.state];
-  where("state = ?", filter.state);
-  conditions.push(...impliedByStates(states));
-  where("task = ?", filter.task);
-  for (const condition of impliedByTask(states)) where(condition, filter.task);
-  where("queue = ?", filter.queue);
-  where("tenant = ?", filter.tenant);
-  where("correlation_id = ?", filter.correlationId);
-  where("parent_id = ?", filter.parentId);
-  where("job_key = ?", filter.jobKey);
-  where("priority = ?", filter.priority);
-  where("strpos(lower(error), lower(?)) > 0", filter.error);
-  where("created_at >= ?", filter.createdAfter);
-  where("created_at < ?", filter.createdBefore);
-  where("id < ?", filter.before);
-  where("id > ?", filter.after);
+  add("task = ?", filter.task);
+  add("queue = ?", filter.queue);
+  add("tenant = ?", filter.tenant);
+  add("correlation_id = ?", filter.correlationId);
+  add("parent_id = ?", filter.parentId);
+  add("job_key = ?", filter.jobKey);
+  add("worker = ?", filter.worker);
+  add("priority = ?", filter.priority);
+  add("strpos(lower(error), lower(?)) > 0", filter.error);
+  add("created_at >= ?", filter.createdAfter);
+  add("created_at < ?", filter.createdBefore);
+  add("id < ?", filter.before);
+  add("id > ?", filter.after);
   if (filter.createdAfter !== undefined || filter.createdBefore !== undefined) {
     const [bounds] = await callFunction(client, "legwork_private.ids_created", {
       after: filter.createdAfter ?? null,
       before: filter.createdBefore ?? null,
     });
-    where("id > ?", bounds.above);
-    where("id <= ?", bounds.up_to);
+    add("id > ?", bounds.above);
+    add("id <= ?", bounds.up_to);
   }
-  return { where: conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`, values };
+  const wheres = inBranches(statesOf(filter)).map((states) => {
+    const conditions: string[] = [];
+    if (states.length === 1) add("state = ?", states[0], conditions);
+    else if (states.length > 1) add("state = any (?)", states, conditions);
+    conditions.push(...impliedByStates(states));
+    for (const condition of impliedByTask(states)) add(condition, filter.task, conditions);
+    const all = [...conditions, ...common];
+    return all.length === 0 ? "" : `where ${all.join(" and ")}`;
+  });
+  return { wheres, values };
 }
 
 /** Checks that a page can find its rows without reading the whole history. Throws LW400 with a hint about the missing filter. */
 function assertServed(filter: JobFilter): void {
-  const { state, task, queue, correlationId, parentId, jobKey, priority, error } = filter;
-  const isNarrow = (state !== undefined && state !== "completed") || (correlationId ?? parentId ?? jobKey) !== undefined;
+  const { task, queue, correlationId, parentId, jobKey, priority, error, worker } = filter;
+  const states = statesOf(filter);
+  const isNarrow = (states.length > 0 && !states.includes("completed")) || (correlationId ?? parentId ?? jobKey) !== undefined;
   const refuse = (field: keyof JobFilter, message: string, hint: string): never => {
     throw new LegworkError("LW400", message, { hint, fields: [{ path: [field], message }] });
   };
-  for (const [field, value] of Object.entries({ priority, error })) {
+  for (const [field, value] of Object.entries({ priority, error, worker })) {
     if (value === undefined || isNarrow) continue;
     refuse(
-      field as "priority" | "error",
+      field as "priority" | "error" | "worker",
       `A filter by ${field} alone would read the whole history.`,
       "Add a state other than completed, a correlation id, a parent or a job key.",
     );

@@ -268,6 +268,7 @@ class Kit implements TestKit {
 /** The tables with data of jobs. Limits that tasks declare, schedules and users' settings are kept. */
 const EMPTIED = [
   "queue_counts",
+  "live_job_counts",
   "finished_jobs",
   "failed_attempts",
   "job_logs",

@@ -64,6 +64,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     limits_in_use: "legwork.limits_in_use()",
     load_steps: "legwork_private.load_steps($job, 'w', 1)",
     maintain_history: "legwork.maintain_history()",
+    count_jobs: `legwork.count_jobs('{"state": "failed"}', '{task}')`,
     cancelled_jobs: "legwork_private.cancelled_jobs(array[$job]::bigint[])",
     note_worker_fault: "legwork_private.note_worker_fault('host', 1, 'recording', 'why', $job)",
     pause_queue: "legwork.pause_queue('mail', 'why')",

@@ -13,9 +13,9 @@ declare
 begin
   select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
   from (
-    select l.tenant, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
+    select l.tenant, l.task, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
     from legwork_private.all_live_job_states l
-    group by 1, 2, 3
+    group by 1, 2, 3, 4
   ) c;
 
   insert into legwork_private.samples as s (name, value)
@@ -48,6 +48,16 @@ begin
     group by 1
     having sum(a.jobs) > c_many)
   group by 1, 2;
+
+  delete from legwork_private.live_job_counts;
+  insert into legwork_private.live_job_counts (tenant, task, queue, state, jobs, valid_until)
+  select x.tenant, c.task, min(c.queue), c.state, sum(c.jobs), min(k.valid_until)
+  from jsonb_to_recordset(v_counted) as c (tenant text, task text, queue text, state text, jobs bigint)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  join (select q.tenant, min(q.valid_until) as valid_until from legwork_private.queue_counts q group by 1) k on k.tenant = x.tenant
+  -- Failed jobs are counted in the history.
+  where c.state <> 'failed'
+  group by 1, 2, 4;
 
   insert into legwork_private.samples as s (name, value)
   select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')

@@ -11,15 +11,17 @@ select
     when j.attempts > 0 then 'retrying'
     else 'scheduled'
   end as state,
-  case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at
+  case when j.locked_at is null and j.attempts < j.max_attempts and coalesce(w.run_at, j.run_at) <= now() then coalesce(w.run_at, j.run_at) end as due_at,
+  t.identifier as task
 from legwork_private.graphile_jobs j
 left join legwork_private.graphile_tasks t on t.id = j.task_id
 left join legwork_private.task_definitions d on d.name = t.identifier
 left join legwork_private.waiting_jobs w on w.job_id = j.id and j.run_at = 'infinity';
-comment on view legwork_private.all_live_job_states is 'The queue, state and due time of each job that has not ended, or has failed and can be retried. Used for counting.';
+comment on view legwork_private.all_live_job_states is 'The task, queue, state and due time of each job that has not ended, or has failed and can be retried. Used for counting.';
 comment on column legwork_private.all_live_job_states.queue is 'Its queue.';
 comment on column legwork_private.all_live_job_states.tenant is 'Its tenant.';
 comment on column legwork_private.all_live_job_states.state is 'Its state. Whether it is paused or blocked comes from the waiting room.';
+comment on column legwork_private.all_live_job_states.task is 'Its task.';
 comment on column legwork_private.all_live_job_states.due_at is 'Since when it could have started; null if it is running, has failed or is not due.';
 comment on table legwork_private.queue_counts is
   'Counts of the jobs of each queue, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, shown by legwork.queues.';

@@ -1,7 +1,9 @@
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { MAX_LOOKED_AT, PRIORITIES } from "../../bounds.ts";
 import { JOB_STATES } from "../../contract/states.ts";
-import type { JobFilter } from "../../jobs/read-jobs.ts";
+import { COUNT_FIELDS } from "../../contract/jobs.ts";
+import type { CountField } from "../../jobs/count-jobs.ts";
+import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
 import { assertKnownNames } from "../known-names.ts";
 import { idOf, listLimit, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
@@ -10,12 +12,14 @@ import { colorState, elapsed, printJson, printTable, relativeTime, shorten } fro
 import { formatNumber } from "../../wording.ts";
 import { jsonText } from "../visible.ts";
 
-type Flags = RemoteFlags & WatchFlags & JobFilter & { json?: boolean };
+type Flags = RemoteFlags & WatchFlags & JobFilter & { json?: boolean; countBy?: CountField };
 
 export function jobsCommand(): Command {
   return withWatch(withRemoteOptions(new Command("jobs")))
     .description("List jobs, newest first")
-    .addOption(new Option("--state <state>", "Only jobs in this state").choices(JOB_STATES))
+    .addOption(
+      new Option("--state <states>", "Only jobs in this state, or in any of several separated by commas").argParser(states),
+    )
     .option("--task <name>", "Only jobs of this task")
     .option("--queue <name>", "Only jobs of this queue")
     .option("--tenant <name>", "Only this tenant's jobs")
@@ -36,6 +40,11 @@ export function jobsCommand(): Command {
     .option("--created-before <time>", "Only jobs created before this time", time)
     .option("--before <id>", "Only jobs older than this one, for the next page", idOf("a job"))
     .option("--limit <number>", "Number of jobs, at most 500", listLimit, 20)
+    .addOption(
+      new Option("--count-by <field>", "Print how many jobs match by this field, at most 10,000 of each value").choices(
+        COUNT_FIELDS,
+      ),
+    )
     .option("--json", "Print an array of complete rows")
     .addHelpText(
       "after",
@@ -43,12 +52,25 @@ export function jobsCommand(): Command {
 Examples:
   $ legwork jobs --state failed
   $ legwork jobs --task notify/email --payload to:ann@example.com
-  $ legwork jobs --task retention/expire --limit 5 --json`,
+  $ legwork jobs --task retention/expire --limit 5 --json
+  $ legwork jobs --state failed,cancelled --count-by task`,
     )
     .action(async (flags: Flags) => {
-      const { json, watch: _watch, ...filter } = ownFlags(flags);
+      const { json, watch: _watch, countBy, ...filter } = ownFlags(flags);
       await withOperations(flags, (operations) =>
         repeatedly(flags, async () => {
+          if (countBy !== undefined) {
+            const { limit: _limit, ...counted } = filter;
+            const counts = await operations.countJobs(counted, countBy);
+            if (json === true) printJson(counts);
+            else if (counts.length === 0) console.log("No jobs.");
+            else
+              printTable(
+                [countBy.toUpperCase(), "JOBS"],
+                counts.map(({ value, jobs, isCapped }) => [value, `${formatNumber(jobs)}${isCapped ? "+" : ""}`]),
+              );
+            return;
+          }
           const jobs = await operations.listJobs(filter);
           if (jobs.length === 0) await assertKnownNames(operations, filter);
           if (json === true) {
@@ -80,4 +102,13 @@ Examples:
         }),
       );
     });
+}
+
+function states(value: string): JobState[] {
+  return value.split(",").map((state) => {
+    const found = JOB_STATES.find((each) => each === state);
+    if (found === undefined)
+      throw new InvalidArgumentError(`'${state}' is not a valid state. The states are ${JOB_STATES.join(", ")}.`);
+    return found;
+  });
 }

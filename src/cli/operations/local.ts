@@ -1,5 +1,5 @@
 import { failedGroupSchema } from "../../contract/bulk.ts";
-import { jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
+import { jobCountSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
 import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from "../../contract/queues.ts";
 import { fromRow, fromRows, type Row } from "../../contract/rows.ts";
 import { scheduleRunSchema, scheduleSchema } from "../../contract/schedules.ts";
@@ -14,6 +14,7 @@ import { discardJob, discardJobs } from "../../jobs/discard-job.ts";
 import { enqueue, enqueueWithOutcome } from "../../jobs/enqueue.ts";
 import { explainJob } from "../../jobs/explain-job.ts";
 import { listFailedGroups } from "../../jobs/failed-jobs.ts";
+import { countJobs } from "../../jobs/count-jobs.ts";
 import { getJob, listJobs } from "../../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
 import { listSteps } from "../../jobs/read-steps.ts";
@@ -50,6 +51,7 @@ export function localOperations(pool: Pool): Operations {
     enqueue: (task, payload, options) => enqueue(pool, task, payload, options),
     enqueueWithOutcome: (task, payload, options) => enqueueWithOutcome(pool, task, payload, options),
     listJobs: async (filter) => fromRows(jobSchema, await listJobs(pool, filter)),
+    countJobs: async (filter, by) => fromRows(jobCountSchema, await countJobs(pool, filter, by)),
     getJob: async (id) => fromRow(jobWithAttemptsSchema, await getJob(pool, id)),
     listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),
     readTimeline: async (id) => fromRows(timelineEntrySchema, await readTimeline(pool, id)),

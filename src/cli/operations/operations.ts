@@ -1,5 +1,5 @@
 import type { FailedGroup } from "../../contract/bulk.ts";
-import type { Job, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
+import type { Job, JobCount, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
 import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
 import type { Schedule, ScheduleRun } from "../../contract/schedules.ts";
 import type { TimelineEntry } from "../../contract/timeline.ts";
@@ -7,6 +7,7 @@ import type { Overview } from "../../contract/system.ts";
 import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
+import type { CountField, CountFilter } from "../../jobs/count-jobs.ts";
 import type { Reason } from "../../jobs/explain-job.ts";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
@@ -28,6 +29,7 @@ export interface Operations {
   enqueue: (task: string, payload: unknown, options: EnqueueOptions) => Promise<string>;
   enqueueWithOutcome: (task: string, payload: unknown, options: EnqueueOptions) => Promise<Enqueued>;
   listJobs: (filter: JobFilter) => Promise<Job[]>;
+  countJobs: (filter: CountFilter, by: CountField) => Promise<JobCount[]>;
   getJob: (id: string) => Promise<JobWithAttempts>;
   listSteps: (id: string) => Promise<Step[]>;
   readTimeline: (id: string) => Promise<TimelineEntry[]>;

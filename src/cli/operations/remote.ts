@@ -5,6 +5,7 @@ import {
   createdSchema,
   doneSchema,
   enqueuedSchema,
+  jobCountPage,
   jobPage,
   jobWithAttemptsSchema,
   logPage,
@@ -102,6 +103,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
         cursor = nextCursor;
       }
     },
+    countJobs: async (filter, by) => (await get(jobCountPage, `/job-counts?${queryOf({ ...filter, by })}`)).items,
     getJob: (id) => get(jobWithAttemptsSchema, job(id)),
     listSteps: (id) => all(stepPage, `${job(id)}/steps`),
     readTimeline: async (id) => (await get(timelinePage, `${job(id)}/timeline`)).items,

@@ -5,6 +5,8 @@ import {
   attemptCursor,
   attemptPage,
   attemptQuery,
+  jobCountPage,
+  jobCountQuery,
   jobCursor,
   jobPage,
   jobQuery,
@@ -22,6 +24,7 @@ import { MAX_LOOKED_AT } from "../../../bounds.ts";
 import { MAX_PAGE_BYTES, toPage } from "../../../contract/page.ts";
 import { jobId } from "../../../contract/values.ts";
 import { timelinePage } from "../../../contract/timeline.ts";
+import { countJobs } from "../../../jobs/count-jobs.ts";
 import { explainJob } from "../../../jobs/explain-job.ts";
 import { getJob, listAttempts, listJobsWithin, searchPayloads } from "../../../jobs/read-jobs.ts";
 import { logsAfter } from "../../../jobs/read-logs.ts";
@@ -67,6 +70,24 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
         found.nextCursor = jobCursor.make(looked_to);
       return { ...found, lookedAt: looked_at, lookedTo: looked_to };
     },
+  );
+
+  addRoute(
+    app,
+    context,
+    {
+      method: "GET",
+      url: "/job-counts",
+      tag: "jobs",
+      role: "viewer",
+      summary: "Count jobs by state, task, queue, tenant or worker",
+      description:
+        "Counts the jobs that match all given filters. The counts of a field ignore the filter on that field, so they show what each of its values would " +
+        "match. At most 10,000 jobs are counted of each value. With more than 2,000 unended jobs, their counts are a few seconds old.",
+      query: jobCountQuery,
+      answer: jobCountPage,
+    },
+    async ({ client, query: { by, ...filter } }) => ({ items: await countJobs(client, filter, by), nextCursor: null }),
   );
 
   addRoute(
