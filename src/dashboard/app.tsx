@@ -6,6 +6,7 @@ import { disconnect } from "./api/subscribe.ts";
 import { isPassing } from "./api/problem.ts";
 import { useToken } from "./api/session.ts";
 import { PAGES } from "./router/pages.ts";
+import { useScrollPlace } from "./router/place.ts";
 import { Guard } from "./shell/guard.tsx";
 import { Permitted } from "./shell/permitted.tsx";
 import { Shell } from "./shell/shell.tsx";
@@ -55,9 +56,9 @@ function createClient(): QueryClient {
 
 function Pages() {
   const [path] = useLocation();
+  useScrollPlace(path);
   useEffect(() => {
-    // A new page starts at its top, and a screen reader starts at its heading.
-    document.querySelector("main")?.scrollTo(0, 0);
+    // A screen reader starts at the heading of a new page.
     document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }, [path]);
   return (

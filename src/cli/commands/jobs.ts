@@ -108,7 +108,7 @@ function states(value: string): JobState[] {
   return value.split(",").map((state) => {
     const found = JOB_STATES.find((each) => each === state);
     if (found === undefined)
-      throw new InvalidArgumentError(`'${state}' is not a valid state. The states are ${JOB_STATES.join(", ")}.`);
+      throw new InvalidArgumentError(`Allowed choices are ${JOB_STATES.join(", ")}.`);
     return found;
   });
 }

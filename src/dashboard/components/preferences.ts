@@ -7,10 +7,17 @@ export interface Preferences {
   zone: Zone;
   /** The rows of tables: 32 px high with small text, or 40 px. */
   density: "compact" | "comfortable";
+  /** The columns of the list of jobs. */
+  jobColumns: readonly string[];
 }
 
 const KEY = "legwork.preferences";
-const DEFAULTS: Preferences = { theme: "system", zone: "local", density: "compact" };
+const DEFAULTS: Preferences = {
+  theme: "system",
+  zone: "local",
+  density: "compact",
+  jobColumns: ["queue", "details", "attempts", "duration", "created"],
+};
 const listeners = new Set<() => void>();
 let preferences = read();
 

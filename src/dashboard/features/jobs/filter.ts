@@ -1,4 +1,4 @@
-import { JOB_STATES } from "../../../contract/states.ts";
+import { JOB_STATES, type JobState } from "../../../contract/states.ts";
 
 import { words } from "./words.ts";
 
@@ -15,6 +15,18 @@ export function readFilter(search: URLSearchParams): JobFilter {
 /** The filter as a query string, always in the same order, so that equal filters have equal links. */
 export function writeFilter(filter: JobFilter): URLSearchParams {
   return new URLSearchParams(NAMES.flatMap((name) => (filter[name] ? [[name, filter[name]]] : [])));
+}
+
+/** The states of a filter, which has them separated by commas; none without that filter, and none that does not exist. */
+export function statesOf({ state }: JobFilter): readonly JobState[] {
+  const given = state?.split(",") ?? [];
+  return JOB_STATES.filter((each) => given.includes(each));
+}
+
+/** The filter with other states: undefined where there are none. */
+export function withStates(filter: JobFilter, states: readonly JobState[]): JobFilter {
+  const { state: _state, ...rest } = filter;
+  return states.length === 0 ? rest : { ...rest, state: JOB_STATES.filter((each) => states.includes(each)).join(",") };
 }
 
 /** The start of a span that ends now; undefined for an invalid span. */
@@ -34,6 +46,7 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
     tenant: filter.tenant,
     correlationId: filter.correlation,
     jobKey: filter.key,
+    worker: filter.worker,
     parentId: filter.parent,
     priority: filter.priority,
     payload: filter.payload,
@@ -47,9 +60,10 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
 export function toLive(filter: JobFilter): { state?: string[]; task?: string; queue?: string } | undefined {
   const { state, task, queue, ...more } = filter;
   if (Object.keys(more).length > 0 || (task !== undefined && queue !== undefined)) return undefined;
-  if (state !== undefined && !(JOB_STATES as readonly string[]).includes(state)) return undefined;
+  const states = statesOf(filter);
+  if (state !== undefined && states.length !== state.split(",").length) return undefined;
   return {
-    ...(state === undefined ? {} : { state: [state] }),
+    ...(state === undefined ? {} : { state: [...states] }),
     ...(task === undefined ? {} : { task }),
     ...(queue === undefined ? {} : { queue }),
   };

@@ -27,6 +27,7 @@ const list = {
     correlation: "Correlation id",
     key: "Job key",
     parent: "Enqueued by",
+    worker: "Worker",
     priority: "Priority",
     payload: "Payload",
     error: "Error",
@@ -41,6 +42,14 @@ const list = {
   from: "From",
   to: "To",
   show: "Show",
+
+  // Counts beside the list
+  facets: "Counts of matching jobs",
+  count: (jobs: number, isCapped: boolean) => `${formatNumber(jobs)}${isCapped ? "+" : ""}`,
+  showAll: (values: number) => `Show all ${formatNumber(values)}`,
+  showFewer: "Show fewer",
+  noCounts: "Counts are not available.",
+  noCountsOfPayloads: "A search in payloads has no counts.",
 
   // Saved views
   views: "Saved views",
@@ -59,12 +68,19 @@ const list = {
   viewNeedsFilter: "Filter the list first, then save the filter as a view.",
 
   // Rows
+  columns: "Columns",
+  columnsExplained: "State, job and task are always shown. Where there is no room for all columns, some are left out.",
   details: "Details",
   selectAllLoaded: "Select all loaded jobs",
   selectJob: (id: string) => `Select job ${id}`,
   progressOfJob: (id: string) => `Progress of job ${id}`,
   starts: "starts {at}",
   retries: "retries {at}: ",
+
+  // The job beside the list
+  jobBeside: (id: string) => `Job ${id}`,
+  openPage: "Open page",
+  closePanel: "Close panel",
 
   // Top and bottom of the list
   newer: (count: number, isCapped: boolean) => `${formatNumber(count)}${isCapped ? " or more" : ""} newer`,
@@ -241,6 +257,11 @@ const detail = {
   startNow: "Start now",
   rerunWithChanges: "Rerun with changes",
   retryWithChanges: "Retry with changes",
+  notPossible: {
+    retry: (id: string, state: string) => `Job ${id} cannot be retried: it is ${state}.`,
+    cancel: (id: string, state: string) => `Job ${id} cannot be cancelled: it is ${state}.`,
+    edit: (id: string, state: string) => `Job ${id} can be rerun with changes only after it has ended: it is ${state}.`,
+  },
   cancelJob: "Cancel job",
   keepJob: "Keep job",
   cancelQuestion: (id: string) => `Cancel job ${id}?`,

@@ -1,6 +1,6 @@
 import { rest, withQuery } from "../../../api/request.ts";
 import { isFinished } from "../../../components/state-badge.tsx";
-import { type JobFilter, toQuery } from "../filter.ts";
+import { type JobFilter, statesOf, toQuery } from "../filter.ts";
 import type { JobPage } from "../job-line.ts";
 import { words } from "../words.ts";
 
@@ -85,8 +85,10 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
   return {
     words: words.bulk.targets.matching,
     resolve: async (action, signal) => {
-      if (filter.state !== undefined && !action.fits(filter.state)) return { filters: [], isCapped: false };
-      const direct = toRoute(action.name, asked);
+      const states = statesOf(filter);
+      if (states.length > 0 && !states.some(action.fits)) return { filters: [], isCapped: false };
+      // The routes take one state.
+      const direct = states.length > 1 ? undefined : toRoute(action.name, asked);
       if (direct !== undefined) return { filters: [direct], isCapped: false };
       const ids: string[] = [];
       for (let cursor: string | null = null; ;) {

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useMay } from "../../../api/me.ts";
 
 import { Button } from "../../../components/button.tsx";
-import type { JobFilter } from "../filter.ts";
+import { type JobFilter, statesOf } from "../filter.ts";
 import type { JobLine } from "../job-line.ts";
 import type { Selection } from "../list/use-selection.ts";
 import { BULK_ACTIONS, type BulkAction, type BulkTarget, matchingJobs, selectedJobs } from "./bulk-actions.ts";
@@ -30,7 +30,9 @@ export function BulkBar({
   const isEverything = isAll && isEveryShown;
   const picked = lines.filter(({ id }) => selection.has(id));
   const fitting = (action: BulkAction): boolean =>
-    isEverything ? filter.state === undefined || action.fits(filter.state) : picked.some(({ state }) => action.fits(state));
+    isEverything
+      ? statesOf(filter).length === 0 || statesOf(filter).some(action.fits)
+      : picked.some(({ state }) => action.fits(state));
   return (
     <div className="bulk-bar" role="region" aria-label={words.bulk.selection}>
       <strong className="number">{isEverything ? words.bulk.allMatching : words.bulk.selected(selection.count)}</strong>

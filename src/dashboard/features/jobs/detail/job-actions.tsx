@@ -1,5 +1,5 @@
 import { Ban, ListOrdered, Pencil, Play, RotateCw, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useEffectEvent, useState } from "react";
 import { useLocation } from "wouter";
 import { useMay } from "../../../api/me.ts";
 import { Problem } from "../../../api/problem.ts";
@@ -18,17 +18,44 @@ import { words } from "../words.ts";
 
 type Asked = "cancel" | "discard" | "edit" | "priority";
 
-/** The actions for a job in its state that the token has the right to. */
-export function JobActions({ job }: { job: Job }) {
+/** An action that has a key in the list of jobs. */
+export type JobKey = "retry" | "cancel" | "edit";
+
+/**
+ * The actions for a job in its state that the token has the right to. `pressed` is an action whose key was pressed; it is performed as soon as it is
+ * known what the job allows, and `onPressed` is called.
+ */
+export function JobActions({
+  job,
+  pressed,
+  onPressed,
+}: {
+  job: Job;
+  pressed?: JobKey | undefined;
+  onPressed?: (() => void) | undefined;
+}) {
   const may = useMay("operator");
   const act = useJobAction();
   const isDiscarded = useIsDiscarded(job);
   const [, navigate] = useLocation();
   const [asked, setAsked] = useState<Asked>();
-  if (!may) return null;
   const isOver = isFinished(job.state);
   const isKept = job.state === "failed" && isDiscarded === false;
   const path = `/jobs/${job.id}`;
+  const isKnown = may && (job.state !== "failed" || isDiscarded !== undefined);
+  const press = useEffectEvent((key: JobKey) => {
+    onPressed?.();
+    const isWaiting = job.state === "scheduled" || job.state === "retrying";
+    if (key === "retry" && (isKept || isWaiting)) {
+      act.mutate({ path: `${path}/retry`, done: isKept ? common.jobRetried(job.id) : common.jobMayStart(job.id) });
+    } else if (key === "cancel" && !isOver) setAsked("cancel");
+    else if (key === "edit" && isOver) setAsked("edit");
+    else tell(words.detail.notPossible[key](job.id, job.state), { kind: "error" });
+  });
+  useEffect(() => {
+    if (pressed !== undefined && isKnown) press(pressed);
+  }, [pressed, isKnown]);
+  if (!may) return null;
   const close = (): void => setAsked(undefined);
   const rerun = (): void =>
     act.mutate(

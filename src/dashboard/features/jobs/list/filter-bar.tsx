@@ -8,6 +8,7 @@ import { Button } from "../../../components/button.tsx";
 import { JOB_STATES } from "../../../../contract/states.ts";
 import { type FilterName, type JobFilter, parseText } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
+import { ColumnMenu } from "./column-menu.tsx";
 import { SavedViews } from "./saved-views.tsx";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
@@ -28,7 +29,16 @@ export function useNames(): { tasks: readonly string[]; queues: readonly string[
 }
 
 /** The filters of the list: typed or chosen, and removed one by one. */
-export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
+export function FilterBar({
+  filter,
+  onChange,
+  hasFacets,
+}: {
+  filter: JobFilter;
+  onChange: (next: JobFilter) => void;
+  /** Whether state, task and queue can be chosen beside the list. */
+  hasFacets: boolean;
+}) {
   const names = useNames();
   const [text, setText] = useState("");
   const [isChoosing, setChoosing] = useState(false);
@@ -60,19 +70,23 @@ export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (
             onChange={(event) => setText(event.target.value)}
           />
         </form>
-        <Choice label={common.state} value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
-        <Choice
-          label={common.task}
-          value={filter.task}
-          options={names?.tasks ?? []}
-          onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
-        />
-        <Choice
-          label={common.queue}
-          value={filter.queue}
-          options={names?.queues ?? []}
-          onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
-        />
+        {!hasFacets && (
+          <>
+            <Choice label={common.state} value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
+            <Choice
+              label={common.task}
+              value={filter.task}
+              options={names?.tasks ?? []}
+              onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
+            />
+            <Choice
+              label={common.queue}
+              value={filter.queue}
+              options={names?.queues ?? []}
+              onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
+            />
+          </>
+        )}
         <select
           aria-label={words.list.created}
           value={filter.after !== undefined || filter.before !== undefined ? "exact" : (filter.since ?? "")}
@@ -93,8 +107,9 @@ export function FilterBar({ filter, onChange }: { filter: JobFilter; onChange: (
           <option value="exact">{words.list.between}</option>
         </select>
         <SavedViews filter={filter} onOpen={onChange} />
+        {hasFacets && <ColumnMenu />}
       </div>
-      <Chips filter={filter} onChange={set} onTimes={() => setChoosing(true)} />
+      <Chips filter={filter} hasFacets={hasFacets} onChange={set} onTimes={() => setChoosing(true)} />
       {isChoosing && (
         <TimeDialog
           after={filter.after}
@@ -143,17 +158,19 @@ const SHOWN_ABOVE: ReadonlySet<string> = new Set(["state", "task", "queue", "sin
 
 function Chips({
   filter,
+  hasFacets,
   onChange,
   onTimes,
 }: {
   filter: JobFilter;
+  hasFacets: boolean;
   onChange: (change: Partial<Record<FilterName, undefined>>) => void;
   onTimes: () => void;
 }) {
   const { zone } = usePreferences();
   const given = Object.entries(filter) as [FilterName, string][];
   if (given.length === 0) return null;
-  const shown = given.filter(([name]) => !SHOWN_ABOVE.has(name));
+  const shown = given.filter(([name]) => (hasFacets ? name !== "since" : !SHOWN_ABOVE.has(name)));
   return (
     <ul className="job-chips" aria-label={words.list.chips}>
       {shown.map(([name, value]) => (
@@ -164,7 +181,9 @@ function Chips({
               {formatExact(value, zone)}
             </Button>
           ) : (
-            <span className="truncate">{value}</span>
+            <span className="truncate" dir="auto" title={value}>
+              {value.replaceAll(",", ", ")}
+            </span>
           )}
           <Button
             kind="quiet"

@@ -1,28 +1,22 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import {
-  type CSSProperties,
-  type KeyboardEvent,
-  useCallback,
-  useEffect,
-  useId,
-  useRef,
-  useState,
-  useSyncExternalStore,
-} from "react";
+import { type CSSProperties, type KeyboardEvent, useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { Duration, Time } from "../../../components/time/time.tsx";
+import { usePreferences } from "../../../components/preferences.ts";
 import { isFinished, State } from "../../../components/state-badge.tsx";
-import type { JobLine } from "../job-line.ts";
-import type { Selection } from "./use-selection.ts";
-import { useGridKeys } from "./use-grid-keys.ts";
-import { Sentence } from "../../../components/sentence.tsx";
 import { common } from "../../../components/words.ts";
+import type { JobKey } from "../detail/job-actions.tsx";
+import type { JobLine } from "../job-line.ts";
 import { words } from "../words.ts";
+import { useColumns } from "./column-menu.tsx";
+import { COLUMN, type ColumnName, Detail, fittingColumns } from "./columns.tsx";
+import { useGridKeys } from "./use-grid-keys.ts";
+import type { Selection } from "./use-selection.ts";
 
-/** Heights of a row (px): one line, or three on narrow screens. Fixed, so that scrolling needs no measuring. */
-const ROW = 38;
+/** Heights of a row (px): one line, or three in a narrow list. Fixed, so that scrolling needs no measuring. */
+const ROW = { compact: 32, comfortable: 40 } as const;
 const ROW_NARROW = 80;
-const NARROW = "(max-width: 860px)";
+/** The width below which a job takes three lines (px). */
+const NARROW = 420;
 
 /** The distance to the end of the loaded rows at which the next page is fetched (rows). */
 const AHEAD = 120;
@@ -30,9 +24,15 @@ const AHEAD = 120;
 /** How long a row must be visible before its job is refetched (ms). */
 const SETTLE_MS = 400;
 
+/** How long a row whose job has changed is highlighted (ms). */
+const HIGHLIGHT_MS = 150;
+
 export interface GridProps {
   lines: readonly JobLine[];
   selection: Selection;
+  /** The job that the keyboard acts on. */
+  active: string | undefined;
+  onActive: (id: string | undefined) => void;
   hasMore: boolean;
   isLoadingMore: boolean;
   loadMore: () => void;
@@ -42,16 +42,42 @@ export interface GridProps {
   onTop: () => void;
   /** Called with the visible jobs that may still change. */
   onVisible: (ids: readonly string[]) => void;
+  /** Shows a job beside the list, and performs an action there. */
+  onShow: (id: string, action?: JobKey) => void;
+  /** Called on Escape; returns whether something was closed. */
+  onEscape: () => boolean;
   /** Changes when the list must scroll to its top. */
   top: number;
+  /** Where it is scrolled to at first (px), and what is called when that changes. */
+  offset: number;
+  onOffset: (offset: number) => void;
 }
 
 /** The list of jobs. Only visible rows are in the page, however many are loaded. A grid for screen readers, with a single tab stop. */
-export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, onReading, onTop, onVisible, top }: GridProps) {
+export function JobGrid({
+  lines,
+  selection,
+  active,
+  onActive,
+  hasMore,
+  isLoadingMore,
+  loadMore,
+  onReading,
+  onTop,
+  onVisible,
+  onShow,
+  onEscape,
+  top,
+  offset,
+  onOffset,
+}: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const isNarrow = useNarrow();
-  const row = isNarrow ? ROW_NARROW : ROW;
-  const [active, setActive] = useState<string>();
+  const width = useWidth(scroller);
+  const isNarrow = width < NARROW;
+  const { density } = usePreferences();
+  const row = isNarrow ? ROW_NARROW : ROW[density];
+  const chosen = useColumns();
+  const columns = isNarrow ? (["details"] as const) : fittingColumns(chosen, width);
   const [, navigate] = useLocation();
   const prefix = useId();
   const index = active === undefined ? -1 : lines.findIndex(({ id }) => id === active);
@@ -62,14 +88,18 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     estimateSize: () => row,
     getItemKey: (at) => lines[at]?.id ?? at,
     overscan: 12,
+    initialOffset: offset,
   });
   useEffect(() => virtual.measure(), [row, virtual]);
+  const shownTop = useRef(top);
   useEffect(() => {
+    if (shownTop.current === top) return;
+    shownTop.current = top;
     scroller.current?.scrollTo(0, 0);
-    setActive(undefined);
-  }, [top]);
+    onActive(undefined);
+  }, [top, onActive]);
 
-  const [isAway, setAway] = useState(false);
+  const [isAway, setAway] = useState(offset > 4);
   useEffect(() => onReading(isAway || active !== undefined || selection.count > 0), [isAway, active, selection.count, onReading]);
 
   const items = virtual.getVirtualItems();
@@ -94,26 +124,35 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     (to: number) => {
       const line = lines[Math.max(0, Math.min(lines.length - 1, to))];
       if (line === undefined) return;
-      setActive(line.id);
+      onActive(line.id);
       virtual.scrollToIndex(lines.indexOf(line));
+      // The active row is announced only while the grid has the focus.
+      if (document.activeElement !== scroller.current) scroller.current?.focus({ preventScroll: true });
     },
-    [lines, virtual],
+    [lines, virtual, onActive],
   );
   const press = useGridKeys({
     index,
     page: Math.max(1, Math.floor((scroller.current?.clientHeight ?? 400) / row) - 1),
     count: lines.length,
     moveTo,
+    show: () => {
+      if (active !== undefined) onShow(active);
+    },
     open: () => {
       if (active !== undefined) navigate(`/jobs/${active}`);
+    },
+    act: (action) => {
+      if (active !== undefined) onShow(active, action);
     },
     toggle: (isRange) => {
       if (active !== undefined) selection.toggle(active, isRange, lines);
     },
     selectAll: () => selection.selectAll(lines),
     clear: () => {
-      if (selection.count > 0) selection.clear();
-      else setActive(undefined);
+      if (onEscape()) scroller.current?.focus({ preventScroll: true });
+      else if (selection.count > 0) selection.clear();
+      else onActive(undefined);
     },
   });
 
@@ -121,8 +160,15 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
     <div
       ref={scroller}
       className="job-grid"
-      // As wide as the longest id, so that the columns of all rows align.
-      style={{ "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)) } as CSSProperties}
+      data-narrow={isNarrow}
+      style={
+        {
+          // As wide as the longest id, so that the columns of all rows align.
+          "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)),
+          "--columns": columns.map((name) => COLUMN[name].track).join(" "),
+          "--job-row": `${row}px`,
+        } as CSSProperties
+      }
       role="grid"
       tabIndex={0}
       aria-label={words.list.title}
@@ -130,10 +176,19 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
       aria-multiselectable="true"
       aria-activedescendant={index < 0 ? undefined : `${prefix}${active}`}
       onKeyDown={(event: KeyboardEvent) => press(event.nativeEvent)}
+      onClick={({ target, detail }) => {
+        // A click into a row shows its job; links and checkboxes do what they do, and text can be selected.
+        if (!(target instanceof HTMLElement) || target.closest("a, input") !== null || detail !== 1) return;
+        const id = target.closest<HTMLElement>("[data-job]")?.dataset.job;
+        if (id === undefined || document.getSelection()?.isCollapsed === false) return;
+        onActive(id);
+        onShow(id);
+      }}
       onScroll={({ currentTarget }) => {
         const isBelow = currentTarget.scrollTop > 4;
         if (isAway && !isBelow && active === undefined && selection.count === 0) onTop();
         setAway(isBelow);
+        onOffset(currentTarget.scrollTop);
       }}
     >
       <div className="job-row job-head" role="row" aria-rowindex={1}>
@@ -149,21 +204,11 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
         <span role="columnheader">{common.state}</span>
         <span role="columnheader">{common.job}</span>
         <span role="columnheader">{common.task}</span>
-        <span role="columnheader" className="job-queue">
-          {common.queue}
-        </span>
-        <span role="columnheader" className="job-detail">
-          {words.list.details}
-        </span>
-        <span role="columnheader" className="end job-attempts">
-          {common.attempts}
-        </span>
-        <span role="columnheader" className="end job-took">
-          {common.duration}
-        </span>
-        <span role="columnheader" className="end">
-          {common.created}
-        </span>
+        {columns.map((name) => (
+          <span key={name} role="columnheader" className={COLUMN[name].isEnd === true ? "end truncate" : "truncate"}>
+            {COLUMN[name].title}
+          </span>
+        ))}
       </div>
       <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
         {items.map((item) => {
@@ -174,6 +219,8 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
               key={line.id}
               id={`${prefix}${line.id}`}
               line={line}
+              columns={columns}
+              isNarrow={isNarrow}
               position={item.index + 2}
               offset={item.start}
               height={row}
@@ -193,6 +240,8 @@ export function JobGrid({ lines, selection, hasMore, isLoadingMore, loadMore, on
 function Row({
   id,
   line,
+  columns,
+  isNarrow,
   position,
   offset,
   height,
@@ -202,6 +251,8 @@ function Row({
 }: {
   id: string;
   line: JobLine;
+  columns: readonly ColumnName[];
+  isNarrow: boolean;
   position: number;
   offset: number;
   height: number;
@@ -209,9 +260,13 @@ function Row({
   isSelected: boolean;
   onPick: (isRange: boolean) => void;
 }) {
+  const element = useRef<HTMLDivElement>(null);
+  useHighlight(element, `${line.state} ${line.attempts} ${line.error}`);
   return (
     <div
+      ref={element}
       id={id}
+      data-job={line.id}
       className="job-row"
       role="row"
       aria-rowindex={position}
@@ -237,68 +292,54 @@ function Row({
           {line.id}
         </Link>
       </span>
-      <span role="gridcell" className="job-task truncate" title={line.task}>
+      <span role="gridcell" className="job-task truncate" title={line.task} dir="auto">
         {line.task}
       </span>
-      <span role="gridcell" className="job-queue truncate muted" title={line.queue}>
-        {line.queue}
-      </span>
-      <span role="gridcell" className="job-detail truncate">
-        <Detail line={line} />
-      </span>
-      <span role="gridcell" className="job-attempts end number">
-        {line.attempts === 0 ? <span className="muted">–</span> : common.of(line.attempts, line.maxAttempts)}
-      </span>
-      <span role="gridcell" className="job-took end">
-        <Duration from={line.startedAt} to={line.finishedAt ?? (line.state === "running" ? null : line.startedAt)} />
-      </span>
-      <span role="gridcell" className="job-created end">
-        <Time at={line.createdAt} />
-      </span>
+      {isNarrow ? (
+        <>
+          <span role="gridcell" className="job-detail truncate">
+            <Detail line={line} />
+          </span>
+          <span role="gridcell" className="job-created end">
+            {COLUMN.created.cell(line)}
+          </span>
+        </>
+      ) : (
+        columns.map((name) => (
+          <span
+            key={name}
+            role="gridcell"
+            className={`truncate ${COLUMN[name].isEnd === true ? "end" : ""} ${name === "details" ? "job-detail" : ""}`}
+          >
+            {COLUMN[name].cell(line)}
+          </span>
+        ))
+      )}
     </div>
   );
 }
 
-/** The details of a job in one line: its progress, its start or its error. */
-function Detail({ line }: { line: JobLine }) {
-  if (line.state === "running" && line.progress !== null) {
-    return (
-      <span className="job-progress">
-        <progress max={100} value={line.progress} aria-label={words.list.progressOfJob(line.id)} />
-        <span className="number">{Math.round(line.progress)}%</span>
-        {line.progressMessage !== null && <span className="muted truncate">{line.progressMessage}</span>}
-      </span>
-    );
-  }
-  if (line.state === "scheduled") {
-    return (
-      <span className="muted">
-        <Sentence text={words.list.starts} slots={{ at: <Time at={line.runAt} absent={common.never} /> }} />
-      </span>
-    );
-  }
-  if (line.error !== null) {
-    const text = line.error.split("\n")[0] ?? "";
-    return (
-      <span title={line.error} className={line.state === "failed" ? "job-error" : "muted"}>
-        {line.state === "retrying" && <Sentence text={words.list.retries} slots={{ at: <Time at={line.runAt} /> }} />}
-        {text}
-      </span>
-    );
-  }
-  if (line.tenant !== null || line.correlationId !== null) {
-    return <span className="muted">{[line.tenant, line.correlationId].filter((each) => each !== null).join(" · ")}</span>;
-  }
-  return null;
+/** Highlights an element for a moment when its version changes, for users who have not asked for less motion. */
+function useHighlight(element: React.RefObject<HTMLElement | null>, version: string): void {
+  const shown = useRef(version);
+  useEffect(() => {
+    if (shown.current === version) return;
+    shown.current = version;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    element.current?.animate({ backgroundColor: ["var(--accent-ground)", "var(--accent-ground)"] }, HIGHLIGHT_MS);
+  }, [element, version]);
 }
 
-function useNarrow(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      const query = matchMedia(NARROW);
-      query.addEventListener("change", listener);
-      return () => query.removeEventListener("change", listener);
-    },
-    () => matchMedia(NARROW).matches,
-  );
+/** The width of an element (px), measured before it is first drawn. */
+function useWidth(element: React.RefObject<HTMLElement | null>): number {
+  const [width, setWidth] = useState(1_000);
+  useLayoutEffect(() => {
+    const measured = element.current;
+    if (measured === null) return undefined;
+    setWidth(measured.clientWidth);
+    const observer = new ResizeObserver(() => setWidth(measured.clientWidth));
+    observer.observe(measured);
+    return () => observer.disconnect();
+  }, [element]);
+  return width;
 }

@@ -1,23 +1,33 @@
 import { ArrowUp, Plus, SearchX } from "lucide-react";
-import { useCallback, useEffect, useMemo, useState } from "react";
-import { useSearchParams } from "wouter";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
 import { useMay } from "../../../api/me.ts";
 import { Problem } from "../../../api/problem.ts";
 
 import { Button } from "../../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../../components/notice.tsx";
 import { Page } from "../../../components/page.tsx";
+import { lazyPage } from "../../../router/lazy-page.ts";
+import { usePlace } from "../../../router/place.ts";
+import { PHONE, useMedia, WIDE } from "../../../components/use-media.ts";
 import { announce } from "../../../components/toasts.tsx";
 import { BulkBar } from "../bulk/bulk-bar.tsx";
 import { EnqueueDialog } from "../enqueue-form/enqueue-dialog.tsx";
 import { FilterBar, useNames } from "./filter-bar.tsx";
-import { type JobFilter, parseText, readFilter, writeFilter } from "../filter.ts";
+import type { JobKey } from "../detail/job-actions.tsx";
+import { type JobFilter, parseText, readFilter, statesOf, writeFilter } from "../filter.ts";
+import { Facets } from "./facets.tsx";
 import { JobGrid } from "./grid.tsx";
-import { type JobList, useJobList } from "./use-job-list.ts";
+import { type JobList, type ListPlace, useJobList } from "./use-job-list.ts";
 import { useSelection } from "./use-selection.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 import "./jobs.css";
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Loaded when a job is first shown beside the list. */
+const JobPanel = lazyPage(() => import("./job-panel.tsx"));
 
 /** The list of all jobs, newest first, with filters, live updates and bulk actions. */
 export default function Jobs() {
@@ -32,6 +42,7 @@ export default function Jobs() {
   }, [typed, names, setSearch]);
   const change = useCallback((next: JobFilter) => setSearch(writeFilter(next)), [setSearch]);
   const key = writeFilter(filter).toString();
+  const isWide = useMedia(WIDE);
   const may = useMay("enqueuer");
   const made = search.get("new");
   const make = (task: string | undefined): void => {
@@ -51,21 +62,58 @@ export default function Jobs() {
       }
     >
       <div className="jobs-page">
-        <FilterBar filter={filter} onChange={change} />
-        {typed === null ? <List key={key} filter={filter} onChange={change} /> : <Loading />}
+        <FilterBar filter={filter} onChange={change} hasFacets={isWide} />
+        {typed === null ? (
+          <div className="jobs-columns">
+            {isWide && <Facets filter={filter} onChange={change} />}
+            <List key={key} filter={filter} onChange={change} />
+          </div>
+        ) : (
+          <Loading />
+        )}
       </div>
       {made !== null && may && <EnqueueDialog task={made} onTask={make} onClose={() => make(undefined)} />}
     </Page>
   );
 }
 
+/** Where the user was in the list. */
+interface Place {
+  list: ListPlace | undefined;
+  offset: number;
+  active: string | undefined;
+  shown: string | undefined;
+  selected: ReadonlySet<string>;
+}
+
 function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
-  const [isReading, setReading] = useState(false);
+  const { restored, keep } = usePlace<Place>("jobs");
+  const [offset] = useState(restored?.offset ?? 0);
+  const [isReading, setReading] = useState(
+    restored !== undefined && (restored.offset > 4 || restored.active !== undefined || restored.selected.size > 0),
+  );
   const [top, setTop] = useState(0);
   const [visible, setVisible] = useState<readonly string[]>([]);
-  const list = useJobList(filter, isReading, visible);
-  const selection = useSelection();
+  const [active, setActive] = useState(restored?.active);
+  const [shown, setShown] = useState(restored?.shown);
+  const [pressed, setPressed] = useState<JobKey>();
+  const list = useJobList(filter, isReading, visible, restored?.list);
+  const selection = useSelection(restored?.selected);
+  const isPhone = useMedia(PHONE);
+  const [, navigate] = useLocation();
   const { lines } = list;
+  const now = useRef<Place>({ list: undefined, offset, active: undefined, shown: undefined, selected: NONE });
+  useEffect(() => {
+    now.current = { ...now.current, list: list.place, active, shown, selected: selection.ids };
+  });
+  useEffect(() => () => keep(now.current), [keep]);
+  // The job beside the list is the active one.
+  const beside = shown === undefined ? undefined : (active ?? shown);
+  const close = (): void => {
+    setShown(undefined);
+    setPressed(undefined);
+    document.querySelector<HTMLElement>(".job-grid")?.focus({ preventScroll: true });
+  };
   if (lines === undefined) {
     if (list.error !== undefined && list.error !== null)
       return <Refused error={list.error} filter={filter} list={list} onChange={onChange} />;
@@ -76,34 +124,56 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
     );
   }
   return (
-    <div className="card job-list">
-      <Newer
-        list={list}
-        onShow={() => {
-          selection.clear();
-          list.follow();
-          setTop((count) => count + 1);
-        }}
-      />
-      <BulkBar filter={filter} lines={lines} hasMore={list.hasMore} selection={selection} />
-      {list.error !== undefined && list.error !== null && <Failure error={list.error} retry={list.retry} />}
-      {lines.length === 0 ? (
-        <Nothing filter={filter} list={list} onChange={onChange} />
-      ) : (
-        <JobGrid
-          lines={lines}
-          selection={selection}
-          hasMore={list.hasMore}
-          isLoadingMore={list.isLoadingMore}
-          loadMore={list.loadMore}
-          onReading={setReading}
-          onTop={list.follow}
-          onVisible={setVisible}
-          top={top}
+    <>
+      <div className="card job-list">
+        <Newer
+          list={list}
+          onShow={() => {
+            selection.clear();
+            list.follow();
+            setTop((count) => count + 1);
+          }}
         />
+        <BulkBar filter={filter} lines={lines} hasMore={list.hasMore} selection={selection} />
+        {list.error !== undefined && list.error !== null && <Failure error={list.error} retry={list.retry} />}
+        {lines.length === 0 ? (
+          <Nothing filter={filter} list={list} onChange={onChange} />
+        ) : (
+          <JobGrid
+            lines={lines}
+            selection={selection}
+            active={active}
+            onActive={setActive}
+            hasMore={list.hasMore}
+            isLoadingMore={list.isLoadingMore}
+            loadMore={list.loadMore}
+            onReading={setReading}
+            onTop={list.follow}
+            onVisible={setVisible}
+            onShow={(id, action) => {
+              if (isPhone) return navigate(`/jobs/${id}`);
+              setShown(id);
+              setPressed(action);
+            }}
+            onEscape={() => {
+              if (shown !== undefined) close();
+              return shown !== undefined;
+            }}
+            top={top}
+            offset={offset}
+            onOffset={(next) => {
+              now.current.offset = next;
+            }}
+          />
+        )}
+        {lines.length > 0 && <Foot list={list} />}
+      </div>
+      {beside !== undefined && !isPhone && (
+        <Suspense fallback={<div className="card job-panel" />}>
+          <JobPanel id={beside} pressed={pressed} onPressed={() => setPressed(undefined)} onClose={close} />
+        </Suspense>
       )}
-      {lines.length > 0 && <Foot list={list} />}
-    </div>
+    </>
   );
 }
 
@@ -175,8 +245,8 @@ function Refused({
   const isFilter = error instanceof Problem && error.code === "LW400";
   const needsState =
     isFilter &&
-    (filter.error !== undefined || filter.priority !== undefined) &&
-    (filter.state === undefined || filter.state === "completed");
+    (filter.error ?? filter.priority ?? filter.worker) !== undefined &&
+    (filter.state === undefined || statesOf(filter).includes("completed"));
   if (!isFilter) return <Failure error={error} retry={list.retry} />;
   return (
     <div className="card job-refused" role="alert">

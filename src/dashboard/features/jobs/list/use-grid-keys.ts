@@ -1,5 +1,6 @@
-import { useEffect, useEffectEvent } from "react";
+import { useEffect, useEffectEvent, useRef } from "react";
 import { isTyping } from "../../../shell/shortcuts.tsx";
+import type { JobKey } from "../detail/job-actions.tsx";
 
 interface Actions {
   /** The active row; negative without one. */
@@ -8,20 +9,37 @@ interface Actions {
   /** Rows per screen. */
   page: number;
   moveTo: (index: number) => void;
+  /** Shows the active job beside the list. */
+  show: () => void;
+  /** Opens the page of the active job. */
   open: () => void;
+  act: (action: JobKey) => void;
   toggle: (isRange: boolean) => void;
   selectAll: () => void;
   clear: () => void;
 }
 
+/** How long after g a key opens a page instead (ms). */
+const SECOND_KEY_MS = 1_200;
+
+/** The keys of actions on the active job. */
+const ACTIONS: Readonly<Record<string, JobKey>> = { r: "retry", c: "cancel", e: "edit" };
+
 /**
- * j, k and the arrow keys move down and up, x selects, Shift+x selects a range, Enter opens, Escape clears the selection. These keys work on the whole
- * page while the user is not typing and no dialog is open; the arrow keys only within the list. Returns the key handler of the list itself.
+ * j, k and the arrow keys move down and up, x selects, Shift+x selects a range, Enter shows a job beside the list, o opens its page, r, c and e retry,
+ * cancel and edit it, Escape closes and clears. These keys work on the whole page while the user is not typing and no dialog is open; the arrow keys
+ * only within the list. Returns the key handler of the list itself.
  */
 export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
+  const wentAt = useRef(-Infinity);
+  const isSecondKey = (): boolean => performance.now() - wentAt.current < SECOND_KEY_MS;
   const press = useEffectEvent((event: KeyboardEvent) => {
+    const isSecond = isSecondKey();
+    wentAt.current = event.key === "g" && !isTyping(event.target) ? performance.now() : -Infinity;
+    if (isSecond) return;
     if (event.defaultPrevented || isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
-    const isElsewhere = event.target instanceof HTMLElement && event.target.closest("a, button, summary") !== null;
+    const isElsewhere =
+      event.target instanceof HTMLElement && event.target.closest("a, button, summary, [role=region][tabindex]") !== null;
     if (act(event, actions, event.key === "Enter" || event.key === " " ? !isElsewhere : true, false)) event.preventDefault();
   });
   useEffect(() => {
@@ -29,6 +47,7 @@ export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
     return () => document.removeEventListener("keydown", press);
   }, []);
   return (event) => {
+    if (isSecondKey()) return;
     // A row's checkbox has the focus only after a click, and handles the space bar itself.
     if (event.target instanceof HTMLInputElement && event.key === " ") return;
     if (act(event, actions, true, true)) event.preventDefault();
@@ -53,18 +72,25 @@ function act(event: KeyboardEvent, actions: Actions, mayOpen: boolean, isInside:
     moveTo(Math.max(0, to));
     return true;
   }
-  if (event.key.toLowerCase() === "x" || (event.key === " " && isInside)) {
-    if (index < 0) return false;
-    actions.toggle(event.shiftKey);
-    return true;
-  }
-  if (event.key === "Enter" && mayOpen && index >= 0) {
-    actions.open();
-    return true;
-  }
   if (event.key === "Escape") {
     actions.clear();
     return true;
   }
-  return false;
+  if (index < 0) return false;
+  if (event.key.toLowerCase() === "x" || (event.key === " " && isInside)) {
+    actions.toggle(event.shiftKey);
+    return true;
+  }
+  if (event.key === "Enter" && mayOpen) {
+    actions.show();
+    return true;
+  }
+  if (event.key === "o") {
+    actions.open();
+    return true;
+  }
+  const action = ACTIONS[event.key];
+  if (action === undefined) return false;
+  actions.act(action);
+  return true;
 }

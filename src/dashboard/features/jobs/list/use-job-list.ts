@@ -17,7 +17,18 @@ const SEARCH_ROUNDS = 10;
 /** Where a page of the list starts. */
 type Begin = { cursor?: string; before?: string };
 
+/** What is kept of a list for the way back to it. */
+export interface ListPlace {
+  lines: readonly JobLine[];
+  next: Begin | null;
+}
+
+/** How long older pages are kept for the way back (ms). */
+const KEPT_MS = 600_000;
+
 export interface JobList {
+  /** The newest page as it is shown, for the way back. */
+  place: ListPlace | undefined;
   /** Newest first; undefined until the first response. */
   lines: readonly JobLine[] | undefined;
   /** Jobs newer than the first line that are held back while the user is reading. */
@@ -38,12 +49,18 @@ export interface JobList {
 
 /**
  * The jobs that match a filter, for a component that is remounted for each filter (`key`). While `isReading` is false, new jobs are added as they arrive.
- * While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still change.
+ * While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still
+ * change. `restored` is where the user left the list.
  */
-export function useJobList(filter: JobFilter, isReading: boolean, visible: readonly string[]): JobList {
+export function useJobList(
+  filter: JobFilter,
+  isReading: boolean,
+  visible: readonly string[],
+  restored: ListPlace | undefined,
+): JobList {
   const key = writeFilter(filter).toString();
   const newest = useNewest(filter, key);
-  const [base, setBase] = useState<{ lines: readonly JobLine[]; next: Begin | null }>();
+  const [base, setBase] = useState(restored);
   const { lines: fresh, next } = newest;
   const last = base?.next ?? null;
   const older = useInfiniteQuery({
@@ -53,7 +70,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
     queryFn: async ({ pageParam, signal }) => await nextPage(filter, pageParam, signal),
     getNextPageParam: ({ nextCursor }) => (nextCursor === null ? undefined : { cursor: nextCursor }),
     staleTime: Infinity,
-    gcTime: 10_000,
+    gcTime: KEPT_MS,
   });
 
   // Older pages would not continue a different newest page.
@@ -87,6 +104,7 @@ export function useJobList(filter: JobFilter, isReading: boolean, visible: reado
   const pages = older.data?.pages ?? [];
   const lookedAt = pages.reduce((sum, page) => sum + (page.lookedAt ?? 0), newest.lookedAt ?? 0);
   return {
+    place: base,
     lines,
     newer,
     newerIsCapped: newer >= NEWEST,

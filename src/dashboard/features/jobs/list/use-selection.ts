@@ -11,8 +11,9 @@ export interface Selection {
   clear: () => void;
 }
 
-export function useSelection(): Selection {
-  const [ids, setIds] = useState<ReadonlySet<string>>(new Set());
+/** `restored` are the jobs that were selected when the user left the list. */
+export function useSelection(restored?: ReadonlySet<string>): Selection {
+  const [ids, setIds] = useState<ReadonlySet<string>>(restored ?? new Set());
   const anchor = useRef<string>(undefined);
   const toggle = useCallback((id: string, isRange: boolean, lines: readonly JobLine[]) => {
     const from = isRange ? lines.findIndex((line) => line.id === anchor.current) : -1;

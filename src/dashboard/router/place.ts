@@ -1,0 +1,79 @@
+import { useEffect, useLayoutEffect, useState } from "react";
+
+/** The pages whose places are remembered, so that a long session does not collect them without end. */
+const MAX_PLACES = 50;
+
+const places = new Map<string, unknown>();
+let counter = 0;
+
+/** The id of the current entry of the browser's history; undefined until it has one. A link makes a new entry, Back returns to an old one. */
+function currentEntry(): string | undefined {
+  const state: unknown = history.state;
+  const id = typeof state === "object" && state !== null ? (state as { place?: unknown }).place : undefined;
+  return typeof id === "string" ? id : undefined;
+}
+
+function nameEntry(id: string): void {
+  history.replaceState({ ...(history.state as object | null), place: id }, "");
+}
+
+function keep(key: string, value: unknown): void {
+  places.delete(key);
+  places.set(key, value);
+  const [oldest] = places.keys();
+  if (places.size > MAX_PLACES && oldest !== undefined) places.delete(oldest);
+}
+
+/**
+ * Remembers where the user was on this entry of the browser's history. `restored` is what was last kept for it: after Back or Forward, never for a new
+ * visit. It is forgotten when the page is reloaded.
+ */
+export function usePlace<T>(name: string): { restored: T | undefined; keep: (value: T) => void } {
+  const [place] = useState(() => {
+    const id = currentEntry() ?? `${Date.now()}-${(counter += 1)}`;
+    const key = `${name} ${id}`;
+    return { id, restored: places.get(key) as T | undefined, keep: (value: T) => keep(key, value) };
+  });
+  useEffect(() => {
+    // Also after the address was replaced, which removes the id.
+    if (currentEntry() === undefined) nameEntry(place.id);
+  });
+  return place;
+}
+
+/** How long the content may take to become as high as it was (ms). */
+const RESTORE_MS = 3_000;
+
+/** Scrolls the content to its top on a new page, and to where it was on Back or Forward. */
+export function useScrollPlace(path: string): void {
+  useLayoutEffect(() => {
+    const main = document.querySelector("main");
+    if (main === null) return undefined;
+    const id = currentEntry() ?? `${Date.now()}-${(counter += 1)}`;
+    if (currentEntry() === undefined) nameEntry(id);
+    const key = `scroll ${id}`;
+    const wanted = (places.get(key) as number | undefined) ?? 0;
+    main.scrollTo(0, wanted);
+    // The content may arrive later. A user who scrolls meanwhile stays where they are.
+    const grown = new ResizeObserver(() => {
+      if (main.scrollTop < wanted) main.scrollTo(0, wanted);
+      else stop();
+    });
+    const timer = setTimeout(stop, RESTORE_MS);
+    function stop(): void {
+      grown.disconnect();
+      clearTimeout(timer);
+      for (const name of ["wheel", "touchstart", "keydown"]) main?.removeEventListener(name, stop);
+    }
+    if (wanted > 0) {
+      for (const child of main.children) grown.observe(child);
+      for (const name of ["wheel", "touchstart", "keydown"]) main.addEventListener(name, stop, { passive: true });
+    }
+    const remember = (): void => keep(key, main.scrollTop);
+    main.addEventListener("scroll", remember, { passive: true });
+    return () => {
+      stop();
+      main.removeEventListener("scroll", remember);
+    };
+  }, [path]);
+}
