@@ -57,7 +57,32 @@ describe("finding jobs", () => {
     expect(new URL(page.url()).search).toBe("?state=failed&error=econnrefused+10.0");
     await page.reload();
     await rowOf(page, ids[0] ?? "").waitFor();
-    expect(await page.getByLabel("State").inputValue()).toBe("failed");
+    expect(await page.getByRole("checkbox", { name: /^failed/ }).isChecked()).toBe(true);
+  });
+
+  it("filters by the counts beside the list: by several states, and by a task instead of another", async () => {
+    const mails = await add(3, "mail/send", ", tenant => 'acme'");
+    const reports = await add(2);
+    await fail([mails[0] ?? "", reports[0] ?? ""], "boom");
+    const page = await open("/jobs");
+    const facets = page.getByRole("complementary", { name: "Counts of matching jobs" });
+    await facets.getByRole("button", { name: "mail/send 3" }).waitFor();
+    expect(await facets.getByRole("region", { name: "Tenant" }).getByRole("button").allTextContents()).toEqual(["acme3"]);
+    await facets.getByRole("checkbox", { name: /^failed 2/ }).check();
+    await until("failed jobs are shown", async () => (await shownIds(page)).length === 2);
+    await facets.getByRole("checkbox", { name: /^pending 3/ }).check();
+    await until("pending jobs are shown too", async () => (await shownIds(page)).length === 5);
+    expect(new URL(page.url()).search).toBe("?state=pending%2Cfailed");
+    await facets.getByRole("button", { name: "report 2" }).click();
+    await until("only reports are shown", async () => (await shownIds(page)).length === 2);
+    // The counts of the tasks are still those without the chosen one.
+    await facets.getByRole("button", { name: "mail/send 3" }).click();
+    await until("only mails are shown", async () => (await shownIds(page)).join() === mails.toReversed().join());
+    await facets.getByRole("checkbox", { name: /^failed/ }).uncheck();
+    await until("only pending mails are shown", async () => (await shownIds(page)).length === 2);
+    await expectAccessible(page);
+    await facets.getByRole("button", { name: "mail/send 2", pressed: true }).click();
+    await page.waitForURL((url) => url.search === "?state=pending");
   });
 
   it("finds jobs by a path in their payload, and by filters that are typed and removed", async () => {

@@ -109,8 +109,74 @@ describe("the list of jobs", () => {
     expect(await grid(page).getByRole("row", { selected: true }).count()).toBe(3);
     await expectAccessible(page);
     await page.keyboard.press("k");
-    await page.keyboard.press("Enter");
+    await page.keyboard.press("o");
     await page.waitForURL(`**/jobs/${ids[2]}`);
+  });
+
+  it("shows a job beside the list by keyboard, with its actions, and gives the focus back", async () => {
+    const ids = (await add(3)).toReversed();
+    await fail(ids.slice(1, 2), "connect ECONNREFUSED");
+    const page = await open("/jobs");
+    await rowOf(page, ids[0] ?? "").waitFor();
+    await page.keyboard.press("j");
+    // The first j puts the focus into the grid, so that a screen reader reads the row.
+    const active = await grid(page).getAttribute("aria-activedescendant");
+    expect(await grid(page).evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+    expect(active).toBe(await rowOf(page, ids[0] ?? "").getAttribute("id"));
+    await page.keyboard.press("Enter");
+    const panel = (id: string | undefined) => page.getByRole("complementary", { name: `Job ${id}` });
+    await panel(ids[0]).getByRole("button", { name: "Cancel job" }).waitFor();
+    await expectAccessible(page);
+    await page.keyboard.press("j");
+    await panel(ids[1]).getByText("connect ECONNREFUSED").first().waitFor();
+    await page.keyboard.press("e");
+    await page.getByRole("dialog", { name: `Retry job ${ids[1]} with changes` }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("r");
+    await panel(ids[1]).getByText("pending", { exact: true }).waitFor();
+    await page.keyboard.press("k");
+    await page.keyboard.press("r");
+    await page.getByText(`Job ${ids[0]} cannot be retried: it is pending.`).first().waitFor();
+    await page.keyboard.press("c");
+    await page
+      .getByRole("dialog", { name: `Cancel job ${ids[0]}?` })
+      .getByRole("button", { name: "Cancel job" })
+      .click();
+    await rowOf(page, ids[0] ?? "")
+      .getByText("cancelled", { exact: true })
+      .waitFor();
+    await panel(ids[0]).getByRole("button", { name: "Close panel" }).click();
+    await panel(ids[0]).waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await panel(ids[0]).waitFor();
+    await page.keyboard.press("Escape");
+    await panel(ids[0]).waitFor({ state: "detached" });
+    expect(await grid(page).evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+  });
+
+  it("keeps rows, place and selection on the way back from a job, and starts at the top from the menu", async () => {
+    const ids = (await add(400)).toReversed();
+    const page = await open("/jobs");
+    await rowOf(page, ids[0] ?? "").waitFor();
+    await page.getByRole("button", { name: "Load more" }).click();
+    await page.getByText("Showing 300 jobs").waitFor();
+    const scrollTop = async (): Promise<number> =>
+      await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop);
+    await grid(page).evaluate((element) => Object.assign(element, { scrollTop: 4_000 }));
+    const opened = ids[130] ?? "";
+    await rowOf(page, opened).getByRole("checkbox").click();
+    await rowOf(page, opened).getByRole("link").click();
+    await page.getByRole("heading", { name: `Job ${opened}` }).waitFor();
+    await page.goBack();
+    await rowOf(page, opened).waitFor();
+    expect(await scrollTop()).toBe(4_000);
+    await page.getByText("1 selected").waitFor();
+    await page.getByText(/^(Showing 300|400) jobs$/).waitFor();
+    await page.getByRole("link", { name: "Overview" }).click();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.getByRole("link", { name: "Jobs", exact: true }).click();
+    await rowOf(page, ids[0] ?? "").waitFor();
+    expect(await scrollTop()).toBe(0);
   });
 
   it("shows a tenant's viewer that tenant's jobs, without actions", async () => {

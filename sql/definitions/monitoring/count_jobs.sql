@@ -1,5 +1,5 @@
--- Counting the jobs of a filter by state, task, queue, tenant or worker, in bounded time: at most 10,000 rows are looked at for each count. Where there
--- are more, a count says "at least", and counts of unended jobs come from legwork_private.live_job_counts.
+-- Counting the jobs of a filter by state, task, queue, tenant or worker, in bounded time: at most 4,000 rows and some entries of indexes are read
+-- for each field. Where there are more, a count says "at least", and counts of unended jobs come from legwork_private.live_job_counts.
 comment on table legwork_private.live_job_counts is
   'Counts of the unended jobs of each task and state, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, used by legwork.count_jobs.';
 comment on column legwork_private.live_job_counts.tenant is 'The tenant; empty for all tenants together.';
@@ -43,8 +43,7 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp
 return case when value is null then '' else format(condition, value) end;
 comment on function legwork_private.when_given(text, text) is 'A condition with a value, for format(); an empty text without a value.';
 
-create or replace function legwork_private.count_newest(filter jsonb, is_live boolean, most integer,
-  out state text, out task text, out queue text, out tenant text, out worker text, out jobs integer, out is_capped boolean)
+create or replace function legwork_private.count_newest(filter jsonb, is_live boolean, most integer, out field text, out value text, out jobs integer, out is_capped boolean)
 returns setof record
 language plpgsql stable set search_path = pg_catalog, pg_temp set enable_sort = off set jit = off as $$
 declare
@@ -90,45 +89,64 @@ begin
   end if;
   return query execute format(
     'with looked as materialized (%s)
-     select x.state::text, x.task, x.queue, x.tenant, x.worker, count(*)::integer, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)
-     from looked x where true%s and x.state::text = any (%L) and (x.only is null or x.state = x.only) group by 1, 2, 3, 4, 5
+     select f.field, f.value, f.jobs, false
+     from (
+       select case 0 when grouping(x.state) then ''state'' when grouping(x.task) then ''task'' when grouping(x.queue) then ''queue'' when grouping(x.tenant) then ''tenant'' else ''worker'' end as field,
+         coalesce(x.state::text, x.task, x.queue, x.tenant, x.worker) as value, count(*)::integer as jobs
+       from looked x where true%s and x.state::text = any (%L) and (x.only is null or x.state = x.only)
+       group by grouping sets ((x.state), (x.task), (x.queue), (x.tenant), (x.worker))
+     ) f where f.value is not null
      union all
-     select null, null, null, null, null, 0, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)',
+     select null, null, 0, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)',
     (select string_agg(format(
        '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
          from legwork_private.%I j where %s order by j.id desc limit %s)',
        b.n, case when not is_live and cardinality(v_branches) > 1 or v_wanted = '{completed}' then v_wanted[b.n] end, case when filter ->> 'error' is null then 'null::text' else 'j.error' end, case when is_live then 'all_jobs' else 'finished_jobs' end, b.condition, most + 1), ' union all ')
      from unnest(v_branches) with ordinality b (condition, n)),
-    most, v_rest, v_wanted, most);
+    v_rest, v_wanted, most);
 end $$;
 comment on function legwork_private.count_newest(jsonb, boolean, integer) is
-  'Counts the unended or the ended jobs that match, among the newest most that an index finds, in groups. One more row, without a state, shows whether there were more to look at (is_capped).';
+  'Counts the unended or the ended jobs that match, among the newest most that an index finds, by each field. One more row, without a field, shows whether there were more to look at (is_capped).';
 revoke execute on function legwork_private.count_newest(jsonb, boolean, integer) from public;
 
 create or replace function legwork_private.count_by_index(filter jsonb, field text, names text[], most integer, out value text, out jobs integer)
 returns setof record
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-  v_others text[] := array(select k from jsonb_object_keys(filter) k where k <> field and filter -> k <> 'null');
-  v_state text;
+  v_others text[] := array(select k from jsonb_object_keys(filter) k where k <> field);
+  v_states text[] := legwork_private.filter_states(filter);
+  v_conditions text;
+  v_ended integer := 0;
+  v_is_exact boolean := true;
 begin
-  v_state := case when jsonb_typeof(filter -> 'state') = 'string' then filter ->> 'state'
-    when jsonb_typeof(filter -> 'state') = 'array' and jsonb_array_length(filter -> 'state') = 1 then filter -> 'state' ->> 0 end;
-  -- The pairs of conditions that an index of the history holds.
+  -- The combinations of conditions that an index of the history holds.
   if not (v_others = '{}' or case field
     when 'state' then v_others <@ array['task'] or v_others <@ array['tenant']
-    when 'task' then v_others <@ array['tenant'] or v_others <@ array['state'] and v_state <> 'completed'
-    when 'tenant' then v_others <@ array['task'] or v_others <@ array['state'] and v_state <> 'completed'
+    when 'task' then v_others <@ array['tenant'] or v_others <@ array['state'] and not 'completed' = any (v_states)
+    when 'tenant' then v_others <@ array['task'] or v_others <@ array['state'] and not 'completed' = any (v_states)
     else false end)
   then
     return;
   end if;
-  return query execute format(
-    'select n.name, (select count(*)::integer from (select from legwork_private.finished_jobs j where j.%1$I = n.name%2$s %3$s limit %4$s) x)
-     from unnest($1) n (name)',
+  v_conditions := legwork_private.when_given(' and j.task = %L', case when field <> 'task' then filter ->> 'task' end)
+    || legwork_private.when_given(' and j.tenant = %L', case when field <> 'tenant' then filter ->> 'tenant' end)
+    || case when field <> 'state' and filter ? 'state' then format(' and j.state = any (%L) and j.state <> ''completed''', v_states) else '' end;
+  for value, jobs in execute format(
+    'select n.name, (select count(*)::integer from (select from legwork_private.finished_jobs j where j.%I = n.name%s%s limit %s) x)
+     from unnest($1) n (name) where n.name <> ''completed'' or %L <> ''state''',
     field, case field when 'state' then '::legwork.job_state and j.state <> ''completed''' when 'queue' then ' and j.queue <> ''default''' when 'tenant' then ' and j.tenant is not null' else '' end,
-    (select coalesce(string_agg(format(' and j.%I = %L', k, case k when 'state' then v_state else filter ->> k end), ''), '') from unnest(v_others) k),
-    most + 1) using names;
+    v_conditions, most + 1, field) using names
+  loop
+    v_ended := v_ended + jobs;
+    v_is_exact := v_is_exact and jobs <= most;
+    return next;
+  end loop;
+  if field = 'state' and v_is_exact and 'completed' = any (names) then
+    -- No index has the state completed, so all others are subtracted from all.
+    value := 'completed';
+    execute format('select count(*)::integer - %s from (select from legwork_private.finished_jobs j where true%s limit %s) x', v_ended, v_conditions, most + v_ended + 1) into jobs;
+    return next;
+  end if;
 end $$;
 comment on function legwork_private.count_by_index(jsonb, text, text[], integer) is
   'Counts the ended jobs that match for each of these states, tasks, queues or tenants, by an index alone and up to most of each. No rows for a filter that no index holds.';
@@ -139,6 +157,9 @@ returns setof record
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   c_most constant integer := 10000;
+  -- Rows that are read. More than the 2,000 unended jobs from which on their counts are stored.
+  c_looked constant integer := 4000;
+  c_unended constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
   v_own text := legwork_private.confined_tenant();
   v_filter jsonb;
   v_like jsonb;
@@ -169,36 +190,37 @@ begin
     v_tenant := coalesce(v_like ->> 'tenant', '');
     v_is_stored := (v_like - array['state', 'task', 'queue', 'tenant']) = '{}' and v_field <> 'worker'
       and exists (select from legwork_private.live_job_counts k where k.tenant = v_tenant and k.valid_until > now());
-    -- Fields without a condition of their own share one scan. Stored counts have the tenants in rows of their own.
-    v_key := v_like::text || v_is_stored || (v_is_stored and v_field = 'tenant');
+    -- Fields without a condition of their own share one scan.
+    v_key := v_like::text || v_is_stored;
     if not v_scans ? v_key then
       v_scans := v_scans || jsonb_build_object(v_key, (
         select coalesce(jsonb_agg(to_jsonb(c)), '[]')
         from (
-          select false as is_live, h.* from legwork_private.count_newest(v_like, false, c_most) h
+          select false as is_live, h.* from legwork_private.count_newest(v_like, false, c_looked) h
           union all
-          select true, l.* from legwork_private.count_newest(v_like, true, c_most) l where not v_is_stored
+          select true, l.* from legwork_private.count_newest(v_like, true, c_looked) l where not v_is_stored
           union all
-          select true, k.state, k.task, k.queue, k.tenant, null, least(k.jobs, 1000000)::integer, false
+          select true, f.field, f.value, least(sum(k.jobs), c_most + 1), false
           from legwork_private.live_job_counts k
-          where v_is_stored and case when v_field = 'tenant' and v_tenant = '' then k.tenant <> '' else k.tenant = v_tenant end
+          cross join lateral (values ('state', k.state), ('task', k.task), ('queue', k.queue), ('tenant', k.tenant)) f (field, value)
+          where v_is_stored and case when v_tenant = '' and f.field = 'tenant' then k.tenant <> '' else k.tenant = v_tenant end
             and k.state = any (legwork_private.filter_states(v_like))
             and k.task = coalesce(v_like ->> 'task', k.task) and k.queue = coalesce(v_like ->> 'queue', k.queue)
+          group by 2, 3
         ) c));
     end if;
     v_names := case v_field
-      when 'state' then array(select s from unnest('{failed,cancelled,expired}'::text[]) s)
+      when 'state' then '{completed,failed,cancelled,expired}'::text[]
       when 'task' then array(select t.identifier from legwork_private.graphile_tasks t order by t.identifier limit 300)
       when 'queue' then array(select q from unnest(legwork_private.known_queues()) q where q <> 'default' limit 300)
-      when 'tenant' then array(select distinct c.tenant from jsonb_to_recordset(v_scans -> v_key) as c (tenant text) where c.tenant is not null limit 300)
+      when 'tenant' then array(select distinct c.value from jsonb_to_recordset(v_scans -> v_key) as c (field text, value text) where c.field = 'tenant' limit 300)
       else '{}' end;
     -- Together about 100,000 entries of an index, which take a tenth of a second.
     v_each := case when cardinality(v_names) <= 10 then c_most when cardinality(v_names) <= 50 then 2000 else 1000 end;
     return query
       with counted as (
-        select c.*, case v_field when 'state' then c.state when 'task' then c.task when 'queue' then c.queue when 'tenant' then c.tenant else c.worker end as name
-        from jsonb_to_recordset(v_scans -> v_key)
-          as c (is_live boolean, state text, task text, queue text, tenant text, worker text, jobs integer, is_capped boolean)
+        select c.is_live, c.is_capped, c.jobs, case when c.field = v_field then c.value end as name
+        from jsonb_to_recordset(v_scans -> v_key) as c (is_live boolean, field text, value text, jobs integer, is_capped boolean)
       ), capped as (
         select coalesce(bool_or(c.is_capped) filter (where not c.is_live), false) as ended, coalesce(bool_or(c.is_capped) filter (where c.is_live), false) as live from counted c
       ), indexed as (
@@ -214,9 +236,8 @@ begin
       )
       select v_field, g.name, least(g.live + g.ended, c_most)::integer,
         g.live + g.ended > c_most or coalesce(g.by_index > v_each, false)
-          or (p.ended and g.by_index is null and v_field <> 'state') or (p.ended and v_field = 'state' and g.name = 'completed')
-          or (p.ended and g.by_index is null and v_field = 'state' and g.name = any ('{failed,cancelled,expired}'))
-          or (p.live and not (v_field = 'state' and g.name = any ('{completed,failed,cancelled,expired}')))
+          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unended))
+          or p.live and not (v_field = 'state' and g.name <> all (c_unended))
       from grouped g, capped p
       where g.live + g.ended > 0
       order by 3 desc, 2

@@ -107,8 +107,7 @@ Examples:
 function states(value: string): JobState[] {
   return value.split(",").map((state) => {
     const found = JOB_STATES.find((each) => each === state);
-    if (found === undefined)
-      throw new InvalidArgumentError(`Allowed choices are ${JOB_STATES.join(", ")}.`);
+    if (found === undefined) throw new InvalidArgumentError(`Allowed choices are ${JOB_STATES.join(", ")}.`);
     return found;
   });
 }

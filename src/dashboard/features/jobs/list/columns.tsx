@@ -71,8 +71,8 @@ export const COLUMN: Readonly<Record<ColumnName, Column>> = {
 
 /** The columns in the order in which they are left out where there is no room, the most important first. */
 const IMPORTANCE: readonly ColumnName[] = [
-  "created",
   "details",
+  "created",
   "ended",
   "attempts",
   "duration",

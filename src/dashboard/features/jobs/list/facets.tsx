@@ -25,7 +25,11 @@ export function Facets({ filter, onChange }: { filter: JobFilter; onChange: (nex
   };
   return (
     <aside className="job-facets" aria-label={words.list.facets}>
-      <StateFacet filter={filter} counts={of("state")} onChange={onChange} />
+      <StateFacet
+        filter={filter}
+        counts={counts.data === undefined || filter.payload !== undefined ? undefined : of("state")}
+        onChange={onChange}
+      />
       {(["task", "queue", "tenant", "worker"] as const).map((field) => (
         <Facet
           key={field}
@@ -48,7 +52,8 @@ function StateFacet({
   onChange,
 }: {
   filter: JobFilter;
-  counts: readonly JobCount[];
+  /** Undefined while they are not known. */
+  counts: readonly JobCount[] | undefined;
   onChange: (next: JobFilter) => void;
 }) {
   const chosen = statesOf(filter);
@@ -56,7 +61,7 @@ function StateFacet({
     <fieldset className="facet">
       <legend>{common.state}</legend>
       {JOB_STATES.map((state) => {
-        const count = counts.find(({ value }) => value === state);
+        const count = counts?.find(({ value }) => value === state);
         return (
           <label key={state} className="facet-value" data-empty={count === undefined}>
             <input
@@ -67,7 +72,7 @@ function StateFacet({
               }
             />
             <State state={state} />
-            <Count count={count} />
+            {counts !== undefined && <Count count={count} />}
           </label>
         );
       })}

@@ -32,11 +32,7 @@ export default function JobPanel({
     panel.current?.scrollTo(0, 0);
   }, [id]);
   return (
-    <aside
-      ref={panel}
-      className="card job-panel"
-      aria-label={words.list.jobBeside(id)}
-    >
+    <aside ref={panel} className="card job-panel" aria-label={words.list.jobBeside(id)}>
       <header>
         <h2 className="number">{words.list.jobBeside(id)}</h2>
         <span className="tool-bar">
