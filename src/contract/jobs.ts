@@ -273,7 +273,10 @@ export const jobQuery = z.strictObject({
   brief: z.stringbool().optional().describe("Leave out payload and result, which may be large; both are null then."),
   createdAfter: time.optional().describe("Only jobs created at or after this time."),
   createdBefore: time.optional().describe("Only jobs created before this time."),
-  order: z.enum(["newest", "oldest"]).default("newest").describe("Which jobs come first."),
+  order: z
+    .enum(["newest", "oldest", "longest"])
+    .default("newest")
+    .describe("Which jobs come first. `longest` is for running jobs, by how long they have run, and has a single page."),
   before: jobId.optional().describe("Only jobs with a smaller id: the next page with order newest."),
   after: jobId.optional().describe("Only jobs with a larger id: the next page with order oldest."),
   cursor: jobCursor.schema.optional(),

@@ -78,8 +78,8 @@ export interface JobFilter {
   before?: string;
   /** Only jobs with a larger id: the next page with order oldest. */
   after?: string;
-  /** Newest first by default. */
-  order?: "newest" | "oldest";
+  /** Newest first by default. `longest`: running jobs, the one that has run longest first; it has a single page. */
+  order?: "newest" | "oldest" | "longest";
   /** At most 500. */
   limit: number;
 }
@@ -186,7 +186,8 @@ export async function listJobsWithin(
 
 /** The first rows that match any of the where clauses: no index is in the order of the ids across several states, so each has its own page. */
 function pageOf(client: Queryable, filter: JobFilter, wheres: readonly string[], columns: string, limit: string): string {
-  const end = `order by id ${filter.order === "oldest" ? "asc" : "desc"} limit ${limit}`;
+  const order = filter.order === "longest" ? "started_at, id" : `id ${filter.order === "oldest" ? "asc" : "desc"}`;
+  const end = `order by ${order} limit ${limit}`;
   const pages = wheres.map((where) => `select ${columns} from ${viewsFor(client)}.jobs ${where} ${end}`);
   const [only = ""] = pages;
   return pages.length === 1 ? only : `select * from (${pages.map((each) => `(${each})`).join(" union all ")}) p ${end}`;
@@ -316,6 +317,12 @@ function assertServed(filter: JobFilter): void {
       `A filter by ${field} alone would read the whole history.`,
       "Add a state other than completed, a correlation id, a parent or a job key.",
     );
+  }
+  if (filter.order === "longest" && states.join() !== "running") {
+    refuse("order", "Only running jobs can be listed by how long they have run.", "Set the state to running.");
+  }
+  if (filter.order === "longest" && filter.payload !== undefined) {
+    refuse("order", "A search in payloads is in the order of the ids.", "Leave out the order.");
   }
   if (task !== undefined && queue !== undefined) {
     refuse("queue", "A task belongs to only one queue: filter by task or by queue.", "Leave out the queue.");

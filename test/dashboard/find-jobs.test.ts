@@ -89,7 +89,7 @@ describe("finding jobs", () => {
     const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
     await add(2);
     const page = await open("/jobs");
-    const filter = page.getByRole("searchbox", { name: "Filter" });
+    const filter = page.getByRole("combobox", { name: "Filter" });
     await filter.fill("mail/send payload.user.id:3");
     await filter.press("Enter");
     await page.getByText("5 payloads scanned").waitFor();
@@ -102,6 +102,43 @@ describe("finding jobs", () => {
     await until("only that job is shown", async () => (await shownIds(page)).join() === ids[3]);
     await page.getByRole("button", { name: "Clear all" }).click();
     await until("all jobs are shown", async () => (await shownIds(page)).length === 7);
+  });
+
+  it("completes fields and values while the user types, and says what a word without a field means", async () => {
+    const ids = await add(2, "mail/send");
+    const others = await add(1);
+    await fail(ids.slice(0, 1), "connection refused");
+    const page = await open("/jobs");
+    const filter = page.getByRole("combobox", { name: "Filter" });
+    const option = (name: string) => page.getByRole("option", { name });
+    await rowOf(page, others[0] ?? "").waitFor();
+    await filter.click();
+    await option("task: jobs of a task").click();
+    await option("mail/send").waitFor();
+    await expectAccessible(page);
+    await filter.press("ArrowDown");
+    await filter.press("Enter");
+    await page.waitForURL((url) => url.search === "?task=mail%2Fsend");
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await filter.fill("repo");
+    await option("report Task").waitFor();
+    await filter.press("Enter");
+    await page.waitForURL((url) => url.search === "?task=report");
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await filter.fill("connection ref");
+    await option("Error contains “connection ref”").waitFor();
+    await filter.press("Enter");
+    await page.waitForURL((url) => url.search === "?state=failed&error=connection+ref");
+    await until("only that job is shown", async () => (await shownIds(page)).join() === ids[0]);
+    // Escape closes the suggestions, empties the box, and leaves it.
+    await filter.fill("state:fai");
+    for (let times = 0; times < 3; times += 1) await filter.press("Escape");
+    expect(await filter.inputValue()).toBe("");
+    expect(await page.locator(":focus").count()).toBe(0);
+    await filter.fill(ids[1] ?? "");
+    await option(`Open job ${ids[1]}`).waitFor();
+    await filter.press("Enter");
+    await page.waitForURL(`**/jobs/${ids[1]}`);
   });
 
   it("explains which filter no index supports, with a supported one as a button", async () => {

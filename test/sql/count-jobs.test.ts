@@ -116,6 +116,10 @@ describe("a list of jobs in several states", () => {
     expect((await listJobs(database.pool, { state: states, order: "oldest", limit: 2 })).map(({ id }) => id)).toEqual(
       rows.toReversed().slice(0, 2).map(({ id }) => id),
     );
+    const running = await listJobs(database.pool, { state: "running", order: "longest", limit: 50 });
+    expect(running.length).toBeGreaterThan(1);
+    expect(running).toEqual(running.toSorted((one, other) => Number(one.started_at) - Number(other.started_at)));
+    await expect(listJobs(database.pool, { order: "longest", limit: 1 })).rejects.toMatchObject({ code: "LW400" });
     expect((await listJobs(database.pool, { state: JOB_STATES, task: "free", tenant: "acme", limit: 50 })).length).toBeGreaterThan(3);
   });
 });

@@ -63,9 +63,15 @@ export function useShortcuts(): ReactNode {
         </div>
         <div>
           <dt>
-            <kbd>j</kbd> <kbd>k</kbd> <kbd>x</kbd> <kbd>Enter</kbd>
+            <kbd>j</kbd> <kbd>k</kbd> <kbd>x</kbd> <kbd>Enter</kbd> <kbd>o</kbd>
           </dt>
           <dd>{words.inList}</dd>
+        </div>
+        <div>
+          <dt>
+            <kbd>r</kbd> <kbd>c</kbd> <kbd>e</kbd>
+          </dt>
+          <dd>{words.onJob}</dd>
         </div>
       </dl>
     </Dialog>

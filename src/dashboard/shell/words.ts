@@ -29,7 +29,8 @@ export const words = {
 
   // Keyboard shortcuts
   shortcuts: "Keyboard shortcuts",
-  inList: "In a list: down, up, select, open",
+  inList: "In the list of jobs: down, up, select, show, open page",
+  onJob: "There: retry, cancel, edit and run again",
 
   // Emergency stop
   stop: "Emergency stop",

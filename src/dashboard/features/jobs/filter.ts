@@ -29,6 +29,14 @@ export function withStates(filter: JobFilter, states: readonly JobState[]): JobF
   return states.length === 0 ? rest : { ...rest, state: JOB_STATES.filter((each) => states.includes(each)).join(",") };
 }
 
+/** Which jobs come first. Not a filter, but in the address too. */
+export const ORDERS = ["newest", "oldest", "longest"] as const;
+export type JobOrder = (typeof ORDERS)[number];
+
+export function readOrder(search: URLSearchParams): JobOrder {
+  return ORDERS.find((order) => order === search.get("order")) ?? "newest";
+}
+
 /** The start of a span that ends now; undefined for an invalid span. */
 function spanStart(span: string, now: number): string | undefined {
   const [, count, unit] = /^(\d{1,4})([smhd])$/.exec(span) ?? [];

@@ -13,6 +13,26 @@ const list = {
   filterJobs: "Filter jobs",
   filter: "Filter",
   filterExample: "task:… queue:… payload.user.id:42 error text",
+  suggestions: "Suggestions",
+  /** The fields of the filter box. */
+  fields: {
+    state: "failed, pending, …",
+    task: "jobs of a task",
+    queue: "jobs of a queue",
+    since: "created in the last 10m, 1h, …",
+    error: "text in the error",
+    payload: "a value in the payload, such as payload.user.id:42",
+    id: "open a job",
+    key: "job key",
+    correlation: "correlation id",
+    tenant: "jobs of a tenant",
+    worker: "jobs that a worker has",
+    priority: "priority",
+    parent: "jobs enqueued by a job",
+  },
+  openJob: (id: string) => `Open job ${id}`,
+  errorContains: (text: string) => `Error contains “${text}”`,
+  fieldIs: (field: string, value: string) => `${field} is “${value}”`,
   any: (label: string) => `Any ${label.toLowerCase()}`,
   created: "Created",
   anyTime: "Any time",
@@ -66,6 +86,9 @@ const list = {
   viewName: "Name of the view",
   viewNameHint: (filter: string) => `Saves ${filter} in this browser.`,
   viewNeedsFilter: "Filter the list first, then save the filter as a view.",
+
+  order: "Order",
+  orders: { newest: "Newest first", oldest: "Oldest first", longest: "Longest running" },
 
   // Rows
   columns: "Columns",

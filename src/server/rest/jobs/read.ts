@@ -62,7 +62,8 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       const cursorOf = ({ id }: { id: string }): string => jobCursor.make(id);
       if (filter.payload === undefined) {
         const { rows, isMore } = await listJobsWithin(client, asked, MAX_PAGE_BYTES);
-        return toPage(rows, limit, cursorOf, isMore);
+        const page = toPage(rows, limit, cursorOf, isMore);
+        return filter.order === "longest" ? { ...page, nextCursor: null } : page;
       }
       const { rows, isMore, looked_at, looked_to } = await searchPayloads(client, asked, filter.payload, MAX_PAGE_BYTES);
       const found = toPage(rows, limit, cursorOf, isMore);

@@ -1,15 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
-import { Filter, X } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { X } from "lucide-react";
+import { useMemo, useState } from "react";
 import { rest } from "../../../api/request.ts";
 import { formatExact } from "../../../components/time/format-times.ts";
 import { usePreferences } from "../../../components/preferences.ts";
 import { Button } from "../../../components/button.tsx";
 import { JOB_STATES } from "../../../../contract/states.ts";
-import { type FilterName, type JobFilter, parseText } from "../filter.ts";
+import { type FilterName, type JobFilter, type JobOrder, ORDERS, parseText } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
 import { ColumnMenu } from "./column-menu.tsx";
+import { FilterBox } from "./filter-box.tsx";
 import { SavedViews } from "./saved-views.tsx";
+import { useCounts } from "./use-counts.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
@@ -21,55 +23,62 @@ export function useNames(): { tasks: readonly string[]; queues: readonly string[
     queryFn: async ({ signal }) =>
       (await rest<{ items: { name: string; queue: string }[] }>("GET", "/tasks?limit=500", undefined, signal)).items,
   });
-  if (tasks.data === undefined) return tasks.isError ? { tasks: [], queues: [] } : undefined;
-  return {
-    tasks: tasks.data.map(({ name }) => name),
-    queues: [...new Set(tasks.data.map(({ queue }) => queue))].toSorted((one, other) => one.localeCompare(other)),
-  };
+  const { data, isError } = tasks;
+  return useMemo(() => {
+    if (data === undefined) return isError ? { tasks: [], queues: [] } : undefined;
+    return {
+      tasks: data.map(({ name }) => name),
+      queues: [...new Set(data.map(({ queue }) => queue))].toSorted((one, other) => one.localeCompare(other)),
+    };
+  }, [data, isError]);
 }
 
 /** The filters of the list: typed or chosen, and removed one by one. */
 export function FilterBar({
   filter,
+  order,
   onChange,
+  onOrder,
   hasFacets,
 }: {
   filter: JobFilter;
+  order: JobOrder;
   onChange: (next: JobFilter) => void;
+  onOrder: (next: JobOrder) => void;
   /** Whether state, task and queue can be chosen beside the list. */
   hasFacets: boolean;
 }) {
   const names = useNames();
-  const [text, setText] = useState("");
   const [isChoosing, setChoosing] = useState(false);
   const set = (change: Partial<Record<FilterName, string | undefined>>): void =>
     onChange(
       Object.fromEntries(Object.entries({ ...filter, ...change }).filter(([, value]) => value !== undefined && value !== "")),
     );
 
-  function submit(event: FormEvent): void {
-    event.preventDefault();
+  const counts = useCounts(filter).data;
+  const known = useMemo(
+    () => ({
+      task: names?.tasks ?? [],
+      queue: names?.queues ?? [],
+      tenant: counts?.get("tenant")?.map(({ value }) => value) ?? [],
+      worker: counts?.get("worker")?.map(({ value }) => value) ?? [],
+    }),
+    [names, counts],
+  );
+  function submit(text: string): void {
     const typed = parseText(text, names ?? { tasks: [], queues: [] });
     // A task belongs to one queue, so the last typed of the two counts.
     const base = typed.task !== undefined ? { queue: undefined } : typed.queue !== undefined ? { task: undefined } : {};
-    set({ ...base, ...typed });
-    setText("");
+    // Errors and workers are found by an index only together with a state.
+    const needed = typed.error !== undefined ? "failed" : typed.worker !== undefined ? "running" : undefined;
+    const isNarrow = filter.state !== undefined || (filter.correlation ?? filter.key ?? filter.parent) !== undefined;
+    set({ ...base, ...(needed !== undefined && !isNarrow ? { state: needed } : {}), ...typed });
   }
 
   return (
     <div className="job-filters">
       <div className="tool-bar">
-        <form className="search" role="search" aria-label={words.list.filterJobs} onSubmit={submit}>
-          <Filter aria-hidden="true" />
-          <input
-            type="search"
-            aria-label={words.list.filter}
-            placeholder={words.list.filterExample}
-            value={text}
-            spellCheck={false}
-            onChange={(event) => setText(event.target.value)}
-          />
-        </form>
+        <FilterBox known={known} onFilter={submit} />
         {!hasFacets && (
           <>
             <Choice label={common.state} value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
@@ -106,7 +115,18 @@ export function FilterBar({
           )}
           <option value="exact">{words.list.between}</option>
         </select>
-        <SavedViews filter={filter} onOpen={onChange} />
+        <select
+          aria-label={words.list.order}
+          value={order}
+          onChange={({ target }) => onOrder(ORDERS.find((each) => each === target.value) ?? "newest")}
+        >
+          {ORDERS.map((each) => (
+            <option key={each} value={each}>
+              {words.list.orders[each]}
+            </option>
+          ))}
+        </select>
+        <SavedViews filter={filter} onOpen={(view) => onChange(view)} />
         {hasFacets && <ColumnMenu />}
       </div>
       <Chips filter={filter} hasFacets={hasFacets} onChange={set} onTimes={() => setChoosing(true)} />

@@ -15,7 +15,7 @@ import { BulkBar } from "../bulk/bulk-bar.tsx";
 import { EnqueueDialog } from "../enqueue-form/enqueue-dialog.tsx";
 import { FilterBar, useNames } from "./filter-bar.tsx";
 import type { JobKey } from "../detail/job-actions.tsx";
-import { type JobFilter, parseText, readFilter, statesOf, writeFilter } from "../filter.ts";
+import { type JobFilter, type JobOrder, parseText, readFilter, readOrder, statesOf, writeFilter } from "../filter.ts";
 import { Facets } from "./facets.tsx";
 import { JobGrid } from "./grid.tsx";
 import { type JobList, type ListPlace, useJobList } from "./use-job-list.ts";
@@ -40,13 +40,23 @@ export default function Jobs() {
     if (typed === null || names === undefined) return;
     setSearch(writeFilter(parseText(typed, names)), { replace: true });
   }, [typed, names, setSearch]);
-  const change = useCallback((next: JobFilter) => setSearch(writeFilter(next)), [setSearch]);
-  const key = writeFilter(filter).toString();
+  const order = readOrder(search);
+  const change = useCallback(
+    (next: JobFilter, by: JobOrder = order) => {
+      const address = writeFilter(next);
+      // Only running jobs have an order by how long they have run.
+      if (by !== "newest" && (by !== "longest" || next.state === "running")) address.set("order", by);
+      setSearch(address);
+    },
+    [setSearch, order],
+  );
+  const key = `${writeFilter(filter).toString()} ${order}`;
   const isWide = useMedia(WIDE);
   const may = useMay("enqueuer");
   const made = search.get("new");
   const make = (task: string | undefined): void => {
     const next = writeFilter(filter);
+    if (order !== "newest") next.set("order", order);
     if (task !== undefined) next.set("new", task);
     setSearch(next);
   };
@@ -62,11 +72,17 @@ export default function Jobs() {
       }
     >
       <div className="jobs-page">
-        <FilterBar filter={filter} onChange={change} hasFacets={isWide} />
+        <FilterBar
+          filter={filter}
+          order={order}
+          onChange={change}
+          onOrder={(next) => change(next === "longest" ? { ...filter, state: "running" } : filter, next)}
+          hasFacets={isWide}
+        />
         {typed === null ? (
           <div className="jobs-columns">
             {isWide && <Facets filter={filter} onChange={change} />}
-            <List key={key} filter={filter} onChange={change} />
+            <List key={key} filter={filter} order={order} onChange={change} />
           </div>
         ) : (
           <Loading />
@@ -86,7 +102,7 @@ interface Place {
   selected: ReadonlySet<string>;
 }
 
-function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
+function List({ filter, order, onChange }: { filter: JobFilter; order: JobOrder; onChange: (next: JobFilter) => void }) {
   const { restored, keep } = usePlace<Place>("jobs");
   const [offset] = useState(restored?.offset ?? 0);
   const [isReading, setReading] = useState(
@@ -97,7 +113,7 @@ function List({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFil
   const [active, setActive] = useState(restored?.active);
   const [shown, setShown] = useState(restored?.shown);
   const [pressed, setPressed] = useState<JobKey>();
-  const list = useJobList(filter, isReading, visible, restored?.list);
+  const list = useJobList(filter, isReading, visible, order, restored?.list);
   const selection = useSelection(restored?.selected);
   const isPhone = useMedia(PHONE);
   const [, navigate] = useLocation();

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLive } from "../../../api/subscribe.ts";
 import { graphql, rest, withQuery } from "../../../api/request.ts";
-import { type JobFilter, toLive, toQuery, writeFilter } from "../filter.ts";
+import { type JobFilter, type JobOrder, toLive, toQuery, writeFilter } from "../filter.ts";
 import { isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
 
 /** Jobs in the newest page, as many as a live list has. */
@@ -56,10 +56,11 @@ export function useJobList(
   filter: JobFilter,
   isReading: boolean,
   visible: readonly string[],
+  order: JobOrder,
   restored: ListPlace | undefined,
 ): JobList {
-  const key = writeFilter(filter).toString();
-  const newest = useNewest(filter, key);
+  const key = `${writeFilter(filter).toString()} ${order}`;
+  const newest = useNewest(filter, order, key);
   const [base, setBase] = useState(restored);
   const { lines: fresh, next } = newest;
   const last = base?.next ?? null;
@@ -67,7 +68,7 @@ export function useJobList(
     queryKey: ["jobs", "older", key, last],
     enabled: false,
     initialPageParam: last ?? {},
-    queryFn: async ({ pageParam, signal }) => await nextPage(filter, pageParam, signal),
+    queryFn: async ({ pageParam, signal }) => await nextPage(filter, order, pageParam, signal),
     getNextPageParam: ({ nextCursor }) => (nextCursor === null ? undefined : { cursor: nextCursor }),
     staleTime: Infinity,
     gcTime: KEPT_MS,
@@ -90,7 +91,7 @@ export function useJobList(
 
   const first = lines?.[0]?.id;
   const newer =
-    isFrozen && newest.lines !== undefined
+    order === "newest" && isFrozen && newest.lines !== undefined
       ? newest.lines.filter(({ id }) => first === undefined || isNewer(id, first)).length
       : 0;
   const hasOlder = older.data === undefined ? last !== null : older.hasNextPage;
@@ -122,10 +123,10 @@ export function useJobList(
 }
 
 /** Fetches the next page. A search in payloads that finds nothing continues for up to ten pages. */
-async function nextPage(filter: JobFilter, begin: Begin, signal: AbortSignal): Promise<JobPage> {
+async function nextPage(filter: JobFilter, order: JobOrder, begin: Begin, signal: AbortSignal): Promise<JobPage> {
   let lookedAt = 0;
   for (let round = 1; ; round += 1) {
-    const query = withQuery("/jobs", { ...toQuery(filter), brief: true, limit: PAGE, ...begin });
+    const query = withQuery("/jobs", { ...toQuery(filter), order, brief: true, limit: PAGE, ...begin });
     const page = await rest<JobPage>("GET", query, undefined, signal);
     lookedAt += page.lookedAt ?? 0;
     if (page.items.length > 0 || page.nextCursor === null || round === SEARCH_ROUNDS) return { ...page, lookedAt };
@@ -162,8 +163,8 @@ interface Newest {
 }
 
 /** The newest page: live where a live list supports the filter, otherwise polled every few seconds. */
-function useNewest(filter: JobFilter, key: string): Newest {
-  const variables = useMemo(() => toLive(filter), [filter]);
+function useNewest(filter: JobFilter, order: JobOrder, key: string): Newest {
+  const variables = useMemo(() => (order === "newest" ? toLive(filter) : undefined), [filter, order]);
   const [hasFailed, setFailed] = useState(false);
   const isLive = variables !== undefined && !hasFailed;
   const live = useLive<{ jobs: { jobs: JobLine[] } }>(isLive ? LIVE_JOBS : null, variables);
@@ -176,7 +177,12 @@ function useNewest(filter: JobFilter, key: string): Newest {
     enabled: !isLive,
     refetchInterval: (query) => (query.state.status === "error" ? false : POLL_MS),
     queryFn: async ({ signal }) =>
-      await rest<JobPage>("GET", withQuery("/jobs", { ...toQuery(filter), brief: true, limit: NEWEST }), undefined, signal),
+      await rest<JobPage>(
+        "GET",
+        withQuery("/jobs", { ...toQuery(filter), order, brief: true, limit: NEWEST }),
+        undefined,
+        signal,
+      ),
   });
   const livePage = live.data?.jobs.jobs;
   const polledPage = useMemo(() => polled.data?.items, [polled.data]);

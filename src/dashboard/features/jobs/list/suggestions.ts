@@ -1,0 +1,135 @@
+import { JOB_STATES } from "../../../../contract/states.ts";
+import type { FilterName } from "../filter.ts";
+import { words } from "../words.ts";
+
+/** What the completion of the filter box offers. */
+export interface Suggestion {
+  /** Identifies it among those that are offered together. */
+  key: string;
+  /** The text of the box after it was chosen. */
+  text: string;
+  label: string;
+  hint: string;
+  /** `field` is to be continued with a value, `filter` is complete, `job` opens the job `id`. */
+  kind: "field" | "filter" | "job";
+  id?: string;
+}
+
+/** The names that exist, by the filter that takes them. */
+export type KnownValues = Readonly<Partial<Record<FilterName, readonly string[]>>>;
+
+/** The fields that are offered, in this order. */
+const FIELDS = [
+  "state",
+  "task",
+  "queue",
+  "since",
+  "error",
+  "payload",
+  "id",
+  "key",
+  "correlation",
+  "tenant",
+  "worker",
+  "priority",
+  "parent",
+] as const;
+
+const SPANS = ["5m", "10m", "30m", "1h", "6h", "24h", "7d"];
+
+/** The most values of one kind. */
+const MOST = 8;
+
+function quoted(value: string): string {
+  return /\s/.test(value) ? `"${value.replaceAll('"', "")}"` : value;
+}
+
+/** Values that contain the typed text, those that begin with it first. */
+function matching(values: readonly string[], typed: string): string[] {
+  const text = typed.toLowerCase();
+  return values
+    .filter((value) => value.toLowerCase().includes(text))
+    .toSorted((one, other) => Number(other.toLowerCase().startsWith(text)) - Number(one.toLowerCase().startsWith(text)))
+    .slice(0, MOST);
+}
+
+/** What can follow the text of the filter box: fields, the values of a field, or what a word that is no field may mean. */
+export function suggest(text: string, known: KnownValues): Suggestion[] {
+  const last = /(?:[^\s"]|"[^"]*"?)*$/.exec(text)?.[0] ?? "";
+  const before = text.slice(0, text.length - last.length);
+  const colon = last.indexOf(":");
+  if (colon > 0) return valuesOf(before, last.slice(0, colon).toLowerCase(), last.slice(colon + 1).replaceAll('"', ""), known);
+  if (last === "") return /\S/.test(text) ? [] : fieldsLike(before, "");
+  return [...fieldsLike(before, last), ...meanings(before, last, known)];
+}
+
+/** Whether Enter chooses the first suggestion: not where the text is complete, or where it is all a matter of choice. */
+export function isFirstChosen(text: string, suggestions: readonly Suggestion[]): boolean {
+  const [first] = suggestions;
+  if (first === undefined || text.trim() === "") return false;
+  return first.kind !== "field" && !suggestions.some((each) => each.text === text);
+}
+
+function fieldsLike(before: string, typed: string): Suggestion[] {
+  return FIELDS.filter((field) => field.startsWith(typed.toLowerCase())).map((field) => {
+    const name = field === "payload" ? "payload." : `${field}:`;
+    return { key: `field ${field}`, text: before + name, label: name, hint: words.list.fields[field], kind: "field" };
+  });
+}
+
+function valuesOf(before: string, field: string, typed: string, known: KnownValues): Suggestion[] {
+  if (field === "id") return /^\d{1,19}$/.test(typed) ? [openJob(typed)] : [];
+  const values = field === "state" ? JOB_STATES : field === "since" ? SPANS : known[field as FilterName];
+  return matching(values ?? [], typed).map((value) => ({
+    key: `value ${value}`,
+    text: `${before}${field}:${quoted(value)}`,
+    label: value,
+    hint: words.list.filters[field as FilterName],
+    kind: "filter",
+  }));
+}
+
+function openJob(id: string): Suggestion {
+  return { key: "job", text: "", label: words.list.openJob(id), hint: "", kind: "job", id };
+}
+
+/** What a word without a field may mean. */
+function meanings(before: string, word: string, known: KnownValues): Suggestion[] {
+  const found: Suggestion[] = /^\d{1,19}$/.test(word) && before.trim() === "" ? [openJob(word)] : [];
+  for (const [field, values] of [
+    ["state", JOB_STATES],
+    ["task", known.task ?? []],
+    ["queue", known.queue ?? []],
+  ] as const) {
+    for (const value of matching(values, word)) {
+      found.push({
+        key: `${field} ${value}`,
+        text: `${before}${field}:${quoted(value)}`,
+        label: value,
+        hint: words.list.filters[field],
+        kind: "filter",
+      });
+    }
+  }
+  // An error may have several words: all of them that belong to no field.
+  const free = /(?:^|\s)((?:[^\s:"]+\s+)*)$/.exec(before)?.[1] ?? "";
+  const phrase = free + word;
+  const rest = before.slice(0, before.length - free.length);
+  found.push({
+    key: "error",
+    text: `${rest}error:${quoted(phrase)}`,
+    label: words.list.errorContains(phrase),
+    hint: words.list.fields.error,
+    kind: "filter",
+  });
+  for (const field of ["key", "correlation"] as const) {
+    found.push({
+      key: field,
+      text: `${before}${field}:${word}`,
+      label: words.list.fieldIs(words.list.filters[field], word),
+      hint: "",
+      kind: "filter",
+    });
+  }
+  return found;
+}
