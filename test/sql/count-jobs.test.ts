@@ -8,7 +8,7 @@ import { testDatabase } from "../support/database.ts";
 import { fillEveryState } from "../support/every-state.ts";
 
 const database = testDatabase();
-let jobs: Record<string, unknown>[];
+let jobs: Record<string, string | null>[];
 
 beforeAll(async () => {
   await fillEveryState(database.pool);
@@ -43,7 +43,7 @@ describe("counts of jobs", () => {
         const counts = new Map<string, number>();
         for (const job of jobs) {
           if (!matches(job, others) || job[field] === null) continue;
-          const value = String(job[field]);
+          const value = job[field] ?? "";
           counts.set(value, (counts.get(value) ?? 0) + 1);
         }
         const ofField = Object.fromEntries(found.filter((row) => row.field === field).map((row) => [row.value, row.jobs]));

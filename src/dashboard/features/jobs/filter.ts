@@ -23,7 +23,7 @@ export function statesOf({ state }: JobFilter): readonly JobState[] {
   return JOB_STATES.filter((each) => given.includes(each));
 }
 
-/** The filter with other states: undefined where there are none. */
+/** The filter with other states. */
 export function withStates(filter: JobFilter, states: readonly JobState[]): JobFilter {
   const { state: _state, ...rest } = filter;
   return states.length === 0 ? rest : { ...rest, state: JOB_STATES.filter((each) => states.includes(each)).join(",") };

@@ -1,6 +1,6 @@
 import { useCombobox } from "downshift";
 import { Filter } from "lucide-react";
-import { type FormEvent, useMemo, useRef, useState } from "react";
+import { type FormEvent, useMemo, useState } from "react";
 import { useLocation } from "wouter";
 import { words } from "../words.ts";
 import { isFirstChosen, type KnownValues, suggest, type Suggestion } from "./suggestions.ts";
@@ -11,7 +11,6 @@ const TYPES = useCombobox.stateChangeTypes;
 export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (text: string) => void }) {
   const [text, setText] = useState("");
   const [, navigate] = useLocation();
-  const input = useRef<HTMLInputElement>(null);
   const items = useMemo(() => suggest(text, known), [text, known]);
 
   function apply(complete: string): void {
@@ -72,7 +71,6 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
       <Filter aria-hidden="true" />
       <input
         {...getInputProps({
-          ref: input,
           "aria-label": words.list.filter,
           onChange: ({ currentTarget }) => setText(currentTarget.value),
           onKeyDown: (event) => {
@@ -82,7 +80,7 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
             if (event.key !== "Escape" || isShown) return;
             // Escape closes the suggestions, then empties the box, then leaves it.
             native.preventDownshiftDefault = true;
-            if (text === "") input.current?.blur();
+            if (text === "") event.currentTarget.blur();
             else setText("");
           },
         })}

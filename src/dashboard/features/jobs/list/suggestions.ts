@@ -40,8 +40,8 @@ const SPANS = ["5m", "10m", "30m", "1h", "6h", "24h", "7d"];
 /** The most values of one kind. */
 const MOST = 8;
 
-function quoted(value: string): string {
-  return /\s/.test(value) ? `"${value.replaceAll('"', "")}"` : value;
+function typedFilter(field: string, value: string): string {
+  return [field, /\s/.test(value) ? `"${value.replaceAll('"', "")}"` : value].join(":");
 }
 
 /** Values that contain the typed text, those that begin with it first. */
@@ -53,7 +53,7 @@ function matching(values: readonly string[], typed: string): string[] {
     .slice(0, MOST);
 }
 
-/** What can follow the text of the filter box: fields, the values of a field, or what a word that is no field may mean. */
+/** What can follow the text of the filter box: fields, the values of a field, or what a word without a field may mean. */
 export function suggest(text: string, known: KnownValues): Suggestion[] {
   const last = /(?:[^\s"]|"[^"]*"?)*$/.exec(text)?.[0] ?? "";
   const before = text.slice(0, text.length - last.length);
@@ -82,7 +82,7 @@ function valuesOf(before: string, field: string, typed: string, known: KnownValu
   const values = field === "state" ? JOB_STATES : field === "since" ? SPANS : known[field as FilterName];
   return matching(values ?? [], typed).map((value) => ({
     key: `value ${value}`,
-    text: `${before}${field}:${quoted(value)}`,
+    text: before + typedFilter(field, value),
     label: value,
     hint: words.list.filters[field as FilterName],
     kind: "filter",
@@ -104,7 +104,7 @@ function meanings(before: string, word: string, known: KnownValues): Suggestion[
     for (const value of matching(values, word)) {
       found.push({
         key: `${field} ${value}`,
-        text: `${before}${field}:${quoted(value)}`,
+        text: before + typedFilter(field, value),
         label: value,
         hint: words.list.filters[field],
         kind: "filter",
@@ -117,7 +117,7 @@ function meanings(before: string, word: string, known: KnownValues): Suggestion[
   const rest = before.slice(0, before.length - free.length);
   found.push({
     key: "error",
-    text: `${rest}error:${quoted(phrase)}`,
+    text: rest + typedFilter("error", phrase),
     label: words.list.errorContains(phrase),
     hint: words.list.fields.error,
     kind: "filter",
@@ -125,7 +125,7 @@ function meanings(before: string, word: string, known: KnownValues): Suggestion[
   for (const field of ["key", "correlation"] as const) {
     found.push({
       key: field,
-      text: `${before}${field}:${word}`,
+      text: before + typedFilter(field, word),
       label: words.list.fieldIs(words.list.filters[field], word),
       hint: "",
       kind: "filter",

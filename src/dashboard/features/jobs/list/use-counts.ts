@@ -11,7 +11,7 @@ type Counts = ReadonlyMap<CountField, readonly JobCount[]>;
 /** How often the counts are fetched (ms). */
 const POLL_MS = 10_000;
 
-/** How many jobs each state, task, queue, tenant and worker has among those that match. There are none for a search in payloads. */
+/** How many jobs each state, task, queue, tenant and worker has among those that match. A search in payloads has no counts. */
 export function useCounts(filter: JobFilter) {
   const seesAll = useMay("viewer", { everybody: true });
   const key = writeFilter(filter).toString();
