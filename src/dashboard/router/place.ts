@@ -13,8 +13,18 @@ function currentEntry(): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
+/** Names the current entry. The router's own listeners need not hear of it, because the address stays the same. */
 function nameEntry(id: string): void {
-  history.replaceState({ ...(history.state as object | null), place: id }, "");
+  History.prototype.replaceState.call(history, { ...(history.state as object | null), place: id }, "");
+}
+
+/** The id of the current entry, which gets one if it has none. */
+function entryId(): string {
+  const known = currentEntry();
+  if (known !== undefined) return known;
+  const id = `${Date.now()}-${(counter += 1)}`;
+  nameEntry(id);
+  return id;
 }
 
 function keep(key: string, value: unknown): void {
@@ -30,7 +40,7 @@ function keep(key: string, value: unknown): void {
  */
 export function usePlace<T>(name: string): { restored: T | undefined; keep: (value: T) => void } {
   const [place] = useState(() => {
-    const id = currentEntry() ?? `${Date.now()}-${(counter += 1)}`;
+    const id = entryId();
     const key = `${name} ${id}`;
     return { id, restored: places.get(key) as T | undefined, keep: (value: T) => keep(key, value) };
   });
@@ -49,9 +59,7 @@ export function useScrollPlace(path: string): void {
   useLayoutEffect(() => {
     const main = document.querySelector("main");
     if (main === null) return undefined;
-    const id = currentEntry() ?? `${Date.now()}-${(counter += 1)}`;
-    if (currentEntry() === undefined) nameEntry(id);
-    const key = `scroll ${id}`;
+    const key = `scroll ${entryId()}`;
     const wanted = (places.get(key) as number | undefined) ?? 0;
     main.scrollTo(0, wanted);
     // The content may arrive later. A user who scrolls meanwhile stays where they are.

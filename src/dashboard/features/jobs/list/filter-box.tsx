@@ -22,7 +22,7 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
     else if (chosen.kind === "filter") apply(chosen.text);
     else setText(chosen.text);
   }
-  const { isOpen, highlightedIndex, getInputProps, getItemProps, getMenuProps } = useCombobox<Suggestion>({
+  const { isOpen, highlightedIndex, closeMenu, getInputProps, getItemProps, getMenuProps } = useCombobox<Suggestion>({
     items,
     inputValue: text,
     selectedItem: null,
@@ -65,6 +65,7 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
       aria-label={words.list.filterJobs}
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
+        closeMenu();
         if (text.trim() !== "") apply(text);
       }}
     >
