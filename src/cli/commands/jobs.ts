@@ -62,6 +62,7 @@ Examples:
           if (countBy !== undefined) {
             const { limit: _limit, ...counted } = filter;
             const counts = await operations.countJobs(counted, countBy);
+            if (counts.length === 0) await assertKnownNames(operations, counted);
             if (json === true) printJson(counts);
             else if (counts.length === 0) console.log("No jobs.");
             else
