@@ -1,5 +1,5 @@
-import Table from "cli-table3";
 import pg from "pg";
+import { tableLines } from "../src/cli/table.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
 import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
@@ -78,22 +78,23 @@ export async function run(options: { short: boolean }): Promise<void> {
         }
       }
     }
-    const table = new Table({ head: ["", "enqueued in ms", "jobs/s (median)", "ratio (median)", "rounds", "at least"] });
+    const rows: string[][] = [];
     for (const [index, side] of SIDES.entries()) {
       const other = side.besides ?? index;
       const ratios = (rates[index] ?? []).map((rate, round) => rate / (rates[other]?.[round] ?? Number.NaN));
       const { least } = side;
       if (least !== undefined && median(ratios) < least - (options.short ? SHORT_TOLERANCE : 0)) process.exitCode = 1;
-      table.push([
+      rows.push([
         side.name,
-        Math.round(median(makings[index] ?? [])),
-        Math.round(median(rates[index] ?? [])),
+        String(Math.round(median(makings[index] ?? []))),
+        String(Math.round(median(rates[index] ?? []))),
         median(ratios).toFixed(3),
         ratios.map((ratio) => ratio.toFixed(2)).join(" "),
-        least ?? "",
+        String(least ?? ""),
       ]);
     }
-    console.log(table.toString());
+    const head = ["", "enqueued in ms", "jobs/s (median)", "ratio (median)", "rounds", "at least"];
+    console.log(tableLines(head, rows).join("\n"));
     if (process.exitCode === 1) console.error("A figure is below its minimum.");
   });
 }

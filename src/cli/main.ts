@@ -27,6 +27,7 @@ import { overviewCommand, topCommand } from "./commands/overview.ts";
 import { signalCommand } from "./commands/signal.ts";
 import { scheduleCommand } from "./commands/schedule.ts";
 import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
+import { reportCommand } from "./commands/report.ts";
 import { rolesCommand } from "./commands/roles.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { typesCommand } from "./commands/types.ts";
@@ -77,6 +78,7 @@ Examples:
   $ legwork health                              Show what is unhealthy, and why
   $ legwork alerts                              List the open alerts
   $ legwork doctor                              Check the installation
+  $ legwork report 42                           Write a file for support
 
 Settings are taken from options, then the environment, then legwork.config.ts, then the defaults.`,
     );
@@ -116,6 +118,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     healthCommand,
     alertsCommand,
     doctorCommand,
+    reportCommand,
     tokenCommand,
     rolesCommand,
     auditCommand,

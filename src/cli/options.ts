@@ -9,7 +9,6 @@ import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
-import { localOperations } from "./operations/local.ts";
 import { collect, duration, wholeNumber } from "./option-values.ts";
 import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
@@ -138,6 +137,12 @@ export function ownFlags<Flags extends RemoteFlags>(flags: Flags): Omit<Flags, k
   return own;
 }
 
+/** The server that a command uses instead of the database; undefined without one. */
+export function serverUrl({ url, databaseUrl }: RemoteFlags): string | undefined {
+  const given = url ?? (databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
+  return given === "" ? undefined : given;
+}
+
 /**
  * Runs `work` with the command's operations: through a server when `--url` or LEGWORK_URL names one and `--database-url` is not given, otherwise
  * on the database. Throws LW514 for an invalid server address.
@@ -146,9 +151,10 @@ export async function withOperations(
   flags: RemoteFlags & { json?: boolean },
   work: (operations: Operations) => Promise<void>,
 ): Promise<void> {
-  const shown = (operations: Operations): Operations => (flags.json === true ? operations : visibleOperations(operations));
-  const url = flags.url ?? (flags.databaseUrl === undefined ? process.env.LEGWORK_URL : undefined);
-  if (url !== undefined && url !== "") {
+  const { numericOperations } = await import("./operations/numbers.ts");
+  const shown = flags.json === true ? numericOperations : visibleOperations;
+  const url = serverUrl(flags);
+  if (url !== undefined) {
     const { remoteOperations } = await import("./operations/remote.ts");
     const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
@@ -161,6 +167,7 @@ export async function withOperations(
     return;
   }
   const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
+  const { localOperations } = await import("./operations/local.ts");
   await withDatabase(config, (pool) => work(shown(localOperations(pool))));
 }
 

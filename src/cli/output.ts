@@ -1,8 +1,8 @@
-import Table from "cli-table3";
 import { styleText } from "node:util";
 import { UnboundedTime } from "../db/parse-timestamp.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 import { counted } from "../wording.ts";
+import { tableLines } from "./table.ts";
 import { jsonText } from "./visible.ts";
 
 const STATE_COLORS: Record<JobState, Parameters<typeof styleText>[0]> = {
@@ -27,37 +27,23 @@ export function color(format: Parameters<typeof styleText>[0], text: string): st
   return styleText(format, text, { stream: process.stdout });
 }
 
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  console.log(table(head, rows).join("\n"));
+/**
+ * Prints a table. On a terminal it fits the width: see `tableLines`. `spare` are the titles of columns that a narrow terminal leaves out, the least
+ * important first.
+ */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[], spare: readonly string[] = []): void {
+  console.log(table(head, rows, spare).join("\n"));
 }
 
 /** A table as lines of text. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const made = new Table({
-    head: head.map((title) => color("bold", title)),
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    chars: Object.fromEntries(
-      [
-        "top",
-        "top-mid",
-        "top-left",
-        "top-right",
-        "bottom",
-        "bottom-mid",
-        "bottom-left",
-        "bottom-right",
-        "left",
-        "left-mid",
-        "mid",
-        "mid-mid",
-        "right",
-        "right-mid",
-        "middle",
-      ].map((name) => [name, ""]),
-    ),
-  });
-  made.push(...rows.map((row) => [...row]));
-  return made.toString().split("\n");
+export function table(head: readonly string[], rows: readonly (readonly string[])[], spare: readonly string[] = []): string[] {
+  return tableLines(head, rows, { columns: terminalWidth(), spare, style: (title) => color("bold", title) });
+}
+
+/** The width of the terminal that the output goes to; undefined for a file or a pipe. */
+function terminalWidth(): number | undefined {
+  // A terminal of unknown width reports 0.
+  return process.stdout.isTTY ? process.stdout.columns || 80 : undefined;
 }
 
 /**
@@ -66,17 +52,17 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export async function forEachJob(
   ids: readonly string[],
   json: boolean | undefined,
-  work: (id: string) => Promise<{ state: string; text: string }>,
+  work: (id: string) => Promise<{ done: object; text: string }>,
 ): Promise<void> {
-  const done: { id: string; state: string }[] = [];
+  const all: object[] = [];
   try {
     for (const id of ids) {
-      const { state, text } = await work(id);
-      done.push({ id, state });
+      const { done, text } = await work(id);
+      all.push({ id, ...done });
       if (json !== true) console.log(`Job ${id}: ${text}.`);
     }
   } finally {
-    if (json === true) printJson(done);
+    if (json === true) printJson(all);
   }
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { stripVTControlCharacters } from "node:util";
 import { toError } from "../errors.ts";
 import { counted, formatNumber } from "../wording.ts";
 import type { Operations } from "./operations/operations.ts";
-import { color, colorState, elapsed, relativeTime, shorten, table } from "./output.ts";
+import { color, colorState, elapsed, relativeTime, table } from "./output.ts";
 import { describeLimit } from "./limits-and-pauses.ts";
 import { describeOverview } from "./describe-overview.ts";
+import { cutLine } from "./table.ts";
 import { visible } from "./visible.ts";
 
 /** Switches to the terminal's alternate screen and hides the cursor, and back. */
@@ -58,7 +58,7 @@ async function draw(operations: Operations, every: number, ended: AbortSignal): 
     const time = new Date().toLocaleTimeString("en-GB");
     const lines = [`${color("bold", "legwork overview")}  ${time}  every ${every / 1_000} s, q quits  ${problem}`, ...seen];
     const { rows, columns } = process.stdout;
-    const shown = lines.slice(0, rows - 1).map((line) => cut(line, columns) + CLEAR_LINE);
+    const shown = lines.slice(0, rows - 1).map((line) => cutLine(line, columns) + CLEAR_LINE);
     process.stdout.write(`${HOME}${shown.join("\n")}${CLEAR_LINE}\n${CLEAR_BELOW}`);
     await delay(every, undefined, { signal: ended }).catch(() => undefined);
   }
@@ -92,6 +92,7 @@ async function look(operations: Operations): Promise<string[]> {
         relativeTime(queue.oldest),
         (queue.limits ?? []).map(describeLimit).join(", "),
       ]),
+      ["LATER", "OLDEST", "LIMITS", "PAUSED"],
     ),
     ...head("Workers"),
     ...table(
@@ -103,35 +104,32 @@ async function look(operations: Operations): Promise<string[]> {
         `${worker.running.length}/${worker.concurrency}`,
         worker.suspected ? color("red", `silent, ${relativeTime(worker.seenAt)}`) : relativeTime(worker.seenAt),
       ]),
+      ["PID", "HOST"],
     ),
     ...head("Running"),
     ...table(
       ["ID", "TASK", "FOR", "ATTEMPT", "PROGRESS"],
       running.map((job) => [
         job.id,
-        shorten(job.task, 40),
+        job.task,
         elapsed(job.startedAt, now),
         `${job.attempts}/${job.maxAttempts}`,
-        shorten([job.progress === null ? "" : `${Math.round(job.progress)}%`, job.progressMessage ?? ""].join(" ").trim(), 50),
+        [job.progress === null ? "" : `${Math.round(job.progress)}%`, job.progressMessage ?? ""].join(" ").trim(),
       ]),
+      ["ATTEMPT"],
     ),
     ...head("Newest"),
     ...table(
       ["ID", "TASK", "STATE", "CREATED", "TOOK", "ERROR"],
       last.map((job) => [
         job.id,
-        shorten(job.task, 40),
+        job.task,
         colorState(job.state),
         relativeTime(job.createdAt),
         elapsed(job.startedAt, job.finishedAt),
-        shorten(job.error ?? "", 60),
+        job.error ?? "",
       ]),
+      ["TOOK", "CREATED"],
     ),
   ];
-}
-
-/** Cuts a line to the terminal's width, not counting color codes. */
-function cut(line: string, columns: number): string {
-  if (stripVTControlCharacters(line).length <= columns) return line;
-  return shorten(stripVTControlCharacters(line).trimEnd(), columns);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, row } from "./rows.ts";
+import { type Answer, countText, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { page, pageLimit } from "./page.ts";
 import { ALERT_KINDS } from "./states.ts";
@@ -150,12 +150,12 @@ export const healthPage = page(healthSchema, "The health of the system and of ea
 export const taskStatisticsQuery = z.strictObject({ period: duration.default("1h").describe("How far to look back.") });
 export const taskStatisticsSchema = row({
   task: z.string(),
-  completed: z.string(),
-  failed: z.string(),
-  cancelled: z.string(),
-  expired: z.string(),
-  failedAttempts: z.string(),
-  retried: z.string(),
+  completed: countText(),
+  failed: countText(),
+  cancelled: countText(),
+  expired: countText(),
+  failedAttempts: countText(),
+  retried: countText(),
   errorRate: numberOrNull.describe("The share of attempts that failed; null without attempts."),
   waitAverage: numberOrNull,
   waitP95: numberOrNull,
@@ -171,6 +171,11 @@ export const taskStatisticsPage = page(
 
 /** An alert. */
 export type Alert = Answer<typeof alertSchema>;
+
+/** An alert rule. */
+export type AlertRule = Answer<typeof alertRuleSchema>;
+/** How the jobs of a task ended in a period. */
+export type TaskStatistics = Answer<typeof taskStatisticsSchema>;
 
 /** The health of the system, or of one task, queue, schedule or host. */
 export type Health = Answer<typeof healthSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { countText } from "./rows.ts";
 import { formatNumber } from "../wording.ts";
 import type { Answer } from "./rows.ts";
 import { at } from "./times.ts";
@@ -81,7 +82,7 @@ export const failedGroupSchema = z.object({
   fingerprint: z.string().nullable().describe("Identifies the group in filters of POST /jobs/retry and POST /jobs/discard."),
   task: z.string(),
   queue: z.string(),
-  jobs: z.string().describe("The number of jobs, as text."),
+  jobs: countText("The number of jobs, as text."),
   firstAt: at,
   lastAt: at,
   lastId: z.string(),

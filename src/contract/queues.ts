@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { type Answer, fromColumn, row } from "./rows.ts";
+import { type Answer, countText, fromColumn, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
-import { count, duration, MAX_INTEGER, queueName, taskName, text, wholeNumber } from "./values.ts";
+import { duration, MAX_INTEGER, queueName, taskName, text, wholeNumber } from "./values.ts";
 
 const limitSchema = z
   .object({
@@ -35,14 +35,14 @@ export const queueSchema = row({
   name: z.string(),
   ...pause,
   limits: z.array(limitSchema).nullable(),
-  running: count,
-  pending: count,
-  blocked: count.describe("Jobs that wait for a limit."),
-  paused: count,
-  later: count.describe("Jobs that are due later, and jobs whose next attempt is."),
+  running: countText(),
+  pending: countText(),
+  blocked: countText("Jobs that wait for a limit."),
+  paused: countText(),
+  later: countText("Jobs that are due later, and jobs whose next attempt is."),
   oldest: at.nullable().describe("When the job that has been waiting the longest became due."),
   retry: retryRules.nullable().describe("How its jobs are retried, unless their task has its own policy."),
-  failed: count.describe("Failed jobs that can be retried."),
+  failed: countText("Failed jobs that can be retried."),
   countedAt: at
     .nullable()
     .describe(
@@ -82,10 +82,10 @@ export const workerSchema = row({
       "The share of the host's CPU in use, from 0 to 1; memory and disk likewise. Null before the worker's first report.",
     ),
   memory: z.number().nullable(),
-  memoryTotal: z.string().nullable().describe("Bytes, as text."),
+  memoryTotal: countText("Bytes, as text.").nullable(),
   disk: z.number().nullable(),
-  diskTotal: z.string().nullable(),
-  heapBytes: z.string().nullable().describe("The JavaScript heap of its process in bytes, as text."),
+  diskTotal: countText().nullable(),
+  heapBytes: countText("The JavaScript heap of its process in bytes, as text.").nullable(),
   hostSeenAt: at.nullable().describe("When these values were reported."),
   suspected: z.boolean().describe("Whether it has sent no heartbeat for too long."),
   blockedSince: at.nullable().describe("Since when synchronous code has blocked its event loop; null if it is not blocked."),
@@ -173,10 +173,10 @@ export const limitUseSchema = row({
   kind: z.enum(["concurrency", "rate"]),
   key: z.string().nullable().describe("The path of the key in the payload; null for a limit without a key."),
   value: z.string().nullable().describe("The key's value; [redacted] if one of the tasks redacts it."),
-  inUse: z.string().describe("Slots in use, as text."),
-  waiting: z.string().describe("Jobs in line for it, as text."),
+  inUse: countText("Slots in use, as text."),
+  waiting: countText("Jobs in line for it, as text."),
   freesAt: at.nullable().describe("When the next slot of a rate limit becomes free, if known."),
-  keyValues: z.string().describe("The number of values that the limit has in total, as text."),
+  keyValues: countText("The number of values that the limit has in total, as text."),
   isPartial: z.boolean().describe("Whether there is more than was counted: counting stops at 100,000 slots or jobs."),
 });
 

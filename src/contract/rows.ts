@@ -34,6 +34,14 @@ export function fromColumn<Schema extends z.ZodType>(column: string, schema: Sch
   return schema;
 }
 
+/** Whole numbers of 64 bits, which JSON numbers may not hold exactly and are therefore text on the wire. */
+const counts = z.registry<object>();
+
+/** A whole number of 64 bits, as text. `countsToNumbers` finds it. */
+export function countText(description = "A number, as text."): z.ZodString {
+  return z.string().describe(description).register(counts, {});
+}
+
 type Convert = (value: unknown) => unknown;
 
 /**
@@ -109,6 +117,19 @@ function toTime(schema: z.core.$ZodType): Convert | undefined {
   if (!(schema instanceof z.ZodCodec)) return undefined;
   const { transform } = schema.def as { transform: (value: unknown, payload: unknown) => unknown };
   return (value) => (typeof value === "string" || value === null ? transform(value, undefined) : value);
+}
+
+const ofCounts = new WeakMap<object, Convert>();
+
+/** Converts the counts of a response, which are text, to numbers. A count that a JSON number cannot hold exactly stays text. */
+export function countsToNumbers(schema: z.ZodType, value: unknown): unknown {
+  const convert = converter(schema, toNumber, ofCounts);
+  return convert === undefined ? value : convert(value);
+}
+
+function toNumber(schema: z.core.$ZodType): Convert | undefined {
+  if (!counts.has(schema as z.ZodType)) return undefined;
+  return (value) => (typeof value === "string" && Number.isSafeInteger(Number(value)) ? Number(value) : value);
 }
 
 /**

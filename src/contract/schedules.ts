@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, row } from "./rows.ts";
+import { type Answer, countText, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { JOB_STATES } from "./states.ts";
@@ -25,7 +25,7 @@ export const scheduleSchema = row({
   lastState: z.string().nullable().describe("What happened to the last occurrence, such as enqueued or skipped."),
   lastJobId: z.string().nullable(),
   lastOutcome: z.enum(JOB_STATES).nullable().describe("The state of the last occurrence's job."),
-  runs: z.string().nullable().describe("The number of jobs that it has enqueued, as text."),
+  runs: countText("The number of jobs that it has enqueued, as text.").nullable(),
   maxRuns: z.int().nullable().describe("The number of jobs after which the schedule ends."),
   startsAt: at.nullable(),
   endsAt: at.nullable(),
@@ -141,7 +141,7 @@ export const scheduleRunSchema = row({
   reason: z.string().nullable(),
   jobId: z.string().nullable(),
   outcome: z.enum(JOB_STATES).nullable(),
-  occurrences: z.string().nullable(),
+  occurrences: countText().nullable(),
   lastDueAt: at,
   recordedAt: at,
   tenant: z.string().nullable(),
@@ -168,9 +168,9 @@ export const loadQuery = z.strictObject({
 export const loadPage = page(
   z.object({
     at: at.describe("When the hour begins. The first hour counts from now."),
-    jobs: z.string().describe("The number of jobs, as text."),
+    jobs: countText("The number of jobs, as text."),
     schedules: z
-      .array(z.object({ name: z.string(), jobs: z.string() }))
+      .array(z.object({ name: z.string(), jobs: countText() }))
       .describe("The ten schedules that enqueue the most jobs."),
   }),
   "The hours.",

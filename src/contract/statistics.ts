@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { row } from "./rows.ts";
+import { countText, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { page } from "./page.ts";
 import { duration, queueName, taskName, time } from "./values.ts";
 
 const seconds = z.number().nullable();
-const count = z.string();
 
 export const seriesQuery = z
   .strictObject({
@@ -22,25 +21,25 @@ export const seriesIntervalSchema = row({
   at: at.describe("When the interval begins."),
   seconds: z.int().describe("The length of the interval."),
   isWhole: z.boolean().describe("Whether all attempts and jobs that ended in it have been counted."),
-  completed: count,
-  failed: count,
-  cancelled: count,
-  expired: count,
-  failedAttempts: count,
-  retried: count,
+  completed: countText(),
+  failed: countText(),
+  cancelled: countText(),
+  expired: countText(),
+  failedAttempts: countText(),
+  retried: countText(),
   waitP50: seconds,
   waitP95: seconds,
   waitP99: seconds,
   runP50: seconds,
   runP95: seconds,
   runP99: seconds,
-  pending: count
+  pending: countText()
     .nullable()
     .describe(
       "The most jobs that were due and free to start at a time; null for one task, and where no worker counted the backlog.",
     ),
-  held: count.nullable().describe("The most jobs that were blocked or paused; null like pending."),
-  running: count.nullable().describe("The most jobs that were running; null like pending."),
+  held: countText().nullable().describe("The most jobs that were blocked or paused; null like pending."),
+  running: countText().nullable().describe("The most jobs that were running; null like pending."),
   oldestSeconds: seconds.describe("The longest time that a pending job had been due; null like pending."),
 });
 export const seriesPage = page(
@@ -55,7 +54,7 @@ export const workerStartQuery = z.strictObject({
 export const workerStartSchema = z.object({
   startedAt: at,
   host: z.string(),
-  workers: count.describe("The number of workers that started."),
+  workers: countText("The number of workers that started."),
 });
 export const workerStartPage = page(workerStartSchema, "The starts of workers.");
 
@@ -65,9 +64,9 @@ export const limitTotalSchema = z.object({
   kind: z.enum(["concurrency", "rate"]),
   key: z.string().nullable().describe("The path of the key in the payload; null for a limit without a key."),
   max: z.int().describe("The limit for each key."),
-  used: count.describe("Slots in use, across all keys."),
-  keys: count.describe("The number of keys in use."),
-  fullKeys: count.describe("The number of keys without a free slot."),
+  used: countText("Slots in use, across all keys."),
+  keys: countText("The number of keys in use."),
+  fullKeys: countText("The number of keys without a free slot."),
   sampledAt: at,
 });
 export const limitTotalPage = page(limitTotalSchema, "The limits.");

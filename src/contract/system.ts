@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { type Answer, row } from "./rows.ts";
+import { type Answer, countText, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
 import { ROLES } from "./roles.ts";
-import { count, jobId, text, time } from "./values.ts";
+import { jobId, text, time } from "./values.ts";
 
 export const meSchema = z
   .object({
@@ -17,13 +17,13 @@ export const meSchema = z
 
 export const overviewSchema = z
   .object({
-    running: count,
-    pending: count,
-    blocked: count,
-    paused: count,
-    later: count,
+    running: countText(),
+    pending: countText(),
+    blocked: countText(),
+    paused: countText(),
+    later: countText(),
     oldest: at.nullable().describe("When the job that has been waiting the longest became due."),
-    failed: count.describe("Failed jobs that can be retried."),
+    failed: countText("Failed jobs that can be retried."),
     countedAt: at
       .nullable()
       .describe(
@@ -74,7 +74,7 @@ export const auditLineSchema = row({
   targetType: z.string(),
   target: z.string().nullable(),
   tenant: z.string().nullable(),
-  count: z.string().nullable().describe("The number of rows changed by a bulk operation, as text."),
+  count: countText("The number of rows changed by a bulk operation, as text.").nullable(),
   before: z.unknown(),
   after: z.unknown(),
 });
@@ -89,5 +89,7 @@ export const findingSchema = z.object({
 });
 export const findingPage = page(findingSchema, "The findings, most severe first.");
 
+/** A line of the audit log. */
+export type AuditLine = Answer<typeof auditLineSchema>;
 /** The state of the whole system. */
 export type Overview = Answer<typeof overviewSchema>;

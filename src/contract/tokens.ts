@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { row } from "./rows.ts";
+import { type Answer, row } from "./rows.ts";
 import { at } from "./times.ts";
 import { page } from "./page.ts";
 import { ROLES } from "./roles.ts";
@@ -25,8 +25,11 @@ export const tokenBody = z
     name: text(128).describe("What the token is for."),
     role: z.enum(ROLES).default("viewer"),
     tenant: text(256).optional().describe("The only tenant whose rows it can see and change."),
-    expiresIn: duration.optional().describe("How long the token is valid; 90 days by default."),
+    expiresIn: duration.nullable().optional().describe("How long the token is valid; 90 days by default, null for ever."),
   })
   .meta({ examples: [{ name: "grafana", role: "viewer" }] });
 export const createdTokenSchema = z.object({ token: z.string() });
 export const revokedTokenSchema = z.object({ revoked: z.boolean().describe("Whether the token was valid until now.") });
+
+/** A token, without its secret. */
+export type Token = Answer<typeof tokenSchema>;

@@ -13,9 +13,6 @@ const MAX_DEPTH = 100;
 /** The largest size of a stored JSON value (bytes, without escapes). */
 const MAX_PAYLOAD = 1_000_000;
 
-/** A number that may exceed what JSON numbers hold exactly. */
-export const count = z.string().describe("A number, as text.");
-
 /** Text that Postgres can store: at least one character, and no NUL. */
 export function text(max: number) {
   return (

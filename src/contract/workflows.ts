@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Answer, row, toColumns } from "./rows.ts";
+import { type Answer, countText, row, toColumns } from "./rows.ts";
 import { at } from "./times.ts";
 import { newJobSchema } from "./jobs.ts";
 import { cursorOver, page, pageLimit } from "./page.ts";
@@ -17,10 +17,10 @@ export const workflowSchema = row({
   state: z.enum(WORKFLOW_STATES),
   reason: z.string().nullable(),
   total: z.int().describe("The number of its steps."),
-  completed: z.string(),
-  failed: z.string(),
-  cancelled: z.string(),
-  expired: z.string(),
+  completed: countText(),
+  failed: countText(),
+  cancelled: countText(),
+  expired: countText(),
   progress: z.number().describe("The share of its steps that have ended, in percent."),
   tenant: z.string().nullable(),
   correlationId: z.string(),
@@ -58,10 +58,10 @@ export const batchSchema = row({
   description: z.string().nullable(),
   state: z.enum(BATCH_STATES),
   total: z.int(),
-  completed: z.string(),
-  failed: z.string(),
-  cancelled: z.string(),
-  expired: z.string(),
+  completed: countText(),
+  failed: countText(),
+  cancelled: countText(),
+  expired: countText(),
   progress: z.number(),
   callbackJobId: z.string().nullable(),
   tenant: z.string().nullable(),

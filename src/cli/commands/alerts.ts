@@ -1,34 +1,28 @@
 import { Command } from "commander";
-import { type Alert, alertRuleSchema, alertSchema } from "../../contract/alerts.ts";
-import { fromRows } from "../../contract/rows.ts";
-import { loadConfig } from "../../config.ts";
-import type { Queryable } from "../../db/pool.ts";
-import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
-import { listAlertRules } from "../../health/alert-rules.ts";
-import { listAlerts } from "../../health/list-alerts.ts";
-import { silenceAlerts } from "../../health/silence-alerts.ts";
+import type { Alert, AlertRule } from "../../contract/alerts.ts";
 import { formatNumber } from "../../wording.ts";
 import { durationText } from "../duration-text.ts";
 import { duration, idOf } from "../option-values.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
-import { color, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import type { Operations } from "../operations/operations.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { color, printDone, printJson, printTable, relativeTime } from "../output.ts";
 import { assertOneOf, assertTogether } from "../together.ts";
-import { visibleRows } from "../visible.ts";
 
-type Flags = CommonFlags & {
+type Flags = RemoteFlags & {
   all?: boolean;
   rules?: boolean;
   json?: boolean;
   ack?: string;
   note?: string;
   silence?: string;
+  endSilence?: string;
   rule?: string;
   target?: string;
   reason?: string;
 };
 
 export function alertsCommand(): Command {
-  return withCommonOptions(new Command("alerts"))
+  return withRemoteOptions(new Command("alerts"))
     .description("List open alerts, acknowledge an alert or silence alerts")
     .option("--all", "Include the last 100 resolved alerts")
     .option("--rules", "List the alert rules instead")
@@ -38,7 +32,8 @@ export function alertsCommand(): Command {
     .option("--rule <name>", "Alert rule to silence, with --silence (default: all)")
     .option("--target <name>", "Task, queue or host to silence, with --silence (default: all)")
     .option("--reason <text>", "Reason for the silence, with --silence")
-    .option("--json", "Print an array of complete rows")
+    .option("--end-silence <id>", "Silence to end early", idOf("a silence"))
+    .option("--json", "Print an array of complete rows; with --ack, --silence or --end-silence, what was done")
     .addHelpText(
       "after",
       `
@@ -51,30 +46,32 @@ The exit code is 1 when a critical alert is open, otherwise 0.`,
     )
     .action(async (flags: Flags) => {
       assertTogether(flags, { note: "ack", rule: "silence", target: "silence", reason: "silence" });
-      assertOneOf(flags, ["ack", "silence", "rules", "all"]);
-      const { databaseUrl, dataDir, logLevel } = flags;
-      const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
-      await withDatabase(config, (pool) => run(pool, flags));
+      assertOneOf(flags, ["ack", "silence", "endSilence", "rules", "all"]);
+      await withOperations(flags, (operations) => run(operations, flags));
     });
 }
 
-async function run(pool: Queryable, flags: Flags): Promise<void> {
-  if (flags.ack !== undefined) {
-    await acknowledgeAlert(pool, flags.ack, { note: flags.note });
-    console.log(`Alert ${flags.ack} has been acknowledged.`);
-  } else if (flags.silence !== undefined) {
-    const { rule, target, reason } = flags;
-    const id = await silenceAlerts(pool, flags.silence, { rule, target, reason });
-    console.log(
-      `Alerts are silenced for ${durationText(flags.silence)} (silence ${id}). To end it early, in SQL: select legwork.end_silence(${id});`,
-    );
+async function run(operations: Operations, flags: Flags): Promise<void> {
+  const { json, ack, silence, endSilence, rule, target, reason } = flags;
+  if (ack !== undefined) {
+    await operations.acknowledgeAlert(ack, flags.note === undefined ? {} : { note: flags.note });
+    printDone(json, { id: ack, acknowledged: true }, `Alert ${ack} has been acknowledged.`);
+  } else if (silence !== undefined) {
+    const id = await operations.silenceAlerts(silence, { rule, target, reason });
+    const text = `Alerts are silenced for ${durationText(silence)} (silence ${id}). To end it early: legwork alerts --end-silence ${id}`;
+    printDone(json, { id, silenced: true }, text);
+  } else if (endSilence !== undefined) {
+    const ended = await operations.endSilence(endSilence);
+    printDone(json, { id: endSilence, ended }, `Silence ${endSilence} ${ended ? "has been ended" : "was not in effect"}.`);
   } else if (flags.rules === true) {
-    await printRules(pool, flags.json);
+    const rules = await operations.listAlertRules();
+    if (json === true) printJson(rules);
+    else printRules(rules);
   } else {
-    const alerts = fromRows(alertSchema, await listAlerts(pool, { all: flags.all ?? false }));
-    if (flags.json === true) printJson(alerts);
+    const alerts = await operations.listAlerts({ all: flags.all ?? false });
+    if (json === true) printJson(alerts);
     else if (alerts.length === 0) console.log("No alerts.");
-    else printAlerts(visibleRows(alerts));
+    else printAlerts(alerts);
     if (alerts.some(({ state, severity }) => state === "open" && severity === "critical")) process.exitCode = 1;
   }
 }
@@ -87,17 +84,15 @@ function printAlerts(alerts: readonly Alert[]): void {
       color(alert.state === "resolved" ? "gray" : alert.severity === "critical" ? "red" : "yellow", alert.severity),
       alert.silenced ? `${alert.state}, silenced` : alert.state,
       alert.rule,
-      shorten(alert.target, 40),
+      alert.target,
       relativeTime(alert.raisedAt),
-      shorten(alert.message, 100),
+      alert.message,
     ]),
+    ["RAISED", "STATE", "RULE"],
   );
 }
 
-async function printRules(pool: Queryable, json: boolean | undefined): Promise<void> {
-  const found = fromRows(alertRuleSchema, await listAlertRules(pool));
-  if (json === true) return printJson(found);
-  const rules = visibleRows(found);
+function printRules(rules: readonly AlertRule[]): void {
   printTable(
     ["RULE", "KIND", "TARGET", "WARNING", "CRITICAL", "PERIOD", "RAISE AFTER", "RESOLVE AFTER", "STATE"],
     rules.map((rule) => [
@@ -111,6 +106,7 @@ async function printRules(pool: Queryable, json: boolean | undefined): Promise<v
       delayText(rule.resolveAfter),
       rule.isEnabled ? "" : "disabled",
     ]),
+    ["KIND", "RAISE AFTER", "RESOLVE AFTER", "STATE"],
   );
 }
 

@@ -1,20 +1,20 @@
 import { Command, Option } from "commander";
-import { type AuditFilter, listAuditLog } from "../../access/audit-log.ts";
-import { fromRows } from "../../contract/rows.ts";
+import type { AuditFilter } from "../../access/audit-log.ts";
 import { AUDIT_TARGETS } from "../../contract/states.ts";
-import { auditLineSchema } from "../../contract/system.ts";
-import { loadConfig } from "../../config.ts";
-import { idOf, listLimit, time } from "../option-values.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { LegworkError } from "../../errors.ts";
 import { counted } from "../../wording.ts";
-import { printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { nearestName } from "../nearest-name.ts";
+import { idOf, listLimit, time } from "../option-values.ts";
+import type { Operations } from "../operations/operations.ts";
+import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { printJson, printTable, relativeTime } from "../output.ts";
 import { assertTogether } from "../together.ts";
-import { jsonText, visibleRows } from "../visible.ts";
+import { jsonText } from "../visible.ts";
 
-type Flags = CommonFlags & AuditFilter & { json?: boolean };
+type Flags = RemoteFlags & AuditFilter & { json?: boolean };
 
 export function auditCommand(): Command {
-  return withCommonOptions(new Command("audit"))
+  return withRemoteOptions(new Command("audit"))
     .description("List who changed which job, queue, task, schedule or token, newest first")
     .option("--operation <name>", "Only this operation, such as cancel_job or pause")
     .option("--actor <name>", "Only changes by this token subject or database role")
@@ -29,34 +29,41 @@ export function auditCommand(): Command {
       "after",
       "\nExamples:\n  $ legwork audit --target-type job --target 42\n  $ legwork audit --operation pause --json",
     )
-    .action(async ({ databaseUrl, dataDir, logLevel, json, ...filter }: Flags) => {
+    .action(async (flags: Flags) => {
+      const { json, ...filter } = ownFlags(flags);
       assertTogether(filter, { target: "targetType" });
-      const { config } = await loadConfig({ databaseUrl, dataDir, logLevel });
-      await withDatabase(config, async (pool) => {
-        const found = fromRows(auditLineSchema, await listAuditLog(pool, filter));
-        const lines = json === true ? found : visibleRows(found);
-        if (json === true) printJson(lines);
-        else if (lines.length === 0) console.log("No entries.");
-        else {
-          printTable(
-            ["ID", "TIME", "ACTOR", "ROLE", "SURFACE", "OPERATION", "TARGET", "TENANT", "BEFORE", "AFTER"],
-            lines.map((line) => [
-              line.id,
-              relativeTime(line.occurredAt),
-              shorten(line.actor ?? "", 30),
-              line.databaseRole,
-              line.surface,
-              line.operation,
-              line.count === null
-                ? [line.targetType, line.target].filter((part) => part !== null).join(" ")
-                : counted(line.count, "job"),
-              line.tenant ?? "",
-              shorten(line.before === null ? "" : jsonText(line.before), 40),
-              shorten(line.after === null ? "" : jsonText(line.after), 60),
-            ]),
-          );
-        }
-        if (json !== true && lines.length === filter.limit) console.log(`\nMore: legwork audit --before ${lines.at(-1)?.id}`);
+      await withOperations(flags, async (operations) => {
+        const lines = await operations.listAuditLog(filter);
+        if (lines.length === 0 && filter.operation !== undefined) await assertKnownOperation(operations, filter.operation);
+        if (json === true) return printJson(lines);
+        if (lines.length === 0) return console.log("No entries.");
+        printTable(
+          ["ID", "TIME", "ACTOR", "ROLE", "SURFACE", "OPERATION", "TARGET", "TENANT", "BEFORE", "AFTER"],
+          lines.map((line) => [
+            line.id,
+            relativeTime(line.occurredAt),
+            line.actor ?? "",
+            line.databaseRole,
+            line.surface,
+            line.operation,
+            line.count === null
+              ? [line.targetType, line.target].filter((part) => part !== null).join(" ")
+              : counted(line.count, "job"),
+            line.tenant ?? "",
+            line.before === null ? "" : jsonText(line.before),
+            line.after === null ? "" : jsonText(line.after),
+          ]),
+          ["ROLE", "SURFACE", "BEFORE", "TENANT", "AFTER"],
+        );
+        if (lines.length === filter.limit) console.log(`\nMore: legwork audit --before ${lines.at(-1)?.id}`);
       });
     });
+}
+
+/** Throws LW404 for an operation that looks like a misspelled one of the newest entries. */
+async function assertKnownOperation(operations: Operations, operation: string): Promise<void> {
+  const recent = (await operations.listAuditLog({ limit: 500 })).map((line) => line.operation);
+  const nearest = recent.includes(operation) ? undefined : nearestName(operation, recent);
+  if (nearest === undefined) return;
+  throw new LegworkError("LW404", `No entry has the operation '${operation}'.`, { hint: `Did you mean '${nearest}'?` });
 }

@@ -5,7 +5,7 @@ import type { Batch } from "../../contract/workflows.ts";
 import type { BatchFilter } from "../../workflows/batches.ts";
 import { idArgument, idOf, listLimit } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { color, elapsed, printJson, printTable, relativeTime } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 
 const STATE_COLORS = { running: "blue", completed: "green", failed: "red" } as const;
@@ -80,13 +80,14 @@ function listCommand(): Command {
           ["ID", "DESCRIPTION", "STATE", "JOBS", "PROGRESS", "STARTED", "TOOK"],
           batches.map((batch) => [
             batch.id,
-            shorten(batch.description ?? "", 60),
+            batch.description ?? "",
             color(STATE_COLORS[batch.state], batch.state),
             describeCounts(batch),
             `${batch.progress}%`,
             relativeTime(batch.createdAt),
             elapsed(batch.createdAt, batch.endedAt),
           ]),
+          ["TOOK", "STARTED", "JOBS"],
         );
         if (batches.length === limit) console.log(`\nMore: legwork batch list --before ${batches.at(-1)?.id}`);
       });

@@ -53,7 +53,7 @@ Examples:
         if (ids.length > 0 && !preview) {
           await forEachJob(ids, json, async (id) => {
             const state = await operations.cancelJob(id, reason);
-            return { state, text: state === "running" ? "told to stop" : state };
+            return { done: { state }, text: state === "running" ? "told to stop" : state };
           });
           return;
         }

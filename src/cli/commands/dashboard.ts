@@ -4,10 +4,12 @@ import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
 import { LegworkError } from "../../errors.ts";
 import { type CommonFlags, withDataDir } from "../options.ts";
+import { printDone } from "../output.ts";
 
 export function dashboardCommand(): Command {
   return withDataDir(new Command("dashboard"))
     .description("Print an address that opens the dashboard of a running `legwork up`, signed in")
+    .option("--json", 'Print {"url": …}')
     .addHelpText(
       "after",
       `
@@ -18,7 +20,7 @@ Examples:
 Do not share the address: it contains an admin token, in the part after #, which browsers do not send to the server. For other
 users and other servers, create tokens with \`legwork token create --role viewer\`. The dashboard asks for one.`,
     )
-    .action(async (flags: Pick<CommonFlags, "dataDir">) => {
+    .action(async ({ json, ...flags }: Pick<CommonFlags, "dataDir"> & { json?: boolean }) => {
       const { config } = await loadConfig(flags);
       const path = join(config.dataDir, "ready.json");
       if (!existsSync(path)) {
@@ -26,7 +28,8 @@ users and other servers, create tokens with \`legwork token create --role viewer
           hint: "Start `legwork up` first, or give its directory with --data-dir.",
         });
       }
-      console.log(dashboardUrl(JSON.parse(readFileSync(path, "utf8"))));
+      const url = dashboardUrl(JSON.parse(readFileSync(path, "utf8")));
+      printDone(json, { url }, url);
     });
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { listingCommand } from "../listing.ts";
 import { formatNumber } from "../../wording.ts";
-import { printTable, relativeTime, shorten } from "../output.ts";
+import { printTable, relativeTime } from "../output.ts";
 
 export function failedCommand(): Command {
   return listingCommand(
@@ -15,12 +15,13 @@ export function failedCommand(): Command {
         groups.map((group) => [
           group.fingerprint ?? "",
           formatNumber(group.jobs),
-          shorten(group.task, 40),
+          group.task,
           relativeTime(group.lastAt),
           relativeTime(group.firstAt),
           group.lastId,
-          shorten(group.lastError ?? "", 70),
+          group.lastError ?? "",
         ]),
+        ["FIRST", "LAST ID", "LAST"],
       );
       console.log("\nTo retry a group: legwork retry --fingerprint FINGERPRINT [--preview]");
     },

@@ -8,7 +8,7 @@ import { assertKnownNames } from "../known-names.ts";
 import { idOf, listLimit, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
-import { colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { colorState, elapsed, printJson, printTable, relativeTime } from "../output.ts";
 import { formatNumber } from "../../wording.ts";
 import { jsonText } from "../visible.ts";
 
@@ -90,14 +90,15 @@ Examples:
             ["ID", "TASK", "STATE", "ATTEMPTS", "CREATED", "RUN AT", "TOOK", "RESULT OR ERROR"],
             jobs.map((job) => [
               job.id,
-              shorten(job.task, 40),
+              job.task,
               colorState(job.state),
               `${job.attempts}/${job.maxAttempts}`,
               relativeTime(job.createdAt),
               job.state === "scheduled" || job.state === "retrying" ? relativeTime(job.runAt) : "",
               elapsed(job.startedAt, job.finishedAt),
-              shorten(job.state === "completed" ? (job.result === null ? "" : jsonText(job.result)) : (job.error ?? ""), 60),
+              job.state === "completed" ? (job.result === null ? "" : jsonText(job.result)) : (job.error ?? ""),
             ]),
+            ["RUN AT", "ATTEMPTS", "TOOK", "CREATED"],
           );
           if (jobs.length === filter.limit) console.log(`\nMore: legwork jobs --before ${jobs.at(-1)?.id}`);
         }),

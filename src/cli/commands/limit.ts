@@ -5,6 +5,7 @@ import { counted } from "../../wording.ts";
 import { periodText } from "../duration-text.ts";
 import { duration, wholeNumber } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { printDone } from "../output.ts";
 
 interface Flags extends RemoteFlags {
   queue?: string;
@@ -14,6 +15,7 @@ interface Flags extends RemoteFlags {
   rate?: { max: number; per: string };
   drop?: "concurrency" | "rate";
   reset?: boolean;
+  json?: boolean;
 }
 
 export function limitCommand(): Command {
@@ -26,6 +28,7 @@ export function limitCommand(): Command {
     .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
     .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
     .option("--reset", "Reset a task's limits to those that its definition declares")
+    .option("--json", 'Print {"queue" or "task": …} with "reset", "dropped", "concurrency" or "rate": what was changed')
     .addHelpText(
       "after",
       `
@@ -48,23 +51,29 @@ Examples:
       const name = queue === undefined ? `Task '${task}'` : `Queue '${queue}'`;
       const each = key === undefined ? "" : ` for each ${key}`;
       await withOperations(flags, async (operations) => {
+        const done: Record<string, unknown> = { ...target };
+        const lines: string[] = [];
         if (reset === true && task !== undefined) {
           await operations.resetLimits(task);
-          console.log(`${name} now has the limits that its definition declares.`);
+          done.reset = true;
+          lines.push(`${name} now has the limits that its definition declares.`);
         }
         if (drop !== undefined) {
-          console.log(
-            `${name} ${(await operations.dropLimit(drop, target)) ? "no longer has a" : "had no"} ${drop} limit${each}.`,
-          );
+          const dropped = await operations.dropLimit(drop, target);
+          done.dropped = dropped ? drop : null;
+          lines.push(`${name} ${dropped ? "no longer has a" : "had no"} ${drop} limit${each}.`);
         }
         if (concurrency !== undefined) {
           await operations.limitConcurrency(concurrency, target);
-          console.log(`${name}: at most ${counted(concurrency, "job")} at a time${each}.`);
+          done.concurrency = concurrency;
+          lines.push(`${name}: at most ${counted(concurrency, "job")} at a time${each}.`);
         }
         if (rate !== undefined) {
           await operations.limitRate(rate.max, rate.per, target);
-          console.log(`${name}: at most ${counted(rate.max, "start")} per ${periodText(rate.per)}${each}.`);
+          done.rate = rate;
+          lines.push(`${name}: at most ${counted(rate.max, "start")} per ${periodText(rate.per)}${each}.`);
         }
+        printDone(flags.json, done, lines.join("\n"));
       });
     });
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { listingCommand } from "../listing.ts";
-import { color, printTable, relativeTime, shorten } from "../output.ts";
+import { color, printTable, relativeTime } from "../output.ts";
 import { describeLimit, describeReason } from "../limits-and-pauses.ts";
 import { formatNumber } from "../../wording.ts";
 
@@ -24,11 +24,9 @@ export function queuesCommand(): Command {
           (queue.limits ?? []).map(describeLimit).join(", "),
           queue.pausedAt === null
             ? ""
-            : color(
-                "yellow",
-                shorten(`paused by ${queue.pausedBy} ${relativeTime(queue.pausedAt)}${describeReason(queue.pauseReason)}`, 60),
-              ),
+            : color("yellow", `paused by ${queue.pausedBy} ${relativeTime(queue.pausedAt)}${describeReason(queue.pauseReason)}`),
         ]),
+        ["LATER", "OLDEST", "LIMITS", "PAUSED"],
       ),
   );
 }

@@ -23,7 +23,7 @@ export function rerunCommand(): Command {
       await withOperations(flags, async (operations) => {
         await forEachJob(ids, json, async (id) => {
           const made = await operations.rerunJob(id, { payload, discard, task });
-          return { state: made, text: `runs again as job ${made}` };
+          return { done: { newId: made }, text: `runs again as job ${made}` };
         });
       });
     });
@@ -41,7 +41,7 @@ export function priorityCommand(): Command {
       await withOperations(flags, async (operations) => {
         await forEachJob(ids, json, async (id) => {
           const was = await operations.setPriority(id, to);
-          return { state: String(was), text: `has priority ${to}; it was ${was}` };
+          return { done: { priority: to, was }, text: `has priority ${to}; it was ${was}` };
         });
       });
     });

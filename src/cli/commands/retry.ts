@@ -79,7 +79,7 @@ async function onFailedJobs(
     if (ids.length > 0 && preview !== true) {
       await forEachJob(ids, json, async (id) => {
         const state = await operation.one(operations, id);
-        return { state, text: state === "discarded" ? state : `${done}: ${state}` };
+        return { done: { state }, text: state === "discarded" ? state : `${done}: ${state}` };
       });
       return;
     }

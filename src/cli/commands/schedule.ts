@@ -9,7 +9,7 @@ import type { Operations } from "../operations/operations.ts";
 import { ATTEMPTS, PRIORITIES } from "../../bounds.ts";
 import { calendarDuration, listLimit, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, colorState, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { color, colorState, printDone, printJson, printTable, relativeTime } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 import { formatNumber } from "../../wording.ts";
 import { durationText } from "../duration-text.ts";
@@ -120,13 +120,14 @@ function list(): Command {
           ["NAME", "TASK", "WHEN", "ZONE", "NEXT", "LAST", "OUTCOME"],
           schedules.map((row) => [
             row.name,
-            shorten(row.task, 30),
-            shorten(row.sentence, 50),
+            row.task,
+            row.sentence,
             row.timezone,
             row.isEnabled ? when(row.nextAt, row.timezone) || "ended" : color("yellow", "disabled"),
             relativeTime(row.lastDueAt),
             outcome(row),
           ]),
+          ["ZONE", "LAST", "OUTCOME", "TASK"],
         );
       });
     });
@@ -185,8 +186,9 @@ function show(): Command {
             run.occurrences === "1"
               ? ""
               : `${run.occurrences === null ? "?" : formatNumber(run.occurrences)}, until ${formatLocal(run.lastDueAt, row.timezone)}`,
-            shorten(run.reason ?? "", 90),
+            run.reason ?? "",
           ]),
+          ["OCCURRENCES", "JOB", "OUTCOME"],
         );
       });
     });
@@ -249,34 +251,49 @@ Examples:
 function enable(): Command {
   return named("enable", "Enable a schedule", async (operations, name) => {
     const next = await operations.enableSchedule(name);
-    return `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`;
+    return [
+      { enabled: true, nextAt: next },
+      `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`,
+    ];
   });
 }
 
 function disable(): Command {
-  return named("disable", "Disable a schedule: it enqueues no jobs until it is enabled again", async (operations, name) =>
-    (await operations.disableSchedule(name)) ? `Schedule '${name}' is disabled.` : `Schedule '${name}' was already disabled.`,
-  );
+  return named("disable", "Disable a schedule: it enqueues no jobs until it is enabled again", async (operations, name) => {
+    const disabled = await operations.disableSchedule(name);
+    return [{ enabled: false, disabled }, `Schedule '${name}' ${disabled ? "is" : "was already"} disabled.`];
+  });
 }
 
 function run(): Command {
-  return named("run", "Enqueue a schedule's job now and print the job's id", (operations, name) => operations.runSchedule(name));
+  return named("run", "Enqueue a schedule's job now and print the job's id", async (operations, name) => {
+    const jobId = await operations.runSchedule(name);
+    return [{ jobId }, jobId];
+  });
 }
 
 function remove(): Command {
   return named("remove", "Remove a schedule; its jobs and the record of its runs are kept", async (operations, name) => {
     await operations.unschedule(name);
-    return `Schedule '${name}' has been removed.`;
+    return [{ removed: true }, `Schedule '${name}' has been removed.`];
   });
 }
 
-function named(verb: string, description: string, work: (operations: Operations, name: string) => Promise<string>): Command {
+function named(
+  verb: string,
+  description: string,
+  work: (operations: Operations, name: string) => Promise<[done: object, text: string]>,
+): Command {
   return withRemoteOptions(new Command(verb))
     .description(description)
     .argument("<name>", "Name of the schedule")
+    .option("--json", "Print an object with the schedule's name and what was done")
     .addHelpText("after", `\nExamples:\n  $ legwork schedule ${verb} cleanup`)
-    .action(async (name: string, flags: RemoteFlags) => {
-      await withOperations(flags, async (operations) => console.log(await work(operations, name)));
+    .action(async (name: string, flags: Flags) => {
+      await withOperations(flags, async (operations) => {
+        const [done, text] = await work(operations, name);
+        printDone(flags.json, { name, ...done }, text);
+      });
     });
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { listingCommand } from "../listing.ts";
 import { describeLimit, describeReason } from "../limits-and-pauses.ts";
-import { color, printTable, shorten } from "../output.ts";
+import { color, printTable } from "../output.ts";
 import { jsonText } from "../visible.ts";
 
 export function tasksCommand(): Command {
@@ -18,11 +18,10 @@ export function tasksCommand(): Command {
           task.queue,
           (task.limits ?? []).map(describeLimit).join(", "),
           task.retry === null ? "" : `${jsonText(task.retry.attempts ?? 25)} attempts`,
-          task.pausedAt === null
-            ? ""
-            : color("yellow", shorten(`paused by ${task.pausedBy}${describeReason(task.pauseReason)}`, 40)),
-          shorten(task.description ?? "", 60),
+          task.pausedAt === null ? "" : color("yellow", `paused by ${task.pausedBy}${describeReason(task.pauseReason)}`),
+          task.description ?? "",
         ]),
+        ["RETRY", "LIMITS", "QUEUE"],
       ),
   );
 }

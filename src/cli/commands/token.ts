@@ -1,14 +1,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
-import { fromRows } from "../../contract/rows.ts";
-import { tokenSchema } from "../../contract/tokens.ts";
-import { loadConfig } from "../../config.ts";
 import { duration, tokenId } from "../option-values.ts";
-import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
-import { color, printJson, printTable, relativeTime } from "../output.ts";
-import { visibleRows } from "../visible.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { color, printDone, printJson, printTable, relativeTime } from "../output.ts";
 
-type Flags = CommonFlags & { json?: boolean };
+type Flags = RemoteFlags & { json?: boolean };
 type CreateFlags = Flags & { name: string; role: string; tenant?: string; expiresIn: string | null };
 
 export function tokenCommand(): Command {
@@ -24,7 +19,7 @@ export function tokenCommand(): Command {
 }
 
 function createCommand(): Command {
-  return withCommonOptions(new Command("create"))
+  return withRemoteOptions(new Command("create"))
     .description("Create a token and print it, once: only its hash is stored")
     .addOption(
       new Option("--role <role>", "Role of the token").choices(["viewer", "enqueuer", "operator", "admin"]).default("viewer"),
@@ -37,12 +32,11 @@ function createCommand(): Command {
       "after",
       "\nExamples:\n  $ legwork token create --role viewer --tenant acme --name grafana\n  $ legwork token create --role operator --expires-in 8h --json",
     )
-    .action(async ({ json, name, role, tenant, expiresIn, ...common }: CreateFlags) => {
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const token = await createToken(pool, { name, role, expiresIn, ...(tenant === undefined ? {} : { tenant }) });
-        if (json === true) printJson({ token });
-        else console.log(token);
+    .action(async (flags: CreateFlags) => {
+      const { json, name, role, tenant, expiresIn } = flags;
+      await withOperations(flags, async (operations) => {
+        const token = await operations.createToken({ name, role, expiresIn, ...(tenant === undefined ? {} : { tenant }) });
+        printDone(json, { token }, token);
       });
     });
 }
@@ -59,20 +53,19 @@ function expiry(value: string): string | null {
 }
 
 function listCommand(): Command {
-  return withCommonOptions(new Command("list"))
+  return withRemoteOptions(new Command("list"))
     .description("List tokens without their secrets, newest first")
     .option("--json", "Print an array of complete rows")
     .addHelpText("after", "\nExamples:\n  $ legwork token list\n  $ legwork token list --json")
-    .action(async ({ json, ...common }: Flags) => {
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const tokens = fromRows(tokenSchema, await listTokens(pool));
-        if (json === true) printJson(tokens);
+    .action(async (flags: Flags) => {
+      await withOperations(flags, async (operations) => {
+        const tokens = await operations.listTokens();
+        if (flags.json === true) printJson(tokens);
         else if (tokens.length === 0) console.log("No tokens.");
         else {
           printTable(
             ["ID", "NAME", "ROLE", "TENANT", "CREATED", "CREATED BY", "EXPIRES", "LAST USED"],
-            visibleRows(tokens).map((token) => [
+            tokens.map((token) => [
               token.id,
               token.name,
               token.role,
@@ -86,6 +79,7 @@ function listCommand(): Command {
                   : relativeTime(token.expiresAt),
               token.lastUsedAt === null ? "never" : relativeTime(token.lastUsedAt),
             ]),
+            ["CREATED BY", "CREATED", "LAST USED", "TENANT"],
           );
         }
       });
@@ -93,17 +87,15 @@ function listCommand(): Command {
 }
 
 function revokeCommand(): Command {
-  return withCommonOptions(new Command("revoke"))
+  return withRemoteOptions(new Command("revoke"))
     .description("Revoke a token: requests with it are rejected from now on")
     .argument("<id>", "Id of the token, as shown by `legwork token list`", tokenId)
-    .option("--json", 'Print {"revoked": …}')
+    .option("--json", 'Print {"id": …, "revoked": …}')
     .addHelpText("after", "\nExamples:\n  $ legwork token revoke 3")
-    .action(async (id: string, { json, ...common }: Flags) => {
-      const { config } = await loadConfig(common);
-      await withDatabase(config, async (pool) => {
-        const revoked = await revokeToken(pool, id);
-        if (json === true) printJson({ revoked });
-        else console.log(`Token ${id} ${revoked ? "has been revoked" : "was already revoked"}.`);
+    .action(async (id: string, flags: Flags) => {
+      await withOperations(flags, async (operations) => {
+        const revoked = await operations.revokeToken(id);
+        printDone(flags.json, { id, revoked }, `Token ${id} ${revoked ? "has been revoked" : "was already revoked"}.`);
       });
     });
 }

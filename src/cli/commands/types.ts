@@ -11,8 +11,9 @@ import type { LoadedTask } from "../../worker/load-tasks.ts";
 import { counted } from "../../wording.ts";
 import { collect } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { printDone } from "../output.ts";
 
-type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: string; check?: boolean };
+type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: string; check?: boolean; json?: boolean };
 
 export function typesCommand(): Command {
   return withRemoteOptions(new Command("types"))
@@ -24,6 +25,7 @@ export function typesCommand(): Command {
     )
     .option("--out <file>", "File to write; - prints it", "legwork-tasks.d.ts")
     .option("--check", "Write nothing, and fail if the file is not up to date")
+    .option("--json", 'Print {"out": …, "tasks": number, "written": …}')
     .addHelpText(
       "after",
       `
@@ -44,14 +46,15 @@ command again when a task is added, renamed or removed. graphile-worker's own fu
         return;
       }
       const before = existsSync(flags.out) ? readFileSync(flags.out, "utf8") : undefined;
-      if (before === text) console.log(`${flags.out} is up to date: ${counted(payloads.size, "task")}.`);
+      const done = { out: flags.out, tasks: payloads.size, written: before !== text };
+      if (before === text) printDone(flags.json, done, `${flags.out} is up to date: ${counted(payloads.size, "task")}.`);
       else if (flags.check === true) {
         throw new LegworkError("LW409", `${flags.out} is ${before === undefined ? "missing" : "not up to date"}.`, {
           hint: "Run `legwork types` with the same options, without --check.",
         });
       } else {
         writeFileSync(flags.out, text);
-        console.log(`Wrote ${flags.out}: ${counted(payloads.size, "task")}.`);
+        printDone(flags.json, done, `Wrote ${flags.out}: ${counted(payloads.size, "task")}.`);
       }
     });
 }

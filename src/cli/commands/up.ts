@@ -19,7 +19,7 @@ import {
   withWorkerOptions,
   workerSettings,
 } from "../options.ts";
-import { color } from "../output.ts";
+import { color, printJson } from "../output.ts";
 import { wholeNumber } from "../option-values.ts";
 import { untilStopped } from "../process-signals.ts";
 import type { Worker } from "../../worker/worker.ts";
@@ -31,6 +31,7 @@ export function upCommand(): Command {
     .description("Start everything: Postgres (unless a database is given), migrations, a worker and the server")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
+    .option("--json", 'Print {"httpUrl", "graphqlUrl", "readyFile", "pid"} when everything is ready')
     .addHelpText(
       "after",
       `
@@ -40,7 +41,7 @@ Examples:
 
 When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
-    .action(async (flags: WorkerFlags & { port?: number; host?: string }) => {
+    .action(async ({ json, ...flags }: WorkerFlags & { port?: number; host?: string; json?: boolean }) => {
       const { config, onStart, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
       const embedded = config.databaseUrl === undefined ? EMBEDDED_PACKAGES : [];
@@ -53,7 +54,8 @@ When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl
             const { ready, worker } = await start({ config, onStart, preset }, log, parts, signal);
             if (!signal.aborted) {
               tellReady(log, worker, config.concurrency);
-              announce(ready, config, worker.tasks);
+              if (json === true) printJson(withoutSecrets(ready, config));
+              else announce(ready, config, worker.tasks);
             }
             return {
               running: () => worker.running(),
@@ -194,6 +196,11 @@ export function readToken(dataDir: string): string {
 function writePrivate(path: string, content: string): void {
   writeFileSync(`${path}.new`, content, { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** What `--json` prints. The token and the database's password are only in the file, which only its owner can read. */
+function withoutSecrets({ httpUrl, graphqlUrl, pid }: Ready, { dataDir }: Config): object {
+  return { httpUrl, graphqlUrl, readyFile: resolve(dataDir, "ready.json"), pid };
 }
 
 /** Prints the addresses. Only a terminal is shown the address that signs the user in, so that no token is kept in a log. */

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
-import { color, elapsed, printTable, relativeTime, shorten } from "../output.ts";
+import { color, elapsed, printTable, relativeTime } from "../output.ts";
 
 export function workersCommand(): Command {
   return listingCommand(
@@ -21,8 +21,9 @@ export function workersCommand(): Command {
           String(worker.tasks.length),
           relativeTime(worker.startedAt),
           describeSeen(worker),
-          shorten(worker.running.join(", "), 40),
+          worker.running.join(", "),
         ]),
+        ["VERSION", "PID", "STARTED", "TASKS", "HOST", "JOBS"],
       ),
   );
 }
@@ -32,7 +33,6 @@ function describeSeen(worker: Worker): string {
   if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
   if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);
   const jobs = worker.blockedJobs ?? [];
-  const blocker =
-    jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${shorten(jobs.join(", "), 40)}`;
+  const blocker = jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${jobs.join(", ")}`;
   return color("yellow", `blocked${blocker} for ${elapsed(worker.blockedSince, new Date())}`);
 }

@@ -4,7 +4,7 @@ import { WORKFLOW_STATES, type WorkflowState } from "../../contract/states.ts";
 import type { Workflow, WorkflowStep } from "../../contract/workflows.ts";
 import { idArgument, idOf, listLimit, time } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, colorState, elapsed, printJson, printTable, relativeTime, shorten } from "../output.ts";
+import { color, colorState, elapsed, printJson, printTable, relativeTime } from "../output.ts";
 import { parseTyped } from "../typed-json.ts";
 import { jsonText } from "../visible.ts";
 
@@ -89,13 +89,14 @@ function listCommand(): Command {
           ["ID", "NAME", "STATE", "STEPS", "STARTED", "TOOK", "REASON"],
           workflows.map((workflow) => [
             workflow.id,
-            shorten(workflow.name, 40),
+            workflow.name,
             color(STATE_COLORS[workflow.state], workflow.state),
             describeCounts(workflow),
             relativeTime(workflow.createdAt),
             elapsed(workflow.createdAt, workflow.endedAt),
-            shorten(workflow.reason ?? "", 60),
+            workflow.reason ?? "",
           ]),
+          ["TOOK", "STARTED", "STEPS"],
         );
         if (workflows.length === flags.limit) console.log(`\nMore: legwork workflow list --before ${workflows.at(-1)?.id}`);
       });
@@ -128,10 +129,11 @@ function showCommand(): Command {
             step.name,
             step.state === null ? "deleted" : colorState(step.state),
             step.jobId,
-            shorten(step.dependsOn.join(", "), 40),
+            step.dependsOn.join(", "),
             elapsed(step.startedAt, step.finishedAt),
             describeEnd(step),
           ]),
+          ["TOOK", "DEPENDS ON", "JOB"],
         );
       });
     });
@@ -187,5 +189,5 @@ function mark({ state }: WorkflowStep): string {
 function describeEnd(step: WorkflowStep): string {
   const undone = step.compensationState === null ? "" : `undone by job ${step.compensationJobId}: ${step.compensationState}`;
   const end = step.state === "completed" ? (step.result === null ? "" : jsonText(step.result)) : (step.error ?? "");
-  return shorten([end, undone].filter((part) => part !== "").join("; "), 60);
+  return [end, undone].filter((part) => part !== "").join("; ");
 }

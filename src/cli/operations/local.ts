@@ -1,12 +1,23 @@
+import { listAuditLog } from "../../access/audit-log.ts";
+import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
+import { alertRuleSchema, alertSchema, healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
 import { failedGroupSchema } from "../../contract/bulk.ts";
 import { jobCountSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
 import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from "../../contract/queues.ts";
 import { fromRow, fromRows, type Row } from "../../contract/rows.ts";
 import { scheduleRunSchema, scheduleSchema } from "../../contract/schedules.ts";
-import { overviewSchema } from "../../contract/system.ts";
 import { timelineEntrySchema } from "../../contract/timeline.ts";
+import { auditLineSchema, overviewSchema } from "../../contract/system.ts";
+import { tokenSchema } from "../../contract/tokens.ts";
 import { batchSchema, toBatchJobRow, toStepRows, workflowSchema, workflowWithStepsSchema } from "../../contract/workflows.ts";
 import { callFunction } from "../../db/call-function.ts";
+import { acknowledgeAlert } from "../../health/acknowledge-alert.ts";
+import { listAlertRules } from "../../health/alert-rules.ts";
+import { listAlerts } from "../../health/list-alerts.ts";
+import { readHealth } from "../../health/read-health.ts";
+import { readInstallation } from "../../health/read-installation.ts";
+import { readTaskStatistics } from "../../health/read-statistics.ts";
+import { endSilence, silenceAlerts } from "../../health/silence-alerts.ts";
 import { diagnose } from "../../health/doctor.ts";
 import type { Pool } from "../../db/pool.ts";
 import { cancelJob, cancelJobs } from "../../jobs/cancel-job.ts";
@@ -123,7 +134,19 @@ export function localOperations(pool: Pool): Operations {
     },
     listBatches: async (filter) => fromRows(batchSchema, await listBatches(pool, filter)),
     getBatch: async (id) => fromRow(batchSchema, await getBatch(pool, id)),
+    readTaskStatistics: async (period) => fromRows(taskStatisticsSchema, await readTaskStatistics(pool, period)),
+    readHealth: async () => fromRows(healthSchema, await readHealth(pool)),
+    listAlerts: async (options) => fromRows(alertSchema, await listAlerts(pool, options)),
+    listAlertRules: async () => fromRows(alertRuleSchema, await listAlertRules(pool)),
+    acknowledgeAlert: (id, options) => acknowledgeAlert(pool, id, options),
+    silenceAlerts: (duration, options) => silenceAlerts(pool, duration, options),
+    endSilence: (id) => endSilence(pool, id),
+    listAuditLog: async (filter) => fromRows(auditLineSchema, await listAuditLog(pool, filter)),
+    createToken: (options) => createToken(pool, options),
+    listTokens: async () => fromRows(tokenSchema, await listTokens(pool)),
+    revokeToken: (id) => revokeToken(pool, id),
     readOverview: async () => fromRow(overviewSchema, await readOverview(pool)),
+    readInstallation: () => readInstallation(pool),
     diagnose: () => diagnose(pool, { pool }),
   };
 }

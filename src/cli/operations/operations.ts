@@ -1,9 +1,13 @@
+import type { AuditFilter } from "../../access/audit-log.ts";
+import type { TokenOptions } from "../../access/tokens.ts";
+import type { Alert, AlertRule, Health, TaskStatistics } from "../../contract/alerts.ts";
 import type { FailedGroup } from "../../contract/bulk.ts";
 import type { Job, JobCount, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
 import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
 import type { Schedule, ScheduleRun } from "../../contract/schedules.ts";
 import type { TimelineEntry } from "../../contract/timeline.ts";
-import type { Overview } from "../../contract/system.ts";
+import type { AuditLine, Overview } from "../../contract/system.ts";
+import type { Token } from "../../contract/tokens.ts";
 import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
@@ -13,6 +17,7 @@ import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
 import type { RerunOptions } from "../../jobs/rerun-job.ts";
 import type { Finding } from "../../health/doctor.ts";
+import type { Installation } from "../../health/read-installation.ts";
 import type { LimitTarget } from "../../queues/limits.ts";
 import type { Preview, PreviewOptions } from "../../schedules/preview-schedule.ts";
 import type { ScheduleOptions, Timing } from "../../schedules/schedule.ts";
@@ -107,7 +112,25 @@ export interface Operations {
   listBatches: (filter: BatchFilter) => Promise<Batch[]>;
   getBatch: (id: string) => Promise<Batch>;
 
+  readTaskStatistics: (period: string) => Promise<TaskStatistics[]>;
+  readHealth: () => Promise<Health[]>;
+  listAlerts: (options: { all: boolean }) => Promise<Alert[]>;
+  listAlertRules: () => Promise<AlertRule[]>;
+  acknowledgeAlert: (id: string, options: { note?: string }) => Promise<void>;
+  /** Returns the silence's id. */
+  silenceAlerts: (duration: string, options: { rule?: string; target?: string; reason?: string }) => Promise<string>;
+  /** Returns whether the silence was still in effect. */
+  endSilence: (id: string) => Promise<boolean>;
+  listAuditLog: (filter: AuditFilter) => Promise<AuditLine[]>;
+  /** Returns the token, which cannot be read again. It does not expire if `expiresIn` is null. */
+  createToken: (options: TokenOptions) => Promise<string>;
+  listTokens: () => Promise<Token[]>;
+  /** Returns whether it was valid until now. */
+  revokeToken: (id: string) => Promise<boolean>;
+
   readOverview: () => Promise<Overview>;
+  /** The versions and settings of the database. Empty through a server, which does not tell them. */
+  readInstallation: () => Promise<Installation>;
   /** The doctor's findings, with their fixes. */
   diagnose: () => Promise<Finding[]>;
 }

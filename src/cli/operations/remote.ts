@@ -1,5 +1,14 @@
 import { readAction } from "../../action.ts";
 import { z } from "zod";
+import {
+  acknowledgedSchema,
+  alertPage,
+  alertRulePage,
+  endedSilenceSchema,
+  healthPage,
+  startedSilenceSchema,
+  taskStatisticsPage,
+} from "../../contract/alerts.ts";
 import { bulkSchema, failedGroupPage } from "../../contract/bulk.ts";
 import {
   createdSchema,
@@ -19,8 +28,9 @@ import { problemSchema } from "../../contract/problem.ts";
 import { type Limit, queuePage, queueSchema, taskPage, taskSchema, workerPage } from "../../contract/queues.ts";
 import { type Answer, parseAnswer } from "../../contract/rows.ts";
 import { previewPage, removedScheduleSchema, schedulePage, scheduleRunPage, scheduleSchema } from "../../contract/schedules.ts";
-import { findingPage, overviewSchema } from "../../contract/system.ts";
 import { timelinePage } from "../../contract/timeline.ts";
+import { auditPage, findingPage, overviewSchema } from "../../contract/system.ts";
+import { createdTokenSchema, revokedTokenSchema, tokenPage } from "../../contract/tokens.ts";
 import {
   batchPage,
   batchSchema,
@@ -184,7 +194,19 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     enqueueBatch: async (jobs, options) => (await post(startedBatchSchema, "/batches", { ...options, jobs })).id,
     listBatches: async (filter) => (await get(batchPage, `/batches?${queryOf(filter)}`)).items,
     getBatch: async (id) => await get(batchSchema, `/batches/${assertId("batch", id)}`),
+    readTaskStatistics: (period) => all(taskStatisticsPage, `/task-statistics?${queryOf({ period })}`),
+    readHealth: () => all(healthPage, "/health"),
+    listAlerts: async ({ all: isAll }) => (await get(alertPage, `/alerts?${queryOf({ all: isAll, limit: 100 })}`)).items,
+    listAlertRules: () => all(alertRulePage, "/alert-rules"),
+    acknowledgeAlert: async (id, { note }) => void (await post(acknowledgedSchema, `/alerts/${id}/acknowledge`, { note })),
+    silenceAlerts: async (duration, options) => (await post(startedSilenceSchema, "/silences", { duration, ...options })).id,
+    endSilence: async (id) => (await post(endedSilenceSchema, `/silences/${id}/end`)).ended,
+    listAuditLog: async (filter) => (await get(auditPage, `/audit-log?${queryOf(filter)}`)).items,
+    createToken: async (options) => (await post(createdTokenSchema, "/tokens", options)).token,
+    listTokens: () => all(tokenPage, "/tokens"),
+    revokeToken: async (id) => (await post(revokedTokenSchema, `/tokens/${id}/revoke`)).revoked,
     readOverview: () => get(overviewSchema, "/overview"),
+    readInstallation: async () => ({ versions: {}, settings: {} }),
     diagnose: () => all(findingPage, "/doctor"),
   };
 }
@@ -192,7 +214,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
 /** A query string of the fields that are set. */
 function queryOf(fields: object): string {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(fields as Record<string, string | number | Date | undefined>)) {
+  for (const [name, value] of Object.entries(fields as Record<string, string | number | boolean | Date | undefined>)) {
     if (value !== undefined) query.set(name, value instanceof Date ? value.toISOString() : String(value));
   }
   return query.toString();
