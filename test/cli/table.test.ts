@@ -22,8 +22,7 @@ const ROWS = [
 /** How wide a text is on a terminal: wide characters take two columns. */
 const widthOf = (line: string): number =>
   [...new Intl.Segmenter("en").segment(stripVTControlCharacters(line))].reduce(
-    (sum, { segment }) =>
-      sum + (/[\p{Script=Han}\u3000-\u30ff\p{Extended_Pictographic}]/u.test(segment) ? 2 : 1),
+    (sum, { segment }) => sum + (/[\p{Script=Han}\u3000-\u30ff\p{Extended_Pictographic}]/u.test(segment) ? 2 : 1),
     0,
   );
 
