@@ -2,16 +2,17 @@ import { QueryClient, QueryClientProvider, replaceEqualDeep } from "@tanstack/re
 import { Suspense, useEffect, useState } from "react";
 import { Route, Switch, useLocation } from "wouter";
 import { holdsRawNumber } from "./api/exact-json.ts";
-import { disconnect } from "./api/subscribe.ts";
+import { onReturn } from "./api/reach.ts";
+import { disconnect, onReopened } from "./api/subscribe.ts";
 import { isPassing } from "./api/problem.ts";
 import { useToken } from "./api/session.ts";
 import { PAGES } from "./router/pages.ts";
 import { useScrollPlace } from "./router/place.ts";
 import { Guard } from "./shell/guard.tsx";
+import { PageLoading } from "./shell/page-loading.tsx";
 import { Permitted } from "./shell/permitted.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { SignIn } from "./shell/sign-in.tsx";
-import { Loading } from "./components/notice.tsx";
 import { Page } from "./components/page.tsx";
 import { Toasts } from "./components/toasts.tsx";
 import { Sentence } from "./components/sentence.tsx";
@@ -30,7 +31,14 @@ export function App() {
 /** Each token gets its own cache and connection, so that one user never sees another user's data. */
 function Session() {
   const [client] = useState(createClient);
-  useEffect(() => disconnect, []);
+  useEffect(() => {
+    // What was missed while the server was away is fetched at once, on pages that do not poll too.
+    const refetch = (): void => void client.invalidateQueries();
+    const stops = [onReturn(refetch), onReopened(refetch), disconnect];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [client]);
   return (
     <QueryClientProvider client={client}>
       <Pages />
@@ -57,14 +65,10 @@ function createClient(): QueryClient {
 function Pages() {
   const [path] = useLocation();
   useScrollPlace(path);
-  useEffect(() => {
-    // A screen reader starts at the heading of a new page.
-    document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
-  }, [path]);
   return (
     <Shell>
       <Guard key={path}>
-        <Suspense fallback={<Loading />}>
+        <Suspense fallback={<PageLoading />}>
           <Switch>
             {PAGES.map((page) => (
               <Route key={page.path} path={page.path}>

@@ -4,7 +4,7 @@ import type { failedGroupSchema } from "../../contract/bulk.ts";
 import type { workerSchema } from "../../contract/queues.ts";
 import type { Json } from "../../contract/rows.ts";
 import type { alertSchema } from "../../contract/alerts.ts";
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
 import { useMay } from "./me.ts";
 import { rest, withQuery } from "./request.ts";
 
@@ -30,11 +30,18 @@ async function items<T>(path: string, signal: AbortSignal): Promise<T[]> {
   return (await rest<{ items: T[] }>("GET", path, undefined, signal)).items;
 }
 
-/** Alerts, newest first: the open ones, or with `all` the last `limit` in any state. Disabled for a token of one tenant. */
-export function useAlerts(all = false, limit = 200) {
-  return useQuery({
+/** Alerts, newest first: the open ones, or with `all` the last `limit` in any state. */
+export function alertsQuery(all = false, limit = 200) {
+  return queryOptions({
     queryKey: ["alerts", { all, limit }],
     queryFn: ({ signal }) => items<Alert>(withQuery("/alerts", { all: all ? "true" : null, limit }), signal),
+  });
+}
+
+/** The same, repeatedly. Disabled for a token of one tenant. */
+export function useAlerts(all = false, limit = 200) {
+  return useQuery({
+    ...alertsQuery(all, limit),
     enabled: useMay("viewer", { everybody: true }),
     refetchInterval: 5_000,
   });

@@ -1,5 +1,6 @@
 import { parseExactly } from "./exact-json.ts";
 import { Problem } from "./problem.ts";
+import { reportAway, reportResponse, setProbe } from "./reach.ts";
 import { currentToken, refuseSession } from "./session.ts";
 import { words } from "./words.ts";
 
@@ -7,6 +8,9 @@ import { words } from "./words.ts";
 export function serverUrl(path: string): URL {
   return new URL(path.replace(/^\//, ""), document.baseURI);
 }
+
+/** With one of these statuses and without a code of ours, a proxy says that it cannot reach the server. */
+const PROXY_STATUSES = new Set([502, 503, 504]);
 
 /** Sends a request with the token. Resolves to the JSON response; throws a Problem for any error. */
 async function request(
@@ -29,16 +33,20 @@ async function request(
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(words.unreachable, {
-      code: "offline",
-      status: 0,
-      hint: words.retrying,
-      cause: error,
-    });
+    reportAway();
+    throw new Problem(words.unreachable, { code: "offline", status: 0, cause: error });
   }
   const answer = await read(response);
-  if (response.ok) return answer;
+  if (response.ok) {
+    reportResponse();
+    return answer;
+  }
   const { code = "", detail, message, hint, errors } = (answer ?? {}) as Record<string, never>;
+  if (PROXY_STATUSES.has(response.status) && code === "") {
+    reportAway();
+    throw new Problem(words.unreachable, { code: "offline", status: 0 });
+  }
+  reportResponse();
   if (response.status === 401 && token !== null && token === currentToken()) refuseSession();
   throw new Problem(detail ?? message ?? words.answered(response.status), {
     code,
@@ -90,3 +98,5 @@ export async function graphql<T>(query: string, variables?: Readonly<Record<stri
   }
   return answer.data as T;
 }
+
+setProbe(async () => await rest("GET", "/me"));

@@ -1,20 +1,50 @@
 import { type Client, createClient } from "graphql-ws";
 import { useEffect, useState, useSyncExternalStore } from "react";
+import { useUpdatesPaused } from "./live-updates.ts";
+import { check, onReturn } from "./reach.ts";
 import { serverUrl } from "./request.ts";
 import { currentToken, refuseSession } from "./session.ts";
 import { words } from "./words.ts";
 
-/** The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open. */
-export type Connection = "idle" | "connecting" | "open" | "lost";
+/**
+ * The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open. `idle` while nothing on the page
+ * is subscribed to.
+ */
+type Connection = "idle" | "connecting" | "open" | "lost";
 
 let connection: Connection = "idle";
+/** How many subscriptions there are: a broken connection without any is not opened again, and is not missed. */
+let subscriptions = 0;
 const listeners = new Set<() => void>();
+const reopened = new Set<() => void>();
 let client: Client | undefined;
 
 function become(next: Connection): void {
   if (next === connection) return;
+  const wasLost = connection === "lost";
   connection = next;
   for (const listener of listeners) listener();
+  if (next === "lost") check();
+  if (next === "open" && wasLost) for (const listener of reopened) listener();
+}
+
+/** Calls the listener each time a broken connection is open again. Returns a function that removes the listener. */
+export function onReopened(listener: () => void): () => void {
+  reopened.add(listener);
+  return () => reopened.delete(listener);
+}
+
+/** Waits for a time (ms), or until the server is known to be back. */
+async function untilReturn(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const stop = onReturn(done);
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      stop();
+      clearTimeout(timer);
+      resolve();
+    }
+  });
 }
 
 /** One connection for all subscriptions of the page; opened by the first, closed shortly after the last. */
@@ -26,8 +56,7 @@ function theClient(): Client {
     lazyCloseTimeout: 3_000,
     keepAlive: 15_000,
     // From half a second to ten, with jitter so that browsers do not all reconnect at the same moment.
-    retryWait: async (retries) =>
-      await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, 500 * 2 ** retries) * (0.5 + Math.random() / 2))),
+    retryWait: async (retries) => await untilReturn(Math.min(10_000, 500 * 2 ** retries) * (0.5 + Math.random() / 2)),
     shouldRetry: (event) => !(event instanceof CloseEvent && (event.code === 4401 || event.code === 4403)),
     on: {
       connecting: () => become(connection === "lost" ? "lost" : "connecting"),
@@ -55,13 +84,13 @@ export function useConnection(): Connection {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    () => connection,
+    () => (subscriptions === 0 ? "idle" : connection),
   );
 }
 
 /**
  * The latest message of a subscription; undefined before the first one, or while `query` is null. `variables` are compared by their JSON. A hidden
- * tab receives nothing, and gets the current state when it becomes visible again.
+ * tab receives nothing, nor does one whose updates the user has paused; they get the current state afterwards.
  */
 export function useLive<T>(
   query: string | null,
@@ -69,10 +98,12 @@ export function useLive<T>(
 ): { data: T | undefined; error: Error | undefined } {
   const [state, setState] = useState<{ data: T | undefined; error: Error | undefined }>({ data: undefined, error: undefined });
   const isVisible = useVisible();
+  const isPaused = useUpdatesPaused();
   const key = JSON.stringify(variables);
   useEffect(() => {
-    if (query === null || !isVisible) return undefined;
-    return theClient().subscribe<T>(
+    if (query === null || !isVisible || isPaused) return undefined;
+    countSubscriptions(1);
+    const stop = theClient().subscribe<T>(
       { query, variables: JSON.parse(key) as Record<string, unknown> },
       {
         next: ({ data, errors }) => {
@@ -87,8 +118,17 @@ export function useLive<T>(
         complete: () => undefined,
       },
     );
-  }, [query, key, isVisible]);
+    return () => {
+      stop();
+      countSubscriptions(-1);
+    };
+  }, [query, key, isVisible, isPaused]);
   return state;
+}
+
+function countSubscriptions(change: 1 | -1): void {
+  subscriptions += change;
+  for (const listener of listeners) listener();
 }
 
 function useVisible(): boolean {

@@ -1,7 +1,6 @@
 /** What the dashboard says about the server where the server itself does not. */
 export const words = {
   unreachable: "Can't reach the server.",
-  retrying: "Retrying automatically.",
   answered: (status: number) => `The server returned status ${status}.`,
   liveEnded: "Live updates have stopped.",
 } as const;

@@ -4,6 +4,8 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** `primary` for the main action of a form, `danger` for actions that cannot be undone, `quiet` in tables and tool bars. */
   kind?: "primary" | "danger" | "quiet" | "plain";
   icon?: ReactNode;
+  /** The key that presses it, from anywhere on its page: a lowercase letter. */
+  shortcut?: string;
   /** While its action is under way: the button says so and cannot be pressed again. */
   busy?: boolean;
 }
@@ -11,6 +13,7 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
 export function Button({
   kind = "plain",
   icon,
+  shortcut,
   busy = false,
   children,
   disabled,
@@ -26,6 +29,7 @@ export function Button({
       data-kind={kind}
       disabled={disabled === true || busy}
       aria-busy={busy}
+      aria-keyshortcuts={shortcut}
     >
       {icon}
       {children}

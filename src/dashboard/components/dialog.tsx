@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
-import { type FormEvent, type ReactNode, useEffect, useId, useRef } from "react";
+import { type FormEvent, type ReactNode, useId, useLayoutEffect, useRef } from "react";
+import { focusKeeper } from "./focus-keeper.ts";
 import { Button, type ButtonProps } from "./button.tsx";
 import { Failure } from "./notice.tsx";
 import { common } from "./words.ts";
@@ -12,18 +13,22 @@ export interface DialogProps {
   size?: "form" | "wide";
 }
 
-/** A modal dialog. The browser keeps the focus in it, returns the focus, and closes it on Escape. Render it only while it is open. */
+/** A modal dialog. The browser keeps the focus in it and closes it on Escape; then its opener has the focus again. Render it only while it is open. */
 export function Dialog({ title, onClose, children, size = "form" }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current;
+    const giveBack = focusKeeper();
     if (dialog?.open === false) {
       dialog.showModal();
       // The focus goes to the first field, not to the close button.
       dialog.querySelector<HTMLElement>(".dialog-body :is(input, select, textarea)")?.focus();
     }
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      giveBack();
+    };
   }, []);
   return (
     <dialog ref={element} className="dialog" data-size={size} aria-labelledby={heading} onCancel={onClose} onClose={onClose}>

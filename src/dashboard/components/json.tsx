@@ -9,7 +9,7 @@ export function Json({ value, label }: { value: unknown; label: string }) {
   return (
     <div className="json">
       <CopyButton text={text} label={common.copy(label)} />
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <pre tabIndex={0} role="region" aria-label={typeof value === "string" ? common.textOf(label) : common.jsonOf(label)}>
         {text}
       </pre>
     </div>

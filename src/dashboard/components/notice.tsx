@@ -1,12 +1,18 @@
 import { CircleAlert, Inbox, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
-import { Problem } from "../api/problem.ts";
+import { isPassing, Problem } from "../api/problem.ts";
+import { useReach } from "../api/reach.ts";
 import { Button } from "./button.tsx";
 import { common } from "./words.ts";
 
-/** An error with its code, its hint and the fields at fault. */
+/**
+ * An error with its code, its hint and the fields at fault. Nothing for a request that is repeated by itself (one with `retry`) while the server is away:
+ * the banner of the page says that once.
+ */
 export function Failure({ error, retry }: { error: unknown; retry?: (() => unknown) | undefined }) {
+  const { isAway } = useReach();
   const problem = error instanceof Problem ? error : undefined;
+  if (isAway && retry !== undefined && isPassing(error)) return null;
   return (
     <div className="notice" data-kind="error" role="alert">
       <CircleAlert aria-hidden="true" />

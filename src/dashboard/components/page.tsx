@@ -1,6 +1,7 @@
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useLayoutEffect, useRef } from "react";
+import { setTitle } from "./title.ts";
 
-/** A page: its heading, its actions and its content. The heading is also the tab's title. */
+/** A page: its heading, its actions and its content. The heading is also the tab's title, and has the focus when the page opens. */
 export function Page({
   title,
   lead,
@@ -12,14 +13,19 @@ export function Page({
   actions?: ReactNode;
   children: ReactNode;
 }) {
-  useEffect(() => {
-    document.title = `${title} · Legwork`;
-  }, [title]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => setTitle(title), [title]);
+  useLayoutEffect(() => {
+    // A screen reader starts at the heading. A dialog that opens with the page keeps the focus.
+    if (document.querySelector("dialog[open]") === null) heading.current?.focus({ preventScroll: true });
+  }, []);
   return (
     <div className="page">
       <header className="page-header">
         <div>
-          <h1 tabIndex={-1}>{title}</h1>
+          <h1 ref={heading} tabIndex={-1} dir="auto">
+            {title}
+          </h1>
           {lead !== undefined && <p className="lead">{lead}</p>}
         </div>
         {actions !== undefined && <div className="page-actions">{actions}</div>}

@@ -1,5 +1,7 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { isPassing } from "../api/problem.ts";
+import { useReach } from "../api/reach.ts";
 import { Failure, Loading } from "./notice.tsx";
 
 /**
@@ -15,6 +17,7 @@ export function QueryResult<T>({
   rows?: number;
   children: (data: T) => ReactNode;
 }) {
+  const { isAway } = useReach();
   if (query.data !== undefined) {
     return (
       <>
@@ -23,6 +26,6 @@ export function QueryResult<T>({
       </>
     );
   }
-  if (query.isError) return <Failure error={query.error} retry={query.refetch} />;
+  if (query.isError && !(isAway && isPassing(query.error))) return <Failure error={query.error} retry={query.refetch} />;
   return <Loading {...(rows === undefined ? {} : { rows })} />;
 }

@@ -89,6 +89,8 @@ export const common = {
   of: (count: string | number, total: string | number) => `${count} of ${total}`,
   sortBy: "Sort by",
   changeDensity: { compact: "Compact rows", comfortable: "Comfortable rows" },
+  textOf: (what: string) => `${what}, text`,
+  jsonOf: (what: string) => `${what}, JSON`,
   tableOf: (what: string) => `${what}, table`,
 
   // Forms
@@ -111,6 +113,7 @@ export const common = {
   allResumed: "All jobs resumed.",
   queueResumed: (name: string) => `Queue ${name} resumed.`,
   taskResumed: (name: string) => `Task ${name} resumed.`,
+  tabTitle: (page: string, problems: number) => `${problems === 0 ? "" : `(${problems}) `}${page} · Legwork`,
   loading: "Loading",
   loadingOf: (what: string) => `Loading ${what}`,
   somethingWrong: "Something went wrong.",

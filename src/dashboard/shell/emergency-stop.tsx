@@ -20,15 +20,23 @@ export function EmergencyStop() {
   if (!may || data === undefined || data.stoppedAt !== null) return null;
   return (
     <>
-      <Button kind="danger" className="stop-button" icon={<OctagonPause aria-hidden="true" />} onClick={() => setOpen(true)}>
-        {words.stop}
+      <Button
+        kind="danger"
+        className="stop-button"
+        aria-label={words.stop}
+        icon={<OctagonPause aria-hidden="true" />}
+        onClick={() => setOpen(true)}
+      >
+        <span className="wide-only">{words.stop}</span>
+        <span className="narrow-only">{words.stopShort}</span>
       </Button>
       {isOpen && <StopDialog onClose={() => setOpen(false)} />}
     </>
   );
 }
 
-function StopDialog({ onClose }: { onClose: () => void }) {
+/** Asks for the reason and for the word that confirms it, and stops all jobs. */
+export function StopDialog({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
   const [reason, setReason] = useState("");
   const [word, setWord] = useState("");
@@ -62,18 +70,40 @@ function StopDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** Shown on every page while all jobs are stopped: since when, by whom, why, and the button that resumes them. */
-export function StoppedBanner() {
-  const may = useMay("operator", { everybody: true });
-  const { data } = useOverview();
+function useResumeAll(onDone?: () => void) {
   const client = useQueryClient();
-  const resume = useMutation({
+  return useMutation({
     mutationFn: () => rest("POST", "/resume-all"),
     onSuccess: async () => {
       await client.invalidateQueries();
       tell(common.allResumed);
+      onDone?.();
     },
   });
+}
+
+/** Asks before all jobs are resumed. */
+export function ResumeAllDialog({ onClose }: { onClose: () => void }) {
+  const resume = useResumeAll(onClose);
+  return (
+    <FormDialog
+      title={words.resumeQuestion}
+      submit={words.resumeAll}
+      onClose={onClose}
+      onSubmit={() => resume.mutate()}
+      busy={resume.isPending}
+      error={resume.error}
+    >
+      <p>{words.resumeExplained}</p>
+    </FormDialog>
+  );
+}
+
+/** Shown on every page while all jobs are stopped: since when, by whom, why, and the button that resumes them. */
+export function StoppedBanner() {
+  const may = useMay("operator", { everybody: true });
+  const { data } = useOverview();
+  const resume = useResumeAll();
   if (data === undefined || data.stoppedAt === null) return null;
   return (
     <div className="banner" role="alert">

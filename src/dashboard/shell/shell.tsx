@@ -1,15 +1,16 @@
-import { LogOut, Menu, Monitor, Moon, Search, Sun, X } from "lucide-react";
+import { Command, LogOut, Menu, Monitor, Moon, Search, Sun, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { useConnection } from "../api/subscribe.ts";
 import { useMay, useMe } from "../api/me.ts";
 import { signOut } from "../api/session.ts";
 import icon from "../icon.svg";
 import { choose, usePreferences } from "../components/preferences.ts";
 import { PAGES } from "../router/pages.ts";
 import { Button } from "../components/button.tsx";
+import { AwayBanner, LiveSwitch } from "./connection.tsx";
 import { EmergencyStop, StoppedBanner } from "./emergency-stop.tsx";
 import { useShortcuts } from "./shortcuts.tsx";
+import { useTrouble } from "./use-trouble.ts";
 import { words } from "./words.ts";
 
 /** The frame of every page: menu, search, signed-in user, state of live updates, and emergency stop. */
@@ -18,6 +19,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   useEffect(() => setOpen(false), [path]);
   const shortcuts = useShortcuts();
+  useTrouble();
   return (
     <div className="shell" data-menu={isOpen ? "open" : "closed"}>
       <a className="skip" href="#content" onClick={() => document.querySelector<HTMLElement>("#content")?.focus()}>
@@ -51,19 +53,34 @@ export function Shell({ children }: { children: ReactNode }) {
             onClick={() => setOpen(!isOpen)}
           />
           <JobSearch />
+          <Button
+            kind="quiet"
+            icon={<Command aria-hidden="true" />}
+            aria-label={words.palette.title}
+            aria-keyshortcuts="Control+K Meta+K"
+            title={words.palette.title}
+            onClick={shortcuts.showPalette}
+          >
+            <kbd className="wide-only" aria-hidden="true">
+              {words.paletteKeys.join(" ")}
+            </kbd>
+          </Button>
           <div className="bar-end">
-            <ConnectionState />
+            <LiveSwitch />
             <ZoneSwitch />
             <ThemeSwitch />
             <EmergencyStop />
           </div>
         </header>
-        <main id="content" tabIndex={-1}>
+        <div className="banners">
+          <AwayBanner />
           <StoppedBanner />
+        </div>
+        <main id="content" tabIndex={-1}>
           {children}
         </main>
       </div>
-      {shortcuts}
+      {shortcuts.open}
     </div>
   );
 }
@@ -125,17 +142,6 @@ function JobSearch() {
         onChange={(event) => setText(event.target.value)}
       />
     </form>
-  );
-}
-
-function ConnectionState() {
-  const connection = useConnection();
-  if (connection === "idle") return null;
-  return (
-    <span className="connection" data-connection={connection} role="status">
-      <span className="state-dot" aria-hidden="true" />
-      {words.connections[connection]}
-    </span>
   );
 }
 

@@ -1,81 +1,77 @@
-import { type ReactNode, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
 import { useLocation } from "wouter";
-import { Dialog } from "../components/dialog.tsx";
-import { words as pages } from "../router/words.ts";
-import { words } from "./words.ts";
+import { may, useMe } from "../api/me.ts";
+import type { Entry } from "./palette/entries.ts";
+import { PLACES } from "./places.ts";
+import { ShortcutList } from "./shortcut-list.tsx";
 
-/** g followed by one of these keys opens a page. */
-const PLACES: Readonly<Record<string, { path: string; name: string }>> = {
-  o: { path: "/", name: pages.overview },
-  j: { path: "/jobs", name: pages.jobs },
-  f: { path: "/failed", name: pages.failed },
-  q: { path: "/queues", name: pages.queues },
-  t: { path: "/tasks", name: pages.tasks },
-  s: { path: "/schedules", name: pages.schedules },
-  w: { path: "/workflows", name: pages.workflows },
-  a: { path: "/alerts", name: pages.alerts },
-};
+const Palette = lazy(async () => await import("./palette/palette.tsx"));
 
 /** How long the second key may take (ms). */
 const SECOND_KEY_MS = 1_200;
 
-/** Shortcuts on every page: g and a letter for pages, / for the search, ? for this list. Not while the user is typing. */
-export function useShortcuts(): ReactNode {
+export interface Shortcuts {
+  /** What is open: the palette, the list of keys, or the dialog of an action. */
+  open: ReactNode;
+  showPalette: () => void;
+}
+
+/**
+ * Shortcuts on every page: Ctrl-K or ⌘K for the palette, g and a letter for pages, / for the search, ? for the list, and the keys of the page's own buttons.
+ * Single keys do nothing while the user is typing or a dialog is open.
+ */
+export function useShortcuts(): Shortcuts {
   const [, navigate] = useLocation();
-  const [isOpen, setOpen] = useState(false);
+  const me = useMe();
+  const [shown, setShown] = useState<"palette" | "list" | { dialog: NonNullable<Entry["dialog"]> }>();
+  const close = useCallback(() => setShown(undefined), []);
   useEffect(() => {
     let wentAt = -Infinity;
     function press(event: KeyboardEvent): void {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
-      const place = performance.now() - wentAt < SECOND_KEY_MS ? PLACES[event.key] : undefined;
+      if (event.defaultPrevented) return;
+      const isDialogOpen = document.querySelector("dialog[open]") !== null;
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+        // The browser's own use of these keys, its search, is of no use here.
+        event.preventDefault();
+        if (!isDialogOpen) setShown("palette");
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || isDialogOpen || isTyping(event.target)) return;
+      const place = performance.now() - wentAt < SECOND_KEY_MS ? PLACES.find(({ key }) => key === event.key)?.page : undefined;
       wentAt = -Infinity;
       if (place !== undefined) {
         event.preventDefault();
-        navigate(place.path);
+        if (me !== undefined && may(me, place.role ?? "viewer", place.everybody ?? false)) navigate(place.path);
       } else if (event.key === "g") wentAt = performance.now();
-      else if (event.key === "?") setOpen(true);
+      else if (event.key === "?") setShown("list");
       else if (event.key === "/") {
         event.preventDefault();
         document.querySelector<HTMLElement>("#search")?.focus();
+      } else if (/^[a-z]$/.test(event.key)) {
+        const button = document.querySelector<HTMLButtonElement>(`main button[aria-keyshortcuts="${event.key}"]:not(:disabled)`);
+        if (button === null) return;
+        event.preventDefault();
+        // The dialog that it opens gives the focus back to it.
+        button.focus();
+        button.click();
       }
     }
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [navigate]);
-  if (!isOpen) return null;
-  return (
-    <Dialog title={words.shortcuts} onClose={() => setOpen(false)}>
-      <dl className="keys">
-        {Object.entries(PLACES).map(([key, { name }]) => (
-          <div key={key}>
-            <dt>
-              <kbd>g</kbd> <kbd>{key}</kbd>
-            </dt>
-            <dd>{name}</dd>
-          </div>
-        ))}
-        <div>
-          <dt>
-            <kbd>/</kbd>
-          </dt>
-          <dd>{words.findJob}</dd>
-        </div>
-        <div>
-          <dt>
-            <kbd>j</kbd> <kbd>k</kbd> <kbd>x</kbd> <kbd>Enter</kbd> <kbd>o</kbd>
-          </dt>
-          <dd>{words.inList}</dd>
-        </div>
-        <div>
-          <dt>
-            <kbd>r</kbd> <kbd>c</kbd> <kbd>e</kbd>
-          </dt>
-          <dd>{words.onJob}</dd>
-        </div>
-      </dl>
-    </Dialog>
-  );
+  }, [navigate, me]);
+  return {
+    showPalette: () => setShown("palette"),
+    open:
+      shown === undefined ? null : shown === "list" ? (
+        <ShortcutList onClose={close} />
+      ) : shown === "palette" ? (
+        <Suspense fallback={null}>
+          <Palette onClose={close} onDialog={(dialog) => setShown({ dialog })} showShortcuts={() => setShown("list")} />
+        </Suspense>
+      ) : (
+        shown.dialog(close)
+      ),
+  };
 }
 
 /** Whether keys pressed on that element enter text. */

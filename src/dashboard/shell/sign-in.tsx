@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 import { Problem } from "../api/problem.ts";
 import { rest } from "../api/request.ts";
 import { signIn, useWasRefused } from "../api/session.ts";
+import icon from "../icon.svg";
 import { Button } from "../components/button.tsx";
 import { Field } from "../components/field.tsx";
 import { Failure } from "../components/notice.tsx";
@@ -33,7 +34,10 @@ export function SignIn() {
   return (
     <main className="sign-in">
       <form className="card" onSubmit={(event) => void submit(event)}>
-        <h1>{words.product}</h1>
+        <h1 className="sign-in-brand">
+          <img src={icon} alt="" width="32" height="32" />
+          {words.product}
+        </h1>
         <p className="muted">
           <Sentence
             text={words.signInExplained}

@@ -2,6 +2,8 @@ import type { Preferences } from "../components/preferences.ts";
 
 const themes: Readonly<Record<Preferences["theme"], string>> = { system: "system", light: "light", dark: "dark" };
 
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+
 export const words = {
   product: "Legwork",
 
@@ -15,11 +17,17 @@ export const words = {
   findJob: "Find a job",
   searchExample: "Job id, task:…, error text   /",
   connections: {
-    idle: "No live updates on this page",
     connecting: "Connecting",
     open: "Live",
     lost: "Reconnecting",
+    paused: "Paused",
   },
+  pauseUpdates: (state: string) => `${state}. Pause live updates`,
+  resumeUpdates: "Paused. Resume live updates",
+  away: (time: string) => `Can't reach the server. Retrying… (data from ${time})`,
+  back: "The server is back.",
+  loadingPage: "Loading page",
+  pageNotLoaded: "This page has not been loaded yet. It opens as soon as the server is back.",
   utc: "UTC",
   local: "Local",
   showLocal: "Times are in UTC. Switch to local time.",
@@ -29,11 +37,48 @@ export const words = {
 
   // Keyboard shortcuts
   shortcuts: "Keyboard shortcuts",
-  inList: "In the list of jobs: down, up, select, show, open page",
-  onJob: "There: retry, cancel, edit and run again",
+  anyPage: "On every page",
+  thisPage: "On this page",
+  inLists: "In the list of jobs",
+  inList: "Down, up, select, show, open page",
+  onJob: "Retry, cancel, edit and run again",
+  states: "States of jobs",
+  paletteKeys: [isMac ? "⌘" : "Ctrl", "K"],
+
+  // Command palette
+  palette: {
+    title: "Find or do",
+    placeholder: "Page, queue, task, schedule, job id, action…",
+    results: "Results",
+    nothing: "Nothing found.",
+    groups: {
+      found: "Jobs",
+      pages: "Pages",
+      actions: "Actions",
+      queues: "Queues",
+      tasks: "Tasks",
+      schedules: "Schedules",
+      workflows: "Workflows",
+    },
+    openJob: (id: string) => `Open job ${id}`,
+    jobsWithKey: (key: string) => `Jobs with the key ${key}`,
+    findJobs: (text: string) => `Search jobs for ${text}`,
+    actions: {
+      enqueue: "Enqueue job",
+      newSchedule: "New schedule",
+      retryFailed: (task: string) => `Retry failed jobs of ${task}`,
+      pause: (scope: "queue" | "task", name: string) => `Pause ${scope} ${name}`,
+      resume: (scope: "queue" | "task", name: string) => `Resume ${scope} ${name}`,
+      resumeAll: "Resume all jobs",
+      pauseUpdates: "Pause live updates",
+      resumeUpdates: "Resume live updates",
+      density: { compact: "Tables: compact rows", comfortable: "Tables: comfortable rows" },
+    },
+  },
 
   // Emergency stop
   stop: "Emergency stop",
+  stopShort: "Stop",
   stopQuestion: "Stop all jobs?",
   stopAll: "Stop all jobs",
   /** What has to be typed, so that the button is not pressed by accident. */
@@ -41,6 +86,9 @@ export const words = {
   stopExplained:
     "No new jobs will start, in any queue and for any tenant. Running jobs finish; new ones wait until an operator resumes.",
   typeToConfirm: (word: string) => `Type ${word} to confirm`,
+  resumeQuestion: "Resume all jobs?",
+  resumeAll: "Resume all jobs",
+  resumeExplained: "Waiting jobs start again, as far as limits and pauses allow.",
   allStopped: "All jobs are stopped.",
   stopped: "All jobs stopped",
   stoppedBy: (by: string | null, reason: string | null) =>

@@ -76,6 +76,15 @@ export function formatExact(
   return `${format(name, options.seconds ?? true).format(date)} ${zoneNameAt(date.getTime(), name)}`;
 }
 
+/** 22:58 */
+export function formatTimeOfDay(at: number, zone: Zone): string {
+  return new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  }).format(at);
+}
+
 /** Seconds between two times. */
 export function secondsBetween(from: string, to: string | number): number {
   return ((typeof to === "number" ? to : Date.parse(to)) - Date.parse(from)) / 1_000;

@@ -10,7 +10,8 @@ export function Time({ at, absent = "–" }: { at: string | null | undefined; ab
   const { zone } = usePreferences();
   if (!isFinite(at)) return <span className="muted">{absent}</span>;
   return (
-    <time dateTime={at} title={formatExact(at, zone)}>
+    // Not read out each time it changes, where it is part of a text that is.
+    <time dateTime={at} title={formatExact(at, zone)} aria-live="off">
       {formatRelative(at, now)}
     </time>
   );
@@ -33,5 +34,9 @@ export function Duration({ from, to }: { from: string | null | undefined; to?: s
   const now = useNow(1_000);
   if (!isFinite(from)) return <span className="muted">–</span>;
   const seconds = Math.max(0, secondsBetween(from, isFinite(to) ? to : now));
-  return <span className="number">{formatDuration(isFinite(to) ? seconds : Math.floor(seconds))}</span>;
+  return (
+    <span className="number" aria-live="off">
+      {formatDuration(isFinite(to) ? seconds : Math.floor(seconds))}
+    </span>
+  );
 }

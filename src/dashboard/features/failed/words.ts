@@ -30,4 +30,5 @@ export const words = {
   retryJob: (id: string) => `Retry job ${id}`,
   discardJob: (id: string) => `Discard job ${id}`,
   actionFailed: "The action failed.",
+  failedJobsOf: (task: string) => `all failed jobs of ${task}`,
 } as const;

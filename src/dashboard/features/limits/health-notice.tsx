@@ -1,7 +1,9 @@
 import { CircleAlert } from "lucide-react";
 import type { Health } from "../../../contract/alerts.ts";
 import { useHealth } from "../../api/monitoring.ts";
+import { useOverview } from "../../api/overview.ts";
 import { Status } from "../../components/state-badge.tsx";
+import { words } from "./words.ts";
 
 /** The health of one queue or task by the alert rules; undefined for a token of one tenant, which may not read it. */
 export function useHealthOf(scope: string): (name: string) => Health | undefined {
@@ -9,7 +11,12 @@ export function useHealthOf(scope: string): (name: string) => Health | undefined
   return (name) => all?.find((one) => one.scope === scope && one.name === name);
 }
 
+/** Its health; while all jobs are stopped, nothing is healthy that stands still. */
 export function HealthStatus({ health }: { health: Health | undefined }) {
+  const { data: overview } = useOverview();
+  if ((overview?.stoppedAt ?? null) !== null && (health === undefined || health.status === "healthy")) {
+    return <Status status={words.stopped} title={words.allStopped} />;
+  }
   if (health === undefined) return <span className="muted">–</span>;
   return <Status status={health.status} title={health.reasons.join("\n")} />;
 }

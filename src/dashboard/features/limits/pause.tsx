@@ -42,7 +42,8 @@ export function PauseButton({ target, isPaused, quiet = false }: { target: Targe
   );
 }
 
-function PauseDialog({ target, onClose }: { target: Target; onClose: () => void }) {
+/** Asks for a reason and pauses; the toast can undo it. */
+export function PauseDialog({ target, onClose }: { target: Target; onClose: () => void }) {
   const [reason, setReason] = useState("");
   const pause = useRuleChange(target, onClose);
   const resume = useRuleChange(target);
@@ -67,6 +68,23 @@ function PauseDialog({ target, onClose }: { target: Target; onClose: () => void 
       <Field label={common.reason} hint={common.reasonShown}>
         <input value={reason} autoFocus maxLength={1_000} onChange={(event) => setReason(event.target.value)} />
       </Field>
+    </FormDialog>
+  );
+}
+
+/** Asks before it is resumed. */
+export function ResumeDialog({ target, onClose }: { target: Target; onClose: () => void }) {
+  const resume = useRuleChange(target, onClose);
+  return (
+    <FormDialog
+      title={words.resumeQuestion(target)}
+      submit={common.resume}
+      onClose={onClose}
+      onSubmit={() => resume.mutate({ method: "POST", path: "/resume", done: words.resumed(target) })}
+      busy={resume.isPending}
+      error={resume.error}
+    >
+      <p>{words.resumeExplained}</p>
     </FormDialog>
   );
 }

@@ -18,6 +18,8 @@ export const words = {
   pauseOf: (name: string) => `Pause ${name}`,
   resumeOf: (name: string) => `Resume ${name}`,
   pauseQuestion: ({ scope, name }: Named) => `Pause ${scope} ${name}?`,
+  resumeQuestion: ({ scope, name }: Named) => `Resume ${scope} ${name}?`,
+  resumeExplained: "Its waiting jobs start again, as far as its limits allow.",
   pauseExplained: "No new jobs will start. Running jobs finish; new ones wait.",
   paused: ({ scope, name }: Named) => `${scopes[scope]} ${name} paused.`,
   resumed: ({ scope, name }: Named) => `${scopes[scope]} ${name} resumed.`,
@@ -109,4 +111,8 @@ export const words = {
   viewAll: "View all",
   noJobs: "No jobs in history",
   lastError: "Last error",
+
+  // Health
+  stopped: "stopped",
+  allStopped: "All jobs are stopped: none of its jobs starts.",
 } as const;

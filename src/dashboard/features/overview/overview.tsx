@@ -1,8 +1,6 @@
-import { useConnection } from "../../api/subscribe.ts";
 import { useMay, useMe } from "../../api/me.ts";
 import { useAlerts, useFailedGroups, useHealth } from "../../api/monitoring.ts";
 import { useNow } from "../../components/time/clock.ts";
-import { ExactTime } from "../../components/time/time.tsx";
 import { useOverview } from "../../api/overview.ts";
 import { Empty } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
@@ -14,7 +12,6 @@ import type { QueueTotals } from "./queue-totals.ts";
 import { Queues } from "./queue-summary.tsx";
 import { judge } from "./verdict.ts";
 import { WorkerSummary } from "./worker-summary.tsx";
-import { Sentence } from "../../components/sentence.tsx";
 import { words } from "./words.ts";
 import "./overview.css";
 
@@ -52,7 +49,6 @@ function Overview() {
 function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const now = useNow(1_000);
   const me = useMe();
-  const connection = useConnection();
   const totals = useOverview();
   const health = useHealth();
   const alerts = useAlerts();
@@ -79,11 +75,6 @@ function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
           {verdict.more.length > 0 && <span className="muted">{words.moreReasons(verdict.more.length)}</span>}
         </p>
         {acknowledged > 0 && <p className="muted">{words.acknowledged(acknowledged)}</p>}
-        {connection === "lost" && live !== undefined && (
-          <p className="verdict-stale">
-            <Sentence text={words.connectionLost} slots={{ at: <ExactTime at={live.readAt} /> }} />
-          </p>
-        )}
       </div>
     </section>
   );

@@ -37,7 +37,6 @@ export const words = {
     `${formatCount(running)} running, ${formatCount(waiting)} waiting${oldest === undefined ? "" : ` (oldest ${oldest})`}`,
   moreReasons: (count: number) => ` ${counted(count, "more problem")} below.`,
   acknowledged: (count: number) => `${counted(count, "alert")} acknowledged.`,
-  connectionLost: "Connection lost. Data from {at}. Reconnecting…",
 
   // Figures
   concurrency: (count: number) => `of ${counted(count, "slot")}`,

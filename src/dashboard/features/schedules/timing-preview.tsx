@@ -28,26 +28,32 @@ export function TimingPreview({ timing: typed }: { timing: Timing | undefined })
   const query = usePreview(timing, { count: COUNT });
   const { error, data } = query;
   return (
-    <section className="timing-preview" aria-label={words.preview} aria-live="polite">
-      {typed === undefined ? (
-        <p className="muted">{words.previewEmpty}</p>
-      ) : error !== null ? (
+    <section className="timing-preview" aria-label={words.preview}>
+      {/* Read out when it changes. The times below it are not: they count down. */}
+      <div aria-live="polite">
+        {typed === undefined ? (
+          <p className="muted">{words.previewEmpty}</p>
+        ) : error !== null ? (
+          <>
+            <p className="field-problem">{error.message}</p>
+            {error instanceof Problem && error.hint !== undefined && <p className="muted">{error.hint}</p>}
+          </>
+        ) : data === undefined || timing === undefined ? (
+          <p className="muted">{words.previewLoading}</p>
+        ) : (
+          <>
+            {data.sentence !== null && (
+              <p>
+                <strong>{data.sentence}</strong> <span className="muted">{words.inZone(timing.timezone)}</span>
+              </p>
+            )}
+            {data.items.length === 0 && <p className="field-problem">{words.neverRuns}</p>}
+          </>
+        )}
+      </div>
+      {typed !== undefined && error === null && data !== undefined && timing !== undefined && (
         <>
-          <p className="field-problem">{error.message}</p>
-          {error instanceof Problem && error.hint !== undefined && <p className="muted">{error.hint}</p>}
-        </>
-      ) : data === undefined || timing === undefined ? (
-        <p className="muted">{words.previewLoading}</p>
-      ) : (
-        <>
-          {data.sentence !== null && (
-            <p>
-              <strong>{data.sentence}</strong> <span className="muted">{words.inZone(timing.timezone)}</span>
-            </p>
-          )}
-          {data.items.length === 0 ? (
-            <p className="field-problem">{words.neverRuns}</p>
-          ) : (
+          {data.items.length > 0 && (
             <ol>
               {data.items.map(({ at }) => {
                 const instant = Date.parse(at);

@@ -42,8 +42,10 @@ export default function WorkflowPage({ parameters }: PageProps) {
         {(found) => (
           <>
             <Card>
-              <div className="card-body run-head" aria-live="polite">
-                <State state={found.state} />
+              <div className="card-body run-head">
+                <span role="status">
+                  <State state={found.state} />
+                </span>
                 <Progress percent={found.progress} label={common.progress} />
                 <span>{describeCounts(found)}</span>
                 {found.reason !== null && <span className="muted">{found.reason}</span>}
