@@ -78,6 +78,12 @@ it(
         await page.emulateMedia({ colorScheme });
         await expectAccessible(page, colorScheme === "light" ? "all" : "colors");
       }
+      // On a phone nothing scrolls sideways: tables become cards.
+      await page.setViewportSize({ width: 390, height: 844 });
+      const wide =
+        "[document.documentElement, ...document.querySelectorAll('.table-scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length";
+      expect(await page.evaluate(wide), path).toBe(0);
+      await page.setViewportSize({ width: 1280, height: 800 });
       headings.add(`${await heading.textContent()} ${path.split("?")[0]}`);
     }
     expect(headings.size).toBe(new Set(paths.map((path) => path.split("?")[0])).size);

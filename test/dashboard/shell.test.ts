@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";
+import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
@@ -135,6 +136,124 @@ describe("the dashboard", () => {
     expect(audited.rows).toEqual([{ surface: "dashboard", target_type: "all" }]);
     await page.getByRole("button", { name: "Resume" }).click();
     await until("the banner is gone", async () => (await page.getByRole("alert").count()) === 0);
+  });
+
+  it("keeps its frame in view on long pages, also at 200% zoom, and starts each page at its top and its heading", async () => {
+    const long = `${"a-queue-with-a-very-long-name-".repeat(4)}x`;
+    await database.pool.query(
+      `select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'task-' || n, 'queue', $1::text))
+       from generate_series(10, 69) n))`,
+      [long],
+    );
+    // 1440 by 900 pixels at 200%.
+    const page = await browser.open(server.url, "/tasks", restToken, { width: 720, height: 450 });
+    const main = page.locator("main");
+    const scrollTop = async (): Promise<number> => await main.evaluate((element) => element.scrollTop);
+    const fits = async (): Promise<boolean> =>
+      await page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight",
+      );
+    const row = page.getByRole("row", { name: /^task-60/ });
+    await row.scrollIntoViewIfNeeded();
+    expect(
+      await page.getByRole("button", { name: "Emergency stop" }).evaluate((button) => button.getBoundingClientRect().top),
+    ).toBeLessThan(20);
+    expect(await fits()).toBe(true);
+    const place = await scrollTop();
+    expect(place).toBeGreaterThan(100);
+    await row.getByRole("link", { name: "task-60" }).click();
+    const heading = page.getByRole("heading", { level: 1, name: "task-60" });
+    await heading.waitFor();
+    await until("the heading has the focus", async () => await heading.evaluate((element) => element === document.activeElement));
+    expect(await scrollTop()).toBe(0);
+    await page.goBack();
+    await until("the list is where it was left", async () => (await scrollTop()) === place);
+    await page.setViewportSize({ width: 1440, height: 900 });
+    expect(await row.evaluate((element) => element.getBoundingClientRect().height)).toBeLessThan(34);
+    expect(await fits()).toBe(true);
+    await page.getByRole("button", { name: "Comfortable rows" }).click();
+    expect(await row.evaluate((element) => element.getBoundingClientRect().height)).toBeGreaterThan(39);
+    await page.reload();
+    await page.getByRole("button", { name: "Compact rows" }).waitFor();
+  });
+
+  it("finds pages, jobs and actions with Ctrl-K, asks before it acts, and gives the focus back", async () => {
+    await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}]')`);
+    const page = await browser.open(server.url, "/queues", restToken);
+    const find = async (text: string): Promise<void> => {
+      await page.keyboard.press("Control+K");
+      await page.getByRole("dialog").getByRole("combobox").fill(text);
+    };
+    await page.getByRole("button", { name: "Pause mail" }).waitFor();
+    await find("pause queue ml");
+    await page.getByRole("option", { name: "Pause queue mail", selected: true }).waitFor();
+    await expectAccessible(page);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Pause queue mail?" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    // The button in the row becomes another one while the dialog is open.
+    await page.getByRole("button", { name: "Pause mail" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await until(
+      "the button's successor has the focus",
+      async () => (await page.evaluate("document.activeElement.ariaLabel")) === "Resume mail",
+    );
+    await database.pool.query("select legwork.resume_queue('mail')");
+    await find("17");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/jobs/17");
+    await find("audit");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Audit log" }).waitFor();
+    await find("no such thing at all");
+    await page.getByRole("option", { name: /^Search jobs/ }).waitFor();
+
+    const viewer = await browser.open(server.url, "/queues", await makeToken(database, "viewer"));
+    await viewer.getByRole("link", { name: "mail" }).waitFor();
+    await viewer.keyboard.press("Control+K");
+    await viewer.getByRole("dialog").getByRole("combobox").fill("mail");
+    await viewer.getByRole("option", { name: "mail/send" }).waitFor();
+    expect(await viewer.getByRole("option", { name: /^(Pause queue|Pause task|Retry|Emergency)/ }).count()).toBe(0);
+  });
+
+  it("shows open critical alerts in the tab's title and icon, until they are resolved", async () => {
+    await database.pool.query(
+      `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
+       values ('backlog_age', 'backlog_age', 'mail', 'critical', 2000, 1800, 'A job in queue ''mail'' is late.', now())`,
+    );
+    const page = await browser.open(server.url, "/alerts", restToken);
+    const icon = page.locator("link[rel=icon]");
+    await until("the title counts", async () => (await page.title()) === "(1) Alerts · Legwork");
+    expect(await icon.getAttribute("href")).toContain("trouble");
+    await database.pool.query("update legwork_private.alert_records set resolved_at = now()");
+    await until("the title is as before", async () => (await page.title()) === "Alerts · Legwork");
+    expect(await icon.getAttribute("href")).not.toContain("trouble");
+  });
+
+  it("says once that the server is away, opens a page that was not loaded yet when it is back, and pauses updates", async () => {
+    const away = await startRest(database);
+    const port = Number(new URL(away.url).port);
+    const page = await browser.open(away.url, "/queues", restToken, { mayLog: /ERR_|WebSocket|Failed to/ });
+    await page.getByRole("button", { name: /^Live/ }).waitFor();
+    await away.stop();
+    await page
+      .getByRole("alert")
+      .getByText(/^Can't reach the server. Retrying… \(data from \d\d:\d\d\)$/)
+      .waitFor();
+    await page.getByRole("link", { name: "Audit log" }).click();
+    await page.getByText("This page has not been loaded yet").waitFor();
+    expect(await page.getByRole("alert").count()).toBe(1);
+    const back = await startRest(database, { port });
+    try {
+      await page.getByRole("heading", { level: 1, name: "Audit log" }).waitFor();
+      await until("the banner is gone", async () => (await page.getByRole("alert").count()) === 0);
+      await page.getByRole("button", { name: /^Live/ }).click();
+      await page.getByRole("button", { name: "Paused. Resume live updates" }).click();
+      await page.getByRole("button", { name: /^Live/ }).waitFor();
+    } finally {
+      await back.stop();
+    }
   });
 
   it("opens pages, the search and the list of shortcuts by keyboard", async () => {

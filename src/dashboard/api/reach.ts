@@ -50,6 +50,19 @@ export function onReturn(listener: () => void): () => void {
   return () => returns.delete(listener);
 }
 
+/** Resolves to true once an unreachable server is back, and to false at once if it can be reached. */
+export async function untilBack(): Promise<boolean> {
+  await probe?.().catch(() => undefined);
+  if (!reach.isAway) return false;
+  await new Promise<void>((resolve) => {
+    const stop = onReturn(() => {
+      stop();
+      resolve();
+    });
+  });
+  return true;
+}
+
 function become(next: Reach): void {
   reach = next;
   for (const listener of listeners) listener();

@@ -58,7 +58,7 @@ export function Toasts() {
   const spoken = useSyncExternalStore(subscribe, () => said);
   return (
     <>
-      <div className="visually-hidden" role="status" aria-live="polite">
+      <div className="visually-hidden announced" role="status" aria-live="polite">
         {spoken}
       </div>
       <div className="toasts">

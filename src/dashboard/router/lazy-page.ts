@@ -1,4 +1,5 @@
 import { type ComponentType, createElement, use } from "react";
+import { untilBack } from "../api/reach.ts";
 
 /** A page whose code is loaded when it is first shown, or earlier with `preload`. */
 export type LazyPage<P> = ComponentType<P> & { preload(): Promise<unknown> };
@@ -21,8 +22,24 @@ export function lazyPage<P extends object>(load: () => Promise<{ default: Compon
     );
     return loading;
   }
+  let awaited: Promise<ComponentType<P>> | undefined;
+  /** Without the server, the code is loaded as soon as it is back. */
+  async function loadSometime(): Promise<ComponentType<P>> {
+    for (;;) {
+      try {
+        return await preload();
+      } catch (error) {
+        if (!(await untilBack())) throw error;
+      }
+    }
+  }
   function Page(props: P) {
-    return createElement(loaded ?? use(preload()), props);
+    if (loaded !== undefined) return createElement(loaded, props);
+    awaited ??= loadSometime().catch((error: unknown) => {
+      awaited = undefined;
+      throw error;
+    });
+    return createElement(use(awaited), props);
   }
   return Object.assign(Page, { preload });
 }

@@ -25,6 +25,8 @@ export function useShortcuts(): Shortcuts {
   const me = useMe();
   const [shown, setShown] = useState<"palette" | "list" | { dialog: NonNullable<Entry["dialog"]> }>();
   const close = useCallback(() => setShown(undefined), []);
+  // Its element closes a moment after the dialog of the chosen action has opened.
+  const closePalette = useCallback(() => setShown((now) => (now === "palette" ? undefined : now)), []);
   useEffect(() => {
     let wentAt = -Infinity;
     function press(event: KeyboardEvent): void {
@@ -41,7 +43,7 @@ export function useShortcuts(): Shortcuts {
       wentAt = -Infinity;
       if (place !== undefined) {
         event.preventDefault();
-        if (me !== undefined && may(me, place.role ?? "viewer", place.everybody ?? false)) navigate(place.path);
+        if (me === undefined || may(me, place.role ?? "viewer", place.everybody ?? false)) navigate(place.path);
       } else if (event.key === "g") wentAt = performance.now();
       else if (event.key === "?") setShown("list");
       else if (event.key === "/") {
@@ -66,7 +68,7 @@ export function useShortcuts(): Shortcuts {
         <ShortcutList onClose={close} />
       ) : shown === "palette" ? (
         <Suspense fallback={null}>
-          <Palette onClose={close} onDialog={(dialog) => setShown({ dialog })} showShortcuts={() => setShown("list")} />
+          <Palette onClose={closePalette} onDialog={(dialog) => setShown({ dialog })} showShortcuts={() => setShown("list")} />
         </Suspense>
       ) : (
         shown.dialog(close)

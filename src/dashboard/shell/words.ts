@@ -111,6 +111,7 @@ export const words = {
     `This page requires the role ${needed}; ${subject} has the role ${role}.`,
   askAdmin: "Ask an admin for a token with access.",
   pageFailed: (message: string) => `Something went wrong on this page: ${message}`,
+  newVersion: "The server has a newer version of the dashboard. Try again to load it.",
   notFound: "Page not found",
   notFoundAt: "There is no page at {path}.",
 } as const;

@@ -1,5 +1,5 @@
 import { Command, defaultFilter } from "cmdk";
-import { type ReactNode, useDeferredValue, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useDeferredValue, useLayoutEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { focusKeeper } from "../../components/focus-keeper.ts";
 import { words } from "../words.ts";
@@ -29,7 +29,11 @@ export default function Palette({
   const [typed, setTyped] = useState("");
   const wanted = useDeferredValue(typed);
   const { entries, isLoading } = useEntries(wanted, showShortcuts);
-  const groups = useMemo(() => rank(entries, wanted), [entries, wanted]);
+  const groups = rank(entries, wanted);
+  const best = groups[0]?.[1][0]?.id ?? "";
+  const [selected, setSelected] = useState(best);
+  // The best entry is selected whenever the list changes by typing.
+  useLayoutEffect(() => setSelected(best), [wanted, best]);
   useLayoutEffect(() => {
     const dialog = element.current;
     const giveBack = focusKeeper();
@@ -53,7 +57,7 @@ export default function Palette({
   }
   return (
     <dialog ref={element} className="dialog palette" aria-label={words.palette.title} onCancel={onClose} onClose={onClose}>
-      <Command label={words.palette.title} shouldFilter={false} loop>
+      <Command label={words.palette.title} shouldFilter={false} loop value={selected} onValueChange={setSelected}>
         <Command.Input autoFocus value={typed} onValueChange={setTyped} placeholder={words.palette.placeholder} />
         <Command.List label={words.palette.results}>
           {groups.length === 0 && !isLoading && <Command.Empty>{words.palette.nothing}</Command.Empty>}
