@@ -21,7 +21,7 @@ export function setProbe(request: () => Promise<unknown>): void {
   probe = request;
 }
 
-/** Any response, even a refusal. Whoever waits for the server is told when it is back. */
+/** Any response, even a refusal. Everything that waits for the server continues. */
 export function reportResponse(): void {
   if (!reach.isAway) {
     // Shown only while the server is away, so nothing is rendered for it.

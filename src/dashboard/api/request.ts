@@ -9,7 +9,7 @@ export function serverUrl(path: string): URL {
   return new URL(path.replace(/^\//, ""), document.baseURI);
 }
 
-/** With one of these statuses and without a code of ours, a proxy says that it cannot reach the server. */
+/** With one of these statuses and without one of our codes, a proxy says that it cannot reach the server. */
 const PROXY_STATUSES = new Set([502, 503, 504]);
 
 /** Sends a request with the token. Resolves to the JSON response; throws a Problem for any error. */
