@@ -35,10 +35,12 @@ export function ShortcutList({ onClose }: { onClose: () => void }) {
           )}
           <section>
             <h3>{words.inLists}</h3>
-            <Keys keys={[
+            <Keys
+              keys={[
                 [["j", "k", "x", "Enter", "o"], words.inList],
                 [["r", "c", "e"], words.onJob],
-              ]} />
+              ]}
+            />
           </section>
           <section>
             <h3>{words.states}</h3>
