@@ -150,6 +150,7 @@ function ZoneSwitch() {
   return (
     <Button
       kind="quiet"
+      className="in-settings-too"
       title={zone === "utc" ? words.showLocal : words.showUtc}
       onClick={() => choose({ zone: zone === "utc" ? "local" : "utc" })}
     >
@@ -166,6 +167,7 @@ function ThemeSwitch() {
   return (
     <Button
       kind="quiet"
+      className="in-settings-too"
       icon={<Icon aria-hidden="true" />}
       aria-label={words.changeTheme(theme, THEMES[theme])}
       title={words.theme(theme)}
