@@ -147,32 +147,32 @@ describe("the dashboard", () => {
     );
     // 1440 by 900 pixels at 200%.
     const page = await browser.open(server.url, "/tasks", restToken, { width: 720, height: 450 });
-    const main = page.locator("main");
-    const scrollTop = async (): Promise<number> => await main.evaluate((element) => element.scrollTop);
-    const fits = async (): Promise<boolean> =>
+    const scrollTop = async (): Promise<unknown> => await page.evaluate("document.querySelector('main').scrollTop");
+    const fits = async (): Promise<unknown> =>
       await page.evaluate(
         "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight",
       );
     const row = page.getByRole("row", { name: /^task-60/ });
     await row.scrollIntoViewIfNeeded();
-    expect(
-      await page.getByRole("button", { name: "Emergency stop" }).evaluate((button) => button.getBoundingClientRect().top),
-    ).toBeLessThan(20);
+    expect((await page.getByRole("button", { name: "Emergency stop" }).boundingBox())?.y).toBeLessThan(20);
     expect(await fits()).toBe(true);
     const place = await scrollTop();
     expect(place).toBeGreaterThan(100);
     await row.getByRole("link", { name: "task-60" }).click();
     const heading = page.getByRole("heading", { level: 1, name: "task-60" });
     await heading.waitFor();
-    await until("the heading has the focus", async () => await heading.evaluate((element) => element === document.activeElement));
+    await until(
+      "the heading has the focus",
+      async () => (await page.evaluate("document.activeElement.textContent")) === "task-60",
+    );
     expect(await scrollTop()).toBe(0);
     await page.goBack();
     await until("the list is where it was left", async () => (await scrollTop()) === place);
     await page.setViewportSize({ width: 1440, height: 900 });
-    expect(await row.evaluate((element) => element.getBoundingClientRect().height)).toBeLessThan(34);
+    expect((await row.boundingBox())?.height).toBeLessThan(34);
     expect(await fits()).toBe(true);
     await page.getByRole("button", { name: "Comfortable rows" }).click();
-    expect(await row.evaluate((element) => element.getBoundingClientRect().height)).toBeGreaterThan(39);
+    expect((await row.boundingBox())?.height).toBeGreaterThan(39);
     await page.reload();
     await page.getByRole("button", { name: "Compact rows" }).waitFor();
   });

@@ -56,14 +56,12 @@ export function Shell({ children }: { children: ReactNode }) {
           <Button
             kind="quiet"
             icon={<Command aria-hidden="true" />}
-            aria-label={words.palette.title}
             aria-keyshortcuts="Control+K Meta+K"
             title={words.palette.title}
             onClick={shortcuts.showPalette}
           >
-            <kbd className="wide-only" aria-hidden="true">
-              {words.paletteKeys.join(" ")}
-            </kbd>
+            <span className="visually-hidden">{words.palette.title}</span>
+            <kbd className="wide-only">{words.paletteKeys.join(" ")}</kbd>
           </Button>
           <div className="bar-end">
             <LiveSwitch />

@@ -1,5 +1,5 @@
 import { Command, defaultFilter } from "cmdk";
-import { type ReactNode, useDeferredValue, useLayoutEffect, useRef, useState } from "react";
+import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { focusKeeper } from "../../components/focus-keeper.ts";
 import { words } from "../words.ts";
@@ -27,13 +27,12 @@ export default function Palette({
   const element = useRef<HTMLDialogElement>(null);
   const [, navigate] = useLocation();
   const [typed, setTyped] = useState("");
-  const wanted = useDeferredValue(typed);
-  const { entries, isLoading } = useEntries(wanted, showShortcuts);
-  const groups = rank(entries, wanted);
+  const { entries, isLoading } = useEntries(typed, showShortcuts);
+  const groups = rank(entries, typed);
   const best = groups[0]?.[1][0]?.id ?? "";
   const [selected, setSelected] = useState(best);
   // The best entry is selected whenever the list changes by typing.
-  useLayoutEffect(() => setSelected(best), [wanted, best]);
+  useLayoutEffect(() => setSelected(best), [typed, best]);
   useLayoutEffect(() => {
     const dialog = element.current;
     const giveBack = focusKeeper();
