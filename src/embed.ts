@@ -179,7 +179,11 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
       runsJobs === false
         ? undefined
         : await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems, preset, forbiddenFlags });
-    if (worker !== undefined) stops.push(() => worker.stop());
+    if (worker !== undefined) {
+      stops.push(() => worker.stop());
+      // The rest goes on.
+      void worker.drained.then(() => worker.stop());
+    }
     return {
       ...operationsOn(pool, pool),
       with: (client) => operationsOn(sameViews(pool, toQueryable(client))),

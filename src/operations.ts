@@ -60,6 +60,7 @@ export type { LimitTarget, LimitUse } from "./queues/limits.ts";
 export { readOverview } from "./queues/overview.ts";
 export type { Overview } from "./queues/overview.ts";
 export { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "./queues/pause.ts";
+export { drainWorker, quietWorker, resumeWorker } from "./queues/quiet-worker.ts";
 export { getQueue, getTask, listQueues, listTasks, listWorkers } from "./queues/read-queues.ts";
 export type { LimitRow, QueueRow, TaskRow, WorkerRow } from "./queues/read-queues.ts";
 export { dropRetryPolicy, setRetryPolicy } from "./queues/retry-policy.ts";

@@ -409,7 +409,10 @@ create table legwork_private.worker_processes (
   disk_total bigint,
   heap_bytes bigint,
   host_seen_at timestamptz,
-  version text
+  version text,
+  state text not null default 'active' check (state in ('active', 'quiet', 'draining')),
+  quiet_since timestamptz,
+  quiet_by text
 );
 alter table legwork_private.worker_processes enable row level security;
 

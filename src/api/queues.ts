@@ -4,6 +4,7 @@ import type { Reason } from "../jobs/explain-job.ts";
 import { explainQueue } from "../queues/explain-queue.ts";
 import { explainWorker } from "../queues/explain-worker.ts";
 import { pauseQueue, pauseTask, resumeQueue, resumeTask } from "../queues/pause.ts";
+import { drainWorker, quietWorker, resumeWorker } from "../queues/quiet-worker.ts";
 import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../queues/retry-policy.ts";
 import { listWorkerStarts } from "../health/read-series.ts";
@@ -144,6 +145,29 @@ export interface Workers {
    * const starts = await legwork.workers.starts(new Date(Date.now() - 3_600_000), new Date());
    */
   starts(from: Date, to: Date): Promise<WorkersStarted[]>;
+  /**
+   * Makes a worker quiet: within a second it takes no new jobs, returns those that it has only fetched to the queue, and goes on with those that it runs.
+   * `worker` is its id or host:pid. Throws LW404 for a worker that is not running.
+   *
+   * @example
+   * const [oldest] = await legwork.workers.list();
+   * if (oldest !== undefined) await legwork.workers.quiet(oldest.name);
+   */
+  quiet(worker: string): Promise<void>;
+  /**
+   * Makes a worker quiet, and stops it when the last of its running jobs has ended. Throws LW404 for a worker that is not running.
+   *
+   * @example
+   * for (const { id, version } of await legwork.workers.list()) if (version === "0.1.0") await legwork.workers.drain(id);
+   */
+  drain(worker: string): Promise<void>;
+  /**
+   * Makes a quiet or draining worker take jobs again. Returns whether it was quiet or draining. Throws LW404 for a worker that is not running.
+   *
+   * @example
+   * for (const { id, state } of await legwork.workers.list()) if (state === "quiet") await legwork.workers.resume(id);
+   */
+  resume(worker: string): Promise<boolean>;
 }
 
 export function workersOn(client: Queryable): Workers {
@@ -151,5 +175,8 @@ export function workersOn(client: Queryable): Workers {
     list: async () => (await listWorkers(client)).map(toWorker),
     explain: (id) => explainWorker(client, id),
     starts: async (from, to) => (await listWorkerStarts(client, from, to)).map(toWorkersStarted),
+    quiet: (worker) => quietWorker(client, worker),
+    drain: (worker) => drainWorker(client, worker),
+    resume: (worker) => resumeWorker(client, worker),
   };
 }

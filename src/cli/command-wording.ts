@@ -23,6 +23,7 @@ export const COMMANDS: Wording = {
   list_schedules: () => "`legwork schedule list`",
   list_settings: () => "`select name, value, description from legwork.settings` in SQL",
   list_tasks: () => "`legwork tasks`",
+  list_workers: () => "`legwork workers`",
   list_tokens: () => "`legwork token list`",
   list_workers: () => "`legwork workers`",
   list_workflow_steps: ({ id = "<id>" }) => `\`legwork workflow show ${id}\``,

@@ -96,11 +96,10 @@ async function look(operations: Operations): Promise<string[]> {
     ),
     ...head("Workers"),
     ...table(
-      ["WORKER", "HOST", "PID", "BUSY", "SEEN"],
+      ["WORKER", "STATE", "BUSY", "SEEN"],
       workers.map((worker) => [
-        worker.id,
-        worker.host,
-        String(worker.pid),
+        worker.name,
+        worker.state,
         `${worker.running.length}/${worker.concurrency}`,
         worker.suspected ? color("red", `silent, ${relativeTime(worker.seenAt)}`) : relativeTime(worker.seenAt),
       ]),

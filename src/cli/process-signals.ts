@@ -15,6 +15,8 @@ export interface Started {
   readonly stop: () => Promise<unknown>;
   /** The ids of the jobs that `stop` waits for. */
   readonly running?: () => readonly string[];
+  /** Resolves when it is to be stopped for another reason than a signal. */
+  readonly ended?: Promise<void>;
 }
 
 export interface Service {
@@ -25,7 +27,7 @@ export interface Service {
 }
 
 /**
- * Runs a service until SIGTERM or SIGINT, also one that arrives while it starts, then stops it and exits with code 0. A second signal stops the
+ * Runs a service until it has ended or until SIGTERM or SIGINT, also one that arrives while it starts, then stops it and exits with code 0. A second signal stops the
  * waiting and exits with code 1. Rejects with the error of a start that fails.
  */
 export async function untilStopped(log: Logger, { start, stopNow }: Service): Promise<never> {
@@ -55,7 +57,7 @@ export async function untilStopped(log: Logger, { start, stopNow }: Service): Pr
     if (!stopping.signal.aborted) throw error;
     log.debug({ err: toError(error) }, "The start was not completed.");
   }
-  await stopped;
+  await Promise.race([stopped, started?.ended ?? stopped]);
   await exitAfter(async () => await started?.stop(), 0, log);
   // Exiting.
   return await new Promise<never>(() => undefined);

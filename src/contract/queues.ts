@@ -91,6 +91,13 @@ export const workerSchema = row({
   blockedSince: at.nullable().describe("Since when synchronous code has blocked its event loop; null if it is not blocked."),
   blockedJobs: z.array(z.string()).nullable().describe("The job whose code blocks it; several if it could be any of them."),
   version: z.string().nullable().describe("Its version of Legwork."),
+  name: z.string().describe("What people call it: the host and the process id, as in mail-1:4211."),
+  state: z
+    .enum(["active", "quiet", "draining"])
+    .describe("`quiet`: it takes no new jobs. `draining`: it also stops when the last of its running jobs has ended."),
+  quietSince: at.nullable().describe("Since when it is quiet or draining; null while it is active."),
+  quietBy: z.string().nullable().describe("Who made it quiet or draining."),
+  lacks: z.array(z.string()).describe("The tasks of waiting jobs that it does not have."),
 }).meta({ description: "A Legwork worker." });
 
 export const queuePage = page(queueSchema, "The queues, by name.");

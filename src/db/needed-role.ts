@@ -8,7 +8,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
-    put_pause lift_pause pause_queue resume_queue pause_task resume_task emergency_stop resume_all put_limit limit_concurrency
+    put_pause lift_pause set_worker_state quiet_worker resume_worker drain_worker pause_queue resume_queue pause_task resume_task emergency_stop resume_all put_limit limit_concurrency
     limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_one_by_one take_up reconcile
     schedule unschedule enable_schedule disable_schedule run_schedule cancel_workflow retry_workflow send_signal plans_wanted
     put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts

@@ -58,6 +58,15 @@ export interface WorkerRow {
   blocked_jobs: string[] | null;
   /** Its version of Legwork. */
   version: string | null;
+  /** What people call it: host:pid. */
+  name: string;
+  /** `quiet`: it takes no new jobs. `draining`: it also stops when the last of its jobs has ended. */
+  state: "active" | "quiet" | "draining";
+  /** Since when it is quiet or draining, and by whom; null while it is active. */
+  quiet_since: Date | null;
+  quiet_by: string | null;
+  /** The tasks of waiting jobs that it does not have. */
+  lacks: string[];
 }
 
 /** A row of `legwork.tasks`. */

@@ -23,6 +23,7 @@ export const REQUESTS: Wording = {
   list_schedules: () => "`GET /api/v1/schedules`",
   list_settings: () => "`select name, value, description from legwork.settings` in SQL",
   list_tasks: () => "`GET /api/v1/tasks`",
+  list_workers: () => "`GET /api/v1/workers`",
   list_tokens: () => "`GET /api/v1/tokens`",
   list_workers: () => "`GET /api/v1/workers`",
   list_workflow_steps: ({ id = "{id}" }) => `\`GET /api/v1/workflows/${id}\``,

@@ -39,7 +39,13 @@ export class Hint {
 const MAX_PAYLOAD = 100;
 
 /** Parses a notification on the channel `legwork`; returns an empty object for one that Legwork did not send. Its values are untrusted. */
-export function parseHint(payload: string): { limits?: unknown; wakeups?: unknown; schedules?: unknown; cancelled?: unknown } {
+export function parseHint(payload: string): {
+  limits?: unknown;
+  wakeups?: unknown;
+  schedules?: unknown;
+  cancelled?: unknown;
+  worker?: unknown;
+} {
   if (payload.length > MAX_PAYLOAD) return {};
   try {
     const hint: unknown = JSON.parse(payload);

@@ -7,6 +7,7 @@ import type { DatabaseClock } from "./clock.ts";
 import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
 import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
+import type { Intake } from "./intake.ts";
 import { HostMeter } from "./host-stats.ts";
 import { jobFields } from "./worker-log.ts";
 
@@ -50,6 +51,7 @@ export interface LeaseOptions {
   readonly concurrency: number;
   readonly tasks: readonly string[];
   readonly control: RemoteCommands;
+  readonly intake: Intake;
 }
 
 /**
@@ -140,12 +142,13 @@ export class Lease {
     return await Promise.race([released, notInTime(timeout)]);
   }
 
-  #hear({ now, before, after, cancelled, lost }: Beat): void {
-    const { clock, control } = this.#options;
+  #hear({ now, before, after, cancelled, lost, state }: Beat): void {
+    const { clock, control, intake } = this.#options;
     this.#registered.resolve();
     clock.observe(now, before, after);
     control.cancel(cancelled);
     control.abandon(lost);
+    intake.hear(state);
   }
 
   async #reconcile(): Promise<void> {

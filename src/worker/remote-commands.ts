@@ -23,6 +23,9 @@ const WAKEUPS_INTERVAL_MS = 50;
 /** The shortest interval at which they make it check schedules (ms). */
 const SCHEDULES_INTERVAL_MS = 100;
 
+/** The shortest interval at which they make it send a heartbeat, whose answer has this worker's state (ms). */
+const STATE_INTERVAL_MS = 200;
+
 /** The abort reason of a cancelled job. */
 class JobCancelled extends Error {
   override readonly name = "JobCancelled";
@@ -50,18 +53,27 @@ export class RemoteCommands {
   /** Whether something may have changed since the last reading began. */
   #isDirty = true;
   #reading: Promise<void> | undefined;
-  readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules", Hint>>;
+  readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules" | "worker", Hint>>;
+  /** The id of the current runner, for hints that are meant for it. */
+  workerId: string | undefined;
 
-  /** `onWakeups` is called when jobs may leave the waiting room, `onSchedules` when schedules were created or changed. */
-  constructor(databaseUrl: string, options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void }) {
+  /**
+   * `onWakeups` is called when jobs may leave the waiting room, `onSchedules` when schedules were created or changed, `onState` when this worker may
+   * have been made quiet or active.
+   */
+  constructor(
+    databaseUrl: string,
+    options: { pool: Pool; log: Logger; onWakeups: () => void; onSchedules?: () => void; onState?: () => void },
+  ) {
     this.#pool = options.pool;
     this.#log = options.log;
-    const { onWakeups, onSchedules } = options;
+    const { onWakeups, onSchedules, onState } = options;
     this.#hints = {
       pauses: new Hint(PAUSES_INTERVAL_MS, () => this.#readSoon()),
       cancelled: new Hint(CANCELLED_INTERVAL_MS, () => void this.#readCancelled()),
       wakeups: new Hint(WAKEUPS_INTERVAL_MS, onWakeups),
       schedules: new Hint(SCHEDULES_INTERVAL_MS, () => onSchedules?.()),
+      worker: new Hint(STATE_INTERVAL_MS, () => onState?.()),
     };
     this.#listener = listen(databaseUrl, "legwork", {
       log: options.log,
@@ -77,13 +89,15 @@ export class RemoteCommands {
   }
 
   #hear(payload: string): void {
-    const { limits, wakeups, schedules, cancelled } = parseHint(payload);
+    const { limits, wakeups, schedules, cancelled, worker } = parseHint(payload);
     if (limits === true) {
       this.#isDirty = true;
       this.#hints.pauses.take();
     }
     if (limits === true || wakeups === true) this.#hints.wakeups.take();
     if (schedules === true) this.#hints.schedules.take();
+    // For one of all workers, and each of them would only send a heartbeat.
+    if (typeof worker === "string" && worker === this.workerId) this.#hints.worker.take();
     if (typeof cancelled === "string" && this.running.has(cancelled)) this.#hints.cancelled.take();
   }
 

@@ -23,6 +23,7 @@ import { DatabaseClock } from "./clock.ts";
 import { RemoteCommands } from "./remote-commands.ts";
 import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
+import { Intake } from "./intake.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./attempt/job-output.ts";
@@ -92,6 +93,8 @@ export interface Worker {
   readonly tasks: readonly string[];
   /** Its name in graphile-worker, as in the column locked_by of its jobs; it changes with each restart. */
   readonly id: string | undefined;
+  /** Resolves when an operator has told it to drain and its last job has ended: it is to be stopped. */
+  readonly drained: Promise<void>;
   /** The ids of the jobs that it is running. */
   running(): readonly string[];
   /** Returns the flags of jobs that it does not fetch. */
@@ -165,6 +168,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
     onWakeups: () => ticker.wake(),
     onSchedules: () => scheduler.wake(),
+    onState: () => void environment.lease?.tell().catch(() => undefined),
   });
   const heartbeat = new Heartbeat({
     databaseUrl: options.databaseUrl,
@@ -202,6 +206,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const note = (kind: FaultKind, reason: string, jobId: string | undefined): void =>
     void noteFault(leasePool, log, kind, reason, jobId);
+  const intake = new Intake({ log, running: control.running, onDrained: () => drained.resolve() });
   const generation = (): Promise<Supervised> =>
     startGeneration({
       ...options,
@@ -213,10 +218,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       cronItems,
       environment,
       heartbeat,
+      intake,
       isolation,
       leasePool,
       untilStopped,
     });
+  const drained = Promise.withResolvers<void>();
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation, stopped.signal),
@@ -246,6 +253,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   return {
     tasks: [...tasks.keys()],
+    drained: drained.promise,
     running: () => [...control.running.keys()],
     get id() {
       return environment.lease?.workerId;
@@ -262,6 +270,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
   readonly isolation: Isolation;
+  readonly intake: Intake;
   readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
   /** Records a problem of this worker, for doctor, alerts and metrics. */
@@ -293,6 +302,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const recorder = environment.outcomes.attachTo(pool, {
     events,
     mayFetch: registered.promise,
+    isQuiet: () => !options.intake.isOpen,
     log,
     signal: closed.signal,
     onProblem: (problem, jobId) => {
@@ -304,6 +314,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   proveListening(events);
+  options.intake.attachTo(events);
   let runner: Runner;
   try {
     runner = await run({
@@ -347,8 +358,10 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     concurrency,
     tasks: Object.keys(options.taskList),
     control: environment.control,
+    intake: options.intake,
   });
   environment.lease = lease;
+  environment.control.workerId = id;
   // A worker that was killed with jobs before it is registered would not be missed.
   void lease.registered.then(() => registered.resolve(true));
   void options.untilStopped.then(() => registered.resolve(false));

@@ -68,6 +68,7 @@ async function subjects(): Promise<AccessJobs> {
   );
   await run("insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values ('w1', 'h', 1, 1, now()) on conflict do nothing");
   const [{ silence }] = await run("select legwork.silence_alerts('1 hour') as silence");
+  await run("select legwork_private.worker_beat('w', 'host', 1, 1, '{}', '{}')");
   return { ...jobs, ...made, ...tokens, alert, silence } as AccessJobs;
 }
 

@@ -1,6 +1,14 @@
 create or replace view legwork.workers with (security_barrier) as
 select w.id, w.host, w.pid, w.concurrency, w.tasks, w.running, w.started_at, w.seen_at, w.suspected_at is not null as suspected,
-  w.cpu, w.memory, w.memory_total, w.disk, w.disk_total, w.heap_bytes, w.host_seen_at, w.blocked_since, w.blocked_jobs, w.version
+  w.cpu, w.memory, w.memory_total, w.disk, w.disk_total, w.heap_bytes, w.host_seen_at, w.blocked_since, w.blocked_jobs, w.version,
+  w.host || ':' || w.pid as name, w.state, w.quiet_since, w.quiet_by,
+  -- The inner query is the same for all workers and runs once: a probe of an index for each task.
+  array(
+    select x from unnest((
+      select array_agg(t.identifier) from legwork_private.graphile_tasks t
+      where exists (select from legwork_private.graphile_jobs j where j.task_id = t.id and j.is_available)
+    )) x where x <> all (w.tasks) order by x
+  ) as lacks
 from legwork_private.worker_processes w where (select legwork_private.confined_tenant() is null);
 comment on view legwork.workers is 'The Legwork workers that are running, or were a moment ago.';
 comment on column legwork.workers.id is E'@notNull\ngraphile-worker''s name for the worker pool, as in a job''s worker.';
@@ -23,3 +31,8 @@ comment on column legwork.workers.host_seen_at is 'When it last reported these v
 comment on column legwork.workers.blocked_since is 'Since when synchronous code has blocked its event loop; null while it is not blocked.';
 comment on column legwork.workers.blocked_jobs is
   'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
+comment on column legwork.workers.name is E'@notNull\nWhat people call it: the host and the process id, as in mail-1:4211.';
+comment on column legwork.workers.state is E'@notNull\nactive; quiet: it takes no new jobs (legwork.quiet_worker); or draining: quiet, and it stops when the last of its jobs has ended.';
+comment on column legwork.workers.quiet_since is 'Since when it is quiet or draining; null while it is active.';
+comment on column legwork.workers.quiet_by is 'Who made it quiet or draining.';
+comment on column legwork.workers.lacks is E'@notNull\nThe tasks of waiting jobs that it does not have.';

@@ -22,6 +22,10 @@ comment on column legwork_private.worker_processes.blocked_since is 'Since when 
 comment on column legwork_private.worker_processes.blocked_jobs is
   'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
 
+comment on column legwork_private.worker_processes.state is 'active; quiet: it takes no new jobs; or draining: quiet, and it stops when the last of its jobs has ended.';
+comment on column legwork_private.worker_processes.quiet_since is 'Since when it is quiet or draining; null while it is active.';
+comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it so.';
+
 create or replace function legwork_private.worker_grace() returns interval
 language sql immutable parallel safe
 return interval '5 seconds';
@@ -32,7 +36,7 @@ comment on function legwork_private.worker_grace() is
 create or replace function legwork_private.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
   blocked_seconds double precision default null, blocked_jobs bigint[] default null, version text default null,
-  out now timestamptz, out cancelled bigint[], out lost bigint[]
+  out now timestamptz, out cancelled bigint[], out lost bigint[], out state text
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -41,7 +45,8 @@ begin
     clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
-    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
+    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs
+  returning w.state into state;
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
@@ -68,7 +73,7 @@ begin
 end $$;
 comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) is
   'Records a worker''s heartbeat, its properties and the jobs it runs, and, while synchronous code blocks its event loop, for how many seconds and '
-  'for which job. version: its version of Legwork. Returns the database''s clock, which of the jobs were cancelled and which the worker no longer holds.';
+  'for which job. version: its version of Legwork. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
 revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) from public;
 
 create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)

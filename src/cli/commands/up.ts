@@ -126,7 +126,10 @@ async function start(
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
   const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems, preset, signal });
-  parts.add(() => stopAndTell(log, worker));
+  const stopWorker = once(() => stopAndTell(log, worker));
+  parts.add(stopWorker);
+  // The server goes on.
+  void worker.drained.then(stopWorker);
   signal.throwIfAborted();
   const { dataDir, tasks, crontab } = config;
   const stop = await onStart?.({ databaseUrl, isEmbedded: config.databaseUrl === undefined, dataDir, tasks, crontab });
@@ -167,6 +170,12 @@ async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<
   parts.add(async () => unlock(), { urgent: true });
   removeReady(config.dataDir);
   return config.databaseUrl;
+}
+
+/** Makes further calls return the promise of the first one. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= work());
 }
 
 /** Removes the files that a killed process left behind, whose addresses no longer work. */

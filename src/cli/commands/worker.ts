@@ -52,7 +52,7 @@ Unfinished jobs return to the queue.`,
           await migrateFirst();
           const worker = await startWorker({ ...settings, signal });
           if (!signal.aborted) tellReady(log, worker, config.concurrency);
-          return { running: () => worker.running(), stop: async () => await stopAndTell(log, worker) };
+          return { running: () => worker.running(), ended: worker.drained, stop: async () => await stopAndTell(log, worker) };
         },
       });
     });

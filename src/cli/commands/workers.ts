@@ -1,6 +1,8 @@
-import type { Command } from "commander";
+import { Command } from "commander";
 import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
+import type { Operations } from "../operations/operations.ts";
+import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, elapsed, printTable, relativeTime } from "../output.ts";
 
 export function workersCommand(): Command {
@@ -9,23 +11,63 @@ export function workersCommand(): Command {
     "List running workers with their jobs",
     ({ listWorkers }) => listWorkers(),
     "No Legwork worker is running.",
-    (workers) =>
+    (workers) => {
+      // Only if a worker lacks a task of a waiting job.
+      const hasLacks = workers.some(({ lacks }) => lacks.length > 0);
       printTable(
-        ["WORKER", "HOST", "PID", "VERSION", "BUSY", "TASKS", "STARTED", "LAST SEEN", "JOBS"],
+        ["WORKER", "STATE", "VERSION", "BUSY", "TASKS", "STARTED", "LAST SEEN", "JOBS", "ID", ...(hasLacks ? ["LACKS"] : [])],
         workers.map((worker) => [
-          worker.id,
-          worker.host,
-          String(worker.pid),
+          worker.name,
+          describeState(worker),
           worker.version ?? "",
           `${worker.running.length}/${worker.concurrency}`,
           String(worker.tasks.length),
           relativeTime(worker.startedAt),
           describeSeen(worker),
           worker.running.join(", "),
+          worker.id,
+          ...(hasLacks ? [worker.lacks.join(", ")] : []),
         ]),
-        ["VERSION", "PID", "STARTED", "TASKS", "HOST", "JOBS"],
+        ["VERSION", "STARTED", "TASKS", "ID", "JOBS"],
+      );
+    },
+  )
+    .addCommand(
+      change("quiet", "Take no new jobs, and go on with those that are running, until resumed", async (operations, worker) => {
+        await operations.quietWorker(worker);
+        return `Worker ${worker} takes no new jobs. Running jobs go on. To resume: \`legwork workers resume ${worker}\`.`;
+      }),
+    )
+    .addCommand(
+      change("resume", "Take jobs again, after `quiet` or `drain`", async (operations, worker) =>
+        (await operations.resumeWorker(worker)) ? `Worker ${worker} takes jobs again.` : `Worker ${worker} was not quiet.`,
       ),
-  );
+    )
+    .addCommand(
+      change("drain", "Take no new jobs, and stop when the last running job has ended", async (operations, worker) => {
+        await operations.drainWorker(worker);
+        return `Worker ${worker} stops when its running jobs have ended. Until then, to resume: \`legwork workers resume ${worker}\`.`;
+      }),
+    );
+}
+
+function change(
+  name: "quiet" | "resume" | "drain",
+  description: string,
+  work: (operations: Operations, worker: string) => Promise<string>,
+): Command {
+  return withRemoteOptions(new Command(name))
+    .description(description)
+    .argument("<worker>", "Id of the worker, or host:pid")
+    .addHelpText("after", `\nExamples:\n  $ legwork workers ${name} mail-1:4211`)
+    .action(async (worker: string, flags: RemoteFlags) => {
+      await withOperations(flags, async (operations) => console.log(await work(operations, worker)));
+    });
+}
+
+function describeState(worker: Worker): string {
+  if (worker.state === "active") return worker.state;
+  return color("yellow", `${worker.state}${worker.quietBy === null ? "" : ` by ${worker.quietBy}`}`);
 }
 
 /** When the worker was last seen, and whether it is unresponsive or a task blocks its event loop. */
@@ -33,6 +75,7 @@ function describeSeen(worker: Worker): string {
   if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
   if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);
   const jobs = worker.blockedJobs ?? [];
-  const blocker = jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${jobs.join(", ")}`;
+  const blocker =
+    jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${jobs.join(", ")}`;
   return color("yellow", `blocked${blocker} for ${elapsed(worker.blockedSince, new Date())}`);
 }

@@ -39,6 +39,7 @@ import { explainWorker } from "../../queues/explain-worker.ts";
 import { dropLimit, limitConcurrency, limitRate, resetLimits } from "../../queues/limits.ts";
 import { readOverview } from "../../queues/overview.ts";
 import { emergencyStop, pauseQueue, pauseTask, resumeAll, resumeQueue, resumeTask } from "../../queues/pause.ts";
+import { drainWorker, quietWorker, resumeWorker } from "../../queues/quiet-worker.ts";
 import { listQueues, listTasks, listWorkers } from "../../queues/read-queues.ts";
 import { disableSchedule, enableSchedule } from "../../schedules/enable-schedule.ts";
 import { explainSchedule } from "../../schedules/explain-schedule.ts";
@@ -85,6 +86,9 @@ export function localOperations(pool: Pool): Operations {
     listQueues: async () => fromRows(queueSchema, (await listQueues(pool)) as Row<Queue>[]),
     listTasks: async () => fromRows(taskSchema, (await listTasks(pool)) as Row<TaskInfo>[]),
     listWorkers: async () => fromRows(workerSchema, await listWorkers(pool)),
+    quietWorker: (worker) => quietWorker(pool, worker),
+    drainWorker: (worker) => drainWorker(pool, worker),
+    resumeWorker: (worker) => resumeWorker(pool, worker),
     limitConcurrency: (max, target) => limitConcurrency(pool, max, target),
     limitRate: (max, per, target) => limitRate(pool, max, per, target),
     dropLimit: (kind, target) => dropLimit(pool, kind, target),

@@ -66,6 +66,11 @@ export interface Operations {
   listQueues: () => Promise<Queue[]>;
   listTasks: () => Promise<TaskInfo[]>;
   listWorkers: () => Promise<Worker[]>;
+  /** A worker is named by its id or host:pid. */
+  quietWorker: (worker: string) => Promise<void>;
+  drainWorker: (worker: string) => Promise<void>;
+  /** Returns whether it was quiet or draining. */
+  resumeWorker: (worker: string) => Promise<boolean>;
   limitConcurrency: (max: number, target: LimitTarget) => Promise<void>;
   limitRate: (max: number, per: string, target: LimitTarget) => Promise<void>;
   /** Returns whether the limit existed. */

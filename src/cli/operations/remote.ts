@@ -25,7 +25,7 @@ import {
   stepPage,
 } from "../../contract/jobs.ts";
 import { problemSchema } from "../../contract/problem.ts";
-import { type Limit, queuePage, queueSchema, taskPage, taskSchema, workerPage } from "../../contract/queues.ts";
+import { type Limit, queuePage, queueSchema, taskPage, taskSchema, workerPage, workerSchema } from "../../contract/queues.ts";
 import { type Answer, parseAnswer } from "../../contract/rows.ts";
 import { previewPage, removedScheduleSchema, schedulePage, scheduleRunPage, scheduleSchema } from "../../contract/schedules.ts";
 import { timelinePage } from "../../contract/timeline.ts";
@@ -98,6 +98,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
   const limitsOf = async (target: LimitTarget): Promise<Limit[]> =>
     (target.queue === undefined ? await get(taskSchema, where(target)) : await get(queueSchema, where(target))).limits ?? [];
   const queueOf = (name: string): string => `/queues/${encodeURIComponent(name)}`;
+  const workerOf = (worker: string): string => `/workers/${encodeURIComponent(worker)}`;
   const taskOf = (name: string): string => `/tasks/${encodeURIComponent(name)}`;
 
   return {
@@ -136,6 +137,13 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     listQueues: () => all(queuePage, "/queues"),
     listTasks: () => all(taskPage, `/tasks?limit=${PAGE}`),
     listWorkers: () => all(workerPage, "/workers"),
+    quietWorker: async (worker) => void (await post(workerSchema, `${workerOf(worker)}/quiet`)),
+    drainWorker: async (worker) => void (await post(workerSchema, `${workerOf(worker)}/drain`)),
+    resumeWorker: async (worker) => {
+      const { state } = await get(workerSchema, workerOf(worker));
+      await post(workerSchema, `${workerOf(worker)}/resume`);
+      return state !== "active";
+    },
     limitConcurrency: async (max, target) =>
       void (await put(z.unknown(), `${where(target)}/limits`, { kind: "concurrency", max, key: target.key })),
     limitRate: async (max, per, target) =>

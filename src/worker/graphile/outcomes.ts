@@ -54,6 +54,8 @@ export interface Attachment {
   readonly events: WorkerEvents;
   /** Nothing is fetched before this resolves, and nothing at all if it resolves to false. */
   readonly mayFetch: Promise<boolean>;
+  /** Whether nothing is fetched now, because the worker is quiet. */
+  readonly isQuiet?: () => boolean;
   readonly log: Logger;
   /** Ends the wait for a failing database; jobs whose outcomes have not been recorded by then are left to the lease. */
   readonly signal: AbortSignal;
@@ -92,7 +94,7 @@ export class Outcomes {
    * Makes every connection of the pool, which must be new, send outcomes. Also makes completing a job depend on still
    * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
    */
-  attachTo(pool: Pool, { events, mayFetch, log, signal, onProblem }: Attachment): Pick<Recorder, "settled"> {
+  attachTo(pool: Pool, { events, mayFetch, isQuiet, log, signal, onProblem }: Attachment): Pick<Recorder, "settled"> {
     let isWaiting = true;
     void mayFetch.then((may) => (isWaiting = !may));
     let workerId = "";
@@ -163,7 +165,7 @@ export class Outcomes {
         }
         if (!statement.name.startsWith("get_job")) return send(statement);
         // Jobs that ran now could not be recorded either.
-        if (recorder.fault !== undefined) return Promise.resolve(NOTHING);
+        if (recorder.fault !== undefined || isQuiet?.() === true) return Promise.resolve(NOTHING);
         const fetch = async (): Promise<Fetched> => restoreColumns(await send(fetchStatement(statement)), workerId);
         return isWaiting ? mayFetch.then((may) => (may ? fetch() : NOTHING)) : fetch();
       });

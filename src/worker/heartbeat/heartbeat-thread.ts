@@ -109,7 +109,7 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   const running = runningJobs();
   try {
     const { rows } = await pool.query(
-      "select now, cancelled, lost from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      "select now, cancelled, lost, state from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8, $9)",
       [
         id,
         hostname(),
@@ -122,13 +122,13 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
         VERSION,
       ],
     );
-    const { now, cancelled, lost } = rows[0];
+    const { now, cancelled, lost, state: workerState } = rows[0];
     const after = machineClock();
     if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(now.getTime());
     state.note("beatAt", before);
     told = new Set(running);
     isSilent = false;
-    report({ kind: "beat", id, now, before, after, cancelled, lost });
+    report({ kind: "beat", id, now, before, after, cancelled, lost, state: workerState });
   } catch (error) {
     // Once until it succeeds again; and if the connection was lost, a line of its own says so.
     const level = isSilent || isConnectionError(error) ? "debug" : "warn";

@@ -3,6 +3,7 @@ import { type Outages, outagesOf } from "../../db/outages.ts";
 import type { Logger } from "../../log.ts";
 import { stderrForm } from "../../log.ts";
 import type { RunningJobs } from "../attempt/running-jobs.ts";
+import type { WorkerState } from "../intake.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 
@@ -22,6 +23,7 @@ export interface Beat {
   readonly after: number;
   readonly cancelled: readonly string[];
   readonly lost: readonly string[];
+  readonly state: WorkerState;
 }
 
 export interface HeartbeatOptions {
@@ -180,13 +182,14 @@ export class Heartbeat {
         return;
       case "beat": {
         if (report.id !== this.#identity?.id) return;
-        const { now, cancelled, lost } = report;
+        const { now, cancelled, lost, state } = report;
         this.#onBeat({
           now,
           before: fromMachineClock(report.before),
           after: fromMachineClock(report.after),
           cancelled,
           lost,
+          state,
         });
       }
     }

@@ -1,3 +1,5 @@
+import type { WorkerState } from "../intake.ts";
+
 /** The worker for which heartbeats are sent. */
 export interface Identity {
   /** graphile-worker's name for its pool, as in a job's `locked_by`. */
@@ -33,6 +35,7 @@ export type Report =
       readonly after: number;
       readonly cancelled: readonly string[];
       readonly lost: readonly string[];
+      readonly state: WorkerState;
     }
   | { readonly kind: "answer"; readonly call: number; readonly jobs?: readonly string[]; readonly error?: string }
   | { readonly kind: "connection"; readonly is: "made" | "closed" }

@@ -13,9 +13,43 @@ import {
 } from "../../../contract/queues.ts";
 import { queueName, taskName, text } from "../../../contract/values.ts";
 import { LegworkError } from "../../../errors.ts";
-import { getQueue, getTask, listQueues, listTasks, listWorkers } from "../../../queues/read-queues.ts";
+import type { Queryable } from "../../../db/pool.ts";
+import { drainWorker, quietWorker, resumeWorker } from "../../../queues/quiet-worker.ts";
+import { getQueue, getTask, listQueues, listTasks, listWorkers, type WorkerRow } from "../../../queues/read-queues.ts";
 import { addRoute, type RestContext } from "../route.ts";
 import { addQueueChangeRoutes } from "./change.ts";
+
+const workerParams = z.object({ id: text(300).describe("The worker's id or its name, host:pid.") });
+
+/** What an operator may do with a worker. Each returns its new state. */
+const CHANGES = [
+  {
+    verb: "quiet",
+    change: quietWorker,
+    summary: "Make a worker quiet: it takes no new jobs",
+    description:
+      "Takes effect within a second. It returns jobs that it has only fetched to the queue, and goes on with those that it runs. A process that is started again is not quiet.",
+  },
+  {
+    verb: "drain",
+    change: drainWorker,
+    summary: "Drain a worker: it takes no new jobs and stops when its running jobs have ended",
+    description: "Until it has stopped, it can be resumed.",
+  },
+  {
+    verb: "resume",
+    change: resumeWorker,
+    summary: "Make a quiet or draining worker take jobs again",
+    description: "Takes effect within about a second.",
+  },
+] as const;
+
+async function findWorker(client: Queryable, worker: string): Promise<WorkerRow> {
+  const workers = await listWorkers(client);
+  const found = workers.find(({ id }) => id === worker) ?? workers.findLast(({ name }) => name === worker);
+  if (found !== undefined) return found;
+  throw new LegworkError("LW404", `No running worker is called '${worker}'.`, { action: { do: "list_workers" } });
+}
 
 /** Adds the routes for queues, tasks and workers. */
 export function addQueueRoutes(app: FastifyInstance, context: RestContext): void {
@@ -108,16 +142,32 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       tag: "workers",
       role: "viewer",
       summary: "Get a worker",
-      params: z.object({ id: text(200) }),
+      params: workerParams,
       answer: workerSchema,
       problems: ["LW404"],
     },
-    async ({ client, params }) => {
-      const worker = (await listWorkers(client)).find(({ id }) => id === params.id);
-      if (worker !== undefined) return worker;
-      throw new LegworkError("LW404", `No worker has the id '${params.id}'.`, {
-        hint: "GET /workers lists the running workers.",
-      });
-    },
+    async ({ client, params }) => await findWorker(client, params.id),
   );
+  for (const { verb, summary, description, change } of CHANGES) {
+    addRoute(
+      app,
+      context,
+      {
+        method: "POST",
+        url: `/workers/:id/${verb}`,
+        tag: "workers",
+        role: "operator",
+        everybody: true,
+        summary,
+        description,
+        params: workerParams,
+        answer: workerSchema,
+        problems: ["LW404"],
+      },
+      async ({ client, params }) => {
+        await change(client, params.id);
+        return await findWorker(client, params.id);
+      },
+    );
+  }
 }

@@ -1,0 +1,72 @@
+import type { WorkerEvents } from "graphile-worker";
+import type { Logger } from "../log.ts";
+import { counted, pluralOf } from "../wording.ts";
+import type { RunningJobs } from "./attempt/running-jobs.ts";
+import { jobFields } from "./worker-log.ts";
+
+/** Whether a worker takes jobs: `quiet` takes none, and `draining` also stops when the last of its jobs has ended. */
+export type WorkerState = "active" | "quiet" | "draining";
+
+/** The part of graphile-worker's local queue that is used. Its types declare it private. */
+interface LocalQueue {
+  readonly mode: string;
+  readonly jobQueue: readonly { readonly id: string }[];
+  setModeTtlExpired(): void;
+}
+
+/** What a worker does about its state, which operators set in the database and heartbeats bring. */
+export class Intake {
+  readonly #log: Logger;
+  readonly #running: RunningJobs;
+  readonly #onDrained: () => void;
+  #queue: LocalQueue | undefined;
+  #state: WorkerState = "active";
+
+  /** `onDrained` is called, possibly more than once, while the worker is draining and runs no job. */
+  constructor({ log, running, onDrained }: { log: Logger; running: RunningJobs; onDrained: () => void }) {
+    this.#log = log;
+    this.#running = running;
+    this.#onDrained = onDrained;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "active";
+  }
+
+  /** Begins anew with a runner, which has a new id and is active. */
+  attachTo(events: WorkerEvents): void {
+    this.#state = "active";
+    this.#queue = undefined;
+    events.once("localQueue:init", ({ localQueue }) => (this.#queue = localQueue as unknown as LocalQueue));
+  }
+
+  /** Hears the state with each heartbeat. */
+  hear(state: WorkerState): void {
+    if (state !== this.#state) {
+      this.#state = state;
+      this.#tell();
+    }
+    if (state === "active") return;
+    this.#giveBack();
+    if (state === "draining" && this.#running.size === 0) this.#onDrained();
+  }
+
+  #tell(): void {
+    const jobs = [...this.#running.keys()];
+    if (this.#state === "active") this.#log.info({ event: "worker_resumed" }, "The worker takes jobs again.");
+    else if (this.#state === "quiet") {
+      this.#log.info({ event: "worker_quiet", ...jobFields(jobs) }, "The worker takes no new jobs until it is resumed.");
+    } else {
+      const rest = `${counted(jobs.length, "running job")} ${pluralOf(jobs.length, "has", "have")} ended`;
+      this.#log.info({ event: "worker_draining", ...jobFields(jobs) }, `The worker takes no new jobs and stops when ${rest}.`);
+    }
+  }
+
+  /** Returns jobs that were fetched ahead to the queue, as graphile-worker does when they have waited here for too long. */
+  #giveBack(): void {
+    if (this.#queue?.mode !== "WAITING") return;
+    const ids = this.#queue.jobQueue.map(({ id }) => id);
+    this.#queue.setModeTtlExpired();
+    this.#log.info({ event: "fetched_jobs_returned", ...jobFields(ids) }, `${counted(ids.length, "job")} that had not started returned to the queue.`);
+  }
+}
