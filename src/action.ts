@@ -25,6 +25,7 @@ const ACTIONS = [
   "resume_all",
   "resume_queue",
   "resume_task",
+  "resume_worker",
   "retry_job",
   "retry_workflow",
   "run_schedule",

@@ -31,6 +31,7 @@ export const COMMANDS: Wording = {
   rerun_job: ({ id = "<id>", task, discard, asks = [] }) =>
     `\`legwork rerun ${id}${asks.includes("payload") ? " --payload '{…}'" : ""}${task === undefined ? "" : ` --task ${word(task)}`}${discard === true ? " --discard" : ""}\``,
   resume_all: () => "`legwork resume --all`",
+  resume_worker: ({ name }) => `\`legwork workers resume ${word(name)}\``,
   resume_queue: ({ name }) => `\`legwork resume ${word(name)}\``,
   resume_task: ({ name }) => `\`legwork resume --task ${word(name)}\``,
   retry_job: ({ id = "<id>" }) => `\`legwork retry ${id}\``,

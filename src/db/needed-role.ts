@@ -14,7 +14,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts
     end_silence`.split(/\s+/),
   legwork_worker:
-    `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output
+    `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
     fire_schedules plan_intervals register_crontab load_steps record_step await_step due_duties run_duty worker_host
     note_worker_fault cancelled_jobs`.split(/\s+/),
   legwork_admin:

@@ -66,7 +66,7 @@ export interface TaskContext {
   readonly sql: Sql;
   /**
    * The worker's log, with the job's id, task and correlation id on every line. Lines of level info and above are also stored with
-   * the job (`legwork.logs`), independent of the process's log level; up to 1,000 lines per attempt.
+   * the job (`legwork.logs`), independent of the process's log level; the first 200 and the last 800 lines of an attempt.
    */
   readonly log: Logger;
   /**

@@ -31,6 +31,7 @@ export const REQUESTS: Wording = {
   rerun_job: ({ id = "{id}", task, discard, asks = [] }) =>
     `\`POST /api/v1/jobs/${id}/rerun${asks.includes("payload") ? ` {"payload": {…}${discard === true ? ', "discard": true' : ""}}` : task === undefined && discard === undefined ? "" : ` ${body({ task, discard })}`}\``,
   resume_all: () => "`POST /api/v1/resume-all`",
+  resume_worker: ({ name }) => `\`POST /api/v1/workers/${of(name)}/resume\``,
   resume_queue: ({ name }) => `\`POST /api/v1/queues/${of(name)}/resume\``,
   resume_task: ({ name }) => `\`POST /api/v1/tasks/${of(name)}/resume\``,
   retry_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/retry\``,

@@ -67,6 +67,9 @@ export class Intake {
     if (this.#queue?.mode !== "WAITING") return;
     const ids = this.#queue.jobQueue.map(({ id }) => id);
     this.#queue.setModeTtlExpired();
-    this.#log.info({ event: "fetched_jobs_returned", ...jobFields(ids) }, `${counted(ids.length, "job")} that had not started returned to the queue.`);
+    this.#log.info(
+      { event: "fetched_jobs_returned", ...jobFields(ids) },
+      `${counted(ids.length, "job")} that had not started returned to the queue.`,
+    );
   }
 }

@@ -81,6 +81,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     put_plan: `legwork_private.put_plan('${schedule}-off', 1, null, '{}', false, now(), 0, null, null, 'hourly')`,
     read_metrics: "legwork_private.read_metrics()",
     reconcile: "legwork.reconcile()",
+    trim_logs: `legwork_private.trim_logs('[{"job_id": 1, "attempt": 1, "missing": 5}]', 200, 800)`,
     record_output: `legwork_private.record_output('[{"job_id": $job, "attempt": 1, "percent": 1, "at": 0}]', '[]')`,
     record_failed_step: `legwork_private.record_failed_step($job, 'w', 1, 'c', 'no', '1 second')`,
     record_step: `legwork_private.record_step($job, 'w', 1, 'b', '7', null, '1 second')`,

@@ -3,7 +3,8 @@ import pino from "pino";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { getJob } from "../../src/jobs/read-jobs.ts";
 import { MESSAGE_LIMIT } from "../../src/thrown.ts";
-import { AttemptOutput, FIELDS_LIMIT, LINE_LIMIT } from "../../src/worker/attempt/attempt-output.ts";
+import { AttemptOutput, FIELDS_LIMIT } from "../../src/worker/attempt/attempt-output.ts";
+import { HEAD_LINES, LINE_LIMIT, TAIL_LINES } from "../../src/worker/attempt/log-tail.ts";
 import { DatabaseClock } from "../../src/worker/clock.ts";
 import { BUFFERED_LINES, JobOutput } from "../../src/worker/attempt/job-output.ts";
 import { startServer } from "../../src/server/server.ts";
@@ -178,19 +179,33 @@ describe("a task's log lines", () => {
         log.info("x".repeat(12345));
         log.info({ big: "y".repeat(10000) }, "big fields");
         log.info("z".repeat(${MESSAGE_LIMIT}));
-        for (let n = 4; n <= ${LINE_LIMIT} + 50; n++) log.info("line %d", n);`),
+        for (let n = 4; n <= ${LINE_LIMIT} + 1_234; n++) {
+          log.info("line %d", n);
+          // In several statements, so that lines are stored and deleted again.
+          if (n % 500 === 0) await new Promise((wake) => setTimeout(wake, 300));
+        }`),
     });
-    const found = await lines(await add("talks"), LINE_LIMIT + 1);
-    expect(found).toHaveLength(LINE_LIMIT + 1);
+    const id = await add("talks");
+    await ended(id);
+    const found = await until("the last line is stored", async () => {
+      const stored = await lines(id, LINE_LIMIT);
+      return stored.at(-1)?.message === `line ${LINE_LIMIT + 1_234}` && stored.length === LINE_LIMIT + 1 && stored;
+    });
     expect(found[0]?.message).toHaveLength(MESSAGE_LIMIT);
     expect(found[0]?.message).toMatch(/x… cut, 12,345 characters$/);
     expect(found[1]?.fields).toMatchObject({ "legwork:cut": { bytes: 10_010, start: expect.stringMatching(/^\{"big":"yyy/) } });
     expect(JSON.stringify(found[1]?.fields).length).toBeLessThan(FIELDS_LIMIT);
     expect(found[2]?.message).toBe("z".repeat(MESSAGE_LIMIT));
-    expect(found.slice(-2).map(({ message }) => message)).toEqual([
-      `line ${LINE_LIMIT}`,
-      "Further log lines of this attempt are not stored.",
+    const kept = found.map(({ message }) => message);
+    expect(kept.slice(HEAD_LINES - 1, HEAD_LINES + 2)).toEqual([
+      `line ${HEAD_LINES}`,
+      "… 1,234 lines in between were not kept.",
+      `line ${LINE_LIMIT + 1_234 - TAIL_LINES + 1}`,
     ]);
+    expect(found[HEAD_LINES]).toMatchObject({ level: "warn", fields: { "legwork:cut": { lines: 1_234 } } });
+    // Each line once, in order.
+    const numbers = kept.slice(HEAD_LINES + 1).map((message) => Number(message.replace("line ", "")));
+    expect(numbers).toEqual(Array.from({ length: TAIL_LINES }, (_, n) => LINE_LIMIT + 1_234 - TAIL_LINES + 1 + n));
   });
 
   it("of the last moment are stored when the worker stops", async () => {

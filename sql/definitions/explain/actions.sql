@@ -10,6 +10,7 @@ create or replace function legwork_private.statement_for(action jsonb) returns t
 language sql stable parallel safe
 return case action ->> 'do'
   when 'resume_all' then 'select legwork.resume_all();'
+  when 'resume_worker' then format('select legwork.resume_worker(%s);', legwork_private.quoted(action ->> 'name'))
   when 'resume_queue' then format('select legwork.resume_queue(%s);', legwork_private.quoted(action ->> 'name'))
   when 'resume_task' then format('select legwork.resume_task(%s);', legwork_private.quoted(action ->> 'name'))
   when 'limit_concurrency' then format('select legwork.limit_concurrency(%s, %s => %s%s);', action ->> 'max', action ->> 'scope', legwork_private.quoted(action ->> 'name'),
@@ -39,7 +40,7 @@ comment on function legwork_private.statement_for(jsonb) is
 
 create or replace function legwork_private.covers_all_tenants(action jsonb) returns boolean
 language sql immutable parallel safe
-return action ->> 'do' in ('resume_all', 'resume_queue', 'resume_task', 'limit_concurrency', 'limit_rate', 'give_back_jobs', 'end_session', 'tick', 'take_up');
+return action ->> 'do' in ('resume_all', 'resume_queue', 'resume_task', 'resume_worker', 'limit_concurrency', 'limit_rate', 'give_back_jobs', 'end_session', 'tick', 'take_up');
 comment on function legwork_private.covers_all_tenants(jsonb) is 'Whether an action is refused (LW403) to a session that is confined to a tenant.';
 
 create or replace function legwork_private.asker() returns name

@@ -102,11 +102,26 @@ declare
   v_tasks integer[];
   v_fetched bigint;
   v_ahead record;
+  v_quiet legwork_private.worker_processes;
 begin
   select array_agg(w), sum(w.concurrency), sum(least(w.concurrency, cardinality(w.running))) into v_able, v_slots, v_running
   from legwork_private.worker_processes w
-  where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks);
+  where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks) and w.state = 'active';
   if v_able is null then
+    -- Quiet ones first: a draining one is about to stop.
+    select w.* into v_quiet from legwork_private.worker_processes w
+    where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks)
+    order by w.state = 'draining', w.quiet_since desc limit 1;
+    if v_quiet.id is not null then
+      reason := 'workers_quiet';
+      detail := case when legwork_private.confined_tenant() is not null then 'Every worker that has its task takes no new jobs now.'
+        else format('Every worker that has its task takes no new jobs: %s:%s has been %s since %s, by %s.', v_quiet.host, v_quiet.pid, v_quiet.state,
+          to_char(v_quiet.quiet_since, 'YYYY-MM-DD HH24:MI:SS TZ'), v_quiet.quiet_by) end;
+      actions := jsonb_build_array(jsonb_build_object('do', 'resume_worker', 'name', v_quiet.host || ':' || v_quiet.pid));
+      fix := 'start another worker that has it, or ' || legwork_private.suggest('resume this one', actions -> 0);
+      return next;
+      return;
+    end if;
     return query select u.* from legwork_private.explain_unknown_task(job, task) u;
     return;
   end if;
@@ -134,7 +149,7 @@ begin
   end if;
   return next;
 end $$;
-comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker is taking a job that is ready to run: no worker has its task, or all workers that have it are busy.';
+comment on function legwork_private.explain_workers(legwork_private.graphile_jobs, text) is 'Why no worker is taking a job that is ready to run: no worker has its task, those that have it are quiet, or all workers that have it are busy.';
 
 create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

@@ -44,3 +44,24 @@ comment on function legwork_private.record_output(jsonb, jsonb) is
   'Stores the output of a worker''s jobs: progress as [{job_id, attempt, percent, message, at}], one per job, and log lines in their '
   'order as [{job_id, attempt, at, level, message, fields, tenant}]. Times are milliseconds since 1970 on the database''s clock.';
 revoke execute on function legwork_private.record_output(jsonb, jsonb) from public;
+
+create or replace function legwork_private.trim_logs(attempts jsonb, head integer, tail integer) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  with lines as (
+    select l.id, l.job_id, t.missing, row_number() over w as n, count(*) over (partition by l.job_id, l.attempt) as lines
+    from jsonb_to_recordset(trim_logs.attempts) as t (job_id bigint, attempt integer, missing bigint)
+    join legwork_private.job_logs l on l.job_id = t.job_id and l.attempt = t.attempt
+    window w as (partition by l.job_id, l.attempt order by l.id)
+  ), deleted as (
+    delete from legwork_private.job_logs l using lines x
+    where l.job_id = x.job_id and l.id = x.id and x.n > trim_logs.head + 1 and x.n <= x.lines - trim_logs.tail
+  )
+  -- The line after the first ones becomes the mark, so it stands between them and the last ones.
+  update legwork_private.job_logs l set
+    level = 'warn', message = format('… %s in between %s not kept.', legwork_private.counted(x.missing, 'line'), case x.missing when 1 then 'was' else 'were' end),
+    fields = jsonb_build_object('legwork:cut', jsonb_build_object('lines', x.missing))
+  from lines x where l.job_id = x.job_id and l.id = x.id and x.n = trim_logs.head + 1 and x.lines > trim_logs.head + trim_logs.tail;
+$$;
+comment on function legwork_private.trim_logs(jsonb, integer, integer) is
+  'Keeps the first and the last log lines of attempts that have too many, as [{job_id, attempt, missing}], with a line between them that says how many are missing. May be repeated.';
+revoke execute on function legwork_private.trim_logs(jsonb, integer, integer) from public;

@@ -111,6 +111,7 @@ export const common = {
   jobRerun: (id: string, as: string) => `Job ${id} rerun as job ${as}.`,
   jobPriority: (id: string, priority: number) => `Job ${id} now has priority ${priority}.`,
   allResumed: "All jobs resumed.",
+  workerResumed: (name: string) => `Worker ${name} takes jobs again.`,
   queueResumed: (name: string) => `Queue ${name} resumed.`,
   taskResumed: (name: string) => `Task ${name} resumed.`,
   tabTitle: (page: string, problems: number) => `${problems === 0 ? "" : `(${problems}) `}${page} · Legwork`,

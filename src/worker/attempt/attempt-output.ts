@@ -6,10 +6,9 @@ import type { DatabaseClock } from "../clock.ts";
 import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
 import { counted } from "../../wording.ts";
 import { storable } from "../graphile/outcomes.ts";
+import { LogTail } from "./log-tail.ts";
 import type { Redaction } from "./redaction.ts";
 
-/** The number of lines of one attempt that are stored. */
-export const LINE_LIMIT = 1_000;
 /** The largest fields of a line that are stored whole (bytes of JSON). */
 export const FIELDS_LIMIT = 4 * 1024;
 /** The longest stack trace in the fields of a line (characters), so that the other fields fit too. */
@@ -17,8 +16,10 @@ const STACK_LIMIT = 2_000;
 
 /** The destination of an attempt's log lines and progress. */
 export interface OutputSink {
-  /** Stores a line of an attempt, as JSON. */
+  /** Stores a line of an attempt, as JSON; of many lines, the first and the last ones. */
   keep(attempt: AttemptOutput, json: string): void;
+  /** Stores the last lines of an attempt that has ended soon. */
+  end(attempt: AttemptOutput): void;
   /** Notes that an attempt has new progress; its latest value is sent later. */
   report(attempt: AttemptOutput): void;
 }
@@ -26,10 +27,11 @@ export interface OutputSink {
 /** Converts the log lines and the progress of one attempt to the form and size in which they are stored. */
 export class AttemptOutput {
   readonly job: RunningJob;
+  /** Its last lines, if there are too many to store all. */
+  readonly tail = new LogTail();
   readonly #sink: OutputSink;
   readonly #clock: DatabaseClock;
   readonly #redaction: Redaction | undefined;
-  #lines = 0;
   #percent: number | null = null;
   #message: string | null = null;
   #reportedAt = 0;
@@ -73,13 +75,7 @@ export class AttemptOutput {
   }
 
   log(level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
-    if (this.#lines > LINE_LIMIT) return;
-    this.#lines += 1;
-    const line =
-      this.#lines > LINE_LIMIT
-        ? this.#describe("warn", "Further log lines of this attempt are not stored.", "null")
-        : this.#describe(level, this.#text(message), this.#fields(fields));
-    this.#sink.keep(this, line);
+    this.#sink.keep(this, this.#describe(level, this.#text(message), this.#fields(fields)));
   }
 
   /** Returns a line that replaces lines that could not be stored in time. */

@@ -2,6 +2,7 @@ import type { Pool } from "../../db/pool.ts";
 import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
+import { HEAD_LINES, TAIL_LINES } from "./log-tail.ts";
 
 /** How long output is buffered (ms): short enough for a user who watches, and long enough to send many lines in one statement. */
 const FLUSH_AFTER_MS = 250;
@@ -27,7 +28,7 @@ interface Line {
 /**
  * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all of them, a
  * quarter of a second after the first one, and none while there is no output. Failed statements are
- * retried. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
+ * retried. Of an attempt with very many lines, the first and the last ones are stored. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
  */
 export class JobOutput implements OutputSink {
   readonly #pool: Pool;
@@ -36,6 +37,9 @@ export class JobOutput implements OutputSink {
   #characters = 0;
   /** By job, because a job may have two attempts within one statement. */
   #progress = new Map<string, AttemptOutput>();
+  /** The attempts that have more lines than can be stored: those with lines to send, and those whose stored lines must be trimmed. */
+  readonly #tails = new Set<AttemptOutput>();
+  readonly #trims = new Set<AttemptOutput>();
   /** The number of dropped lines, by attempt. */
   #losses = new Map<AttemptOutput, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -50,10 +54,17 @@ export class JobOutput implements OutputSink {
 
   keep(attempt: AttemptOutput, json: string): void {
     if (this.#stopped) return;
-    this.#lines.push({ attempt, json });
-    this.#characters += json.length;
-    if (this.#lines.length > BUFFERED_LINES || this.#characters > BUFFERED_CHARACTERS) this.#dropOldest();
+    if (attempt.tail.count()) this.#push(attempt, json);
+    else {
+      attempt.tail.add(json);
+      this.#tails.add(attempt);
+    }
     this.#schedule();
+  }
+
+  end(attempt: AttemptOutput): void {
+    attempt.tail.end();
+    if (this.#tails.has(attempt)) this.#schedule();
   }
 
   report(attempt: AttemptOutput): void {
@@ -67,6 +78,7 @@ export class JobOutput implements OutputSink {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#sending;
+    for (const { tail } of this.#tails) tail.end();
     await this.#send();
     if (this.#lines.length > 0)
       this.#log.error({ event: "output_lost", lines: this.#lines.length }, "The last log lines of jobs could not be stored.");
@@ -74,19 +86,22 @@ export class JobOutput implements OutputSink {
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#sending !== undefined || this.#stopped) return;
-    const delay = Math.max(FLUSH_AFTER_MS, this.#retryDelay);
+    const isWaiting = this.#lines.length === 0 && this.#progress.size === 0 && this.#trims.size === 0;
+    const wait = isWaiting ? Math.min(...[...this.#tails].map(({ tail }) => tail.wait)) : 0;
+    const delay = Math.max(FLUSH_AFTER_MS, this.#retryDelay, wait);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#sending = this.#send().finally(() => {
         this.#sending = undefined;
-        if (this.#lines.length > 0 || this.#progress.size > 0) this.#schedule();
+        if (this.#lines.length > 0 || this.#progress.size > 0 || this.#trims.size > 0 || this.#tails.size > 0) this.#schedule();
       });
     }, delay).unref();
   }
 
   /** Sends batches until nothing is left or one fails; never rejects. */
   async #send(): Promise<void> {
-    while (this.#lines.length > 0 || this.#progress.size > 0) {
+    this.#takeTails();
+    while (this.#lines.length > 0 || this.#progress.size > 0 || this.#trims.size > 0) {
       const lines = this.#lines.splice(0, BATCH);
       for (const { json } of lines) this.#characters -= json.length;
       const progress = this.#progress;
@@ -96,6 +111,7 @@ export class JobOutput implements OutputSink {
       try {
         const marks = [...losses].map(([attempt, count]) => ({ attempt, json: attempt.describeLoss(count) }));
         await this.#record([...progress.values()], [...marks, ...lines]);
+        if (this.#lines.length === 0) await this.#trim();
         this.#retryDelay = 0;
       } catch (thrown) {
         const error = toError(thrown);
@@ -139,6 +155,31 @@ export class JobOutput implements OutputSink {
         );
       }
     }
+  }
+
+  /** Moves the last lines of attempts that have too many to the lines to send, as far as they are due. */
+  #takeTails(): void {
+    for (const attempt of this.#tails) {
+      if (attempt.tail.wait > 0) continue;
+      this.#tails.delete(attempt);
+      this.#trims.add(attempt);
+      for (const json of attempt.tail.take()) this.#push(attempt, json);
+    }
+  }
+
+  /** Deletes the stored lines between the first and the last ones of these attempts. It may be repeated. */
+  async #trim(): Promise<void> {
+    if (this.#trims.size === 0) return;
+    const trims = [...this.#trims];
+    const what = trims.map(({ job, tail }) => ({ job_id: job.id, attempt: job.attempts, missing: tail.missing }));
+    await this.#pool.query("select legwork_private.trim_logs($1, $2, $3)", [JSON.stringify(what), HEAD_LINES, TAIL_LINES]);
+    for (const attempt of trims) this.#trims.delete(attempt);
+  }
+
+  #push(attempt: AttemptOutput, json: string): void {
+    this.#lines.push({ attempt, json });
+    this.#characters += json.length;
+    if (this.#lines.length > BUFFERED_LINES || this.#characters > BUFFERED_CHARACTERS) this.#dropOldest();
   }
 
   #putBack(lines: Line[], progress: Map<string, AttemptOutput>): void {

@@ -327,9 +327,10 @@ export class Run implements TaskContext, Abortable {
     return this.ownSteps;
   }
 
-  /** Ends the attempt: later steps of the task are not recorded. */
+  /** Ends the attempt: later steps of the task are not recorded, and its last log lines are stored. */
   close(): void {
     this.ownSteps?.close();
+    if (this.ownOutput !== undefined) this.environment.output.end(this.ownOutput);
   }
 
   get workflow(): WorkflowContext | undefined {

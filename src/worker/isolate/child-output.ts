@@ -39,6 +39,9 @@ export class ForwardedOutput implements OutputSink {
     this.#send({ type: "kept", run: this.#run, json });
   }
 
+  /** The worker does this when the attempt has ended there. */
+  end(): void {}
+
   report(attempt: AttemptOutput): void {
     this.#reported = attempt;
     // Immediately if possible, because timers do not run while a task computes.

@@ -318,6 +318,7 @@ const detail = {
   sendSignal: "Send signal",
   resumeAll: "Resume all jobs",
   resumeQueue: "Resume queue",
+  resumeWorker: "Resume worker",
   resumeTask: "Resume task",
   moveToFront: "Move to front",
   rerunAsTask: (task: string) => `Rerun as task ${task}`,

@@ -157,6 +157,12 @@ function buttonFor(job: Job | undefined, action: Action): (JobAction & { label: 
         path: `/queues/${encodeURIComponent(name)}/resume`,
         done: common.queueResumed(name),
       };
+    case "resume_worker":
+      return {
+        label: words.detail.resumeWorker,
+        path: `/workers/${encodeURIComponent(name)}/resume`,
+        done: common.workerResumed(name),
+      };
     case "resume_task":
       return {
         label: words.detail.resumeTask,
