@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { expect, it } from "vitest";
+import { beforeAll, beforeEach, expect, it } from "vitest";
 import { explainJob } from "../../src/jobs/explain-job.ts";
 import { drainWorker, listWorkers, quietWorker } from "../../src/operations.ts";
 import { legwork } from "../support/cli.ts";
@@ -20,10 +20,12 @@ const GATED = `
   } });`;
 
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
+beforeAll(async () => void (await database.pool.query("create table gates (name text)")));
+beforeEach(async () => void (await database.pool.query("delete from graphile_worker._private_jobs")));
+
 const only = async () => (await listWorkers(database.pool))[0];
 
 it("a quiet worker gives back what it has fetched ahead and takes nothing until it is resumed; a draining one stops after its last job", async () => {
-  await database.pool.query("create table gates (name text)");
   const worker = await workerOver(database.url, { "gated.ts": GATED }, { concurrency: 1, localQueueSize: 5 });
   const server = await startRest(database);
   const first = await add("gated", { gate: "first" });
@@ -95,7 +97,6 @@ it("a quiet worker gives back what it has fetched ahead and takes nothing until 
 
 it("a worker process that drains exits with code 0, and the next one is not quiet", async () => {
   const tasks = await directoryOf({ "gated.ts": GATED });
-  await open("third");
   const child = await workerProcess(database, tasks);
   const pid = (): Promise<string> => until("a worker", async () => (await only())?.name);
   await quietWorker(database.pool, await pid());

@@ -57,6 +57,7 @@ function change(
   work: (operations: Operations, worker: string) => Promise<string>,
 ): Command {
   return withRemoteOptions(new Command(name))
+    .exitOverride()
     .description(description)
     .argument("<worker>", "Id of the worker, or host:pid")
     .addHelpText("after", `\nExamples:\n  $ legwork workers ${name} mail-1:4211`)

@@ -24,20 +24,20 @@ const workerParams = z.object({ id: text(300).describe("The worker's id or its n
 /** What an operator may do with a worker. Each returns its new state. */
 const CHANGES = [
   {
-    verb: "quiet",
+    url: "/workers/:id/quiet",
     change: quietWorker,
     summary: "Make a worker quiet: it takes no new jobs",
     description:
       "Takes effect within a second. It returns jobs that it has only fetched to the queue, and goes on with those that it runs. A process that is started again is not quiet.",
   },
   {
-    verb: "drain",
+    url: "/workers/:id/drain",
     change: drainWorker,
     summary: "Drain a worker: it takes no new jobs and stops when its running jobs have ended",
     description: "Until it has stopped, it can be resumed.",
   },
   {
-    verb: "resume",
+    url: "/workers/:id/resume",
     change: resumeWorker,
     summary: "Make a quiet or draining worker take jobs again",
     description: "Takes effect within about a second.",
@@ -148,13 +148,13 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
     },
     async ({ client, params }) => await findWorker(client, params.id),
   );
-  for (const { verb, summary, description, change } of CHANGES) {
+  for (const { url, summary, description, change } of CHANGES) {
     addRoute(
       app,
       context,
       {
         method: "POST",
-        url: `/workers/:id/${verb}`,
+        url,
         tag: "workers",
         role: "operator",
         everybody: true,
