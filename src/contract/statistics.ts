@@ -55,6 +55,7 @@ export const workerStartSchema = z.object({
   startedAt: at,
   host: z.string(),
   workers: countText("The number of workers that started."),
+  versions: z.array(z.string()).nullable().describe("Their versions of Legwork; null if unknown."),
 });
 export const workerStartPage = page(workerStartSchema, "The starts of workers.");
 

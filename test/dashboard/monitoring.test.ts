@@ -45,6 +45,25 @@ describe("the page of workers", () => {
     await table.getByRole("rowheader").getByRole("link").click();
     await page.getByRole("region", { name: "Running jobs, table" }).getByText("running").waitFor();
     await page.getByRole("region", { name: "Starts, table" }).waitFor();
+
+    const [worker] = (await rest(server, "GET", "/workers")).body.items;
+    expect(worker.name).toBe(`${worker.host}:${process.pid}`);
+    await database.pool.query("select graphile_worker.add_job('elsewhere')");
+    await table.getByText("Lacks 1 task").waitFor();
+    const card = page.getByRole("region", { name: `Worker ${worker.name}` });
+    await card.getByRole("link", { name: "elsewhere" }).waitFor();
+    await table.getByRole("button", { name: `Quiet ${worker.name}` }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("It goes on with 1 running job.").waitFor();
+    await expectAccessible(page);
+    await dialog.getByRole("button", { name: "Quiet", exact: true }).click();
+    await card.getByText("Quiet", { exact: false }).first().waitFor();
+    await until("it is quiet", async () => (await rest(server, "GET", `/workers/${worker.id}`)).body.state === "quiet");
+    await table.getByRole("button", { name: `Resume ${worker.name}` }).click();
+    await table.getByText("Active", { exact: true }).waitFor();
+    const viewer = await browser.open(server.url, "/workers", await makeToken(database, "viewer"));
+    await viewer.getByRole("region", { name: "Workers, table" }).getByText("Active", { exact: true }).waitFor();
+    expect(await viewer.getByRole("button", { name: /^(Quiet|Drain)/ }).count()).toBe(0);
     await expectAccessible(page);
     await database.pool.query("select legwork.cancel_job(id) from legwork.jobs where state = 'running'");
   });

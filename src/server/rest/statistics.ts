@@ -35,7 +35,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       everybody: true,
       summary: "List the starts of workers",
       description:
-        "Returns at most 500 starts, newest first. Starts on one machine within a minute are combined. The workers' versions are not recorded.",
+        "Returns at most 500 starts, newest first. Starts on one machine within a minute are combined.",
       query: workerStartQuery,
       answer: workerStartPage,
     },

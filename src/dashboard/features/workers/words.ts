@@ -1,5 +1,9 @@
 import { counted, formatNumber } from "../../../wording.ts";
 
+function goesOn(jobs: number): string {
+  return jobs === 0 ? "It is running no job." : `It goes on with ${counted(jobs, "running job")}.`;
+}
+
 export const words = {
   title: "Workers",
   lead: "Online workers. Plain graphile-worker processes run jobs too, but are not listed here.",
@@ -30,8 +34,31 @@ export const words = {
   notReported: "not reported yet",
   moreJobs: (count: number) => `and ${formatNumber(count)} more`,
 
+  // Quiet and drain
+  state: "State",
+  states: { active: "Active", quiet: "Quiet", draining: "Draining" },
+  quietBy: (by: string) => `by ${by}`,
+  verbs: { quiet: "Quiet", drain: "Drain", resume: "Resume" },
+  changeOf: (verb: string, worker: string) => `${verb} ${worker}`,
+  changeQuestion: (verb: string, worker: string) => `${verb} worker ${worker}?`,
+  changeExplained: {
+    quiet: (jobs: number) => `It takes no new jobs until you resume it. ${goesOn(jobs)}`,
+    drain: (jobs: number) =>
+      `It takes no new jobs, and stops when its last job has ended. ${goesOn(jobs)} Start the process again to have it back.`,
+  },
+  changed: {
+    quiet: (worker: string) => `Worker ${worker} takes no new jobs.`,
+    drain: (worker: string) => `Worker ${worker} stops when its running jobs have ended.`,
+    resume: (worker: string) => `Worker ${worker} takes jobs again.`,
+  },
+  lacks: (count: number) => `Lacks ${counted(count, "task")}`,
+  lackedTasks: "Missing tasks",
+  lackedTasksHint: "Jobs are waiting for these tasks, and this worker does not have them.",
+  version: "Version",
+  newVersion: "new version",
+
   // One worker
-  workerTitle: (host: string, pid: number | string) => `Worker ${host} ${pid}`,
+  workerTitle: (name: string) => `Worker ${name}`,
   gone: "This worker is offline",
   goneHint: "{id} has stopped, or it became unresponsive and its jobs moved to other workers.",
   overdue: " (overdue)",

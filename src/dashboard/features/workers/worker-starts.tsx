@@ -28,6 +28,18 @@ export function WorkerStarts() {
               columns={[
                 { id: "time", head: common.time, render: ({ startedAt }) => <ExactTime at={startedAt} /> },
                 { id: "host", head: words.host, kind: "name", render: ({ host }) => host },
+                {
+                  id: "version",
+                  head: words.version,
+                  render: (start) => (
+                    <>
+                      {(start.versions ?? []).join(", ")}{" "}
+                      {isNew(start.versions, starts[starts.indexOf(start) + 1]?.versions) && (
+                        <span className="chip">{words.newVersion}</span>
+                      )}
+                    </>
+                  ),
+                },
                 { id: "workers", head: words.workers, kind: "number", render: ({ workers }) => formatCount(workers) },
               ]}
             />
@@ -36,4 +48,9 @@ export function WorkerStarts() {
       </QueryResult>
     </Card>
   );
+}
+
+/** Whether a start is a deployment: the start before it was of another version. The list is newest first. */
+function isNew(versions: readonly string[] | null, before: readonly string[] | null | undefined): boolean {
+  return versions !== null && before !== null && before !== undefined && versions.some((version) => !before.includes(version));
 }

@@ -6,6 +6,8 @@ import { Time } from "../../components/time/time.tsx";
 import { Status } from "../../components/state-badge.tsx";
 import { common } from "../../components/words.ts";
 import { Table } from "../../components/table/table.tsx";
+import { useMay } from "../../api/me.ts";
+import { WorkerButtons } from "./worker-actions.tsx";
 import { words } from "./words.ts";
 import "./workers.css";
 
@@ -14,6 +16,7 @@ const HIGH = { cpu: 0.95, memory: 0.9, disk: 0.9 };
 
 /** Workers with their load and the state of their hosts; `more` adds a column on the page Workers. */
 export function WorkerTable({ workers, more }: { workers: readonly Worker[]; more?: (worker: Worker) => ReactNode }) {
+  const may = useMay("operator", { everybody: true });
   return (
     <Table
       label={common.tableOf(words.title)}
@@ -25,12 +28,20 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
           id: "worker",
           head: words.worker,
           kind: "name",
-          render: ({ id, host, pid }) => (
-            <Link href={`/workers?worker=${encodeURIComponent(id)}`} className="plain">
-              {host} <span className="muted">{pid}</span>
-            </Link>
+          render: ({ id, name, lacks }) => (
+            <>
+              <Link href={`/workers?worker=${encodeURIComponent(id)}`} className="plain">
+                {name}
+              </Link>
+              {lacks.length > 0 && (
+                <span className="chip worker-lacks" title={lacks.join(", ")}>
+                  {words.lacks(lacks.length)}
+                </span>
+              )}
+            </>
           ),
         },
+        { id: "state", head: words.state, render: (worker) => <WorkerState worker={worker} /> },
         {
           id: "seen",
           head: words.lastSeen,
@@ -80,10 +91,23 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
           ),
         },
         { id: "heap", head: words.heap, kind: "number", render: ({ heapBytes }) => formatBytes(heapBytes) },
+        { id: "version", head: words.version, render: ({ version }) => version },
         { id: "started", head: common.started, render: ({ startedAt }) => <Time at={startedAt} /> },
         more !== undefined && { id: "jobs", head: common.jobs, render: more },
+        more !== undefined &&
+          may && { id: "actions", head: common.actions, render: (worker) => <WorkerButtons worker={worker} quiet /> },
       ]}
     />
+  );
+}
+
+/** Whether it takes jobs, and if not, since when and by whom. */
+export function WorkerState({ worker: { state, quietSince, quietBy } }: { worker: Worker }) {
+  if (state === "active") return words.states.active;
+  return (
+    <span className="worker-state" title={quietBy === null ? undefined : words.quietBy(quietBy)}>
+      {words.states[state]} {quietSince !== null && <Time at={quietSince} />}
+    </span>
   );
 }
 

@@ -12,7 +12,8 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { WhyCard } from "../jobs/detail/why-card.tsx";
 import { WorkerStarts } from "./worker-starts.tsx";
-import { WorkerTable } from "./worker-table.tsx";
+import { WorkerButtons } from "./worker-actions.tsx";
+import { WorkerState, WorkerTable } from "./worker-table.tsx";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
 import { Table } from "../../components/table/table.tsx";
@@ -104,8 +105,13 @@ function Running({ running }: Worker) {
 function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefined; onClose: () => void }) {
   return (
     <Card
-      title={worker === undefined ? words.worker : words.workerTitle(worker.host, worker.pid)}
-      actions={<Button kind="quiet" icon={<X aria-hidden="true" />} aria-label={common.close} onClick={onClose} />}
+      title={worker === undefined ? words.worker : words.workerTitle(worker.name)}
+      actions={
+        <>
+          {worker !== undefined && <WorkerButtons worker={worker} />}
+          <Button kind="quiet" icon={<X aria-hidden="true" />} aria-label={common.close} onClick={onClose} />
+        </>
+      }
     >
       {worker === undefined ? (
         <Empty title={words.gone}>
@@ -118,6 +124,24 @@ function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefine
             <dd>
               <code>{worker.id}</code>
             </dd>
+            <dt>{words.state}</dt>
+            <dd>
+              <WorkerState worker={worker} /> {worker.quietBy !== null && words.quietBy(worker.quietBy)}
+            </dd>
+            <dt>{words.version}</dt>
+            <dd>{worker.version}</dd>
+            {worker.lacks.length > 0 && (
+              <>
+                <dt>{words.lackedTasks}</dt>
+                <dd className="worker-tasks" title={words.lackedTasksHint}>
+                  {worker.lacks.map((task) => (
+                    <Link key={task} href={`/tasks/${encodeURIComponent(task)}`} className="chip">
+                      {task}
+                    </Link>
+                  ))}
+                </dd>
+              </>
+            )}
             <dt>{common.started}</dt>
             <dd>
               <ExactTime at={worker.startedAt} />
