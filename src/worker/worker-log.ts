@@ -4,7 +4,7 @@ import { type Logger, ownBindings } from "../log.ts";
 export interface WorkerLog {
   readonly log: Logger;
   /** Sets the id, which is known when a runner has started, and changes when it is restarted. Children keep the one they were created with. */
-  name(workerId: string): void;
+  readonly name: (workerId: string) => void;
 }
 
 /** Creates the log of a worker. Its lines have no id until it has a name. */

@@ -202,7 +202,7 @@ describe("secrets in the log", () => {
 
 it("every event of the code is documented, and every documented event exists", () => {
   const files = (readdirSync("src", { recursive: true }) as string[]).filter(
-    (file) => /\.ts$/.test(file) && !file.startsWith("dashboard"),
+    (file) => file.endsWith(".ts") && !file.startsWith("dashboard"),
   );
   const code = files.flatMap((file) =>
     [...readFileSync(join("src", file), "utf8").matchAll(/\bevent: "([a-z_]+)"|#tell\("([a-z_]+)"/g)].map(
@@ -214,5 +214,5 @@ it("every event of the code is documented, and every documented event exists", (
   const documented = [...events.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, names]) =>
     [...names!.matchAll(/`(\w+)`/g)].map(([, name]) => name),
   );
-  expect([...new Set(documented)].toSorted()).toEqual([...new Set(code)].toSorted());
+  expect(new Set(documented)).toEqual(new Set(code));
 });

@@ -61,7 +61,7 @@ export class FailureLog {
           text: VERDICTS,
           values: [[...asked.keys()], attempts],
         })) as Fetched;
-        for (const row of rows as unknown as Verdict[]) verdicts.set(String(row.id), row);
+        for (const row of rows as unknown as Verdict[]) verdicts.set(row.id, row);
       } catch {
         // The failures are recorded; only the log does not say what follows.
       }
