@@ -37,7 +37,7 @@ export function stderrForm(log: Logger): "json" | "text" | undefined {
   return forms.get(rootOf(log));
 }
 
-/** Returns the logger of which this one is a child or a grandchild; itself if it is none. */
+/** Returns the logger of which this one is a child or a grandchild; this one itself if it has no parent. */
 export function rootOf(log: Logger): Logger {
   let root = log;
   // A child has its parent as its prototype.

@@ -10,7 +10,7 @@ const IDS_LIMIT = 100;
 const NAMED_LIMIT = 5;
 
 /** What a command has started. */
-export interface Started {
+interface Started {
   /** Stops it in good order. */
   readonly stop: () => Promise<unknown>;
   /** The ids of the jobs that `stop` waits for. */

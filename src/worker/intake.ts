@@ -33,7 +33,7 @@ export class Intake {
     return this.#state === "active";
   }
 
-  /** Begins anew with a runner, which has a new id and is active. */
+  /** Begins again with a new runner, which has its own id and is active. */
   attachTo(events: WorkerEvents): void {
     this.#state = "active";
     this.#queue = undefined;

@@ -34,8 +34,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       role: "viewer",
       everybody: true,
       summary: "List the starts of workers",
-      description:
-        "Returns at most 500 starts, newest first. Starts on one machine within a minute are combined.",
+      description: "Returns at most 500 starts, newest first. Starts on one machine within a minute are combined.",
       query: workerStartQuery,
       answer: workerStartPage,
     },

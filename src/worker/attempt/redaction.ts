@@ -59,7 +59,7 @@ export class Redaction {
 }
 
 /** Returns a value with the values at the paths replaced; the value itself if it has none of them. */
-export function redactPaths(value: unknown, paths: readonly (readonly string[])[]): unknown {
+function redactPaths(value: unknown, paths: readonly (readonly string[])[]): unknown {
   let redacted = value;
   for (const path of paths) redacted = redactAt(redacted, path);
   return redacted;
