@@ -25,7 +25,6 @@ export const COMMANDS: Wording = {
   list_tasks: () => "`legwork tasks`",
   list_workers: () => "`legwork workers`",
   list_tokens: () => "`legwork token list`",
-  list_workers: () => "`legwork workers`",
   list_workflow_steps: ({ id = "<id>" }) => `\`legwork workflow show ${id}\``,
   list_workflows: () => "`legwork workflow list`",
   rerun_job: ({ id = "<id>", task, discard, asks = [] }) =>

@@ -25,7 +25,6 @@ export const REQUESTS: Wording = {
   list_tasks: () => "`GET /api/v1/tasks`",
   list_workers: () => "`GET /api/v1/workers`",
   list_tokens: () => "`GET /api/v1/tokens`",
-  list_workers: () => "`GET /api/v1/workers`",
   list_workflow_steps: ({ id = "{id}" }) => `\`GET /api/v1/workflows/${id}\``,
   list_workflows: () => "`GET /api/v1/workflows`",
   rerun_job: ({ id = "{id}", task, discard, asks = [] }) =>
