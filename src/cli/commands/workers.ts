@@ -76,7 +76,6 @@ function describeSeen(worker: Worker): string {
   if (worker.suspected) return color("red", `silent, ${relativeTime(worker.seenAt)}`);
   if (worker.blockedSince === null || worker.blockedSince === undefined) return relativeTime(worker.seenAt);
   const jobs = worker.blockedJobs ?? [];
-  const blocker =
-    jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${jobs.join(", ")}`;
+  const blocker = jobs.length === 0 ? "" : jobs.length === 1 ? ` by job ${jobs[0]}` : ` by one of jobs ${jobs.join(", ")}`;
   return color("yellow", `blocked${blocker} for ${elapsed(worker.blockedSince, new Date())}`);
 }
