@@ -125,7 +125,7 @@ export const reasonSchema = z
     actions: z
       .array(actionSchema)
       .describe(
-        "The actions that the fix suggests, one for each text in backquotes. Empty if nothing can be done, or only by someone else.",
+        "The actions that the fix suggests, one for each text in backquotes. Empty if nothing can be done, or if the client may not do it.",
       ),
   })
   .describe("A reason: why a job is not running, a schedule has not fired, or a queue, workflow or worker does not progress.");

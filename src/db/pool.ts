@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
+import { durationInWords } from "../wording.ts";
 import type { Logger } from "../log.ts";
 import { connectionString, withoutSecrets } from "./database-url.ts";
 import { type ConnectionListener, Outages, outagesOf } from "./outages.ts";
@@ -122,7 +123,13 @@ function waitForConnections(pool: Pool, log: Logger): void {
   type Callback = Parameters<Pool["connect"]>[0];
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   const waiting = (callback?: Callback): Promise<PoolClient> | undefined => {
-    const client = onceUsable(log, connect);
+    const client = onceUsable(log, async () => {
+      try {
+        return await connect();
+      } catch (error) {
+        throw exhausted(pool, toError(error)) ?? error;
+      }
+    });
     if (callback === undefined) return client;
     // node-postgres's own pool.query takes its connections by callback.
     // oxlint-disable promise/no-callback-in-promise -- that is the interface
@@ -134,6 +141,21 @@ function waitForConnections(pool: Pool, log: Logger): void {
     return undefined;
   };
   pool.connect = waiting as Pool["connect"];
+}
+
+/** The error for a pool none of whose connections came free in time, which node-postgres does not tell apart from a server that does not answer. */
+function exhausted({ options, totalCount, idleCount }: Pool, cause: Error): LegworkError | undefined {
+  if (!cause.message.startsWith("timeout exceeded when trying to connect") || idleCount > 0 || totalCount < options.max)
+    return undefined;
+  const waited = durationInWords(options.connectionTimeoutMillis ?? 0);
+  return new LegworkError(
+    "LW503",
+    `No connection of this worker's pool came free within ${waited}: running jobs hold all ${options.max}.`,
+    {
+      hint: "Hold connections for a shorter time, use `sql` for single statements, let fewer jobs run at a time, or give each job fewer connections.",
+      cause,
+    },
+  );
 }
 
 /** Sets settings for the current transaction. They end with it, so that the next user of the connection does not have them. */
@@ -191,6 +213,12 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
           hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
           cause: error,
         },
+      );
+    case "53300":
+      return fail(
+        `The server at ${host}:${port} has no free connection: ${error.message}.`,
+        "End sessions that nothing uses (`select pid, application_name, state, state_change from pg_stat_activity order by state_change`), or raise max_connections. " +
+          "`legwork doctor` shows what holds the connections, as a superuser.",
       );
     case "3D000":
       return fail(

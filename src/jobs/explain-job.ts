@@ -11,7 +11,7 @@ export interface Reason {
   detail: string;
   /** What to do about it, in the words of the surface: a statement, a request or a command in backticks. Asks an operator to do what the caller may not. */
   fix: string;
-  /** The actions in `fix`, one for each text in backticks, such as `{ do: "retry_job", id: "42" }`. Empty if nothing can be done, or only by someone else. */
+  /** The actions in `fix`, one for each text in backticks, such as `{ do: "retry_job", id: "42" }`. Empty if nothing can be done, or if the caller may not do it. */
   actions: SuggestedAction[];
 }
 

@@ -205,7 +205,18 @@ it("a row that a transaction has locked is reported", async () => {
   const holder = await database.pool.connect();
   await holder.query("begin");
   await holder.query("update graphile_worker._private_jobs set priority = 1 where id = $1", [id]);
-  expect(await reasons(id)).toEqual(["row_locked"]);
+  expect(await explain(id)).toMatchObject([
+    {
+      reason: "row_locked",
+      detail: expect.stringMatching(
+        /It is session \d+ of user 'postgres' in 'legwork', open since .+ now idle in transaction, last statement: update graphile_worker/,
+      ),
+      fix: expect.stringMatching(
+        /^Commit or roll back that transaction, or end its session: `select pg_terminate_backend\(\d+\);`$/,
+      ),
+      actions: [{ do: "end_session", id: expect.stringMatching(/^\d+$/) }],
+    },
+  ]);
   await holder.query("rollback");
   holder.release();
 });
@@ -237,6 +248,39 @@ it("a running job shows its worker and its start, and whether the worker is sile
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
   await fetchBy("plain", id);
   expect((await explain(id))[0]!.detail).toContain("plain, which is not a running Legwork worker");
+});
+
+it("a fetched job counts as not started only if its worker has sent a heartbeat since, and then it does not count as running", async () => {
+  const id = await add();
+  await fetchBy("w1", id);
+  const moved = (column: string, table: string, by: string): Promise<unknown> =>
+    query(`update ${table} set ${column} = clock_timestamp() - $1::interval`, [by]);
+  await moved("locked_at", "graphile_worker._private_jobs", "20 seconds");
+  await moved("seen_at", "legwork_private.worker_processes", "21 seconds");
+  expect(await explain(id)).toMatchObject([
+    { reason: "running" },
+    {
+      reason: "worker_silent",
+      detail: expect.stringContaining("has sent no heartbeat since it fetched this job"),
+      fix: expect.stringContaining("No other Legwork worker is running."),
+    },
+  ]);
+  await moved("seen_at", "legwork_private.worker_processes", "1 second");
+  expect(await explain(id)).toMatchObject([
+    {
+      reason: "fetched_ahead",
+      detail: expect.stringMatching(/^It has not started\. Worker w1 \(host, process 1\) has fetched it in advance and is about/),
+    },
+  ]);
+  await query("update legwork_private.worker_processes set concurrency = 2, running = array[97, 98]");
+  expect(await explain(id)).toMatchObject([
+    { detail: expect.stringContaining("will start it when one of its 2 running jobs ends") },
+  ]);
+  // The blocked thread cannot tell that it has started the job, but the heartbeat's thread can tell which job blocks it.
+  await query("update legwork_private.worker_processes set blocked_since = clock_timestamp(), blocked_jobs = array[$1::bigint]", [
+    id,
+  ]);
+  expect(await reasons(id)).toEqual(["running", "worker_blocked"]);
 });
 
 it("a job that has ended shows how it ended and what can be done", async () => {

@@ -290,25 +290,29 @@ begin
 end $$;
 comment on function legwork_private.explain_row_lock(bigint) is 'The reason that explain_job returns for a job whose row another transaction has locked, with the session; no row for other jobs.';
 
-create or replace function legwork_private.explain_unheld(run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
+create or replace function legwork_private.explain_unheld(job legwork_private.graphile_jobs, run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_flags text := legwork_private.flags_in_words(job.flags);
 begin
   actions := '[]';
   if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
     reason := 'not_fetched';
-    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.',
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
-    fix := 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
-      'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
-      'that were running while its task identifiers were cleaned up.';
+    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.%s',
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)), v_flags);
+    fix := case when v_flags is not null then 'start a worker that accepts its flags, or enqueue it again without them'
+      else 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
+        'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
+        'that were running while its task identifiers were cleaned up.' end;
   else
     reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.';
+    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.' || coalesce(v_flags, '');
     fix := 'Wait a moment.';
   end if;
   return next;
 end $$;
-comment on function legwork_private.explain_unheld(timestamptz) is 'The reason that explain_job returns for a job that nothing holds back. run_at: when it became due.';
+comment on function legwork_private.explain_unheld(legwork_private.graphile_jobs, timestamptz) is
+  'The reason that explain_job returns for a job that nothing in the database holds back. run_at: when it became due.';
 
 create or replace function legwork_private.explain_admission(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -362,7 +366,7 @@ begin
   end if;
   return query select w.* from legwork_private.explain_workers(job, seen.task) w;
   if not (v_is_held or found) then
-    return query select u.* from legwork_private.explain_unheld(seen.run_at) u;
+    return query select u.* from legwork_private.explain_unheld(job, seen.run_at) u;
   end if;
 end $$;
 comment on function legwork_private.explain_waiting(legwork_private.graphile_jobs, legwork_private.all_jobs) is 'The reasons that explain_job returns for a job that has neither started nor ended.';

@@ -1,3 +1,13 @@
+create or replace function legwork_private.flags_in_words(flags jsonb) returns text
+language sql immutable parallel safe
+return (
+  select format(' It has the %s %s: workers that forbid %s (forbiddenFlags) do not fetch it.', case count(*) when 1 then 'flag' else 'flags' end,
+    string_agg('''' || f || '''', ', ' order by f), case count(*) when 1 then 'this flag' else 'one of them' end)
+  from (select * from jsonb_object_keys(case jsonb_typeof(flags) when 'object' then flags end) f
+    where f !~ '^(tenant|correlation|parent|trace|expires|lost|schedule|workflow|step|compensates|batch):' order by f limit 10) x (f)
+  having count(*) > 0);
+comment on function legwork_private.flags_in_words(jsonb) is 'A sentence about the flags of a job that are not Legwork''s own, for which a worker may refuse it; null without any.';
+
 create or replace function legwork_private.intended_task(task text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -54,7 +64,8 @@ begin
       when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
       else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
     || case when v_intended is not null then format(' No Legwork worker has ever had it. Did you mean ''%s''?', v_intended)
-      else coalesce(' Did you mean ''' || v_nearest || '''?', '') end;
+      else coalesce(' Did you mean ''' || v_nearest || '''?', '') end
+    || coalesce(legwork_private.flags_in_words(job.flags), '');
   if v_nearest is not null then
     actions := jsonb_build_array(jsonb_build_object('do', 'cancel_job', 'id', job.id::text), jsonb_build_object('do', 'rerun_job', 'id', job.id::text, 'task', v_nearest));
     fix := format('if so, %s and then %s. Otherwise start a worker that has this task: legwork worker --tasks DIR', legwork_private.suggest('cancel it', actions -> 0),

@@ -15,6 +15,37 @@ comment on function legwork_private.cancelled_jobs(bigint[]) is
   'The given jobs that were cancelled while they ran. A worker calls this after a notification, because any login can send notifications.';
 revoke execute on function legwork_private.cancelled_jobs(bigint[]) from public;
 
+create or replace function legwork_private.hint_for_unknown_job(job_id bigint) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  v_kept text := 'Finished jobs are kept for the period set in history_retention.';
+  v_after timestamptz;
+  v_before timestamptz;
+  v_open record;
+begin
+  -- A tenant must not learn whether another tenant's job has the id. assert_visible says the same.
+  if legwork_private.confined_tenant() is not null or job_id is null then
+    return v_kept;
+  end if;
+  if job_id > coalesce(legwork_private.last_job_id(), 0) or job_id < 1 then
+    return format('No job has had this id yet: the last id is %s.', coalesce(legwork_private.last_job_id(), 0));
+  end if;
+  select max(m.at) filter (where m.last_id < job_id), min(m.at) filter (where m.last_id >= job_id) into v_after, v_before from legwork_private.id_marks m;
+  if v_before < clock_timestamp() - legwork_private.history_retention() then
+    return format('It was enqueued before %s. Finished jobs are kept for %s (setting history_retention).', to_char(v_before, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(legwork_private.history_retention()));
+  end if;
+  select a.pid, a.usename, a.application_name, a.xact_start into v_open from pg_stat_activity a
+  where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
+  return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
+      '(it is kept for %s, setting history_retention).%s',
+    coalesce(' since ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
+    case when v_open.pid is not null then format(' The oldest open transaction that has written something is session %s of user ''%s''%s, open since %s.', v_open.pid, v_open.usename,
+      coalesce(' in ''' || nullif(v_open.application_name, '') || '''', ''), to_char(v_open.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ')) else '' end);
+end $$;
+comment on function legwork_private.hint_for_unknown_job(bigint) is
+  'Why no job has an id: it has not been assigned, its transaction has not been committed, or its history has expired. For a session that is confined to a tenant, always the same.';
+
 create or replace function legwork_private.assert_job(job_id bigint) returns legwork.job_state
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -24,7 +55,7 @@ begin
   where j.id = assert_job.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant());
   if v_state is null then
     raise exception 'No job has id %.', coalesce(job_id::text, 'null') using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
+      errcode = 'LW404', hint = legwork_private.hint_for_unknown_job(job_id);
   end if;
   return v_state;
 end $$;

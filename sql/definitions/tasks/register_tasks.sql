@@ -32,23 +32,31 @@ comment on function legwork_private.nearest_name(text, text[]) is 'The candidate
 create or replace function legwork_private.assert_task(task text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
+  v_announced text[];
   v_nearest text;
 begin
-  -- graphile-worker's cleanup of unused tasks removes a name that no job has. The next job adds it again.
+  if exists (select from legwork_private.task_definitions d where d.name = assert_task.task) then
+    return;
+  end if;
+  v_announced := array(select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w);
+  v_nearest := legwork_private.nearest_name(task, v_announced);
+  -- graphile-worker knows every name that add_job was ever called with, and a plain worker announces none. So a name that only graphile-worker knows is a typing
+  -- error if it resembles an announced one and no job of it has ever completed. (graphile-worker's cleanup removes a name that no job has. The next job adds it again.)
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
-    or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
+    and (v_nearest is null or task = any (v_announced)
+      or exists (select from legwork_private.task_totals t where t.task = assert_task.task and t.completed > 0)
+      or exists (select from legwork_private.finished_jobs f where f.task = assert_task.task and f.state = 'completed'))
   then
     return;
   end if;
-  v_nearest := legwork_private.nearest_name(assert_task.task,
-    array(select t.identifier from legwork_private.graphile_tasks t union select d.name from legwork_private.task_definitions d));
+  v_nearest := coalesce(v_nearest, legwork_private.nearest_name(task, array(select t.identifier from legwork_private.graphile_tasks t)));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
     detail = '{"do": "list_tasks"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.';
 end $$;
-comment on function legwork_private.assert_task(text) is 'Accepts a known task. Raises LW404 with the nearest name for an unknown one.';
+comment on function legwork_private.assert_task(text) is 'Accepts a known task: one that a Legwork worker has announced, or a name from add_job that does not look like a misspelled one. Raises LW404 with the nearest name for any other.';
 
 create or replace function legwork_private.register_tasks(definitions jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
