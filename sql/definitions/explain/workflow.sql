@@ -90,14 +90,14 @@ begin
   select * into v_counts from legwork_private.run_counts_so_far(run.id);
   v_done := run.completed + case when run.state = 'compensating' or run.ended_at is not null then 0 else coalesce(v_counts.completed, 0) end;
   reason := case run.state when 'running' then 'workflow_running' when 'compensating' then 'workflow_compensating' when 'cancelling' then 'workflow_cancelling' else 'workflow_' || run.state end;
-  detail := format('%s %s of its %s completed.%s',
+  detail := format('%s %s completed.%s',
     case run.state
       when 'running' then format('It has been running for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(run.created_at, clock_timestamp()))))
       when 'compensating' then 'It failed, and its completed steps are being undone, the last one first.'
       when 'cancelling' then 'It has been told to end and waits for running steps to stop.'
       when 'cancelled' then format('It was cancelled at %s.', to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
       else format('It %s at %s.', run.state, to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
-    trim(to_char(v_done, '9,999,999')), legwork_private.counted(run.total, 'step'),
+    case when v_done = run.total and run.total > 1 then 'All ' || legwork_private.counted(run.total, 'step') else format('%s of its %s', trim(to_char(v_done, '9,999,999')), legwork_private.counted(run.total, 'step')) end,
     case when run.reason <> '' then ' ' || run.reason end);
   actions := '[]';
   case
@@ -135,7 +135,9 @@ begin
   for reason, detail, fix, actions in
     select r.reason, r.detail, legwork_private.as_fix(r.fix), legwork_private.open_actions(r.actions) from legwork_private.explain_run(v_run) r
     union all
-    select b.reason, b.detail, legwork_private.as_fix(b.fix), legwork_private.open_actions(b.actions) from legwork_private.explain_bad_steps(v_run) b where v_run.state <> 'completed'
+    select b.reason, b.detail, legwork_private.as_fix(b.fix), legwork_private.open_actions(b.actions) from legwork_private.explain_bad_steps(v_run) b
+      -- Finding them reads every step, of which there may be twenty thousand.
+      where v_run.state <> 'completed' and (select w.failed + w.expired from legwork_private.all_workflows w where w.id = v_run.id) > 0
     union all
     select o.reason, o.detail, legwork_private.as_fix(o.fix), legwork_private.open_actions(o.actions) from legwork_private.explain_open_steps(v_run) o where v_run.ended_at is null
   loop
