@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { durationExpected, parseDuration } from "./duration.ts";
+import { type JobLinks, linkProblem } from "./job-links.ts";
 import { LegworkError, toError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 
@@ -27,6 +28,19 @@ const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((val
     message: "expected the number of proxies in front of the server, such as 1, or their addresses, such as 10.0.0.0/8",
   });
   return z.NEVER;
+});
+
+/** Links by name. In the environment, each is text in a list: Trace=https://tempo.example/trace/{traceId}. */
+const jobLinks = z.union([z.record(z.string().min(1), z.string()), z.array(z.string())]).transform((value, context): JobLinks => {
+  const links = Array.isArray(value)
+    ? Object.fromEntries(value.map((entry) => [entry.split("=", 1)[0]?.trim() ?? "", entry.slice(entry.indexOf("=") + 1).trim()]))
+    : value;
+  for (const [name, url] of Object.entries(links)) {
+    const problem =
+      name === "" ? "expected a name and a URL, such as Trace=https://tempo.example/trace/{traceId}" : linkProblem(url);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+  }
+  return links;
 });
 
 const configSchema = z
@@ -81,6 +95,12 @@ const configSchema = z
      * of proxies in front of the server, or their addresses and ranges. None by default, because clients can send that header too.
      */
     trustProxy: trustedProxies.default(0),
+    /**
+     * Links on the page of a job to other systems, such as traces and error trackers: for each its name and a URL, in which {jobId}, {traceId},
+     * {correlationId}, {task}, {queue} and {tenant} are replaced. A link is left out for a job that lacks one of its values. In the environment:
+     * `Trace=https://tempo.example/trace/{traceId},Errors=https://sentry.example/?query={jobId}`. None by default.
+     */
+    jobLinks: jobLinks.default({}),
     /** Whether GraphQL introspection is enabled. By default only while the server listens on a loopback address. */
     graphqlIntrospection: z.union([z.boolean(), z.stringbool({ error: "expected true or false" })]).optional(),
     /** The issuer that JWTs must have (their claim iss). */
@@ -165,6 +185,7 @@ const ENVIRONMENT = {
   corsOrigins: "LEGWORK_CORS_ORIGINS",
   rateLimit: "LEGWORK_RATE_LIMIT",
   trustProxy: "LEGWORK_TRUST_PROXY",
+  jobLinks: "LEGWORK_JOB_LINKS",
   graphqlIntrospection: "LEGWORK_GRAPHQL_INTROSPECTION",
   jwtIssuer: "LEGWORK_JWT_ISSUER",
   jwtAudience: "LEGWORK_JWT_AUDIENCE",
@@ -175,7 +196,13 @@ const ENVIRONMENT = {
 } as const satisfies Record<keyof Config, string>;
 
 /** Settings that are lists, separated by commas in an environment variable. */
-const LISTS: ReadonlySet<string> = new Set(["tasks", "hosts", "corsOrigins", "trustProxy"] satisfies (keyof Config)[]);
+const LISTS: ReadonlySet<string> = new Set([
+  "tasks",
+  "hosts",
+  "corsOrigins",
+  "trustProxy",
+  "jobLinks",
+] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {
   readonly config: Config;

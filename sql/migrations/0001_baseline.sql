@@ -124,7 +124,8 @@ create table legwork_private.finished_jobs (
   tenant text,
   correlation_id text,
   parent_id bigint,
-  fingerprint text
+  fingerprint text,
+  traceparent text
 ) partition by range (finished_at);
 alter table legwork_private.finished_jobs enable row level security;
 

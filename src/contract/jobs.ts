@@ -31,6 +31,12 @@ export const jobSchema = row({
   tenant: z.string().nullable().describe("The customer that the job belongs to."),
   correlationId: z.string().nullable().describe("Shared by all jobs that come from one cause."),
   parentId: z.string().nullable().describe("The job that enqueued it; null for a job from elsewhere."),
+  traceId: z
+    .string()
+    .nullable()
+    .describe(
+      "The id of the OpenTelemetry trace in which it was enqueued, and to which its attempts belong; null without tracing.",
+    ),
   progress: z.number().nullable().describe("The progress that the task last reported, from 0 to 100."),
   progressMessage: z.string().nullable().describe("The message that the task last reported with its progress."),
 }).meta({
@@ -57,6 +63,7 @@ export const jobSchema = row({
       tenant: "acme",
       correlationId: "order-17",
       parentId: null,
+      traceId: null,
       progress: null,
       progressMessage: null,
     },
@@ -80,6 +87,10 @@ export const jobWithAttemptsSchema = jobSchema
   .extend({
     schedule: z.string().nullable().describe("The schedule that enqueued it; null without one."),
     scheduleDueAt: at.nullable().describe("The occurrence of the schedule for which it was enqueued."),
+    links: z
+      .array(z.object({ name: z.string(), url: z.string() }))
+      .optional()
+      .describe("Links to the job in other systems, as configured (LEGWORK_JOB_LINKS). Not part of lists."),
     attemptList: z
       .array(attemptSchema)
       .describe("The last 100 attempts, oldest first. GET /jobs/{id}/attempts lists all of them."),

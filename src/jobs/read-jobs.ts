@@ -32,6 +32,8 @@ export interface JobRow {
   tenant: string | null;
   correlation_id: string | null;
   parent_id: string | null;
+  /** The id of the OpenTelemetry trace to which its attempts belong; null without tracing. */
+  trace_id: string | null;
   /** 0 to 100; null until its task reports progress. */
   progress: number | null;
   progress_message: string | null;
@@ -106,6 +108,7 @@ const COLUMNS: readonly (keyof JobRow)[] = [
   "tenant",
   "correlation_id",
   "parent_id",
+  "trace_id",
   "progress",
   "progress_message",
 ];

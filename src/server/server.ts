@@ -22,6 +22,7 @@ import { Live } from "./graphql/live/topics.ts";
 import { asLegworkError, BODY_LIMIT, clientStatus, hangUp, refuseUnreadable, sendError } from "./plain-errors.ts";
 import { assertRole, type Principal } from "../access/principal.ts";
 import { RateLimits } from "./auth/rate-limits.ts";
+import type { JobLinks } from "../job-links.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
 import { within } from "../within.ts";
@@ -67,6 +68,8 @@ export interface ServerOptions {
   hosts?: readonly string[];
   /** Origins whose pages may read responses. Default: none. */
   corsOrigins?: readonly string[];
+  /** Links from a job to other systems. Default: none. */
+  jobLinks?: JobLinks;
   /** Requests per minute for each token, and failed requests per minute for each address; 0 for no limit. */
   rateLimit?: number;
   /** Proxies whose X-Forwarded-For is trusted: their number or their addresses. Default: none. */
@@ -140,6 +143,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     await addRest(app, {
       pool,
       log,
+      jobLinks: options.jobLinks,
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, rates),
     });

@@ -15,7 +15,9 @@ let server: Server;
 
 beforeAll(async () => {
   await database.pool.query("create table signs (name text)");
-  server = await startRest(database);
+  server = await startRest(database, {
+    jobLinks: { Trace: "https://tempo.example/trace/{traceId}", Errors: "https://sentry.example/?query={correlationId}" },
+  });
 });
 afterAll(async () => {
   await server.stop();
@@ -68,7 +70,7 @@ describe("the page of a job", () => {
     await sign("log");
     await card(page, "Logs").getByText("A line that comes later.").waitFor();
     await sign("end");
-    await card(page, "Result").getByText('"sum": 3').waitFor();
+    await card(page, "Result").getByRole("button", { name: "sum: 3" }).waitFor();
     await page.locator(".job-lead").getByText("completed").waitFor();
     const child = await until(
       "it has enqueued another",
@@ -113,6 +115,7 @@ describe("the page of a job", () => {
     const page = await open(`/jobs/${second}`);
     const why = card(page, "Why it is not running");
     await why.getByRole("link", { name: "View limits of the task" }).waitFor();
+    await why.getByRole("button", { name: "Raise limit to 2" }).waitFor();
     await why.getByRole("link", { name: first, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: `Job ${first}` }).waitFor();
   });
@@ -243,6 +246,94 @@ describe("the page of a job", () => {
     await until("the dragged part is shown", async () => (await width("Attempt 2")) > short * 1.5);
     await page.getByRole("button", { name: "Retry", exact: true }).click();
     await timeline.getByRole("row", { name: /^Retried by legwork up/ }).waitFor();
+  });
+
+  it("folds, finds and copies JSON of megabytes, filters jobs by a value, and compares a rerun's payload with the original's", async () => {
+    const payload = {
+      user: { id: 4711, name: "ann" },
+      order: "9007199254740993",
+      big: Array.from({ length: 20_000 }, (_, n) => ({ n, text: `item ${n} of a long list` })),
+    };
+    const { id } = await one("select legwork.enqueue('plain', $1) as id", [
+      JSON.stringify(payload).replace('"9007199254740993"', "9007199254740993"),
+    ]);
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
+    const again = (await one(`select legwork.rerun_job($1, '{"user": {"id": 4712, "name": "ann"}}') as id`, [id])).id;
+    const page = await open(`/jobs/${id}`);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const tree = card(page, "Payload");
+    await tree.getByRole("button", { name: "order: 9007199254740993" }).waitFor({ timeout: 60_000 });
+    await tree.getByRole("button", { name: "big", exact: true }).click();
+    await tree.getByRole("button", { name: "Show 1,000 more" }).waitFor();
+    await tree.getByRole("searchbox", { name: "Find in payload" }).fill("item 19999 of");
+    await tree.getByText("1 of 1").waitFor();
+    await page.keyboard.press("Enter");
+    await tree.getByRole("button", { name: 'text: "item 19999 of a long list"' }).waitFor();
+    await tree.getByRole("button", { name: "Copy path" }).click();
+    await tree.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe("big.19999.text");
+    await tree.getByRole("button", { name: "Collapse all" }).click();
+    await tree.getByRole("button", { name: "user", exact: true }).click();
+    await tree.getByRole("button", { name: "id: 4711" }).click();
+    await expectAccessible(page);
+    await tree.getByRole("link", { name: "Filter jobs by this value" }).click();
+    await page.getByRole("link", { name: id, exact: true }).waitFor();
+    expect(new URL(page.url()).search).toBe("?payload=user.id%3A4711");
+    await page.goto(`${server.url}/jobs/${again}`);
+    await tree.getByLabel(`Changes from job ${id}`).check();
+    await tree.getByRole("row", { name: "user.id 4711 4712" }).waitFor();
+    await tree.getByRole("row", { name: "order 9007199254740993 absent" }).waitFor();
+  });
+
+  it("keeps the trace of an ended job, and links to it and to other systems", async () => {
+    const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+    const { id } = await one(
+      `select set_config('legwork.traceparent', $1, false), legwork.enqueue('plain', correlation_id => 'order 7') as id`,
+      [`00-${trace}-${span}-01`],
+    );
+    expect(await one("select trace_id from legwork.jobs where id = $1", [id])).toEqual({ trace_id: trace });
+    await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
+    expect(await one("select trace_id from legwork.jobs where id = $1", [id])).toEqual({ trace_id: trace });
+    const page = await open(`/jobs/${id}`);
+    const facts = card(page, "Facts");
+    expect(await facts.getByRole("link", { name: "Trace" }).getAttribute("href")).toBe(`https://tempo.example/trace/${trace}`);
+    expect(await facts.getByRole("link", { name: "Errors" }).getAttribute("href")).toBe(
+      "https://sentry.example/?query=order%207",
+    );
+    await page.goto(`${server.url}/jobs/${await enqueue("plain")}`);
+    await facts.waitFor();
+    expect(await facts.getByRole("link", { name: "Trace" }).count()).toBe(0);
+  });
+
+  it("asks before keys retry, cancel or edit a job, and copies the action for SQL, the command line and curl", async () => {
+    const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
+    const page = await open(`/jobs/${id}`);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const copied = async (name: "SQL" | "curl"): Promise<string> => {
+      await page.getByRole("dialog").getByRole("button", { name, exact: true }).click();
+      const start = { SQL: "select", curl: "curl" }[name];
+      return await until("the text is in the clipboard", async () => {
+        const text = String(await page.evaluate("navigator.clipboard.readText()"));
+        return text.startsWith(start) ? text : undefined;
+      });
+    };
+    await page.getByRole("button", { name: "Cancel job" }).waitFor();
+    await page.keyboard.press("c");
+    await page.getByRole("dialog", { name: `Cancel job ${id}?` }).waitFor();
+    await page.getByRole("textbox", { name: "Reason (optional)" }).fill("it's wrong");
+    expect(await copied("SQL")).toBe(`select legwork.cancel_job(${id}, 'it''s wrong');`);
+    expect(await copied("curl")).toContain(`curl -X POST ${server.url}/api/v1/jobs/${id}/cancel `);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("r");
+    const start = page.getByRole("dialog", { name: `Start job ${id} now?` });
+    await start.waitFor();
+    await expectAccessible(page);
+    await start.getByRole("button", { name: "Start now" }).click();
+    await page.locator(".job-lead").getByText("pending").waitFor();
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
+    await page.getByRole("button", { name: "Retry with changes" }).waitFor();
+    await page.keyboard.press("e");
+    await page.getByRole("dialog", { name: `Retry job ${id} with changes` }).waitFor();
   });
 
   it("refuses to rerun a job with redacted values that are no longer stored, and asks for them", async () => {

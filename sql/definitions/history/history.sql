@@ -26,6 +26,7 @@ comment on column legwork_private.finished_jobs.tenant is 'The tenant that the j
 comment on column legwork_private.finished_jobs.correlation_id is 'Shared by all jobs with the same origin.';
 comment on column legwork_private.finished_jobs.parent_id is 'The job that enqueued this one.';
 comment on column legwork_private.finished_jobs.fingerprint is 'For a failed job: the same for similar failures. See legwork.failed_groups.';
+comment on column legwork_private.finished_jobs.traceparent is 'The W3C trace context with which it was enqueued. Null without tracing.';
 comment on table legwork_private.failed_attempts is 'One row per attempt that did not complete its job, partitioned by the time it failed.';
 comment on column legwork_private.failed_attempts.job_id is 'The job.';
 comment on column legwork_private.failed_attempts.attempt is 'The number of the attempt, counted from 1.';

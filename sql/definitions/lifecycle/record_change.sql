@@ -188,7 +188,7 @@ begin
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint, traceparent
     ) values (
       new.id, v_task, v_queue, v_state, new.priority, case when v_attempt_ended then v_attempt else new.attempts end, v_max_attempts, v_payload,
       legwork.redact(legwork_private.all_results(new.id, null), v_redact), coalesce(v_cancellation, v_error),
@@ -201,7 +201,8 @@ begin
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork_private.parent_of(new.flags) end,
       case when v_state = 'failed' then
-        legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
+        legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
+      case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
     -- A cancelled job is deleted below, which closes its dependencies.
     if v_state = 'failed' and legwork_private.has_dependants(new.id, new.id) then

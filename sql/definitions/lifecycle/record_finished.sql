@@ -56,7 +56,7 @@ begin
   if v_ended_as is distinct from 'recorded' then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, traceparent
     )
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
@@ -88,7 +88,8 @@ begin
       end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
-      case when g.flags is not null then legwork_private.parent_of(g.flags) end
+      case when g.flags is not null then legwork_private.parent_of(g.flags) end,
+      case when g.flags is not null then legwork_private.flag_value(g.flags, 'trace') end
     -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
     -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
     -- a left join.

@@ -14,7 +14,9 @@ select
   (select p.percent from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
   (select p.message from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message,
   u.task_number,
-  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as raw_payload
+  case when u.redact is null then u.payload else legwork.redact(u.payload, u.redact) end as raw_payload,
+  -- W3C trace context: version, trace, span, flags.
+  substr(u.traceparent, 4, 32) as trace_id
 from (
   -- Waiting and running jobs are two branches, so that each uses its own index, and so that a condition on the state can exclude one of them.
   select
@@ -58,7 +60,8 @@ from (
       from legwork_private.graphile_tasks t
       join legwork_private.task_definitions d on d.name = t.identifier
       where d.redact is not null) ->> j.task_id::text)::text[] as redact,
-    j.task_id as task_number
+    j.task_id as task_number,
+    case when j.flags is not null then legwork_private.flag_value(j.flags, 'trace') end as traceparent
   from legwork_private.graphile_jobs j
   union all
   select
@@ -90,7 +93,8 @@ from (
       from legwork_private.graphile_tasks t
       join legwork_private.task_definitions d on d.name = t.identifier
       where d.redact is not null) ->> j.task_id::text)::text[],
-    j.task_id
+    j.task_id,
+    case when j.flags is not null then legwork_private.flag_value(j.flags, 'trace') end
   from legwork_private.graphile_jobs j
   union all
   select
@@ -101,7 +105,8 @@ from (
     f.payload, f.result, f.error, f.run_at,
     f.created_at, f.started_at, f.finished_at, f.worker, f.job_key, legwork.given_key(f.serial_key), f.tenant, f.correlation_id, f.parent_id,
     true, null::text[],
-    coalesce(((select jsonb_object_agg(t.identifier, t.id) from legwork_private.graphile_tasks t) ->> f.task)::integer, -1)
+    coalesce(((select jsonb_object_agg(t.identifier, t.id) from legwork_private.graphile_tasks t) ->> f.task)::integer, -1),
+    f.traceparent
   from legwork_private.finished_jobs f
 ) u
 where u.shown;
@@ -133,6 +138,7 @@ comment on column legwork_private.all_jobs.parent_id is 'The job that enqueued t
 comment on column legwork_private.all_jobs.progress is 'The progress that its task reports, 0 to 100; null if it has not reported any.';
 comment on column legwork_private.all_jobs.task_number is
   'legwork_private.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork_private.task_number(''x'') finds the jobs of a task by an index.';
+comment on column legwork_private.all_jobs.trace_id is 'The id of the OpenTelemetry trace in which it was enqueued, and to which its attempts belong; null without tracing.';
 comment on column legwork_private.all_jobs.progress_message is 'The progress message that its task reports; null if it has not reported any.';
 
 -- There are many jobs and attempts, so each has two views with one predicate each: an OR of both would read the whole history for a

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { z } from "zod";
 import { keepDigits } from "../../db/exact-json.ts";
+import type { JobLinks } from "../../job-links.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
 import { assertRole, type Principal, type Role, withPrincipal } from "../../access/principal.ts";
@@ -19,6 +20,8 @@ const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW429", "LW500", "LW503", "
 /** What all routes need. */
 export interface RestContext {
   pool: Pool;
+  /** Links from a job to other systems. */
+  jobLinks?: JobLinks | undefined;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;

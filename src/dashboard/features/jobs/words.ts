@@ -275,9 +275,23 @@ const detail = {
   serialKey: "Serial key",
   finished: "Finished",
   worker: "Worker",
+  runAt: "Due",
+  trace: "Trace",
+  links: "Links",
+  fileName: (id: string, what: string) => `job-${id}-${what}`,
+  changesOf: (id: string) => `Changes from job ${id}`,
 
   // Actions
   startNow: "Start now",
+  rerunHint: "A new job with the same payload. This one stays as it is.",
+  changesExplained: "A new job with a payload that you edit first. This one can be discarded.",
+  retryExplained: "The same job starts again, with the same payload and all its attempts. Limits and pauses still apply.",
+  retryQuestion: (id: string) => `Retry job ${id}?`,
+  startQuestion: (id: string) => `Start job ${id} now?`,
+  startExplained: "The job no longer waits for its time. Limits and pauses still apply.",
+  copyAs: "Copy as",
+  copyForms: { sql: "SQL", command: "Command", curl: "curl" },
+  copiedForm: "Copied",
   rerunWithChanges: "Rerun with changes",
   retryWithChanges: "Retry with changes",
   notPossible: {
@@ -313,6 +327,8 @@ const detail = {
   status: "Status",
   why: "Why",
   whyNotRunning: "Why it is not running",
+  raiseLimit: (max: number) => `Raise limit to ${formatNumber(max)}`,
+  limitRaised: (name: string, max: number) => `Limit of ${name} raised to ${formatNumber(max)}.`,
   queueLimits: "View limits of the queue",
   taskLimits: "View limits of the task",
   sendSignal: "Send signal",
@@ -337,34 +353,11 @@ const detail = {
   signalPayloadHint: "JSON, or empty.",
 
   // Timeline
-  timeline: "Timeline",
-  event: "Event",
-  time: "Time",
-  wait: "Wait",
-  run: "Run",
-  attempt: (attempt: number) => `Attempt ${attempt}`,
-  notBefore: "not before {at}",
-  firstAttempt: "First attempt",
-  nextAttempt: "Next attempt",
-  due: "due {at}",
-  notKnownYet: "not known yet",
-  longerThanUsual: (typical: string) => `Longer than usual: 95% take less than ${typical}.`,
-  longer: " (longer than usual)",
-  waited: (duration: string) => `waited ${duration}`,
-  ran: (attempt: number, state: string, duration: string) =>
-    `attempt ${attempt} ${state} ${state === "running" ? "for" : "after"} ${duration}`,
   noTypical: "No typical times: this task has not run in the last 24 hours.",
   typical: (p50: string, p95: string, waitP95: string | undefined) =>
     `Typical (last 24 h): run p50 ${p50}, p95 ${p95}${waitP95 === undefined ? "" : ` · wait p95 ${waitP95}`}`,
 
-  // Steps
-  steps: "Steps",
-  step: "Step",
-  type: "Type",
-  attemptColumn: "Attempt",
-  until: " until {at}",
-
-  // Origin and child jobs
+  // Origin
   origin: "Origin",
   rerunOf: "Rerun of {job} by {by} {at}",
   rerunOfChanged: "Rerun of {job} with another payload, by {by} {at}",
@@ -376,12 +369,7 @@ const detail = {
   originUnknown: "Origin unknown (enqueued by SQL, a trigger or an API client)",
   correlation: "Correlation id {id} · {jobs}",
   relatedJobs: "view related jobs",
-  childJobs: "Child jobs",
-  rerunAs: "Rerun as {job} by {by} {at}",
-  rerunAsChanged: "Rerun as {job} with another payload, by {by} {at}",
   allChildJobs: "View all child jobs",
-  activity: "Activity",
-  activityLine: (operation: string, by: string, surface: string) => `${operation.replaceAll("_", " ")} by ${by} (${surface}) `,
 
   // Logs
   logs: "Logs",
@@ -395,6 +383,7 @@ const detail = {
   noLines: "No log lines",
   earlierLines: (count: number) => `${counted(count, "earlier line")} not shown`,
   logLines: "Log lines",
+  attempt: (attempt: number) => `Attempt ${attempt}`,
   linesOf: (count: number, label: string) => `${counted(count, "log line")} of ${label}`,
   allLines: "Show all lines",
 } as const;

@@ -23,6 +23,7 @@ import {
 import { MAX_LOOKED_AT } from "../../../bounds.ts";
 import { MAX_PAGE_BYTES, toPage } from "../../../contract/page.ts";
 import { jobId } from "../../../contract/values.ts";
+import { linksOf } from "../../../job-links.ts";
 import { timelinePage } from "../../../contract/timeline.ts";
 import { countJobs } from "../../../jobs/count-jobs.ts";
 import { explainJob } from "../../../jobs/explain-job.ts";
@@ -105,7 +106,11 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       problems: ["LW404"],
       etag: true,
     },
-    async ({ client, params }) => await getJob(client, params.id),
+    async ({ client, params }) => {
+      const job = await getJob(client, params.id);
+      const { id: jobId, trace_id: traceId, correlation_id: correlationId, task, queue, tenant } = job;
+      return { ...job, links: linksOf(context.jobLinks ?? {}, { jobId, traceId, correlationId, task, queue, tenant }) };
+    },
   );
 
   addRoute(

@@ -9,6 +9,7 @@ import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { Card } from "../../../components/page.tsx";
 import { QueryResult } from "../../../components/query-result.tsx";
+import { ExactTime } from "../../../components/time/time.tsx";
 import { isFinished } from "../../../components/state-badge.tsx";
 import { parseJson } from "../enqueue-form/schema-form.tsx";
 import { type JobAction, useJobAction } from "./use-job-action.ts";
@@ -44,12 +45,41 @@ export function Explanation({ job }: { job: Job }) {
   return (
     <Card title={title}>
       <QueryResult query={query} rows={2}>
+<<<<<<< HEAD
         {(reasons) => <Reasons reasons={reasons} job={job} />}
+||||||| parent of 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
+        {(reasons) => (
+          <ol className="reasons">
+            {reasons.map((reason) => (
+              <li key={`${reason.position} ${reason.reason}`}>
+                <p>
+                  <WithJobs text={reason.detail} self={job.id} />
+                </p>
+                <Advice job={job} reason={reason} />
+              </li>
+            ))}
+          </ol>
+        )}
+=======
+        {(reasons) => (
+          <ol className="reasons">
+            {reasons.map((reason) => (
+              <li key={`${reason.position} ${reason.reason}`}>
+                <p>
+                  <WithTimes text={reason.detail} self={job.id} />
+                </p>
+                <Advice job={job} reason={reason} />
+              </li>
+            ))}
+          </ol>
+        )}
+>>>>>>> 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
       </QueryResult>
     </Card>
   );
 }
 
+<<<<<<< HEAD
 /** Reasons in the order in which they apply, each with what can be done about it. `job`: the page's job, if they are about one. */
 export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Job | undefined }) {
   return (
@@ -66,6 +96,22 @@ export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Jo
   );
 }
 
+||||||| parent of 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
+=======
+/** A text whose times are shown in the page's time zone, with links to the other jobs it mentions. */
+function WithTimes({ text, self }: { text: string; self: string }): ReactNode {
+  return text.split(/(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)/).map((part, index) =>
+    index % 2 === 0 ? (
+      // oxlint-disable-next-line react/no-array-index-key -- parts of one text
+      <WithJobs key={index} text={part} self={self} />
+    ) : (
+      // oxlint-disable-next-line react/no-array-index-key -- parts of one text
+      <ExactTime key={index} at={part.replace(" ", "T").replace(" UTC", "Z")} />
+    ),
+  );
+}
+
+>>>>>>> 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
 /** A text with links to the other jobs it mentions. */
 function WithJobs({ text, self }: { text: string; self: string | undefined }): ReactNode {
   return text.split(/(\bjobs? \d+(?:, \d+)*)/i).map((part, index) => {
@@ -140,9 +186,7 @@ function Advice({ job, reason }: { job: Job | undefined; reason: Reason }) {
 
 /** Whether the page has a button or a link for an action in another place. */
 function hasOwnPlace(action: Action): boolean {
-  return ["cancel_job", "explain_job", "limit_concurrency", "limit_rate", "rerun_job", "send_signal", "show_log"].includes(
-    action.do,
-  );
+  return ["cancel_job", "explain_job", "rerun_job", "send_signal", "show_log"].includes(action.do);
 }
 
 /** The button for an action; undefined for an action that is not one request. */
@@ -197,6 +241,22 @@ function buttonFor(job: Job | undefined, action: Action): (JobAction & { label: 
         path: `/schedules/${encodeURIComponent(name)}/run`,
         done: words.detail.scheduleStarted(name),
       };
+    case "limit_concurrency":
+    case "limit_rate": {
+      const { scope, max = 1, per, key } = action;
+      return {
+        label: words.detail.raiseLimit(max),
+        method: "PUT",
+        path: `/${scope}s/${encodeURIComponent(name)}/limits`,
+        body: {
+          kind: action.do === "limit_rate" ? "rate" : "concurrency",
+          max,
+          ...(per === undefined ? {} : { per }),
+          ...(key === undefined ? {} : { key }),
+        },
+        done: words.detail.limitRaised(name, max),
+      };
+    }
     case "set_priority":
       return {
         label: words.detail.moveToFront,

@@ -10,13 +10,15 @@ import { Field } from "../../../components/field.tsx";
 import { isFinished } from "../../../components/state-badge.tsx";
 import { tell } from "../../../components/toasts.tsx";
 import { useIsDiscarded } from "./explain.tsx";
+import { CopyAs } from "./copy-as.tsx";
 import { RerunDialog } from "./rerun-dialog.tsx";
+import { useJobKeys } from "./use-job-keys.ts";
 import { useJobAction } from "./use-job-action.ts";
 import type { Job } from "./use-job.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-type Asked = "cancel" | "discard" | "edit" | "priority";
+type Asked = "cancel" | "discard" | "edit" | "priority" | "retry";
 
 /** An action that has a key in the list of jobs. */
 export type JobKey = "retry" | "cancel" | "edit";
@@ -41,6 +43,13 @@ export function JobActions({
   const [asked, setAsked] = useState<Asked>();
   const isOver = isFinished(job.state);
   const isKept = job.state === "failed" && isDiscarded === false;
+  const mayStart = isKept || job.state === "scheduled" || job.state === "retrying";
+  useJobKeys({
+    r: may && mayStart ? () => setAsked("retry") : undefined,
+    c: may && !isOver ? () => setAsked("cancel") : undefined,
+    e: may && isOver ? () => setAsked("edit") : undefined,
+  });
+  if (!may) return null;
   const path = `/jobs/${job.id}`;
   const isKnown = may && (job.state !== "failed" || isDiscarded !== undefined);
   const press = useEffectEvent((key: JobKey) => {
@@ -73,6 +82,8 @@ export function JobActions({
       {isKept && (
         <Button
           kind="primary"
+          title={words.detail.retryExplained}
+          aria-keyshortcuts="r"
           icon={<RotateCw aria-hidden="true" />}
           busy={act.isPending}
           onClick={() => act.mutate({ path: `${path}/retry`, done: common.jobRetried(job.id) })}
@@ -90,12 +101,17 @@ export function JobActions({
         </Button>
       )}
       {isOver && (
-        <Button icon={<Play aria-hidden="true" />} busy={act.isPending} onClick={rerun}>
+        <Button title={words.detail.rerunHint} icon={<Play aria-hidden="true" />} busy={act.isPending} onClick={rerun}>
           {common.rerun}
         </Button>
       )}
       {isOver && (
-        <Button icon={<Pencil aria-hidden="true" />} onClick={() => setAsked("edit")}>
+        <Button
+          title={words.detail.changesExplained}
+          aria-keyshortcuts="e"
+          icon={<Pencil aria-hidden="true" />}
+          onClick={() => setAsked("edit")}
+        >
           {isKept ? words.detail.retryWithChanges : words.detail.rerunWithChanges}
         </Button>
       )}
@@ -105,7 +121,7 @@ export function JobActions({
         </Button>
       )}
       {!isOver && (
-        <Button kind="danger" icon={<Ban aria-hidden="true" />} onClick={() => setAsked("cancel")}>
+        <Button kind="danger" aria-keyshortcuts="c" icon={<Ban aria-hidden="true" />} onClick={() => setAsked("cancel")}>
           {words.detail.cancelJob}
         </Button>
       )}
@@ -114,11 +130,34 @@ export function JobActions({
           {common.discard}
         </Button>
       )}
+      {asked === "retry" && <RetryDialog job={job} isKept={isKept} onClose={close} />}
       {asked === "edit" && <RerunDialog job={job} isKept={isKept} onClose={close} />}
       {asked === "priority" && <PriorityDialog job={job} onClose={close} />}
       {asked === "cancel" && <CancelDialog job={job} onClose={close} />}
       {asked === "discard" && <DiscardDialog job={job} onClose={close} />}
     </>
+  );
+}
+
+function RetryDialog({ job, isKept, onClose }: { job: Job; isKept: boolean; onClose: () => void }) {
+  const act = useJobAction();
+  return (
+    <FormDialog
+      title={isKept ? words.detail.retryQuestion(job.id) : words.detail.startQuestion(job.id)}
+      submit={isKept ? common.retry : words.detail.startNow}
+      onClose={onClose}
+      busy={act.isPending}
+      error={act.error}
+      onSubmit={() =>
+        act.mutate(
+          { path: `/jobs/${job.id}/retry`, done: isKept ? common.jobRetried(job.id) : common.jobMayStart(job.id) },
+          { onSuccess: onClose },
+        )
+      }
+    >
+      <p>{isKept ? words.detail.retryExplained : words.detail.startExplained}</p>
+      <CopyAs action={{ do: "retry_job", id: job.id }} />
+    </FormDialog>
   );
 }
 
@@ -152,6 +191,7 @@ function CancelDialog({ job, onClose }: { job: Job; onClose: () => void }) {
       <Field label={common.reason} hint={common.reasonKept}>
         <input value={reason} maxLength={1_000} onChange={({ target }) => setReason(target.value)} />
       </Field>
+      <CopyAs action={{ do: "cancel_job", id: job.id, ...(reason.trim() === "" ? {} : { reason: reason.trim() }) }} />
     </FormDialog>
   );
 }
@@ -169,6 +209,7 @@ function DiscardDialog({ job, onClose }: { job: Job; onClose: () => void }) {
       onSubmit={() => act.mutate({ path: `/jobs/${job.id}/discard`, done: common.jobDiscarded(job.id) }, { onSuccess: onClose })}
     >
       <p>{words.detail.discardExplained}</p>
+      <CopyAs action={{ do: "discard_job", id: job.id }} />
     </FormDialog>
   );
 }
@@ -211,6 +252,7 @@ function PriorityDialog({ job, onClose }: { job: Job; onClose: () => void }) {
       >
         <input inputMode="numeric" value={text} onChange={({ target }) => setText(target.value)} />
       </Field>
+      {isNumber && <CopyAs action={{ do: "set_priority", id: job.id, priority: Number(text) }} />}
     </FormDialog>
   );
 }

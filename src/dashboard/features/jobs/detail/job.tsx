@@ -2,17 +2,20 @@ import { FileQuestionMark } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { PageProps } from "../../../router/page-props.ts";
-import { ExactTime, Time } from "../../../components/time/time.tsx";
-import { CopyButton, Json } from "../../../components/json.tsx";
+import { Time } from "../../../components/time/time.tsx";
+import { Json } from "../../../components/json.tsx";
+import { JsonTree } from "../../../components/json-tree/json-tree.tsx";
 import { Failure, Loading } from "../../../components/notice.tsx";
 import { Card, Page } from "../../../components/page.tsx";
 import { isFinished, State } from "../../../components/state-badge.tsx";
 import { JobActions } from "./job-actions.tsx";
 import { Explanation, useIsDiscarded } from "./explain.tsx";
+import { Facts } from "./facts.tsx";
 import { Lineage } from "./lineage.tsx";
 import { type LogRange, Logs } from "./logs.tsx";
 import { intervalOf, keyOf, type TimelineEntry } from "./waterfall/entries.ts";
 import { Waterfall } from "./waterfall/waterfall.tsx";
+import { Payload } from "./payload.tsx";
 import { type Attempt, type Job, useJob, useUsual } from "./use-job.ts";
 import { Sentence } from "../../../components/sentence.tsx";
 import { common } from "../../../components/words.ts";
@@ -110,15 +113,15 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
           {job.result !== null && (
             <Card title={common.result}>
               <div className="card-body">
-                <Json value={job.result} label={words.detail.result} />
+                <JsonTree
+                  value={job.result}
+                  label={words.detail.result}
+                  fileName={words.detail.fileName(job.id, words.detail.result)}
+                />
               </div>
             </Card>
           )}
-          <Card title={common.payload}>
-            <div className="card-body">
-              <Json value={job.payload} label={words.detail.payload} />
-            </div>
-          </Card>
+          <Payload job={job} />
         </div>
         <div className="job-column">
           <Facts job={job} />
@@ -169,70 +172,6 @@ function ErrorCard({ job, failure }: { job: Job; failure: Attempt }) {
           </details>
         )}
       </div>
-    </Card>
-  );
-}
-
-function Facts({ job }: { job: Job }) {
-  return (
-    <Card title={words.detail.facts}>
-      <dl className="facts card-body">
-        <dt>{common.id}</dt>
-        <dd className="job-fact-id">
-          <span className="number">{job.id}</span>
-          <CopyButton text={job.id} label={common.copy(common.id)} />
-        </dd>
-        <dt>{common.task}</dt>
-        <dd>
-          <Link href={`/tasks/${encodeURIComponent(job.task)}`}>{job.task}</Link>
-        </dd>
-        <dt>{common.queue}</dt>
-        <dd>
-          <Link href={`/queues/${encodeURIComponent(job.queue)}`}>{job.queue}</Link>
-        </dd>
-        <dt>{common.priority}</dt>
-        <dd>{job.priority}</dd>
-        <dt>{common.attempts}</dt>
-        <dd>{common.of(job.attempts, job.maxAttempts)}</dd>
-        {job.tenant !== null && (
-          <>
-            <dt>{common.tenant}</dt>
-            <dd>
-              <Link href={`/jobs?${new URLSearchParams({ tenant: job.tenant })}`}>{job.tenant}</Link>
-            </dd>
-          </>
-        )}
-        {job.jobKey !== null && (
-          <>
-            <dt>{words.detail.jobKey}</dt>
-            <dd>
-              <Link href={`/jobs?${new URLSearchParams({ key: job.jobKey })}`}>{job.jobKey}</Link>
-            </dd>
-          </>
-        )}
-        {job.serialKey !== null && (
-          <>
-            <dt>{words.detail.serialKey}</dt>
-            <dd>{job.serialKey}</dd>
-          </>
-        )}
-        <dt>{common.enqueued}</dt>
-        <dd>
-          <ExactTime at={job.createdAt} />
-        </dd>
-        <dt>{words.detail.finished}</dt>
-        <dd>
-          <ExactTime at={job.finishedAt} absent={common.notYet} />
-        </dd>
-        {job.worker !== null && (
-          <>
-            <dt>{words.detail.worker}</dt>
-            <dd>
-              <code>{job.worker}</code>
-            </dd>
-          </>
-        )}
-      </dl>
     </Card>
   );
 }

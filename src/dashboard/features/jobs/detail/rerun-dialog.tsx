@@ -5,6 +5,7 @@ import { Problem } from "../../../api/problem.ts";
 import { rest } from "../../../api/request.ts";
 import { FormDialog } from "../../../components/dialog.tsx";
 import { tell } from "../../../components/toasts.tsx";
+import { CopyAs } from "./copy-as.tsx";
 import { useTask } from "../enqueue-form/enqueue-dialog.tsx";
 import { PayloadEditor } from "../enqueue-form/payload-editor.tsx";
 import type { Job } from "./use-job.ts";
@@ -65,6 +66,9 @@ export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolea
           {words.detail.discardOriginal(job.id)}
         </label>
       )}
+      <CopyAs
+        action={{ do: "rerun_job", id: job.id, ...(isChanged ? { payload } : {}), ...(discard && isKept ? { discard } : {}) }}
+      />
     </FormDialog>
   );
 }

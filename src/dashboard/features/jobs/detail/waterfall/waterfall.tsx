@@ -13,6 +13,7 @@ import { EntryRow } from "./entry-row.tsx";
 import { compressedScale, type Interval, linearScale } from "./scale.ts";
 import { useView } from "./use-view.ts";
 import { words } from "./words.ts";
+import "../../../../components/table/table.css";
 import "./waterfall.css";
 
 /** Positions of the marks on the axis. */
