@@ -288,7 +288,7 @@ describe("the page of a job", () => {
   it("keeps the trace of an ended job, and links to it and to other systems", async () => {
     const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
     const { id } = await one(
-      `select set_config('legwork.traceparent', $1, false), legwork.enqueue('plain', correlation_id => 'order 7') as id`,
+      `select set_config('legwork.traceparent', $1, true), legwork.enqueue('plain', correlation_id => 'order 7') as id`,
       [`00-${trace}-${span}-01`],
     );
     expect(await one("select trace_id from legwork.jobs where id = $1", [id])).toEqual({ trace_id: trace });

@@ -1,5 +1,5 @@
 import { ChevronRight } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
 import { isRawNumber } from "../../api/exact-json.ts";
 import { Button } from "../button.tsx";
@@ -73,25 +73,26 @@ export function JsonLine({ name, value, path, state }: JsonLineProps) {
 
 function Inner({ inner, path, state }: { inner: [string | number, unknown][]; path: Path; state: TreeState }) {
   const [count, setCount] = useState(CHUNK);
-  // A match further down is drawn with those before it.
   const wanted =
     state.wanted !== undefined && keyOf(state.wanted.slice(0, path.length)) === keyOf(path)
       ? state.wanted[path.length]
       : undefined;
   const position = wanted === undefined ? -1 : inner.findIndex(([key]) => key === wanted);
-  const shown = Math.max(count, Math.ceil((position + 1) / CHUNK) * CHUNK);
+  // A match further down is drawn with its neighbors, not with the thousands before it.
+  const from = Math.max(count, Math.floor(position / CHUNK) * CHUNK);
+  const lines = (entries: readonly [string | number, unknown][]): ReactNode =>
+    entries.map(([key, child]) => <JsonLine key={key} name={key} value={child} path={[...path, key]} state={state} />);
   return (
     <ul>
-      {inner.slice(0, shown).map(([key, child]) => (
-        <JsonLine key={key} name={key} value={child} path={[...path, key]} state={state} />
-      ))}
-      {inner.length > shown && (
+      {lines(inner.slice(0, count))}
+      {inner.length > count && (
         <li>
-          <Button kind="quiet" onClick={() => setCount(shown + 10 * CHUNK)}>
-            {words.more(Math.min(10 * CHUNK, inner.length - shown))}
+          <Button kind="quiet" onClick={() => setCount(count + 10 * CHUNK)}>
+            {words.more(Math.min(10 * CHUNK, inner.length - count))}
           </Button>
         </li>
       )}
+      {position >= count && lines(inner.slice(from, from + CHUNK))}
     </ul>
   );
 }
