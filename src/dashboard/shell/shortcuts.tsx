@@ -74,19 +74,6 @@ export function useShortcuts(): Shortcuts {
         shown.dialog(close)
       ),
   };
-          </dt>
-          <dd>{words.inList}</dd>
-        </div>
-        <div>
-          <dt>
-            <kbd>r</kbd> <kbd>c</kbd> <kbd>e</kbd>
-          </dt>
-          <dd>{words.onJob}</dd>
-        </div>
-      </dl>
-    </Dialog>
-  );
->>>>>>> 212ba10 (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
 }
 
 /** Whether keys pressed on that element enter text. */

@@ -75,7 +75,6 @@ export const words = {
       density: { compact: "Tables: compact rows", comfortable: "Tables: comfortable rows" },
     },
   },
->>>>>>> 212ba10 (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
 
   // Emergency stop
   stop: "Emergency stop",

@@ -45,41 +45,12 @@ export function Explanation({ job }: { job: Job }) {
   return (
     <Card title={title}>
       <QueryResult query={query} rows={2}>
-<<<<<<< HEAD
         {(reasons) => <Reasons reasons={reasons} job={job} />}
-||||||| parent of 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
-        {(reasons) => (
-          <ol className="reasons">
-            {reasons.map((reason) => (
-              <li key={`${reason.position} ${reason.reason}`}>
-                <p>
-                  <WithJobs text={reason.detail} self={job.id} />
-                </p>
-                <Advice job={job} reason={reason} />
-              </li>
-            ))}
-          </ol>
-        )}
-=======
-        {(reasons) => (
-          <ol className="reasons">
-            {reasons.map((reason) => (
-              <li key={`${reason.position} ${reason.reason}`}>
-                <p>
-                  <WithTimes text={reason.detail} self={job.id} />
-                </p>
-                <Advice job={job} reason={reason} />
-              </li>
-            ))}
-          </ol>
-        )}
->>>>>>> 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
       </QueryResult>
     </Card>
   );
 }
 
-<<<<<<< HEAD
 /** Reasons in the order in which they apply, each with what can be done about it. `job`: the page's job, if they are about one. */
 export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Job | undefined }) {
   return (
@@ -87,7 +58,7 @@ export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Jo
       {reasons.map((reason) => (
         <li key={`${reason.position} ${reason.reason}`}>
           <p>
-            <WithJobs text={reason.detail} self={job?.id} />
+            <WithTimes text={reason.detail} self={job?.id} />
           </p>
           <Advice job={job} reason={reason} />
         </li>
@@ -96,10 +67,8 @@ export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Jo
   );
 }
 
-||||||| parent of 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
-=======
 /** A text whose times are shown in the page's time zone, with links to the other jobs it mentions. */
-function WithTimes({ text, self }: { text: string; self: string }): ReactNode {
+function WithTimes({ text, self }: { text: string; self: string | undefined }): ReactNode {
   return text.split(/(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)/).map((part, index) =>
     index % 2 === 0 ? (
       // oxlint-disable-next-line react/no-array-index-key -- parts of one text
@@ -111,7 +80,6 @@ function WithTimes({ text, self }: { text: string; self: string }): ReactNode {
   );
 }
 
->>>>>>> 66fdeda (Fold, search and compare a job's JSON, copy its actions, raise limits where they are explained, and link to traces)
 /** A text with links to the other jobs it mentions. */
 function WithJobs({ text, self }: { text: string; self: string | undefined }): ReactNode {
   return text.split(/(\bjobs? \d+(?:, \d+)*)/i).map((part, index) => {

@@ -44,12 +44,13 @@ export function JobActions({
   const isOver = isFinished(job.state);
   const isKept = job.state === "failed" && isDiscarded === false;
   const mayStart = isKept || job.state === "scheduled" || job.state === "retrying";
+  // The list of jobs has its own keys.
+  const isPage = may && onPressed === undefined;
   useJobKeys({
-    r: may && mayStart ? () => setAsked("retry") : undefined,
-    c: may && !isOver ? () => setAsked("cancel") : undefined,
-    e: may && isOver ? () => setAsked("edit") : undefined,
+    r: isPage && mayStart ? () => setAsked("retry") : undefined,
+    c: isPage && !isOver ? () => setAsked("cancel") : undefined,
+    e: isPage && isOver ? () => setAsked("edit") : undefined,
   });
-  if (!may) return null;
   const path = `/jobs/${job.id}`;
   const isKnown = may && (job.state !== "failed" || isDiscarded !== undefined);
   const press = useEffectEvent((key: JobKey) => {
