@@ -56,7 +56,7 @@ export function durationToInterval(name: string, value: Duration | undefined, lo
 }
 
 /** Returns a valid id unchanged. Throws LW400 for anything else. */
-export function assertId(what: "batch" | "job" | "workflow", id: string): string {
+export function assertId(what: "batch" | "bulk action" | "job" | "workflow", id: string): string {
   if (!isId(id)) throw new LegworkError("LW400", `'${id}' is not a ${what} id.`, { hint: "Ids are whole numbers below 2^63." });
   return id;
 }

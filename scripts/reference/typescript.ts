@@ -4,6 +4,7 @@ import { fenced } from "./markdown.ts";
 /** The branches of the tree, with the files and names of their interfaces. */
 const BRANCHES: readonly (readonly [branch: string, path: string, name: string])[] = [
   ["jobs", "api/jobs.ts", "Jobs"],
+  ["bulkActions", "api/bulk-actions.ts", "BulkActions"],
   ["queues", "api/queues.ts", "Queues"],
   ["tasks", "api/queues.ts", "Tasks"],
   ["limits", "api/limits.ts", "Limits"],

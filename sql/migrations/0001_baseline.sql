@@ -139,6 +139,11 @@ create index finished_jobs_correlation_id on legwork_private.finished_jobs (corr
 create index finished_jobs_job_key_id on legwork_private.finished_jobs (job_key, id) with (deduplicate_items = off) where job_key is not null;
 create index finished_jobs_queue_id on legwork_private.finished_jobs (queue, id) with (deduplicate_items = off) where queue <> 'default';
 
+-- The jobs that ended within a period. Rows are added in the order in which jobs end, so an index of block ranges suffices for all of them and costs a job nothing.
+-- Jobs that did not complete are rare and looked for by their time, among them the failed jobs that are kept for a retry.
+create index finished_jobs_finished_at on legwork_private.finished_jobs using brin (finished_at) with (autosummarize = on);
+create index finished_jobs_state_finished_at on legwork_private.finished_jobs (state, finished_at) where state <> 'completed';
+
 create table legwork_private.finished_jobs_default partition of legwork_private.finished_jobs default;
 alter table legwork_private.finished_jobs_default enable row level security;
 
@@ -1137,3 +1142,36 @@ create table legwork_private.job_entries (
   open_positions integer[]
 );
 alter table legwork_private.job_entries enable row level security;
+
+-- Actions on all jobs that match a filter, carried out in chunks by workers and servers.
+create table legwork_private.bulk_actions (
+  id bigint generated always as identity primary key,
+  action text not null check (action in ('retry', 'discard', 'cancel', 'rerun', 'priority')),
+  filter jsonb not null,
+  priority integer,
+  reason text,
+  actor text not null default legwork_private.current_actor(),
+  login name not null default session_user,
+  role text,
+  named_actor text,
+  surface text,
+  tenant text,
+  state text not null default 'running' check (state in ('running', 'completed', 'stopped', 'failed')),
+  total bigint,
+  changed bigint not null default 0,
+  skipped jsonb not null default '{}',
+  last_error text,
+  failures integer not null default 0,
+  started_at timestamptz not null,
+  worked_at timestamptz,
+  finished_at timestamptz,
+  next_at timestamptz not null default clock_timestamp(),
+  chunk integer not null default 200,
+  after_id bigint,
+  up_to bigint not null,
+  left_over bigint[] not null default '{}',
+  tries integer not null default 0
+);
+alter table legwork_private.bulk_actions enable row level security;
+create index bulk_actions_next_at on legwork_private.bulk_actions (next_at) where state = 'running';
+create index bulk_actions_tenant_id on legwork_private.bulk_actions (tenant, id) where tenant is not null;

@@ -4,7 +4,7 @@ import { type CountField, type CountFilter, countJobs } from "../jobs/count-jobs
 import { discardJob, discardJobs } from "../jobs/discard-job.ts";
 import type { Enqueued, EnqueueOnOptions } from "../jobs/enqueue.ts";
 import { explainJob, type Reason } from "../jobs/explain-job.ts";
-import { type FailedFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
+import { type FailedFilter, type FailedGroupFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, type JobState, listAttempts, listJobs } from "../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../jobs/read-logs.ts";
 import { listSteps } from "../jobs/read-steps.ts";
@@ -246,13 +246,14 @@ export interface Jobs {
    */
   signal(id: string, name: string, payload?: unknown): Promise<boolean>;
   /**
-   * Lists the failed jobs that can be retried, grouped by error, largest group first.
+   * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid filter,
+   * LW404 for an unknown task or queue.
    *
    * @example
-   * const [worst] = await legwork.jobs.failedGroups();
+   * const [worst] = await legwork.jobs.failedGroups({ failedSince: "10m" });
    * if (typeof worst?.fingerprint === "string") await legwork.jobs.retryMany({ fingerprint: worst.fingerprint });
    */
-  failedGroups(): Promise<FailedGroup[]>;
+  failedGroups(filter?: FailedGroupFilter): Promise<FailedGroup[]>;
 }
 
 /** The number of lines on a page of logs. */
@@ -285,6 +286,6 @@ export function jobsOn(client: Queryable): Jobs {
     setPriority: (id, priority) => setPriority(client, id, priority),
     setPriorityMany: (filter, priority, options) => setPriorities(client, filter, priority, options),
     signal: (id, name, payload) => sendSignal(client, id, name, payload),
-    failedGroups: async () => (await listFailedGroups(client)).map(toFailedGroup),
+    failedGroups: async (filter) => (await listFailedGroups(client, filter)).map(toFailedGroup),
   };
 }

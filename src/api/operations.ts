@@ -5,6 +5,7 @@ import { readOverview } from "../queues/overview.ts";
 import { emergencyStop, resumeAll } from "../queues/pause.ts";
 import { type Audit, auditOn, type Tokens, tokensOn } from "./access.ts";
 import { type Alerts, alertsOn } from "./alerts.ts";
+import { type BulkActions, bulkActionsOn } from "./bulk-actions.ts";
 import { type Jobs, jobsOn } from "./jobs.ts";
 import { type Limits, limitsOn } from "./limits.ts";
 import { type Overview, toOverview } from "./queue-rows.ts";
@@ -19,6 +20,7 @@ import { type Batches, batchesOn, type Workflows, workflowsOn } from "./workflow
  */
 export interface Operations {
   readonly jobs: Jobs;
+  readonly bulkActions: BulkActions;
   readonly queues: Queues;
   readonly tasks: Tasks;
   readonly limits: Limits;
@@ -71,6 +73,7 @@ export interface Operations {
 export function operationsOn(client: Queryable, pool?: Pool): Operations {
   return {
     jobs: jobsOn(client),
+    bulkActions: bulkActionsOn(client),
     queues: queuesOn(client),
     tasks: tasksOn(client),
     limits: limitsOn(client),

@@ -5,6 +5,7 @@ import { addCommand } from "./commands/add.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { backupCommand } from "./commands/backup.ts";
+import { bulkCommand } from "./commands/bulk.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { dashboardCommand } from "./commands/dashboard.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -108,6 +109,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     stopCommand,
     workflowCommand,
     batchCommand,
+    bulkCommand,
     scheduleCommand,
     backupCommand,
     restoreCommand,

@@ -71,7 +71,7 @@ export function idOf(what: string): Parse<string> {
 }
 
 /** The id of a row, as an argument. */
-export function idArgument(what: "batch" | "job" | "workflow"): Parse<string> {
+export function idArgument(what: "batch" | "bulk action" | "job" | "workflow"): Parse<string> {
   return (text) => assertId(what, text);
 }
 

@@ -31,7 +31,7 @@ export function systemSections(operations: Operations, config: Config | undefine
     { title: "Queues, with limits and pauses", read: () => operations.listQueues() },
     { title: "Tasks, with limits and pauses", read: async () => (await operations.listTasks()).map(withoutSchemas) },
     { title: "Schedules", read: () => operations.listSchedules({}) },
-    { title: "Failed jobs by error", read: () => operations.listFailedGroups() },
+    { title: "Failed jobs by error", read: () => operations.listFailedGroups({}) },
     { title: `The last ${FAILED} failed jobs`, read: () => operations.listJobs({ state: "failed", limit: FAILED }) },
     { title: "Settings of this command", read: () => config ?? "Not available: a server is used." },
     { title: "Settings of the database", read: async () => (await operations.readInstallation()).settings },

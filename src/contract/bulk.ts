@@ -87,8 +87,23 @@ export const failedGroupSchema = z.object({
   lastAt: at,
   lastId: z.string(),
   lastError: z.string().nullable(),
+  counts: z
+    .array(z.int())
+    .describe("How many of the jobs failed in each of the equally long intervals between countedFrom and countedTo."),
+  countedFrom: at,
+  countedTo: at,
 });
-export const failedGroupPage = page(failedGroupSchema, "The groups.");
+export const failedGroupPage = page(failedGroupSchema, "The groups, at most 500.");
+export const failedGroupQuery = failedFilterSchema.pick({
+  task: true,
+  queue: true,
+  tenant: true,
+  fingerprint: true,
+  error: true,
+  failedAfter: true,
+  failedBefore: true,
+  failedSince: true,
+});
 
 /** A group of failed jobs that can be retried and failed in the same way. */
 export type FailedGroup = Answer<typeof failedGroupSchema>;

@@ -223,13 +223,19 @@ export const enqueuedSchema = createdSchema
 /** A filter for failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
+  state: z.literal("failed").optional().describe("For the sake of filters from lists: these jobs have failed."),
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
+  correlationId: text(256).optional(),
+  parentId: jobId.optional(),
+  createdAfter: time.optional(),
+  createdBefore: time.optional(),
   fingerprint: text(64).optional().describe("A group from GET /failed-groups."),
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   failedAfter: time.optional(),
   failedBefore: time.optional(),
+  failedSince: duration.optional().describe("Only jobs that failed within this time from now, however old they are."),
 });
 
 /** A filter for jobs that have not ended: the fields of legwork_private.live_jobs_like. */
@@ -241,14 +247,18 @@ export const liveFilterSchema = z.strictObject({
   tenant: text(256).optional(),
   correlationId: text(256).optional(),
   parentId: jobId.optional(),
+  jobKey: text(512).optional(),
   createdAfter: time.optional(),
   createdBefore: time.optional(),
 });
 
 /** A filter for jobs that have ended: the fields of legwork_private.finished_jobs_like. */
-export const finishedFilterSchema = liveFilterSchema.extend({
+export const finishedFilterSchema = liveFilterSchema.omit({ jobKey: true }).extend({
   state: z.enum(["completed", "failed", "cancelled", "expired"]).optional(),
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
+  finishedAfter: time.optional(),
+  finishedBefore: time.optional(),
+  finishedSince: duration.optional().describe("Only jobs that ended within this time from now."),
 });
 
 export const jobCursor = cursorOver("jobs", jobId);
@@ -284,6 +294,11 @@ export const jobQuery = z.strictObject({
   brief: z.stringbool().optional().describe("Leave out payload and result, which may be large; both are null then."),
   createdAfter: time.optional().describe("Only jobs created at or after this time."),
   createdBefore: time.optional().describe("Only jobs created before this time."),
+  finishedAfter: time
+    .optional()
+    .describe("Only jobs that ended at or after this time. A failed job ended when its last attempt failed."),
+  finishedBefore: time.optional().describe("Only jobs that ended before this time."),
+  finishedSince: duration.optional().describe("Only jobs that ended within this time from now, however old they are."),
   order: z
     .enum(["newest", "oldest", "longest"])
     .default("newest")

@@ -1,10 +1,10 @@
 /** The functions and views of each database role, without those of the roles before it. `legwork_private.role_functions()` grants the functions. */
 const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
-    `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups alerts
+    `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups bulk_actions alerts
     alert_rule_list explain_job explain_schedule explain_workflow explain_queue explain_worker describe_limits describe_retry known_queues ids_created emergency_stop_details step_results health read_metrics
     task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal count_jobs doctor
-    installed_schema`.split(/\s+/),
+    installed_schema find_failed_groups`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
@@ -12,7 +12,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_one_by_one take_up reconcile
     schedule unschedule enable_schedule disable_schedule run_schedule cancel_workflow retry_workflow send_signal plans_wanted
     put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts
-    end_silence`.split(/\s+/),
+    end_silence start_bulk_action stop_bulk_action preview_bulk_action run_bulk_action`.split(/\s+/),
   legwork_worker:
     `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
     fire_schedules plan_intervals register_crontab load_steps record_step await_step due_duties run_duty worker_host

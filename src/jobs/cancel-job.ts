@@ -29,6 +29,7 @@ export interface LiveFilter {
   tenant?: string;
   correlationId?: string;
   parentId?: string;
+  jobKey?: string;
   createdAfter?: Date;
   createdBefore?: Date;
 }

@@ -1,21 +1,37 @@
+import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
-import { selectRows } from "../db/select-rows.ts";
+import type { Duration } from "../duration.ts";
+import { toFilter } from "./job-filter.ts";
 
 /** Selects failed jobs. A job must match all given fields; an empty filter matches every failed job. */
 export interface FailedFilter {
   ids?: readonly string[];
+  /** For the sake of filters from lists: these jobs have failed. */
+  state?: "failed";
   task?: string;
   queue?: string;
   tenant?: string;
+  correlationId?: string;
+  parentId?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
   /** A group from `legwork.failed_groups`. */
   fingerprint?: string;
   /** Part of the error message; case is ignored. */
   error?: string;
   failedAfter?: Date;
   failedBefore?: Date;
+  /** Only jobs that failed within this time from now, such as `10m`, however old they are. */
+  failedSince?: Duration;
 }
 
-/** A row of `legwork.failed_groups`. */
+/** Selects the failed jobs that are grouped. */
+export type FailedGroupFilter = Pick<
+  FailedFilter,
+  "task" | "queue" | "tenant" | "fingerprint" | "error" | "failedAfter" | "failedBefore" | "failedSince"
+>;
+
+/** A row of `legwork.find_failed_groups`. */
 export interface FailedGroup {
   fingerprint: string;
   task: string;
@@ -25,18 +41,22 @@ export interface FailedGroup {
   last_at: Date;
   last_id: string;
   last_error: string | null;
+  /** How many of the jobs failed in each of the equally long intervals between `counted_from` and `counted_to`. */
+  counts: number[];
+  counted_from: Date;
+  counted_to: Date;
 }
 
 /**
- * Lists the failed jobs that can be retried, grouped by error, largest group first.
+ * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid filter,
+ * LW404 for an unknown task or queue.
  *
  * @example
  * import { listFailedGroups, retryJobs } from "legwork/operations";
  *
- * const [worst] = await listFailedGroups(client);
+ * const [worst] = await listFailedGroups(client, { failedSince: "10m" });
  * if (worst !== undefined) await retryJobs(client, { fingerprint: worst.fingerprint });
  */
-export async function listFailedGroups(client: Queryable): Promise<FailedGroup[]> {
-  const rows = await selectRows(client, "select * from legwork.failed_groups order by jobs desc, last_at desc");
-  return rows;
+export async function listFailedGroups(client: Queryable, filter: FailedGroupFilter = {}): Promise<FailedGroup[]> {
+  return await callFunction(client, "legwork.find_failed_groups", { filter: toFilter(filter) });
 }

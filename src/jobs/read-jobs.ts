@@ -6,7 +6,9 @@ import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { selectWithin } from "../db/select-within.ts";
+import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
+import { toInterval } from "./job-filter.ts";
 
 export { JOB_STATES, type JobState };
 
@@ -76,6 +78,11 @@ export interface JobFilter {
   /** Only jobs created at or after this time. */
   createdAfter?: Date;
   createdBefore?: Date;
+  /** Only jobs that ended at or after this time, however old they are. A failed job ended when its last attempt failed. */
+  finishedAfter?: Date;
+  finishedBefore?: Date;
+  /** Only jobs that ended within this time from now, such as `10m`. */
+  finishedSince?: Duration;
   /** Only jobs with a smaller id: the next page starts at the last id of this one. */
   before?: string;
   /** Only jobs with a larger id: the next page with order oldest. */
@@ -285,10 +292,16 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   add("created_at < ?", filter.createdBefore);
   add("id < ?", filter.before);
   add("id > ?", filter.after);
-  if (filter.createdAfter !== undefined || filter.createdBefore !== undefined) {
+  add("finished_at >= ?", filter.finishedAfter);
+  add("finished_at < ?", filter.finishedBefore);
+  if (filter.finishedSince !== undefined) {
+    add("finished_at >= now() - ?::interval", toInterval("finishedSince", filter.finishedSince));
+  }
+  const createdBefore = earlierOf(filter.createdBefore, endsBefore(filter.finishedBefore));
+  if (filter.createdAfter !== undefined || createdBefore !== undefined) {
     const [bounds] = await callFunction(client, "legwork_private.ids_created", {
       after: filter.createdAfter ?? null,
-      before: filter.createdBefore ?? null,
+      before: createdBefore ?? null,
     });
     add("id > ?", bounds.above);
     add("id <= ?", bounds.up_to);
@@ -303,6 +316,21 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
     return all.length === 0 ? "" : `where ${all.join(" and ")}`;
   });
   return { wheres, values };
+}
+
+/** The time before which jobs that ended before a time were created. By its worker's clock, a short job may have ended just before that. */
+function endsBefore(time: Date | undefined): Date | undefined {
+  return time === undefined ? undefined : new Date(time.getTime() + 60_000);
+}
+
+function earlierOf(one: Date | undefined, other: Date | undefined): Date | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one < other ? one : other;
+}
+
+/** Whether a filter names a period in which the jobs ended, for which there is an index by time. */
+export function isByEnd(filter: Pick<JobFilter, "finishedAfter" | "finishedSince">): boolean {
+  return filter.finishedAfter !== undefined || filter.finishedSince !== undefined;
 }
 
 /** Checks that a page can find its rows without reading the whole history. Throws LW400 with a hint about the missing filter. */

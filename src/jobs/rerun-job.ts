@@ -1,6 +1,7 @@
 import { assertId } from "../bounds.ts";
 import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
+import type { Duration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import type { LiveFilter } from "./cancel-job.ts";
@@ -61,9 +62,13 @@ async function assertPayloadBesideRedacted(client: Queryable, task: string, payl
 }
 
 /** Selects jobs that have ended. A job must match all given fields. */
-export interface FinishedFilter extends LiveFilter {
+export interface FinishedFilter extends Omit<LiveFilter, "jobKey"> {
   /** Part of the error message; case is ignored. */
   error?: string;
+  finishedAfter?: Date;
+  finishedBefore?: Date;
+  /** Only jobs that ended within this time from now, such as `10m`. */
+  finishedSince?: Duration;
 }
 
 /**

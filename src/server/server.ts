@@ -10,6 +10,7 @@ import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { startWatch } from "../health/watch.ts";
+import { startBulkRunner } from "../jobs/run-bulk-actions.ts";
 import type { Logger } from "../log.ts";
 import { GRAPHQL_PACKAGES, missingPackages } from "../optional-packages.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
@@ -137,9 +138,11 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       requireToken(healthApp, withMetricsToken(authenticator, metricsToken), rates);
       await addHealthRoutes(healthApp, { pool, assertAccess: ({ principal }) => assertSeesAll(principal!) });
     });
-    // The server takes part in the duties, so that alerts are raised even when no worker is running.
+    // The server takes part in the duties, so that alerts are raised and bulk actions carried out even when no worker is running.
     const watch = startWatch(pool, log);
     stops.push(() => within(PART_STOP_MS, watch.stop()));
+    const bulkRunner = startBulkRunner(pool, log);
+    stops.push(() => within(PART_STOP_MS, bulkRunner.stop()));
     await addRest(app, {
       pool,
       log,

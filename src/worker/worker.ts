@@ -15,6 +15,7 @@ import { assertSessions } from "../db/pooler.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { startWatch } from "../health/watch.ts";
+import { startBulkRunner } from "../jobs/run-bulk-actions.ts";
 import { isTracing } from "../jobs/tracing.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
@@ -162,6 +163,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   const ticker = startTicker(leasePool, log);
   const watch = startWatch(leasePool, log);
+  const bulkRunner = startBulkRunner(leasePool, log);
   const scheduler = startScheduler(leasePool, { log, crontab });
   const control = new RemoteCommands(options.databaseUrl, {
     pool: leasePool,
@@ -243,7 +245,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     control.stop();
     await within(
       Math.max(HAND_OVER_MS / 2, deadline - performance.now()),
-      Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), output.stop()]),
+      Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), bulkRunner.stop(), output.stop()]),
     );
     await heartbeat.end();
     // Not awaited: a task that does not end may hold a connection indefinitely.

@@ -78,9 +78,12 @@ async function graphql(query: string): Promise<unknown> {
 it("`legwork server` starts as legwork_admin, and every page that it serves works with jobs in every state", async () => {
   const { paths } = (await (await fetch(`${server.url}/docs/json`)).json()) as { paths: Record<string, Record<string, unknown>> };
   const { acme } = filled;
+  const { rows: started } = await database.pool.query(`select legwork.start_bulk_action('retry', '{"task": "free"}') as id`);
+  const bulkAction: string = started[0].id;
   const named = (path: string): string =>
     path
       .replace("/workflows/{id}", `/workflows/${acme.runningFlow}`)
+      .replace("/bulk-actions/{id}", `/bulk-actions/${bulkAction}`)
       .replace("/batches/{id}", `/batches/${acme.batch}`)
       .replace("/workers/{id}", "/workers/w")
       .replace("{id}", acme.awaiting[0] ?? "")

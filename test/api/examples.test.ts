@@ -12,6 +12,7 @@ const database = testDatabase();
 /** Interfaces whose members users call, by file. */
 const INTERFACES: Readonly<Record<string, readonly string[]>> = {
   "api/jobs.ts": ["Jobs"],
+  "api/bulk-actions.ts": ["BulkActions"],
   "api/queues.ts": ["Pausable", "Queues", "Tasks", "Workers"],
   "api/limits.ts": ["Limits"],
   "api/schedules.ts": ["Schedules"],

@@ -45,6 +45,7 @@ describe("rows", () => {
     const workflow = await legwork.workflows.start(defineWorkflow({ name: "w", steps: { one: { task: "a" } } }));
     await legwork.batches.enqueue([{ task: "a" }]);
     await legwork.alerts.silence("1h");
+    await legwork.bulkActions.start("retry", { task: "a" });
     await legwork.tokens.create({ name: "t" });
     const listings: Record<string, object[]> = {
       jobs: await legwork.jobs.list(),
@@ -60,6 +61,7 @@ describe("rows", () => {
       steps: (await legwork.workflows.get(workflow)).steps,
       batches: await legwork.batches.list(),
       rules: await legwork.alerts.rules.list(),
+      bulkActions: await legwork.bulkActions.list(),
       silences: await legwork.alerts.silences(),
       tokens: await legwork.tokens.list(),
       audit: await legwork.audit.list(),

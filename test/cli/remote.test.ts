@@ -56,7 +56,10 @@ describe("a command reads the same from a server as from the database:", () => {
     ["the end of a job's log", (operations) => operations.lastLogs(jobs[5] ?? "", 1)],
     ["a job's steps", (operations) => operations.listSteps(jobs[5] ?? "")],
     ["an explanation", (operations) => operations.explainJob(jobs[5] ?? "")],
-    ["failed groups", (operations) => operations.listFailedGroups()],
+    [
+      "failed groups",
+      (operations) => operations.listFailedGroups({ failedAfter: new Date("2020-01-01"), failedBefore: new Date("2099-01-01") }),
+    ],
     ["queues", (operations) => operations.listQueues()],
     ["tasks", (operations) => operations.listTasks()],
     ["workers", (operations) => operations.listWorkers()],

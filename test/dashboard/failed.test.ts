@@ -46,8 +46,33 @@ describe("the page of failed jobs", () => {
     await group(page, "ECONNREFUSED").waitFor();
     expect(await page.locator(".failed-count").allTextContents()).toEqual(["12", "3"]);
     await page.getByText("15 jobs in 2 groups").waitFor();
+    // The period counts from the failure, and the number beside a task is that of its failed jobs.
+    await database.pool.query(
+      "update legwork_private.finished_jobs set finished_at = now() - interval '2 hours' where task = 'report'",
+    );
+    await page.getByLabel("Failed", { exact: true }).selectOption("10m");
+    await page.getByText("12 jobs in 1 group").waitFor();
+    expect(await page.getByLabel("Task", { exact: true }).locator("option").allTextContents()).toEqual([
+      "Any task",
+      "mail/send (12)",
+    ]);
+    await group(page, "ECONNREFUSED")
+      .getByRole("img", { name: /^Failures from .* at most 12 per interval$/ })
+      .waitFor();
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy as issue" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    const issue = await page.evaluate(() =>
+      (globalThis as unknown as { navigator: { clipboard: { readText(): Promise<string> } } }).navigator.clipboard.readText(),
+    );
+    expect(issue).toMatch(
+      /^## mail\/send fails: connect ECONNREFUSED[\s\S]*- 12 failed jobs of `mail\/send`[\s\S]*legwork retry --fingerprint /,
+    );
+    await page.getByLabel("Failed", { exact: true }).selectOption("24h");
+    await page.getByText("15 jobs in 2 groups").waitFor();
     await group(page, "ECONNREFUSED").getByRole("button", { name: "Retry" }).click();
     await page.getByText("This will retry 12 jobs.").waitFor();
+    expect(await page.getByRole("dialog").locator(".bulk-samples li").count()).toBe(5);
     await expectAccessible(page);
     await page.getByRole("button", { name: "Retry 12 jobs" }).click();
     await page.getByText("12 jobs retried.").first().waitFor();

@@ -66,12 +66,20 @@ describe("actions on many jobs", () => {
     await dialog.getByText("This will retry 10,000 jobs.").waitFor();
     expect(await states()).toEqual({ failed: 10_000 });
     await dialog.getByRole("button", { name: "Retry 10,000 jobs" }).click();
-    await dialog.getByRole("progressbar").waitFor();
-    await page.getByText("10,000 jobs retried.").first().waitFor();
-    expect(await states()).toEqual({ pending: 10_000 });
+    // It runs on the server, so that the page may be left.
     await dialog.waitFor({ state: "detached" });
+    await page.getByRole("link", { name: "Show progress" }).click();
+    await page.getByRole("heading", { name: /^Bulk action \d+$/ }).waitFor();
+    await page.getByRole("progressbar").waitFor();
+    await expectAccessible(page);
+    await page.getByText("10,000 of 10,000 jobs").waitFor({ timeout: 60_000 });
+    await page.getByText("All matching jobs have been handled.").waitFor({ timeout: 60_000 });
+    expect(await states()).toEqual({ pending: 10_000 });
+    await page.getByRole("link", { name: "All bulk actions" }).click();
+    await page.getByText("Retry failed jobs").first().waitFor();
+    await expectAccessible(page);
     const { rows } = await database.pool.query(
-      "select sum(count)::int as jobs, min(surface) as surface from legwork.audit_log where operation = 'retry_jobs'",
+      "select sum(count)::int as jobs, min(surface) as surface from legwork.audit_log where operation = 'end_bulk_action'",
     );
     expect(rows).toEqual([{ jobs: 10_000, surface: "dashboard" }]);
   });

@@ -12,7 +12,7 @@ comment on column legwork_private.audit_entries.database_role is 'The login that
 comment on column legwork_private.audit_entries.actor is 'On whose behalf, as named by that login (the setting legwork.actor): the server names the token''s subject. Null if the login named no actor.';
 comment on column legwork_private.audit_entries.surface is 'The surface: sql, cli, rest, graphql, dashboard or worker (a starting worker that declares limits).';
 comment on column legwork_private.audit_entries.operation is 'The operation: cancel_job, pause, limit, create_token …';
-comment on column legwork_private.audit_entries.target_type is 'The kind of object: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
+comment on column legwork_private.audit_entries.target_type is 'The kind of object: job, jobs, queue, task, all, schedule, workflow, bulk_action, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork_private.audit_entries.target is 'The object''s id or name; null for an operation on many objects.';
 comment on column legwork_private.audit_entries.tenant is 'The tenant that acted, or, if the login acted for none, the object''s tenant. Null if it has none.';
 comment on column legwork_private.audit_entries.count is 'The number of objects, for an operation on many; null for one object.';

@@ -130,6 +130,7 @@ begin
   perform legwork_private.forget_enqueue_limits();
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
+  delete from legwork_private.bulk_actions b where b.finished_at < now() - v_retention;
   -- Jobs that were told to stop and have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 

@@ -108,19 +108,12 @@ comment on function legwork.cancel_job(bigint, text) is
   'that has ended.';
 revoke execute on function legwork.cancel_job(bigint, text) from public;
 
-create or replace function legwork.cancel_jobs(filter jsonb, reason text default null, preview boolean default false, at_most integer default 10000)
-returns setof bigint
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+create or replace function legwork_private.cancel_live(job_ids bigint[], reason text) returns bigint[]
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
-  v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter) x limit at_most);
   v_waiting bigint[];
   v_running bigint[];
-  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
-  if preview then
-    return query select unnest(v_ids);
-    return;
-  end if;
   -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
   select
     coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
@@ -128,15 +121,32 @@ begin
   into v_waiting, v_running
   from (
     select j.id, j.locked_at from legwork_private.graphile_jobs j
-    where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
     order by j.id for update skip locked
   ) l;
-  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
-  insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, cancel_live.reason);
+  insert into legwork_private.cancellations (job_id, reason) select r.id, cancel_live.reason from unnest(v_running) as r (id) on conflict do nothing;
   perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
-  perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
-    cardinality(v_waiting || v_running));
-  return query select x from unnest(v_waiting || v_running) x order by x;
+  return array(select x from unnest(v_waiting || v_running) x order by x);
+end $$;
+comment on function legwork_private.cancel_live(bigint[], text) is
+  'Cancels those of the given jobs that have not ended, without checking roles, and returns their ids. The reason is recorded as it is.';
+revoke execute on function legwork_private.cancel_live(bigint[], text) from public;
+
+create or replace function legwork.cancel_jobs(filter jsonb, reason text default null, preview boolean default false, at_most integer default 10000)
+returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter, at_most => cancel_jobs.at_most) x);
+  v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
+begin
+  if preview then
+    return query select unnest(v_ids);
+    return;
+  end if;
+  v_ids := legwork_private.cancel_live(v_ids, v_reason);
+  perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $$;
 comment on function legwork.cancel_jobs(jsonb, text, boolean, integer) is
   'Cancels the jobs that match a filter, like cancel_job, at most 10,000 at a time, and returns their ids. With preview => true it only returns the ids of the jobs that it would cancel. '

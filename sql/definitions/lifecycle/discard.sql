@@ -25,23 +25,31 @@ comment on function legwork.discard_job(bigint) is
   'Discards a failed job: it can no longer be retried, and it stays in the history as failed. Raises LW404 for an unknown job, and LW409 for a job that has not failed.';
 revoke execute on function legwork.discard_job(bigint) from public;
 
+create or replace function legwork_private.discard_failed(job_ids bigint[]) returns bigint[]
+language sql volatile set search_path = pg_catalog, pg_temp
+as $$
+  with gone as (
+    delete from legwork_private.graphile_jobs j
+    where j.id = any (array(
+      select k.id from legwork_private.graphile_jobs k
+      where k.id = any (discard_failed.job_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
+    returning j.id
+  )
+  select coalesce(array_agg(g.id order by g.id), '{}') from gone g
+$$;
+comment on function legwork_private.discard_failed(bigint[]) is 'Discards those of the given jobs that have failed, without checking roles, and returns their ids.';
+revoke execute on function legwork_private.discard_failed(bigint[]) from public;
+
 create or replace function legwork.discard_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter, at_most => discard_jobs.at_most) x);
 begin
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  with gone as (
-    delete from legwork_private.graphile_jobs j
-    where j.id = any (array(
-      select k.id from legwork_private.graphile_jobs k
-      where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
-    returning j.id
-  )
-  select coalesce(array_agg(g.id order by g.id), '{}') into v_ids from gone g;
+  v_ids := legwork_private.discard_failed(v_ids);
   perform legwork_private.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $$;

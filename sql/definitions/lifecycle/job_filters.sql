@@ -33,7 +33,8 @@ begin
     raise exception '''%'' is not a valid state.', left(filter ->> 'state', 100) using errcode = 'LW400',
       hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
   end if;
-  perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
+  perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key ~ '_(after|before)$';
+  perform legwork_private.read_interval(f.key, f.value) from jsonb_each_text(filter) f where f.key ~ '_since$';
   if filter ->> 'task' is not null then
     perform legwork_private.assert_task(filter ->> 'task');
   end if;
@@ -45,14 +46,34 @@ comment on function legwork_private.assert_job_filter(jsonb, text[], text) is
   'Does nothing for an object that has only these fields and valid values. Raises LW400 for any other, naming the field and its value, and LW404 for an unknown task or queue.';
 revoke execute on function legwork_private.assert_job_filter(jsonb, text[], text) from public;
 
-create or replace function legwork_private.failed_jobs_like(filter jsonb) returns setof bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+create or replace function legwork_private.fixed_period(filter jsonb, at timestamptz) returns jsonb
+language sql stable set search_path = pg_catalog, pg_temp
+return filter - array['failed_since', 'finished_since']
+  || case when filter ->> 'failed_since' is null then '{}' else jsonb_build_object('failed_after',
+    greatest((filter ->> 'failed_after')::timestamptz, legwork_private.earlier(fixed_period.at, (filter ->> 'failed_since')::interval))) end
+  || case when filter ->> 'finished_since' is null then '{}' else jsonb_build_object('finished_after',
+    greatest((filter ->> 'finished_after')::timestamptz, legwork_private.earlier(fixed_period.at, (filter ->> 'finished_since')::interval))) end;
+comment on function legwork_private.fixed_period(jsonb, timestamptz) is
+  'A filter whose relative periods, such as failed_since => ''10 minutes'', are replaced by the times at which they begin, counted back from a time.';
+revoke execute on function legwork_private.fixed_period(jsonb, timestamptz) from public;
+
+create or replace function legwork_private.failed_jobs_like(
+  filter jsonb, after_id bigint default null, up_to bigint default null, at_most integer default null, as_of timestamptz default null
+) returns setof bigint
+-- The conditions that a filter does not have must not be part of the plan.
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'fingerprint', 'error',
+    'created_after', 'created_before', 'failed_after', 'failed_before', 'failed_since'],
     '{"task": "notify/email"}; {} matches every failed job');
+  if filter ->> 'state' <> 'failed' then
+    raise exception 'Only failed jobs can be retried or discarded, not jobs in the state ''%''.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Omit the state, or use failed.';
+  end if;
+  filter := legwork_private.fixed_period(filter, coalesce(failed_jobs_like.as_of, now()));
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -64,23 +85,32 @@ begin
       and (v_tenant is null or f.tenant = v_tenant)
       and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+      and (filter ->> 'correlation_id' is null or f.correlation_id = filter ->> 'correlation_id')
+      and (filter ->> 'parent_id' is null or f.parent_id = (filter ->> 'parent_id')::bigint)
+      and (filter ->> 'created_after' is null or f.created_at >= (filter ->> 'created_after')::timestamptz)
+      and (filter ->> 'created_before' is null or f.created_at < (filter ->> 'created_before')::timestamptz)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
-      -- Discarded jobs are only in the history.
-      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
-    order by f.id;
+      and (failed_jobs_like.after_id is null or f.id > failed_jobs_like.after_id) and (failed_jobs_like.up_to is null or f.id <= failed_jobs_like.up_to)
+      and (failed_jobs_like.as_of is null or f.finished_at < failed_jobs_like.as_of)
+      -- Discarded jobs are only in the history. The last condition follows from the others, but has statistics.
+      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
+    order by f.id limit failed_jobs_like.at_most;
 end $$;
-comment on function legwork_private.failed_jobs_like(jsonb) is
-  'The failed jobs that match a filter and can be retried, oldest first. The filter is an object with the fields ids, task, queue, tenant, fingerprint (see failed_groups), error (a part of the message), '
-  'failed_after and failed_before; jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
+comment on function legwork_private.failed_jobs_like(jsonb, bigint, bigint, integer, timestamptz) is
+  'The failed jobs that match a filter and can be retried, oldest first: those with ids above after_id, up to up_to, and that failed before as_of, at most at_most. '
+  'The filter is an object with the fields ids, state (failed), task, queue, tenant, correlation_id, parent_id, fingerprint (see failed_groups), error (a part of the message), created_after, created_before, '
+  'failed_after, failed_before and failed_since (an interval, such as 10 minutes); jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
-create or replace function legwork_private.live_jobs_like(filter jsonb) returns setof bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+create or replace function legwork_private.live_jobs_like(
+  filter jsonb, after_id bigint default null, up_to bigint default null, at_most integer default null, as_of timestamptz default null
+) returns setof bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'job_key', 'created_after', 'created_before'],
     '{"task": "notify/email"}; {} matches every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs in the state ''%'' have ended.', filter ->> 'state' using errcode = 'LW400',
@@ -100,36 +130,44 @@ begin
       and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
       and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
+      and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
+      and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
+      and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
       -- Jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
-    order by j.id;
+    order by j.id limit live_jobs_like.at_most;
 end $$;
-comment on function legwork_private.live_jobs_like(jsonb) is
-  'The jobs that match a filter and can be cancelled, oldest first. The filter is an object with the fields ids, state, task, queue, tenant, correlation_id, parent_id, created_after and created_before; '
+comment on function legwork_private.live_jobs_like(jsonb, bigint, bigint, integer, timestamptz) is
+  'The jobs that match a filter and can be cancelled, oldest first: those with ids above after_id, up to up_to, and that were created before as_of, at most at_most. '
+  'The filter is an object with the fields ids, state, task, queue, tenant, correlation_id, parent_id, job_key, created_after and created_before; '
   'jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
-create or replace function legwork_private.finished_jobs_like(filter jsonb, as_of timestamptz) returns setof bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+create or replace function legwork_private.finished_jobs_like(
+  filter jsonb, as_of timestamptz, after_id bigint default null, up_to bigint default null, at_most integer default null
+) returns setof bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
   v_bounds record;
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
-    '{"task": "notify/email", "state": "completed"}');
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before',
+    'finished_after', 'finished_before', 'finished_since'], '{"task": "notify/email", "state": "completed"}');
+  filter := legwork_private.fixed_period(filter, finished_jobs_like.as_of);
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs in the state ''%'' have not ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Use a state of jobs that have ended: completed, failed, cancelled or expired.';
   end if;
   -- A search through the whole history is rejected.
-  if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
+  if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'finished_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
     raise exception 'The filter matches too much of the history.' using errcode = 'LW400',
-      hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, or a state other than completed.';
+      hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, finished_after, or a state other than completed.';
   end if;
   select * into v_bounds from legwork_private.ids_created((filter ->> 'created_after')::timestamptz,
-    least((filter ->> 'created_before')::timestamptz, finished_jobs_like.as_of));
+    -- By its worker's clock, a short job may have ended just before it was created.
+    least((filter ->> 'created_before')::timestamptz, legwork_private.later((filter ->> 'finished_before')::timestamptz, interval '1 minute'), finished_jobs_like.as_of));
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -144,12 +182,15 @@ begin
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'created_after' is null or f.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or f.created_at < (filter ->> 'created_before')::timestamptz)
+      and (filter ->> 'finished_after' is null or f.finished_at >= (filter ->> 'finished_after')::timestamptz)
+      and (filter ->> 'finished_before' is null or f.finished_at < (filter ->> 'finished_before')::timestamptz)
       and (v_bounds.above is null or f.id > v_bounds.above) and (v_bounds.up_to is null or f.id <= v_bounds.up_to)
       and f.created_at < finished_jobs_like.as_of
+      and (finished_jobs_like.after_id is null or f.id > finished_jobs_like.after_id) and (finished_jobs_like.up_to is null or f.id <= finished_jobs_like.up_to)
       and not exists (select from legwork_private.reruns r where r.original_id = f.id and r.requested_at >= finished_jobs_like.as_of)
-    order by f.id;
+    order by f.id limit finished_jobs_like.at_most;
 end $$;
-comment on function legwork_private.finished_jobs_like(jsonb, timestamptz) is
-  'The jobs that match a filter, have ended, were created before as_of and have not been rerun since then, oldest first. The filter is an object with the fields ids, state, task, queue, tenant, '
-  'correlation_id, parent_id, error (a part of the message), created_after and created_before; jobs must match all given fields. Raises LW400 for an unknown field and for a filter '
+comment on function legwork_private.finished_jobs_like(jsonb, timestamptz, bigint, bigint, integer) is
+  'The jobs that match a filter, have ended, were created before as_of and have not been rerun since then, oldest first: those with ids above after_id and up to up_to, at most at_most. The filter is an object with the fields ids, state, task, queue, tenant, '
+  'correlation_id, parent_id, error (a part of the message), created_after, created_before, finished_after, finished_before and finished_since (an interval); jobs must match all given fields. Raises LW400 for an unknown field and for a filter '
   'that cannot use an index, and LW404 for an unknown task or queue.';

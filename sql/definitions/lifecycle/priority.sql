@@ -36,6 +36,23 @@ begin
 end $$;
 comment on function legwork_private.assert_priority(integer) is 'Does nothing for a number that graphile-worker accepts as a priority. Raises LW400 for any other.';
 
+create or replace function legwork_private.change_priorities(job_ids bigint[], priority integer) returns table (id bigint, was integer)
+language sql volatile set search_path = pg_catalog, pg_temp
+as $$
+  with held as materialized (
+    -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
+    select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
+    where j.id = any (change_priorities.job_ids) and j.priority <> change_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
+    order by j.id for update skip locked
+  ), changed as (
+    update legwork_private.graphile_jobs j set priority = change_priorities.priority from held h where j.id = h.id returning j.id, h.was
+  )
+  select c.id, c.was from changed c order by c.id
+$$;
+comment on function legwork_private.change_priorities(bigint[], integer) is
+  'Changes the priority of those of the given jobs that have not ended and have a different one, without checking roles. Returns their ids and previous priorities.';
+revoke execute on function legwork_private.change_priorities(bigint[], integer) from public;
+
 create or replace function legwork.set_priorities(filter jsonb, priority integer, preview boolean default false, at_most integer default 10000)
 returns table (id bigint, was integer)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -52,16 +69,7 @@ begin
     return query select j.id, j.priority::integer from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id;
     return;
   end if;
-  return query
-    with held as materialized (
-      -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
-      select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
-      where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
-      order by j.id for update skip locked
-    ), changed as (
-      update legwork_private.graphile_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
-    )
-    select c.id, c.was from changed c order by c.id;
+  return query select c.id, c.was from legwork_private.change_priorities(v_ids, set_priorities.priority) c;
   get diagnostics v_count = row_count;
   perform legwork_private.audit('set_priorities', 'jobs', null, null, jsonb_build_object('filter', filter, 'priority', set_priorities.priority), filter ->> 'tenant', v_count);
 end $$;

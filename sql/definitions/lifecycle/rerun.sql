@@ -102,31 +102,42 @@ comment on function legwork.rerun_job(bigint, jsonb, boolean, text) is
   'the complete payload because the task''s definition redacts parts of it.';
 revoke execute on function legwork.rerun_job(bigint, jsonb, boolean, text) from public;
 
+create or replace function legwork_private.rerun_ended(job_ids bigint[]) returns bigint[]
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_original legwork_private.finished_jobs;
+  v_ids bigint[] := '{}';
+begin
+  for v_original in select f.* from legwork_private.finished_jobs f where f.id = any (job_ids) order by f.id loop
+    perform legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(v_original.id, null, v_original.payload), false);
+    v_ids := v_ids || v_original.id;
+  end loop;
+  return v_ids;
+end $$;
+comment on function legwork_private.rerun_ended(bigint[]) is
+  'Reruns those of the given jobs that have ended, without checking roles, and returns their ids. Raises LW409, without any effect, if one of the payloads is redacted.';
+revoke execute on function legwork_private.rerun_ended(bigint[]) from public;
+
 create or replace function legwork.rerun_jobs(filter jsonb, as_of timestamptz default null, preview boolean default false, at_most integer default 10000)
 returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_as_of timestamptz := coalesce(as_of, clock_timestamp());
   v_ids bigint[];
-  v_original legwork_private.finished_jobs;
-  v_count integer := 0;
 begin
   perform legwork_private.assert_role('operator');
   if not preview then
     -- One call at a time: two calls that match the same jobs would both rerun them. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
   end if;
-  v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of) x limit at_most);
+  v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of, at_most => rerun_jobs.at_most) x);
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  for v_original in select f.* from legwork_private.finished_jobs f where f.id = any (v_ids) order by f.id loop
-    perform legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(v_original.id, null, v_original.payload), false);
-    v_count := v_count + 1;
-    return next v_original.id;
-  end loop;
-  perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
+  v_ids := legwork_private.rerun_ended(v_ids);
+  perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $$;
 comment on function legwork.rerun_jobs(jsonb, timestamptz, boolean, integer) is
   'Reruns the jobs that match a filter, like rerun_job, at most 10,000 at a time, and returns the ids of the old jobs. as_of: when the operation began, now by default; pass the same value to '

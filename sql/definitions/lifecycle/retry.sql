@@ -37,23 +37,34 @@ comment on function legwork.retry_job(bigint) is
   'Raises LW404 for an unknown job, and LW409 for a job that is running or has ended in a state other than failed.';
 revoke execute on function legwork.retry_job(bigint) from public;
 
+create or replace function legwork_private.retry_failed(job_ids bigint[]) returns bigint[]
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_ids bigint[];
+begin
+  -- A job that another session is retrying at the same moment is locked, and is skipped.
+  v_ids := array(
+    select j.id from legwork_private.graphile_jobs j
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
+  update legwork_private.graphile_jobs j
+  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  where j.id = any (v_ids);
+  perform legwork_private.wake_workers(cardinality(v_ids));
+  return v_ids;
+end $$;
+comment on function legwork_private.retry_failed(bigint[]) is 'Retries those of the given jobs that have failed, without checking roles, and returns their ids.';
+revoke execute on function legwork_private.retry_failed(bigint[]) from public;
+
 create or replace function legwork.retry_jobs(filter jsonb, preview boolean default false, at_most integer default 10000) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter, at_most => retry_jobs.at_most) x);
 begin
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  -- A job that another session is retrying at the same moment is locked, and is skipped.
-  v_ids := array(
-    select j.id from legwork_private.graphile_jobs j
-    where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update legwork_private.graphile_jobs j 
-  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
-  where j.id = any (v_ids);
-  perform legwork_private.wake_workers(cardinality(v_ids));
+  v_ids := legwork_private.retry_failed(v_ids);
   perform legwork_private.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $$;

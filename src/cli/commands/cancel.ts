@@ -1,12 +1,13 @@
 import { Command, Option } from "commander";
 import { LegworkError } from "../../errors.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
-import { assertKnownNames } from "../known-names.ts";
+import { changeMatching } from "../bulk.ts";
 import { idOf, jobIds, time } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { forEachJob, printIds } from "../output.ts";
+import { forEachJob } from "../output.ts";
 
-type Flags = RemoteFlags & Omit<LiveFilter, "ids"> & { reason?: string; all?: boolean; preview?: boolean; json?: boolean };
+type Flags = RemoteFlags &
+  Omit<LiveFilter, "ids"> & { reason?: string; all?: boolean; preview?: boolean; detach?: boolean; json?: boolean };
 
 export function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
@@ -31,8 +32,9 @@ export function cancelCommand(): Command {
     .option("--created-before <time>", "Only jobs created before this time", time)
     .option("--all", "All jobs that have not ended")
     .option("--preview", "List the jobs without cancelling them")
+    .option("--detach", "Start a bulk action and do not wait for it")
     .option("--reason <text>", "Reason recorded in the jobs' history")
-    .option("--json", "Print an array of what was cancelled")
+    .option("--json", "Print an array of what was cancelled, or the bulk action for more than 1,000 jobs")
     .addHelpText(
       "after",
       `
@@ -42,24 +44,32 @@ Examples:
   $ legwork cancel --queue mail --state pending --preview`,
     )
     .action(async (ids: string[], flags: Flags) => {
-      const { reason, all, preview = false, json, ...filter } = ownFlags(flags);
+      const { reason, all, preview = false, detach = false, json, ...filter } = ownFlags(flags);
       const hasFilter = Object.keys(filter).length > 0;
-      if ([ids.length > 0, hasFilter, all === true].filter(Boolean).length !== 1) {
+      if (ids.length > 0 === (hasFilter || all === true)) {
         throw new LegworkError("LW400", "Select jobs by their ids, by options such as --queue, or with --all.", {
           hint: "For example `legwork cancel 42`, `legwork cancel --queue mail` or `legwork cancel --all --preview`.",
         });
       }
       await withOperations(flags, async (operations) => {
-        if (ids.length > 0 && !preview) {
+        if (ids.length > 0 && !preview && !detach) {
           await forEachJob(ids, json, async (id) => {
             const state = await operations.cancelJob(id, reason);
             return { done: { state }, text: state === "running" ? "told to stop" : state };
           });
           return;
         }
-        const found = await operations.cancelJobs(ids.length > 0 ? { ids } : filter, { reason, preview });
-        if (found.length === 0) await assertKnownNames(operations, filter);
-        printIds(found, { done: "cancelled or told to stop", preview, json, none: "No jobs match." });
+        const chosen = ids.length > 0 ? { ids } : filter;
+        await changeMatching(operations, {
+          action: "cancel",
+          filter: chosen,
+          options: { reason },
+          preview,
+          detach,
+          json,
+          none: "No jobs match.",
+          direct: (options) => operations.cancelJobs(chosen, { reason, ...options }),
+        });
       });
     });
 }

@@ -5,7 +5,7 @@ import { COUNT_FIELDS } from "../../contract/jobs.ts";
 import type { CountField } from "../../jobs/count-jobs.ts";
 import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
 import { assertKnownNames } from "../known-names.ts";
-import { idOf, listLimit, time, wholeNumber } from "../option-values.ts";
+import { duration, idOf, listLimit, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 import { colorState, elapsed, printJson, printTable, relativeTime } from "../output.ts";
@@ -38,6 +38,9 @@ export function jobsCommand(): Command {
     )
     .option("--created-after <time>", "Only jobs created at this time or later", time)
     .option("--created-before <time>", "Only jobs created before this time", time)
+    .option("--finished-since <duration>", "Only jobs that ended within this time, such as 10m, however old they are", duration())
+    .option("--finished-after <time>", "Only jobs that ended at this time or later", time)
+    .option("--finished-before <time>", "Only jobs that ended before this time", time)
     .option("--before <id>", "Only jobs older than this one, for the next page", idOf("a job"))
     .option("--limit <number>", "Number of jobs, at most 500", listLimit, 20)
     .addOption(
@@ -50,7 +53,7 @@ export function jobsCommand(): Command {
       "after",
       `
 Examples:
-  $ legwork jobs --state failed
+  $ legwork jobs --state failed --finished-since 10m
   $ legwork jobs --task notify/email --payload to:ann@example.com
   $ legwork jobs --task retention/expire --limit 5 --json
   $ legwork jobs --state failed,cancelled --count-by task`,

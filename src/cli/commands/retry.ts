@@ -1,13 +1,13 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { FailedFilter } from "../../jobs/failed-jobs.ts";
 import { LegworkError } from "../../errors.ts";
 import type { Operations } from "../operations/operations.ts";
-import { assertKnownNames } from "../known-names.ts";
-import { jobIds, time } from "../option-values.ts";
+import { changeMatching } from "../bulk.ts";
+import { duration, jobIds, time } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { forEachJob, printIds } from "../output.ts";
+import { forEachJob } from "../output.ts";
 
-type Flags = RemoteFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; json?: boolean };
+type Flags = RemoteFlags & Omit<FailedFilter, "ids"> & { all?: boolean; preview?: boolean; detach?: boolean; json?: boolean };
 
 export function retryCommand(): Command {
   return withFilter(new Command("retry"))
@@ -18,7 +18,8 @@ export function retryCommand(): Command {
 Examples:
   $ legwork retry 42
   $ legwork retry --task notify/email --error ECONNREFUSED --preview
-  $ legwork retry --fingerprint 3f2a91c04d5e`,
+  $ legwork retry --fingerprint 3f2a91c04d5e
+  $ legwork retry --state failed --failed-since 2h --detach`,
     )
     .action(async (ids: string[], flags: Flags) => {
       await onFailedJobs(ids, flags, "retry", {
@@ -46,6 +47,7 @@ export function discardCommand(): Command {
 function withFilter(command: Command): Command {
   return withRemoteOptions(command)
     .argument("[ids...]", "Ids of the jobs; or use the options below to select failed jobs", jobIds, [])
+    .addOption(new Option("--state <state>", "Only failed jobs, which are the only ones; for scripts").choices(["failed"]))
     .option("--task <name>", "Only failed jobs of this task")
     .option("--queue <name>", "Only failed jobs of this queue")
     .option("--tenant <name>", "Only this tenant's failed jobs")
@@ -53,9 +55,11 @@ function withFilter(command: Command): Command {
     .option("--error <text>", "Only failed jobs whose error contains this text")
     .option("--failed-after <time>", "Only jobs that failed at this time or later", time)
     .option("--failed-before <time>", "Only jobs that failed before this time", time)
+    .option("--failed-since <duration>", "Only jobs that failed within this time, such as 10m", duration())
     .option("--all", "All failed jobs")
     .option("--preview", "List the jobs without changing them")
-    .option("--json", "Print an array of what was changed");
+    .option("--detach", "Start a bulk action and do not wait for it")
+    .option("--json", "Print an array of what was changed, or the bulk action for more than 1,000 jobs");
 }
 
 async function onFailedJobs(
@@ -67,24 +71,32 @@ async function onFailedJobs(
     many: (operations: Operations, filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
   },
 ): Promise<void> {
-  const { all, preview, json, ...filter } = ownFlags(flags);
+  const { all, preview = false, detach = false, json, ...filter } = ownFlags(flags);
   const hasFilter = Object.keys(filter).length > 0;
-  if ((ids.length > 0 ? 1 : 0) + (hasFilter ? 1 : 0) + (all === true ? 1 : 0) !== 1) {
+  if (ids.length > 0 === (hasFilter || all === true)) {
     throw new LegworkError("LW400", "Select jobs by their ids, by options such as --task, or with --all.", {
       hint: `For example \`legwork ${command} 42\`, \`legwork ${command} --task notify/email\` or \`legwork ${command} --all --preview\`.`,
     });
   }
   const done = command === "retry" ? "retried" : "discarded";
   await withOperations(flags, async (operations) => {
-    if (ids.length > 0 && preview !== true) {
+    if (ids.length > 0 && !preview && !detach) {
       await forEachJob(ids, json, async (id) => {
         const state = await operation.one(operations, id);
         return { done: { state }, text: state === "discarded" ? state : `${done}: ${state}` };
       });
       return;
     }
-    const found = await operation.many(operations, ids.length > 0 ? { ids } : filter, { preview: preview === true });
-    if (found.length === 0) await assertKnownNames(operations, filter);
-    printIds(found, { done, preview: preview === true, json, none: "No failed jobs match." });
+    const chosen = ids.length > 0 ? { ids } : filter;
+    await changeMatching(operations, {
+      action: command,
+      filter: chosen,
+      options: {},
+      preview,
+      detach,
+      json,
+      none: "No failed jobs match.",
+      direct: (options) => operation.many(operations, chosen, options),
+    });
   });
 }

@@ -1,6 +1,7 @@
 import { listAuditLog } from "../../access/audit-log.ts";
 import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
 import { alertRuleSchema, alertSchema, healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
+import { bulkActionSchema, bulkPreviewSchema } from "../../contract/bulk-actions.ts";
 import { failedGroupSchema } from "../../contract/bulk.ts";
 import { jobCountSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
 import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from "../../contract/queues.ts";
@@ -20,6 +21,7 @@ import { readTaskStatistics } from "../../health/read-statistics.ts";
 import { endSilence, silenceAlerts } from "../../health/silence-alerts.ts";
 import { diagnose } from "../../health/doctor.ts";
 import type { Pool } from "../../db/pool.ts";
+import { getBulkAction, listBulkActions, previewBulkAction, startBulkAction, stopBulkAction } from "../../jobs/bulk-actions.ts";
 import { cancelJob, cancelJobs } from "../../jobs/cancel-job.ts";
 import { discardJob, discardJobs } from "../../jobs/discard-job.ts";
 import { enqueue, enqueueWithOutcome } from "../../jobs/enqueue.ts";
@@ -33,6 +35,7 @@ import { readTimeline } from "../../jobs/read-timeline.ts";
 import { rerunJob } from "../../jobs/rerun-job.ts";
 import { setPriority } from "../../jobs/set-priority.ts";
 import { retryJob, retryJobs } from "../../jobs/retry-job.ts";
+import { runBulkAction } from "../../jobs/run-bulk-actions.ts";
 import { sendSignal } from "../../jobs/send-signal.ts";
 import { explainQueue } from "../../queues/explain-queue.ts";
 import { explainWorker } from "../../queues/explain-worker.ts";
@@ -80,9 +83,17 @@ export function localOperations(pool: Pool): Operations {
     retryJobs: (filter, options) => retryJobs(pool, filter, options),
     discardJob: (id) => discardJob(pool, id),
     discardJobs: (filter, options) => discardJobs(pool, filter, options),
+    previewBulkAction: async (action, filter, options) =>
+      fromRow(bulkPreviewSchema, await previewBulkAction(pool, action, filter, options)),
+    startBulkAction: (action, filter, options) => startBulkAction(pool, action, filter, options),
+    // The command takes part, so that it ends even if no worker and no server is running.
+    advanceBulkAction: async (id) => (await runBulkAction(pool, id)) ?? 0,
+    getBulkAction: async (id) => fromRow(bulkActionSchema, await getBulkAction(pool, id)),
+    listBulkActions: async (page) => fromRows(bulkActionSchema, await listBulkActions(pool, page)),
+    stopBulkAction: (id) => stopBulkAction(pool, id),
     rerunJob: (id, options) => rerunJob(pool, id, options),
     setPriority: (id, priority) => setPriority(pool, id, priority),
-    listFailedGroups: async () => fromRows(failedGroupSchema, await listFailedGroups(pool)),
+    listFailedGroups: async (filter) => fromRows(failedGroupSchema, await listFailedGroups(pool, filter)),
     listQueues: async () => fromRows(queueSchema, (await listQueues(pool)) as Row<Queue>[]),
     listTasks: async () => fromRows(taskSchema, (await listTasks(pool)) as Row<TaskInfo>[]),
     listWorkers: async () => fromRows(workerSchema, await listWorkers(pool)),

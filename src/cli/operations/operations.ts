@@ -1,6 +1,7 @@
 import type { AuditFilter } from "../../access/audit-log.ts";
 import type { TokenOptions } from "../../access/tokens.ts";
 import type { Alert, AlertRule, Health, TaskStatistics } from "../../contract/alerts.ts";
+import type { BulkAction, BulkPreview } from "../../contract/bulk-actions.ts";
 import type { FailedGroup } from "../../contract/bulk.ts";
 import type { Job, JobCount, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
 import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
@@ -9,11 +10,12 @@ import type { TimelineEntry } from "../../contract/timeline.ts";
 import type { AuditLine, Overview } from "../../contract/system.ts";
 import type { Token } from "../../contract/tokens.ts";
 import type { Batch, Workflow, WorkflowWithSteps } from "../../contract/workflows.ts";
+import type { BulkActionKind, BulkFilter, BulkOptions } from "../../jobs/bulk-actions.ts";
 import type { LiveFilter } from "../../jobs/cancel-job.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
 import type { CountField, CountFilter } from "../../jobs/count-jobs.ts";
 import type { Reason } from "../../jobs/explain-job.ts";
-import type { FailedFilter } from "../../jobs/failed-jobs.ts";
+import type { FailedFilter, FailedGroupFilter } from "../../jobs/failed-jobs.ts";
 import type { JobFilter, JobState } from "../../jobs/read-jobs.ts";
 import type { RerunOptions } from "../../jobs/rerun-job.ts";
 import type { Finding } from "../../health/doctor.ts";
@@ -55,11 +57,21 @@ export interface Operations {
   retryJobs: (filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
   discardJob: (id: string) => Promise<void>;
   discardJobs: (filter: FailedFilter, options: { preview: boolean }) => Promise<string[]>;
+  /** What a bulk action would do now. */
+  previewBulkAction: (action: BulkActionKind, filter: BulkFilter, options: BulkOptions) => Promise<BulkPreview>;
+  /** Returns the bulk action's id. */
+  startBulkAction: (action: BulkActionKind, filter: BulkFilter, options: BulkOptions) => Promise<string>;
+  /** Does the next chunk of a bulk action, unless a server does. Returns how long to wait for the next one (ms). */
+  advanceBulkAction: (id: string) => Promise<number>;
+  getBulkAction: (id: string) => Promise<BulkAction>;
+  listBulkActions: (page: { limit: number }) => Promise<BulkAction[]>;
+  /** Returns its state: `stopped`, or that in which it had already ended. */
+  stopBulkAction: (id: string) => Promise<BulkAction["state"]>;
   /** Returns the new job's id. */
   rerunJob: (id: string, options: RerunOptions) => Promise<string>;
   /** Returns the priority that the job had before. */
   setPriority: (id: string, priority: number) => Promise<number>;
-  listFailedGroups: () => Promise<FailedGroup[]>;
+  listFailedGroups: (filter: FailedGroupFilter) => Promise<FailedGroup[]>;
   /** Returns whether this signal counts: only the first one of each name does. */
   sendSignal: (id: string, name: string, payload: unknown) => Promise<boolean>;
 

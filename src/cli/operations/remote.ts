@@ -9,6 +9,13 @@ import {
   startedSilenceSchema,
   taskStatisticsPage,
 } from "../../contract/alerts.ts";
+import {
+  bulkActionPage,
+  bulkActionSchema,
+  bulkPreviewSchema,
+  startedBulkActionSchema,
+  stoppedBulkActionSchema,
+} from "../../contract/bulk-actions.ts";
 import { bulkSchema, failedGroupPage } from "../../contract/bulk.ts";
 import {
   createdSchema,
@@ -50,6 +57,8 @@ import { understandEachOther, VERSION } from "../../version.ts";
 
 /** Items to request per page. */
 const PAGE = 500;
+/** How often the progress of a bulk action is read (ms). */
+const POLL_MS = 500;
 /** The most jobs that one request changes. */
 const CHUNK = 1_000;
 /** The most jobs that one command changes, the same as without a server. */
@@ -81,6 +90,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     }
   };
   const job = (id: string): string => `/jobs/${assertId("job", id)}`;
+  const bulkAction = (id: string): string => `/bulk-actions/${assertId("bulk action", id)}`;
   const scheduleOf = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
   const where = (target: LimitTarget): string =>
     target.queue === undefined ? `/tasks/${encodeURIComponent(target.task)}` : `/queues/${encodeURIComponent(target.queue)}`;
@@ -131,9 +141,17 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     retryJobs: (filter, { preview }) => many("/jobs/retry", { filter }, preview),
     discardJob: async (id) => void (await post(doneSchema, `${job(id)}/discard`)),
     discardJobs: (filter, { preview }) => many("/jobs/discard", { filter }, preview),
+    previewBulkAction: (action, filter, options) =>
+      post(bulkPreviewSchema, "/bulk-actions/preview", { action, filter, ...options }),
+    startBulkAction: async (action, filter, options) =>
+      (await post(startedBulkActionSchema, "/bulk-actions", { action, filter, ...options })).id,
+    advanceBulkAction: async () => POLL_MS,
+    getBulkAction: (id) => get(bulkActionSchema, bulkAction(id)),
+    listBulkActions: async ({ limit }) => (await get(bulkActionPage, `/bulk-actions?limit=${limit}`)).items,
+    stopBulkAction: async (id) => (await post(stoppedBulkActionSchema, `${bulkAction(id)}/stop`)).state,
     rerunJob: async (id, options) => (await post(rerunSchema, `${job(id)}/rerun`, options)).id,
     setPriority: async (id, priority) => (await put(prioritySchema, `${job(id)}/priority`, { priority })).was,
-    listFailedGroups: () => all(failedGroupPage, "/failed-groups"),
+    listFailedGroups: async (filter) => (await get(failedGroupPage, `/failed-groups?${queryOf(filter)}`)).items,
     listQueues: () => all(queuePage, "/queues"),
     listTasks: () => all(taskPage, `/tasks?limit=${PAGE}`),
     listWorkers: () => all(workerPage, "/workers"),

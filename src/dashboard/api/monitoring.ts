@@ -67,12 +67,13 @@ export function useWorkers() {
   });
 }
 
-/** Failed jobs that can be retried, grouped by error, largest group first. */
-export function useFailedGroups() {
+/** Failed jobs that can be retried and match, grouped by error, largest group first. */
+export function useFailedGroups(filter: { error?: string | undefined; failedSince?: string | undefined } = {}) {
   return useQuery({
-    queryKey: ["failed-groups"],
-    queryFn: ({ signal }) => items<FailedGroup>("/failed-groups", signal),
+    queryKey: ["failed-groups", filter],
+    queryFn: ({ signal }) => items<FailedGroup>(withQuery("/failed-groups", filter), signal),
     refetchInterval: 5_000,
+    placeholderData: keepPreviousData,
   });
 }
 

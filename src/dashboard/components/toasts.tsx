@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
+import { Link } from "wouter";
 import { Button } from "./button.tsx";
 import { common } from "./words.ts";
 
@@ -8,6 +9,7 @@ interface Toast {
   text: string;
   kind: "done" | "error";
   undo?: (() => unknown) | undefined;
+  link?: { href: string; text: string } | undefined;
 }
 
 /** How long a toast stays (ms). One that can be undone stays longer; every toast stays while the pointer or the focus is on it. */
@@ -36,13 +38,13 @@ function dismiss(id: number): void {
   update();
 }
 
-/** Shows a message and reads it out; `undo` where the action can be undone. */
-export function tell(text: string, options: { kind?: Toast["kind"]; undo?: () => unknown } = {}): void {
-  const toast: Toast = { id: ++counter, text, kind: options.kind ?? "done", undo: options.undo };
+/** Shows a message and reads it out; with `undo` where the action can be undone, and with a link to the page that shows more. */
+export function tell(text: string, options: Partial<Pick<Toast, "kind" | "undo" | "link">> = {}): void {
+  const toast: Toast = { id: ++counter, text, kind: options.kind ?? "done", undo: options.undo, link: options.link };
   toasts = [...toasts.slice(-2), toast];
   timers.set(
     toast.id,
-    setTimeout(() => dismiss(toast.id), toast.undo === undefined ? STAYS_MS : STAYS_WITH_UNDO_MS),
+    setTimeout(() => dismiss(toast.id), toast.undo === undefined && toast.link === undefined ? STAYS_MS : STAYS_WITH_UNDO_MS),
   );
   announce(text);
 }
@@ -77,6 +79,11 @@ export function Toasts() {
             }
           >
             <span>{toast.text}</span>
+            {toast.link !== undefined && (
+              <Link href={toast.link.href} onClick={() => dismiss(toast.id)}>
+                {toast.link.text}
+              </Link>
+            )}
             {toast.undo !== undefined && (
               <Button
                 kind="quiet"

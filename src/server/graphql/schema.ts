@@ -88,6 +88,7 @@ const VIEWS = {
     ],
     order: { by: ["due_at", "schedule"], direction: "DESC" },
   },
+  bulk_actions: { one: "bulkAction", key: "id", filterBy: ["id", "action", "state", "tenant"], orderBy: ["id"] },
   alerts: { one: "alert", key: "id", filterBy: ["id", "resolved_at"], orderBy: ["id"] },
   audit_log: {
     key: "id",

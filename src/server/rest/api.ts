@@ -4,6 +4,7 @@ import type { FastifyError, FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { alertSchema } from "../../contract/alerts.ts";
+import { bulkActionSchema } from "../../contract/bulk-actions.ts";
 import { attemptSchema, jobSchema, logLineSchema, newJobSchema, reasonSchema } from "../../contract/jobs.ts";
 import { problemSchema } from "../../contract/problem.ts";
 import { queueSchema, taskSchema, workerSchema } from "../../contract/queues.ts";
@@ -15,6 +16,7 @@ import type { Logger } from "../../log.ts";
 import { VERSION } from "../../version.ts";
 import { addAlertRoutes } from "./alerts/alerts.ts";
 import { addExplainRoutes } from "./explain.ts";
+import { addBulkActionRoutes } from "./jobs/bulk-actions.ts";
 import { addBulkRoutes } from "./jobs/bulk.ts";
 import { addCreateRoutes } from "./jobs/create.ts";
 import { addJobRoutes } from "./jobs/read.ts";
@@ -42,6 +44,7 @@ for (const [id, schema] of Object.entries({
   Schedule: scheduleSchema,
   Workflow: workflowSchema,
   Alert: alertSchema,
+  BulkAction: bulkActionSchema,
 })) {
   components.add(schema as z.ZodType, { id });
 }
@@ -171,6 +174,7 @@ function addRoutes(app: FastifyInstance, context: RestOptions): void {
   addJobRoutes(app, context);
   addCreateRoutes(app, context);
   addBulkRoutes(app, context);
+  addBulkActionRoutes(app, context);
   addQueueRoutes(app, context);
   addExplainRoutes(app, context);
   addScheduleRoutes(app, context);

@@ -1,5 +1,5 @@
 import { RotateCw, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useDeferredValue, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
 import { type FailedGroup, useFailedGroups } from "../../api/monitoring.ts";
@@ -12,7 +12,10 @@ import { QueryResult } from "../../components/query-result.tsx";
 import { BULK_ACTIONS, type BulkAction, type BulkTarget, failedJobs } from "../jobs/bulk/bulk-actions.ts";
 import { BulkDialog } from "../jobs/bulk/bulk-dialog.tsx";
 import { words as jobWords } from "../jobs/words.ts";
+import { CopyButton } from "../../components/json.tsx";
+import { FailedSpark } from "./failed-spark.tsx";
 import { GroupJobs } from "./group-jobs.tsx";
+import { issueText } from "./issue-text.ts";
 import { Sentence } from "../../components/sentence.tsx";
 import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
@@ -21,12 +24,23 @@ import "./failed.css";
 const RETRY = BULK_ACTIONS.find(({ name }) => name === "retry") as BulkAction;
 const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkAction;
 
+/** The period that is shown unless the address names another. */
+const DEFAULT_SINCE = "24h";
+const ALL = "all";
+
+/** The period in the address: a span such as 10m, or undefined for all time. */
+function sinceOf(search: URLSearchParams): string | undefined {
+  const since = search.get("since") ?? DEFAULT_SINCE;
+  return /^\d{1,4}[smhd]$/.test(since) ? since : since === ALL ? undefined : DEFAULT_SINCE;
+}
+
 /** Failed jobs that can be retried, grouped by error: a hundred thousand jobs may be a handful of groups. */
 export default function Failed() {
   const [search, setSearch] = useSearchParams();
-  const query = useFailedGroups();
+  const error = useDeferredValue(search.get("error") ?? "");
+  const query = useFailedGroups({ error: error === "" ? undefined : error, failedSince: sinceOf(search) });
   return (
-    <Page title={words.title} lead={words.lead}>
+    <Page title={words.title} lead={words.lead} actions={<Link href="/bulk">{words.bulkActions}</Link>}>
       <QueryResult query={query}>
         {(groups) => <Groups groups={groups} search={search} onSearch={(next) => setSearch(next, { replace: true })} />}
       </QueryResult>
@@ -47,22 +61,21 @@ function Groups({
 }) {
   const may = useMay("operator");
   const [asked, setAsked] = useState<{ action: BulkAction; target: BulkTarget }>();
-  const filter = Object.fromEntries(FILTERS.flatMap((name) => (search.get(name) ? [[name, search.get(name) ?? ""]] : [])));
-  const { task, queue, error } = filter as Partial<Record<(typeof FILTERS)[number], string>>;
+  const since = sinceOf(search);
+  const given = Object.fromEntries(FILTERS.flatMap((name) => (search.get(name) ? [[name, search.get(name) ?? ""]] : [])));
+  const { task, queue, error } = given as Partial<Record<(typeof FILTERS)[number], string>>;
   const opened = search.get("group");
   const shown = groups.filter(
-    (group) =>
-      (task === undefined || group.task === task) &&
-      (queue === undefined || group.queue === queue) &&
-      (error === undefined || (group.lastError ?? "").toLowerCase().includes(error.toLowerCase())),
+    (group) => (task === undefined || group.task === task) && (queue === undefined || group.queue === queue),
   );
+  const period: Record<string, string> = since === undefined ? {} : { failedSince: since };
   const set = (name: string, value: string | null): void => {
     const next = new URLSearchParams(search);
     if (value === null || value === "") next.delete(name);
     else next.set(name, value);
     onSearch(next);
   };
-  if (groups.length === 0) {
+  if (groups.length === 0 && error === undefined && since === undefined) {
     return (
       <div className="card">
         <Empty title={words.none}>
@@ -73,8 +86,8 @@ function Groups({
   }
   const total = shown.reduce((sum, group) => sum + BigInt(group.jobs), 0n);
   const every = failedJobs(
-    filter,
-    Object.keys(filter).length === 0 ? jobWords.bulk.targets.failed : jobWords.bulk.targets.failedMatching,
+    { ...given, ...period },
+    Object.keys(given).length === 0 ? jobWords.bulk.targets.failed : jobWords.bulk.targets.failedMatching,
   );
   return (
     <>
@@ -86,18 +99,31 @@ function Groups({
           value={error ?? ""}
           onChange={({ target }) => set("error", target.value)}
         />
+        <select
+          aria-label={words.period}
+          value={since ?? ALL}
+          onChange={({ target }) => set("since", target.value === DEFAULT_SINCE ? null : target.value)}
+        >
+          {since !== undefined && !(since in words.periods) && <option value={since}>{words.lastPeriod(since)}</option>}
+          {Object.entries(words.periods).map(([span, name]) => (
+            <option key={span} value={span}>
+              {words.lastPeriod(name)}
+            </option>
+          ))}
+          <option value={ALL}>{words.allTime}</option>
+        </select>
         <Choice
           label={words.task}
           any={common.anyTask}
           value={task}
-          options={groups.map((group) => group.task)}
+          counts={countsBy(groups, "task")}
           onChange={(value) => set("task", value)}
         />
         <Choice
           label={words.queue}
           any={common.anyQueue}
           value={queue}
-          options={groups.map((group) => group.queue)}
+          counts={countsBy(groups, "queue")}
           onChange={(value) => set("queue", value)}
         />
         <span className="muted number">{words.groups(total, shown.length)}</span>
@@ -118,8 +144,18 @@ function Groups({
       </div>
       {shown.length === 0 ? (
         <div className="card">
-          <Empty title={words.noMatches}>
-            <Button onClick={() => onSearch(new URLSearchParams())}>{common.clearFilters}</Button>
+          <Empty
+            title={
+              Object.keys(given).length === 0 && since !== undefined
+                ? words.noneIn((words.periods as Readonly<Record<string, string>>)[since] ?? since)
+                : words.noMatches
+            }
+          >
+            {Object.keys(given).length === 0 ? (
+              <Button onClick={() => set("since", ALL)}>{words.showAllTime}</Button>
+            ) : (
+              <Button onClick={() => onSearch(new URLSearchParams())}>{common.clearFilters}</Button>
+            )}
           </Empty>
         </div>
       ) : (
@@ -128,11 +164,16 @@ function Groups({
             <Group
               key={keyOf(group)}
               group={group}
+              period={period}
               isOpen={opened === keyOf(group)}
               onToggle={() => set("group", opened === keyOf(group) ? null : keyOf(group))}
               onAct={
                 may
-                  ? (action) => setAsked({ action, target: failedJobs(filterOf(group), jobWords.bulk.targets.group(group.jobs)) })
+                  ? (action) =>
+                      setAsked({
+                        action,
+                        target: failedJobs({ ...filterOf(group), ...period }, jobWords.bulk.targets.group(group.jobs)),
+                      })
                   : undefined
               }
             />
@@ -155,11 +196,13 @@ function filterOf(group: FailedGroup): Record<string, string> {
 
 function Group({
   group,
+  period,
   isOpen,
   onToggle,
   onAct,
 }: {
   group: FailedGroup;
+  period: Readonly<Record<string, string>>;
   isOpen: boolean;
   onToggle: () => void;
   onAct: ((action: BulkAction) => void) | undefined;
@@ -172,7 +215,9 @@ function Group({
           {formatCount(group.jobs)}
         </span>
         <div className="failed-words">
-          <p className="failed-error">{text}</p>
+          <p className="failed-error" dir="auto">
+            {text}
+          </p>
           <p className="muted failed-facts">
             <Link href={`/tasks/${encodeURIComponent(group.task)}`}>{group.task}</Link>
             <span>{words.inQueue(group.queue)}</span>
@@ -192,7 +237,9 @@ function Group({
             </span>
           </p>
         </div>
+        <FailedSpark group={group} />
         <div className="tool-bar">
+          <CopyButton text={issueText(group)} label={words.copyIssue} />
           <Button kind="quiet" aria-expanded={isOpen} onClick={onToggle}>
             {isOpen ? words.hideJobs : words.showJobs}
           </Button>
@@ -208,25 +255,32 @@ function Group({
           )}
         </div>
       </div>
-      {isOpen && <GroupJobs group={group} filter={filterOf(group)} />}
+      {isOpen && <GroupJobs group={group} filter={{ ...filterOf(group), ...period }} />}
     </li>
   );
+}
+
+/** The number of failed jobs by a field of their groups. */
+function countsBy(groups: readonly FailedGroup[], field: "task" | "queue"): ReadonlyMap<string, bigint> {
+  const counts = new Map<string, bigint>();
+  for (const group of groups) counts.set(group[field], (counts.get(group[field]) ?? 0n) + BigInt(group.jobs));
+  return counts;
 }
 
 function Choice({
   label,
   any,
   value,
-  options,
+  counts,
   onChange,
 }: {
   label: string;
   any: string;
   value: string | undefined;
-  options: readonly string[];
+  counts: ReadonlyMap<string, bigint>;
   onChange: (value: string) => void;
 }) {
-  const all = [...new Set(value === undefined ? options : [...options, value])].toSorted((one, other) =>
+  const all = [...new Set([...counts.keys(), ...(value === undefined ? [] : [value])])].toSorted((one, other) =>
     one.localeCompare(other),
   );
   return (
@@ -234,7 +288,7 @@ function Choice({
       <option value="">{any}</option>
       {all.map((option) => (
         <option key={option} value={option}>
-          {option}
+          {words.optionWithCount(option, counts.get(option) ?? 0n)}
         </option>
       ))}
     </select>

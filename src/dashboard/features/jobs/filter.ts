@@ -45,6 +45,10 @@ function spanStart(span: string, now: number): string | undefined {
   return new Date(now - Number(count) * seconds * 1_000).toISOString();
 }
 
+function isSpan(span: string | undefined): boolean {
+  return span !== undefined && /^\d{1,4}[smhd]$/.test(span);
+}
+
 /** The filter as the query of GET /jobs. */
 export function toQuery(filter: JobFilter, now = Date.now()): Record<string, string | undefined> {
   return {
@@ -61,6 +65,9 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
     error: filter.error,
     createdAfter: filter.after ?? (filter.since === undefined ? undefined : spanStart(filter.since, now)),
     createdBefore: filter.before,
+    finishedAfter: filter.finished_after,
+    finishedBefore: filter.finished_before,
+    finishedSince: isSpan(filter.finished) ? filter.finished : undefined,
   };
 }
 
@@ -87,7 +94,7 @@ const ALIASES: Readonly<Record<string, FilterName>> = {
 };
 
 /**
- * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `payload.a.b:value`,
+ * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `finished:10m`, `payload.a.b:value`,
  * separated by spaces; values with spaces are quoted. A bare state, task or queue name is recognized. The rest is a part of an error, which searches
  * failed jobs unless another state is given.
  */

@@ -5,6 +5,7 @@ import {
   cancelBody,
   failedBody,
   failedGroupPage,
+  failedGroupQuery,
   MAX_CHUNK,
   priorityManyBody,
   priorityManySchema,
@@ -161,8 +162,12 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       tag: "bulk",
       role: "viewer",
       summary: "List failed jobs that can be retried, grouped by error, largest group first",
+      description:
+        "With `failedSince=10m`, only jobs whose last attempt failed in the last ten minutes are counted, however old they are.",
+      query: failedGroupQuery,
       answer: failedGroupPage,
+      problems: ["LW404"],
     },
-    async ({ client }) => ({ items: await listFailedGroups(client), nextCursor: null }),
+    async ({ client, query }) => ({ items: await listFailedGroups(client, query), nextCursor: null }),
   );
 }

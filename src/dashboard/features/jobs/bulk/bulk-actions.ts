@@ -4,8 +4,6 @@ import { type JobFilter, statesOf, toQuery } from "../filter.ts";
 import type { JobPage } from "../job-line.ts";
 import { words } from "../words.ts";
 
-/** Ids in one request: even with the longest ids it stays within the server's limit for bodies. */
-const IDS_A_REQUEST = 3_000;
 /** The most jobs that are collected through the list where the bulk route does not support the filter. */
 export const MAX_COLLECTED = 10_000;
 
@@ -52,30 +50,27 @@ export const BULK_ACTIONS: readonly BulkAction[] = [
   },
 ];
 
+/** A filter that no job matches: ids must not be empty, and no job has this one. */
+const NO_JOBS = { ids: ["0"] };
+
 /** The jobs that a bulk action is for. */
 export interface BulkTarget {
   /** Its description, such as "the 17 selected jobs". */
   words: string;
-  /** The filters of the requests, in order, and whether more jobs match than could be collected. */
-  resolve: (action: BulkAction, signal: AbortSignal) => Promise<{ filters: object[]; isCapped: boolean }>;
-}
-
-function inChunks(ids: readonly string[]): object[] {
-  return Array.from({ length: Math.ceil(ids.length / IDS_A_REQUEST) }, (_, chunk) => ({
-    ids: ids.slice(chunk * IDS_A_REQUEST, (chunk + 1) * IDS_A_REQUEST),
-  }));
+  /** The filter of the request, and whether more jobs match than could be collected. */
+  resolve: (action: BulkAction, signal: AbortSignal) => Promise<{ filter: object; isCapped: boolean }>;
 }
 
 export function selectedJobs(ids: readonly string[]): BulkTarget {
   return {
     words: words.bulk.targets.selected(ids.length),
-    resolve: async () => ({ filters: inChunks(ids), isCapped: false }),
+    resolve: async () => ({ filter: { ids }, isCapped: false }),
   };
 }
 
 /** Failed jobs that match a filter of the bulk routes. */
 export function failedJobs(filter: object, description: string): BulkTarget {
-  return { words: description, resolve: async () => ({ filters: [filter], isCapped: false }) };
+  return { words: description, resolve: async () => ({ filter, isCapped: false }) };
 }
 
 /** All jobs that match the list's filter. Where the bulk route does not support it, jobs are collected through the list, 10,000 at most. */
@@ -86,10 +81,10 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
     words: words.bulk.targets.matching,
     resolve: async (action, signal) => {
       const states = statesOf(filter);
-      if (states.length > 0 && !states.some(action.fits)) return { filters: [], isCapped: false };
+      if (states.length > 0 && !states.some(action.fits)) return { filter: NO_JOBS, isCapped: false };
       // The routes take one state.
       const direct = states.length > 1 ? undefined : toRoute(action.name, asked);
-      if (direct !== undefined) return { filters: [direct], isCapped: false };
+      if (direct !== undefined) return { filter: direct, isCapped: false };
       const ids: string[] = [];
       for (let cursor: string | null = null; ;) {
         const page: JobPage = await rest(
@@ -102,24 +97,39 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
         cursor = page.nextCursor;
         if (cursor === null || ids.length >= MAX_COLLECTED) break;
       }
-      return { filters: inChunks(ids.slice(0, MAX_COLLECTED)), isCapped: ids.length > MAX_COLLECTED };
+      if (ids.length === 0) return { filter: NO_JOBS, isCapped: false };
+      return { filter: { ids: ids.slice(0, MAX_COLLECTED) }, isCapped: ids.length > MAX_COLLECTED };
     },
   };
 }
 
+/** The names of filters in routes for failed jobs. */
+const FAILED: Readonly<Record<string, string>> = {
+  finishedAfter: "failedAfter",
+  finishedBefore: "failedBefore",
+  finishedSince: "failedSince",
+};
+
+const COMMON_FIELDS = ["task", "queue", "tenant", "correlationId", "parentId", "createdAfter", "createdBefore"];
+const FAILED_FIELDS = [...COMMON_FIELDS, "error", "failedAfter", "failedBefore", "failedSince"];
+const LIVE_FIELDS = [...COMMON_FIELDS, "state", "jobKey"];
+
 /** The filters that each route supports; for any other, jobs are collected through the list. */
 const TAKES: Readonly<Record<BulkName, readonly string[]>> = {
-  retry: ["task", "queue", "tenant", "error"],
-  discard: ["task", "queue", "tenant", "error"],
-  cancel: ["state", "task", "queue", "tenant", "correlationId", "parentId", "createdAfter", "createdBefore"],
-  priority: ["state", "task", "queue", "tenant", "correlationId", "parentId", "createdAfter", "createdBefore"],
-  rerun: ["state", "task", "queue", "tenant", "correlationId", "parentId", "error", "createdAfter", "createdBefore"],
+  retry: FAILED_FIELDS,
+  discard: FAILED_FIELDS,
+  cancel: LIVE_FIELDS,
+  priority: LIVE_FIELDS,
+  rerun: [...COMMON_FIELDS, "state", "error", "finishedAfter", "finishedBefore", "finishedSince"],
 };
 
 function toRoute(action: BulkName, asked: Readonly<Record<string, string | undefined>>): object | undefined {
   const given = Object.entries(asked).filter(([, value]) => value !== undefined);
   // These routes act on failed jobs only.
-  const told = action === "retry" || action === "discard" ? given.filter(([name]) => name !== "state") : given;
-  if (told.some(([name]) => !TAKES[action].includes(name))) return undefined;
-  return Object.fromEntries(told);
+  const named =
+    action === "retry" || action === "discard"
+      ? given.filter(([name]) => name !== "state").map(([name, value]) => [FAILED[name] ?? name, value])
+      : given;
+  if (named.some(([name]) => !TAKES[action].includes(name ?? ""))) return undefined;
+  return Object.fromEntries(named);
 }

@@ -7,13 +7,13 @@ import { Field } from "../../../components/field.tsx";
 import { Failure } from "../../../components/notice.tsx";
 import { tell } from "../../../components/toasts.tsx";
 import { type BulkAction, type BulkTarget, MAX_COLLECTED } from "./bulk-actions.ts";
-import { type BulkState, restorePriorities, useBulk } from "./use-bulk.ts";
+import { type BulkState, type Preview, restorePriorities, useBulk } from "./use-bulk.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
 const { jobs } = words.bulk;
 
-/** An action on many jobs: first a preview of how many, then its progress, finally its outcome. */
+/** An action on many jobs: first a preview of how many and which, then its outcome, or a link to the bulk action that carries it out. */
 export function BulkDialog({
   action,
   target,
@@ -32,13 +32,20 @@ export function BulkDialog({
     if (action.name === "priority") return { priority: isNumber ? Number(priority) : 0 };
     return action.name === "cancel" && reason.trim() !== "" ? { reason: reason.trim() } : {};
   }, [action, isNumber, priority, reason]);
-  const { state, start, stop } = useBulk(action, target, options);
+  const { state, start } = useBulk(action, target, options);
   const text = words.bulk.actions[action.name];
   const { phase, preview, changed } = state;
-  const isOver = phase === "done" || (phase === "stopped" && preview !== undefined);
+  const isOver = phase === "done" && preview !== undefined;
 
   async function run(): Promise<void> {
-    const end = await start(preview?.count ?? 0);
+    if (preview === undefined) return;
+    const end = await start(preview);
+    if (end.started !== undefined) {
+      tell(words.bulk.started(end.started), { link: { href: `/bulk/${end.started}`, text: words.bulk.progress } });
+      onClose(true);
+      await client.invalidateQueries();
+      return;
+    }
     if (end.changed > 0) {
       tell(text.done(jobs(end.changed)), canUndo(action, end) ? { undo: () => undo(end) } : {});
       await client.invalidateQueries();
@@ -47,10 +54,7 @@ export function BulkDialog({
   }
 
   return (
-    <Dialog
-      title={words.bulk.question(text.label, target.words)}
-      onClose={() => (phase === "running" ? stop() : onClose(changed > 0))}
-    >
+    <Dialog title={words.bulk.question(text.label, target.words)} onClose={() => onClose(changed > 0)}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -73,21 +77,17 @@ export function BulkDialog({
         </div>
         {state.error !== undefined && <Failure error={state.error} />}
         <footer>
-          {phase === "running" ? (
-            <Button onClick={stop}>{words.bulk.stop}</Button>
-          ) : (
-            <Button onClick={() => onClose(changed > 0)}>
-              {isOver ? common.close : action.name === "cancel" ? words.bulk.keepJobs : common.cancel}
-            </Button>
-          )}
+          <Button onClick={() => onClose(changed > 0)}>
+            {isOver ? common.close : action.name === "cancel" ? words.bulk.keepJobs : common.cancel}
+          </Button>
           {!isOver && (
             <Button
               type="submit"
               kind={action.kind}
               busy={phase === "running" || phase === "previewing"}
-              disabled={preview === undefined || preview.count === 0 || !(action.name !== "priority" || isNumber)}
+              disabled={preview === undefined || preview.jobs === 0 || !(action.name !== "priority" || isNumber)}
             >
-              {preview === undefined ? text.label : words.bulk.submit(text.label, jobs(preview.count, preview.isCapped))}
+              {preview === undefined ? text.label : words.bulk.submit(text.label, jobs(preview.jobs, preview.isCapped))}
             </Button>
           )}
         </footer>
@@ -100,32 +100,53 @@ function Progress({ action, state }: { action: BulkAction; state: BulkState }) {
   const { phase, preview, changed, left } = state;
   const text = words.bulk.actions[action.name];
   if (phase === "previewing") return <p role="status">{words.bulk.counting}</p>;
-  if (phase === "ready" && preview !== undefined) {
-    return (
-      <p role="status">
-        <strong>{preview.count === 0 ? text.cannot : text.will(jobs(preview.count, preview.isCapped))}</strong>
-        {preview.isPartial && words.bulk.partial(MAX_COLLECTED)}
-      </p>
-    );
-  }
-  if (phase === "running") {
-    const total = changed + left;
-    return (
-      <div className="bulk-progress">
-        <progress max={Math.max(total, 1)} value={changed} aria-label={words.bulk.progressOf(text.label)} />
-        <p role="status" className="number">
-          {common.of(formatCount(changed), formatCount(total))}
-        </p>
-      </div>
-    );
-  }
   if (preview === undefined) return null;
+  if (phase !== "done") {
+    return (
+      <>
+        <p role="status">
+          <strong>{preview.jobs === 0 ? text.cannot : text.will(jobs(preview.jobs, preview.isCapped))}</strong>
+          {preview.isPartial && words.bulk.partial(MAX_COLLECTED)}
+        </p>
+        <WhichJobs preview={preview} />
+      </>
+    );
+  }
   return (
     <p role="status">
       {text.done(jobs(changed))}
-      {phase === "stopped" && left > 0 && words.bulk.stopped(left)}
-      {phase === "done" && left > 0 && words.bulk.left(left)}
+      {left > 0 && words.bulk.left(left)}
     </p>
+  );
+}
+
+/** The tasks of the jobs, and five of the jobs. */
+function WhichJobs({ preview: { byTask, samples, jobs: count } }: { preview: Preview }) {
+  if (count === 0) return null;
+  return (
+    <>
+      {byTask.length > 1 && (
+        <ul className="bulk-tasks" aria-label={words.bulk.byTask}>
+          {byTask.map(({ task, jobs: own }) => (
+            <li key={task} className="chip">
+              <span className="truncate">{task}</span>
+              <span className="number">{formatCount(own)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <p className="muted">{words.bulk.samples(samples.length, count)}</p>
+      <ul className="bulk-samples">
+        {samples.map(({ id, task, state, error }) => (
+          <li key={id}>
+            <span className="number">{id}</span> {task}{" "}
+            <span className="muted" dir="auto">
+              {error ?? state}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

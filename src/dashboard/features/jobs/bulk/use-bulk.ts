@@ -1,117 +1,118 @@
 import type { Json } from "../../../../contract/rows.ts";
-import type { bulkSchema, priorityManySchema, rerunManySchema } from "../../../../contract/bulk.ts";
-import { useCallback, useEffect, useRef, useState } from "react";
+import type { bulkSchema, priorityManySchema } from "../../../../contract/bulk.ts";
+import { useCallback, useEffect, useState } from "react";
+import type { BulkPreview } from "../../../api/bulk-actions.ts";
 import { rest } from "../../../api/request.ts";
 import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
 
-/** Jobs that one request changes: few enough to stop soon, and enough to change ten thousand within seconds. */
-const CHUNK = 1_000;
+/** The most jobs that are changed by one request. More are left to a bulk action, which goes on without this page. */
+const DIRECT = 1_000;
 
-type Chunk = Json<typeof bulkSchema> & Partial<Json<typeof rerunManySchema> & Json<typeof priorityManySchema>>;
+type Answer = Json<typeof bulkSchema> & Partial<Json<typeof priorityManySchema>>;
 
-export interface Preview {
-  count: number;
-  isCapped: boolean;
+export interface Preview extends BulkPreview {
+  filter: object;
   /** Whether more jobs match than could be collected. */
   isPartial: boolean;
 }
 
+/** The previous priorities, for undo. */
+export type Before = NonNullable<Answer["before"]>;
+
 export interface BulkState {
-  phase: "previewing" | "ready" | "running" | "done" | "stopped";
+  phase: "previewing" | "ready" | "running" | "done";
   preview: Preview | undefined;
   changed: number;
+  /** Jobs that could not be changed, because they are locked. */
   left: number;
-  /** The previous priorities, for undo. */
-  before: { priority: number; ids: string[] }[];
+  before: Before;
+  /** The bulk action that was started for many jobs. */
+  started: string | undefined;
   error: unknown;
 }
 
-const START: BulkState = { phase: "previewing", preview: undefined, changed: 0, left: 0, before: [], error: undefined };
+const START: BulkState = {
+  phase: "previewing",
+  preview: undefined,
+  changed: 0,
+  left: 0,
+  before: [],
+  started: undefined,
+  error: undefined,
+};
 
-/** Runs a preview, then the action: one request per chunk, until no job is left or the user stops it. */
+/** Previews an action, then carries it out: by one request for up to 1,000 jobs, otherwise by starting a bulk action. */
 export function useBulk(action: BulkAction, target: BulkTarget, options: Readonly<Record<string, unknown>>) {
   const [state, setState] = useState<BulkState>(START);
-  const controller = useRef<AbortController>(undefined);
   const key = action.name === "priority" ? JSON.stringify(options) : "";
 
   useEffect(() => {
     const asking = new AbortController();
     setState(START);
-    preview(action, target, JSON.parse(key === "" ? "{}" : key) as object, asking.signal)
-      .then((found) => setState((last) => ({ ...last, phase: "ready", preview: found })))
+    previewOf(action, target, JSON.parse(key === "" ? "{}" : key) as object, asking.signal)
+      .then((preview) => setState((last) => ({ ...last, phase: "ready", preview })))
       .catch((error: unknown) => {
-        if (!asking.signal.aborted) setState((last) => ({ ...last, phase: "stopped", error }));
+        if (!asking.signal.aborted) setState((last) => ({ ...last, phase: "done", error }));
       });
     return () => asking.abort();
   }, [action, target, key]);
-  useEffect(() => () => controller.current?.abort(), []);
 
   const start = useCallback(
-    async (total: number): Promise<BulkState> => {
-      const running = new AbortController();
-      controller.current = running;
-      let now: BulkState = { phase: "running", preview: undefined, changed: 0, left: total, before: [], error: undefined };
-      const tell = (change: Partial<BulkState>): void => {
-        now = { ...now, ...change };
-        setState(({ preview }) => ({ ...now, preview }));
-      };
-      tell({});
+    async (preview: Preview): Promise<BulkState> => {
+      setState((last) => ({ ...last, phase: "running", error: undefined }));
+      let end: BulkState;
       try {
-        const { filters } = await target.resolve(action, running.signal);
-        let stuck = 0;
-        for (const filter of filters) {
-          const sent: Record<string, unknown> = { ...options, filter, dryRun: false, atMost: CHUNK };
-          while (!running.signal.aborted) {
-            // A request in flight is not aborted, so that its outcome is known.
-            const chunk = await rest<Chunk>("POST", action.path, sent);
-            if (chunk.asOf !== undefined) sent.asOf = chunk.asOf;
-            tell({
-              changed: now.changed + chunk.changed,
-              before: merge(now.before, chunk.before ?? []),
-              left: Math.max(chunk.leftIsCapped ? chunk.left : 0, total - now.changed - chunk.changed, 0),
-            });
-            if (chunk.changed === 0 || chunk.left === 0) {
-              stuck += chunk.left;
-              break;
-            }
-          }
-        }
-        tell(running.signal.aborted ? { phase: "stopped" } : { phase: "done", left: stuck });
+        end = { ...START, preview, phase: "done", ...(await carryOut(action, preview, options)) };
       } catch (error) {
-        tell({ phase: "stopped", error: running.signal.aborted ? undefined : error });
+        end = { ...START, preview, phase: "ready", error };
       }
-      return now;
+      setState(end);
+      return end;
     },
-    [action, target, options],
+    [action, options],
   );
-  return { state, start, stop: () => controller.current?.abort() };
+  return { state, start };
 }
 
-async function preview(action: BulkAction, target: BulkTarget, options: object, signal: AbortSignal): Promise<Preview> {
-  const { filters, isCapped } = await target.resolve(action, signal);
-  const found: Preview = { count: 0, isCapped: false, isPartial: isCapped };
-  for (const filter of filters) {
-    const chunk = await rest<Chunk>("POST", action.path, { ...options, filter, dryRun: true, atMost: 1 }, signal);
-    found.count += chunk.left;
-    found.isCapped ||= chunk.leftIsCapped;
+async function previewOf(action: BulkAction, target: BulkTarget, options: object, signal: AbortSignal): Promise<Preview> {
+  const { filter, isCapped } = await target.resolve(action, signal);
+  const body = { action: action.name, filter, ...options };
+  return { ...(await rest<BulkPreview>("POST", "/bulk-actions/preview", body, signal)), filter, isPartial: isCapped };
+}
+
+async function carryOut(
+  action: BulkAction,
+  { filter, jobs, isCapped }: Preview,
+  options: object,
+): Promise<Pick<BulkState, "changed" | "left" | "before" | "started">> {
+  if (jobs > DIRECT || isCapped || idsOf(filter) > DIRECT) {
+    const { id } = await rest<{ id: string }>("POST", "/bulk-actions", { action: action.name, filter, ...options });
+    return { changed: 0, left: 0, before: [], started: id };
   }
-  return found;
+  const {
+    changed,
+    left,
+    before = [],
+  } = await rest<Answer>("POST", action.path, {
+    ...options,
+    filter,
+    dryRun: false,
+    atMost: DIRECT,
+  });
+  // A job that was rerun still matches: what is left of a rerun says nothing.
+  return { changed, left: action.name === "rerun" ? 0 : left, before, started: undefined };
 }
 
-function merge(one: BulkState["before"], other: BulkState["before"]): BulkState["before"] {
-  const all = new Map(one.map(({ priority, ids }) => [priority, ids]));
-  for (const { priority, ids } of other) all.set(priority, [...(all.get(priority) ?? []), ...ids]);
-  return [...all].map(([priority, ids]) => ({ priority, ids }));
+function idsOf(filter: { ids?: readonly string[] }): number {
+  return filter.ids?.length ?? 0;
 }
 
 /** Restores the previous priorities, except for jobs that have started or ended since. Resolves to the number of restored jobs. */
-export async function restorePriorities(before: BulkState["before"]): Promise<number> {
+export async function restorePriorities(before: Before): Promise<number> {
   let restored = 0;
   for (const { priority, ids } of before) {
-    for (let from = 0; from < ids.length; from += 3_000) {
-      const body = { filter: { ids: ids.slice(from, from + 3_000) }, priority, dryRun: false, atMost: 10_000 };
-      restored += (await rest<Chunk>("POST", "/jobs/priority", body)).changed;
-    }
+    restored += (await rest<Answer>("POST", "/jobs/priority", { filter: { ids }, priority, dryRun: false, atMost: DIRECT }))
+      .changed;
   }
   return restored;
 }

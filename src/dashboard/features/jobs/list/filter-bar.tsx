@@ -200,6 +200,8 @@ function Chips({
             <Button kind="quiet" onClick={onTimes}>
               {formatExact(value, zone)}
             </Button>
+          ) : name === "finished_after" || name === "finished_before" ? (
+            <span className="truncate">{formatExact(value, zone)}</span>
           ) : (
             <span className="truncate" dir="auto" title={value}>
               {value.replaceAll(",", ", ")}

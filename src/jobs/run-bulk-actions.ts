@@ -1,0 +1,28 @@
+import { type Pool, transaction } from "../db/pool.ts";
+import { toError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { Loop } from "../loop.ts";
+
+/** How often each process looks for bulk actions while none is running (ms). */
+const INTERVAL_MS = 1_000;
+
+/**
+ * Does the next chunk of a bulk action in a transaction of its own: of the one with this id, or of any. Returns how long until the next chunk is due
+ * (ms); null if none is running.
+ */
+export async function runBulkAction(pool: Pool, id?: string): Promise<number | null> {
+  const { rows } = await transaction(pool, (client) =>
+    client.query("select legwork_private.run_bulk_action($1) * 1000 as wait", [id ?? null]),
+  );
+  const wait = rows[0]?.wait ?? null;
+  return wait === null ? null : Math.max(0, Math.ceil(Number(wait)));
+}
+
+/** Carries out bulk actions, taking turns with all other processes that do. A chunk that fails is done again later, by any of them. */
+export function startBulkRunner(pool: Pool, log: Logger): Loop {
+  return new Loop(async () => Math.min(INTERVAL_MS, (await runBulkAction(pool)) ?? INTERVAL_MS), {
+    interval: INTERVAL_MS,
+    onError: (error) =>
+      log.warn({ event: "bulk_action_failed", err: toError(error) }, "Cannot carry out a bulk action; retrying."),
+  });
+}
