@@ -94,6 +94,26 @@ create table legwork_private.audit_entries (
   after jsonb
 ) partition by RANGE (occurred_at);
 
+create table legwork_private.backlog_hours (
+  hour timestamp with time zone not null,
+  queue text not null,
+  pending bigint not null,
+  held bigint not null,
+  running bigint not null,
+  oldest_seconds double precision not null,
+  PRIMARY KEY (queue, hour)
+);
+
+create table legwork_private.backlog_minutes (
+  minute timestamp with time zone not null,
+  queue text not null,
+  pending bigint not null,
+  held bigint not null,
+  running bigint not null,
+  oldest_seconds double precision not null,
+  PRIMARY KEY (queue, minute)
+);
+
 create table legwork_private.batch_runs (
   id bigint default nextval('legwork_private.run_ids'::regclass) not null,
   description text,
@@ -109,6 +129,38 @@ create table legwork_private.batch_runs (
   created_at timestamp with time zone default clock_timestamp() not null,
   ended_at timestamp with time zone,
   PRIMARY KEY (id)
+);
+
+create table legwork_private.bulk_actions (
+  id bigint not null,
+  action text not null,
+  filter jsonb not null,
+  priority integer,
+  reason text,
+  actor text default legwork_private.current_actor() not null,
+  login name default SESSION_USER not null,
+  role text,
+  named_actor text,
+  surface text,
+  tenant text,
+  state text default 'running'::text not null,
+  total bigint,
+  changed bigint default 0 not null,
+  skipped jsonb default '{}'::jsonb not null,
+  last_error text,
+  failures integer default 0 not null,
+  started_at timestamp with time zone not null,
+  worked_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  next_at timestamp with time zone default clock_timestamp() not null,
+  chunk integer default 200 not null,
+  after_id bigint,
+  up_to bigint not null,
+  left_over bigint[] default '{}'::bigint[] not null,
+  tries integer default 0 not null,
+  CHECK ((action = ANY (ARRAY['retry'::text, 'discard'::text, 'cancel'::text, 'rerun'::text, 'priority'::text]))),
+  PRIMARY KEY (id),
+  CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'failed'::text])))
 );
 
 create table legwork_private.cancellations (
@@ -193,7 +245,8 @@ create table legwork_private.failed_attempts (
   retry_at timestamp with time zone,
   worker text,
   tenant text,
-  correlation_id text
+  correlation_id text,
+  run_at timestamp with time zone
 ) partition by RANGE (failed_at);
 
 create table legwork_private.finished_jobs (
@@ -217,7 +270,8 @@ create table legwork_private.finished_jobs (
   tenant text,
   correlation_id text,
   parent_id bigint,
-  fingerprint text
+  fingerprint text,
+  traceparent text
 ) partition by RANGE (finished_at);
 
 create table legwork_private.gate_alarms (
@@ -305,6 +359,7 @@ create table legwork_private.job_steps (
   name text not null,
   state text not null,
   result jsonb,
+  error text,
   attempt smallint not null,
   started_at timestamp with time zone not null,
   recorded_at timestamp with time zone default clock_timestamp() not null,
@@ -314,8 +369,16 @@ create table legwork_private.job_steps (
   CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text]))),
   CHECK (((length(name) >= 1) AND (length(name) <= 200))),
   PRIMARY KEY (job_id, kind, name),
-  CHECK ((state = ANY (ARRAY['completed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
+  CHECK ((state = ANY (ARRAY['completed'::text, 'failed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
 );
+
+create table legwork_private.job_waits (
+  job_id bigint not null,
+  kind text not null,
+  started_at timestamp with time zone not null,
+  ended_at timestamp with time zone not null,
+  gates text[] not null
+) partition by RANGE (ended_at);
 
 create table legwork_private.limit_changes (
   id bigint not null,
@@ -352,6 +415,16 @@ create table legwork_private.lines (
   waits_at text not null,
   turn bigint not null,
   PRIMARY KEY (line)
+);
+
+create table legwork_private.live_job_counts (
+  tenant text not null,
+  task text not null,
+  queue text not null,
+  state text not null,
+  jobs bigint not null,
+  valid_until timestamp with time zone not null,
+  PRIMARY KEY (tenant, task, state)
 );
 
 create table legwork_private.long_runs (
@@ -719,6 +792,7 @@ create table legwork_private.waiting_jobs (
   run_at timestamp with time zone not null,
   held text,
   delay interval,
+  entered_at timestamp with time zone default clock_timestamp() not null,
   CHECK ((held = ANY (ARRAY['paused'::text, 'run_at'::text, 'dependency'::text]))),
   PRIMARY KEY (job_id)
 );
@@ -767,7 +841,11 @@ create table legwork_private.worker_processes (
   heap_bytes bigint,
   host_seen_at timestamp with time zone,
   version text,
-  PRIMARY KEY (id)
+  state text default 'active'::text not null,
+  quiet_since timestamp with time zone,
+  quiet_by text,
+  PRIMARY KEY (id),
+  CHECK ((state = ANY (ARRAY['active'::text, 'quiet'::text, 'draining'::text])))
 );
 
 create table legwork_private.worker_starts (
@@ -876,9 +954,17 @@ CREATE INDEX audit_entries_target ON ONLY legwork_private.audit_entries USING bt
 
 CREATE INDEX audit_entries_tenant ON ONLY legwork_private.audit_entries USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
+CREATE INDEX backlog_hours_hour ON legwork_private.backlog_hours USING btree (hour);
+
+CREATE INDEX backlog_minutes_minute ON legwork_private.backlog_minutes USING btree (minute);
+
 CREATE INDEX batch_runs_open ON legwork_private.batch_runs USING btree (id) WHERE (ended_at IS NULL);
 
 CREATE INDEX batch_runs_tenant_id ON legwork_private.batch_runs USING btree (tenant, id) WHERE (tenant IS NOT NULL);
+
+CREATE INDEX bulk_actions_next_at ON legwork_private.bulk_actions USING btree (next_at) WHERE (state = 'running'::text);
+
+CREATE INDEX bulk_actions_tenant_id ON legwork_private.bulk_actions USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
 CREATE INDEX dependencies_ended ON legwork_private.dependencies USING btree (job_id) WHERE (ended_as IS NOT NULL);
 
@@ -896,6 +982,8 @@ CREATE INDEX failed_attempts_tenant ON ONLY legwork_private.failed_attempts USIN
 
 CREATE INDEX finished_jobs_correlation_id ON ONLY legwork_private.finished_jobs USING btree (correlation_id, id) WITH (deduplicate_items=off) WHERE (correlation_id IS NOT NULL);
 
+CREATE INDEX finished_jobs_finished_at ON ONLY legwork_private.finished_jobs USING brin (finished_at) WITH (autosummarize='on');
+
 CREATE INDEX finished_jobs_id ON ONLY legwork_private.finished_jobs USING btree (id) WITH (deduplicate_items=off);
 
 CREATE INDEX finished_jobs_job_key_id ON ONLY legwork_private.finished_jobs USING btree (job_key, id) WITH (deduplicate_items=off) WHERE (job_key IS NOT NULL);
@@ -903,6 +991,8 @@ CREATE INDEX finished_jobs_job_key_id ON ONLY legwork_private.finished_jobs USIN
 CREATE INDEX finished_jobs_parent_id ON ONLY legwork_private.finished_jobs USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX finished_jobs_queue_id ON ONLY legwork_private.finished_jobs USING btree (queue, id) WITH (deduplicate_items=off) WHERE (queue <> 'default'::text);
+
+CREATE INDEX finished_jobs_state_finished_at ON ONLY legwork_private.finished_jobs USING btree (state, finished_at) WHERE (state <> 'completed'::legwork.job_state);
 
 CREATE INDEX finished_jobs_state_id ON ONLY legwork_private.finished_jobs USING btree (state, id) WITH (deduplicate_items=off) WHERE (state <> 'completed'::legwork.job_state);
 
@@ -929,6 +1019,8 @@ CREATE INDEX job_signals_sent_at ON legwork_private.job_signals USING btree (sen
 CREATE INDEX job_signals_undelivered ON legwork_private.job_signals USING btree (id) WHERE (NOT is_delivered);
 
 CREATE INDEX job_steps_recorded_at ON legwork_private.job_steps USING btree (recorded_at);
+
+CREATE INDEX job_waits_job_id ON ONLY legwork_private.job_waits USING btree (job_id);
 
 CREATE INDEX lines_many ON legwork_private.lines USING btree (waits_at) WHERE (cardinality(gates) > 1);
 
@@ -1076,6 +1168,27 @@ create view legwork.batches with (security_barrier=true) as
   WHERE (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant))
   ORDER BY id DESC;
 
+create view legwork.bulk_actions with (security_barrier=true) as
+ SELECT id,
+    action,
+    filter,
+    priority,
+    reason,
+    actor,
+    tenant,
+    state,
+    total,
+    changed,
+    COALESCE(( SELECT sum(s.value::bigint) AS sum
+           FROM jsonb_each_text(b.skipped) s(key, value)), 0::numeric)::bigint AS skipped,
+    skipped AS skip_reasons,
+    last_error,
+    started_at,
+    worked_at,
+    finished_at
+   FROM legwork_private.bulk_actions b
+  WHERE (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant));
+
 create view legwork.failed_groups with (security_barrier=true) as
  SELECT fingerprint,
     task,
@@ -1115,7 +1228,8 @@ create view legwork.jobs as
     progress,
     progress_message,
     task_number,
-    raw_payload
+    raw_payload,
+    trace_id
    FROM legwork_private.all_jobs
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
@@ -1257,7 +1371,8 @@ create view legwork.steps with (security_barrier=true) as
     started_at,
     finished_at,
     deadline,
-    tenant
+    tenant,
+    error
    FROM legwork_private.all_steps
   WHERE (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant));
 
@@ -1313,7 +1428,19 @@ create view legwork.workers with (security_barrier=true) as
     host_seen_at,
     blocked_since,
     blocked_jobs,
-    version
+    version,
+    (host || ':'::text) || pid AS name,
+    state,
+    quiet_since,
+    quiet_by,
+    ARRAY( SELECT x.x
+           FROM unnest(( SELECT array_agg(t.identifier) AS array_agg
+                   FROM legwork_private.graphile_tasks t
+                  WHERE (EXISTS ( SELECT
+                           FROM legwork_private.graphile_jobs j
+                          WHERE j.task_id = t.id AND j.is_available)))) x(x)
+          WHERE x.x <> ALL (w.tasks)
+          ORDER BY x.x) AS lacks
    FROM legwork_private.worker_processes w
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
@@ -1420,7 +1547,8 @@ create view legwork_confined.jobs as
     progress,
     progress_message,
     task_number,
-    raw_payload
+    raw_payload,
+    trace_id
    FROM legwork_private.all_jobs
   WHERE tenant = legwork_private.confined_to() AND ( SELECT NOT (EXISTS ( SELECT
                    FROM legwork_private.confined_logins c
@@ -1651,7 +1779,8 @@ create view legwork_private.all_jobs as
         CASE
             WHEN redact IS NULL THEN payload
             ELSE legwork.redact(payload, redact)
-        END AS raw_payload
+        END AS raw_payload,
+    substr(traceparent, 4, 32) AS trace_id
    FROM ( SELECT j.id,
             (( SELECT jsonb_object_agg(t.id, t.identifier) AS jsonb_object_agg
                    FROM legwork_private.graphile_tasks t)) ->> j.task_id::text AS task,
@@ -1682,7 +1811,10 @@ create view legwork_private.all_jobs as
                 END AS state,
             j.priority,
             j.attempts,
-            j.max_attempts,
+                CASE
+                    WHEN j.max_attempts = 25 THEN COALESCE(((( SELECT legwork_private.policy_attempts(true) AS policy_attempts)) ->> j.task_id::text)::smallint, j.max_attempts)
+                    ELSE j.max_attempts
+                END AS max_attempts,
             j.payload,
             NULL::jsonb AS result,
             j.last_error AS error,
@@ -1714,7 +1846,11 @@ create view legwork_private.all_jobs as
                    FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier
                   WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS redact,
-            j.task_id AS task_number
+            j.task_id AS task_number,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork_private.flag_value(j.flags, 'trace'::text)
+                    ELSE NULL::text
+                END AS traceparent
            FROM legwork_private.graphile_jobs j
         UNION ALL
          SELECT j.id,
@@ -1737,7 +1873,10 @@ create view legwork_private.all_jobs as
                      LIMIT 1), 1)::smallint
                     ELSE j.attempts
                 END AS attempts,
-            j.max_attempts,
+                CASE
+                    WHEN j.max_attempts = 25 THEN COALESCE(((( SELECT legwork_private.policy_attempts(true) AS policy_attempts)) ->> j.task_id::text)::smallint, j.max_attempts)
+                    ELSE j.max_attempts
+                END AS max_attempts,
             j.payload,
             NULL::jsonb AS jsonb,
             j.last_error,
@@ -1769,7 +1908,11 @@ create view legwork_private.all_jobs as
                    FROM legwork_private.graphile_tasks t
                      JOIN legwork_private.task_definitions d ON d.name = t.identifier
                   WHERE d.redact IS NOT NULL)) ->> j.task_id::text)::text[] AS text,
-            j.task_id
+            j.task_id,
+                CASE
+                    WHEN j.flags IS NOT NULL THEN legwork_private.flag_value(j.flags, 'trace'::text)
+                    ELSE NULL::text
+                END AS "case"
            FROM legwork_private.graphile_jobs j
         UNION ALL
          SELECT f.id,
@@ -1778,7 +1921,10 @@ create view legwork_private.all_jobs as
             f.state,
             f.priority,
             f.attempts,
-            f.max_attempts,
+                CASE
+                    WHEN f.max_attempts = 25 AND f.state <> 'failed'::legwork.job_state THEN COALESCE(((( SELECT legwork_private.policy_attempts(false) AS policy_attempts)) ->> f.task)::smallint, f.max_attempts)
+                    ELSE f.max_attempts
+                END AS max_attempts,
             f.payload,
             f.result,
             f.error,
@@ -1795,7 +1941,8 @@ create view legwork_private.all_jobs as
             true,
             NULL::text[] AS text,
             COALESCE(((( SELECT jsonb_object_agg(t.identifier, t.id) AS jsonb_object_agg
-                   FROM legwork_private.graphile_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce"
+                   FROM legwork_private.graphile_tasks t)) ->> f.task)::integer, '-1'::integer) AS "coalesce",
+            f.traceparent
            FROM legwork_private.finished_jobs f) u
   WHERE shown;
 
@@ -1815,7 +1962,8 @@ create view legwork_private.all_live_job_states as
         CASE
             WHEN j.locked_at IS NULL AND j.attempts < j.max_attempts AND COALESCE(w.run_at, j.run_at) <= now() THEN COALESCE(w.run_at, j.run_at)
             ELSE NULL::timestamp with time zone
-        END AS due_at
+        END AS due_at,
+    t.identifier AS task
    FROM legwork_private.graphile_jobs j
      LEFT JOIN legwork_private.graphile_tasks t ON t.id = j.task_id
      LEFT JOIN legwork_private.task_definitions d ON d.name = t.identifier
@@ -1956,11 +2104,12 @@ create view legwork_private.all_steps as
     attempt,
     started_at,
         CASE
-            WHEN state = ANY (ARRAY['completed'::text, 'timed_out'::text]) THEN recorded_at
+            WHEN state = ANY (ARRAY['completed'::text, 'failed'::text, 'timed_out'::text]) THEN recorded_at
             ELSE NULL::timestamp with time zone
         END AS finished_at,
     deadline,
-    tenant
+    tenant,
+    error
    FROM legwork_private.job_steps s;
 
 create view legwork_private.all_workflow_steps as
@@ -2202,7 +2351,8 @@ create view legwork_tenant.jobs with (security_barrier=true) as
     progress,
     progress_message,
     task_number,
-    raw_payload
+    raw_payload,
+    trace_id
    FROM legwork_private.all_jobs
   WHERE tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant));
 
@@ -2269,31 +2419,16 @@ CREATE OR REPLACE FUNCTION legwork.cancel_jobs(filter jsonb, reason text DEFAULT
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter) x limit at_most);
-  v_waiting bigint[];
-  v_running bigint[];
+  v_ids bigint[] := array(select x from legwork_private.live_jobs_like(filter, at_most => cancel_jobs.at_most) x);
   v_reason text := 'Cancelled by ' || legwork_private.current_actor() || coalesce(': ' || nullif(reason, ''), '.');
 begin
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
-  select
-    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
-    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
-  into v_waiting, v_running
-  from (
-    select j.id, j.locked_at from legwork_private.graphile_jobs j
-    where j.id = any (v_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
-    order by j.id for update skip locked
-  ) l;
-  perform legwork_private.delete_jobs_as('cancelled', v_waiting, v_reason);
-  insert into legwork_private.cancellations (job_id, reason) select r.id, v_reason from unnest(v_running) as r (id) on conflict do nothing;
-  perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
-  perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant',
-    cardinality(v_waiting || v_running));
-  return query select x from unnest(v_waiting || v_running) x order by x;
+  v_ids := legwork_private.cancel_live(v_ids, v_reason);
+  perform legwork_private.audit('cancel_jobs', 'jobs', null, null, jsonb_build_object('filter', filter, 'reason', v_reason), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $function$
 -- not executable by public
 
@@ -2370,6 +2505,104 @@ begin
   end if;
   insert into legwork_private.confined_logins as c (login, tenant) values (confine_login.login, confine_login.tenant)
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.count_jobs(filter jsonb DEFAULT '{}'::jsonb, by text[] DEFAULT ARRAY['state'::text], OUT field text, OUT value text, OUT jobs integer, OUT is_capped boolean)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  c_most constant integer := 10000;
+  -- Rows that are read. More than the 2,000 unended jobs from which on their counts are stored.
+  c_looked constant integer := 4000;
+  c_unended constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
+  v_own text := legwork_private.confined_tenant();
+  v_filter jsonb;
+  v_like jsonb;
+  v_scans jsonb := '{}';
+  v_field text;
+  v_tenant text;
+  v_names text[];
+  v_is_stored boolean;
+  v_key text;
+  v_each integer;
+begin
+  perform legwork_private.assert_role('viewer');
+  perform legwork_private.assert_count_filter(filter);
+  select x into v_field from unnest(by) x where x is null or x <> all ('{state,task,queue,tenant,worker}') limit 1;
+  if found then
+    raise exception 'Jobs cannot be counted by ''%''.', left(v_field, 100) using errcode = 'LW400', hint = 'They can be counted by state, task, queue, tenant and worker.';
+  end if;
+  v_filter := jsonb_strip_nulls(filter);
+  if v_filter ->> 'tenant' <> v_own then
+    return;
+  end if;
+  for v_field in select distinct x from unnest(by) x order by 1 loop
+    -- The counts of a field show what another value of it would give, so its own condition is left out.
+    v_like := v_filter - v_field;
+    if v_own is not null then
+      v_like := v_like || jsonb_build_object('tenant', v_own);
+    end if;
+    v_tenant := coalesce(v_like ->> 'tenant', '');
+    v_is_stored := (v_like - array['state', 'task', 'queue', 'tenant']) = '{}' and v_field <> 'worker'
+      and exists (select from legwork_private.live_job_counts k where k.tenant = v_tenant and k.valid_until > now());
+    -- Fields without a condition of their own share one scan.
+    v_key := v_like::text || v_is_stored;
+    if not v_scans ? v_key then
+      v_scans := v_scans || jsonb_build_object(v_key, (
+        select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+        from (
+          select false as is_live, h.* from legwork_private.count_newest(v_like, false, c_looked) h
+          union all
+          select true, l.* from legwork_private.count_newest(v_like, true, c_looked) l where not v_is_stored
+          union all
+          select true, f.field, f.value, least(sum(k.jobs), c_most + 1), false
+          from legwork_private.live_job_counts k
+          cross join lateral (values ('state', k.state), ('task', k.task), ('queue', k.queue), ('tenant', k.tenant)) f (field, value)
+          where v_is_stored and case when v_tenant = '' and f.field = 'tenant' then k.tenant <> '' else k.tenant = v_tenant end
+            and k.state = any (legwork_private.filter_states(v_like))
+            and k.task = coalesce(v_like ->> 'task', k.task) and k.queue = coalesce(v_like ->> 'queue', k.queue)
+          group by 2, 3
+        ) c));
+    end if;
+    v_names := case v_field
+      when 'state' then '{completed,failed,cancelled,expired}'::text[]
+      when 'task' then array(select t.identifier from legwork_private.graphile_tasks t order by t.identifier limit 300)
+      when 'queue' then array(select q from unnest(legwork_private.known_queues()) q where q <> 'default' limit 300)
+      when 'tenant' then array(select distinct c.value from jsonb_to_recordset(v_scans -> v_key) as c (field text, value text) where c.field = 'tenant' limit 300)
+      else '{}' end;
+    -- Together about 100,000 entries of an index, which take a tenth of a second.
+    v_each := case when cardinality(v_names) <= 10 then c_most when cardinality(v_names) <= 50 then 2000 else 1000 end;
+    return query
+      with counted as (
+        select c.is_live, c.is_capped, c.jobs, case when c.field = v_field then c.value end as name
+        from jsonb_to_recordset(v_scans -> v_key) as c (is_live boolean, field text, value text, jobs integer, is_capped boolean)
+      ), capped as (
+        select coalesce(bool_or(c.is_capped) filter (where not c.is_live), false) as ended, coalesce(bool_or(c.is_capped) filter (where c.is_live), false) as live from counted c
+      ), indexed as (
+        select i.value, i.jobs from legwork_private.count_by_index(v_like, v_field, v_names, v_each) i where (select p.ended from capped p)
+      ), grouped as (
+        select coalesce(c.name, i.value) as name,
+          coalesce(sum(c.jobs) filter (where c.is_live), 0) as live, greatest(coalesce(sum(c.jobs) filter (where not c.is_live), 0), coalesce(max(i.jobs), 0)) as ended,
+          -- An index counts all of a value, unless it reached its own limit.
+          max(i.jobs) as by_index
+        from (select * from counted c where c.name is not null) c
+        full join indexed i on i.value = c.name
+        group by 1
+      )
+      select v_field, g.name, least(g.live + g.ended, c_most)::integer,
+        g.live + g.ended > c_most or coalesce(g.by_index > v_each, false)
+          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unended))
+          or p.live and not (v_field = 'state' and g.name <> all (c_unended))
+      from grouped g, capped p
+      where g.live + g.ended > 0
+      order by 3 desc, 2
+      limit 100;
+  end loop;
 end $function$
 -- not executable by public
 
@@ -2476,7 +2709,9 @@ begin
       return;
     end if;
     raise exception 'Job % has not failed: it is %.', job_id, v_state using errcode = 'LW409',
-      detail = jsonb_build_object('do', 'cancel_job', 'id', job_id), hint = '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.';
+      detail = case when v_state not in ('completed', 'cancelled', 'expired') then jsonb_build_object('do', 'cancel_job', 'id', job_id)::text else '' end,
+      hint = case when v_state in ('completed', 'cancelled', 'expired') then 'Only failed jobs can be discarded. There is nothing to do.'
+        else '`select legwork.cancel_job(' || job_id || ')` cancels a job that has not ended.' end;
   end if;
   perform legwork_private.audit('discard_job', 'job', job_id::text, '{"state": "failed"}', '{"state": "failed"}', legwork_private.flag_value(v_flags, 'tenant'));
 end $function$
@@ -2489,20 +2724,13 @@ CREATE OR REPLACE FUNCTION legwork.discard_jobs(filter jsonb, preview boolean DE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter, at_most => discard_jobs.at_most) x);
 begin
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  with gone as (
-    delete from legwork_private.graphile_jobs j
-    where j.id = any (array(
-      select k.id from legwork_private.graphile_jobs k
-      where k.id = any (v_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
-    returning j.id
-  )
-  select coalesce(array_agg(g.id order by g.id), '{}') into v_ids from gone g;
+  v_ids := legwork_private.discard_failed(v_ids);
   perform legwork_private.audit('discard_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
@@ -2520,7 +2748,7 @@ declare
   v_theme text;
 begin
   perform legwork_private.assert_role('viewer', true);
-  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'confined_logins'] loop
+  foreach v_theme in array array['waiting', 'worker_faults', 'rules', 'schedules', 'jobs', 'history', 'transactions', 'vacuum', 'server', 'versions', 'set_aside', 'enqueue_on', 'confined_logins'] loop
     begin
       return query execute format(
         'select f."check", f.severity, f.finding, case when f.severity <> ''ok'' then f.fix end, f.detail from legwork.%I() f', 'doctor_' || v_theme);
@@ -2558,6 +2786,25 @@ AS $function$
   from (select * from found order by login limit 20) f
   union all
   select 'confined_logins', 'ok', 'Every confined login is restricted to its tenant.', null, null where not exists (select from found)
+$function$
+
+CREATE OR REPLACE FUNCTION legwork.doctor_enqueue_on()
+ RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
+ LANGUAGE sql
+AS $function$
+  with disabled as materialized (
+    select t.* from legwork.enqueue_triggers() t where not t.is_enabled
+  )
+  (select 'enqueue_on', 'warning',
+    format('The trigger that enqueues ''%s'' on each %s in %s is disabled: such changes enqueue nothing.', d.task, d.event, d."table"),
+    format('alter table %s enable trigger %I. If it is no longer needed: select legwork.stop_enqueue_on(%L, %L).', d."table", d.trigger_name, d."table", d.task), to_jsonb(d)
+  from disabled d order by d."table", d.event, d.task limit 20)
+  union all
+  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The one trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
+    case count(*) when 1 then 'is' else 'are' end), null, null
+  from legwork.enqueue_triggers() where not exists (select from disabled) having count(*) > 0
+  union all
+  select 'enqueue_on', 'ok', 'No table enqueues jobs with enqueue_on.', null, null where not exists (select from legwork.enqueue_triggers())
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_history()
@@ -3022,11 +3269,13 @@ AS $function$
     where p.nth < 20
   ), due as materialized (
     -- The jobs of each priority that have been due for longest: jobs that no worker fetches gather there, so a bounded probe finds them.
-    select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.nth >= 5000) as more
+    -- If a probe is full, there may be more jobs of any of its tasks.
+    select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.probed = 5000) as more
     from priorities p
     cross join lateral (
-      select j.task_id, j.run_at, row_number() over (order by j.run_at) as nth from legwork_private.graphile_jobs j
-      where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000
+      select x.task_id, x.run_at, count(*) over () as probed from (
+        select j.task_id, j.run_at from legwork_private.graphile_jobs j
+        where j.is_available and j.priority = p.priority and j.run_at <= now() order by j.run_at limit 5000) x
     ) d
     join legwork_private.graphile_tasks t on t.id = d.task_id
     group by t.identifier
@@ -3040,11 +3289,9 @@ AS $function$
   ), totals as materialized (
     select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d
   ), unserved as materialized (
-    -- A minute, because a worker that is being replaced is back by then. Ten minutes is longer than a deployment takes.
-    select d.* from due d, counts c
-    where c.workers > 0 and d.oldest < now() - interval '1 minute' and not exists (select from known k where k.task = d.task)
+    select d.* from due d, counts c where c.workers > 0 and not exists (select from known k where k.task = d.task)
   ), late as materialized (
-    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest from due d where not exists (select from unserved u where u.task = d.task)
+    select coalesce(sum(d.jobs), 0)::bigint as jobs, min(d.oldest) as oldest, case when bool_or(d.more) then 'or more job' else 'job' end as noun from due d where not exists (select from unserved u where u.task = d.task)
   )
   select 'workers',
     case when c.workers > 0 then 'ok' when t.oldest < now() - interval '1 minute' then 'critical' else 'warning' end,
@@ -3066,18 +3313,20 @@ AS $function$
   from legwork_private.worker_processes w
   where not exists (select from alive a where a.id = w.id)
   union all
+  -- Ten minutes is longer than a deployment takes. A worker that is being replaced is back within a minute.
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
     format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
-    coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
+    case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
+      || coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
       || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
   from unserved u order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
     case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'
-      else 'Running Legwork workers have every task whose jobs have waited for more than a minute.' end, null, null
+      else 'Running Legwork workers have every task that jobs are waiting for.' end, null, null
   from counts c where not exists (select from unserved)
   union all
   -- A job that is ready to run is fetched within seconds, so minutes mean too few workers. Long waits can be intentional (a low priority), so
@@ -3085,7 +3334,7 @@ AS $function$
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
     case when l.oldest is null then 'No job that is ready to run is waiting.'
-      else format('%s %s %s%s.', legwork_private.counted(l.jobs, t.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+      else format('%s %s %s%s.', legwork_private.counted(l.jobs, l.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
     end,
@@ -3141,6 +3390,14 @@ AS $function$
   select 'recording', 'ok', 'No worker reports that it cannot record how jobs end.', null, null
   where not exists (select from recent r where r.kind = 'recording')
 $function$
+
+CREATE OR REPLACE FUNCTION legwork.drain_worker(worker text)
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT legwork_private.set_worker_state(worker, 'draining'::text) AS set_worker_state;
+END
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.drop_alert_rule(name text)
  RETURNS void
@@ -3458,6 +3715,26 @@ begin
   end loop;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork.enqueue_triggers()
+ RETURNS TABLE("table" text, event text, task text, is_enabled boolean, columns text[], options jsonb, trigger_name text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select format('%I.%I', n.nspname, c.relname), case when (t.tgtype & 4) <> 0 then 'insert' when (t.tgtype & 8) <> 0 then 'delete' else 'update' end, a.given[1],
+    -- A trigger that is enabled only for replicas does not fire for clients.
+    t.tgenabled in ('O', 'A'),
+    (select array_agg(k.attname::text order by k.attnum) from pg_catalog.pg_attribute k where k.attrelid = t.tgrelid and k.attnum = any (t.tgattr)),
+    a.given[2]::jsonb, t.tgname::text
+  from pg_catalog.pg_trigger t
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  -- The arguments, each of which ends with a zero byte.
+  cross join lateral (select string_to_array(replace(encode(t.tgargs, 'escape'), '\\', '\'), '\000') as given) a
+  where t.tgfoid in ('legwork_private.tg_enqueue__statement()'::regprocedure, 'legwork_private.tg_enqueue__row()'::regprocedure)
+    and legwork_private.confined_tenant() is null
+  order by 1, 2, 3
+$function$
+
 CREATE OR REPLACE FUNCTION legwork.evaluate_alerts(at timestamp with time zone DEFAULT clock_timestamp())
  RETURNS TABLE(id bigint, event text, rule text, target text)
  LANGUAGE plpgsql
@@ -3545,14 +3822,14 @@ end $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.explain_job(job_id bigint)
- RETURNS TABLE("position" integer, reason text, detail text, fix text)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_job legwork_private.graphile_jobs;
-  v_seen record;
+  v_seen legwork_private.all_jobs;
 begin
   "position" := 0;
   perform legwork_private.assert_role('viewer');
@@ -3562,73 +3839,274 @@ begin
     perform legwork_private.assert_job(job_id);
   end if;
   select * into v_job from legwork_private.graphile_jobs j where j.id = explain_job.job_id;
-
-  if v_seen.finished_at is not null then
-    return query
-      select e.n::integer, e.reason, e.detail, e.fix
-      from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error) with ordinality as e (reason, detail, fix, n);
-    return;
-  end if;
-  if v_job.locked_at is not null then
-    return query
-      select r.n::integer, r.reason, r.detail, r.fix
-      from legwork_private.explain_running(v_job, v_seen.attempts) with ordinality as r (reason, detail, fix, n);
-    return;
-  end if;
-
-  -- In the order in which they hold it back.
-  for reason, detail, fix in
-    select p.* from legwork_private.explain_pauses(v_seen.queue, v_seen.task) p
+  for reason, detail, fix, actions in
+    select e.* from legwork_private.explain_ended(v_job, job_id, v_seen.state, v_seen.finished_at, v_seen.error, v_seen.attempts, v_seen.max_attempts,
+      v_seen.started_at is not null, v_seen.task) e where v_seen.finished_at is not null
     union all
-    select * from (
-      with waits as materialized (
-        select w.* from legwork_private.explain_waits(job_id, v_seen.run_at) w
-      )
-      select w.* from waits w
+    select r.* from legwork_private.explain_running(v_job, v_seen.attempts, v_seen.task) r where v_seen.finished_at is null and v_job.locked_at is not null
+    union all
+    select w.* from legwork_private.explain_waiting(v_job, v_seen) w where v_seen.finished_at is null and v_job.locked_at is null
+    union all
+    select x.* from legwork_private.explain_replacing(v_job) x where v_seen.finished_at is null and v_job.locked_at is null
+  loop
+    "position" := "position" + 1;
+    fix := legwork_private.as_fix(fix);
+    actions := legwork_private.open_actions(actions);
+    return next;
+  end loop;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.explain_queue(name text)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_probed bigint;
+  v_oldest timestamptz;
+begin
+  perform legwork_private.assert_role('viewer');
+  perform legwork_private.assert_target('queue', name);
+  select coalesce(sum(p.jobs), 0), min(p.oldest) into v_probed, v_oldest from legwork_private.queue_probe(explain_queue.name) p;
+  return query
+    select (row_number() over (order by x.part, x.n))::integer, x.reason, x.detail, legwork_private.as_fix(x.fix), legwork_private.open_actions(x.actions)
+    from (
+      select 1 as part, p.* from legwork_private.explain_pauses(explain_queue.name, null) with ordinality as p (reason, detail, fix, actions, n)
       union all
-      select r.* from legwork_private.explain_run_at(v_job, v_seen.run_at, v_seen.error) r
-      where v_seen.run_at > clock_timestamp() and not exists (select from waits)
-    ) s
+      select 2, p.* from (
+        select s.name from legwork_private.pauses s
+        where s.scope = 'task' and s.name in (select k.task from legwork_private.task_limits k where k.queue = explain_queue.name) order by s.name limit 5
+      ) t
+      cross join lateral legwork_private.explain_pauses(null, t.name) with ordinality as p (reason, detail, fix, actions, n)
+      where p.reason = 'task_paused'
+      union all
+      select 3, l.* from legwork_private.explain_full_limits(explain_queue.name) with ordinality as l (reason, detail, fix, actions, n)
+      union all
+      select 4, 'no_worker',
+        format('%s of task ''%s'', the oldest for %s: %s.', legwork_private.counted(p.jobs, case p.jobs when 1000 then 'or more job waits' else 'job waits' end, case p.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+          p.task, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(p.oldest, clock_timestamp()))), legwork_private.missing_worker(p.task)),
+        'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here', '[]', row_number() over (order by p.oldest)
+      from (select * from legwork_private.queue_probe(explain_queue.name) q where legwork_private.missing_worker(q.task) is not null order by q.oldest limit 5) p
+      union all
+      select 5, b.* from legwork_private.explain_backlog(explain_queue.name, v_probed, v_oldest) with ordinality as b (reason, detail, fix, actions, n)
+    ) x;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.explain_schedule(name text)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_own text := legwork_private.confined_tenant();
+  v_definition legwork_private.schedule_definitions;
+  v_entry legwork_private.crontab_entries;
+begin
+  perform legwork_private.assert_role('viewer');
+  select * into v_definition from legwork_private.schedule_definitions d where d.name = explain_schedule.name and (v_own is null or d.tenant = v_own);
+  if v_definition.name is null and v_own is null then
+    select * into v_entry from legwork_private.crontab_entries c where c.identifier = explain_schedule.name;
+  end if;
+  if v_definition.name is null and v_entry.identifier is null then
+    raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+      hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select s.name from legwork_private.all_schedules s where v_own is null or s.tenant = v_own)) || '''? ', '')
+        || '`select name from legwork.schedules` lists them.';
+  end if;
+  return query
+    select (row_number() over (order by x.part, x.n))::integer, x.reason, x.detail, legwork_private.as_fix(x.fix), legwork_private.open_actions(x.actions)
+    from (
+      select 0 as part, e.* from legwork_private.explain_entry(v_entry) with ordinality as e (reason, detail, fix, actions, n) where v_entry.identifier is not null
+      union all
+      select 1, t.* from legwork_private.explain_times(v_definition) with ordinality as t (reason, detail, fix, actions, n)
+      union all
+      select 2, o.* from legwork_private.explain_occurrences(v_definition) with ordinality as o (reason, detail, fix, actions, n)
+      union all
+      select 3, 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(v_definition.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]', 1
+      where legwork_private.missing_worker(v_definition.task) is not null
+      union all
+      select 4, p.* from legwork_private.explain_pauses(
+        coalesce((select k.queue from legwork_private.task_definitions k where k.name = v_definition.task), 'default'), v_definition.task
+      ) with ordinality as p (reason, detail, fix, actions, n) where v_definition.name is not null
+      union all
+      select 5, l.* from legwork_private.explain_last_job(v_definition) with ordinality as l (reason, detail, fix, actions, n)
+      union all
+      select 6, 'schedule_next', format('Its next occurrence is at %s.', legwork_private.time_ahead(v_definition.next_at)),
+        'wait, or ' || legwork_private.suggest('run it now', a.action), jsonb_build_array(a.action), 1
+      from (select jsonb_build_object('do', 'run_schedule', 'name', v_definition.name)) as a (action)
+      where v_definition.next_at > clock_timestamp()
+    ) x;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.explain_worker(worker_id text)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_worker legwork_private.worker_processes;
+  v_start legwork_private.worker_starts;
+  v_others bigint;
+  v_held bigint;
+begin
+  -- Tenants do not learn where workers run.
+  perform legwork_private.assert_role('viewer', true);
+  select * into v_worker from legwork_private.worker_processes w where w.id = explain_worker.worker_id;
+  select count(*) into v_others from legwork_private.worker_processes w where w.id <> explain_worker.worker_id and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  if v_worker.id is null then
+    select * into v_start from legwork_private.worker_starts s where s.id = explain_worker.worker_id;
+    if v_start.id is null then
+      raise exception 'No worker has id ''%''.', coalesce(worker_id, 'null') using errcode = 'LW404', detail = '{"do": "list_workers"}',
+        hint = coalesce('Did you mean ''' || legwork_private.nearest_name(worker_id, array(select w.id from legwork_private.worker_processes w)) || '''? ', '')
+          || '`select id, host, pid from legwork.workers` lists the workers that are running. A plain graphile-worker process does not report here.';
+    end if;
+    -- Its jobs were given back when it stopped or was declared dead. Any that it still holds are an exception.
+    v_held := (select count(*) from (select from legwork_private.graphile_jobs j where not j.is_available and j.locked_by = explain_worker.worker_id limit 1000) x);
+    "position" := 1; reason := 'worker_gone';
+    detail := format('It is no longer running: it started at %s on %s (process %s), and has since stopped or died. %s', to_char(v_start.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_start.host, v_start.pid,
+      case v_held when 0 then 'It holds no jobs.' else format('It still holds %s.', legwork_private.counted(v_held, 'job')) end);
+    actions := case v_held when 0 then '[]' else jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', v_start.id)) end;
+    fix := legwork_private.as_fix(case when v_held > 0 then legwork_private.suggest('return its jobs to the queue', actions -> 0)
+      when v_others = 0 then 'No Legwork worker is running. Start one: legwork worker' else 'Nothing to do: other workers are running' end);
+    actions := legwork_private.open_actions(actions);
+    return next;
+    return;
+  end if;
+  return query
+    select (row_number() over (order by x.part, x.n))::integer, x.reason, x.detail, legwork_private.as_fix(x.fix), legwork_private.open_actions(x.actions)
+    from (
+      select 1 as part, 'worker_silent' as reason,
+        format('It has sent no heartbeat since %s, for %s.', to_char(v_worker.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(v_worker.seen_at, clock_timestamp())))) as detail,
+        format('Check its process (%s on %s) and its log. %s', v_worker.pid, v_worker.host, case v_others when 0 then 'No other Legwork worker is running to take its jobs. Start one: legwork worker'
+          else 'Other workers return its jobs to the queue within seconds' end) as fix, '[]'::jsonb as actions, 1::bigint as n
+      where v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace()
+      union all
+      select 2, case f.kind when 'restart' then 'worker_restarts' else 'worker_cannot_record' end,
+        case f.kind when 'restart' then format('Its runner has restarted %s in 15 minutes, last at %s: %s', case f.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(f.times, 'time') end, to_char(f.at, 'HH24:MI:SS TZ'), f.reason)
+          else format('It cannot record how jobs end: %s', f.reason) end,
+        case when f.job_id is not null then format('Job %s seems to be the cause; ', f.job_id) || legwork_private.suggest('cancel it', a.action)
+          else 'Check its log and the database server''s log' end,
+        case when f.job_id is not null then jsonb_build_array(a.action) else '[]' end, row_number() over (order by f.kind)
+      from (
+        select y.kind, count(*) as times, max(y.at) as at, (array_agg(y.reason order by y.id desc))[1] as reason, (array_agg(y.job_id order by y.id desc) filter (where y.job_id is not null))[1] as job_id
+        from legwork_private.worker_faults y
+        where y.kind in ('restart', 'recording') and y.host = v_worker.host and y.pid = v_worker.pid
+          and y.at > greatest(v_worker.started_at, clock_timestamp() - case y.kind when 'recording' then interval '2 minutes' else interval '15 minutes' end)
+        group by y.kind
+      ) f
+      cross join lateral (select jsonb_build_object('do', 'cancel_job', 'id', f.job_id::text)) as a (action)
+      union all
+      select 3, j.* from legwork_private.explain_worker_jobs(v_worker) with ordinality as j (reason, detail, fix, actions, n)
+      union all
+      select 4, l.* from legwork_private.explain_lacking_tasks(v_worker) with ordinality as l (reason, detail, fix, actions, n)
+      union all
+      select 5, p.* from legwork_private.explain_pauses(null, null) with ordinality as p (reason, detail, fix, actions, n)
+    ) x;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.explain_workflow(workflow_id bigint)
+ RETURNS TABLE("position" integer, reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_run legwork_private.workflow_runs;
+begin
+  perform legwork_private.assert_role('viewer');
+  select * into v_run from legwork_private.workflow_runs r
+  where r.id = explain_workflow.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant());
+  if v_run.id is null then
+    raise exception 'No workflow has id %.', coalesce(workflow_id::text, 'null') using
+      errcode = 'LW404', detail = '{"do": "list_workflows"}',
+      hint = 'Ended workflows are kept for the period set in history_retention; `select id, name from legwork.workflows` lists them.';
+  end if;
+  "position" := 0;
+  for reason, detail, fix, actions in
+    select r.reason, r.detail, legwork_private.as_fix(r.fix), legwork_private.open_actions(r.actions) from legwork_private.explain_run(v_run) r
     union all
-    select e.* from legwork_private.explain_expiry(v_job) e
+    select b.reason, b.detail, legwork_private.as_fix(b.fix), legwork_private.open_actions(b.actions) from legwork_private.explain_bad_steps(v_run) b
+      -- Finding them reads every step, of which there may be twenty thousand.
+      where v_run.state <> 'completed' and (select w.failed + w.expired from legwork_private.all_workflows w where w.id = v_run.id) > 0
     union all
-    select d.* from legwork_private.explain_dependencies(job_id) d
-    union all
-    select g.* from legwork_private.explain_gates(job_id) g
+    select o.reason, o.detail, legwork_private.as_fix(o.fix), legwork_private.open_actions(o.actions) from legwork_private.explain_open_steps(v_run) o where v_run.ended_at is null
   loop
     "position" := "position" + 1;
     return next;
   end loop;
-  if "position" = 0 and exists (select from legwork_private.waiting_jobs w where w.job_id = explain_job.job_id and w.held is null) then
-    "position" := "position" + 1;
-    reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its turn is next or nearly next.';
-    fix := 'A running Legwork worker will admit it within a second. To admit it now: select legwork.tick();';
-    return next;
-  end if;
-  for reason, detail, fix in select k.* from legwork_private.explain_serial_key(v_job, v_seen.serial_key) k loop
-    "position" := "position" + 1;
-    return next;
-  end loop;
-  if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
-    perform from legwork_private.graphile_jobs j where j.id = explain_job.job_id for share skip locked;
-    if not found then
-      "position" := "position" + 1;
-      reason := 'row_locked';
-      detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
-      fix := 'Find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid).';
-      return next;
-    end if;
-  end if;
-  for reason, detail, fix in select w.* from legwork_private.explain_workers(v_job, v_seen.task) w loop
-    "position" := "position" + 1;
-    return next;
-  end loop;
-  if "position" = 0 then
-    "position" := 1;
-    select u.* into reason, detail, fix from legwork_private.explain_unheld(v_seen.run_at) u;
-    return next;
-  end if;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.find_failed_groups(filter jsonb DEFAULT '{}'::jsonb, intervals integer DEFAULT 24)
+ RETURNS TABLE(fingerprint text, task text, queue text, jobs bigint, first_at timestamp with time zone, last_at timestamp with time zone, last_id bigint, last_error text, counts integer[], counted_from timestamp with time zone, counted_to timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  v_tenant text := legwork_private.confined_tenant();
+  v_from timestamptz;
+  v_to timestamptz;
+begin
+  perform legwork_private.assert_role('viewer');
+  perform legwork_private.assert_job_filter(filter, array['task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before', 'failed_since'],
+    '{"failed_since": "10 minutes"}; {} matches every failed job');
+  perform legwork_private.assert_number('intervals', intervals, 1, 200);
+  filter := legwork_private.fixed_period(filter, now());
+  v_from := coalesce((filter ->> 'failed_after')::timestamptz,
+    (select f.finished_at from legwork_private.finished_jobs f where f.state = 'failed' order by f.finished_at limit 1));
+  v_to := greatest(coalesce((filter ->> 'failed_before')::timestamptz, now()), v_from + interval '1 second');
+  return query
+    with failed as materialized (
+      select f.id, f.fingerprint, f.task, f.queue, f.finished_at
+      from legwork_private.finished_jobs f
+      where f.state = 'failed'
+        and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
+        and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
+        and (filter ->> 'task' is null or f.task = filter ->> 'task')
+        and (filter ->> 'queue' is null or f.queue = filter ->> 'queue')
+        and (filter ->> 'tenant' is null or f.tenant = filter ->> 'tenant')
+        and (v_tenant is null or f.tenant = v_tenant)
+        and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
+        and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+        and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
+      order by f.finished_at desc
+      limit 200000
+    ), parts as (
+      select p.fingerprint, p.task, p.queue, p.place, count(*) as jobs, min(p.finished_at) as first_at, max(p.finished_at) as last_at
+      from (
+        select f.*, least(greatest(width_bucket(extract(epoch from f.finished_at), extract(epoch from v_from), extract(epoch from v_to), intervals), 1), intervals) as place
+        from failed f
+      ) p
+      group by p.fingerprint, p.task, p.queue, p.place
+    ), groups as (
+      select p.fingerprint, p.task, p.queue, sum(p.jobs)::bigint as jobs, min(p.first_at) as first_at, max(p.last_at) as last_at,
+        jsonb_object_agg(p.place, p.jobs) as by_place
+      from parts p
+      group by p.fingerprint, p.task, p.queue
+      order by 4 desc, 6 desc
+      limit 500
+    )
+    select g.fingerprint, g.task, g.queue, g.jobs, g.first_at, g.last_at, l.id, l.error,
+      array(select coalesce((g.by_place ->> n::text)::integer, 0) from generate_series(1, intervals) n order by n), v_from, v_to
+    from groups g
+    left join lateral (
+      select f.id, f.error from legwork_private.finished_jobs f
+      where f.state = 'failed' and f.finished_at = g.last_at and f.task = g.task and f.queue = g.queue and f.fingerprint is not distinct from g.fingerprint
+        and (v_tenant is null or f.tenant = v_tenant)
+      order by f.id desc limit 1
+    ) l on true
+    order by g.jobs desc, g.last_at desc;
 end $function$
 -- not executable by public
 
@@ -3691,6 +4169,62 @@ begin
     where r.job_id = job_reruns.job_id or r.original_id = job_reruns.job_id
     order by r.job_id
     limit 100;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.job_timeline(job_id bigint)
+ RETURNS TABLE("position" integer, kind text, started_at timestamp with time zone, ended_at timestamp with time zone, expected_at timestamp with time zone, state text, attempt integer, label text, detail text, actor text, target_type text, target text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_job record;
+begin
+  perform legwork_private.assert_role('viewer');
+  perform legwork_private.assert_visible(job_id);
+  perform legwork_private.assert_job(job_id);
+  select j.id, j.run_at, j.created_at, j.finished_at, j.parent_id into v_job from legwork_private.all_jobs j where j.id = job_timeline.job_id;
+  return query
+    select (row_number() over (order by s.started_at, s.kind not in ('enqueued', 'action'), s.ended_at desc nulls first, s.kind))::integer, s.*
+    from (
+      select 'enqueued'::text, v_job.created_at as started_at, v_job.created_at as ended_at, null::timestamptz, null::text, null::integer,
+        'Enqueued' || coalesce(' as a rerun of job ' || r.original_id, ' by job ' || v_job.parent_id, ''), null::text, r.requested_by,
+        case when coalesce(r.original_id, v_job.parent_id) is not null then 'job' end::text, coalesce(r.original_id, v_job.parent_id)::text
+      from (select) x left join legwork_private.reruns r on r.job_id = job_timeline.job_id
+      union all
+      select w.kind, w.started_at, w.ended_at, w.expected_at, null, null, w.label, w.detail, w.actor, w.target_type, w.target
+      from legwork_private.timeline_waits(job_timeline.job_id) w
+      union all
+      select r.kind, r.started_at, coalesce(r.ended_at, v_job.finished_at), case when r.ended_at is null and r.kind <> 'attempt' and isfinite(r.due_at) then r.due_at end,
+        coalesce(r.state, case when r.ended_at is null and v_job.finished_at is null then 'waiting' end), r.attempt,
+        case r.kind when 'attempt' then format('Attempt %s', r.attempt) when 'signal' then format('Waiting for the signal ''%s''', r.detail)
+          else format('Sleeping in step ''%s''', r.detail) end,
+        case when r.kind = 'attempt' then r.detail end,
+        -- Tenants do not learn where workers run.
+        case when r.worker is not null and legwork_private.confined_tenant() is null then coalesce(
+          (select format('%s:%s', p.host, p.pid) from legwork_private.worker_processes p where p.id = r.worker),
+          (select format('%s:%s', p.host, p.pid) from legwork_private.worker_starts p where p.id = r.worker), r.worker) end,
+        case when r.worker is not null and legwork_private.confined_tenant() is null then 'worker' end, case when legwork_private.confined_tenant() is null then r.worker end
+      from legwork_private.timeline_runs(job_timeline.job_id, v_job.run_at) r
+      union all
+      select 'step', t.started_at, t.recorded_at, null, t.state, t.attempt::integer, format('Step ''%s''', t.name), t.error, null, null, null
+      from (
+        select * from legwork_private.job_steps p where p.job_id = job_timeline.job_id and p.kind = 'run' order by p.started_at limit 500
+      ) t
+      union all
+      select 'child', c.created_at, c.finished_at, null, c.state::text, null, format('Job %s (%s)', c.id, c.task), null, null, 'job', c.id::text
+      from (
+        select o.id, o.task, o.state, o.created_at, o.finished_at from legwork_private.all_jobs o
+        where o.parent_id = job_timeline.job_id and (legwork_private.confined_tenant() is null or o.tenant = legwork_private.confined_tenant())
+          and not exists (select from legwork_private.reruns r where r.job_id = o.id)
+        order by o.id limit 50
+      ) c
+      union all
+      select e.kind, e.started_at, e.started_at, null, e.state, null, e.label, e.detail, e.actor, e.target_type, e.target
+      from legwork_private.timeline_events(job_timeline.job_id) e
+    ) s (kind, started_at, ended_at, expected_at, state, attempt, label, detail, actor, target_type, target);
 end $function$
 -- not executable by public
 
@@ -3808,6 +4342,7 @@ begin
   perform legwork_private.forget_enqueue_limits();
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
+  delete from legwork_private.bulk_actions b where b.finished_at < now() - v_retention;
   -- Jobs that were told to stop and have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
@@ -3834,7 +4369,7 @@ begin
   for v_parent in
     select p.name, p.by_column, coalesce(p.retention, v_retention) as retention
     from (values ('finished_jobs', 'finished_at', null), ('failed_attempts', 'failed_at', null), ('job_logs', 'logged_at', null),
-      ('schedule_occurrences', 'due_at', null),
+      ('job_waits', 'ended_at', null), ('schedule_occurrences', 'due_at', null),
       ('audit_entries', 'occurred_at', coalesce(legwork_private.retention('audit_retention', interval '1 year'), interval '1 year')))
       as p (name, by_column, retention)
   loop
@@ -3876,6 +4411,52 @@ CREATE OR REPLACE FUNCTION legwork.payload_text(payload json, path text[])
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (legwork_private.readable_json(payload) #>> path)
+
+CREATE OR REPLACE FUNCTION legwork.preview_bulk_action(action text, filter jsonb, priority integer DEFAULT NULL::integer)
+ RETURNS TABLE(jobs integer, is_capped boolean, by_task jsonb, samples jsonb)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[];
+begin
+  perform legwork_private.assert_bulk_action(action, filter, priority);
+  v_ids := array(select x from legwork_private.bulk_matches(action, filter, clock_timestamp(), null, null, 10001) x);
+  if action = 'priority' then
+    v_ids := array(select j.id from legwork_private.graphile_jobs j where j.id = any (v_ids) and j.priority <> preview_bulk_action.priority order by j.id);
+  end if;
+  is_capped := cardinality(v_ids) > 10000;
+  v_ids := v_ids[:10000];
+  jobs := cardinality(v_ids);
+  if action in ('cancel', 'priority') then
+    select coalesce(jsonb_agg(jsonb_build_object('task', t.task, 'jobs', t.jobs) order by t.jobs desc, t.task), '[]') into by_task
+    from (
+      select k.identifier as task, count(*)::integer as jobs from legwork_private.graphile_jobs j join legwork_private.graphile_tasks k on k.id = j.task_id
+      where j.id = any (v_ids) group by 1 order by 2 desc, 1 limit 20
+    ) t;
+  else
+    select coalesce(jsonb_agg(jsonb_build_object('task', t.task, 'jobs', t.jobs) order by t.jobs desc, t.task), '[]') into by_task
+    from (
+      select f.task, count(*)::integer as jobs from legwork_private.finished_jobs f where f.id = any (v_ids) group by 1 order by 2 desc, 1 limit 20
+    ) t;
+  end if;
+  -- Five of them, from the oldest to the newest.
+  select coalesce(jsonb_agg(jsonb_build_object('id', j.id::text, 'task', j.task, 'state', j.state, 'error', left(j.error, 200),
+    'created_at', j.created_at, 'finished_at', j.finished_at) order by j.id), '[]') into samples
+  from legwork_private.all_jobs j
+  where j.id = any (array(select v_ids[1 + round((jobs - 1) * n / 4.0)::integer] from generate_series(0, 4) n where jobs > 0));
+  return next;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.quiet_worker(worker text)
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT legwork_private.set_worker_state(worker, 'quiet'::text) AS set_worker_state;
+END
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork.reconcile()
  RETURNS TABLE(problem text, job_id bigint, gate text)
@@ -4016,7 +4597,7 @@ begin
   return v_text;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork.rerun_job(job_id bigint, payload jsonb DEFAULT NULL::jsonb, discard boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION legwork.rerun_job(job_id bigint, payload jsonb DEFAULT NULL::jsonb, discard boolean DEFAULT false, task text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4026,6 +4607,7 @@ declare
   v_original legwork_private.finished_jobs;
   v_state legwork.job_state;
   v_id bigint;
+  v_was text;
 begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
@@ -4036,13 +4618,15 @@ begin
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
       hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
   end if;
+  v_was := v_original.task;
+  v_original.task := coalesce(rerun_job.task, v_was);
   perform legwork_private.assert_task(v_original.task);
   if discard and v_original.state <> 'failed' then
     raise exception 'Job % cannot be discarded: it is %.', job_id, v_original.state using errcode = 'LW409', hint = 'Only failed jobs can be discarded. Omit discard.';
   end if;
   v_id := legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(job_id, rerun_job.payload, v_original.payload), rerun_job.payload is not null);
   perform legwork_private.audit('rerun_job', 'job', job_id::text, jsonb_build_object('state', v_original.state),
-    jsonb_build_object('job_id', v_id::text, 'payload_changed', rerun_job.payload is not null), v_original.tenant);
+    jsonb_strip_nulls(jsonb_build_object('job_id', v_id::text, 'payload_changed', rerun_job.payload is not null, 'task', nullif(v_original.task, v_was))), v_original.tenant);
   if discard then
     perform legwork.discard_job(job_id);
   end if;
@@ -4059,25 +4643,20 @@ AS $function$
 declare
   v_as_of timestamptz := coalesce(as_of, clock_timestamp());
   v_ids bigint[];
-  v_original legwork_private.finished_jobs;
-  v_count integer := 0;
 begin
   perform legwork_private.assert_role('operator');
   if not preview then
     -- One call at a time: two calls that match the same jobs would both rerun them. Each statement below sees what was committed before it.
     perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
   end if;
-  v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of) x limit at_most);
+  v_ids := array(select x from legwork_private.finished_jobs_like(filter, v_as_of, at_most => rerun_jobs.at_most) x);
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  for v_original in select f.* from legwork_private.finished_jobs f where f.id = any (v_ids) order by f.id loop
-    perform legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(v_original.id, null, v_original.payload), false);
-    v_count := v_count + 1;
-    return next v_original.id;
-  end loop;
-  perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', v_count);
+  v_ids := legwork_private.rerun_ended(v_ids);
+  perform legwork_private.audit('rerun_jobs', 'jobs', null, null, jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
+  return query select unnest(v_ids);
 end $function$
 -- not executable by public
 
@@ -4120,7 +4699,8 @@ begin
     ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
     ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
     ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
-    ('worker_memory', 'worker_memory', 100 * 1024 * 1024, 500 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
+    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A worker that was just started uses about 0.1 GB.
+    ('worker_memory', 'worker_memory', 1024 * 1024 * 1024, 1792 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
   on conflict (name) do nothing;
   get diagnostics v_count = row_count;
   return v_count;
@@ -4145,6 +4725,14 @@ CREATE OR REPLACE FUNCTION legwork.resume_task(task text)
 RETURN legwork_private.lift_pause('task'::text, task)
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork.resume_worker(worker text)
+ RETURNS boolean
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (legwork_private.set_worker_state(worker, 'active'::text) <> 'active'::text);
+END
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork.retry_job(job_id bigint)
  RETURNS legwork.job_state
  LANGUAGE plpgsql
@@ -4161,7 +4749,8 @@ begin
   if v_job.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
-      errcode = 'LW409', hint = 'Only failed jobs are kept for a retry. Rerun the job, or enqueue it again.';
+      errcode = 'LW409', detail = jsonb_build_object('do', 'rerun_job', 'id', job_id),
+      hint = 'Only failed jobs are kept for a retry. `select legwork.rerun_job(' || job_id || ')` runs it again as a new job.';
   end if;
   if v_job.locked_at is not null then
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
@@ -4190,20 +4779,13 @@ CREATE OR REPLACE FUNCTION legwork.retry_jobs(filter jsonb, preview boolean DEFA
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter) x limit at_most);
+  v_ids bigint[] := array(select x from legwork_private.failed_jobs_like(filter, at_most => retry_jobs.at_most) x);
 begin
   if preview then
     return query select unnest(v_ids);
     return;
   end if;
-  -- A job that another session is retrying at the same moment is locked, and is skipped.
-  v_ids := array(
-    select j.id from legwork_private.graphile_jobs j
-    where j.id = any (v_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
-  update legwork_private.graphile_jobs j 
-  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
-  where j.id = any (v_ids);
-  perform legwork_private.wake_workers(cardinality(v_ids));
+  v_ids := legwork_private.retry_failed(v_ids);
   perform legwork_private.audit('retry_jobs', 'jobs', null, '{"state": "failed"}', jsonb_build_object('filter', filter), filter ->> 'tenant', cardinality(v_ids));
   return query select unnest(v_ids);
 end $function$
@@ -4599,16 +5181,7 @@ begin
     return query select j.id, j.priority::integer from legwork_private.graphile_jobs j where j.id = any (v_ids) order by j.id;
     return;
   end if;
-  return query
-    with held as materialized (
-      -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
-      select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
-      where j.id = any (v_ids) and j.priority <> set_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
-      order by j.id for update skip locked
-    ), changed as (
-      update legwork_private.graphile_jobs j set priority = set_priorities.priority from held h where j.id = h.id returning j.id, h.was
-    )
-    select c.id, c.was from changed c order by c.id;
+  return query select c.id, c.was from legwork_private.change_priorities(v_ids, set_priorities.priority) c;
   get diagnostics v_count = row_count;
   perform legwork_private.audit('set_priorities', 'jobs', null, null, jsonb_build_object('filter', filter, 'priority', set_priorities.priority), filter ->> 'tenant', v_count);
 end $function$
@@ -4691,6 +5264,33 @@ AS $function$
 $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork.start_bulk_action(action text, filter jsonb, reason text DEFAULT NULL::text, priority integer DEFAULT NULL::integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_tenant text := legwork_private.confined_tenant();
+  v_filter jsonb;
+  v_id bigint;
+begin
+  perform legwork_private.assert_bulk_action(action, filter, priority);
+  v_filter := jsonb_strip_nulls(legwork_private.fixed_period(filter, v_now));
+  if (select count(*) from (select from legwork_private.bulk_actions b where b.state = 'running' and b.tenant is not distinct from v_tenant limit 50) b) = 50 then
+    raise exception '50 bulk actions are running.' using errcode = 'LW409', hint = 'Wait until one has ended, or stop one.';
+  end if;
+  insert into legwork_private.bulk_actions (action, filter, priority, reason, role, named_actor, surface, tenant, started_at, up_to)
+  values (start_bulk_action.action, v_filter, start_bulk_action.priority, nullif(left(start_bulk_action.reason, 1000), ''), nullif(current_setting('legwork.role', true), ''),
+    nullif(left(current_setting('legwork.actor', true), 256), ''), nullif(current_setting('legwork.surface', true), ''), v_tenant, v_now, coalesce(legwork_private.last_job_id(), 0))
+  returning id into v_id;
+  perform legwork_private.audit('start_bulk_action', 'bulk_action', v_id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('action', action, 'filter', v_filter, 'priority', priority, 'reason', reason)), filter ->> 'tenant');
+  return v_id;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork.start_workflow(name text, steps jsonb, tenant text DEFAULT NULL::text, correlation_id text DEFAULT NULL::text, deadline timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -4742,6 +5342,32 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork.stop_bulk_action(id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_action legwork_private.bulk_actions;
+begin
+  perform legwork_private.assert_role('operator');
+  -- Waits for the current chunk.
+  select * into v_action from legwork_private.bulk_actions b
+  where b.id = stop_bulk_action.id and (legwork_private.confined_tenant() is null or b.tenant = legwork_private.confined_tenant()) for update;
+  if v_action.id is null then
+    raise exception 'No bulk action has id %.', coalesce(id::text, 'null') using errcode = 'LW404', hint = 'Bulk actions are kept for the period set in history_retention.';
+  end if;
+  if v_action.state = 'running' then
+    update legwork_private.bulk_actions b set state = 'stopped', finished_at = clock_timestamp() where b.id = v_action.id;
+    perform legwork_private.audit('stop_bulk_action', 'bulk_action', v_action.id::text, jsonb_build_object('state', 'running'),
+      jsonb_build_object('state', 'stopped', 'action', v_action.action), v_action.tenant, v_action.changed);
+    return 'stopped';
+  end if;
+  return v_action.state;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork.stop_enqueue_on("table" regclass, task text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4789,7 +5415,7 @@ begin
 end $function$
 -- not executable by public
 
-CREATE OR REPLACE FUNCTION legwork.task_series(period interval DEFAULT '01:00:00'::interval, until timestamp with time zone DEFAULT NULL::timestamp with time zone, task text DEFAULT NULL::text, queue text DEFAULT NULL::text, OUT at timestamp with time zone, OUT seconds integer, OUT is_whole boolean, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT wait_p50 double precision, OUT wait_p95 double precision, OUT wait_p99 double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision)
+CREATE OR REPLACE FUNCTION legwork.task_series(period interval DEFAULT '01:00:00'::interval, until timestamp with time zone DEFAULT NULL::timestamp with time zone, task text DEFAULT NULL::text, queue text DEFAULT NULL::text, OUT at timestamp with time zone, OUT seconds integer, OUT is_whole boolean, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint, OUT failed_attempts bigint, OUT retried bigint, OUT wait_p50 double precision, OUT wait_p95 double precision, OUT wait_p99 double precision, OUT run_p50 double precision, OUT run_p95 double precision, OUT run_p99 double precision, OUT pending bigint, OUT held bigint, OUT running bigint, OUT oldest_seconds double precision)
  RETURNS SETOF record
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -4844,13 +5470,37 @@ begin
       sum(c.expired)::bigint as expired, sum(c.failed_attempts)::bigint as failed_attempts, sum(c.retried)::bigint as retried,
       legwork_private.sum_counts(c.waits)::double precision[] as waits, legwork_private.sum_counts(c.runs)::double precision[] as runs
     from counted c group by 1
+  ), backlog as (
+    select date_bin(v_bucket, b.b_at, v_origin) as s_at, max(b.pending) as pending, max(b.held) as held, max(b.running) as running, max(b.oldest_seconds) as oldest_seconds
+    from (
+      select m.minute as b_at, m.queue, m.pending, m.held, m.running, m.oldest_seconds from legwork_private.backlog_minutes m
+      where v_is_fine and m.minute >= v_from and m.minute < v_until
+      union all
+      select h.hour, h.queue, h.pending, h.held, h.running, h.oldest_seconds from legwork_private.backlog_hours h
+      where not v_is_fine and h.hour >= v_from and h.hour < v_until
+    ) b
+    where b.queue = coalesce(task_series.queue, '')
+    group by 1
+  ), sampled as (
+    -- A queue without live jobs has no row: it is empty where all queues together have been counted.
+    select distinct date_bin(v_bucket, b.b_at, v_origin) as s_at
+    from (
+      select m.minute as b_at from legwork_private.backlog_minutes m where v_is_fine and m.queue = '' and m.minute >= v_from and m.minute < v_until
+      union all
+      select h.hour from legwork_private.backlog_hours h where not v_is_fine and h.queue = '' and h.hour >= v_from and h.hour < v_until
+    ) b
+    where task_series.task is null
   )
   select g.g_at, extract(epoch from v_bucket)::integer, coalesce(g.g_at + v_bucket <= v_counted, false),
     coalesce(s.completed, 0), coalesce(s.failed, 0), coalesce(s.cancelled, 0), coalesce(s.expired, 0), coalesce(s.failed_attempts, 0), coalesce(s.retried, 0),
     legwork_private.quantile(0.5, s.waits), legwork_private.quantile(0.95, s.waits), legwork_private.quantile(0.99, s.waits),
-    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs)
+    legwork_private.quantile(0.5, s.runs), legwork_private.quantile(0.95, s.runs), legwork_private.quantile(0.99, s.runs),
+    case when n.s_at is not null then coalesce(b.pending, 0) end, case when n.s_at is not null then coalesce(b.held, 0) end,
+    case when n.s_at is not null then coalesce(b.running, 0) end, case when n.s_at is not null then coalesce(b.oldest_seconds, 0) end
   from generate_series(v_from, v_until - interval '1 microsecond', v_bucket) as g (g_at)
   left join summed s on s.s_at = g.g_at
+  left join sampled n on n.s_at = g.g_at
+  left join backlog b on b.s_at = g.g_at
   where v_known is not null
   order by g.g_at;
 end $function$
@@ -5562,11 +6212,23 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.as_fix(text text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN ((upper("left"(text, 1)) || substr(text, 2)) || CASE WHEN (text ~ '[.`?]$'::text) THEN ''::text ELSE '.'::text END)
+
 CREATE OR REPLACE FUNCTION legwork_private.as_graphile_job(job graphile_worker._private_jobs)
  RETURNS legwork_private.graphile_jobs
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ROW((job).id, (job).job_queue_id, (job).task_id, (job).payload, (job).priority, (job).run_at, (job).attempts, (job).max_attempts, (job).last_error, (job).created_at, (job).updated_at, (job).key, (job).locked_at, (job).locked_by, (job).revision, (job).flags, (job).is_available, NULL::xid)::legwork_private.graphile_jobs
+
+CREATE OR REPLACE FUNCTION legwork_private.asker()
+ RETURNS name
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN COALESCE((NULLIF(current_setting('role'::text, true), 'none'::text))::name, SESSION_USER)
 
 CREATE OR REPLACE FUNCTION legwork_private.assert_alert_channels(channels jsonb)
  RETURNS void
@@ -5614,6 +6276,52 @@ begin
   v_nearest := legwork_private.nearest_name(name, array(select r.name from legwork_private.alert_rules r));
   raise exception 'Alert rule ''%'' does not exist.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_bulk_action(action text, filter jsonb, priority integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork_private.assert_role('operator');
+  if action is null or action not in ('retry', 'discard', 'cancel', 'rerun', 'priority') then
+    raise exception '%', case when action is null then 'A bulk action needs an action.' else format('''%s'' is not a bulk action.', left(action, 100)) end using
+      errcode = 'LW400', column = 'action', hint = 'The actions are retry, discard, cancel, rerun and priority.';
+  end if;
+  if action = 'priority' then
+    perform legwork_private.assert_priority(priority);
+  elsif priority is not null then
+    raise exception 'A priority was given for the action %.', action using errcode = 'LW400', column = 'priority', hint = 'Omit it, or use the action priority.';
+  end if;
+  -- Checks the filter.
+  perform from legwork_private.bulk_matches(action, filter, clock_timestamp(), null, null, 1);
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.assert_count_filter(filter jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_state jsonb;
+  v_priority text := filter ->> 'priority';
+begin
+  -- An unknown task or queue has no jobs; that is not an error here.
+  perform legwork_private.assert_job_filter(filter - 'state' - 'priority' - array['task', 'queue'],
+    array['tenant', 'worker', 'correlation_id', 'parent_id', 'job_key', 'error', 'created_after', 'created_before'], '{"state": "failed", "task": "notify/email"}');
+  for v_state in select x from jsonb_array_elements(case jsonb_typeof(filter -> 'state') when 'array' then filter -> 'state' else coalesce(jsonb_build_array(filter -> 'state'), '[]') end) x
+    where x <> 'null'
+  loop
+    perform legwork_private.assert_job_filter(jsonb_build_object('state', v_state), array['state'], '{"state": ["failed", "cancelled"]}');
+  end loop;
+  if v_priority !~ '^-?\d{1,5}$' then
+    raise exception 'priority is %; it must be a whole number.', left(v_priority, 100) using errcode = 'LW400', hint = 'For example {"priority": 0}.';
+  end if;
 end $function$
 -- not executable by public
 
@@ -5772,7 +6480,7 @@ begin
   where j.id = assert_job.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant());
   if v_state is null then
     raise exception 'No job has id %.', coalesce(job_id::text, 'null') using
-      errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
+      errcode = 'LW404', hint = legwork_private.hint_for_unknown_job(job_id);
   end if;
   return v_state;
 end $function$
@@ -5826,7 +6534,8 @@ begin
     raise exception '''%'' is not a valid state.', left(filter ->> 'state', 100) using errcode = 'LW400',
       hint = format('The states are %s.', array_to_string(enum_range(null::legwork.job_state)::text[], ', '));
   end if;
-  perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key in ('created_after', 'created_before', 'failed_after', 'failed_before');
+  perform legwork_private.read_time(f.key, f.value) from jsonb_each_text(filter) f where f.key ~ '_(after|before)$';
+  perform legwork_private.read_interval(f.key, f.value) from jsonb_each_text(filter) f where f.key ~ '_since$';
   if filter ->> 'task' is not null then
     perform legwork_private.assert_task(filter ->> 'task');
   end if;
@@ -6047,16 +6756,24 @@ CREATE OR REPLACE FUNCTION legwork_private.assert_task(task text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_announced text[];
   v_nearest text;
 begin
-  -- graphile-worker's cleanup of unused tasks removes a name that no job has. The next job adds it again.
+  if exists (select from legwork_private.task_definitions d where d.name = assert_task.task) then
+    return;
+  end if;
+  v_announced := array(select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w);
+  v_nearest := legwork_private.nearest_name(task, v_announced);
+  -- graphile-worker knows every name that add_job was ever called with, and a plain worker announces none. So a name that only graphile-worker knows is a typing
+  -- error if it resembles an announced one and no job of it has ever completed. (graphile-worker's cleanup removes a name that no job has. The next job adds it again.)
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
-    or exists (select from legwork_private.task_definitions d where d.name = assert_task.task)
+    and (v_nearest is null or task = any (v_announced)
+      or exists (select from legwork_private.task_totals t where t.task = assert_task.task and t.completed > 0)
+      or exists (select from legwork_private.finished_jobs f where f.task = assert_task.task and f.state = 'completed'))
   then
     return;
   end if;
-  v_nearest := legwork_private.nearest_name(assert_task.task,
-    array(select t.identifier from legwork_private.graphile_tasks t union select d.name from legwork_private.task_definitions d));
+  v_nearest := coalesce(v_nearest, legwork_private.nearest_name(task, array(select t.identifier from legwork_private.graphile_tasks t)));
   raise exception 'No task is called ''%''.', assert_task.task using
     errcode = 'LW404',
     detail = '{"do": "list_tasks"}',
@@ -6257,6 +6974,21 @@ begin
   end loop;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.attempt_verdicts(job_ids bigint[], attempts integer[])
+ RETURNS TABLE(id bigint, state text, reason text, retry_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select i.id, f.state::text, f.error, a.retry_at
+  from unnest(job_ids, attempts) as i (id, attempt)
+  left join lateral (select x.state, x.error from legwork_private.finished_jobs x where x.id = i.id limit 1) f on true
+  left join lateral (
+    select x.retry_at from legwork_private.failed_attempts x
+    where x.job_id = i.id and x.attempt = i.attempt order by x.failed_at desc limit 1) a on true
+$function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.audit(operation text, target_type text, target text, before jsonb DEFAULT NULL::jsonb, after jsonb DEFAULT NULL::jsonb, tenant text DEFAULT NULL::text, count bigint DEFAULT NULL::bigint)
  RETURNS void
  LANGUAGE sql
@@ -6326,6 +7058,49 @@ begin
     select from legwork_private.job_steps s
     where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
       and (legwork_private.confined_tenant() is null or s.tenant = legwork_private.confined_tenant()));
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.bulk_matches(action text, filter jsonb, as_of timestamp with time zone, after_id bigint, up_to bigint, at_most integer)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if action in ('retry', 'discard') then
+    return query select x from legwork_private.failed_jobs_like(filter, after_id, up_to, at_most, as_of) x;
+  elsif action = 'rerun' then
+    return query select x from legwork_private.finished_jobs_like(filter, as_of, after_id, up_to, at_most) x;
+  else
+    return query select x from legwork_private.live_jobs_like(filter, after_id, up_to, at_most, as_of) x;
+  end if;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.cancel_live(job_ids bigint[], reason text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_waiting bigint[];
+  v_running bigint[];
+begin
+  -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
+  select
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is null), '{}'),
+    coalesce(array_agg(l.id order by l.id) filter (where l.locked_at is not null), '{}')
+  into v_waiting, v_running
+  from (
+    select j.id, j.locked_at from legwork_private.graphile_jobs j
+    where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    order by j.id for update skip locked
+  ) l;
+  perform legwork_private.delete_jobs_as('cancelled', v_waiting, cancel_live.reason);
+  insert into legwork_private.cancellations (job_id, reason) select r.id, cancel_live.reason from unnest(v_running) as r (id) on conflict do nothing;
+  perform pg_notify('legwork', json_build_object('cancelled', r.id::text)::text) from unnest(v_running) as r (id);
+  return array(select x from unnest(v_waiting || v_running) x order by x);
 end $function$
 -- not executable by public
 
@@ -6429,6 +7204,68 @@ AS $function$
   select 'policy ' || l.polname || ' on ' || s.nspname || '.' || c.relname,
     md5(concat_ws(' ', l.polcmd, l.polpermissive, pg_get_expr(l.polqual, l.polrelid), pg_get_expr(l.polwithcheck, l.polrelid)))
   from pg_policy l join pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace where s.nspname <> 'graphile_worker'
+$function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.change_in_bulk(act legwork_private.bulk_actions, job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return case act.action
+    when 'retry' then legwork_private.retry_failed(job_ids)
+    when 'discard' then legwork_private.discard_failed(job_ids)
+    when 'cancel' then legwork_private.cancel_live(job_ids, 'Cancelled by ' || act.actor || coalesce(': ' || act.reason, '.'))
+    when 'rerun' then legwork_private.rerun_ended(job_ids)
+    when 'priority' then array(select c.id from legwork_private.change_priorities(job_ids, act.priority) c)
+  end;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.change_one_by_one(act legwork_private.bulk_actions, job_ids bigint[], OUT changed bigint[], OUT refused bigint[], OUT reasons jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id bigint;
+  v_state text;
+  v_message text;
+begin
+  changed := '{}';
+  refused := '{}';
+  reasons := '{}';
+  foreach v_id in array job_ids loop
+    begin
+      changed := changed || legwork_private.change_in_bulk(act, array[v_id]);
+    exception when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+      if legwork_private.passes_soon(v_state) then
+        raise;
+      end if;
+      refused := refused || v_id;
+      -- The same reason for all jobs, whatever ids and numbers its text has.
+      reasons := legwork_private.count_reason(reasons, left(regexp_replace(v_message, '\d+', '…', 'g'), 300));
+    end;
+  end loop;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.change_priorities(job_ids bigint[], priority integer)
+ RETURNS TABLE(id bigint, was integer)
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with held as materialized (
+    -- Jobs whose rows are locked, for example by a worker that is fetching them, are skipped. The next call finds them again.
+    select j.id, j.priority::integer as was from legwork_private.graphile_jobs j
+    where j.id = any (change_priorities.job_ids) and j.priority <> change_priorities.priority and (j.locked_at is not null or j.attempts < j.max_attempts)
+    order by j.id for update skip locked
+  ), changed as (
+    update legwork_private.graphile_jobs j set priority = change_priorities.priority from held h where j.id = h.id returning j.id, h.was
+  )
+  select c.id, c.was from changed c order by c.id
 $function$
 -- not executable by public
 
@@ -6744,6 +7581,128 @@ begin
   return counts;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.count_by_index(filter jsonb, field text, names text[], most integer, OUT value text, OUT jobs integer)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_others text[] := array(select k from jsonb_object_keys(filter) k where k <> field);
+  v_states text[] := legwork_private.filter_states(filter);
+  v_conditions text;
+  v_ended integer := 0;
+  v_is_exact boolean := true;
+begin
+  -- The combinations of conditions that an index of the history holds.
+  if not (v_others = '{}' or case field
+    when 'state' then v_others <@ array['task'] or v_others <@ array['tenant']
+    when 'task' then v_others <@ array['tenant'] or v_others <@ array['state'] and not 'completed' = any (v_states)
+    when 'tenant' then v_others <@ array['task'] or v_others <@ array['state'] and not 'completed' = any (v_states)
+    else false end)
+  then
+    return;
+  end if;
+  v_conditions := legwork_private.when_given(' and j.task = %L', case when field <> 'task' then filter ->> 'task' end)
+    || legwork_private.when_given(' and j.tenant = %L', case when field <> 'tenant' then filter ->> 'tenant' end)
+    || case when field <> 'state' and filter ? 'state' then format(' and j.state = any (%L) and j.state <> ''completed''', v_states) else '' end;
+  for value, jobs in execute format(
+    'select n.name, (select count(*)::integer from (select from legwork_private.finished_jobs j where j.%I = n.name%s%s limit %s) x)
+     from unnest($1) n (name) where n.name <> ''completed'' or %L <> ''state''',
+    field, case field when 'state' then '::legwork.job_state and j.state <> ''completed''' when 'queue' then ' and j.queue <> ''default''' when 'tenant' then ' and j.tenant is not null' else '' end,
+    v_conditions, most + 1, field) using names
+  loop
+    v_ended := v_ended + jobs;
+    v_is_exact := v_is_exact and jobs <= most;
+    return next;
+  end loop;
+  if field = 'state' and v_is_exact and 'completed' = any (names) then
+    -- No index has the state completed, so all others are subtracted from all.
+    value := 'completed';
+    execute format('select count(*)::integer - %s from (select from legwork_private.finished_jobs j where true%s limit %s) x', v_ended, v_conditions, most + v_ended + 1) into jobs;
+    return next;
+  end if;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.count_newest(filter jsonb, is_live boolean, most integer, OUT field text, OUT value text, OUT jobs integer, OUT is_capped boolean)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_sort TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_wanted text[] := array(select s from unnest(legwork_private.filter_states(filter)) s where (s = any ('{completed,failed,cancelled,expired}')) <> count_newest.is_live);
+  v_bounds record;
+  v_served text;
+  v_rest text;
+  v_branches text[] := '{}';
+  v_state text;
+begin
+  if v_wanted = '{}' then
+    return;
+  end if;
+  select * into v_bounds from legwork_private.ids_created((filter ->> 'created_after')::timestamptz, (filter ->> 'created_before')::timestamptz);
+  -- Conditions that an index serves select the rows that are looked at. The others are checked on those rows.
+  v_served := legwork_private.when_given(' and j.id > %L', v_bounds.above::text) || legwork_private.when_given(' and j.id <= %L', v_bounds.up_to::text) || case
+    when filter ? 'correlation_id' then legwork_private.when_given(' and j.correlation_id = %L', filter ->> 'correlation_id')
+    when filter ? 'parent_id' then legwork_private.when_given(' and j.parent_id = %L', filter ->> 'parent_id')
+    when filter ? 'job_key' then legwork_private.when_given(' and j.job_key = %L', filter ->> 'job_key')
+    else legwork_private.when_given(' and j.tenant = %L', filter ->> 'tenant') || legwork_private.when_given(' and j.task = %L', filter ->> 'task')
+      || case when is_live and filter ? 'task' then format(' and j.task_number = %s', coalesce(legwork_private.task_number(filter ->> 'task'), -1)) else '' end
+      || case when filter ->> 'queue' <> 'default' and not filter ?| array['tenant', 'task'] and not is_live then format(' and j.queue = %L', filter ->> 'queue') else '' end
+  end;
+  select coalesce(string_agg(format(case f.key when 'error' then ' and strpos(lower(x.%I), lower(%L)) > 0' else ' and x.%I = %L' end, f.key, f.value), ''), '')
+    || legwork_private.when_given(' and x.created_at >= %L', filter ->> 'created_after') || legwork_private.when_given(' and x.created_at < %L', filter ->> 'created_before')
+  into v_rest
+  from jsonb_each_text(filter - array['state', 'created_after', 'created_before']) f;
+  if is_live then
+    -- The list of states is true for each unended job; an index of the history shows that it has none of them.
+    if v_wanted <> '{running}' then
+      v_branches := v_branches || format('j.finished_at is null and j.started_at is null and j.state = any (%L)%s', '{scheduled,pending,blocked,paused,retrying}', v_served);
+    end if;
+    if 'running' = any (v_wanted) then
+      v_branches := v_branches || format('j.finished_at is null and j.started_at is not null and j.state = %L%s', 'running', v_served);
+    end if;
+  elsif cardinality(v_wanted) = 4 then
+    v_branches := array['true' || v_served];
+  else
+    foreach v_state in array v_wanted loop
+      -- No index has the state completed: those are picked from all that ended.
+      v_branches := array_append(v_branches, case v_state when 'completed' then 'true' else format('j.state = %L', v_state) end || v_served);
+    end loop;
+  end if;
+  return query execute format(
+    'with looked as materialized (%s)
+     select f.field, f.value, f.jobs, false
+     from (
+       select case 0 when grouping(x.state) then ''state'' when grouping(x.task) then ''task'' when grouping(x.queue) then ''queue'' when grouping(x.tenant) then ''tenant'' else ''worker'' end as field,
+         coalesce(x.state::text, x.task, x.queue, x.tenant, x.worker) as value, count(*)::integer as jobs
+       from looked x where true%s and x.state::text = any (%L) and (x.only is null or x.state = x.only)
+       group by grouping sets ((x.state), (x.task), (x.queue), (x.tenant), (x.worker))
+     ) f where f.value is not null
+     union all
+     select null, null, 0, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)',
+    (select string_agg(format(
+       '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
+         from legwork_private.%I j where %s order by j.id desc limit %s)',
+       b.n, case when not is_live and cardinality(v_branches) > 1 or v_wanted = '{completed}' then v_wanted[b.n] end, case when filter ->> 'error' is null then 'null::text' else 'j.error' end, case when is_live then 'all_jobs' else 'finished_jobs' end, b.condition, most + 1), ' union all ')
+     from unnest(v_branches) with ordinality b (condition, n)),
+    v_rest, v_wanted, most);
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.count_reason(reasons jsonb, reason text, jobs integer DEFAULT 1)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (jobs = 0) THEN reasons ELSE (reasons || jsonb_build_object(CASE WHEN ((reasons ? reason) OR ((SELECT count(*) AS count FROM jsonb_object_keys(count_reason.reasons) jsonb_object_keys(jsonb_object_keys)) < 10)) THEN reason ELSE 'Other reasons.'::text END, (COALESCE(((reasons ->> CASE WHEN ((reasons ? reason) OR ((SELECT count(*) AS count FROM jsonb_object_keys(count_reason.reasons) jsonb_object_keys(jsonb_object_keys)) < 10)) THEN reason ELSE 'Other reasons.'::text END))::integer, 0) + jobs))) END
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.count_rows(relation regclass, of_attempts boolean, from_block bigint, seen_to bigint, to_block bigint, INOUT horizon text, INOUT counted text[], OUT number bigint, OUT next_xid text)
  RETURNS record
  LANGUAGE plpgsql
@@ -6801,6 +7760,12 @@ CREATE OR REPLACE FUNCTION legwork_private.counted(count bigint, noun text, plur
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((TRIM(BOTH FROM to_char(count, 'FM9,999,999,999,999,999,999'::text)) || ' '::text) || CASE count WHEN 1 THEN noun ELSE COALESCE(plural, (noun || 's'::text)) END)
+
+CREATE OR REPLACE FUNCTION legwork_private.covers_all_tenants(action jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((action ->> 'do'::text) = ANY (ARRAY['resume_all'::text, 'resume_queue'::text, 'resume_task'::text, 'resume_worker'::text, 'limit_concurrency'::text, 'limit_rate'::text, 'give_back_jobs'::text, 'end_session'::text, 'tick'::text, 'take_up'::text]))
 
 CREATE OR REPLACE FUNCTION legwork_private.create_history_partitions(history text, by_column text, width interval)
  RETURNS TABLE(step text, relation text)
@@ -7172,6 +8137,83 @@ CREATE OR REPLACE FUNCTION legwork_private.describe_schedule(definition legwork_
  STABLE
 RETURN jsonb_strip_nulls(jsonb_build_object('task', (definition).task, 'cron', (definition).cron, 'every', ((definition).every)::text, 'at', (definition).at, 'timezone', (definition).timezone, 'starts_at', (definition).starts_at, 'ends_at', (definition).ends_at, 'max_runs', (definition).max_runs, 'jitter', ((definition).jitter)::text, 'overlap', (definition).overlap, 'max_instances', (definition).max_instances, 'missed', (definition).missed, 'requires', (definition).requires, 'missed_window', (CASE (definition).missed WHEN 'all'::text THEN (definition).missed_window ELSE NULL::interval END)::text, 'requires_wait', (CASE WHEN ((definition).requires IS NOT NULL) THEN (definition).requires_wait ELSE NULL::interval END)::text, 'tenant', (definition).tenant, 'priority', (definition).priority, 'max_attempts', (definition).max_attempts, 'is_enabled', (definition).is_enabled))
 
+CREATE OR REPLACE FUNCTION legwork_private.discard_failed(job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with gone as (
+    delete from legwork_private.graphile_jobs j
+    where j.id = any (array(
+      select k.id from legwork_private.graphile_jobs k
+      where k.id = any (discard_failed.job_ids) and k.locked_at is null and k.attempts >= k.max_attempts order by k.id for update skip locked))
+    returning j.id
+  )
+  select coalesce(array_agg(g.id order by g.id), '{}') from gone g
+$function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.do_chunk(act legwork_private.bulk_actions)
+ RETURNS legwork_private.bulk_actions
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[];
+  v_changed bigint[];
+  v_refused bigint[] := '{}';
+  v_reasons jsonb := '{}';
+  v_missed bigint[];
+  v_same integer := 0;
+  v_is_rest boolean := false;
+begin
+  if act.action = 'rerun' then
+    -- Like legwork.rerun_jobs: two actions that match the same jobs would both rerun them.
+    perform pg_advisory_xact_lock(hashtextextended('legwork.rerun_jobs', 0));
+  end if;
+  v_ids := array(select x from legwork_private.bulk_matches(act.action, act.filter, act.started_at, act.after_id, act.up_to, act.chunk) x);
+  if v_ids = '{}' then
+    if act.left_over = '{}' then
+      act.state := 'completed';
+      return act;
+    end if;
+    v_is_rest := true;
+    v_missed := act.left_over[:act.chunk];
+    act.left_over := act.left_over[act.chunk + 1:];
+    v_ids := array(select x from legwork_private.bulk_matches(act.action, act.filter || jsonb_build_object('ids', to_jsonb(v_missed)), act.started_at, null, act.up_to, null) x);
+    act.skipped := legwork_private.count_reason(act.skipped, 'It had changed in the meantime.', cardinality(v_missed) - cardinality(v_ids));
+  else
+    act.after_id := v_ids[cardinality(v_ids)];
+  end if;
+  begin
+    v_changed := legwork_private.change_in_bulk(act, v_ids);
+  exception when others then
+    if legwork_private.passes_soon(sqlstate) then
+      raise;
+    end if;
+    v_changed := null;
+  end;
+  if v_changed is null then
+    select o.changed, o.refused, o.reasons into v_changed, v_refused, v_reasons from legwork_private.change_one_by_one(act, v_ids) o;
+    select coalesce(legwork_private.merge_reasons(act.skipped, v_reasons), act.skipped) into act.skipped;
+  end if;
+  act.changed := act.changed + cardinality(v_changed);
+  v_missed := array(select x from unnest(v_ids) x where x <> all (v_changed) and x <> all (v_refused));
+  if act.action = 'priority' and v_missed <> '{}' then
+    v_same := (select count(*) from legwork_private.graphile_jobs j where j.id = any (v_missed) and j.priority = act.priority);
+    v_missed := array(select j.id from legwork_private.graphile_jobs j where j.id = any (v_missed) and j.priority <> act.priority order by j.id);
+    act.skipped := legwork_private.count_reason(act.skipped, 'It already had this priority.', v_same);
+  end if;
+  act.tries := case when not v_is_rest or cardinality(v_changed) > 0 then 0 else act.tries + 1 end;
+  if cardinality(act.left_over) + cardinality(v_missed) > 10000 or act.tries >= 3 then
+    act.skipped := legwork_private.count_reason(act.skipped, 'Another session had locked it.', cardinality(v_missed));
+  else
+    act.left_over := act.left_over || v_missed;
+  end if;
+  return act;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.do_tick_item(what text, item text)
  RETURNS text
  LANGUAGE plpgsql
@@ -7290,6 +8332,22 @@ begin
   return true;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.end_bulk_action(act legwork_private.bulk_actions, state text, last_error text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update legwork_private.bulk_actions b
+  set state = end_bulk_action.state, last_error = end_bulk_action.last_error, finished_at = clock_timestamp(), worked_at = clock_timestamp(), changed = act.changed, skipped = act.skipped,
+    after_id = act.after_id, left_over = '{}', total = coalesce(act.total, act.changed)
+  where b.id = act.id;
+  perform set_config('legwork.surface', coalesce(act.surface, ''), true);
+  perform legwork_private.audit('end_bulk_action', 'bulk_action', act.id::text, null,
+    jsonb_strip_nulls(jsonb_build_object('state', state, 'action', act.action, 'skipped', act.skipped, 'error', last_error)), act.tenant, act.changed);
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.end_run(run_id bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -7396,6 +8454,7 @@ declare
   v_tenant text;
   v_job_key text;
   v_serial_key text;
+  v_revision integer;
 begin
   if legwork_private.confined_tenant() is not null then
     spec.tenant := legwork_private.own_tenant(spec.tenant);
@@ -7424,6 +8483,7 @@ begin
       v_identity := legwork_private.unique_identity(spec.task, spec.payload, spec.tenant, spec.unique_key);
       v_id := legwork_private.claim_unique(v_identity, spec.unique_for);
       if v_id is not null then
+        perform set_config('legwork.merged', 'uniqueFor', true);
         return v_id;
       end if;
     end if;
@@ -7451,7 +8511,7 @@ begin
   -- add_job returns null. Each round is a separate statement and sees that the job is now running, so the next round inserts.
   v_id := null;
   for v_round in 1..100 loop
-    select j.id into v_id
+    select j.id, j.revision into v_id, v_revision
     from graphile_worker.add_job(
       identifier => spec.task, payload => spec.payload::json, queue_name => v_serial_key,
       run_at => v_run_at, max_attempts => spec.max_attempts::integer, job_key => v_job_key,
@@ -7464,6 +8524,10 @@ begin
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
+  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, and sets nothing.
+  if num_nonnulls(v_job_key, v_identity) > 0 then
+    perform set_config('legwork.merged', case when v_revision = 0 then '' when spec.debounce is not null then 'debounce' when spec.throttle is not null then 'throttle' else 'jobKey' end, true);
+  end if;
   if v_identity is not null then
     update legwork_private.unique_requests u set job_id = v_id where u.key = v_identity;
   end if;
@@ -7586,6 +8650,8 @@ begin
     where j.id = any (v_due) and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()
     for update skip locked);
   perform legwork_private.delete_jobs_as('expired', v_expired);
+  -- For the log of the worker that called legwork.tick().
+  perform set_config('legwork.expired', array_to_string(v_expired[:100], ','), true);
 
   -- The other jobs no longer expire: they have ended, failed or been replaced by a request without expires_at.
   delete from legwork_private.expirations e
@@ -7627,8 +8693,87 @@ CREATE OR REPLACE FUNCTION legwork_private.expiry_of(flags jsonb)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork_private.flag_value(flags, 'expires'::text) ~ '^\d{1,15}$'::text) THEN to_timestamp(((legwork_private.flag_value(flags, 'expires'::text))::double precision / (1000)::double precision)) ELSE NULL::timestamp with time zone END
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_admission(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from legwork_private.waiting_jobs w where w.job_id = explain_admission.job_id and w.held is null) then
+    reason := 'about_to_be_admitted';
+    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    actions := '[{"do": "tick"}]';
+    fix := 'a running Legwork worker will admit it within a second. If none is running, ' || legwork_private.suggest('admit it now', actions -> 0);
+    return next;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_backlog(queue text, probed bigint, oldest timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_tasks text[] := array(select k.task from legwork_private.task_limits k where k.queue = explain_backlog.queue);
+  v_able record;
+  v_ended bigint;
+  v_counts record;
+  v_age interval := date_trunc('second', legwork_private.elapsed(explain_backlog.oldest, clock_timestamp()));
+begin
+  actions := '[]';
+  select q.running, q.pending, q.blocked, q.paused, q.later, q.counted_at into v_counts from legwork.queues q where q.name = explain_backlog.queue;
+  select count(*) as workers, coalesce(sum(w.concurrency), 0) as slots, coalesce(sum(least(w.concurrency, cardinality(w.running))), 0) as running into v_able
+  from legwork_private.worker_processes w where w.tasks && v_tasks and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  if legwork_private.confined_tenant() is null then
+    v_ended := (select coalesce(sum(m.completed + m.failed + m.cancelled + m.expired), 0) from legwork_private.task_minutes m
+      where m.minute >= date_trunc('minute', clock_timestamp()) - interval '5 minutes' and m.task = any (v_tasks));
+  end if;
+  if probed > 0 and v_able.workers > 0 and v_able.running >= v_able.slots then
+    reason := 'workers_busy';
+    detail := format('%s at %s: %s of %s.', case v_able.workers when 1 then 'The one worker that has its tasks is' else format('All %s that have its tasks are', legwork_private.counted(v_able.workers, 'worker')) end,
+      case v_able.workers when 1 then 'its concurrency limit' else 'their concurrency limits' end, v_able.running, legwork_private.counted(v_able.slots, 'slot') || ' in use');
+    fix := 'Start more workers or raise LEGWORK_CONCURRENCY, and see which task is slow: legwork stats';
+    return next;
+  end if;
+  reason := case when probed = 0 then 'queue_idle' when v_age > interval '1 minute' then 'queue_behind' else 'queue_moving' end;
+  detail := concat_ws(' ',
+    case when probed = 0 then 'No job of this queue is ready to run.'
+      else format('%s ready to run; the oldest has waited for %s.', legwork_private.counted(greatest(v_counts.pending, probed), 'job is', 'jobs are'), legwork_private.in_words(v_age)) end,
+    case when v_counts.running > 0 then format('%s running.', legwork_private.counted(v_counts.running, 'job is', 'jobs are')) end,
+    case when v_counts.blocked > 0 then format('%s for a limit, another job or a signal.', legwork_private.counted(v_counts.blocked, 'job waits', 'jobs wait')) end,
+    case when v_counts.paused > 0 then format('%s paused.', legwork_private.counted(v_counts.paused, 'job is', 'jobs are')) end,
+    case when v_counts.later > 0 then format('%s due later.', legwork_private.counted(v_counts.later, 'job is', 'jobs are')) end,
+    case when v_ended > 0 then format('In the last five minutes, %s per minute ended%s.', case when v_ended < 5 then 'less than one job' else legwork_private.counted(round(v_ended / 5.0)::bigint, 'job') end,
+        case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
+          legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
+      when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);
+  fix := case when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
+    else 'Nothing to do: workers take jobs as soon as they have a free slot' end;
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_bad_steps(run legwork_private.workflow_runs)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'step_' || x.state, format('Step ''%s'' (job %s, task %s) %s at %s%s', x.name, x.job_id, x.task, x.state, to_char(x.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), coalesce(': ' || left(x.error, 500), '.')),
+    legwork_private.suggest('see why', a.action), jsonb_build_array(a.action)
+  from (
+    select s.name, s.job_id, s.task, f.state, f.error, f.finished_at
+    from legwork_private.workflow_run_steps s
+    cross join lateral legwork_private.workflow_step_end(s.job_id) f
+    where s.workflow_id = run.id and s.position is not null and f.state in ('failed', 'expired')
+    order by f.finished_at, s.position limit 5
+  ) x
+  cross join lateral (select jsonb_build_object('do', 'explain_job', 'id', x.job_id::text)) as a (action)
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_dependencies(job_id bigint)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7641,10 +8786,11 @@ begin
         || case when x.n = 5 and x.jobs > 5 then format(', and for %s more.', x.jobs - 5) else '.' end,
       case
         when j.is_hidden then 'Wait, or ask the operator who enqueued it.'
-        when x.ended_as is not null or j.finished_at is not null then 'A running Legwork worker will release it within a second. To release it now: select legwork.tick();'
-        when j.state = 'running' then 'Wait for that job to end.'
-        else format('See why that job is not running: select * from legwork.explain_job(%s);', x.depends_on)
-      end
+        when a.action ->> 'do' = 'tick' then 'a running Legwork worker will release it within a second. If none is running, ' || legwork_private.suggest('release it now', a.action)
+        when a.action is null then 'Wait for that job to end.'
+        else legwork_private.suggest('see why that job is not running', a.action)
+      end,
+      case when j.is_hidden or a.action is null then '[]' else jsonb_build_array(a.action) end
     from (
       select d.depends_on, d.ended_as, row_number() over (order by d.depends_on) as n, count(*) over () as jobs
       from legwork_private.dependencies d where d.job_id = explain_dependencies.job_id
@@ -7654,56 +8800,184 @@ begin
       select o.task, o.state, o.finished_at, o.tenant is distinct from coalesce(legwork_private.confined_tenant(), o.tenant) as is_hidden
       from legwork_private.all_jobs o where o.id = x.depends_on limit 1
     ) j on true
+    cross join lateral (
+      select case
+        when x.ended_as is not null or j.finished_at is not null then '{"do": "tick"}'
+        when j.state is distinct from 'running' then jsonb_build_object('do', 'explain_job', 'id', x.depends_on::text) end
+    ) a (action)
     where x.n <= 5
     order by x.n;
   return query
     select 'set_aside'::text, format('Its dependencies have ended, but releasing it failed: %s.', a.error),
-      'Fix what the error names. Legwork retries every few minutes. To retry now: select legwork.take_up();'::text
+      'fix what the error names. Legwork retries every few minutes. When it is fixed, ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text)
- RETURNS TABLE(reason text, detail text, fix text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_ended(job legwork_private.graphile_jobs, job_id bigint, state legwork.job_state, finished_at timestamp with time zone, error text, attempts integer, max_attempts integer, has_run boolean, task text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_retry jsonb := jsonb_build_object('do', 'retry_job', 'id', job_id::text);
+  v_rerun jsonb := jsonb_build_object('do', 'rerun_job', 'id', job_id::text);
+  v_other jsonb;
+  v_last record;
+  v_found text;
 begin
   reason := explain_ended.state;
-  detail := format('It %s at %s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+  detail := format('It %s at %s%s%s', case explain_ended.state when 'cancelled' then 'was cancelled' else explain_ended.state::text end, to_char(explain_ended.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    case when explain_ended.state = 'failed' and has_run then case
+      when explain_ended.attempts >= explain_ended.max_attempts then format(' after %s of %s', explain_ended.attempts, legwork_private.counted(explain_ended.max_attempts, 'attempt'))
+      else format(' in attempt %s of %s, and will not be retried automatically', explain_ended.attempts, explain_ended.max_attempts) end else '' end,
     coalesce(': ' || explain_ended.error, '.'));
-  fix := case
-    when explain_ended.state = 'failed' and job.id is not null then format('select legwork.retry_job(%s);', explain_ended.job_id)
-    when explain_ended.state = 'failed' then 'It was discarded. Enqueue it again if it should run.'
-    when explain_ended.state = 'completed' then 'Nothing to do.'
-    else 'Enqueue it again if it should run.'
-  end;
+  actions := '[]';
+  case explain_ended.state
+    when 'completed' then
+      v_other := jsonb_build_object('do', 'show_log', 'id', job_id::text);
+      v_found := legwork_private.traces_of(job_id);
+      detail := detail || coalesce(' ' || v_found, '');
+      actions := jsonb_build_array(v_other);
+      fix := 'if something is missing, ' || legwork_private.suggest('see what its task logged', v_other);
+    when 'failed' then
+      select f.error_name, f.error_code into v_last from legwork_private.failed_attempts f where f.job_id = explain_ended.job_id order by f.attempt desc, f.failed_at desc limit 1;
+      if job.id is null then
+        reason := 'discarded';
+        detail := regexp_replace(detail, '\.?$', '. It was then discarded.');
+        actions := jsonb_build_array(v_rerun);
+        fix := 'a discarded job cannot be retried. If it should run, ' || legwork_private.suggest('enqueue it again', v_rerun);
+      elsif explain_ended.error like 'Quarantined: %' then
+        actions := jsonb_build_array(v_retry);
+        fix := format('do not retry it yet: it would kill another worker. Find out first why it ends its worker''s process (memory, process.exit, native code)%s. When that is fixed, ',
+            case when legwork_private.confined_tenant() is null then format(', in the logs of %s',
+              (select string_agg(format('%s at %s', f.worker, to_char(f.failed_at, 'YYYY-MM-DD HH24:MI:SS TZ')), ', ' order by f.failed_at)
+               from (select * from legwork_private.failed_attempts a where a.job_id = explain_ended.job_id and a.error_name = 'WorkerLost' order by a.failed_at desc limit 3) f)) else '' end)
+          || legwork_private.suggest('retry it', v_retry);
+      elsif v_last.error_name = 'PayloadError' then
+        v_other := v_rerun || '{"discard": true, "asks": ["payload"]}';
+        actions := jsonb_build_array(v_other);
+        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a payload that matches, and discard this job', v_other));
+      else
+        actions := jsonb_build_array(v_retry);
+        fix := 'fix the cause, then ' || legwork_private.suggest('retry it', v_retry);
+      end if;
+    when 'cancelled' then
+      select jsonb_build_object('do', 'retry_workflow', 'id', s.workflow_id::text) into v_other from legwork_private.workflow_run_steps s where s.job_id = explain_ended.job_id limit 1;
+      if v_other is not null then
+        detail := detail || format(' It is a step of workflow %s.', v_other ->> 'id');
+        actions := jsonb_build_array(v_other);
+        fix := 'once the cause is fixed, ' || legwork_private.suggest('run the steps that have not completed again', v_other);
+      else
+        v_found := legwork_private.intended_task(explain_ended.task);
+        v_rerun := v_rerun || jsonb_strip_nulls(jsonb_build_object('task', v_found));
+        actions := jsonb_build_array(v_rerun);
+        fix := case when v_found is not null then format('no Legwork worker has ever had a task ''%s''. Did you mean ''%s''? Then ', explain_ended.task, v_found) else 'if it should run, ' end
+          || legwork_private.suggest('run it again', v_rerun);
+        v_found := substring(explain_ended.error from '^Cancelled because job (\d+), which it depends on, ');
+        if v_found is not null and (legwork_private.confined_tenant() is null
+          or exists (select from legwork_private.all_jobs j where j.id = v_found::bigint and j.tenant = legwork_private.confined_tenant()))
+        then
+          v_other := jsonb_build_object('do', 'explain_job', 'id', v_found);
+          actions := jsonb_build_array(v_other, v_rerun);
+          fix := format('%s Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
+        end if;
+      end if;
+    else
+      actions := jsonb_build_array(v_rerun);
+      fix := 'find out what kept it waiting. If it should still run, ' || legwork_private.suggest('run it again', v_rerun);
+  end case;
   return next;
   if explain_ended.state = 'failed' then
-    return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
+    return query select s.* from legwork_private.explain_replaced(job) s;
   end if;
-  return query select s.reason, s.detail, s.fix from legwork_private.explain_schedules(explain_ended.job_id) s;
+  return query select s.* from legwork_private.explain_schedules(explain_ended.job_id) s;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_entry(entry legwork_private.crontab_entries)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'schedule_crontab',
+    format('It is an entry of a crontab, which workers that were started with that file enqueue. A worker last reported it at %s. It last occurred at %s.',
+      to_char(entry.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      coalesce((select to_char(g.last_execution, 'YYYY-MM-DD HH24:MI:SS TZ') from legwork_private.graphile_crontabs g where g.identifier = entry.identifier), 'no time since it was first seen')),
+    'To change it, edit the crontab file and restart the workers. Disabling, overlap and a record of occurrences need a schedule in the database', '[]'::jsonb
+  union all
+  select 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(entry.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]'
+  where legwork_private.missing_worker(entry.task) is not null
+  union all
+  select 'schedule_next', format('Its next occurrence is at %s.', legwork_private.time_ahead(n.at)), 'Wait', '[]'
+  from (select min(u.at) as at from unnest(entry.upcoming) as u (at) where u.at > now()) n where n.at is not null
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_expiry(job legwork_private.graphile_jobs)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_expires_at timestamptz := legwork_private.expiry_of(job.flags);
 begin
-  if legwork_private.flag_value(job.flags, 'expires') ~ '^\d{1,15}$' then
-    if to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000) <= clock_timestamp() then
-      reason := 'expired';
-      detail := format('It had to start by %s, and did not.', to_char(to_timestamp(legwork_private.flag_value(job.flags, 'expires')::double precision / 1000), 'YYYY-MM-DD HH24:MI:SS TZ'));
-      fix := 'A running worker will soon end it as expired. Enqueue it again if it should run.';
-      return next;
-    end if;
+  if v_expires_at <= clock_timestamp() then
+    reason := 'expired';
+    detail := format('It had to start by %s, and did not.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
+    fix := 'A running Legwork worker ends it as expired within seconds. If it should still run, ' || legwork_private.suggest('let it start without the deadline', actions -> 0);
+    return next;
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_full_limits(queue text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select
+    case l.kind when 'rate' then 'rate_limit' else 'concurrency_limit' end,
+    format('The %s limit of %s ''%s''%s is %s, and %s. %s in line.%s',
+      l.kind, l.scope, l.name,
+      case when u.key is not null then format(' for %s = %s', u.key, coalesce(nullif(u.value, ''), 'nothing')) else '' end,
+      l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
+      case when l.kind = 'rate' then 'it is used up'
+        else 'all slots are taken' || coalesce(' by ' || case when cardinality(h.jobs) = 1 then 'job ' else 'jobs ' end || array_to_string(h.jobs[:5], ', ')
+          || case when cardinality(h.jobs) > 5 then ' and more' else '' end, '') end,
+      legwork_private.counted(u.waiting, case when u.is_partial then 'or more job waits' else 'job waits' end, case when u.is_partial then 'or more jobs wait' else 'jobs wait' end),
+      case when u.frees_at > clock_timestamp() then format(' The next one can start at %s.', legwork_private.time_ahead(u.frees_at)) else '' end
+        || case when u.key_values > 1 then format(' %s of %s in use.', legwork_private.counted(u.key_values, 'value'), u.key) else '' end),
+    'wait, or ' || legwork_private.suggest('raise the limit', a.action), jsonb_build_array(a.action)
+  from (
+    select x.* from legwork_private.limits x
+    where x.max_count is not null and (x.scope = 'queue' and x.name = explain_full_limits.queue
+      or x.scope = 'task' and x.name in (select k.task from legwork_private.task_limits k where k.queue = explain_full_limits.queue))
+    order by x.scope, x.name, x.id limit 20
+  ) l
+  cross join lateral legwork.limit_use(l.scope, l.name, 3) u
+  cross join lateral (
+    -- A session that is confined to a tenant learns the number of jobs, not their ids.
+    select array(
+      select s.job_id from legwork_private.slots s
+      where legwork_private.confined_tenant() is null and l.kind = 'concurrency' and s.gate >= l.id || ':' and s.gate < l.id || ';'
+        and (u.value is null or u.value = '[redacted]' or legwork_private.gate_key(s.gate) = u.value)
+      order by s.job_id limit 6) as jobs
+  ) g
+  cross join lateral (select nullif(g.jobs, '{}') as jobs) h
+  cross join lateral (
+    select jsonb_strip_nulls(jsonb_build_object('do', 'limit_' || l.kind, 'scope', l.scope, 'name', l.name, 'max', least(2 * l.max_count::bigint, 2147483647),
+      'per', legwork_private.short_duration(l.per), 'key', nullif(array_to_string(l.key, '.'), ''))) as action
+  ) a
+  where u.kind = l.kind and u.key is not distinct from nullif(array_to_string(l.key, '.'), '') and u.waiting > 0
+    -- A tenant sees only its own slots, of a limit that it shares.
+    and (u.in_use >= l.max_count or legwork_private.confined_tenant() is not null)
+  order by u.waiting desc, l.id limit 5
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_gates(job_id bigint)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -7716,28 +8990,165 @@ AS $function$
       l.max_count || case when l.kind = 'rate' then ' per ' || legwork_private.period_in_words(l.per) else '' end,
       case l.kind when 'rate' then 'it is used up' else 'all slots are taken by ' || coalesce(case when s.jobs = 1 then 'job ' else 'jobs ' end || s.some
         || case when s.jobs > 5 then format(' and %s more', s.jobs - 5) else '' end, legwork_private.counted(s.jobs, 'job')) end,
-      case when w.held is null then format(' It is number %s in line.', (
-        select count(*) + 1 from legwork_private.waiting_jobs o
-        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id))) end,
-      ' The next job can start at ' || to_char(s.next_at, 'HH24:MI:SS') || '.'),
-    format('Wait, or raise the limit: select legwork.limit_%s(%s%s, %s => %L%s);', l.kind, 2 * l.max_count,
-      case when l.kind = 'rate' then format(', %L', l.per) else '' end, l.scope, l.name,
-      case when l.key <> '{}' then format(', key => %L', array_to_string(l.key, '.')) else '' end)
+      case when n.number > 10000 then ' More than 10,000 jobs are ahead of it in line.' else ' It is number ' || to_char(n.number, 'FM99,999') || ' in line.' end,
+      case when l.kind = 'rate' then format(' This job can start at %s at the earliest.',
+        legwork_private.time_ahead(legwork_private.next_rate_start(g.gate, l.max_count, l.per, coalesce(n.number, 1)))) end),
+    'wait, or ' || legwork_private.suggest('raise the limit', a.action),
+    jsonb_build_array(a.action)
   from legwork_private.waiting_jobs w
   cross join lateral unnest(w.gates) with ordinality as g (gate, n)
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
-    select count(*) as jobs, min(x.free_at) as next_at,
+    select count(*) as jobs,
       -- A session that is confined to a tenant learns the number of jobs, not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
+  cross join lateral (
+    -- The count stops at ten thousand.
+    select case when w.held is null then (
+      select count(*) + 1 from (
+        select from legwork_private.waiting_jobs o
+        where o.line = w.line and o.held is null and (o.priority, o.run_at, o.job_id) < (w.priority, w.run_at, w.job_id) limit 10000) x) end as number
+  ) n
+  cross join lateral (
+    select jsonb_strip_nulls(jsonb_build_object('do', 'limit_' || l.kind, 'scope', l.scope, 'name', l.name, 'max', least(2 * l.max_count::bigint, 2147483647),
+      'per', legwork_private.short_duration(l.per), 'key', nullif(array_to_string(l.key, '.'), '')))
+  ) a (action)
   where w.job_id = explain_gates.job_id and s.jobs >= l.max_count
   order by g.n
 $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.explain_lacking_tasks(worker legwork_private.worker_processes)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'worker_lacks_task',
+    format('It does not have the task ''%s'', for which %s%s.', t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+      case when legwork_private.missing_worker(t.identifier) is null then '; other workers have it' else ', and no running worker has it' end),
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
+  from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
+  cross join lateral (
+    select count(*) as jobs from (
+      select j.run_at from legwork_private.graphile_jobs j where j.is_available and j.task_id = t.id order by j.id limit 1000) o
+    where o.run_at <= clock_timestamp()
+  ) x
+  where x.jobs > 0
+  order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_last_job(definition legwork_private.schedule_definitions)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when j.state = 'completed' then 'schedule_completed' when j.finished_at is not null then 'schedule_not_completed' else 'schedule_job_waits' end,
+    format('Its last job, job %s, due at %s, %s', definition.last_job_id, to_char(definition.last_due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      case when j.finished_at is null then format('is %s.', j.state) else format('%s at %s%s',
+        case j.state when 'cancelled' then 'was cancelled' else j.state::text end, to_char(j.finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), coalesce(': ' || left(j.error, 500), '.')) end),
+    case when j.state = 'completed' then 'Nothing to do' else legwork_private.suggest('see why', e.action) end,
+    case when j.state = 'completed' then '[]' else jsonb_build_array(e.action) end
+  from legwork_private.all_jobs j
+  cross join lateral (select jsonb_build_object('do', 'explain_job', 'id', j.id::text) as action) e
+  where j.id = definition.last_job_id
+  limit 1
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_occurrences(definition legwork_private.schedule_definitions)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with last as materialized (
+    select o.*, row_number() over (order by o.due_at desc) as nth
+    from (select * from legwork_private.schedule_occurrences r where r.schedule = definition.name order by r.due_at desc limit 20) o
+  ), since as materialized (
+    -- Those after the last one that was enqueued.
+    select l.* from last l where l.nth < coalesce((select min(x.nth) from last x where x.job_id is not null), 21)
+  ), kinds as (
+    select s.state, min(s.nth) as nth, sum(s.occurrences) as occurrences, min(s.due_at) as first, max(s.last_due_at) as last,
+      (array_agg(s.reason order by s.nth))[1] as reason, (array_agg(s.recorded_at order by s.nth))[1] as recorded_at,
+      bool_or(s.occurrences is null) as is_unknown
+    from since s group by s.state
+  ), live as (
+    select (legwork_private.live_jobs(definition.live))[1] as id
+  )
+  select
+    case k.state when 'waiting' then 'schedule_waits' when 'held_back' then 'schedule_held_back' when 'skipped' then 'schedule_skipped' else 'schedule_missed' end,
+    format('%s due %s %s: %s',
+      case when k.is_unknown then 'All occurrences' when k.occurrences = 1 then 'The occurrence' else 'The last ' || legwork_private.counted(k.occurrences::bigint, 'occurrence') end,
+      case when k.first = k.last then 'at ' || to_char(k.first, 'YYYY-MM-DD HH24:MI:SS TZ')
+        else format('from %s to %s', to_char(k.first, 'YYYY-MM-DD HH24:MI:SS TZ'), to_char(k.last, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
+      case k.state
+        when 'waiting' then format('%s waiting, until %s at the latest', v.verb_is, to_char(legwork_private.later(greatest(k.last, k.recorded_at), definition.requires_wait), 'YYYY-MM-DD HH24:MI:SS TZ'))
+        when 'held_back' then v.verb || ' held back' else v.verb || ' ' || k.state end,
+      coalesce(k.reason, 'no reason was recorded.')),
+    case k.state
+      when 'skipped' then case when live.id is null then 'Nothing to do: the job in the way has ended, so the next occurrence will be enqueued'
+        else legwork_private.suggest(format('see what job %s is doing', live.id), e.action) end
+      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To have missed occurrences made up for, create the schedule with missed => one or all'
+      when 'waiting' then 'It is enqueued as soon as what it requires has completed; ' || legwork_private.suggest('run it now', r.action)
+      else legwork_private.suggest('run it anyway', r.action) end,
+    case when k.state <> 'skipped' then jsonb_build_array(r.action) when live.id is null then '[]' else jsonb_build_array(e.action) end
+  from kinds k
+  cross join live
+  cross join lateral (select case when k.occurrences = 1 and not k.is_unknown then 'was' else 'were' end as verb, case when k.occurrences = 1 and not k.is_unknown then 'is' else 'are' end as verb_is) v
+  cross join lateral (select jsonb_build_object('do', 'run_schedule', 'name', definition.name) as action) r
+  cross join lateral (select jsonb_build_object('do', 'explain_job', 'id', live.id::text) as action) e
+  order by k.nth
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_open_steps(run legwork_private.workflow_runs)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_open bigint[];
+  v_ready bigint[];
+  v_job bigint;
+  v_step legwork_private.workflow_run_steps;
+  v_behind bigint;
+  v_next record;
+begin
+  -- The oldest two thousand of a workflow that may have twenty thousand.
+  v_open := array(select distinct d.depends_on from legwork_private.dependencies d where d.run_id = run.id and d.ended_as is null order by d.depends_on limit 2000);
+  v_ready := array(
+    select o.id from unnest(v_open) as o (id)
+    where not exists (select from legwork_private.dependencies d where d.job_id = o.id and d.ended_as is null) order by o.id);
+  foreach v_job in array v_ready[:5] loop
+    select * into v_step from legwork_private.workflow_run_steps s where s.workflow_id = run.id and v_job in (s.job_id, s.compensation_job_id);
+    return query select s.* from legwork_private.explain_step(v_step, v_job) s;
+  end loop;
+  if cardinality(v_ready) > 5 then
+    reason := 'steps_open'; actions := '[]';
+    detail := format('%s can progress, too.', legwork_private.counted(cardinality(v_ready) - 5, 'more step'));
+    fix := 'See them in legwork.workflow_steps';
+    return next;
+  end if;
+  v_behind := cardinality(v_open) - cardinality(v_ready);
+  if v_behind > 0 then
+    select s.name, array_to_string(s.depends_on[:5], ''', ''') as before into v_next from legwork_private.workflow_run_steps s
+    where s.workflow_id = run.id and s.job_id = any (v_open) and s.job_id <> all (v_ready) order by s.position limit 1;
+    reason := 'steps_behind'; actions := '[]';
+    detail := format('%s %s for other steps to end%s.', legwork_private.counted(v_behind, case when cardinality(v_open) = 2000 then 'or more step' else 'step' end), case v_behind when 1 then 'waits' else 'wait' end,
+      case when v_next.before <> '' then format('; the first, ''%s'', for ''%s''', v_next.name, v_next.before) end);
+    fix := 'Nothing to do: each starts when the steps before it have ended';
+    return next;
+  elsif v_open = '{}' then
+    reason := 'workflow_ending'; actions := '[{"do": "tick"}]';
+    detail := 'All of its steps have ended, and it is about to end, too.';
+    fix := 'A running Legwork worker ends it within a second; ' || legwork_private.suggest('end it now', actions -> 0);
+    return next;
+  end if;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.explain_pauses(queue text, task text)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -7747,15 +9158,18 @@ AS $function$
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
         else format('Task ''%s'' was paused', p.name) end,
       to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
-    case p.scope when 'all' then 'select legwork.resume_all();' when 'queue' then format('select legwork.resume_queue(%L);', p.name)
-      else format('select legwork.resume_task(%L);', p.name) end
+    legwork_private.suggest(case p.scope when 'all' then 'resume everything' when 'queue' then 'resume the queue' else 'resume the task' end, a.action),
+    jsonb_build_array(a.action)
   from legwork_private.pauses p
+  cross join lateral (
+    select case p.scope when 'all' then '{"do": "resume_all"}' else jsonb_build_object('do', 'resume_' || p.scope, 'name', p.name) end
+  ) a (action)
   where p.scope = 'all' or (p.scope = 'queue' and p.name = explain_pauses.queue) or (p.scope = 'task' and p.name = explain_pauses.task)
   order by p.scope = 'all' desc, p.scope = 'queue' desc
 $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.explain_replaced(job legwork_private.graphile_jobs)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7780,57 +9194,195 @@ begin
   detail := format('It was replaced or removed at %s while it was running, so it will not be retried.%s', to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
     case cardinality(v_others) when 1 then format(' Job %s was enqueued in its place.', v_others[1])
       when 2 then ' A job with its key was enqueued in its place.' else '' end);
-  fix := case cardinality(v_others) when 1 then format('See that job: select * from legwork.explain_job(%s);', v_others[1])
-    else 'Nothing to do.' end;
+  actions := '[]';
+  fix := 'Nothing to do.';
+  if cardinality(v_others) = 1 then
+    actions := jsonb_build_array(jsonb_build_object('do', 'explain_job', 'id', v_others[1]::text));
+    fix := legwork_private.suggest('see that job', actions -> 0);
+  end if;
   return next;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamp with time zone, error text)
- RETURNS TABLE(reason text, detail text, fix text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_replacing(job legwork_private.graphile_jobs)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
-  detail := case
-      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity, so it never starts automatically'
-      when job.attempts > 0 then format('Attempt %s failed, and the next one is due at %s', job.attempts, legwork_private.time_ahead(explain_run_at.run_at))
-      else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
-    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message') else '.' end;
-  fix := format(case when isfinite(explain_run_at.run_at) then 'Wait, or start' else 'Start' end || ' it now: select legwork.retry_job(%s);', job.id);
+  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. Retrying and rescheduling count, too.
+  if job.key is null or job.revision = 0 or job.attempts > 0 or job.updated_at <= job.created_at or exists (select from legwork_private.failed_attempts f where f.job_id = job.id) then
+    return;
+  end if;
+  reason := 'replacing';
+  detail := format('Since it was enqueued at %s, a later request with the same job key (''%s'') has replaced it, or it was rescheduled, the last time at %s. A replaced job has the payload and options '
+    'of the last request.', to_char(job.created_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.given_key(job.key), to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+  fix := 'Nothing to do. To run both requests, enqueue them with different job keys.';
+  actions := '[]';
   return next;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer)
- RETURNS TABLE(reason text, detail text, fix text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_row_lock(job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_holder record;
+begin
+  if pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' then
+    return;
+  end if;
+  perform from legwork_private.graphile_jobs j where j.id = explain_row_lock.job_id for share skip locked;
+  if found then
+    return;
+  end if;
+  reason := 'row_locked';
+  detail := 'An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends.';
+  actions := '[]';
+  if legwork_private.confined_tenant() is not null then
+    fix := 'Wait, or ask an operator of the whole system to find that transaction.';
+    return next;
+    return;
+  end if;
+  select a.* into v_holder from pg_stat_activity a where a.backend_xid::text = legwork_private.job_locker(explain_row_lock.job_id)::text;
+  if v_holder.pid is null then
+    fix := 'find it: select pid, state, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start; then end it with pg_terminate_backend(pid)';
+    return next;
+    return;
+  end if;
+  detail := format('An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends. It is session %s of user ''%s''%s, open since %s (for %s), now %s%s.',
+    v_holder.pid, v_holder.usename, coalesce(' in ''' || nullif(v_holder.application_name, '') || '''', ''), to_char(v_holder.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),
+    legwork_private.in_words(date_trunc('second', clock_timestamp() - v_holder.xact_start)), v_holder.state,
+    -- A statement may contain what its sender would not show to everyone.
+    case when legwork_private.has_role('admin') and pg_has_role(legwork_private.asker(), 'pg_read_all_stats', 'usage')
+      then format(', last statement: %s', left(regexp_replace(v_holder.query, '\s+', ' ', 'g'), 100)) else '' end);
+  actions := jsonb_build_array(jsonb_build_object('do', 'end_session', 'id', v_holder.pid::text));
+  fix := 'commit or roll back that transaction, or ' || legwork_private.suggest('end its session', actions -> 0);
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_run(run legwork_private.workflow_runs)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_counts record;
+  v_done bigint;
+  v_retry jsonb := jsonb_build_object('do', 'retry_workflow', 'id', run.id::text);
+begin
+  select * into v_counts from legwork_private.run_counts_so_far(run.id);
+  v_done := run.completed + case when run.state = 'compensating' or run.ended_at is not null then 0 else coalesce(v_counts.completed, 0) end;
+  reason := case run.state when 'running' then 'workflow_running' when 'compensating' then 'workflow_compensating' when 'cancelling' then 'workflow_cancelling' else 'workflow_' || run.state end;
+  detail := format('%s %s completed.%s',
+    case run.state
+      when 'running' then format('It has been running for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(run.created_at, clock_timestamp()))))
+      when 'compensating' then 'It failed, and its completed steps are being undone, the last one first.'
+      when 'cancelling' then 'It has been told to end and waits for running steps to stop.'
+      when 'cancelled' then format('It was cancelled at %s.', to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
+      else format('It %s at %s.', run.state, to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
+    case when v_done = run.total and run.total > 1 then 'All ' || legwork_private.counted(run.total, 'step') else format('%s of its %s', trim(to_char(v_done, '9,999,999')), legwork_private.counted(run.total, 'step')) end,
+    case when run.reason <> '' then ' ' || run.reason end);
+  actions := '[]';
+  case
+    when run.state = 'completed' then fix := 'Nothing to do';
+    when run.ended_at is not null then
+      fix := legwork_private.suggest(case when run.state = 'failed' then 'fix the cause, then retry the steps that did not complete' else 'retry the steps that did not complete' end, v_retry);
+      actions := jsonb_build_array(v_retry);
+    when run.deadline is not null and run.state = 'running' then
+      fix := format('Nothing to do. Steps that have not ended at %s are cancelled', legwork_private.time_ahead(run.deadline));
+    else fix := 'Nothing to do';
+  end case;
+  return next;
+  return query
+    select 'workflow_set_aside', format('%s failed: %s.', case a.what when 'deadline' then 'Ending it at its deadline' else 'Ending it' end, left(a.error, 500)),
+      'Fix what the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
+    from legwork_private.set_aside a where a.what in ('workflow', 'deadline') and a.item = run.id::text;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamp with time zone, error text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_paced legwork_private.paced_keys;
+begin
+  reason := case when job.attempts > 0 then 'retry_ahead' else 'run_at_ahead' end;
+  if job.key is not null and job.attempts = 0 then
+    select * into v_paced from legwork_private.paced_keys p where p.job_key = job.key and p.job_id = job.id;
+  end if;
+  detail := case
+      when not isfinite(explain_run_at.run_at) then 'Its run_at is infinity, so it never starts automatically'
+      when job.attempts > 0 then format('Attempt %s of %s failed, and the next one is due at %s', job.attempts, job.max_attempts, legwork_private.time_ahead(explain_run_at.run_at))
+      else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
+    || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message')
+      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
+      when v_paced.job_key is not null then format(': requests with its job key ''%s'' are debounced, so that each further request makes it wait again.', legwork.given_key(job.key))
+      else '.' end;
+  actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
+  fix := case when isfinite(explain_run_at.run_at) then 'wait, or ' else '' end || legwork_private.suggest('start it now', actions -> 0);
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer, task text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_worker legwork_private.worker_processes;
+  v_name text;
+  v_cancel jsonb := jsonb_build_object('do', 'cancel_job', 'id', job.id::text);
+  v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
+  v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
+  v_has_spoken boolean;
 begin
   select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
-  reason := 'running';
-  detail := format('It is running: attempt %s, since %s, on %s.', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-    case when legwork_private.confined_tenant() is not null then 'a worker'
-      when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
-      else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end);
-  fix := case when v_worker.id is not null then 'Wait, or cancel it: ' || format('select legwork.cancel_job(%s);', job.id)
-    else 'If that process has died, its jobs return to the queue after four hours. To return them now: ' || format('select legwork_private.give_back_jobs(%L);', job.locked_by) end;
-  return next;
-  return query select s.reason, s.detail, s.fix from legwork_private.explain_replaced(job) s;
-  if v_worker.id is not null and job.id <> all (v_worker.running) and job.locked_at < clock_timestamp() - interval '2 seconds' then
+  v_name := case when legwork_private.confined_tenant() is not null then 'a worker'
+    when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
+    else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
+  -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
+  v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
+  if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
     reason := 'fetched_ahead';
-    detail := format('Its worker has fetched it but not started it, because it is busy with %s.', legwork_private.counted(cardinality(v_worker.running), 'other job'));
-    fix := 'Wait, or make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE).';
-    return next;
+    detail := format('It has not started. %s%s has fetched it in advance and %s.', upper(left(v_name, 1)), substr(v_name, 2),
+      case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
+        else 'is about to start it' end);
+    actions := jsonb_build_array(v_cancel);
+    fix := format('wait, or %s To avoid this, make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE)', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+  else
+    reason := 'running';
+    detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(v_age), v_name,
+      coalesce(' 95 % of the attempts of this task end within ' || legwork_private.in_words(v_usual) || '.', ''));
+    if v_worker.id is null then
+      actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
+      fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
+        || legwork_private.suggest('return them to the queue now', actions -> 0);
+    else
+      actions := jsonb_build_array(v_cancel);
+      fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
+      if v_age > coalesce(3 * v_usual, interval '1 minute') then
+        fix := legwork_private.as_fix(fix) || format(' If its task ignores its abort signal and has no timeout, only the end of its worker ends it: restart %s', v_name);
+      end if;
+    end if;
   end if;
+  return next;
+  return query select s.* from legwork_private.explain_replaced(job) s;
+  actions := '[]';
   if v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace() then
     reason := 'worker_silent';
-    detail := format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'HH24:MI:SS'));
-    fix := 'Any other running Legwork worker returns its jobs to the queue within seconds.';
+    detail := case when v_has_spoken then format('Its worker has sent no heartbeat since %s.', to_char(v_worker.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
+      else format('Its worker has sent no heartbeat since it fetched this job (the last one was at %s): its process was stopped or killed, or cannot reach Postgres.',
+        to_char(v_worker.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end;
+    fix := case when exists (select from legwork_private.worker_processes w where w.id <> v_worker.id and w.seen_at > clock_timestamp() - legwork_private.worker_grace())
+      then 'Wait: another running Legwork worker returns its jobs to the queue within seconds.'
+      else 'No other Legwork worker is running. Start one (legwork worker --tasks DIR): it returns the silent worker''s jobs to the queue within seconds.' end;
     return next;
   end if;
   if v_worker.blocked_since is not null then
@@ -7851,14 +9403,15 @@ begin
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
     reason := 'cancelling';
-    detail := (select c.reason from legwork_private.cancellations c where c.job_id = job.id) || ' Its task has been signaled to stop.';
-    fix := 'Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart its worker.';
+    detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
+    fix := format('Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart %s.', v_name);
     return next;
   end if;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.explain_schedules(job_id bigint)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -7867,10 +9420,12 @@ AS $function$
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
-    case when r.state = 'waiting' then 'It starts as soon as that job has completed. To run it now' else 'To run it anyway' end || format(': select legwork.run_schedule(%L);', d.name)
+    case when r.state = 'waiting' then 'it starts as soon as that job has completed. To run it now, ' else 'to run it anyway, ' end || legwork_private.suggest('run the schedule', a.action),
+    jsonb_build_array(a.action)
   from legwork_private.schedule_definitions own
   join legwork_private.schedule_definitions d on d.name = own.name or d.requires ? own.name
   cross join lateral (select * from legwork_private.schedule_occurrences o where o.schedule = d.name order by o.due_at desc limit 1) r
+  cross join lateral (select jsonb_build_object('do', 'run_schedule', 'name', d.name)) a (action)
   where own.last_job_id = explain_schedules.job_id and r.state in ('waiting', 'held_back')
     -- Where another schedule that it requires is the cause, that schedule's last job reports it.
     and (d.name = own.name or starts_with(r.reason, format('It requires %s', own.name)))
@@ -7879,7 +9434,7 @@ AS $function$
 $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.explain_serial_key(job legwork_private.graphile_jobs, serial_key text)
- RETURNS TABLE(reason text, detail text, fix text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7903,120 +9458,367 @@ begin
     reason := 'serial_key_taken';
     detail := format('Jobs with the serial key ''%s'' run one at a time, and %s.', explain_serial_key.serial_key,
       coalesce('job ' || v_holder || ' is running now', 'a worker holds the key'));
-    fix := 'Wait for that job, or cancel it' || coalesce(': select legwork.cancel_job(' || v_holder || ');', '.');
+    actions := '[]';
+    fix := 'Wait for that job.';
+    if v_holder is not null then
+      actions := jsonb_build_array(jsonb_build_object('do', 'cancel_job', 'id', v_holder::text));
+      fix := 'wait for that job, or ' || legwork_private.suggest('cancel it', actions -> 0);
+    end if;
     return next;
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_unheld(run_at timestamp with time zone)
- RETURNS TABLE(reason text, detail text, fix text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_step(step legwork_private.workflow_run_steps, job_id bigint)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job record;
+  v_why record;
+  v_what text := case when job_id = step.compensation_job_id then format('The compensation of step ''%s'' (job %s)', step.name, job_id) else format('Step ''%s'' (job %s)', step.name, job_id) end;
+begin
+  select j.state, j.finished_at into v_job from legwork_private.all_jobs j where j.id = explain_step.job_id limit 1;
+  if v_job.state is null then
+    return;
+  end if;
+  select e.reason, e.detail, e.fix, e.actions into v_why from legwork.explain_job(explain_step.job_id) e order by e."position" limit 1;
+  reason := case v_job.state when 'running' then 'step_running' when 'retrying' then 'step_retrying' else 'step_waits' end;
+  detail := format('%s is %s. %s', v_what, v_job.state, v_why.detail);
+  fix := v_why.fix;
+  actions := v_why.actions;
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_times(definition legwork_private.schedule_definitions)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  v_run jsonb := jsonb_build_object('do', 'run_schedule', 'name', definition.name);
+  v_enable jsonb := jsonb_build_object('do', 'enable_schedule', 'name', definition.name);
+  v_workers boolean := exists (select from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace());
 begin
+  if not definition.is_enabled then
+    return query select 'schedule_disabled',
+      format('It was disabled by %s at %s, %s ago. Times that pass while it is disabled are not occurrences.', definition.disabled_by,
+        to_char(definition.disabled_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(definition.disabled_at, clock_timestamp())))),
+      legwork_private.suggest('enable it', v_enable) || ' or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_enable, v_run);
+  elsif definition.problem is not null then
+    return query select 'schedule_problem',
+      case when definition.failed_at is null then 'Its occurrences cannot be computed: ' || definition.problem
+        else format('%s It is retried every minute, last at %s.', definition.problem, to_char(definition.failed_at, 'HH24:MI:SS TZ')) end,
+      'Create it again with other values, or remove it', '[]'::jsonb;
+  elsif definition.is_complete and definition.upcoming = '{}' then
+    return query select 'schedule_ended',
+      case when definition.runs >= definition.max_runs then format('It has ended: it has enqueued %s, its max_runs.', legwork_private.counted(definition.runs, 'job'))
+        when definition.at is not null then format('It has ended: its only occurrence was due at %s.', to_char(definition.at, 'YYYY-MM-DD HH24:MI:SS TZ'))
+        when definition.ends_at is not null then format('It has ended: its window ended at %s.', to_char(definition.ends_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
+        else 'It has ended: its cron expression matches no later time.' end,
+      'Create it again with later times, or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_run);
+  -- Workers fire within a second or so. What is due for longer is late.
+  elsif definition.next_at < clock_timestamp() - interval '5 seconds' then
+    return query select 'schedule_late',
+      format('It has been due since %s, for %s, and has not fired: %s.', to_char(definition.next_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        legwork_private.in_words(date_trunc('second', legwork_private.elapsed(definition.next_at, clock_timestamp()))),
+        case when v_workers then 'workers are running, but none has fired it' else 'no Legwork worker is running, and only workers fire schedules' end),
+      case when v_workers then 'Check the workers'' logs, and legwork doctor for locks on the job system''s tables'
+        else format('Start a worker: legwork worker. Its occurrences that were due in the meantime %s', case definition.missed
+          when 'none' then 'are then recorded as missed' when 'one' then 'are then made up for by one job' else 'are then enqueued' end) end, '[]'::jsonb;
+  elsif definition.upcoming = '{}' then
+    return query select 'schedule_unplanned',
+      'Its next occurrences have not been computed yet' || case when v_workers then '.' else ': no Legwork worker is running.' end,
+      case when v_workers then 'Wait a moment: a worker computes them within seconds' else 'Start a worker: legwork worker' end, '[]'::jsonb;
+  end if;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_unheld(job legwork_private.graphile_jobs, run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_flags text := legwork_private.flags_in_words(job.flags);
+begin
+  actions := '[]';
   if explain_unheld.run_at < clock_timestamp() - interval '10 seconds' then
     reason := 'not_fetched';
-    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.',
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)));
-    fix := 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
-      'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
-      'that were running while its task identifiers were cleaned up.';
+    detail := format('Nothing holds it back. It has been due for %s, and running workers that have its task could take it, but none has fetched it.%s',
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - explain_unheld.run_at)), v_flags);
+    fix := case when v_flags is not null then 'start a worker that accepts its flags, or enqueue it again without them'
+      else 'If something held it back until a moment ago, wait a moment. Otherwise check the logs of the workers, and that they connect to Postgres directly: through a '
+        'connection pooler in transaction mode they cannot fetch jobs. Restart workers that were running while the schema graphile_worker was dropped, and plain workers '
+        'that were running while its task identifiers were cleaned up.' end;
   else
     reason := 'about_to_start';
-    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.';
+    detail := 'Nothing holds it back. Workers fetch jobs as soon as they are notified, and otherwise every second or two.' || coalesce(v_flags, '');
     fix := 'Wait a moment.';
   end if;
   return next;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.explain_waits(job_id bigint, run_at timestamp with time zone)
- RETURNS TABLE(reason text, detail text, fix text)
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  return query
-    select
-      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
-      format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
-        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ', without a deadline'
-          else format(', until %s (in %s)', to_char(s.deadline, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', s.deadline - clock_timestamp()))) end),
-      case s.kind when 'wait' then format('Send it: select legwork.send_signal(%s, %L);', s.job_id, s.name) else 'Wait.' end
-    from legwork_private.job_steps s
-    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
-    order by s.kind desc, s.deadline, s.name;
-end $function$
-
-CREATE OR REPLACE FUNCTION legwork_private.explain_workers(job legwork_private.graphile_jobs, task text)
- RETURNS TABLE(reason text, detail text, fix text)
+CREATE OR REPLACE FUNCTION legwork_private.explain_unknown_task(job legwork_private.graphile_jobs, task text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_alive integer;
-  v_able integer;
-  v_free integer;
-  v_ahead bigint;
+  v_silent legwork_private.worker_processes;
+  v_silent_count integer;
   v_refused record;
+  v_intended text := legwork_private.intended_task(task);
+  v_nearest text;
 begin
-  select count(*), count(*) filter (where explain_workers.task = any (w.tasks)),
-    coalesce(sum(greatest(0, w.concurrency - cardinality(w.running))) filter (where explain_workers.task = any (w.tasks)), 0)
-  into v_alive, v_able, v_free
-  from legwork_private.worker_processes w
-  where w.seen_at > clock_timestamp() - legwork_private.worker_grace();
-  if v_able = 0 then
-    select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
-    if v_refused.at is not null then
-      return query select 'worker_refused'::text,
-        format('The worker%s failed to start at %s: %s',
-          -- Tenants do not learn where workers run.
-          case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
-        'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).';
-    end if;
-    return query select 'no_worker'::text,
-      case v_alive when 0 then 'No Legwork worker is running.'
-        when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
-        else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
-        || coalesce(' Did you mean ''' || legwork_private.nearest_name(task, array(
-          select distinct x from legwork_private.worker_processes w, unnest(w.tasks) x where x <> explain_workers.task)) || '''?', ''),
-      'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
+  select count(*) into v_alive from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  select r.host, r.at, r.reason into v_refused from legwork_private.refused_workers() r order by r.at desc limit 1;
+  if v_refused.at is not null then
+    return query select 'worker_refused'::text,
+      format('The worker%s failed to start at %s: %s',
+        -- Tenants do not learn where workers run.
+        case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
+      'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).', '[]'::jsonb;
+  end if;
+  select count(*) into v_silent_count from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.tasks) and w.seen_at <= clock_timestamp() - legwork_private.worker_grace();
+  select * into v_silent from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.tasks) and w.seen_at <= clock_timestamp() - legwork_private.worker_grace()
+  order by w.seen_at desc limit 1;
+  reason := 'no_worker';
+  if v_silent.id is not null then
+    detail := format('%s the task ''%s''%s has sent no heartbeat since %s.',
+      case v_silent_count when 1 then 'The only worker that has' else format('None of the %s is running. The last one that had', legwork_private.counted(v_silent_count, 'worker')) end, task,
+      case when legwork_private.confined_tenant() is null then format(' (%s, %s, process %s)', v_silent.id, v_silent.host, v_silent.pid) else '' end,
+      to_char(v_silent.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    fix := 'Find out whether that process was killed, is stopped, or cannot reach Postgres. Or start another worker that has the task: legwork worker --tasks DIR';
+    actions := '[]';
+    return next;
     return;
   end if;
-  -- The count stops at ten thousand.
-  select count(*) into v_ahead from (
-    select from legwork_private.graphile_jobs o
-    where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
-    order by o.priority, o.run_at
-    limit 10000
-  ) x;
-  if v_free = 0 or v_ahead > v_free then
-    return query select 'workers_busy'::text,
-      case when v_free > 0 then format('The workers that have its task can take only %s now.', legwork_private.counted(v_free, 'more job'))
-          when v_able = 1 then 'The one worker that has its task is at its concurrency limit.'
-          else format('All %s that have its task are at their concurrency limits.', legwork_private.counted(v_able, 'worker')) end
-        || case v_ahead when 0 then ' No other job is ahead of this one.' when 10000 then ' 10,000 or more jobs are ahead of this one.'
-          else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead, 'other job'), case v_ahead when 1 then 'is' else 'are' end) end,
-      'Start more workers, raise LEGWORK_CONCURRENCY, or give the job a smaller priority: select graphile_worker.reschedule_jobs(array['
-        || job.id || '], priority => ' || greatest(job.priority - 10, -32768) || ');';
+  v_nearest := coalesce(v_intended, legwork_private.nearest_name(task, array(
+    select x from legwork_private.worker_processes w, unnest(w.tasks) x where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and x <> explain_unknown_task.task)));
+  detail := case v_alive when 0 then 'No Legwork worker is running.'
+      when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+      else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
+    || case when v_intended is not null then format(' No Legwork worker has ever had it. Did you mean ''%s''?', v_intended)
+      else coalesce(' Did you mean ''' || v_nearest || '''?', '') end
+    || coalesce(legwork_private.flags_in_words(job.flags), '');
+  if v_nearest is not null then
+    actions := jsonb_build_array(jsonb_build_object('do', 'cancel_job', 'id', job.id::text), jsonb_build_object('do', 'rerun_job', 'id', job.id::text, 'task', v_nearest));
+    fix := format('if so, %s and then %s. Otherwise start a worker that has this task: legwork worker --tasks DIR', legwork_private.suggest('cancel it', actions -> 0),
+      legwork_private.suggest('run it under the right name', actions -> 1));
+  else
+    actions := '[]';
+    fix := 'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here.';
+  end if;
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_waiting(job legwork_private.graphile_jobs, seen legwork_private.all_jobs)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_is_held boolean := false;
+begin
+  -- In the order in which they hold it back.
+  return query
+    select p.* from legwork_private.explain_pauses(seen.queue, seen.task) p
+    union all
+    select * from (
+      with waits as materialized (
+        select w.* from legwork_private.explain_waits(job.id, seen.run_at) w
+      )
+      select w.* from waits w
+      union all
+      select r.* from legwork_private.explain_run_at(job, seen.run_at, seen.error) r
+      where seen.run_at > clock_timestamp() and not exists (select from waits)
+    ) s
+    union all
+    select e.* from legwork_private.explain_expiry(job) e
+    union all
+    select d.* from legwork_private.explain_dependencies(job.id) d
+    union all
+    select g.* from legwork_private.explain_gates(job.id) g;
+  v_is_held := found;
+  if not v_is_held then
+    return query select a.* from legwork_private.explain_admission(job.id) a;
+    if found then
+      return;
+    end if;
+  end if;
+  return query select k.* from legwork_private.explain_serial_key(job, seen.serial_key) k;
+  v_is_held := v_is_held or found;
+  return query select l.* from legwork_private.explain_row_lock(job.id) l;
+  if found then
+    return;
+  end if;
+  return query select w.* from legwork_private.explain_workers(job, seen.task) w;
+  if not (v_is_held or found) then
+    return query select u.* from legwork_private.explain_unheld(job, seen.run_at) u;
   end if;
 end $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.failed_jobs_like(filter jsonb)
- RETURNS SETOF bigint
+CREATE OR REPLACE FUNCTION legwork_private.explain_waits(job_id bigint, run_at timestamp with time zone)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  -- A signal is stored under any name.
+  v_unawaited text := (
+    select string_agg(format('''%s'' at %s by %s', x.name, to_char(x.sent_at, 'YYYY-MM-DD HH24:MI:SS TZ'), x.sent_by), ', ' order by x.id)
+    from (
+      select * from legwork_private.job_signals g
+      where g.job_id = explain_waits.job_id and not exists (select from legwork_private.job_steps s where s.job_id = g.job_id and s.kind = 'wait' and s.name = g.name)
+      order by g.id limit 5
+    ) x);
+begin
+  return query
+    select
+      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
+        s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end)
+        || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
+      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
+      jsonb_build_array(a.action)
+    from legwork_private.job_steps s
+    cross join lateral (
+      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
+    ) a (action)
+    where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+    order by s.kind desc, s.deadline, s.name;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_worker_jobs(worker legwork_private.worker_processes)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_longest record;
+  v_blocking bigint := case when cardinality(worker.blocked_jobs) = 1 then worker.blocked_jobs[1] end;
+begin
+  if worker.blocked_since is not null then
+    reason := 'worker_blocked';
+    detail := format('Synchronous code %s has blocked it since %s, for %s. Its other jobs do not progress until that code returns.',
+      case when v_blocking is not null then (
+          select format('of job %s (task %s)', b.id, coalesce(k.identifier, 'unknown'))
+          from (select v_blocking as id) b
+          left join legwork_private.graphile_jobs j on j.id = b.id
+          left join legwork_private.graphile_tasks k on k.id = j.task_id)
+        when cardinality(worker.blocked_jobs) = 0 then 'outside of jobs'
+        else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
+      to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
+    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
+    actions := '[]';
+    return next;
+  end if;
+  select j.id, k.identifier as task, j.locked_at into v_longest
+  from legwork_private.graphile_jobs j join legwork_private.graphile_tasks k on k.id = j.task_id
+  where j.id = any (worker.running[:1000]) and j.locked_by = worker.id order by j.locked_at limit 1;
+  reason := case when cardinality(worker.running) >= worker.concurrency then 'worker_full' when worker.running = '{}' then 'worker_idle' else 'worker_running' end;
+  detail := case when worker.running = '{}' then format('It is running no jobs and could run %s at a time.', worker.concurrency)
+    else format('It is running %s of at most %s%s.', legwork_private.counted(cardinality(worker.running), 'job'), worker.concurrency,
+      case when v_longest.id is not null then format('; the longest, job %s (task %s), since %s, for %s', v_longest.id, v_longest.task, to_char(v_longest.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+        legwork_private.in_words(date_trunc('second', legwork_private.elapsed(v_longest.locked_at, clock_timestamp())))) end) end;
+  actions := case when v_longest.id is not null then jsonb_build_array(jsonb_build_object('do', 'explain_job', 'id', v_longest.id::text)) else '[]' end;
+  fix := case when reason <> 'worker_full' then 'Nothing to do'
+    else 'Start more workers or raise LEGWORK_CONCURRENCY' || case when v_longest.id is not null then ', or ' || legwork_private.suggest('see what that job is doing', actions -> 0) else '' end end;
+  if reason <> 'worker_full' then
+    actions := '[]';
+  end if;
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.explain_workers(job legwork_private.graphile_jobs, task text)
+ RETURNS TABLE(reason text, detail text, fix text, actions jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_able legwork_private.worker_processes[];
+  v_slots bigint;
+  v_running bigint;
+  v_tasks integer[];
+  v_fetched bigint;
+  v_ahead record;
+  v_quiet legwork_private.worker_processes;
+begin
+  select array_agg(w), sum(w.concurrency), sum(least(w.concurrency, cardinality(w.running))) into v_able, v_slots, v_running
+  from legwork_private.worker_processes w
+  where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks) and w.state = 'active';
+  if v_able is null then
+    -- Quiet ones first: a draining one is about to stop.
+    select w.* into v_quiet from legwork_private.worker_processes w
+    where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks)
+    order by w.state = 'draining', w.quiet_since desc limit 1;
+    if v_quiet.id is not null then
+      reason := 'workers_quiet';
+      detail := case when legwork_private.confined_tenant() is not null then 'Every worker that has its task takes no new jobs now.'
+        else format('Every worker that has its task takes no new jobs: %s:%s has been %s since %s, by %s.', v_quiet.host, v_quiet.pid, v_quiet.state,
+          to_char(v_quiet.quiet_since, 'YYYY-MM-DD HH24:MI:SS TZ'), v_quiet.quiet_by) end;
+      actions := jsonb_build_array(jsonb_build_object('do', 'resume_worker', 'name', v_quiet.host || ':' || v_quiet.pid));
+      fix := 'start another worker that has it, or ' || legwork_private.suggest('resume this one', actions -> 0);
+      return next;
+      return;
+    end if;
+    return query select u.* from legwork_private.explain_unknown_task(job, task) u;
+    return;
+  end if;
+  v_tasks := array(select t.id from legwork_private.graphile_tasks t where t.identifier in (select unnest(w.tasks) from unnest(v_able) w));
+  select * into v_ahead from legwork_private.jobs_ahead(job, v_tasks) a;
+  if v_slots > v_running and v_ahead.jobs <= v_slots - v_running then
+    return;
+  end if;
+  select count(*) into v_fetched from unnest(v_able) w join legwork_private.graphile_jobs j on j.locked_by = w.id and not j.is_available and j.id <> all (w.running);
+  reason := 'workers_busy';
+  detail := case
+      when v_slots > v_running then format('The workers that have its task can take only %s now.', legwork_private.counted(v_slots - v_running, 'more job'))
+      when cardinality(v_able) = 1 then format('The one worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
+      else format('All %s that have its task are full: %s of %s running.', legwork_private.counted(cardinality(v_able), 'worker'), v_running, legwork_private.counted(v_slots, 'job')) end
+    || case when v_fetched > 0 then format(' %s that %s fetched in advance %s before it.', legwork_private.counted(v_fetched, 'job'),
+      case cardinality(v_able) when 1 then 'the worker has' else 'they have' end, case v_fetched when 1 then 'starts' else 'start' end) else '' end
+    || case when v_ahead.is_estimate then format(' About %s are ahead of this one (an estimate).', legwork_private.counted(v_ahead.jobs, 'other job'))
+      when v_ahead.jobs = 0 then ' No other job is ahead of this one.'
+      else format(' %s %s ahead of this one.', legwork_private.counted(v_ahead.jobs, 'other job'), case v_ahead.jobs when 1 then 'is' else 'are' end) end;
+  actions := '[]';
+  fix := 'Start more workers, or raise LEGWORK_CONCURRENCY.';
+  if v_ahead.first_priority > -32768 then
+    actions := jsonb_build_array(jsonb_build_object('do', 'set_priority', 'id', job.id::text, 'priority', v_ahead.first_priority - 1));
+    fix := 'start more workers, raise LEGWORK_CONCURRENCY, or ' || legwork_private.suggest('move it ahead of all others', actions -> 0);
+  end if;
+  return next;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.failed_jobs_like(filter jsonb, after_id bigint DEFAULT NULL::bigint, up_to bigint DEFAULT NULL::bigint, at_most integer DEFAULT NULL::integer, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
   v_tenant text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'task', 'queue', 'tenant', 'fingerprint', 'error', 'failed_after', 'failed_before'],
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'fingerprint', 'error',
+    'created_after', 'created_before', 'failed_after', 'failed_before', 'failed_since'],
     '{"task": "notify/email"}; {} matches every failed job');
+  if filter ->> 'state' <> 'failed' then
+    raise exception 'Only failed jobs can be retried or discarded, not jobs in the state ''%''.', filter ->> 'state' using errcode = 'LW400',
+      hint = 'Omit the state, or use failed.';
+  end if;
+  filter := legwork_private.fixed_period(filter, coalesce(failed_jobs_like.as_of, now()));
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -8028,11 +9830,17 @@ begin
       and (v_tenant is null or f.tenant = v_tenant)
       and (filter ->> 'fingerprint' is null or f.fingerprint = filter ->> 'fingerprint')
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
+      and (filter ->> 'correlation_id' is null or f.correlation_id = filter ->> 'correlation_id')
+      and (filter ->> 'parent_id' is null or f.parent_id = (filter ->> 'parent_id')::bigint)
+      and (filter ->> 'created_after' is null or f.created_at >= (filter ->> 'created_after')::timestamptz)
+      and (filter ->> 'created_before' is null or f.created_at < (filter ->> 'created_before')::timestamptz)
       and (filter ->> 'failed_after' is null or f.finished_at >= (filter ->> 'failed_after')::timestamptz)
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
-      -- Discarded jobs are only in the history.
-      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts)
-    order by f.id;
+      and (failed_jobs_like.after_id is null or f.id > failed_jobs_like.after_id) and (failed_jobs_like.up_to is null or f.id <= failed_jobs_like.up_to)
+      and (failed_jobs_like.as_of is null or f.finished_at < failed_jobs_like.as_of)
+      -- Discarded jobs are only in the history. The last condition follows from the others, but has statistics.
+      and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
+    order by f.id limit failed_jobs_like.at_most;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.far_future()
@@ -8040,6 +9848,13 @@ CREATE OR REPLACE FUNCTION legwork_private.far_future()
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN '9999-12-31 00:00:00+00'::timestamp with time zone
+
+CREATE OR REPLACE FUNCTION legwork_private.filter_states(filter jsonb)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE jsonb_typeof((filter -> 'state'::text)) WHEN 'array'::text THEN ARRAY(SELECT jsonb_array_elements_text((filter -> 'state'::text)) AS jsonb_array_elements_text) WHEN 'string'::text THEN ARRAY[(filter ->> 'state'::text)] ELSE (enum_range(NULL::legwork.job_state))::text[] END
 
 CREATE OR REPLACE FUNCTION legwork_private.find_token(hash bytea)
  RETURNS TABLE(id uuid, name text, role text, tenant text, expires_at timestamp with time zone)
@@ -8072,32 +9887,36 @@ CREATE OR REPLACE FUNCTION legwork_private.fingerprint(task text, error_name tex
  IMMUTABLE PARALLEL SAFE
 RETURN "left"(md5(concat_ws(' '::text, task, error_name, regexp_replace(regexp_replace("left"(error_message, 500), '"[^"]*"|''[^'']*''|`[^`]*`|\S+@\S+'::text, '?'::text, 'g'::text), '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|\m[0-9a-fA-F]{12,}\M|\d+'::text, '#'::text, 'g'::text))), 12)
 
-CREATE OR REPLACE FUNCTION legwork_private.finished_jobs_like(filter jsonb, as_of timestamp with time zone)
+CREATE OR REPLACE FUNCTION legwork_private.finished_jobs_like(filter jsonb, as_of timestamp with time zone, after_id bigint DEFAULT NULL::bigint, up_to bigint DEFAULT NULL::bigint, at_most integer DEFAULT NULL::integer)
  RETURNS SETOF bigint
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
   v_bounds record;
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before'],
-    '{"task": "notify/email", "state": "completed"}');
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'error', 'created_after', 'created_before',
+    'finished_after', 'finished_before', 'finished_since'], '{"task": "notify/email", "state": "completed"}');
+  filter := legwork_private.fixed_period(filter, finished_jobs_like.as_of);
   if filter ->> 'state' not in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs in the state ''%'' have not ended.', filter ->> 'state' using errcode = 'LW400',
       hint = 'Use a state of jobs that have ended: completed, failed, cancelled or expired.';
   end if;
   -- A search through the whole history is rejected.
-  if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after']
+  if not filter ?| array['ids', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'finished_after']
     and coalesce(filter ->> 'state', 'completed') = 'completed'
   then
     raise exception 'The filter matches too much of the history.' using errcode = 'LW400',
-      hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, or a state other than completed.';
+      hint = 'Add a task, a queue, a tenant, a correlation id, a parent, created_after, finished_after, or a state other than completed.';
   end if;
   select * into v_bounds from legwork_private.ids_created((filter ->> 'created_after')::timestamptz,
-    least((filter ->> 'created_before')::timestamptz, finished_jobs_like.as_of));
+    -- By its worker's clock, a short job may have ended just before it was created.
+    least((filter ->> 'created_before')::timestamptz, legwork_private.later((filter ->> 'finished_before')::timestamptz, interval '1 minute'), finished_jobs_like.as_of));
   return query
     select f.id
     from legwork_private.finished_jobs f
@@ -8112,10 +9931,13 @@ begin
       and (filter ->> 'error' is null or strpos(lower(f.error), lower(filter ->> 'error')) > 0)
       and (filter ->> 'created_after' is null or f.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or f.created_at < (filter ->> 'created_before')::timestamptz)
+      and (filter ->> 'finished_after' is null or f.finished_at >= (filter ->> 'finished_after')::timestamptz)
+      and (filter ->> 'finished_before' is null or f.finished_at < (filter ->> 'finished_before')::timestamptz)
       and (v_bounds.above is null or f.id > v_bounds.above) and (v_bounds.up_to is null or f.id <= v_bounds.up_to)
       and f.created_at < finished_jobs_like.as_of
+      and (finished_jobs_like.after_id is null or f.id > finished_jobs_like.after_id) and (finished_jobs_like.up_to is null or f.id <= finished_jobs_like.up_to)
       and not exists (select from legwork_private.reruns r where r.original_id = f.id and r.requested_at >= finished_jobs_like.as_of)
-    order by f.id;
+    order by f.id limit finished_jobs_like.at_most;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.fire_due(as_of timestamp with time zone, at_most integer, schedule text, OUT fired integer, OUT claimed integer)
@@ -8346,11 +10168,25 @@ CREATE OR REPLACE FUNCTION legwork_private.first_time()
  IMMUTABLE PARALLEL SAFE
 RETURN '1970-01-01 00:00:00+00'::timestamp with time zone
 
+CREATE OR REPLACE FUNCTION legwork_private.fixed_period(filter jsonb, at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (((filter - ARRAY['failed_since'::text, 'finished_since'::text]) || CASE WHEN ((filter ->> 'failed_since'::text) IS NULL) THEN '{}'::jsonb ELSE jsonb_build_object('failed_after', GREATEST(((filter ->> 'failed_after'::text))::timestamp with time zone, legwork_private.earlier(at, ((filter ->> 'failed_since'::text))::interval))) END) || CASE WHEN ((filter ->> 'finished_since'::text) IS NULL) THEN '{}'::jsonb ELSE jsonb_build_object('finished_after', GREATEST(((filter ->> 'finished_after'::text))::timestamp with time zone, legwork_private.earlier(at, ((filter ->> 'finished_since'::text))::interval))) END)
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.flag_value(flags jsonb, name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN "left"(substr((jsonb_path_query_first(flags, '$.keyvalue()."key"?(@ starts with $"start")'::jsonpath, ((('{"start": "'::text || name) || ':"}'::text))::jsonb, true) #>> '{}'::text[]), (length(name) + 2)), 256)
+
+CREATE OR REPLACE FUNCTION legwork_private.flags_in_words(flags jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT format(' It has the %s %s: workers that forbid %s (forbiddenFlags) do not fetch it.'::text, CASE count(*) WHEN 1 THEN 'flag'::text ELSE 'flags'::text END, string_agg(((''''::text || x.f) || ''''::text), ', '::text ORDER BY x.f), CASE count(*) WHEN 1 THEN 'this flag'::text ELSE 'one of them'::text END) AS format FROM (SELECT f.f FROM jsonb_object_keys(CASE jsonb_typeof(flags_in_words.flags) WHEN 'object'::text THEN flags_in_words.flags ELSE NULL::jsonb END) f(f) WHERE (f.f !~ '^(tenant|correlation|parent|trace|expires|lost|schedule|workflow|step|compensates|batch):'::text) ORDER BY f.f LIMIT 10) x(f) HAVING (count(*) > 0))
 
 CREATE OR REPLACE FUNCTION legwork_private.flatten_workflow_steps(steps jsonb)
  RETURNS legwork_private.parsed_workflow_step[]
@@ -8410,6 +10246,28 @@ BEGIN ATOMIC
             FROM gone g
            GROUP BY g.run_id;
 END
+
+CREATE OR REPLACE FUNCTION legwork_private.forget_backlog(at_most integer)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM legwork_private.backlog_minutes m
+   WHERE ((m.minute, m.queue) IN ( SELECT o.minute,
+             o.queue
+            FROM legwork_private.backlog_minutes o
+           WHERE (o.minute < (now() - legwork_private.interval_setting('metrics_minutes'::text, '2 days'::interval)))
+           ORDER BY o.minute
+          LIMIT forget_backlog.at_most));
+ DELETE FROM legwork_private.backlog_hours h
+   WHERE ((h.hour, h.queue) IN ( SELECT o.hour,
+             o.queue
+            FROM legwork_private.backlog_hours o
+           WHERE (o.hour < (now() - legwork_private.interval_setting('metrics_hours'::text, '400 days'::interval)))
+           ORDER BY o.hour
+          LIMIT forget_backlog.at_most));
+END
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.forget_enqueue_limits()
  RETURNS void
@@ -8472,6 +10330,7 @@ begin
   where (h.hour, h.task) in (
     select o.hour, o.task from legwork_private.task_hours o
     where o.hour < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.hour limit at_most);
+  perform legwork_private.forget_backlog(at_most);
   return v_count;
 end $function$
 -- not executable by public
@@ -8585,6 +10444,20 @@ begin
   v_value := v_payload #>> key;
   return case when length(v_value) > 200 then md5(v_value) else coalesce(v_value, '') end;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.gates_in_words(gates text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select string_agg(case when l.id is null then 'a limit that has been removed since' else
+      format('the %s limit of %s ''%s''%s', l.kind, l.scope, l.name,
+        case when l.key <> '{}' then format(' for %s = %s', array_to_string(l.key, '.'), case when legwork_private.is_key_secret(l.scope, l.name, l.key) then '[redacted]'
+          else coalesce(nullif(legwork_private.gate_key(g.gate), ''), 'nothing') end) else '' end) end, ' and ' order by g.n)
+  from unnest(gates_in_words.gates) with ordinality as g (gate, n)
+  left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
+$function$
 
 CREATE OR REPLACE FUNCTION legwork_private.give_back_jobs(worker text, job_ids bigint[] DEFAULT NULL::bigint[], started bigint[] DEFAULT NULL::bigint[])
  RETURNS integer
@@ -8759,6 +10632,39 @@ CREATE OR REPLACE FUNCTION legwork_private.has_role(needed text)
  STABLE PARALLEL SAFE
 RETURN (needed = ANY (CASE COALESCE(current_setting('legwork.role'::text, true), ''::text) WHEN ''::text THEN ARRAY[needed] WHEN 'viewer'::text THEN ARRAY['viewer'::text] WHEN 'enqueuer'::text THEN ARRAY['enqueuer'::text] WHEN 'operator'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text] WHEN 'admin'::text THEN ARRAY['viewer'::text, 'enqueuer'::text, 'operator'::text, 'admin'::text] ELSE '{}'::text[] END))
 
+CREATE OR REPLACE FUNCTION legwork_private.hint_for_unknown_job(job_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_kept text := 'Finished jobs are kept for the period set in history_retention.';
+  v_after timestamptz;
+  v_before timestamptz;
+  v_open record;
+begin
+  -- A tenant must not learn whether another tenant's job has the id. assert_visible says the same.
+  if legwork_private.confined_tenant() is not null or job_id is null then
+    return v_kept;
+  end if;
+  if job_id > coalesce(legwork_private.last_job_id(), 0) or job_id < 1 then
+    return format('No job has had this id yet: the last id is %s.', coalesce(legwork_private.last_job_id(), 0));
+  end if;
+  select max(m.at) filter (where m.last_id < job_id), min(m.at) filter (where m.last_id >= job_id) into v_after, v_before from legwork_private.id_marks m;
+  if v_before < clock_timestamp() - legwork_private.history_retention() then
+    return format('It was enqueued before %s. Finished jobs are kept for %s (setting history_retention).', to_char(v_before, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(legwork_private.history_retention()));
+  end if;
+  select a.pid, a.usename, a.application_name, a.xact_start into v_open from pg_stat_activity a
+  where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
+  return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
+      '(it is kept for %s, setting history_retention).%s',
+    coalesce(' since ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
+    case when v_open.pid is not null then format(' The oldest open transaction that has written something is session %s of user ''%s''%s, open since %s.', v_open.pid, v_open.usename,
+      coalesce(' in ''' || nullif(v_open.application_name, '') || '''', ''), to_char(v_open.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ')) else '' end);
+end $function$
+
 create aggregate legwork_private.histogram(integer,bigint) (sfunc = legwork_private.count_bucket, stype = bigint[]);
 
 CREATE OR REPLACE FUNCTION legwork_private.histogram_bounds()
@@ -8782,7 +10688,7 @@ AS $function$
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') as bounds
   ) b
   where i.inhparent in ('legwork_private.finished_jobs'::regclass, 'legwork_private.failed_attempts'::regclass, 'legwork_private.job_logs'::regclass,
-      'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
+      'legwork_private.job_waits'::regclass, 'legwork_private.schedule_occurrences'::regclass, 'legwork_private.audit_entries'::regclass)
     and b.bounds is not null
 $function$
 
@@ -8865,6 +10771,23 @@ AS $function$
   from legwork_private.schema_version v
 $function$
 -- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.intended_task(task text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- graphile-worker knows every name that a job was ever enqueued with; a worker announces those that exist.
+  if exists (select from legwork_private.task_definitions d where d.name = intended_task.task)
+    or exists (select from legwork_private.worker_processes w where intended_task.task = any (w.tasks))
+  then
+    return null;
+  end if;
+  return legwork_private.nearest_name(intended_task.task, array(
+    select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w));
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.interval_index(anchor timestamp with time zone, every interval, timezone text, upto timestamp with time zone)
  RETURNS bigint
@@ -8999,6 +10922,13 @@ CREATE OR REPLACE FUNCTION legwork_private.job_id_sequence()
  STABLE PARALLEL SAFE
 RETURN (pg_get_serial_sequence('graphile_worker._private_jobs'::text, 'id'::text))::regclass
 
+CREATE OR REPLACE FUNCTION legwork_private.job_locker(job_id bigint)
+ RETURNS xid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT j.xmax FROM graphile_worker._private_jobs j WHERE (j.id = job_locker.job_id))
+
 CREATE OR REPLACE FUNCTION legwork_private.job_queues_table()
  RETURNS regclass
  LANGUAGE sql
@@ -9041,6 +10971,32 @@ begin
       end);
 end $function$
 -- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.jobs_ahead(job legwork_private.graphile_jobs, tasks integer[], OUT jobs bigint, OUT is_estimate boolean, OUT first_priority integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_looked_at bigint;
+  v_plan json;
+begin
+  -- In the order in which workers fetch jobs. Jobs whose task no worker has are ahead of it, but hold nothing up.
+  select count(*), count(*) filter (where x.task_id = any (tasks)), min(x.priority) filter (where x.task_id = any (tasks)) into v_looked_at, jobs, first_priority from (
+    select o.task_id, o.priority from legwork_private.graphile_jobs o
+    where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
+    order by o.priority, o.run_at
+    limit 10001
+  ) x;
+  is_estimate := v_looked_at > 10000;
+  if is_estimate then
+    -- The planner's estimate costs nothing, however many there are.
+    execute format('explain (format json) select from legwork_private.graphile_jobs o where o.is_available and o.run_at <= now() and (o.priority < %1$s or o.priority = %1$s and o.run_at < %2$L) '
+      'and o.task_id = any (%3$L)', job.priority, job.run_at, tasks) into v_plan;
+    jobs := greatest(jobs, round((v_plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric));
+    jobs := round(jobs, 2 - length(jobs::text));
+  end if;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.jobs_table()
  RETURNS regclass
@@ -9222,17 +11178,19 @@ CREATE OR REPLACE FUNCTION legwork_private.live_jobs(job_ids bigint[])
  STABLE
 RETURN (SELECT COALESCE(array_agg(j.id ORDER BY j.id), '{}'::bigint[]) AS "coalesce" FROM legwork_private.graphile_jobs j WHERE ((j.id = ANY (live_jobs.job_ids)) AND ((j.locked_at IS NOT NULL) OR (j.attempts < j.max_attempts))))
 
-CREATE OR REPLACE FUNCTION legwork_private.live_jobs_like(filter jsonb)
+CREATE OR REPLACE FUNCTION legwork_private.live_jobs_like(filter jsonb, after_id bigint DEFAULT NULL::bigint, up_to bigint DEFAULT NULL::bigint, at_most integer DEFAULT NULL::integer, as_of timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS SETOF bigint
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
   perform legwork_private.assert_role('operator');
-  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'created_after', 'created_before'],
+  perform legwork_private.assert_job_filter(filter, array['ids', 'state', 'task', 'queue', 'tenant', 'correlation_id', 'parent_id', 'job_key', 'created_after', 'created_before'],
     '{"task": "notify/email"}; {} matches every job that has not ended');
   if filter ->> 'state' in ('completed', 'failed', 'cancelled', 'expired') then
     raise exception 'Jobs in the state ''%'' have ended.', filter ->> 'state' using errcode = 'LW400',
@@ -9252,9 +11210,12 @@ begin
       and (filter ->> 'parent_id' is null or j.parent_id = (filter ->> 'parent_id')::bigint)
       and (filter ->> 'created_after' is null or j.created_at >= (filter ->> 'created_after')::timestamptz)
       and (filter ->> 'created_before' is null or j.created_at < (filter ->> 'created_before')::timestamptz)
+      and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
+      and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
+      and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
       -- Jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
-    order by j.id;
+    order by j.id limit live_jobs_like.at_most;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.load_steps(job_id bigint, worker text, attempt integer)
@@ -9332,6 +11293,21 @@ CREATE OR REPLACE FUNCTION legwork_private.mark_lost(flags jsonb, at_least integ
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN COALESCE((legwork_private.flag_value(flags, 'lost'::text) >= (at_least)::text), false) THEN flags ELSE ((COALESCE(flags, '{}'::jsonb) - ARRAY(SELECT f.f FROM jsonb_object_keys(mark_lost.flags) f(f) WHERE (f.f ~~ 'lost:%'::text))) || jsonb_build_object(('lost:'::text || at_least), true)) END
 
+CREATE OR REPLACE FUNCTION legwork_private.may_act_in_bulk(act legwork_private.bulk_actions)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (EXISTS (SELECT FROM pg_roles r WHERE ((r.rolname = (may_act_in_bulk.act).login) AND has_function_privilege(r.oid, 'legwork.start_bulk_action(text, jsonb, text, integer)'::text, 'execute'::text) AND (NOT (EXISTS (SELECT FROM legwork_private.confined_logins c WHERE ((c.login = (may_act_in_bulk.act).login) AND (c.tenant IS DISTINCT FROM (may_act_in_bulk.act).tenant))))))))
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.may_do(action jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (legwork_private.covers_all_tenants(action) AND (legwork_private.confined_tenant() IS NOT NULL)) THEN false WHEN ((action ->> 'do'::text) = ANY (ARRAY['explain_job'::text, 'show_log'::text])) THEN legwork_private.has_role('viewer'::text) WHEN ((action ->> 'do'::text) = 'end_session'::text) THEN (legwork_private.has_role('admin'::text) AND pg_has_role(legwork_private.asker(), 'pg_signal_backend'::name, 'usage'::text)) ELSE (legwork_private.has_role('operator'::text) AND has_function_privilege(legwork_private.asker(), (to_regproc("substring"(legwork_private.statement_for(action), '^select (\w+\.\w+)\('::text)))::oid, 'execute'::text)) END
+
 CREATE OR REPLACE FUNCTION legwork_private.measurements(at timestamp with time zone)
  RETURNS TABLE(kind text, target text, value double precision, floor double precision, message text)
  LANGUAGE sql
@@ -9408,6 +11384,29 @@ AS $function$
 $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.merge_reasons(reasons jsonb, more jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_reason record;
+begin
+  for v_reason in select m.key, m.value::integer as jobs from jsonb_each_text(more) m loop
+    reasons := legwork_private.count_reason(reasons, v_reason.key, v_reason.jobs);
+  end loop;
+  return reasons;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.missing_worker(task text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT CASE WHEN bool_or((missing_worker.task = ANY (w.tasks))) THEN NULL::text WHEN (count(w.id) = 0) THEN 'no Legwork worker is running'::text WHEN (count(w.id) = 1) THEN format('the one Legwork worker that is running does not have the task ''%s'''::text, missing_worker.task) ELSE format('none of the %s has the task ''%s'''::text, legwork_private.counted(count(w.id), 'running Legwork worker'::text), missing_worker.task) END AS format FROM legwork_private.worker_processes w WHERE (w.seen_at > (clock_timestamp() - legwork_private.worker_grace())))
+
 CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates text[])
  RETURNS text
  LANGUAGE sql
@@ -9418,6 +11417,13 @@ CREATE OR REPLACE FUNCTION legwork_private.next_job_id()
  RETURNS bigint
  LANGUAGE sql
 RETURN nextval(legwork_private.job_id_sequence())
+
+CREATE OR REPLACE FUNCTION legwork_private.next_rate_start(gate text, max_count integer, per interval, number bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (WITH slots AS (SELECT COALESCE(x.free_at, legwork_private.later(clock_timestamp(), next_rate_start.per)) AS free_at FROM legwork_private.slots x WHERE ((x.gate = next_rate_start.gate) AND ((x.free_at IS NULL) OR (x.free_at > clock_timestamp())))), ordered AS (SELECT o_1.free_at FROM slots o_1 ORDER BY o_1.free_at DESC LIMIT next_rate_start.max_count) SELECT legwork_private.later(o.free_at, (next_rate_start.per * (((next_rate_start.number - 1) / next_rate_start.max_count))::double precision)) AS later FROM ordered o ORDER BY o.free_at OFFSET ((next_rate_start.number - 1) % (next_rate_start.max_count)::bigint) LIMIT 1)
 
 CREATE OR REPLACE FUNCTION legwork_private.note_long_runs(at timestamp with time zone)
  RETURNS void
@@ -9477,6 +11483,13 @@ begin
   delete from legwork_private.worker_faults f where f.at < clock_timestamp() - interval '7 days';
 end $function$
 -- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.open_actions(actions jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT COALESCE(jsonb_agg(a.action ORDER BY a.n), '[]'::jsonb) AS "coalesce" FROM jsonb_array_elements(open_actions.actions) WITH ORDINALITY a(action, n) WHERE legwork_private.may_do(a.action))
 
 CREATE OR REPLACE FUNCTION legwork_private.option_flags(spec legwork_private.job_spec)
  RETURNS text[]
@@ -9561,6 +11574,37 @@ begin
   perform legwork_private.assert_workflow_step_values(v_entries);
   return v_entries;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.passes_soon(sqlstate text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ("left"(sqlstate, 2) = ANY (ARRAY['08'::text, '40'::text, '53'::text, '55'::text, '57'::text, '58'::text, 'XX'::text]))
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.pauses_since(since timestamp with time zone, queue text, task text)
+ RETURNS SETOF legwork_private.timeline_wait
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case p.scope when 'all' then 4 when 'queue' then 5 else 6 end, 'paused', p.paused_at, 'infinity'::timestamptz,
+    case p.scope when 'all' then 'Everything stopped' else format('%s ''%s'' paused', initcap(p.scope), p.name) end, p.reason, p.paused_by,
+    nullif(p.scope, 'all'), nullif(p.name, '')
+  from legwork_private.pauses p
+  where p.scope = 'all' or (p.scope = 'queue' and p.name = pauses_since.queue) or (p.scope = 'task' and p.name = pauses_since.task)
+  union all
+  -- A pause that has ended is in the audit log as the value before it was resumed.
+  select case e.target_type when 'all' then 4 when 'queue' then 5 else 6 end, 'paused', (e.before ->> 'paused_at')::timestamptz, e.occurred_at,
+    case e.target_type when 'all' then 'Everything stopped' else format('%s ''%s'' paused', initcap(e.target_type), e.target) end,
+    e.before ->> 'reason', e.before ->> 'paused_by', nullif(e.target_type, 'all'), e.target
+  from (values ('all', null), ('queue', pauses_since.queue), ('task', pauses_since.task)) as s (scope, name)
+  cross join lateral (
+    select a.* from legwork_private.audit_entries a
+    where a.target_type = s.scope and a.target is not distinct from s.name and a.operation = 'resume' and a.occurred_at >= pauses_since.since
+    order by a.id desc limit 100
+  ) e
+$function$
 
 CREATE OR REPLACE FUNCTION legwork_private.payload_with(key text[], value text)
  RETURNS jsonb
@@ -9714,6 +11758,32 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.policy_attempts(by_number boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select jsonb_object_agg(case when by_number then p.number else p.task end, p.attempts)
+    from (
+      -- Like legwork_private.retry_policy, for all tasks at once.
+      select distinct on (r.task) r.task, t.id::text as number, r.attempts
+      from (
+        select d.name as task, t.attempts, t.is_declared, 1 as place
+        from legwork_private.retry_policies t join legwork_private.task_definitions d on d.name = t.name where t.scope = 'task'
+        union all
+        select d.name, q.attempts, q.is_declared, 2
+        from legwork_private.retry_policies q join legwork_private.task_definitions d on d.queue = q.name where q.scope = 'queue'
+      ) r
+      join legwork_private.graphile_tasks t on t.identifier = r.task
+      order by r.task, r.place, r.is_declared
+    ) p
+    where p.attempts is not null);
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.put_limit(scope text, name text, kind text, key text, max_count integer, per interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -9831,6 +11901,42 @@ CREATE OR REPLACE FUNCTION legwork_private.quantile(q double precision, counts d
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN (c.n > cardinality(legwork_private.histogram_bounds())) THEN c.low ELSE (c.low + (((c.high - c.low) * (c.wanted - c.before)) / c.here)) END AS "case" FROM (SELECT x.n, x.here, (x.total - x.here) AS before, x.total, (quantile.q * sum(x.here) OVER ()) AS wanted, COALESCE((legwork_private.histogram_bounds())[(x.n - 1)], (0)::double precision) AS low, (legwork_private.histogram_bounds())[x.n] AS high FROM (SELECT b.n, b.here, sum(b.here) OVER (ORDER BY b.n) AS total FROM unnest(quantile.counts) WITH ORDINALITY b(here, n)) x) c WHERE ((c.here > (0)::double precision) AND (c.total >= c.wanted)) ORDER BY c.n LIMIT 1)
+
+CREATE OR REPLACE FUNCTION legwork_private.queue_probe(queue text)
+ RETURNS TABLE(task text, task_id integer, jobs bigint, oldest timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_tenant text := legwork_private.confined_tenant();
+begin
+  -- A thousand waiting jobs of each of two hundred tasks, through the index on tasks. Jobs in the waiting room are not available.
+  return query
+    select t.identifier, t.id, x.jobs, x.oldest
+    from (select k.task_id, k.task from legwork_private.task_limits k where k.queue = queue_probe.queue order by k.task limit 200) q
+    join legwork_private.graphile_tasks t on t.id = q.task_id
+    cross join lateral (
+      select count(*) as jobs, min(j.run_at) as oldest
+      from (
+        select y.run_at from (
+          (select o.run_at from legwork_private.graphile_jobs o where v_tenant is null and o.is_available and o.task_id = t.id order by o.id limit 1000)
+          union all
+          (select o.run_at from legwork_private.graphile_jobs o
+           where v_tenant is not null and o.is_available and o.flags is not null and legwork_private.flag_value(o.flags, 'tenant') = v_tenant and o.task_id = t.id order by o.id limit 1000)
+        ) y
+      ) j
+      where j.run_at <= clock_timestamp()
+    ) x
+    where x.jobs > 0;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.quoted(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE WHEN (strpos(value, '`'::text) = 0) THEN quote_literal(value) ELSE (('E'''::text || replace(replace(replace(value, '\'::text, '\\'::text), ''''::text, ''''''::text), '`'::text, '\x60'::text)) || ''''::text) END
 
 CREATE OR REPLACE FUNCTION legwork_private.raise_workflow_cycle(entries legwork_private.parsed_workflow_step[], befores integer[], afters integer[], ordered integer[])
  RETURNS void
@@ -10027,6 +12133,38 @@ begin
     select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.record_backlog(counts jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH counted AS (
+          SELECT COALESCE(c.queue, ''::text) AS queue,
+             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = 'pending'::text)), (0)::numeric))::bigint AS pending,
+             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = ANY (ARRAY['blocked'::text, 'paused'::text]))), (0)::numeric))::bigint AS held,
+             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = 'running'::text)), (0)::numeric))::bigint AS running,
+             (COALESCE(GREATEST((0)::numeric, EXTRACT(epoch FROM legwork_private.elapsed(min(c.oldest) FILTER (WHERE (c.state = 'pending'::text)), now()))), (0)::numeric))::double precision AS oldest_seconds
+            FROM jsonb_to_recordset(record_backlog.counts) c(queue text, state text, jobs bigint, oldest timestamp with time zone)
+           GROUP BY GROUPING SETS ((c.queue), ())
+         ), by_minute AS (
+          INSERT INTO legwork_private.backlog_minutes AS m (minute, queue, pending, held, running, oldest_seconds)  SELECT date_trunc('minute'::text, now()) AS date_trunc,
+                     c.queue,
+                     c.pending,
+                     c.held,
+                     c.running,
+                     c.oldest_seconds
+                    FROM counted c ON CONFLICT(queue, minute) DO UPDATE SET pending = GREATEST(m.pending, excluded_1.pending), held = GREATEST(m.held, excluded_1.held), running = GREATEST(m.running, excluded_1.running), oldest_seconds = GREATEST(m.oldest_seconds, excluded_1.oldest_seconds)
+         )
+  INSERT INTO legwork_private.backlog_hours AS h (hour, queue, pending, held, running, oldest_seconds)  SELECT date_trunc('hour'::text, now()) AS date_trunc,
+             c.queue,
+             c.pending,
+             c.held,
+             c.running,
+             c.oldest_seconds
+            FROM counted c ON CONFLICT(queue, hour) DO UPDATE SET pending = GREATEST(h.pending, excluded.pending), held = GREATEST(h.held, excluded.held), running = GREATEST(h.running, excluded.running), oldest_seconds = GREATEST(h.oldest_seconds, excluded.oldest_seconds);
+END
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.record_definitions()
  RETURNS void
  LANGUAGE sql
@@ -10039,6 +12177,29 @@ AS $function$
   where c.object like 'index %' or exists (select from legwork_private.definitions x where x.object = c.object)
   on conflict (object) do update set catalog_hash = excluded.catalog_hash, postgres = excluded.postgres
 $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.record_failed_step(job_id bigint, worker text, attempt integer, name text, error text, took interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
+begin
+  if v_job.id is null then
+    return;
+  end if;
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, error, attempt, started_at, tenant)
+  values (record_failed_step.job_id, 'run', record_failed_step.name, 'failed', record_failed_step.error, record_failed_step.attempt,
+    clock_timestamp() - took, legwork_private.flag_value(v_job.flags, 'tenant'))
+  on conflict on constraint job_steps_pkey do update set
+    error = excluded.error, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
+  where s.state = 'failed';
+end $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.record_id_mark()
@@ -10113,11 +12274,14 @@ begin
   if v_job.id is null then
     return false;
   end if;
-  insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at, tenant)
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- A conflict means that the worker repeats the call because it did not learn that the step was recorded: names of steps are unique within an attempt.
-  on conflict on constraint job_steps_pkey do nothing;
+  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it did not learn that the step was
+  -- recorded: names of steps are unique within an attempt.
+  on conflict on constraint job_steps_pkey do update set
+    state = excluded.state, result = excluded.result, error = null, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
+  where s.state = 'failed';
   if secret is not null then
     insert into legwork_private.step_secrets (job_id, kind, name, value)
     values (record_step.job_id, 'run', record_step.name, record_step.secret)
@@ -10128,7 +12292,7 @@ end $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.recover_jobs()
- RETURNS TABLE(worker text, jobs integer)
+ RETURNS TABLE(worker text, jobs integer, host text, pid integer, job_ids bigint[], ended jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10139,7 +12303,7 @@ declare
 begin
   -- skip locked: a worker that is sending a heartbeat is not silent, and two workers do not both declare a third one dead.
   for v_dead in
-    select w.id, w.running, w.suspected_at from legwork_private.worker_processes w
+    select w.id, w.host, w.pid, w.running, w.suspected_at from legwork_private.worker_processes w
     where w.seen_at < clock_timestamp() - legwork_private.worker_grace()
     for update skip locked
   loop
@@ -10149,6 +12313,7 @@ begin
       begin
         -- The jobs it was running have lost an attempt, which releasing the lock records. If it is not known which of its jobs
         -- it ran, any one of them may have killed it, so the next worker reports each of these jobs before starting it.
+        job_ids := array(select j.id from legwork_private.graphile_jobs j where j.locked_by = v_dead.id order by j.id);
         update legwork_private.graphile_jobs j set flags = legwork_private.mark_lost(j.flags, 1) where j.locked_by = v_dead.id;
         -- Jobs that it had only fetched may have started at its last moment, so they count for their rate limits.
         if exists (select from legwork_private.limits l where l.kind = 'rate') then
@@ -10168,6 +12333,12 @@ begin
         delete from legwork_private.worker_processes w where w.id = v_dead.id;
         perform legwork_private.wake_workers(jobs);
         worker := v_dead.id;
+        host := v_dead.host;
+        pid := v_dead.pid;
+        -- Those that were quarantined, or cancelled while it ran them.
+        ended := (
+          select coalesce(jsonb_agg(jsonb_build_object('id', f.id::text, 'task', f.task, 'state', f.state, 'attempt', f.attempts, 'error', f.error) order by f.id), '[]')
+          from legwork_private.finished_jobs f where f.id = any (job_ids));
         return next;
       exception when lock_not_available then
         -- Nothing was changed for this worker. The next check tries again.
@@ -10354,9 +12525,16 @@ begin
   update legwork_private.waiting_jobs w set run_at = greatest(w.run_at, legwork_private.later(clock_timestamp(), w.delay)), delay = null
   where w.job_id = any (job_ids) and w.delay is not null;
   if legwork_private.has_limits_or_pauses() then
-    update legwork_private.waiting_jobs w set held = null
-    where w.job_id = any (job_ids)
-      and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}');
+    with before as (
+      select w.job_id, w.entered_at from legwork_private.waiting_jobs w
+      where w.job_id = any (job_ids)
+        and w.task_id in (select r.task_id from legwork_private.task_limits r where r.is_paused or r.limits <> '{}')
+    ), moved as (
+      update legwork_private.waiting_jobs w set held = null, entered_at = clock_timestamp() from before b where w.job_id = b.job_id
+    )
+    -- The wait in the line that follows is recorded when it ends.
+    insert into legwork_private.job_waits (job_id, kind, started_at, ended_at, gates)
+    select b.job_id, 'dependency', b.entered_at, clock_timestamp(), '{}' from before b where b.entered_at < clock_timestamp() - legwork_private.shortest_wait();
     perform legwork_private.send_to_waiting_room(job_ids, null);
   end if;
   with gone as (
@@ -10472,6 +12650,23 @@ AS $function$
     as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
       failed_entries integer[], entry_results text)
 $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.rerun_ended(job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_original legwork_private.finished_jobs;
+  v_ids bigint[] := '{}';
+begin
+  for v_original in select f.* from legwork_private.finished_jobs f where f.id = any (job_ids) order by f.id loop
+    perform legwork_private.rerun_finished(v_original, legwork_private.rerun_payload(v_original.id, null, v_original.payload), false);
+    v_ids := v_ids || v_original.id;
+  end loop;
+  return v_ids;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.rerun_finished(original legwork_private.finished_jobs, payload json, payload_changed boolean)
  RETURNS bigint
@@ -10616,6 +12811,26 @@ CREATE OR REPLACE FUNCTION legwork_private.retry_delay(backoff text, delay inter
  LANGUAGE sql
 RETURN (SELECT make_interval(secs => (LEAST(s.seconds, ('3000000000'::numeric)::double precision) * CASE WHEN retry_delay.jitter THEN ((0.5)::double precision + (random() / (2)::double precision)) ELSE (1)::double precision END)) AS make_interval FROM (SELECT LEAST(((EXTRACT(epoch FROM retry_delay.delay))::double precision * CASE retry_delay.backoff WHEN 'fixed'::text THEN (1)::double precision WHEN 'linear'::text THEN (retry_delay.attempt)::double precision ELSE exp(LEAST((((retry_delay.attempt - 1))::double precision * ln(COALESCE(retry_delay.factor, (2)::double precision))), (500)::double precision)) END), (EXTRACT(epoch FROM retry_delay.max_delay))::double precision) AS seconds) s)
 
+CREATE OR REPLACE FUNCTION legwork_private.retry_failed(job_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids bigint[];
+begin
+  -- A job that another session is retrying at the same moment is locked, and is skipped.
+  v_ids := array(
+    select j.id from legwork_private.graphile_jobs j
+    where j.id = any (job_ids) and j.locked_at is null and j.attempts >= j.max_attempts order by j.id for update skip locked);
+  update legwork_private.graphile_jobs j
+  set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
+  where j.id = any (v_ids);
+  perform legwork_private.wake_workers(cardinality(v_ids));
+  return v_ids;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.retry_policy(task text, queue text)
  RETURNS SETOF legwork_private.retry_policies
  LANGUAGE sql
@@ -10660,19 +12875,20 @@ CREATE OR REPLACE FUNCTION legwork_private.role_functions()
 AS $function$
   select r.role, f.function
   from (values
-    ('legwork_reader', array['explain_job', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
+    ('legwork_reader', array['explain_job', 'explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker', 'job_timeline', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
-      'awaits_signal', 'doctor', 'installed_schema']),
+      'awaits_signal', 'policy_attempts', 'count_jobs', 'doctor', 'installed_schema', 'find_failed_groups']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
-      'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_one_by_one', 'take_up', 'reconcile',
+      'set_worker_state', 'quiet_worker', 'resume_worker', 'drain_worker', 'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_one_by_one', 'take_up', 'reconcile',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
-      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
-      'maintain_history', 'record_output', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step',
+      'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence',
+      'start_bulk_action', 'stop_bulk_action', 'preview_bulk_action', 'run_bulk_action']),
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
+      'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
       'await_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
-      'installed_schema']),
-    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty'])
+      'installed_schema', 'run_bulk_action']),
+    ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty', 'run_bulk_action'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
 $function$
@@ -10833,6 +13049,73 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.run_bulk_action(id bigint DEFAULT NULL::bigint)
+ RETURNS double precision
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_tenant text := legwork_private.confined_tenant();
+  v_act legwork_private.bulk_actions;
+  v_began timestamptz;
+  v_took interval;
+  v_state text;
+  v_message text;
+begin
+  perform legwork_private.assert_role('operator');
+  -- The lock decides which process does the chunk. It ends with the transaction, also if the process is killed.
+  select * into v_act from legwork_private.bulk_actions b
+  where b.state = 'running' and b.next_at <= clock_timestamp() and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)
+  order by b.next_at limit 1 for update skip locked;
+  if v_act.id is null then
+    return extract(epoch from (
+      select min(b.next_at) from legwork_private.bulk_actions b
+      where b.state = 'running' and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)) - clock_timestamp());
+  end if;
+  v_began := clock_timestamp();
+  -- The rights of the session that started it, until this transaction ends. A surface of the server, so that its actor is believed.
+  perform set_config('legwork.role', coalesce(v_act.role, ''), true), set_config('legwork.confined_to', coalesce(v_act.tenant, ''), true),
+    set_config('legwork.actor', coalesce(v_act.named_actor, v_act.actor), true), set_config('legwork.surface', 'rest', true);
+  if not legwork_private.may_act_in_bulk(v_act) then
+    perform legwork_private.end_bulk_action(v_act, 'failed', format('%s may no longer do this.', v_act.login));
+    return 0;
+  end if;
+  begin
+    if v_act.total is null then
+      v_act.total := (select count(*) from legwork_private.bulk_matches(v_act.action, v_act.filter, v_act.started_at, null, v_act.up_to, 1000000));
+    else
+      v_act := legwork_private.do_chunk(v_act);
+    end if;
+  exception when others then
+    get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+    if v_state like 'LW%' then
+      perform legwork_private.end_bulk_action(v_act, 'failed', v_message);
+      return 0;
+    end if;
+    -- The system's fault: the same chunk is done again, later each time.
+    update legwork_private.bulk_actions b set last_error = left(v_state || ': ' || v_message, 500), failures = b.failures + 1,
+      next_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(b.failures, 6)))
+    where b.id = v_act.id;
+    return 1;
+  end;
+  if v_act.state = 'completed' then
+    perform legwork_private.end_bulk_action(v_act, 'completed', null);
+    return 0;
+  end if;
+  v_took := clock_timestamp() - v_began;
+  -- At most half of the time, so that workers get on with their jobs, and chunks of about a quarter of a second, so that no lock is held for long.
+  update legwork_private.bulk_actions b
+  set total = v_act.total, changed = v_act.changed, skipped = v_act.skipped, after_id = v_act.after_id, left_over = v_act.left_over, tries = v_act.tries, last_error = null, failures = 0,
+    worked_at = clock_timestamp(),
+    chunk = case when v_took > interval '500 milliseconds' then greatest(b.chunk / 2, 10) when v_took < interval '125 milliseconds' then least(b.chunk * 2, 1000) else b.chunk end,
+    next_at = clock_timestamp() + case when v_act.tries > 0 then interval '1 second' else greatest(least(v_took, interval '5 seconds'), interval '20 milliseconds') end
+  where b.id = v_act.id
+  returning b.next_at into v_began;
+  return greatest(extract(epoch from v_began - clock_timestamp()), 0);
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.run_counts_so_far(run_id bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT expired bigint)
  RETURNS record
  LANGUAGE sql
@@ -10899,9 +13182,9 @@ declare
 begin
   select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_counted
   from (
-    select l.tenant, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
+    select l.tenant, l.task, l.queue, l.state, count(*) as jobs, min(l.due_at) as oldest
     from legwork_private.all_live_job_states l
-    group by 1, 2, 3
+    group by 1, 2, 3, 4
   ) c;
 
   insert into legwork_private.samples as s (name, value)
@@ -10913,6 +13196,8 @@ begin
     group by 1, 2
   ) q
   on conflict (name) do update set value = excluded.value, sampled_at = clock_timestamp();
+
+  perform legwork_private.record_backlog(v_counted);
 
   delete from legwork_private.queue_counts;
   insert into legwork_private.queue_counts (tenant, queue, running, pending, blocked, paused, later, failed, oldest, counted_at, valid_until)
@@ -10932,6 +13217,16 @@ begin
     group by 1
     having sum(a.jobs) > c_many)
   group by 1, 2;
+
+  delete from legwork_private.live_job_counts;
+  insert into legwork_private.live_job_counts (tenant, task, queue, state, jobs, valid_until)
+  select x.tenant, c.task, min(c.queue), c.state, sum(c.jobs), min(k.valid_until)
+  from jsonb_to_recordset(v_counted) as c (tenant text, task text, queue text, state text, jobs bigint)
+  cross join lateral (select '' as tenant union all select c.tenant where c.tenant is not null) x
+  join (select q.tenant, min(q.valid_until) as valid_until from legwork_private.queue_counts q group by 1) k on k.tenant = x.tenant
+  -- Failed jobs are counted in the history.
+  where c.state <> 'failed'
+  group by 1, 2, 4;
 
   insert into legwork_private.samples as s (name, value)
   select 'limits', coalesce(jsonb_agg(to_jsonb(u)), '[]')
@@ -11096,6 +13391,27 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.serial_key_uses(job_id bigint, task text, serial_key text, since timestamp with time zone)
+ RETURNS SETOF legwork_private.timeline_wait
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 8, 'serial_key', f.started_at, f.finished_at, format('Serial key ''%s'' in use', legwork.given_key(serial_key)), format('By job %s.', f.id), null::text, 'job', f.id::text
+  from (
+    -- No index finds jobs by serial key. Nearly all that share one have the same task and were enqueued at about the same time.
+    select o.id, o.started_at, o.finished_at, o.serial_key from legwork_private.finished_jobs o
+    where o.task = serial_key_uses.task and o.id < serial_key_uses.job_id + 100
+    order by o.id desc limit 1000
+  ) f
+  where f.serial_key = serial_key_uses.serial_key and f.id <> serial_key_uses.job_id and f.started_at is not null and f.finished_at > serial_key_uses.since
+  union all
+  select 8, 'serial_key', j.locked_at, 'infinity', format('Serial key ''%s'' in use', legwork.given_key(serial_key)), format('By job %s.', j.id), null, 'job', j.id::text
+  from legwork_private.graphile_job_queues q
+  join legwork_private.graphile_jobs j on j.job_queue_id = q.id and j.locked_at is not null and j.id <> serial_key_uses.job_id
+  where q.queue_name = serial_key_uses.serial_key
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.series_bucket(period interval, from_at timestamp with time zone)
  RETURNS interval
  LANGUAGE sql
@@ -11109,6 +13425,45 @@ AS $function$
         and (s.length >= interval '1 hour' or from_at >= now() - legwork_private.interval_setting('metrics_minutes', '2 days') - interval '1 minute')),
     interval '1 day')
 $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.set_worker_state(worker text, state text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_worker legwork_private.worker_processes;
+  v_others text;
+begin
+  perform legwork_private.assert_role('operator', true);
+  select * into v_worker from legwork_private.worker_processes w
+  where w.id = worker or w.host || ':' || w.pid = worker
+  order by w.id = worker desc, w.started_at desc limit 1 for update;
+  if v_worker.id is null then
+    select string_agg(w.host || ':' || w.pid, ', ') into v_others
+    from (select x.host, x.pid from legwork_private.worker_processes x order by x.started_at limit 5) w;
+    raise exception 'No running worker is called ''%''.', coalesce(worker, 'null') using
+      errcode = 'LW404', detail = jsonb_build_object('do', 'list_workers')::text,
+      hint = case when v_others is null then 'No Legwork worker is running.'
+        else 'A worker is named by its id or by host:pid, for example ' || v_others || '. `select id, name from legwork.workers` lists them.' end;
+  end if;
+  if v_worker.state = set_worker_state.state then
+    return v_worker.state;
+  end if;
+  update legwork_private.worker_processes w set
+    state = set_worker_state.state,
+    quiet_since = case when set_worker_state.state <> 'active' then coalesce(w.quiet_since, clock_timestamp()) end,
+    quiet_by = case when set_worker_state.state <> 'active' then legwork_private.current_actor() end
+  where w.id = v_worker.id;
+  perform legwork_private.audit(
+    case set_worker_state.state when 'quiet' then 'quiet_worker' when 'draining' then 'drain_worker' else 'resume_worker' end,
+    'worker', v_worker.id, jsonb_build_object('state', v_worker.state),
+    jsonb_build_object('state', set_worker_state.state, 'host', v_worker.host, 'pid', v_worker.pid));
+  perform pg_notify('legwork', json_build_object('worker', v_worker.id)::text);
+  return v_worker.state;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.settle_dependants()
  RETURNS integer
@@ -11277,6 +13632,18 @@ begin
   where r.schedule = settle_schedule.name and r.state = 'waiting';
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.short_duration(duration interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (SELECT COALESCE((SELECT (round((m.ms / (u.size)::numeric)) || u.unit) FROM (VALUES (1,'d'::text,86400000), (2,'h'::text,3600000), (3,'m'::text,60000), (4,'s'::text,1000), (5,'ms'::text,1)) u(n, unit, size) WHERE (((m.ms % (u.size)::numeric) = (0)::numeric) AND (EXTRACT(year FROM short_duration.duration) = (0)::numeric) AND (EXTRACT(month FROM short_duration.duration) = (0)::numeric)) ORDER BY u.n LIMIT 1), (short_duration.duration)::text) AS "coalesce" FROM (SELECT (EXTRACT(epoch FROM short_duration.duration) * (1000)::numeric) AS "?column?") m(ms))
+
+CREATE OR REPLACE FUNCTION legwork_private.shortest_wait()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:01'::interval
+
 CREATE OR REPLACE FUNCTION legwork_private.shown_json(value json)
  RETURNS json
  LANGUAGE plpgsql
@@ -11316,11 +13683,24 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.statement_for(action jsonb)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE (action ->> 'do'::text) WHEN 'resume_all'::text THEN 'select legwork.resume_all();'::text WHEN 'resume_worker'::text THEN format('select legwork.resume_worker(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'resume_queue'::text THEN format('select legwork.resume_queue(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'resume_task'::text THEN format('select legwork.resume_task(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'limit_concurrency'::text THEN format('select legwork.limit_concurrency(%s, %s => %s%s);'::text, (action ->> 'max'::text), (action ->> 'scope'::text), legwork_private.quoted((action ->> 'name'::text)), (', key => '::text || legwork_private.quoted((action ->> 'key'::text)))) WHEN 'limit_rate'::text THEN format('select legwork.limit_rate(%s, %s, %s => %s%s);'::text, (action ->> 'max'::text), legwork_private.quoted((action ->> 'per'::text)), (action ->> 'scope'::text), legwork_private.quoted((action ->> 'name'::text)), (', key => '::text || legwork_private.quoted((action ->> 'key'::text)))) WHEN 'cancel_job'::text THEN format('select legwork.cancel_job(%s);'::text, (action ->> 'id'::text)) WHEN 'retry_job'::text THEN format('select legwork.retry_job(%s);'::text, (action ->> 'id'::text)) WHEN 'rerun_job'::text THEN format('select legwork.rerun_job(%s%s%s%s);'::text, (action ->> 'id'::text), (', task => '::text || legwork_private.quoted((action ->> 'task'::text))), CASE WHEN ((action -> 'asks'::text) ? 'payload'::text) THEN ', payload => ''{…}'''::text ELSE NULL::text END, CASE WHEN ((action -> 'discard'::text) = 'true'::jsonb) THEN ', discard => true'::text ELSE NULL::text END) WHEN 'set_priority'::text THEN format('select legwork.set_priority(%s, %s);'::text, (action ->> 'id'::text), (action ->> 'priority'::text)) WHEN 'send_signal'::text THEN format('select legwork.send_signal(%s, %s);'::text, (action ->> 'id'::text), legwork_private.quoted((action ->> 'name'::text))) WHEN 'explain_job'::text THEN format('select * from legwork.explain_job(%s);'::text, (action ->> 'id'::text)) WHEN 'show_log'::text THEN format('select * from legwork.logs where job_id = %s order by id;'::text, (action ->> 'id'::text)) WHEN 'retry_workflow'::text THEN format('select legwork.retry_workflow(%s);'::text, (action ->> 'id'::text)) WHEN 'enable_schedule'::text THEN format('select legwork.enable_schedule(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'run_schedule'::text THEN format('select legwork.run_schedule(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'give_back_jobs'::text THEN format('select legwork_private.give_back_jobs(%s);'::text, legwork_private.quoted((action ->> 'name'::text))) WHEN 'end_session'::text THEN format('select pg_terminate_backend(%s);'::text, (action ->> 'id'::text)) WHEN 'tick'::text THEN 'select legwork.tick();'::text WHEN 'take_up'::text THEN 'select legwork.take_up();'::text ELSE NULL::text END
+
 CREATE OR REPLACE FUNCTION legwork_private.storable_json(value json)
  RETURNS json
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((value)::text !~* '\\u(0000|d[89a-f])'::text) THEN value ELSE (regexp_replace(replace((value)::text, '\\'::text, '\u005c'::text), '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}'::text, '\ufffd'::text, 'g'::text))::json END
+
+CREATE OR REPLACE FUNCTION legwork_private.suggest(what text, action jsonb)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN legwork_private.may_do(action) THEN format('%s: `%s`'::text, what, legwork_private.statement_for(action)) ELSE format('%s to %s'::text, CASE WHEN (legwork_private.covers_all_tenants(action) AND (legwork_private.confined_tenant() IS NOT NULL)) THEN 'ask an operator of the whole system'::text WHEN ((action ->> 'do'::text) = 'end_session'::text) THEN 'ask a database administrator'::text ELSE 'ask an operator'::text END, what) END
 
 create aggregate legwork_private.sum_counts(bigint[]) (sfunc = legwork_private.add_counts, stype = bigint[]);
 
@@ -11737,7 +14117,7 @@ begin
 
     insert into legwork_private.failed_attempts (
       job_id, attempt, task, queue, error_name, error_message, error_stack, error_code, started_at, failed_at, retry_at,
-      worker, tenant, correlation_id
+      worker, tenant, correlation_id, run_at
     ) values (
       new.id, v_attempt, v_task, v_queue,
       case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error,
@@ -11745,7 +14125,8 @@ begin
       coalesce(v_failure.finished_at, clock_timestamp()),
       case when not v_has_failed then case when v_lost then greatest(v_retry_at, now()) else v_retry_at end end, old.locked_by,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'tenant') end,
-      case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end
+      case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
+      nullif(old.run_at, 'infinity')
     );
     if new.job_queue_id is not null then
       perform legwork_private.wake_workers(1);
@@ -11757,7 +14138,7 @@ begin
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, fingerprint, traceparent
     ) values (
       new.id, v_task, v_queue, v_state, new.priority, case when v_attempt_ended then v_attempt else new.attempts end, v_max_attempts, v_payload,
       legwork.redact(legwork_private.all_results(new.id, null), v_redact), coalesce(v_cancellation, v_error),
@@ -11770,7 +14151,8 @@ begin
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'correlation') end,
       case when new.flags is not null then legwork_private.parent_of(new.flags) end,
       case when v_state = 'failed' then
-        legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end
+        legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
+      case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
     -- A cancelled job is deleted below, which closes its dependencies.
     if v_state = 'failed' and legwork_private.has_dependants(new.id, new.id) then
@@ -11874,7 +14256,7 @@ begin
   if v_ended_as is distinct from 'recorded' then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
-      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id
+      finished_at, worker, job_key, serial_key, tenant, correlation_id, parent_id, traceparent
     )
     select
       g.id, coalesce(t.identifier, 'task ' || g.task_id), coalesce(d.queue, 'default'),
@@ -11906,7 +14288,8 @@ begin
       end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'tenant') end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
-      case when g.flags is not null then legwork_private.parent_of(g.flags) end
+      case when g.flags is not null then legwork_private.parent_of(g.flags) end,
+      case when g.flags is not null then legwork_private.flag_value(g.flags, 'trace') end
     -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
     -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
     -- a left join.
@@ -12016,6 +14399,25 @@ begin
     return null;
   end if;
   return old;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.tg_waiting_jobs__record_wait()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into legwork_private.job_waits (job_id, kind, started_at, ended_at, gates)
+  select g.job_id, case when g.held = 'dependency' then 'dependency' else 'limit' end,
+    case when g.held = 'dependency' then g.entered_at else greatest(g.entered_at, g.run_at) end, clock_timestamp(), g.gates
+  from gone g
+  where (g.held = 'dependency' or g.gates <> '{}')
+    and case when g.held = 'dependency' then g.entered_at else greatest(g.entered_at, g.run_at) end < clock_timestamp() - legwork_private.shortest_wait();
+  return null;
 end $function$
 -- not executable by public
 
@@ -12150,6 +14552,187 @@ CREATE OR REPLACE FUNCTION legwork_private.time_from_ms(milliseconds double prec
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN to_timestamp((LEAST(GREATEST(milliseconds, (0)::double precision), ('253402300799000'::bigint)::double precision) / (1000.0)::double precision))
 
+CREATE OR REPLACE FUNCTION legwork_private.timeline_events(job_id bigint)
+ RETURNS TABLE(kind text, started_at timestamp with time zone, state text, label text, detail text, actor text, target_type text, target text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'action', e.occurred_at, null::text,
+    case e.operation
+      when 'retry_job' then case when e.before ->> 'state' = 'failed' then 'Retried' else 'Started early' end
+      when 'cancel_job' then case when e.after ->> 'state' = 'running' then 'Signaled to stop' else 'Cancelled' end
+      when 'discard_job' then 'Discarded'
+      when 'set_priority' then format('Priority changed from %s to %s', e.before ->> 'priority', e.after ->> 'priority')
+      when 'send_signal' then format('Signal ''%s'' sent', e.after ->> 'signal')
+      else initcap(left(e.operation, 1)) || replace(substr(e.operation, 2), '_', ' ') end,
+    -- The reason of a cancellation begins with its actor.
+    substring(e.after ->> 'reason' from '^Cancelled by .*?: (.*)$'), coalesce(e.actor, e.database_role), null::text, null::text
+  from (
+    select a.* from legwork_private.audit_entries a
+    where a.target_type = 'job' and a.target = timeline_events.job_id::text and a.operation <> 'rerun_job'
+    order by a.id desc limit 100
+  ) e
+  union all
+  select 'action', r.requested_at, null, format(case when r.payload_changed then 'Rerun with another payload as job %s' else 'Rerun as job %s' end, r.job_id), null, r.requested_by, 'job', r.job_id::text
+  from (select x.* from legwork_private.reruns x where x.original_id = timeline_events.job_id order by x.requested_at desc limit 50) r
+  union all
+  -- A retry of many jobs is one entry of the audit log, written in the same transaction as the new run_at.
+  select 'action', e.occurred_at, null, 'Retried with other jobs', null, coalesce(e.actor, e.database_role), null, null
+  from (
+    select t.failed_at, t.due_at, t.task, t.queue from (
+      select f.failed_at, f.task, f.queue,
+        coalesce((select min(coalesce(n.run_at, n.failed_at)) from legwork_private.failed_attempts n where n.job_id = f.job_id and n.failed_at > f.failed_at),
+          (select j.run_at from legwork_private.all_jobs j where j.id = f.job_id)) as due_at
+      from legwork_private.failed_attempts f where f.job_id = timeline_events.job_id and f.retry_at is null
+      order by f.failed_at desc limit 20
+    ) t where t.due_at >= t.failed_at
+  ) f
+  cross join lateral (
+    select a.occurred_at, a.actor, a.database_role from legwork_private.audit_entries a
+    where a.target_type = 'jobs' and a.target is null and a.operation = 'retry_jobs' and a.occurred_at >= f.due_at and a.occurred_at < f.due_at + interval '5 minutes'
+      and coalesce(a.after -> 'filter' ->> 'task', f.task) = f.task and coalesce(a.after -> 'filter' ->> 'queue', f.queue) = f.queue
+      and (a.after -> 'filter' -> 'ids' is null or a.after -> 'filter' -> 'ids' @> to_jsonb(timeline_events.job_id)
+        or a.after -> 'filter' -> 'ids' @> to_jsonb(timeline_events.job_id::text))
+    order by a.id limit 1
+  ) e
+  union all
+  select 'end', j.finished_at, j.state::text, case j.state when 'expired' then 'Expired' else 'Cancelled' end, j.error, null, null, null
+  from legwork_private.all_jobs j where j.id = timeline_events.job_id and j.state in ('cancelled', 'expired')
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.timeline_runs(job_id bigint, run_at timestamp with time zone)
+ RETURNS SETOF legwork_private.timeline_run
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with attempts as materialized (
+    select a.attempt, a.state, a.started_at, a.finished_at, a.retry_at, a.worker,
+      nullif(concat_ws(': ', a.error_name, left(split_part(a.error_message, E'\n', 1), 500)), '') as detail
+    from legwork_private.all_attempts a
+    where a.job_id = timeline_runs.job_id and a.started_at is not null
+    order by a.started_at desc limit 100
+  ), waits as materialized (
+    -- A wait ends with its signal or its time; the attempt that goes on comes later.
+    select s.kind, s.name, s.attempt, s.started_at, s.deadline, s.recorded_at,
+      case when s.state in ('waiting', 'open') then null
+        when s.state = 'completed' and s.kind = 'wait' then coalesce(greatest(s.started_at, (
+          select g.sent_at from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name)), s.recorded_at)
+        else least(s.deadline, s.recorded_at) end as ended_at
+    from legwork_private.job_steps s
+    where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep')
+      -- A wait in an attempt that is recorded did not suspend it.
+      and not exists (select from attempts a where s.started_at >= a.started_at and s.started_at <= coalesce(a.finished_at, 'infinity'))
+    order by s.started_at limit 200
+  )
+  select 'attempt', a.started_at, a.finished_at, case when a.state = 'failed' then (
+      select f.run_at from legwork_private.failed_attempts f
+      where f.job_id = timeline_runs.job_id and f.attempt = a.attempt and f.failed_at = a.finished_at limit 1)
+    else timeline_runs.run_at end, a.retry_at, a.attempt::integer, a.state::text, a.detail, a.worker
+  from attempts a
+  union all
+  -- What ran before a wait is not an attempt of its own. Its first step shows when it began at the latest.
+  select 'attempt', x.began, w.started_at, null, null, w.attempt::integer, 'suspended', null, null
+  from waits w
+  cross join lateral (
+    select min(s.started_at) as began from legwork_private.job_steps s
+    where s.job_id = timeline_runs.job_id and s.started_at <= w.started_at
+      and s.started_at > coalesce((select max(o.started_at) from waits o where o.started_at < w.started_at), '-infinity')
+      and s.started_at > coalesce((select max(a.finished_at) from attempts a where a.finished_at <= w.started_at), '-infinity')
+  ) x
+  where x.began < w.started_at
+  union all
+  select case w.kind when 'wait' then 'signal' else 'sleep' end, w.started_at, w.ended_at, w.deadline, null, w.attempt::integer, null, w.name, null
+  from waits w
+$function$
+
+CREATE OR REPLACE FUNCTION legwork_private.timeline_waits(job_id bigint)
+ RETURNS TABLE(kind text, started_at timestamp with time zone, ended_at timestamp with time zone, expected_at timestamp with time zone, label text, detail text, actor text, target_type text, target text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_job record;
+  v_serial_key text;
+begin
+  select j.id, j.task, j.queue, j.state, j.run_at, j.created_at, j.finished_at into v_job from legwork_private.all_jobs j where j.id = timeline_waits.job_id;
+  v_serial_key := coalesce(
+    (select q.queue_name from legwork_private.graphile_jobs j join legwork_private.graphile_job_queues q on q.id = j.job_queue_id where j.id = timeline_waits.job_id),
+    (select f.serial_key from legwork_private.finished_jobs f where f.id = timeline_waits.job_id limit 1));
+  return query
+    with runs as materialized (
+      select r.*, lag(r.kind) over w as kind_before, lag(r.attempt) over w as attempt_before, lag(r.retry_at) over w as retry_before,
+        max(coalesce(r.ended_at, 'infinity')) over (order by r.started_at rows between unbounded preceding and 1 preceding) as free_from
+      from legwork_private.timeline_runs(timeline_waits.job_id, v_job.run_at) r
+      window w as (order by r.started_at)
+    ), gaps as materialized (
+      select row_number() over (order by g.from_at) as gap, g.*
+      from (
+        select coalesce(r.free_from, v_job.created_at) as from_at, r.started_at as to_at, coalesce(case when r.kind = 'attempt' then r.due_at end, r.retry_before) as due_at,
+          r.kind_before, r.attempt_before, r.retry_before, false as is_last
+        from runs r
+        union all
+        select coalesce(max(coalesce(r.ended_at, 'infinity')), v_job.created_at), coalesce(v_job.finished_at, clock_timestamp()), v_job.run_at,
+          (array_agg(r.kind order by r.started_at desc))[1], (array_agg(r.attempt order by r.started_at desc))[1], (array_agg(r.retry_at order by r.started_at desc))[1], true
+        from runs r
+      ) g
+      where g.from_at < g.to_at
+    ), reasons as materialized (
+      select g.gap, 1 as rank, 'failed' as kind, g.from_at as started_at, coalesce(g.due_at, g.to_at) as ended_at, 'Failed, until it was retried' as label, null::text as detail,
+        null::text as actor, null::text as target_type, null::text as target
+      from gaps g where g.kind_before = 'attempt' and g.attempt_before is not null and g.retry_before is null
+      union all
+      select g.gap, 2, case when g.kind_before is null then 'scheduled' else 'retry_delay' end, g.from_at, g.due_at,
+        case when g.kind_before is null then 'Due later' else format('Retry delay after attempt %s', g.attempt_before) end, null, null, null, null
+      from gaps g where g.kind_before is null or (g.kind_before = 'attempt' and g.retry_before is not null)
+      union all
+      select g.gap, w.rank, w.kind, w.started_at, w.ended_at, w.label, w.detail, w.actor, w.target_type, w.target
+      from gaps g
+      join (
+        select * from legwork_private.pauses_since(v_job.created_at, v_job.queue, v_job.task)
+        union all
+        select * from legwork_private.waiting_room_stays(timeline_waits.job_id)
+        union all
+        select * from legwork_private.serial_key_uses(timeline_waits.job_id, v_job.task, v_serial_key, v_job.created_at) where v_serial_key is not null
+      ) w on w.started_at < g.to_at and w.ended_at > g.from_at
+      union all
+      select g.gap, 9, 'worker', g.from_at, g.to_at, 'Waiting for a worker', null, null, null, null from gaps g
+    ), numbered as materialized (
+      select row_number() over () as n, r.gap, r.rank, r.kind, greatest(r.started_at, g.from_at) as started_at, least(r.ended_at, g.to_at) as ended_at,
+        g.to_at, g.due_at, g.is_last, r.label, r.detail, r.actor, r.target_type, r.target
+      from reasons r join gaps g on g.gap = r.gap
+      where r.started_at < g.to_at and r.ended_at > g.from_at
+    ), pieces as (
+      select p.gap, p.at as started_at, lead(p.at) over (partition by p.gap order by p.at) as ended_at
+      from (select r.gap, r.started_at as at from numbered r union select r.gap, r.ended_at from numbered r) p
+    ), chosen as (
+      select p.gap, p.started_at, p.ended_at, c.n
+      from pieces p
+      cross join lateral (
+        select r.n from numbered r
+        where r.gap = p.gap and r.started_at <= p.started_at and r.ended_at >= p.ended_at
+        order by r.rank, r.started_at, r.n limit 1
+      ) c
+      where p.ended_at is not null
+    ), merged as (
+      -- Pieces of one reason that follow each other are one wait.
+      select c.n, min(c.started_at) as started_at, max(c.ended_at) as ended_at
+      from (
+        select c.*, row_number() over (partition by c.gap order by c.started_at) - row_number() over (partition by c.gap, c.n order by c.started_at) as island from chosen c
+      ) c
+      group by c.gap, c.n, c.island
+    )
+    select r.kind, m.started_at,
+      case when v_job.finished_at is null and r.is_last and m.ended_at = r.to_at then null else m.ended_at end,
+      case when r.kind in ('scheduled', 'retry_delay') and isfinite(r.due_at) then r.due_at end,
+      r.label, r.detail, r.actor, r.target_type, r.target
+    from merged m join numbered r on r.n = m.n
+    where m.ended_at - m.started_at >= interval '1 millisecond';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.topological_order(nodes integer, befores integer[], afters integer[])
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -12190,6 +14773,52 @@ begin
   end loop;
   return v_order;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.traces_of(job_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_logged record;
+  v_children integer;
+  v_result text := (select f.result::text from legwork_private.finished_jobs f where f.id = traces_of.job_id order by f.finished_at desc limit 1);
+begin
+  select count(*) filter (where l.level = 'warn') as warnings, count(*) filter (where l.level in ('error', 'fatal')) as errors into v_logged
+  from (select o.level from legwork_private.job_logs o where o.job_id = traces_of.job_id order by o.id limit 1000) l;
+  select count(*) into v_children from (
+    select from legwork_private.all_jobs j
+    where j.parent_id = traces_of.job_id and (legwork_private.confined_tenant() is null or j.tenant = legwork_private.confined_tenant()) limit 1000
+  ) c;
+  return nullif(concat_ws(' ',
+    'Its log has ' || nullif(concat_ws(' and ', nullif(legwork_private.counted(v_logged.errors, 'error'), '0 errors'), nullif(legwork_private.counted(v_logged.warnings, 'warning'), '0 warnings')), '') || '.',
+    'It enqueued ' || nullif(legwork_private.counted(v_children, 'job'), '0 jobs') || '.',
+    case when v_result is not null and v_result <> 'null' then format('Its result: %s%s', left(v_result, 200), case when length(v_result) > 200 then '…' else '' end) end), '');
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.trim_logs(attempts jsonb, head integer, tail integer)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with lines as (
+    select l.id, l.job_id, t.missing, row_number() over w as n, count(*) over (partition by l.job_id, l.attempt) as lines
+    from jsonb_to_recordset(trim_logs.attempts) as t (job_id bigint, attempt integer, missing bigint)
+    join legwork_private.job_logs l on l.job_id = t.job_id and l.attempt = t.attempt
+    window w as (partition by l.job_id, l.attempt order by l.id)
+  ), deleted as (
+    delete from legwork_private.job_logs l using lines x
+    where l.job_id = x.job_id and l.id = x.id and x.n > trim_logs.head + 1 and x.n <= x.lines - trim_logs.tail
+  )
+  -- The line after the first ones becomes the mark, so it stands between them and the last ones.
+  update legwork_private.job_logs l set
+    level = 'warn', message = format('… %s in between %s not kept.', legwork_private.counted(x.missing, 'line'), case x.missing when 1 then 'was' else 'were' end),
+    fields = jsonb_build_object('legwork:cut', jsonb_build_object('lines', x.missing))
+  from lines x where l.job_id = x.job_id and l.id = x.id and x.n = trim_logs.head + 1 and x.lines > trim_logs.head + trim_logs.tail;
+$function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.true_attempt(job_id bigint, attempts smallint, max_attempts smallint, updated_at timestamp with time zone, locked_at timestamp with time zone)
  RETURNS smallint
@@ -12363,6 +14992,35 @@ begin
   end if;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.waiting_room_stays(job_id bigint)
+ RETURNS SETOF legwork_private.timeline_wait
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case s.kind when 'dependency' then 3 else 7 end, s.kind, s.started_at, s.ended_at,
+    case s.kind when 'dependency' then 'Waiting for other jobs' else 'Waiting for a limit' end,
+    case s.kind when 'dependency' then 'For ' || case when cardinality(s.jobs) = 1 then 'job ' else 'jobs ' end || nullif(array_to_string(s.jobs[:5], ', '), '')
+        || case when cardinality(s.jobs) > 5 then ' and more.' else '.' end
+      else 'For ' || legwork_private.gates_in_words(s.gates) || '.' end,
+    null::text, case when s.kind = 'dependency' then case when cardinality(s.jobs) > 0 then 'job' end else l.scope end,
+    case when s.kind = 'dependency' then s.jobs[1]::text else l.name end
+  from (
+    select w.kind, w.started_at, w.ended_at, w.gates, '{}'::bigint[] as jobs
+    from legwork_private.job_waits w where w.job_id = waiting_room_stays.job_id
+    union all
+    select case when w.held = 'dependency' then 'dependency' else 'limit' end, w.entered_at, 'infinity', w.gates,
+      array(
+        select d.depends_on from legwork_private.dependencies d
+        where d.job_id = w.job_id and (legwork_private.confined_tenant() is null or exists (
+          select from legwork_private.all_jobs j where j.id = d.depends_on and j.tenant = legwork_private.confined_tenant()))
+        order by d.depends_on limit 6)
+    from legwork_private.waiting_jobs w
+    where w.job_id = waiting_room_stays.job_id and (w.held = 'dependency' or w.gates <> '{}')
+  ) s
+  left join legwork_private.limits l on l.id = legwork_private.gate_limit(s.gates[1])
+$function$
+
 CREATE OR REPLACE FUNCTION legwork_private.wake_due_jobs()
  RETURNS void
  LANGUAGE plpgsql
@@ -12395,13 +15053,20 @@ CREATE OR REPLACE FUNCTION legwork_private.wake_workers(jobs integer)
  LANGUAGE sql
 RETURN pg_notify('jobs:insert'::text, (json_build_object('r', (random())::text, 'count', jobs))::text)
 
+CREATE OR REPLACE FUNCTION legwork_private.when_given(condition text, value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE WHEN (value IS NULL) THEN ''::text ELSE format(condition, value) END
+
 CREATE OR REPLACE FUNCTION legwork_private.without_expiry(flags jsonb)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork_private.flag_value(flags, 'expires'::text) IS NULL) THEN flags ELSE NULLIF((flags - ARRAY(SELECT f.f FROM jsonb_object_keys(without_expiry.flags) f(f) WHERE (f.f ~~ 'expires:%'::text))), '{}'::jsonb) END
 
-CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], version text DEFAULT NULL::text, OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[])
+CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], version text DEFAULT NULL::text, OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[], OUT state text)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -12413,7 +15078,8 @@ begin
     clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
-    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs;
+    blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs
+  returning w.state into state;
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
@@ -12448,7 +15114,6 @@ CREATE OR REPLACE FUNCTION legwork_private.worker_blocked(id text, culprit bigin
 AS $function$
 declare
   v_started timestamptz;
-  v_count integer;
 begin
   if culprit is null then
     -- Any of the running jobs may be the culprit: they stay with the worker, and are treated like those of a dead worker.
@@ -12471,8 +15136,7 @@ begin
     update legwork_private.graphile_job_queues q set locked_at = null, locked_by = null
     where q.locked_by = worker_blocked.id and q.id = (select j.job_queue_id from legwork_private.graphile_jobs j where j.id = culprit);
   end if;
-  v_count := legwork_private.worker_stopped(id);
-  return v_count;
+  return cardinality(legwork_private.worker_stopped(id));
 end $function$
 -- not executable by public
 
@@ -12496,16 +15160,19 @@ $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.worker_stopped(id text)
- RETURNS integer
+ RETURNS bigint[]
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_running bigint[];
+  v_held bigint[];
 begin
   delete from legwork_private.worker_processes w where w.id = worker_stopped.id returning w.running into v_running;
-  return legwork_private.give_back_jobs(id, started => v_running);
+  v_held := array(select j.id from legwork_private.graphile_jobs j where j.locked_by = worker_stopped.id and not j.is_available order by j.id);
+  perform legwork_private.give_back_jobs(id, started => v_running);
+  return v_held;
 end $function$
 -- not executable by public
 
@@ -12633,6 +15300,8 @@ CREATE TRIGGER _legwork_keep BEFORE DELETE ON graphile_worker._private_tasks FOR
 CREATE TRIGGER _legwork_record_change AFTER UPDATE ON graphile_worker._private_jobs FOR EACH ROW WHEN (new.locked_at IS NULL AND (old.locked_at IS NOT NULL OR (old.attempts >= old.max_attempts) <> (new.attempts >= new.max_attempts) OR new.revision <> old.revision OR new.priority <> old.priority OR new.run_at <> old.run_at AND new.run_at <> 'infinity'::timestamp with time zone)) EXECUTE FUNCTION legwork_private.tg_jobs__record_change();
 
 CREATE TRIGGER _legwork_record_finished AFTER DELETE ON graphile_worker._private_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork_private.tg_jobs__record_finished();
+
+CREATE TRIGGER _legwork_record_wait AFTER DELETE ON legwork_private.waiting_jobs REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION legwork_private.tg_waiting_jobs__record_wait();
 
 CREATE TRIGGER _legwork_refuse BEFORE DELETE OR UPDATE OR TRUNCATE ON legwork_private.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION legwork_private.tg_audit_entries__refuse();
 
