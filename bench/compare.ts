@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import { runMigrations } from "graphile-worker";
 import pg from "pg";
 import { createPool } from "../src/db/pool.ts";
@@ -85,7 +85,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
 
 function report(bare: readonly number[], ratios: ReadonlyMap<string, readonly number[]>): void {
   console.log(`graphile-worker alone: ${Math.round(median(bare))} jobs/s (median of ${bare.length} rounds)`);
-  const table = new Table({ head: ["", "the other", "this one", "this / other", "at least", "this one's rounds"] });
+  const table = new ResultTable({ head: ["", "the other", "this one", "this / other", "at least", "this one's rounds"] });
   for (const kind of KINDS) {
     const [before = [], now = []] = [ratios.get(`${kind} 0`), ratios.get(`${kind} 1`)];
     if (now.length === 0) continue;

@@ -1,5 +1,5 @@
 import { runMigrations } from "graphile-worker";
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
@@ -54,7 +54,7 @@ export async function run(options: { short: boolean }): Promise<void> {
 function report(runs: number[][], enqueues: number[][], tolerance: number): void {
   const ratios = (values: number[][], index: number): number[] =>
     (values[index] ?? []).map((value, pair) => value / (values[0]?.[pair] ?? Number.NaN));
-  const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least"] });
+  const table = new ResultTable({ head: ["", "jobs/s (median)", "ratio (median)", "pairs", "at least"] });
   let missed = 0;
   for (const [index, side] of SIDES.entries()) {
     const least = "least" in side ? side.least : 1;

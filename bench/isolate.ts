@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.ts";
@@ -38,7 +38,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
       }
     }
   });
-  const table = new Table({
+  const table = new ResultTable({
     head: ["empty jobs in", "jobs/s (median)", "additional µs per job", "rounds", "at least"],
   });
   const without = 1_000_000 / median(rates.worker);

@@ -1,4 +1,4 @@
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import pg from "pg";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
@@ -69,7 +69,7 @@ export async function run(options: { short: boolean }): Promise<void> {
         if (round > 0) rates[index]?.push(rate);
       }
     }
-    const table = new Table({ head: ["", "jobs/s (median)", "ratio (median)", "rounds", "at least"] });
+    const table = new ResultTable({ head: ["", "jobs/s (median)", "ratio (median)", "rounds", "at least"] });
     for (const [index, side] of sides.entries()) {
       const other = side.besides ?? index;
       const ratios = (rates[index] ?? []).map((rate, round) => rate / (rates[other]?.[round] ?? Number.NaN));

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import pg from "pg";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool } from "../src/db/pool.ts";
@@ -45,7 +45,7 @@ export async function run(options: { short: boolean }): Promise<void> {
     await template.query("vacuum (analyze) events");
     await template.query("checkpoint");
     await template.end();
-    const table = new Table({ head: ["", "rows/s", "one statement", "ratio", "longest transaction", "memory"] });
+    const table = new ResultTable({ head: ["", "rows/s", "one statement", "ratio", "longest transaction", "memory"] });
     for (const { task, plain, more } of SIDES) {
       const plainUrl = await freshDatabase(serverUrl, "legwork_bench", "legwork_bench_rows");
       const client = new pg.Client({ connectionString: plainUrl });

@@ -1,4 +1,4 @@
-import Table from "cli-table3";
+import { ResultTable } from "./result-table.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { createPool, type Pool, transaction } from "../src/db/pool.ts";
 import { planSchedules } from "../src/schedules/plan-schedules.ts";
@@ -34,7 +34,7 @@ export async function run(options: { short: boolean }): Promise<void> {
         await pool.query("vacuum (analyze)");
       }
       const idle = await idleShare(pool, options.short ? 100 : 500);
-      const table = new Table({ head: ["10,000 schedules", "measured", "at most"] });
+      const table = new ResultTable({ head: ["10,000 schedules", "measured", "at most"] });
       table.push(
         [
           "due in one second: lateness, p99, per round",

@@ -70,7 +70,7 @@ function versionOf(name: string): string {
   return JSON.parse(readFileSync(join(entry.slice(0, entry.lastIndexOf(name) + name.length), "package.json"), "utf8")).version;
 }
 
-function withoutSchemas<T extends { payloadSchema: unknown; resultSchema: unknown }>(task: T): object {
+function withoutSchemas(task: { payloadSchema: unknown; resultSchema: unknown }): object {
   const { payloadSchema: _payload, resultSchema: _result, ...rest } = task;
   return rest;
 }

@@ -78,7 +78,12 @@ function fit(all: readonly Column[], columns: number, spare: readonly string[]):
   }
   let cap = columns;
   while (cap > 1 && sizeOf(left, cap) > columns) cap -= 1;
-  return left.map((column) => ({ ...column, width: capped(column, cap) }));
+  return left.map(({ index, title, isEmpty, ...column }) => ({
+    index,
+    title,
+    isEmpty,
+    width: capped({ index, title, isEmpty, ...column }, cap),
+  }));
 }
 
 /** The width of a line whose columns are at most `cap` wide. */

@@ -128,7 +128,7 @@ export function countsToNumbers(schema: z.ZodType, value: unknown): unknown {
 }
 
 function toNumber(schema: z.core.$ZodType): Convert | undefined {
-  if (!counts.has(schema as z.ZodType)) return undefined;
+  if (!counts.has(schema)) return undefined;
   return (value) => (typeof value === "string" && Number.isSafeInteger(Number(value)) ? Number(value) : value);
 }
 

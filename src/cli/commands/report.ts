@@ -53,7 +53,10 @@ Passwords, tokens and keys are replaced by [redacted], wherever they stand. Read
         ].filter(({ title }) => !isRemote || !ONLY_LOCAL.includes(title));
         const missing: string[] = isRemote ? [...ONLY_LOCAL] : [];
         const text = await write(sections, includePayloads === true, missing);
-        if (out === "-") return void process.stdout.write(text);
+        if (out === "-") {
+          process.stdout.write(text);
+          return;
+        }
         writeFileSync(out, text, { mode: 0o600 });
         const lacks = missing.length === 0 ? "" : `\nMissing: ${missing.join("; ")}.`;
         const values = includePayloads === true ? "with the values of payloads" : "without the values of payloads";
