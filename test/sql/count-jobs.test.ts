@@ -30,6 +30,8 @@ describe("counts of jobs", () => {
     ["a part of the error", { error: "BOOM", state: "failed" }],
     ["a correlation id", { correlationId: "c", state: "failed" }],
     ["a time", { createdAfter: new Date(Date.now() - 3_600_000), createdBefore: new Date(Date.now() + 3_600_000) }],
+    ["a time of the end", { finishedAfter: new Date(Date.now() - 3_600_000), finishedBefore: new Date(Date.now() + 3_600_000) }],
+    ["a time of the end that nothing has", { finishedBefore: new Date(0) }],
     ["a priority", { priority: 0, state: ["failed", "pending"] }],
     ["an unknown task", { task: "unknown" }],
   ])("with %s are those of the rows that a list has", async ([, filter]) => {
@@ -134,11 +136,14 @@ async function storeCounts(): Promise<void> {
 }
 
 function matches(job: Record<string, unknown>, filter: CountFilter): boolean {
-  const { state, error, correlationId, createdAfter, createdBefore, ...same } = filter;
+  const { state, error, correlationId, createdAfter, createdBefore, finishedAfter, finishedBefore, ...same } = filter;
   if (state !== undefined && !(typeof state === "string" ? [state] : state).includes(job.state as never)) return false;
   if (error !== undefined && !String(job.error).toLowerCase().includes(error.toLowerCase())) return false;
   if (correlationId !== undefined && job.correlation_id !== correlationId) return false;
   if (createdAfter !== undefined && (job.created_at as Date) < createdAfter) return false;
   if (createdBefore !== undefined && (job.created_at as Date) >= createdBefore) return false;
+  const ended = job.finished_at as Date | null;
+  if (finishedAfter !== undefined && (ended === null || ended < finishedAfter)) return false;
+  if (finishedBefore !== undefined && (ended === null || ended >= finishedBefore)) return false;
   return Object.entries(same).every(([name, value]) => job[name] === value);
 }

@@ -25,7 +25,7 @@ declare
 begin
   -- An unknown task or queue has no jobs; that is not an error here.
   perform legwork_private.assert_job_filter(filter - 'state' - 'priority' - array['task', 'queue'],
-    array['tenant', 'worker', 'correlation_id', 'parent_id', 'job_key', 'error', 'created_after', 'created_before'], '{"state": "failed", "task": "notify/email"}');
+    array['tenant', 'worker', 'correlation_id', 'parent_id', 'job_key', 'error', 'created_after', 'created_before', 'finished_after', 'finished_before', 'finished_since'], '{"state": "failed", "task": "notify/email"}');
   for v_state in select x from jsonb_array_elements(case jsonb_typeof(filter -> 'state') when 'array' then filter -> 'state' else coalesce(jsonb_build_array(filter -> 'state'), '[]') end) x
     where x <> 'null'
   loop
@@ -69,8 +69,9 @@ begin
   end;
   select coalesce(string_agg(format(case f.key when 'error' then ' and strpos(lower(x.%I), lower(%L)) > 0' else ' and x.%I = %L' end, f.key, f.value), ''), '')
     || legwork_private.when_given(' and x.created_at >= %L', filter ->> 'created_after') || legwork_private.when_given(' and x.created_at < %L', filter ->> 'created_before')
+    || legwork_private.when_given(' and x.finished_at >= %L', filter ->> 'finished_after') || legwork_private.when_given(' and x.finished_at < %L', filter ->> 'finished_before')
   into v_rest
-  from jsonb_each_text(filter - array['state', 'created_after', 'created_before']) f;
+  from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
     -- The list of states is true for each unended job; an index of the history shows that it has none of them.
     if v_wanted <> '{running}' then
@@ -99,7 +100,7 @@ begin
      union all
      select null, null, 0, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)',
     (select string_agg(format(
-       '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
+       '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.finished_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
          from legwork_private.%I j where %s order by j.id desc limit %s)',
        b.n, case when not is_live and cardinality(v_branches) > 1 or v_wanted = '{completed}' then v_wanted[b.n] end, case when filter ->> 'error' is null then 'null::text' else 'j.error' end, case when is_live then 'all_jobs' else 'finished_jobs' end, b.condition, most + 1), ' union all ')
      from unnest(v_branches) with ordinality b (condition, n)),
@@ -177,7 +178,7 @@ begin
   if found then
     raise exception 'Jobs cannot be counted by ''%''.', left(v_field, 100) using errcode = 'LW400', hint = 'They can be counted by state, task, queue, tenant and worker.';
   end if;
-  v_filter := jsonb_strip_nulls(filter);
+  v_filter := legwork_private.fixed_period(jsonb_strip_nulls(filter), now());
   if v_filter ->> 'tenant' <> v_own then
     return;
   end if;
@@ -247,6 +248,6 @@ end $$;
 comment on function legwork.count_jobs(jsonb, text[]) is
   'Counts the jobs that match a filter by the fields state, task, queue, tenant or worker, most first and at most 100 values of each. The counts of a field ignore the filter''s own '
   'condition on it. is_capped: there are more jobs than jobs says, or there may be; no count is above 10,000. With more than 2,000 unended jobs, their counts are a few seconds old. '
-  'The filter is an object with the fields state (one or an array), task, queue, tenant, worker, correlation_id, parent_id, job_key, priority, error (a part of the message), created_after and '
-  'created_before; jobs must match all given fields. Raises LW400 for an unknown field. Example: select * from legwork.count_jobs(''{"state": "failed"}'', ''{task}'')';
+  'The filter is an object with the fields state (one or an array), task, queue, tenant, worker, correlation_id, parent_id, job_key, priority, error (a part of the message), created_after, '
+  'created_before, finished_after, finished_before and finished_since; jobs must match all given fields. Raises LW400 for an unknown field. Example: select * from legwork.count_jobs(''{"state": "failed"}'', ''{task}'')';
 revoke execute on function legwork.count_jobs(jsonb, text[]) from public;

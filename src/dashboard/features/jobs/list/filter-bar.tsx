@@ -116,6 +116,21 @@ export function FilterBar({
           <option value="exact">{words.list.between}</option>
         </select>
         <select
+          aria-label={words.list.ended}
+          value={filter.finished ?? ""}
+          onChange={({ target: { value } }) => set({ finished: value, finished_after: undefined, finished_before: undefined })}
+        >
+          <option value="">{words.list.endedAnyTime}</option>
+          {Object.entries(words.list.endedSpans).map(([span, name]) => (
+            <option key={span} value={span}>
+              {words.list.endedIn(name)}
+            </option>
+          ))}
+          {filter.finished !== undefined && !(filter.finished in words.list.endedSpans) && (
+            <option value={filter.finished}>{words.list.endedIn(filter.finished)}</option>
+          )}
+        </select>
+        <select
           aria-label={words.list.order}
           value={order}
           onChange={({ target }) => onOrder(ORDERS.find((each) => each === target.value) ?? "newest")}
@@ -174,7 +189,7 @@ function Choice({
 }
 
 /** Filters with their own control are not repeated as chips. */
-const SHOWN_ABOVE: ReadonlySet<string> = new Set(["state", "task", "queue", "since"]);
+const SHOWN_ABOVE: ReadonlySet<string> = new Set(["state", "task", "queue", "since", "finished"]);
 
 function Chips({
   filter,
@@ -190,7 +205,7 @@ function Chips({
   const { zone } = usePreferences();
   const given = Object.entries(filter) as [FilterName, string][];
   if (given.length === 0) return null;
-  const shown = given.filter(([name]) => (hasFacets ? name !== "since" : !SHOWN_ABOVE.has(name)));
+  const shown = given.filter(([name]) => (hasFacets ? name !== "since" && name !== "finished" : !SHOWN_ABOVE.has(name)));
   return (
     <ul className="job-chips" aria-label={words.list.chips}>
       {shown.map(([name, value]) => (

@@ -24,6 +24,7 @@ const FIELDS = [
   "task",
   "queue",
   "since",
+  "finished",
   "error",
   "payload",
   "id",
@@ -79,7 +80,7 @@ function fieldsLike(before: string, typed: string): Suggestion[] {
 
 function valuesOf(before: string, field: string, typed: string, known: KnownValues): Suggestion[] {
   if (field === "id") return /^\d{1,19}$/.test(typed) ? [openJob(typed)] : [];
-  const values = field === "state" ? JOB_STATES : field === "since" ? SPANS : known[field as FilterName];
+  const values = field === "state" ? JOB_STATES : field === "since" || field === "finished" ? SPANS : known[field as FilterName];
   return matching(values ?? [], typed).map((value) => ({
     key: `value ${value}`,
     text: before + typedFilter(field, value),
