@@ -23,6 +23,7 @@ const GROUPS: readonly Group[] = [
       "enqueueing",
       "life-of-a-job",
       "limits",
+      "bulk-actions",
       "schedules",
       "workflows",
       "steps",

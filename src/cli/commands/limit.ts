@@ -24,7 +24,7 @@ export function limitCommand(): Command {
     .option("--queue <name>", "Queue to limit")
     .option("--task <name>", "Task to limit")
     .option("--key <path>", "Payload path, such as userId or user.id; each value gets its own limit")
-    .option("--concurrency <number>", "Jobs that run at the same time across all workers", wholeNumber())
+    .option("--concurrency <number>", "Jobs that run at the same time across all workers", wholeNumber(0))
     .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
     .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
     .option("--reset", "Reset a task's limits to those that its definition declares")
