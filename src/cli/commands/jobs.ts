@@ -17,9 +17,7 @@ type Flags = RemoteFlags & WatchFlags & JobFilter & { json?: boolean; countBy?: 
 export function jobsCommand(): Command {
   return withWatch(withRemoteOptions(new Command("jobs")))
     .description("List jobs, newest first")
-    .addOption(
-      new Option("--state <states>", "Only jobs in this state, or in any of several separated by commas").argParser(states),
-    )
+    .addOption(statesOption())
     .option("--task <name>", "Only jobs of this task")
     .option("--queue <name>", "Only jobs of this queue")
     .option("--tenant <name>", "Only this tenant's jobs")
@@ -107,6 +105,14 @@ Examples:
         }),
       );
     });
+}
+
+/** Several states may be given, so the parser checks them; the choices are for completion. */
+function statesOption(): Option {
+  const option = new Option("--state <states>", "Only jobs in this state, or in any of several separated by commas");
+  option.argParser(states);
+  option.argChoices = [...JOB_STATES];
+  return option;
 }
 
 function states(value: string): JobState[] {

@@ -125,7 +125,11 @@ export function remoteOperations(url: string, token: string | undefined): Operat
       }
     },
     countJobs: async (filter, by) => (await get(jobCountPage, `/job-counts?${queryOf({ ...filter, by })}`)).items,
-    getJob: (id) => get(jobWithAttemptsSchema, job(id)),
+    // The links are the server's setting, which the command line does not print.
+    getJob: async (id) => {
+      const { links: _links, ...found } = await get(jobWithAttemptsSchema, job(id));
+      return found;
+    },
     listSteps: (id) => all(stepPage, `${job(id)}/steps`),
     readTimeline: async (id) => (await get(timelinePage, `${job(id)}/timeline`)).items,
     lastLogs: async (id, limit) => (await all(logPage, `${job(id)}/logs?limit=${PAGE}`)).slice(-limit),
