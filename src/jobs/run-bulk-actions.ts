@@ -3,8 +3,14 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 
-/** How often each process looks for bulk actions while none is running (ms). */
-const INTERVAL_MS = 1_000;
+/**
+ * How often each process looks for bulk actions while none is running (ms). The server that starts one looks at once, and the command line carries out
+ * its own, so only those started in SQL wait for this.
+ */
+const INTERVAL_MS = 5_000;
+
+/** The longest time between two chunks while one is running (ms). */
+const BETWEEN_CHUNKS_MS = 1_000;
 
 /**
  * Does the next chunk of a bulk action in a transaction of its own: of the one with this id, or of any. Returns how long until the next chunk is due
@@ -20,9 +26,15 @@ export async function runBulkAction(pool: Pool, id?: string): Promise<number | n
 
 /** Carries out bulk actions, taking turns with all other processes that do. A chunk that fails is done again later, by any of them. */
 export function startBulkRunner(pool: Pool, log: Logger): Loop {
-  return new Loop(async () => Math.min(INTERVAL_MS, (await runBulkAction(pool)) ?? INTERVAL_MS), {
-    interval: INTERVAL_MS,
-    onError: (error) =>
-      log.warn({ event: "bulk_action_failed", err: toError(error) }, "Cannot carry out a bulk action; retrying."),
-  });
+  return new Loop(
+    async () => {
+      const wait = await runBulkAction(pool);
+      return wait === null ? INTERVAL_MS : Math.min(BETWEEN_CHUNKS_MS, wait);
+    },
+    {
+      interval: INTERVAL_MS,
+      onError: (error) =>
+        log.warn({ event: "bulk_action_failed", err: toError(error) }, "Cannot carry out a bulk action; retrying."),
+    },
+  );
 }

@@ -147,6 +147,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       pool,
       log,
       jobLinks: options.jobLinks,
+      onBulkAction: () => bulkRunner.wake(),
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, rates),
     });

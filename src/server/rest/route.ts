@@ -22,6 +22,8 @@ export interface RestContext {
   pool: Pool;
   /** Links from a job to other systems. */
   jobLinks?: JobLinks | undefined;
+  /** Called when a bulk action has been started here. */
+  onBulkAction?: (() => void) | undefined;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;

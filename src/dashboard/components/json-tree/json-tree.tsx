@@ -3,6 +3,7 @@ import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { Button } from "../button.tsx";
 import { JsonLine, type TreeState } from "./json-line.tsx";
 import { childrenOf, isContainer, keyOf, MAX_HITS, type Path, search, textOf } from "./paths.ts";
+import { common } from "../words.ts";
 import { words } from "./words.ts";
 import "./json-tree.css";
 
@@ -105,7 +106,7 @@ export function JsonTree({ value, label, fileName, filterPage }: JsonTreeProps) 
           />
         </span>
       </div>
-      <div ref={tree} className="json-tree-lines" role="region" aria-label={label} tabIndex={0}>
+      <div ref={tree} className="json-tree-lines" role="region" aria-label={common.jsonOf(label)} tabIndex={0}>
         <ul>
           <JsonLine name={undefined} value={value} path={[]} state={state} />
         </ul>

@@ -44,7 +44,11 @@ export function addBulkActionRoutes(app: FastifyInstance, context: RestContext):
       answer: startedBulkActionSchema,
       problems: ["LW404", "LW409"],
     },
-    async ({ client, body: { action, filter, ...options } }) => ({ id: await startBulkAction(client, action, filter, options) }),
+    async ({ client, reply, body: { action, filter, ...options } }) => {
+      // The answer is sent after the transaction has committed.
+      reply.raw.once("finish", () => context.onBulkAction?.());
+      return { id: await startBulkAction(client, action, filter, options) };
+    },
   );
   addRoute(
     app,
