@@ -122,6 +122,15 @@ describe("the SQL of the documentation runs", () => {
     );
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
     await database.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
+    // What explain is asked about: a schedule, workflow 7 and a worker.
+    await database.pool.query("select legwork.schedule('daily-report', 'a', cron => '@daily')");
+    if ((await database.pool.query("select from legwork.workflows where id = 7")).rowCount === 0) {
+      await database.pool.query("select setval('legwork_private.run_ids', 6)");
+      await database.pool.query(`select legwork.start_workflow('night', '{"load": {"task": "a"}}')`);
+    }
+    await database.pool.query(
+      "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, seen_at) values ('worker-1f2e3d', 'h', 1, 1, '{}', 'infinity') on conflict do nothing",
+    );
     const blocks = [...(await read(path)).matchAll(/```sql\n([\s\S]+?)```/g)].map((match) => match[1] ?? "");
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks)

@@ -4,7 +4,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups bulk_actions alerts
     alert_rule_list explain_job explain_schedule explain_workflow explain_queue explain_worker describe_limits describe_retry known_queues ids_created emergency_stop_details step_results health read_metrics
     task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal count_jobs doctor
-    installed_schema find_failed_groups`.split(/\s+/),
+    installed_schema find_failed_groups policy_attempts job_timeline`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:
     `cancel_job cancel_jobs retry_job retry_jobs discard_job discard_jobs rerun_job rerun_jobs set_priority set_priorities
@@ -15,7 +15,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     end_silence start_bulk_action stop_bulk_action preview_bulk_action run_bulk_action`.split(/\s+/),
   legwork_worker:
     `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
-    fire_schedules plan_intervals register_crontab load_steps record_step await_step due_duties run_duty worker_host
+    fire_schedules plan_intervals register_crontab load_steps record_step record_failed_step await_step due_duties run_duty worker_host
     note_worker_fault cancelled_jobs`.split(/\s+/),
   legwork_admin:
     `token_list audit_log audit_log_page settings migrations legwork_confined create_token revoke_token find_token change_setting

@@ -6,14 +6,15 @@ import { startWorker, type Worker, type WorkerOptions } from "./worker.ts";
 /** How often to check for remaining jobs (ms). */
 const INTERVAL_MS = 200;
 
-/** Runs all due jobs, including the jobs that they enqueue, until none is left, or until SIGTERM or SIGINT. */
-export async function runOnce(options: WorkerOptions): Promise<void> {
+/** Runs all due jobs, including the jobs that they enqueue, until none is left, or until SIGTERM or SIGINT. Calls `onReady` once it takes jobs. */
+export async function runOnce(options: WorkerOptions, onReady?: (worker: Worker) => void): Promise<void> {
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
   const pool = createPool(options.databaseUrl, { log: options.log, max: 2, name: "legwork worker --once" });
   try {
     const worker = await startWorker({ ...options, signal: stopping.signal });
+    onReady?.(worker);
     await untilNothingIsReady(pool, worker, stopping.signal).finally(() => worker.stop());
   } finally {
     await pool.end();

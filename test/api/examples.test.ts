@@ -56,6 +56,12 @@ beforeAll(async () => {
   );
   await pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
   await pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
+  // Workflow 7, and a worker.
+  await pool.query("select setval('legwork_private.run_ids', 6)");
+  await pool.query(`select legwork.start_workflow('night', '{"load": {"task": "crm/sync"}}')`);
+  await pool.query(
+    "insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, seen_at) values ('pool-1f2e3d', 'mail-1', 4211, 1, '{}', 'infinity')",
+  );
   await operationsOn(pool).schedules.set("daily-report", "report/daily", { cron: "0 6 * * *" });
 });
 

@@ -53,7 +53,12 @@ describe("the page of tasks", () => {
     await page.getByRole("link", { name: "mail/send" }).click();
     await page.getByRole("heading", { name: "Definition" }).waitFor();
     expect(await page.getByText("Throughput and latency").count()).toBe(0);
-    expect(await page.getByRole("button", { name: /Pause|Enqueue|Add limit/ }).count()).toBe(0);
+    expect(
+      await page
+        .getByRole("main")
+        .getByRole("button", { name: /Pause|Enqueue|Add limit/ })
+        .count(),
+    ).toBe(0);
   });
 });
 

@@ -316,7 +316,8 @@ describe("chat", () => {
     }
     expect(await line("job_completed", id)).toMatchObject({ level: "info", attempt: 1, durationMs: expect.any(Number) });
     expect(await line("job_failed", failing)).toMatchObject({
-      level: "warn",
+      level: "error",
+      final: true,
       correlationId: "corr-2",
       msg: expect.stringContaining("user 404 does not exist"),
     });

@@ -56,7 +56,7 @@ describe("documents", () => {
     const haveSaid = (text: string): boolean => logs.every((log) => log.includes(text));
     await until(
       "two requests are open, and both workers are ready for process signals",
-      () => open.length === 2 && haveSaid("The worker is ready."),
+      () => open.length === 2 && haveSaid("worker_ready"),
     );
     const states = async () =>
       (await select("select state, count(*)::int from legwork.jobs where id = any ($1) group by 1 order by 1", ids)).map(

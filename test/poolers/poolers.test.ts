@@ -93,7 +93,7 @@ describe("a worker", () => {
     expect(result).toMatchObject({ code: 1, stdout: "" });
     expect(result.stderr).toBe(
       "legwork: This worker reaches Postgres through a connection pooler in transaction mode, where it cannot run jobs. (LW516)\n" +
-        "  Set DATABASE_URL for the worker to the address of Postgres itself, or of a pool in session mode with enough connections. " +
+        "hint: Set DATABASE_URL for the worker to the address of Postgres itself, or of a pool in session mode with enough connections. " +
         "The rest of Legwork works through a pooler in transaction mode; see docs/guides/poolers.md.\n",
     );
     const { stdout: id } = await legwork(["add", "note", "{}"], environment);
@@ -249,7 +249,7 @@ it("a pooler in statement mode is reported by every command", async () => {
   const result = await legwork(["jobs"], { DATABASE_URL: url, LEGWORK_LOG_LEVEL: "error" });
   expect(result.code).toBe(1);
   expect(result.stderr).toMatch(
-    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which does not support transactions\. \(LW516\)\n .+docs\/guides\/poolers\.md\.\n$/,
+    /^legwork: 127\.0\.0\.1:\d+\/\w+ is a connection pooler in statement mode, which does not support transactions\. \(LW516\)\nhint: .+docs\/guides\/poolers\.md\.\n$/,
   );
 });
 

@@ -133,7 +133,8 @@ describe("the server", () => {
       if (method !== "GET") continue;
       // An unknown name, and then a known one.
       for (const name of ["nothing", path.includes("queues") ? "default" : "a"]) {
-        const url = server.url + path.replace("{id}", "999999999").replace("{name}", name);
+        const query = path.endsWith("/job-counts") ? "?by=state" : "";
+        const url = server.url + path.replace("{id}", "999999999").replace("{name}", name) + query;
         answers[path] = (await fetch(url, { headers: { authorization: `Bearer ${own}` } })).status;
         if (answers[path] >= 500) break;
       }
@@ -425,6 +426,7 @@ describe("the server", () => {
     });
     expect((await ask(secretOnce)).status).toBe(401);
     const audit = await legwork(["audit", "--target", id, "--json"], environment);
+    expect(audit.stderr).toBe("");
     expect(JSON.parse(audit.stdout)).toMatchObject([
       { operation: "revoke_token", surface: "cli", actor: expect.stringContaining("@") },
       { operation: "create_token", surface: "cli", tenant: "acme" },

@@ -2537,7 +2537,7 @@ begin
   if found then
     raise exception 'Jobs cannot be counted by ''%''.', left(v_field, 100) using errcode = 'LW400', hint = 'They can be counted by state, task, queue, tenant and worker.';
   end if;
-  v_filter := jsonb_strip_nulls(filter);
+  v_filter := legwork_private.fixed_period(jsonb_strip_nulls(filter), now());
   if v_filter ->> 'tenant' <> v_own then
     return;
   end if;
@@ -6313,7 +6313,7 @@ declare
 begin
   -- An unknown task or queue has no jobs; that is not an error here.
   perform legwork_private.assert_job_filter(filter - 'state' - 'priority' - array['task', 'queue'],
-    array['tenant', 'worker', 'correlation_id', 'parent_id', 'job_key', 'error', 'created_after', 'created_before'], '{"state": "failed", "task": "notify/email"}');
+    array['tenant', 'worker', 'correlation_id', 'parent_id', 'job_key', 'error', 'created_after', 'created_before', 'finished_after', 'finished_before', 'finished_since'], '{"state": "failed", "task": "notify/email"}');
   for v_state in select x from jsonb_array_elements(case jsonb_typeof(filter -> 'state') when 'array' then filter -> 'state' else coalesce(jsonb_build_array(filter -> 'state'), '[]') end) x
     where x <> 'null'
   loop
@@ -7657,8 +7657,9 @@ begin
   end;
   select coalesce(string_agg(format(case f.key when 'error' then ' and strpos(lower(x.%I), lower(%L)) > 0' else ' and x.%I = %L' end, f.key, f.value), ''), '')
     || legwork_private.when_given(' and x.created_at >= %L', filter ->> 'created_after') || legwork_private.when_given(' and x.created_at < %L', filter ->> 'created_before')
+    || legwork_private.when_given(' and x.finished_at >= %L', filter ->> 'finished_after') || legwork_private.when_given(' and x.finished_at < %L', filter ->> 'finished_before')
   into v_rest
-  from jsonb_each_text(filter - array['state', 'created_after', 'created_before']) f;
+  from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
     -- The list of states is true for each unended job; an index of the history shows that it has none of them.
     if v_wanted <> '{running}' then
@@ -7687,7 +7688,7 @@ begin
      union all
      select null, null, 0, (select coalesce(bool_or(b.n > %s), false) from (select count(*) as n from looked l group by l.branch) b)',
     (select string_agg(format(
-       '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
+       '(select %s as branch, %L::legwork.job_state as only, j.state, j.task, j.queue, j.tenant, j.worker, j.created_at, j.finished_at, j.priority, j.correlation_id, j.parent_id, j.job_key, %s as error
          from legwork_private.%I j where %s order by j.id desc limit %s)',
        b.n, case when not is_live and cardinality(v_branches) > 1 or v_wanted = '{completed}' then v_wanted[b.n] end, case when filter ->> 'error' is null then 'null::text' else 'j.error' end, case when is_live then 'all_jobs' else 'finished_jobs' end, b.condition, most + 1), ' union all ')
      from unnest(v_branches) with ordinality b (condition, n)),
@@ -12137,32 +12138,29 @@ CREATE OR REPLACE FUNCTION legwork_private.record_backlog(counts jsonb)
  RETURNS void
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- WITH counted AS (
-          SELECT COALESCE(c.queue, ''::text) AS queue,
-             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = 'pending'::text)), (0)::numeric))::bigint AS pending,
-             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = ANY (ARRAY['blocked'::text, 'paused'::text]))), (0)::numeric))::bigint AS held,
-             (COALESCE(sum(c.jobs) FILTER (WHERE (c.state = 'running'::text)), (0)::numeric))::bigint AS running,
-             (COALESCE(GREATEST((0)::numeric, EXTRACT(epoch FROM legwork_private.elapsed(min(c.oldest) FILTER (WHERE (c.state = 'pending'::text)), now()))), (0)::numeric))::double precision AS oldest_seconds
-            FROM jsonb_to_recordset(record_backlog.counts) c(queue text, state text, jobs bigint, oldest timestamp with time zone)
-           GROUP BY GROUPING SETS ((c.queue), ())
-         ), by_minute AS (
-          INSERT INTO legwork_private.backlog_minutes AS m (minute, queue, pending, held, running, oldest_seconds)  SELECT date_trunc('minute'::text, now()) AS date_trunc,
-                     c.queue,
-                     c.pending,
-                     c.held,
-                     c.running,
-                     c.oldest_seconds
-                    FROM counted c ON CONFLICT(queue, minute) DO UPDATE SET pending = GREATEST(m.pending, excluded_1.pending), held = GREATEST(m.held, excluded_1.held), running = GREATEST(m.running, excluded_1.running), oldest_seconds = GREATEST(m.oldest_seconds, excluded_1.oldest_seconds)
-         )
-  INSERT INTO legwork_private.backlog_hours AS h (hour, queue, pending, held, running, oldest_seconds)  SELECT date_trunc('hour'::text, now()) AS date_trunc,
-             c.queue,
-             c.pending,
-             c.held,
-             c.running,
-             c.oldest_seconds
-            FROM counted c ON CONFLICT(queue, hour) DO UPDATE SET pending = GREATEST(h.pending, excluded.pending), held = GREATEST(h.held, excluded.held), running = GREATEST(h.running, excluded.running), oldest_seconds = GREATEST(h.oldest_seconds, excluded.oldest_seconds);
-END
+AS $function$
+  -- A string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
+  with counted as (
+    select coalesce(c.queue, '') as queue,
+      coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0)::bigint as pending,
+      coalesce(sum(c.jobs) filter (where c.state in ('blocked', 'paused')), 0)::bigint as held,
+      coalesce(sum(c.jobs) filter (where c.state = 'running'), 0)::bigint as running,
+      coalesce(greatest(0, extract(epoch from legwork_private.elapsed(min(c.oldest) filter (where c.state = 'pending'), now()))), 0)::double precision as oldest_seconds
+    from jsonb_to_recordset(counts) as c (queue text, state text, jobs bigint, oldest timestamptz)
+    group by grouping sets ((c.queue), ())
+  ), by_minute as (
+    insert into legwork_private.backlog_minutes as m (minute, queue, pending, held, running, oldest_seconds)
+    select date_trunc('minute', now()), c.queue, c.pending, c.held, c.running, c.oldest_seconds from counted c
+    on conflict (queue, minute) do update set
+      pending = greatest(m.pending, excluded.pending), held = greatest(m.held, excluded.held), running = greatest(m.running, excluded.running),
+      oldest_seconds = greatest(m.oldest_seconds, excluded.oldest_seconds)
+  )
+  insert into legwork_private.backlog_hours as h (hour, queue, pending, held, running, oldest_seconds)
+  select date_trunc('hour', now()), c.queue, c.pending, c.held, c.running, c.oldest_seconds from counted c
+  on conflict (queue, hour) do update set
+    pending = greatest(h.pending, excluded.pending), held = greatest(h.held, excluded.held), running = greatest(h.running, excluded.running),
+    oldest_seconds = greatest(h.oldest_seconds, excluded.oldest_seconds);
+$function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.record_definitions()

@@ -34,7 +34,7 @@ async function silentFor(id: string, seconds: number): Promise<void> {
 }
 
 async function recover(): Promise<{ worker: string; jobs: number }[]> {
-  return (await database.pool.query("select * from legwork_private.recover_jobs()")).rows;
+  return (await database.pool.query("select worker, jobs from legwork_private.recover_jobs()")).rows;
 }
 
 /** Backdates the suspicion instead of waiting, and checks again. */

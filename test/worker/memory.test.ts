@@ -41,7 +41,7 @@ it(
     const first = startWorker(tasks, cache, "pipe");
     let log = "";
     first.stderr?.on("data", (data) => (log += data));
-    await until("the first worker is ready", () => log.includes("The worker is ready"), 20_000);
+    await until("the first worker is ready", () => log.includes("worker_ready"), 20_000);
     const ended = once(first, "exit");
     first.kill("SIGTERM");
     expect(await ended).toEqual([0, null]);

@@ -14,7 +14,8 @@ comment on column legwork_private.backlog_hours.hour is 'The beginning of the ho
 
 create or replace function legwork_private.record_backlog(counts jsonb) returns void
 language sql volatile set search_path = pg_catalog, pg_temp
-begin atomic
+as $$
+  -- A string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
   with counted as (
     select coalesce(c.queue, '') as queue,
       coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0)::bigint as pending,
@@ -35,7 +36,7 @@ begin atomic
   on conflict (queue, hour) do update set
     pending = greatest(h.pending, excluded.pending), held = greatest(h.held, excluded.held), running = greatest(h.running, excluded.running),
     oldest_seconds = greatest(h.oldest_seconds, excluded.oldest_seconds);
-end;
+$$;
 comment on function legwork_private.record_backlog(jsonb) is
   'Records the backlog of each queue and of all queues for the current minute and hour, where it is larger than what has been recorded for them. counts: [{"queue", "state", "jobs", "oldest"}].';
 revoke execute on function legwork_private.record_backlog(jsonb) from public;

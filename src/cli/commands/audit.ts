@@ -8,7 +8,6 @@ import { idOf, listLimit, time } from "../option-values.ts";
 import type { Operations } from "../operations/operations.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, printTable, relativeTime } from "../output.ts";
-import { assertTogether } from "../together.ts";
 import { jsonText } from "../visible.ts";
 
 type Flags = RemoteFlags & AuditFilter & { json?: boolean };
@@ -19,7 +18,7 @@ export function auditCommand(): Command {
     .option("--operation <name>", "Only this operation, such as cancel_job or pause")
     .option("--actor <name>", "Only changes by this token subject or database role")
     .addOption(new Option("--target-type <type>", "Only changes to this type of target").choices(AUDIT_TARGETS))
-    .option("--target <name>", "Only changes to this target: an id or a name; requires --target-type")
+    .option("--target <name>", "Only changes to this target: an id or a name")
     .option("--tenant <name>", "Only changes that concern this tenant")
     .option("--since <time>", "Only changes at this time or later", time)
     .option("--before <id>", "Only entries older than this one, for the next page", idOf("an entry"))
@@ -31,7 +30,6 @@ export function auditCommand(): Command {
     )
     .action(async (flags: Flags) => {
       const { json, ...filter } = ownFlags(flags);
-      assertTogether(filter, { target: "targetType" });
       await withOperations(flags, async (operations) => {
         const lines = await operations.listAuditLog(filter);
         if (lines.length === 0 && filter.operation !== undefined) await assertKnownOperation(operations, filter.operation);

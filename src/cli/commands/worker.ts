@@ -44,7 +44,7 @@ Unfinished jobs return to the queue.`,
       if (once === true) {
         await migrateFirst();
         const { runOnce } = await import("../../worker/run-once.ts");
-        await runOnce(settings);
+        await runOnce(settings, (worker) => tellReady(log, worker, config.concurrency));
         return;
       }
       await untilStopped(log, {
