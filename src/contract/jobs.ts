@@ -323,6 +323,7 @@ export const jobCountQuery = jobQuery
   .omit({ payload: true, brief: true, order: true, before: true, after: true, cursor: true, limit: true })
   .extend({
     by: text(100)
+      .default("state")
       .transform((value) => value.split(","))
       .pipe(z.array(z.enum(COUNT_FIELDS)).min(1))
       .meta({ description: "What to count by: one field, or several separated by commas.", examples: ["state", "state,task"] }),

@@ -204,7 +204,7 @@ it("a command does what its role allows, or returns LW403 in one line with a fix
   const wrong = asked.filter(({ login, name }) => {
     const { code, stderr } = outcomeOf(login, name);
     return isRefused(login, name)
-      ? code !== 1 || !/^legwork: .+ \(LW403\)\n {2}.+\n$/.test(stderr)
+      ? code !== 1 || !/^legwork: .+ \(LW403\)\nhint: .+\n$/.test(stderr)
       : code === 2 || (stderr !== "" && !/^legwork: .+ \(LW4\d\d\)\n/.test(stderr));
   });
   expect(wrong.map(({ login, name }) => [name, login.name, outcomeOf(login, name)])).toEqual([]);

@@ -134,7 +134,7 @@ describe("DATABASE_URL", () => {
   it("is refused by every command, with exit code 2", async () => {
     const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: "postgres://ann:sec@ret:5432/@127.0.0.1:1/db" });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^legwork: DATABASE_URL is not a valid connection string\. \(LW514\)\n {2}Write it as .*\n$/);
+    expect(stderr).toMatch(/^legwork: DATABASE_URL is not a valid connection string\. \(LW514\)\nhint: Write it as .*\n$/);
   });
 
   it.each([

@@ -115,7 +115,7 @@ describe("a workflow's page", () => {
       .getByRole("link", { name: /^part[0-9]+ pending/ })
       .first()
       .waitFor();
-    expect(await page.locator(".step-box").count()).toBeGreaterThan(10);
+    expect(await page.locator(".step-box").count()).toBeGreaterThan(5);
     await database.pool.query("select legwork.cancel_workflow($1)", [id]);
   });
 
@@ -155,7 +155,7 @@ describe("a workflow's page", () => {
       );
       await page.goto(url);
       await page.getByRole("link", { name: "s0 pending" }).waitFor({ timeout: 30_000 });
-      expect(await page.locator(".step-box").count()).toBeLessThan(200);
+      await until("only visible steps are rendered", async () => (await page.locator(".step-box").count()) < 200);
       const widthOfStep = async (): Promise<number> => (await page.locator(".step-box").first().boundingBox())?.width ?? 0;
       const before = await widthOfStep();
       await page.getByRole("button", { name: "Zoom Out" }).click();

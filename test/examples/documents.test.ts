@@ -67,7 +67,7 @@ describe("documents", () => {
     const exits = workers.map((child) => once(child, "exit"));
     for (const child of workers) child.kill("SIGTERM");
     // A worker that got its response first would fetch another job.
-    await until("both workers are stopping", () => haveSaid("SIGTERM received. Stopping"));
+    await until("both workers are stopping", () => haveSaid('"event":"stopping"'));
     for (const answer of open.splice(0)) answer();
     expect((await Promise.all(exits)).map(([code]) => code)).toEqual([0, 0]);
     expect((await states()).toSorted()).toEqual(["1 blocked", "2 completed", "2 pending"]);

@@ -3,7 +3,7 @@ import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, elapsed, printTable, relativeTime } from "../output.ts";
+import { color, elapsed, printDone, printTable, relativeTime } from "../output.ts";
 
 export function workersCommand(): Command {
   return listingCommand(
@@ -60,9 +60,14 @@ function change(
     .exitOverride()
     .description(description)
     .argument("<worker>", "Id of the worker, or host:pid")
+    .option("--json", 'Print {"worker": …, "change": …}')
     .addHelpText("after", `\nExamples:\n  $ legwork workers ${name} mail-1:4211`)
-    .action(async (worker: string, flags: RemoteFlags) => {
-      await withOperations(flags, async (operations) => console.log(await work(operations, worker)));
+    .action(async (worker: string, _own: object, command: Command) => {
+      // Options that `legwork workers` has too are read by it.
+      const flags = command.optsWithGlobals<RemoteFlags & { json?: boolean }>();
+      await withOperations(flags, async (operations) => {
+        printDone(flags.json, { worker, change: name }, await work(operations, worker));
+      });
     });
 }
 
