@@ -56,7 +56,7 @@ const READS = new Set(
 );
 
 /** Without what depends on when the command ran: the period over which failures are counted ends then. */
-function untimed(value: unknown): unknown {
+function withoutTimes(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === "countedTo" || key === "counts" ? null : part)));
 }
 
@@ -73,7 +73,7 @@ it("every command prints JSON, in which numbers are numbers, from the database a
     expect(textNumbers(printed), name).toEqual([]);
     if (!READS.has(name)) continue;
     const remote = await legwork([...run, "--json"], { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken });
-    expect(untimed(JSON.parse(remote.stdout)), name).toEqual(untimed(printed));
+    expect(withoutTimes(JSON.parse(remote.stdout)), name).toEqual(withoutTimes(printed));
     read.add(name);
   }
   expect([...read].toSorted()).toEqual([...READS].toSorted());
