@@ -7,7 +7,7 @@ export function formatNumber(count: number | bigint | string): string {
   return WHOLE.format(typeof count === "string" ? BigInt(count) : count);
 }
 
-/** A number with its noun: `counted(1, "job")` is `1 job`, `counted(1000, "job")` is `1,000 jobs`. `plural` is the noun with an s unless given. */
+/** A number with its noun: `counted(1, "job")` is `1 job`, `counted(1000, "job")` is `1,000 jobs`. `plural` defaults to the noun with an s. */
 export function counted(count: number | bigint | string, noun: string, plural = `${noun}s`): string {
   return `${formatNumber(count)} ${Number(count) === 1 ? noun : plural}`;
 }

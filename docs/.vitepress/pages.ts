@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The checkout, which is VitePress's source directory: some of its pages are outside of docs/. */
+/** The checkout, which is VitePress's source directory: some of its pages are outside docs/. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 interface Group {

@@ -88,7 +88,9 @@ export const workerSchema = row({
   heapBytes: countText("The JavaScript heap of its process in bytes, as text.").nullable(),
   hostSeenAt: at.nullable().describe("When these values were reported."),
   suspected: z.boolean().describe("Whether it has sent no heartbeat for too long."),
-  blockedSince: at.nullable().describe("Since when synchronous code has blocked its event loop; null if it is not blocked."),
+  blockedSince: at
+    .nullable()
+    .describe("When synchronous code started to block the worker's event loop; null if it is not blocked."),
   blockedJobs: z.array(z.string()).nullable().describe("The job whose code blocks it; several if it could be any of them."),
   version: z.string().nullable().describe("Its version of Legwork."),
   name: z.string().describe("What people call it: the host and the process id, as in mail-1:4211."),

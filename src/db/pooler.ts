@@ -44,7 +44,7 @@ export async function findPooling(pool: Pool, { listens }: { listens: boolean })
   }
 }
 
-/** Does the same for the server of a pool, over two separate connections. */
+/** Does the same for the server behind a pool, using two separate connections. */
 export async function findPoolingBefore({ options }: Pool): Promise<Pooling | undefined> {
   const pool = new pg.Pool({
     connectionString: options.connectionString,

@@ -187,7 +187,7 @@ async function session(asked: readonly { login: RoleLogin; run: readonly string[
   return results;
 }
 
-it("a command does what its role allows, or returns LW403 in one line with a fix", { timeout: scaled(60_000) }, async () => {
+it("a command does what its role allows, or returns LW403 in one line with a fix", { timeout: scaled(120_000) }, async () => {
   const commands = walkedCommands(filled);
   // An operator also reads and enqueues, so it represents the other confined logins.
   const [operator, admin] = [loginOf("legwork_operator", "confined"), loginOf("legwork_admin", "confined")];

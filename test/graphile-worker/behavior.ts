@@ -24,7 +24,7 @@ export interface Behavior {
   readonly is: unknown;
   /** Also checked with Legwork's worker: it needs neither the absence of a worker nor an option of graphile-worker. */
   readonly anyWorker?: true;
-  /** The different result in another place, with the statement in docs/reference/database-footprint.md. */
+  /** The results that differ are listed with the reason in docs/reference/database-footprint.md. */
   readonly except?: { readonly [place in Place]?: { readonly is: unknown; readonly documented: string } };
 }
 

@@ -32,7 +32,7 @@ interface Rule {
   needs: Role;
   /** A tenant's principal may not use it at all. */
   everybody?: boolean;
-  /** The error for another tenant's job, or for an operation in another tenant's name. */
+  /** The error for another tenant's job, or for an operation on another tenant's behalf. */
   others?: "LW403" | "LW404" | "LW409";
 }
 

@@ -9,7 +9,7 @@ import { prepareTemplate } from "./database.ts";
 /** Where Debian keeps the server programs of Postgres 15. */
 export const BINARIES = "/usr/lib/postgresql/15/bin";
 
-/** The oldest supported Postgres, from Debian's binaries. If they are missing, the tests of this project say so. */
+/** The oldest supported Postgres, from Debian's binaries. If they are missing, this project's tests fail with a message that says so. */
 export default async function setup(project: TestProject): Promise<() => void> {
   if (!existsSync(join(BINARIES, "initdb"))) {
     if (process.env.CI) throw new Error(`CI needs ${BINARIES}; .ci/run installs the package postgresql-15.`);

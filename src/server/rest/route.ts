@@ -103,7 +103,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
     onRequest: async ({ principal }) => {
       if (route.role !== "any") assertRole(principal!, route.role);
       if (route.everybody === true && principal!.tenant !== null) {
-        throw new LegworkError("LW403", "This route covers all tenants, and your token is restricted to one.", {
+        throw new LegworkError("LW403", "This route covers all tenants, but your token is restricted to one.", {
           hint: "Use a token that is not restricted to a tenant.",
         });
       }

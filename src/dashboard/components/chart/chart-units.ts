@@ -4,7 +4,7 @@ import { formatDuration } from "../time/format-times.ts";
 /** What a value is: a whole number, or seconds. */
 export type ChartUnit = "count" | "duration";
 
-/** A value on an axis, short. */
+/** The short form of a value, for axis labels. */
 export function formatTick(value: number, unit: ChartUnit): string {
   return unit === "duration" ? formatDuration(value) : formatShort(value);
 }

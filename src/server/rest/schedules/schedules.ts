@@ -170,7 +170,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       role: "viewer",
       summary: "Show how many jobs the schedules will enqueue per hour",
       description:
-        "Counts the occurrences of enabled schedules, including those of crontabs. Occurrences that overlap, limits or outages will skip cannot be predicted.",
+        "Counts the occurrences of enabled schedules, including those of crontabs. It cannot predict which occurrences will be skipped because of overlap, limits or outages.",
       query: loadQuery,
       answer: loadPage,
     },
