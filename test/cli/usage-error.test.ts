@@ -95,7 +95,6 @@ describe("the command line", () => {
       [["alerts", "--target", "x"], "--target has no effect without --silence."],
       [["alerts", "--note", "x"], "--note has no effect without --ack."],
       [["alerts", "--ack", "1", "--silence", "1h"], "--ack and --silence cannot be combined."],
-      [["audit", "--target", "x"], "--target has no effect without --target-type."],
       [["add", "x", "--rate-per", "1m"], "--rate-per has no effect without --rate-limit."],
       [["jobs", "--limit", "9999"], "'9999' is not a valid value for --limit. Expected a whole number from 1 to 500."],
       [["stats", "--period", "0"], "'0' is not a valid value for --period. Expected a duration of at least 1 second"],
