@@ -141,7 +141,7 @@ await legwork.stop();
 
   const refused = await legwork("server");
   assert.equal(refused.code, 1);
-  const [, command = ""] = /^legwork: .+ \(LW517\)\n  Run `(npm install [^`]+)`\.\n$/.exec(refused.stderr) ?? [];
+  const [, command = ""] = /^legwork: .+ \(LW517\)\nhint: Run `(npm install [^`]+)`\.\n$/.exec(refused.stderr) ?? [];
   assert.notEqual(command, "", refused.stderr);
   const [npm = "", ...parameters] = command.split(" ");
   await succeed(npm, [...parameters, "--ignore-scripts", "--no-audit", "--no-fund"]);
