@@ -133,8 +133,8 @@ export function haveEnded(states: readonly unknown[]): boolean {
 
 /**
  * Conditions on a row of `legwork.jobs` that follow from `task = ?`, if its state is one of these, or any state without them. The index of waiting
- * jobs is by task number. For ended jobs there are no further conditions: without statistics for a condition, Postgres expects it to hold for 1 in
- * 200 rows and, when those fill less than a page, reads all rows.
+ * jobs is by task number. Ended jobs get no further conditions. Without statistics, Postgres estimates that a condition matches 1 row in 200, and if it
+ * expects fewer matches than a page has rows, it reads every row.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
   return haveEnded(states) ? [] : ["task_number = (select legwork_private.task_number(?))"];

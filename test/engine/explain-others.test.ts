@@ -331,6 +331,21 @@ describe("a worker", () => {
     ]);
   });
 
+  it("that is quiet or draining says by whom, under its id and under host:pid, and takes jobs again by the fix", async () => {
+    await beat("w1");
+    await query("select legwork.quiet_worker('w1')");
+    const [reason] = await explain("host:1");
+    expect(reason).toMatchObject({
+      reason: "worker_quiet",
+      detail: expect.stringMatching(/^postgres made it quiet at .*, so it takes no new jobs\.$/),
+      actions: [{ do: "resume_worker", name: "host:1" }],
+    });
+    await query("select legwork.drain_worker('w1')");
+    expect((await explain("w1"))[0]?.detail).toContain("drain");
+    await query(/`(select legwork\.resume_worker.*;)`/.exec(reason?.fix ?? "")?.[1] ?? "");
+    expect((await explain("w1")).map(({ reason: code }) => code)).not.toContain("worker_quiet");
+  });
+
   it("that has gone is told from one that never was", async () => {
     await query(
       "insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values ('w0', 'host', 7, 1, now())",

@@ -12,7 +12,7 @@ begin
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $$;
-comment on function legwork.change_setting(text, text) is 'Changes a setting of legwork.settings. Raises LW404 for an unknown setting, LW400 for a null value.';
+comment on function legwork.change_setting(text, text) is 'Changes a setting in legwork.settings. Raises LW404 for an unknown setting, LW400 for a null value.';
 revoke execute on function legwork.change_setting(text, text) from public;
 
 create or replace function legwork_private.installed_schema(

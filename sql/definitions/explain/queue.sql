@@ -101,7 +101,7 @@ begin
     case when v_counts.blocked > 0 then format('%s for a limit, another job or a signal.', legwork_private.counted(v_counts.blocked, 'job waits', 'jobs wait')) end,
     case when v_counts.paused > 0 then format('%s paused.', legwork_private.counted(v_counts.paused, 'job is', 'jobs are')) end,
     case when v_counts.later > 0 then format('%s due later.', legwork_private.counted(v_counts.later, 'job is', 'jobs are')) end,
-    case when v_ended > 0 then format('In the last five minutes, %s per minute ended%s.', case when v_ended < 5 then 'less than one job' else legwork_private.counted(round(v_ended / 5.0)::bigint, 'job') end,
+    case when v_ended > 0 then format('In the last five minutes, %s per minute ended%s.', case when v_ended < 5 then 'fewer than one job' else legwork_private.counted(round(v_ended / 5.0)::bigint, 'job') end,
         case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
           legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
       when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);

@@ -68,17 +68,21 @@ declare
 begin
   -- Tenants do not learn where workers run.
   perform legwork_private.assert_role('viewer', true);
-  select * into v_worker from legwork_private.worker_processes w where w.id = explain_worker.worker_id;
-  select count(*) into v_others from legwork_private.worker_processes w where w.id <> explain_worker.worker_id and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  select * into v_worker from legwork_private.worker_processes w
+  where w.id = explain_worker.worker_id or w.host || ':' || w.pid = explain_worker.worker_id
+  order by w.id = explain_worker.worker_id desc, w.started_at desc limit 1;
+  select count(*) into v_others from legwork_private.worker_processes w where w.id is distinct from v_worker.id and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
   if v_worker.id is null then
-    select * into v_start from legwork_private.worker_starts s where s.id = explain_worker.worker_id;
+    select * into v_start from legwork_private.worker_starts s
+    where s.id = explain_worker.worker_id or s.host || ':' || s.pid = explain_worker.worker_id
+    order by s.id = explain_worker.worker_id desc, s.started_at desc limit 1;
     if v_start.id is null then
       raise exception 'No worker has id ''%''.', coalesce(worker_id, 'null') using errcode = 'LW404', detail = '{"do": "list_workers"}',
         hint = coalesce('Did you mean ''' || legwork_private.nearest_name(worker_id, array(select w.id from legwork_private.worker_processes w)) || '''? ', '')
           || '`select id, host, pid from legwork.workers` lists the workers that are running. A plain graphile-worker process does not report here.';
     end if;
     -- Its jobs were given back when it stopped or was declared dead. Any that it still holds are an exception.
-    v_held := (select count(*) from (select from legwork_private.graphile_jobs j where not j.is_available and j.locked_by = explain_worker.worker_id limit 1000) x);
+    v_held := (select count(*) from (select from legwork_private.graphile_jobs j where not j.is_available and j.locked_by = v_start.id limit 1000) x);
     "position" := 1; reason := 'worker_gone';
     detail := format('It is no longer running: it started at %s on %s (process %s), and has since stopped or died. %s', to_char(v_start.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_start.host, v_start.pid,
       case v_held when 0 then 'It holds no jobs.' else format('It still holds %s.', legwork_private.counted(v_held, 'job')) end);
@@ -113,6 +117,13 @@ begin
       ) f
       cross join lateral (select jsonb_build_object('do', 'cancel_job', 'id', f.job_id::text)) as a (action)
       union all
+      select 3, 'worker_quiet',
+        format('%s made it %s at %s, so it takes no new jobs%s.', v_worker.quiet_by, case v_worker.state when 'draining' then 'drain' else 'quiet' end,
+          to_char(v_worker.quiet_since, 'YYYY-MM-DD HH24:MI:SS TZ'), case v_worker.state when 'draining' then ' and stops when those that it runs have ended' else '' end),
+        legwork_private.suggest('make it take jobs again', a.action), jsonb_build_array(a.action), 0
+      from (select jsonb_build_object('do', 'resume_worker', 'name', v_worker.host || ':' || v_worker.pid)) as a (action)
+      where v_worker.state <> 'active'
+      union all
       select 3, j.* from legwork_private.explain_worker_jobs(v_worker) with ordinality as j (reason, detail, fix, actions, n)
       union all
       select 4, l.* from legwork_private.explain_lacking_tasks(v_worker) with ordinality as l (reason, detail, fix, actions, n)
@@ -121,6 +132,6 @@ begin
     ) x;
 end $$;
 comment on function legwork.explain_worker(text) is
-  'Explains what is wrong with a worker, in the columns of explain_job. reason is one of worker_silent, worker_restarts, worker_cannot_record, worker_blocked; worker_full, worker_running or worker_idle; worker_lacks_task for tasks '
+  'Explains what is wrong with a worker, named by its id or by host:pid, in the columns of explain_job. reason is one of worker_silent, worker_restarts, worker_cannot_record, worker_quiet, worker_blocked; worker_full, worker_running or worker_idle; worker_lacks_task for tasks '
   'with waiting jobs that it does not have; everything_stopped; and worker_gone for a worker that is no longer running. Not for a session that is confined to a tenant (LW403). Raises LW404 for an unknown worker.';
 revoke execute on function legwork.explain_worker(text) from public;

@@ -212,7 +212,7 @@ begin
   return false;
 end $$;
 comment on function legwork_private.restart_steps(legwork_private.graphile_jobs) is
-  'Deletes the steps and signals of a job whose key was used for another request, which must run all steps itself. Returns whether it has changed the job itself. '
+  'Deletes the steps and signals of a job whose key was used for another request, which must run all steps itself. Returns whether this function has changed the job. '
   'For the trigger that handles the change.';
 revoke execute on function legwork_private.restart_steps(legwork_private.graphile_jobs) from public;
 

@@ -13,7 +13,7 @@ export const words = {
   // One queue
   waitingForResume: (paused: string) => `${counted(paused, "job")} ${pluralOf(paused, "waits", "wait")} for it to be resumed.`,
   blockedBy: "by a limit or dependency",
-  oldestJob: "Oldest pending job",
+  oldestJob: "Oldest waiting job",
   oldestJobDetail: "time it became due",
   limitsNote: "Applies to all tasks of the queue together. A task can have its own limits as well.",
   tasks: "Tasks",

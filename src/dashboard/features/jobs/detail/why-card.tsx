@@ -17,7 +17,7 @@ export function WhyCard({ of: route }: { of: string }) {
     refetchInterval: REFRESH_MS,
   });
   return (
-    <Card title={words.detail.why}>
+    <Card title={words.detail.status}>
       <QueryResult query={query} rows={2}>
         {(reasons) => <Reasons reasons={reasons} />}
       </QueryResult>
