@@ -69,7 +69,7 @@ export const COLUMN: Readonly<Record<ColumnName, Column>> = {
   ended: { title: common.ended, track: "84px", width: 84, isEnd: true, cell: ({ finishedAt }) => <Time at={finishedAt} /> },
 };
 
-/** The columns in the order in which they are left out where there is no room, the most important first. */
+/** The columns, most important first. Where there is not enough room, the last ones are left out. */
 const IMPORTANCE: readonly ColumnName[] = [
   "details",
   "created",
