@@ -345,7 +345,7 @@ describe("the page of a job", () => {
     await page.getByRole("dialog").getByText("enter them again").waitFor();
     await page.getByLabel("Payload as JSON").fill('{"password": "other"}');
     await page.getByRole("dialog").getByRole("button", { name: "Rerun with changes" }).click();
-    await page.getByText("Rerun of job").waitFor();
+    await card(page, "Origin").getByText("Rerun of job").waitFor();
   });
 
   it("says when a job does not exist or belongs to another tenant", async () => {

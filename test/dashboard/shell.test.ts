@@ -17,6 +17,12 @@ afterAll(async () => {
   await server.stop();
 });
 
+/** Enqueues a job that no worker runs. */
+async function enqueue(): Promise<string> {
+  const { rows } = await database.pool.query<{ id: string }>("select id from graphile_worker.add_job('mail/send')");
+  return (rows[0] as { id: string }).id;
+}
+
 /** Requests a page like a browser does. */
 async function getPage(path: string): Promise<Response> {
   return await fetch(server.url + path, { headers: { accept: "text/html,*/*" } });
@@ -200,9 +206,10 @@ describe("the dashboard", () => {
       async () => (await page.evaluate("document.activeElement.ariaLabel")) === "Resume mail",
     );
     await database.pool.query("select legwork.resume_queue('mail')");
-    await find("17");
+    const id = await enqueue();
+    await find(id);
     await page.keyboard.press("Enter");
-    await page.waitForURL("**/jobs/17");
+    await page.waitForURL(`**/jobs/${id}`);
     await find("audit");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Audit log" }).waitFor();
@@ -236,6 +243,7 @@ describe("the dashboard", () => {
     const port = Number(new URL(away.url).port);
     const page = await browser.open(away.url, "/queues", restToken, { mayLog: /ERR_|WebSocket|Failed to/ });
     await page.getByRole("button", { name: /^Live/ }).waitFor();
+    await page.getByRole("link", { name: "Audit log" }).waitFor();
     await away.stop();
     await page
       .getByRole("alert")
@@ -257,6 +265,7 @@ describe("the dashboard", () => {
   });
 
   it("opens pages, the search and the list of shortcuts by keyboard", async () => {
+    const id = await enqueue();
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     await page.keyboard.press("g");
@@ -266,8 +275,8 @@ describe("the dashboard", () => {
     await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
-    await page.keyboard.type("17");
+    await page.keyboard.type(id);
     await page.keyboard.press("Enter");
-    await page.waitForURL("**/jobs/17");
+    await page.waitForURL(`**/jobs/${id}`);
   });
 });

@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { may, useMe } from "../api/me.ts";
 import type { Entry } from "./palette/entries.ts";
@@ -27,8 +27,9 @@ export function useShortcuts(): Shortcuts {
   const close = useCallback(() => setShown(undefined), []);
   // Its element closes a moment after the dialog of the chosen action has opened.
   const closePalette = useCallback(() => setShown((now) => (now === "palette" ? undefined : now)), []);
+  /** When g was pressed. It outlives the listener, which is replaced when the user's rights arrive. */
+  const wentAt = useRef(-Infinity);
   useEffect(() => {
-    let wentAt = -Infinity;
     function press(event: KeyboardEvent): void {
       if (event.defaultPrevented) return;
       const isDialogOpen = document.querySelector("dialog[open]") !== null;
@@ -39,12 +40,13 @@ export function useShortcuts(): Shortcuts {
         return;
       }
       if (event.ctrlKey || event.metaKey || event.altKey || isDialogOpen || isTyping(event.target)) return;
-      const place = performance.now() - wentAt < SECOND_KEY_MS ? PLACES.find(({ key }) => key === event.key)?.page : undefined;
-      wentAt = -Infinity;
+      const place =
+        performance.now() - wentAt.current < SECOND_KEY_MS ? PLACES.find(({ key }) => key === event.key)?.page : undefined;
+      wentAt.current = -Infinity;
       if (place !== undefined) {
         event.preventDefault();
         if (me === undefined || may(me, place.role ?? "viewer", place.everybody ?? false)) navigate(place.path);
-      } else if (event.key === "g") wentAt = performance.now();
+      } else if (event.key === "g") wentAt.current = performance.now();
       else if (event.key === "?") setShown("list");
       else if (event.key === "/") {
         event.preventDefault();

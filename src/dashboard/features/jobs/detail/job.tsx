@@ -12,6 +12,7 @@ import { JobActions } from "./job-actions.tsx";
 import { Explanation, useIsDiscarded } from "./explain.tsx";
 import { Facts } from "./facts.tsx";
 import { Lineage } from "./lineage.tsx";
+import { WAIT_KINDS } from "../../../../contract/timeline-kinds.ts";
 import { type LogRange, Logs } from "./logs.tsx";
 import { intervalOf, keyOf, type TimelineEntry } from "./waterfall/entries.ts";
 import { Waterfall } from "./waterfall/waterfall.tsx";
@@ -132,9 +133,11 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
   );
 }
 
-/** The log lines of an entry of the timeline: those of its time. */
+/** The log lines of an entry of the timeline: those of its attempt and time. Nothing logs while a job waits to be started. */
 function rangeOf(entry: TimelineEntry | undefined): LogRange | undefined {
-  return entry === undefined ? undefined : { ...intervalOf(entry, Date.now()), label: entry.label };
+  if (entry === undefined) return undefined;
+  const isStarted = !WAIT_KINDS.some((kind) => kind === entry.kind);
+  return { ...intervalOf(entry, Date.now()), label: entry.label, attempt: isStarted ? entry.attempt : undefined };
 }
 
 /** The progress that the task reports. */

@@ -79,13 +79,18 @@ export interface LogRange {
   from: number;
   to: number;
   label: string;
+  /** The attempt whose lines it has; those of every attempt at that time if null, and none if undefined: no attempt was running. */
+  attempt: number | null | undefined;
 }
-
-const isIn = ({ loggedAt }: LogLine, range: LogRange | undefined): boolean =>
-  range !== undefined && Date.parse(loggedAt) >= range.from - SLACK_MS && Date.parse(loggedAt) <= range.to + SLACK_MS;
 
 /** Lines carry the worker's clock, which may differ a little from the database's (ms). */
 const SLACK_MS = 5;
+
+function isIn(line: LogLine, range: LogRange | undefined): boolean {
+  if (range?.attempt === undefined || (range.attempt !== null && range.attempt !== line.attempt)) return false;
+  const at = Date.parse(line.loggedAt);
+  return at >= range.from - SLACK_MS && at <= range.to + SLACK_MS;
+}
 
 export function Logs({ id, isLive, range, pointed, onShowAll }: LogsProps) {
   const { lines, dropped, isRead, error } = useLogs(id, isLive);
