@@ -28,14 +28,17 @@ function useAct(schedule: Schedule) {
       done: (answer: { id?: string }) => string;
       undo?: () => unknown;
     }) => rest<{ id?: string }>(method, scheduleRoute(schedule.name, path)),
-    onSuccess: async (answer, { done, undo }) => {
+    onSuccess: async (answer, { done, undo, method }) => {
       tell(done(answer), undo === undefined ? {} : { undo });
-      await Promise.all([
-        client.invalidateQueries({ queryKey: ["schedules"] }),
-        client.invalidateQueries({ queryKey: ["schedule", schedule.name] }),
-        client.invalidateQueries({ queryKey: ["schedule-runs", schedule.name] }),
-        client.invalidateQueries({ queryKey: ["schedule-load"] }),
-      ]);
+      // A removed schedule can no longer be fetched.
+      const own =
+        method === "DELETE"
+          ? []
+          : [
+              ["schedule", schedule.name],
+              ["schedule-runs", schedule.name],
+            ];
+      await Promise.all([["schedules"], ["schedule-load"], ...own].map((queryKey) => client.invalidateQueries({ queryKey })));
     },
     onError: (error) => tell(error.message, { kind: "error" }),
   });
