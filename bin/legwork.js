@@ -1,7 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
 // The flag keeps a busy worker at about 140 MB at the same speed. Without it, a worker was seen to use 100 MB more.
 import { existsSync } from "node:fs";
-import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
 
 // The published package holds compiled code; a checkout runs its source.
@@ -23,6 +22,8 @@ if (isCheckout) {
   // Stripping types takes most of the startup time and 40 MB of memory. The stripped code is cached for the next start. Threads and child processes
   // find the cache through the environment.
   process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/legwork", import.meta.url));
+  // Imported here, because Node 20 does not have it and must get as far as the message above.
+  const { enableCompileCache } = await import("node:module");
   enableCompileCache(process.env.NODE_COMPILE_CACHE);
 }
 const { main } = await import((isCheckout ? source : compiled).href);

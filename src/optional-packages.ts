@@ -89,7 +89,10 @@ function wantedVersion(name: string): string {
   return version;
 }
 
-const ADD: Readonly<Record<string, string>> = { npm: "npm install", pnpm: "pnpm add", yarn: "yarn add", bun: "bun add" };
+/** The package managers that a lock file can name. */
+export type PackageManager = "npm" | "pnpm" | "yarn" | "bun";
+
+const ADD: Readonly<Record<PackageManager, string>> = { npm: "npm install", pnpm: "pnpm add", yarn: "yarn add", bun: "bun add" };
 
 interface Surroundings {
   /** The directory in which the command will be run. */
@@ -108,12 +111,18 @@ export function installCommand(packages: readonly string[], surroundings: Surrou
   const wanted = packages.map((name) => `${name}@${wantedVersion(name)}`);
   const isProjects = isImportedIn(directory, root);
   if (!isProjects && isGlobal(root)) return `npm install --global ${wanted.join(" ")}`;
-  const add = ADD[packageManager(directory, userAgent)] ?? ADD["npm"];
+  const add = ADD[packageManager(directory, userAgent)];
   // `npx legwork` runs a separate copy if the project has none.
   return [add, ...(isProjects ? [] : [`legwork@${VERSION}`]), ...wanted].join(" ");
 }
 
-const LOCK_FILES = {
+/** Returns a command that installs those packages that are missing or unsuitable; undefined if nothing is missing. */
+export function installMissing(packages: readonly string[]): string | undefined {
+  const missing = packages.filter((name) => !isInstalled(name));
+  return missing.length === 0 ? undefined : installCommand(missing);
+}
+
+const LOCK_FILES: Readonly<Record<string, PackageManager>> = {
   "pnpm-lock.yaml": "pnpm",
   "yarn.lock": "yarn",
   "bun.lock": "bun",
@@ -122,11 +131,13 @@ const LOCK_FILES = {
 };
 
 /** Returns the package manager of the nearest lock file; without one, the package manager that started this process. */
-function packageManager(directory: string, userAgent: string | undefined): string {
+export function packageManager(directory: string, userAgent: string | undefined): PackageManager {
   for (let folder = directory; ; folder = dirname(folder)) {
     for (const [file, manager] of Object.entries(LOCK_FILES)) if (existsSync(join(folder, file))) return manager;
-    if (folder === dirname(folder)) return userAgent?.split("/")[0] ?? "npm";
+    if (folder === dirname(folder)) break;
   }
+  const [started = ""] = userAgent?.split("/") ?? [];
+  return started in ADD ? (started as PackageManager) : "npm";
 }
 
 /** Whether a program in the directory that imports "legwork" loads the package in `root`. */

@@ -11,6 +11,7 @@ import { dashboardCommand } from "./commands/dashboard.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { healthCommand, statsCommand } from "./commands/health.ts";
+import { initCommand } from "./commands/init.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -66,6 +67,7 @@ export function createProgram(): Command {
       "after",
       `
 Examples:
+  $ legwork init                                Set up Legwork in this project
   $ legwork up                                  Start everything, with an embedded Postgres
   $ legwork worker --tasks tasks                Run jobs of the database in DATABASE_URL
   $ legwork add health/probe '{"http": []}'     Enqueue a job
@@ -84,6 +86,7 @@ Examples:
 Settings are taken from options, then the environment, then legwork.config.ts, then the defaults.`,
     );
   const commands = [
+    initCommand,
     upCommand,
     migrateCommand,
     typesCommand,

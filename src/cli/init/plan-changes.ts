@@ -1,0 +1,79 @@
+import { applyEdits, modify } from "jsonc-parser";
+import type { TaskPlace } from "./find-tasks.ts";
+import type { Project } from "./read-project.ts";
+
+/** A file to be written. `before` is undefined for a new one. */
+export interface Change {
+  readonly path: string;
+  readonly before: string | undefined;
+  readonly after: string;
+}
+
+/** The scripts that a project gets. */
+const SCRIPTS = { "jobs:dev": "legwork dev", "jobs:worker": "legwork worker" } as const;
+
+/** What a project lacks to work with Legwork. Empty if it lacks nothing. */
+export function planChanges(project: Project, tasks: TaskPlace): Change[] {
+  const [folder = "tasks"] = tasks.directories;
+  const changes: Change[] = [];
+  if (!tasks.hasTasks) changes.push({ path: `${folder}/${sampleName(project)}`, before: undefined, after: sample(project) });
+  if (!tasks.isConfigured) changes.push({ path: "legwork.config.mjs", before: undefined, after: configFile(tasks) });
+  const after = withScripts(project);
+  if (after !== project.manifest) changes.push({ path: "package.json", before: project.manifest, after });
+  return changes;
+}
+
+function sampleName({ isTypeScript }: Project): string {
+  return isTypeScript ? "hello.ts" : "hello.js";
+}
+
+/** A task in the project's own module system. It has a schema if the project has zod: with pnpm, a package of Legwork's is not the project's. */
+function sample({ isTypeScript, isModule, hasZod }: Project): string {
+  const usesImport = isTypeScript || isModule;
+  const load = (names: string, from: string): string =>
+    usesImport ? `import { ${names} } from "${from}";\n` : `const { ${names} } = require("${from}");\n`;
+  const definition = hasZod
+    ? `  payload: z.object({ name: z.string() }),
+  async run({ name }, { log }) {
+`
+    : `  async run(payload, { log }) {
+    const { name = "world" } = payload${isTypeScript ? " as { name?: string }" : ""};
+`;
+  return `${load("defineTask", "legwork")}${hasZod ? load("z", "zod") : ""}
+// The path of this file below its folder is the task's name: hello.
+${usesImport ? "export default" : "module.exports ="} defineTask({
+  description: "Greets someone.",
+${definition}    log.info(\`Hello, \${name}!\`);
+    return { greeted: name };
+  },
+});
+`;
+}
+
+/** An ES module in JavaScript: it loads in every project, and a compiler that reads all of a project's TypeScript leaves it alone. */
+function configFile({ directories, crontab }: TaskPlace): string {
+  const settings = [
+    `tasks: ${JSON.stringify(directories)}`,
+    ...(crontab === undefined || crontab === "crontab" ? [] : [`crontab: ${JSON.stringify(crontab)}`]),
+  ];
+  return `import { defineConfig } from "legwork";\n\nexport default defineConfig({ ${settings.join(", ")} });\n`;
+}
+
+/** package.json with the scripts that it lacks. The rest of the text stays as it is, with its indentation, line ends and last line. */
+function withScripts({ manifest, scripts }: Project): string {
+  const [indentation = "  "] = /(?<=^\uFEFF?\{\r?\n)[ \t]+/.exec(manifest) ?? [];
+  const formattingOptions = {
+    insertSpaces: !indentation.startsWith("\t"),
+    tabSize: indentation.startsWith("\t") ? 1 : indentation.length,
+    eol: manifest.includes("\r\n") ? "\r\n" : "\n",
+  };
+  // A byte order mark is not part of the JSON.
+  const mark = manifest.startsWith("\uFEFF") ? "\uFEFF" : "";
+  let text = manifest.slice(mark.length);
+  for (const [name, command] of Object.entries(SCRIPTS)) {
+    if (scripts[name] !== undefined || Object.values(scripts).some((one) => typeof one === "string" && one.includes(command)))
+      continue;
+    text = applyEdits(text, modify(text, ["scripts", name], command, { formattingOptions }));
+  }
+  return mark + text;
+}
