@@ -116,6 +116,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     take_up: "legwork.take_up()",
     task_series: "legwork.task_series('1 hour')",
     task_statistics: "legwork.task_statistics('1 hour')",
+    workers_needed: "legwork.workers_needed()",
     tick: "legwork.tick()",
     tick_one_by_one: "legwork_private.tick_one_by_one()",
     unschedule: `legwork.unschedule('${schedule}')`,

@@ -154,6 +154,7 @@ as $$
     'connections', (select d -> 'detail' from legwork_private.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
     'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
       order by w.started_at) from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork_private.worker_grace()), '[]'),
+    'needed', (select n.workers from legwork.workers_needed() n),
     'restarts', (select case when s.is_called then s.last_value else 0 end from legwork_private.worker_restarts s),
     'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),

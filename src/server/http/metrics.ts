@@ -48,6 +48,7 @@ interface Reading {
   readonly now: string;
   readonly findings: Readonly<Record<string, number>>;
   readonly restarts: number;
+  readonly needed: number;
   readonly connections: { used: number; allowed: number } | null;
   readonly workers: readonly {
     host: string;
@@ -152,6 +153,11 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge("legwork_worker_slots_busy", "Jobs that the workers are running.", ({ workers }) =>
     one(sum(workers.map((w) => w.running))),
+  ),
+  gauge(
+    "legwork_workers_needed",
+    "Workers needed for the jobs that are running and due, by legwork.workers_needed() with its defaults.",
+    ({ needed }) => one(needed),
   ),
   gauge("legwork_worker_heap_bytes", "Heap memory used by each worker's process.", ({ workers }) =>
     workers.flatMap(({ host, pid, heap }) => (heap === null ? [] : [{ labels: { host, pid: String(pid) }, value: heap }])),
