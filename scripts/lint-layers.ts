@@ -23,6 +23,7 @@ const FOUNDATION = [
   "id",
   "job-links",
   "json",
+  "listen-error",
   "log",
   "loop",
   "snake-case",
@@ -56,6 +57,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "hide-secrets": ["json"],
   log: ["hide-secrets", "stderr-destination"],
   bounds: ["duration", "errors", "id"],
+  "listen-error": ["errors"],
   json: ["errors"],
   config: ["duration", "errors", "job-links", "log"],
   // The browser loads this layer, so it must not use Node's modules or do any I/O.

@@ -56,6 +56,10 @@ const configSchema = z
     host: z.string().min(1).default("127.0.0.1"),
     /** The port that the server listens on; 0 takes a free one. */
     port: z.coerce.number().int().min(0).max(65_535).default(4400),
+    /** The port on which `legwork worker` answers /health, /ready and /metrics, without authentication; 0 takes a free one. None by default. */
+    healthPort: z.coerce.number().int().min(0).max(65_535).optional(),
+    /** The address of that port. Probes of Kubernetes come from outside of the container and need 0.0.0.0. */
+    healthHost: z.string().min(1).default("127.0.0.1"),
     /** Directories of task files, or single files that export several tasks. */
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
     /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */
@@ -171,6 +175,8 @@ const ENVIRONMENT = {
   dataDir: "LEGWORK_DATA_DIR",
   host: "LEGWORK_HOST",
   port: "LEGWORK_PORT",
+  healthPort: "LEGWORK_HEALTH_PORT",
+  healthHost: "LEGWORK_HEALTH_HOST",
   tasks: "LEGWORK_TASKS",
   crontab: "LEGWORK_CRONTAB",
   concurrency: "LEGWORK_CONCURRENCY",

@@ -32,7 +32,7 @@ const GROUPS: readonly Group[] = [
       "embedding",
     ),
   },
-  { title: "Operate", files: guides("on-call", "logs", "alerts", "dashboard", "upgrading", "embedded", "poolers") },
+  { title: "Operate", files: guides("production", "on-call", "logs", "alerts", "dashboard", "upgrading", "embedded", "poolers") },
   { title: "Secure", files: guides("threat-model", "access", "containment", "isolation") },
   {
     title: "Reference",

@@ -7,10 +7,11 @@ import helmet from "@fastify/helmet";
 import rateLimit from "@fastify/rate-limit";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { assertDatabase, createPool, type Pool } from "../db/pool.ts";
-import { LegworkError, toError } from "../errors.ts";
+import { LegworkError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { startWatch } from "../health/watch.ts";
 import { startBulkRunner } from "../jobs/run-bulk-actions.ts";
+import { listenError } from "../listen-error.ts";
 import type { Logger } from "../log.ts";
 import { GRAPHQL_PACKAGES, missingPackages } from "../optional-packages.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
@@ -359,27 +360,7 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   try {
     await app.listen({ host, port });
   } catch (thrown) {
-    const error = toError(thrown) as NodeJS.ErrnoException;
-    switch (error.code) {
-      case "EADDRINUSE":
-        throw new LegworkError("LW513", `Port ${port} on ${host} is already in use.`, {
-          hint: `Stop the process that listens there (\`lsof -i :${port}\` shows it), or set LEGWORK_PORT; 0 takes a free port.`,
-          cause: error,
-        });
-      case "EACCES":
-        throw new LegworkError("LW514", `This user may not listen on port ${port}.`, {
-          hint: "Set LEGWORK_PORT to 1024 or higher.",
-          cause: error,
-        });
-      case "EADDRNOTAVAIL":
-      case "ENOTFOUND":
-        throw new LegworkError("LW514", `'${host}' is not an address of this machine.`, {
-          hint: "Set LEGWORK_HOST to 127.0.0.1 or another address of this machine.",
-          cause: error,
-        });
-      default:
-        throw error;
-    }
+    throw listenError(thrown, { host, port, settings: { host: "LEGWORK_HOST", port: "LEGWORK_PORT" } });
   }
   const address = app.server.address();
   if (address === null || typeof address === "string") throw new Error("The server is not listening on a port.");

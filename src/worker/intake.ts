@@ -33,6 +33,14 @@ export class Intake {
     return this.#state === "active";
   }
 
+  /** Why it takes no jobs, as a sentence; undefined while it does. */
+  get problem(): string | undefined {
+    if (this.#state === "quiet") return "The worker is quiet: it takes no new jobs until it is resumed.";
+    if (this.#state === "draining")
+      return "The worker is draining: it takes no new jobs and stops when the running ones have ended.";
+    return undefined;
+  }
+
   /** Begins again with a new runner, which has its own id and is active. */
   attachTo(events: WorkerEvents): void {
     this.#state = "active";

@@ -24,6 +24,7 @@ import { DatabaseClock } from "./clock.ts";
 import { RemoteCommands } from "./remote-commands.ts";
 import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
+import type { HealthPort } from "./health/health-port.ts";
 import { Intake } from "./intake.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
@@ -75,6 +76,8 @@ export interface WorkerOptions {
   shutdownTimeout: number;
   /** Receives the worker's problems, for a server in the same process. */
   problems?: Problems;
+  /** Answers `/health`, `/ready` and `/metrics` for the worker. */
+  health?: HealthPort | undefined;
   /** The memory limit of an isolated task: JavaScript heap in a thread, resident memory in a process (MB; 512 by default). */
   isolateMemory?: number;
   /** The number of jobs after which a thread or process for isolated tasks is replaced; 5,000 by default. */
@@ -234,6 +237,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }).catch(async (error: unknown) => {
     await heartbeat.end();
     throw error;
+  });
+  options.health?.watch({
+    state: control.running.state,
+    slots: options.concurrency,
+    read: () => ({
+      problem: options.problems?.list()[0] ?? intake.problem,
+      silentBecause: heartbeat.failure,
+      running: control.running.size,
+      ...outcomes.attempts,
+    }),
   });
   let stopping: Promise<readonly string[]> | undefined;
 

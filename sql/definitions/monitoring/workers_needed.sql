@@ -1,6 +1,6 @@
 -- How many workers an autoscaler should run. Read every few seconds, so it reads at most 10,000 entries of an index, whatever the backlog.
 create or replace function legwork_private.due_work(out task text, out queue text, out is_known boolean, out jobs bigint, out places double precision) returns setof record
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off set enable_sort = off as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set enable_sort = off as $$
 declare
   c_most constant integer := 10000;
 begin

@@ -1,8 +1,12 @@
 import { Command } from "commander";
+import type { Config, ConfigInput } from "../../config.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
+import { Problems } from "../../health/problems.ts";
 import { createLogger, type Logger } from "../../log.ts";
+import type { HealthPort } from "../../worker/health/health-port.ts";
 import type { Worker } from "../../worker/worker.ts";
+import { wholeNumber } from "../option-values.ts";
 import {
   assertCrontab,
   findDatabase,
@@ -13,6 +17,7 @@ import {
 } from "../options.ts";
 import { counted } from "../../wording.ts";
 import { untilStopped } from "../process-signals.ts";
+import { assertOneOf } from "../together.ts";
 
 export function workerCommand(): Command {
   return withWorkerOptions(new Command("worker"))
@@ -24,12 +29,20 @@ Examples:
   $ DATABASE_URL=postgres://… legwork worker
   $ legwork worker --tasks tasks --tasks more/tasks --concurrency 50
   $ legwork worker --once                   In a test, or from the system's cron
+  $ legwork worker --health-port 9090       Answer /health, /ready and /metrics for probes
 
 On SIGTERM and SIGINT, running jobs are allowed to finish within the shutdown timeout. A second signal stops the worker immediately.
 Unfinished jobs return to the queue.`,
     )
     .option("--once", "Run the jobs that are ready and the jobs that they enqueue, then exit")
-    .action(async ({ once, ...flags }: WorkerFlags & { once?: boolean }) => {
+    .option(
+      "--health-port <number>",
+      "Port for /health, /ready and /metrics, 0 for a free one (LEGWORK_HEALTH_PORT, default: none)",
+      wholeNumber(0, 65_535),
+    )
+    .option("--health-host <address>", "Address of that port (LEGWORK_HEALTH_HOST, default: 127.0.0.1)")
+    .action(async ({ once, ...flags }: WorkerFlags & HealthFlags & { once?: boolean }) => {
+      assertOneOf({ once, ...flags }, ["once", "healthPort"]);
       const { config, preset } = await loadWorkerSettings(flags);
       assertCrontab(flags);
       // Loaded here so that the other commands start faster.
@@ -40,7 +53,8 @@ Unfinished jobs return to the queue.`,
         const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
         await migrate(pool, log).finally(() => pool.end());
       };
-      const settings = { ...workerSettings(config), databaseUrl, log, preset };
+      const problems = new Problems();
+      const settings = { ...workerSettings(config), databaseUrl, log, preset, problems };
       if (once === true) {
         await migrateFirst();
         const { runOnce } = await import("../../worker/run-once.ts");
@@ -49,13 +63,39 @@ Unfinished jobs return to the queue.`,
       }
       await untilStopped(log, {
         start: async (signal) => {
+          // First, so that a probe is answered while the database cannot be reached or is being migrated.
+          const health = await openHealthPort(log, settings, signal);
           await migrateFirst();
-          const worker = await startWorker({ ...settings, signal });
+          const worker = await startWorker({ ...settings, health, signal });
           if (!signal.aborted) tellReady(log, worker, config.concurrency);
-          return { running: () => worker.running(), ended: worker.drained, stop: async () => await stopAndTell(log, worker) };
+          return {
+            running: () => worker.running(),
+            ended: worker.drained,
+            stop: async () => {
+              // Also when it was drained, without a signal.
+              health?.stopping();
+              await stopAndTell(log, worker);
+            },
+          };
         },
       });
     });
+}
+
+type HealthFlags = Pick<Partial<ConfigInput>, "healthPort" | "healthHost">;
+
+/** Opens the worker's health port, if one is configured. It stays open until the process exits, and says that the worker is stopping from when the signal aborts. */
+async function openHealthPort(
+  log: Logger,
+  { healthPort: port, healthHost: host, maxBlocked }: Pick<Config, "healthPort" | "healthHost"> & { maxBlocked: number },
+  signal: AbortSignal,
+): Promise<HealthPort | undefined> {
+  if (port === undefined) return undefined;
+  const { HealthPort } = await import("../../worker/health/health-port.ts");
+  const health = await HealthPort.open({ log, host, port, maxBlocked });
+  if (signal.aborted) health.stopping();
+  else signal.addEventListener("abort", () => health.stopping(), { once: true });
+  return health;
 }
 
 /** Logs that a worker takes jobs, under which name and which ones. */

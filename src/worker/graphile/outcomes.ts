@@ -75,8 +75,11 @@ export interface Attachment {
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
+  /** The number of attempts in this process that have completed and failed. */
+  readonly attempts = { completed: 0, failed: 0 };
 
   succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined): void {
+    this.attempts.completed += 1;
     this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, job });
   }
 
@@ -87,6 +90,7 @@ export class Outcomes {
     error: ThrownDescription,
     next: Pick<Outcome, "decision" | "retryAt" | "batch" | "toLog"> = {},
   ): void {
+    if (next.decision === undefined || next.decision === "discard") this.attempts.failed += 1;
     this.#byJob.set(jobId, { startedAt, finishedAt, result: undefined, error, ...next });
   }
 

@@ -132,7 +132,8 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
   } catch (error) {
     // Once until it succeeds again; and if the connection was lost, a line of its own says so.
     const level = isSilent || isConnectionError(error) ? "debug" : "warn";
-    log(level, `A heartbeat did not reach the database; retrying: ${toError(error).message}.`, { event: "heartbeat_failed" });
+    const reason = toError(error).message;
+    log(level, `A heartbeat did not reach the database; retrying: ${reason}.`, { event: "heartbeat_failed", reason });
     isSilent = true;
     throw error;
   }

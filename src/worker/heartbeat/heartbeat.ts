@@ -49,6 +49,8 @@ export class Heartbeat {
   #onBeat: (beat: Beat) => void = () => undefined;
   readonly #outages: Outages;
   #lastCall = 0;
+  /** Why the last heartbeat failed; undefined if it did not. */
+  failure: string | undefined;
   #isStopped = false;
 
   constructor(options: HeartbeatOptions) {
@@ -165,6 +167,7 @@ export class Heartbeat {
   #hear(report: Report): void {
     switch (report.kind) {
       case "log":
+        if (report.fields["event"] === "heartbeat_failed") this.failure = String(report.fields["reason"]);
         this.#options.log[report.level](report.fields, report.message);
         return;
       case "answer": {
@@ -183,6 +186,7 @@ export class Heartbeat {
       case "beat": {
         if (report.id !== this.#identity?.id) return;
         const { now, cancelled, lost, state } = report;
+        this.failure = undefined;
         this.#onBeat({
           now,
           before: fromMachineClock(report.before),
