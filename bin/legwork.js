@@ -8,9 +8,9 @@ const compiled = new URL("../dist/src/cli/main.js", import.meta.url);
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const isCheckout = existsSync(source);
 
-const [major = 0] = process.versions.node.split(".").map(Number);
-if (major < 24) {
-  console.error(`legwork: Node ${process.versions.node} is too old. Legwork needs Node 24 or newer.`);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 19)) {
+  console.error(`legwork: Node ${process.versions.node} is too old. Workers, servers and this command need Node 22.19 or newer.`);
   console.error(
     isCheckout
       ? "  Run `npx legwork …` or `npm run legwork -- …`: both use the Node 24 that `npm ci` installed here."

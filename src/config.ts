@@ -263,8 +263,11 @@ async function readConfigFile(directory: string): Promise<ConfigFile> {
       }
       return loaded.default;
     } catch (error) {
+      const isTooNew = (error as { code?: unknown } | undefined)?.code === "ERR_UNKNOWN_FILE_EXTENSION";
       throw new LegworkError("LW514", `${path} cannot be read: ${toError(error).message}.`, {
-        hint: "It should `export default defineConfig({ … })`.",
+        hint: isTooNew
+          ? "Node reads TypeScript from version 22.18 on. Use a newer Node, or write the file in JavaScript and name it legwork.config.mjs."
+          : "It should `export default defineConfig({ … })`.",
         cause: error,
       });
     }

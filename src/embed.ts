@@ -10,6 +10,7 @@ import { assertDatabase, createPool, type Pool } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
 import { Problems } from "./health/problems.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { assertNode } from "./node-version.ts";
 import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/preset.ts";
 
 export interface LegworkOptions extends Partial<ConfigInput> {
@@ -247,6 +248,7 @@ async function startServing(
   options: Config & { databaseUrl: string; prefix: string; token: string | undefined; log: Logger; problems: Problems },
 ): Promise<Serving | undefined> {
   if (serves === undefined) return undefined;
+  assertNode("The server");
   const { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } = await import("./optional-packages.ts");
   assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
   // Imported here and not at the top: a process that only enqueues does not need the server and its memory.
@@ -286,6 +288,7 @@ async function startWorking(
   config: Config & { databaseUrl: string },
   beside: { log: Logger; problems: Problems; preset: WorkerConfig | undefined; forbiddenFlags: ForbiddenFlags | undefined },
 ) {
+  assertNode("The worker");
   const { startWorker } = await import("./worker/worker.ts");
   return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, ...beside });
 }

@@ -11,11 +11,11 @@ interface RawNumber {
   readonly rawJSON: string;
 }
 
-/** The parts of Node's JSON that TypeScript's types lack. */
+/** The parts of Node's JSON that TypeScript's types lack. Node 20, on which jobs can be enqueued, has neither raw numbers nor the context. */
 const json = JSON as unknown as {
   rawJSON(text: string): RawNumber;
-  isRawJSON(value: unknown): boolean;
-  parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
+  isRawJSON?(value: unknown): boolean;
+  parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown;
 };
 
 /** Matches JSON that may contain a number that JavaScript would write differently. A match within a string only costs time. */
@@ -27,7 +27,7 @@ const MAY_LOSE_DIGITS = /\d\.\d|\d[eE]|\d{16}|-0/;
  */
 export function parseExactly(text: string): unknown {
   if (!mayLoseDigits(text)) return JSON.parse(text);
-  return json.parse(text, (_key, value, { source }) =>
+  return json.parse(text, (_key, value, { source } = {}) =>
     typeof value === "number" && source !== undefined && String(value) !== source ? json.rawJSON(source) : value,
   );
 }
@@ -61,7 +61,7 @@ export function isDeep(text: string, levels: number): boolean {
 
 /** Whether a value is a number with its original digits. */
 export function isRawNumber(value: unknown): value is RawNumber {
-  return typeof value === "object" && value !== null && json.isRawJSON(value);
+  return typeof value === "object" && value !== null && json.isRawJSON?.(value) === true;
 }
 
 /** Converts a value of `parseExactly` to JavaScript's numbers, as a task receives it. */

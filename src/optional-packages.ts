@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { createRequire, findPackageJSON } from "node:module";
+import module, { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { LegworkError } from "./errors.ts";
@@ -75,7 +75,7 @@ function majorOf(version: string): string | undefined {
 
 function installedVersion(name: string): string | undefined {
   try {
-    const path = findPackageJSON(name, import.meta.url);
+    const path = module.findPackageJSON(name, import.meta.url);
     return path === undefined ? undefined : (JSON.parse(readFileSync(path, "utf8")) as { version?: string }).version;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
@@ -157,7 +157,10 @@ function isGlobal(root: string): boolean {
 }
 
 function findOwnPackage(): { root: string; manifest: { devDependencies: Record<string, string | undefined> } } {
-  const path = findPackageJSON(import.meta.url);
-  if (path === undefined) throw new Error(`${fileURLToPath(import.meta.url)} does not belong to a package.`);
-  return { root: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) };
+  // Compiled code is one directory deeper.
+  const root = ["..", "../.."]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((directory) => existsSync(join(directory, "package.json")));
+  if (root === undefined) throw new Error(`${fileURLToPath(import.meta.url)} does not belong to a package.`);
+  return { root, manifest: JSON.parse(readFileSync(join(root, "package.json"), "utf8")) };
 }

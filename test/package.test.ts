@@ -9,6 +9,7 @@ const manifest = JSON.parse(await read("package.json")) as {
   files: string[];
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
+  engines: { node: string };
   peerDependencies: Record<string, string>;
   peerDependenciesMeta: Record<string, { optional?: boolean }>;
 };
@@ -26,6 +27,17 @@ it("packages that are installed separately are optional, of any version, and in 
     expect(manifest.dependencies).not.toHaveProperty([name]);
     expect(manifest.devDependencies).toHaveProperty([name], expect.stringMatching(/^\d/));
   }
+});
+
+it("package.json, the command and the pages name the same oldest Node", async () => {
+  const [, major = "", minor = ""] = /MINIMUM = \[(\d+), (\d+)\]/.exec(await read("src/node-version.ts")) ?? [];
+  expect(manifest.engines.node).toBe(`>=${major}.${minor}`);
+  expect(await read("bin/legwork.js")).toContain(`major < ${major} || (major === ${major} && minor < ${minor})`);
+  for (const page of ["README.md", "docs/guides/start.md", "docs/guides/typescript.md"]) {
+    expect(await read(page)).toMatch(new RegExp(`\\b${major}\\.${minor} or newer`));
+  }
+  const graphileWorker = JSON.parse(await read("node_modules/graphile-worker/package.json")) as typeof manifest;
+  expect(graphileWorker.engines.node).toBe(">=22.18.0");
 });
 
 /** A project whose node_modules has Legwork, with further files. */

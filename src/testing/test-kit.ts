@@ -4,6 +4,7 @@ import { createPool, type Pool } from "../db/pool.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { LegworkError } from "../errors.ts";
 import { createLogger, type LogLevel } from "../log.ts";
+import { assertNode } from "../node-version.ts";
 import { definitionOf, type Task } from "../jobs/define-task.ts";
 import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
 import { explainJob } from "../jobs/explain-job.ts";
@@ -90,6 +91,7 @@ export interface TestKit {
  * task, and the errors of migrating.
  */
 export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
+  assertNode("The test kit");
   const log = createLogger({ level: options.logLevel ?? "silent" });
   const pool = createPool(options.databaseUrl, { log, max: 10, name: "legwork test" });
   try {

@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
-import { type LoadHookSync, registerHooks, type ResolveHookSync, stripTypeScriptTypes } from "node:module";
+// The default export, because Node 20 lacks some of its names, and a program that imports this file must load there to say so.
+import module, { type LoadHookSync, type ResolveHookSync } from "node:module";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
+import { assertNode } from "../node-version.ts";
+
+const IS_NODE_22 = process.versions.node.startsWith("22.");
 
 let registered = false;
 
@@ -18,8 +22,9 @@ let registered = false;
  */
 export function importLegworkFromHere(): void {
   if (registered) return;
+  assertNode("Loading task files");
   registered = true;
-  registerHooks({ resolve, load });
+  module.registerHooks({ resolve, load });
 }
 
 /** The entry points of this package, by import specifier. */
@@ -59,8 +64,16 @@ const load: LoadHookSync = (url, context, nextLoad) => {
   const [, extension = ""] = /\.([cm]?[jt]s)$/.exec(url) ?? [];
   if (!isUndecided || extension === "" || !isUsersOwn(url)) return nextLoad(url, context);
   const isTypeScript = extension.endsWith("ts");
-  if (!usesModuleSyntax(readFileSync(fileURLToPath(url), "utf8"), isTypeScript)) return nextLoad(url, context);
-  return nextLoad(url, { ...context, format: isTypeScript ? "module-typescript" : "module" });
+  const source = readFileSync(fileURLToPath(url), "utf8");
+  if (usesModuleSyntax(source, isTypeScript)) {
+    return nextLoad(url, { ...context, format: isTypeScript ? "module-typescript" : "module" });
+  }
+  // Node 22 cannot require an ES module, such as this package, in a TypeScript file that was imported as CommonJS. Without a source, it uses the loader
+  // of `require`, which can.
+  if (IS_NODE_22 && isTypeScript && context.conditions.includes("import")) {
+    return { format: "commonjs", source: undefined, shortCircuit: true };
+  }
+  return nextLoad(url, context);
 };
 
 function isUsersOwn(url: string | undefined): boolean {
@@ -93,7 +106,7 @@ function withoutTypes(source: string): string {
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {
-    return stripTypeScriptTypes(source);
+    return module.stripTypeScriptTypes(source);
   } finally {
     process.emitWarning = emitWarning;
   }
