@@ -67,8 +67,9 @@ const configSchema = z
     /** The number of jobs that one worker runs at a time. */
     concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
     /**
-     * The number of jobs fetched ahead in one statement; 0 fetches one at a time. The concurrency by default. A larger number is faster for
-     * tiny jobs, but fetched jobs wait for this worker even while another one is idle.
+     * The number of jobs that one statement fetches; 0 fetches one at a time. By default the worker adapts it: short jobs are fetched ahead, as many as
+     * start within about 20 ms, and jobs that take longer only when a slot is free. With a fixed number, fetched jobs wait for this worker even
+     * while another one is idle.
      */
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it returns them to the queue. */

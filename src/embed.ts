@@ -290,5 +290,5 @@ async function startWorking(
 ) {
   assertNode("The worker");
   const { startWorker } = await import("./worker/worker.ts");
-  return await startWorker({ ...config, localQueueSize: config.localQueueSize ?? config.concurrency, ...beside });
+  return await startWorker({ ...config, ...beside });
 }

@@ -62,9 +62,9 @@ export function withWorkerOptions(command: Command): Command {
 const MAX_BLOCKED_MS = 5 * 60_000;
 
 /** The settings of a worker that does not share its process with an application. */
-export function workerSettings(config: Config): Config & { localQueueSize: number; maxBlocked: number } {
-  const { localQueueSize = config.concurrency, maxBlocked = MAX_BLOCKED_MS } = config;
-  return { ...config, localQueueSize, maxBlocked };
+export function workerSettings(config: Config): Config & { maxBlocked: number } {
+  const { maxBlocked = MAX_BLOCKED_MS } = config;
+  return { ...config, maxBlocked };
 }
 
 /** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */

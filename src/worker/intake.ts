@@ -65,8 +65,9 @@ export class Intake {
     else if (this.#state === "quiet") {
       this.#log.info({ event: "worker_quiet", ...jobFields(jobs) }, "The worker takes no new jobs until it is resumed.");
     } else {
-      const rest = `${counted(jobs.length, "running job")} ${pluralOf(jobs.length, "has", "have")} ended`;
-      this.#log.info({ event: "worker_draining", ...jobFields(jobs) }, `The worker takes no new jobs and stops when ${rest}.`);
+      const rest =
+        jobs.length === 0 ? "" : ` when ${counted(jobs.length, "running job")} ${pluralOf(jobs.length, "has", "have")} ended`;
+      this.#log.info({ event: "worker_draining", ...jobFields(jobs) }, `The worker takes no new jobs and stops${rest}.`);
     }
   }
 

@@ -22,6 +22,7 @@ import { within } from "../within.ts";
 import { counted } from "../wording.ts";
 import { DatabaseClock } from "./clock.ts";
 import { RemoteCommands } from "./remote-commands.ts";
+import { adaptLocalQueue, LONGEST_WAIT_MS } from "./graphile/adaptive-queue.ts";
 import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
 import type { HealthPort } from "./health/health-port.ts";
@@ -70,8 +71,8 @@ export interface WorkerOptions {
   crontab?: string;
   /** The number of jobs that run at a time. */
   concurrency: number;
-  /** The number of jobs fetched ahead in one statement; 0 fetches one at a time. */
-  localQueueSize: number;
+  /** The number of jobs that one statement fetches; 0 fetches one at a time. Adapted to the length of jobs by default. */
+  localQueueSize?: number | undefined;
   /** How long a stopping worker lets running jobs finish before it returns them to the queue (ms). */
   shutdownTimeout: number;
   /** Receives the worker's problems, for a server in the same process. */
@@ -330,6 +331,8 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   proveListening(events);
   options.intake.attachTo(events);
+  const isAdaptive = options.localQueueSize === undefined && options.forbiddenFlags === undefined;
+  if (isAdaptive) adaptLocalQueue(events);
   let runner: Runner;
   try {
     runner = await run({
@@ -352,8 +355,13 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
           failJobBatchDelay: Math.max(0, failJobBatchDelay ?? 0),
           // A local queue fetches jobs regardless of their flags, and then never runs the forbidden ones.
           localQueue: {
+            ...(isAdaptive && { ttl: LONGEST_WAIT_MS }),
             ...localQueue,
-            size: options.localQueueSize > 0 && options.forbiddenFlags === undefined ? options.localQueueSize : -1,
+            size: isAdaptive
+              ? concurrency
+              : options.localQueueSize && options.forbiddenFlags === undefined
+                ? options.localQueueSize
+                : -1,
           },
         },
       },
