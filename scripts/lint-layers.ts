@@ -26,6 +26,7 @@ const FOUNDATION = [
   "listen-error",
   "log",
   "loop",
+  "nearest-name",
   "snake-case",
   "stderr-destination",
   "thrown",
@@ -45,6 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   duration: [],
   id: [],
   loop: [],
+  "nearest-name": [],
   "job-links": [],
   "snake-case": [],
   "stderr-destination": ["wording"],
@@ -71,10 +73,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // Both contain all operations, one as a tree and the other as functions.
   api: BELOW_SERVICES,
   operations: BELOW_SERVICES,
+  "define-config": ["config", "jobs"],
   embed: ["api", ...SERVICES, ...BELOW_SERVICES],
   testing: [...SERVICES, ...BELOW_SERVICES],
   cli: [...SERVICES, ...BELOW_SERVICES],
-  index: ["api", "embed", ...BELOW_SERVICES],
+  index: ["api", "define-config", "embed", ...BELOW_SERVICES],
   dashboard: ["contract", "wording"],
 };
 

@@ -144,6 +144,8 @@ export interface ConfigFile extends ConfigInput {
    * when `up` stops, before the worker and the server stop.
    */
   onStart?: (context: StartContext) => Promise<void | (() => Promise<void>)>;
+  /** Middleware, as `defineConfig` describes it. */
+  middleware?: readonly { readonly name: string }[];
 }
 
 /** The argument of `onStart`. */
@@ -156,18 +158,6 @@ export interface StartContext {
   /** Directories of the tasks that run here: those of this file, unless a flag or the environment names others. */
   readonly tasks: readonly string[];
   readonly crontab: string;
-}
-
-/**
- * Gives a `legwork.config.ts` its types and returns it unchanged.
- *
- * @example
- * import { defineConfig } from "legwork";
- *
- * export default defineConfig({ tasks: ["src/tasks"], concurrency: 20, corsOrigins: ["https://app.example.com"] });
- */
-export function defineConfig(config: ConfigFile): ConfigFile {
-  return config;
 }
 
 /** The environment variable of each setting. */
@@ -214,6 +204,10 @@ const LISTS: ReadonlySet<string> = new Set([
 export interface LoadedConfig {
   readonly config: Config;
   readonly onStart: ConfigFile["onStart"];
+  /** The middleware of the file, not yet checked. */
+  readonly middleware: unknown;
+  /** The file that was read; undefined if there is none. */
+  readonly file: string | undefined;
 }
 
 /**
@@ -227,7 +221,8 @@ export async function loadConfig(
   directory: string = process.cwd(),
   preset: Partial<ConfigInput> = {},
 ): Promise<LoadedConfig> {
-  const { onStart, ...file } = await readConfigFile(directory);
+  const { path, content } = await readConfigFile(directory);
+  const { onStart, middleware, ...file } = content;
   const merged: Record<string, unknown> = { ...preset, ...file };
   const origin = new Map<string, string>([
     ...Object.keys(preset).map((key): [string, string] => [key, "graphile.config"]),
@@ -245,7 +240,7 @@ export async function loadConfig(
     origin.set(key, `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
   }
   const parsed = configSchema.safeParse(merged);
-  if (parsed.success) return { config: Object.freeze(parsed.data), onStart };
+  if (parsed.success) return { config: Object.freeze(parsed.data), onStart, middleware, file: path };
   const issue = parsed.error.issues[0];
   const key = String(issue?.path[0] ?? (issue?.code === "unrecognized_keys" ? issue.keys[0] : ""));
   throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "invalid"}.`, {
@@ -253,7 +248,7 @@ export async function loadConfig(
   });
 }
 
-async function readConfigFile(directory: string): Promise<ConfigFile> {
+async function readConfigFile(directory: string): Promise<{ path: string | undefined; content: ConfigFile }> {
   for (const name of ["legwork.config.ts", "legwork.config.js", "legwork.config.mjs"]) {
     const path = resolve(directory, name);
     if (!existsSync(path)) continue;
@@ -262,7 +257,7 @@ async function readConfigFile(directory: string): Promise<ConfigFile> {
       if (loaded.default === null || typeof loaded.default !== "object") {
         throw new TypeError("its default export is not an object");
       }
-      return loaded.default;
+      return { path, content: loaded.default };
     } catch (error) {
       const isTooNew = (error as { code?: unknown } | undefined)?.code === "ERR_UNKNOWN_FILE_EXTENSION";
       throw new LegworkError("LW514", `${path} cannot be read: ${toError(error).message}.`, {
@@ -273,5 +268,5 @@ async function readConfigFile(directory: string): Promise<ConfigFile> {
       });
     }
   }
-  return {};
+  return { path: undefined, content: {} };
 }

@@ -8,6 +8,9 @@ import { toQueryable, type TransactionClient } from "./db/transaction-client.ts"
 import { migrate, type MigrationOptions, type MigrationResult } from "./db/migrate.ts";
 import { assertDatabase, createPool, type Pool } from "./db/pool.ts";
 import { LegworkError } from "./errors.ts";
+import { installMiddleware } from "./jobs/enqueue-middleware.ts";
+import { type Middleware, readMiddleware } from "./jobs/middleware.ts";
+import { WorkerEventHub, type WorkerEvents } from "./jobs/worker-events.ts";
 import { Problems } from "./health/problems.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { assertNode } from "./node-version.ts";
@@ -30,6 +33,11 @@ export interface LegworkOptions extends Partial<ConfigInput> {
   token?: string;
   /** Whether to migrate the database to the schema of this version first; true by default. */
   migrate?: boolean;
+  /**
+   * Runs around attempts and enqueues; the first is the outermost. By default that of `legwork.config.ts`, which it replaces. Isolated tasks need
+   * middleware to be in that file.
+   */
+  middleware?: readonly Middleware[];
   /** The pino logger to use; by default a logger of the level `logLevel` on stderr. */
   log?: Logger;
 }
@@ -60,6 +68,19 @@ export interface Legwork extends Operations {
   migrate(options?: MigrationOptions): Promise<MigrationResult>;
   /** A small connection pool, for your own statements. */
   readonly pool: Pool;
+  /**
+   * The events of the worker here; without a worker there are none. What happens before `createLegwork` returns is heard only by `on` of middleware.
+   *
+   * @example
+   * import { createLegwork } from "legwork";
+   *
+   * const legwork = await createLegwork();
+   * legwork.events.on("job_failed", ({ job, error, final }) => {
+   *   if (final) console.error(`Job ${job.id} (${job.task}) has failed for good: ${error.message}`);
+   * });
+   * await legwork.stop();
+   */
+  readonly events: WorkerEvents;
   /** The URL on which the server listens; undefined if it does not. */
   readonly url: string | undefined;
   /** The names of the tasks that run here; empty without a worker. */
@@ -148,6 +169,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     token,
     migrate: migrates = true,
     log: given,
+    middleware: givenMiddleware,
     ...settings
   } = options;
   const { preset: ownPreset, forbiddenFlags } = typeof runsJobs === "object" ? runsJobs : {};
@@ -156,7 +178,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     ownPreset === undefined
       ? undefined
       : new (await import("./worker/graphile/preset.ts")).WorkerConfig(ownPreset, "worker.preset");
-  const { config } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
+  const { config, file, ...loaded } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
+  const middleware = readMiddleware(givenMiddleware ?? loaded.middleware, "middleware");
   if (config.databaseUrl === undefined) {
     throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Pass databaseUrl, or set DATABASE_URL." });
   }
@@ -164,6 +187,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     throw new LegworkError("LW514", `Invalid prefix '${prefix}'.`, { hint: "Write it like /legwork, without a trailing slash." });
   }
   const log = given ?? createLogger({ level: config.logLevel });
+  const events = new WorkerEventHub(log);
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).toReversed()) await end();
@@ -173,23 +197,37 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   try {
     await (migrates ? migrate(pool, log) : assertDatabase(pool));
     await findViews(pool);
+    const uninstall = installMiddleware(middleware);
+    stops.push(async () => uninstall());
     const problems = new Problems();
     const server = await startServing(serves, { ...config, databaseUrl: config.databaseUrl, prefix, token, log, problems });
     if (server !== undefined) stops.push(() => server.stop());
     const worker =
       runsJobs === false
         ? undefined
-        : await startWorking({ ...config, databaseUrl: config.databaseUrl }, { log, problems, preset, forbiddenFlags });
+        : await startWorking(
+            { ...config, databaseUrl: config.databaseUrl },
+            {
+              log,
+              problems,
+              preset,
+              forbiddenFlags,
+              events,
+              middleware,
+              middlewareFile: givenMiddleware === undefined ? file : undefined,
+            },
+          );
     if (worker !== undefined) {
       stops.push(() => worker.stop());
       // The rest goes on.
       void worker.drained.then(() => worker.stop());
     }
     return {
-      ...operationsOn(pool, pool),
-      with: (client) => operationsOn(sameViews(pool, toQueryable(client))),
+      ...operationsOn(pool, pool, middleware),
+      with: (client) => operationsOn(sameViews(pool, toQueryable(client)), undefined, middleware),
       migrate: (migrationOptions) => migrate(pool, log, undefined, migrationOptions),
       pool,
+      events: { on: events.on, once: events.once },
       url: server?.url,
       taskNames: worker?.tasks ?? [],
       handler: (request, response) => {
@@ -286,7 +324,15 @@ function withoutPrefix(address: string | undefined, prefix: string): string {
 
 async function startWorking(
   config: Config & { databaseUrl: string },
-  beside: { log: Logger; problems: Problems; preset: WorkerConfig | undefined; forbiddenFlags: ForbiddenFlags | undefined },
+  beside: {
+    log: Logger;
+    problems: Problems;
+    preset: WorkerConfig | undefined;
+    forbiddenFlags: ForbiddenFlags | undefined;
+    events: WorkerEventHub;
+    middleware: readonly Middleware[];
+    middlewareFile: string | undefined;
+  },
 ) {
   assertNode("The worker");
   const { startWorker } = await import("./worker/worker.ts");

@@ -2,7 +2,7 @@
  * The public API of Legwork: defines tasks and workflows, enqueues jobs, and has `createLegwork`, whose tree has all other operations. The functions
  * behind the tree are in `legwork/operations`; the test kit is in `legwork/testing`.
  */
-export { defineConfig } from "./config.ts";
+export { defineConfig } from "./define-config.ts";
 export type { Queryable } from "./db/pool.ts";
 export type { TransactionClient } from "./db/transaction-client.ts";
 export type { Sql, SqlTag } from "./db/sql.ts";
@@ -13,12 +13,24 @@ export type { Legwork, LegworkOptions } from "./embed.ts";
 export { Discard, LegworkError, PayloadError, RetryAfter, SignalTimeout, Snooze, StepError } from "./errors.ts";
 export type { ErrorCode } from "./errors.ts";
 export { defineTask } from "./jobs/define-task.ts";
-export type { NamedTask, RunningJob, Task, TaskContext, TaskDefinition, TaskPayload } from "./jobs/define-task.ts";
+export type { RunningJob } from "./jobs/running-job.ts";
+export type { NamedTask, Task, TaskContext, TaskDefinition, TaskPayload } from "./jobs/define-task.ts";
 export type { EnqueueOptions } from "./jobs/enqueue.ts";
+export { defineMiddleware } from "./jobs/middleware.ts";
+export type { EnqueueSource, JobRequest } from "./jobs/enqueue-middleware.ts";
+export type { AttemptContext, Middleware, Next } from "./jobs/middleware.ts";
 export type { RetryPolicy } from "./jobs/task-policy.ts";
+export type { TaskValues } from "./jobs/task-values.ts";
 export type { PayloadOf, TaskName } from "./jobs/task-registry.ts";
 export { enqueueManyTyped as enqueueMany, enqueueOnTyped as enqueueOn, enqueueTyped as enqueue } from "./jobs/typed-enqueue.ts";
 export type { JobSpec } from "./jobs/typed-enqueue.ts";
+export type {
+  WorkerEventListener,
+  WorkerEventListeners,
+  WorkerEventMap,
+  WorkerEventName,
+  WorkerEvents,
+} from "./jobs/worker-events.ts";
 export type { Logger } from "./log.ts";
 export { defineWorkflow } from "./workflows/define-workflow.ts";
 export type { Operations } from "./api/operations.ts";

@@ -27,6 +27,7 @@ const GROUPS: readonly Group[] = [
       "schedules",
       "workflows",
       "steps",
+      "hooks",
       "typescript",
       "testing",
       "embedding",

@@ -2,6 +2,8 @@ import type { z } from "zod";
 import type { Queryable } from "../db/pool.ts";
 import { jobOf, type NamedTask, type Task } from "../jobs/define-task.ts";
 import { type Enqueued, enqueue, type EnqueueOptions, enqueueWithOutcome } from "../jobs/enqueue.ts";
+import { throughEnqueue } from "../jobs/enqueue-middleware.ts";
+import type { Middleware } from "../jobs/middleware.ts";
 import type { PayloadOf, TaskName, WithPayload } from "../jobs/task-registry.ts";
 
 /** `enqueue` with its connection already bound. */
@@ -13,16 +15,16 @@ export interface BoundEnqueue<Returned = string> {
   <Name extends TaskName>(task: Name, ...rest: WithPayload<PayloadOf<Name>, [options?: EnqueueOptions]>): Promise<Returned>;
 }
 
-export function bindEnqueue(client: Queryable): BoundEnqueue {
+export function bindEnqueue(client: Queryable, middleware: readonly Middleware[]): BoundEnqueue {
   return async (target: string | Task, given?: unknown, options?: EnqueueOptions) => {
-    const { task, payload } = jobOf(target, given);
-    return await enqueue(client, task, payload, options);
+    const { task, payload, ...rest } = await throughEnqueue(middleware, { ...options, ...jobOf(target, given) });
+    return await enqueue(client, task, payload, rest);
   };
 }
 
-export function bindEnqueueWithOutcome(client: Queryable): BoundEnqueue<Enqueued> {
+export function bindEnqueueWithOutcome(client: Queryable, middleware: readonly Middleware[]): BoundEnqueue<Enqueued> {
   return async (target: string | Task, given?: unknown, options?: EnqueueOptions) => {
-    const { task, payload } = jobOf(target, given);
-    return await enqueueWithOutcome(client, task, payload, options);
+    const { task, payload, ...rest } = await throughEnqueue(middleware, { ...options, ...jobOf(target, given) });
+    return await enqueueWithOutcome(client, task, payload, rest);
   };
 }

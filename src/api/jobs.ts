@@ -2,7 +2,7 @@ import type { Queryable } from "../db/pool.ts";
 import { cancelJob, cancelJobs, type LiveFilter } from "../jobs/cancel-job.ts";
 import { type CountField, type CountFilter, countJobs } from "../jobs/count-jobs.ts";
 import { discardJob, discardJobs } from "../jobs/discard-job.ts";
-import type { Enqueued, EnqueueOnOptions } from "../jobs/enqueue.ts";
+import { type Enqueued, enqueueMany, type EnqueueOnOptions, type JobSpec as EnqueueJobSpec } from "../jobs/enqueue.ts";
 import { explainJob, type Reason } from "../jobs/explain-job.ts";
 import { type FailedFilter, type FailedGroupFilter, listFailedGroups } from "../jobs/failed-jobs.ts";
 import { getJob, type JobFilter, type JobState, listAttempts, listJobs } from "../jobs/read-jobs.ts";
@@ -13,8 +13,10 @@ import { type FinishedFilter, listReruns, rerunJob, rerunJobs, type RerunOptions
 import { retryJob, retryJobs } from "../jobs/retry-job.ts";
 import { sendSignal } from "../jobs/send-signal.ts";
 import { setPriorities, setPriority } from "../jobs/set-priority.ts";
+import { allThroughEnqueue } from "../jobs/enqueue-middleware.ts";
+import type { Middleware } from "../jobs/middleware.ts";
 import type { TaskName } from "../jobs/task-registry.ts";
-import { enqueueManyTyped, enqueueOnTyped, type JobSpec } from "../jobs/typed-enqueue.ts";
+import { enqueueOnTyped, type JobSpec } from "../jobs/typed-enqueue.ts";
 import { type BoundEnqueue, bindEnqueue, bindEnqueueWithOutcome } from "./bound-enqueue.ts";
 import {
   type Attempt,
@@ -259,11 +261,11 @@ export interface Jobs {
 /** The number of lines on a page of logs. */
 const LOG_LINES = 500;
 
-export function jobsOn(client: Queryable): Jobs {
+export function jobsOn(client: Queryable, middleware: readonly Middleware[] = []): Jobs {
   return {
-    enqueue: bindEnqueue(client),
-    enqueueWithOutcome: bindEnqueueWithOutcome(client),
-    enqueueMany: (jobs) => enqueueManyTyped(client, jobs),
+    enqueue: bindEnqueue(client, middleware),
+    enqueueWithOutcome: bindEnqueueWithOutcome(client, middleware),
+    enqueueMany: async (jobs) => await enqueueMany(client, await allThroughEnqueue<EnqueueJobSpec>(middleware, jobs)),
     enqueueOn: (table, events, task, options) => enqueueOnTyped(client, table, events, task, options),
     list: async (filter) => (await listJobs(client, { limit: 50, ...filter })).map(toJob),
     count: async (filter, by) => (await countJobs(client, filter, by)).map(toJobCount),

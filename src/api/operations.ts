@@ -2,6 +2,7 @@ import { diagnose, type Finding } from "../health/doctor.ts";
 import type { Pool, Queryable } from "../db/pool.ts";
 import { type HealthRow, readHealth } from "../health/read-health.ts";
 import { readOverview } from "../queues/overview.ts";
+import type { Middleware } from "../jobs/middleware.ts";
 import { emergencyStop, resumeAll } from "../queues/pause.ts";
 import { type Audit, auditOn, type Tokens, tokensOn } from "./access.ts";
 import { type Alerts, alertsOn } from "./alerts.ts";
@@ -69,17 +70,20 @@ export interface Operations {
   resumeAll(): Promise<boolean>;
 }
 
-/** Returns the operations on a connection. `pool` is its pool, if the doctor may open another connection to detect a connection pooler. */
-export function operationsOn(client: Queryable, pool?: Pool): Operations {
+/**
+ * Returns the operations on a connection. `pool` is its pool, if the doctor may open another connection to detect a connection pooler; jobs that are
+ * enqueued pass through `middleware`.
+ */
+export function operationsOn(client: Queryable, pool?: Pool, middleware: readonly Middleware[] = []): Operations {
   return {
-    jobs: jobsOn(client),
+    jobs: jobsOn(client, middleware),
     bulkActions: bulkActionsOn(client),
     queues: queuesOn(client),
     tasks: tasksOn(client),
     limits: limitsOn(client),
     schedules: schedulesOn(client),
     workflows: workflowsOn(client),
-    batches: batchesOn(client),
+    batches: batchesOn(client, middleware),
     workers: workersOn(client),
     alerts: alertsOn(client),
     statistics: statisticsOn(client),

@@ -1,4 +1,6 @@
 import type { Queryable } from "../db/pool.ts";
+import { allThroughEnqueue, throughEnqueue } from "../jobs/enqueue-middleware.ts";
+import type { Middleware } from "../jobs/middleware.ts";
 import { type BatchFilter, type BatchJob, type BatchOptions, enqueueBatch, getBatch, listBatches } from "../workflows/batches.ts";
 import { cancelWorkflow } from "../workflows/cancel-workflow.ts";
 import type { Workflow as WorkflowDefinition, WorkflowSteps } from "../workflows/define-workflow.ts";
@@ -115,9 +117,13 @@ export interface Batches {
   get(id: string): Promise<Batch>;
 }
 
-export function batchesOn(client: Queryable): Batches {
+export function batchesOn(client: Queryable, middleware: readonly Middleware[] = []): Batches {
   return {
-    enqueue: (jobs, options) => enqueueBatch(client, jobs, options),
+    enqueue: async (jobs, { callback, ...options } = {}) =>
+      await enqueueBatch(client, await allThroughEnqueue(middleware, jobs), {
+        ...options,
+        ...(callback === undefined ? {} : { callback: await throughEnqueue(middleware, callback) }),
+      }),
     list: async (filter) => (await listBatches(client, filter)).map(toBatch),
     get: async (id) => toBatch(await getBatch(client, id)),
   };

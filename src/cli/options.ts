@@ -7,6 +7,7 @@ import { findViews } from "../db/confinement.ts";
 import { assertUsable } from "../db/migrate.ts";
 import { createPool, assertDatabase, type Pool } from "../db/pool.ts";
 import { LegworkError } from "../errors.ts";
+import { readMiddleware } from "../jobs/middleware.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
 import { collect, duration, wholeNumber } from "./option-values.ts";
@@ -61,10 +62,11 @@ export function withWorkerOptions(command: Command): Command {
 /** How long a task may block the event loop of a dedicated worker process, unless set (ms). */
 const MAX_BLOCKED_MS = 5 * 60_000;
 
-/** The settings of a worker that does not share its process with an application. */
-export function workerSettings(config: Config): Config & { maxBlocked: number } {
+/** The settings of a worker that does not share its process with an application. Throws LW514 for invalid middleware. */
+export function workerSettings({ config, preset, middleware, file }: WorkerSettings) {
   const { maxBlocked = MAX_BLOCKED_MS } = config;
-  return { ...config, maxBlocked };
+  const read = readMiddleware(middleware, "legwork.config.ts: middleware");
+  return { ...config, maxBlocked, preset, middleware: read, middlewareFile: file };
 }
 
 /** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */

@@ -14,11 +14,18 @@ export interface ConnectionListener {
   lost(pool: string, reason: string, code?: string): void;
 }
 
+export interface OutageListener {
+  lost(reason: string): void;
+  back(awayMs: number): void;
+}
+
 /**
  * Logs that a process has lost its database, and when it has it back: one line each, whatever the number of its pools and connections. When only some
  * connections were lost, one line says so.
  */
 export class Outages implements ConnectionListener {
+  /** Hears when the database is lost and back. */
+  readonly listeners = new Set<OutageListener>();
   readonly #log: Logger;
   readonly #open = new Set<object | string>();
   /** The number of connections that each pool has lost. */
@@ -41,6 +48,7 @@ export class Outages implements ConnectionListener {
     if (!this.#isTold || this.#since === undefined) return;
     const awayMs = Math.round(performance.now() - this.#since);
     this.#log.info({ event: "database_back", awayMs }, `The database is back after ${durationInWords(awayMs)}.`);
+    for (const listener of this.listeners) listener.back(awayMs);
     this.#forget();
   }
 
@@ -67,6 +75,7 @@ export class Outages implements ConnectionListener {
         { event: "database_lost", ...fields },
         `The database cannot be reached (${names}): ${this.#reason?.reason ?? ""}. Reconnecting.`,
       );
+      for (const listener of this.listeners) listener.lost(this.#reason?.reason ?? "");
       return;
     }
     this.#log.warn(

@@ -30,14 +30,15 @@ function sqlTag(target: Queryable): SqlTag {
 }
 
 /**
- * Creates the tag for a pool, with transactions. `context` holds settings that each connection has while it is used, so that
+ * Creates the tag for a pool, with transactions. `settings` returns settings that each connection has while it is used, so that
  * triggers that a statement fires, such as one that enqueues, know where it came from.
  */
-export function createSql(pool: Pool, context: Readonly<Record<string, string>> = {}): Sql {
+export function createSql(pool: Pool, settings: () => Readonly<Record<string, string>> = () => ({})): Sql {
   // Set for the session: vacuum cannot run in a transaction, and `set transaction` must come first in one. The pool belongs to a worker, whose
   // connections are sessions.
   const withClient = async <T>(work: (client: PoolClient, onBroken: () => void) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
+    const context = settings();
     let broken = false;
     try {
       await setContext(client, context);

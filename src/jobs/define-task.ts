@@ -7,7 +7,10 @@ import type { Logger } from "../log.ts";
 import type { Duration } from "../duration.ts";
 import { enqueue, type EnqueueOptions } from "./enqueue.ts";
 import { parsePayload } from "./payload.ts";
+import { installedMiddleware, throughEnqueue } from "./enqueue-middleware.ts";
+import type { RunningJob } from "./running-job.ts";
 import type { StepContext } from "./step-context.ts";
+import type { TaskValues } from "./task-values.ts";
 import {
   type ConcurrencyLimit,
   concurrencySchema,
@@ -18,24 +21,6 @@ import {
   retrySchema,
 } from "./task-policy.ts";
 import type { TaskName, WithPayload } from "./task-registry.ts";
-
-/** The row of `legwork.jobs` while the job runs. Ids are strings, because they may exceed what a number holds exactly. */
-export interface RunningJob {
-  readonly id: string;
-  readonly task: string;
-  readonly queue: string;
-  readonly priority: number;
-  /** The number of this attempt, from 1. */
-  readonly attempts: number;
-  readonly maxAttempts: number;
-  readonly runAt: Date;
-  readonly createdAt: Date;
-  readonly jobKey: string | null;
-  readonly tenant: string | null;
-  /** Shared by all jobs that come from one cause; the job's own id by default. */
-  readonly correlationId: string;
-  readonly parentId: string | null;
-}
 
 /** The progress of a job. */
 export interface Progress {
@@ -93,6 +78,8 @@ export interface TaskContext {
   readonly workflow: WorkflowContext | undefined;
   /** The batch whose callback the job is; undefined for all other jobs. */
   readonly batchId: string | undefined;
+  /** What the worker's middleware has added; see docs/guides/hooks.md. Empty without middleware. */
+  readonly values: TaskValues;
 }
 
 /**
@@ -255,8 +242,15 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
   if (name === undefined) return Object.assign(task, { [DEFINITION]: definition });
   return Object.assign(task, {
     [DEFINITION]: definition,
-    enqueue: async (client: TransactionClient, payload?: unknown, options?: EnqueueOptions) =>
-      await enqueue(toQueryable(client), name, assertFits(definition, name, payload), options),
+    enqueue: async (client: TransactionClient, given?: unknown, options?: EnqueueOptions) => {
+      const fits = assertFits(definition, name, given);
+      const {
+        task: target,
+        payload,
+        ...rest
+      } = await throughEnqueue(installedMiddleware(), { ...options, task: name, payload: fits });
+      return await enqueue(toQueryable(client), target, payload, rest);
+    },
   });
 }
 

@@ -246,6 +246,9 @@ const OPTIONS: Record<keyof EnqueueOptions, Reader> = {
   onDependencyFailure: asGiven,
 };
 
+/** The names of all options. */
+export const ENQUEUE_OPTIONS: readonly string[] = Object.keys(OPTIONS);
+
 /** Checks options and converts them for SQL. `of` precedes their names in errors. Throws LW400. */
 export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, unknown> {
   for (const [name, value] of Object.entries(options)) {

@@ -1,7 +1,15 @@
 import type { z } from "zod";
 import { toQueryable, type TransactionClient } from "../db/transaction-client.ts";
 import { jobOf, type NamedTask, type Task } from "./define-task.ts";
-import { enqueue, enqueueMany, enqueueOn, type EnqueueOnOptions, type EnqueueOptions } from "./enqueue.ts";
+import {
+  enqueue,
+  enqueueMany,
+  enqueueOn,
+  type EnqueueOnOptions,
+  type EnqueueOptions,
+  type JobSpec as EnqueueJobSpec,
+} from "./enqueue.ts";
+import { allThroughEnqueue, installedMiddleware, throughEnqueue } from "./enqueue-middleware.ts";
 import type { PayloadOf, TaskName, WithPayload } from "./task-registry.ts";
 
 /** A job of `enqueueMany`. */
@@ -43,8 +51,8 @@ export async function enqueueTyped(
   given?: unknown,
   options?: EnqueueOptions,
 ): Promise<string> {
-  const { task, payload } = jobOf(target, given);
-  return await enqueue(toQueryable(client), task, payload, options);
+  const { task, payload, ...rest } = await throughEnqueue(installedMiddleware(), { ...options, ...jobOf(target, given) });
+  return await enqueue(toQueryable(client), task, payload, rest);
 }
 
 /**
@@ -60,7 +68,7 @@ export async function enqueueTyped(
  * ]);
  */
 export async function enqueueManyTyped(client: TransactionClient, jobs: readonly JobSpec[]): Promise<string[]> {
-  return await enqueueMany(toQueryable(client), jobs);
+  return await enqueueMany(toQueryable(client), await allThroughEnqueue<EnqueueJobSpec>(installedMiddleware(), jobs));
 }
 
 /**

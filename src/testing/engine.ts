@@ -3,6 +3,7 @@ import { Logger as GraphileLogger, runOnce, type TaskList, type WorkerEvents } f
 import { createPool, type Pool } from "../db/pool.ts";
 import { assertSessions } from "../db/pooler.ts";
 import type { Logger } from "../log.ts";
+import { attemptMiddleware, type Middleware } from "../jobs/middleware.ts";
 import { DescribedError } from "../thrown.ts";
 import { DatabaseClock } from "../worker/clock.ts";
 import { RemoteCommands } from "../worker/remote-commands.ts";
@@ -50,6 +51,8 @@ export class Engine {
       outcomes: new Outcomes(),
       control: new RemoteCommands(options.databaseUrl, { pool: options.pool, log: options.log, onWakeups: () => undefined }),
       output: this.#output,
+      around: attemptMiddleware(options.middleware),
+      middleware: options.middleware,
       givenBack: new Set(),
       // No other worker could declare this process dead.
       lease: undefined,
@@ -128,6 +131,8 @@ export interface EngineOptions {
   readonly log: Logger;
   readonly concurrency: number;
   readonly tasks: ReadonlyMap<string, LoadedTask>;
+  /** Runs around attempts and enqueues, in this process also for isolated tasks. */
+  readonly middleware: readonly Middleware[];
 }
 
 /** Restricts graphile-worker's fetch query on these connections to one job, or to none when it must not fetch anymore. */

@@ -7,6 +7,8 @@ import { createLogger, type LogLevel } from "../log.ts";
 import { assertNode } from "../node-version.ts";
 import { definitionOf, type Task } from "../jobs/define-task.ts";
 import { enqueue, type EnqueueOptions } from "../jobs/enqueue.ts";
+import { throughEnqueue } from "../jobs/enqueue-middleware.ts";
+import { type Middleware, readMiddleware } from "../jobs/middleware.ts";
 import { explainJob } from "../jobs/explain-job.ts";
 import { type AttemptRow, getJob, type JobRow } from "../jobs/read-jobs.ts";
 import { planSchedules } from "../schedules/plan-schedules.ts";
@@ -27,6 +29,8 @@ export interface TestKitOptions {
   tasks: Readonly<Record<string, Task<any, any> | PlainTask>> | readonly string[];
   /** The number of jobs that run at a time; 1 by default, so that jobs run in the order of priority and time. */
   concurrency?: number;
+  /** Runs around attempts and around jobs that the kit or a task enqueues, as in a worker; the first is the outermost. Its listeners are not called. */
+  middleware?: readonly Middleware[];
   /** The lowest level of the tasks' log lines that is printed; `silent` by default. */
   logLevel?: LogLevel;
 }
@@ -103,14 +107,16 @@ export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
       });
     }
     const tasks = Array.isArray(options.tasks) ? await loadTasks(options.tasks, log) : describe(options.tasks);
+    const middleware = readMiddleware(options.middleware, "openTestKit: middleware");
     const engine = await Engine.start({
       databaseUrl: options.databaseUrl,
       pool,
       log,
       concurrency: options.concurrency ?? 1,
       tasks,
+      middleware,
     });
-    return new Kit(pool, engine, [...tasks.keys()]);
+    return new Kit(pool, engine, { tasks: [...tasks.keys()], middleware });
   } catch (error) {
     await pool.end();
     throw error;
@@ -134,15 +140,22 @@ class Kit implements TestKit {
   readonly pool: Pool;
   readonly #engine: Engine;
   readonly #tasks: readonly string[];
+  readonly #middleware: readonly Middleware[];
 
-  constructor(pool: Pool, engine: Engine, tasks: readonly string[]) {
+  constructor(
+    pool: Pool,
+    engine: Engine,
+    { tasks, middleware }: { tasks: readonly string[]; middleware: readonly Middleware[] },
+  ) {
     this.pool = pool;
     this.#engine = engine;
     this.#tasks = tasks;
+    this.#middleware = middleware;
   }
 
-  async enqueue(task: string, payload?: unknown, options?: EnqueueOptions): Promise<string> {
-    return await enqueue(this.pool, task, payload, options);
+  async enqueue(name: string, given?: unknown, options?: EnqueueOptions): Promise<string> {
+    const { task, payload, ...rest } = await throughEnqueue(this.#middleware, { ...options, task: name, payload: given });
+    return await enqueue(this.pool, task, payload, rest);
   }
 
   async runTask(task: string, payload?: unknown, options?: EnqueueOptions): Promise<JobRow> {

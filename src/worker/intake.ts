@@ -14,17 +14,26 @@ interface LocalQueue {
   setModeTtlExpired(): void;
 }
 
+export interface IntakeOptions {
+  readonly log: Logger;
+  readonly running: RunningJobs;
+  readonly onDrained: () => void;
+  readonly onState: (state: WorkerState) => void;
+}
+
 /** What a worker does about its state, which operators set in the database and heartbeats bring. */
 export class Intake {
   readonly #log: Logger;
   readonly #running: RunningJobs;
   readonly #onDrained: () => void;
+  readonly #onState: (state: WorkerState) => void;
   #queue: LocalQueue | undefined;
   #state: WorkerState = "active";
 
-  /** `onDrained` is called, possibly more than once, while the worker is draining and runs no job. */
-  constructor({ log, running, onDrained }: { log: Logger; running: RunningJobs; onDrained: () => void }) {
+  /** `onDrained` is called, possibly more than once, while the worker is draining and runs no job; `onState` when its state has changed. */
+  constructor({ log, running, onDrained, onState }: IntakeOptions) {
     this.#log = log;
+    this.#onState = onState;
     this.#running = running;
     this.#onDrained = onDrained;
   }
@@ -53,6 +62,7 @@ export class Intake {
     if (state !== this.#state) {
       this.#state = state;
       this.#tell();
+      this.#onState(state);
     }
     if (state === "active") return;
     this.#giveBack();

@@ -9,6 +9,7 @@ import {
   type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
+import { outagesOf } from "../db/outages.ts";
 import { createPool, lastReply, logFault, onceUsable, type Pool } from "../db/pool.ts";
 import { assertUsable } from "../db/migrate.ts";
 import { assertSessions } from "../db/pooler.ts";
@@ -16,7 +17,10 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Problems } from "../health/problems.ts";
 import { startWatch } from "../health/watch.ts";
 import { startBulkRunner } from "../jobs/run-bulk-actions.ts";
+import { installMiddleware } from "../jobs/enqueue-middleware.ts";
+import { attemptMiddleware, type Middleware } from "../jobs/middleware.ts";
 import { isTracing } from "../jobs/tracing.ts";
+import { WorkerEventHub } from "../jobs/worker-events.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 import { counted } from "../wording.ts";
@@ -32,7 +36,7 @@ import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isola
 import { JobOutput } from "./attempt/job-output.ts";
 import { assertKnownStatements } from "./graphile/known-statements.ts";
 import { Lease } from "./lease.ts";
-import { loadTasks } from "./load-tasks.ts";
+import { type LoadedTask, loadTasks } from "./load-tasks.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
 import { Outcomes } from "./graphile/outcomes.ts";
 import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./graphile/preset.ts";
@@ -58,6 +62,9 @@ const RELEASE_TIMEOUT_MS = 5_000;
  * have no limit, but none of them waits forever on a dead connection.
  */
 const STATEMENT_TIMEOUT_MS = 120_000;
+
+/** How long a stopping worker waits for listeners of `worker_stopped` (ms). */
+const LISTENERS_MS = 2_000;
 
 /** How often graphile-worker's listening connection is checked (ms). */
 const PROVE_INTERVAL_MS = 5_000;
@@ -91,6 +98,12 @@ export interface WorkerOptions {
   signal?: AbortSignal | undefined;
   /** Jobs with one of these flags are not fetched. */
   forbiddenFlags?: ForbiddenFlags | undefined;
+  /** Runs around attempts and enqueues, and hears the worker's events. */
+  middleware?: readonly Middleware[] | undefined;
+  /** The configuration file whose default export has that middleware, for the threads and processes of isolated tasks. */
+  middlewareFile?: string | undefined;
+  /** Tells listeners what happens; the worker's own by default. */
+  events?: WorkerEventHub | undefined;
 }
 
 export interface Worker {
@@ -126,13 +139,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
   const tasks = await loadTasks(options.tasks, log, options.preset);
+  const { middleware = [] } = options;
+  assertReachable(middleware, options.middlewareFile, tasks);
   const { items: cronItems, entries: crontab } = readCrontab(options.crontab);
   for (const { task } of cronItems) {
     if (!tasks.has(task))
       log.warn({ event: "crontab_task_missing", task }, "The crontab names a task that this worker does not have.");
   }
   const clock = new DatabaseClock();
-  const outcomes = new Outcomes();
+  const events = options.events ?? new WorkerEventHub(log);
+  const outcomes = new Outcomes(events);
   // Three pools: a task that holds connections must not prevent graphile-worker from completing jobs, or the lease from being renewed.
   const taskPool = createPool(options.databaseUrl, {
     log,
@@ -192,6 +208,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     output,
     memory: options.isolateMemory ?? DEFAULT_ISOLATE_MEMORY,
     jobs: options.isolateJobs ?? DEFAULT_ISOLATE_JOBS,
+    middlewareFile: middleware.length === 0 ? undefined : options.middlewareFile,
   });
   const environment: RunEnvironment = {
     pool: taskPool,
@@ -202,6 +219,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     isolation,
     control,
     isTraced: isTracing(),
+    around: attemptMiddleware(middleware),
+    middleware: middleware.length === 0 ? undefined : middleware,
+    events,
     givenBack: new Set(),
     lease: undefined,
   };
@@ -212,7 +232,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const note = (kind: FaultKind, reason: string, jobId: string | undefined): void =>
     void noteFault(leasePool, log, kind, reason, jobId);
-  const intake = new Intake({ log, running: control.running, onDrained: () => drained.resolve() });
+  const workerId = (): string => environment.lease?.workerId ?? "";
+  const intake = new Intake({
+    log,
+    running: control.running,
+    onDrained: () => drained.resolve(),
+    onState: (state) => events.tell(state === "active" ? "worker_resumed" : `worker_${state}`, { worker: workerId() }),
+  });
   const generation = (): Promise<Supervised> =>
     startGeneration({
       ...options,
@@ -229,13 +255,25 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       leasePool,
       untilStopped,
     });
+  const uninstall = [
+    installMiddleware(middleware),
+    ...middleware.map(({ on }) => events.listen(on ?? {})),
+    hearOutages(options.databaseUrl, log, events),
+  ];
   const drained = Promise.withResolvers<void>();
   const supervisor = await Supervisor.start({
     log,
     start: () => onceUsable(log, generation, stopped.signal),
-    onProblem: (problem) => options.problems?.set("worker", problem),
-    onRestart: (reason, jobId) => note("restart", reason, jobId),
+    onProblem: (problem) => {
+      options.problems?.set("worker", problem);
+      if (problem === undefined) events.tell("worker_restarted", { worker: workerId() });
+    },
+    onRestart: (reason, jobId) => {
+      note("restart", reason, jobId);
+      events.tell("worker_restarting", { worker: workerId(), reason, jobId });
+    },
   }).catch(async (error: unknown) => {
+    for (const end of uninstall) end();
     await heartbeat.end();
     throw error;
   });
@@ -250,6 +288,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }),
   });
   let stopping: Promise<readonly string[]> | undefined;
+  events.tell("worker_ready", { worker: workerId(), tasks: [...tasks.keys()], concurrency: options.concurrency });
 
   const stop = async (): Promise<readonly string[]> => {
     stopped.abort();
@@ -265,7 +304,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     // Not awaited: a task that does not end may hold a connection indefinitely.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
-    return [...environment.givenBack];
+    const givenBack = [...environment.givenBack];
+    await within(LISTENERS_MS, events.tellAndWait("worker_stopped", { worker: workerId(), givenBack }));
+    for (const end of uninstall) end();
+    return givenBack;
   };
   return {
     tasks: [...tasks.keys()],
@@ -473,6 +515,34 @@ function proveListening(events: WorkerEvents): void {
   });
   for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const)
     events.on(event, () => clearInterval(timer));
+}
+
+/** Throws LW514 if isolated tasks cannot have the middleware of the other tasks. */
+function assertReachable(
+  middleware: readonly Middleware[],
+  file: string | undefined,
+  tasks: ReadonlyMap<string, LoadedTask>,
+): void {
+  if (file !== undefined) return;
+  const foreign = middleware.find(({ attempt }) => attempt !== undefined);
+  const isolated = [...tasks.values()].find(({ definition }) => definition?.isolate !== undefined);
+  if (foreign === undefined || isolated === undefined) return;
+  throw new LegworkError(
+    "LW514",
+    `Task '${isolated.name}' runs in a ${isolated.definition?.isolate} of its own, which cannot load the middleware '${foreign.name}' of createLegwork.`,
+    { hint: "Put the middleware into legwork.config.ts, which createLegwork and threads and processes read too." },
+  );
+}
+
+/** Tells listeners when the database is lost and back. Returns a function that ends this. */
+function hearOutages(databaseUrl: string, log: Logger, events: WorkerEventHub): () => void {
+  const { listeners } = outagesOf(databaseUrl, log);
+  const listener = {
+    lost: (reason: string) => events.tell("database_lost", { reason }),
+    back: (awayMs: number) => events.tell("database_back", { awayMs }),
+  };
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 /** Closes a pool without waiting for connections that are still in use. The pool cannot be used after this. */

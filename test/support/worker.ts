@@ -47,12 +47,13 @@ export async function workerProcess(
   database: TestDatabase,
   tasks: string | readonly string[],
   environment: Record<string, string> = {},
-  options: { stderr?: "pipe" } = {},
+  options: { stderr?: "pipe"; cwd?: string } = {},
 ): Promise<ChildProcess> {
   const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
   const folders = [tasks].flat().flatMap((folder) => ["--tasks", folder]);
   const child = spawn(process.execPath, [script, "worker", ...folders, "--crontab", "/dev/null"], {
     env: { ...process.env, DATABASE_URL: database.url, ...environment },
+    cwd: options.cwd,
     stdio:
       options.stderr === "pipe"
         ? ["ignore", "ignore", "pipe"]

@@ -42,7 +42,8 @@ Examples:
 When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
     .action(async ({ json, ...flags }: WorkerFlags & { port?: number; host?: string; json?: boolean }) => {
-      const { config, onStart, preset } = await loadWorkerSettings(flags);
+      const loaded = await loadWorkerSettings(flags);
+      const { config } = loaded;
       assertCrontab(flags);
       const embedded = config.databaseUrl === undefined ? EMBEDDED_PACKAGES : [];
       assertInstalled("`legwork up`", SERVER_PACKAGES, [...GRAPHQL_PACKAGES, ...embedded]);
@@ -51,7 +52,7 @@ When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl
       await untilStopped(log, {
         start: async (signal) => {
           try {
-            const { ready, worker } = await start({ config, onStart, preset }, log, parts, signal);
+            const { ready, worker } = await start(loaded, log, parts, signal);
             if (!signal.aborted) {
               tellReady(log, worker, config.concurrency);
               if (json === true) printJson(withoutSecrets(ready, config));
@@ -107,12 +108,8 @@ interface Started {
   worker: Worker;
 }
 
-async function start(
-  { config, onStart, preset }: WorkerSettings,
-  log: Logger,
-  parts: Parts,
-  signal: AbortSignal,
-): Promise<Started> {
+async function start(loaded: WorkerSettings, log: Logger, parts: Parts, signal: AbortSignal): Promise<Started> {
+  const { config, onStart } = loaded;
   const databaseUrl = await openDatabase(config, log, parts);
   signal.throwIfAborted();
   const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
@@ -125,7 +122,7 @@ async function start(
   const problems = new Problems();
   const server = await startServer({ ...config, databaseUrl, token, log, problems, auth: config });
   parts.add(() => server.stop());
-  const worker = await startWorker({ ...workerSettings(config), databaseUrl, log, problems, preset, signal });
+  const worker = await startWorker({ ...workerSettings(loaded), databaseUrl, log, problems, signal });
   const stopWorker = once(() => stopAndTell(log, worker));
   parts.add(stopWorker);
   // The server goes on.

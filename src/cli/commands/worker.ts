@@ -43,7 +43,8 @@ Unfinished jobs return to the queue.`,
     .option("--health-host <address>", "Address of that port (LEGWORK_HEALTH_HOST, default: 127.0.0.1)")
     .action(async ({ once, ...flags }: WorkerFlags & HealthFlags & { once?: boolean }) => {
       assertOneOf({ once, ...flags }, ["once", "healthPort"]);
-      const { config, preset } = await loadWorkerSettings(flags);
+      const loaded = await loadWorkerSettings(flags);
+      const { config } = loaded;
       assertCrontab(flags);
       // Loaded here so that the other commands start faster.
       const { startWorker } = await import("../../worker/worker.ts");
@@ -54,7 +55,7 @@ Unfinished jobs return to the queue.`,
         await migrate(pool, log).finally(() => pool.end());
       };
       const problems = new Problems();
-      const settings = { ...workerSettings(config), databaseUrl, log, preset, problems };
+      const settings = { ...workerSettings(loaded), databaseUrl, log, problems };
       if (once === true) {
         await migrateFirst();
         const { runOnce } = await import("../../worker/run-once.ts");

@@ -1,7 +1,8 @@
 import { stdSerializers } from "pino";
 import { LegworkError } from "../../errors.ts";
 import { hideSecrets, hideSecretsInText } from "../../hide-secrets.ts";
-import type { Progress, RunningJob } from "../../jobs/define-task.ts";
+import type { Progress } from "../../jobs/define-task.ts";
+import type { RunningJob } from "../../jobs/running-job.ts";
 import type { DatabaseClock } from "../clock.ts";
 import { cut, describeThrown, isError, MESSAGE_LIMIT, storableText } from "../../thrown.ts";
 import { counted } from "../../wording.ts";

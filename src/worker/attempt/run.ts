@@ -6,9 +6,14 @@ import { parseDuration } from "../../duration.ts";
 import { LegworkError, toError, verdictOf } from "../../errors.ts";
 import { type Cleaner, DescribedError, describeThrown, isError, type ThrownDescription } from "../../thrown.ts";
 import type { Logger } from "../../log.ts";
-import { jobOf, type RunningJob, type Task, type TaskContext, type WorkflowContext } from "../../jobs/define-task.ts";
+import { jobOf, type Task, type TaskContext, type WorkflowContext } from "../../jobs/define-task.ts";
+import type { RunningJob } from "../../jobs/running-job.ts";
 import { parsePayload } from "../../jobs/payload.ts";
 import { enqueue, type EnqueueOptions } from "../../jobs/enqueue.ts";
+import { throughEnqueue } from "../../jobs/enqueue-middleware.ts";
+import type { AttemptContext, AttemptMiddleware, Middleware } from "../../jobs/middleware.ts";
+import type { SomeTaskValues, TaskValues } from "../../jobs/task-values.ts";
+import type { WorkerEventHub } from "../../jobs/worker-events.ts";
 import { describeIssues } from "../../validate.ts";
 import { durationInWords } from "../../wording.ts";
 import { AttemptSpan } from "../../jobs/tracing.ts";
@@ -21,6 +26,7 @@ import { flagValue } from "../graphile/job-flags.ts";
 import type { Lease } from "../lease.ts";
 import type { LoadedTask } from "../load-tasks.ts";
 import { milliseconds, type Outcomes, resultToJson } from "../graphile/outcomes.ts";
+import { sessionSettings, throughAttempt } from "./middleware-chain.ts";
 import { Redaction } from "./redaction.ts";
 import { type Abortable, TaskPace } from "./running-jobs.ts";
 import { Steps, Suspended } from "./steps.ts";
@@ -37,6 +43,12 @@ export interface RunEnvironment {
   readonly output: OutputSink;
   /** Runs tasks that ask for a thread or a process; without it, they run in this thread like any other task. */
   readonly isolation?: Isolates | undefined;
+  /** Runs around attempts; undefined without any. */
+  readonly around?: readonly AttemptMiddleware[] | undefined;
+  /** Changes jobs that tasks enqueue. */
+  readonly middleware?: readonly Middleware[] | undefined;
+  /** Tells listeners what happens. */
+  readonly events?: WorkerEventHub | undefined;
   /** Whether an OpenTelemetry SDK was registered when the worker started. */
   readonly isTraced?: boolean;
   /** The jobs that were returned to the queue because the worker is stopping and they heeded their signal. */
@@ -52,7 +64,10 @@ export interface Isolates {
 }
 
 /** The parts of the environment that an attempt needs. */
-type AttemptEnvironment = Pick<RunEnvironment, "pool" | "log" | "clock" | "output" | "lease" | "isolation">;
+type AttemptEnvironment = Pick<
+  RunEnvironment,
+  "pool" | "log" | "clock" | "output" | "lease" | "isolation" | "around" | "middleware"
+>;
 
 /** How long a task may continue after its timeout by default (ms). */
 export const DEFAULT_GRACE_MS = 5_000;
@@ -73,7 +88,7 @@ class PutBack extends Error {
 
 /** Wraps a loaded task in the function that graphile-worker calls for each job. */
 export function toPlainTask(task: LoadedTask, environment: RunEnvironment): PlainTask {
-  const { clock, outcomes, control } = environment;
+  const { clock, outcomes, control, events } = environment;
   const timeout = parseDuration(task.definition?.timeout);
   const pace = new TaskPace();
   const putBack = (job: Job, reason: string, wait?: number): PutBack => {
@@ -110,6 +125,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const startedAt = clock.now();
     if (environment.log.isLevelEnabled("debug"))
       run.workerLog.debug({ event: "job_started", attempt: job.attempts }, "Job started.");
+    if (events?.hears("job_started") === true) events.tell("job_started", { job: run.job });
     const span = environment.isTraced === true ? run.beginSpan() : undefined;
     try {
       const returned = await control.running.call(job.id, run, pace, () =>
@@ -118,7 +134,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const result = returned instanceof IsolatedResult ? returned.json : resultToJson(returned, run.redaction);
       const finishedAt = clock.now();
       pace.note(finishedAt - startedAt);
-      outcomes.succeeded(job, startedAt, finishedAt, result);
+      outcomes.succeeded(job, startedAt, finishedAt, result, events?.hears("job_completed") === true ? run.job : undefined);
       span?.end("completed");
       return undefined;
     } catch (thrown) {
@@ -135,6 +151,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
           { event: "job_given_back", attempt: job.attempts, reason: description.message },
           "Job returned to the queue: its worker is stopping.",
         );
+        events?.tell("job_given_back", { job: run.job, reason: description.message });
         throw error;
       }
       const finishedAt = clock.now();
@@ -152,11 +169,18 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
         batch,
         toLog: isPutBack
           ? undefined
-          : { ...details, message: description.message, error: isExplained ? undefined : error, log: run.workerLog },
+          : {
+              ...details,
+              message: description.message,
+              error: isExplained ? undefined : error,
+              log: run.workerLog,
+              told: events === undefined ? undefined : { events, job: run.job, error },
+            },
       });
       span?.end(isPutBack ? "put_back" : "failed", error);
       if (isPutBack) {
         run.workerLog.info({ event: "job_put_back", ...details }, `Job put back: ${description.message}`);
+        events?.tell("job_put_back", { job: run.job, reason: description.message });
       }
       if (batch !== undefined && Array.isArray(payload)) {
         return batch.entries(payload, (entry) => new DescribedError(run.describe(entry), entry));
@@ -189,7 +213,7 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
  * One attempt, and the context that its task receives. A small job takes thirty microseconds, so each part of the context is
  * created only when the task uses it.
  */
-export class Run implements TaskContext, Abortable {
+export class Run implements TaskContext, AttemptContext, Abortable {
   private readonly task: LoadedTask;
   private readonly helpers: JobHelpers;
   private readonly environment: AttemptEnvironment;
@@ -204,6 +228,8 @@ export class Run implements TaskContext, Abortable {
   private ownAbortPromise: Promise<never> | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private ownSpan: AttemptSpan | undefined = undefined;
+  private ownValues: SomeTaskValues | undefined = undefined;
+  private ownSession: Record<string, string> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
 
@@ -250,14 +276,30 @@ export class Run implements TaskContext, Abortable {
   }
 
   get sql(): Sql {
-    return (this.ownSql ??= createSql(this.environment.pool, {
+    if (this.ownSql !== undefined) return this.ownSql;
+    const own = {
       // For the audit log.
       "legwork.surface": "worker",
       "legwork.correlation_id": this.job.correlationId,
       "legwork.parent_id": this.job.id,
       "legwork.tenant": this.job.tenant ?? "",
       ...(this.traceparent === undefined ? {} : { "legwork.traceparent": this.traceparent }),
-    }));
+    };
+    return (this.ownSql = createSql(this.environment.pool, () =>
+      this.ownSession === undefined ? own : { ...this.ownSession, ...own },
+    ));
+  }
+
+  get payload(): unknown {
+    return this.helpers.job.payload;
+  }
+
+  get values(): TaskValues {
+    return this.ownValues ?? NO_VALUES;
+  }
+
+  get session(): Record<string, string> {
+    return (this.ownSession ??= sessionSettings());
   }
 
   beginSpan(): AttemptSpan {
@@ -298,10 +340,12 @@ export class Run implements TaskContext, Abortable {
   /** An arrow function, so that a task may destructure it from its context. */
   get enqueue(): TaskContext["enqueue"] {
     return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: TransactionClient) => {
-      const { task, payload } = jobOf(target, given);
-      if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, options));
+      const { middleware } = this.environment;
+      const wanted = { ...options, ...jobOf(target, given) };
+      const { task, payload, ...rest } = middleware === undefined ? wanted : await throughEnqueue(middleware, wanted, this.job);
+      if (client === undefined) return await this.sql.transaction((_sql, own) => enqueue(own, task, payload, rest));
       const { correlationId, tenant } = this.job;
-      return await enqueue(toQueryable(client), task, payload, { correlationId, tenant: tenant ?? undefined, ...options });
+      return await enqueue(toQueryable(client), task, payload, { correlationId, tenant: tenant ?? undefined, ...rest });
     };
   }
 
@@ -392,7 +436,32 @@ export class Run implements TaskContext, Abortable {
     if (isolation !== undefined && this.task.definition?.isolate !== undefined) {
       return isolation.execute(this, this.task, (call) => (timeout === undefined ? call() : this.callInTime(call, timeout)));
     }
-    return timeout === undefined ? this.call(payload) : this.callInTime(() => this.call(payload), timeout);
+    return timeout === undefined ? this.run(payload) : this.callInTime(() => this.run(payload), timeout);
+  }
+
+  /** Calls the task within the worker's middleware. */
+  run(payload: unknown): Promise<unknown> {
+    const { around } = this.environment;
+    return around === undefined ? this.call(payload) : this.callWithin(around, payload);
+  }
+
+  private async callWithin(around: readonly AttemptMiddleware[], payload: unknown): Promise<unknown> {
+    let suspended: Suspended | undefined;
+    const add = (values: SomeTaskValues): void => void (this.ownValues = { ...this.ownValues, ...values });
+    try {
+      return await throughAttempt(around, this, add, async () => {
+        try {
+          return await this.call(payload);
+        } catch (error) {
+          if (isError(error) && error instanceof Suspended) suspended = error;
+          throw error;
+        }
+      });
+    } finally {
+      // An attempt that waits is put back, however middleware handled the error.
+      // oxlint-disable-next-line no-unsafe-finally
+      if (suspended !== undefined) throw suspended;
+    }
   }
 
   /** Returns the job's row for an isolated task, whose jobs belong to this attempt's span. */
@@ -499,6 +568,7 @@ function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
   ];
   return {
     ...helpers,
+    ...(run.values === NO_VALUES ? {} : { values: run.values }),
     get abortSignal() {
       return run.signal;
     },
@@ -536,6 +606,8 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
 function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
+
+const NO_VALUES: TaskValues = Object.freeze({});
 
 /** Hides everything, for a task whose secrets cannot be found. */
 const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };

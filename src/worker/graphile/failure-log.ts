@@ -1,6 +1,8 @@
 import type { Logger } from "../../log.ts";
 import { durationInWords } from "../../wording.ts";
 import type { Query } from "./recorder.ts";
+import type { RunningJob } from "../../jobs/running-job.ts";
+import type { WorkerEventHub } from "../../jobs/worker-events.ts";
 import type { Fetched } from "./fetch-statement.ts";
 
 /** A failed attempt, as its worker reports it when the database has decided what follows. */
@@ -12,6 +14,8 @@ export interface FailedAttempt {
   readonly error: Error | undefined;
   /** The log with the fields of the job. */
   readonly log: Logger;
+  /** For the worker's events: who hears them, the job, and the error even if it says everything. */
+  readonly told?: { readonly events: WorkerEventHub; readonly job: RunningJob; readonly error: Error } | undefined;
 }
 
 /** What the database decided. */
@@ -70,7 +74,7 @@ export class FailureLog {
   }
 
   #tell(jobId: string, verdict: Verdict | undefined): void {
-    const { attempt, durationMs, message, error, log } = this.#waiting.get(jobId)!;
+    const { attempt, durationMs, message, error, log, told } = this.#waiting.get(jobId)!;
     this.#waiting.delete(jobId);
     const fields = { attempt, durationMs };
     if (verdict?.state === "cancelled") {
@@ -79,8 +83,16 @@ export class FailureLog {
         { event: "job_cancelled", ...fields, by, reason: reason ?? (by === undefined ? verdict.reason : undefined) },
         `Job cancelled${by === undefined ? "" : ` by ${by}`}.`,
       );
+      told?.events.tell("job_cancelled", { job: told.job, by, reason });
       return;
     }
+    told?.events.tell("job_failed", {
+      job: told.job,
+      error: told.error,
+      durationMs,
+      final: verdict === undefined ? undefined : verdict.state === "failed",
+      retryAt: verdict?.retry_at ?? undefined,
+    });
     const failed = error === undefined ? fields : { ...fields, err: error };
     if (verdict?.state === "failed") {
       log.error({ event: "job_failed", final: true, ...failed }, `Job failed for good: ${message}`);

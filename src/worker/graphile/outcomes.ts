@@ -2,6 +2,8 @@ import type { Job, WorkerEvents } from "graphile-worker";
 import type { Pool } from "../../db/pool.ts";
 import { fitsNumeric, isDeep, isRawNumber, parseExactly } from "../../json.ts";
 import { toError } from "../../errors.ts";
+import type { RunningJob } from "../../jobs/running-job.ts";
+import type { WorkerEventHub } from "../../jobs/worker-events.ts";
 import type { Logger } from "../../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
 import { type FailedAttempt, FailureLog } from "./failure-log.ts";
@@ -34,6 +36,8 @@ interface Outcome {
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
   /** The failed attempt for the log; undefined if it was logged or is not worth a line. */
   readonly toLog?: FailedAttempt | undefined;
+  /** The completed job, if someone hears the worker's events. */
+  told?: RunningJob | undefined;
   /** The job of a completed task. Nothing else of the attempt is kept until the database has responded. */
   job?: Job | undefined;
 }
@@ -77,10 +81,16 @@ export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
   /** The number of attempts in this process that have completed and failed. */
   readonly attempts = { completed: 0, failed: 0 };
+  readonly #events: WorkerEventHub | undefined;
 
-  succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined): void {
+  constructor(events?: WorkerEventHub) {
+    this.#events = events;
+  }
+
+  /** `told` is the job for listeners, who hear of it when it has been recorded; undefined without any. */
+  succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined, told?: RunningJob): void {
     this.attempts.completed += 1;
-    this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, job });
+    this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, told, job });
   }
 
   failed(
@@ -259,10 +269,13 @@ export class Outcomes {
   /** Logs the jobs whose tasks completed. Those in `refused` had been given to another worker meanwhile. */
   #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
     const isTold = log.isLevelEnabled("info");
+    const isHeard = this.#events?.hears("job_completed") === true;
     for (const id of jobIds) {
       const isRefused = refused?.has(id) === true;
       const told = isTold || isRefused ? this.#describe(id) : undefined;
+      const { told: job, startedAt = 0, finishedAt = 0 } = (isHeard && !isRefused ? this.#byJob.get(id) : undefined) ?? {};
       this.#take(id);
+      if (job !== undefined) this.#events?.tell("job_completed", { job, durationMs: milliseconds(startedAt, finishedAt) });
       if (isRefused) {
         log.warn(
           { ...told, event: "completion_refused" },
@@ -281,6 +294,7 @@ export class Outcomes {
     if (outcome === undefined) return;
     this.#byJob.delete(id);
     outcome.job = undefined;
+    outcome.told = undefined;
     outcome.result = undefined;
   }
 

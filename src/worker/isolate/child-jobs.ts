@@ -7,6 +7,8 @@ import { UNHEARD } from "../../db/outages.ts";
 import { createPool, type Pool } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
 import { definitionOf, type TaskDefinition } from "../../jobs/define-task.ts";
+import { installMiddleware } from "../../jobs/enqueue-middleware.ts";
+import { attemptMiddleware, type Middleware, readMiddleware } from "../../jobs/middleware.ts";
 import type { Logger } from "../../log.ts";
 import { BatchFailure } from "../graphile/batch-entries.ts";
 import { DatabaseClock } from "../clock.ts";
@@ -40,6 +42,7 @@ export class ChildJobs {
   readonly #clock = new DatabaseClock();
   readonly #log: Logger;
   #pool: Pool | undefined;
+  #middleware: readonly Middleware[] | undefined;
   /** The number of the current job; 0 before the first. */
   #run = 0;
   #current: Run | undefined;
@@ -112,6 +115,8 @@ export class ChildJobs {
 
   async #load({ name, file }: TaskSource): Promise<void> {
     if (this.#definitions.has(name)) return;
+    // First, because middleware may have to be there before the task's own modules, as error trackers demand.
+    await this.#loadMiddleware();
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
     const definition = findDefinition(module, name);
     if (definition === undefined) {
@@ -122,6 +127,14 @@ export class ChildJobs {
     this.#definitions.set(name, definition);
     // Node writes the cache only at exit, and children are usually killed.
     flushCompileCache();
+  }
+
+  async #loadMiddleware(): Promise<void> {
+    const { middlewareFile } = this.#options;
+    if (middlewareFile === undefined || this.#middleware !== undefined) return;
+    const loaded = (await import(pathToFileURL(middlewareFile).href)) as { default?: { middleware?: unknown } };
+    this.#middleware = readMiddleware(loaded.default?.middleware, "middleware");
+    installMiddleware(this.#middleware);
   }
 
   async #execute({ run, task: name, job, now }: Extract<ToChild, { type: "run" }>): Promise<void> {
@@ -140,13 +153,21 @@ export class ChildJobs {
       { name, function: async () => undefined, definition },
       // Isolated tasks have no access to the helpers of plain graphile-worker tasks.
       { job } as ConstructorParameters<typeof Run>[1],
-      { pool: this.#pool, log: this.#log, clock: this.#clock, output, lease: undefined },
+      {
+        pool: this.#pool,
+        log: this.#log,
+        clock: this.#clock,
+        output,
+        lease: undefined,
+        around: attemptMiddleware(this.#middleware ?? []),
+        middleware: this.#middleware,
+      },
       0,
     );
     this.#abortReason = undefined;
     this.#current = attempt;
     try {
-      const returned = await attempt.call(job.payload);
+      const returned = await attempt.run(job.payload);
       const result = resultToJson(returned, attempt.redaction);
       output.flush();
       this.#send({ type: "done", run, result, isFull: this.#isFull() });

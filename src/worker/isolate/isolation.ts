@@ -28,6 +28,8 @@ export interface IsolationOptions {
   readonly concurrency: number;
   readonly memory: number;
   readonly jobs: number;
+  /** The configuration file with the worker's middleware; undefined without any. */
+  readonly middlewareFile?: string | undefined;
   readonly idle?: number;
 }
 
@@ -126,8 +128,10 @@ export class Isolation implements Isolates {
       const other = this.#idle[kind === "thread" ? "process" : "thread"].shift();
       if (other !== undefined) this.#end(other);
     }
-    const { databaseUrl, log, memory } = this.#options;
-    const child = new ChildHandle({ kind, databaseUrl, memory, logLevel: log.level }, (line) => this.#write(line));
+    const { databaseUrl, log, memory, middlewareFile } = this.#options;
+    const child = new ChildHandle({ kind, databaseUrl, memory, logLevel: log.level, middlewareFile }, (line) =>
+      this.#write(line),
+    );
     this.#children.add(child);
     return child;
   }

@@ -1,0 +1,18 @@
+declare global {
+  namespace Legwork {
+    /**
+     * What middleware adds to the context of tasks (`context.values`), for the compiler. Empty until a project declares it:
+     * `declare global { namespace Legwork { interface Values { mailer: Mailer } } }`.
+     */
+    // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
+    interface Values {}
+  }
+}
+
+/** The values that middleware adds to the context of tasks. */
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- it is empty only here
+export type TaskValues = Readonly<Legwork.Values>;
+
+/** Some of them. */
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- it is empty only here
+export type SomeTaskValues = Partial<TaskValues>;
