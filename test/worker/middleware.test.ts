@@ -167,7 +167,9 @@ describe("middleware around attempts", () => {
         return (error as Error).message;
       }
     };
-    expect(wrong({ name: "a", attemptt: () => undefined })).toBe("defineMiddleware: there is no 'attemptt'. Did you mean 'attempt'?");
+    expect(wrong({ name: "a", attemptt: () => undefined })).toBe(
+      "defineMiddleware: there is no 'attemptt'. Did you mean 'attempt'?",
+    );
     expect(wrong({ name: "a", on: { job_faild: () => undefined } })).toBe(
       "defineMiddleware: on: Unknown event 'job_faild'. Did you mean 'job_failed'?",
     );
