@@ -37,7 +37,7 @@ const FOUNDATION = [
   "within",
   "wording",
 ];
-const OPERATIONS = ["access", "health", "jobs", "queues", "schedules", "workflows"];
+const OPERATIONS = ["access", "health", "import", "jobs", "queues", "schedules", "workflows"];
 const BELOW_SERVICES = [...OPERATIONS, "db", ...FOUNDATION];
 const SERVICES = ["embedded", "server", "worker"];
 

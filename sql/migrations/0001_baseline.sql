@@ -1175,3 +1175,16 @@ create table legwork_private.bulk_actions (
 alter table legwork_private.bulk_actions enable row level security;
 create index bulk_actions_next_at on legwork_private.bulk_actions (next_at) where state = 'running';
 create index bulk_actions_tenant_id on legwork_private.bulk_actions (tenant, id) where tenant is not null;
+
+create table legwork_private.imported_jobs (
+  source text not null,
+  source_id text not null,
+  server text not null,
+  spec jsonb,
+  job_id bigint,
+  staged_at timestamptz not null default clock_timestamp(),
+  imported_at timestamptz,
+  primary key (source, source_id)
+);
+alter table legwork_private.imported_jobs enable row level security;
+create index imported_jobs_staged on legwork_private.imported_jobs (source, server) where imported_at is null;

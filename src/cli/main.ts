@@ -12,6 +12,7 @@ import { explainCommand } from "./commands/explain.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { healthCommand, statsCommand } from "./commands/health.ts";
 import { initCommand } from "./commands/init.ts";
+import { importCommand } from "./commands/import.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { limitCommand } from "./commands/limit.ts";
@@ -116,6 +117,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     scheduleCommand,
     backupCommand,
     restoreCommand,
+    importCommand,
     workersCommand,
     statsCommand,
     overviewCommand,

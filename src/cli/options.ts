@@ -114,11 +114,11 @@ function whoami(): string {
   }
 }
 
-/** Runs `work` with a pool for the command's database, which must have been migrated. */
-export async function withDatabase(config: Config, work: (pool: Pool) => Promise<void>): Promise<void> {
+/** Runs `work` with a pool of `max` connections for the command's database, which must have been migrated. */
+export async function withDatabase(config: Config, work: (pool: Pool) => Promise<void>, max = 2): Promise<void> {
   const pool = createPool(findDatabase(config), {
     log: createLogger({ level: config.logLevel }),
-    max: 2,
+    max,
     name: "legwork cli",
     // For the audit log.
     settings: { "legwork.surface": "cli", "legwork.actor": whoami() },

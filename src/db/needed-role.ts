@@ -12,7 +12,8 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     limit_rate drop_limit reset_limits set_retry_policy drop_retry_policy give_back_jobs tick tick_one_by_one take_up reconcile
     schedule unschedule enable_schedule disable_schedule run_schedule cancel_workflow retry_workflow send_signal plans_wanted
     put_plan acknowledge_alert set_alert_rule drop_alert_rule restore_alert_rules set_alert_channels silence_alerts
-    end_silence start_bulk_action stop_bulk_action preview_bulk_action run_bulk_action`.split(/\s+/),
+    end_silence start_bulk_action stop_bulk_action preview_bulk_action run_bulk_action
+    stage_imports enqueue_imports settle_imports known_imports`.split(/\s+/),
   legwork_worker:
     `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
     fire_schedules plan_intervals register_crontab load_steps record_step record_failed_step await_step due_duties run_duty worker_host

@@ -194,11 +194,13 @@ create or replace function legwork.enqueue_many(jobs jsonb) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- Jobs with only these fields can be enqueued in one statement.
-  v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id'];
+  v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id', 'expires_at'];
   v_are_plain boolean;
+  v_have_expiries boolean;
   v_have_serial_keys boolean;
   v_tasks text[];
   v_ids bigint[];
+  v_expiries timestamptz[];
   v_sequence constant regclass := legwork_private.job_id_sequence();
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
@@ -208,8 +210,8 @@ begin
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   end if;
   select bool_and(case jsonb_typeof(element) when 'object' then element - v_plain = '{}' else false end), array_agg(distinct coalesce(element ->> 'task', '')),
-    bool_or(element ? 'serial_key')
-  into v_are_plain, v_tasks, v_have_serial_keys
+    bool_or(element ? 'serial_key'), bool_or(element ->> 'expires_at' is not null)
+  into v_are_plain, v_tasks, v_have_serial_keys, v_have_expiries
   from jsonb_array_elements(jobs) as element;
   if not v_are_plain then
     perform legwork_private.assert_known_fields(jobs);
@@ -221,6 +223,11 @@ begin
     or element ->> 'priority' !~ '^-?\d{1,4}$' or element ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
+
+  -- A job that would expire before it can start is refused below.
+  v_are_plain := v_are_plain and not (v_have_expiries and exists (
+    select from jsonb_array_elements(jobs) as element
+    where (element ->> 'expires_at')::timestamptz <= greatest((element ->> 'run_at')::timestamptz, clock_timestamp())));
 
   -- Jobs with keys and limits must be compared with existing jobs one at a time. All others are inserted in one statement. The ids are drawn
   -- first, because add_jobs does not guarantee to return jobs in the order in which they were given.
@@ -243,7 +250,7 @@ begin
     where element ->> 'serial_key' is not null) end);
 
   with specs as (
-    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, j.expires_at, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
       legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
     from jsonb_array_elements(jobs) with ordinality as e (element, n)
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
@@ -260,7 +267,12 @@ begin
     from specs s
     returning id
   )
-  select array_agg(s.id order by s.n) into v_ids from specs s join inserted i using (id);
+  select array_agg(s.id order by s.n), array_agg(s.expires_at order by s.n) into v_ids, v_expiries from specs s join inserted i using (id);
+  if v_have_expiries then
+    -- As in the flag, which has milliseconds.
+    insert into legwork_private.expirations (job_id, expires_at)
+    select x.id, to_timestamp(ceil(extract(epoch from x.expires_at) * 1000)::float8 / 1000) from unnest(v_ids, v_expiries) as x (id, expires_at) where isfinite(x.expires_at);
+  end if;
   perform legwork_private.wake_workers(coalesce(cardinality(v_ids), 0));
   return query select unnest(v_ids);
 end $$;

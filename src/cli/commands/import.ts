@@ -1,0 +1,133 @@
+import { Command, InvalidArgumentError } from "commander";
+import { loadConfig } from "../../config.ts";
+import { createPool, type Pool } from "../../db/pool.ts";
+import { type Mapping, readMapping } from "../../import/mapping.ts";
+import { PgBossSource } from "../../import/pg-boss/pg-boss-source.ts";
+import { runImport, unmappedError } from "../../import/run-import.ts";
+import type { ImportSource } from "../../import/source.ts";
+import { createLogger } from "../../log.ts";
+import { counted } from "../../wording.ts";
+import { describeImport } from "../describe-import.ts";
+import { collect } from "../option-values.ts";
+import { type CommonFlags, withCommonOptions, withDatabase } from "../options.ts";
+import { printJson } from "../output.ts";
+
+type Flags = CommonFlags & {
+  task?: Record<string, string>;
+  skip?: string[];
+  mapping?: string;
+  only?: string[];
+  apply?: boolean;
+  json?: boolean;
+};
+
+/** For Legwork: the lock, a batch, and what runs alongside; and one for pg-boss in the same database. */
+const CONNECTIONS = 4;
+
+export function importCommand(): Command {
+  const command = new Command("import").description("Take over the waiting jobs and schedules of pg-boss").addHelpText(
+    "after",
+    `
+Examples:
+  $ legwork import pg-boss                        Show what would be taken over
+  $ legwork import pg-boss --apply                Take it over`,
+  );
+  for (const subcommand of [pgBoss]) command.addCommand(subcommand().exitOverride());
+  return command;
+}
+
+function pgBoss(): Command {
+  return withImportOptions(new Command("pg-boss"))
+    .description("Take over the waiting jobs and schedules of pg-boss 10, 11 or 12; without --apply, show what would be")
+    .option(
+      "--source-url <url>",
+      "Database of pg-boss, if it is another one. PGBOSS_DATABASE_URL sets it without showing it in process lists",
+    )
+    .option("--schema <name>", "Schema of pg-boss's tables", "pgboss")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork import pg-boss                                  Show what would be taken over
+  $ legwork import pg-boss --task email=notify/email        Name the task of a queue
+  $ legwork import pg-boss --only email --apply             Take over one queue
+  $ legwork import pg-boss --mapping names.json --apply --json
+
+A queue's jobs run the task with its name, unless --task or --mapping names another one. Jobs that pg-boss is running are left alone. It is safe to
+run the command again, and to go on using pg-boss meanwhile: no job is imported twice. docs/guides/from-pg-boss.md has the order of moving.`,
+    )
+    .action(async (flags: Flags & { sourceUrl?: string; schema: string }) => {
+      const sourceUrl = flags.sourceUrl ?? nonEmpty(process.env.PGBOSS_DATABASE_URL);
+      await importFrom(flags, async (pool, work) => {
+        const own =
+          sourceUrl === undefined
+            ? undefined
+            : createPool(sourceUrl, { log: createLogger({ level: "fatal" }), max: 1, name: "legwork import" });
+        const client = await (own ?? pool).connect();
+        try {
+          await work(await PgBossSource.open(client, flags.schema, own === undefined));
+        } finally {
+          client.release();
+          await own?.end();
+        }
+      });
+    });
+}
+
+function withImportOptions(command: Command): Command {
+  return withCommonOptions(command)
+    .option("--task <name=task>", "Task that runs the jobs of this name (repeatable)", namedTask)
+    .option("--skip <name>", "Leave the jobs of this name where they are (repeatable)", collect)
+    .option("--mapping <file>", "JSON file or module with the task for each name")
+    .option("--only <queue>", "Only this queue (repeatable)", collect)
+    .option("--apply", "Take the jobs over. Without it, nothing is written anywhere")
+    .option("--json", "Print the report");
+}
+
+async function importFrom(
+  flags: Flags,
+  open: (pool: Pool, work: (source: ImportSource) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const { config } = await loadConfig({ databaseUrl: flags.databaseUrl, dataDir: flags.dataDir, logLevel: flags.logLevel });
+  const mapping = await mappingOf(flags);
+  await withDatabase(
+    config,
+    (pool) =>
+      open(pool, async (source) => {
+        const report = await runImport(pool, source, {
+          mapping,
+          only: flags.only,
+          apply: flags.apply === true,
+          onProgress: showProgress,
+        });
+        if (flags.json === true) printJson(report);
+        else console.log(describeImport(report).join("\n"));
+        const error = await unmappedError(pool, report);
+        if (error !== undefined) throw error;
+      }),
+    CONNECTIONS,
+  );
+}
+
+async function mappingOf({ mapping, task, skip = [] }: Flags): Promise<Mapping> {
+  return {
+    ...(mapping === undefined ? {} : await readMapping(mapping)),
+    ...task,
+    ...Object.fromEntries(skip.map((name) => [name, null])),
+  };
+}
+
+/** `email=notify/email`: a task's name has no equals sign, another system's may have. */
+function namedTask(text: string, previous: Record<string, string> | undefined): Record<string, string> {
+  const at = text.lastIndexOf("=");
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("Expected a name and a task, such as email=notify/email.");
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function showProgress(jobs: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${counted(jobs, "job")} taken over\u001B[K\r`);
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}

@@ -1,0 +1,119 @@
+import { IMPORT_STATES, type ImportState, type SourceJob, type SourceQueue } from "./source.ts";
+
+/** How many jobs of a reason are named. */
+const EXAMPLES = 5;
+
+/** The jobs with one name, by their states in Legwork's words. */
+export interface NameReport extends Record<ImportState, number> {
+  readonly name: string;
+  readonly queue: string;
+  /** Null if no task has this name. */
+  task: string | null;
+  /** Those that stay in the other system. */
+  left: number;
+}
+
+export interface ScheduleReport {
+  readonly from: string;
+  /** Its name in Legwork. */
+  readonly name: string;
+  readonly task: string | null;
+  readonly when: string;
+  /** Why it stays in the other system; null if it is imported. */
+  readonly obstacle: string | null;
+}
+
+/** What `legwork import` will do, or has done. */
+export interface ImportReport {
+  readonly from: string;
+  /** False for a preview. */
+  readonly applied: boolean;
+  readonly names: readonly NameReport[];
+  readonly schedules: readonly ScheduleReport[];
+  /** How options are carried over, or why they are not. */
+  readonly options: readonly { readonly name: string; readonly option: string; readonly text: string; readonly jobs: number }[];
+  /** What stays in the other system. */
+  readonly left: readonly {
+    readonly name: string;
+    readonly reason: string;
+    readonly jobs: number;
+    readonly examples: readonly string[];
+  }[];
+  readonly queues: readonly Omit<SourceQueue, "notes">[];
+  /** Tasks that are paused, because a queue that they replace is. */
+  readonly pausedTasks: readonly string[];
+  /** Names without a task. */
+  readonly unmapped: readonly { readonly name: string; readonly count: number }[];
+  /** Jobs that were taken over, or would be. */
+  readonly jobs: number;
+  /** Jobs that an interrupted import had taken, and that were enqueued now. */
+  readonly resumed: number;
+}
+
+/** Counts what the import meets. */
+export class Tally {
+  readonly #names = new Map<string, NameReport>();
+  readonly #options = new Map<string, { name: string; option: string; text: string; jobs: number }>();
+  readonly #left = new Map<string, { name: string; reason: string; jobs: number; examples: string[] }>();
+  readonly #unmapped = new Map<string, number>();
+  readonly schedules: ScheduleReport[] = [];
+  readonly pausedTasks = new Set<string>();
+  jobs = 0;
+  resumed = 0;
+
+  imported({ names: [name = ""], queue, state, notes }: SourceJob, task: string): void {
+    this.#of(name, queue, task)[state]++;
+    this.jobs++;
+    for (const note of notes) this.note(name, note.option, note.text);
+  }
+
+  left({ names: [name = ""], queue, sourceId }: SourceJob, reason: string, task: string | null): void {
+    this.#of(name, queue, task).left++;
+    this.#leave(name, reason, sourceId);
+  }
+
+  #leave(name: string, reason: string, id: string): void {
+    const key = JSON.stringify([name, reason]);
+    const row = this.#left.get(key) ?? { name, reason, jobs: 0, examples: [] };
+    this.#left.set(key, row);
+    row.jobs++;
+    if (row.examples.length < EXAMPLES) row.examples.push(id);
+  }
+
+  note(name: string, option: string, text: string, jobs = 1): void {
+    const key = JSON.stringify([name, option, text]);
+    const row = this.#options.get(key) ?? { name, option, text, jobs: 0 };
+    this.#options.set(key, row);
+    row.jobs += jobs;
+  }
+
+  unmapped(name: string): void {
+    this.#unmapped.set(name, (this.#unmapped.get(name) ?? 0) + 1);
+  }
+
+  report(from: string, applied: boolean, queues: readonly SourceQueue[]): ImportReport {
+    return {
+      from,
+      applied,
+      names: [...this.#names.values()],
+      schedules: this.schedules,
+      options: [...this.#options.values()],
+      left: [...this.#left.values()],
+      queues: queues.map(({ name, active, ended, isPaused }) => ({ name, active, ended, isPaused })),
+      pausedTasks: [...this.pausedTasks],
+      unmapped: [...this.#unmapped].map(([name, count]) => ({ name, count })),
+      jobs: this.jobs,
+      resumed: this.resumed,
+    };
+  }
+
+  #of(name: string, queue: string, task: string | null): NameReport {
+    let row = this.#names.get(name);
+    if (row === undefined) {
+      const zeros = Object.fromEntries(IMPORT_STATES.map((state) => [state, 0])) as Record<ImportState, number>;
+      row = { name, queue, task, ...zeros, left: 0 };
+      this.#names.set(name, row);
+    }
+    return row;
+  }
+}

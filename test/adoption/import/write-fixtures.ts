@@ -1,0 +1,3 @@
+import { writePgBoss } from "./write-pg-boss.ts";
+
+await writePgBoss(process.env["DATABASE_URL"] ?? "");
