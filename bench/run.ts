@@ -22,6 +22,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: Options): Promise<
   backup: () => import("./backup.ts"),
   dashboard: () => import("./dashboard.ts"),
   footprint: () => import("./footprint.ts"),
+  peers: () => import("./peers.ts"),
 };
 
 // Caches compiled modules for the measured processes, like `bin/legwork.js`: stripping types takes 40 MB and most of their startup time.

@@ -48,6 +48,7 @@ const GROUPS: readonly Group[] = [
       "metrics",
       "access-matrix",
       "database-footprint",
+      "benchmarks",
       "dependencies",
       "stability",
     ),
