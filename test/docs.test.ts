@@ -36,8 +36,8 @@ it("docs/reference/configuration.md names every variable and its flag", async ()
   const variables = [...source.matchAll(/: "((?:LEGWORK|DATABASE)_\w+)"/g)].map((match) => match[1]);
   expect(variables.length).toBeGreaterThan(8);
   for (const variable of variables) expect(page).toContain(`\`${variable}\``);
-  const { stdout } = await legwork(["up", "--help"]);
-  for (const [flag] of page.matchAll(/--[a-z][a-z-]+/g)) expect(stdout).toContain(flag);
+  const help = await Promise.all(["up", "worker"].map(async (command) => (await legwork([command, "--help"])).stdout));
+  for (const [flag] of page.matchAll(/--[a-z][a-z-]+/g)) expect(help.join("")).toContain(flag);
 });
 
 it("links in the README and the documentation lead to files and headings that exist", async () => {

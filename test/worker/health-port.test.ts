@@ -1,4 +1,5 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { expect, inject, it } from "vitest";
 import { whyRestart } from "../../src/worker/health/answers.ts";
@@ -61,6 +62,12 @@ it("a worker answers probes while it runs, computes, is quiet, has lost its data
   expect(await get(`${url}/health`)).toMatchObject({ status: 200, body: { status: "ok" } });
   expect(await get(`${url}/other`)).toMatchObject({ status: 404 });
   expect(await get(`${url}/health`, "POST")).toMatchObject({ status: 405 });
+
+  const [, command = ""] = /^HEALTHCHECK .+ CMD (.+)$/m.exec(await readFile("deploy/docker/Dockerfile", "utf8")) ?? [];
+  const [program, ...parameters] = JSON.parse(command) as string[];
+  const checked = (healthPort: string): number | null =>
+    spawnSync(program!, parameters, { env: { ...process.env, LEGWORK_HEALTH_PORT: healthPort, LEGWORK_PORT: "1" } }).status;
+  expect([checked(new URL(url).port), checked("2")]).toEqual([0, 1]);
 
   // The main thread can answer nothing now.
   await add("fail", {}, ", max_attempts => 1");

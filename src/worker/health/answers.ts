@@ -25,11 +25,11 @@ const SILENT_AFTER_MS = 6_000;
 /** The event loop turns 20 times a second. Shorter pauses than this (ms) are usual. */
 const BLOCKED_AFTER_MS = 1_000;
 
-/** A process that has not been killed this long after its event loop was blocked for too long (ms) needs to be restarted by someone else. */
+/** A process that has not been killed this long after its event loop was blocked for too long (ms) needs to be restarted from outside. */
 const KILLED_WITHIN_MS = 10_000;
 
 /**
- * Why the process should be restarted; undefined if it need not be. A database that is gone is no reason, because a restart would not help; nor is a
+ * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a
  * task that computes, because its heartbeats go on. `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
  */
 export function whyRestart({ stage }: WorkerStatus, { blockedFor }: Observed, maxBlocked: number): string | undefined {
