@@ -83,7 +83,7 @@ export async function run({ short }: { short: boolean }): Promise<void> {
       for (let round = short ? 1 : 0; round <= rounds; round++) {
         const sides = [...TUNED, ...DEFAULTS];
         for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-          // One job every two seconds by default: that takes too long to measure, and nobody runs it so.
+          // One job every two seconds by default: that takes too long to measure, and no one runs it so.
           const isTimed = side.work === "tuned" || side.program !== "pg-boss";
           const figure = {
             ...(isTimed &&

@@ -27,6 +27,7 @@ import type { Lease } from "../lease.ts";
 import type { LoadedTask } from "../load-tasks.ts";
 import { milliseconds, type Outcomes, resultToJson } from "../graphile/outcomes.ts";
 import { sessionSettings, throughAttempt } from "./middleware-chain.ts";
+import { PlainHelpers } from "./plain-helpers.ts";
 import { Redaction } from "./redaction.ts";
 import { type Abortable, TaskPace } from "./running-jobs.ts";
 import { Steps, Suspended } from "./steps.ts";
@@ -503,7 +504,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
   async call(payload: unknown): Promise<unknown> {
     const { definition, name } = this.task;
     if (definition === undefined) {
-      const answered: unknown = await this.task.function(payload, ownHelpers(this.helpers, this));
+      const answered: unknown = await this.task.function(payload, new PlainHelpers(this.helpers, this, this.ownValues));
       return Array.isArray(payload) && Array.isArray(answered)
         ? await settleEntries(payload, answered, this.redaction)
         : answered;
@@ -552,37 +553,6 @@ function withoutCron(payload: unknown): unknown {
   if (payload === null || typeof payload !== "object" || !("_cron" in payload)) return payload;
   const { _cron, ...rest } = payload;
   return rest;
-}
-
-/**
- * Returns the helpers of a plain graphile-worker task: its jobs carry the correlation id too, and its signal and promise abort like those of other
- * tasks.
- */
-function ownHelpers(helpers: JobHelpers, run: Run): JobHelpers {
-  const { job } = run;
-  const context = [
-    `correlation:${job.correlationId}`,
-    `parent:${job.id}`,
-    ...(job.tenant === null ? [] : [`tenant:${job.tenant}`]),
-    ...(run.traceparent === undefined ? [] : [`trace:${run.traceparent}`]),
-  ];
-  return {
-    ...helpers,
-    ...(run.values === NO_VALUES ? {} : { values: run.values }),
-    get abortSignal() {
-      return run.signal;
-    },
-    get abortPromise() {
-      return run.abortPromise;
-    },
-    addJob: (identifier, payload, spec = {}) =>
-      helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...context] }),
-    addJobs: (specs, preserveRunAt) =>
-      helpers.addJobs(
-        specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...context] })),
-        preserveRunAt,
-      ),
-  };
 }
 
 function describeJob(job: Job, task: LoadedTask): RunningJob {
