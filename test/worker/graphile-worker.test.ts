@@ -30,7 +30,9 @@ const HALVES = (
 });`;
 
 const FILES: Record<string, string> = {
-  "wait.mjs": `export default async (_payload, { abortPromise, query }) => {
+  // Tasks are often wrapped by functions that add to their helpers.
+  "wait.mjs": `export default async (_payload, helpers) => {
+    const { abortPromise, query } = { ...helpers, db: {} };
     await query("notify waiting");
     await abortPromise;
   };`,
