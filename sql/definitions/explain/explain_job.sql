@@ -122,7 +122,7 @@ begin
       case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
         else 'is about to start it' end);
     actions := jsonb_build_array(v_cancel);
-    fix := format('wait, or %s To avoid this, make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE)', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+    fix := format('wait, or %s To avoid this, remove the setting LEGWORK_LOCAL_QUEUE_SIZE or lower it; without it, a job waits in a worker for at most a second', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
   else
     reason := 'running';
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),

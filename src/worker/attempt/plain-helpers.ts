@@ -1,5 +1,15 @@
 import type { Job, JobHelpers } from "graphile-worker";
-import type { Run } from "./run.ts";
+import type { RunningJob } from "../../jobs/running-job.ts";
+import type { TaskValues } from "../../jobs/task-values.ts";
+
+/** The attempt that the helpers belong to. */
+interface Attempt {
+  readonly job: RunningJob;
+  readonly signal: AbortSignal;
+  readonly abortPromise: Promise<never>;
+  /** The traceparent for jobs that it adds. */
+  readonly traceparent: string | undefined;
+}
 
 /**
  * The helpers of a plain graphile-worker task: its jobs carry the correlation id too, and its signal and promise abort like those of other tasks.
@@ -20,21 +30,24 @@ export class PlainHelpers implements JobHelpers {
   declare readonly abortSignal: AbortSignal;
   declare readonly abortPromise: Promise<void>;
   /** What middleware has added; only with middleware. */
-  declare readonly values?: Run["values"];
-  readonly #run: Run;
+  declare readonly values?: TaskValues;
+  readonly #attempt: Attempt;
 
-  constructor(helpers: JobHelpers, run: Run, values: Run["values"] | undefined) {
-    this.#run = run;
+  constructor(helpers: JobHelpers, attempt: Attempt, values: TaskValues | undefined) {
+    this.#attempt = attempt;
+    // graphile-worker's helpers do not use `this`.
+    /* oxlint-disable unbound-method */
     this.job = helpers.job;
     this.getQueueName = helpers.getQueueName;
     this.logger = helpers.logger;
     this.withPgClient = helpers.withPgClient;
     this.query = helpers.query;
+    /* oxlint-enable unbound-method */
     this.addJob = (identifier, payload, spec = {}) =>
-      helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...contextOf(run)] });
+      helpers.addJob(identifier, payload, { ...spec, flags: [...(spec.flags ?? []), ...contextOf(attempt)] });
     this.addJobs = (specs, preserveRunAt) =>
       helpers.addJobs(
-        specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...contextOf(run)] })),
+        specs.map((spec) => ({ ...spec, flags: [...(spec.flags ?? []), ...contextOf(attempt)] })),
         preserveRunAt,
       );
     this.debug = (helpers as unknown as { debug: unknown }).debug;
@@ -43,27 +56,27 @@ export class PlainHelpers implements JobHelpers {
     if (values !== undefined) this.values = values;
   }
 
-  static runOf(helpers: PlainHelpers): Run {
-    return helpers.#run;
+  static attemptOf(helpers: PlainHelpers): Attempt {
+    return helpers.#attempt;
   }
 }
 
 const ABORT_SIGNAL: PropertyDescriptor = {
   get(this: PlainHelpers) {
-    return PlainHelpers.runOf(this).signal;
+    return PlainHelpers.attemptOf(this).signal;
   },
   enumerable: true,
 };
 
 const ABORT_PROMISE: PropertyDescriptor = {
   get(this: PlainHelpers) {
-    return PlainHelpers.runOf(this).abortPromise;
+    return PlainHelpers.attemptOf(this).abortPromise;
   },
   enumerable: true,
 };
 
 /** The flags of a job that the attempt adds. */
-function contextOf({ job, traceparent }: Run): string[] {
+function contextOf({ job, traceparent }: Attempt): string[] {
   return [
     `correlation:${job.correlationId}`,
     `parent:${job.id}`,
