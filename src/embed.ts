@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { type Operations, operationsOn } from "./api/operations.ts";
+import { type WaitingJobs, waitingJobsOn } from "./api/waiting-jobs.ts";
 import { type Config, type ConfigInput, loadConfig } from "./config.ts";
 import { findViews, sameViews } from "./db/confinement.ts";
 import { toQueryable, type TransactionClient } from "./db/transaction-client.ts";
@@ -12,6 +13,7 @@ import { installMiddleware } from "./jobs/enqueue-middleware.ts";
 import { type Middleware, readMiddleware } from "./jobs/middleware.ts";
 import { WorkerEventHub, type WorkerEvents } from "./jobs/worker-events.ts";
 import { Problems } from "./health/problems.ts";
+import { ResultWaits } from "./jobs/result-waits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { assertNode } from "./node-version.ts";
 import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/preset.ts";
@@ -44,6 +46,8 @@ export interface LegworkOptions extends Partial<ConfigInput> {
 
 /** Legwork in your own process: its operations, and what was started. */
 export interface Legwork extends Operations {
+  /** The operations on jobs, and waits for their results. */
+  readonly jobs: WaitingJobs;
   /**
    * Returns the same operations on your own connection, within its transaction: they take effect when it commits, and not at all when it is rolled
    * back. The connection is a `pg` client, or any object with its `query(text, values)`.
@@ -194,6 +198,8 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   };
   const pool = createPool(config.databaseUrl, { log, max: 5, name: "legwork" });
   stops.push(() => pool.end());
+  const waits = new ResultWaits(pool, log);
+  stops.push(() => waits.stop());
   try {
     await (migrates ? migrate(pool, log) : assertDatabase(pool));
     await findViews(pool);
@@ -224,6 +230,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
     }
     return {
       ...operationsOn(pool, pool, middleware),
+      jobs: waitingJobsOn(pool, waits, middleware),
       with: (client) => operationsOn(sameViews(pool, toQueryable(client)), undefined, middleware),
       migrate: (migrationOptions) => migrate(pool, log, undefined, migrationOptions),
       pool,

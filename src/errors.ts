@@ -15,6 +15,7 @@ export const ERRORS = {
   LW409: { status: 409, exitCode: 1, title: "Conflict with the current state" },
   LW413: { status: 413, exitCode: 1, title: "Too large" },
   LW422: { status: 422, exitCode: 1, title: "Payload does not match the task" },
+  LW424: { status: 424, exitCode: 1, title: "The job did not complete" },
   LW429: { status: 429, exitCode: 1, title: "Too many requests" },
   LW500: { status: 500, exitCode: 1, title: "Internal error" },
   LW503: { status: 503, exitCode: 1, title: "Database unavailable" },
@@ -248,6 +249,69 @@ export class SignalTimeout extends Error {
   constructor(signal: string) {
     super(`The signal '${signal}' did not arrive in time.`);
     this.signal = signal;
+  }
+}
+
+/** How a job ended that did not complete. A discarded job is `failed`. */
+export type FailedEnd = "failed" | "cancelled" | "expired";
+
+/**
+ * A job whose result was awaited has ended without completing. `state` says how, and `reason` is its last error, or why it was cancelled or has expired,
+ * as in `legwork.jobs`.
+ *
+ * @example
+ * import { JobNotCompleted } from "legwork";
+ *
+ * try {
+ *   await legwork.jobs.result("43", { timeout: "5s" });
+ * } catch (error) {
+ *   if (!(error instanceof JobNotCompleted)) throw error;
+ *   console.log(`Job ${error.jobId} is ${error.state}: ${error.reason}`);
+ * }
+ */
+export class JobNotCompleted extends LegworkError {
+  override readonly name = "JobNotCompleted";
+  readonly jobId: string;
+  readonly state: FailedEnd;
+  readonly reason: string | null;
+
+  constructor(jobId: string, state: FailedEnd, reason: string | null) {
+    super(
+      "LW424",
+      `Job ${jobId} ${state === "failed" ? "has failed" : state === "expired" ? "has expired" : "was cancelled"}: ${reason ?? "no reason is recorded."}`,
+      {
+        hint: `\`legwork job ${jobId}\` shows its attempts and log.`,
+        action: { do: "show_log", id: jobId },
+      },
+    );
+    this.jobId = jobId;
+    this.state = state;
+    this.reason = reason;
+  }
+}
+
+/**
+ * A job whose result was awaited has not ended in time. The job goes on, and its result can be awaited again.
+ *
+ * @example
+ * import { ResultTimeout } from "legwork";
+ *
+ * try {
+ *   await legwork.jobs.result("42", { timeout: 10 });
+ * } catch (error) {
+ *   if (!(error instanceof ResultTimeout)) throw error;
+ *   console.log(`Job ${error.jobId} is still going on.`);
+ * }
+ */
+export class ResultTimeout extends LegworkError {
+  override readonly name = "ResultTimeout";
+  readonly jobId: string;
+
+  constructor(jobId: string, waited: string) {
+    super("LW504", `Job ${jobId} has not ended within ${waited}.`, {
+      hint: "The job goes on. Wait for its result again, or with a longer timeout.",
+    });
+    this.jobId = jobId;
   }
 }
 

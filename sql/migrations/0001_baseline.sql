@@ -996,6 +996,15 @@ create table legwork_private.step_secrets (
 );
 alter table legwork_private.step_secrets enable row level security;
 
+-- Who waits for which job. Only hints come from it, so it needs no WAL: after a crash of the server it is empty, and those who wait look again by themselves.
+create unlogged table legwork_private.awaited_jobs (
+  job_id bigint not null,
+  waiter uuid not null,
+  expires_at timestamptz not null,
+  primary key (job_id, waiter)
+);
+alter table legwork_private.awaited_jobs enable row level security;
+
 -- Indexes and counters for GraphQL and the live views: a tenant for every view, pages that begin at an index, a job's children and origin,
 -- and counters that cost nothing.
 -- Locks: SHARE on graphile_worker._private_jobs while its index is built.

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MAX_LOOKED_AT } from "../bounds.ts";
+import { parseDuration } from "../duration.ts";
 import { formatNumber } from "../wording.ts";
 import { type Answer, row } from "./rows.ts";
 import { at, atOrNever } from "./times.ts";
@@ -351,6 +352,29 @@ export const progressSchema = z
   })
   .describe("The progress that the task last reported.");
 
+/** The longest that a request waits for a result (ms): proxies close a connection that is silent for a minute. */
+export const LONGEST_WAIT_MS = 55_000;
+
+export const resultQuery = z.strictObject({
+  wait: duration
+    .refine(
+      (value) => (parseDuration(value) ?? 0) <= LONGEST_WAIT_MS,
+      "expected a duration of at most 55s; repeat the request to wait longer",
+    )
+    .default("0s")
+    .describe("How long to wait for the job to end, at most 55s. Then the response has the state that the job is in."),
+});
+export const jobResultSchema = row({
+  id: z.string(),
+  state: z.enum(JOB_STATES),
+  result: z.unknown().describe("What the task returned, without redacted values; null until the job has completed."),
+  error: z
+    .string()
+    .nullable()
+    .describe("The last error, or why the job was cancelled or has expired; null for a job that has completed."),
+  finishedAt: at.nullable().describe("When the job ended; null until then. A job that waits for another attempt has not ended."),
+}).describe("How the job ended, or that it has not.");
+
 export const logQuery = z.strictObject({
   after: jobId.optional().describe("Only lines after the line with this id: the next page, or lines logged since then."),
   cursor: logCursor.schema.optional(),
@@ -454,6 +478,7 @@ export const runTaskBody = enqueueOptionsSchema
 export type Job = Answer<typeof jobSchema>;
 /** A job with its attempts and its schedule. */
 export type JobWithAttempts = Answer<typeof jobWithAttemptsSchema>;
+export type JobResult = Answer<typeof jobResultSchema>;
 /** A line that a job logged. */
 export type LogLine = Answer<typeof logLineSchema>;
 /** A step of a job. */

@@ -26,14 +26,21 @@ export interface Listener {
 
 /**
  * Listens to a channel on a separate connection, and reconnects when that is lost or does not respond. `onConnect` is called each time
- * notifications begin to arrive: earlier ones have been missed. Never throws; problems are logged.
+ * notifications begin to arrive: earlier ones have been missed. `onLost` is called when they may no longer arrive. With `unref`, the connection does not
+ * keep the process alive. Never throws; problems are logged.
  */
 export function listen(
   databaseUrl: string,
   channel: string,
-  options: { log: Logger; onConnect: () => void; onNotification: (payload: string) => void },
+  options: {
+    log: Logger;
+    onConnect: () => void;
+    onLost?: () => void;
+    onNotification: (payload: string) => void;
+    unref?: boolean;
+  },
 ): Listener {
-  const { log } = options;
+  const { log, unref = false } = options;
   let client: pg.Client | undefined;
   let provenAt = Number.NEGATIVE_INFINITY;
   let isProving = false;
@@ -59,7 +66,9 @@ export function listen(
       destroySocket(current);
       if (isStopped) return;
       log.debug({ err: error }, "The listening connection was lost.");
+      options.onLost?.();
       timer = setTimeout(() => void connect(), wait);
+      if (unref) timer.unref();
       wait = Math.min(wait * 2, MAX_RECONNECT_MS);
     };
     drop = lost;
@@ -70,6 +79,8 @@ export function listen(
     const stopWaiting = afterSilence(() => giveUp(new Error("the server does not answer")));
     try {
       await Promise.race([current.connect(), silence]);
+      // Missing in its types.
+      if (unref) (current as pg.Client & { unref(): void }).unref();
       const before = performance.now();
       await Promise.race([current.query(`listen ${pg.escapeIdentifier(channel)}`), silence]);
       provenAt = before;

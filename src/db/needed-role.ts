@@ -3,7 +3,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups bulk_actions alerts
     alert_rule_list explain_job explain_schedule explain_workflow explain_queue explain_worker describe_limits describe_retry known_queues ids_created emergency_stop_details step_results health read_metrics
-    task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal count_jobs workers_needed doctor
+    task_statistics job_reruns task_series worker_starts_between silences limits_in_use limit_use awaits_signal results_of await_results count_jobs workers_needed doctor
     installed_schema find_failed_groups policy_attempts job_timeline`.split(/\s+/),
   legwork_enqueuer: "enqueue enqueue_many enqueue_batch start_workflow".split(" "),
   legwork_operator:

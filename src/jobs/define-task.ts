@@ -9,7 +9,7 @@ import { enqueue, type EnqueueOptions } from "./enqueue.ts";
 import { parsePayload } from "./payload.ts";
 import { installedMiddleware, throughEnqueue } from "./enqueue-middleware.ts";
 import type { RunningJob } from "./running-job.ts";
-import type { StepContext } from "./step-context.ts";
+import type { StepContext, Stored } from "./step-context.ts";
 import type { TaskValues } from "./task-values.ts";
 import {
   type ConcurrencyLimit,
@@ -170,6 +170,12 @@ export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType 
 
 /** The type of a task's payload: `TaskPayload<typeof welcome>`. `unknown` for a value that `defineTask` did not make. */
 export type TaskPayload<T> = T extends Task<infer P, infer _Result> ? z.input<P> : unknown;
+
+/**
+ * The type of a task's result as it is stored: `TaskResult<typeof welcome>`. `unknown` for a task without a result schema, and for a value that
+ * `defineTask` did not make.
+ */
+export type TaskResult<T> = T extends Task<infer _Payload, infer R> ? Stored<z.output<R>> : unknown;
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks mixes payload and result types
 type AnyTask = Task<any, any>;

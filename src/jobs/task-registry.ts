@@ -6,6 +6,9 @@ declare global {
      */
     // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
     interface Tasks {}
+    /** The result of each task by name, for those whose definition has a result schema. */
+    // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
+    interface Results {}
   }
 }
 
@@ -15,6 +18,9 @@ export type TaskName = [keyof GraphileWorker.Tasks] extends [never] ? string : k
 
 /** The payload type of a task in the registry; `unknown` for a task that is not registered. */
 export type PayloadOf<Name extends string> = Name extends keyof GraphileWorker.Tasks ? GraphileWorker.Tasks[Name] : unknown;
+
+/** The result type of a task in the registry; `unknown` for a task without a result schema. */
+export type ResultOf<Name extends string> = Name extends keyof GraphileWorker.Results ? GraphileWorker.Results[Name] : unknown;
 
 /** A payload and further parameters. A payload that may be `{}` can be omitted. */
 export type WithPayload<Payload, Rest extends readonly unknown[]> = {} extends Payload

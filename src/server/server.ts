@@ -25,6 +25,7 @@ import { asLegworkError, BODY_LIMIT, clientStatus, hangUp, refuseUnreadable, sen
 import { assertRole, type Principal } from "../access/principal.ts";
 import { RateLimits } from "./auth/rate-limits.ts";
 import type { JobLinks } from "../job-links.ts";
+import { ResultWaits } from "../jobs/result-waits.ts";
 import { addRest } from "./rest/api.ts";
 import { sendProblem } from "./rest/problem.ts";
 import { within } from "../within.ts";
@@ -148,6 +149,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       pool,
       log,
       jobLinks: options.jobLinks,
+      waits: new ResultWaits(pool, log),
       onBulkAction: () => bulkRunner.wake(),
       prefix: options.prefix ?? "",
       protect: (api) => requireToken(api, authenticator, rates),

@@ -291,6 +291,7 @@ const EMPTIED = [
   "job_steps",
   "job_signals",
   "step_secrets",
+  "awaited_jobs",
   "job_entries",
   "waiting_jobs",
   "slots",

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { operationsOn } from "../../src/api/operations.ts";
+import { waitingJobsOn } from "../../src/api/waiting-jobs.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import type { PoolClient } from "../../src/db/pool.ts";
+import { ResultWaits } from "../../src/jobs/result-waits.ts";
 import { compile, projectOf } from "../support/compile.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { type Documented, documentedIn, runExample } from "../support/documented-examples.ts";
@@ -12,6 +14,7 @@ const database = testDatabase();
 /** Interfaces whose members users call, by file. */
 const INTERFACES: Readonly<Record<string, readonly string[]>> = {
   "api/jobs.ts": ["Jobs"],
+  "api/waiting-jobs.ts": ["WaitingJobs"],
   "api/bulk-actions.ts": ["BulkActions"],
   "api/queues.ts": ["Pausable", "Queues", "Tasks", "Workers"],
   "api/limits.ts": ["Limits"],
@@ -94,6 +97,9 @@ it(
   COMPILING_MS,
 );
 
+const COMPLETE =
+  "select graphile_worker.complete_jobs(array(select id from legwork.jobs where id > 1000 and task = 'notify/welcome' and state = 'pending'))";
+
 /** Each begins with the same rows, because the previous one is rolled back. */
 describe("the example runs:", () => {
   let client: PoolClient;
@@ -112,8 +118,24 @@ describe("the example runs:", () => {
         query: async (text: string, values?: unknown[]) => (text === "commit" ? { rows: [] } : await query(text, values)),
       };
       if (!example.includes('query("begin")')) await client.query("begin");
-      const legwork = { ...operationsOn(own), with: operationsOn, migrate: () => migrate(database.pool, testLog) };
-      await runExample(example, { legwork, client: own, pool: database.pool });
+      const waits = new ResultWaits(database.pool, testLog);
+      const waiting = waitingJobsOn(database.pool, waits);
+      // Another transaction cannot see its jobs, so an example that waits enqueues outside of this one, and this completes the jobs.
+      const isWaiting = /\.(result|enqueueAndWait)\(/.test(example);
+      const completing = isWaiting ? setInterval(() => void database.pool.query(COMPLETE), 50) : undefined;
+      const operations = operationsOn(own);
+      const legwork = {
+        ...operations,
+        jobs: isWaiting ? waiting : operations.jobs,
+        with: operationsOn,
+        migrate: () => migrate(database.pool, testLog),
+      };
+      try {
+        await runExample(example, { legwork, client: own, pool: database.pool });
+      } finally {
+        clearInterval(completing);
+        await waits.stop();
+      }
     },
     COMPILING_MS,
   );

@@ -12,7 +12,7 @@ const database = testDatabase();
 const TASKS = {
   "tasks/notify/welcome.ts": `import { defineTask } from "legwork";
     import { z } from "zod";
-    export default defineTask({ payload: z.object({ userId: z.number() }), run: () => {} });`,
+    export default defineTask({ payload: z.object({ userId: z.number() }), result: z.object({ ok: z.boolean() }), run: () => ({ ok: true }) });`,
   "tasks/script.mjs": `import { defineTask } from "legwork";
     import { z } from "zod";
     export default defineTask({ payload: z.object({ n: z.number().min(1) }), run: () => {} });`,
@@ -24,7 +24,7 @@ const TASKS = {
 };
 
 const TYPES = `// Written by \`legwork types\`.
-import type { TaskPayload } from "legwork";
+import type { TaskPayload, TaskResult } from "legwork";
 
 declare global {
   namespace GraphileWorker {
@@ -34,6 +34,9 @@ declare global {
       plain: unknown;
       script: { n: number };
       second: TaskPayload<(typeof import("./more.ts"))["second"]>;
+    }
+    interface Results {
+      "notify/welcome": TaskResult<typeof import("./tasks/notify/welcome.ts").default>;
     }
   }
 }

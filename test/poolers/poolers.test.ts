@@ -4,6 +4,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { migrate } from "../../src/db/migrate.ts";
+import { createLegwork } from "../../src/embed.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { findPooling } from "../../src/db/pooler.ts";
 import { enqueue } from "../../src/jobs/enqueue.ts";
@@ -229,6 +230,20 @@ describe("behind a pooler in transaction mode", () => {
     await enqueue(pool, "note", {}, { tenant: "acme", correlationId: "c" });
     await pool.end();
     expect(await inherited()).toEqual(before);
+  });
+
+  it("a result is awaited without a listening connection, and the next client inherits nothing", async () => {
+    const own = await createLegwork({ databaseUrl: three.url, log: testLog });
+    onTestFinished(() => own.stop());
+    await own.jobs.enqueueAndWait("note", {}, { timeout: 100 }).catch(() => undefined);
+    const worker = await workerOver(database.url, TASKS);
+    const listening =
+      "select count(*)::int as n from pg_stat_activity where application_name = 'legwork listener' and datname = current_database()";
+    const { rows: before } = await database.pool.query(listening);
+    expect(await Promise.all(Array.from({ length: 20 }, () => own.jobs.enqueueAndWait("note")))).toEqual(Array(20).fill(null));
+    expect((await database.pool.query(listening)).rows).toEqual(before);
+    expect((await database.pool.query("select from legwork_private.awaited_jobs")).rows).toEqual([]);
+    await worker.stop();
   });
 
   it("migrating installs everything through a single connection, from several processes at once", async () => {

@@ -1,4 +1,4 @@
-import type { TaskPayload } from "legwork";
+import type { TaskPayload, TaskResult } from "legwork";
 
 declare global {
   namespace GraphileWorker {
@@ -6,6 +6,9 @@ declare global {
       "notify/welcome": TaskPayload<typeof import("./tasks/notify/welcome.ts").default>;
       report: TaskPayload<typeof import("./tasks/report.ts").default>;
       "by-hand": { n: number };
+    }
+    interface Results {
+      "notify/welcome": TaskResult<typeof import("./tasks/notify/welcome.ts").default>;
     }
   }
 }

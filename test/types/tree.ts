@@ -1,5 +1,6 @@
 import type { Legwork, Operations, Queryable, Rows } from "legwork";
 import { expectType } from "./expect-type.ts";
+import welcome from "./tasks/notify/welcome.ts";
 
 declare const legwork: Legwork;
 declare const client: Queryable;
@@ -26,6 +27,17 @@ expectType<Rows.WorkflowStep[]>()((await legwork.workflows.get("1")).steps);
 expectType<Date | null>()((await legwork.queues.get("a")).pausedAt);
 expectType<number | null | undefined>()((await legwork.tasks.get("a")).retry?.attempts);
 expectType<string>()((await legwork.overview()).running);
+
+// A result has the type of the task's definition or of its entry in the registry.
+expectType<{ report: string }>()(await legwork.jobs.enqueueAndWait("notify/welcome", { userId: 3 }, { timeout: "5s" }));
+expectType<{ report: string }>()(await legwork.jobs.enqueueAndWait(welcome, { userId: 3 }, { priority: 1 }));
+expectType<unknown>()(await legwork.jobs.enqueueAndWait("by-hand", { n: 1 }));
+expectType<unknown>()(await legwork.jobs.result("1", { signal: AbortSignal.timeout(5) }));
+expectType<number>()(await legwork.jobs.result<number>("1"));
+// @ts-expect-error -- not the task's payload
+await legwork.jobs.enqueueAndWait("notify/welcome", { userId: "3" });
+// @ts-expect-error -- a job of an open transaction never ends
+await legwork.with(client).jobs.enqueueAndWait("by-hand", { n: 1 });
 
 // The same tree on the caller's connection, without what belongs to the process.
 expectType<Operations>()(legwork.with(client));

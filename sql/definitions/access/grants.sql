@@ -9,7 +9,7 @@ as $$
   from (values
     ('legwork_reader', array['explain_job', 'explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker', 'job_timeline', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
-      'awaits_signal', 'policy_attempts', 'count_jobs', 'workers_needed', 'doctor', 'installed_schema', 'find_failed_groups']),
+      'awaits_signal', 'results_of', 'await_results', 'policy_attempts', 'count_jobs', 'workers_needed', 'doctor', 'installed_schema', 'find_failed_groups']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
       'set_worker_state', 'quiet_worker', 'resume_worker', 'drain_worker', 'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_one_by_one', 'take_up', 'reconcile',

@@ -171,6 +171,7 @@ begin
   end loop;
 
   perform legwork_private.forget_steps();
+  delete from legwork_private.awaited_jobs a where a.expires_at < now();
   -- A limited number at a time, because this runs again in a few minutes. Jobs that have not ended keep their progress.
   delete from legwork_private.job_progress p
   where p.job_id in (

@@ -204,7 +204,10 @@ begin
         legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
-    -- A cancelled job is deleted below, which closes its dependencies.
+    -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    if v_state = 'failed' and legwork_private.is_awaited(new.id, new.id) then
+      perform legwork_private.notify_waiters(array[new.id]);
+    end if;
     if v_state = 'failed' and legwork_private.has_dependants(new.id, new.id) then
       perform legwork_private.close_dependencies(array[new.id], array[v_state]);
     end if;

@@ -101,7 +101,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. Other rows of these jobs, the dependencies on them, and their slots.
+  -- 4. Other rows of these jobs, who waits for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -123,6 +123,9 @@ begin
     full join legwork_private.reported_completions() o on o.id = g.id
     -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
+  end if;
+  if legwork_private.is_awaited(v_first, v_last) then
+    perform legwork_private.notify_waiters(array_agg(g.id)) from gone g;
   end if;
   if exists (select from legwork_private.limits) then
     perform legwork_private.release_slots(array_agg(g.id), array_agg(o.started_at))

@@ -3,13 +3,14 @@ import { Command, Option } from "commander";
 import { ATTEMPTS, PRIORITIES } from "../../bounds.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
 import type { Operations } from "../operations/operations.ts";
-import { duration, jobIdsOption, time, wholeNumber } from "../option-values.ts";
+import { duration, jobIdsOption, milliseconds, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, relativeTime } from "../output.ts";
+import { printResult } from "../print-result.ts";
 import { assertTogether } from "../together.ts";
 import { parseTyped } from "../typed-json.ts";
 
-type Flags = RemoteFlags & EnqueueOptions & { json?: boolean };
+type Flags = RemoteFlags & EnqueueOptions & { json?: boolean; wait?: boolean; timeout?: number };
 
 export function addCommand(): Command {
   return withRemoteOptions(new Command("add"))
@@ -57,21 +58,32 @@ export function addCommand(): Command {
         "run",
       ]),
     )
-    .option("--json", 'Print {"id": …, "created": …, "mergedBy": …}')
+    .option("--wait", "Wait for the job to end and print its result; exit with 1 unless it completes")
+    .option("--timeout <duration>", "How long to wait with --wait (default: 30s); then the job goes on", milliseconds())
+    .option("--json", 'Print {"id": …, "created": …, "mergedBy": …}, with --wait also state, result, error and finishedAt')
     .addHelpText(
       "after",
       `
 Examples:
   $ legwork add retention/expire '{"table": "sessions", "olderThan": "30 days"}'
   $ legwork add health/probe --run-at 2026-12-24T18:00:00Z
-  $ echo '{"database": true}' | legwork add health/probe -`,
+  $ echo '{"database": true}' | legwork add health/probe -
+  $ legwork add health/probe '{"database": true}' --wait --timeout 10s`,
     )
     .action(async (task: string, payload: string, flags: Flags) => {
-      const { json, ...options } = ownFlags(flags);
-      assertTogether(options, { uniqueKey: "uniqueFor", debounceMax: "debounce", ratePer: "rateLimit", rateKey: "rateLimit" });
+      const { json, wait, timeout, ...options } = ownFlags(flags);
+      assertTogether(
+        { ...options, wait, timeout },
+        { timeout: "wait", uniqueKey: "uniqueFor", debounceMax: "debounce", ratePer: "rateLimit", rateKey: "rateLimit" },
+      );
       const parsed = parseTyped("payload", payload === "-" ? readFileSync(0, "utf8") : payload);
       await withOperations(flags, async (operations) => {
         const enqueued = await operations.enqueueWithOutcome(task, parsed, options);
+        if (wait === true) {
+          // On stderr, because scripts read the result from stdout.
+          if (json !== true) console.error(`Job ${enqueued.id}`);
+          return await printResult(operations, enqueued.id, { timeout, json, more: enqueued });
+        }
         if (json === true) return printJson(enqueued);
         console.log(enqueued.id);
         // On stderr, because scripts read the id from stdout.

@@ -1,16 +1,18 @@
 import { Command, Option } from "commander";
 import type { Job, JobWithAttempts, Step } from "../../contract/jobs.ts";
-import { idArgument } from "../option-values.ts";
+import { idArgument, milliseconds } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
 import { timelineLines } from "../job-timeline.ts";
+import { printResult } from "../print-result.ts";
+import { assertTogether } from "../together.ts";
 import { jsonText } from "../visible.ts";
 
 /** Log lines to show without `--logs`. */
 const LAST_LINES = 10;
 
-type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean };
+type Flags = RemoteFlags & { json?: boolean; logs?: boolean; follow?: boolean; wait?: boolean; timeout?: number };
 
 export function jobCommand(): Command {
   return withRemoteOptions(new Command("job"))
@@ -18,11 +20,26 @@ export function jobCommand(): Command {
     .argument("<id>", "Id of the job", idArgument("job"))
     .option("--logs", "Show the whole log and nothing else")
     .addOption(new Option("--follow", "Show the log and follow it until the job has ended").conflicts("json"))
-    .option("--json", "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log")
-    .addHelpText("after", "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --json")
+    .addOption(
+      new Option("--wait", "Wait for the job to end and print only its result; exit with 1 unless it completes").conflicts([
+        "logs",
+        "follow",
+      ]),
+    )
+    .option("--timeout <duration>", "How long to wait with --wait (default: 30s); then the job goes on", milliseconds())
+    .option(
+      "--json",
+      "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log; with --wait, its id, state, result, error and end",
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ legwork job 42\n  $ legwork job 42 --follow\n  $ legwork job 42 --wait --timeout 5m\n  $ legwork job 42 --json",
+    )
     .action(async (id: string, flags: Flags) => {
-      const { json, logs, follow } = flags;
+      const { json, logs, follow, wait, timeout } = flags;
+      assertTogether({ wait, timeout }, { timeout: "wait" });
       await withOperations(flags, async (operations) => {
+        if (wait === true) return await printResult(operations, id, { timeout, json });
         const job = await operations.getJob(id);
         if (follow === true) return await followLogs(operations, id);
         const lines = logs === true ? await operations.logsAfter(id) : await operations.lastLogs(id, LAST_LINES);

@@ -39,8 +39,8 @@ The file refers to tasks defined with defineTask in TypeScript, so changes to th
 command again when a task is added, renamed or removed. graphile-worker's own functions use the file as well.`,
     )
     .action(async (flags: Flags) => {
-      const payloads = flags.fromDatabase === true ? await registered(flags) : await fromFiles(flags);
-      const text = registryFile(payloads);
+      const { payloads, results } = flags.fromDatabase === true ? await registered(flags) : await fromFiles(flags);
+      const text = registryFile(payloads, results);
       if (flags.out === "-") {
         process.stdout.write(text);
         return;
@@ -59,54 +59,67 @@ command again when a task is added, renamed or removed. graphile-worker's own fu
     });
 }
 
-/** The text of the declaration file with these types, by task name. */
-function registryFile(payloads: ReadonlyMap<string, string>): string {
-  const entries = [...payloads].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const needsImport = entries.some(([, type]) => type.startsWith("TaskPayload<"));
+/** Types by task name. */
+type Types = ReadonlyMap<string, string>;
+
+/** The text of the declaration file with these types. */
+function registryFile(payloads: Types, results: Types): string {
+  const imported = [...payloads.values()].some((type) => type.startsWith("TaskPayload<")) ? ["TaskPayload"] : [];
+  if (results.size > 0) imported.push("TaskResult");
   return `// Written by \`legwork types\`.
-${needsImport ? 'import type { TaskPayload } from "legwork";' : "export {};"}
+${imported.length > 0 ? `import type { ${imported.join(", ")} } from "legwork";` : "export {};"}
 
 declare global {
   namespace GraphileWorker {
-    interface Tasks {
-${entries.map(([name, type]) => `      ${propertyName(name)}: ${type};\n`).join("")}    }
-  }
+${registryOf("Tasks", payloads)}${results.size > 0 ? registryOf("Results", results) : ""}  }
 }
 `;
 }
 
-async function registered(flags: Flags): Promise<Map<string, string>> {
+function registryOf(name: string, types: Types): string {
+  const entries = [...types].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `    interface ${name} {
+${entries.map(([task, type]) => `      ${propertyName(task)}: ${type};\n`).join("")}    }
+`;
+}
+
+async function registered(flags: Flags): Promise<{ payloads: Types; results: Types }> {
   const payloads = new Map<string, string>();
   await withOperations(flags, async (operations) => {
     for (const { name, payloadSchema: schema } of await operations.listTasks()) {
       payloads.set(name, schema === null ? "unknown" : schemaToType(schema));
     }
   });
-  return payloads;
+  // Result schemas are not registered.
+  return { payloads, results: new Map() };
 }
 
-async function fromFiles(flags: Flags): Promise<Map<string, string>> {
+async function fromFiles(flags: Flags): Promise<{ payloads: Types; results: Types }> {
   const { config } = await loadConfig({ tasks: flags.tasks, logLevel: flags.logLevel });
   const { describeTasks, loadTasks } = await import("../../worker/load-tasks.ts");
   const tasks = await loadTasks(config.tasks, createLogger({ level: config.logLevel === "info" ? "warn" : config.logLevel }));
   const from = flags.out === "-" ? process.cwd() : dirname(resolve(flags.out));
   const schemas = new Map(describeTasks(tasks).map(({ name, payload_schema: schema }) => [name, schema]));
   const payloads = new Map<string, string>();
+  const results = new Map<string, string>();
   for (const task of tasks.values()) {
     const schema = schemas.get(task.name) ?? null;
-    payloads.set(task.name, (await referenceTo(task, from)) ?? (schema === null ? "unknown" : schemaToType(schema)));
+    const reference = await referenceTo(task, from);
+    const own = reference === undefined ? undefined : `TaskPayload<${reference}>`;
+    payloads.set(task.name, own ?? (schema === null ? "unknown" : schemaToType(schema)));
+    if (reference !== undefined && task.definition?.result !== undefined) results.set(task.name, `TaskResult<${reference}>`);
   }
-  return payloads;
+  return { payloads, results };
 }
 
-/** The payload type of a task as a reference to the task's file; undefined for JavaScript and for plain graphile-worker tasks, which have no such type. */
+/** The type of a task as a reference to the task's file; undefined for JavaScript and for plain graphile-worker tasks, which have no such type. */
 async function referenceTo({ name, file, definition }: LoadedTask, from: string): Promise<string | undefined> {
   if (definition === undefined || file === undefined || !/^\.[cm]?ts$/.test(extname(file)) || !statSync(file).isFile())
     return undefined;
   const path = relative(from, file).split(sep).join("/");
   const module = `typeof import(${JSON.stringify(path.startsWith(".") ? path : `./${path}`)})`;
   const exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-  if (definitionOf(exported.default) === definition) return `TaskPayload<${module}.default>`;
+  if (definitionOf(exported.default) === definition) return `${module}.default`;
   // A file may export several tasks by name.
-  return definitionOf(exported[name]) === definition ? `TaskPayload<(${module})[${JSON.stringify(name)}]>` : undefined;
+  return definitionOf(exported[name]) === definition ? `(${module})[${JSON.stringify(name)}]` : undefined;
 }

@@ -3,7 +3,14 @@ import { createToken, listTokens, revokeToken } from "../../access/tokens.ts";
 import { alertRuleSchema, alertSchema, healthSchema, taskStatisticsSchema } from "../../contract/alerts.ts";
 import { bulkActionSchema, bulkPreviewSchema } from "../../contract/bulk-actions.ts";
 import { failedGroupSchema } from "../../contract/bulk.ts";
-import { jobCountSchema, jobSchema, jobWithAttemptsSchema, logLineSchema, stepSchema } from "../../contract/jobs.ts";
+import {
+  jobCountSchema,
+  jobResultSchema,
+  jobSchema,
+  jobWithAttemptsSchema,
+  logLineSchema,
+  stepSchema,
+} from "../../contract/jobs.ts";
 import { type Queue, queueSchema, type TaskInfo, taskSchema, workerSchema } from "../../contract/queues.ts";
 import { fromRow, fromRows, type Row } from "../../contract/rows.ts";
 import { scheduleRunSchema, scheduleSchema } from "../../contract/schedules.ts";
@@ -28,6 +35,7 @@ import { enqueue, enqueueWithOutcome } from "../../jobs/enqueue.ts";
 import { explainJob } from "../../jobs/explain-job.ts";
 import { listFailedGroups } from "../../jobs/failed-jobs.ts";
 import { countJobs } from "../../jobs/count-jobs.ts";
+import { awaitState } from "../../jobs/job-result.ts";
 import { getJob, listJobs } from "../../jobs/read-jobs.ts";
 import { lastLogs, logsAfter } from "../../jobs/read-logs.ts";
 import { listSteps } from "../../jobs/read-steps.ts";
@@ -68,6 +76,7 @@ export function localOperations(pool: Pool): Operations {
     listJobs: async (filter) => fromRows(jobSchema, await listJobs(pool, filter)),
     countJobs: async (filter, by) => fromRows(jobCountSchema, await countJobs(pool, filter, by)),
     getJob: async (id) => fromRow(jobWithAttemptsSchema, await getJob(pool, id)),
+    awaitJob: async (id, timeout) => fromRow(jobResultSchema, await awaitState(pool, id, timeout)),
     listSteps: async (id) => fromRows(stepSchema, await listSteps(pool, id)),
     readTimeline: async (id) => fromRows(timelineEntrySchema, await readTimeline(pool, id)),
     lastLogs: async (id, limit) => fromRows(logLineSchema, await lastLogs(pool, id, limit)),

@@ -3,7 +3,7 @@ import type { TokenOptions } from "../../access/tokens.ts";
 import type { Alert, AlertRule, Health, TaskStatistics } from "../../contract/alerts.ts";
 import type { BulkAction, BulkPreview } from "../../contract/bulk-actions.ts";
 import type { FailedGroup } from "../../contract/bulk.ts";
-import type { Job, JobCount, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
+import type { Job, JobCount, JobResult, JobWithAttempts, LogLine, Step } from "../../contract/jobs.ts";
 import type { Queue, TaskInfo, Worker } from "../../contract/queues.ts";
 import type { Schedule, ScheduleRun } from "../../contract/schedules.ts";
 import type { TimelineEntry } from "../../contract/timeline.ts";
@@ -38,6 +38,8 @@ export interface Operations {
   listJobs: (filter: JobFilter) => Promise<Job[]>;
   countJobs: (filter: CountFilter, by: CountField) => Promise<JobCount[]>;
   getJob: (id: string) => Promise<JobWithAttempts>;
+  /** How the job ended, or its state after `timeout` (ms). */
+  awaitJob: (id: string, timeout: number) => Promise<JobResult>;
   listSteps: (id: string) => Promise<Step[]>;
   readTimeline: (id: string) => Promise<TimelineEntry[]>;
   /** The last lines that a job logged, oldest first. */

@@ -23,6 +23,7 @@ import {
   enqueuedSchema,
   jobCountPage,
   jobPage,
+  jobResultSchema,
   jobWithAttemptsSchema,
   logPage,
   prioritySchema,
@@ -59,6 +60,8 @@ import { understandEachOther, VERSION } from "../../version.ts";
 const PAGE = 500;
 /** How often the progress of a bulk action is read (ms). */
 const POLL_MS = 500;
+/** How long one request waits for the end of a job (ms). */
+const REQUEST_WAIT_MS = 30_000;
 /** The most jobs that one request changes. */
 const CHUNK = 1_000;
 /** The most jobs that one command changes, the same as without a server. */
@@ -129,6 +132,13 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     getJob: async (id) => {
       const { links: _links, ...found } = await get(jobWithAttemptsSchema, job(id));
       return found;
+    },
+    awaitJob: async (id, timeout) => {
+      for (const until = Date.now() + timeout; ;) {
+        const wait = Math.max(0, Math.min(until - Date.now(), REQUEST_WAIT_MS));
+        const result = await get(jobResultSchema, `${job(id)}/result?wait=${wait}ms`);
+        if (result.finishedAt !== null || Date.now() >= until) return result;
+      }
     },
     listSteps: (id) => all(stepPage, `${job(id)}/steps`),
     readTimeline: async (id) => (await get(timelinePage, `${job(id)}/timeline`)).items,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { z } from "zod";
 import { keepDigits } from "../../db/exact-json.ts";
+import type { ResultWaits } from "../../jobs/result-waits.ts";
 import type { JobLinks } from "../../job-links.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 import { ERRORS, type ErrorCode, LegworkError } from "../../errors.ts";
@@ -22,6 +23,8 @@ export interface RestContext {
   pool: Pool;
   /** Links from a job to other systems. */
   jobLinks?: JobLinks | undefined;
+  /** The waits of this server's clients for the ends of jobs. */
+  waits: ResultWaits;
   /** Called when a bulk action has been started here. */
   onBulkAction?: (() => void) | undefined;
 }
@@ -77,6 +80,8 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
   context: RestContext,
   route: Route<P, Q, B>,
   work: (call: Call<Parsed<P>, Parsed<Q>, Parsed<B>>) => Promise<unknown>,
+  /** Called with what `work` returned, outside of its transaction and without a connection. When it resolves to true, `work` runs again, once. */
+  waitFor?: (given: unknown, request: { query: Parsed<Q>; reply: FastifyReply; signal: AbortSignal }) => Promise<boolean>,
 ): void {
   const isReading = route.method === "GET";
   const { params, query, body, headers } = route;
@@ -110,23 +115,33 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
     },
     handler: async (request, reply) => {
       const principal = request.principal!;
-      const given = await withPrincipal(
-        context.pool,
-        principal,
-        // The dashboard's requests arrive here, too. The header only identifies them and grants no rights.
-        request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
-        (client) =>
-          work({
-            client: keepDigits(client),
-            principal,
-            params: request.params as Parsed<P>,
-            query: request.query as Parsed<Q>,
-            body: request.body as Parsed<B>,
-            request,
-            reply,
-          }),
-        { readOnly: isReading, statementTimeout: isReading ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS },
-      );
+      const query = request.query as Parsed<Q>;
+      const once = (): Promise<unknown> =>
+        withPrincipal(
+          context.pool,
+          principal,
+          // The dashboard's requests arrive here, too. The header only identifies them and grants no rights.
+          request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
+          (client) =>
+            work({
+              client: keepDigits(client),
+              principal,
+              params: request.params as Parsed<P>,
+              query,
+              body: request.body as Parsed<B>,
+              request,
+              reply,
+            }),
+          { readOnly: isReading, statementTimeout: isReading ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS },
+        );
+      let given = await once();
+      if (waitFor !== undefined) {
+        const left = new AbortController();
+        const onClose = (): void => left.abort(new Error("The client has closed the connection."));
+        reply.raw.once("close", onClose);
+        if (await waitFor(given, { query, reply, signal: left.signal })) given = await once();
+        reply.raw.off("close", onClose);
+      }
       const answer = fromRow(route.answer, given as never);
       // A response for one token must not be stored in a shared cache.
       reply.header("cache-control", "private, no-cache");

@@ -32,6 +32,7 @@ import { logsAfter } from "../../../jobs/read-logs.ts";
 import { listStepsWithin } from "../../../jobs/read-steps.ts";
 import { readTimeline } from "../../../jobs/read-timeline.ts";
 import { addJobActionRoutes } from "./actions.ts";
+import { addResultRoute } from "./result.ts";
 import { REQUESTS } from "../../request-wording.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
@@ -158,6 +159,8 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       return { id, state, attempts, progress, progress_message };
     },
   );
+
+  addResultRoute(app, context);
 
   addRoute(
     app,

@@ -1,0 +1,93 @@
+-- Waiting for the end of jobs: legwork.jobs.result, enqueueAndWait, GET /jobs/:id/result and legwork add --wait.
+--
+-- A process that waits adds a row for each job to legwork_private.awaited_jobs. The transaction that ends a job for which there is a row notifies the channel
+-- legwork_results of its id. The notification is a hint: the process then reads legwork_private.results_of, so a forged or lost one does no harm.
+-- Why no wait is forgotten: the process listens, commits its row, and then reads results_of. A transaction that ends the job and was committed before that read is seen
+-- by it. A transaction that did not see the row had taken its snapshot before the row was committed, so it was already in progress, with a transaction id, when
+-- the read took its snapshot. So the process reads again until all transactions in progress at its first read have ended (src/jobs/result-waits.ts). Any later one sees the row.
+-- A transaction with repeatable reads may have a snapshot from before the row; it notifies everyone who waits.
+
+comment on table legwork_private.awaited_jobs is 'The jobs for whose end a process waits. Transactions that end one of them notify it. Unlogged, because a lost row only delays the process until it next looks.';
+comment on column legwork_private.awaited_jobs.job_id is 'The job.';
+comment on column legwork_private.awaited_jobs.waiter is 'The process that waits, by a random id of its own.';
+comment on column legwork_private.awaited_jobs.expires_at is 'When the row no longer counts unless the process renews it, because the process may have died.';
+
+create or replace function legwork_private.await_results(job_ids bigint[], no_longer bigint[], waiter uuid) returns setof bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+begin
+  perform legwork_private.assert_role('viewer');
+  delete from legwork_private.awaited_jobs a where a.waiter = await_results.waiter and a.job_id = any (no_longer);
+  -- Jobs that have ended are not waited for, so there are never more rows than live jobs for each process.
+  return query insert into legwork_private.awaited_jobs as a (job_id, waiter, expires_at)
+  select j.id, await_results.waiter, clock_timestamp() + interval '5 minutes'
+  from legwork_private.graphile_jobs j
+  where j.id = any (job_ids)
+    and (legwork_private.confined_tenant() is null or legwork_private.flag_value(j.flags, 'tenant') = legwork_private.confined_tenant())
+  on conflict on constraint awaited_jobs_pkey do update set expires_at = excluded.expires_at
+  returning a.job_id;
+end $$;
+comment on function legwork_private.await_results(bigint[], bigint[], uuid) is
+  'Registers the jobs for whose end a process waits, for five minutes, and removes those for which it no longer does. Returns the ids of those that it has registered: of jobs that have not ended. Needs the role viewer.';
+revoke execute on function legwork_private.await_results(bigint[], bigint[], uuid) from public;
+
+create or replace function legwork_private.results_of(job_ids bigint[])
+returns table (id bigint, state legwork.job_state, result jsonb, error text, finished_at timestamptz)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+  v_tenant text := legwork_private.confined_tenant();
+begin
+  perform legwork_private.assert_role('viewer');
+  -- One statement, and so one snapshot: each job is either live or in the history.
+  return query
+    with live as materialized (
+      select j.id, j.flags from legwork_private.graphile_jobs j
+      where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    )
+    select l.id, null::legwork.job_state, null::jsonb, null::text, null::timestamptz
+    from live l where v_tenant is null or legwork_private.flag_value(l.flags, 'tenant') = v_tenant
+    union all
+    select a.id, f.state, f.result, f.error, f.finished_at
+    from (select distinct unnest(job_ids) as id) a
+    cross join lateral (
+      select h.state, h.result, h.error, h.finished_at from legwork_private.finished_jobs h
+      where h.id = a.id and (v_tenant is null or h.tenant = v_tenant) limit 1
+    ) f
+    where not exists (select from live l where l.id = a.id);
+end $$;
+comment on function legwork_private.results_of(bigint[]) is
+  'How jobs ended: state, result, and error or reason, as in legwork.jobs. state is null for a job that has not ended, also while it waits for another attempt. Jobs that do not exist, or that '
+  'belong to another tenant than the session''s, are missing. Needs the role viewer.';
+revoke execute on function legwork_private.results_of(bigint[]) from public;
+
+create or replace function legwork_private.is_awaited(first bigint, last bigint) returns boolean
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+-- Always uses the index, because the table may be full of dead rows.
+set enable_seqscan = off set jit = off set enable_bitmapscan = off as $$
+begin
+  return exists (select from legwork_private.awaited_jobs a where a.job_id between first and last)
+    or current_setting('transaction_isolation') <> 'read committed';
+end $$;
+comment on function legwork_private.is_awaited(bigint, bigint) is
+  'Whether a process may wait for a job with an id in this range. Also true in a transaction whose snapshot may be too old to know.';
+
+create or replace function legwork_private.notify_waiters(job_ids bigint[]) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform pg_notify('legwork_results', '*');
+    return;
+  end if;
+  -- A notification has less than 8,000 bytes: 300 ids of up to 19 digits.
+  perform pg_notify('legwork_results', p.ids)
+  from (
+    select string_agg(n.id::text, ',') as ids
+    from (
+      select w.id, (row_number() over () - 1) / 300 as part
+      from (select distinct a.job_id as id from legwork_private.awaited_jobs a where a.job_id = any (job_ids) and a.expires_at > now()) w
+    ) n
+    group by n.part
+  ) p;
+end $$;
+comment on function legwork_private.notify_waiters(bigint[]) is
+  'Notifies the processes that wait for any of these jobs, which end in this transaction. The channel is legwork_results, and the payload has ids, or * if any job may have ended.';
