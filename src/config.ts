@@ -96,10 +96,23 @@ const configSchema = z
     /** The number of requests that each token may make in a minute; 0 for no limit. */
     rateLimit: z.coerce.number().int().min(0).default(6_000),
     /**
-     * Which proxies are trusted to name the client's address (X-Forwarded-For), so that requests are counted by client and not by proxy: the number
-     * of proxies in front of the server, or their addresses and ranges. None by default, because clients can send that header too.
+     * Which proxies are trusted to name the client's address (X-Forwarded-For), so that requests are counted by client and not by proxy, the path that
+     * they have removed (X-Forwarded-Prefix) and the host of the page (X-Forwarded-Host): the number of proxies in front of the server, or their
+     * addresses and ranges. None by default, because clients can send those headers too.
      */
     trustProxy: trustedProxies.default(0),
+    /**
+     * The path in the browser's address under which the server appears, such as /tools/jobs, if a proxy serves it below a path. The proxy may keep the
+     * path or remove it. By default the path that a trusted proxy names in X-Forwarded-Prefix, else none.
+     */
+    publicPath: z
+      .string()
+      .transform((path) => path.replace(/\/+$/, ""))
+      .refine((path) => /^(\/[\w.~-]+)*$/.test(path), { error: "expected a path such as /tools/jobs" })
+      .refine((path) => !/^\/(api\/v1|graphql|docs|assets|health|ready|metrics)(\/|$)/.test(path), {
+        error: "expected a path that is not one of the server's own, such as /tools/jobs",
+      })
+      .optional(),
     /**
      * Links on the page of a job to other systems, such as traces and error trackers: for each its name and a URL, in which {jobId}, {traceId},
      * {correlationId}, {task}, {queue} and {tenant} are replaced. A link is left out for a job that lacks one of its values. In the environment:
@@ -182,6 +195,7 @@ const ENVIRONMENT = {
   corsOrigins: "LEGWORK_CORS_ORIGINS",
   rateLimit: "LEGWORK_RATE_LIMIT",
   trustProxy: "LEGWORK_TRUST_PROXY",
+  publicPath: "LEGWORK_PUBLIC_PATH",
   jobLinks: "LEGWORK_JOB_LINKS",
   graphqlIntrospection: "LEGWORK_GRAPHQL_INTROSPECTION",
   jwtIssuer: "LEGWORK_JWT_ISSUER",

@@ -29,7 +29,7 @@ export interface LegworkOptions extends Partial<ConfigInput> {
    * `handler` or `fastify`. Neither by default.
    */
   server?: "listen" | "mount";
-  /** The path below which the server is mounted, such as `/legwork`. */
+  /** The path below which the server is mounted, such as `/legwork`. If a proxy changes it, `publicPath` is the path in the browser's address. */
   prefix?: string;
   /** A token with the role admin for all tenants. Without it, only tokens from the database and JWTs are accepted. */
   token?: string;
@@ -298,6 +298,7 @@ async function startServing(
   assertInstalled("The server", SERVER_PACKAGES, GRAPHQL_PACKAGES);
   // Imported here and not at the top: a process that only enqueues does not need the server and its memory.
   const { createServer, startServer } = await import("./server/server.ts");
+  const { withoutPrefix } = await import("./server/http/public-path.ts");
   if (serves === "listen") {
     const listening = await startServer({ ...options, auth: options });
     return { url: listening.url, handle: undefined, upgrade: undefined, stop: () => listening.stop() };
@@ -307,6 +308,7 @@ async function startServing(
   return {
     url: undefined,
     handle: (request, response) => {
+      // Express and similar frameworks have already removed it.
       request.url = withoutPrefix(request.url, prefix);
       mounted.app.routing(request, response);
     },
@@ -320,13 +322,6 @@ async function startServing(
     },
     stop: () => mounted.stop(),
   };
-}
-
-/** Strips the prefix. Express and similar frameworks have already stripped it. */
-function withoutPrefix(address: string | undefined, prefix: string): string {
-  const url = address ?? "/";
-  const isBelow = prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));
-  return isBelow ? url.slice(prefix.length).replace(/^(?!\/)/, "/") : url;
 }
 
 async function startWorking(

@@ -54,8 +54,9 @@ async function expectEverythingAt(url: string): Promise<void> {
   });
   expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: "ok" });
   expect((await fetch(`${url}/api/v1/jobs`)).status).toBe(401);
-  const page = await (await fetch(`${url}/docs`)).text();
-  const loaded = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => new URL(path, `${url}/docs`).href);
+  const docs = await fetch(`${url}/docs`);
+  const page = await docs.text();
+  const loaded = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => new URL(path, docs.url).href);
   expect(loaded.length).toBeGreaterThan(3);
   for (const path of loaded) expect([path, (await fetch(path)).status]).toEqual([path, 200]);
   const document = (await (await fetch(`${url}/docs/json`)).json()) as { servers: { url: string }[] };

@@ -18,6 +18,7 @@ import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigu
 import type { TrustedProxies } from "./auth/client-address.ts";
 import { addDashboard } from "./http/dashboard.ts";
 import { addGraphQlIde } from "./graphql/ide.ts";
+import { PublicPath } from "./http/public-path.ts";
 import { addHealthRoutes, readReadiness, withMetricsToken } from "./http/health.ts";
 import { assertHost } from "./auth/known-hosts.ts";
 import { Live } from "./graphql/live/topics.ts";
@@ -79,8 +80,10 @@ export interface ServerOptions {
   trustProxy?: TrustedProxies;
   /** How long a request may take to arrive completely (ms). Default: 30 s. */
   requestTimeout?: number;
-  /** The path at which it is mounted in another server, such as /legwork, for the addresses in the documentation. */
+  /** The path at which it is mounted in another server, such as /legwork. */
   prefix?: string;
+  /** The path in the browser's address, if a proxy changes it. Default: the prefix, after a trusted proxy's X-Forwarded-Prefix. */
+  publicPath?: string | undefined;
   /** Whether GraphQL introspection and the IDE at `GET /graphql` are enabled. Default: only on a loopback address. */
   graphqlIntrospection?: boolean | undefined;
 }
@@ -126,7 +129,12 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     else stops.push(() => within(PART_STOP_MS, loaded.graphql.release()));
     if (host !== undefined) await assertMayListen(pool, host, config);
     const authenticator = createAuthenticator({ pool, config, log });
-    const { app, rates } = await createApp(options, pool, loaded instanceof LegworkError ? loaded : undefined);
+    const publicPath = new PublicPath({
+      prefix: options.prefix ?? "",
+      configured: options.publicPath,
+      trustProxy: options.trustProxy ?? 0,
+    });
+    const { app, rates } = await createApp(options, pool, publicPath, loaded instanceof LegworkError ? loaded : undefined);
     stops.push(() => closeApp(app, Math.max(PART_STOP_MS, stopBy - performance.now())));
     await app.register(async (protectedApp) => {
       requireToken(protectedApp, authenticator, rates);
@@ -151,7 +159,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       jobLinks: options.jobLinks,
       waits: new ResultWaits(pool, log),
       onBulkAction: () => bulkRunner.wake(),
-      prefix: options.prefix ?? "",
+      publicPath,
       protect: (api) => requireToken(api, authenticator, rates),
     });
     if (loaded instanceof LegworkError) {
@@ -168,10 +176,13 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
       limits: graphql.limitsOf("subscription"),
       authenticator,
       rates,
+      publicPath,
       assertHost(request) {
         if (host !== undefined) assertHost(request, [host, ...(options.hosts ?? [])]);
       },
       origins: options.corsOrigins ?? [],
+      hosts: options.hosts ?? [],
+      trustProxy: options.trustProxy ?? 0,
       log,
     });
     stops.push(() => socket.stop());
@@ -191,7 +202,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
 export async function startServer(options: ServerOptions & { host: string }): Promise<Server> {
   const server = await createServer(options);
   try {
-    const url = await listen(server.app, options.host, options.port);
+    const url = (await listen(server.app, options.host, options.port)) + (options.publicPath ?? "");
     options.log.info({ event: "server_ready", url }, `Listening on ${url}`);
     return { url, graphqlUrl: `${url}/graphql`, stop: () => server.stop() };
   } catch (error) {
@@ -214,6 +225,7 @@ async function loadGraphQl(pool: Pool, log: Logger, introspection: boolean) {
 async function createApp(
   options: Omit<ServerOptions, "port">,
   pool: Pool,
+  publicPath: PublicPath,
   noGraphQl: LegworkError | undefined,
 ): Promise<{ app: FastifyInstance; rates: RateLimits }> {
   const { host, log, hosts = [], corsOrigins = [], requestTimeout = REQUEST_TIMEOUT_MS } = options;
@@ -221,6 +233,7 @@ async function createApp(
     bodyLimit: BODY_LIMIT,
     requestTimeout,
     genReqId: () => randomUUID(),
+    rewriteUrl: ({ url = "/" }) => publicPath.strip(url),
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeout) },
     clientErrorHandler: refuseUnreadable,
     forceCloseConnections: "idle",
@@ -253,10 +266,10 @@ async function createApp(
   );
   // Accept only JSON: another site could send anything that a form can.
   app.removeContentTypeParser("text/plain");
-  const dashboard = await addDashboard(app, options.prefix ?? "");
+  const dashboard = await addDashboard(app, publicPath);
   app.setNotFoundHandler((request, reply) => {
     // The dashboard has its own routes, and reports unknown ones itself.
-    if (dashboard.wantsPage(request)) return dashboard.sendPage(reply);
+    if (dashboard.wantsPage(request)) return dashboard.sendPage(request, reply);
     return sendError(
       reply,
       new LegworkError("LW404", `Unknown route: ${request.method} ${request.url.split("?")[0]}.`, {
@@ -266,15 +279,16 @@ async function createApp(
   });
   app.get("/", async (request, reply) => {
     reply.header("vary", "accept");
-    if (dashboard.wantsPage(request)) return dashboard.sendPage(reply);
+    if (dashboard.wantsPage(request)) return dashboard.sendPage(request, reply);
+    const base = publicPath.of(request.raw);
     return {
       name: "legwork",
-      dashboard: "/",
-      graphql: { url: "/graphql", method: "POST", authorization: "Bearer <token>" },
-      rest: { url: "/api/v1", docs: "/docs", authorization: "Bearer <token>" },
-      health: "/health",
-      ready: "/ready",
-      metrics: "/metrics",
+      dashboard: `${base}/`,
+      graphql: { url: `${base}/graphql`, method: "POST", authorization: "Bearer <token>" },
+      rest: { url: `${base}/api/v1`, docs: `${base}/docs`, authorization: "Bearer <token>" },
+      health: `${base}/health`,
+      ready: `${base}/ready`,
+      metrics: `${base}/metrics`,
     };
   });
   // Probes are not counted by the request limit: it must not make a healthy server look unavailable.
@@ -288,10 +302,10 @@ async function createApp(
     });
     return await readiness;
   });
-  const ide = noGraphQl === undefined && tellsSchema(options) ? addGraphQlIde(app, options.prefix ?? "") : undefined;
+  const ide = noGraphQl === undefined && tellsSchema(options) ? addGraphQlIde(app, publicPath) : undefined;
   app.get("/graphql", async (request, reply) => {
     if (noGraphQl !== undefined) return sendError(reply, noGraphQl);
-    if (ide?.wantsPage(request) === true) return await ide.sendPage(reply);
+    if (ide?.wantsPage(request) === true) return await ide.sendPage(request, reply);
     return sendError(
       reply.header("allow", "POST"),
       new LegworkError("LW400", "GraphQL requests must use POST.", {

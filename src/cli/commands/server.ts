@@ -14,6 +14,7 @@ export function serverCommand(): Command {
     .description("Serve REST, GraphQL, their documentation and the dashboard, without running jobs")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
+    .option("--public-path <path>", "The server's path in the browser's address, if a proxy adds one (LEGWORK_PUBLIC_PATH)")
     .addHelpText(
       "after",
       `
@@ -23,7 +24,7 @@ Examples:
 
 The server accepts the database's tokens and the token in the data directory, which it creates if it is missing.`,
     )
-    .action(async (flags: CommonFlags & { port?: number; host?: string }) => {
+    .action(async (flags: CommonFlags & { port?: number; host?: string; publicPath?: string }) => {
       assertInstalled("`legwork server`", SERVER_PACKAGES, GRAPHQL_PACKAGES);
       const { config } = await loadConfig(flags);
       const log = createLogger({ level: config.logLevel });

@@ -31,6 +31,7 @@ export function upCommand(): Command {
     .description("Start everything: Postgres (unless a database is given), migrations, a worker and the server")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
+    .option("--public-path <path>", "The server's path in the browser's address, if a proxy adds one (LEGWORK_PUBLIC_PATH)")
     .option("--json", 'Print {"httpUrl", "graphqlUrl", "readyFile", "pid"} when everything is ready')
     .addHelpText(
       "after",
@@ -41,7 +42,7 @@ Examples:
 
 When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
-    .action(async ({ json, ...flags }: WorkerFlags & { port?: number; host?: string; json?: boolean }) => {
+    .action(async ({ json, ...flags }: WorkerFlags & { port?: number; host?: string; publicPath?: string; json?: boolean }) => {
       const loaded = await loadWorkerSettings(flags);
       const { config } = loaded;
       assertCrontab(flags);

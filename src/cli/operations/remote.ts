@@ -269,7 +269,7 @@ async function request(url: string, token: string | undefined, method: string, p
   let response: Response;
   let text: string;
   try {
-    response = await fetch(new URL(`/api/v1${path}`, url), {
+    response = await fetch(`${url.replace(/\/+$/, "")}/api/v1${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

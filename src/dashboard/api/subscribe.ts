@@ -7,10 +7,16 @@ import { currentToken, refuseSession } from "./session.ts";
 import { words } from "./words.ts";
 
 /**
- * The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open. `idle` while nothing on the page
- * is subscribed to.
+ * The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open, `barred` if several in a row
+ * could not be opened. `idle` while nothing on the page is subscribed to.
  */
-type Connection = "idle" | "connecting" | "open" | "lost";
+type Connection = "idle" | "connecting" | "open" | "lost" | "barred";
+
+/** How long a connection may take to open (ms). Some proxies accept the request for a WebSocket and never answer it. */
+const OPEN_LIMIT_MS = 10_000;
+
+/** After how many failures in a row something is in the way of the connection. */
+const BARRED_AFTER = 3;
 
 let connection: Connection = "idle";
 /** How many subscriptions there are: a broken connection without any is not opened again, and is not missed. */
@@ -18,14 +24,27 @@ let subscriptions = 0;
 const listeners = new Set<() => void>();
 const reopened = new Set<() => void>();
 let client: Client | undefined;
+let failures = 0;
+let overdue: ReturnType<typeof setTimeout> | undefined;
 
 function become(next: Connection): void {
   if (next === connection) return;
-  const wasLost = connection === "lost";
+  const wasLost = isBroken();
   connection = next;
   for (const listener of listeners) listener();
-  if (next === "lost") check();
+  if (isBroken()) check();
   if (next === "open" && wasLost) for (const listener of reopened) listener();
+}
+
+function isBroken(): boolean {
+  return connection === "lost" || connection === "barred";
+}
+
+/** Records that a connection could not be opened, or has broken. */
+function failed(): void {
+  clearTimeout(overdue);
+  failures += 1;
+  become(failures >= BARRED_AFTER ? "barred" : "lost");
 }
 
 /** Calls the listener each time a broken connection is open again. Returns a function that removes the listener. */
@@ -55,16 +74,30 @@ function theClient(): Client {
     retryAttempts: Infinity,
     lazyCloseTimeout: 3_000,
     keepAlive: 15_000,
+    connectionAckWaitTimeout: OPEN_LIMIT_MS,
     // From half a second to ten, with jitter so that browsers do not all reconnect at the same moment.
     retryWait: async (retries) => await untilReturn(Math.min(10_000, 500 * 2 ** retries) * (0.5 + Math.random() / 2)),
     shouldRetry: (event) => !(event instanceof CloseEvent && (event.code === 4401 || event.code === 4403)),
     on: {
-      connecting: () => become(connection === "lost" ? "lost" : "connecting"),
-      connected: () => become("open"),
+      connecting: () => {
+        if (!isBroken()) become("connecting");
+        clearTimeout(overdue);
+        overdue = setTimeout(() => {
+          failures = BARRED_AFTER;
+          failed();
+        }, OPEN_LIMIT_MS);
+      },
+      connected: () => {
+        clearTimeout(overdue);
+        failures = 0;
+        become("open");
+      },
       closed: (event) => {
         const { code, wasClean } = event as CloseEvent;
         if (code === 4401 || code === 4403) refuseSession();
-        become(wasClean && code === 1000 ? "idle" : "lost");
+        clearTimeout(overdue);
+        if (wasClean && code === 1000) become("idle");
+        else failed();
       },
     },
   });
@@ -75,6 +108,7 @@ function theClient(): Client {
 export function disconnect(): void {
   void client?.dispose();
   client = undefined;
+  clearTimeout(overdue);
   become("idle");
 }
 

@@ -35,7 +35,15 @@ export function LiveSwitch() {
   const { isAway } = useReach();
   const connection = useConnection();
   const state =
-    isAway || connection === "lost" ? "lost" : isPaused ? "paused" : connection === "connecting" ? "connecting" : "open";
+    isAway || connection === "lost"
+      ? "lost"
+      : isPaused
+        ? "paused"
+        : connection === "connecting" || connection === "barred"
+          ? connection
+          : "open";
+  const action = isPaused ? words.resumeUpdates : words.pauseUpdates(words.connections[state]);
+  const description = state === "barred" ? `${words.barred} ${action}` : action;
   function toggle(): void {
     pauseUpdates(!isPaused);
     if (isPaused) void client.invalidateQueries();
@@ -45,8 +53,8 @@ export function LiveSwitch() {
       kind="quiet"
       className="connection"
       data-connection={state}
-      aria-label={isPaused ? words.resumeUpdates : words.pauseUpdates(words.connections[state])}
-      title={isPaused ? words.resumeUpdates : words.pauseUpdates(words.connections[state])}
+      aria-label={description}
+      title={description}
       icon={isPaused ? <Pause aria-hidden="true" /> : <span className="state-dot" aria-hidden="true" />}
       onClick={toggle}
     >

@@ -20,8 +20,11 @@ export const words = {
     connecting: "Connecting",
     open: "Live",
     lost: "Reconnecting",
+    barred: "No live updates",
     paused: "Paused",
   },
+  barred:
+    "The live connection cannot be opened, although the server responds: a proxy may not pass WebSockets on, or not with the same path. Reload the page to see changes.",
   pauseUpdates: (state: string) => `${state}. Pause live updates`,
   resumeUpdates: "Paused. Resume live updates",
   away: (time: string) => `Can't reach the server. Retrying… (data from ${time})`,

@@ -20,6 +20,11 @@ export function clientAddress({ socket, headers }: Pick<IncomingMessage, "socket
   return address;
 }
 
+/** Whether the client's connection is that of a trusted proxy, so that its forwarding headers can be believed. */
+export function isFromTrustedProxy({ socket }: Pick<IncomingMessage, "socket">, trusted: TrustedProxies): boolean {
+  return trusted !== 0 && isTrusted(socket.remoteAddress ?? "", 0, trusted);
+}
+
 function isTrusted(address: string, hop: number, trusted: TrustedProxies): boolean {
   if (typeof trusted === "number") return hop < trusted;
   const parsed = parse(address);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { PublicPath } from "../http/public-path.ts";
 
 /** The path of the IDE's files. */
 const FILES = "/graphql/ide/";
@@ -25,12 +26,11 @@ else {
 export interface GraphQlIde {
   /** Whether a browser requests the page. */
   wantsPage(request: FastifyRequest): boolean;
-  sendPage(reply: FastifyReply): Promise<FastifyReply>;
+  sendPage(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
 }
 
 /** Adds Ruru, a GraphiQL, at `GET /graphql`, with all its files served from here. Loaded on the first request. */
-export function addGraphQlIde(app: FastifyInstance, prefix: string): GraphQlIde {
-  let page: Promise<{ html: string; policy: string }> | undefined;
+export function addGraphQlIde(app: FastifyInstance, publicPath: PublicPath): GraphQlIde {
   app.get(`${FILES}*`, async (request, reply) => {
     const { getStaticFile } = await import("ruru/static");
     const file = await getStaticFile({
@@ -44,9 +44,8 @@ export function addGraphQlIde(app: FastifyInstance, prefix: string): GraphQlIde 
   });
   return {
     wantsPage: ({ headers }) => (headers.accept ?? "").includes("text/html"),
-    async sendPage(reply) {
-      page ??= makePage(prefix);
-      const { html, policy } = await page;
+    async sendPage({ raw }, reply) {
+      const { html, policy } = await makePage(publicPath.of(raw));
       return reply
         .header("content-security-policy", policy)
         .header("cache-control", "no-cache")

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { clientStatus } from "../plain-errors.ts";
+import type { PublicPath } from "./public-path.ts";
 
 /** Allows only this server's own scripts, styles, images, fonts and requests, and no framing. */
 const CSP =
@@ -19,17 +20,13 @@ const NOT_BUILT = `<!doctype html><html lang="en"><title>Legwork</title><h1>The 
 export interface Dashboard {
   /** Whether a browser requests a page, rather than a program data. */
   wantsPage(request: FastifyRequest): boolean;
-  sendPage(reply: FastifyReply): FastifyReply;
+  sendPage(request: FastifyRequest, reply: FastifyReply): FastifyReply;
 }
 
-/** Serves the built files at `/assets`. `prefix` is the path at which another server has mounted this one. */
-export async function addDashboard(app: FastifyInstance, prefix: string): Promise<Dashboard> {
+/** Serves the built files at `/assets`. */
+export async function addDashboard(app: FastifyInstance, publicPath: PublicPath): Promise<Dashboard> {
   const folder = findFolder();
-  // Relative URLs in the page start at the mount path, however deep the page's own URL is.
-  const page =
-    folder === undefined
-      ? NOT_BUILT
-      : readFileSync(`${folder}/index.html`, "utf8").replace('<base href="/"', `<base href="${prefix}/"`);
+  const page = folder === undefined ? NOT_BUILT : readFileSync(`${folder}/index.html`, "utf8");
   if (folder !== undefined) {
     await app.register(async (files) => {
       // A file that may not be read, such as one outside of the folder, is reported as not found.
@@ -54,12 +51,13 @@ export async function addDashboard(app: FastifyInstance, prefix: string): Promis
       (method === "GET" || method === "HEAD") &&
       (headers.accept ?? "").includes("text/html") &&
       !NO_PAGES.test(url.split("?")[0] ?? ""),
-    sendPage: (reply) =>
+    sendPage: ({ raw }, reply) =>
       reply
         .header("content-security-policy", CSP)
         .header("cache-control", "no-cache")
         .type("text/html; charset=utf-8")
-        .send(page),
+        // Relative URLs in the page start at the server's public path, however deep the page's own URL is.
+        .send(page.replace('<base href="/"', `<base href="${publicPath.of(raw)}/"`)),
   };
 }
 

@@ -12,6 +12,7 @@ import { scheduleSchema } from "../../contract/schedules.ts";
 import { workflowSchema } from "../../contract/workflows.ts";
 import { LegworkError, toError } from "../../errors.ts";
 import { assertCountable, withDigits } from "./body.ts";
+import type { PublicPath } from "../http/public-path.ts";
 import type { Logger } from "../../log.ts";
 import { VERSION } from "../../version.ts";
 import { addAlertRoutes } from "./alerts/alerts.ts";
@@ -90,10 +91,12 @@ Errors are returned as problem details (RFC 9457) with the error code that all i
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const THIS_SERVER = { url: "/", description: "This server." };
+
 export interface RestOptions extends RestContext {
   log: Logger;
-  /** The path at which another server has mounted this one; it precedes every path. */
-  prefix: string;
+  /** The path that precedes every path in a client's address. */
+  publicPath: PublicPath;
   /** Makes a scope require a valid token and sets the client as `request.principal`. */
   protect: (app: FastifyInstance) => void;
 }
@@ -108,7 +111,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
       openapi: {
         openapi: "3.1.0",
         info: { title: "Legwork", version: VERSION, description, license: { name: "MIT", identifier: "MIT" } },
-        servers: [{ url: context.prefix === "" ? "/" : context.prefix, description: "This server." }],
+        servers: [THIS_SERVER],
         tags: [
           { name: "jobs", description: "Jobs in all states." },
           { name: "bulk", description: "Actions on all jobs that match a filter." },
@@ -127,9 +130,18 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
           createJsonSchemaTransformObject({ schemaRegistry: components, zodToJsonConfig: { override } })(document) as Described,
         ) as object,
     });
+    // With a trailing slash, the page's files are relative to it, wherever a proxy serves it.
+    scope.addHook("onRequest", async ({ url }, reply) => {
+      if (/^\/docs(?=\?|$)/.test(url)) await reply.redirect("docs/");
+    });
     await scope.register(fastifySwaggerUi, {
       routePrefix: "/docs",
-      indexPrefix: context.prefix,
+      // The document is shared by all requests; only its addresses depend on the request.
+      transformSpecificationClone: false,
+      transformSpecification: (document, request) => ({
+        ...document,
+        servers: [{ ...THIS_SERVER, url: context.publicPath.of(request.raw) || "/" }],
+      }),
       staticCSP: DOCS_CSP,
       // Do not send the document to an external validator.
       uiConfig: { validatorUrl: null, docExpansion: "none" } as never,

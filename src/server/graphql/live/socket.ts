@@ -12,6 +12,8 @@ import type { Authenticator } from "../../auth/authenticate.ts";
 import { masked } from "../masked-errors.ts";
 import type { SubscriptionContext } from "./subscriptions.ts";
 import { Live } from "./topics.ts";
+import { isFromTrustedProxy, type TrustedProxies } from "../../auth/client-address.ts";
+import type { PublicPath } from "../../http/public-path.ts";
 import { hangUp } from "../../plain-errors.ts";
 import { assertRole, type Principal, principalKey } from "../../../access/principal.ts";
 import { cut } from "../../../thrown.ts";
@@ -57,6 +59,10 @@ export interface SocketOptions {
   assertHost: (request: IncomingMessage) => void;
   /** Origins whose pages may connect, in addition to the server's own. */
   origins: readonly string[];
+  /** The server's own names. Their pages may open WebSockets too, because a proxy may send another host. */
+  hosts: readonly string[];
+  trustProxy: TrustedProxies;
+  publicPath: PublicPath;
   log: Logger;
   /** Default: 12 s. */
   keepAlive?: number;
@@ -154,14 +160,13 @@ export class GraphQlSocket {
 
   /** Resolves to the address by which the request is counted. Throws when the request is rejected. */
   async #admit(request: IncomingMessage): Promise<string> {
-    if (request.url?.split("?")[0] !== "/graphql") {
+    if (this.#options.publicPath.strip(request.url ?? "").split("?")[0] !== "/graphql") {
       throw new LegworkError("LW404", "This URL does not accept WebSockets.", { hint: "Subscriptions are at /graphql." });
     }
     this.#options.assertHost(request);
     await this.#options.rates.countAddress(request);
-    const { origin, host } = request.headers;
     // Browsers let any page open a WebSocket, and send the page's origin.
-    if (origin !== undefined && !this.#options.origins.includes(origin) && hostOf(origin) !== host) {
+    if (!this.#isKnownOrigin(request)) {
       throw new LegworkError("LW403", "WebSocket connections from this origin are not allowed.", {
         hint: "Add the origin to LEGWORK_CORS_ORIGINS.",
       });
@@ -172,6 +177,16 @@ export class GraphQlSocket {
       throw new LegworkError("LW503", "The server has too many connections.", { hint: "Try again later." });
     }
     return address;
+  }
+
+  #isKnownOrigin(request: IncomingMessage): boolean {
+    const { origins, hosts, trustProxy } = this.#options;
+    const { origin, host, "x-forwarded-host": forwarded } = request.headers;
+    if (origin === undefined || origins.includes(origin)) return true;
+    if (!URL.canParse(origin)) return false;
+    const page = new URL(origin);
+    if (page.host === host || hosts.some((name) => name.toLowerCase() === page.hostname)) return true;
+    return isFromTrustedProxy(request, trustProxy) && page.host === forwarded;
   }
 
   /** Closes a connection whose client sends too much or reads too little. */
@@ -291,10 +306,6 @@ export class GraphQlSocket {
     if (isBug(error)) this.#options.log.error({ event: "request_failed", err: error.cause, requestId }, event);
     return error;
   }
-}
-
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
 function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
