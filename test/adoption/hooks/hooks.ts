@@ -30,7 +30,7 @@ const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
 
 /** The code block of the guide that begins with the name of its file. */
 function recipe(path: string): string {
-  const guide = readFileSync(new URL("../../docs/guides/hooks.md", import.meta.url), "utf8");
+  const guide = readFileSync(new URL("../../../docs/guides/hooks.md", import.meta.url), "utf8");
   const block = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)]
     .map(([, code = ""]) => code)
     .find((code) => code.startsWith(`// ${path}\n`));
@@ -63,7 +63,7 @@ write("package.json", '{ "type": "module" }');
 let worker: ChildProcess | undefined;
 try {
   const legwork = await createLegwork({ databaseUrl });
-  worker = spawn(process.execPath, [fileURLToPath(new URL("../../bin/legwork.js", import.meta.url)), "worker"], {
+  worker = spawn(process.execPath, [fileURLToPath(new URL("../../../bin/legwork.js", import.meta.url)), "worker"], {
     cwd: project,
     stdio: "inherit",
     env: {
