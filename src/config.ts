@@ -43,6 +43,33 @@ const jobLinks = z.union([z.record(z.string().min(1), z.string()), z.array(z.str
   return links;
 });
 
+const slotCount = z.coerce.number().int().min(1).max(10_000);
+
+/** Numbers by queue. In the environment and in flags, each is text in a list: mail=5. */
+const queueSlots = z
+  .union([z.record(z.string().min(1), slotCount), z.array(z.string())])
+  .transform((value, context): Readonly<Record<string, number>> => {
+    if (!Array.isArray(value)) return value;
+    const slots: Record<string, number> = {};
+    for (const entry of value) {
+      const [, queue = "", count = ""] = /^\s*(.+?)\s*=\s*(\d+)\s*$/.exec(entry) ?? [];
+      const parsed = slotCount.safeParse(count);
+      if (queue === "" || !parsed.success) {
+        context.addIssue({
+          code: "custom",
+          message: `it is '${entry}'; expected a queue and a number from 1 to 10,000, such as mail=5`,
+        });
+        return z.NEVER;
+      }
+      if (Object.hasOwn(slots, queue)) {
+        context.addIssue({ code: "custom", message: `it has the queue '${queue}' twice` });
+        return z.NEVER;
+      }
+      slots[queue] = parsed.data;
+    }
+    return slots;
+  });
+
 const configSchema = z
   .strictObject({
     /** The database to use. Without it, `up` starts an embedded Postgres in the data directory. */
@@ -64,6 +91,18 @@ const configSchema = z
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
     /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */
     crontab: z.string().min(1).default("crontab"),
+    /**
+     * What a worker runs of its tasks: names of tasks, patterns such as `notify/*`, and queues such as `queue:mail`. Everything by default. The worker
+     * fetches no other jobs.
+     */
+    only: z.array(z.string().min(1)).default([]),
+    /** What a worker does not run, in the same form. */
+    except: z.array(z.string().min(1)).default([]),
+    /**
+     * How many jobs of a queue one worker runs at a time, by queue: `{ mail: 5 }`. In the environment: `mail=5,reports=1`. No limit by default, except the
+     * concurrency. A limit for all workers together is a concurrency limit of the queue.
+     */
+    slots: queueSlots.default({}),
     /** The number of jobs that one worker runs at a time. */
     concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
     /**
@@ -183,6 +222,9 @@ const ENVIRONMENT = {
   healthHost: "LEGWORK_HEALTH_HOST",
   tasks: "LEGWORK_TASKS",
   crontab: "LEGWORK_CRONTAB",
+  only: "LEGWORK_ONLY",
+  except: "LEGWORK_EXCEPT",
+  slots: "LEGWORK_SLOTS",
   concurrency: "LEGWORK_CONCURRENCY",
   localQueueSize: "LEGWORK_LOCAL_QUEUE_SIZE",
   shutdownTimeout: "LEGWORK_SHUTDOWN_TIMEOUT",
@@ -213,6 +255,9 @@ const LISTS: ReadonlySet<string> = new Set([
   "corsOrigins",
   "trustProxy",
   "jobLinks",
+  "only",
+  "except",
+  "slots",
 ] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {

@@ -418,7 +418,9 @@ create table legwork_private.worker_processes (
   version text,
   state text not null default 'active' check (state in ('active', 'quiet', 'draining')),
   quiet_since timestamptz,
-  quiet_by text
+  quiet_by text,
+  excluded text[] not null default '{}',
+  queue_slots jsonb
 );
 alter table legwork_private.worker_processes enable row level security;
 

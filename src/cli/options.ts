@@ -46,6 +46,13 @@ export function withWorkerOptions(command: Command): Command {
     .option("--tasks <directory>", "Directory of task files, instead of the configured ones (repeatable)", collect)
     .option("--crontab <file>", "graphile-worker crontab, instead of the configured one")
     .option("-C, --config <file>", "graphile-worker preset, instead of graphile.config.* in the working directory")
+    .option(
+      "--only <name>",
+      "Task, pattern such as notify/*, or queue:name to run, and no others (repeatable, LEGWORK_ONLY)",
+      collect,
+    )
+    .option("--except <name>", "Task, pattern or queue:name not to run (repeatable, LEGWORK_EXCEPT)", collect)
+    .option("--slots <queue=number>", "Jobs of a queue to run at a time (repeatable, LEGWORK_SLOTS)", collect)
     .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)", wholeNumber(1, 10_000))
     .option(
       "--shutdown-timeout <duration>",
@@ -80,7 +87,10 @@ export function assertCrontab(flags: WorkerFlags): void {
 export type CommonFlags = Pick<Partial<ConfigInput>, "databaseUrl" | "dataDir" | "logLevel">;
 export type RemoteFlags = CommonFlags & { url?: string };
 export type WorkerFlags = CommonFlags &
-  Pick<Partial<ConfigInput>, "tasks" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked"> & { config?: string };
+  Pick<
+    Partial<ConfigInput>,
+    "tasks" | "only" | "except" | "slots" | "crontab" | "concurrency" | "shutdownTimeout" | "maxBlocked"
+  > & { config?: string };
 
 export interface WorkerSettings extends LoadedConfig {
   readonly preset: WorkerConfig | undefined;

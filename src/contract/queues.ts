@@ -100,6 +100,11 @@ export const workerSchema = row({
   quietSince: at.nullable().describe("Since when it is quiet or draining; null while it is active."),
   quietBy: z.string().nullable().describe("Who made it quiet or draining."),
   lacks: z.array(z.string()).describe("The tasks of waiting jobs that it does not have."),
+  excluded: z.array(z.string()).describe("The tasks that it has and was told not to run."),
+  queueSlots: z
+    .record(z.string(), z.number())
+    .nullable()
+    .describe("How many jobs of a queue it runs at a time, by queue; null if only its concurrency limits them."),
 }).meta({ description: "A Legwork worker." });
 
 export const queuePage = page(queueSchema, "The queues, by name.");

@@ -67,6 +67,10 @@ export interface WorkerRow {
   quiet_by: string | null;
   /** The tasks of waiting jobs that it does not have. */
   lacks: string[];
+  /** The tasks that it has and was told not to run. */
+  excluded: string[];
+  /** How many jobs of a queue it runs at a time, by queue; null if only its concurrency limits them. */
+  queue_slots: Record<string, number> | null;
 }
 
 /** A row of `legwork.tasks`. */

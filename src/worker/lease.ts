@@ -50,6 +50,9 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
+  /** The tasks that it has and was told not to run. */
+  readonly excluded: readonly string[];
+  readonly slots: Readonly<Record<string, number>> | undefined;
   readonly control: RemoteCommands;
   readonly intake: Intake;
 }
@@ -79,8 +82,8 @@ export class Lease {
       new Loop(() => this.#reconcile(), { interval: RECONCILE_INTERVAL_MS, onError }),
       new Loop(() => this.#tellHost(), { interval: HOST_INTERVAL_MS, onError }),
     ];
-    const { heartbeat, workerId: id, concurrency, tasks } = options;
-    heartbeat.speakFor({ id, concurrency, tasks }, (beat) => this.#hear(beat));
+    const { heartbeat, workerId: id, concurrency, tasks, excluded, slots } = options;
+    heartbeat.speakFor({ id, concurrency, tasks, excluded, slots }, (beat) => this.#hear(beat));
     // A timer, because timers also fire first when a suspended process resumes. While the event loop was blocked, the thread kept sending heartbeats.
     this.#watch = setInterval(() => {
       if (heartbeat.silentFor >= ABANDON_AFTER_MS) options.control.abandon();

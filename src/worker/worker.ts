@@ -34,13 +34,16 @@ import { Intake } from "./intake.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./attempt/job-output.ts";
+import { type Fetched, unprepared } from "./graphile/fetch-statement.ts";
 import { assertKnownStatements } from "./graphile/known-statements.ts";
 import { Lease } from "./lease.ts";
 import { type LoadedTask, loadTasks } from "./load-tasks.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
-import { Outcomes } from "./graphile/outcomes.ts";
+import { type Attachment, Outcomes } from "./graphile/outcomes.ts";
 import { assertSchema, type ForbiddenFlags, type WorkerConfig } from "./graphile/preset.ts";
 import { type RunEnvironment, toPlainTask } from "./attempt/run.ts";
+import { QueueSlots } from "./queue-slots.ts";
+import { queueOf, selectTasks, type TaskSelection } from "./task-selection.ts";
 import { registerTasks } from "./register-tasks.ts";
 import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
@@ -69,7 +72,7 @@ const LISTENERS_MS = 2_000;
 /** How often graphile-worker's listening connection is checked (ms). */
 const PROVE_INTERVAL_MS = 5_000;
 
-export interface WorkerOptions {
+export interface WorkerOptions extends TaskSelection {
   databaseUrl: string;
   log: Logger;
   /** Directories of task files. */
@@ -138,12 +141,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // graphile-worker would use it.
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
-  const tasks = await loadTasks(options.tasks, log, options.preset);
+  const allTasks = await loadTasks(options.tasks, log, options.preset);
+  const selected = selectTasks(allTasks, options);
+  const tasks = new Map([...allTasks].filter(([name]) => selected.has(name)));
   const { middleware = [] } = options;
   assertReachable(middleware, options.middlewareFile, tasks);
   const { items: cronItems, entries: crontab } = readCrontab(options.crontab);
   for (const { task } of cronItems) {
-    if (!tasks.has(task))
+    if (!allTasks.has(task))
       log.warn({ event: "crontab_task_missing", task }, "The crontab names a task that this worker does not have.");
   }
   const clock = new DatabaseClock();
@@ -164,7 +169,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         await assertSessions(taskPool);
         await assertUsable(taskPool);
         await clock.synchronize(taskPool);
-        await registerTasks(taskPool, tasks, log);
+        // Also those that others run: limits and schemas belong to the code, whichever worker has it.
+        await registerTasks(taskPool, allTasks, log);
       },
       options.signal,
     );
@@ -199,7 +205,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lastReply: () => lastReply(leasePool),
     maxBlocked: options.maxBlocked === 0 ? undefined : options.maxBlocked,
   });
+  for (const name of tasks.keys()) if (!allTasks.has(name)) tasks.delete(name);
+  const excluded = [...allTasks.keys()].filter((name) => !tasks.has(name));
   const taskList: TaskList = {};
+  const slots =
+    Object.keys(options.slots ?? {}).length === 0
+      ? undefined
+      : new QueueSlots(options.slots ?? {}, new Map([...tasks].map(([name, task]) => [name, queueOf(task)])));
   // Not with the tasks' pool: a task that holds all connections must not block the output of other tasks.
   const output = new JobOutput({ pool: leasePool, log });
   const isolation = new Isolation({
@@ -225,7 +237,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     givenBack: new Set(),
     lease: undefined,
   };
-  for (const [name, task] of tasks) taskList[name] = toPlainTask(task, environment);
+  for (const [name, task] of tasks) {
+    const plain = toPlainTask(task, environment);
+    taskList[name] = slots?.wrap(name, plain) ?? plain;
+  }
   const stopped = new AbortController();
   options.signal?.addEventListener("abort", () => stopped.abort(), { once: true });
   const untilStopped = new Promise<undefined>((resolve) => stopped.signal.addEventListener("abort", () => resolve(undefined)));
@@ -247,6 +262,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       forbiddenFlags,
       noteFault: note,
       taskList,
+      excluded,
+      queueSlots: slots,
       cronItems,
       environment,
       heartbeat,
@@ -325,6 +342,9 @@ interface GenerationOptions extends WorkerOptions {
   /** Sets the id of the worker in its log. */
   readonly name: (workerId: string) => void;
   readonly taskList: TaskList;
+  /** The tasks that it has and was told not to run. */
+  readonly excluded: readonly string[];
+  readonly queueSlots: QueueSlots | undefined;
   readonly cronItems: ParsedCronItem[];
   readonly environment: RunEnvironment;
   readonly isolation: Isolation;
@@ -361,6 +381,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     events,
     mayFetch: registered.promise,
     isQuiet: () => !options.intake.isOpen,
+    fetch: fetchOf(options),
     log,
     signal: closed.signal,
     onProblem: (problem, jobId) => {
@@ -373,6 +394,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   proveListening(events);
   options.intake.attachTo(events);
+  options.queueSlots?.attachTo(events);
   const isAdaptive = options.localQueueSize === undefined && options.forbiddenFlags === undefined;
   if (isAdaptive) adaptLocalQueue(events);
   let runner: Runner;
@@ -422,6 +444,8 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     workerId: id,
     concurrency,
     tasks: Object.keys(options.taskList),
+    excluded: options.excluded,
+    slots: options.queueSlots === undefined ? undefined : options.slots,
     control: environment.control,
     intake: options.intake,
   });
@@ -515,6 +539,14 @@ function proveListening(events: WorkerEvents): void {
   });
   for (const event of ["pool:listen:error", "pool:listen:release", "pool:release"] as const)
     events.on(event, () => clearInterval(timer));
+}
+
+/** How a worker fetches: as it is by default, unless it leaves out tasks, whose jobs the fetch must not read through. */
+function fetchOf({ queueSlots, excluded }: GenerationOptions): Attachment["fetch"] {
+  if (queueSlots !== undefined) {
+    return (statement, send) => queueSlots.fetch(excluded.length === 0 ? statement : unprepared(statement), send);
+  }
+  return excluded.length === 0 ? undefined : async (statement, send) => (await send(unprepared(statement))) as Fetched;
 }
 
 /** Throws LW514 if isolated tasks cannot have the middleware of the other tasks. */

@@ -292,7 +292,7 @@ describe("a worker", () => {
       },
       {
         reason: "worker_lacks_task",
-        detail: "It does not have the task 'lost', for which 1 job waits, and no running worker has it.",
+        detail: "It does not have the task 'lost', for which 1 job waits, and no running worker runs it.",
       },
     ]);
   });

@@ -26,7 +26,11 @@ beforeEach(async () => void (await database.pool.query("delete from graphile_wor
 const only = async () => (await listWorkers(database.pool))[0];
 
 it("a quiet worker gives back what it has fetched ahead and takes nothing until it is resumed; a draining one stops after its last job", async () => {
-  const worker = await workerOver(database.url, { "gated.ts": GATED }, { concurrency: 1, localQueueSize: 5 });
+  const worker = await workerOver(
+    database.url,
+    { "gated.ts": GATED, "left-out.ts": GATED },
+    { concurrency: 1, localQueueSize: 5, except: ["left-out"], slots: { default: 5 } },
+  );
   const server = await startRest(database);
   const first = await add("gated", { gate: "first" });
   await reaches(first, "running");
@@ -72,7 +76,15 @@ it("a quiet worker gives back what it has fetched ahead and takes nothing until 
   expect(await state(second)).toBe("pending");
 
   const resumed = await rest(server, "POST", `/workers/${encodeURIComponent(name)}/resume`);
-  expect(resumed.body).toMatchObject({ id: worker.id, state: "active", quietSince: null, quietBy: null });
+  expect(resumed.body).toMatchObject({
+    id: worker.id,
+    state: "active",
+    quietSince: null,
+    quietBy: null,
+    lacks: ["elsewhere"],
+    excluded: ["left-out"],
+    queueSlots: { default: 5 },
+  });
   await reaches(second, "running");
   let isDrained = false;
   void worker.drained.then(() => (isDrained = true));

@@ -67,14 +67,17 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   union all
   -- Ten minutes is longer than a deployment takes. A worker that is being replaced is back within a minute.
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
+    format('%s for task ''%s'' %s %s, and no running Legwork worker %s.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
-      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
+      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now()))),
+      case when x.is_excluded then 'runs that task: those that have it leave it out (--only, --except)' else 'has that task' end),
     case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
-      || coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
-      || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
+      || case when x.is_excluded then '' else coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '') end
+      || 'Start a worker that runs the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
-  from unserved u order by u.oldest limit 20)
+  from unserved u
+  cross join lateral (select exists (select from alive a where u.task = any (a.excluded)) as is_excluded) x
+  order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
     case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'

@@ -5,6 +5,7 @@ return (
   select case
       when bool_or(missing_worker.task = any (w.tasks)) then null
       when count(w.id) = 0 then 'no Legwork worker is running'
+      when bool_or(missing_worker.task = any (w.excluded)) then format('the task ''%s'' is left out by every running worker that has it (--only, --except)', missing_worker.task)
       when count(w.id) = 1 then format('the one Legwork worker that is running does not have the task ''%s''', missing_worker.task)
       else format('none of the %s has the task ''%s''', legwork_private.counted(count(w.id), 'running Legwork worker'), missing_worker.task) end
   from legwork_private.worker_processes w

@@ -42,20 +42,22 @@ create or replace function legwork_private.explain_lacking_tasks(worker legwork_
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select 'worker_lacks_task',
-    format('It does not have the task ''%s'', for which %s%s.', t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-      case when legwork_private.missing_worker(t.identifier) is null then '; other workers have it' else ', and no running worker has it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
+    format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+      else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
     select count(*) as jobs from (
       select j.run_at from legwork_private.graphile_jobs j where j.is_available and j.task_id = t.id order by j.id limit 1000) o
     where o.run_at <= clock_timestamp()
   ) x
-  where x.jobs > 0
+  -- Workers that leave a task to others are as intended.
+  where x.jobs > 0 and (t.identifier <> all (worker.excluded) or legwork_private.missing_worker(t.identifier) is not null)
   order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
 $$;
 comment on function legwork_private.explain_lacking_tasks(legwork_private.worker_processes) is
-  'The tasks with jobs that are ready to run and that a worker does not have, at most five, those first that no running worker has. Looks at the first thousand waiting jobs of each task.';
+  'The tasks with jobs that are ready to run and that a worker does not have or leaves out without another that runs them, at most five, those first that no running worker has. Looks at the first thousand waiting jobs of each task.';
 
 create or replace function legwork.explain_worker(worker_id text)
 returns table ("position" integer, reason text, detail text, fix text, actions jsonb)

@@ -29,6 +29,8 @@ declare
   v_alive integer;
   v_silent legwork_private.worker_processes;
   v_silent_count integer;
+  v_excluding integer;
+  v_excludes text;
   v_refused record;
   v_intended text := legwork_private.intended_task(task);
   v_nearest text;
@@ -58,6 +60,18 @@ begin
     return next;
     return;
   end if;
+  select count(*), min(w.host || ':' || w.pid) into v_excluding, v_excludes from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.excluded) and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  if v_excluding > 0 then
+    detail := format('%s the task ''%s'' %s it out (--only, --except)%s.',
+      case v_excluding when 1 then 'The only running Legwork worker that has' else format('All %s that have', legwork_private.counted(v_excluding, 'running Legwork worker')) end, task,
+      case v_excluding when 1 then 'leaves' else 'leave' end,
+      case when legwork_private.confined_tenant() is not null then '' when v_excluding = 1 then ': ' || v_excludes else ', such as ' || v_excludes end);
+    fix := format('Start a worker that runs it: legwork worker --only %s', case when task ~ '^[\w./:-]+$' then task else quote_literal(task) end);
+    actions := '[]';
+    return next;
+    return;
+  end if;
   v_nearest := coalesce(v_intended, legwork_private.nearest_name(task, array(
     select x from legwork_private.worker_processes w, unnest(w.tasks) x where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and x <> explain_unknown_task.task)));
   detail := case v_alive when 0 then 'No Legwork worker is running.'
@@ -77,7 +91,7 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_unknown_task(legwork_private.graphile_jobs, text) is
-  'Why no worker has the task of a job: a worker refused to start, the worker that has it is silent, or the name is misspelled.';
+  'Why no worker runs the task of a job: a worker refused to start, the worker that has it is silent or leaves it out, or the name is misspelled.';
 
 create or replace function legwork_private.jobs_ahead(job legwork_private.graphile_jobs, tasks integer[], out jobs bigint, out is_estimate boolean, out first_priority integer)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -114,6 +128,8 @@ declare
   v_fetched bigint;
   v_ahead record;
   v_quiet legwork_private.worker_processes;
+  v_queue text;
+  v_places record;
 begin
   select array_agg(w), sum(w.concurrency), sum(least(w.concurrency, cardinality(w.running))) into v_able, v_slots, v_running
   from legwork_private.worker_processes w
@@ -135,6 +151,29 @@ begin
     end if;
     return query select u.* from legwork_private.explain_unknown_task(job, task) u;
     return;
+  end if;
+  v_queue := coalesce((select d.queue from legwork_private.task_definitions d where d.name = explain_workers.task), 'default');
+  -- Only if every worker that could take it has a number of slots for its queue, because one without takes it.
+  if not exists (select from unnest(v_able) w where w.queue_slots ->> v_queue is null) then
+    select sum((w.queue_slots ->> v_queue)::bigint)::bigint as slots, max((w.queue_slots ->> v_queue)::bigint) as most, sum(u.used)::bigint as used,
+      bool_and(u.used >= (w.queue_slots ->> v_queue)::bigint) as full into v_places
+    from unnest(v_able) w
+    cross join lateral (
+      select count(*) as used from legwork_private.graphile_jobs j
+      join legwork_private.graphile_tasks k on k.id = j.task_id
+      left join legwork_private.task_definitions d on d.name = k.identifier
+      where j.id = any (w.running) and coalesce(d.queue, 'default') = v_queue
+    ) u;
+    if v_places.full then
+      reason := 'workers_busy';
+      detail := format('%s at most %s of the queue ''%s'' at a time (--slots), and %s running.',
+        case cardinality(v_able) when 1 then 'The one worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
+        legwork_private.counted(v_places.slots, 'job'), v_queue, legwork_private.counted(v_places.used, 'is', 'are'));
+      fix := format('Start more workers, or give them more slots for this queue: legwork worker --slots %s=%s', v_queue, v_places.most + 1);
+      actions := '[]';
+      return next;
+      return;
+    end if;
   end if;
   v_tasks := array(select t.id from legwork_private.graphile_tasks t where t.identifier in (select unnest(w.tasks) from unnest(v_able) w));
   select * into v_ahead from legwork_private.jobs_ahead(job, v_tasks) a;

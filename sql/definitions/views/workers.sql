@@ -7,15 +7,16 @@ select w.id, w.host, w.pid, w.concurrency, w.tasks, w.running, w.started_at, w.s
     select x from unnest((
       select array_agg(t.identifier) from legwork_private.graphile_tasks t
       where exists (select from legwork_private.graphile_jobs j where j.task_id = t.id and j.is_available)
-    )) x where x <> all (w.tasks) order by x
-  ) as lacks
+    )) x where x <> all (w.tasks) and x <> all (w.excluded) order by x
+  ) as lacks,
+  w.excluded, w.queue_slots
 from legwork_private.worker_processes w where (select legwork_private.confined_tenant() is null);
 comment on view legwork.workers is 'The Legwork workers that are running, or were a moment ago.';
 comment on column legwork.workers.id is E'@notNull\ngraphile-worker''s name for the worker pool, as in a job''s worker.';
 comment on column legwork.workers.host is E'@notNull\nThe host name of the worker''s machine.';
 comment on column legwork.workers.pid is E'@notNull\nIts process id.';
 comment on column legwork.workers.concurrency is E'@notNull\nHow many jobs it runs at a time.';
-comment on column legwork.workers.tasks is E'@notNull\nThe tasks it can run.';
+comment on column legwork.workers.tasks is E'@notNull\nThe tasks it runs.';
 comment on column legwork.workers.running is E'@notNull\nThe jobs it was running when it was last seen.';
 comment on column legwork.workers.started_at is E'@notNull\nWhen it started.';
 comment on column legwork.workers.seen_at is E'@notNull\nWhen it last sent a heartbeat.';
@@ -36,3 +37,5 @@ comment on column legwork.workers.state is E'@notNull\nactive; quiet: it takes n
 comment on column legwork.workers.quiet_since is 'Since when it is quiet or draining; null while it is active.';
 comment on column legwork.workers.quiet_by is 'Who made it quiet or draining.';
 comment on column legwork.workers.lacks is E'@notNull\nThe tasks of waiting jobs that it does not have.';
+comment on column legwork.workers.excluded is E'@notNull\nThe tasks that it has and was told not to run (--only, --except).';
+comment on column legwork.workers.queue_slots is 'How many jobs of a queue it runs at a time (--slots), by queue, as in {"mail": 5}; null if only its concurrency limits them.';

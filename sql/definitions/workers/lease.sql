@@ -12,7 +12,9 @@ comment on column legwork_private.worker_processes.id is 'graphile-worker''s nam
 comment on column legwork_private.worker_processes.host is 'The host name of the worker''s machine.';
 comment on column legwork_private.worker_processes.pid is 'Its process id.';
 comment on column legwork_private.worker_processes.concurrency is 'How many jobs it runs at a time.';
-comment on column legwork_private.worker_processes.tasks is 'The tasks it can run.';
+comment on column legwork_private.worker_processes.tasks is 'The tasks it runs.';
+comment on column legwork_private.worker_processes.excluded is 'The tasks that it has and was told not to run.';
+comment on column legwork_private.worker_processes.queue_slots is 'How many jobs of a queue it runs at a time, by queue, as in {"mail": 5}; null if only its concurrency limits them.';
 comment on column legwork_private.worker_processes.running is 'The jobs it was running when it was last seen.';
 comment on column legwork_private.worker_processes.started_at is 'When it started.';
 comment on column legwork_private.worker_processes.seen_at is 'When it last sent a heartbeat.';
@@ -36,13 +38,14 @@ comment on function legwork_private.worker_grace() is
 create or replace function legwork_private.worker_beat(
   id text, host text, pid integer, concurrency integer, tasks text[], running bigint[],
   blocked_seconds double precision default null, blocked_jobs bigint[] default null, version text default null,
+  excluded text[] default '{}', queue_slots jsonb default null,
   out now timestamptz, out cancelled bigint[], out lost bigint[], out state text
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version)
+  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version, excluded, queue_slots)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
-    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version, worker_beat.excluded, worker_beat.queue_slots)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
     blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs
@@ -71,10 +74,10 @@ begin
   end if;
   now := clock_timestamp();
 end $$;
-comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) is
+comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) is
   'Records a worker''s heartbeat, its properties and the jobs it runs, and, while synchronous code blocks its event loop, for how many seconds and '
-  'for which job. version: its version of Legwork. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
-revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text) from public;
+  'for which job. version: its version of Legwork. excluded: the tasks that it has and does not run. queue_slots: how many jobs of a queue it runs at a time. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
+revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) from public;
 
 create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp

@@ -28,6 +28,8 @@ export function workerCommand(): Command {
 Examples:
   $ DATABASE_URL=postgres://… legwork worker
   $ legwork worker --tasks tasks --tasks more/tasks --concurrency 50
+  $ legwork worker --only 'notify/*' --only queue:mail --except notify/digest
+  $ legwork worker --slots mail=5           Run at most 5 jobs of the queue mail at a time
   $ legwork worker --once                   In a test, or from the system's cron
   $ legwork worker --health-port 9090       Answer /health, /ready and /metrics for probes
 

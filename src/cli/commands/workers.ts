@@ -3,7 +3,11 @@ import type { Worker } from "../../contract/queues.ts";
 import { listingCommand } from "../listing.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
+import { formatNumber } from "../../wording.ts";
 import { color, elapsed, printDone, printTable, relativeTime } from "../output.ts";
+
+/** The number of excluded tasks that are listed. */
+const SHOWN_TASKS = 3;
 
 export function workersCommand(): Command {
   return listingCommand(
@@ -14,8 +18,23 @@ export function workersCommand(): Command {
     (workers) => {
       // Only if a worker lacks a task of a waiting job.
       const hasLacks = workers.some(({ lacks }) => lacks.length > 0);
+      const hasSlots = workers.some(({ queueSlots }) => queueSlots !== null);
+      const hasExcluded = workers.some(({ excluded }) => excluded.length > 0);
       printTable(
-        ["WORKER", "STATE", "VERSION", "BUSY", "TASKS", "STARTED", "LAST SEEN", "JOBS", "ID", ...(hasLacks ? ["LACKS"] : [])],
+        [
+          "WORKER",
+          "STATE",
+          "VERSION",
+          "BUSY",
+          "TASKS",
+          "STARTED",
+          "LAST SEEN",
+          "JOBS",
+          "ID",
+          ...(hasSlots ? ["SLOTS"] : []),
+          ...(hasExcluded ? ["EXCLUDES"] : []),
+          ...(hasLacks ? ["LACKS"] : []),
+        ],
         workers.map((worker) => [
           worker.name,
           describeState(worker),
@@ -26,6 +45,14 @@ export function workersCommand(): Command {
           describeSeen(worker),
           worker.running.join(", "),
           worker.id,
+          ...(hasSlots
+            ? [
+                Object.entries(worker.queueSlots ?? {})
+                  .map(([queue, count]) => `${queue}=${count}`)
+                  .join(", "),
+              ]
+            : []),
+          ...(hasExcluded ? [someOf(worker.excluded)] : []),
           ...(hasLacks ? [worker.lacks.join(", ")] : []),
         ]),
         ["VERSION", "STARTED", "TASKS", "ID", "JOBS"],
@@ -69,6 +96,12 @@ function change(
         printDone(flags.json, { worker, change: name }, await work(operations, worker));
       });
     });
+}
+
+/** The first tasks of a list that may be long: a worker that runs only one task excludes all others. */
+function someOf(tasks: readonly string[]): string {
+  const rest = tasks.length - SHOWN_TASKS;
+  return tasks.slice(0, SHOWN_TASKS).join(", ") + (rest > 0 ? ` and ${formatNumber(rest)} more` : "");
 }
 
 function describeState(worker: Worker): string {

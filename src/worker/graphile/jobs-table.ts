@@ -4,6 +4,9 @@
 /** Whether a job ($1) is locked by a worker ($2). */
 export const HELD_JOB = "select from graphile_worker._private_jobs where id = $1 and locked_by = $2";
 
+/** Returns the ids of tasks ($1). */
+export const TASK_IDS = "select id, identifier from graphile_worker._private_tasks where identifier = any ($1::text[])";
+
 /** Returns the tasks of jobs ($1), ordered by job id. */
 export const TASKS_OF_JOBS = `select j.id, k.identifier as task from graphile_worker._private_jobs j
   join graphile_worker._private_tasks k on k.id = j.task_id where j.id = any ($1) order by j.id`;

@@ -104,12 +104,12 @@ function beat(): Promise<void> {
   return beating;
 }
 
-async function say({ id, concurrency, tasks }: Identity): Promise<void> {
+async function say({ id, concurrency, tasks, excluded, slots }: Identity): Promise<void> {
   const before = machineClock();
   const running = runningJobs();
   try {
     const { rows } = await pool.query(
-      "select now, cancelled, lost, state from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      "select now, cancelled, lost, state from legwork_private.worker_beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
       [
         id,
         hostname(),
@@ -120,6 +120,8 @@ async function say({ id, concurrency, tasks }: Identity): Promise<void> {
         blocked?.isAsked ? (performance.now() - blocked.since) / 1_000 : null,
         blocked?.isAsked ? blocked.suspects.map((suspect) => suspect.id) : null,
         VERSION,
+        excluded,
+        slots === undefined ? null : JSON.stringify(slots),
       ],
     );
     const { now, cancelled, lost, state: workerState } = rows[0];

@@ -6,6 +6,10 @@ export interface Identity {
   readonly id: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
+  /** The tasks that it has and was told not to run. */
+  readonly excluded: readonly string[];
+  /** How many jobs of a queue it runs at a time, by queue. */
+  readonly slots: Readonly<Record<string, number>> | undefined;
 }
 
 export interface ThreadOptions {

@@ -54,6 +54,11 @@ export const words = {
   lacks: (count: number) => `Lacks ${counted(count, "task")}`,
   lackedTasks: "Missing tasks",
   lackedTasksHint: "Jobs are waiting for these tasks, and this worker does not have them.",
+  excludedTasks: "Excluded tasks",
+  excludedTasksHint: "The worker has these tasks and was told not to run them.",
+  queueSlots: "Slots by queue",
+  queueSlotsHint: "How many jobs of a queue it runs at a time.",
+  slotsOf: (queue: string, count: number) => `${queue}: ${formatNumber(count)}`,
   version: "Version",
   newVersion: "new version",
 

@@ -142,6 +142,30 @@ function Chosen({ id, worker, onClose }: { id: string; worker: Worker | undefine
                 </dd>
               </>
             )}
+            {worker.excluded.length > 0 && (
+              <>
+                <dt>{words.excludedTasks}</dt>
+                <dd className="worker-tasks" title={words.excludedTasksHint}>
+                  {worker.excluded.map((task) => (
+                    <Link key={task} href={`/tasks/${encodeURIComponent(task)}`} className="chip">
+                      {task}
+                    </Link>
+                  ))}
+                </dd>
+              </>
+            )}
+            {worker.queueSlots !== null && (
+              <>
+                <dt>{words.queueSlots}</dt>
+                <dd className="worker-tasks" title={words.queueSlotsHint}>
+                  {Object.entries(worker.queueSlots).map(([queue, count]) => (
+                    <Link key={queue} href={`/queues/${encodeURIComponent(queue)}`} className="chip">
+                      {words.slotsOf(queue, count)}
+                    </Link>
+                  ))}
+                </dd>
+              </>
+            )}
             <dt>{common.started}</dt>
             <dd>
               <ExactTime at={worker.startedAt} />
