@@ -37,6 +37,7 @@ const PATTERNS: readonly Pattern[] = [
   },
   { name: "is none", matches: /\b(?:is|are|was|were) none\b/gi, better: "'does not exist', 'there are no …', 'is not one'" },
   { name: "knows no", matches: /\b(?:know|knows|knew|has heard of) no\b/gi, better: "'does not know …', 'unknown …'" },
+  { name: "since when", matches: /\bsince when\b/gi, better: "'when it was paused', 'when it began to …', 'for how long'" },
   { name: "of yours", matches: /\bof (?:yours|ours|theirs|hers|mine)\b/gi, better: "a possessive: your …, our …" },
   { name: "he", matches: /\b(?:he|him|his|himself|she|herself)\b/gi, better: "they, or the role: the user, the operator" },
   { name: "(s)", matches: /[a-z]\(s\)(?![\w(])/g, better: 'counted(n, "job") writes the plural' },

@@ -67,7 +67,7 @@ export const bulkActionPage = page(bulkActionSchema, "A page of bulk actions.");
 
 export const stoppedBulkActionSchema = z
   .object({ id, state: z.enum(BULK_ACTION_STATES).describe("stopped, or the state in which it had already ended.") })
-  .meta({ description: "The bulk action after the request.", examples: [{ id: "7", state: "stopped" }] });
+  .meta({ description: "The state of the bulk action after the request.", examples: [{ id: "7", state: "stopped" }] });
 
 export const bulkPreviewSchema = z
   .object({

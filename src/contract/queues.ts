@@ -97,7 +97,7 @@ export const workerSchema = row({
   state: z
     .enum(["active", "quiet", "draining"])
     .describe("`quiet`: it takes no new jobs. `draining`: it also stops when the last of its running jobs has ended."),
-  quietSince: at.nullable().describe("Since when it is quiet or draining; null while it is active."),
+  quietSince: at.nullable().describe("When it became quiet or began to drain; null while it is active."),
   quietBy: z.string().nullable().describe("Who made it quiet or draining."),
   lacks: z.array(z.string()).describe("The tasks of waiting jobs that it does not have."),
   excluded: z.array(z.string()).describe("The tasks that it has and was told not to run."),

@@ -132,7 +132,7 @@ export function haveEnded(states: readonly unknown[]): boolean {
 }
 
 /**
- * Conditions on a row of `legwork.jobs` that follow from `task = ?`, if its state is one of these, or any state without them. The index of waiting
+ * Conditions on a row of `legwork.jobs` that `task = ?` implies if its state is one of `states`; without states, in any state. The index of waiting
  * jobs is by task number. Ended jobs get no further conditions. Without statistics, Postgres estimates that a condition matches 1 row in 200, and if it
  * expects fewer matches than a page has rows, it reads every row.
  */

@@ -51,7 +51,7 @@ export interface WorkerRow {
   heap_bytes: string | null;
   host_seen_at: Date | null;
   /**
-   * Since when synchronous code has blocked its event loop, and the job whose code it is; several if it could be any of them. Null if it is not
+   * When synchronous code began to block its event loop, and the job whose code it is; several if it could be any of them. Null if it is not
    * blocked.
    */
   blocked_since: Date | null;
@@ -62,7 +62,7 @@ export interface WorkerRow {
   name: string;
   /** `quiet`: it takes no new jobs. `draining`: it also stops when the last of its jobs has ended. */
   state: "active" | "quiet" | "draining";
-  /** Since when it is quiet or draining, and by whom; null while it is active. */
+  /** When it became quiet or began to drain, and by whom; null while it is active. */
   quiet_since: Date | null;
   quiet_by: string | null;
   /** The tasks of waiting jobs that it does not have. */

@@ -14,7 +14,7 @@ const SETTLED_AFTER_MS = 60_000;
 /** The reason why a runner ended. */
 export interface RunnerEnd {
   readonly error: Error | undefined;
-  /** The job that its worker was running when it ended, if known. */
+  /** The job that the worker was running when the process ended, if known. */
   readonly jobId: string | undefined;
 }
 

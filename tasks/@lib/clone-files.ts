@@ -4,7 +4,7 @@ import { join } from "node:path";
 /** The most files of a repository that are listed. */
 const FILE_LIMIT = 20_000;
 
-/** The largest file that is read (bytes). Parsing a file blocks the worker until it is finished. */
+/** The maximum size of a file that is read (bytes). Parsing a file blocks the worker until it is finished. */
 export const READ_LIMIT_BYTES = 256 * 1024;
 
 /** Directories with third-party code. */

@@ -54,7 +54,7 @@ describe("a schedule", () => {
     await expect(explain("ss")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("Did you mean 's'?") });
   });
 
-  it("that is disabled says since when and by whom, and its fix enables it", async () => {
+  it("that is disabled says when and by whom, and its fix enables it", async () => {
     await schedule("'t', every => '1 hour'");
     await query("select legwork.disable_schedule('s')");
     const reasons = await explain();
@@ -84,7 +84,7 @@ describe("a schedule", () => {
     });
   });
 
-  it("that requires another says which, and since when its occurrence waits", async () => {
+  it("that requires another says which, and how long its occurrence has waited", async () => {
     await query("select legwork.schedule('base', 't', every => '1 day')");
     await schedule(`'t', every => '1 hour', requires => '{"base": "1 day"}'`);
     await query("select legwork_private.fire_schedules(now() + interval '61 minutes')");
@@ -212,7 +212,7 @@ describe("a workflow", () => {
 describe("a queue", () => {
   const explain = (): Promise<Reason[]> => operationsOn(database.pool).queues.explain("q");
 
-  it("that nothing holds back says how many jobs wait, since when, and how many end per minute", async () => {
+  it("that nothing holds back says how many jobs wait, for how long, and how many end per minute", async () => {
     expect(await explain()).toMatchObject([
       { position: 1, reason: "queue_idle", detail: "No job of this queue is ready to run.", fix: "Nothing to do.", actions: [] },
     ]);
@@ -297,7 +297,7 @@ describe("a worker", () => {
     ]);
   });
 
-  it("that is silent, blocked, cannot record or keeps restarting says since when, by which job and why", async () => {
+  it("that is silent, blocked, cannot record or keeps restarting says for how long, by which job and why", async () => {
     const id = await one("select legwork.enqueue('t')");
     await query("update graphile_worker._private_jobs set locked_by = 'w1', locked_at = now(), attempts = 1");
     await beat("w1", "{t,other}", [id]);

@@ -176,7 +176,7 @@ it("when the blocking job is unknown, running jobs stay with the worker until it
   expect((await database.pool.query("select id from graphile_worker._private_jobs where locked_by is null")).rows).toEqual([{ id: ahead }]);
 });
 
-it("a worker shows since when its event loop is blocked, and by which job", async () => {
+it("a worker shows when its event loop was blocked, and by which job", async () => {
   await database.pool.query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
   expect(
     (await database.pool.query("select clock_timestamp() - blocked_since between '12 s' and '20 s' as since, blocked_jobs from legwork.workers")).rows,

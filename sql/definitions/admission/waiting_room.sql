@@ -7,7 +7,7 @@ comment on column legwork_private.waiting_jobs.priority is 'The job''s priority.
 comment on column legwork_private.waiting_jobs.run_at is 'The earliest time at which it may start.';
 comment on column legwork_private.waiting_jobs.held is 'Why it is not in a line: paused; run_at, which is in the future; or dependency, which is open (legwork_private.dependencies). Null while it is in a line.';
 comment on column legwork_private.waiting_jobs.delay is 'How long it waits after its last dependency has ended. Null for no delay.';
-comment on column legwork_private.waiting_jobs.entered_at is 'Since when it waits. Once its dependencies have ended: since then.';
+comment on column legwork_private.waiting_jobs.entered_at is 'When it began to wait or, for a job with dependencies that have ended, when they ended.';
 comment on table legwork_private.wakeups is 'Unprocessed events that may let a job start: a gate with a free slot, a line with a new job, or a dependency that has ended.';
 comment on column legwork_private.wakeups.id is 'Numbers the wakeups in their order.';
 comment on column legwork_private.wakeups.freed is 'Gates that may have free slots.';

@@ -178,7 +178,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.explain_running(legwork_private.graphile_jobs, integer, text) is
-  'The reasons that explain_job returns for a running job: where and since when it runs, and why it may not progress. attempts: the number of the current attempt.';
+  'The reasons that explain_job returns for a running job: where it runs, when it started, and why it may not progress. attempts: the number of the current attempt.';
 
 create or replace function legwork_private.explain_run_at(job legwork_private.graphile_jobs, run_at timestamptz, error text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

@@ -24,7 +24,7 @@ begin
     where x.jobs > 0;
 end $$;
 comment on function legwork_private.queue_probe(text) is
-  'The tasks of a queue with jobs that are ready to run: how many of the first thousand waiting jobs of each, and since when the oldest. Only the jobs of the tenant to which the session is confined.';
+  'The tasks of a queue with jobs that are ready to run: how many of the first thousand waiting jobs of each, and how long the oldest has waited. Only the jobs of the tenant to which the session is confined.';
 
 create or replace function legwork_private.explain_full_limits(queue text) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable set search_path = pg_catalog, pg_temp
@@ -110,7 +110,7 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_backlog(text, bigint, timestamptz) is
-  'The reasons that explain_queue returns for the number of its waiting jobs: workers_busy if the workers are full, and how many jobs are waiting, since when, and how many end per minute. probed, oldest: from queue_probe.';
+  'The reasons that explain_queue returns for the number of its waiting jobs: workers_busy if the workers are full, and how many jobs are waiting, for how long, and how many end per minute. probed, oldest: from queue_probe.';
 
 create or replace function legwork.explain_queue(name text)
 returns table ("position" integer, reason text, detail text, fix text, actions jsonb)

@@ -115,7 +115,7 @@ begin
       'Fix what the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what in ('workflow', 'deadline') and a.item = run.id::text;
 end $$;
-comment on function legwork_private.explain_run(legwork_private.workflow_runs) is 'The reasons that explain_workflow returns for the workflow as a whole: its state, since when and why, and the error if ending it failed.';
+comment on function legwork_private.explain_run(legwork_private.workflow_runs) is 'The reasons that explain_workflow returns for the workflow as a whole: its state, when and why it changed, and the error if ending it failed.';
 
 create or replace function legwork.explain_workflow(workflow_id bigint)
 returns table ("position" integer, reason text, detail text, fix text, actions jsonb)

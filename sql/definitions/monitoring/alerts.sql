@@ -36,7 +36,7 @@ comment on column legwork_private.alert_records.threshold is 'The threshold that
 comment on column legwork_private.alert_records.message is 'The problem, in a sentence.';
 comment on column legwork_private.alert_records.raised_at is 'When it was raised.';
 comment on column legwork_private.alert_records.critical_at is 'When it became critical; null if it never did.';
-comment on column legwork_private.alert_records.clear_since is 'Since when the value has been normal; null while it is not. The alert is resolved once that has lasted.';
+comment on column legwork_private.alert_records.clear_since is 'When the value became normal; null while it is not. The alert is resolved once that has lasted.';
 comment on column legwork_private.alert_records.resolved_at is 'When it was resolved; null while it is open.';
 comment on column legwork_private.alert_records.acknowledged_at is 'When it was acknowledged.';
 comment on column legwork_private.alert_records.acknowledged_by is 'Who acknowledged it: the database role, or the name that it gave.';
@@ -46,7 +46,7 @@ comment on column legwork_private.alert_records.jobs is 'The jobs that sent it.'
 comment on table legwork_private.alert_pending is 'Problems that become alerts if they last: those found by rules with raise_after.';
 comment on column legwork_private.alert_pending.rule is 'The rule.';
 comment on column legwork_private.alert_pending.target is 'What the problem is about.';
-comment on column legwork_private.alert_pending.since is 'Since when the value has been too large.';
+comment on column legwork_private.alert_pending.since is 'When the value became too large.';
 comment on table legwork_private.long_runs is 'Attempts that have run for more than a minute. graphile-worker''s own row does not keep their start: the lock of a long job is renewed.';
 comment on column legwork_private.long_runs.job_id is 'The job.';
 comment on column legwork_private.long_runs.attempt is 'The number of the attempt.';

@@ -64,7 +64,7 @@ comment on column legwork_private.schedule_occurrences.reason is 'Why it was not
 comment on column legwork_private.schedule_occurrences.job_id is 'The job.';
 comment on column legwork_private.schedule_occurrences.occurrences is 'How many occurrences the row stands for. Null if that is not known.';
 comment on column legwork_private.schedule_occurrences.last_due_at is 'When the last of these occurrences was due. Equals due_at for a single one.';
-comment on column legwork_private.schedule_occurrences.recorded_at is 'When this was decided. For a waiting occurrence, since when it has waited.';
+comment on column legwork_private.schedule_occurrences.recorded_at is 'When this was decided. For a waiting occurrence, when it started to wait.';
 comment on column legwork_private.schedule_occurrences.tenant is 'The tenant that the schedule belongs to.';
 
 create or replace function legwork_private.schedule_grace() returns interval

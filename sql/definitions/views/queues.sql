@@ -22,7 +22,7 @@ comment on column legwork_private.all_live_job_states.queue is 'Its queue.';
 comment on column legwork_private.all_live_job_states.tenant is 'Its tenant.';
 comment on column legwork_private.all_live_job_states.state is 'Its state. Whether it is paused or blocked comes from the waiting room.';
 comment on column legwork_private.all_live_job_states.task is 'Its task.';
-comment on column legwork_private.all_live_job_states.due_at is 'Since when it could have started; null if it is running, has failed or is not due.';
+comment on column legwork_private.all_live_job_states.due_at is 'When it became ready to start; null if it is running, has failed or is not due.';
 comment on table legwork_private.queue_counts is
   'Counts of the jobs of each queue, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, shown by legwork.queues.';
 comment on column legwork_private.queue_counts.tenant is 'The tenant; empty for all tenants together.';
@@ -33,7 +33,7 @@ comment on column legwork_private.queue_counts.blocked is 'Jobs that wait for a 
 comment on column legwork_private.queue_counts.paused is 'Jobs that wait for the end of a pause.';
 comment on column legwork_private.queue_counts.later is 'Jobs that are due later, or whose next attempt is.';
 comment on column legwork_private.queue_counts.failed is 'Failed jobs that can be retried.';
-comment on column legwork_private.queue_counts.oldest is 'Since when the longest-waiting job could have started.';
+comment on column legwork_private.queue_counts.oldest is 'When the longest-waiting job became ready to start.';
 comment on column legwork_private.queue_counts.counted_at is 'When the jobs were counted.';
 comment on column legwork_private.queue_counts.valid_until is 'Until when the counts are shown if no new ones are taken.';
 
@@ -75,7 +75,7 @@ left join (
 comment on view legwork.queues is
   'All queues with counts of their jobs, limited to one tenant''s jobs for a session confined to it. The counts are current; with more than 2,000 live jobs they are a few seconds old (counted_at).';
 comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
-comment on column legwork.queues.paused_at is 'Since when it has been paused; null if it is not. An emergency stop may still be in effect.';
+comment on column legwork.queues.paused_at is 'When it was paused; null if it is not. An emergency stop may still be in effect.';
 comment on column legwork.queues.paused_by is 'Who paused it.';
 comment on column legwork.queues.pause_reason is 'The reason for the pause.';
 comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null without any.';
@@ -84,7 +84,7 @@ comment on column legwork.queues.pending is E'@notNull\nJobs that are ready to r
 comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
 comment on column legwork.queues.later is E'@notNull\nJobs that are due later, or whose next attempt is.';
-comment on column legwork.queues.oldest is 'Since when the longest-waiting job could have started if there were no limits and pauses; null if no job waits.';
+comment on column legwork.queues.oldest is 'When the longest-waiting job would have become ready to start without limits and pauses; null if no job waits.';
 comment on column legwork.queues.retry is 'The retry policy of its jobs, unless their task has its own; null for graphile-worker''s default.';
 comment on column legwork.queues.failed is E'@notNull\nFailed jobs that can be retried.';
 comment on column legwork.queues.counted_at is 'When the jobs were counted, if there are too many live jobs to count them for each query; null if they were counted now.';

@@ -82,7 +82,7 @@ comment on column legwork_private.all_schedule_runs.job_id is 'The job.';
 comment on column legwork_private.all_schedule_runs.outcome is 'The job''s state; null if there is no job or it is no longer kept.';
 comment on column legwork_private.all_schedule_runs.occurrences is 'How many occurrences the row stands for; null if unknown.';
 comment on column legwork_private.all_schedule_runs.last_due_at is E'@notNull\nThe last due time that the row stands for; due_at if there is only one.';
-comment on column legwork_private.all_schedule_runs.recorded_at is E'@notNull\nWhen this was decided; for a waiting occurrence, since when it waits.';
+comment on column legwork_private.all_schedule_runs.recorded_at is E'@notNull\nWhen this was decided or, for a waiting occurrence, when it started to wait.';
 comment on column legwork_private.all_schedule_runs.tenant is 'The schedule''s tenant.';
 
 create or replace view legwork.schedule_runs with (security_barrier) as

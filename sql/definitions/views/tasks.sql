@@ -18,7 +18,7 @@ comment on column legwork.tasks.result_schema is 'JSON Schema of its result; nul
 comment on column legwork.tasks.redact is 'The paths in its payloads and results that are redacted; null without any.';
 comment on column legwork.tasks.registered_at is 'When a Legwork worker first registered it; null if none has.';
 comment on column legwork.tasks.updated_at is 'When a Legwork worker last registered a change of it.';
-comment on column legwork.tasks.paused_at is 'Since when it has been paused; null if it is not. Its queue, or everything, may be paused too.';
+comment on column legwork.tasks.paused_at is 'When it was paused; null if it is not. Its queue, or everything, may be paused too.';
 comment on column legwork.tasks.paused_by is 'Who paused it.';
 comment on column legwork.tasks.pause_reason is 'The reason for the pause.';
 comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; null without any. The limits of its queue apply too.';

@@ -29,12 +29,12 @@ comment on column legwork.workers.disk is 'The share of the disk in use that hol
 comment on column legwork.workers.disk_total is 'The size of that disk (bytes).';
 comment on column legwork.workers.heap_bytes is 'The size of the process''s heap (bytes).';
 comment on column legwork.workers.host_seen_at is 'When it last reported these values.';
-comment on column legwork.workers.blocked_since is 'Since when synchronous code has blocked its event loop; null while it is not blocked.';
+comment on column legwork.workers.blocked_since is 'When synchronous code began to block its event loop; null while it is not blocked.';
 comment on column legwork.workers.blocked_jobs is
   'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
 comment on column legwork.workers.name is E'@notNull\nWhat people call it: the host and the process id, as in mail-1:4211.';
 comment on column legwork.workers.state is E'@notNull\nactive; quiet: it takes no new jobs (legwork.quiet_worker); or draining: quiet, and it stops when the last of its jobs has ended.';
-comment on column legwork.workers.quiet_since is 'Since when it is quiet or draining; null while it is active.';
+comment on column legwork.workers.quiet_since is 'When it became quiet or began to drain; null while it is active.';
 comment on column legwork.workers.quiet_by is 'Who made it quiet or draining.';
 comment on column legwork.workers.lacks is E'@notNull\nThe tasks of waiting jobs that it does not have.';
 comment on column legwork.workers.excluded is E'@notNull\nThe tasks that it has and was told not to run (--only, --except).';

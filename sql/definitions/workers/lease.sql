@@ -20,12 +20,12 @@ comment on column legwork_private.worker_processes.started_at is 'When it starte
 comment on column legwork_private.worker_processes.seen_at is 'When it last sent a heartbeat.';
 comment on column legwork_private.worker_processes.suspected_at is 'When another worker first found it silent; null while it sends heartbeats.';
 comment on column legwork_private.worker_processes.version is 'Its version of Legwork.';
-comment on column legwork_private.worker_processes.blocked_since is 'Since when synchronous code has blocked its event loop; null while it is not blocked.';
+comment on column legwork_private.worker_processes.blocked_since is 'When synchronous code began to block its event loop; null while it is not blocked.';
 comment on column legwork_private.worker_processes.blocked_jobs is
   'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
 
 comment on column legwork_private.worker_processes.state is 'active; quiet: it takes no new jobs; or draining: quiet, and it stops when the last of its jobs has ended.';
-comment on column legwork_private.worker_processes.quiet_since is 'Since when it is quiet or draining; null while it is active.';
+comment on column legwork_private.worker_processes.quiet_since is 'When it became quiet or began to drain; null while it is active.';
 comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it so.';
 
 create or replace function legwork_private.worker_grace() returns interval

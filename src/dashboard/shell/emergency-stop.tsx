@@ -99,7 +99,7 @@ export function ResumeAllDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** Shown on every page while all jobs are stopped: since when, by whom, why, and the button that resumes them. */
+/** Shown on every page while all jobs are stopped: when, by whom, why, and the button that resumes them. */
 export function StoppedBanner() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();

@@ -28,7 +28,7 @@ const MAX_ROWS = 50_000;
 const MAX_TOKENS = 2_000;
 /** The most values in variables. A filter `in` with a thousand ids has a thousand. */
 const MAX_VARIABLE_VALUES = 2_000;
-/** The deepest nesting of variables. A filter has three levels. */
+/** The maximum depth of variables. A filter has three levels. */
 const MAX_VARIABLE_DEPTH = 10;
 /** Introspection queries of tools are deeper and wider than queries for jobs. */
 const MAX_INTROSPECTION_DEPTH = 20;

@@ -13,7 +13,7 @@ export interface Suspect {
   readonly task: string;
 }
 
-/** Detects from another thread whether the main thread's event loop is blocked, and since when. */
+/** Detects from another thread whether the main thread's event loop is blocked, and for how long. */
 export class BlockedLoop {
   readonly #state: SharedState;
   #lookedAt = performance.now();
@@ -24,7 +24,7 @@ export class BlockedLoop {
     this.#state = state;
   }
 
-  /** Returns since when the event loop has been blocked (`performance.now()`), undefined if it is not. Must be called a few times each second. */
+  /** Returns when the event loop became blocked (`performance.now()`); undefined if it is not. Must be called a few times each second. */
   look(): number | undefined {
     const now = performance.now();
     if (now - this.#lookedAt > STANDSTILL_MS) this.#awakeSince = now;

@@ -56,7 +56,7 @@ export class ChildHandle {
   readonly kind: IsolateKind;
   /** The number of jobs that it has run. */
   jobs = 0;
-  /** Since when it has been idle. */
+  /** When it became idle. */
   idleSince = performance.now();
   isFull = false;
   readonly #loaded = new Set<string>();

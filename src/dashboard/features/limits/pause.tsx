@@ -89,7 +89,7 @@ export function ResumeDialog({ target, onClose }: { target: Target; onClose: () 
   );
 }
 
-/** Since when, by whom and why it is paused; nothing while it is not. */
+/** When, by whom and why it was paused; nothing while it is not. */
 export function PausedNotice({
   target,
   row,

@@ -43,7 +43,7 @@ export function judge(known: Known): Verdict {
   const found = problems(health);
   const [first, ...more] = found;
   if (first !== undefined) {
-    // A task that has reached a rule's critical value needs attention as much as the system itself.
+    // A task that has reached a rule's critical value is as urgent as a problem of the system itself.
     const isCritical = health?.some(({ status }) => status === "unhealthy") === true;
     return { status: isCritical ? "critical" : "warning", sentence: first, more };
   }

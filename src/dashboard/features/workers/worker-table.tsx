@@ -101,7 +101,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
   );
 }
 
-/** Whether it takes jobs, and if not, since when and by whom. */
+/** Whether it takes jobs and, if not, when and by whom that was changed. */
 export function WorkerState({ worker: { state, quietSince, quietBy } }: { worker: Worker }) {
   if (state === "active") return words.states.active;
   return (

@@ -57,7 +57,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       role: "operator",
       summary: "Cancel a job",
       description:
-        "A waiting job never starts. A running job is told to stop within a second and is not retried; the response's state is then `running`.",
+        "A waiting job never starts. A running job gets its abort signal within a second and is not retried; the state in the response is still `running`.",
       params: oneJob,
       body: reasonBody,
       answer: doneSchema,
