@@ -9,6 +9,7 @@ import { bulkCommand } from "./commands/bulk.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { dashboardCommand } from "./commands/dashboard.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { healthCommand, statsCommand } from "./commands/health.ts";
 import { initCommand } from "./commands/init.ts";
@@ -69,6 +70,7 @@ export function createProgram(): Command {
       `
 Examples:
   $ legwork init                                Set up Legwork in this project
+  $ legwork dev                                 Run jobs while you develop, and reload changed tasks
   $ legwork up                                  Start everything, with an embedded Postgres
   $ legwork worker --tasks tasks                Run jobs of the database in DATABASE_URL
   $ legwork add health/probe '{"http": []}'     Enqueue a job
@@ -88,6 +90,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     );
   const commands = [
     initCommand,
+    devCommand,
     upCommand,
     migrateCommand,
     typesCommand,

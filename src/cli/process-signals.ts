@@ -64,7 +64,7 @@ export async function untilStopped(log: Logger, { start, stopNow }: Service): Pr
 }
 
 /** A task's unawaited promise or throwing callback must not end the process and every other job that it runs. */
-function surviveStrayErrors(log: Logger): void {
+export function surviveStrayErrors(log: Logger): void {
   process.on("unhandledRejection", (reason) =>
     log.error({ event: "unhandled_rejection", err: toError(reason) }, "Unhandled promise rejection."),
   );

@@ -29,6 +29,7 @@ export class Intake {
   readonly #onState: (state: WorkerState) => void;
   #queue: LocalQueue | undefined;
   #state: WorkerState = "active";
+  #isHeld = false;
 
   /** `onDrained` is called, possibly more than once, while the worker is draining and runs no job; `onState` when its state has changed. */
   constructor({ log, running, onDrained, onState }: IntakeOptions) {
@@ -39,7 +40,7 @@ export class Intake {
   }
 
   get isOpen(): boolean {
-    return this.#state === "active";
+    return this.#state === "active" && !this.#isHeld;
   }
 
   /** Why it takes no jobs, as a sentence; undefined while it does. */
@@ -55,6 +56,12 @@ export class Intake {
     this.#state = "active";
     this.#queue = undefined;
     events.once("localQueue:init", ({ localQueue }) => (this.#queue = localQueue as unknown as LocalQueue));
+  }
+
+  /** Keeps the worker from taking jobs, whatever operators want, until it is called with false. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (isHeld) this.#giveBack();
   }
 
   /** Hears the state with each heartbeat. */

@@ -9,6 +9,24 @@ const IS_NODE_22 = process.versions.node.startsWith("22.");
 
 let registered = false;
 
+/** Hears about the user's own modules, by path. */
+export interface ModuleListener {
+  /** A module is about to be read. */
+  readonly loading: (path: string) => void;
+  /** A relative import names a file that does not exist. */
+  readonly missing: (path: string) => void;
+}
+
+let listener: ModuleListener | undefined;
+
+/** Tells about every module of the user that is loaded from now on in this thread. */
+export function listenToModules(to: ModuleListener): void {
+  listener = to;
+}
+
+/** Legwork's own modules are not below node_modules in a checkout. */
+const OWN_MODULES = new URL("../", import.meta.url).href;
+
 /**
  * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is loaded.
  *
@@ -53,12 +71,17 @@ const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
         // The first error has the user's spelling.
       }
     }
+    if (/^\.\.?\//.test(specifier)) {
+      for (const spelling of [specifier, ...otherSpellings(specifier)])
+        listener?.missing(fileURLToPath(new URL(spelling, context.parentURL)));
+    }
     throw error;
   }
 };
 
 const load: LoadHookSync = (url, context, nextLoad) => {
   const { format } = context;
+  if (listener !== undefined && isUsersOwn(url) && !url.startsWith(OWN_MODULES)) listener.loading(fileURLToPath(url));
   // If the format is undecided (null), Node detects it and warns that the project should specify it.
   const isUndecided = format === null || format === undefined || format === "commonjs" || format === "commonjs-typescript";
   const [, extension = ""] = /\.([cm]?[jt]s)$/.exec(url) ?? [];
@@ -101,12 +124,15 @@ function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
   }
 }
 
-/** Removes types. Node does this silently when it loads a file, but warns that this function is experimental. */
-function withoutTypes(source: string): string {
+/**
+ * Removes types. Node does this silently when it loads a file, but warns that this function is experimental. Throws an error with the place for a
+ * syntax error, also in JavaScript.
+ */
+export function withoutTypes(source: string, sourceUrl?: string): string {
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {
-    return module.stripTypeScriptTypes(source);
+    return module.stripTypeScriptTypes(source, sourceUrl === undefined ? {} : { sourceUrl });
   } finally {
     process.emitWarning = emitWarning;
   }

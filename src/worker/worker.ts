@@ -107,6 +107,8 @@ export interface WorkerOptions extends TaskSelection {
   middlewareFile?: string | undefined;
   /** Tells listeners what happens; the worker's own by default. */
   events?: WorkerEventHub | undefined;
+  /** Nothing is fetched before this resolves. `startWorker` does not wait for it. */
+  mayBegin?: Promise<unknown> | undefined;
 }
 
 export interface Worker {
@@ -118,6 +120,8 @@ export interface Worker {
   readonly drained: Promise<void>;
   /** The ids of the jobs that it is running. */
   running(): readonly string[];
+  /** Takes no new jobs until it is called with false; running jobs go on. Jobs that were fetched ahead return to the queue. */
+  hold(isHeld: boolean): void;
   /** Returns the flags of jobs that it does not fetch. */
   forbiddenFlags(): Promise<readonly string[]>;
   /**
@@ -330,6 +334,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     tasks: [...tasks.keys()],
     drained: drained.promise,
     running: () => [...control.running.keys()],
+    hold: (isHeld) => intake.hold(isHeld),
     get id() {
       return environment.lease?.workerId;
     },
@@ -379,7 +384,10 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const closed = new AbortController();
   const recorder = environment.outcomes.attachTo(pool, {
     events,
-    mayFetch: registered.promise,
+    mayFetch: Promise.race([
+      Promise.all([registered.promise, options.mayBegin]).then(([isRegistered]) => isRegistered),
+      options.untilStopped.then(() => false),
+    ]),
     isQuiet: () => !options.intake.isOpen,
     fetch: fetchOf(options),
     log,

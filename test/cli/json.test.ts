@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 /** They run until they are stopped, draw a screen, or print a script. */
-const WITHOUT_JSON = new Set(["worker", "server", "top", "completion"]);
+const WITHOUT_JSON = new Set(["dev", "worker", "server", "top", "completion"]);
 
 function everyLeaf(command: Command, path: string[] = []): { command: Command; path: string }[] {
   if (command.commands.length === 0) return [{ command, path: path.join(" ") }];

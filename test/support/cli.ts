@@ -13,7 +13,7 @@ export interface CliResult {
 const SESSION = fileURLToPath(new URL("cli-session.ts", import.meta.url));
 
 /** Commands that run until a signal ends them, and so need a separate process. */
-const LASTING = new Set(["up", "worker", "server", "top"]);
+const LASTING = new Set(["up", "dev", "worker", "server", "top"]);
 
 /**
  * Runs a command with only the given environment variables. Most commands run in a process that is kept for the next command, because starting Node

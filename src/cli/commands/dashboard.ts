@@ -8,7 +8,7 @@ import { printDone } from "../output.ts";
 
 export function dashboardCommand(): Command {
   return withDataDir(new Command("dashboard"))
-    .description("Print an address that opens the dashboard of a running `legwork up`, signed in")
+    .description("Print an address that opens the dashboard of a running `legwork up` or `legwork dev`, signed in")
     .option("--json", 'Print {"url": …}')
     .addHelpText(
       "after",
@@ -28,7 +28,13 @@ users and other servers, create tokens with \`legwork token create --role viewer
           hint: "Start `legwork up` first, or give its directory with --data-dir.",
         });
       }
-      const url = dashboardUrl(JSON.parse(readFileSync(path, "utf8")));
+      const { httpUrl, token } = JSON.parse(readFileSync(path, "utf8")) as { httpUrl?: string; token: string };
+      if (httpUrl === undefined) {
+        throw new LegworkError("LW503", "`legwork dev` runs without the dashboard, because its packages are not installed.", {
+          hint: "Start `legwork dev` again after the command that it has printed.",
+        });
+      }
+      const url = dashboardUrl({ httpUrl, token });
       printDone(json, { url }, url);
     });
 }

@@ -6,8 +6,8 @@ import { createLogger } from "../../log.ts";
 import { assertInstalled, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
 import { type CommonFlags, findDatabase, withCommonOptions } from "../options.ts";
 import { wholeNumber } from "../option-values.ts";
+import { readToken } from "../local-system.ts";
 import { untilStopped } from "../process-signals.ts";
-import { readToken } from "./up.ts";
 
 export function serverCommand(): Command {
   return withCommonOptions(new Command("server"))

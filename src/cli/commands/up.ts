@@ -1,16 +1,13 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Config } from "../../config.ts";
-import { lockDataDir, openDataDir } from "../../embedded/data-dir.ts";
-import { startEmbeddedPostgres } from "../../embedded/start-embedded.ts";
 import { migrate } from "../../db/migrate.ts";
 import { createPool, onceUsable } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { createLogger } from "../../log.ts";
 import { Problems } from "../../health/problems.ts";
 import { assertInstalled, EMBEDDED_PACKAGES, GRAPHQL_PACKAGES, SERVER_PACKAGES } from "../../optional-packages.ts";
+import { openDatabase, Parts, type Ready, readToken, writeReady } from "../local-system.ts";
 import {
   assertCrontab,
   loadWorkerSettings,
@@ -76,34 +73,6 @@ When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl
     });
 }
 
-interface Ready {
-  databaseUrl: string;
-  httpUrl: string;
-  graphqlUrl: string;
-  token: string;
-  pid: number;
-}
-
-/** The started components, which are stopped in reverse order. */
-class Parts {
-  readonly #stops: (() => Promise<unknown>)[] = [];
-  readonly #urgent: (() => Promise<unknown>)[] = [];
-
-  /** Adds a component. An urgent one is stopped even when a second signal ends the process immediately. */
-  add(stop: () => Promise<unknown>, options: { urgent?: boolean } = {}): void {
-    this.#stops.unshift(stop);
-    if (options.urgent === true) this.#urgent.unshift(stop);
-  }
-
-  async stop(): Promise<void> {
-    for (const stop of this.#stops.splice(0)) await stop();
-  }
-
-  async stopNow(): Promise<void> {
-    for (const stop of this.#urgent) await stop();
-  }
-}
-
 interface Started {
   ready: Ready;
   worker: Worker;
@@ -134,75 +103,14 @@ async function start(loaded: WorkerSettings, log: Logger, parts: Parts, signal: 
   if (stop !== undefined) parts.add(stop);
 
   const ready: Ready = { databaseUrl, httpUrl: server.url, graphqlUrl: server.graphqlUrl, token, pid: process.pid };
-  const path = join(config.dataDir, "ready.json");
-  parts.add(async () => removeReady(config.dataDir), { urgent: true });
-  if (config.databaseUrl === undefined) writePrivate(join(config.dataDir, "pg_service.conf"), serviceFile(databaseUrl));
-  writePrivate(path, `${JSON.stringify(ready, null, 2)}\n`);
+  writeReady(ready, config, parts);
   return { ready, worker };
-}
-
-async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<string> {
-  if (config.databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
-    let stopping = false;
-    parts.add(
-      () => {
-        stopping = true;
-        return postgres.stop();
-      },
-      { urgent: true },
-    );
-    void postgres.ended.then(() => {
-      if (stopping) return;
-      removeReady(config.dataDir);
-      log.fatal(
-        { event: "postgres_ended" },
-        `Postgres has stopped unexpectedly. See ${join(config.dataDir, "postgres.log")}. No jobs are lost: start Legwork again.`,
-      );
-      process.exit(1);
-    });
-    removeReady(config.dataDir);
-    return postgres.databaseUrl;
-  }
-  const unlock = lockDataDir(openDataDir(config.dataDir));
-  parts.add(async () => unlock(), { urgent: true });
-  removeReady(config.dataDir);
-  return config.databaseUrl;
 }
 
 /** Makes further calls return the promise of the first one. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined;
   return () => (done ??= work());
-}
-
-/** Removes the files that a killed process left behind, whose addresses no longer work. */
-function removeReady(dataDir: string): void {
-  rmSync(join(dataDir, "ready.json"), { force: true });
-  rmSync(join(dataDir, "pg_service.conf"), { force: true });
-}
-
-/** A service file for psql and other libpq programs. A password among their parameters would be visible to every user of the machine. */
-function serviceFile(databaseUrl: string): string {
-  const { hostname, port, username, password, pathname } = new URL(databaseUrl);
-  const entries = { host: hostname, port, user: username, password: decodeURIComponent(password), dbname: pathname.slice(1) };
-  return `[legwork]\n${Object.entries(entries)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join("")}`;
-}
-
-/** Reads the API's token from the data directory, or creates it, in a file that only its owner can read. */
-export function readToken(dataDir: string): string {
-  const path = join(dataDir, "token");
-  mkdirSync(dataDir, { recursive: true });
-  if (!existsSync(path)) writePrivate(path, `lw_${randomBytes(24).toString("base64url")}\n`);
-  return readFileSync(path, "utf8").trim();
-}
-
-/** Writes a file, readable by its owner only, in one step: other processes wait for it to appear and must not see part of it. */
-function writePrivate(path: string, content: string): void {
-  writeFileSync(`${path}.new`, content, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }
 
 /** What `--json` prints. The token and the database's password are only in the file, which only its owner can read. */

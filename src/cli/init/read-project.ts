@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { LegworkError, toError } from "../../errors.ts";
+import { ENV_FILES } from "../dev/env-files.ts";
 import { packageManager, type PackageManager } from "../../optional-packages.ts";
 
 /** What `legwork init` has found out about a project. Nothing in it is secret: of `.env`, only which file has a DATABASE_URL. */
@@ -42,9 +43,6 @@ const LIBRARIES = {
   pg: { name: "pg", transaction: "client" },
 } as const;
 export type DatabaseLibrary = (typeof LIBRARIES)[keyof typeof LIBRARIES];
-
-/** The files that `legwork dev` reads too. A variable of the first file takes precedence. */
-export const ENV_FILES = [".env.local", ".env"] as const;
 
 /**
  * Looks at the project in a directory without running any of its code. Throws LW404 when it has no package.json, and LW400 for one that cannot be
