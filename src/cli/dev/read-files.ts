@@ -43,7 +43,7 @@ function entriesOf(directory: string) {
   }
 }
 
-/** The first file that has changed since it was read, or that is new; undefined if there is none. */
+/** The first file that has changed since it was read, or that is new; undefined if nothing has changed. */
 export function changedFile({ files, directories }: FilesRead): string | undefined {
   for (const [path, hash] of files) if (hashOf(path) !== hash) return path;
   return directories.flatMap(treeOf).find((path) => !files.has(path));
