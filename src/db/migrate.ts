@@ -8,7 +8,7 @@ import { assertDatabase, type Pool, type PoolClient, type Queryable } from "./po
 import { afterRepair, assertWhole, describeLack, repairMigrations } from "./repair.ts";
 import { administrativeError } from "./translate-error.ts";
 import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
-import { isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
+import { assertUpgradable, isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
 /** An arbitrary number, from "leg" in ASCII. Held while migrating or uninstalling. */
 export const MIGRATION_LOCK = 0x6c_65_67;
@@ -47,8 +47,8 @@ const GRAPHILE_WORKER_COLUMNS = {
 
 export interface MigrationOptions {
   /**
-   * Runs graphile-worker's own migrations on a schema from an older version. Workers of graphile-worker 0.16 and
-   * older then stop automatically; jobs wait until newer workers run.
+   * Runs graphile-worker's own migrations on a schema from an older version. Workers of graphile-worker 0.16 then finish their jobs and stop; jobs
+   * wait until newer workers run. Throws LW409 while jobs run under 0.13–0.15, whose workers could not record their ends.
    */
   readonly upgradeGraphileWorker?: boolean;
   /** How long to retry while another transaction holds a lock on a table (ms); a minute by default. */
@@ -356,6 +356,7 @@ async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker }: Migr
     const schema = await graphileWorkerSchema(pool);
     if (schema !== undefined && schema.id >= GRAPHILE_WORKER_SCHEMA) return;
     if (schema === undefined || upgradeGraphileWorker === true || (!schema.isNew && (await isUnused(pool)))) {
+      await assertUpgradable(pool);
       await runGraphileWorkerMigrations(pool);
       return;
     }
@@ -398,7 +399,7 @@ function assertGraphileWorkerVersion(schema: number | null): void {
     {
       hint:
         (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations. Workers of graphile-worker 0.16 and older then stop, so upgrade them to ${GRAPHILE_WORKER_VERSION}.`
+          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations. With \`--preview\`, it says what that means for running workers and waiting jobs.`
           : "Install a version of Legwork that supports your graphile-worker.",
     },
   );

@@ -1,4 +1,5 @@
 import { LegworkError, toError } from "../errors.ts";
+import { counted, pluralOf } from "../wording.ts";
 import type { Pool, Queryable } from "./pool.ts";
 
 /** The tables with data from users of graphile-worker, under all names that they have had. */
@@ -12,6 +13,104 @@ const USED_TABLES = [
   "_private_tasks",
   "_private_known_crontabs",
 ];
+
+/** The newest migration of graphile-worker 0.13; the next one refuses to run while jobs are running. */
+const LAST_OF_0_13 = 10;
+
+/** The newest migration of 0.15. Workers up to this version neither notice an upgrade nor can record, after it, how their jobs ended. */
+const LAST_OF_0_15 = 15;
+
+/** The newest migration of 0.16, whose workers stop when they notice the upgrade. Those of 0.17 work on. */
+const LAST_OF_0_16 = 18;
+
+/** graphile-worker treats a job that has been running for longer as abandoned (as SQL). */
+const ABANDONED = "now() - interval '4 hours'";
+
+/** Beyond this, jobs are not counted. */
+const COUNT_LIMIT = 10_000;
+
+/** What `migrate --upgrade-graphile-worker` would find. Counts end at 10,001. */
+export interface UpgradePreview {
+  /** The newest migration of graphile-worker's schema; null if it is not installed. */
+  migration: number | null;
+  /** The versions of graphile-worker that leave it: `0.14 or 0.15`. */
+  versions: string;
+  /** Whether the upgrade would be refused now. */
+  isRefused: boolean;
+  /** Connections on which a worker listens, as far as this login may see them. */
+  workers: { pid: number; application: string; address: string | null }[];
+  jobs: { running: number; due: number; later: number; failed: number };
+}
+
+/** Reads what the upgrade would change and what it would interrupt. Changes nothing, and locks nothing. */
+export async function previewUpgrade(client: Queryable): Promise<UpgradePreview> {
+  const migration = await newestMigration(client);
+  const { rows: workers } = await client.query(
+    `select pid, application_name as application, host(client_addr) as address from pg_stat_activity
+     where datname = current_database() and query like 'LISTEN "jobs:insert"%' order by backend_start`,
+  );
+  const counts = { running: 0, due: 0, later: 0, failed: 0 };
+  const jobs: UpgradePreview["jobs"] = migration === null ? counts : await countJobs(client);
+  const isRefused = migration !== null && migration <= LAST_OF_0_15 && (await hasRunningJobs(client));
+  return { migration, versions: versionsOf(migration), isRefused, workers, jobs };
+}
+
+/**
+ * Throws LW409 while jobs run under a version whose workers could not record their ends after the upgrade: they would run again. For 0.13,
+ * graphile-worker's own migration refuses too.
+ */
+export async function assertUpgradable(client: Queryable): Promise<void> {
+  const migration = await newestMigration(client);
+  if (migration === null || migration > LAST_OF_0_15 || !(await hasRunningJobs(client))) return;
+  const { running } = await countJobs(client);
+  throw new LegworkError(
+    "LW409",
+    `${counted(running, "job")} ${pluralOf(running, "is", "are")} running under graphile-worker ${versionsOf(migration)}, whose workers could not record the end after the upgrade.`,
+    {
+      hint: "Stop these workers and let running jobs finish. If a worker has crashed, `graphile_worker.force_unlock_workers` (from 0.14) releases its jobs.",
+    },
+  );
+}
+
+function versionsOf(migration: number | null): string {
+  if (migration === null) return "none";
+  if (migration <= LAST_OF_0_13) return "0.13 or older";
+  if (migration <= LAST_OF_0_15) return "0.14 or 0.15";
+  if (migration <= LAST_OF_0_16) return "0.16";
+  return migration === LAST_OF_0_16 + 1 ? "0.17" : "0.18";
+}
+
+async function newestMigration(client: Queryable): Promise<number | null> {
+  // Without the table of jobs, an installation has been interrupted at its beginning.
+  const { rows: tables } = await client.query(
+    "select where to_regclass('graphile_worker.migrations') is not null and to_regclass('graphile_worker.jobs') is not null",
+  );
+  if (tables.length === 0) return null;
+  const { rows } = await client.query("select max(id) as id from graphile_worker.migrations");
+  return rows[0]?.id ?? null;
+}
+
+async function hasRunningJobs(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query(`select from graphile_worker.jobs where locked_at > ${ABANDONED} limit 1`);
+  return rows.length > 0;
+}
+
+/** `jobs` is a table in old versions and a view in new ones, with these columns in both. */
+async function countJobs(client: Queryable): Promise<UpgradePreview["jobs"]> {
+  const isIdle = `(locked_at is null or locked_at <= ${ABANDONED})`;
+  const conditions = {
+    running: `locked_at > ${ABANDONED}`,
+    due: `${isIdle} and attempts < max_attempts and run_at <= now()`,
+    later: `${isIdle} and attempts < max_attempts and run_at > now()`,
+    failed: `${isIdle} and attempts >= max_attempts`,
+  };
+  const columns = Object.entries(conditions).map(
+    ([name, condition]) =>
+      `(select count(*)::int from (select from graphile_worker.jobs where ${condition} limit ${COUNT_LIMIT + 1}) counted) as ${name}`,
+  );
+  const { rows } = await client.query(`select ${columns.join(", ")}`);
+  return rows[0]!;
+}
 
 /**
  * Runs graphile-worker's own missing migrations, on a separate connection, each in its own transaction. The caller must not hold a lock on

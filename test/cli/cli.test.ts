@@ -228,6 +228,7 @@ describe("an error", () => {
       "'soon' is not a valid value for --shutdown-timeout. Expected a duration",
     ],
     ["dropping the history without --yes", ["migrate", "--uninstall"], {}, 2, "deletes the whole history"],
+    ["a preview without an upgrade", ["migrate", "--preview"], {}, 2, "describes the upgrade"],
     ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "cannot be combined"],
     ["a task that does not exist, in a filter", ["jobs", "--task", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
     ["a queue that does not exist, in a filter", ["cancel", "--queue", "defalt"], {}, 1, "No queue is called 'defalt'. (LW404)"],

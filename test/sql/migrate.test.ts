@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { migrate } from "../../src/db/migrate.ts";
+import { previewUpgrade } from "../../src/db/upgrade-graphile-worker.ts";
 import { createPool } from "../../src/db/pool.ts";
 import { type Migration, schemaFiles } from "../../src/db/schema-files.ts";
 import { testDatabase, testLog } from "../support/database.ts";
@@ -109,6 +110,23 @@ describe("migrating", () => {
       hint: expect.stringContaining("legwork migrate --upgrade-graphile-worker"),
     });
     expect(await tables()).toEqual(before);
+    expect(await previewUpgrade(database.pool)).toEqual({
+      migration: 19,
+      versions: "0.17",
+      isRefused: false,
+      workers: [],
+      jobs: { running: 0, due: 1, later: 0, failed: 0 },
+    });
+    // Workers of older versions could not record how this job ends.
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'old'");
+    await database.pool.query("update graphile_worker.migrations set id = id - 30 where id > 15");
+    expect(await previewUpgrade(database.pool)).toMatchObject({ versions: "0.14 or 0.15", isRefused: true, jobs: { running: 1 } });
+    await expect(migrate(database.pool, testLog, files, { upgradeGraphileWorker: true })).rejects.toMatchObject({
+      code: "LW409",
+      message: expect.stringMatching(/^1 job is running under graphile-worker 0\.14 or 0\.15/),
+    });
+    await database.pool.query("update graphile_worker._private_jobs set locked_at = null, locked_by = null");
+    await database.pool.query("update graphile_worker.migrations set id = id + 30 where id < 0");
     const { applied } = await migrate(database.pool, testLog, files, { upgradeGraphileWorker: true });
     expect(applied.length).toBeGreaterThan(0);
     expect((await database.pool.query("select max(id) as id from graphile_worker.migrations")).rows).toEqual([{ id: 20 }]);

@@ -1,8 +1,15 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
-import { migrate, type MigrationResult, migrationScript } from "../../db/migrate.ts";
+import {
+  GRAPHILE_WORKER_SCHEMA,
+  GRAPHILE_WORKER_VERSION,
+  migrate,
+  type MigrationResult,
+  migrationScript,
+} from "../../db/migrate.ts";
 import { createPool } from "../../db/pool.ts";
 import { schemaFiles } from "../../db/schema-files.ts";
+import { previewUpgrade, type UpgradePreview } from "../../db/upgrade-graphile-worker.ts";
 import { type Uninstallation, uninstall } from "../../db/uninstall.ts";
 import { LegworkError } from "../../errors.ts";
 import { createLogger } from "../../log.ts";
@@ -12,6 +19,7 @@ import { printJson } from "../output.ts";
 
 type Flags = CommonFlags & {
   upgradeGraphileWorker?: boolean;
+  preview?: boolean;
   dryRun?: boolean;
   uninstall?: boolean;
   yes?: boolean;
@@ -22,21 +30,27 @@ export function migrateCommand(): Command {
   return withCommonOptions(new Command("migrate"))
     .description("Migrate the database to this version of Legwork")
     .option("--upgrade-graphile-worker", "Run graphile-worker's own migrations first, if its schema is older")
+    .option("--preview", "With --upgrade-graphile-worker: say what would happen to workers and jobs, without changing anything")
     .option("--dry-run", "Print the SQL for review or psql, without changing anything")
     .option("--uninstall", "Remove Legwork and its history; graphile-worker and its jobs are kept")
     .option("--yes", "Confirm --uninstall")
     .option(
       "--json",
-      'Print {"applied": […], "definitions": […], "repaired": […]}; with --uninstall, {"removed", "releasedJobs", "expiredJobs", "roles"}',
+      'Print {"applied": […], "definitions": […], "repaired": […]}; with --uninstall, {"removed", "releasedJobs", "expiredJobs", "roles"}; with --preview, {"migration", "versions", "isRefused", "workers", "jobs"}',
     )
     .addHelpText(
       "after",
-      "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --dry-run > upgrade.sql\n  $ legwork migrate --upgrade-graphile-worker\n  $ legwork migrate --uninstall --yes",
+      "\nExamples:\n  $ DATABASE_URL=postgres://… legwork migrate\n  $ legwork migrate --dry-run > upgrade.sql\n  $ legwork migrate --upgrade-graphile-worker --preview\n  $ legwork migrate --upgrade-graphile-worker\n  $ legwork migrate --uninstall --yes",
     )
     .action(async (flags: Flags) => {
-      const { upgradeGraphileWorker, dryRun, uninstall: remove, yes, json, ...common } = flags;
+      const { upgradeGraphileWorker, preview, dryRun, uninstall: remove, yes, json, ...common } = flags;
       if (remove === true && yes !== true) {
         throw new LegworkError("LW400", "--uninstall deletes the whole history.", { hint: "Add --yes to confirm." });
+      }
+      if (preview === true && upgradeGraphileWorker !== true) {
+        throw new LegworkError("LW400", "--preview describes the upgrade of graphile-worker's schema.", {
+          hint: "Add --upgrade-graphile-worker. For Legwork's own changes, use --dry-run.",
+        });
       }
       if (remove === true && upgradeGraphileWorker === true) {
         throw new LegworkError("LW400", "--uninstall and --upgrade-graphile-worker cannot be combined.", {
@@ -63,6 +77,12 @@ export function migrateCommand(): Command {
           else console.log(describeUninstallation(uninstallation));
           return;
         }
+        if (preview === true) {
+          const found = await previewUpgrade(pool);
+          if (json === true) printJson(found);
+          else console.log(describeUpgrade(found));
+          return;
+        }
         if (dryRun === true) {
           const script = await migrationScript(pool);
           console.log(script === "" ? "-- The database is up to date." : script);
@@ -87,6 +107,47 @@ function describe({ applied, definitions, repaired }: MigrationResult): string {
   ];
   return `Migrated the database to Legwork ${version}: ${changes.join(" and ")}.`;
 }
+
+function describeUpgrade({ migration, versions, isRefused, workers, jobs }: UpgradePreview): string {
+  if (migration === null) return "graphile-worker is not installed in this database. `legwork migrate` installs it.";
+  if (migration >= GRAPHILE_WORKER_SCHEMA) return "graphile-worker's schema is up to date: nothing to upgrade.";
+  const amount = (count: number): string => (count > 10_000 ? "more than 10,000" : count.toLocaleString("en-US"));
+  const listening = workers.map(({ pid, application, address }) =>
+    ["  process", pid, application === "" ? "" : `(${application})`, address === null ? "" : `from ${address}`]
+      .filter((part) => part !== "")
+      .join(" "),
+  );
+  return [
+    `graphile-worker's schema: migration ${migration} (graphile-worker ${versions}) would become ${GRAPHILE_WORKER_SCHEMA} (${GRAPHILE_WORKER_VERSION}).`,
+    `Jobs: ${amount(jobs.running)} running, ${amount(jobs.due)} due, ${amount(jobs.later)} later, ${amount(jobs.failed)} failed. All of them stay, with their keys and attempts.`,
+    `Workers listening: ${workers.length === 0 ? "none that this login can see." : workers.length}`,
+    ...listening,
+    "",
+    ...CONSEQUENCES[versions === "0.16" || versions === "0.17" ? versions : "older"],
+    ...(isRefused ? ["", "The upgrade would be refused now, because jobs are running. Stop the workers first."] : []),
+  ].join("\n");
+}
+
+/** What happens to the workers of each version, as seen with them. */
+const CONSEQUENCES = {
+  older: [
+    "Running workers do not notice the upgrade, but can neither fetch jobs nor record how a job ended:",
+    "  1. Stop these workers and wait for their jobs. While jobs are running, the upgrade is refused.",
+    "  2. Run this command without --preview.",
+    "  3. Start workers of graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
+  ],
+  "0.16": [
+    "Running workers notice the upgrade within seconds. They finish and record the jobs that they run, and exit (with code 57):",
+    "  1. Run this command without --preview.",
+    "  2. Start workers of graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
+    "A process manager that restarts an old worker makes it exit again, which is harmless.",
+  ],
+  "0.17": [
+    "Running workers go on, and share the jobs with `legwork worker`:",
+    "  1. Run this command without --preview.",
+    "  2. Replace these workers with graphile-worker 0.18.0 or `legwork worker` when it suits you.",
+  ],
+} as const;
 
 function describeUninstallation({ removed, releasedJobs, expiredJobs, roles }: Uninstallation): string {
   if (!removed) return "Legwork is not installed in this database.";
