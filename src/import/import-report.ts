@@ -95,10 +95,10 @@ export class Tally {
     return {
       from,
       applied,
-      names: [...this.#names.values()],
+      names: sorted(this.#names, ({ name }) => [name]),
       schedules: this.schedules,
-      options: [...this.#options.values()],
-      left: [...this.#left.values()],
+      options: sorted(this.#options, ({ name, option, text }) => [name, option, text]),
+      left: sorted(this.#left, ({ name, reason }) => [name, reason]),
       queues: queues.map(({ name, active, ended, isPaused }) => ({ name, active, ended, isPaused })),
       pausedTasks: [...this.pausedTasks],
       unmapped: [...this.#unmapped].map(([name, count]) => ({ name, count })),
@@ -116,4 +116,9 @@ export class Tally {
     }
     return row;
   }
+}
+
+/** The same for a preview and for the import, which meets jobs in another order. */
+function sorted<Row>(rows: ReadonlyMap<string, Row>, by: (row: Row) => string[]): Row[] {
+  return [...rows.values()].toSorted((a, b) => (by(a).join("\0") < by(b).join("\0") ? -1 : 1));
 }

@@ -254,9 +254,9 @@ it("jobs that cannot be taken over are left and named: of unknown names, locked 
     ["email", "The payload does not match tas", 3, expect.any(String)],
     ["one-at-a-time", "Its retention has passed: pg-b", 1, "07"],
     ["report", "It has been started, or change", 1, "05"],
-    ["short", "It cannot be stored: run_at is", 1, "08"],
     // Its other part, job 21, has a payload that is refused.
     ["report", "It waits for a job that pg-bos", 1, "22"],
+    ["short", "It cannot be stored: run_at is", 1, "08"],
   ]);
   const ids = await rows(
     own,

@@ -25,14 +25,15 @@ type Flags = CommonFlags & {
 const CONNECTIONS = 4;
 
 export function importCommand(): Command {
-  const command = new Command("import").description("Take over the waiting jobs and schedules of pg-boss").addHelpText(
+  const command = new Command("import").description("Take over the waiting jobs and schedules of pg-boss or BullMQ").addHelpText(
     "after",
     `
 Examples:
   $ legwork import pg-boss                        Show what would be taken over
-  $ legwork import pg-boss --apply                Take it over`,
+  $ legwork import pg-boss --apply                Take it over
+  $ legwork import bullmq --redis-url redis://127.0.0.1:6379`,
   );
-  for (const subcommand of [pgBoss]) command.addCommand(subcommand().exitOverride());
+  for (const subcommand of [pgBoss, bullmq]) command.addCommand(subcommand().exitOverride());
   return command;
 }
 
@@ -69,6 +70,41 @@ run the command again, and to go on using pg-boss meanwhile: no job is imported 
         } finally {
           client.release();
           await own?.end();
+        }
+      });
+    });
+}
+
+function bullmq(): Command {
+  return withImportOptions(new Command("bullmq"))
+    .description("Take over the waiting jobs and job schedulers of BullMQ 5 or 6; without --apply, show what would be")
+    .option("--redis-url <url>", "Redis of BullMQ (REDIS_URL, default: redis://127.0.0.1:6379)")
+    .option("--prefix <prefix>", "Prefix of BullMQ's keys", "bull")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ legwork import bullmq                                   Show what would be taken over
+  $ legwork import bullmq --task mail=notify/email          Name the task of a queue
+  $ legwork import bullmq --task mail:welcome=notify/welcome    Name the task of the jobs with one name
+  $ legwork import bullmq --only mail --apply               Take over one queue
+
+A job named welcome in the queue mail runs the task mail/welcome or mail, unless --task or --mapping names another one. Jobs that BullMQ is running
+are left alone. It is safe to run the command again, and to go on using BullMQ meanwhile: no job is imported twice. Redis is read with ioredis, which
+must be installed in your project. docs/guides/from-bullmq.md has the order of moving.`,
+    )
+    .action(async (flags: Flags & { redisUrl?: string; prefix: string }) => {
+      const { openBullmq } = await import("../../import/bullmq/bullmq-source.ts");
+      await importFrom(flags, async (_pool, work) => {
+        const source = await openBullmq(
+          flags.redisUrl ?? nonEmpty(process.env.REDIS_URL) ?? "redis://127.0.0.1:6379",
+          flags.prefix,
+          flags.apply === true,
+        );
+        try {
+          await work(source);
+        } finally {
+          await source.close();
         }
       });
     });

@@ -11,6 +11,8 @@ export interface ScheduleRow {
   readonly cron: string;
   readonly timezone: string | null;
   readonly data: string | null;
+  /** That of its queue. */
+  readonly retryLimit: number;
   readonly options: Readonly<Record<string, unknown>> | null;
 }
 
@@ -30,7 +32,7 @@ export function mapPgBossSchedule(row: ScheduleRow): SourceSchedule {
     // pg-boss skips what is due while none of its instances runs.
     missed: missed === "once" ? "one" : "none",
     ...(typeof priority === "number" ? { priority: Math.max(-32_768, Math.min(32_767, -priority)) } : {}),
-    ...(typeof retryLimit === "number" ? { maxAttempts: Math.min(32_767, retryLimit + 1) } : {}),
+    maxAttempts: Math.min(32_767, (typeof retryLimit === "number" ? retryLimit : row.retryLimit) + 1),
   };
   const name = row.key === "" ? row.name : `${row.name}:${row.key}`;
   return {

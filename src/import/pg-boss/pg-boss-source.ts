@@ -14,6 +14,9 @@ const INTERNAL = "\\_\\_pgboss\\_\\_%";
 /** How long a job that was taken, and may not have been enqueued yet, is kept by pg-boss's maintenance (seconds): ten years. */
 const KEPT_SECONDS = 315_360_000;
 
+/** pg-boss's default. */
+const RETRY_LIMIT = 2;
+
 const NOTE = "Taken over by legwork import.";
 
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
@@ -76,8 +79,8 @@ export class PgBossSource implements ImportSource {
     const { name, hasScheduleKeys, hasScheduleKinds } = this.#schema;
     const { rows } = await this.#client.query(
       `select s.name, ${hasScheduleKeys ? "s.key" : "''"} as key, ${hasScheduleKinds ? "s.kind" : "'cron'"} as kind, s.cron, s.timezone,
-         s.data::text as data, s.options::text as options
-       from ${name}.schedule s where s.name = any ($1) order by 1, 2`,
+         s.data::text as data, s.options::text as options, coalesce(q.retry_limit, ${RETRY_LIMIT}) as "retryLimit"
+       from ${name}.schedule s left join ${name}.queue q on q.name = s.name where s.name = any ($1) order by 1, 2`,
       [queues],
     );
     return rows.map((row) =>
