@@ -94,6 +94,13 @@ create table legwork_private.audit_entries (
   after jsonb
 ) partition by RANGE (occurred_at);
 
+create table legwork_private.awaited_jobs (
+  job_id bigint not null,
+  waiter uuid not null,
+  expires_at timestamp with time zone not null,
+  PRIMARY KEY (job_id, waiter)
+);
+
 create table legwork_private.backlog_hours (
   hour timestamp with time zone not null,
   queue text not null,
@@ -309,6 +316,17 @@ create table legwork_private.idempotent_requests (
   response jsonb,
   requested_at timestamp with time zone default clock_timestamp() not null,
   PRIMARY KEY (subject, key)
+);
+
+create table legwork_private.imported_jobs (
+  source text not null,
+  source_id text not null,
+  server text not null,
+  spec jsonb,
+  job_id bigint,
+  staged_at timestamp with time zone default clock_timestamp() not null,
+  imported_at timestamp with time zone,
+  PRIMARY KEY (source, source_id)
 );
 
 create table legwork_private.job_entries (
@@ -844,6 +862,8 @@ create table legwork_private.worker_processes (
   state text default 'active'::text not null,
   quiet_since timestamp with time zone,
   quiet_by text,
+  excluded text[] default '{}'::text[] not null,
+  queue_slots jsonb,
   PRIMARY KEY (id),
   CHECK ((state = ANY (ARRAY['active'::text, 'quiet'::text, 'draining'::text])))
 );
@@ -1009,6 +1029,8 @@ CREATE INDEX finished_jobs_tenant_task_id ON ONLY legwork_private.finished_jobs 
 CREATE INDEX gate_alarms_ring_at ON legwork_private.gate_alarms USING btree (ring_at);
 
 CREATE INDEX idempotent_requests_requested_at ON legwork_private.idempotent_requests USING btree (requested_at);
+
+CREATE INDEX imported_jobs_staged ON legwork_private.imported_jobs USING btree (source, server) WHERE (imported_at IS NULL);
 
 CREATE INDEX job_logs_job_id ON ONLY legwork_private.job_logs USING btree (job_id, id);
 
@@ -1439,8 +1461,10 @@ create view legwork.workers with (security_barrier=true) as
                   WHERE (EXISTS ( SELECT
                            FROM legwork_private.graphile_jobs j
                           WHERE j.task_id = t.id AND j.is_available)))) x(x)
-          WHERE x.x <> ALL (w.tasks)
-          ORDER BY x.x) AS lacks
+          WHERE (x.x <> ALL (w.tasks)) AND (x.x <> ALL (w.excluded))
+          ORDER BY x.x) AS lacks,
+    excluded,
+    queue_slots
    FROM legwork_private.worker_processes w
   WHERE ( SELECT legwork_private.confined_tenant() IS NULL);
 
@@ -3315,14 +3339,17 @@ AS $function$
   union all
   -- Ten minutes is longer than a deployment takes. A worker that is being replaced is back within a minute.
   (select 'tasks', case when u.oldest < now() - interval '10 minutes' then 'critical' else 'warning' end,
-    format('%s for task ''%s'' %s %s, and no running Legwork worker has that task.',
+    format('%s for task ''%s'' %s %s, and no running Legwork worker %s.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
-      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now())))),
+      case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now()))),
+      case when x.is_excluded then 'runs that task: those that have it leave it out (--only, --except)' else 'has that task' end),
     case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
-      || coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '')
-      || 'Start a worker that has the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
+      || case when x.is_excluded then '' else coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '') end
+      || 'Start a worker that runs the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
     jsonb_build_object('task', u.task, 'jobs', u.jobs, 'oldest', u.oldest)
-  from unserved u order by u.oldest limit 20)
+  from unserved u
+  cross join lateral (select exists (select from alive a where u.task = any (a.excluded)) as is_excluded) x
+  order by u.oldest limit 20)
   union all
   select 'tasks', 'ok',
     case c.workers when 0 then 'No Legwork worker is running, so no tasks are reported.'
@@ -3577,11 +3604,13 @@ CREATE OR REPLACE FUNCTION legwork.enqueue_many(jobs jsonb)
 AS $function$
 declare
   -- Jobs with only these fields can be enqueued in one statement.
-  v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id'];
+  v_plain constant text[] := array['task', 'payload', 'run_at', 'priority', 'serial_key', 'max_attempts', 'tenant', 'correlation_id', 'expires_at'];
   v_are_plain boolean;
+  v_have_expiries boolean;
   v_have_serial_keys boolean;
   v_tasks text[];
   v_ids bigint[];
+  v_expiries timestamptz[];
   v_sequence constant regclass := legwork_private.job_id_sequence();
   v_tenant text := nullif(current_setting('legwork.tenant', true), '');
 begin
@@ -3591,8 +3620,8 @@ begin
       errcode = 'LW400', hint = 'For example: [{"task": "notify/email", "payload": {"to": "a@b.c"}}].';
   end if;
   select bool_and(case jsonb_typeof(element) when 'object' then element - v_plain = '{}' else false end), array_agg(distinct coalesce(element ->> 'task', '')),
-    bool_or(element ? 'serial_key')
-  into v_are_plain, v_tasks, v_have_serial_keys
+    bool_or(element ? 'serial_key'), bool_or(element ->> 'expires_at' is not null)
+  into v_are_plain, v_tasks, v_have_serial_keys, v_have_expiries
   from jsonb_array_elements(jobs) as element;
   if not v_are_plain then
     perform legwork_private.assert_known_fields(jobs);
@@ -3604,6 +3633,11 @@ begin
     or element ->> 'priority' !~ '^-?\d{1,4}$' or element ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
+
+  -- A job that would expire before it can start is refused below.
+  v_are_plain := v_are_plain and not (v_have_expiries and exists (
+    select from jsonb_array_elements(jobs) as element
+    where (element ->> 'expires_at')::timestamptz <= greatest((element ->> 'run_at')::timestamptz, clock_timestamp())));
 
   -- Jobs with keys and limits must be compared with existing jobs one at a time. All others are inserted in one statement. The ids are drawn
   -- first, because add_jobs does not guarantee to return jobs in the order in which they were given.
@@ -3626,7 +3660,7 @@ begin
     where element ->> 'serial_key' is not null) end);
 
   with specs as (
-    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
+    select e.n, nextval(v_sequence) as id, j.task, j.payload, j.run_at, j.max_attempts, j.priority, j.expires_at, legwork_private.context_flags(j.tenant, j.correlation_id) || legwork_private.option_flags(j) as flags,
       legwork.tenant_key(j.serial_key, coalesce(j.tenant, v_tenant)) as queue_name
     from jsonb_array_elements(jobs) with ordinality as e (element, n)
     cross join lateral jsonb_populate_record(null::legwork_private.job_spec, e.element) as j
@@ -3643,7 +3677,12 @@ begin
     from specs s
     returning id
   )
-  select array_agg(s.id order by s.n) into v_ids from specs s join inserted i using (id);
+  select array_agg(s.id order by s.n), array_agg(s.expires_at order by s.n) into v_ids, v_expiries from specs s join inserted i using (id);
+  if v_have_expiries then
+    -- As in the flag, which has milliseconds.
+    insert into legwork_private.expirations (job_id, expires_at)
+    select x.id, to_timestamp(ceil(extract(epoch from x.expires_at) * 1000)::float8 / 1000) from unnest(v_ids, v_expiries) as x (id, expires_at) where isfinite(x.expires_at);
+  end if;
   perform legwork_private.wake_workers(coalesce(cardinality(v_ids), 0));
   return query select unnest(v_ids);
 end $function$
@@ -4394,6 +4433,7 @@ begin
   end loop;
 
   perform legwork_private.forget_steps();
+  delete from legwork_private.awaited_jobs a where a.expires_at < now();
   -- A limited number at a time, because this runs again in a few minutes. Jobs that have not ended keep their progress.
   delete from legwork_private.job_progress p
   where p.job_id in (
@@ -5616,6 +5656,55 @@ AS $function$
   where w.started_at >= from_at and w.started_at < to_at
   group by w.host, date_trunc('minute', w.started_at) order by 1 desc limit at_most
 $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork.workers_needed(slots_per_worker integer DEFAULT NULL::integer, drain_within interval DEFAULT '00:01:00'::interval, queues text[] DEFAULT NULL::text[], tasks text[] DEFAULT NULL::text[], OUT workers integer, OUT slots integer, OUT running integer, OUT due bigint, OUT work_seconds double precision, OUT worker_slots integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_within double precision := extract(epoch from drain_within);
+  v_places double precision;
+begin
+  perform legwork_private.assert_role('viewer', true);
+  if slots_per_worker not between 1 and 10000 then
+    raise exception 'slots_per_worker is %; it must be between 1 and 10,000.', slots_per_worker using errcode = 'LW400', column = 'slots_per_worker',
+      hint = 'It is the concurrency of your workers, 10 by default.';
+  end if;
+  if v_within is null or v_within not between 1 and 86400 then
+    raise exception 'drain_within is %; it must be between 1 second and 1 day.', coalesce(legwork_private.in_words(drain_within), 'null') using errcode = 'LW400', column = 'drain_within',
+      hint = 'For example interval ''1 minute''.';
+  end if;
+  worker_slots := coalesce(slots_per_worker,
+    (select w.concurrency from legwork_private.worker_processes w where w.suspected_at is null order by w.started_at desc limit 1), 10);
+
+  select count(*) into running
+  from legwork_private.worker_processes w
+  cross join lateral unnest(w.running) as r (id)
+  where w.suspected_at is null and (workers_needed.queues is null and workers_needed.tasks is null or exists (
+    select from legwork_private.graphile_jobs j
+    join legwork_private.graphile_tasks t on t.id = j.task_id
+    left join legwork_private.task_definitions d on d.name = t.identifier
+    where j.id = r.id and coalesce(coalesce(d.queue, 'default') = any (workers_needed.queues), true) and coalesce(t.identifier = any (workers_needed.tasks), true)));
+
+  select coalesce(sum(w.jobs), 0), coalesce(sum(w.jobs * w.seconds) filter (where w.is_known), 0),
+    -- The work divided by the time for it, but no more than can run at the same time. A task that no worker has registered needs a worker that knows it, once.
+    coalesce(sum(least(w.places, w.jobs * w.seconds / v_within)) filter (where w.is_known), 0) + coalesce(max(least(w.places, 1)) filter (where not w.is_known), 0)
+  into due, work_seconds, v_places
+  from (
+    select d.jobs, d.places, d.is_known, coalesce(
+      (select sum(m.run_seconds) / nullif(sum((select sum(n) from unnest(m.runs) n)), 0) from legwork_private.task_minutes m
+        where m.task = d.task and m.minute > now() - interval '15 minutes'),
+      (select t.run_seconds / nullif((select sum(n) from unnest(t.runs) n), 0) from legwork_private.task_totals t where t.task = d.task),
+      1) as seconds
+    from legwork_private.due_work() d
+    where coalesce(d.queue = any (workers_needed.queues), true) and coalesce(d.task = any (workers_needed.tasks), true)
+  ) w;
+  slots := running + least(ceil(v_places::numeric), 1000000)::integer;
+  workers := ceil(slots::numeric / worker_slots);
+end $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.activity(OUT enqueued bigint, OUT ended bigint, OUT failed_attempts bigint)
@@ -7013,6 +7102,28 @@ AS $function$
 $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.await_results(job_ids bigint[], no_longer bigint[], waiter uuid)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform legwork_private.assert_role('viewer');
+  delete from legwork_private.awaited_jobs a where a.waiter = await_results.waiter and a.job_id = any (no_longer);
+  -- Jobs that have ended are not waited for, so there are never more rows than live jobs for each process.
+  return query insert into legwork_private.awaited_jobs as a (job_id, waiter, expires_at)
+  select j.id, await_results.waiter, clock_timestamp() + interval '5 minutes'
+  from legwork_private.graphile_jobs j
+  where j.id = any (job_ids)
+    and (legwork_private.confined_tenant() is null or legwork_private.flag_value(j.flags, 'tenant') = legwork_private.confined_tenant())
+  on conflict on constraint awaited_jobs_pkey do update set expires_at = excluded.expires_at
+  returning a.job_id;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
  RETURNS record
  LANGUAGE plpgsql
@@ -8297,6 +8408,56 @@ AS $function$
 $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.due_work(OUT task text, OUT queue text, OUT is_known boolean, OUT jobs bigint, OUT places double precision)
+ RETURNS SETOF record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_sort TO 'off'
+AS $function$
+declare
+  c_most constant integer := 10000;
+begin
+  return query
+  -- A range of graphile-worker's index per priority: in it, due jobs come before those that are scheduled or held.
+  with recursive priorities as (
+    (select j.priority, 1 as number from legwork_private.graphile_jobs j where j.is_available order by j.priority limit 1)
+    union all
+    select (select j.priority from legwork_private.graphile_jobs j where j.is_available and j.priority > p.priority order by j.priority limit 1), p.number + 1
+    from priorities p where p.priority is not null and p.number < 100
+  ), sampled as materialized (
+    select d.task_id, d.job_queue_id
+    from priorities p
+    cross join lateral (
+      select j.task_id, j.job_queue_id from legwork_private.graphile_jobs j
+      where j.is_available and j.priority = p.priority and j.run_at <= now()
+      order by j.run_at limit c_most
+    ) d
+    where p.priority is not null
+    limit c_most
+  ), found as (
+    select t.identifier, count(*) as number,
+      -- Of the jobs with the same serial key, one runs at a time, and none while another one runs.
+      count(*) filter (where s.job_queue_id is null) + count(distinct q.id) filter (where q.is_available) as places
+    from sampled s
+    join legwork_private.graphile_tasks t on t.id = s.task_id
+    left join legwork_private.graphile_job_queues q on q.id = s.job_queue_id
+    group by 1
+  ), counted as (
+    select c.task as identifier, c.jobs as number from legwork_private.live_job_counts c
+    where c.tenant = '' and c.state = 'pending' and c.valid_until > now() and (select count(*) from sampled) = c_most
+  )
+  select x.identifier, coalesce(d.queue, 'default'), d.name is not null, x.number, x.places
+  from (
+    select coalesce(f.identifier, c.identifier) as identifier, greatest(f.number, c.number) as number,
+      coalesce(f.places * greatest(f.number, c.number)::double precision / f.number, c.number) as places
+    from found f full join counted c on c.identifier = f.identifier
+  ) x
+  left join legwork_private.task_definitions d on d.name = x.identifier;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.earlier(at timestamp with time zone, by interval)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -8452,6 +8613,79 @@ begin
   end if;
   return true;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.enqueue_imports(source text, ids text[])
+ RETURNS TABLE(source_id text, job_id bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_row record;
+  v_spec legwork_private.job_spec;
+  v_id bigint;
+  v_ids text[];
+  v_jobs jsonb;
+  v_are_plain boolean;
+begin
+  perform legwork_private.assert_role('operator', true);
+  -- Most batches have neither keys nor dependencies, and are enqueued in one statement.
+  select array_agg(s.source_id order by s.n), jsonb_agg(s.spec - 'payload_text' order by s.n), coalesce(bool_and(not s.spec ?| array['job_key', 'depends_on_imports']), false)
+  into v_ids, v_jobs, v_are_plain
+  from (
+    select u.n, i.source_id, i.spec
+    from unnest(ids) with ordinality u (id, n)
+    join legwork_private.imported_jobs i on i.source = enqueue_imports.source and i.source_id = u.id
+    where i.imported_at is null and not i.spec ? 'schedule'
+    for update of i
+  ) s;
+  if v_are_plain and not exists (
+    select from jsonb_array_elements(v_jobs) j
+    where (j ->> 'expires_at')::timestamptz <= greatest((j ->> 'run_at')::timestamptz, clock_timestamp()) + interval '1 second')
+  then
+    return query
+      with enqueued as materialized (
+        select v_ids[e.n] as source_id, e.id from legwork.enqueue_many(v_jobs) with ordinality e (id, n)
+      )
+      update legwork_private.imported_jobs i set job_id = e.id, spec = null, imported_at = clock_timestamp()
+      from enqueued e where i.source = enqueue_imports.source and i.source_id = e.source_id
+      returning i.source_id, i.job_id;
+    return;
+  end if;
+  for v_row in
+    select i.source_id, i.spec
+    from unnest(ids) with ordinality u (id, n)
+    join legwork_private.imported_jobs i on i.source = enqueue_imports.source and i.source_id = u.id
+    where i.imported_at is null and not i.spec ? 'schedule'
+    order by u.n
+    for update of i
+  loop
+    v_spec := jsonb_populate_record(null::legwork_private.job_spec, v_row.spec);
+    -- A key must not replace another job: each of them was a job of its own.
+    if v_spec.job_key is not null and exists (
+      select from legwork_private.graphile_jobs j where j.key = legwork_private.kept_key(v_spec.job_key, coalesce(v_spec.tenant, nullif(current_setting('legwork.tenant', true), ''))))
+    then
+      v_spec.job_key := null;
+    end if;
+    if v_spec.expires_at is not null then
+      -- Its time may have come since it was staged. It then expires here.
+      v_spec.expires_at := greatest(v_spec.expires_at, clock_timestamp() + interval '1 second', v_spec.run_at + interval '1 second');
+    end if;
+    if v_row.spec ? 'depends_on_imports' then
+      v_spec.depends_on := array(
+        select i.job_id from legwork_private.imported_jobs i
+        where i.source = enqueue_imports.source and i.source_id in (select jsonb_array_elements_text(v_row.spec -> 'depends_on_imports'))
+          and (exists (select from legwork_private.graphile_jobs j where j.id = i.job_id) or exists (select from legwork_private.finished_jobs f where f.id = i.job_id)));
+    end if;
+    v_id := legwork_private.enqueue_job(v_spec);
+    update legwork_private.imported_jobs i set job_id = v_id, spec = null, imported_at = clock_timestamp()
+    where i.source = enqueue_imports.source and i.source_id = v_row.source_id;
+    source_id := v_row.source_id;
+    job_id := v_id;
+    return next;
+  end loop;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.enqueue_job(spec legwork_private.job_spec)
  RETURNS bigint
@@ -9038,16 +9272,18 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_lacking_tasks(worker legwork_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select 'worker_lacks_task',
-    format('It does not have the task ''%s'', for which %s%s.', t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-      case when legwork_private.missing_worker(t.identifier) is null then '; other workers have it' else ', and no running worker has it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
+    format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+      else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
     select count(*) as jobs from (
       select j.run_at from legwork_private.graphile_jobs j where j.is_available and j.task_id = t.id order by j.id limit 1000) o
     where o.run_at <= clock_timestamp()
   ) x
-  where x.jobs > 0
+  -- Workers that leave a task to others are as intended.
+  where x.jobs > 0 and (t.identifier <> all (worker.excluded) or legwork_private.missing_worker(t.identifier) is not null)
   order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
 $function$
 
@@ -9366,7 +9602,7 @@ begin
       case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
         else 'is about to start it' end);
     actions := jsonb_build_array(v_cancel);
-    fix := format('wait, or %s To avoid this, make workers fetch fewer jobs in advance (LEGWORK_LOCAL_QUEUE_SIZE)', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+    fix := format('wait, or %s To avoid this, remove the setting LEGWORK_LOCAL_QUEUE_SIZE or lower it; without it, a job waits in a worker for at most a second', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
   else
     reason := 'running';
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -9582,6 +9818,8 @@ declare
   v_alive integer;
   v_silent legwork_private.worker_processes;
   v_silent_count integer;
+  v_excluding integer;
+  v_excludes text;
   v_refused record;
   v_intended text := legwork_private.intended_task(task);
   v_nearest text;
@@ -9607,6 +9845,18 @@ begin
       case when legwork_private.confined_tenant() is null then format(' (%s, %s, process %s)', v_silent.id, v_silent.host, v_silent.pid) else '' end,
       to_char(v_silent.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
     fix := 'Find out whether that process was killed, is stopped, or cannot reach Postgres. Or start another worker that has the task: legwork worker --tasks DIR';
+    actions := '[]';
+    return next;
+    return;
+  end if;
+  select count(*), min(w.host || ':' || w.pid) into v_excluding, v_excludes from legwork_private.worker_processes w
+  where explain_unknown_task.task = any (w.excluded) and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
+  if v_excluding > 0 then
+    detail := format('%s the task ''%s'' %s it out (--only, --except)%s.',
+      case v_excluding when 1 then 'The only running Legwork worker that has' else format('All %s that have', legwork_private.counted(v_excluding, 'running Legwork worker')) end, task,
+      case v_excluding when 1 then 'leaves' else 'leave' end,
+      case when legwork_private.confined_tenant() is not null then '' when v_excluding = 1 then ': ' || v_excludes else ', such as ' || v_excludes end);
+    fix := format('Start a worker that runs it: legwork worker --only %s', case when task ~ '^[\w./:-]+$' then task else quote_literal(task) end);
     actions := '[]';
     return next;
     return;
@@ -9764,6 +10014,8 @@ declare
   v_fetched bigint;
   v_ahead record;
   v_quiet legwork_private.worker_processes;
+  v_queue text;
+  v_places record;
 begin
   select array_agg(w), sum(w.concurrency), sum(least(w.concurrency, cardinality(w.running))) into v_able, v_slots, v_running
   from legwork_private.worker_processes w
@@ -9785,6 +10037,29 @@ begin
     end if;
     return query select u.* from legwork_private.explain_unknown_task(job, task) u;
     return;
+  end if;
+  v_queue := coalesce((select d.queue from legwork_private.task_definitions d where d.name = explain_workers.task), 'default');
+  -- Only if every worker that could take it has a number of slots for its queue, because one without takes it.
+  if not exists (select from unnest(v_able) w where w.queue_slots ->> v_queue is null) then
+    select sum((w.queue_slots ->> v_queue)::bigint)::bigint as slots, max((w.queue_slots ->> v_queue)::bigint) as most, sum(u.used)::bigint as used,
+      bool_and(u.used >= (w.queue_slots ->> v_queue)::bigint) as full into v_places
+    from unnest(v_able) w
+    cross join lateral (
+      select count(*) as used from legwork_private.graphile_jobs j
+      join legwork_private.graphile_tasks k on k.id = j.task_id
+      left join legwork_private.task_definitions d on d.name = k.identifier
+      where j.id = any (w.running) and coalesce(d.queue, 'default') = v_queue
+    ) u;
+    if v_places.full then
+      reason := 'workers_busy';
+      detail := format('%s at most %s of the queue ''%s'' at a time (--slots), and %s running.',
+        case cardinality(v_able) when 1 then 'The one worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
+        legwork_private.counted(v_places.slots, 'job'), v_queue, legwork_private.counted(v_places.used, 'is', 'are'));
+      fix := format('Start more workers, or give them more slots for this queue: legwork worker --slots %s=%s', v_queue, v_places.most + 1);
+      actions := '[]';
+      return next;
+      return;
+    end if;
   end if;
   v_tasks := array(select t.id from legwork_private.graphile_tasks t where t.identifier in (select unnest(w.tasks) from unnest(v_able) w));
   select * into v_ahead from legwork_private.jobs_ahead(job, v_tasks) a;
@@ -10862,6 +11137,19 @@ begin
   return v_time;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.is_awaited(first bigint, last bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return exists (select from legwork_private.awaited_jobs a where a.job_id between first and last)
+    or current_setting('transaction_isolation') <> 'read committed';
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.is_bounded(value interval)
  RETURNS boolean
  LANGUAGE sql
@@ -11100,6 +11388,27 @@ CREATE OR REPLACE FUNCTION legwork_private.key_prefix(tenant text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (tenant IS NULL) THEN ''::text WHEN (length(replace(replace("left"(tenant, 256), '%'::text, '%25'::text), ':'::text, '%3A'::text)) <= 32) THEN (('tenant~'::text || replace(replace("left"(tenant, 256), '%'::text, '%25'::text), ':'::text, '%3A'::text)) || ':'::text) ELSE (('tenant~%'::text || md5("left"(tenant, 256))) || ':'::text) END
+
+CREATE OR REPLACE FUNCTION legwork_private.known_imports(source text, server text, ids text[] DEFAULT NULL::text[])
+ RETURNS TABLE(source_id text, is_staged boolean, schedule jsonb)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork_private.assert_role('operator', true);
+  if ids is null then
+    return query
+      select i.source_id, true, i.spec -> 'schedule' from legwork_private.imported_jobs i
+      where i.source = known_imports.source and i.server = known_imports.server and i.imported_at is null
+      order by i.staged_at, i.source_id;
+  else
+    return query
+      select i.source_id, i.imported_at is null, i.spec -> 'schedule' from legwork_private.imported_jobs i
+      where i.source = known_imports.source and i.source_id = any (ids);
+  end if;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.known_queues()
  RETURNS text[]
@@ -11417,7 +11726,7 @@ CREATE OR REPLACE FUNCTION legwork_private.missing_worker(task text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE WHEN bool_or((missing_worker.task = ANY (w.tasks))) THEN NULL::text WHEN (count(w.id) = 0) THEN 'no Legwork worker is running'::text WHEN (count(w.id) = 1) THEN format('the one Legwork worker that is running does not have the task ''%s'''::text, missing_worker.task) ELSE format('none of the %s has the task ''%s'''::text, legwork_private.counted(count(w.id), 'running Legwork worker'::text), missing_worker.task) END AS format FROM legwork_private.worker_processes w WHERE (w.seen_at > (clock_timestamp() - legwork_private.worker_grace())))
+RETURN (SELECT CASE WHEN bool_or((missing_worker.task = ANY (w.tasks))) THEN NULL::text WHEN (count(w.id) = 0) THEN 'no Legwork worker is running'::text WHEN bool_or((missing_worker.task = ANY (w.excluded))) THEN format('the task ''%s'' is left out by every running worker that has it (--only, --except)'::text, missing_worker.task) WHEN (count(w.id) = 1) THEN format('the one Legwork worker that is running does not have the task ''%s'''::text, missing_worker.task) ELSE format('none of the %s has the task ''%s'''::text, legwork_private.counted(count(w.id), 'running Legwork worker'::text), missing_worker.task) END AS format FROM legwork_private.worker_processes w WHERE (w.seen_at > (clock_timestamp() - legwork_private.worker_grace())))
 
 CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates text[])
  RETURNS text
@@ -11495,6 +11804,31 @@ begin
   delete from legwork_private.worker_faults f where f.at < clock_timestamp() - interval '7 days';
 end $function$
 -- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.notify_waiters(job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform pg_notify('legwork_results', '*');
+    return;
+  end if;
+  -- A notification has less than 8,000 bytes: 300 ids of up to 19 digits.
+  perform pg_notify('legwork_results', p.ids)
+  from (
+    select string_agg(n.id::text, ',') as ids
+    from (
+      select w.id, (row_number() over () - 1) / 300 as part
+      from (select distinct a.job_id as id from legwork_private.awaited_jobs a where a.job_id = any (job_ids) and a.expires_at > now()) w
+    ) n
+    group by n.part
+  ) p;
+end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.open_actions(actions jsonb)
  RETURNS jsonb
@@ -11992,6 +12326,28 @@ CREATE OR REPLACE FUNCTION legwork_private.rate_window(gate text, per interval)
  STABLE
 RETURN COALESCE((SELECT l.per FROM legwork_private.limits l WHERE (l.id = legwork_private.gate_limit(rate_window.gate))), per)
 
+CREATE OR REPLACE FUNCTION legwork_private.read_import_spec(spec jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if spec ? 'schedule' then
+    return spec;
+  end if;
+  spec := spec - 'payload_text' || jsonb_build_object('payload', (spec ->> 'payload_text')::jsonb);
+  -- Values that are obviously within bounds skip the full check.
+  if spec ->> 'run_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
+    or spec ->> 'expires_at' !~ '^(19[7-9]|[2-9]\d\d)\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
+    or spec ->> 'priority' !~ '^-?\d{1,4}$' or spec ->> 'max_attempts' !~ '^[1-9]\d{0,3}$'
+  then
+    perform legwork_private.assert_job_fields(spec);
+  end if;
+  perform legwork_private.kept_key(spec ->> 'job_key', spec ->> 'tenant'), legwork_private.kept_key(spec ->> 'serial_key', spec ->> 'tenant', 'serial_key');
+  return spec;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.read_interval(name text, value text, low interval DEFAULT '00:00:00'::interval, high interval DEFAULT '100 years'::interval)
  RETURNS interval
  LANGUAGE plpgsql
@@ -12030,6 +12386,7 @@ AS $function$
     'connections', (select d -> 'detail' from legwork_private.samples s, jsonb_array_elements(s.value) d where s.name = 'database' and d ->> 'check' = 'connections' limit 1),
     'workers', coalesce((select jsonb_agg(jsonb_build_object('host', w.host, 'pid', w.pid, 'concurrency', w.concurrency, 'running', cardinality(w.running), 'cpu', w.cpu, 'memory', w.memory, 'disk', w.disk, 'heap', w.heap_bytes)
       order by w.started_at) from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - 2 * legwork_private.worker_grace()), '[]'),
+    'needed', (select n.workers from legwork.workers_needed() n),
     'restarts', (select case when s.is_called then s.last_value else 0 end from legwork_private.worker_restarts s),
     'alerts', coalesce((select jsonb_object_agg(a.severity, a.number) from (
       select r.severity, count(*) as number from legwork_private.alert_records r where r.resolved_at is null group by 1) a), '{}'),
@@ -12793,6 +13150,37 @@ begin
   return given;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.results_of(job_ids bigint[])
+ RETURNS TABLE(id bigint, state legwork.job_state, result jsonb, error text, finished_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_tenant text := legwork_private.confined_tenant();
+begin
+  perform legwork_private.assert_role('viewer');
+  -- One statement, and so one snapshot: each job is either live or in the history.
+  return query
+    with live as materialized (
+      select j.id, j.flags from legwork_private.graphile_jobs j
+      where j.id = any (job_ids) and (j.locked_at is not null or j.attempts < j.max_attempts)
+    )
+    select l.id, null::legwork.job_state, null::jsonb, null::text, null::timestamptz
+    from live l where v_tenant is null or legwork_private.flag_value(l.flags, 'tenant') = v_tenant
+    union all
+    select a.id, f.state, f.result, f.error, f.finished_at
+    from (select distinct unnest(job_ids) as id) a
+    cross join lateral (
+      select h.state, h.result, h.error, h.finished_at from legwork_private.finished_jobs h
+      where h.id = a.id and (v_tenant is null or h.tenant = v_tenant) limit 1
+    ) f
+    where not exists (select from live l where l.id = a.id);
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.retention(setting text, fallback interval)
  RETURNS interval
  LANGUAGE plpgsql
@@ -12886,17 +13274,18 @@ AS $function$
   from (values
     ('legwork_reader', array['explain_job', 'explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker', 'job_timeline', 'describe_limits', 'describe_retry', 'known_queues', 'ids_created', 'emergency_stop_details', 'step_results',
       'health', 'read_metrics', 'task_statistics', 'job_reruns', 'task_series', 'worker_starts_between', 'silences', 'limits_in_use', 'limit_use',
-      'awaits_signal', 'policy_attempts', 'count_jobs', 'doctor', 'installed_schema', 'find_failed_groups']),
+      'awaits_signal', 'results_of', 'await_results', 'policy_attempts', 'count_jobs', 'workers_needed', 'doctor', 'installed_schema', 'find_failed_groups']),
     ('legwork_enqueuer', array['enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow', 'describe_limits', 'describe_retry', 'installed_schema']),
     ('legwork_operator', array['cancel_job', 'cancel_jobs', 'retry_job', 'retry_jobs', 'discard_job', 'discard_jobs', 'rerun_job', 'rerun_jobs', 'set_priority', 'set_priorities', 'put_pause', 'lift_pause',
       'set_worker_state', 'quiet_worker', 'resume_worker', 'drain_worker', 'pause_queue', 'resume_queue', 'pause_task', 'resume_task', 'emergency_stop', 'resume_all', 'put_limit', 'limit_concurrency', 'limit_rate', 'drop_limit', 'reset_limits', 'set_retry_policy', 'drop_retry_policy', 'give_back_jobs', 'tick', 'tick_one_by_one', 'take_up', 'reconcile',
       'schedule', 'unschedule', 'enable_schedule', 'disable_schedule', 'run_schedule', 'cancel_workflow', 'retry_workflow', 'send_signal',
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence',
-      'start_bulk_action', 'stop_bulk_action', 'preview_bulk_action', 'run_bulk_action']),
+      'start_bulk_action', 'stop_bulk_action', 'preview_bulk_action', 'run_bulk_action',
+      'stage_imports', 'enqueue_imports', 'settle_imports', 'known_imports']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
       'await_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
-      'installed_schema', 'run_bulk_action']),
+      'installed_schema', 'run_bulk_action', 'workers_needed']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty', 'run_bulk_action'])
   ) as r (role, functions)
   cross join lateral unnest(r.functions) as f (function)
@@ -13552,6 +13941,24 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.settle_imports(source text, ids text[], imported boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform legwork_private.assert_role('operator', true);
+  if imported then
+    update legwork_private.imported_jobs i set spec = null, imported_at = clock_timestamp()
+    where i.source = settle_imports.source and i.source_id = any (ids) and i.imported_at is null;
+  else
+    delete from legwork_private.imported_jobs i
+    where i.source = settle_imports.source and i.source_id = any (ids) and i.imported_at is null;
+  end if;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.settle_limit_changes()
  RETURNS void
  LANGUAGE plpgsql
@@ -13689,6 +14096,43 @@ begin
   -- Transactions that are running now may write here once we have committed.
   insert into legwork_private.rollup_segments (relation, from_block, to_block, horizon, counted)
   values (relation, 0, pg_relation_size(relation) / current_setting('block_size')::bigint, pg_snapshot_xmin(pg_current_snapshot())::text, v_counted);
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.stage_imports(source text, server text, jobs jsonb)
+ RETURNS TABLE(source_id text, outcome text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_job jsonb;
+  v_refused jsonb := '{}';
+begin
+  perform legwork_private.assert_role('operator', true);
+  perform legwork_private.assert_task(t.task) from (
+    select distinct coalesce(j -> 'spec' ->> 'task', j -> 'spec' -> 'schedule' ->> 'task', '') as task from jsonb_array_elements(jobs) j) t;
+  begin
+    insert into legwork_private.imported_jobs as i (source, source_id, server, spec)
+    select stage_imports.source, j ->> 'id', stage_imports.server, legwork_private.read_import_spec(j -> 'spec') from jsonb_array_elements(jobs) j
+    on conflict on constraint imported_jobs_pkey do nothing;
+  exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
+    -- Each on its own, so that a job which cannot be stored keeps no other from being imported.
+    for v_job in select j from jsonb_array_elements(jobs) j loop
+      begin
+        insert into legwork_private.imported_jobs as i (source, source_id, server, spec)
+        values (stage_imports.source, v_job ->> 'id', stage_imports.server, legwork_private.read_import_spec(v_job -> 'spec'))
+        on conflict on constraint imported_jobs_pkey do nothing;
+      exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
+        v_refused := v_refused || jsonb_build_object(v_job ->> 'id', sqlerrm);
+      end;
+    end loop;
+  end;
+  return query
+    select j ->> 'id', case when i.source_id is null then coalesce(v_refused ->> (j ->> 'id'), 'It could not be stored.')
+      when i.imported_at is null then 'staged' else 'imported' end
+    from jsonb_array_elements(jobs) j
+    left join legwork_private.imported_jobs i on i.source = stage_imports.source and i.source_id = j ->> 'id';
 end $function$
 -- not executable by public
 
@@ -14163,7 +14607,10 @@ begin
         legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
-    -- A cancelled job is deleted below, which closes its dependencies.
+    -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    if v_state = 'failed' and legwork_private.is_awaited(new.id, new.id) then
+      perform legwork_private.notify_waiters(array[new.id]);
+    end if;
     if v_state = 'failed' and legwork_private.has_dependants(new.id, new.id) then
       perform legwork_private.close_dependencies(array[new.id], array[v_state]);
     end if;
@@ -14310,7 +14757,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. Other rows of these jobs, the dependencies on them, and their slots.
+  -- 4. Other rows of these jobs, who waits for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -14332,6 +14779,9 @@ begin
     full join legwork_private.reported_completions() o on o.id = g.id
     -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
+  end if;
+  if legwork_private.is_awaited(v_first, v_last) then
+    perform legwork_private.notify_waiters(array_agg(g.id)) from gone g;
   end if;
   if exists (select from legwork_private.limits) then
     perform legwork_private.release_slots(array_agg(g.id), array_agg(o.started_at))
@@ -15075,16 +15525,16 @@ CREATE OR REPLACE FUNCTION legwork_private.without_expiry(flags jsonb)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (legwork_private.flag_value(flags, 'expires'::text) IS NULL) THEN flags ELSE NULLIF((flags - ARRAY(SELECT f.f FROM jsonb_object_keys(without_expiry.flags) f(f) WHERE (f.f ~~ 'expires:%'::text))), '{}'::jsonb) END
 
-CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], version text DEFAULT NULL::text, OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[], OUT state text)
+CREATE OR REPLACE FUNCTION legwork_private.worker_beat(id text, host text, pid integer, concurrency integer, tasks text[], running bigint[], blocked_seconds double precision DEFAULT NULL::double precision, blocked_jobs bigint[] DEFAULT NULL::bigint[], version text DEFAULT NULL::text, excluded text[] DEFAULT '{}'::text[], queue_slots jsonb DEFAULT NULL::jsonb, OUT now timestamp with time zone, OUT cancelled bigint[], OUT lost bigint[], OUT state text)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version)
+  insert into legwork_private.worker_processes as w (id, host, pid, concurrency, tasks, running, blocked_since, blocked_jobs, version, excluded, queue_slots)
   values (worker_beat.id, worker_beat.host, worker_beat.pid, worker_beat.concurrency, worker_beat.tasks, worker_beat.running,
-    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version)
+    clock_timestamp() - blocked_seconds * interval '1 second', worker_beat.blocked_jobs, worker_beat.version, worker_beat.excluded, worker_beat.queue_slots)
   on conflict on constraint worker_processes_pkey do update set
     running = excluded.running, seen_at = clock_timestamp(), suspected_at = null,
     blocked_since = excluded.blocked_since, blocked_jobs = excluded.blocked_jobs
