@@ -265,7 +265,7 @@ export interface LoadedConfig {
   readonly onStart: ConfigFile["onStart"];
   /** The middleware of the file, not yet checked. */
   readonly middleware: unknown;
-  /** The file that was read; undefined if there is none. */
+  /** The file that was read; undefined without one. */
   readonly file: string | undefined;
 }
 

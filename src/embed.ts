@@ -73,7 +73,7 @@ export interface Legwork extends Operations {
   /** A small connection pool, for your own statements. */
   readonly pool: Pool;
   /**
-   * The events of the worker here; without a worker there are none. What happens before `createLegwork` returns is heard only by `on` of middleware.
+   * The events of the worker here; without a worker, nothing happens. What happens before `createLegwork` returns is heard only by `on` of middleware.
    *
    * @example
    * import { createLegwork } from "legwork";

@@ -353,7 +353,7 @@ export const progressSchema = z
   .describe("The progress that the task last reported.");
 
 /** The longest that a request waits for a result (ms): proxies close a connection that is silent for a minute. */
-export const LONGEST_WAIT_MS = 55_000;
+const LONGEST_WAIT_MS = 55_000;
 
 export const resultQuery = z.strictObject({
   wait: duration

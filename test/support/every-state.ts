@@ -72,6 +72,8 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   const retrying = await add("free");
   await worker.fetch(pool, 100);
   await worker.fail(pool, [retrying]);
+  // Its delay of a few seconds could end before the test has looked.
+  await pool.query("update graphile_worker._private_jobs set run_at = now() + interval '1 hour' where id = $1", [retrying]);
   const cancelled = await add("free");
   await pool.query("select legwork.cancel_job($1, 'for the test')", [cancelled]);
   const expired = await add("free", ", expires_at => now() + interval '1 hour'");
