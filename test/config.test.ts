@@ -53,6 +53,8 @@ describe("configuration", () => {
     [{}, { LEGWORK_TRUST_PROXY: "10.0.0.0/8,10.0.0.0/33" }, "LEGWORK_TRUST_PROXY: expected the number of proxies"],
     [{}, { LEGWORK_JOB_LINKS: "Trace=tempo.example" }, "LEGWORK_JOB_LINKS: expected a URL such as https://"],
     [{}, { LEGWORK_JOB_LINKS: "Trace=https://tempo.example/{trace}" }, "LEGWORK_JOB_LINKS: {trace} is not a value of a job"],
+    [{}, { LEGWORK_SLOTS: "mail" }, "LEGWORK_SLOTS: it is 'mail'; expected a queue and a number from 1 to 10,000"],
+    [{}, { LEGWORK_SLOTS: "mail=1,mail=2" }, "LEGWORK_SLOTS: it has the queue 'mail' twice"],
     [{ shutdownTimeout: "soon" }, {}, "--shutdown-timeout: it is 'soon'; it must be a duration"],
   ])("with an invalid value names its origin: %j %j", async (flags, environment, message) => {
     const directory = await directoryOf({});

@@ -23,6 +23,13 @@ export function wholeNumber(low = 1, high = 2_147_483_647): Parse<number> {
   };
 }
 
+/** Collects numbers by queue, as they were typed: mail=5. */
+export function queueSlots(text: string, previous: string[] | undefined): string[] {
+  const [, count = ""] = /^\s*\S.*=\s*(\d+)\s*$/.exec(text) ?? [];
+  if (Number(count) >= 1 && Number(count) <= 10_000) return collect(text, previous);
+  throw new InvalidArgumentError("Expected a queue and a number from 1 to 10,000, such as mail=5.");
+}
+
 /** The length of a list: more rows are read page by page. */
 export const listLimit = wholeNumber(1, 500);
 

@@ -10,7 +10,7 @@ import { LegworkError } from "../errors.ts";
 import { readMiddleware } from "../jobs/middleware.ts";
 import { createLogger, LOG_LEVELS } from "../log.ts";
 import { loadWorkerConfig, type WorkerConfig } from "../worker/graphile/preset.ts";
-import { collect, duration, wholeNumber } from "./option-values.ts";
+import { collect, duration, queueSlots, wholeNumber } from "./option-values.ts";
 import type { Operations } from "./operations/operations.ts";
 import { keepDigits } from "../db/exact-json.ts";
 import { visibleRows } from "./visible.ts";
@@ -52,7 +52,7 @@ export function withWorkerOptions(command: Command): Command {
       collect,
     )
     .option("--except <name>", "Task, pattern or queue:name not to run (repeatable, LEGWORK_EXCEPT)", collect)
-    .option("--slots <queue=number>", "Jobs of a queue to run at a time (repeatable, LEGWORK_SLOTS)", collect)
+    .option("--slots <queue=number>", "Jobs of a queue to run at a time (repeatable, LEGWORK_SLOTS)", queueSlots)
     .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)", wholeNumber(1, 10_000))
     .option(
       "--shutdown-timeout <duration>",

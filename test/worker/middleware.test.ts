@@ -83,7 +83,7 @@ describe("middleware around attempts", () => {
     );
     const [plain, own, thread, process_] = await Promise.all(ids.map((id) => end(database, id)));
     const values = { from: "outer", both: 2, inner: ["from", "both"] };
-    expect(plain).toMatchObject({ state: "completed" });
+    expect(plain).toMatchObject({ state: "completed", result: { rest: { inner: { values } } } });
     for (const [job, task] of [
       [own, "defined"],
       [thread, "thread"],

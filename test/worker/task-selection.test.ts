@@ -104,7 +104,7 @@ describe("what a worker runs", () => {
       [["--only", "notify/male"], "legwork: only: this worker has no task 'notify/male'. (LW514)"],
       [
         ["--slots", "mail=0"],
-        "legwork: --slots: it is 'mail=0'; expected a queue and a number from 1 to 10,000, such as mail=5. (LW514)",
+        "legwork: 'mail=0' is not a valid value for --slots. Expected a queue and a number from 1 to 10,000, such as mail=5. (LW400)",
       ],
     ] as const) {
       const { code, stderr } = await legwork(["worker", "--tasks", directory, "--log-level", "silent", ...flags], {

@@ -229,7 +229,8 @@ export class Run implements TaskContext, AttemptContext, Abortable {
   private ownAbortPromise: Promise<never> | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private ownSpan: AttemptSpan | undefined = undefined;
-  private ownValues: SomeTaskValues | undefined = undefined;
+  /** What middleware has added; a task that uses more relies on middleware that is missing. */
+  private ownValues: TaskValues | undefined = undefined;
   private ownSession: Record<string, string> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
@@ -296,7 +297,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
   }
 
   get values(): TaskValues {
-    return this.ownValues ?? NO_VALUES;
+    return this.ownValues ?? (NO_VALUES as TaskValues);
   }
 
   get session(): Record<string, string> {
@@ -448,7 +449,10 @@ export class Run implements TaskContext, AttemptContext, Abortable {
 
   private async callWithin(around: readonly AttemptMiddleware[], payload: unknown): Promise<unknown> {
     let suspended: Suspended | undefined;
-    const add = (values: SomeTaskValues): void => void (this.ownValues = { ...this.ownValues, ...values });
+    const add = (values: SomeTaskValues): void => {
+      const all: unknown = { ...this.ownValues, ...values };
+      this.ownValues = all as TaskValues;
+    };
     try {
       return await throughAttempt(around, this, add, async () => {
         try {
@@ -577,7 +581,7 @@ function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
 
-const NO_VALUES: TaskValues = Object.freeze({});
+const NO_VALUES: unknown = Object.freeze({});
 
 /** Hides everything, for a task whose secrets cannot be found. */
 const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };
