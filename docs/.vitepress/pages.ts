@@ -15,7 +15,7 @@ const guides = (...names: string[]): string[] => names.map((name) => `docs/guide
 const reference = (...names: string[]): string[] => names.map((name) => `docs/reference/${name}.md`);
 
 const GROUPS: readonly Group[] = [
-  { title: "Start", files: guides("start", "from-graphile-worker", "glossary") },
+  { title: "Start", files: guides("start", "from-graphile-worker", "from-pg-boss", "from-bullmq", "glossary") },
   {
     title: "Build",
     files: guides(

@@ -120,6 +120,6 @@ export function queueNotes(policy: string | null): OptionNote[] {
 
 function policyText(policy: string): string {
   return SERIAL.has(policy)
-    ? `'${policy}': enqueue with serialKey; without keys, set concurrency: 1 in the task`
+    ? `'${policy}': enqueue with serialKey; without keys, set concurrency: { limit: 1 } in the task`
     : `'${policy}': enqueue with jobKey, and jobKeyMode: "unsafe_dedupe" to keep the first`;
 }
