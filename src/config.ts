@@ -70,6 +70,52 @@ const queueSlots = z
     return slots;
   });
 
+const endpointUrl = z.url({
+  protocol: /^https?$/,
+  error: "expected the URL of an endpoint, such as https://app.example.com/jobs/mail",
+});
+
+/** Endpoints by the names of tasks. In the environment, each is text in a list: mail/send=https://app.example.com/jobs/mail. */
+const endpoints = z
+  .union([
+    z.record(
+      z.string().min(1).max(128),
+      z.union([
+        endpointUrl.transform((url) => ({ url })),
+        z.strictObject({
+          url: endpointUrl,
+          description: z.string().optional(),
+          queue: z.string().min(1).max(128).optional(),
+          timeout: duration.optional(),
+        }),
+      ]),
+    ),
+    z.array(z.string()),
+  ])
+  .transform(
+    (
+      value,
+      context,
+    ): Readonly<
+      Record<string, { url: string; description?: string | undefined; queue?: string | undefined; timeout?: number | undefined }>
+    > => {
+      if (!Array.isArray(value)) return value;
+      return Object.fromEntries(
+        value.map((entry) => {
+          const [name, url] = [entry.split("=", 1)[0]?.trim() ?? "", entry.slice(entry.indexOf("=") + 1).trim()];
+          if (name === "" || !endpointUrl.safeParse(url).success) {
+            // Without the text, which may contain a secret.
+            context.addIssue({
+              code: "custom",
+              message: "expected tasks and URLs, such as mail/send=https://app.example.com/jobs/mail",
+            });
+          }
+          return [name, { url }];
+        }),
+      );
+    },
+  );
+
 const configSchema = z
   .strictObject({
     /** The database to use. Without it, `up` starts an embedded Postgres in the data directory. */
@@ -89,6 +135,17 @@ const configSchema = z
     healthHost: z.string().min(1).default("127.0.0.1"),
     /** Directories of task files, or single files that export several tasks. */
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
+    /**
+     * Tasks that are HTTP endpoints: the name of each task, and the URL that its jobs are sent to (`docs/guides/tasks-in-other-languages.md`). In the
+     * environment: `mail/send=https://app.example.com/jobs/mail,report=https://…`. In the file, a value may also be `{ url, description, queue, timeout }`;
+     * an attempt may take 5 minutes by default.
+     */
+    endpoints: endpoints.default({}),
+    /** The secrets with which requests to endpoints are signed: `whsec_` and at least 24 bytes in base64. Several for replacing one. */
+    endpointSecret: z
+      .array(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, { error: "expected whsec_ and at least 24 bytes in base64" }))
+      .max(5)
+      .default([]),
     /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */
     crontab: z.string().min(1).default("crontab"),
     /**
@@ -221,6 +278,8 @@ const ENVIRONMENT = {
   healthPort: "LEGWORK_HEALTH_PORT",
   healthHost: "LEGWORK_HEALTH_HOST",
   tasks: "LEGWORK_TASKS",
+  endpoints: "LEGWORK_ENDPOINTS",
+  endpointSecret: "LEGWORK_ENDPOINT_SECRET",
   crontab: "LEGWORK_CRONTAB",
   only: "LEGWORK_ONLY",
   except: "LEGWORK_EXCEPT",
@@ -258,6 +317,8 @@ const LISTS: ReadonlySet<string> = new Set([
   "only",
   "except",
   "slots",
+  "endpoints",
+  "endpointSecret",
 ] satisfies (keyof Config)[]);
 
 export interface LoadedConfig {

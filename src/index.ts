@@ -22,6 +22,8 @@ export {
   StepError,
 } from "./errors.ts";
 export type { ErrorCode, FailedEnd } from "./errors.ts";
+export { callEndpoint } from "./jobs/call-endpoint.ts";
+export type { CallEndpointOptions, EndpointRequest, EndpointResponse } from "./jobs/call-endpoint.ts";
 export { defineTask } from "./jobs/define-task.ts";
 export type { RunningJob } from "./jobs/running-job.ts";
 export type { NamedTask, Task, TaskContext, TaskDefinition, TaskPayload, TaskResult } from "./jobs/define-task.ts";

@@ -20,6 +20,7 @@ const GROUPS: readonly Group[] = [
     title: "Build",
     files: guides(
       "tasks",
+      "tasks-in-other-languages",
       "enqueueing",
       "life-of-a-job",
       "limits",

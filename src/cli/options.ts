@@ -73,7 +73,10 @@ const MAX_BLOCKED_MS = 5 * 60_000;
 export function workerSettings({ config, preset, middleware, file }: WorkerSettings) {
   const { maxBlocked = MAX_BLOCKED_MS } = config;
   const read = readMiddleware(middleware, "legwork.config.ts: middleware");
-  return { ...config, maxBlocked, preset, middleware: read, middlewareFile: file };
+  // A project in another language has no task files.
+  const hasOwnTasks = Object.keys(config.endpoints).length === 0 || config.tasks.join() !== "tasks" || existsSync("tasks");
+  const tasks = hasOwnTasks ? config.tasks : [];
+  return { ...config, tasks, maxBlocked, preset, middleware: read, middlewareFile: file };
 }
 
 /** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */

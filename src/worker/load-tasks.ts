@@ -6,6 +6,7 @@ import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-policy.ts";
+import { type Endpoints, endpointTasks } from "./endpoint-tasks.ts";
 import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./graphile/executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 import type { WorkerConfig } from "./graphile/preset.ts";
@@ -31,12 +32,13 @@ const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
  * Loads all tasks below the directories, by graphile-worker's rules: a file's path without its extension is the task's name, and executables are
  * tasks too. The plugins of `config` also load tasks. Warns about files that are skipped because of their names. Throws LW515 for a directory that
  * does not exist, a file that cannot be loaded or is not a task, a name that has more than 128 characters, differs from the one in the task's
- * definition, or is in two directories.
+ * definition, or is in two directories; and LW514 for endpoints without a secret.
  */
 export async function loadTasks(
   directories: readonly string[],
   log: Logger,
   config?: WorkerConfig,
+  endpoints?: Endpoints,
 ): Promise<Map<string, LoadedTask>> {
   importLegworkFromHere();
   const loaded = new Map<string, LoadedTask>();
@@ -65,6 +67,15 @@ export async function loadTasks(
       loaded.set(name, { name, file, function: task, definition });
       origin.set(name, directory);
     }
+  }
+  for (const [name, task] of endpoints === undefined ? [] : endpointTasks(endpoints)) {
+    const other = loaded.get(name);
+    if (other !== undefined) {
+      throw new LegworkError("LW515", `Task '${name}' is both an endpoint and ${other.file}.`, {
+        hint: "Remove it from LEGWORK_ENDPOINTS, or remove the file.",
+      });
+    }
+    loaded.set(name, { name, function: task, definition: definitionOf(task) });
   }
   if (loaded.size === 0) {
     throw new LegworkError("LW515", `No tasks were found in ${directories.join(", ")}.`, {

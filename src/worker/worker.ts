@@ -31,6 +31,7 @@ import { graphileLogger } from "./graphile/logger.ts";
 import { guardNotifications } from "./graphile/notifications.ts";
 import type { HealthPort } from "./health/health-port.ts";
 import { Intake } from "./intake.ts";
+import type { Endpoint } from "./endpoint-tasks.ts";
 import { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { DEFAULT_ISOLATE_JOBS, DEFAULT_ISOLATE_MEMORY, Isolation } from "./isolate/isolation.ts";
 import { JobOutput } from "./attempt/job-output.ts";
@@ -77,6 +78,10 @@ export interface WorkerOptions extends TaskSelection {
   log: Logger;
   /** Directories of task files. */
   tasks: readonly string[];
+  /** Tasks that are HTTP endpoints, by their names. */
+  endpoints?: Readonly<Record<string, Endpoint>> | undefined;
+  /** The secrets with which requests to endpoints are signed. */
+  endpointSecret?: readonly string[] | undefined;
   /** A graphile-worker crontab. If the file does not exist, there are no crontab schedules. */
   crontab?: string;
   /** The number of jobs that run at a time. */
@@ -145,7 +150,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // graphile-worker would use it.
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
-  const allTasks = await loadTasks(options.tasks, log, options.preset);
+  const allTasks = await loadTasks(options.tasks, log, options.preset, {
+    byTask: options.endpoints ?? {},
+    secrets: options.endpointSecret ?? [],
+  });
   const selected = selectTasks(allTasks, options);
   const tasks = new Map([...allTasks].filter(([name]) => selected.has(name)));
   const { middleware = [] } = options;

@@ -28,6 +28,13 @@ const addressEntry = text.refine(
   "expected addresses, ranges such as 10.0.0.0/8 or host names, separated by commas",
 );
 
+const signingSecrets = list.pipe(
+  z
+    .array(text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, "expected whsec_ and at least 24 bytes in base64"))
+    .min(1)
+    .max(5),
+);
+
 const webhookEndpoints = text.transform((value, context) => {
   try {
     const parsed = z.record(z.string(), z.url({ protocol: /^https?$/ })).safeParse(JSON.parse(value));
@@ -57,12 +64,8 @@ const SETTINGS = {
   LEGWORK_SMS_URL: serverAddress(/^https?:$/, "an http:// or https:// address"),
   LEGWORK_SMS_TOKEN: text,
   LEGWORK_SMS_FROM: text.max(20, "expected a sender of at most 20 characters"),
-  LEGWORK_WEBHOOK_SECRET: list.pipe(
-    z
-      .array(text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, "expected whsec_ and at least 24 bytes in base64"))
-      .min(1)
-      .max(5),
-  ),
+  LEGWORK_WEBHOOK_SECRET: signingSecrets,
+  LEGWORK_ENDPOINT_SECRET: signingSecrets,
   LEGWORK_WEBHOOK_ENDPOINTS: webhookEndpoints,
   LEGWORK_REPORTS_FOLDER: text.refine(isAbsolute, "expected the absolute path of a folder of .sql files"),
   LEGWORK_REPORT_SQL_FROM_PAYLOAD: flag,

@@ -49,6 +49,7 @@ it("the examples in docs/guides/tasks.md run, against servers on this machine", 
     LEGWORK_WEB_PUSH_PRIVATE_KEY: keys.privateKey,
     LEGWORK_SMS_URL: url,
     LEGWORK_WEBHOOK_SECRET: `whsec_${randomBytes(24).toString("base64")}`,
+    LEGWORK_ENDPOINT_SECRET: `whsec_${randomBytes(24).toString("base64")}`,
     LEGWORK_WEBHOOK_ENDPOINTS: JSON.stringify({ ops: url }),
     LEGWORK_GIT_PROTOCOLS: "file",
     LEGWORK_REPORTS_FOLDER: await directoryOf({
