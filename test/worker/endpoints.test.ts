@@ -35,7 +35,7 @@ async function saysGuide({ headers, body }: Asked, by: string): Promise<boolean[
       .find((code) => code.includes(name))!;
   const code = stripTypeScriptTypes(block("ts", "isFromLegwork"));
   const { isFromLegwork } = (await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(code)}`)) as {
-    isFromLegwork(headers: object, body: string, secret: string): boolean;
+    isFromLegwork: (headers: object, body: string, secret: string) => boolean;
   };
   const python = spawnSync(
     "python3",
