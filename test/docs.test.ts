@@ -31,6 +31,22 @@ it("docs/reference/dependencies.md has a line for every dependency and for nothi
   expect(listed).toHaveLength(names.length);
 });
 
+it("docs/guides/frameworks.md shows the code that scripts/try-frameworks.ts tries", async () => {
+  const folder = new URL("adoption/frameworks/", import.meta.url);
+  const parts = ["express", "fastify", "nest", "next/app/api", "next/lib", "next/pages"];
+  const below = await Promise.all(parts.map((part) => readdir(new URL(part, folder), { recursive: true, withFileTypes: true })));
+  const files = below
+    .flat()
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => `${parentPath}/${name}`);
+  const linesOf = (text: string): string[] => text.split("\n").map((line) => line.trim());
+  const paths = [...files, new URL("database.ts", folder), new URL("next/next.config.mjs", folder)];
+  const tried = new Set(linesOf((await Promise.all(paths.map((path) => readFile(path, "utf8")))).join("\n")));
+  const blocks = [...(await read("docs/guides/frameworks.md")).matchAll(/```(?:typescript|js)\n\/\/ .+\n([\s\S]+?)```/g)];
+  expect(blocks.length).toBeGreaterThanOrEqual(10);
+  for (const [, code = ""] of blocks) for (const line of linesOf(code)) expect(tried).toContain(line);
+});
+
 it("docs/reference/configuration.md names every variable and its flag", async () => {
   const page = await read("docs/reference/configuration.md");
   const source =

@@ -32,6 +32,7 @@ const GROUPS: readonly Group[] = [
       "typescript",
       "testing",
       "embedding",
+      "frameworks",
     ),
   },
   {

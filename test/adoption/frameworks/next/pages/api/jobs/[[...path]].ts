@@ -1,0 +1,9 @@
+import type { NextApiRequest, NextApiResponse } from "next";
+import { legwork } from "../../../lib/legwork";
+
+// Legwork reads the bodies itself, and answers by itself.
+export const config = { api: { bodyParser: false, externalResolver: true } };
+
+export default async function handler(request: NextApiRequest, response: NextApiResponse): Promise<void> {
+  (await legwork()).handler(request, response);
+}
