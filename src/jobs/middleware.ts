@@ -62,15 +62,16 @@ const middlewareSchema = z.strictObject({
  * which middleware runs: the first one is the outermost. Throws LW514 for a part that does not exist or has the wrong type.
  *
  * @example
- * import { defineMiddleware } from "legwork";
+ * import { defineConfig, defineMiddleware } from "legwork";
  *
- * export const tenant = defineMiddleware({
+ * const tenant = defineMiddleware({
  *   name: "tenant",
  *   attempt: async ({ job, session }, next) => {
  *     session["app.tenant"] = job.tenant ?? "";
  *     return await next();
  *   },
  * });
+ * export default defineConfig({ middleware: [tenant] });
  */
 export function defineMiddleware(middleware: Middleware): Middleware {
   return readMiddleware([middleware], "defineMiddleware")[0]!;
