@@ -142,6 +142,8 @@ export class Discard extends Error {
 const RETRY_AT = Symbol.for("legwork.retryAt");
 const SNOOZED = Symbol.for("legwork.snoozed");
 const TIMED_OUT = Symbol.for("legwork.timedOut");
+const STEP_ERROR = Symbol.for("legwork.stepError");
+const NOT_COMPLETED = Symbol.for("legwork.notCompleted");
 
 /** A time, or a delay from the throw (ms). */
 type When = Date | { readonly after: number };
@@ -195,8 +197,9 @@ export class Snooze extends Error {
 }
 
 /**
- * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. The job fails immediately, because
- * another attempt would do the same. Once the task is fixed, the job can be retried manually.
+ * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. With the code LW424 and a `JobNotCompleted` as its cause:
+ * the job that `step.invoke` waited for did not complete. The job fails immediately, because another attempt would do the same. Once the cause is
+ * fixed, the job can be retried manually.
  *
  * @example
  * import { defineTask, StepError } from "legwork";
@@ -215,6 +218,12 @@ export class Snooze extends Error {
 export class StepError extends LegworkError {
   override readonly name = "StepError";
   readonly [POINTLESS] = true;
+  readonly [STEP_ERROR] = true;
+
+  /** True for errors from other copies of this module too: a task may have its own copy. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && STEP_ERROR in value;
+  }
 }
 
 /**
@@ -271,9 +280,15 @@ export type FailedEnd = "failed" | "cancelled" | "expired";
  */
 export class JobNotCompleted extends LegworkError {
   override readonly name = "JobNotCompleted";
+  readonly [NOT_COMPLETED] = true;
   readonly jobId: string;
   readonly state: FailedEnd;
   readonly reason: string | null;
+
+  /** True for errors from other copies of this module too: a task may have its own copy. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && NOT_COMPLETED in value;
+  }
 
   constructor(jobId: string, state: FailedEnd, reason: string | null) {
     super(

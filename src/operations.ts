@@ -94,8 +94,8 @@ export type { StartWorkflowOptions } from "./workflows/start-workflow.ts";
 
 // The types that `defineConfig`, `defineTask`, `defineWorkflow` and `migrate` take and return, for code that has to name them.
 export type { ConfigFile, StartContext } from "./config.ts";
-export type { Progress, WorkflowContext } from "./jobs/define-task.ts";
-export type { StepContext, Stored } from "./jobs/step-context.ts";
+export type { Progress, StepContext, WorkflowContext } from "./jobs/define-task.ts";
+export type { InvokeOptions, OwnSteps, Stored } from "./jobs/step-context.ts";
 export type { ConcurrencyLimit, RateLimit } from "./jobs/task-policy.ts";
 export type {
   CheckedWorkflowSteps,

@@ -959,7 +959,7 @@ insert into legwork_private.duties (duty, every, share) values
 
 create table legwork_private.job_steps (
   job_id bigint not null,
-  kind text not null check (kind in ('run', 'wait', 'sleep')),
+  kind text not null check (kind in ('run', 'wait', 'sleep', 'invoke')),
   name text not null check (length(name) between 1 and 200),
   state text not null check (state in ('completed', 'failed', 'timed_out', 'waiting', 'open')),
   result jsonb,
@@ -970,9 +970,13 @@ create table legwork_private.job_steps (
   deadline timestamptz,
   wake_at timestamptz,
   tenant text,
+  in_group text,
+  child_id bigint,
+  child_state legwork.job_state,
   primary key (job_id, kind, name)
 );
 alter table legwork_private.job_steps enable row level security;
+create index job_steps_child_id on legwork_private.job_steps (child_id) where child_id is not null;
 create index job_steps_recorded_at on legwork_private.job_steps (recorded_at);
 
 create table legwork_private.job_signals (
@@ -997,6 +1001,21 @@ create table legwork_private.step_secrets (
   primary key (job_id, kind, name)
 );
 alter table legwork_private.step_secrets enable row level security;
+
+-- How jobs ended that a step of another job has invoked.
+create table legwork_private.child_ends (
+  child_id bigint primary key,
+  job_id bigint not null,
+  name text not null,
+  state legwork.job_state not null,
+  result jsonb,
+  error text,
+  ended_at timestamptz not null default clock_timestamp(),
+  is_delivered boolean not null default false
+);
+alter table legwork_private.child_ends enable row level security;
+create index child_ends_job_id on legwork_private.child_ends (job_id);
+create index child_ends_undelivered on legwork_private.child_ends (child_id) where not is_delivered;
 
 -- Who waits for which job. Only hints come from it, so it needs no WAL: after a crash of the server it is empty, and those who wait look again by themselves.
 create unlogged table legwork_private.awaited_jobs (

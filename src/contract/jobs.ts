@@ -390,7 +390,7 @@ export const attemptPage = page(attemptSchema, "A page of attempts.");
 export const logPage = page(logLineSchema, "A page of log lines.");
 
 export const stepSchema = row({
-  kind: z.enum(["run", "wait", "sleep"]),
+  kind: z.enum(["run", "wait", "sleep", "invoke"]),
   name: z.string(),
   state: z.enum(["completed", "failed", "timed_out", "waiting"]),
   result: z.unknown(),
@@ -399,6 +399,7 @@ export const stepSchema = row({
   startedAt: at,
   finishedAt: at.nullable(),
   deadline: at.nullable().describe("When the wait times out; null if it never does, and for steps that do not wait."),
+  childId: z.string().nullable().describe("The job that the step has invoked; null for other steps."),
 });
 export const stepCursor = cursorOver("steps", position);
 export const stepQuery = z.strictObject({

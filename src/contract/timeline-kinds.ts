@@ -18,6 +18,7 @@ export const TIMELINE_KINDS = [
   "step",
   "signal",
   "sleep",
+  "invoke",
   "child",
   "action",
   "end",

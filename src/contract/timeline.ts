@@ -9,7 +9,7 @@ export const timelineEntrySchema = row({
   kind: z
     .enum(TIMELINE_KINDS)
     .describe(
-      "enqueued; why it waited: scheduled, retry_delay, dependency, paused, limit, serial_key, worker, or failed until it was retried; attempt, step, signal, sleep, child, " +
+      "enqueued; why it waited: scheduled, retry_delay, dependency, paused, limit, serial_key, worker, or failed until it was retried; attempt, step, signal, sleep, invoke, child, " +
         "action (of a person), or end (cancelled or expired).",
     ),
   startedAt: at,

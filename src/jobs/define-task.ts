@@ -9,7 +9,7 @@ import { enqueue, type EnqueueOptions } from "./enqueue.ts";
 import { parsePayload } from "./payload.ts";
 import { installedMiddleware, throughEnqueue } from "./enqueue-middleware.ts";
 import type { RunningJob } from "./running-job.ts";
-import type { StepContext, Stored } from "./step-context.ts";
+import type { InvokeOptions, OwnSteps, Stored } from "./step-context.ts";
 import type { TaskValues } from "./task-values.ts";
 import {
   type ConcurrencyLimit,
@@ -92,6 +92,25 @@ interface EnqueueInTask {
     ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions, client?: TransactionClient]>
   ): Promise<string>;
   (task: TaskName, payload?: unknown, options?: EnqueueOptions, client?: TransactionClient): Promise<string>;
+}
+
+/** The durable steps of a task: those of its own, and other jobs. */
+export interface StepContext extends OwnSteps {
+  /**
+   * Enqueues a job and returns its result, as the history has it, without what its task redacts; null without a result. Enqueues one job, whatever happens to workers, with this job's
+   * tenant and correlation id, and this job as its parent. While that job has not ended, this one waits like in `waitFor`: it occupies no worker and no
+   * slot, and starts again from the top when that job has ended, in whichever state.
+   *
+   * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the job fails, is cancelled or expires: in this attempt and in later ones. Unless
+   * the task catches it, its own job fails at once. When that is retried manually, the step enqueues another job, unless the failed one was itself
+   * retried. When this job is cancelled, so are the jobs that it waits for.
+   */
+  invoke<P extends z.ZodType, R extends z.ZodType>(
+    name: string,
+    task: NamedTask<P, R>,
+    ...rest: WithPayload<z.input<P>, [options?: InvokeOptions]>
+  ): Promise<Stored<z.output<R>>>;
+  invoke<T = unknown>(name: string, task: TaskName, payload?: unknown, options?: InvokeOptions): Promise<T>;
 }
 
 export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {

@@ -5,7 +5,7 @@ import { selectWithin } from "../db/select-within.ts";
 
 /** A row of `legwork.steps`, without its job. */
 export interface StepRow {
-  kind: "run" | "wait" | "sleep";
+  kind: "run" | "wait" | "sleep" | "invoke";
   name: string;
   state: "completed" | "failed" | "timed_out" | "waiting";
   /** The redacted result; null without a result. */
@@ -17,9 +17,11 @@ export interface StepRow {
   finished_at: Date | null;
   /** When the wait times out; null if it never does, and for steps that do not wait. */
   deadline: Date | null;
+  /** The job that the step has invoked; null for other steps. */
+  child_id: string | null;
 }
 
-const STEPS = `select kind, name, state, result::text, error, attempt, started_at, finished_at, deadline
+const STEPS = `select kind, name, state, result::text, error, attempt, started_at, finished_at, deadline, child_id
   from legwork.steps where job_id = $1 order by started_at, name`;
 
 /**

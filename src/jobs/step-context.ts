@@ -1,4 +1,5 @@
 import type { Duration } from "../duration.ts";
+import type { EnqueueOptions } from "./enqueue.ts";
 import type { PoolClient } from "../db/pool.ts";
 import type { SqlTag } from "../db/sql.ts";
 
@@ -15,13 +16,16 @@ export type Stored<T> = unknown extends T
           ? { [K in keyof T]: Stored<T[K]> }
           : never;
 
+/** Options of a job that a step invokes. It has no key: another request could replace the job, and the step would wait for that. */
+export type InvokeOptions = Pick<EnqueueOptions, "priority" | "runAt" | "serialKey" | "maxAttempts" | "expiresAt">;
+
 /**
  * The durable steps of a task, which later attempts do not repeat. Each step is identified by its name, which must be used only once in an attempt; the
  * order of steps does not matter. Using a name twice throws a StepError and fails the job immediately.
  *
  * An attempt does not end before its steps have ended, even those that it has not awaited.
  */
-export interface StepContext {
+export interface OwnSteps {
   /**
    * Runs `work` unless an earlier attempt has completed it, and returns its result as JSON stores it (`Stored`): the same value in either
    * case. An error from `work` is rethrown, and nothing is stored.
@@ -46,6 +50,13 @@ export interface StepContext {
    * @param options.timeout How long to wait, counted from the first time; unlimited by default. When it expires, this throws a SignalTimeout.
    */
   waitFor<T = unknown>(signal: string, options?: { timeout?: Duration }): Promise<T>;
+  /**
+   * Waits for several steps at a time: the steps themselves, begun in its argument, as an array or an object. Returns their results in the same form. Like
+   * `Promise.all`, but the job is suspended once, and starts again when all have ended or the first has failed; with `Promise.all` it starts again after
+   * each. Throws the error of the step that failed; the others go on.
+   */
+  all<T extends readonly unknown[] | []>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
+  all<T extends Readonly<Record<string, unknown>>>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
   /** Waits for a duration, counted from the first time that the job gets here. Like `waitFor`, this occupies no worker. */
   sleep(name: string, duration: Duration): Promise<void>;
 }

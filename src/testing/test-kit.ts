@@ -290,6 +290,7 @@ const EMPTIED = [
   "job_progress",
   "job_steps",
   "job_signals",
+  "child_ends",
   "step_secrets",
   "awaited_jobs",
   "job_entries",

@@ -29,7 +29,7 @@ async function start(task = "t", options = ""): Promise<string> {
 }
 
 async function load(id: string, attempt = 1, client: Client = database.pool): Promise<unknown[]> {
-  return (await client.query("select * from legwork_private.load_steps($1, 'w', $2)", [id, attempt])).rows;
+  return (await client.query("select kind, name, state, result from legwork_private.load_steps($1, 'w', $2)", [id, attempt])).rows;
 }
 
 async function ask(id: string, name = "go", timeout: string | null = null, kind = "wait"): Promise<unknown> {

@@ -20,6 +20,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     await_step: `legwork_private.await_step($job, 'w', 1, 'wait', 'go', '1 hour')`,
     await_results: "legwork_private.await_results(array[$job]::bigint[], '{}', '00000000-0000-0000-0000-000000000000')",
     results_of: "legwork_private.results_of(array[$job]::bigint[])",
+    invoke_step: `legwork_private.invoke_step($job, 'w', 1, 'child')`,
     awaits_signal: "legwork_private.awaits_signal($job, now())",
     cancel_job: "legwork.cancel_job($job)",
     cancel_jobs: `legwork.cancel_jobs('{"task": "free"}')`,

@@ -19,7 +19,7 @@ as $$
       'stage_imports', 'enqueue_imports', 'settle_imports', 'known_imports']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
-      'await_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'await_step', 'invoke_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
       'installed_schema', 'run_bulk_action', 'workers_needed']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty', 'run_bulk_action'])
   ) as r (role, functions)

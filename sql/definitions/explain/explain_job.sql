@@ -405,7 +405,7 @@ end $$;
 comment on function legwork.explain_job(bigint) is
   'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with a sentence and a fix. Statements in fix are in backquotes; actions names the action of each of '
   'them, in the same order, such as {"do": "retry_job", "id": "42"}. Both are limited to what the session may do. reason is one of everything_stopped, queue_paused, '
-  'task_paused, waits_for_signal, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
+  'task_paused, waits_for_signal, waits_for_invoked_job, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
   'workers_quiet, workers_busy, not_fetched, about_to_start, and in addition replacing; for a running job running or fetched_ahead, replaced, worker_silent, worker_blocked or cancelling; for a job that has ended its state, discarded instead of failed if it was discarded, and '
   'schedule_waits or schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

@@ -215,21 +215,28 @@ declare
 begin
   return query
     select
-      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      case s.kind when 'wait' then 'waits_for_signal' when 'invoke' then 'waits_for_invoked_job' else 'sleeps' end,
+      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which step ''%s'' has invoked and which is %s.',
+        to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), s.child_id, coalesce(c.task, 'unknown task'), s.name, coalesce(c.state::text, 'unknown')) else
       format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end)
+        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end) end
         || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
-      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
+      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) when 'invoke' then legwork_private.suggest('see why that job has not ended', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
       jsonb_build_array(a.action)
     from legwork_private.job_steps s
     cross join lateral (
-      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
+      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) when 'invoke' then jsonb_build_object('do', 'explain_job', 'id', s.child_id::text)
+        else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
     ) a (action)
+    left join lateral (select j.task, j.state from legwork_private.all_jobs j where j.id = s.child_id) c on s.kind = 'invoke'
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+      -- Others of its group may not have ended.
+      and (s.kind <> 'invoke' or not exists (select from legwork_private.child_ends e where e.child_id = s.child_id))
+      and (s.kind <> 'wait' or not exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
     order by s.kind desc, s.deadline, s.name;
 end $$;
-comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals and sleeps that a job with this run_at is waiting for.';
+comment on function legwork_private.explain_waits(bigint, timestamptz) is 'The signals, sleeps and invoked jobs that a job with this run_at is waiting for.';
 
 create or replace function legwork_private.explain_replaced(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

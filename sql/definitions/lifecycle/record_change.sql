@@ -46,6 +46,8 @@ begin
     if found then
       -- The job had failed. A retry waits again for signals that did not arrive in time.
       delete from legwork_private.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+      perform legwork_private.reopen_invoked(new.id);
+      delete from legwork_private.child_ends c where c.child_id = new.id;
     end if;
   end if;
   if new.revision <> old.revision and new.key is not null then
@@ -205,6 +207,9 @@ begin
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
     -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    if v_state = 'failed' and legwork_private.is_invoked(new.id, new.id) then
+      perform legwork_private.record_child_ends(array[new.id]);
+    end if;
     if v_state = 'failed' and legwork_private.is_awaited(new.id, new.id) then
       perform legwork_private.notify_waiters(array[new.id]);
     end if;

@@ -124,6 +124,18 @@ begin
     -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
   end if;
+  if legwork_private.is_invoked(v_first, v_last) then
+    perform legwork_private.record_child_ends(array_agg(g.id))
+    from gone g
+    -- A job that had failed ended earlier and is now being discarded.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
+  end if;
+  if v_end = 'cancelled' and (v_ended_as is not null or v_unheld > 0) and exists (select from legwork_private.job_steps s where s.child_id is not null) then
+    perform legwork_private.cancel_children(array_agg(g.id))
+    from gone g
+    where exists (select from legwork_private.finished_jobs f where f.id = g.id and f.state = 'cancelled')
+    having count(*) > 0;
+  end if;
   if legwork_private.is_awaited(v_first, v_last) then
     perform legwork_private.notify_waiters(array_agg(g.id)) from gone g;
   end if;

@@ -10,10 +10,10 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 begin
   return exists (
     select from legwork_private.job_steps s
-    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
+    where s.job_id = awaits_signal.job_id and s.kind in ('wait', 'invoke') and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
       and (legwork_private.confined_tenant() is null or s.tenant = legwork_private.confined_tenant()));
 end $$;
-comment on function legwork_private.awaits_signal(bigint, timestamptz) is 'Whether a job has this run_at in the future because it waits for a signal. For the views of jobs.';
+comment on function legwork_private.awaits_signal(bigint, timestamptz) is 'Whether a job has this run_at in the future because it waits for a signal or for a job that it has invoked. For the views of jobs.';
 revoke execute on function legwork_private.awaits_signal(bigint, timestamptz) from public;
 comment on table legwork_private.job_signals is 'The signals that were sent to jobs: for each name, the first one, which is the one that counts.';
 comment on column legwork_private.job_signals.id is 'Numbers the signals in the order in which they were sent.';
@@ -23,6 +23,19 @@ comment on column legwork_private.job_signals.payload is 'The signal''s payload,
 comment on column legwork_private.job_signals.sent_by is 'The actor who sent it, as in the audit log.';
 comment on column legwork_private.job_signals.sent_at is 'When it was sent.';
 comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been checked since then. If it waited for this signal, it may start.';
+
+create or replace function legwork_private.resume_suspended(job legwork_private.graphile_jobs) returns integer
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  v_wake_at timestamptz := legwork_private.suspend_job(job.id);
+begin
+  -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
+  update legwork_private.graphile_jobs j set run_at = v_wake_at where j.id = job.id and j.run_at <> v_wake_at;
+  return case when v_wake_at <= clock_timestamp() then 1 else 0 end;
+end $$;
+comment on function legwork_private.resume_suspended(legwork_private.graphile_jobs) is
+  'Decides again when a suspended job, whose row the caller has locked, starts: something for which it waits has come. Returns 1 if it may start now, and 0 otherwise.';
+revoke execute on function legwork_private.resume_suspended(legwork_private.graphile_jobs) from public;
 
 create or replace function legwork_private.deliver_signals(to_job bigint default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -53,9 +66,7 @@ begin
         and s.wake_at = case when v_job.run_at = 'infinity'
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
-      -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
-      update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
-      v_woken := v_woken + 1;
+      v_woken := v_woken + legwork_private.resume_suspended(v_job);
     end if;
   end loop;
   if v_delivered <> '{}' then

@@ -13,7 +13,7 @@
 
 comment on table legwork_private.job_steps is 'The steps of jobs: completed steps, and the signals and times for which jobs wait.';
 comment on column legwork_private.job_steps.job_id is 'The job.';
-comment on column legwork_private.job_steps.kind is 'run: a function that ran; wait: for a signal; sleep: for a time.';
+comment on column legwork_private.job_steps.kind is 'run: a function that ran; wait: for a signal; sleep: for a time; invoke: for the end of a job that the step has enqueued.';
 comment on column legwork_private.job_steps.name is 'Its name within the job. For a wait, the name of the signal.';
 comment on column legwork_private.job_steps.state is
   'completed: it is not run again. failed: it threw an error, and the next attempt runs it again. timed_out: no signal arrived by its deadline. waiting: the job was suspended to wait for it. '
@@ -26,6 +26,9 @@ comment on column legwork_private.job_steps.recorded_at is 'When this was writte
 comment on column legwork_private.job_steps.deadline is 'When the wait or sleep ends, counted from when it began. Null for a wait without a timeout, and for a step that does not wait.';
 comment on column legwork_private.job_steps.wake_at is 'The run_at with which its job was suspended. While the job still has this run_at, it waits for this step.';
 comment on column legwork_private.job_steps.tenant is 'The tenant that the job belongs to.';
+comment on column legwork_private.job_steps.in_group is 'Steps of step.all have the same text here: their job starts again when all of them have ended, or one has failed. Null for a step that is awaited by itself.';
+comment on column legwork_private.job_steps.child_id is 'The job that the step has invoked. Null before that, and for other steps.';
+comment on column legwork_private.job_steps.child_state is 'How that job ended, as the step has returned or thrown it. Null before that.';
 comment on table legwork_private.step_secrets is
   'Unredacted results and signals of jobs whose task redacts data, for later attempts only. No view shows them, and they are deleted when the job has ended, '
   'like its payload.';
@@ -48,25 +51,25 @@ comment on function legwork_private.hold_job(bigint, text, integer) is
 revoke execute on function legwork_private.hold_job(bigint, text, integer) from public;
 
 create or replace function legwork_private.load_steps(job_id bigint, worker text, attempt integer)
-returns table (kind text, name text, state text, result text)
+returns table (kind text, name text, state text, result text, error text, child_id bigint, child_state legwork.job_state)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
-    return query select null::text, null::text, 'lost'::text, null::text;
+    return query select null::text, null::text, 'lost'::text, null::text, null::text, null::bigint, null::legwork.job_state;
     return;
   end if;
   -- Only waits that this attempt reaches again can suspend it.
   update legwork_private.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
   return query
-    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
+    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text, s.error, s.child_id, s.child_state
     from legwork_private.job_steps s
     left join legwork_private.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
-    where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
+    where s.job_id = load_steps.job_id and (s.state in ('completed', 'timed_out') or s.state = 'failed' and s.kind = 'invoke');
 end $$;
 comment on function legwork_private.load_steps(bigint, text, integer) is
-  'The completed and timed-out steps of a job, with unredacted results, for an attempt that begins to use them. Returns a single row with the state lost if this '
+  'The completed and timed-out steps of a job and those whose invoked job did not complete, with unredacted results, for an attempt that begins to use them. Returns a single row with the state lost if this '
   'attempt does not run on this worker.';
 revoke execute on function legwork_private.load_steps(bigint, text, integer) from public;
 
@@ -121,7 +124,7 @@ comment on function legwork_private.record_failed_step(bigint, text, integer, te
 revoke execute on function legwork_private.record_failed_step(bigint, text, integer, text, text, interval) from public;
 
 create or replace function legwork_private.await_step(
-  job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, out state text, out result text
+  job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, in_group text default null, out state text, out result text
 )
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
@@ -136,14 +139,15 @@ begin
   if kind = 'wait' then
     select * into v_signal from legwork_private.job_signals g where g.job_id = await_step.job_id and g.name = await_step.name;
   end if;
-  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, tenant)
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, in_group, tenant)
   values (
     await_step.job_id, await_step.kind, await_step.name,
     case when v_signal.id is not null then 'completed'
       when timeout > interval '0' or timeout is null then 'waiting'
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
-    v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), legwork_private.flag_value(v_job.flags, 'tenant'))
+    v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), await_step.in_group, legwork_private.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
+    in_group = excluded.in_group,
     -- The deadline stays as it was when the wait began.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
       when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
@@ -159,10 +163,10 @@ begin
     result := coalesce(v_secret::text, result);
   end if;
 end $$;
-comment on function legwork_private.await_step(bigint, text, integer, text, text, interval) is
+comment on function legwork_private.await_step(bigint, text, integer, text, text, interval, text) is
   'Begins or checks a wait or sleep. state is completed, with the signal''s payload; timed_out; waiting, and then the attempt must be suspended; or lost, if this attempt no longer runs on this '
-  'worker. timeout: null waits without a limit.';
-revoke execute on function legwork_private.await_step(bigint, text, integer, text, text, interval) from public;
+  'worker. timeout: null waits without a limit. in_group: as in legwork_private.job_steps.';
+revoke execute on function legwork_private.await_step(bigint, text, integer, text, text, interval, text) from public;
 
 create or replace function legwork_private.suspend_job(job_id bigint) returns timestamptz
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -170,19 +174,37 @@ declare
   v_wake_at timestamptz;
 begin
   -- The caller has locked the job's row, and this statement sees everything that was committed before.
+  with waiting as (
+    select s.kind, s.deadline, coalesce(s.in_group, s.kind || ' ' || s.name) as part,
+      case s.kind when 'wait' then g.id is not null when 'invoke' then e.child_id is not null else s.deadline <= clock_timestamp() end as is_over,
+      s.kind = 'wait' and g.id is null and s.deadline <= clock_timestamp() or s.kind = 'invoke' and e.state <> 'completed' as has_failed
+    from legwork_private.job_steps s
+    left join legwork_private.job_signals g on g.job_id = s.job_id and g.name = s.name and s.kind = 'wait'
+    left join legwork_private.child_ends e on e.child_id = s.child_id
+    where s.job_id = suspend_job.job_id and s.state = 'waiting'
+  ), parts as (
+    select case
+        when bool_or(coalesce(w.has_failed, false)) or bool_and(w.is_over) then clock_timestamp()
+        else least(
+          -- The first wait that times out fails.
+          min(w.deadline) filter (where w.kind = 'wait' and not w.is_over),
+          case when bool_and(w.is_over or w.kind = 'sleep') then max(w.deadline) filter (where w.kind = 'sleep') end)
+      end as wake_at
+    from waiting w group by w.part
+  )
   select case
-    when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
-      then clock_timestamp()
+    when count(*) = 0 then clock_timestamp()
     -- With a snapshot from the beginning of the transaction, a newer signal may be missed: check again soon.
-    when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
-    else coalesce(min(s.deadline), legwork_private.far_future())
+    when current_setting('transaction_isolation') <> 'read committed' then least(min(p.wake_at), clock_timestamp() + interval '5 seconds')
+    else coalesce(min(p.wake_at), legwork_private.far_future())
   end into v_wake_at
-  from legwork_private.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  from parts p;
   update legwork_private.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
   return v_wake_at;
 end $$;
 comment on function legwork_private.suspend_job(bigint) is
-  'When a job that is being suspended should start again: at the first of its deadlines, or at once if a signal for which it waits has arrived in the meantime.';
+  'When a job that is or is being suspended should start again: at the first of its deadlines, or at once if a signal has arrived, or a job has ended, for which it waits. '
+  'Steps of one group are over together, when the last of them is over or the first has failed.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 
 create or replace function legwork_private.restart_steps(job legwork_private.graphile_jobs) returns boolean
@@ -203,6 +225,7 @@ begin
   )
   select array_agg(g.wake_at) into v_wake_at from gone g;
   delete from legwork_private.job_signals g where g.job_id = job.id;
+  delete from legwork_private.child_ends e where e.job_id = job.id;
   delete from legwork_private.step_secrets x where x.job_id = job.id;
   -- With preserve_run_at, the job would keep the run_at with which it was suspended.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
@@ -235,6 +258,13 @@ begin
       and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
+  delete from legwork_private.child_ends e
+  where e.ctid = any (array(
+    select o.ctid from legwork_private.child_ends o
+    where o.ended_at < v_before
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
+    limit 10000));
   delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $$;
 comment on function legwork_private.forget_steps() is 'Deletes steps and signals of jobs that are no longer in the history. Called by legwork.maintain_history.';

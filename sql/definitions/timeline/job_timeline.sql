@@ -11,13 +11,15 @@ as $$
     order by a.started_at desc limit 100
   ), waits as materialized (
     -- A wait ends with its signal or its time; the attempt that goes on comes later.
-    select s.kind, s.name, s.attempt, s.started_at, s.deadline, s.recorded_at,
-      case when s.state in ('waiting', 'open') then null
+    select s.kind, case s.kind when 'invoke' then format('job %s in step ''%s''', s.child_id, s.name) else s.name end as name, s.attempt, s.started_at, s.deadline, s.recorded_at,
+      case when s.kind = 'invoke' then coalesce(
+          (select c.ended_at from legwork_private.child_ends c where c.child_id = s.child_id), case when s.state not in ('waiting', 'open') then s.recorded_at end)
+        when s.state in ('waiting', 'open') then null
         when s.state = 'completed' and s.kind = 'wait' then coalesce(greatest(s.started_at, (
           select g.sent_at from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name)), s.recorded_at)
         else least(s.deadline, s.recorded_at) end as ended_at
     from legwork_private.job_steps s
-    where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep')
+    where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep', 'invoke')
       -- A wait in an attempt that is recorded did not suspend it.
       and not exists (select from attempts a where s.started_at >= a.started_at and s.started_at <= coalesce(a.finished_at, 'infinity'))
     order by s.started_at limit 200
@@ -39,11 +41,11 @@ as $$
   ) x
   where x.began < w.started_at
   union all
-  select case w.kind when 'wait' then 'signal' else 'sleep' end, w.started_at, w.ended_at, w.deadline, null, w.attempt::integer, null, w.name, null
+  select case w.kind when 'wait' then 'signal' else w.kind end, w.started_at, w.ended_at, w.deadline, null, w.attempt::integer, null, w.name, null
   from waits w
 $$;
 comment on function legwork_private.timeline_runs(bigint, timestamptz) is
-  'The last 100 attempts of a job, and its waits for signals and times. due_at: of a wait, its deadline. detail: the error of an attempt, or the name of a wait. run_at: of the job.';
+  'The last 100 attempts of a job, and its waits for signals, times and invoked jobs. due_at: of a wait, its deadline. detail: the error of an attempt, or the name of a wait. run_at: of the job.';
 
 create or replace function legwork_private.timeline_waits(job_id bigint) returns table (
   kind text, started_at timestamptz, ended_at timestamptz, expected_at timestamptz, label text, detail text, actor text, target_type text, target text
@@ -204,6 +206,7 @@ begin
       select r.kind, r.started_at, coalesce(r.ended_at, v_job.finished_at), case when r.ended_at is null and r.kind <> 'attempt' and isfinite(r.due_at) then r.due_at end,
         coalesce(r.state, case when r.ended_at is null and v_job.finished_at is null then 'waiting' end), r.attempt,
         case r.kind when 'attempt' then format('Attempt %s', r.attempt) when 'signal' then format('Waiting for the signal ''%s''', r.detail)
+          when 'invoke' then 'Waiting for ' || r.detail
           else format('Sleeping in step ''%s''', r.detail) end,
         case when r.kind = 'attempt' then r.detail end,
         -- Tenants do not learn where workers run.
@@ -232,7 +235,7 @@ begin
 end $$;
 comment on function legwork.job_timeline(bigint) is
   'What happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what people did with it. kind is one of enqueued; scheduled (due later), retry_delay, '
-  'dependency, paused, limit, serial_key, worker (ready, until a worker took it), failed (until it was retried): the waits, of which one is shown at a time; attempt, step, signal, sleep, child, action and end. '
+  'dependency, paused, limit, serial_key, worker (ready, until a worker took it), failed (until it was retried): the waits, of which one is shown at a time; attempt, step, signal, sleep, invoke (waiting for a job that a step has enqueued), child, action and end. '
   'ended_at is null while it continues, and equal to started_at for an event. expected_at: when it will end, if that is known. state: of an attempt, step or child; suspended for the part of an attempt before a wait. '
   'actor: who did it; for an attempt, the host and process of its worker. target_type and target: what it refers to, such as job and its id. Waits for a limit or another job of less than a second are not '
   'recorded, and pauses only as long as the audit log. Raises LW404 for an unknown job.';

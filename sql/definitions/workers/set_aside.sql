@@ -7,7 +7,7 @@
 comment on table legwork_private.set_aside is
   'Work that failed in legwork_private.tick_one_by_one() and that legwork.take_up() retries. Empty unless something is wrong.';
 comment on column legwork_private.set_aside.what is
-  'job: releasing or cancelling a job after its dependencies have ended. workflow: ending a workflow or batch, or beginning to undo it. signal: delivering a job''s signals. deadline: ending a workflow at its deadline. '
+  'job: releasing or cancelling a job after its dependencies have ended. workflow: ending a workflow or batch, or beginning to undo it. signal: delivering a job''s signals. child: continuing a job whose invoked jobs have ended. deadline: ending a workflow at its deadline. '
   'expiry: ending a job that has expired. gate, line: admitting jobs whose limits have free slots. part: a part of the tick that does not concern a single row, which every tick retries.';
 comment on column legwork_private.set_aside.item is 'The id of the job or workflow, the gate or the line.';
 comment on column legwork_private.set_aside.error is 'The SQLSTATE and message of the error.';
@@ -31,6 +31,7 @@ begin
       select w.line, w.gates from legwork_private.waiting_jobs w where w.line = item::uuid and w.held is null limit 1;
       perform legwork_private.admit_waiting();
     when 'signal' then perform legwork_private.deliver_signals(item::bigint);
+    when 'child' then perform legwork_private.deliver_child_ends(item::bigint);
     when 'deadline' then perform legwork_private.expire_workflows(item::bigint);
     when 'expiry' then perform legwork_private.expire_jobs(1, item::bigint);
     when 'part' then

@@ -92,6 +92,7 @@ begin
   perform legwork_private.record_id_mark();
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
+  perform legwork_private.deliver_child_ends();
   perform legwork_private.expire_workflows();
   -- Another session is admitting jobs. Try again soon.
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
@@ -147,6 +148,8 @@ begin
         from (select x.job_id from legwork_private.expirations x where x.expires_at <= clock_timestamp() order by x.expires_at limit 1000) e
         union all
         select 1, 'signal', g.job_id::text from (select distinct x.job_id from legwork_private.job_signals x where not x.is_delivered limit 1000) g
+        union all
+        select 1, 'child', c.job_id::text from (select distinct x.job_id from legwork_private.child_ends x where not x.is_delivered limit 1000) c
         union all
         select 1, 'deadline', r.id::text
         from (select x.id from legwork_private.workflow_runs x where x.ended_at is null and x.deadline <= clock_timestamp() order by x.deadline limit 100) r

@@ -362,6 +362,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
         sql: this.sql,
         client: pool,
         redaction: this.redaction,
+        enqueue: (client, task, payload, options) => (this.enqueue as EnqueueAny)(task, payload, options, client),
         assertMayBegin: async () => {
           if (this.signal.aborted) throw toError(this.signal.reason);
           if (lease?.mayHaveLost(job.locked_at) && !(await lease.holds(job.id))) {
@@ -534,6 +535,14 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     });
   }
 }
+
+/** `enqueue` of the context, without the types of payloads. */
+type EnqueueAny = (
+  task: string | Task,
+  payload: unknown,
+  options: EnqueueOptions | undefined,
+  client: TransactionClient,
+) => Promise<string>;
 
 /** The error of an attempt that took too long. */
 class TimeoutError extends Error {

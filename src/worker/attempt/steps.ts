@@ -1,8 +1,9 @@
 import type { PoolClient, Queryable } from "../../db/pool.ts";
 import type { Sql, SqlTag } from "../../db/sql.ts";
 import { type Duration, durationOutOfRange, parseDuration, millisecondsToInterval } from "../../duration.ts";
-import { LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
-import type { StepContext, Stored } from "../../jobs/step-context.ts";
+import { type FailedEnd, JobNotCompleted, LegworkError, SignalTimeout, StepError, toError } from "../../errors.ts";
+import type { StepContext, Task } from "../../jobs/define-task.ts";
+import type { InvokeOptions, Stored } from "../../jobs/step-context.ts";
 import { describeThrown, isError } from "../../thrown.ts";
 import { formatNumber } from "../../wording.ts";
 import { LeaseLost } from "../remote-commands.ts";
@@ -28,16 +29,40 @@ export interface StepsOptions {
   readonly sql: Sql;
   readonly client: Queryable;
   readonly redaction: Redaction | undefined;
+  /** Enqueues a job of this one in the transaction of `client`. */
+  readonly enqueue: (
+    client: PoolClient,
+    task: string | Task,
+    payload: unknown,
+    options: InvokeOptions | undefined,
+  ) => Promise<string>;
   /** Throws if no step may begin, because this worker may no longer hold the job or the attempt was told to stop. */
   readonly assertMayBegin: () => Promise<void>;
 }
 
-type Kind = "run" | "wait" | "sleep";
+type Kind = "run" | "wait" | "sleep" | "invoke";
 
 /** A step that has ended; its result as JSON text, null without a result. */
 interface Done {
-  readonly state: "completed" | "timed_out";
+  readonly state: "completed" | "timed_out" | "failed";
   readonly result: string | null;
+  /** Of a step whose job did not complete. */
+  readonly failure?: InvokedEnd;
+}
+
+/** How an invoked job ended. */
+interface InvokedEnd {
+  readonly child_id: string;
+  readonly child_state: FailedEnd;
+  readonly error: string | null;
+}
+
+/** A step of this attempt. */
+interface Begun {
+  /** The call of `all` that waits for it. It is set before the step does anything, because `all` is called in the same turn of the event loop. */
+  group: string | undefined;
+  /** How many steps the attempt had completed when this one began to wait; undefined if it does not wait. */
+  doneBefore: number | undefined;
 }
 
 /** The steps of one attempt. */
@@ -45,10 +70,13 @@ export class Steps implements StepContext {
   readonly #options: StepsOptions;
   readonly #used = new Set<string>();
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #begun = new WeakMap<object, Begun>();
   #loaded: Promise<Map<string, Done>> | undefined;
   #suspended: Suspended | undefined;
-  /** How many steps this attempt has completed, and how many of them before its first wait began. */
-  #done = 0;
+  /** The groups of the steps that this attempt has completed, and how many of them before its first wait began. */
+  readonly #done: (string | undefined)[] = [];
+  readonly #waitingGroups = new Set<string>();
+  #groups = 0;
   #doneBeforeWait = Number.POSITIVE_INFINITY;
   #hasReturned = false;
   #hasEnded = false;
@@ -79,10 +107,25 @@ export class Steps implements StepContext {
     });
 
   readonly waitFor = <T>(signal: string, { timeout }: { timeout?: Duration } = {}): Promise<T> =>
-    this.#begin("wait", signal, () => this.#await("wait", signal, timeout));
+    this.#begin("wait", signal, (begun) => this.#await("wait", signal, timeout, begun));
 
   readonly sleep = (name: string, duration: Duration): Promise<void> =>
-    this.#begin("sleep", name, () => this.#await("sleep", name, duration));
+    this.#begin("sleep", name, (begun) => this.#await("sleep", name, duration, begun));
+
+  readonly invoke = <T>(name: string, task: string | Task, payload?: unknown, options?: InvokeOptions): Promise<T> =>
+    this.#begin("invoke", name, (begun) => this.#invoke(name, task, payload, options, begun));
+
+  readonly all: StepContext["all"] = (steps: readonly unknown[] | Readonly<Record<string, unknown>>) => {
+    const group = String(++this.#groups);
+    const members: Begun[] = [];
+    for (const step of Object.values(steps)) {
+      const begun = typeof step === "object" && step !== null ? this.#begun.get(step) : undefined;
+      if (begun === undefined) continue;
+      begun.group ??= group;
+      members.push(begun);
+    }
+    return this.#track(this.#all(steps, group, members)) as Promise<never>;
+  };
 
   /**
    * Waits for the steps that have not ended, and throws if the attempt must be put back: because it waits, and the task has ended by returning or by
@@ -95,7 +138,8 @@ export class Steps implements StepContext {
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
     this.#hasEnded = true;
     if (this.#suspended === undefined || (thrown !== undefined && !isCausedBy(thrown, this.#suspended, 0))) return;
-    if (this.#done > this.#doneBeforeWait) {
+    // What a group has completed is of no use while the rest of it waits.
+    if (this.#done.slice(this.#doneBeforeWait).some((group) => group === undefined || !this.#waitingGroups.has(group))) {
       // A job without a waiting step is put back to start immediately.
       const { jobId, worker, attempt, client } = this.#options;
       await client.query("select count(*) from legwork_private.load_steps($1, $2, $3)", [jobId, worker, attempt]);
@@ -109,8 +153,14 @@ export class Steps implements StepContext {
   }
 
   /** Begins a step and keeps track of it until it has ended. */
-  #begin<R>(kind: Kind, name: string, work: () => Promise<string | null>): Promise<R> {
-    const step = this.#step<R>(kind, name, work);
+  #begin<R>(kind: Kind, name: string, work: (begun: Begun) => Promise<string | null>): Promise<R> {
+    const begun: Begun = { group: undefined, doneBefore: undefined };
+    const step = this.#track(this.#step<R>(kind, name, begun, work));
+    this.#begun.set(step, begun);
+    return step;
+  }
+
+  #track<R>(step: Promise<R>): Promise<R> {
     // A suspended step that the task did not await must not crash the process.
     const ended: Promise<unknown> = step
       .catch(() => undefined)
@@ -121,8 +171,41 @@ export class Steps implements StepContext {
     return step;
   }
 
+  /** Waits for the steps of a group. The attempt is suspended if some of them wait and none has failed. */
+  async #all(
+    steps: readonly unknown[] | Readonly<Record<string, unknown>>,
+    group: string,
+    members: readonly Begun[],
+  ): Promise<unknown> {
+    const ends = await Promise.allSettled(Object.values(steps));
+    const rejected = ends.filter((end) => end.status === "rejected");
+    const failed = rejected.find(({ reason }) => !isSuspension(reason));
+    if (failed !== undefined) throw failed.reason;
+    if (rejected[0] !== undefined) {
+      this.#waitingGroups.add(group);
+      const before = members.flatMap(({ doneBefore }) => doneBefore ?? []);
+      throw this.#suspend(rejected[0].reason as Suspended, Math.min(...before, this.#done.length));
+    }
+    const values = ends.map((end) => (end.status === "fulfilled" ? end.value : undefined));
+    if (Array.isArray(steps)) return values;
+    return Object.fromEntries(Object.keys(steps).map((name, index) => [name, values[index]]));
+  }
+
+  /** Suspends the attempt when it ends, and returns the error that its steps throw from now on. */
+  #suspend(suspended: Suspended, doneBefore: number): Suspended {
+    if (this.#hasReturned) return suspended;
+    this.#doneBeforeWait = Math.min(this.#doneBeforeWait, doneBefore);
+    return (this.#suspended ??= suspended);
+  }
+
+  /** Ends a step that waits: alone it suspends the attempt, and in a group that decides. */
+  #waits(begun: Begun, suspended: Suspended, doneBefore: number): Suspended {
+    begun.doneBefore = doneBefore;
+    return begun.group === undefined ? this.#suspend(suspended, doneBefore) : suspended;
+  }
+
   /** Runs a step of any kind. `work` returns the result as JSON text. */
-  async #step<R>(kind: Kind, name: string, work: () => Promise<string | null>): Promise<R> {
+  async #step<R>(kind: Kind, name: string, begun: Begun, work: (begun: Begun) => Promise<string | null>): Promise<R> {
     assertName(name);
     this.#assertOpen(name);
     const key = `${kind} ${name}`;
@@ -135,12 +218,13 @@ export class Steps implements StepContext {
     const done = (await (this.#loaded ??= this.#load())).get(key);
     this.#assertOpen(name);
     if (done?.state === "timed_out") throw new SignalTimeout(name);
+    if (done?.failure !== undefined) throw invokedFailure(name, done.failure);
     if (done === undefined) await this.#options.assertMayBegin();
     // Check again: another step may have begun to wait meanwhile.
     this.#assertOpen(name);
-    const json = done === undefined ? await work() : done.result;
-    if (done === undefined) this.#done += 1;
-    return (json === null ? (kind === "wait" ? null : undefined) : JSON.parse(json)) as R;
+    const json = done === undefined ? await work(begun) : done.result;
+    if (done === undefined) this.#done.push(begun.group);
+    return (json === null ? (kind === "wait" || kind === "invoke" ? null : undefined) : JSON.parse(json)) as R;
   }
 
   #assertOpen(name: string): void {
@@ -150,16 +234,20 @@ export class Steps implements StepContext {
 
   async #load(): Promise<Map<string, Done>> {
     const { jobId, worker, attempt, client } = this.#options;
-    const { rows } = await client.query("select kind, name, state, result from legwork_private.load_steps($1, $2, $3)", [
-      jobId,
-      worker,
-      attempt,
-    ]);
+    const { rows } = await client.query(
+      "select kind, name, state, result, error, child_id::text, child_state from legwork_private.load_steps($1, $2, $3)",
+      [jobId, worker, attempt],
+    );
     if (rows[0]?.state === "lost") throw notHeld();
-    return new Map(rows.map(({ kind, name, state, result }) => [`${kind} ${name}`, { state, result }]));
+    return new Map(
+      rows.map(({ kind, name, state, result, error, child_id, child_state }) => [
+        `${kind} ${name}`,
+        { state, result, ...(state === "failed" ? { failure: { error, child_id, child_state } } : {}) },
+      ]),
+    );
   }
 
-  async #await(kind: Exclude<Kind, "run">, name: string, timeout: Duration | undefined): Promise<string | null> {
+  async #await(kind: "wait" | "sleep", name: string, timeout: Duration | undefined, begun: Begun): Promise<string | null> {
     const { jobId, worker, attempt, client } = this.#options;
     const milliseconds = parseDuration(timeout);
     if (milliseconds === undefined && (kind === "sleep" || timeout !== undefined)) {
@@ -167,23 +255,51 @@ export class Steps implements StepContext {
         hint: 'Pass a duration, such as "30s", "1d" or 5000 (milliseconds).',
       });
     }
-    const doneBefore = this.#done;
-    const { rows } = await client.query("select state, result from legwork_private.await_step($1, $2, $3, $4, $5, $6)", [
+    const doneBefore = this.#done.length;
+    const { rows } = await client.query("select state, result from legwork_private.await_step($1, $2, $3, $4, $5, $6, $7)", [
       jobId,
       worker,
       attempt,
       kind,
       name,
       milliseconds === undefined ? null : millisecondsToInterval(milliseconds),
+      begun.group ?? null,
     ]);
     const { state, result } = rows[0];
     if (state === "lost") throw notHeld();
     if (state === "timed_out") throw new SignalTimeout(name);
     if (state === "completed") return result;
     const suspended = new Suspended(kind === "wait" ? `It waits for the signal '${name}'.` : `It sleeps in step '${name}'.`);
-    if (this.#hasReturned) throw suspended;
-    this.#doneBeforeWait = Math.min(this.#doneBeforeWait, doneBefore);
-    throw (this.#suspended ??= suspended);
+    throw this.#waits(begun, suspended, doneBefore);
+  }
+
+  async #invoke(
+    name: string,
+    task: string | Task,
+    payload: unknown,
+    options: InvokeOptions | undefined,
+    begun: Begun,
+  ): Promise<string | null> {
+    const doneBefore = this.#done.length;
+    const { jobId, worker, attempt, sql, enqueue } = this.#options;
+    // The step's row and the job are committed together. Doing this again after a lost connection finds the row.
+    const { state, result, ...end } = await this.#despiteOutages(() =>
+      sql.transaction(async (_sql, client) => {
+        const step = async (child: string | null) => {
+          const { rows } = await client.query(
+            "select state, result, error, child_id::text, child_state from legwork_private.invoke_step($1, $2, $3, $4, $5, $6)",
+            [jobId, worker, attempt, name, begun.group ?? null, child],
+          );
+          return rows[0] as InvokedEnd & { state: "lost" | "new" | "waiting" | "completed" | "failed"; result: string | null };
+        };
+        const found = await step(null);
+        return found.state === "new" ? await step(await enqueue(client, task, payload, options)) : found;
+      }),
+    );
+    if (state === "lost") throw notHeld();
+    if (state === "completed") return result;
+    if (state === "failed") throw invokedFailure(name, end);
+    throw this.#waits(begun, new Suspended(`It waits for job ${end.child_id}, which step '${name}' has invoked.`), doneBefore);
   }
 
   #toJson(name: string, result: unknown): string | null {
@@ -233,16 +349,22 @@ export class Steps implements StepContext {
     }
   }
 
-  /** Records a completed step. Retries, because a short database outage must not cause the step to run again. */
+  /** Records a completed step. A short database outage must not cause the step to run again. */
   async #record(name: string, json: string | null, before: number): Promise<void> {
-    for (const pause of [...RECORD_PAUSES_MS, undefined]) {
+    await this.#despiteOutages(() => this.#recordBy(this.#options.client, name, json, before));
+  }
+
+  /** Does work that can be repeated, and repeats it for some seconds while the database does not respond. */
+  async #despiteOutages<T>(work: () => Promise<T>): Promise<T> {
+    for (const pause of RECORD_PAUSES_MS) {
       try {
-        return await this.#recordBy(this.#options.client, name, json, before);
+        return await work();
       } catch (error) {
-        if (pause === undefined || error instanceof LeaseLost || error instanceof LegworkError || this.#hasEnded) throw error;
+        if (error instanceof LeaseLost || error instanceof LegworkError || this.#hasEnded) throw error;
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
+    return await work();
   }
 
   async #recordBy(client: Queryable | PoolClient, name: string, json: string | null, before: number): Promise<void> {
@@ -271,6 +393,12 @@ function isSuspension(error: unknown): boolean {
 function messageOf(error: unknown, redaction: Redaction | undefined): string {
   const { name, message } = describeThrown(error, redaction);
   return name === undefined ? message : `${name}: ${message}`;
+}
+
+/** The error of a step whose job did not complete. Retrying at once would throw it again, so it fails the job unless the task catches it. */
+function invokedFailure(name: string, { child_id: id, child_state: state, error }: InvokedEnd): StepError {
+  const cause = new JobNotCompleted(id, state, error);
+  return new StepError("LW424", `Step '${name}': ${cause.message}`, { hint: cause.hint, action: cause.action, cause });
 }
 
 function notHeld(): LeaseLost {

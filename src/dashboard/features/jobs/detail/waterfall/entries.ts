@@ -21,7 +21,7 @@ export function useTimeline(job: Job) {
   });
 }
 
-const WAITS: ReadonlySet<TimelineKind> = new Set<TimelineKind>([...WAIT_KINDS, "signal", "sleep"]);
+const WAITS: ReadonlySet<TimelineKind> = new Set<TimelineKind>([...WAIT_KINDS, "signal", "sleep", "invoke"]);
 
 /** Whether the job did nothing meanwhile. */
 export function isWait({ kind }: TimelineEntry): boolean {

@@ -37,6 +37,7 @@ export const words = {
     attempt: "Attempt",
     step: "Step",
     signal: "Wait: signal",
+    invoke: "Wait: invoked job",
     sleep: "Wait: sleep",
     child: "Child job",
     action: "Action",
