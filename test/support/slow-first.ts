@@ -7,6 +7,7 @@ const SLOW = [
   "engine/conformance",
   "engine/lease",
   "engine/chaos",
+  "worker/invoke",
   "embedded",
   "up",
   "site",

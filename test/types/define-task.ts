@@ -1,6 +1,7 @@
 import { defineTask, defineWorkflow, type NamedTask, type Task } from "legwork";
 import { z } from "zod";
 import { expectType } from "./expect-type.ts";
+import welcome from "./tasks/notify/welcome.ts";
 
 const user = z.object({ userId: z.number() });
 
@@ -38,3 +39,23 @@ defineWorkflow({ name: "w", steps: { a: { task: "report" }, b: { task: "report",
 defineWorkflow({ name: "w", steps: { a: { task: "report" }, b: { task: "report", dependsOn: ["c"] } } });
 // @ts-expect-error -- no task has this name
 defineWorkflow({ name: "w", steps: { a: { task: "nothing" } } });
+
+// The result of an invoked job is typed by the task's definition. By name it is unknown, like a payload.
+defineTask({
+  run: async (_payload, { step }) => {
+    expectType<{ report: string }>()(await step.invoke("a", welcome, { userId: 3 }, { priority: 1 }));
+    expectType<unknown>()(await step.invoke("b", "report", { since: "x" }));
+    // @ts-expect-error -- not the task's payload
+    await step.invoke("c", welcome, { userId: "3" });
+    // @ts-expect-error -- a request with the same key would replace the job
+    await step.invoke("d", welcome, { userId: 3 }, { jobKey: "k" });
+    // @ts-expect-error -- no task has this name
+    await step.invoke("e", "notify/welcom");
+    const { one, two } = await step.all({ one: step.invoke("f", welcome, { userId: 3 }), two: step.run("g", () => 5) });
+    expectType<string>()(one.report);
+    expectType<number>()(two);
+    const [first, second] = await step.all([step.waitFor<boolean>("go"), step.sleep("nap", "1s")]);
+    expectType<boolean>()(first);
+    expectType<void>()(second);
+  },
+});
