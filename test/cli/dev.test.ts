@@ -35,10 +35,10 @@ export default defineTask({
 `;
 
 /** Acts, and waits until a line that was printed since then matches. */
-async function printed(pattern: RegExp, act: () => void = () => {}): Promise<string> {
+async function printed(pattern: RegExp, act: () => void = () => {}, timeout = 10_000): Promise<string> {
   const from = output.length;
   act();
-  return await until(`legwork dev has printed ${String(pattern)}`, () => pattern.exec(output.slice(from))?.[0], 10_000).catch(
+  return await until(`legwork dev has printed ${String(pattern)}`, () => pattern.exec(output.slice(from))?.[0], timeout).catch(
     (error: unknown) => {
       throw new Error(`It has printed:\n${output}`, { cause: error });
     },
@@ -73,7 +73,7 @@ beforeAll(async () => {
     stdio: ["ignore", "pipe", "pipe"],
   });
   for (const stream of [dev.stdout, dev.stderr]) stream?.on("data", (text: Buffer) => (output += text.toString()));
-  await printed(/↻ Ready: hello\n/);
+  await printed(/↻ Ready: hello\n/, () => {}, 30_000);
 });
 afterAll(async () => {
   if (dev.exitCode === null) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import type { FilesRead } from "./messages.ts";
 
 /** A file that is larger (bytes) is compared by its size and time. */
@@ -47,6 +47,16 @@ function entriesOf(directory: string) {
 export function changedFile({ files, directories }: FilesRead): string | undefined {
   for (const [path, hash] of files) if (hashOf(path) !== hash) return path;
   return directories.flatMap(treeOf).find((path) => !files.has(path));
+}
+
+/**
+ * Whether a change of this path may change the code: it was read, contains something that was read or looked for, or is among the tasks. Other files,
+ * such as those that a task writes, do not stop the worker for a moment.
+ */
+export function mayMatter({ files, directories }: FilesRead, path: string): boolean {
+  if (files.has(path) || directories.includes(path)) return true;
+  if (directories.some((directory) => path.startsWith(directory + sep))) return !OF_EDITORS.test(basename(path));
+  return [...files.keys(), ...directories].some((one) => one.startsWith(path + sep));
 }
 
 /** The directories whose entries are to be watched: those of all files, and the nearest existing ones of missing files. */

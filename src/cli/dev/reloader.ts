@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WorkerFlags } from "../options.ts";
 import type { FilesRead } from "./messages.ts";
-import { changedFile, directoriesToWatch } from "./read-files.ts";
+import { changedFile, directoriesToWatch, mayMatter } from "./read-files.ts";
 import { Watcher } from "./watcher.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -49,6 +49,7 @@ export class Reloader {
   constructor(options: ReloaderOptions) {
     this.#options = options;
     this.#watcher = new Watcher({
+      counts: (path) => mayMatter(this.#read, path),
       onStir: () => this.#current?.tell({ type: "hold", isHeld: true }),
       onSettled: () => void this.#compare(),
       onUnwatchable: ({ message }) =>

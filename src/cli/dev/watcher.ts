@@ -1,4 +1,5 @@
 import { type FSWatcher, statSync, watch } from "node:fs";
+import { join } from "node:path";
 
 /** How long after the last change the files are compared (ms). Editors write a file in several steps, and save several files at once. */
 const SETTLED_MS = 60;
@@ -10,7 +11,9 @@ const LONGEST_SERIES_MS = 1_000;
 const POLL_MS = 1_000;
 
 interface Listener {
-  /** Something has changed, or not: it may be any file of a watched directory. */
+  /** Whether a changed file of a watched directory counts. */
+  readonly counts: (path: string) => boolean;
+  /** A file that counts has changed, or was saved without a change. */
   readonly onStir: () => void;
   /** Nothing has changed for a moment. */
   readonly onSettled: () => void;
@@ -41,7 +44,10 @@ export class Watcher {
       const inode = inodeOf(path);
       if (inode === undefined || this.#watched.has(path)) continue;
       try {
-        const watcher = watch(path, () => this.#stir()).on("error", () => this.#stir());
+        const watcher = watch(path, (_event, name) => {
+          // A directory that is deleted itself gives its own name.
+          if (name === null || this.#listener.counts(join(path, name)) || inodeOf(path) === undefined) this.#stir();
+        }).on("error", () => this.#stir());
         this.#watched.set(path, { watcher, inode });
       } catch (error) {
         if (this.#poll === undefined) this.#listener.onUnwatchable(error as Error);
