@@ -273,6 +273,10 @@ it("what BullMQ starts while it is taken, and what cannot be stored, stays; mist
       ["mail:welcome", "It cannot be stored: u", ["1"]],
     ]),
   );
+  // What was not taken is not enqueued.
+  expect(
+    await rows(`select correlation_id from legwork.jobs where ${WAITING} and correlation_id ~ '^bullmq:mail:[128]:'`),
+  ).toEqual([]);
   expect(await redis.lrange("bull:mail:wait", 0, -1)).toEqual(expect.arrayContaining(["1", "2"]));
 
   const run = (...more: string[]) =>
