@@ -144,7 +144,7 @@ function hintFor(thrown: unknown): string {
   if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return (
       "Node removes types and does not compile TypeScript: use a union or an object instead of an enum, and a module instead of a namespace. " +
-      "Or compile the tasks and pass the output to --tasks."
+      "Or compile the tasks and pass the output to --tasks, or install tsx and start the worker with NODE_OPTIONS='--import tsx'."
     );
   }
   if (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND") {
