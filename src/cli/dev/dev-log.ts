@@ -40,7 +40,7 @@ function isShown({ level, event, jobId }: Line): boolean {
 }
 
 /** A line such as `12:04:33 ✓ hello #12 completed in 34 ms`. */
-export function describeLine(line: Line): string {
+function describeLine(line: Line): string {
   const { level, event, jobId, task, durationMs } = line;
   const about = jobId === undefined ? "" : `${color("bold", visible(task ?? "job"))} #${jobId} `;
   const took = durationMs === undefined ? "" : ` in ${elapsed(new Date(0), new Date(durationMs))}`;

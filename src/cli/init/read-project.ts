@@ -28,7 +28,7 @@ export interface Project {
 
 /** Frameworks with a section in docs/guides/frameworks.md, by package. A project with several has the one that is on top of the others. */
 const FRAMEWORKS = { "@nestjs/core": "NestJS", next: "Next.js", fastify: "Fastify", express: "Express" } as const;
-export type Framework = (typeof FRAMEWORKS)[keyof typeof FRAMEWORKS];
+type Framework = (typeof FRAMEWORKS)[keyof typeof FRAMEWORKS];
 
 /** Libraries whose transaction `enqueue` takes as it is, with the name that their documentation uses for it. An ORM precedes the driver below it. */
 const LIBRARIES = {
@@ -42,7 +42,7 @@ const LIBRARIES = {
   postgres: { name: "postgres.js", transaction: "sql" },
   pg: { name: "pg", transaction: "client" },
 } as const;
-export type DatabaseLibrary = (typeof LIBRARIES)[keyof typeof LIBRARIES];
+type DatabaseLibrary = (typeof LIBRARIES)[keyof typeof LIBRARIES];
 
 /**
  * Looks at the project in a directory without running any of its code. Throws LW404 when it has no package.json, and LW400 for one that cannot be
