@@ -178,6 +178,18 @@ create table legwork_private.cancellations (
   PRIMARY KEY (job_id)
 );
 
+create table legwork_private.child_ends (
+  child_id bigint not null,
+  job_id bigint not null,
+  name text not null,
+  state legwork.job_state not null,
+  result jsonb,
+  error text,
+  ended_at timestamp with time zone default clock_timestamp() not null,
+  is_delivered boolean default false not null,
+  PRIMARY KEY (child_id)
+);
+
 create table legwork_private.confined_logins (
   login name not null,
   tenant text not null,
@@ -384,7 +396,10 @@ create table legwork_private.job_steps (
   deadline timestamp with time zone,
   wake_at timestamp with time zone,
   tenant text,
-  CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text]))),
+  in_group text,
+  child_id bigint,
+  child_state legwork.job_state,
+  CHECK ((kind = ANY (ARRAY['run'::text, 'wait'::text, 'sleep'::text, 'invoke'::text]))),
   CHECK (((length(name) >= 1) AND (length(name) <= 200))),
   PRIMARY KEY (job_id, kind, name),
   CHECK ((state = ANY (ARRAY['completed'::text, 'failed'::text, 'timed_out'::text, 'waiting'::text, 'open'::text])))
@@ -986,6 +1001,10 @@ CREATE INDEX bulk_actions_next_at ON legwork_private.bulk_actions USING btree (n
 
 CREATE INDEX bulk_actions_tenant_id ON legwork_private.bulk_actions USING btree (tenant, id) WHERE (tenant IS NOT NULL);
 
+CREATE INDEX child_ends_job_id ON legwork_private.child_ends USING btree (job_id);
+
+CREATE INDEX child_ends_undelivered ON legwork_private.child_ends USING btree (child_id) WHERE (NOT is_delivered);
+
 CREATE INDEX dependencies_ended ON legwork_private.dependencies USING btree (job_id) WHERE (ended_as IS NOT NULL);
 
 CREATE INDEX dependencies_job_id ON legwork_private.dependencies USING btree (job_id, depends_on) WHERE (job_id IS NOT NULL);
@@ -1039,6 +1058,8 @@ CREATE INDEX job_progress_updated_at ON legwork_private.job_progress USING btree
 CREATE INDEX job_signals_sent_at ON legwork_private.job_signals USING btree (sent_at);
 
 CREATE INDEX job_signals_undelivered ON legwork_private.job_signals USING btree (id) WHERE (NOT is_delivered);
+
+CREATE INDEX job_steps_child_id ON legwork_private.job_steps USING btree (child_id) WHERE (child_id IS NOT NULL);
 
 CREATE INDEX job_steps_recorded_at ON legwork_private.job_steps USING btree (recorded_at);
 
@@ -1394,7 +1415,8 @@ create view legwork.steps with (security_barrier=true) as
     finished_at,
     deadline,
     tenant,
-    error
+    error,
+    child_id
    FROM legwork_private.all_steps
   WHERE (( SELECT legwork_private.confined_tenant() AS confined_tenant)) IS NULL OR tenant = (( SELECT legwork_private.confined_tenant() AS confined_tenant));
 
@@ -2133,7 +2155,8 @@ create view legwork_private.all_steps as
         END AS finished_at,
     deadline,
     tenant,
-    error
+    error,
+    child_id
    FROM legwork_private.job_steps s;
 
 create view legwork_private.all_workflow_steps as
@@ -4250,6 +4273,7 @@ begin
       select r.kind, r.started_at, coalesce(r.ended_at, v_job.finished_at), case when r.ended_at is null and r.kind <> 'attempt' and isfinite(r.due_at) then r.due_at end,
         coalesce(r.state, case when r.ended_at is null and v_job.finished_at is null then 'waiting' end), r.attempt,
         case r.kind when 'attempt' then format('Attempt %s', r.attempt) when 'signal' then format('Waiting for the signal ''%s''', r.detail)
+          when 'invoke' then 'Waiting for ' || r.detail
           else format('Sleeping in step ''%s''', r.detail) end,
         case when r.kind = 'attempt' then r.detail end,
         -- Tenants do not learn where workers run.
@@ -5604,6 +5628,7 @@ begin
   perform legwork_private.record_id_mark();
   perform legwork_private.expire_jobs();
   perform legwork_private.deliver_signals();
+  perform legwork_private.deliver_child_ends();
   perform legwork_private.expire_workflows();
   -- Another session is admitting jobs. Try again soon.
   if not pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
@@ -7124,7 +7149,7 @@ begin
 end $function$
 -- not executable by public
 
-CREATE OR REPLACE FUNCTION legwork_private.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, OUT state text, OUT result text)
+CREATE OR REPLACE FUNCTION legwork_private.await_step(job_id bigint, worker text, attempt integer, kind text, name text, timeout interval, in_group text DEFAULT NULL::text, OUT state text, OUT result text)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -7144,14 +7169,15 @@ begin
   if kind = 'wait' then
     select * into v_signal from legwork_private.job_signals g where g.job_id = await_step.job_id and g.name = await_step.name;
   end if;
-  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, tenant)
+  insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, deadline, in_group, tenant)
   values (
     await_step.job_id, await_step.kind, await_step.name,
     case when v_signal.id is not null then 'completed'
       when timeout > interval '0' or timeout is null then 'waiting'
       when await_step.kind = 'sleep' then 'completed' else 'timed_out' end,
-    v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), legwork_private.flag_value(v_job.flags, 'tenant'))
+    v_signal.payload, await_step.attempt, clock_timestamp(), legwork_private.later(clock_timestamp(), timeout), await_step.in_group, legwork_private.flag_value(v_job.flags, 'tenant'))
   on conflict on constraint job_steps_pkey do update set
+    in_group = excluded.in_group,
     -- The deadline stays as it was when the wait began.
     state = case when excluded.state = 'completed' and excluded.kind = 'wait' then 'completed'
       when s.deadline > clock_timestamp() or s.deadline is null then 'waiting'
@@ -7178,7 +7204,7 @@ AS $function$
 begin
   return exists (
     select from legwork_private.job_steps s
-    where s.job_id = awaits_signal.job_id and s.kind = 'wait' and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
+    where s.job_id = awaits_signal.job_id and s.kind in ('wait', 'invoke') and s.state = 'waiting' and s.wake_at = awaits_signal.run_at
       and (legwork_private.confined_tenant() is null or s.tenant = legwork_private.confined_tenant()));
 end $function$
 -- not executable by public
@@ -7197,6 +7223,39 @@ begin
   else
     return query select x from legwork_private.live_jobs_like(filter, after_id, up_to, at_most, as_of) x;
   end if;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.cancel_children(parent_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_parent record;
+  v_reason text;
+  v_done bigint[];
+begin
+  for v_parent in
+    select s.job_id, array_agg(s.child_id order by s.child_id) as children
+    from legwork_private.job_steps s
+    where s.job_id = any (parent_ids) and s.kind = 'invoke' and s.state in ('waiting', 'open') and s.child_id is not null
+    group by s.job_id order by s.job_id
+  loop
+    v_reason := format('Cancelled because job %s, which has invoked it, was cancelled.', v_parent.job_id);
+    v_done := legwork_private.cancel_live(v_parent.children, v_reason);
+    -- A job whose row is locked is just being fetched: its worker stops it.
+    with locked as (
+      insert into legwork_private.cancellations (job_id, reason)
+      select j.id, v_reason from legwork_private.graphile_jobs j
+      where j.id = any (v_parent.children) and j.id <> all (v_done) and (j.locked_at is not null or j.attempts < j.max_attempts)
+      on conflict do nothing
+      returning job_id
+    )
+    select count(pg_notify('legwork', json_build_object('cancelled', l.job_id::text)::text)) into v_parent from locked l;
+  end loop;
 end $function$
 -- not executable by public
 
@@ -8167,6 +8226,57 @@ begin
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.deliver_child_ends(to_job bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_end record;
+  v_job legwork_private.graphile_jobs;
+  v_delivered bigint[] := '{}';
+  v_woken integer := 0;
+  v_all boolean := true;
+begin
+  for v_end in
+    select e.job_id, array_agg(e.child_id) as children
+    from (
+      select c.job_id, c.child_id from legwork_private.child_ends c
+      where not c.is_delivered and (c.job_id = to_job or to_job is null
+        and not exists (select from legwork_private.set_aside a where a.what = 'child' and a.item = c.job_id::text))
+      order by c.child_id limit 1000 for update skip locked
+    ) e
+    group by e.job_id order by e.job_id
+  loop
+    select * into v_job from legwork_private.graphile_jobs j where j.id = v_end.job_id for update skip locked;
+    if v_job.id is null and exists (select from legwork_private.graphile_jobs j where j.id = v_end.job_id) then
+      v_all := false;
+      continue;
+    end if;
+    v_delivered := v_delivered || v_end.children;
+    -- A running job checks for itself, at the latest when it is suspended.
+    if v_job.locked_at is null and exists (
+      select from legwork_private.job_steps s
+      where s.job_id = v_job.id and s.child_id = any (v_end.children) and s.state = 'waiting'
+        and s.wake_at = case when v_job.run_at = 'infinity'
+          then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
+    then
+      v_woken := v_woken + legwork_private.resume_suspended(v_job);
+    end if;
+  end loop;
+  if v_delivered <> '{}' then
+    update legwork_private.child_ends c set is_delivered = true where c.child_id = any (v_delivered);
+  end if;
+  if v_woken > 0 then
+    perform legwork_private.wake_workers(v_woken);
+  end if;
+  return v_all;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.deliver_signals(to_job bigint DEFAULT NULL::bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8202,9 +8312,7 @@ begin
         and s.wake_at = case when v_job.run_at = 'infinity'
           then (select w.run_at from legwork_private.waiting_jobs w where w.job_id = v_job.id) else v_job.run_at end)
     then
-      -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
-      update legwork_private.graphile_jobs j set run_at = clock_timestamp() where j.id = v_job.id;
-      v_woken := v_woken + 1;
+      v_woken := v_woken + legwork_private.resume_suspended(v_job);
     end if;
   end loop;
   if v_delivered <> '{}' then
@@ -8358,6 +8466,7 @@ begin
       select w.line, w.gates from legwork_private.waiting_jobs w where w.line = item::uuid and w.held is null limit 1;
       perform legwork_private.admit_waiting();
     when 'signal' then perform legwork_private.deliver_signals(item::bigint);
+    when 'child' then perform legwork_private.deliver_child_ends(item::bigint);
     when 'deadline' then perform legwork_private.expire_workflows(item::bigint);
     when 'expiry' then perform legwork_private.expire_jobs(1, item::bigint);
     when 'part' then
@@ -9944,18 +10053,25 @@ declare
 begin
   return query
     select
-      case s.kind when 'wait' then 'waits_for_signal' else 'sleeps' end,
+      case s.kind when 'wait' then 'waits_for_signal' when 'invoke' then 'waits_for_invoked_job' else 'sleeps' end,
+      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which step ''%s'' has invoked and which is %s.',
+        to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), s.child_id, coalesce(c.task, 'unknown task'), s.name, coalesce(c.state::text, 'unknown')) else
       format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end)
+        case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end) end
         || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
-      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
+      case s.kind when 'wait' then legwork_private.suggest('send it', a.action) when 'invoke' then legwork_private.suggest('see why that job has not ended', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
       jsonb_build_array(a.action)
     from legwork_private.job_steps s
     cross join lateral (
-      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
+      select case s.kind when 'wait' then jsonb_build_object('do', 'send_signal', 'id', s.job_id::text, 'name', s.name) when 'invoke' then jsonb_build_object('do', 'explain_job', 'id', s.child_id::text)
+        else jsonb_build_object('do', 'retry_job', 'id', s.job_id::text) end
     ) a (action)
+    left join lateral (select j.task, j.state from legwork_private.all_jobs j where j.id = s.child_id) c on s.kind = 'invoke'
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
+      -- Others of its group may not have ended.
+      and (s.kind <> 'invoke' or not exists (select from legwork_private.child_ends e where e.child_id = s.child_id))
+      and (s.kind <> 'wait' or not exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
     order by s.kind desc, s.deadline, s.name;
 end $function$
 
@@ -10683,6 +10799,13 @@ begin
       and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
       and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
     limit 10000);
+  delete from legwork_private.child_ends e
+  where e.ctid = any (array(
+    select o.ctid from legwork_private.child_ends o
+    where o.ended_at < v_before
+      and not exists (select from legwork_private.graphile_jobs j where j.id = o.job_id)
+      and not exists (select from legwork_private.finished_jobs f where f.id = o.job_id)
+    limit 10000));
   delete from legwork_private.step_secrets x where not exists (select from legwork_private.graphile_jobs j where j.id = x.job_id);
 end $function$
 -- not executable by public
@@ -11137,6 +11260,75 @@ begin
   return v_time;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.invoke_step(job_id bigint, worker text, attempt integer, name text, in_group text DEFAULT NULL::text, new_child bigint DEFAULT NULL::bigint, OUT state text, OUT result text, OUT error text, OUT child_id bigint, OUT child_state legwork.job_state)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
+  v_step legwork_private.job_steps;
+  v_end legwork_private.child_ends;
+  v_redact text[];
+  v_shown jsonb;
+begin
+  if v_job.id is null then
+    invoke_step.state := 'lost';
+    return;
+  end if;
+  if new_child is not null then
+    insert into legwork_private.job_steps as s (job_id, kind, name, state, attempt, started_at, in_group, child_id, tenant)
+    values (invoke_step.job_id, 'invoke', invoke_step.name, 'waiting', invoke_step.attempt, clock_timestamp(), invoke_step.in_group, new_child,
+      legwork_private.flag_value(v_job.flags, 'tenant'))
+    on conflict on constraint job_steps_pkey do update set
+      state = 'waiting', attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = clock_timestamp(), in_group = excluded.in_group,
+      child_id = excluded.child_id, child_state = null, error = null, result = null;
+    invoke_step.state := 'waiting';
+    invoke_step.child_id := new_child;
+    return;
+  end if;
+  select * into v_step from legwork_private.job_steps s where s.job_id = invoke_step.job_id and s.kind = 'invoke' and s.name = invoke_step.name;
+  if v_step.child_id is null then
+    invoke_step.state := 'new';
+    return;
+  end if;
+  select * into v_end from legwork_private.child_ends c where c.child_id = v_step.child_id;
+  if v_end.child_id is null and not exists (
+    select from legwork_private.graphile_jobs j where j.id = v_step.child_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+  then
+    -- It has ended between the two statements, or its end was not recorded: the triggers of the table were disabled.
+    select * into v_end from legwork_private.child_ends c where c.child_id = v_step.child_id;
+    if v_end.child_id is null then
+      v_end.state := coalesce((select f.state from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1), 'cancelled');
+      v_end.result := (select f.result from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1);
+      v_end.error := coalesce((select f.error from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1),
+        case when v_end.state <> 'completed' then 'The job no longer exists.' end);
+    end if;
+  end if;
+  -- What the parent's task redacts is hidden in its steps too.
+  select d.redact into v_redact from legwork_private.graphile_tasks t join legwork_private.task_definitions d on d.name = t.identifier
+  where t.id = v_job.task_id;
+  v_shown := case when v_redact is null then v_end.result else legwork.redact(v_end.result, v_redact) end;
+  update legwork_private.job_steps s set
+    state = case when v_end.state is null then 'waiting' when v_end.state = 'completed' then 'completed' else 'failed' end,
+    result = v_shown, error = v_end.error, child_state = v_end.state, attempt = invoke_step.attempt, recorded_at = clock_timestamp(), in_group = invoke_step.in_group
+  where s.job_id = invoke_step.job_id and s.kind = 'invoke' and s.name = invoke_step.name
+  returning s.state, s.result::text, s.error, s.child_id, s.child_state
+  into invoke_step.state, invoke_step.result, invoke_step.error, invoke_step.child_id, invoke_step.child_state;
+  if v_end.state = 'completed' then
+    if v_shown is distinct from v_end.result then
+      insert into legwork_private.step_secrets (job_id, kind, name, value) values (invoke_step.job_id, 'invoke', invoke_step.name, v_end.result)
+      on conflict on constraint step_secrets_pkey do update set value = v_end.result;
+      invoke_step.result := v_end.result::text;
+    end if;
+  end if;
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.is_awaited(first bigint, last bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -11176,6 +11368,18 @@ begin
       select sum(case when r.run[1] like '[%' then length(r.run[1]) else -length(r.run[1]) end) over (order by r.n) as depth
       from regexp_matches(v_brackets, '\[+|\]+', 'g') with ordinality as r (run, n)
     ) d) + 10 > levels;
+end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.is_invoked(first bigint, last bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return exists (select from legwork_private.job_steps s where s.child_id between first and last);
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.is_job_id(value jsonb)
@@ -11540,7 +11744,7 @@ begin
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.load_steps(job_id bigint, worker text, attempt integer)
- RETURNS TABLE(kind text, name text, state text, result text)
+ RETURNS TABLE(kind text, name text, state text, result text, error text, child_id bigint, child_state legwork.job_state)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -11551,16 +11755,16 @@ declare
   v_job legwork_private.graphile_jobs := legwork_private.hold_job(job_id, worker, attempt);
 begin
   if v_job.id is null then
-    return query select null::text, null::text, 'lost'::text, null::text;
+    return query select null::text, null::text, 'lost'::text, null::text, null::text, null::bigint, null::legwork.job_state;
     return;
   end if;
   -- Only waits that this attempt reaches again can suspend it.
   update legwork_private.job_steps s set state = 'open', wake_at = null where s.job_id = load_steps.job_id and s.state = 'waiting';
   return query
-    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text
+    select s.kind, s.name, s.state, coalesce(x.value, s.result)::text, s.error, s.child_id, s.child_state
     from legwork_private.job_steps s
     left join legwork_private.step_secrets x on x.job_id = s.job_id and x.kind = s.kind and x.name = s.name
-    where s.job_id = load_steps.job_id and s.state in ('completed', 'timed_out');
+    where s.job_id = load_steps.job_id and (s.state in ('completed', 'timed_out') or s.state = 'failed' and s.kind = 'invoke');
 end $function$
 -- not executable by public
 
@@ -12531,6 +12735,23 @@ AS $function$
 $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.record_child_ends(job_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into legwork_private.child_ends as c (child_id, job_id, name, state, result, error)
+  select s.child_id, s.job_id, s.name, f.state, f.result, f.error
+  from unnest(job_ids) as r (id)
+  join legwork_private.job_steps s on s.child_id = r.id and s.state <> 'completed'
+  cross join lateral (select h.state, h.result, h.error from legwork_private.finished_jobs h where h.id = r.id limit 1) f
+  on conflict on constraint child_ends_pkey do nothing;
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.record_definitions()
  RETURNS void
  LANGUAGE sql
@@ -12985,6 +13206,23 @@ begin
   return v_count;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.reopen_invoked(parent_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A job that has been retried itself is still awaited, and its result is used if it has completed.
+  update legwork_private.job_steps s set
+    state = 'open', error = null, child_state = null,
+    child_id = case when exists (
+        select from legwork_private.graphile_jobs j where j.id = s.child_id and (j.locked_at is not null or j.attempts < j.max_attempts))
+      or exists (select from legwork_private.child_ends c where c.child_id = s.child_id and c.state = 'completed')
+      then s.child_id end
+  where s.job_id = parent_id and s.kind = 'invoke' and s.state = 'failed';
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.reported_completions()
  RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, result jsonb)
  LANGUAGE sql
@@ -13096,6 +13334,7 @@ begin
   )
   select array_agg(g.wake_at) into v_wake_at from gone g;
   delete from legwork_private.job_signals g where g.job_id = job.id;
+  delete from legwork_private.child_ends e where e.job_id = job.id;
   delete from legwork_private.step_secrets x where x.job_id = job.id;
   -- With preserve_run_at, the job would keep the run_at with which it was suspended.
   if coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = job.id and job.run_at = 'infinity'), job.run_at) = any (v_wake_at) then
@@ -13178,6 +13417,20 @@ begin
       where h.id = a.id and (v_tenant is null or h.tenant = v_tenant) limit 1
     ) f
     where not exists (select from live l where l.id = a.id);
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.resume_suspended(job legwork_private.graphile_jobs)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_wake_at timestamptz := legwork_private.suspend_job(job.id);
+begin
+  -- Limits and pauses apply to it as to a new job: the trigger _legwork_record_change sends it to the waiting room.
+  update legwork_private.graphile_jobs j set run_at = v_wake_at where j.id = job.id and j.run_at <> v_wake_at;
+  return case when v_wake_at <= clock_timestamp() then 1 else 0 end;
 end $function$
 -- not executable by public
 
@@ -13284,7 +13537,7 @@ AS $function$
       'stage_imports', 'enqueue_imports', 'settle_imports', 'known_imports']),
     ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
-      'await_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
+      'await_step', 'invoke_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
       'installed_schema', 'run_bulk_action', 'workers_needed']),
     ('legwork_admin', array['create_token', 'revoke_token', 'find_token', 'change_setting', 'confine_login', 'claim_request', 'keep_response', 'activity', 'last_worker_faults', 'due_duties', 'run_duty', 'run_bulk_action'])
   ) as r (role, functions)
@@ -14218,14 +14471,31 @@ declare
   v_wake_at timestamptz;
 begin
   -- The caller has locked the job's row, and this statement sees everything that was committed before.
+  with waiting as (
+    select s.kind, s.deadline, coalesce(s.in_group, s.kind || ' ' || s.name) as part,
+      case s.kind when 'wait' then g.id is not null when 'invoke' then e.child_id is not null else s.deadline <= clock_timestamp() end as is_over,
+      s.kind = 'wait' and g.id is null and s.deadline <= clock_timestamp() or s.kind = 'invoke' and e.state <> 'completed' as has_failed
+    from legwork_private.job_steps s
+    left join legwork_private.job_signals g on g.job_id = s.job_id and g.name = s.name and s.kind = 'wait'
+    left join legwork_private.child_ends e on e.child_id = s.child_id
+    where s.job_id = suspend_job.job_id and s.state = 'waiting'
+  ), parts as (
+    select case
+        when bool_or(coalesce(w.has_failed, false)) or bool_and(w.is_over) then clock_timestamp()
+        else least(
+          -- The first wait that times out fails.
+          min(w.deadline) filter (where w.kind = 'wait' and not w.is_over),
+          case when bool_and(w.is_over or w.kind = 'sleep') then max(w.deadline) filter (where w.kind = 'sleep') end)
+      end as wake_at
+    from waiting w group by w.part
+  )
   select case
-    when count(*) = 0 or bool_or(s.kind = 'wait' and exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
-      then clock_timestamp()
+    when count(*) = 0 then clock_timestamp()
     -- With a snapshot from the beginning of the transaction, a newer signal may be missed: check again soon.
-    when current_setting('transaction_isolation') <> 'read committed' then least(min(s.deadline), clock_timestamp() + interval '5 seconds')
-    else coalesce(min(s.deadline), legwork_private.far_future())
+    when current_setting('transaction_isolation') <> 'read committed' then least(min(p.wake_at), clock_timestamp() + interval '5 seconds')
+    else coalesce(min(p.wake_at), legwork_private.far_future())
   end into v_wake_at
-  from legwork_private.job_steps s where s.job_id = suspend_job.job_id and s.state = 'waiting';
+  from parts p;
   update legwork_private.job_steps s set wake_at = v_wake_at where s.job_id = suspend_job.job_id and s.state = 'waiting';
   return v_wake_at;
 end $function$
@@ -14322,6 +14592,21 @@ begin
     errcode = 'LW403', detail = '{"do": "change_setting", "name": "audit_retention"}',
     hint = 'Old partitions are dropped automatically. `select legwork.change_setting(''audit_retention'', …)` sets when.';
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.tg_child_ends__deliver()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Other isolation levels may not see the current rows. In that case, workers deliver it.
+  if current_setting('transaction_isolation') <> 'read committed' or not legwork_private.deliver_child_ends(new.job_id) then
+    perform pg_notify('legwork', '{"wakeups":true}');
+  end if;
+  return null;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.tg_enqueue__row()
  RETURNS trigger
@@ -14449,6 +14734,8 @@ begin
     if found then
       -- The job had failed. A retry waits again for signals that did not arrive in time.
       delete from legwork_private.job_steps s where s.job_id = new.id and s.state = 'timed_out';
+      perform legwork_private.reopen_invoked(new.id);
+      delete from legwork_private.child_ends c where c.child_id = new.id;
     end if;
   end if;
   if new.revision <> old.revision and new.key is not null then
@@ -14608,6 +14895,9 @@ begin
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
     -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    if v_state = 'failed' and legwork_private.is_invoked(new.id, new.id) then
+      perform legwork_private.record_child_ends(array[new.id]);
+    end if;
     if v_state = 'failed' and legwork_private.is_awaited(new.id, new.id) then
       perform legwork_private.notify_waiters(array[new.id]);
     end if;
@@ -14779,6 +15069,18 @@ begin
     full join legwork_private.reported_completions() o on o.id = g.id
     -- A job that had failed ended earlier and is now being discarded.
     where coalesce(g.id, 0) <> 0 and (g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded');
+  end if;
+  if legwork_private.is_invoked(v_first, v_last) then
+    perform legwork_private.record_child_ends(array_agg(g.id))
+    from gone g
+    -- A job that had failed ended earlier and is now being discarded.
+    where g.locked_at is not null or g.attempts < g.max_attempts or v_ended_as = 'recorded';
+  end if;
+  if v_end = 'cancelled' and (v_ended_as is not null or v_unheld > 0) and exists (select from legwork_private.job_steps s where s.child_id is not null) then
+    perform legwork_private.cancel_children(array_agg(g.id))
+    from gone g
+    where exists (select from legwork_private.finished_jobs f where f.id = g.id and f.state = 'cancelled')
+    having count(*) > 0;
   end if;
   if legwork_private.is_awaited(v_first, v_last) then
     perform legwork_private.notify_waiters(array_agg(g.id)) from gone g;
@@ -14968,6 +15270,8 @@ begin
         union all
         select 1, 'signal', g.job_id::text from (select distinct x.job_id from legwork_private.job_signals x where not x.is_delivered limit 1000) g
         union all
+        select 1, 'child', c.job_id::text from (select distinct x.job_id from legwork_private.child_ends x where not x.is_delivered limit 1000) c
+        union all
         select 1, 'deadline', r.id::text
         from (select x.id from legwork_private.workflow_runs x where x.ended_at is null and x.deadline <= clock_timestamp() order by x.deadline limit 100) r
         union all
@@ -15074,13 +15378,15 @@ AS $function$
     order by a.started_at desc limit 100
   ), waits as materialized (
     -- A wait ends with its signal or its time; the attempt that goes on comes later.
-    select s.kind, s.name, s.attempt, s.started_at, s.deadline, s.recorded_at,
-      case when s.state in ('waiting', 'open') then null
+    select s.kind, case s.kind when 'invoke' then format('job %s in step ''%s''', s.child_id, s.name) else s.name end as name, s.attempt, s.started_at, s.deadline, s.recorded_at,
+      case when s.kind = 'invoke' then coalesce(
+          (select c.ended_at from legwork_private.child_ends c where c.child_id = s.child_id), case when s.state not in ('waiting', 'open') then s.recorded_at end)
+        when s.state in ('waiting', 'open') then null
         when s.state = 'completed' and s.kind = 'wait' then coalesce(greatest(s.started_at, (
           select g.sent_at from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name)), s.recorded_at)
         else least(s.deadline, s.recorded_at) end as ended_at
     from legwork_private.job_steps s
-    where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep')
+    where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep', 'invoke')
       -- A wait in an attempt that is recorded did not suspend it.
       and not exists (select from attempts a where s.started_at >= a.started_at and s.started_at <= coalesce(a.finished_at, 'infinity'))
     order by s.started_at limit 200
@@ -15102,7 +15408,7 @@ AS $function$
   ) x
   where x.began < w.started_at
   union all
-  select case w.kind when 'wait' then 'signal' else 'sleep' end, w.started_at, w.ended_at, w.deadline, null, w.attempt::integer, null, w.name, null
+  select case w.kind when 'wait' then 'signal' else w.kind end, w.started_at, w.ended_at, w.deadline, null, w.attempt::integer, null, w.name, null
   from waits w
 $function$
 
@@ -15751,6 +16057,8 @@ CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork_private.pauses FOR 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE ON legwork_private.retry_policies FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork_private.tg_audit__change('scope', 'name', 'set_retry_policy', 'set_retry_policy', 'drop_retry_policy');
 
 CREATE TRIGGER _legwork_audit_change AFTER UPDATE OF name, role, tenant, hash, expires_at, revoked_at ON legwork_private.tokens FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION legwork_private.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
+
+CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork_private.child_ends DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork_private.tg_child_ends__deliver();
 
 CREATE CONSTRAINT TRIGGER _legwork_deliver AFTER INSERT ON legwork_private.job_signals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION legwork_private.tg_job_signals__deliver();
 
