@@ -453,7 +453,7 @@ async function tryTls(url: string, ca: string): Promise<void> {
   const esm = join(root, "esm");
   const migrate = (address: string, more = {}): Promise<Result> =>
     run(process.execPath, [BIN, "migrate"], esm, { DATABASE_URL: address, ...more });
-  await check("TLS, private CA", "sslmode=require names the remedies", async () => {
+  await check("TLS, private CA", "sslmode=require names the settings", async () => {
     const { code, stderr } = await migrate(`${url}?sslmode=require`);
     assert.equal(code, 1);
     assert.match(stderr, /sslrootcert[\s\S]+NODE_EXTRA_CA_CERTS/);
