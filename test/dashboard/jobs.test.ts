@@ -129,6 +129,7 @@ describe("the list of jobs", () => {
     await expectAccessible(page);
     await page.keyboard.press("j");
     await panel(ids[1]).getByText("connect ECONNREFUSED").first().waitFor();
+    await panel(ids[1]).getByRole("button", { name: "Retry with changes" }).waitFor();
     await page.keyboard.press("e");
     await page.getByRole("dialog", { name: `Retry job ${ids[1]} with changes` }).waitFor();
     await page.keyboard.press("Escape");

@@ -388,6 +388,7 @@ it("every definer function is granted to a role or used by a trigger", async () 
     "check_dependencies",
     "declare_limits",
     "declare_retry",
+    "deliver_child_ends",
     "deliver_signals",
     "evaluate_alerts",
     "expire_jobs",

@@ -78,8 +78,10 @@ it("executables in Bash and Python report progress, log lines, results and failu
   const closed = await add("bank/charge", { account: 8 }, ", max_attempts => 5");
   const lingering = await add("linger");
   expect(await ended(tally)).toMatchObject({ state: "completed", result: { given: { payload: { n: 1 } } } });
-  const { rows } = await database.pool.query("select progress, progress_message from legwork.jobs where id = $1", [tally]);
-  expect(rows).toEqual([{ progress: 40, progress_message: "counting" }]);
+  await until("the progress is stored", async () => {
+    const { rows } = await database.pool.query("select progress, progress_message from legwork.jobs where id = $1", [tally]);
+    return rows[0]?.progress === 40 && rows[0].progress_message === "counting";
+  });
   const lines = await until("the log is stored", async () => {
     const found = await logOf(tally);
     return found.length >= 5 ? found : undefined;

@@ -179,14 +179,14 @@ language sql volatile as $$
   union all
   select 'unlogged', 'critical', format('%s is unlogged: a server crash empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
-  from tables t where t.relpersistence = 'u'
+  from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'
   union all
   select 'unlogged', 'ok', 'Every table of the job system survives a server crash.', null, null
-  where not exists (select from tables t where t.relpersistence = 'u')
+  where not exists (select from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs')
 $$;
 comment on function legwork.doctor_vacuum(bigint, bigint) is
   'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical at twenty times as many; tables without '
-  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than necessary; and unlogged tables.';
+  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than necessary; and unlogged tables, except the one that is meant to be.';
 
 create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,

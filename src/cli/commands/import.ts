@@ -115,7 +115,7 @@ function withImportOptions(command: Command): Command {
     .option("--task <name=task>", "Task that runs the jobs of this name (repeatable)", namedTask)
     .option("--skip <name>", "Leave the jobs of this name where they are (repeatable)", collect)
     .option("--mapping <file>", "JSON file or module with the task for each name")
-    .option("--only <queue>", "Only this queue (repeatable)", collect)
+    .option("--only <name>", "Only the queue of this name (repeatable)", collect)
     .option("--apply", "Take the jobs over. Without it, nothing is written anywhere")
     .option("--json", "Print the report");
 }

@@ -9,7 +9,7 @@ export interface RedisClient {
   pipeline(commands: (string | number)[][]): { exec(): Promise<[Error | null, unknown][] | null> };
   connect(): Promise<void>;
   disconnect(): void;
-  on(event: "error", listener: (error: Error) => void): void;
+  on(name: "error", listener: (error: Error) => void): void;
 }
 
 type Constructor = new (url: string, options: object) => RedisClient;
