@@ -17,7 +17,7 @@ it("legwork doctor prints findings with their fixes, the worst first, and exits 
   const result = await doctor();
   expect(result).toMatchObject({ code: 1, stderr: "" });
   expect(result.stdout).toMatch(
-    /^critical {2}tasks +1 job for task 'unknown' has been waiting for .*\n +→ .*Start a worker that has the task/m,
+    /^critical {2}tasks +1 job for task 'unknown' has been waiting for .*\n +→ .*Start a worker that runs the task/m,
   );
   const severities = [...result.stdout.matchAll(/^(critical|warning|ok) {2}/gm)].map(([, severity]) => severity);
   expect(severities).toEqual(["critical", "warning", "ok"].flatMap((severity) => severities.filter((each) => each === severity)));

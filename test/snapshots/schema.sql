@@ -3274,10 +3274,10 @@ AS $function$
   union all
   select 'unlogged', 'critical', format('%s is unlogged: a server crash empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
-  from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'
+  from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'::regclass
   union all
   select 'unlogged', 'ok', 'Every table of the job system survives a server crash.', null, null
-  where not exists (select from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs')
+  where not exists (select from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'::regclass)
 $function$
 
 CREATE OR REPLACE FUNCTION legwork.doctor_versions()

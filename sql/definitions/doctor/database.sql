@@ -179,10 +179,10 @@ language sql volatile as $$
   union all
   select 'unlogged', 'critical', format('%s is unlogged: a server crash empties it, and replicas do not have it.', t.name), format('alter table %s set logged', t.name),
     jsonb_build_object('table', t.name)
-  from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'
+  from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'::regclass
   union all
   select 'unlogged', 'ok', 'Every table of the job system survives a server crash.', null, null
-  where not exists (select from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs')
+  where not exists (select from tables t where t.relpersistence = 'u' and t.name <> 'legwork_private.awaited_jobs'::regclass)
 $$;
 comment on function legwork.doctor_vacuum(bigint, bigint) is
   'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical at twenty times as many; tables without '

@@ -79,7 +79,7 @@ function bullmq(): Command {
   return withImportOptions(new Command("bullmq"))
     .description("Take over the waiting jobs and job schedulers of BullMQ 5 or 6; without --apply, show what would be")
     .option("--redis-url <url>", "Redis of BullMQ (REDIS_URL, default: redis://127.0.0.1:6379)")
-    .option("--prefix <prefix>", "Prefix of BullMQ's keys", "bull")
+    .option("--prefix <text>", "Prefix of BullMQ's keys", "bull")
     .addHelpText(
       "after",
       `
