@@ -1,6 +1,7 @@
 // Writes docs/reference/benchmarks.md and its pictures from bench/results.json, so that the documented figures are the measured ones.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { counted } from "../src/wording.ts";
 import { median } from "./server.ts";
 
 interface Results {
@@ -58,7 +59,7 @@ export function writeBenchmarks(): void {
 
 Legwork beside graphile-worker, pg-boss and BullMQ. \`npm run bench -- peers\` measures it again, on your machine.
 
-Only ratios mean something: they are made within a round, in which the systems ran in turn on the same server. The table shows the medians of ${base.length} rounds, and the lowest and highest ratio.
+Only ratios mean something: they are made within a round, in which the systems ran in turn on the same server. The table shows the medians of ${counted(base.length, "round")}, and the lowest and highest ratio.
 
 Measured on ${results.measuredOn}, with ${cores} cores, ${memoryGb} GB, Node ${node.slice(1)}, Postgres 18 (fsync and synchronous commit on, autovacuum off while measuring) and Redis 7 (append-only file, written every second): ${versions}.
 
