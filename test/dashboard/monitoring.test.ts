@@ -43,7 +43,7 @@ describe("the page of workers", () => {
     const table = page.getByRole("region", { name: "Workers, table" });
     await table.getByText("1 of 4").waitFor();
     await table.getByRole("rowheader").getByRole("link").click();
-    await page.getByRole("region", { name: "Running jobs, table" }).getByText("running").waitFor();
+    await page.getByRole("region", { name: "Running jobs, table" }).getByText("running", { exact: true }).waitFor();
     await page.getByRole("region", { name: "Starts, table" }).waitFor();
 
     const [worker] = (await rest(server, "GET", "/workers")).body.items;
