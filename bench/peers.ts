@@ -283,7 +283,7 @@ function report(figures: ReadonlyMap<string, readonly Round[]>): void {
     const ratios = rounds.map(({ ran = Number.NaN }, round) => ran / (base[round]?.ran ?? Number.NaN));
     const middle = (key: "ran" | "added" | "p50" | "p99"): string => {
       const values = rounds.map((round) => round[key]).filter((value) => value !== undefined);
-      return values.length === 0 ? "" : String(median(values));
+      return values.length === 0 ? "" : String(Number(median(values).toFixed(2)));
     };
     table.push([
       name,

@@ -6,6 +6,7 @@ import { note } from "./measure.mjs";
 const [mode, url, number] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: url, max: 24 });
 pool.on("error", (error) => console.error(error));
+pool.on("connect", (client) => void client.on("error", (error) => console.error(error)));
 if (mode === "prepare") {
   await runMigrations({ pgPool: pool });
   await pool.end();
