@@ -10,15 +10,21 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 type Target = pino.DestinationStream & { flushSync?(): void };
 
-const destination = new StderrDestination();
+const stderr = new StderrDestination();
 const forms = new WeakMap<Logger, "json" | "text">();
+/** The destinations of loggers that write JSON lines. */
+const destinations = new WeakMap<Logger, StderrDestination>();
+/** What a logger writes during `lineOf`. */
+let captured: string | undefined;
+let isCapturing = false;
 
 /**
  * Creates the process's log: readable lines on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
  * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, however slowly stderr is read.
  * Secrets are hidden wherever they are in a line (`hideSecrets`), also in what a task logs.
  */
-export function createLogger(options: { level: LogLevel; json?: boolean }): Logger {
+export function createLogger(options: { level: LogLevel; json?: boolean; destination?: StderrDestination }): Logger {
+  const { destination = stderr } = options;
   const asJson = options.json ?? !process.stderr.isTTY;
   const log = pino(
     {
@@ -26,15 +32,36 @@ export function createLogger(options: { level: LogLevel; json?: boolean }): Logg
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    withoutSecrets(asJson ? destination : prettyTo(destination)),
+    withoutSecrets(asJson ? withCapture(destination) : prettyTo(destination)),
   );
   forms.set(log, asJson ? "json" : "text");
+  if (asJson) destinations.set(log, destination);
   return log;
 }
 
 /** Returns the form in which a logger of `createLogger`, or a child of it, writes to stderr; undefined for any other logger. */
 export function stderrForm(log: Logger): "json" | "text" | undefined {
   return forms.get(rootOf(log));
+}
+
+/**
+ * Returns the destination of a logger of `createLogger`, or of a child of it, that writes JSON, for lines that are put together without it; undefined
+ * for any other logger.
+ */
+export function destinationOf(log: Logger): StderrDestination | undefined {
+  return destinations.get(rootOf(log));
+}
+
+/** Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it; undefined if it writes none. */
+export function lineOf(call: () => void): string | undefined {
+  isCapturing = true;
+  captured = undefined;
+  try {
+    call();
+    return captured;
+  } finally {
+    isCapturing = false;
+  }
 }
 
 /** Returns the logger of which this one is a child or a grandchild; this one itself if it has no parent. */
@@ -56,7 +83,7 @@ function parentOf(log: Logger): Logger {
 
 /** Writes buffered log lines now; see `StderrDestination`. For the end of a process. */
 export function flushLog(): Promise<void> {
-  return destination.drained();
+  return stderr.drained();
 }
 
 /**
@@ -65,6 +92,16 @@ export function flushLog(): Promise<void> {
  */
 export function withoutSecrets(target: Target): Target {
   return { write: (line) => target.write(hideSecretsInLine(line)), flushSync: () => target.flushSync?.() };
+}
+
+function withCapture(target: StderrDestination): Target {
+  return {
+    write: (line) => {
+      if (isCapturing) captured = line;
+      else target.write(line);
+    },
+    flushSync: () => target.flushSync(),
+  };
 }
 
 function prettyTo(target: StderrDestination): Target {

@@ -7,8 +7,9 @@ const BUFFER_LIMIT = 4 * 1024 * 1024;
 /** The largest single write (characters): a little more than the capacity of a pipe. */
 const CHUNK = 64 * 1024;
 
-/** The delay before a full pipe is retried (ms). */
-const FULL_AGAIN_MS = 20;
+/** The delays before a full pipe is retried (ms): the first, doubled each time, and the longest. A reader that keeps up empties a pipe in less than the first. */
+const FIRST_AGAIN_MS = 1;
+const LONGEST_AGAIN_MS = 20;
 
 /** How long an exiting process waits for a reader that reads nothing (ms). */
 const LAST_WAIT_MS = 300;
@@ -16,7 +17,7 @@ const LAST_WAIT_MS = 300;
 /**
  * The destination of the log. Writes run in Node's thread pool and never block the event loop: in a container stderr is a pipe, and a pipe that is
  * not read would otherwise stop all jobs of the worker. Only one write is in progress at a time; lines that arrive meanwhile are part of the next
- * one. When more than 4 MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads
+ * one. Lines that are appended are written together at the end of the turn of the event loop, or before the next line that is not. When more than 4 MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads
  * nothing is given up on after 0.3 s.
  */
 export class StderrDestination {
@@ -25,6 +26,9 @@ export class StderrDestination {
   /** The text that is being written; bytes if a part of it has been written. */
   #writing: string | Buffer | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #again = FIRST_AGAIN_MS;
+  /** Set while appended lines wait for the end of this turn. */
+  #turn: NodeJS.Immediate | undefined;
   #dropped = 0;
   #isClosed = false;
   #onDrained: (() => void)[] = [];
@@ -36,17 +40,29 @@ export class StderrDestination {
   }
 
   write(line: string): void {
-    if (this.#isClosed) return;
-    if (this.#waiting.length + line.length > BUFFER_LIMIT) {
-      this.#dropped += 1;
-      return;
-    }
-    this.#waiting += this.#dropped === 0 ? line : this.#tellDropped() + line;
+    this.#add(line, 1);
     if (this.#writing === undefined) this.#next();
+  }
+
+  /** Adds lines to the buffer, which is written at the end of this turn of the event loop. */
+  append(lines: string, count: number): void {
+    this.#add(lines, count);
+    if (this.#writing !== undefined || this.#turn !== undefined) return;
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined;
+      if (this.#writing === undefined) this.#next();
+    });
+  }
+
+  #add(lines: string, count: number): void {
+    if (this.#isClosed) return;
+    if (this.#waiting.length + lines.length > BUFFER_LIMIT) this.#dropped += count;
+    else this.#waiting += this.#dropped === 0 ? lines : this.#tellDropped() + lines;
   }
 
   /** Resolves when everything has been written, or after waiting for a while. */
   async drained(): Promise<void> {
+    if (this.#writing === undefined) this.#next();
     if (this.#writing === undefined) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
@@ -98,6 +114,7 @@ export class StderrDestination {
     const done = (error: NodeJS.ErrnoException | null, written: number): void => {
       if (this.#writing !== chunk) return;
       if (error === null) {
+        this.#again = FIRST_AGAIN_MS;
         const size = typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length;
         if (written >= size) return this.#next();
         this.#writing = (typeof chunk === "string" ? Buffer.from(chunk) : chunk).subarray(written);
@@ -107,7 +124,8 @@ export class StderrDestination {
         this.#retry = setTimeout(() => {
           this.#retry = undefined;
           this.#write();
-        }, FULL_AGAIN_MS).unref();
+        }, this.#again).unref();
+        this.#again = Math.min(this.#again * 2, LONGEST_AGAIN_MS);
         return;
       }
       // stderr was closed by its reader or does not exist: nothing more can be logged.

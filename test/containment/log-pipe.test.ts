@@ -78,20 +78,32 @@ it(
   scaled(60_000),
 );
 
-it.for(["fatal", "error"])("every line is written when the process exits right after a line of level %s", async (level) => {
-  const script = `
+it.for(["fatal", "error"])(
+  "every line is written, in order, when the process exits right after a line of level %s",
+  async (level) => {
+    const script = `
     const { createLogger } = await import(${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)});
     const log = createLogger({ level: "info" });
     for (let line = 0; line < 5_000; line++) log.info({ line }, "A line.");
+    // These are put together without pino.
+    const { CompletedLines } = await import(${JSON.stringify(new URL("../../src/worker/graphile/completed-lines.ts", import.meta.url).href)});
+    const job = { id: "7", task_identifier: "works", attempts: 1, flags: null };
+    for (let batch = 0; batch < 2; batch++) new CompletedLines(log).write(Array.from({ length: 1_000 }, () => ({ job, durationMs: 1 })));
     log.${level}("The last line.");
+    new CompletedLines(log).write([{ job, durationMs: 2 }]);
     process.exit(1);`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "ignore", "pipe"] });
-  let text = "";
-  for await (const data of child.stderr) text += String(data);
-  const lines = text
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  expect(lines.map(({ line }) => line)).toEqual([...Array.from({ length: 5_000 }, (_, line) => line), undefined]);
-  expect(lines.at(-1)).toMatchObject({ level, msg: "The last line." });
-});
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "ignore", "pipe"] });
+    let text = "";
+    for await (const data of child.stderr) text += String(data);
+    const lines = text
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.slice(0, 5_000).map(({ line }) => line)).toEqual(Array.from({ length: 5_000 }, (_, line) => line));
+    expect(lines.slice(5_000, 7_000).every(({ event, jobId }) => event === "job_completed" && jobId === "7")).toBe(true);
+    expect(lines.slice(7_000)).toMatchObject([
+      { level, msg: "The last line." },
+      { event: "job_completed", durationMs: 2 },
+    ]);
+  },
+);

@@ -1,19 +1,24 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { openSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import pino from "pino";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { hideSecretsInLine } from "../../src/hide-secrets.ts";
-import { withoutSecrets } from "../../src/log.ts";
+import { createLogger, type Logger, withoutSecrets } from "../../src/log.ts";
+import { StderrDestination } from "../../src/stderr-destination.ts";
+import { CompletedLines, fieldsOf } from "../../src/worker/graphile/completed-lines.ts";
+import { workerLog } from "../../src/worker/worker-log.ts";
 import { cancelJob } from "../../src/jobs/cancel-job.ts";
 import { databaseUrl, onServer, testDatabase } from "../support/database.ts";
 import { plainJobs } from "../support/plain-jobs.ts";
 import { until } from "../support/until.ts";
-import { workerOver } from "../support/worker.ts";
+import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 const { add, ended, reaches } = plainJobs(database);
 
 type Line = Record<string, unknown>;
+type Writer = "worker" | "pino";
 
 /** A log whose lines a test can read. */
 function memoryLog(): { lines: Line[]; log: pino.Logger; line: (event: string, jobId?: string) => Promise<Line> } {
@@ -197,6 +202,104 @@ describe("secrets in the log", () => {
     const plain = '{"n":1.0,"big":12345678901234567890}\n';
     expect(hideSecretsInLine(plain)).toBe(plain);
     expect(hideSecretsInLine('{"big":12345678901234567890,"token":"t"}')).toContain("12345678901234567890");
+  });
+});
+
+describe("the line of a completed job", () => {
+  /** A logger that writes to a file, and what it has written since the last time. */
+  const setUp = async (json = true): Promise<{ log: Logger; written: () => Promise<string> }> => {
+    const file = join(await directoryOf({ log: "" }), "log");
+    const destination = new StderrDestination(openSync(file, "a"));
+    const written = async (): Promise<string> => {
+      await destination.drained();
+      const text = readFileSync(file, "utf8");
+      truncateSync(file);
+      return text;
+    };
+    return { log: createLogger({ level: "info", json, destination }), written };
+  };
+  const say = (log: Logger, by: Writer, one: object): void => {
+    if (by === "pino") log.info(fieldsOf(one as never, 0.25), "Job completed.");
+    else new CompletedLines(log).write([{ job: one as never, durationMs: 0.25 }]);
+  };
+  const job = (task: string, correlation: string | null): object => ({
+    id: "12345678901234567",
+    task_identifier: task,
+    attempts: 3,
+    flags: correlation === null ? null : { [`correlation:${correlation}`]: true },
+  });
+  const timeless = (text: string): unknown => ({ ...JSON.parse(text), time: undefined });
+
+  it("is pino's line, for any text in it, also one with a secret", async () => {
+    const { log, written } = await setUp();
+    const odd = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({
+        unit: fc.constantFrom('"', "\\", "\n", "\0", "\u001f", "\u007f", "\u2028", "\u2029", "\ud800", "\udc00", "é", "😀", "x"),
+      }),
+      fc.constantFrom("token=abc", "postgres://me:secret@host/db", '{"password": "x"}', "send_token", "Bearer abcdefghijkl"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(odd, fc.option(odd), odd), { minLength: 50, maxLength: 100 }), async (cases) => {
+        const linesBy = async (by: Writer): Promise<string[]> => {
+          for (const [task, correlation, binding] of cases) {
+            const { log: own, name } = workerLog(log.child({ binding, token: "abc" }));
+            name(binding);
+            say(own, by, job(task, correlation));
+          }
+          return (await written()).trimEnd().split("\n");
+        };
+        const byWorker = await linesBy("worker");
+        const byPino = await linesBy("pino");
+        expect(byWorker.map(timeless)).toEqual(byPino.map(timeless));
+        for (const line of byWorker) expect(JSON.parse(line).time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      }),
+      { numRuns: 3 },
+    );
+  });
+
+  it("keeps what a child changes about lines, the form for a terminal, and a logger of one's own", async () => {
+    const { log, written } = await setUp();
+    for (const child of [
+      log.child({}, { msgPrefix: "[mine] " }),
+      log.child({}, { redact: ["task"] }),
+      log.child({}, { serializers: { task: (task: string) => task.toUpperCase() } }),
+      log.child({}, { formatters: { log: (fields) => ({ ...fields, added: 1 }) } }),
+      log.child({}, { level: "warn" }),
+    ]) {
+      say(child, "worker", job("works", "order-7"));
+      const text = await written();
+      say(child, "pino", job("works", "order-7"));
+      const byPino = await written();
+      expect(text === "" ? "" : timeless(text)).toEqual(byPino === "" ? "" : timeless(byPino));
+    }
+    const pretty = await setUp(false);
+    say(pretty.log, "worker", job("works", null));
+    expect(await pretty.written()).toMatch(/INFO.*Job completed\./);
+    const { lines: own, log: memory } = memoryLog();
+    new CompletedLines(memory).write([{ job: job("works", null) as never, durationMs: 1 }]);
+    expect(own).toMatchObject([{ event: "job_completed", task: "works", durationMs: 1 }]);
+  });
+
+  it("has the worker's new id after a restart, and comes before a warning that follows it", async () => {
+    const { log, written } = await setUp();
+    const { log: own, name } = workerLog(log);
+    const completed = new CompletedLines(own);
+    for (const id of ["pool-1", "pool-2"]) {
+      name(id);
+      completed.write([{ job: job("works", null) as never, durationMs: 1 }]);
+      own.warn("A warning.");
+    }
+    const seen = (await written())
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(seen.map(({ worker, level }) => [worker, level])).toEqual([
+      ["pool-1", "info"],
+      ["pool-1", "warn"],
+      ["pool-2", "info"],
+      ["pool-2", "warn"],
+    ]);
   });
 });
 

@@ -6,10 +6,10 @@ import type { RunningJob } from "../../jobs/running-job.ts";
 import type { WorkerEventHub } from "../../jobs/worker-events.ts";
 import type { Logger } from "../../log.ts";
 import { cut, MESSAGE_LIMIT, storableText, type ThrownDescription } from "../../thrown.ts";
+import { CompletedLines, fieldsOf } from "./completed-lines.ts";
 import { type FailedAttempt, FailureLog } from "./failure-log.ts";
 import { type Fetched, fetchStatement, replaced, restoreColumns, type Statement } from "./fetch-statement.ts";
 import { interceptQueries, type Send } from "./intercept-queries.ts";
-import { flagValue } from "./job-flags.ts";
 import { Completions, forMany, type Query, Recorder, type RecorderOptions, type Recording } from "./recorder.ts";
 import type { Redaction } from "../attempt/redaction.ts";
 import type { Form } from "./send-batch.ts";
@@ -132,6 +132,7 @@ export class Outcomes {
     };
     const recorder = new Recorder({ onPool, log, signal, onProblem });
     const failures = new FailureLog(onPool);
+    const lines = new CompletedLines(log);
     const completing = (statement: Statement): Recording<string> => ({
       jobId: (id) => id,
       build: (ids, form, error) =>
@@ -140,13 +141,13 @@ export class Outcomes {
           : this.#complete(forMany(statement, ids), ids, workerId, form, error),
       recorded: (ids, answer) => {
         if (answer === undefined) return this.#forget(ids);
-        if (answer.rowCount === ids.length) return this.#recorded(ids, log);
+        if (answer.rowCount === ids.length) return this.#recorded(ids, lines, log);
         // Fewer jobs were completed than expected: some were given to another worker while they ran here.
         onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
-          (found) => this.#recorded(ids, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
+          (found) => this.#recorded(ids, lines, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
           (failure: unknown) => {
             log.debug({ err: toError(failure) }, "Cannot find out which completions were rejected.");
-            this.#recorded(ids, log);
+            this.#recorded(ids, lines, log);
           },
         );
       },
@@ -276,22 +277,26 @@ export class Outcomes {
   }
 
   /** Logs the jobs whose tasks completed. Those in `refused` had been given to another worker meanwhile. */
-  #recorded(jobIds: readonly string[], log: Logger, refused?: ReadonlySet<string>): void {
+  #recorded(jobIds: readonly string[], lines: CompletedLines, log: Logger, refused?: ReadonlySet<string>): void {
     const isTold = log.isLevelEnabled("info");
     const isHeard = this.#events?.hears("job_completed") === true;
+    const completed: { job: Job; durationMs: number }[] = [];
     for (const id of jobIds) {
-      const isRefused = refused?.has(id) === true;
-      const told = isTold || isRefused ? this.#describe(id) : undefined;
-      const { told: job, startedAt = 0, finishedAt = 0 } = (isHeard && !isRefused ? this.#byJob.get(id) : undefined) ?? {};
+      const { job, told, startedAt = 0, finishedAt = 0 } = this.#byJob.get(id) ?? {};
       this.#take(id);
-      if (job !== undefined) this.#events?.tell("job_completed", { job, durationMs: milliseconds(startedAt, finishedAt) });
-      if (isRefused) {
+      if (refused?.has(id) === true) {
+        const fields = job === undefined ? {} : fieldsOf(job, milliseconds(startedAt, finishedAt));
         log.warn(
-          { ...told, event: "completion_refused" },
+          { ...fields, event: "completion_refused" },
           "The task completed, but its job had been given to another worker: its result is ignored.",
         );
-      } else if (told !== undefined) log.info({ ...told, event: "job_completed" }, "Job completed.");
+        continue;
+      }
+      if (isHeard && told !== undefined)
+        this.#events?.tell("job_completed", { job: told, durationMs: milliseconds(startedAt, finishedAt) });
+      if (isTold && job !== undefined) completed.push({ job, durationMs: milliseconds(startedAt, finishedAt) });
     }
+    if (completed.length > 0) lines.write(completed);
   }
 
   /**
@@ -305,17 +310,6 @@ export class Outcomes {
     outcome.job = undefined;
     outcome.told = undefined;
     outcome.result = undefined;
-  }
-
-  #describe(id: string): Record<string, unknown> | undefined {
-    const { job, startedAt, finishedAt } = this.#byJob.get(id) ?? {};
-    if (job === undefined || startedAt === undefined || finishedAt === undefined) return undefined;
-    const { id: jobId, task_identifier: task, attempts: attempt } = job;
-    const correlationId = job.flags === null ? null : flagValue(job, "correlation");
-    const durationMs = milliseconds(startedAt, finishedAt);
-    // Usually a job's correlation id is its own id.
-    if (correlationId === null || correlationId === jobId) return { jobId, task, attempt, durationMs };
-    return { jobId, task, correlationId, attempt, durationMs };
   }
 }
 
