@@ -38,17 +38,21 @@ async function meanwhile(work: () => Promise<RestAnswer>): Promise<{ answer: Res
 describe("an expensive body", () => {
   const hostile: Record<string, [body: string, status: number, code: string]> = {
     "2,400,001 numbers in 4.8 MB": [batch(list(2_400_001)), 413, "LW413"],
-    "100,001 nested lists": [batch(`${"[".repeat(100_001)}${"]".repeat(100_001)}`), 413, "LW413"],
-    "99,000 nested lists": [batch(`${"[".repeat(99_000)}${"]".repeat(99_000)}`), 400, "LW400"],
-    "99,000 numbers instead of jobs": [`{"jobs": ${list(99_000)}}`, 413, "LW413"],
+    "50,001 nested lists": [batch(`${"[".repeat(50_001)}${"]".repeat(50_001)}`), 413, "LW413"],
+    "49,000 nested lists": [batch(`${"[".repeat(49_000)}${"]".repeat(49_000)}`), 400, "LW400"],
+    "49,000 nested objects": [batch(`${'{"a":'.repeat(49_000)}1${"}".repeat(49_000)}`), 400, "LW400"],
+    "49,000 numbers instead of jobs": [`{"jobs": ${list(49_000)}}`, 413, "LW413"],
     "10,000 numbers instead of jobs": [`{"jobs": ${list(10_000)}}`, 400, "LW400"],
-    "60,000 unknown fields": [batch(fields(60_000), "strict"), 422, "LW422"],
-    "99,000 elements of another type": [batch(list(99_000), "numbers"), 422, "LW422"],
+    "10,001 fields of a payload": [batch(`[1, ${fields(10_001)}]`, "strict"), 413, "LW413"],
+    "10,000 unknown fields": [batch(fields(10_000), "strict"), 422, "LW422"],
+    "49,000 elements of another type": [batch(list(49_000), "numbers"), 422, "LW422"],
+    "49,000 numbers with 19 digits": [batch(list(49_000, "1970670598291982290"), "none"), 404, "LW404"],
+    "90 jobs with 500 dependencies each": [`{"jobs": ${list(90, `{"task": "any", "dependsOn": ${list(500, '"900000000"')}}`)}}`, 404, "LW404"],
     "4.9 MB in one string": [batch(`"${"x".repeat(4_900_000)}"`), 413, "LW413"],
     "4.9 MB in one number": [batch("1".repeat(4_900_000)), 400, "LW400"],
     "4.9 MB of escapes": [batch(`"${"\\\\".repeat(2_450_000)}"`), 413, "LW413"],
     "4.9 MB of escaped quotes": [batch(`"${String.raw`\"`.repeat(2_450_000)}"`), 413, "LW413"],
-    "an unterminated string": [`{"jobs": "${"x".repeat(4_900_000)}`, 400, "LW400"],
+    "an unterminated string": [`{"jobs": "${"x".repeat(4_900_000)}`, 413, "LW413"],
   };
   for (const [name, [body, status, code]] of Object.entries(hostile)) {
     it(`is refused at once, without delaying other requests: ${name}`, async () => {
@@ -79,7 +83,7 @@ it("the first 20 invalid fields are named, each shortened, with the number of th
 
 it("a payload of 1,000,000 bytes and 100 levels, with many values, is accepted", async () => {
   const deep = `${"[".repeat(100)}${"]".repeat(100)}`;
-  for (const payload of [`"${"x".repeat(999_990)}"`, deep, list(99_900), fields(9_999)]) {
+  for (const payload of [`"${"x".repeat(999_990)}"`, deep, list(49_900), fields(9_999)]) {
     expect((await rest(server, "POST", "/jobs/batch", batch(payload))).status).toBe(201);
   }
   expect((await rest(server, "POST", "/jobs/batch", batch(`[${deep}]`))).body).toMatchObject({
@@ -101,21 +105,21 @@ describe("a refused body costs no more than an accepted one:", () => {
     return { took, answer: answer! };
   }
 
-  it("99,000 elements of a type that the task does not accept", async () => {
-    const taken = await time(batch(list(99_000, '"1"'), "numbers"));
+  it("49,000 elements of a type that the task does not accept", async () => {
+    const taken = await time(batch(list(49_000, '"1"'), "numbers"));
     expect(taken.answer.status).toBe(201);
-    const refused = await time(batch(list(99_000), "numbers"));
+    const refused = await time(batch(list(49_000), "numbers"));
     expect(refused.answer).toMatchObject({ status: 422, body: { errors: [{ field: "jobs.payload.0" }] } });
-    expect(refused.took).toBeLessThan(taken.took);
+    expect(refused.took).toBeLessThan(2 * taken.took);
   });
 
-  it("10,000 jobs where 1,000 are allowed, because they are counted first", async () => {
+  it("9,000 jobs where 1,000 are allowed, because they are counted first", async () => {
     const job = '{"task": "any", "payload": {"a": 1}, "runAt": "2099-01-01T00:00:00Z"}';
     const taken = await time(`{"jobs": ${list(1_000, job)}}`);
     expect(taken.answer.status).toBe(201);
-    const refused = await time(`{"jobs": ${list(10_000, job)}}`);
+    const refused = await time(`{"jobs": ${list(9_000, job)}}`);
     expect(refused.answer).toMatchObject({ status: 400, body: { errors: [{ field: "jobs" }] } });
-    // There is ten times as much JSON to parse, and nothing else to do.
+    // There is nine times as much JSON to parse, and nothing else to do.
     expect(refused.took).toBeLessThan(2 * taken.took);
   });
 });

@@ -348,6 +348,12 @@ it.each([
     "The steps depend on each other: a → a.",
   ],
   [
+    "a long cycle, of which twenty steps are named",
+    Array.from({ length: 1_000 }, (_, index) => ({ name: `s${index}`, task: "import", depends_on: [`s${(index + 999) % 1_000}`] })),
+    "LW400",
+    `The steps depend on each other: ${Array.from({ length: 20 }, (_, index) => `s${index}`).join(" → ")} → … (1,000 steps).`,
+  ],
+  [
     "a cycle through a sub-workflow",
     [
       { name: "s", depends_on: ["b"], steps: { x: { task: "import" } } },

@@ -284,26 +284,36 @@ create or replace function legwork_private.raise_workflow_cycle(
 ) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  v_cycle integer[];
+  -- For each remaining step, a remaining step before it.
+  v_back integer[] := array_fill(null::integer, array[cardinality(entries)]);
+  -- The place of each step on the way backwards.
+  v_places integer[] := array_fill(null::integer, array[cardinality(entries)]);
+  v_way integer[] := '{}';
   v_node integer;
+  v_pair record;
 begin
-  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
-  select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
-  v_cycle := array[v_node];
+  for v_pair in
+    select p.after, min(p.before) as before from unnest(befores, afters) as p (before, after)
+    where not exists (select from unnest(ordered) as o (n) where o.n = p.before) group by p.after
   loop
-    select p.before into v_node
-    from unnest(befores, afters) as p (before, after)
-    where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
-    v_cycle := v_node || v_cycle;
-    if v_node is null then
-      -- There is no cycle.
-      return;
-    end if;
-    exit when v_node = any (v_cycle[2:]);
+    v_back[v_pair.after] := v_pair.before;
   end loop;
-  v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
+  select min(x) into v_node from generate_series(1, cardinality(entries)) x where not exists (select from unnest(ordered) as o (n) where o.n = x);
+  while v_node is not null and v_places[v_node] is null loop
+    v_way := v_way || v_node;
+    v_places[v_node] := cardinality(v_way);
+    v_node := v_back[v_node];
+  end loop;
+  if v_node is null then
+    -- There is no cycle.
+    return;
+  end if;
+  v_way := v_way[v_places[v_node]:] || v_node;
   raise exception 'The steps depend on each other: %.', (
-    select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
+    select string_agg(e.name, ' → ' order by c.i desc) filter (where c.i > cardinality(v_way) - 20)
+      || case when cardinality(v_way) > 20 then format(' → … (%s)', legwork_private.counted(cardinality(v_way) - 1, 'step', 'steps')) else '' end
+    from unnest(v_way) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
   using errcode = 'LW400', hint = 'Nothing was started. Remove one of these dependencies.';
 end $$;
 comment on function legwork_private.raise_workflow_cycle(legwork_private.parsed_workflow_step[], integer[], integer[], integer[]) is

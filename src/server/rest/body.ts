@@ -1,40 +1,63 @@
 import { LegworkError } from "../../errors.ts";
 import { formatNumber } from "../../wording.ts";
-import { isRawNumber, mayLoseDigits, parseExactly } from "../../json.ts";
+import { endOfString, isRawNumber, mayLoseDigits, parseExactly } from "../../json.ts";
 
 /** The most values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
-const MAX_VALUES = 100_000;
-/** The most elements of a list or fields of an object, outside of payloads. No route accepts more. */
+const MAX_VALUES = 50_000;
+/** The most fields of an object, and outside of payloads also the most elements of a list. No route accepts more outside of payloads. */
 const MAX_ELEMENTS = 10_000;
+/** The longest string without escapes (characters). It would be longer than a payload. */
+const MAX_STRING = 1_000_000;
 
-/** Throws LW413 for a body that has more values than any route accepts. Reads each character once, before the body is parsed. */
+/** Throws LW413 for a body with a part that no route accepts. Reads it once, before it is parsed, which takes longer. */
 export function assertCountable(body: string): void {
-  // A value takes at least two characters.
-  if (body.length < 2 * MAX_VALUES) return;
+  // A field takes at least four characters, and other values two.
+  if (body.length < 4 * MAX_ELEMENTS) return;
   let values = 0;
+  // For each open object the number of its fields, for each open list a number below zero.
+  const open: number[] = [];
   for (let index = 0; index < body.length; index++) {
-    const character = body.charCodeAt(index);
-    if (character === 34 /* " */) index = endOfText(body, index);
-    else if (character === 44 /* , */ || character === 91 /* [ */ || character === 123 /* { */) {
-      if (++values > MAX_VALUES) throw tooMany(`The body has more than ${formatNumber(MAX_VALUES)} values.`);
+    switch (body.charCodeAt(index)) {
+      case 34 /* " */: {
+        const end = endOfString(body, index);
+        assertLength(body, index, end);
+        index = end;
+        break;
+      }
+      case 91 /* [ */:
+        open.push(Number.NEGATIVE_INFINITY);
+        values++;
+        break;
+      case 123 /* { */:
+        open.push(1);
+        values++;
+        break;
+      case 93 /* ] */:
+      case 125 /* } */:
+        open.pop();
+        break;
+      case 44 /* , */: {
+        const fields = (open.pop() ?? Number.NEGATIVE_INFINITY) + 1;
+        open.push(fields);
+        values++;
+        if (fields > MAX_ELEMENTS) throw tooMany(`An object in the body has more than ${formatNumber(MAX_ELEMENTS)} fields.`);
+        break;
+      }
+      default:
     }
+    if (values > MAX_VALUES) throw tooMany(`The body has more than ${formatNumber(MAX_VALUES)} values.`);
   }
 }
 
-/** The position at which the string that begins at `start` ends; the end of the body if it is not closed. */
-function endOfText(json: string, start: number): number {
-  for (let end = start + 1; end < json.length; end++) {
-    const character = json.charCodeAt(end);
-    if (character === 92 /* \ */) end++;
-    else if (character === 34) return end;
-  }
-  return json.length;
+/** Throws LW413 for a string that is longer than any that is accepted. With escapes it may be shorter than it looks, so its schema decides. */
+function assertLength(body: string, start: number, end: number): void {
+  if (end - start <= MAX_STRING + 1 || body.slice(start, end).includes("\\")) return;
+  throw tooLarge(`A string in the body has more than ${formatNumber(MAX_STRING)} characters.`, "Send a shorter one.");
 }
 
 /**
  * A request's body in which payloads keep every digit of their numbers, as raw numbers. Other fields have JavaScript's numbers, as their schemas
- * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list or an object outside of payloads that has more elements than
- * any route accepts.
+ * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside of payloads that has more elements than any route accepts.
  */
 export function withDigits(body: string, parsed: unknown): unknown {
   try {
@@ -47,18 +70,23 @@ export function withDigits(body: string, parsed: unknown): unknown {
 }
 
 function ofPayloads(value: unknown): unknown {
-  if (isRawNumber(value)) return Number(value.rawJSON);
   if (typeof value !== "object" || value === null) return value;
-  const size = Array.isArray(value) ? value.length : Object.keys(value).length;
-  if (size > MAX_ELEMENTS) {
-    throw tooMany(
-      `A list or an object in the body has ${formatNumber(size)} elements; at most ${formatNumber(MAX_ELEMENTS)} are allowed.`,
-    );
+  if (isRawNumber(value)) return Number(value.rawJSON);
+  if (Array.isArray(value)) {
+    if (value.length > MAX_ELEMENTS) {
+      throw tooMany(
+        `A list in the body has ${formatNumber(value.length)} elements; at most ${formatNumber(MAX_ELEMENTS)} are allowed.`,
+      );
+    }
+    return value.map(ofPayloads);
   }
-  if (Array.isArray(value)) return value.map(ofPayloads);
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === "payload" ? inner : ofPayloads(inner)]));
 }
 
 function tooMany(message: string): LegworkError {
-  return new LegworkError("LW413", message, { hint: "Split it into several requests." });
+  return tooLarge(message, "Split it into several requests.");
+}
+
+function tooLarge(message: string, hint: string): LegworkError {
+  return new LegworkError("LW413", message, { hint });
 }
