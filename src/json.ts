@@ -97,7 +97,8 @@ function withRawNumbers(root: unknown): unknown {
       else if (typeof value === "string" && value.startsWith(NUMBER_MARK)) {
         const raw = json.rawJSON!(value.slice(NUMBER_MARK.length));
         // An assignment to `__proto__` would change the prototype.
-        if (key === "__proto__") Object.defineProperty(next, key, { value: raw, writable: true, enumerable: true, configurable: true });
+        if (key === "__proto__")
+          Object.defineProperty(next, key, { value: raw, writable: true, enumerable: true, configurable: true });
         else next[key] = raw;
       }
     }

@@ -47,7 +47,11 @@ describe("an expensive body", () => {
     "10,000 unknown fields": [batch(fields(10_000), "strict"), 422, "LW422"],
     "49,000 elements of another type": [batch(list(49_000), "numbers"), 422, "LW422"],
     "49,000 numbers with 19 digits": [batch(list(49_000, "1970670598291982290"), "none"), 404, "LW404"],
-    "90 jobs with 500 dependencies each": [`{"jobs": ${list(90, `{"task": "any", "dependsOn": ${list(500, '"900000000"')}}`)}}`, 404, "LW404"],
+    "90 jobs with 500 dependencies each": [
+      `{"jobs": ${list(90, `{"task": "any", "dependsOn": ${list(500, '"900000000"')}}`)}}`,
+      404,
+      "LW404",
+    ],
     "4.9 MB in one string": [batch(`"${"x".repeat(4_900_000)}"`), 413, "LW413"],
     "4.9 MB in one number": [batch("1".repeat(4_900_000)), 400, "LW400"],
     "4.9 MB of escapes": [batch(`"${"\\\\".repeat(2_450_000)}"`), 413, "LW413"],

@@ -349,7 +349,11 @@ it.each([
   ],
   [
     "a long cycle, of which twenty steps are named",
-    Array.from({ length: 1_000 }, (_, index) => ({ name: `s${index}`, task: "import", depends_on: [`s${(index + 999) % 1_000}`] })),
+    Array.from({ length: 1_000 }, (_, index) => ({
+      name: `s${index}`,
+      task: "import",
+      depends_on: [`s${(index + 999) % 1_000}`],
+    })),
     "LW400",
     `The steps depend on each other: ${Array.from({ length: 20 }, (_, index) => `s${index}`).join(" → ")} → … (1,000 steps).`,
   ],
