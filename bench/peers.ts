@@ -1,19 +1,25 @@
-import { execFileSync, type ChildProcess, spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import pg from "pg";
+import {
+  HERE,
+  PEERS,
+  type Running,
+  startLegwork,
+  startPeer,
+  stop,
+  TUNED as TUNED_SETTINGS,
+  vacuum,
+  writeNoop,
+} from "./command.ts";
+import { saveSection } from "./results.ts";
 import { ResultTable } from "./result-table.ts";
 import { freshDatabase, median, withServer } from "./server.ts";
 import { writeBenchmarks } from "./write-benchmarks.ts";
-
-const HERE = fileURLToPath(new URL("..", import.meta.url));
-const PEERS = join(HERE, "bench/peers");
 
 /** What is run: how a side is prepared, filled, worked on, and added to. */
 interface Side {
@@ -23,29 +29,21 @@ interface Side {
   /** Arguments of the worker: tuned or default; for Legwork also the form of the task. */
   readonly work: "tuned" | "default";
   readonly isDefined?: boolean;
-  /** Whether the log goes to a pipe that is read, at its default level. */
-  readonly isLogged?: boolean;
 }
 
 const TUNED: readonly Side[] = [
   { name: "graphile-worker, tuned", program: "graphile-worker", work: "tuned" },
-  { name: "legwork worker, tuned, plain task", program: "legwork", work: "tuned", isLogged: true },
-  { name: "legwork worker, tuned, defined task", program: "legwork", work: "tuned", isDefined: true, isLogged: true },
+  { name: "legwork worker, tuned, plain task", program: "legwork", work: "tuned" },
+  { name: "legwork worker, tuned, defined task", program: "legwork", work: "tuned", isDefined: true },
   { name: "pg-boss, tuned", program: "pg-boss", work: "tuned" },
   { name: "BullMQ, tuned", program: "bullmq", work: "tuned" },
 ];
 const DEFAULTS: readonly Side[] = [
   { name: "graphile-worker, 10 at a time", program: "graphile-worker", work: "default" },
-  { name: "legwork worker, defaults", program: "legwork", work: "default", isLogged: true },
+  { name: "legwork worker, defaults", program: "legwork", work: "default" },
   { name: "pg-boss, defaults", program: "pg-boss", work: "default" },
   { name: "BullMQ, defaults", program: "bullmq", work: "default" },
 ];
-
-interface Measured {
-  seconds: number;
-  latencies: number[];
-  cpu: number;
-}
 
 /** The figures of one side in one round. */
 interface Round {
@@ -76,7 +74,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
   const figures = new Map<string, Round[]>();
   const redis = await startRedis(directory);
   try {
-    await writeTasks(directory);
+    await writeNoop(directory);
     await withServer(async (serverUrl) => {
       const bench = new Bench(serverUrl, redis.url, directory);
       await bench.prepare();
@@ -103,10 +101,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
   report(figures);
   // A short run only shows that the benchmark works.
   if (short) return;
-  await writeFile(
-    join(HERE, "bench/results.json"),
-    `${JSON.stringify({ measuredOn: new Date().toISOString().slice(0, 10), machine: machine(), versions: versions(), short, jobs, rounds: Object.fromEntries(figures) }, null, 2)}\n`,
-  );
+  saveSection("peers", { jobs, rounds: Object.fromEntries(figures) });
   writeBenchmarks();
 }
 
@@ -159,21 +154,11 @@ class Bench {
     return { p50: at(0.5), p99: at(0.99) };
   }
 
-  #startWorker(side: Side, url: string, jobs: number): { measured(): Promise<Measured>; stop(): Promise<void> } {
-    const file = join(this.#directory, `out-${performance.now()}.json`);
-    const environment = { ...process.env, NO_LOG_SUCCESS: "1", BENCH_JOBS: String(jobs), BENCH_OUT: file, DATABASE_URL: url };
-    const settings = side.work === "tuned" ? { LEGWORK_CONCURRENCY: "24", LEGWORK_LOCAL_QUEUE_SIZE: "500" } : {};
-    const folder = join(this.#directory, side.isDefined === true ? "defined" : "plain");
-    const parameters =
-      side.program === "legwork"
-        ? ["--max-semi-space-size=1", join(HERE, "bin/legwork.js"), "worker", "--tasks", folder, "--crontab", "/dev/null"]
-        : [join(PEERS, `${side.program}.mjs`), "work", url, side.work];
-    const child = spawn(process.execPath, parameters, {
-      env: { ...environment, ...(side.program === "legwork" && settings) },
-      stdio: ["ignore", "ignore", side.isLogged === true ? "pipe" : "ignore"],
-    });
-    child.stderr?.resume();
-    return { measured: () => measured(child, file), stop: () => stop(child) };
+  #startWorker(side: Side, url: string, jobs: number): Running {
+    const directory = this.#directory;
+    if (side.program !== "legwork") return startPeer(side.program, { url, jobs, directory, work: side.work });
+    const tasks = join(directory, side.isDefined === true ? "defined" : "plain");
+    return startLegwork({ url, jobs, directory, tasks, settings: side.work === "tuned" ? TUNED_SETTINGS : {} });
   }
 
   #call(script: string, parameters: readonly string[], more: Record<string, string> = {}): string {
@@ -192,44 +177,6 @@ function templateOf(program: Side["program"]): string {
 /** Legwork's jobs are those of graphile-worker. */
 function scriptOf({ program }: Side): string {
   return program === "legwork" ? "graphile-worker" : program;
-}
-
-async function vacuum(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query("vacuum (analyze)");
-  await client.query("checkpoint");
-  await client.end();
-}
-
-async function measured(child: ChildProcess, file: string): Promise<Measured> {
-  for (const deadline = performance.now() + 300_000; performance.now() < deadline;) {
-    if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8"));
-    if (child.exitCode !== null) throw new Error(`The worker exited with code ${child.exitCode}.`);
-    await delay(50);
-  }
-  throw new Error("The worker did not run its jobs within five minutes.");
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGKILL");
-  await exited;
-}
-
-/** The same task, as a plain function and as a defined task. */
-async function writeTasks(directory: string): Promise<void> {
-  const { mkdir } = await import("node:fs/promises");
-  const from = JSON.stringify(join(PEERS, "measure.mjs"));
-  for (const [folder, text] of Object.entries({
-    plain: `import { note } from ${from};\nexport default async (payload) => note(payload);\n`,
-    defined: `import { defineTask } from "legwork";\nimport { note } from ${from};\nexport default defineTask({ run: async (payload) => note(payload) });\n`,
-  })) {
-    await mkdir(join(directory, folder));
-    await writeFile(join(directory, folder, "noop.mjs"), text);
-  }
-  await symlink(join(HERE, "node_modules"), join(directory, "node_modules"));
 }
 
 /** Starts Debian's Redis with the append-only file, in a directory of its own. */
@@ -253,25 +200,6 @@ async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-function machine(): { cores: number; model: string; memoryGb: number; node: string } {
-  return {
-    cores: cpus().length,
-    model: cpus()[0]?.model ?? "",
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-  };
-}
-
-function versions(): Record<string, string> {
-  const versionOf = (folder: string): string => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
-  return {
-    legwork: versionOf(HERE),
-    "graphile-worker": versionOf(join(HERE, "node_modules/graphile-worker")),
-    "pg-boss": versionOf(join(PEERS, "node_modules/pg-boss")),
-    bullmq: versionOf(join(PEERS, "node_modules/bullmq")),
-  };
 }
 
 function report(figures: ReadonlyMap<string, readonly Round[]>): void {

@@ -23,6 +23,8 @@ const BENCHMARKS: Record<string, () => Promise<{ run(options: Options): Promise<
   dashboard: () => import("./dashboard.ts"),
   footprint: () => import("./footprint.ts"),
   peers: () => import("./peers.ts"),
+  growth: () => import("./growth.ts"),
+  durable: () => import("./durable.ts"),
 };
 
 // Caches compiled modules for the measured processes, like `bin/legwork.js`: stripping types takes 40 MB and most of their startup time.

@@ -1,78 +1,99 @@
 // Writes docs/reference/benchmarks.md and its pictures from bench/results.json, so that the documented figures are the measured ones.
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { counted } from "../src/wording.ts";
+import { HERE } from "./command.ts";
+import { ratiosOf } from "./rates.ts";
+import { type Origin, type PeersSection, type RatesSection, readResults } from "./results.ts";
 import { median } from "./server.ts";
 
-interface Results {
-  machine: { cores: number; model: string; memoryGb: number; node: string };
-  versions: Record<string, string>;
-  measuredOn: string;
-  jobs: number;
-  rounds: Record<string, readonly { ran?: number; added?: number; addedOne?: number; p50?: number; p99?: number }[]>;
+/** Writes the page from the sections that have been measured. Each benchmark that writes a section calls it. */
+export function writeBenchmarks(): void {
+  const { peers, growth, durable } = readResults();
+  const sections = [
+    ...(peers === undefined ? [] : [besidePeers(peers)]),
+    ...(growth === undefined ? [] : [rates(growth, GROWTH)]),
+    ...(durable === undefined ? [] : [rates(durable, DURABLE)]),
+  ];
+  writeFileSync(
+    join(HERE, "docs/reference/benchmarks.md"),
+    `<!-- Written by bench/write-benchmarks.ts from bench/results.json. Do not edit. -->
+
+# Benchmarks
+
+Legwork beside graphile-worker, pg-boss, BullMQ and DBOS, and beside itself as a database grows. \`npm run bench -- peers\`, \`growth\` and \`durable\` measure it again, on your machine.
+
+Only ratios mean something: they are made within a round, in which the sides ran in turn on the same server. The tables show medians, and the lowest and highest ratio. Legwork is the \`legwork worker\` command, with its history and with its log at the default level to a pipe.
+
+${sections.join("\n")}`,
+  );
 }
 
-type Figure = "ran" | "added" | "p50" | "p99";
+const GROWTH = {
+  title: "Growth",
+  text: "Jobs that do nothing, from the call of the first to the call of the last, 24 at a time with a local queue of 500. The last column names what a ratio compares with.",
+};
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const DURABLE = {
+  title: "Steps, signals, batches and workflows",
+  text: "Jobs per second, from the end of the first to the end of the last, 24 at a time. A job with 10 steps is compared with a DBOS workflow of 10 steps: 24 at a time, 24 connections, polling every 50 ms.",
+};
 
-/** Writes the page. Run after `npm run bench -- peers`. */
-export function writeBenchmarks(): void {
-  const results: Results = JSON.parse(readFileSync(`${root}bench/results.json`, "utf8"));
-  const names = Object.keys(results.rounds);
+function rates(section: RatesSection, { title, text }: { title: string; text: string }): string {
+  const measured = new Map(section.sides.map(({ name, rates: values }) => [name, values]));
+  const rows = section.sides.map((side) => {
+    const all = ratiosOf(side, measured);
+    const isBase = side.besides === undefined;
+    const ratio = isBase ? "" : median(all).toFixed(2);
+    return `| ${side.name} | ${thousands(median(side.rates))} | ${ratio} | ${isBase ? "" : spread(all)} | ${side.besides ?? ""} |`;
+  });
+  return `## ${title}
+
+${text} ${when(section)}
+
+| | jobs/s | ratio | lowest–highest | to |
+| --- | ---: | ---: | ---: | --- |
+${rows.join("\n")}
+`;
+}
+
+function besidePeers(section: PeersSection): string {
+  const names = Object.keys(section.rounds);
   const tuned = names.filter((name) => name.includes("tuned"));
   const others = names.filter((name) => !name.includes("tuned"));
-  const values = (name: string, figure: Figure): number[] =>
-    (results.rounds[name] ?? []).map((round) => round[figure]).filter((value) => value !== undefined);
+  const values = (name: string, figure: "ran" | "added" | "p50" | "p99"): number[] =>
+    (section.rounds[name] ?? []).map((round) => round[figure]).filter((value) => value !== undefined);
   const base = values("graphile-worker, tuned", "ran");
-  const ratios = (name: string): number[] => values(name, "ran").map((value, round) => value / (base[round] ?? Number.NaN));
   const rows = (of: readonly string[]): string =>
     of
       .filter((name) => values(name, "ran").length > 0)
       .map((name) => {
-        const all = ratios(name);
-        const spread = `${Math.min(...all).toFixed(2)}–${Math.max(...all).toFixed(2)}`;
-        return `| ${name} | ${thousands(median(values(name, "ran")))} | ${median(all).toFixed(2)} | ${spread} | ${thousands(median(values(name, "added")))} |`;
+        const all = values(name, "ran").map((value, round) => value / (base[round] ?? Number.NaN));
+        return `| ${name} | ${thousands(median(values(name, "ran")))} | ${median(all).toFixed(2)} | ${spread(all)} | ${thousands(median(values(name, "added")))} |`;
       })
       .join("\n");
   const latencies = others
     .filter((name) => values(name, "p50").length > 0)
     .map((name) => `| ${name} | ${median(values(name, "p50")).toFixed(1)} | ${median(values(name, "p99")).toFixed(1)} |`)
     .join("\n");
-  const versions = Object.entries(results.versions)
-    .map(([name, version]) => `${name} ${version}`)
-    .join(", ");
-  const { cores, memoryGb, node } = results.machine;
   const head = "| | jobs/s | to graphile-worker, tuned | lowest–highest | added in bulk/s |\n| --- | ---: | ---: | ---: | ---: |";
-  for (const [file, of, figure] of [
-    ["benchmarks-tuned", tuned, "ran"],
-    ["benchmarks-defaults", others, "ran"],
+  for (const [file, of] of [
+    ["benchmarks-tuned", tuned],
+    ["benchmarks-defaults", others],
   ] as const) {
-    const bars = of.map((name) => ({ name, value: median(values(name, figure)) })).filter(({ value }) => Number.isFinite(value));
-    writeFileSync(`${root}docs/reference/${file}.svg`, bar(bars));
+    const bars = of.map((name) => ({ name, value: median(values(name, "ran")) })).filter(({ value }) => Number.isFinite(value));
+    writeFileSync(join(HERE, `docs/reference/${file}.svg`), bar(bars));
   }
-  writeFileSync(
-    `${root}docs/reference/benchmarks.md`,
-    `<!-- Written by bench/write-benchmarks.ts from bench/results.json. Do not edit. -->
+  return `## Beside other systems, tuned
 
-# Benchmarks
-
-Legwork beside graphile-worker, pg-boss and BullMQ. \`npm run bench -- peers\` measures it again, on your machine.
-
-Only ratios mean something: they are made within a round, in which the systems ran in turn on the same server. The table shows the medians of ${counted(base.length, "round")}, and the lowest and highest ratio.
-
-Measured on ${results.measuredOn}, with ${cores} cores, ${memoryGb} GB, Node ${node.slice(1)}, Postgres 18 (fsync and synchronous commit on, autovacuum off while measuring) and Redis 7 (append-only file, written every second): ${versions}.
-
-## Tuned
-
-${thousands(results.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history.
+${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. ${when(section)}
 
 ![Jobs per second, tuned](benchmarks-tuned.svg)
 
 ${head}
 ${rows(tuned)}
 
-## Defaults
+## Beside other systems, with defaults
 
 ![Jobs per second with default settings](benchmarks-defaults.svg)
 
@@ -88,8 +109,18 @@ From just before a job is added until its call, with default settings and nothin
 | | median | 99% |
 | --- | ---: | ---: |
 ${latencies}
-`,
-  );
+`;
+}
+
+/** Where and when a section was measured, in a sentence. */
+function when({ measuredOn, machine, versions }: Origin & { rounds?: unknown }): string {
+  const { cores, memoryGb, node } = machine;
+  const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `Measured on ${measuredOn} with ${counted(cores, "core")}, ${memoryGb} GB, Node ${node.slice(1)} and Postgres 18 (fsync and synchronous commit on, autovacuum off while measuring): ${names.join(", ")}.`;
+}
+
+function spread(ratios: readonly number[]): string {
+  return `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`;
 }
 
 function thousands(value: number): string {
