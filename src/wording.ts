@@ -17,7 +17,7 @@ export function pluralOf(count: number | bigint | string, one: string, many: str
   return Number(count) === 1 ? one : many;
 }
 
-/** A duration in words, with the two largest units: `2 hours 5 minutes`, `1 second`, `250 ms`. */
+/** A duration in words, with its largest unit and the next one: `2 hours 5 minutes`, `1 second`, `250 ms`. */
 export function durationInWords(milliseconds: number): string {
   if (milliseconds < 1_000) return `${Math.round(milliseconds)} ms`;
   let rest = Math.round(milliseconds / 1_000);
@@ -30,8 +30,9 @@ export function durationInWords(milliseconds: number): string {
   ] as const) {
     const count = Math.floor(rest / seconds);
     rest -= count * seconds;
+    const isNext = parts.length > 0;
     if (count > 0) parts.push(counted(count, unit));
-    if (parts.length === 2) break;
+    if (isNext) break;
   }
   return parts.join(" ");
 }

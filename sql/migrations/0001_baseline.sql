@@ -98,6 +98,7 @@ create table legwork_private.task_definitions (
   payload_schema jsonb,
   result_schema jsonb,
   redact text[],
+  timeout interval,
   registered_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -237,6 +238,8 @@ create table legwork_private.pauses (
   reason text,
   paused_by text not null default legwork_private.current_actor(),
   paused_at timestamptz not null default clock_timestamp(),
+  reason_by text,
+  reason_at timestamptz,
   primary key (scope, name)
 );
 alter table legwork_private.pauses enable row level security;

@@ -4,8 +4,8 @@ import { durationInWords } from "../wording.ts";
 const UNITS_MS = [86_400_000, 3_600_000, 60_000, 1_000];
 
 /**
- * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two units cannot express
- * exactly is returned as it is.
+ * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two adjacent units cannot
+ * express exactly is returned as it is.
  */
 export function durationText(duration: string): string {
   const milliseconds = intervalMilliseconds(duration) ?? parseDuration(duration);
@@ -17,7 +17,8 @@ export function durationText(duration: string): string {
     rest -= count * unit;
     return count > 0;
   });
-  const isExact = units.length <= 2 && (rest === 0 || (units.length === 0 && Number.isInteger(rest)));
+  const areAdjacent = units.length < 2 || UNITS_MS.indexOf(units[1] ?? 0) === UNITS_MS.indexOf(units[0] ?? 0) + 1;
+  const isExact = units.length <= 2 && areAdjacent && (rest === 0 || (units.length === 0 && Number.isInteger(rest)));
   return isExact ? durationInWords(milliseconds) : duration;
 }
 

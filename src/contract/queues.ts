@@ -58,6 +58,7 @@ export const taskSchema = row({
   payloadSchema: z.unknown().describe("JSON Schema of the payload; null if any payload is accepted."),
   resultSchema: z.unknown(),
   redact: z.array(z.string()).nullable(),
+  timeout: z.string().nullable().describe("How long an attempt may take, such as 30s; null without a timeout."),
   registeredAt: at.nullable(),
   updatedAt: at.nullable(),
   ...pause,

@@ -81,6 +81,8 @@ export interface TaskRow {
   payload_schema: unknown;
   result_schema: unknown;
   redact: string[] | null;
+  /** How long an attempt may take, such as `30s`. */
+  timeout: string | null;
   registered_at: Date | null;
   updated_at: Date | null;
   paused_at: Date | null;
@@ -91,7 +93,7 @@ export interface TaskRow {
 }
 
 const TASK_COLUMNS =
-  "name, description, queue, payload_schema, result_schema, redact, registered_at, updated_at, paused_at, paused_by, pause_reason, limits, retry";
+  "name, description, queue, payload_schema, result_schema, redact, timeout, registered_at, updated_at, paused_at, paused_by, pause_reason, limits, retry";
 
 /**
  * Lists all queues, with the numbers of their waiting and running jobs.

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { getTasks, Logger as GraphileLogger, type Task as PlainTask } from "graphile-worker";
 import { z } from "zod";
+import { parseDuration } from "../duration.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
@@ -171,6 +172,7 @@ export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<st
     limits: definition === undefined ? null : describeLimits(definition),
     retry: describeRetry(definition?.retry),
     redact: definition?.redact ?? null,
+    timeout: parseDuration(definition?.timeout) ?? null,
   }));
 }
 

@@ -51,6 +51,9 @@ describe("the page of queues", () => {
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await page.getByText("No reason given.").waitFor();
+    // The notice says it, so the status below does not.
+    await page.getByText("No job of this queue is ready to run.").waitFor();
+    expect(await page.getByText("no reason was given").count()).toBe(0);
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("button", { name: "Pause mail" }).waitFor();
     expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);

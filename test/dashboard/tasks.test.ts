@@ -94,3 +94,34 @@ describe("a task's page", () => {
     expect(page.url()).toContain("/jobs");
   });
 });
+
+describe("a choice among more than 20 options", () => {
+  it("is narrowed by typing, and keeps what was chosen until another option is", async () => {
+    await database.pool.query(
+      "select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'many/' || n, 'queue', 'line-' || n)) from generate_series(1, 150) n))",
+    );
+    const page = await browser.open(server.url, "/tasks", restToken);
+    const choice = page.getByRole("combobox", { name: "Queue" });
+    await choice.click();
+    const list = page.getByRole("listbox", { name: "Queue" });
+    await page.getByText("53 more; type to narrow the list").waitFor();
+    await expectAccessible(page);
+    await choice.fill("LINE-14");
+    expect(await list.getByRole("option").allTextContents()).toEqual([
+      "line-14",
+      ...Array.from({ length: 10 }, (_, n) => `line-14${n}`),
+    ]);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.getByRole("row", { name: /^many\/140/ }).waitFor();
+    expect(page.url()).toContain("queue=line-140");
+    await choice.fill("nothing");
+    await page.getByText("No match").waitFor();
+    await page.keyboard.press("Escape");
+    expect(await choice.inputValue()).toBe("line-140");
+    await choice.click();
+    await list.getByRole("option", { name: "Any queue" }).click();
+    await page.getByRole("row", { name: /^mail\/send/ }).waitFor();
+    expect(await choice.inputValue()).toBe("");
+  });
+});

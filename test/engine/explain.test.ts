@@ -125,6 +125,19 @@ it("every pause is named, the widest first, with its actor, its reason and its f
       fix: "Resume the task: `select legwork.resume_task('t');`",
     },
   ]);
+  // Again: with another reason, both actors are named; without one, nothing changes.
+  await query("begin; set local legwork.actor = 'ada'; select legwork.pause_queue('q', 'still down!'); commit");
+  await query(
+    "begin; set local legwork.actor = 'eve'; select legwork.pause_queue('q'), legwork.pause_task('t', 'bug 7'); commit",
+  );
+  expect((await explain(id)).map(({ detail }) => detail)).toMatchObject([
+    expect.stringMatching(/^Everything/),
+    expect.stringMatching(/^Queue 'q' was paused by postgres at \S+ \S+ \S+, and again by ada at \S+ \S+ \S+: still down!$/),
+    expect.stringMatching(/^Task 't' was paused by postgres at \S+ \S+ \S+, and again by eve at .+: bug 7\.$/),
+  ]);
+  expect(await query("select paused_by, pause_reason from legwork.queues where name = 'q'")).toEqual([
+    { paused_by: "ada", pause_reason: "still down!" },
+  ]);
   for (const reason of await explain(id)) for (const statement of statements(reason)) await query(statement);
   expect(await reasons(id)).toEqual(["about_to_start"]);
 });
@@ -246,6 +259,17 @@ it("a running job shows its worker and its start, and whether the worker is sile
   await query("select legwork.cancel_job($1, 'wrong')", [id]);
   await query("update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute'");
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
+  expect((await explain(id))[2]!.fix).toMatch(
+    /If it does not, only the end of its worker ends it, since it has no timeout: restart worker w1/,
+  );
+  await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q", "timeout": 90061000}]')`);
+  expect((await explain(id))[0]!.detail).toMatch(/ Its timeout of 1 day 1 hour ends it in about 1 day 1 hour\./);
+  expect((await explain(id))[2]!.fix).toMatch(/If it does not, its timeout ends it\.$/);
+  await query("update legwork_private.task_definitions set timeout = '1 s' where name = 't'");
+  await query("update graphile_worker._private_jobs set locked_at = locked_at - interval '2 seconds' where id = $1", [id]);
+  expect((await explain(id))[0]!.detail).toMatch(/ Its timeout of 1 second has passed: /);
+  expect(await query("select timeout from legwork.tasks where name = 't'")).toEqual([{ timeout: "1s" }]);
+  await query("update legwork_private.task_definitions set timeout = null");
   await fetchBy("plain", id);
   expect((await explain(id))[0]!.detail).toContain("plain, which is not a running Legwork worker");
 });
@@ -310,7 +334,10 @@ it("durations are written in words, and an unknown duration is null", async () =
         [interval],
       )
     )[0];
-  expect(await say("3 days 01:00:02.5")).toEqual({ words: "3 days 1 hour 2.5 seconds", period: "3 days 1 hour 2.5 seconds" });
+  expect(await say("3 days 01:00:02.5")).toEqual({ words: "3 days 1 hour", period: "3 days 1 hour 2.5 seconds" });
+  expect(await say("14 days 00:44:41")).toEqual({ words: "14 days", period: "14 days 44 minutes 41 seconds" });
+  expect(await say("100:59:59")).toEqual({ words: "100 hours 59 minutes", period: "100 hours 59 minutes 59 seconds" });
+  expect(await say("00:02:01.5")).toEqual({ words: "2 minutes 1 second", period: "2 minutes 1.5 seconds" });
   expect(await say("14 months")).toEqual({ words: "1 year 2 months", period: "1 year 2 months" });
   expect(await say("1 minute")).toEqual({ words: "1 minute", period: "minute" });
   expect(await say("-00:00:01")).toEqual({ words: "-1 seconds", period: "-1 seconds" });

@@ -779,11 +779,11 @@ async function stuck(told: Told): Promise<void> {
   );
   const [reason] = await told.names(
     id,
-    /It is running: attempt 1, .+\(for 1 hour 30 minutes.*\), on worker (pool-\w+) .+ 95 % of the attempts of this task end within 3 seconds\. .+ If its task ignores its abort signal and has no timeout, only the end of its worker ends it: restart worker \1/,
+    /It is running: attempt 1, .+\(for 1 hour 30 minutes.*\), on worker (pool-\w+) .+ 95 % of the attempts of this task end within 3 seconds\. .+ Its task has no timeout\. If it also ignores its abort signal, only the end of its worker ends it: restart worker \1/,
     /fetched it in advance/,
   );
   await follow(reason);
-  await told.names(id, /Its task was signaled to stop at .+ without a timeout, restart worker pool-/);
+  await told.names(id, /Its task was signaled to stop at .+ since it has no timeout: restart worker pool-/);
   await delay(0);
   await worker.stop();
   await isIn(id, "cancelled");

@@ -159,6 +159,47 @@ describe("relations", () => {
   });
 });
 
+describe("an explanation", () => {
+  test("is that of explain, for a job, a queue, a schedule, a workflow and a worker, with requests for what the client may do", async () => {
+    await sql(
+      "select legwork.pause_queue('q', 'provider is down'), legwork_private.worker_beat('w2', 'host', 1, 4, '{a}', '{}')",
+    );
+    const [job] = await sql("select legwork.enqueue('a', tenant => 'acme') as id");
+    const [workflow] = await sql(`select legwork.start_workflow('paused', '[{"name": "one", "task": "a"}]') as id`);
+    await sql(`select legwork.schedule('nightly', 'a', every => '1 day')`);
+    const query = `query ($job: BigInt!, $workflow: BigInt!) {
+      job(id: $job) { explanation { position reason detail fix actions } }
+      queue(name: "q") { explanation { reason fix } }
+      schedule(name: "nightly") { explanation { reason } }
+      workflow(id: $workflow) { explanation { reason } }
+      worker(id: "w2") { explanation { reason } }
+      jobs(first: 2) { nodes { explanation { reason } } }
+    }`;
+    const { data, errors } = await ask(query, { job: job?.id, workflow: workflow?.id });
+    expect(errors).toEqual([]);
+    const paused = { reason: "queue_paused", fix: "Resume the queue: `POST /api/v1/queues/q/resume`" };
+    expect(data.job.explanation[0]).toEqual({
+      position: 1,
+      ...paused,
+      detail: expect.stringMatching(/^Queue 'q' was paused by .+: provider is down\.$/),
+      actions: [{ do: "resume_queue", name: "q" }],
+    });
+    expect(data.queue.explanation[0]).toEqual(paused);
+    expect(data.workflow.explanation[0]).toEqual({ reason: "workflow_running" });
+    for (const { explanation } of [data.schedule, data.worker, ...data.jobs.nodes]) expect(explanation.length).toBeGreaterThan(0);
+    const confined = await ask(
+      "query ($job: BigInt!) { job(id: $job) { explanation { fix actions } } }",
+      { job: job?.id },
+      await createToken("operator", "acme"),
+    );
+    expect(confined.data.job.explanation[0]).toEqual({
+      fix: "Ask an operator of the whole system to resume the queue.",
+      actions: [],
+    });
+    await sql("select legwork.resume_queue('q')");
+  });
+});
+
 describe("the audit log", () => {
   test("is visible only to admins, each of whom sees their own tenant's entries", async () => {
     await sql("begin; set local legwork.confined_to = 'acme'; select legwork_private.audit('test', 'job', '1'); commit");

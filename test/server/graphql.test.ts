@@ -199,6 +199,7 @@ describe("the interface", () => {
       "Query",
       "Queue",
       "QueuesUpdate",
+      "Reason",
       "Schedule",
       "ScheduleRun",
       "Step",
@@ -228,7 +229,7 @@ describe("the interface", () => {
       "attempts logs steps parent children workflow workflowStep schedule scheduleRun taskDetails queueDetails workerDetails".split(
         " ",
       );
-    expect(new Set(names(data.job.fields))).toEqual(new Set([...columns, ...relations]));
+    expect(new Set(names(data.job.fields))).toEqual(new Set([...columns, ...relations, "explanation"]));
     expect(names(data.state.enumValues)).toEqual(rows[0].states);
   });
 
@@ -588,6 +589,7 @@ describe("expensive queries", () => {
     "201 fields": `{ jobs { nodes { ${"id ".repeat(201)} } } }`,
     "fragments that double forty times": `{ jobs { ...f0 } } ${Array.from({ length: 40 }, (_, i) => `fragment f${i} on JobConnection { ...f${i + 1} ...f${i + 1} }`).join(" ")} fragment f40 on JobConnection { nodes { id } }`,
     "doubling fragments at the root": `{ ...f0 } ${Array.from({ length: 40 }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`).join(" ")} fragment f40 on Query { jobs { nodes { id } } }`,
+    "51 explanations": "{ jobs(first: 51) { nodes { explanation { detail } } } }",
     "500 times 500 rows": `query ($n: Int = 500) { jobs(first: $n) { nodes { attempts(first: $n) { nodes { attempt } } } } }`,
   };
 

@@ -52,7 +52,7 @@ begin
       'It keeps jobs with the same job_key from running at the same time. For jobs without one, use serial_key.'),
     (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Set unique_for to the period in which it is unique.'),
     (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It limits how far debounce postpones the start.'),
-    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', legwork_private.in_words(spec.debounce_max), legwork_private.in_words(spec.debounce)),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', legwork_private.in_all_words(spec.debounce_max), legwork_private.in_all_words(spec.debounce)),
       'It limits how far debounce postpones the start.'),
     (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per must be given together.', 'For example rate_limit 5 and rate_per 1 minute.'),
     (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It is the key by which rate_limit counts requests.'),

@@ -109,11 +109,13 @@ declare
   v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
   v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
   v_has_spoken boolean;
+  v_definition legwork_private.task_definitions;
 begin
   select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
   v_name := case when legwork_private.confined_tenant() is not null then 'a worker'
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
+  select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
   -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
@@ -128,6 +130,10 @@ begin
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(v_age), v_name,
       coalesce(' 95 % of the attempts of this task end within ' || legwork_private.in_words(v_usual) || '.', ''));
+    detail := detail || coalesce(case
+      when v_age < v_definition.timeout then format(' Its timeout of %s ends it in about %s.', legwork_private.in_words(v_definition.timeout), legwork_private.in_words(date_trunc('second', justify_hours(v_definition.timeout - v_age))))
+      when v_age >= v_definition.timeout then format(' Its timeout of %s has passed: its task has been signaled to stop, and fails after its grace period (grace, 5 seconds by default).',
+        legwork_private.in_words(v_definition.timeout)) end, '');
     if v_worker.id is null then
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
       fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
@@ -135,8 +141,8 @@ begin
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
-      if v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' If its task ignores its abort signal and has no timeout, only the end of its worker ends it: restart %s', v_name);
+      if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
+        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, only the end of its worker ends it: restart %s', v_name);
       end if;
     end if;
   end if;
@@ -173,7 +179,8 @@ begin
     reason := 'cancelling';
     detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
-    fix := format('Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart %s.', v_name);
+    fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
+      else format('If it does not, only the end of its worker ends it, since it has no timeout: restart %s.', v_name) end;
     return next;
   end if;
 end $$;

@@ -4,6 +4,8 @@ comment on column legwork_private.pauses.name is 'The queue or the task. Empty f
 comment on column legwork_private.pauses.reason is 'The reason, as the operator gave it.';
 comment on column legwork_private.pauses.paused_by is 'The actor who paused it, as in the audit log.';
 comment on column legwork_private.pauses.paused_at is 'When it was paused.';
+comment on column legwork_private.pauses.reason_by is 'The actor who paused it again with another reason; null if the reason is that of paused_by.';
+comment on column legwork_private.pauses.reason_at is 'When it was last paused again; null if it was paused once.';
 
 create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -14,7 +16,8 @@ begin
   end if;
   insert into legwork_private.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
   on conflict on constraint pauses_pkey do update set
-    reason = coalesce(excluded.reason, p.reason);
+    reason = excluded.reason, reason_by = excluded.paused_by, reason_at = excluded.paused_at
+  where excluded.reason is not null and (excluded.reason, excluded.paused_by) is distinct from (p.reason, coalesce(p.reason_by, p.paused_by));
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $$;
 comment on function legwork_private.put_pause(text, text, text) is 'Adds a pause, for pause_queue, pause_task and emergency_stop.';
@@ -41,7 +44,7 @@ create or replace function legwork.pause_queue(queue text, reason text default n
 language sql volatile return legwork_private.put_pause('queue', queue, reason);
 comment on function legwork.pause_queue(text, text) is
   'Pauses a queue: from 300 ms after the commit, no worker starts any of its jobs. Running jobs finish, no job is lost, and enqueueing continues. '
-  'Calling it again changes the reason. Raises LW404 for an unknown queue.';
+  'Calling it again with another reason replaces the reason and the actor, but not the time of the pause; without a reason, it changes nothing. Raises LW404 for an unknown queue.';
 revoke execute on function legwork.pause_queue(text, text) from public;
 
 create or replace function legwork.resume_queue(queue text) returns boolean
@@ -75,7 +78,7 @@ revoke execute on function legwork.resume_all() from public;
 create or replace function legwork_private.emergency_stop_details() returns table (stopped_at timestamptz, stopped_by text, stop_reason text)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select p.paused_at, p.paused_by, p.reason from legwork_private.pauses p where p.scope = 'all';
+  select p.paused_at, coalesce(p.reason_by, p.paused_by), p.reason from legwork_private.pauses p where p.scope = 'all';
 end;
 comment on function legwork_private.emergency_stop_details() is 'The emergency stop, with its actor and reason. Returns no row if nothing is stopped.';
 revoke execute on function legwork_private.emergency_stop_details() from public;

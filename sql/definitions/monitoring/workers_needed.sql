@@ -60,7 +60,7 @@ begin
       hint = 'It is the concurrency of your workers, 10 by default.';
   end if;
   if v_within is null or v_within not between 1 and 86400 then
-    raise exception 'drain_within is %; it must be between 1 second and 1 day.', coalesce(legwork_private.in_words(drain_within), 'null') using errcode = 'LW400', column = 'drain_within',
+    raise exception 'drain_within is %; it must be between 1 second and 1 day.', coalesce(legwork_private.in_all_words(drain_within), 'null') using errcode = 'LW400', column = 'drain_within',
       hint = 'For example interval ''1 minute''.';
   end if;
   worker_slots := coalesce(slots_per_worker,

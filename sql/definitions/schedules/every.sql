@@ -53,7 +53,7 @@ begin
   if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
     or extract(second from every) < 0
   then
-    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
+    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_all_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $$;
 comment on function legwork_private.assert_every(interval) is

@@ -5,6 +5,7 @@ comment on column legwork_private.task_definitions.queue is 'The queue that the 
 comment on column legwork_private.task_definitions.payload_schema is 'JSON Schema of the payload; null if the task accepts any payload.';
 comment on column legwork_private.task_definitions.result_schema is 'JSON Schema of the result; null if it has none.';
 comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that are redacted, such as cards.*.number; null without any. See legwork.redact.';
+comment on column legwork_private.task_definitions.timeout is 'How long an attempt may take; null without a timeout.';
 comment on column legwork_private.task_definitions.registered_at is 'When a worker first registered the task.';
 comment on column legwork_private.task_definitions.updated_at is 'When a worker last registered a change of the task.';
 
@@ -78,7 +79,7 @@ begin
   with before as materialized (
     select k.name, k.queue from legwork_private.task_definitions k
   ), put as (
-    insert into legwork_private.task_definitions as t (name, description, queue, payload_schema, result_schema, redact)
+    insert into legwork_private.task_definitions as t (name, description, queue, payload_schema, result_schema, redact, timeout)
     select
       d ->> 'name',
       case when d ? 'description' then d ->> 'description' else k.description end,
@@ -88,16 +89,17 @@ begin
       case when d ? 'redact' then (
         select array_agg(r.path) from jsonb_array_elements_text(case when jsonb_typeof(d -> 'redact') = 'array' then d -> 'redact' end) as r (path)
         where r.path <> ''
-      ) else k.redact end
+      ) else k.redact end,
+      case when d ? 'timeout' then justify_hours(make_interval(secs => (d ->> 'timeout')::double precision / 1000)) else k.timeout end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
     -- Always in the same order, so that workers starting together queue up instead of deadlocking.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
-      result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
-    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact)
-      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact)
+      result_schema = excluded.result_schema, redact = excluded.redact, timeout = excluded.timeout, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact, t.timeout)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact, excluded.timeout)
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
@@ -116,9 +118,9 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.register_tasks(jsonb) is
-  'Registers tasks, given as an array of {name, description, queue, payload_schema, result_schema, redact, limits, retry}. A field that is not given '
+  'Registers tasks, given as an array of {name, description, queue, payload_schema, result_schema, redact, timeout, limits, retry}. A field that is not given '
   'stays as it is, and null clears it. [{"name": "a"}] only makes a task known, so that jobs and triggers can be created for it before a '
-  'worker has it. limits: [{kind, max, per, key}], where key is an array of names. retry: the parameters of set_retry_policy. '
+  'worker has it. limits: [{kind, max, per, key}], where key is an array of names. retry: the parameters of set_retry_policy. timeout: in milliseconds. '
   'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or "." or "..".';
 revoke execute on function legwork_private.register_tasks(jsonb) from public;
 

@@ -79,8 +79,8 @@ language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $
 begin
   if not legwork_private.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
     -- Infinite intervals cannot be put into words.
-    raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_words(value) else value::text end,
-      legwork_private.in_words(low), legwork_private.in_words(high) using
+    raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_all_words(value) else value::text end,
+      legwork_private.in_all_words(low), legwork_private.in_all_words(high) using
       errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $$;
@@ -131,7 +131,7 @@ begin
   begin
     v_interval := value::interval;
   exception when data_exception then
-    raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
+    raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_all_words(low), legwork_private.in_all_words(high) using
       errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);

@@ -6,7 +6,7 @@ return trim(to_char(counted.count, 'FM9,999,999,999,999,999,999')) || ' '
 comment on function legwork_private.counted(bigint, text, text) is
   'A number with its noun: 1 job, 1,000 jobs, 2 retries. plural: the noun with an s by default. Null if the number is null.';
 
-create or replace function legwork_private.in_words(duration interval) returns text
+create or replace function legwork_private.in_all_words(duration interval) returns text
 language sql immutable parallel safe strict
 return case when duration > interval '0' and duration < interval '1 second' then trim_scale(extract(epoch from duration) * 1000) || ' ms'
   else coalesce(nullif(concat_ws(' ',
@@ -16,11 +16,23 @@ return case when duration > interval '0' and duration < interval '1 second' then
   nullif(legwork_private.counted(extract(hour from duration)::bigint, 'hour'), '0 hours'),
   nullif(legwork_private.counted(extract(minute from duration)::bigint, 'minute'), '0 minutes'),
   trim_scale(extract(second from duration)) || case extract(second from duration) when 0 then null when 1 then ' second' else ' seconds' end), ''), '0 seconds') end;
-comment on function legwork_private.in_words(interval) is 'A duration in words: 2 hours 1 minute, 250 ms.';
+comment on function legwork_private.in_all_words(interval) is 'A duration in words with all its units, for settings and limits: 3 days 1 hour 2.5 seconds.';
+
+create or replace function legwork_private.in_words(duration interval) returns text
+language sql immutable parallel safe strict
+-- 14 days 9 hours, not 14 days 9 hours 44 minutes 41 seconds; and 1 day, not 1 day 3 seconds.
+return legwork_private.in_all_words(case
+  when duration < interval '1 minute' then duration
+  when extract(year from duration) <> 0 then make_interval(years => extract(year from duration)::integer, months => extract(month from duration)::integer)
+  when extract(month from duration) <> 0 then make_interval(months => extract(month from duration)::integer, days => extract(day from duration)::integer)
+  when extract(day from duration) <> 0 then date_trunc('hour', duration)
+  when extract(hour from duration) <> 0 then date_trunc('minute', duration)
+  else date_trunc('second', duration) end);
+comment on function legwork_private.in_words(interval) is 'A duration in words, with its largest unit and the next one: 14 days 9 hours, 2 hours 1 minute, 250 ms.';
 
 create or replace function legwork_private.period_in_words(period interval) returns text
 language sql immutable parallel safe strict
-return regexp_replace(legwork_private.in_words(period), '^1 (\w+)$', '\1');
+return regexp_replace(legwork_private.in_all_words(period), '^1 (\w+)$', '\1');
 comment on function legwork_private.period_in_words(interval) is 'A duration in words, as it follows "per" or "every": hour, 2 hours.';
 
 create or replace function legwork_private.short_duration(duration interval) returns text

@@ -39,7 +39,7 @@ comment on column legwork_private.queue_counts.valid_until is 'Until when the co
 
 create or replace view legwork.queues with (security_barrier) as
 select
-  q.name, p.paused_at, p.paused_by, p.reason as pause_reason, legwork_private.describe_limits('queue', q.name) as limits,
+  q.name, p.paused_at, coalesce(p.reason_by, p.paused_by) as paused_by, p.reason as pause_reason, legwork_private.describe_limits('queue', q.name) as limits,
   coalesce(c.running, 0) as running, coalesce(c.pending, 0) as pending, coalesce(c.blocked, 0) as blocked,
   coalesce(c.paused, 0) as paused, coalesce(c.later, 0) as later, c.oldest,
   (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policies r where r.scope = 'queue' and r.name = q.name) as retry,
@@ -76,7 +76,7 @@ comment on view legwork.queues is
   'All queues with counts of their jobs, limited to one tenant''s jobs for a session confined to it. The counts are current; with more than 2,000 live jobs they are a few seconds old (counted_at).';
 comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
 comment on column legwork.queues.paused_at is 'When it was paused; null if it is not. An emergency stop may still be in effect.';
-comment on column legwork.queues.paused_by is 'Who paused it.';
+comment on column legwork.queues.paused_by is 'Who paused it, or last paused it again with another reason.';
 comment on column legwork.queues.pause_reason is 'The reason for the pause.';
 comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null without any.';
 comment on column legwork.queues.running is E'@notNull\nRunning jobs.';

@@ -1,4 +1,5 @@
 import type { JobState } from "../../contract/states.ts";
+import { formatNumber } from "../../wording.ts";
 
 /** What each state means. */
 const stateMeanings: Readonly<Record<JobState, string>> = {
@@ -84,6 +85,9 @@ export const common = {
   anyState: "Any state",
   anyTask: "Any task",
   anyQueue: "Any queue",
+  chooseOne: "Choose one",
+  noOption: "No match",
+  moreOptions: (count: number) => `${formatNumber(count)} more; type to narrow the list`,
   jobLink: (id: string) => `job ${id}`,
   jobTitle: (id: string) => `Job ${id}`,
   of: (count: string | number, total: string | number) => `${count} of ${total}`,

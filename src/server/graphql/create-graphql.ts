@@ -11,6 +11,7 @@ import { counted } from "../../wording.ts";
 import type { Logger } from "../../log.ts";
 import { cut } from "../../thrown.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./masked-errors.ts";
+import { explanationsPlugin } from "./explanations.ts";
 import { filterPlugin } from "./filters.ts";
 import { originsPlugin } from "./origins.ts";
 import { pagingPlugin } from "./paging.ts";
@@ -142,6 +143,7 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       exactJsonPlugin,
       pagingPlugin,
       originsPlugin,
+      explanationsPlugin,
       filterPlugin,
       subscriptionTypesPlugin,
       subscriptionFieldsPlugin,

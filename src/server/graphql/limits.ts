@@ -24,6 +24,10 @@ const MAX_FIELDS = 200;
 const MAX_ALIASES = 30;
 /** The most rows that nested pages may return: 500 jobs with 50 attempts each are 25,500. */
 const MAX_ROWS = 50_000;
+/** The most explanations: each takes several statements, together some milliseconds. */
+const MAX_EXPLANATIONS = 50;
+/** The field that explains a row. */
+export const EXPLANATION = "explanation";
 /** The most tokens (names, values and punctuation) in a document. Bounds the recursive parser. */
 const MAX_TOKENS = 2_000;
 /** The most values in variables. A filter `in` with a thousand ids has a thousand. */
@@ -42,6 +46,7 @@ interface Cost {
   fields: number;
   aliases: number;
   rows: number;
+  explanations: number;
 }
 
 /** An error that is shown to the client with its code, message and hint. */
@@ -84,11 +89,12 @@ export function assertAffordable(query: string, variables: Variables, limits: Qu
     }
     assertWithin("levels of introspection", introspection.depth, MAX_INTROSPECTION_DEPTH);
     assertWithin("introspection fields", introspection.fields, MAX_INTROSPECTION_FIELDS);
-    const { depth, fields, aliases, rows } = costOf(operation.selectionSet, "data");
+    const { depth, fields, aliases, rows, explanations } = costOf(operation.selectionSet, "data");
     assertWithin("levels of fields", depth, MAX_DEPTH);
     assertWithin("aliases", aliases + introspection.aliases, MAX_ALIASES);
     assertWithin("fields", fields, MAX_FIELDS);
     assertWithin("rows", rows, MAX_ROWS);
+    assertWithin("explanations", explanations, MAX_EXPLANATIONS);
   }
 }
 
@@ -176,6 +182,7 @@ function costing(document: DocumentNode, variables: Variables, connections: Read
       fields: below.fields + 1,
       aliases: below.aliases + (field.alias === undefined ? 0 : 1),
       rows: page === undefined ? below.rows : page * (below.rows + 1),
+      explanations: (page ?? 1) * below.explanations + (field.name.value === EXPLANATION ? 1 : 0),
     };
   };
 
@@ -196,6 +203,7 @@ function costing(document: DocumentNode, variables: Variables, connections: Read
       total.fields += cost.fields;
       total.aliases += cost.aliases;
       total.rows += cost.rows;
+      total.explanations += cost.explanations;
     }
     return total;
   };
@@ -203,7 +211,7 @@ function costing(document: DocumentNode, variables: Variables, connections: Read
 }
 
 function nothing(): Cost {
-  return { depth: 0, fields: 0, aliases: 0, rows: 0 };
+  return { depth: 0, fields: 0, aliases: 0, rows: 0, explanations: 0 };
 }
 
 /** The most rows that a page may return. Validation rejects values that are not numbers, with a better message. */

@@ -5,6 +5,7 @@ import { useMay } from "../../api/me.ts";
 import { type FailedGroup, useFailedGroups } from "../../api/monitoring.ts";
 import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
+import { Choice, type ChoiceProps } from "../../components/choice.tsx";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
@@ -112,14 +113,14 @@ function Groups({
           ))}
           <option value={ALL}>{words.allTime}</option>
         </select>
-        <Choice
+        <CountedChoice
           label={words.task}
           any={common.anyTask}
           value={task}
           counts={countsBy(groups, "task")}
           onChange={(value) => set("task", value)}
         />
-        <Choice
+        <CountedChoice
           label={words.queue}
           any={common.anyQueue}
           value={queue}
@@ -267,30 +268,20 @@ function countsBy(groups: readonly FailedGroup[], field: "task" | "queue"): Read
   return counts;
 }
 
-function Choice({
-  label,
-  any,
-  value,
+function CountedChoice({
   counts,
-  onChange,
-}: {
-  label: string;
-  any: string;
-  value: string | undefined;
+  ...choice
+}: Pick<ChoiceProps, "label" | "any" | "value"> & {
   counts: ReadonlyMap<string, bigint>;
   onChange: (value: string) => void;
 }) {
-  const all = [...new Set([...counts.keys(), ...(value === undefined ? [] : [value])])].toSorted((one, other) =>
-    one.localeCompare(other),
-  );
+  const options = [...new Set([...counts.keys(), ...(choice.value === undefined ? [] : [choice.value])])];
   return (
-    <select aria-label={label} value={value ?? ""} onChange={({ target }) => onChange(target.value)}>
-      <option value="">{any}</option>
-      {all.map((option) => (
-        <option key={option} value={option}>
-          {words.optionWithCount(option, counts.get(option) ?? 0n)}
-        </option>
-      ))}
-    </select>
+    <Choice
+      {...choice}
+      options={options.toSorted((one, other) => one.localeCompare(other))}
+      textOf={(option) => words.optionWithCount(option, counts.get(option) ?? 0n)}
+      onChange={(value) => choice.onChange(value ?? "")}
+    />
   );
 }

@@ -34,7 +34,6 @@ const list = {
   openJob: (id: string) => `Open job ${id}`,
   errorContains: (text: string) => `Error contains “${text}”`,
   fieldIs: (field: string, value: string) => `${field} is “${value}”`,
-  any: (label: string) => `Any ${label.toLowerCase()}`,
   created: "Created",
   anyTime: "Created: any time",
   last: (span: string) => `Created in the last ${span}`,

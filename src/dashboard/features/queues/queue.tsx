@@ -70,7 +70,7 @@ export default function QueuePage({ parameters }: PageProps) {
                 />
                 <Figure label={words.oldestJob} value={<Time at={queue.oldest} />} detail={words.oldestJobDetail} />
               </dl>
-              <WhyCard of={routeOf(target)} />
+              <WhyCard of={routeOf(target)} except={queue.pausedAt === null ? undefined : "queue_paused"} />
               {everybody && <Charts queue={name} />}
               <LiveJobs of={{ queue: name }} />
               <LimitUseCard target={target} limits={queue.limits ?? []} />

@@ -125,6 +125,8 @@ function Definition({ task }: { task: Task }) {
         <dd>
           <ExactTime at={task.registeredAt} absent={common.never} />
         </dd>
+        <dt>{words.timeout}</dt>
+        <dd>{task.timeout ?? words.nothing}</dd>
         <dt>{words.redacted}</dt>
         <dd>{task.redact === null ? words.nothing : task.redact.map((path) => <code key={path}>{path} </code>)}</dd>
       </dl>

@@ -5,6 +5,7 @@ import { rest } from "../../api/request.ts";
 import { pathTo } from "../../router/links.ts";
 import { formatCount, formatShare } from "../../components/numbers.ts";
 import { formatDuration } from "../../components/time/format-times.ts";
+import { Choice } from "../../components/choice.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
@@ -55,12 +56,13 @@ export default function TasksPage() {
           value={wanted}
           onChange={({ target }) => set("q", target.value)}
         />
-        <select aria-label={words.queueFilter} value={queue} onChange={({ target }) => set("queue", target.value)}>
-          <option value="">{common.anyQueue}</option>
-          {queues.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
+        <Choice
+          label={words.queueFilter}
+          any={common.anyQueue}
+          value={queue}
+          options={queues}
+          onChange={(name) => set("queue", name ?? "")}
+        />
         {counted && (
           <>
             <select aria-label={words.period} value={period} onChange={({ target }) => set("period", target.value)}>

@@ -32,6 +32,7 @@ export const words = {
   definition: "Definition",
   registered: "Registered",
   redacted: "Redacted",
+  timeout: "Timeout",
   nothing: "nothing",
   payloadSchema: "Payload schema",
   resultSchema: "Result schema",

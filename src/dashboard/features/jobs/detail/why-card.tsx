@@ -9,8 +9,11 @@ import "./job.css";
 /** How often the reasons are read again (ms). */
 const REFRESH_MS = 5_000;
 
-/** Why a schedule, queue, workflow or worker does not do what it should, as its route below /api/v1 explains it. */
-export function WhyCard({ of: route }: { of: string }) {
+/**
+ * Why a schedule, queue, workflow or worker does not do what it should, as its route below /api/v1 explains it. `except`: a reason that the page shows
+ * elsewhere.
+ */
+export function WhyCard({ of: route, except }: { of: string; except?: string | undefined }) {
   const query = useQuery({
     queryKey: ["explain", route],
     queryFn: async ({ signal }) => (await rest<{ items: Reason[] }>("GET", `${route}/explain`, undefined, signal)).items,
@@ -19,7 +22,7 @@ export function WhyCard({ of: route }: { of: string }) {
   return (
     <Card title={words.detail.status}>
       <QueryResult query={query} rows={2}>
-        {(reasons) => <Reasons reasons={reasons} />}
+        {(reasons) => <Reasons reasons={reasons.filter(({ reason }) => reason !== except)} />}
       </QueryResult>
     </Card>
   );

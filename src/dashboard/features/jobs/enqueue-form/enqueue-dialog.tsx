@@ -7,6 +7,7 @@ import { useMe } from "../../../api/me.ts";
 import { Problem } from "../../../api/problem.ts";
 import { rest } from "../../../api/request.ts";
 import { usePreferences } from "../../../components/preferences.ts";
+import { Choice } from "../../../components/choice.tsx";
 import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { Loading } from "../../../components/notice.tsx";
@@ -62,15 +63,13 @@ function TaskChoice({
 }) {
   return (
     <Field label={common.task}>
-      <select value={task} onChange={({ target }) => onTask(target.value)}>
-        {task === "" && <option value="">{words.enqueue.chooseTask}</option>}
-        {task !== "" && names?.includes(task) !== true && <option value={task}>{task}</option>}
-        {(names ?? []).map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
+      <Choice
+        label={common.task}
+        any={task === "" ? words.enqueue.chooseTask : undefined}
+        value={task}
+        options={names ?? []}
+        onChange={(name) => onTask(name ?? "")}
+      />
     </Field>
   );
 }

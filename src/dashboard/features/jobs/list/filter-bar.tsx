@@ -5,6 +5,7 @@ import { rest } from "../../../api/request.ts";
 import { formatExact } from "../../../components/time/format-times.ts";
 import { usePreferences } from "../../../components/preferences.ts";
 import { Button } from "../../../components/button.tsx";
+import { Choice } from "../../../components/choice.tsx";
 import { JOB_STATES } from "../../../../contract/states.ts";
 import { type FilterName, type JobFilter, type JobOrder, ORDERS, parseText } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
@@ -81,15 +82,23 @@ export function FilterBar({
         <FilterBox known={known} onFilter={submit} />
         {!hasFacets && (
           <>
-            <Choice label={common.state} value={filter.state} options={JOB_STATES} onChange={(state) => set({ state })} />
+            <Choice
+              label={common.state}
+              any={common.anyState}
+              value={filter.state}
+              options={JOB_STATES}
+              onChange={(state) => set({ state })}
+            />
             <Choice
               label={common.task}
+              any={common.anyTask}
               value={filter.task}
               options={names?.tasks ?? []}
               onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
             />
             <Choice
               label={common.queue}
+              any={common.anyQueue}
               value={filter.queue}
               options={names?.queues ?? []}
               onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
@@ -157,34 +166,6 @@ export function FilterBar({
         />
       )}
     </div>
-  );
-}
-
-function Choice({
-  label,
-  value,
-  options,
-  onChange,
-}: {
-  label: string;
-  value: string | undefined;
-  options: readonly string[];
-  onChange: (value: string | undefined) => void;
-}) {
-  return (
-    <select
-      aria-label={label}
-      value={value ?? ""}
-      onChange={({ target }) => onChange(target.value === "" ? undefined : target.value)}
-    >
-      <option value="">{words.list.any(label)}</option>
-      {value !== undefined && !options.includes(value) && <option value={value}>{value}</option>}
-      {options.map((option) => (
-        <option key={option} value={option}>
-          {option}
-        </option>
-      ))}
-    </select>
   );
 }
 
