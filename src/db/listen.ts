@@ -1,6 +1,7 @@
 import pg from "pg";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { Client } from "./client.ts";
 import { connectionString } from "./database-url.ts";
 import { destroySocket, endSoon } from "./silent-connections.ts";
 
@@ -51,7 +52,7 @@ export function listen(
   let drop: ((error?: Error) => void) | undefined;
 
   const connect = async (): Promise<void> => {
-    const current = new pg.Client({
+    const current = new Client({
       connectionString: connectionString(databaseUrl),
       application_name: "legwork listener",
       keepAlive: true,

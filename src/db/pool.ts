@@ -3,6 +3,7 @@ import pg from "pg";
 import { LegworkError, toError } from "../errors.ts";
 import { durationInWords } from "../wording.ts";
 import type { Logger } from "../log.ts";
+import { Client } from "./client.ts";
 import { connectionString, withoutSecrets } from "./database-url.ts";
 import { type ConnectionListener, Outages, outagesOf } from "./outages.ts";
 import { types } from "./parse-timestamp.ts";
@@ -61,6 +62,7 @@ export function lastReply(pool: Pool): number {
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
+    Client,
     connectionString: connectionString(databaseUrl),
     max: options.max ?? 10,
     application_name: options.name ?? "legwork",
@@ -186,14 +188,21 @@ export async function assertDatabase(pool: Pool): Promise<void> {
 }
 
 function describe(options: pg.PoolOptions): string {
-  const { host, port, database } = new pg.Client({ connectionString: options.connectionString });
+  const { host, port, database } = new Client({ connectionString: options.connectionString });
   return `${host}:${port}/${database ?? ""}`;
+}
+
+/** Whether node-postgres changes a password before it proves it. Postgres does too, unless the password has a control, private or unassigned character. */
+function isNormalized(password: unknown): boolean {
+  return (
+    typeof password === "string" && password.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFKC") !== password
+  );
 }
 
 function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError {
   const error = toError(thrown) as Error & { code?: string; errors?: Error[] };
   const where = describe(options);
-  const { user, host, port, database } = new pg.Client({ connectionString: options.connectionString });
+  const { user, password, host, port, database } = new Client({ connectionString: options.connectionString });
   const fail = (message: string, hint: string): LegworkError => new LegworkError("LW503", message, { hint, cause: error });
   switch (error.code) {
     case "ECONNREFUSED":
@@ -203,7 +212,10 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
       return fail(`The host ${host} cannot be found.`, "Correct the host in DATABASE_URL.");
     case "28P01":
     case "28000":
-      return fail(`The server at ${host}:${port} rejects user '${user}'.`, "Correct the user or the password in DATABASE_URL.");
+      return fail(
+        `The server at ${host}:${port} rejects user '${user}'.`,
+        `Correct the user or the password in DATABASE_URL.${isNormalized(password) ? " The driver normalizes this password (Unicode's NFKC). If psql accepts it, change it to one of ASCII characters." : ""}`,
+      );
     case "08P01":
       if (!/statement pooling mode/.test(error.message)) break;
       return new LegworkError(

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { Client } from "./client.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
@@ -47,6 +48,7 @@ export async function findPooling(pool: Pool, { listens }: { listens: boolean })
 /** Does the same for the server behind a pool, using two separate connections. */
 export async function findPoolingBefore({ options }: Pool): Promise<Pooling | undefined> {
   const pool = new pg.Pool({
+    Client,
     connectionString: options.connectionString,
     application_name: options.application_name,
     connectionTimeoutMillis: ANSWER_TIMEOUT_MS,

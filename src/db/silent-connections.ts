@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import pg from "pg";
 import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { Client } from "./client.ts";
 import { connectionString } from "./database-url.ts";
 
 /** How long a statement waits for a response before the server is asked about it (ms). */
@@ -185,7 +186,7 @@ export class ConnectionWatch {
 
   /** Returns the backends that are working on a statement; all of them if a pooler in between makes that unknown. */
   async #workingBackends(pids: readonly number[]): Promise<ReadonlySet<number>> {
-    const asker = new pg.Client({
+    const asker = new Client({
       connectionString: connectionString(this.#options.databaseUrl),
       application_name: "legwork watch",
       connectionTimeoutMillis: ASK_TIMEOUT_MS,

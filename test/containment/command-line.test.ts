@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { escapeIdentifier, escapeLiteral } from "pg";
 import { beforeAll, describe, expect, it } from "vitest";
 import { connectionString } from "../../src/db/database-url.ts";
+import { createPool } from "../../src/db/pool.ts";
 import { LegworkError } from "../../src/errors.ts";
 import { legwork } from "../support/cli.ts";
-import { testDatabase } from "../support/database.ts";
+import { testDatabase, testLog } from "../support/database.ts";
 
 const database = testDatabase();
 const SCRIPT = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
@@ -103,6 +105,29 @@ describe("the command line", () => {
 });
 
 describe("DATABASE_URL", () => {
+  it("names a database, a user and a password of any characters, percent-encoded", async () => {
+    const [name, user, password] = ["a/b?c#d@e:f&g=h+i,j;k$ %41\u0001é", "u/?#@:&=+,;$\u0001", "p/?#@:&=+,;$ %41\u0001é"];
+    await database.pool.query(`create role ${escapeIdentifier(user)} login password ${escapeLiteral(password)}`);
+    await database.pool.query(`create database ${escapeIdentifier(name)} template template0`);
+    const { host } = new URL(database.url);
+    const urlWith = (secret: string): string =>
+      `postgres://${encodeURIComponent(user)}:${encodeURIComponent(secret)}@${host}/${encodeURIComponent(name)}`;
+    try {
+      const pool = createPool(urlWith(password), { log: testLog });
+      const { rows } = await pool.query(`select current_database() as name, current_user as "user"`);
+      await pool.end();
+      expect(rows).toEqual([{ name, user }]);
+      // node-postgres normalizes each password; Postgres takes one with a control character as it is.
+      await database.pool.query(`alter role ${escapeIdentifier(user)} password ${escapeLiteral("\uFB01\u0001")}`);
+      const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: urlWith("\uFB01\u0001") });
+      expect(code).toBe(1);
+      expect(stderr).toContain("The driver normalizes this password");
+    } finally {
+      await database.pool.query(`drop database ${escapeIdentifier(name)} with (force)`);
+      await database.pool.query(`drop role ${escapeIdentifier(user)}`);
+    }
+  });
+
   it.each([
     "postgres://ann:sec@ret:5432/@127.0.0.1:1/db",
     "postgres://ann:sec/ret@host/db",

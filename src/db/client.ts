@@ -1,0 +1,21 @@
+import pg from "pg";
+
+/** What node-postgres's types leave out: the database that the client asks the server for. */
+interface Parameters {
+  connectionParameters: { database: string | undefined };
+}
+
+/**
+ * node-postgres's client, for a database of any name. node-postgres decodes the path of a connection string with `decodeURI`, which leaves the
+ * characters `; , / ? : @ & = + $ #` escaped: it would ask for a database called `a%40b`.
+ */
+export class Client extends pg.Client {
+  constructor(config: pg.ClientConfig = {}) {
+    super(config);
+    const escaped = /%(?:2[3468bcf]|3[abdf]|40)/i;
+    const [, path = ""] = /^\w+:\/\/[^/?]*\/([^?]*)/.exec(config.connectionString ?? "") ?? [];
+    if (!config.connectionString?.startsWith("postgres") || !escaped.test(path)) return;
+    this.database = decodeURIComponent(path);
+    (this as unknown as Parameters).connectionParameters.database = this.database;
+  }
+}
