@@ -32,7 +32,7 @@ export function createLogger(options: { level: LogLevel; json?: boolean; destina
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    withoutSecrets(asJson ? withCapture(destination) : prettyTo(destination)),
+    asJson ? withCapture(withoutSecrets(destination)) : withoutSecrets(prettyTo(destination)),
   );
   forms.set(log, asJson ? "json" : "text");
   if (asJson) destinations.set(log, destination);
@@ -52,7 +52,7 @@ export function destinationOf(log: Logger): StderrDestination | undefined {
   return destinations.get(rootOf(log));
 }
 
-/** Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it; undefined if it writes none. */
+/** Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it, before secrets are hidden in it; undefined if it writes none. */
 export function lineOf(call: () => void): string | undefined {
   isCapturing = true;
   captured = undefined;
@@ -94,13 +94,13 @@ export function withoutSecrets(target: Target): Target {
   return { write: (line) => target.write(hideSecretsInLine(line)), flushSync: () => target.flushSync?.() };
 }
 
-function withCapture(target: StderrDestination): Target {
+function withCapture(target: Target): Target {
   return {
     write: (line) => {
       if (isCapturing) captured = line;
       else target.write(line);
     },
-    flushSync: () => target.flushSync(),
+    flushSync: () => target.flushSync?.(),
   };
 }
 

@@ -61,8 +61,8 @@ export class CompletedLines {
     const text = lineOf(() => this.#log.info(fieldsOf(SAMPLE, 1.5), MESSAGE));
     if (text === undefined) return undefined;
     // What UTF-8 makes of it: pino leaves lone surrogates as they are.
-    const line = hideSecretsInLine(text).toWellFormed();
-    const [, start, time, bindings] = /^(\{"level":"info","time":")([^"]*)("(?:,.*)?,)"jobId":"/.exec(line) ?? [];
+    const line = hideSecretsInLine(text.toWellFormed());
+    const [, start, time, bindings] = /^(\{"level":"info","time":")([^"]*)("(?:,[^]*)?,)"jobId":"/.exec(line) ?? [];
     if (start === undefined || time === undefined || bindings === undefined) return undefined;
     const own = start + time + bindings + this.#rest(SAMPLE, 1.5);
     return own === line ? { start, bindings } : undefined;
