@@ -27,7 +27,7 @@ const TASKS = {
 
 /**
  * Measures what Legwork uses in a database: bytes and transaction ids per job, connections, locks. These are counts, which other load on the machine
- * does not change, next to those of graphile-worker alone in the same run. The tables are those of docs/reference/database-footprint.md.
+ * does not change, next to those of graphile-worker alone in the same run. The tables come from docs/reference/database-footprint.md.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const jobs = options.short ? 2_000 : 5_000;

@@ -174,7 +174,7 @@ function templateOf(program: Side["program"]): string {
   return `legwork_peer_${program.replace("-", "_")}`;
 }
 
-/** Legwork's jobs are those of graphile-worker. */
+/** Legwork's jobs are graphile-worker's. */
 function scriptOf({ program }: Side): string {
   return program === "legwork" ? "graphile-worker" : program;
 }

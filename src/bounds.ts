@@ -39,8 +39,7 @@ export function assertInteger(
 }
 
 /**
- * Converts a duration to milliseconds. Throws LW400, with the name, the value and the range, for anything that is not a duration between 0, or `low`
- * (ms), and 100 years.
+ * Converts a duration to milliseconds. Throws LW400, with the name, the value and the range, for anything that is not a duration between `low` (ms, 0 by default) and 100 years.
  */
 function toMilliseconds(name: string, value: Duration, low = 0): number {
   const milliseconds = parseDuration(value);
@@ -61,5 +60,5 @@ export function assertId(what: "batch" | "bulk action" | "job" | "workflow", id:
   return id;
 }
 
-/** The most jobs whose payloads one search reads. */
+/** The maximum number of jobs whose payloads one search reads. */
 export const MAX_LOOKED_AT = 10_000;

@@ -230,7 +230,7 @@ const configSchema = z
     jwtSecret: z.string().min(32, { error: "expected at least 32 characters; a shorter one can be guessed" }).optional(),
     /** The claim that holds the role: viewer, enqueuer, operator or admin. */
     jwtRoleClaim: z.string().min(1).default("role"),
-    /** The claim that names the tenant, or * for all; `none` if JWTs have no tenant and may see everything. */
+    /** The claim that contains the tenant, or * for all tenants; `none` if JWTs have no tenant and may see everything. */
     jwtTenantClaim: z.string().min(1).default("tenant"),
   })
   .check(({ value, issues }) => {

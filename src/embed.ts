@@ -73,7 +73,7 @@ export interface Legwork extends Operations {
   /** A small connection pool, for your own statements. */
   readonly pool: Pool;
   /**
-   * The events of the worker here; without a worker, nothing happens. What happens before `createLegwork` returns is heard only by `on` of middleware.
+   * The events of the worker here; without a worker, nothing happens. Events before `createLegwork` returns reach only `on` of middleware.
    *
    * @example
    * import { createLegwork } from "legwork";
@@ -225,7 +225,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
           );
     if (worker !== undefined) {
       stops.push(() => worker.stop());
-      // The rest goes on.
+      // The rest continues.
       void worker.drained.then(() => worker.stop());
     }
     return {

@@ -306,7 +306,7 @@ export class JobNotCompleted extends LegworkError {
 }
 
 /**
- * A job whose result was awaited has not ended in time. The job goes on, and its result can be awaited again.
+ * A job whose result was awaited has not ended in time. The job continues, and its result can be awaited again.
  *
  * @example
  * import { ResultTimeout } from "legwork";
@@ -315,7 +315,7 @@ export class JobNotCompleted extends LegworkError {
  *   await legwork.jobs.result("42", { timeout: 10 });
  * } catch (error) {
  *   if (!(error instanceof ResultTimeout)) throw error;
- *   console.log(`Job ${error.jobId} is still going on.`);
+ *   console.log(`Job ${error.jobId} is still running.`);
  * }
  */
 export class ResultTimeout extends LegworkError {
@@ -324,7 +324,7 @@ export class ResultTimeout extends LegworkError {
 
   constructor(jobId: string, waited: string) {
     super("LW504", `Job ${jobId} has not ended within ${waited}.`, {
-      hint: "The job goes on. Wait for its result again, or with a longer timeout.",
+      hint: "The job continues. Wait for its result again, or use a longer timeout.",
     });
     this.jobId = jobId;
   }

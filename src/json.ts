@@ -43,7 +43,7 @@ export function parseExactly(text: string): unknown {
   return withRawNumbers(parsed);
 }
 
-/** The text with each number that JavaScript would write differently as a marked string; undefined if there is none. */
+/** The text with each number that JavaScript would write differently as a marked string; undefined if no number needs a mark. */
 function markNumbers(text: string): string | undefined {
   const parts: string[] = [];
   let taken = 0;
@@ -146,7 +146,7 @@ export function withPlainNumbers(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withPlainNumbers(inner)]));
 }
 
-/** The most values that are converted without looking at each with its path. */
+/** The maximum number of values that are converted without looking at each with its path. */
 const MAX_PLAIN_VALUES = 1_000_000;
 
 /**

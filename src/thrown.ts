@@ -22,7 +22,7 @@ const NAME_LIMIT = 200;
 /** The number of causes that are followed: a chain of them may be circular. */
 const DEPTH_LIMIT = 10;
 
-/** The most labels of one error, including those of its causes. */
+/** The maximum number of labels of one error and its causes. */
 const LABELS_LIMIT = 50;
 
 /** The number of errors of an AggregateError that are described. */

@@ -6,7 +6,7 @@ import type { z } from "zod";
  */
 const FULLY_CHECKED = 2_000;
 
-/** The most faults that are reported for one value. The reader fixes some and tries again. */
+/** The maximum number of faults that are reported for one value. The reader fixes some and tries again. */
 const MAX_TOLD = 10;
 
 /** The option that zod's own `schema.validate` sets, which does not report the fault that it found. */

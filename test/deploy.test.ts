@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
 import { createProgram } from "../src/cli/main.ts";
 
-// The files in deploy/ are checked by hand with systemd-analyze, docker-compose and Kubernetes' schemas. Here is what a change of Legwork could break.
+// The files in deploy/ are checked by hand with systemd-analyze, docker-compose and Kubernetes' schemas. This is what a change of Legwork could break.
 
 const ROOT = new URL("..", import.meta.url);
 const read = (path: string): Promise<string> => readFile(new URL(path, ROOT), "utf8");

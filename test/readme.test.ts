@@ -149,7 +149,7 @@ describe("the guide Start in five minutes", () => {
           return await query(`select from legwork.alerts where target = 'ping' and state = '${expected}'`);
         });
 
-      /** What has to be so before a command says what the guide promises. */
+      /** What must hold before a command prints what the guide promises. */
       const before: Record<string, () => Promise<unknown>> = {
         "job 1": () => state(1, "completed"),
         alerts: async () => {

@@ -81,7 +81,7 @@ export interface Alerts {
    */
   silence(duration: Duration, options?: { rule?: string; target?: string; reason?: string }): Promise<string>;
   /**
-   * Lists the silences in effect, the one that ends first first.
+   * Lists the silences in effect, starting with the one that ends first.
    *
    * @example
    * const silences = await legwork.alerts.silences();

@@ -24,7 +24,7 @@ const toBulkPreview = rowReader(bulkPreviewSchema);
 export interface BulkActions {
   /**
    * Starts an action on all jobs that match, and returns its id: `retry` or `discard` failed jobs, `rerun` ended ones, `cancel` others or change their
-   * `priority`. Workers and servers carry it out in small transactions, with the rights of who started it. Jobs that are created, or that fail or end,
+   * `priority`. Workers and servers carry it out in small transactions, with the rights of the user who started it. Jobs that are created, or that fail or end,
    * later are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or queue, LW409 while 50 are running.
    *
    * @example
@@ -32,14 +32,14 @@ export interface BulkActions {
    */
   start(action: BulkActionKind, filter: BulkFilter, options?: BulkOptions): Promise<string>;
   /**
-   * Returns what an action would do now: how many jobs it would change, counted up to 10,000, of which tasks, and five of them. Throws like `start`.
+   * Returns what an action would do now: how many jobs it would change (counted up to 10,000), of which tasks, and five examples. Throws like `start`.
    *
    * @example
    * const { jobs, isCapped, byTask } = await legwork.bulkActions.preview("discard", { error: "ECONNREFUSED" });
    */
   preview(action: BulkActionKind, filter: BulkFilter, options?: Pick<BulkOptions, "priority">): Promise<BulkPreview>;
   /**
-   * Returns one bulk action and how far it is. Throws LW404 if it does not exist or its history was deleted.
+   * Returns one bulk action and its progress. Throws LW404 if it does not exist or its history was deleted.
    *
    * @example
    * const id = await legwork.bulkActions.start("cancel", { task: "notify/email" }, { reason: "wrong recipients" });
@@ -54,7 +54,7 @@ export interface BulkActions {
    */
   list(page?: { before?: string; limit?: number }): Promise<BulkAction[]>;
   /**
-   * Stops a bulk action after its current chunk. What it has changed stays changed. Returns its state: `stopped`, or that in which it had already
+   * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or that in which it had already
    * ended. Throws LW404 if it does not exist.
    *
    * @example

@@ -131,8 +131,8 @@ export interface Jobs {
    */
   steps(id: string): Promise<Step[]>;
   /**
-   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what people did
-   * with it. Throws LW404 for an unknown job.
+   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did with it.
+   * Throws LW404 for an unknown job.
    *
    * @example
    * for (const { label, startedAt, detail } of await legwork.jobs.timeline("42")) console.log(startedAt, label, detail);

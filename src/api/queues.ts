@@ -146,7 +146,7 @@ export interface Workers {
    */
   starts(from: Date, to: Date): Promise<WorkersStarted[]>;
   /**
-   * Makes a worker quiet: within a second it takes no new jobs, returns those that it has only fetched to the queue, and goes on with those that it runs.
+   * Makes a worker quiet: within a second it takes no new jobs, returns those that it has only fetched to the queue, and keeps running the others.
    * `worker` is its id or host:pid. Throws LW404 for a worker that is not running.
    *
    * @example

@@ -21,7 +21,7 @@ export interface WaitingJobs extends Jobs {
    * the job has ended. A job that is retried automatically has not ended.
    *
    * Throws `JobNotCompleted` (LW424) when the job fails, is cancelled or expires, with its state and its last error; `ResultTimeout` (LW504) after
-   * `timeout`, 30 seconds by default, while the job goes on; LW404 for an unknown job, another tenant's, or one whose transaction has not committed;
+   * `timeout`, 30 seconds by default, while the job continues; LW404 for an unknown job, another tenant's, or one whose transaction has not committed;
    * LW403 for a login that may not read jobs.
    *
    * Thousands of waits share one connection and do not occupy any other.

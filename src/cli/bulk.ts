@@ -7,16 +7,16 @@ import type { Operations } from "./operations/operations.ts";
 import { printIds, printJson, printTable } from "./output.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
-/** The most jobs that are changed by one call. More are left to a bulk action. */
+/** The maximum number of jobs that are changed by one call. More are left to a bulk action. */
 const DIRECT = 1_000;
-/** The most jobs that a preview counts. */
+/** The maximum number of jobs that a preview counts. */
 const MAX_PREVIEWED = 10_000;
 
-/** What was done, after the number of jobs. */
+/** The verb that follows the number of jobs. */
 const DONE: Readonly<Record<BulkActionKind, string>> = {
   retry: "retried",
   discard: "discarded",
-  cancel: "cancelled or told to stop",
+  cancel: "cancelled or signaled to stop",
   rerun: "rerun",
   priority: "reprioritized",
 };
@@ -89,7 +89,7 @@ async function follow(operations: Operations, id: string, json: boolean | undefi
   const bar = new ProgressBar();
   const onInterrupt = (): void => {
     bar.clear();
-    process.stderr.write(`Bulk action ${id} goes on without this command. ${howToGoOn(id)}\n`);
+    process.stderr.write(`Bulk action ${id} continues without this command. ${howToGoOn(id)}\n`);
     process.exit(130);
   };
   process.once("SIGINT", onInterrupt);

@@ -7,7 +7,7 @@ export function describeLimit({ kind, max, per, key }: Limit): string {
   return `${formatNumber(max)} ${kind === "rate" ? `per ${periodText(per ?? "")}` : "at a time"}${key === undefined ? "" : ` for each ${key}`}`;
 }
 
-/** The reason for a pause, to follow the name of who paused it: `: the reason`, or an empty string. */
+/** The reason for a pause, to follow the actor's name: `: the reason`, or an empty string. */
 export function describeReason(text: string | null): string {
   return text === null ? "" : `: ${text}`;
 }

@@ -59,7 +59,7 @@ export function milliseconds(low = 0): Parse<number> {
   };
 }
 
-/** A duration of a schedule, in which days, weeks, months and years are those of the calendar. */
+/** A duration of a schedule, with calendar days, weeks, months and years. */
 export function calendarDuration(text: string): string {
   try {
     calendarSpan("duration", text);

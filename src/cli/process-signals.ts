@@ -27,7 +27,7 @@ export interface Service {
 }
 
 /**
- * Runs a service until it has ended or until SIGTERM or SIGINT, also one that arrives while it starts, then stops it and exits with code 0. A second signal stops the
+ * Runs a service until it ends, or until SIGTERM or SIGINT (even one that arrives while it starts), then stops it and exits with code 0. A second signal stops the
  * waiting and exits with code 1. Rejects with the error of a start that fails.
  */
 export async function untilStopped(log: Logger, { start, stopNow }: Service): Promise<never> {

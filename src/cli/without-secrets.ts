@@ -1,6 +1,6 @@
 import { HIDDEN, hideSecrets, hideSecretsInText } from "../hide-secrets.ts";
 
-/** Tokens that stand alone in a text: Legwork's own, JWTs and those of well-known services. */
+/** Tokens that stand alone in a text: Legwork's own, JWTs and tokens of well-known services. */
 const BARE_TOKEN =
   /\blw_[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\b(?:sk|pk|rk|ghp|gho|github_pat|xoxb|xoxp)[_-][A-Za-z0-9_-]{12,}/g;
 

@@ -7,7 +7,7 @@ import { failedFilterSchema, finishedFilterSchema, liveFilterSchema } from "./jo
 import { page } from "./page.ts";
 import { text, time } from "./values.ts";
 
-/** The most jobs that one request changes. */
+/** The maximum number of jobs that one request changes. */
 export const MAX_CHUNK = 10_000;
 
 const howMany = {
@@ -15,7 +15,7 @@ const howMany = {
     .boolean()
     .default(true)
     .describe("Report what would change, and change nothing. True by default: check the result first, then send false."),
-  atMost: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("The most jobs that this request changes."),
+  atMost: z.int().min(1).max(MAX_CHUNK).default(1_000).describe("The maximum number of jobs that this request changes."),
 };
 
 /** The result of an action on all jobs that match a filter. */

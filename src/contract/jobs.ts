@@ -158,7 +158,7 @@ const enqueueOptionsSchema = z.strictObject({
       "With jobKey: preserve_run_at keeps the waiting job's time, unsafe_dedupe keeps the waiting job; replace by default.",
     ),
   serialKey: text(128).optional().describe("Jobs with the same serial key run one at a time."),
-  maxAttempts: z.int().min(1).max(32_767).optional().describe("The most attempts; 25 by default."),
+  maxAttempts: z.int().min(1).max(32_767).optional().describe("The maximum number of attempts; 25 by default."),
   tenant: text(200)
     .optional()
     .describe("The customer that the job belongs to. A token that is bound to a tenant can only enqueue jobs of that tenant."),
@@ -352,7 +352,7 @@ export const progressSchema = z
   })
   .describe("The progress that the task last reported.");
 
-/** The longest that a request waits for a result (ms): proxies close a connection that is silent for a minute. */
+/** The longest time that a request waits for a result (ms): proxies close a connection that is silent for a minute. */
 const LONGEST_WAIT_MS = 55_000;
 
 export const resultQuery = z.strictObject({
@@ -404,7 +404,7 @@ export const stepSchema = row({
 export const stepCursor = cursorOver("steps", position);
 export const stepQuery = z.strictObject({
   cursor: stepCursor.schema.optional(),
-  limit: pageLimit.default(500).describe("The most steps on the page."),
+  limit: pageLimit.default(500).describe("The maximum number of steps on the page."),
 });
 export const stepPage = page(stepSchema, "The steps.");
 
@@ -460,7 +460,7 @@ export const prioritySchema = z
   .object({ id: z.string(), priority: z.int(), was: z.int().describe("The previous priority, to undo the change.") })
   .describe("The changed priority.");
 
-/** The most jobs in one request. */
+/** The maximum number of jobs in one request. */
 const MAX_JOBS = 1_000;
 
 export const newJobsBody = z

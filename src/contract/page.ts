@@ -3,7 +3,7 @@ import { bytesOf, wholeNumber } from "./values.ts";
 
 /** The default number of rows on a page. */
 const DEFAULT_PAGE = 50;
-/** The most rows on a page. */
+/** The maximum number of rows on a page. */
 const MAX_PAGE = 500;
 
 /** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor continues from there. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { at } from "./times.ts";
 import { ERRORS, type ErrorCode } from "../errors.ts";
 
-/** The most invalid fields that one response lists: clients fix some and try again. */
+/** The maximum number of invalid fields that one response lists: clients fix some and try again. */
 export const MAX_FAULTS = 20;
 
 /** The body of an error response: a problem as defined in RFC 9457. */

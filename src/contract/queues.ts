@@ -94,7 +94,7 @@ export const workerSchema = row({
     .describe("When synchronous code started to block the worker's event loop; null if it is not blocked."),
   blockedJobs: z.array(z.string()).nullable().describe("The job whose code blocks it; several if it could be any of them."),
   version: z.string().nullable().describe("Its version of Legwork."),
-  name: z.string().describe("What people call it: the host and the process id, as in mail-1:4211."),
+  name: z.string().describe("Its name for people: the host and the process id, as in mail-1:4211."),
   state: z
     .enum(["active", "quiet", "draining"])
     .describe("`quiet`: it takes no new jobs. `draining`: it also stops when the last of its running jobs has ended."),
@@ -135,12 +135,12 @@ export const limitBody = z
   .discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("concurrency"),
-      max: limitMax.describe("The most jobs that run at a time, across all workers."),
+      max: limitMax.describe("The maximum number of jobs that run at a time, across all workers."),
       key: limitKey.optional(),
     }),
     z.strictObject({
       kind: z.literal("rate"),
-      max: limitMax.describe("The most jobs that start within any period of length `per`."),
+      max: limitMax.describe("The maximum number of jobs that start within any period of length `per`."),
       per: duration,
       key: limitKey.optional(),
     }),
@@ -196,7 +196,7 @@ export const limitUseSchema = row({
 });
 
 export const limitUseQuery = z.strictObject({
-  atMost: wholeNumber(1, 100).default(20).describe("The most values for each limit."),
+  atMost: wholeNumber(1, 100).default(20).describe("The maximum number of values for each limit."),
 });
 export const limitUsePage = page(
   limitUseSchema,

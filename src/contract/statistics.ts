@@ -36,10 +36,10 @@ export const seriesIntervalSchema = row({
   pending: countText()
     .nullable()
     .describe(
-      "The most jobs that were due and free to start at a time; null for one task, and where no worker counted the backlog.",
+      "The highest number of jobs that were due and free to start; null for one task, and where no worker counted the backlog.",
     ),
-  held: countText().nullable().describe("The most jobs that were blocked or paused; null like pending."),
-  running: countText().nullable().describe("The most jobs that were running; null like pending."),
+  held: countText().nullable().describe("The highest number of blocked or paused jobs; null like pending."),
+  running: countText().nullable().describe("The highest number of running jobs; null like pending."),
   oldestSeconds: seconds.describe("The longest time that a pending job had been due; null like pending."),
 });
 export const seriesPage = page(

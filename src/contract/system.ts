@@ -32,7 +32,7 @@ export const overviewSchema = z
     queues: z.int(),
     tasks: z.int(),
     workers: z.int(),
-    concurrency: z.int().describe("The most jobs that all running workers together run at a time."),
+    concurrency: z.int().describe("The maximum number of jobs that all running workers together run at a time."),
     stoppedAt: at.nullable().describe("When the emergency stop began; null if none is active."),
     stoppedBy: z.string().nullable(),
     stopReason: z.string().nullable(),

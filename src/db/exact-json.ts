@@ -13,7 +13,7 @@ export function keepDigits<Q extends Queryable>(client: Q): Q {
   return client;
 }
 
-/** Parses columns that were selected as text, of rows from this client. */
+/** Parses columns of this client's rows that were selected as text. */
 export function readJson<Row extends object>(client: Queryable, rows: Row[], columns: readonly (keyof Row)[]): Row[] {
   const parse = exact.has(client) ? parseToShow : (text: string): unknown => JSON.parse(text);
   for (const row of rows) {

@@ -4,7 +4,7 @@ import { counted, durationInWords } from "../wording.ts";
 /** How long lost connections are counted before they are logged (ms): a server that restarts closes all of them within a few milliseconds. */
 const COUNT_MS = 100;
 
-/** Hears what happens to the connections of a process to one database. */
+/** Is notified of what happens to a process's connections to one database. */
 export interface ConnectionListener {
   /** A connection was made; `connection` identifies it. */
   made(connection: object | string): void;
@@ -24,7 +24,7 @@ export interface OutageListener {
  * connections were lost, one line says so.
  */
 export class Outages implements ConnectionListener {
-  /** Hears when the database is lost and back. */
+  /** Is notified when the database is lost and when it is back. */
   readonly listeners = new Set<OutageListener>();
   readonly #log: Logger;
   readonly #open = new Set<object | string>();
@@ -104,5 +104,5 @@ export function outagesOf(databaseUrl: string, log: Logger): Outages {
   return outages;
 }
 
-/** Hears about connections whose loss another thread or process logs. */
+/** Is notified of connections whose loss another thread or process logs. */
 export const UNHEARD: ConnectionListener = { made: () => undefined, closed: () => undefined, lost: () => undefined };

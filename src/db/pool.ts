@@ -43,7 +43,7 @@ interface PoolOptions {
   waitsForConnection?: boolean;
   /** How long a statement waits for a response before the server is asked whether it is working on it (ms); 2,500 by default. */
   silentAfter?: number;
-  /** Hears about its connections, in a thread that does not log itself. By default, lost ones are logged. */
+  /** Is notified of its connections, in a thread that does not log itself. By default, lost ones are logged. */
   connections?: ConnectionListener;
 }
 
@@ -107,7 +107,7 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
 }
 
 /**
- * Logs an error of regular work that will be tried again. While the database cannot be reached, a line of its own has said so, and this one has level
+ * Logs an error of regular work that will be tried again. While the database cannot be reached, a separate line has said so, and this one has level
  * debug.
  */
 export function logFault(pool: Pool, log: Logger, thrown: unknown, message: string, fields: object = {}): void {

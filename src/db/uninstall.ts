@@ -7,7 +7,7 @@ import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 /** The schemas of Legwork. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_confined", "legwork_tenant"];
 
-/** The most objects in the way that are named. */
+/** The maximum number of objects in the way that are named. */
 const NAMED_OBJECTS = 10;
 
 export interface Uninstallation {

@@ -24,11 +24,11 @@ export interface SeriesIntervalRow {
   run_p50: number | null;
   run_p95: number | null;
   run_p99: number | null;
-  /** The most jobs that were due and free to start at a time. This and the following values are null for one task, and where no worker counted. */
+  /** The highest number of jobs that were due and free to start. This and the following values are null for one task, and where no worker counted. */
   pending: string | null;
-  /** The most jobs that were blocked or paused. */
+  /** The highest number of blocked or paused jobs. */
   held: string | null;
-  /** The most jobs that were running. */
+  /** The highest number of running jobs. */
   running: string | null;
   /** The longest time that a pending job had been due. */
   oldest_seconds: number | null;

@@ -52,7 +52,7 @@ export interface SilenceRow {
 }
 
 /**
- * Lists the silences in effect, the one that ends first first.
+ * Lists the silences in effect, starting with the one that ends first.
  *
  * @example
  * import { listSilences } from "legwork/operations";

@@ -19,14 +19,14 @@ export interface ImportOptions {
   readonly onProgress?: (jobs: number) => void;
 }
 
-/** A job with what becomes of it. */
+/** A job and what becomes of it. */
 interface Planned {
   readonly job: SourceJob;
   readonly target: Target;
 }
 
 /**
- * Takes the waiting jobs and schedules of another job system over, or says what would be taken over. Both systems may run meanwhile.
+ * Takes over the waiting jobs and schedules of another job system, or lists what would be taken over. Both systems may keep running meanwhile.
  *
  * A batch is staged in Legwork's database, then taken out of the other system, then enqueued: see `sql/definitions/import/import_jobs.sql`. If both
  * systems are in one database, a batch is one transaction. An import that was killed is resumed by the next one, which must use the same database or Redis.
@@ -196,7 +196,7 @@ class Run {
     const locked = await source.lock(wanted, client);
     const specs = locked.flat().map((job) => ({ id: job.id, spec: specOf(job, targets.get(job.id)) }));
     const outcomes = specs.length === 0 ? new Map<string, string>() : await this.#stage(client, specs);
-    // A job stays if one that it depends on does: they are in the order of their dependencies.
+    // A job stays behind if one that it depends on does; jobs come in the order of their dependencies.
     const isMoving = (id: string): boolean => this.#known.has(id) && (!targets.has(id) || outcomes.get(id) === "staged");
     const moving: Unit[] = [];
     for (const unit of wanted) {
@@ -246,7 +246,7 @@ class Run {
     });
   }
 
-  /** Ends what an interrupted import has begun: enqueues what it had taken, and forgets what it had not. Returns the number of jobs and schedules enqueued. */
+  /** Finishes an interrupted import: enqueues the jobs that it had taken, and deletes the entries of the others. Returns the number of jobs and schedules enqueued. */
   async #resume(): Promise<number> {
     const { source, server } = this.#source;
     const rows = await callFunction(this.#pool, "legwork_private.known_imports", { source, server });

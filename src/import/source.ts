@@ -72,7 +72,7 @@ export interface ImportSource {
   readonly label: string;
   /** Names it in `legwork_private.imported_jobs`. */
   readonly source: string;
-  /** The database or Redis: only this one can tell whether a staged job was taken. */
+  /** The database or Redis, which alone knows whether a staged job was taken. */
   readonly server: string;
   /** Its jobs are in the database of Legwork, so that a batch is one transaction. */
   readonly isSameDatabase: boolean;

@@ -85,7 +85,7 @@ export async function startBulkAction(
 }
 
 /**
- * Returns what a bulk action would do now: how many jobs it would change, of which tasks, and five of them. Throws like `startBulkAction`.
+ * Returns what a bulk action would do now: how many jobs it would change, of which tasks, and five examples. Throws like `startBulkAction`.
  *
  * @example
  * import { previewBulkAction } from "legwork/operations";
@@ -145,7 +145,7 @@ export async function getBulkAction(client: Queryable, id: string): Promise<Bulk
 }
 
 /**
- * Stops a bulk action after its current chunk. What it has changed stays changed. Returns its state: `stopped`, or that in which it had already ended.
+ * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or that in which it had already ended.
  * Throws LW404 if it does not exist.
  *
  * @example

@@ -8,7 +8,7 @@ const MAX_BYTES = 256 * 1024;
 /** How much of an endpoint's own explanation goes into the error (characters). */
 const MAX_REASON = 500;
 
-/** The longest wait that an endpoint may ask for (ms). */
+/** The longest wait that an endpoint may request (ms). */
 const MAX_WAIT_MS = 86_400_000;
 
 /** Statuses below 500 that do not mean that the request is wrong: another attempt may succeed. */
@@ -22,7 +22,7 @@ export interface EndpointRequest {
   readonly signal: AbortSignal;
 }
 
-/** The part of a response that `callEndpoint` reads. That of the global `fetch` fits. */
+/** The part of a response that `callEndpoint` reads. The global `fetch` fits this type. */
 export interface EndpointResponse {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
@@ -148,7 +148,7 @@ function retryTime(header: string | null): Date | undefined {
   return Number.isNaN(at) ? undefined : new Date(Math.min(Math.max(at, Date.now()), Date.now() + MAX_WAIT_MS));
 }
 
-/** Calls any address. The task's timeout bounds the request, and not undici, whose own limit is five minutes. */
+/** Calls any address. The task's timeout limits the request, instead of undici's own limit of five minutes. */
 async function fetchEndpoint(url: string, request: EndpointRequest): Promise<EndpointResponse> {
   const { Agent, fetch } = await import("undici");
   const target = new URL(url);

@@ -21,7 +21,7 @@ export interface EnqueueOptions {
   jobKeyMode?: "replace" | "preserve_run_at" | "unsafe_dedupe";
   /** Jobs that share it run one at a time. */
   serialKey?: string;
-  /** The most attempts; 25 by default. */
+  /** The maximum number of attempts; 25 by default. */
   maxAttempts?: number;
   tenant?: string;
   correlationId?: string;
@@ -101,7 +101,7 @@ export async function enqueueWithOutcome(
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
   const values = parameters.map(([, value]) => value);
-  // Only a request with a key can be merged. The setting that says so belongs to the transaction, so for another request it would be an earlier one's.
+  // Only a request with a key can be merged. The setting belongs to the transaction, so another request would see the one of an earlier request.
   const isKeyed = options.jobKey !== undefined || options.uniqueFor !== undefined;
   let mergedBy: Enqueued["mergedBy"] = null;
   const [id] = await traceSend(task, 1, async (traceparent) => {

@@ -17,13 +17,13 @@ const TIMEOUT_MS = 30_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface ResultOptions {
-  /** How long to wait; 30 seconds by default. Then a `ResultTimeout` is thrown, and the job goes on. */
+  /** How long to wait; 30 seconds by default. Then a `ResultTimeout` is thrown, and the job continues. */
   timeout?: Duration;
-  /** Ends the wait with the signal's reason. The job goes on. */
+  /** Ends the wait with the signal's reason. The job continues. */
   signal?: AbortSignal;
 }
 
-/** What is known of a job's result: the row of a job that may not have ended. */
+/** What is known about a job's result: the row of a job that may not have ended. */
 export interface ResultRow {
   id: string;
   state: JobState;

@@ -393,7 +393,7 @@ export interface FoundJob extends JobRow {
   schedule_due_at: Date | null;
 }
 
-/** The most attempts that are returned with a job. */
+/** The maximum number of attempts that are returned with a job. */
 const LAST_ATTEMPTS = 100;
 
 /**

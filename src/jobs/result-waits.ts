@@ -20,7 +20,7 @@ export interface JobEnd {
 /** The channel that `legwork_private.notify_waiters` notifies. */
 const CHANNEL = "legwork_results";
 
-/** The most jobs that one statement reads. */
+/** The maximum number of jobs that one statement reads. */
 const CHUNK = 1_000;
 
 /** How long new waits and notifications are collected before the next read (ms). */
@@ -101,7 +101,7 @@ export class ResultWaits {
 
   /**
    * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to another tenant than the pool's login,
-   * LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait goes on.
+   * LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait continues.
    */
   async ended(id: string, signal: AbortSignal): Promise<JobEnd> {
     signal.throwIfAborted();
@@ -337,5 +337,5 @@ function unknown(id: string): LegworkError {
 }
 
 function stopped(): LegworkError {
-  return new LegworkError("LW503", "Legwork was stopped while a result was awaited.", { hint: "The job goes on." });
+  return new LegworkError("LW503", "Legwork was stopped while a result was awaited.", { hint: "The job continues." });
 }

@@ -53,7 +53,7 @@ export interface OwnSteps {
   /**
    * Waits for several steps at a time: the steps themselves, begun in its argument, as an array or an object. Returns their results in the same form. Like
    * `Promise.all`, but the job is suspended once, and starts again when all have ended or the first has failed; with `Promise.all` it starts again after
-   * each. Throws the error of the step that failed; the others go on.
+   * each. Throws the error of the step that failed; the others continue.
    */
   all<T extends readonly unknown[] | []>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
   all<T extends Readonly<Record<string, unknown>>>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;

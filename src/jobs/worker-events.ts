@@ -52,17 +52,17 @@ export interface WorkerEventMap {
 export type WorkerEventName = keyof WorkerEventMap;
 
 /**
- * Hears one kind of event. What it throws, or rejects with, is logged as `listener_failed` and has no other effect. Nothing waits for it, except that a
+ * Receives one kind of event. What it throws, or rejects with, is logged as `listener_failed` and has no other effect. Nothing waits for it, except that a
  * stopping worker waits up to two seconds for listeners of `worker_stopped`, so that they can send what they have collected.
  */
 export type WorkerEventListener<Name extends WorkerEventName> = (event: WorkerEventMap[Name]) => unknown;
 
-/** Listeners by the event that they hear. */
+/** Listeners by the event that they receive. */
 export type WorkerEventListeners = { readonly [Name in WorkerEventName]?: WorkerEventListener<Name> };
 
 /** The events of the worker in this process. */
 export interface WorkerEvents {
-  /** Calls the listener at each such event, and returns a function that ends this. Throws LW400 for an unknown event. */
+  /** Calls the listener at each such event. Returns a function that removes the listener. Throws LW400 for an unknown event. */
   on<Name extends WorkerEventName>(name: Name, listener: WorkerEventListener<Name>): () => void;
   /** Calls the listener at the next such event. Returns a function that ends the wait. Throws LW400 for an unknown event. */
   once<Name extends WorkerEventName>(name: Name, listener: WorkerEventListener<Name>): () => void;
@@ -109,8 +109,7 @@ export class WorkerEventHub implements WorkerEvents {
 
   readonly on: WorkerEvents["on"] = (name, hear) => {
     const problem = eventNameProblem(name);
-    if (problem !== undefined)
-      throw new LegworkError("LW400", problem, { hint: "The events are those of docs/guides/hooks.md." });
+    if (problem !== undefined) throw new LegworkError("LW400", problem, { hint: "docs/guides/hooks.md lists the events." });
     if (typeof hear !== "function") {
       throw new LegworkError("LW400", `The listener of '${name}' is not a function.`, {
         hint: "Pass a function: (event) => { … }.",

@@ -58,7 +58,7 @@ export interface WorkerRow {
   blocked_jobs: string[] | null;
   /** Its version of Legwork. */
   version: string | null;
-  /** What people call it: host:pid. */
+  /** Its name for people: host:pid. */
   name: string;
   /** `quiet`: it takes no new jobs. `draining`: it also stops when the last of its jobs has ended. */
   state: "active" | "quiet" | "draining";

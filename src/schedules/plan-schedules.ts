@@ -7,10 +7,10 @@ import { describeCron } from "./describe-cron.ts";
 /** The number of occurrences in a plan. Half of them are used before it is refilled. */
 const PLANNED = 16;
 
-/** The most occurrences that a plan lists at a time if some have passed. This bounds the work, however long no worker was running. */
+/** The maximum number of occurrences that a plan lists at a time if some have passed. This bounds the work, however long no worker was running. */
 const LISTED = 500;
 
-/** The most schedules that one call plans. Their rows are locked meanwhile, for about 0.7 ms each. */
+/** The maximum number of schedules that one call plans. Their rows are locked meanwhile, for about 0.7 ms each. */
 const AT_MOST = 100;
 
 /** How far back occurrences are planned (ms). An older backlog is counted from there. */

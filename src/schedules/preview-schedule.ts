@@ -9,7 +9,7 @@ import { assertTimezone, formatLocal } from "./local-time.ts";
 import type { Timing } from "./schedule.ts";
 import { calendarSpan } from "./calendar-span.ts";
 
-/** The most occurrences of a preview: each costs about 40 µs. */
+/** The maximum number of occurrences of a preview: each costs about 40 µs. */
 const MAX_COUNT = 1_000;
 
 export interface Preview {

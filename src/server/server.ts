@@ -44,7 +44,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const TIMEOUT_CHECK_MS = 1_000;
 /** How long the database may take to respond before the server counts as not ready (ms). */
 const READY_TIMEOUT_MS = 3_000;
-/** The longest that a statement may take (ms), such as a retry of a hundred thousand jobs. */
+/** The longest time that a statement may take (ms), such as a retry of a hundred thousand jobs. */
 const QUERY_TIMEOUT_MS = 5 * 60_000;
 /** How long a stopping server lets requests finish, unless set (ms). */
 const SHUTDOWN_TIMEOUT_MS = 25_000;

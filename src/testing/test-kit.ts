@@ -68,7 +68,7 @@ export interface TestKit {
   drain(options?: DrainOptions): Promise<JobRow[]>;
   /**
    * Fires the occurrences of schedules that are due as of a time, which must not be in the future; runs their jobs and the jobs that they enqueue,
-   * and then the jobs that waited for those. Returns the jobs it made attempts of, in that order. Call it with one due time after another: `next_at`
+   * and then the jobs that waited for those. Returns the jobs that it attempted, in order. Call it with one due time after another: `next_at`
    * of `legwork.schedules` has them. With a schedule that was created with an `asOf` in the past, a month takes seconds; occurrences that it missed
    * by more than a minute follow its `missed` setting. Throws LW400 for a future time.
    */

@@ -51,7 +51,7 @@ export class Intake {
     return undefined;
   }
 
-  /** Begins again with a new runner, which has its own id and is active. */
+  /** Starts over with a new runner, which has its own id and is active. */
   attachTo(events: WorkerEvents): void {
     this.#state = "active";
     this.#queue = undefined;
@@ -64,7 +64,7 @@ export class Intake {
     if (isHeld) this.#giveBack();
   }
 
-  /** Hears the state with each heartbeat. */
+  /** Receives the state with each heartbeat. */
   hear(state: WorkerState): void {
     if (state !== this.#state) {
       this.#state = state;

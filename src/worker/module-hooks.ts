@@ -9,7 +9,7 @@ const IS_NODE_22 = process.versions.node.startsWith("22.");
 
 let registered = false;
 
-/** Hears about the user's own modules, by path. */
+/** Is told the paths of the user's own modules. */
 export interface ModuleListener {
   /** A module is about to be read. */
   readonly loading: (path: string) => void;

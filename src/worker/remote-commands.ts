@@ -54,7 +54,7 @@ export class RemoteCommands {
   #isDirty = true;
   #reading: Promise<void> | undefined;
   readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules" | "worker", Hint>>;
-  /** The id of the current runner, for hints that are meant for it. */
+  /** The id of the current runner, to recognize hints that are meant for it. */
   workerId: string | undefined;
 
   /**

@@ -101,7 +101,7 @@ export class Supervisor<T extends Supervised> {
           log.info({ event: "worker_restarted" }, "The worker is running again.");
           break;
         } catch (error) {
-          // While the database cannot be reached, a line of its own says so.
+          // While the database cannot be reached, a separate line says so.
           const level = isConnectionError(error) ? "debug" : "warn";
           log[level]({ event: "restart_failed", err: toError(error) }, `The worker cannot restart: ${toError(error).message}.`);
         }

@@ -106,7 +106,7 @@ export interface WorkerOptions extends TaskSelection {
   signal?: AbortSignal | undefined;
   /** Jobs with one of these flags are not fetched. */
   forbiddenFlags?: ForbiddenFlags | undefined;
-  /** Runs around attempts and enqueues, and hears the worker's events. */
+  /** Runs around attempts and enqueues, and receives the worker's events. */
   middleware?: readonly Middleware[] | undefined;
   /** The configuration file whose default export has that middleware, for the threads and processes of isolated tasks. */
   middlewareFile?: string | undefined;
@@ -125,7 +125,7 @@ export interface Worker {
   readonly drained: Promise<void>;
   /** The ids of the jobs that it is running. */
   running(): readonly string[];
-  /** Takes no new jobs until it is called with false; running jobs go on. Jobs that were fetched ahead return to the queue. */
+  /** Takes no new jobs until it is called with false; running jobs continue. Jobs that were fetched ahead return to the queue. */
   hold(isHeld: boolean): void;
   /** Returns the flags of jobs that it does not fetch. */
   forbiddenFlags(): Promise<readonly string[]>;

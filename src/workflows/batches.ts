@@ -73,7 +73,7 @@ export interface BatchFilter {
   tenant?: string;
   /** Only batches with a smaller id: the next page starts at the last id of this one. */
   before?: string;
-  /** The most batches to return; 50 by default. */
+  /** The maximum number of batches to return; 50 by default. */
   limit?: number;
 }
 

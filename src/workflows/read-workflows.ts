@@ -54,7 +54,7 @@ export interface WorkflowFilter {
   tenant?: string;
   /** Only workflows with a smaller id: the next page starts at the last id of this one. */
   before?: string;
-  /** The most workflows to return; 50 by default. */
+  /** The maximum number of workflows to return; 50 by default. */
   limit?: number;
 }
 

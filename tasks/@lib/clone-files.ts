@@ -1,7 +1,7 @@
 import { lstat, opendir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** The most files of a repository that are listed. */
+/** The maximum number of files of a repository that are listed. */
 const FILE_LIMIT = 20_000;
 
 /** The maximum size of a file that is read (bytes). Parsing a file blocks the worker until it is finished. */

@@ -18,7 +18,7 @@ const ABANDONED_AFTER_MS = 60 * 60_000;
 
 const DIRECTORY_PREFIX = "legwork-clone-";
 
-/** The most of git's error message that is kept (characters). */
+/** The maximum length of git's error message (characters). */
 const REASON_LIMIT = 500;
 
 export interface Clone {

@@ -12,7 +12,7 @@ const SERVICES = new Set(["168.63.129.16"]);
 /** The global part of IPv6. Other unicast addresses are not routed, or map to IPv4. */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** The most redirects that are followed. */
+/** The maximum number of redirects that are followed. */
 export const MOST_REDIRECTS = 5;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);

@@ -16,7 +16,11 @@ import { type GroupFilter, groupFilter, groupsOf } from "./row-groups.ts";
 import { millisecondsOf } from "./time-limit.ts";
 
 const rate = z.strictObject({
-  rows: z.int().min(1).max(10_000_000).describe("The most rows within the period, across all groups. No batch is larger."),
+  rows: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .describe("The maximum number of rows within the period, across all groups. No batch is larger."),
   per: z
     .string()
     .min(1)
@@ -46,7 +50,7 @@ export const oldRowsFields = {
     .describe(
       "The column with the time at which a row expires. Expired rows are removed, rows with null are kept. Set either this or olderThan.",
     ),
-  batchSize: z.int().min(1).max(100_000).default(5_000).describe("The most rows in one statement and transaction."),
+  batchSize: z.int().min(1).max(100_000).default(5_000).describe("The maximum number of rows in one statement and transaction."),
   maxBatches: z
     .int()
     .min(1)
@@ -55,7 +59,7 @@ export const oldRowsFields = {
   groups: groupFilter
     .optional()
     .describe("Processes and counts the rows group by group. An index on the group's column and the time column helps."),
-  rate: rate.optional().describe("The most rows per period. Default: no limit."),
+  rate: rate.optional().describe("The maximum number of rows per period. Default: no limit."),
 };
 
 /** Whether exactly one of olderThan and expiryColumn is set. */
@@ -73,7 +77,7 @@ export const groupsResult = z
   .optional()
   .describe("Counts of the first 1,000 groups that had rows to remove.");
 
-/** The most groups whose counts are in the result. The totals include all groups. */
+/** The maximum number of groups whose counts are in the result. The totals include all groups. */
 const GROUPS_SHOWN = 1_000;
 
 /** The target duration of a batch (ms): far below a second, so that other sessions do not wait long for rows that it has locked. */
@@ -82,7 +86,7 @@ const BATCH_AIM_MS = 250;
 /** The smallest batch size (rows), however slow batches are. */
 const SMALLEST_BATCH = 50;
 
-/** The most blocks of a table that one statement scans. */
+/** The maximum number of blocks of a table that one statement scans. */
 const MOST_BLOCKS = 4_096;
 
 /** Above this share of a table's rows, scanning the table is faster than using an index. */

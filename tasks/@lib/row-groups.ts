@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Asker, type Column, columnName, columnOf, namedTable, type NamedTable, tableName } from "./named-table.ts";
 
-/** The most groups that one run processes. The rest are left for the next run. */
+/** The maximum number of groups that one run processes. The rest are left for the next run. */
 const MOST_GROUPS = 10_000;
 
 const scalar = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);

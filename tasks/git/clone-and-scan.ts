@@ -11,7 +11,7 @@ import { jsonBytes, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { setting } from "../@lib/settings.ts";
 import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
-/** The most files, and the most kinds of files, that are listed. */
+/** The maximum number of files, and of kinds of files, that are listed. */
 const SHOWN = 200;
 
 /** The part of a result that is available for texts, after the paths of 200 files. */

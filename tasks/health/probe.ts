@@ -15,7 +15,7 @@ const timeout = z
   .default("5s")
   .describe("The time limit for the answer: a duration such as 500ms or 5s, or milliseconds.");
 
-/** The most rows that are read from a view. */
+/** The maximum number of rows that are read from a view. */
 const MOST_ROWS = 200;
 
 const payload = z.strictObject({

@@ -13,7 +13,7 @@ export default defineTask({
     url: plainAddress.describe("The endpoint. An address that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
     body: z.json().optional().describe("The JSON to post; {} by default."),
     timeout: timeLimit("30s").default("1m").describe("The time limit for the whole request."),
-    maxBytes: z.int().min(1).max(250_000).default(250_000).describe("The largest answer that is read (bytes)."),
+    maxBytes: z.int().min(1).max(250_000).default(250_000).describe("The maximum size of an answer (bytes)."),
   }),
   result: z.strictObject({
     answer: z.json().describe("The endpoint's answer, if it is JSON, otherwise null."),
@@ -30,7 +30,7 @@ export default defineTask({
           answer = await guardedFetch(address, request);
           return { status: answer.status, headers: answer.headers, body: answer.chunks(maxBytes + 1) };
         };
-        // The address comes from the payload; what is there may be secret to the client that enqueued the job.
+        // The address comes from the payload; the client that enqueued the job may not be allowed to see what is there.
         const options = { secrets, maxBytes, fetch, showsReason: false };
         const content = await callEndpoint(url, body, { job, signal: limited }, options);
         return { answer: content as Json, milliseconds: Math.round(performance.now() - startedAt) };

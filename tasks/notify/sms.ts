@@ -5,7 +5,7 @@ import { guardedFetch } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
 
-/** The largest answer that is read (bytes). */
+/** The maximum size of an answer (bytes). */
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 
 const answerSchema = z.object({ id: z.union([z.string().min(1).max(500), z.number()]).transform(String) });

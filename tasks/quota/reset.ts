@@ -21,7 +21,12 @@ export default defineTask({
       .describe("Rows that were last reset before the current period began are reset."),
     timezone: z.string().min(1).max(100).default("UTC").describe("The time zone in which periods begin."),
     where: equalities.default({}).describe('Only rows with these values: {"plan": "free"}.'),
-    batchSize: z.int().min(1).max(100_000).default(1_000).describe("The most rows in one statement and transaction."),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1_000)
+      .describe("The maximum number of rows in one statement and transaction."),
   }),
   result: z.strictObject({
     reset: z.int().describe("How many rows were reset."),

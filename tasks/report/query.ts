@@ -39,7 +39,7 @@ export default defineTask({
         .min(1)
         .max(1_000_000)
         .default(10_000)
-        .describe("The most rows in the report. If there are more, truncated is true in the result."),
+        .describe("The maximum number of rows in the report. If there are more, truncated is true in the result."),
       timeout: timeLimit("30s").default("1m").describe("The time limit for each statement: opening the query and every fetch."),
       into: z
         .strictObject({ folder: folderPath, name: fileName })

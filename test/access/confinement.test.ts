@@ -181,7 +181,7 @@ interface Callable {
   names: string[];
   types: string[];
 }
-/** The functions that a role adds to those of the roles before it. */
+/** The functions that a role adds to the functions of the roles before it. */
 async function functionsOf(role: Role): Promise<Callable[]> {
   return (await run(
     `select p.oid::regproc::text as name, p.pronargs - p.pronargdefaults as required,

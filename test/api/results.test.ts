@@ -123,7 +123,7 @@ describe("a result", () => {
     expect(added).toMatchObject({ code: 0, stdout: '{"n":[1]}\n', stderr: expect.stringMatching(/^Job \d+\n$/) });
   });
 
-  it("is awaited no longer than the timeout or the signal says, and the job goes on", async () => {
+  it("is awaited no longer than the timeout or the signal says, and the job continues", async () => {
     const id = await legwork.jobs.enqueue("held", { gate: "late" });
     expect(await ending(legwork.jobs.result(id, { timeout: 30 }))).toEqual([
       "ResultTimeout",

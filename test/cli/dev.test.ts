@@ -134,15 +134,15 @@ it("runs new code after a save, a rename, a burst of saves and a change of .env,
   expect(await resultOf(await enqueue())).toMatchObject({ version: 30, key: "second" });
 });
 
-it("shows errors of the code where they are, and goes on with the old code until they are corrected", async () => {
+it("shows where errors in the code are, and keeps running the old code until they are corrected", async () => {
   const shown = await printed(/✗ tasks\/hello\.ts:\d+[\s\S]+?try again\.\n/, () =>
     write("tasks/hello.ts", task(31).replace("version: 31", "version: = 31")),
   );
   expect(shown).toMatch(
-    /✗ tasks\/hello\.ts:9 {2}Expression expected\n[\s\S]+return \{ version: = 31[\s\S]+\n +\^\n[\s\S]+The old code goes on\./,
+    /✗ tasks\/hello\.ts:9 {2}Expression expected\n[\s\S]+return \{ version: = 31[\s\S]+\n +\^\n[\s\S]+The old code keeps running\./,
   );
   expect(await resultOf(await enqueue())).toMatchObject({ version: 30 });
-  await printed(/✗ lib\/helper\.ts:2:7 {2}no such table\n[\s\S]+The old code goes on/, () => {
+  await printed(/✗ lib\/helper\.ts:2:7 {2}no such table\n[\s\S]+The old code keeps running/, () => {
     write("lib/helper.ts", 'export const helper = 3;\nthrow new Error("no such table");\n');
     write("tasks/hello.ts", task(31));
   });

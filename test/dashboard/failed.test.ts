@@ -46,7 +46,7 @@ describe("the page of failed jobs", () => {
     await group(page, "ECONNREFUSED").waitFor();
     expect(await page.locator(".failed-count").allTextContents()).toEqual(["12", "3"]);
     await page.getByText("15 jobs in 2 groups").waitFor();
-    // The period counts from the failure, and the number beside a task is that of its failed jobs.
+    // The period counts from the failure, and the number beside a task counts its failed jobs.
     await database.pool.query(
       "update legwork_private.finished_jobs set finished_at = now() - interval '2 hours' where task = 'report'",
     );

@@ -54,7 +54,7 @@ describe("the page of workers", () => {
     await card.getByRole("link", { name: "elsewhere" }).waitFor();
     await table.getByRole("button", { name: `Quiet ${worker.name}` }).click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText("It goes on with 1 running job.").waitFor();
+    await dialog.getByText("It keeps running 1 job.").waitFor();
     await expectAccessible(page);
     await dialog.getByRole("button", { name: "Quiet", exact: true }).click();
     await card.getByText("Quiet", { exact: false }).first().waitFor();

@@ -114,7 +114,7 @@ test("a bulk action that is stopped ends after its chunk, and jobs that fail aft
   await expect(tree.bulkActions.stop("999")).rejects.toMatchObject({ code: "LW404" });
 });
 
-test("a bulk action has the rights of who started it: a tenant's touches and shows that tenant's jobs only", async () => {
+test("a bulk action has the rights of the user who started it: a tenant's changes and shows that tenant's jobs only", async () => {
   await enqueueFailed(3, "acme");
   await enqueueFailed(4, "globex");
   const as = (tenant: string | null, role: "operator" | "viewer" = "operator") => ({ subject: `ann of ${tenant}`, role, tenant });

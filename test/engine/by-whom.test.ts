@@ -33,7 +33,7 @@ async function prepare(): Promise<Targets> {
   return { waiting, running, workflow, alert };
 }
 
-/** Everyone who is named as the actor of these actions, wherever people look. */
+/** The actor of these actions, in every place that shows one. */
 async function named({ waiting, running, workflow, alert }: Targets): Promise<unknown[]> {
   const rows = await query(
     `select 'queue' as it, paused_by as who from legwork.queues where name = 'q'

@@ -77,7 +77,7 @@ it("an open transaction that has replaced a waiting job does not delay the other
   await keyed.query("rollback");
 });
 
-it("an open transaction that has removed a limit keeps no job from ending", async () => {
+it("an open transaction that has removed a limit does not prevent jobs from ending", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
   await enqueue();
   const [job] = await worker.fetch(database.pool);
@@ -92,7 +92,7 @@ it("an open transaction that has removed a limit keeps no job from ending", asyn
   expect(await one("select count(*)::int from legwork_private.slots")).toBe(0);
 });
 
-it("an open transaction that has changed a rate limit's window keeps no job from ending", async () => {
+it("an open transaction that has changed a rate limit's window does not prevent jobs from ending", async () => {
   await database.pool.query("select legwork.limit_rate(1, '1 minute', task => 't')");
   await enqueue();
   const [job] = await worker.fetch(database.pool);
@@ -105,7 +105,7 @@ it("an open transaction that has changed a rate limit's window keeps no job from
   await changer.query("commit");
 });
 
-it("an open transaction that has removed a rate limit keeps no other job from starting", async () => {
+it("an open transaction that has removed a rate limit does not prevent other jobs from starting", async () => {
   await database.pool.query(
     "select legwork.limit_rate(1, '1 millisecond', task => 't'), legwork.limit_concurrency(1, task => 'u')",
   );

@@ -129,7 +129,7 @@ async function inTurn(situations: readonly (readonly [name: string, Situation])[
   }
 }
 
-/** Runs the statements of a fix as they are printed. `fill` replaces what the user has to give. Returns the rows of the last one. */
+/** Runs the statements of a fix as they are printed. `fill` provides the values that the user has to give. Returns the rows of the last one. */
 async function follow(reason: Reason | undefined, fill = "{…}"): Promise<Record<string, unknown>[]> {
   const statements = [...(reason?.fix.matchAll(/`([^`]+)`/g) ?? [])].map(([, statement = ""]) => statement);
   expect(statements.length).toBeGreaterThan(0);

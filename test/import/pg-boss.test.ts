@@ -39,7 +39,7 @@ async function rows({ pool }: TestDatabase, text: string): Promise<Record<string
   return (await pool.query(text)).rows;
 }
 
-/** An import with `change` applied to the source's methods, to stop it where it is killed. */
+/** An import whose source has `change` applied to its methods, to stop it at the point where it is killed. */
 async function importing(
   from: TestDatabase,
   to: TestDatabase,

@@ -154,7 +154,7 @@ it("a job that runs for too long raises an alert even if it was locked recently"
   expect(await evaluate(910)).toEqual(["resolved stuck_jobs"]);
 });
 
-it("a missing worker, a doctor's finding and a fully loaded host raise alerts", async () => {
+it("a missing worker, a finding of the doctor and an overloaded host raise alerts", async () => {
   await backlog(0);
   await database.pool.query("delete from legwork_private.worker_processes");
   expect(await evaluate(61)).toEqual(["raised no_worker"]);

@@ -106,7 +106,7 @@ describe("the end of a job", () => {
   });
 
   // The plan that records a batch is made for the first batch of its connection.
-  it.each([1, 100, 2_000])("after a first batch of %i jobs, a large batch takes no longer for each job than a small one", async (first) => {
+  it.each([1, 100, 2_000])("after a first batch of %i jobs, a large batch takes no longer per job than a small one", async (first) => {
     const client = await database.pool.connect();
     try {
       let jobs = 0;
@@ -297,7 +297,7 @@ it("tenant, correlation id and parent come from the flags and stay with the job"
 });
 
 it.each([["parent:abc"], ["parent:"], ["parent:99999999999999999999"], ["tenant:"], ["correlation"]])(
-  "a malformed context flag such as %s keeps no job from being read and ended",
+  "a malformed context flag such as %s does not prevent a job from being read and ended",
   async (flag) => {
     const id = await addJob({ flags: [flag], maxAttempts: 1 });
     expect(await job(id)).toMatchObject({ parent_id: null });

@@ -29,7 +29,7 @@ interface Entry {
 
 const timeline = async (id: string): Promise<Entry[]> => await run("select * from legwork.job_timeline($1)", [id]);
 
-/** Each entry as its kind and its minutes after ten. */
+/** Each entry as its kind and the minutes after 10:00. */
 const inMinutes = (entries: readonly Entry[]): string[] => {
   const minute = (at: Date | null): string => (at === null ? "" : String((at.getTime() - Date.parse("2026-11-01T10:00:00Z")) / 60_000));
   return entries.map((entry) => `${entry.kind} ${minute(entry.started_at)}–${minute(entry.ended_at)}`);
@@ -152,7 +152,7 @@ describe("job_timeline", () => {
       { name: "charge", state: "completed", error: null },
       { name: "ship", state: "completed", error: null },
     ]);
-    // As if a worker had put it back to wait.
+    // As if a worker had put the job back to wait.
     await run("update graphile_worker._private_jobs set locked_at = null, locked_by = null, attempts = 0, run_at = legwork_private.far_future() where id = $1", [id]);
     await run("update legwork_private.job_steps set wake_at = legwork_private.far_future() where job_id = $1 and kind = 'wait'", [id]);
     const waiting = await timeline(id);

@@ -458,7 +458,7 @@ it("the doctor reports schedules that no worker fires or plans", async () => {
   expect(await finding()).toEqual([{ severity: "critical", finding: expect.stringMatching(/^1 schedule is late by up to [34] minutes/) }]);
 });
 
-describe("a schedule with an invalid row keeps no other from firing, and", () => {
+describe("a schedule with an invalid row does not prevent others from firing, and", () => {
   /** Creates it and another schedule, breaks it, and advances the time until both are due. */
   async function spoil(change: string, rest = "every => '2 seconds'"): Promise<void> {
     await make("bad", rest);

@@ -42,7 +42,7 @@ async function endUnseen(id: unknown): Promise<void> {
   client.release();
 }
 
-it("a job that cannot be released keeps no other from being released, and is released once the cause is gone", async () => {
+it("a job that cannot be released does not prevent others from being released, and is released once the cause is gone", async () => {
   const first = await one("select legwork.enqueue('ok')");
   const bad = await one("select legwork.enqueue('ok', '{\"bad\": 1}', depends_on => array[$1::bigint])", [first]);
   const good = await one("select legwork.enqueue('ok', depends_on => array[$1::bigint])", [first]);
@@ -75,7 +75,7 @@ it("a job that cannot be released keeps no other from being released, and is rel
   expect(await setAside()).toEqual([]);
 });
 
-it("a signal, an expiry and a deadline that cannot be handled keep no others from being handled", async () => {
+it("a signal, an expiry and a deadline that cannot be handled do not prevent others from being handled", async () => {
   const waiting = async (payload: string): Promise<string> => {
     const id = String(await one("select id from graphile_worker.add_job('ok', $1::json)", [payload]));
     await worker.fetch(database.pool);

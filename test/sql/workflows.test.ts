@@ -116,7 +116,7 @@ describe("a step's time or number that is out of range", () => {
   });
 
   it.each(["300000 years", "-300000 years", "3000000 months -91000000 days", "infinity", "-infinity"])(
-    "that an older version stored harms neither other jobs nor its own: a delay of %s",
+    "stored by an older version harms neither its own job nor others: a delay of %s",
     async (delay) => {
       const knows = Number(await one("select current_setting('server_version_num')::int")) >= 170_000 || !delay.includes("infinity");
       const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1 hour" } });

@@ -155,7 +155,7 @@ describe("step.invoke", () => {
     expect((await children(id)).length).toBe(2);
   });
 
-  it("goes on when the job is cancelled, expires or is deleted; cancelling the parent cancels the jobs it waits for", async () => {
+  it("continues when the job is cancelled, expires or is deleted; cancelling the parent cancels the jobs it waits for", async () => {
     await workerOver(database.url, {
       "child.ts": CHILD,
       "middle.ts": task(`return await step.invoke("below", "child", { n: 1, gate: "never" });`),
@@ -285,7 +285,7 @@ describe("step.all", () => {
     expect(await did("child")).toBe(5);
   });
 
-  it("fails with the first step that fails, and a task that catches this goes on without the others", async () => {
+  it("fails with the first step that fails, and a task that catches this continues without the others", async () => {
     await workerOver(database.url, {
       "child.ts": CHILD,
       "t.ts": task(`

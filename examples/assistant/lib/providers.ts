@@ -3,7 +3,7 @@ import { z } from "zod";
 import { guardedFetch } from "../../../tasks/@lib/guarded-fetch.ts";
 import { assistantConfig, type Provider } from "../config.ts";
 
-/** The largest answer that is read (bytes). */
+/** The maximum size of an answer (bytes). */
 const MOST_BYTES = 1_000_000;
 
 const answerSchema = z.object({

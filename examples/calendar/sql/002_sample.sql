@@ -19,7 +19,7 @@ from calendar.calendars c,
   (values ('Stand-up', interval '9 hours'), ('Review', interval '14 hours')) as w (title, starts)
 where c.name = 'Work' and not exists (select from calendar.events);
 
--- Rows that are added later get ids after those of the sample.
+-- Rows that are added later get higher ids than the sample.
 select setval(pg_get_serial_sequence('calendar.users', 'id'), greatest(max(id), 1)) from calendar.users;
 select setval(pg_get_serial_sequence('calendar.calendars', 'id'), greatest(max(id), 1)) from calendar.calendars;
 select setval(pg_get_serial_sequence('calendar.archive_configurations', 'id'), greatest(max(id), 1)) from calendar.archive_configurations;

@@ -43,7 +43,7 @@ export async function refreshDocument({ sql, signal }: { sql: Sql; signal: Abort
     if (stored.length === 0) return "gone";
     return isChanged ? "changed" : "unchanged";
   } catch (error) {
-    // A stopping worker says nothing about the source.
+    // That the worker is stopping says nothing about the source.
     signal.throwIfAborted();
     const reason = error instanceof Error ? error.message : String(error);
     await sql`update documents.documents set refresh_failures = refresh_failures + 1, refresh_error = ${reason} where id = ${id}`;

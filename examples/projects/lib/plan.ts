@@ -7,7 +7,7 @@ type Root = ReturnType<typeof fromMarkdown>;
 type Node = Root | Root["children"][number];
 type Parent = Extract<Node, { children: unknown[] }>;
 
-/** The most check boxes that are kept. */
+/** The maximum number of check boxes that are kept. */
 const TASK_LIMIT = 10_000;
 
 /** The longest title that is kept (characters). */
@@ -75,7 +75,7 @@ function plainText(node: Node): string {
   return toString(node, { includeHtml: false }).replaceAll(/\s+/g, " ").trim().slice(0, TITLE_LIMIT).toWellFormed();
 }
 
-/** The most files that are searched for a plan. */
+/** The maximum number of files that are searched for a plan. */
 const CANDIDATE_LIMIT = 50;
 
 /** The usual places of plans, most likely first. Case-insensitive. */

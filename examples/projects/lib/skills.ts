@@ -21,10 +21,10 @@ export interface Skill {
   evidence: Evidence[];
 }
 
-/** The most places that are kept per skill. The count includes all places. */
+/** The maximum number of places that are kept per skill. The count includes all places. */
 const EVIDENCE_LIMIT = 5;
 
-/** The most manifests that are read, and the most skills that are kept. */
+/** The maximum number of manifests that are read, and of skills that are kept. */
 const MANIFEST_LIMIT = 200;
 const SKILL_LIMIT = 2_000;
 

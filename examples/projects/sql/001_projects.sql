@@ -121,7 +121,7 @@ comment on column projects.jobs.status is 'queued, processing, completed, failed
 comment on column projects.jobs.priority is 'low, normal or high.';
 comment on column projects.jobs.error is 'The last error; null for a completed job.';
 comment on column projects.jobs.retry_count is 'The number of attempts after the first.';
-comment on column projects.jobs.max_retries is 'The most retries that are allowed.';
+comment on column projects.jobs.max_retries is 'The maximum number of retries that are allowed.';
 comment on column projects.jobs.progress is 'The progress (%), while the job runs and afterward.';
 comment on column projects.jobs.progress_message is 'The current activity of the job.';
 

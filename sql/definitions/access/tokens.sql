@@ -1,6 +1,6 @@
 comment on table legwork_private.tokens is 'Tokens for the server, without their secrets. Changed with create_token and revoke_token, and shown by legwork.token_list.';
 comment on column legwork_private.tokens.id is 'The token''s id, which is not secret.';
-comment on column legwork_private.tokens.name is 'What it is for, as described by its creator.';
+comment on column legwork_private.tokens.name is 'Its purpose, as described by its creator.';
 comment on column legwork_private.tokens.role is 'viewer, enqueuer, operator or admin.';
 comment on column legwork_private.tokens.tenant is 'The only tenant whose rows it can read and change; null for all tenants.';
 comment on column legwork_private.tokens.hash is 'SHA-256 of the token. A token has 244 random bits, so it cannot be guessed and needs no slow hash.';

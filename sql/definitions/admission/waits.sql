@@ -3,7 +3,7 @@
 
 comment on table legwork_private.job_waits is 'Waits of jobs for limits and for other jobs that have ended, if they took longer than legwork_private.shortest_wait(). Partitioned by the end of the wait; kept as long as the history.';
 comment on column legwork_private.job_waits.job_id is 'The job.';
-comment on column legwork_private.job_waits.kind is 'limit: it was due and in a line, or paused in front of it. dependency: jobs on which it depends had not ended.';
+comment on column legwork_private.job_waits.kind is 'limit: it was due and in a line, or paused. dependency: jobs that it depends on had not ended.';
 comment on column legwork_private.job_waits.started_at is 'When it began to wait.';
 comment on column legwork_private.job_waits.ended_at is 'When it was let go.';
 comment on column legwork_private.job_waits.gates is 'The gates that it had to pass, as in legwork_private.waiting_jobs. Empty for a dependency.';

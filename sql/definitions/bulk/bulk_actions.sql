@@ -104,7 +104,7 @@ begin
 end $$;
 comment on function legwork.preview_bulk_action(text, jsonb, integer) is
   'What a bulk action would do now: how many jobs it would change, counted up to 10,000 (is_capped: there are more), how many of those each task has (the 20 with the most), and five of the jobs. '
-  'The arguments and errors are those of start_bulk_action.';
+  'The arguments and errors are the same as for start_bulk_action.';
 revoke execute on function legwork.preview_bulk_action(text, jsonb, integer) from public;
 
 create or replace function legwork.start_bulk_action(action text, filter jsonb, reason text default null, priority integer default null) returns bigint
@@ -130,8 +130,8 @@ begin
 end $$;
 comment on function legwork.start_bulk_action(text, jsonb, text, integer) is
   'Starts a bulk action and returns its id: retry, discard, cancel, rerun or priority for all jobs that match a filter now. Workers and servers carry it out in small transactions, '
-  'with the rights of the session that started it; `select * from legwork.bulk_actions` shows how far it is, and stop_bulk_action stops it. Jobs that are created, or that fail or end, later are left alone. '
-  'The filter is that of retry_jobs, discard_jobs, cancel_jobs, rerun_jobs or set_priorities, with any number of jobs. reason: for cancel. priority: for priority. '
+  'with the rights of the session that started it; `select * from legwork.bulk_actions` shows its progress, and stop_bulk_action stops it. Jobs that are created, or that fail or end, later are left alone. '
+  'The filter is the same as for retry_jobs, discard_jobs, cancel_jobs, rerun_jobs or set_priorities, with any number of jobs. reason: for cancel. priority: for priority. '
   'Raises the errors of these functions, and LW409 while 50 are running.';
 revoke execute on function legwork.start_bulk_action(text, jsonb, text, integer) from public;
 
@@ -156,5 +156,5 @@ begin
   return v_action.state;
 end $$;
 comment on function legwork.stop_bulk_action(bigint) is
-  'Stops a running bulk action after its current chunk. What it has changed stays changed. Returns its state: stopped, or that in which it had already ended. Raises LW404 for an unknown bulk action.';
+  'Stops a running bulk action after its current chunk. Changes made so far remain. Returns its state: stopped, or that in which it had already ended. Raises LW404 for an unknown bulk action.';
 revoke execute on function legwork.stop_bulk_action(bigint) from public;

@@ -175,7 +175,7 @@ begin
       where b.state = 'running' and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)) - clock_timestamp());
   end if;
   v_began := clock_timestamp();
-  -- The rights of the session that started it, until this transaction ends. A surface of the server, so that its actor is believed.
+  -- The rights of the session that started it, until this transaction ends. A surface of the server, so the actor that it gives is trusted.
   perform set_config('legwork.role', coalesce(v_act.role, ''), true), set_config('legwork.confined_to', coalesce(v_act.tenant, ''), true),
     set_config('legwork.actor', coalesce(v_act.named_actor, v_act.actor), true), set_config('legwork.surface', 'rest', true);
   if not legwork_private.may_act_in_bulk(v_act) then

@@ -50,7 +50,7 @@ return (
     select coalesce(x.free_at, legwork_private.later(clock_timestamp(), next_rate_start.per)) as free_at from legwork_private.slots x
     where x.gate = next_rate_start.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ), ordered as (
-    -- Where more slots are taken than the limit allows (it has been lowered), the first ones to become free make no room.
+    -- If more slots are taken than the limit allows, because it has been lowered, the first ones that become free are not filled again.
     select o.free_at from slots o order by o.free_at desc limit next_rate_start.max_count
   )
   select legwork_private.later(o.free_at, next_rate_start.per * ((number - 1) / next_rate_start.max_count)::double precision) from ordered o order by o.free_at

@@ -36,7 +36,7 @@ begin
         when definition.ends_at is not null then format('It has ended: its window ended at %s.', to_char(definition.ends_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         else 'It has ended: its cron expression matches no later time.' end,
       'Create it again with later times, or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_run);
-  -- Workers fire within a second or so. What is due for longer is late.
+  -- Workers fire within a second or so. What has been due for longer is late.
   elsif definition.next_at < clock_timestamp() - interval '5 seconds' then
     return query select 'schedule_late',
       format('It has been due since %s, for %s, and has not fired: %s.', to_char(definition.next_at, 'YYYY-MM-DD HH24:MI:SS TZ'),

@@ -44,7 +44,7 @@ as $$
   select 'worker_lacks_task',
     format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
       case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (

@@ -286,4 +286,4 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_replacing(legwork_private.graphile_jobs) is
-  'The reason that explain_job adds for a waiting job whose payload may be that of a later request with the same job key; no row for other jobs.';
+  'The reason that explain_job adds for a waiting job whose payload may come from a later request with the same job key; no row for other jobs.';

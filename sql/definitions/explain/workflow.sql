@@ -94,7 +94,7 @@ begin
     case run.state
       when 'running' then format('It has been running for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(run.created_at, clock_timestamp()))))
       when 'compensating' then 'It failed, and its completed steps are being undone, the last one first.'
-      when 'cancelling' then 'It has been told to end and waits for running steps to stop.'
+      when 'cancelling' then 'It was cancelled and waits for running steps to stop.'
       when 'cancelled' then format('It was cancelled at %s.', to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
       else format('It %s at %s.', run.state, to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
     case when v_done = run.total and run.total > 1 then 'All ' || legwork_private.counted(run.total, 'step') else format('%s of its %s', trim(to_char(v_done, '9,999,999')), legwork_private.counted(run.total, 'step')) end,

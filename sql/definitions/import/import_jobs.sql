@@ -7,7 +7,7 @@
 comment on table legwork_private.imported_jobs is 'Jobs and schedules that were taken over from another job system, and those that are being taken over.';
 comment on column legwork_private.imported_jobs.source is 'The other system and its namespace, such as pg-boss:pgboss.';
 comment on column legwork_private.imported_jobs.source_id is 'The job in that system: its queue and id.';
-comment on column legwork_private.imported_jobs.server is 'The database or Redis that it comes from: only that one can tell whether a staged job was taken.';
+comment on column legwork_private.imported_jobs.server is 'The database or Redis that it comes from, which alone knows whether a staged job was taken.';
 comment on column legwork_private.imported_jobs.spec is 'What will be enqueued; null once it has been.';
 comment on column legwork_private.imported_jobs.job_id is 'Its job; null while it is staged, and for a schedule.';
 comment on column legwork_private.imported_jobs.staged_at is 'When the import first saw it.';
@@ -31,7 +31,7 @@ begin
   return spec;
 end $$;
 comment on function legwork_private.read_import_spec(jsonb) is
-  'The job of an import with its payload, which is given as text, as JSON. Raises an error for what cannot be enqueued: after a job has been taken out of the other system it is too late.';
+  'The job of an import with its payload, which is given as text, as JSON. Raises an error for what cannot be enqueued, because it would be too late once a job has been taken out of the other system.';
 
 create or replace function legwork_private.stage_imports(source text, server text, jobs jsonb) returns table (source_id text, outcome text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -47,7 +47,7 @@ begin
     select stage_imports.source, j ->> 'id', stage_imports.server, legwork_private.read_import_spec(j -> 'spec') from jsonb_array_elements(jobs) j
     on conflict on constraint imported_jobs_pkey do nothing;
   exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
-    -- Each on its own, so that a job which cannot be stored keeps no other from being imported.
+    -- Each on its own, so that a job which cannot be stored does not prevent the others from being imported.
     for v_job in select j from jsonb_array_elements(jobs) j loop
       begin
         insert into legwork_private.imported_jobs as i (source, source_id, server, spec)

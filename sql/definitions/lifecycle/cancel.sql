@@ -103,7 +103,7 @@ begin
   return legwork_private.cancel_locked(v_job, v_reason);
 end $$;
 comment on function legwork.cancel_job(bigint, text) is
-  'Cancels a job. A waiting job never starts. A running job is told to stop: its signal aborts within a second, and it is not retried. If it completes '
+  'Cancels a job. A waiting job never starts. A running job is signaled to stop: its signal aborts within a second, and it is not retried. If it completes '
   'anyway, it counts as completed. Returns cancelled, or running while its worker is being notified. Raises LW404 for an unknown job, and LW409 for a job '
   'that has ended.';
 revoke execute on function legwork.cancel_job(bigint, text) from public;
@@ -150,5 +150,5 @@ begin
 end $$;
 comment on function legwork.cancel_jobs(jsonb, text, boolean, integer) is
   'Cancels the jobs that match a filter, like cancel_job, at most 10,000 at a time, and returns their ids. With preview => true it only returns the ids of the jobs that it would cancel. '
-  'The filter and its errors are those of live_jobs_like.';
+  'The filter and its errors are the same as for live_jobs_like.';
 revoke execute on function legwork.cancel_jobs(jsonb, text, boolean, integer) from public;

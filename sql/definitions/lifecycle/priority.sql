@@ -75,5 +75,5 @@ begin
 end $$;
 comment on function legwork.set_priorities(jsonb, integer, boolean, integer) is
   'Changes the priority of the jobs that match a filter and have a different priority, like set_priority, at most 10,000 at a time. Returns their ids and previous priorities. '
-  'With preview => true it only returns the jobs that it would change. The filter and its errors are those of live_jobs_like.';
+  'With preview => true it only returns the jobs that it would change. The filter and its errors are the same as for live_jobs_like.';
 revoke execute on function legwork.set_priorities(jsonb, integer, boolean, integer) from public;

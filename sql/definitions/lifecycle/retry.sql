@@ -70,5 +70,5 @@ begin
 end $$;
 comment on function legwork.retry_jobs(jsonb, boolean, integer) is
   'Retries the failed jobs that match a filter, like retry_job, at most 10,000 at a time, and returns their ids. With preview => true it only returns the ids of the jobs that it would retry. '
-  'The filter and its errors are those of failed_jobs_like.';
+  'The filter and its errors are the same as for failed_jobs_like.';
 revoke execute on function legwork.retry_jobs(jsonb, boolean, integer) from public;

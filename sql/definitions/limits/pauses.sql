@@ -4,7 +4,7 @@ comment on column legwork_private.pauses.name is 'The queue or the task. Empty f
 comment on column legwork_private.pauses.reason is 'The reason, as the operator gave it.';
 comment on column legwork_private.pauses.paused_by is 'The actor who paused it, as in the audit log.';
 comment on column legwork_private.pauses.paused_at is 'When it was paused.';
-comment on column legwork_private.pauses.reason_by is 'The actor who paused it again with another reason; null if the reason is that of paused_by.';
+comment on column legwork_private.pauses.reason_by is 'The actor who paused it again with another reason; null if it is still the first reason.';
 comment on column legwork_private.pauses.reason_at is 'When it was last paused again; null if it was paused once.';
 
 create or replace function legwork_private.put_pause(scope text, name text, reason text) returns void

@@ -107,7 +107,7 @@ comment on column legwork_private.rollup_relations.relation is 'The partition.';
 comment on column legwork_private.rollup_relations.filenode is 'Its file. A different file means that it was truncated or rewritten.';
 comment on column legwork_private.rollup_relations.rows_counted is 'The number of rows counted in it.';
 comment on column legwork_private.rollup_relations.inserted is 'The number of rows inserted into it, by Postgres''s statistics at the last roll-up.';
-comment on column legwork_private.rollup_relations.tolerated is 'By how many rows the statistics may exceed rows_counted: as far as is known, rows of transactions that were rolled back.';
+comment on column legwork_private.rollup_relations.tolerated is 'How many rows the statistics may exceed rows_counted by: presumably rows of transactions that were rolled back.';
 comment on column legwork_private.rollup_relations.swept_to is 'The block down to which segments have been read again in this round; null while no row is missing.';
 comment on table legwork_private.rollup_segments is 'Ranges of blocks of those partitions, with the transactions whose rows have been counted in them. Written by legwork_private.roll_up.';
 comment on column legwork_private.rollup_segments.relation is 'The partition.';

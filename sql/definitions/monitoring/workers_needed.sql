@@ -42,7 +42,7 @@ begin
   left join legwork_private.task_definitions d on d.name = x.identifier;
 end $$;
 comment on function legwork_private.due_work(out text, out text, out boolean, out bigint, out double precision) is
-  'The due jobs of each task that nothing holds back, and how many of them could run at the same time. Reads at most 10,000 jobs; with more, the counts are those of legwork_private.live_job_counts if they are larger.';
+  'The due jobs of each task that nothing holds back, and how many of them could run at the same time. Reads at most 10,000 jobs; with more, it returns the counts of legwork_private.live_job_counts if they are larger.';
 revoke execute on function legwork_private.due_work(out text, out text, out boolean, out bigint, out double precision) from public;
 
 create or replace function legwork.workers_needed(

@@ -1,4 +1,4 @@
--- Cron expressions. The grammar is that of the TypeScript library, so that it can compute every expression accepted here. A test compares the two.
+-- Cron expressions. The grammar is the TypeScript library's, so that it can compute every expression accepted here. A test compares the two.
 create or replace function legwork_private.cron_item(field text, item text, out members integer[], out problem text)
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare

@@ -62,7 +62,7 @@ declare
   v_cancels jsonb;
   v_cancel record;
 begin
-  -- If one job is to stand for all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
+  -- If one job replaces all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
   -- backlog. The plan is then short, and a worker extends it.
   update legwork_private.schedule_definitions d
   set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),

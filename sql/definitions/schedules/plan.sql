@@ -37,7 +37,7 @@ comment on column legwork_private.schedule_definitions.sentence is 'When it occu
 comment on column legwork_private.schedule_definitions.anchor is 'The time from which every is counted, so that the ends of months do not drift.';
 comment on column legwork_private.schedule_definitions.planned_to is 'Every occurrence up to this time is in upcoming, in the backlog or recorded.';
 comment on column legwork_private.schedule_definitions.upcoming is 'The next occurrences, in order.';
-comment on column legwork_private.schedule_definitions.is_complete is 'Whether there are no occurrences after those in upcoming.';
+comment on column legwork_private.schedule_definitions.is_complete is 'Whether upcoming has all remaining occurrences.';
 comment on column legwork_private.schedule_definitions.backlog_count is 'The number of missed occurrences that are too many to list.';
 comment on column legwork_private.schedule_definitions.backlog_from is 'The first occurrence of the backlog.';
 comment on column legwork_private.schedule_definitions.backlog_to is 'The last occurrence of the backlog.';

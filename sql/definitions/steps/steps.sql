@@ -204,7 +204,7 @@ begin
 end $$;
 comment on function legwork_private.suspend_job(bigint) is
   'When a job that is or is being suspended should start again: at the first of its deadlines, or at once if a signal has arrived, or a job has ended, for which it waits. '
-  'Steps of one group are over together, when the last of them is over or the first has failed.';
+  'Steps of one group end together, when the last of them has ended or the first has failed.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 
 create or replace function legwork_private.restart_steps(job legwork_private.graphile_jobs) returns boolean

@@ -10,7 +10,7 @@ as $$
     where a.job_id = timeline_runs.job_id and a.started_at is not null
     order by a.started_at desc limit 100
   ), waits as materialized (
-    -- A wait ends with its signal or its time; the attempt that goes on comes later.
+    -- A wait ends with its signal or its time; the attempt that continues starts later.
     select s.kind, case s.kind when 'invoke' then format('job %s in step ''%s''', s.child_id, s.name) else s.name end as name, s.attempt, s.started_at, s.deadline, s.recorded_at,
       case when s.kind = 'invoke' then coalesce(
           (select c.ended_at from legwork_private.child_ends c where c.child_id = s.child_id), case when s.state not in ('waiting', 'open') then s.recorded_at end)
@@ -178,7 +178,7 @@ as $$
   select 'end', j.finished_at, j.state::text, case j.state when 'expired' then 'Expired' else 'Cancelled' end, j.error, null, null, null
   from legwork_private.all_jobs j where j.id = timeline_events.job_id and j.state in ('cancelled', 'expired')
 $$;
-comment on function legwork_private.timeline_events(bigint) is 'What people did with a job, and its end if that was not the end of an attempt. A retry of many jobs is found by its time and filter.';
+comment on function legwork_private.timeline_events(bigint) is 'What users did with a job, and its end if that was not the end of an attempt. A retry of many jobs is found by its time and filter.';
 
 create or replace function legwork.job_timeline(job_id bigint) returns table (
   "position" integer, kind text, started_at timestamptz, ended_at timestamptz, expected_at timestamptz, state text, attempt integer,
@@ -234,7 +234,7 @@ begin
     ) s (kind, started_at, ended_at, expected_at, state, attempt, label, detail, actor, target_type, target);
 end $$;
 comment on function legwork.job_timeline(bigint) is
-  'What happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what people did with it. kind is one of enqueued; scheduled (due later), retry_delay, '
+  'What happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did with it. kind is one of enqueued; scheduled (due later), retry_delay, '
   'dependency, paused, limit, serial_key, worker (ready, until a worker took it), failed (until it was retried): the waits, of which one is shown at a time; attempt, step, signal, sleep, invoke (waiting for a job that a step has enqueued), child, action and end. '
   'ended_at is null while it continues, and equal to started_at for an event. expected_at: when it will end, if that is known. state: of an attempt, step or child; suspended for the part of an attempt before a wait. '
   'actor: who did it; for an attempt, the host and process of its worker. target_type and target: what it refers to, such as job and its id. Waits for a limit or another job of less than a second are not '

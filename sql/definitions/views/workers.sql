@@ -32,7 +32,7 @@ comment on column legwork.workers.host_seen_at is 'When it last reported these v
 comment on column legwork.workers.blocked_since is 'When synchronous code began to block its event loop; null while it is not blocked.';
 comment on column legwork.workers.blocked_jobs is
   'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
-comment on column legwork.workers.name is E'@notNull\nWhat people call it: the host and the process id, as in mail-1:4211.';
+comment on column legwork.workers.name is E'@notNull\nIts name for people: the host and the process id, as in mail-1:4211.';
 comment on column legwork.workers.state is E'@notNull\nactive; quiet: it takes no new jobs (legwork.quiet_worker); or draining: quiet, and it stops when the last of its jobs has ended.';
 comment on column legwork.workers.quiet_since is 'When it became quiet or began to drain; null while it is active.';
 comment on column legwork.workers.quiet_by is 'Who made it quiet or draining.';

@@ -45,7 +45,7 @@ begin atomic
   select legwork_private.set_worker_state(quiet_worker.worker, 'quiet');
 end;
 comment on function legwork.quiet_worker(text) is
-  'Makes a worker quiet: from a second after the commit it takes no new jobs, returns those that it has only fetched to the queue, and goes on with those that it runs, until resume_worker. '
+  'Makes a worker quiet: from a second after the commit it takes no new jobs, returns those that it has only fetched to the queue, and keeps running the others, until resume_worker. '
   'It keeps doing its share of regular work, such as firing schedules. The worker is named by its id or by host:pid. A process that is started again is not quiet. '
   'Raises LW404 for a worker that is not running. Example: select legwork.quiet_worker(''mail-1:4211'')';
 revoke execute on function legwork.quiet_worker(text) from public;

@@ -213,7 +213,7 @@ begin
   select array_agg(t.job_id) into v_told from told t;
   perform pg_notify('legwork', json_build_object('cancelled', x::text)::text) from unnest(v_told) x;
 end $$;
-comment on function legwork_private.cancel_workflow_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; running jobs are told to stop. waits: whether to wait for rows that other sessions have locked instead of skipping them.';
+comment on function legwork_private.cancel_workflow_steps(bigint, text, boolean) is 'Cancels the open jobs of a workflow; running jobs are signaled to stop. waits: whether to wait for rows that other sessions have locked instead of skipping them.';
 
 create or replace function legwork_private.lock_workflow(workflow_id bigint) returns legwork_private.workflow_runs
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -252,7 +252,7 @@ begin
   return (select r.state from legwork_private.workflow_runs r where r.id = v_run.id);
 end $$;
 comment on function legwork.cancel_workflow(bigint, text) is
-  'Cancels a workflow. Waiting steps never start, running steps are told to stop, and nothing is compensated. Returns cancelled, or cancelling while steps '
+  'Cancels a workflow. Waiting steps never start, running steps are signaled to stop, and nothing is compensated. Returns cancelled, or cancelling while steps '
   'still run. Raises LW404 for an unknown workflow and LW409 for a workflow that has ended in another state.';
 revoke execute on function legwork.cancel_workflow(bigint, text) from public;
 

@@ -59,7 +59,11 @@ export function addCommand(): Command {
       ]),
     )
     .option("--wait", "Wait for the job to end and print its result; exit with 1 unless it completes")
-    .option("--timeout <duration>", "How long to wait with --wait (default: 30s); then the job goes on", milliseconds())
+    .option(
+      "--timeout <duration>",
+      "How long to wait with --wait (default: 30s); after that, the job continues without the command",
+      milliseconds(),
+    )
     .option("--json", 'Print {"id": …, "created": …, "mergedBy": …}, with --wait also state, result, error and finishedAt')
     .addHelpText(
       "after",

@@ -56,7 +56,7 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return withWatch(withRemoteOptions(new Command("show")))
-    .description("Show a bulk action and how far it is")
+    .description("Show a bulk action and its progress")
     .argument("<id>", "Id of the bulk action", idArgument("bulk action"))
     .option("--json", "Print the complete row")
     .addHelpText("after", "\nExamples:\n  $ legwork bulk show 7\n  $ legwork bulk show 7 --watch")
@@ -88,7 +88,7 @@ function showCommand(): Command {
 
 function stopCommand(): Command {
   return withRemoteOptions(new Command("stop"))
-    .description("Stop a bulk action; what it has changed stays changed")
+    .description("Stop a bulk action; changes made so far remain")
     .argument("<id>", "Id of the bulk action", idArgument("bulk action"))
     .option("--json", "Print the row afterwards")
     .addHelpText("after", "\nExamples:\n  $ legwork bulk stop 7")

@@ -11,7 +11,7 @@ type Flags = RemoteFlags &
 
 export function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
-    .description("Cancel jobs: waiting jobs never start, running jobs are told to stop")
+    .description("Cancel jobs: waiting jobs never start, running jobs are signaled to stop")
     .argument("[ids...]", "Ids of the jobs; or use the options below to select jobs that have not ended", jobIds, [])
     .addOption(
       new Option("--state <state>", "Only jobs in this state").choices([
@@ -55,7 +55,7 @@ Examples:
         if (ids.length > 0 && !preview && !detach) {
           await forEachJob(ids, json, async (id) => {
             const state = await operations.cancelJob(id, reason);
-            return { done: { state }, text: state === "running" ? "told to stop" : state };
+            return { done: { state }, text: state === "running" ? "signaled to stop" : state };
           });
           return;
         }

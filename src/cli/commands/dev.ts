@@ -34,7 +34,7 @@ Examples:
   $ legwork dev --tasks src/tasks
 
 Save a task, or a module that it imports, and the next job runs the new code. Jobs that are running meanwhile finish with the
-old code. If the new code cannot be loaded, the error is shown and the old code goes on. Variables in .env.local and .env are set
+old code. If the new code cannot be loaded, the error is shown and the old code keeps running. Variables in .env.local and .env are set
 unless they are set already. In production, use \`legwork worker\` and \`legwork server\`.`,
     )
     .action(async (flags: WorkerFlags & { port?: number; host?: string }) => {
@@ -55,7 +55,7 @@ unless they are set already. In production, use \`legwork worker\` and \`legwork
             await start({ settings, flags, environment, envFiles }, log, parts, signal);
             return {
               stop: async () => {
-                // What loses its connection now has been told to end.
+                // Whatever loses its connection now was told to end.
                 log.level = "error";
                 await parts.stop();
               },
@@ -114,7 +114,7 @@ async function start(
     onFailed: (lines, hasOlderCode) => {
       const [first = "", ...rest] = lines;
       const then = hasOlderCode
-        ? "The old code goes on. Save a file to try again."
+        ? "The old code keeps running. Save a file to try again."
         : "Nothing runs yet. Save a file to try again.";
       console.log([`${color("red", "✗")} ${color("bold", first)}`, ...rest.map((line) => `  ${line}`), `  ${then}`].join("\n"));
     },

@@ -26,7 +26,11 @@ export function jobCommand(): Command {
         "follow",
       ]),
     )
-    .option("--timeout <duration>", "How long to wait with --wait (default: 30s); then the job goes on", milliseconds())
+    .option(
+      "--timeout <duration>",
+      "How long to wait with --wait (default: 30s); after that, the job continues without the command",
+      milliseconds(),
+    )
     .option(
       "--json",
       "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log; with --wait, its id, state, result, error and end",

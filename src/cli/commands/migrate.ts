@@ -131,7 +131,7 @@ function describeUpgrade({ migration, versions, isRefused, workers, jobs }: Upgr
 /** What happens to the workers of each version, as seen with them. */
 const CONSEQUENCES = {
   older: [
-    "Running workers do not notice the upgrade, but can neither fetch jobs nor record how a job ended:",
+    "Running workers do not notice the upgrade, but can neither fetch jobs nor record how they end:",
     "  1. Stop these workers and wait for their jobs. While jobs are running, the upgrade is refused.",
     "  2. Run this command without --preview.",
     "  3. Start workers of graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
@@ -143,7 +143,7 @@ const CONSEQUENCES = {
     "A process manager that restarts an old worker makes it exit again, which is harmless.",
   ],
   "0.17": [
-    "Running workers go on, and share the jobs with `legwork worker`:",
+    "Running workers continue, and share the jobs with `legwork worker`:",
     "  1. Run this command without --preview.",
     "  2. Replace these workers with graphile-worker 0.18.0 or `legwork worker` when it suits you.",
   ],

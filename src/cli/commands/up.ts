@@ -95,7 +95,7 @@ async function start(loaded: WorkerSettings, log: Logger, parts: Parts, signal: 
   const worker = await startWorker({ ...workerSettings(loaded), databaseUrl, log, problems, signal });
   const stopWorker = once(() => stopAndTell(log, worker));
   parts.add(stopWorker);
-  // The server goes on.
+  // The server keeps running.
   void worker.drained.then(stopWorker);
   signal.throwIfAborted();
   const { dataDir, tasks, crontab } = config;

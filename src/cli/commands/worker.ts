@@ -101,7 +101,7 @@ async function openHealthPort(
   return health;
 }
 
-/** Logs that a worker takes jobs, under which name and which ones. */
+/** Logs that a worker takes jobs, with its name and its tasks. */
 export function tellReady(log: Logger, worker: Worker, concurrency: number): void {
   const { id, tasks } = worker;
   log.info({ event: "worker_ready", worker: id, tasks, concurrency }, `The worker ${id} is ready.`);

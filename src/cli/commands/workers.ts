@@ -60,9 +60,9 @@ export function workersCommand(): Command {
     },
   )
     .addCommand(
-      change("quiet", "Take no new jobs, and go on with those that are running, until resumed", async (operations, worker) => {
+      change("quiet", "Take no new jobs, but finish those that are running, until resumed", async (operations, worker) => {
         await operations.quietWorker(worker);
-        return `Worker ${worker} takes no new jobs. Running jobs go on. To resume: \`legwork workers resume ${worker}\`.`;
+        return `Worker ${worker} takes no new jobs. Running jobs continue. To resume: \`legwork workers resume ${worker}\`.`;
       }),
     )
     .addCommand(

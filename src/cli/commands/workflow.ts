@@ -141,7 +141,7 @@ function showCommand(): Command {
 
 function cancelCommand(): Command {
   return withRemoteOptions(new Command("cancel"))
-    .description("Cancel a workflow: waiting steps never start, running steps are told to stop")
+    .description("Cancel a workflow: waiting steps never start, running steps are signaled to stop")
     .argument("<id>", "Id of the workflow", idArgument("workflow"))
     .option("--reason <text>", "Reason recorded in the workflow's history")
     .option("--json", 'Print {"id": …, "state": …}')
@@ -151,7 +151,9 @@ function cancelCommand(): Command {
         const state = await operations.cancelWorkflow(id, flags.reason);
         if (flags.json === true) printJson({ id, state });
         else
-          console.log(`Workflow ${id}: ${state === "cancelling" ? "cancelling; its running steps were told to stop" : state}.`);
+          console.log(
+            `Workflow ${id}: ${state === "cancelling" ? "cancelling; its running steps were signaled to stop" : state}.`,
+          );
       });
     });
 }

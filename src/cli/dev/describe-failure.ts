@@ -37,7 +37,7 @@ function excerptIn(stack: string): Excerpt | undefined {
   return place === undefined ? undefined : { place, line, lines: excerpt.split("\n") };
 }
 
-/** Node says of a syntax error in a JavaScript module neither the file nor the line. */
+/** For a syntax error in a JavaScript module, Node reports neither the file nor the line. */
 function findSyntaxError(files: readonly string[]): Excerpt | undefined {
   for (const path of files.toReversed().filter((file) => /\.[cm]?js$/.test(file))) {
     try {

@@ -22,7 +22,7 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-/** The log of `legwork dev`: a line for people for each job that ends, for what its task logs, and for each problem. Goes to stdout. */
+/** The log of `legwork dev`: a readable line for each job that ends, for what its task logs, and for each problem. Goes to stdout. */
 export function devLog(level: LogLevel): Logger {
   const isDetailed = level === "debug" || level === "trace";
   const write = (text: string): void => {

@@ -19,7 +19,7 @@ export interface FilesRead {
   readonly directories: readonly string[];
 }
 
-/** What a worker process tells when it has tried to start. */
+/** What a worker process reports when it has tried to start. */
 export type Report =
   | (FilesRead & { readonly type: "ready"; readonly tasks: readonly string[] })
   | (FilesRead & { readonly type: "failed"; readonly lines: readonly string[] });

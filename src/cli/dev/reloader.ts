@@ -18,7 +18,7 @@ interface ReloaderOptions {
   readonly environment: NodeJS.ProcessEnv;
   /** The tasks run with new code: the file that has changed, which is undefined at the start, and how long it took (ms). */
   readonly onLoaded: (loaded: { tasks: readonly string[]; changed: string | undefined; milliseconds: number }) => void;
-  /** The tasks cannot be loaded. If there is older code, it goes on. */
+  /** The tasks cannot be loaded. Older code keeps running. */
   readonly onFailed: (lines: readonly string[], hasOlderCode: boolean) => void;
   /** Anything else that a developer should know. */
   readonly onProblem: (message: string) => void;
@@ -26,7 +26,7 @@ interface ReloaderOptions {
 
 /**
  * Keeps one worker process running the code on disk. When a file that it has read changes, the process takes no more jobs, and another one loads the
- * new code. If it can, it takes over, and the old process ends when its jobs have; if it cannot, the old one goes on. So a job that is enqueued after
+ * new code. If it can, it takes over, and the old process exits when its jobs have ended; if it cannot, the old one keeps running. So a job that is enqueued after
  * a save runs the saved code, and no job is lost or fails by a reload.
  */
 export class Reloader {
@@ -41,7 +41,7 @@ export class Reloader {
   readonly #draining = new Set<WorkerProcess>();
   /** A process without tasks, for the next reload. */
   #spare: WorkerProcess | undefined;
-  /** What the last process has read that tried to load the tasks. */
+  /** What the last process that tried to load the tasks has read. */
   #read: FilesRead = { files: new Map(), directories: [] };
   #deaths = 0;
   #isStopped = false;
@@ -77,7 +77,7 @@ export class Reloader {
     const next = this.#next;
     const wait = this.#nextSince + PATIENCE_MS - performance.now();
     if (next !== undefined && wait > 0) {
-      // What it has read is compared when it has loaded.
+      // What it has read is compared once it has loaded.
       await delay(wait);
       if (this.#next !== next) return;
     }

@@ -20,13 +20,13 @@ export interface Project {
   /** The version range of graphile-worker in package.json. */
   readonly graphileWorker: string | undefined;
   readonly hasLegwork: boolean;
-  /** Whether the project has a zod whose schemas Legwork takes. */
+  /** Whether the project has a version of zod whose schemas Legwork accepts. */
   readonly hasZod: boolean;
   /** The file with a DATABASE_URL, or "the environment". */
   readonly databaseUrlFrom: string | undefined;
 }
 
-/** Frameworks with a section in docs/guides/frameworks.md, by package. A project with several has the one that is on top of the others. */
+/** Frameworks with a section in docs/guides/frameworks.md, by package. For a project with several, the outermost one. */
 const FRAMEWORKS = { "@nestjs/core": "NestJS", next: "Next.js", fastify: "Fastify", express: "Express" } as const;
 type Framework = (typeof FRAMEWORKS)[keyof typeof FRAMEWORKS];
 

@@ -62,9 +62,9 @@ const PAGE = 500;
 const POLL_MS = 500;
 /** How long one request waits for the end of a job (ms). */
 const REQUEST_WAIT_MS = 30_000;
-/** The most jobs that one request changes. */
+/** The maximum number of jobs that one request changes. */
 const CHUNK = 1_000;
-/** The most jobs that one command changes, the same as without a server. */
+/** The maximum number of jobs that one command changes, the same as without a server. */
 const MAX_CHANGED = 10_000;
 
 /** A list, or a page of one. */

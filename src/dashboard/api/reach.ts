@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 /** Whether the server can be reached. One state for the whole dashboard: every request and the live connection report to it. */
 interface Reach {
   isAway: boolean;
-  /** When the server last responded (ms since 1970): while it is away, what is shown is from then. */
+  /** When the server last responded (ms since 1970): while the server is away, the page shows data from that time. */
   respondedAt: number;
 }
 

@@ -1,4 +1,4 @@
-/** What the dashboard says about the server where the server itself does not. */
+/** What the dashboard says about the server when the server itself says nothing. */
 export const words = {
   unreachable: "Can't reach the server.",
   answered: (status: number) => `The server returned status ${status}.`,

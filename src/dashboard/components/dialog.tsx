@@ -9,7 +9,7 @@ export interface DialogProps {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Its width: that of a form, or all the space there is. */
+  /** Its width: as wide as a form, or all the space there is. */
   size?: "form" | "wide";
 }
 

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import type { ChoiceProps } from "./choice.tsx";
 import { common } from "./words.ts";
 
-/** The most options that the list shows; typing finds the others. */
+/** The maximum number of options that the list shows; typing finds the others. */
 const MAX_SHOWN = 100;
 
 const TYPES = useCombobox.stateChangeTypes;

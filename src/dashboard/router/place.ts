@@ -13,7 +13,7 @@ function currentEntry(): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** Names the current entry. The router's own listeners need not hear of it, because the address stays the same. */
+/** Names the current entry. The router's own listeners are not notified, because the address stays the same. */
 function nameEntry(id: string): void {
   History.prototype.replaceState.call(history, { ...(history.state as object | null), place: id }, "");
 }

@@ -7,7 +7,7 @@ import { common } from "../components/words.ts";
 import { PLACES } from "./places.ts";
 import { words } from "./words.ts";
 
-/** The keyboard shortcuts of all pages and of this one; and what the states of jobs mean, which tooltips say only to a mouse. */
+/** The keyboard shortcuts of all pages and of this one; and what the states of jobs mean, which tooltips show only to mouse users. */
 export function ShortcutList({ onClose }: { onClose: () => void }) {
   const me = useMe();
   const [own] = useState(ownKeys);

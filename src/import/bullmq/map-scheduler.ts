@@ -35,7 +35,7 @@ export function mapScheduler({ queue, id, next, fields, job }: SchedulerRow): So
     ...timing(pattern, times.every),
     payload: {},
     ...(tz === undefined ? {} : { timezone: tz }),
-    // The rhythm goes on.
+    // The rhythm continues.
     ...(pattern === undefined ? { startsAt: new Date(next) } : times.from === undefined ? {} : { startsAt: times.from }),
     ...(times.to === undefined ? {} : { endsAt: times.to }),
     ...(times.left === undefined ? {} : { maxRuns: times.left }),

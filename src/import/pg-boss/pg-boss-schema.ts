@@ -13,7 +13,7 @@ export interface PgBossSchema {
   readonly hasDeletion: boolean;
 }
 
-/** Looks at pg-boss's tables. Throws LW404 for a schema without them, LW510 for those of a version before 10. */
+/** Looks at pg-boss's tables. Throws LW404 for a schema without them, LW510 for the tables of a version before 10. */
 export async function readPgBossSchema(client: Queryable, schema: string): Promise<PgBossSchema> {
   const { rows } = await client.query(
     `select c.relname as relation, array_agg(a.attname::text) as columns, format('%I', n.nspname) as quoted

@@ -20,7 +20,7 @@ export function clientAddress({ socket, headers }: Pick<IncomingMessage, "socket
   return address;
 }
 
-/** Whether the client's connection is that of a trusted proxy, so that its forwarding headers can be believed. */
+/** Whether the client is a trusted proxy, whose forwarding headers count. */
 export function isFromTrustedProxy({ socket }: Pick<IncomingMessage, "socket">, trusted: TrustedProxies): boolean {
   return trusted !== 0 && isTrusted(socket.remoteAddress ?? "", 0, trusted);
 }

@@ -32,7 +32,7 @@ export interface GraphQl {
   release(): Promise<void>;
 }
 
-/** The most errors in a response, and the longest message of each (characters). Errors quote the query. */
+/** The maximum number of errors in a response, and the maximum length of each message (characters). Errors quote the query. */
 const MAX_ERRORS = 20;
 const MAX_MESSAGE = 1_000;
 

@@ -13,24 +13,24 @@ import { formatNumber } from "../../wording.ts";
 
 /** Rows of a connection without `first` and `last`. */
 export const DEFAULT_PAGE = 50;
-/** The most rows of a connection. */
+/** The maximum number of rows of a connection. */
 export const MAX_PAGE = 500;
 
 /** The deepest nesting of fields. A job, its attempts and their job, `{ jobs { edges { node { attempts { nodes { job { id … } } } } } } }`, is 7. */
 const MAX_DEPTH = 10;
-/** The most fields in total, with fragments expanded. Planning takes about 1 ms for ten fields. */
+/** The maximum number of fields in total, with fragments expanded. Planning takes about 1 ms for ten fields. */
 const MAX_FIELDS = 200;
-/** The most aliases. Without an alias, a field can be requested only once. */
+/** The maximum number of aliases. Without an alias, a field can be requested only once. */
 const MAX_ALIASES = 30;
-/** The most rows that nested pages may return: 500 jobs with 50 attempts each are 25,500. */
+/** The maximum number of rows that nested pages may return: 500 jobs with 50 attempts each are 25,500. */
 const MAX_ROWS = 50_000;
-/** The most explanations: each takes several statements, together some milliseconds. */
+/** The maximum number of explanations: each takes several statements, together some milliseconds. */
 const MAX_EXPLANATIONS = 50;
 /** The field that explains a row. */
 export const EXPLANATION = "explanation";
-/** The most tokens (names, values and punctuation) in a document. Bounds the recursive parser. */
+/** The maximum number of tokens (names, values and punctuation) in a document. Bounds the recursive parser. */
 const MAX_TOKENS = 2_000;
-/** The most values in variables. A filter `in` with a thousand ids has a thousand. */
+/** The maximum number of values in variables. A filter `in` with a thousand ids has a thousand. */
 const MAX_VARIABLE_VALUES = 2_000;
 /** The maximum depth of variables. A filter has three levels. */
 const MAX_VARIABLE_DEPTH = 10;
@@ -214,7 +214,7 @@ function nothing(): Cost {
   return { depth: 0, fields: 0, aliases: 0, rows: 0, explanations: 0 };
 }
 
-/** The most rows that a page may return. Validation rejects values that are not numbers, with a better message. */
+/** The maximum number of rows that a page may return. Validation rejects values that are not numbers, with a better message. */
 function pageSize(field: FieldNode, variables: Variables): number {
   const sizes = (field.arguments ?? [])
     .filter(({ name }) => name.value === "first" || name.value === "last")

@@ -8,7 +8,7 @@ import type { Logger } from "../../log.ts";
 import { durationInWords } from "../../wording.ts";
 import { REQUESTS } from "../request-wording.ts";
 
-/** The longest that one statement of a query may take (ms). */
+/** The longest time that one statement of a query may take (ms). */
 export const STATEMENT_TIMEOUT_MS = 5_000;
 
 /** The actions that hints suggest, with GraphQL's own way to make a query smaller. */

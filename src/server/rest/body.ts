@@ -2,9 +2,9 @@ import { LegworkError } from "../../errors.ts";
 import { formatNumber } from "../../wording.ts";
 import { endOfString, isRawNumber, mayLoseDigits, parseExactly } from "../../json.ts";
 
-/** The most values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
+/** The maximum number of values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
 const MAX_VALUES = 50_000;
-/** The most fields of an object, and outside of payloads also the most elements of a list. No route accepts more outside of payloads. */
+/** The maximum number of fields of an object, and outside of payloads also of elements of a list. No route accepts more outside of payloads. */
 const MAX_ELEMENTS = 10_000;
 /** The longest string without escapes (characters). It would be longer than a payload. */
 const MAX_STRING = 1_000_000;

@@ -10,9 +10,9 @@ import { assertRole, type Principal, type Role, withPrincipal } from "../../acce
 import { problemSchema } from "../../contract/problem.ts";
 import { fromRow } from "../../contract/rows.ts";
 
-/** The longest that one statement of a reading route may take (ms). */
+/** The longest time that one statement of a reading route may take (ms). */
 const READ_TIMEOUT_MS = 5_000;
-/** The longest that one statement of a route that changes something may take (ms). */
+/** The longest time that one statement of a route that changes something may take (ms). */
 const WRITE_TIMEOUT_MS = 30_000;
 
 /** The errors that any request may return. */

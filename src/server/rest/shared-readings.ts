@@ -1,7 +1,7 @@
 /** How many times the duration of a reading its result is shared. */
 const SHARE = 20;
 
-/** The longest that a reading is shared (ms). */
+/** The longest time that a reading is shared (ms). */
 const LONGEST_MS = 1_000;
 
 /**

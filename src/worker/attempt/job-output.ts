@@ -13,7 +13,7 @@ const MAX_RETRY_DELAY_MS = 10_000;
 /** The number of lines sent in one statement. */
 const BATCH = 1_000;
 
-/** The most lines, and the most characters, that are buffered. */
+/** The maximum number of lines, and of characters, that are buffered. */
 export const BUFFERED_LINES = 10_000;
 const BUFFERED_CHARACTERS = 16_000_000;
 

@@ -3,7 +3,7 @@ export const HEAD_LINES = 200;
 export const TAIL_LINES = 800;
 export const LINE_LIMIT = HEAD_LINES + TAIL_LINES;
 
-/** The most characters of unsent lines that are kept for one attempt. */
+/** The maximum number of characters of unsent lines that are kept for one attempt. */
 const CHARACTERS_LIMIT = 2_000_000;
 
 /** An attempt with this many lines sends its last ones less often, because each line that is stored is deleted again soon. */

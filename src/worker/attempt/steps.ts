@@ -326,7 +326,7 @@ export class Steps implements StepContext {
     return storable(json);
   }
 
-  /** Records that a step threw an error, for the people who read about the job. The error is rethrown in any case. */
+  /** Records that a step threw an error, for those who inspect the job. The error is rethrown in any case. */
   async #noteFailure<T>(name: string, before: number, work: () => Promise<T>): Promise<T> {
     try {
       return await work();

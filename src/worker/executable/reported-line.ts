@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a line of an executable's output begins with if it is for Legwork. JSON follows. */
+/** The prefix of lines of an executable's output that are meant for Legwork. JSON follows. */
 const PREFIX = "::legwork ";
 
 /** The longest text of a log line (characters). */

@@ -6,7 +6,7 @@ import { LineSplitter } from "./line-splitter.ts";
 import { readLine, type ReportedLine, shorten } from "./reported-line.ts";
 
 /**
- * How long an executable may go on after SIGTERM before its processes are killed (ms). Shorter than the grace period of a task, so that they have ended
+ * How long an executable may keep running after SIGTERM before its processes are killed (ms). Shorter than the grace period of a task, so that they have ended
  * when the attempt has.
  */
 const KILL_AFTER_MS = 4_000;

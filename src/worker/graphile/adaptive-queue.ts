@@ -3,7 +3,7 @@ import type { WorkerEvents } from "graphile-worker";
 /** How long the jobs that a worker fetches ahead should last (ms). Long enough that a fetch, about 1 ms, is a small part of it. */
 const AHEAD_MS = 20;
 
-/** The most jobs that are fetched ahead. */
+/** The maximum number of jobs that are fetched ahead. */
 const MOST_AHEAD = 500;
 
 /** How long a job may wait in a worker before it returns to the queue (ms). Jobs wait that long only if the jobs before them are suddenly slower. */

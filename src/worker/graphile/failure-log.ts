@@ -14,7 +14,7 @@ export interface FailedAttempt {
   readonly error: Error | undefined;
   /** The log with the fields of the job. */
   readonly log: Logger;
-  /** For the worker's events: who hears them, the job, and the error even if it says everything. */
+  /** For the worker's events: their listeners, the job, and the error even if the log line already says everything. */
   readonly told?: { readonly events: WorkerEventHub; readonly job: RunningJob; readonly error: Error } | undefined;
 }
 

@@ -36,7 +36,7 @@ interface Outcome {
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
   /** The failed attempt for the log; undefined if it was logged or is not worth a line. */
   readonly toLog?: FailedAttempt | undefined;
-  /** The completed job, if someone hears the worker's events. */
+  /** The completed job, if the worker's events have listeners. */
   told?: RunningJob | undefined;
   /** The job of a completed task. Nothing else of the attempt is kept until the database has responded. */
   job?: Job | undefined;
@@ -89,7 +89,7 @@ export class Outcomes {
     this.#events = events;
   }
 
-  /** `told` is the job for listeners, who hear of it when it has been recorded; undefined without any. */
+  /** `told` is the job for listeners, which are called when it has been recorded; undefined without listeners. */
   succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined, told?: RunningJob): void {
     this.attempts.completed += 1;
     this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, told, job });

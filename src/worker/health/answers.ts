@@ -13,7 +13,7 @@ export interface WorkerStatus {
   readonly failed: number;
 }
 
-/** What the health port sees itself (ms): these go on while the event loop is blocked. */
+/** What the health port measures itself (ms), even while the event loop is blocked. */
 export interface Observed {
   readonly blockedFor: number;
   readonly silentFor: number;
@@ -29,8 +29,8 @@ const BLOCKED_AFTER_MS = 1_000;
 const KILLED_WITHIN_MS = 10_000;
 
 /**
- * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a
- * task that computes, because its heartbeats go on. `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
+ * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a task that computes, because heartbeats continue.
+ * `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
  */
 export function whyRestart({ stage }: WorkerStatus, { blockedFor }: Observed, maxBlocked: number): string | undefined {
   if (stage !== "running" || maxBlocked === 0 || blockedFor < maxBlocked + KILLED_WITHIN_MS) return undefined;
@@ -55,7 +55,7 @@ interface Sample {
   readonly value: (status: WorkerStatus, observed: Observed) => number;
 }
 
-/** The metrics of this process. Those of the whole system come from the server, once and not once per worker. */
+/** The metrics of this process. Metrics of the whole system come from the server, so that they are counted once and not once per worker. */
 const SAMPLES: readonly Sample[] = [
   {
     name: "legwork_worker_process_ready",
@@ -96,7 +96,7 @@ const SAMPLES: readonly Sample[] = [
   {
     name: "legwork_worker_process_blocked_seconds",
     type: "gauge",
-    help: "Seconds for which synchronous code has been blocking the event loop; 0 while it turns.",
+    help: "How long synchronous code has been blocking the event loop (seconds); 0 if it is not blocked.",
     value: (_status, { blockedFor }) => (blockedFor < BLOCKED_AFTER_MS ? 0 : blockedFor / 1_000),
   },
   {

@@ -132,7 +132,7 @@ async function say({ id, concurrency, tasks, excluded, slots }: Identity): Promi
     isSilent = false;
     report({ kind: "beat", id, now, before, after, cancelled, lost, state: workerState });
   } catch (error) {
-    // Once until it succeeds again; and if the connection was lost, a line of its own says so.
+    // Once until it succeeds again; and if the connection was lost, a separate line says so.
     const level = isSilent || isConnectionError(error) ? "debug" : "warn";
     const reason = toError(error).message;
     log(level, `A heartbeat did not reach the database; retrying: ${reason}.`, { event: "heartbeat_failed", reason });

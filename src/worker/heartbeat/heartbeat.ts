@@ -16,7 +16,7 @@ const RESTART_AFTER_MS = 500;
 /** The memory limits of the thread (MB): it has a connection and little else. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 1 };
 
-/** A successful heartbeat. Times are those of this thread's `performance.now()`. */
+/** A successful heartbeat. Times come from this thread's `performance.now()`. */
 export interface Beat {
   readonly now: Date;
   readonly before: number;

@@ -29,7 +29,7 @@ export type Request =
   | { readonly kind: "stop"; readonly call: number; readonly id: string }
   | { readonly kind: "slots"; readonly buffer: ArrayBufferLike };
 
-/** The reports of the heartbeat thread to the main thread. Times are those of the host's clock. */
+/** The reports of the heartbeat thread to the main thread. Times come from the host's clock. */
 export type Report =
   | {
       readonly kind: "beat";

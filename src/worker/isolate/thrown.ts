@@ -20,7 +20,7 @@ interface DescribedError {
 /** A thrown value, or a cause, in a message between a worker and a child. */
 export type DescribedThrown = { readonly error: DescribedError } | { readonly value: unknown };
 
-/** The most errors that are described for one error: a chain of causes may be circular. */
+/** The maximum number of errors that are described for one error, because a chain of causes may be circular. */
 const ERRORS_LIMIT = 50;
 
 /** The largest property that is sent (characters of JSON). Stacks and messages are cut where they are stored. */

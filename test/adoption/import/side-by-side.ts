@@ -1,4 +1,4 @@
-// Imports from the real pg-boss and BullMQ while their producers and workers go on, with an import that is killed again and again: every job runs exactly once.
+// Imports from the real pg-boss and BullMQ while their producers and workers keep running, with an import that is killed again and again: every job runs exactly once.
 import { execFile, execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Queue, Worker } from "bullmq";
@@ -99,5 +99,5 @@ await importUntilDone(["bullmq", "--redis-url", redis.url]);
 await assertOnce("BullMQ", ran, "mail");
 await redis.stop();
 await pool.end();
-// A worker of BullMQ goes on trying to connect.
+// A worker of BullMQ keeps trying to connect.
 process.exit(0);

@@ -9,5 +9,5 @@ try {
 } finally {
   await redis.stop();
 }
-// A worker of BullMQ goes on trying to connect.
+// A worker of BullMQ keeps trying to connect.
 process.exit(0);

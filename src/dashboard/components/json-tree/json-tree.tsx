@@ -153,7 +153,7 @@ function firstOpen(value: unknown): ReadonlySet<string> {
   return unfold(value, FIRST_LINES);
 }
 
-/** The most lines that "Expand all" unfolds. */
+/** The maximum number of lines that "Expand all" unfolds. */
 const MAX_LINES = 2_000;
 
 function allOpen(value: unknown): ReadonlySet<string> {

@@ -35,7 +35,7 @@ export function filterOf(path: Path, value: unknown): string | undefined {
   return text === "" || text.length > 200 || text.includes('"') ? undefined : `${dotted(path)}:${text}`;
 }
 
-/** The most hits of a search. */
+/** The maximum number of hits of a search. */
 export const MAX_HITS = 500;
 
 /** The paths whose key or value contains a text, whatever its case: at most `MAX_HITS`, in the order of the value. */
@@ -64,7 +64,7 @@ export interface Difference {
   after: unknown;
 }
 
-/** The most differences that are listed. */
+/** The maximum number of differences that are listed. */
 export const MAX_DIFFERENCES = 200;
 
 /** Where two values differ, at most `MAX_DIFFERENCES`, in the order of the first one. Lists are compared position by position. */

@@ -45,7 +45,7 @@ export const words = {
   // Stop
   stop: "Stop",
   stopQuestion: "Stop bulk action?",
-  stopExplained: "It ends after the jobs that it is changing now. What it has changed stays changed.",
+  stopExplained: "It ends after the jobs that it is changing now. Changes made so far remain.",
   keepRunning: "Keep running",
   stopped: (id: string) => `Bulk action ${id} stopped.`,
   hadEnded: (id: string) => `Bulk action ${id} had already ended.`,

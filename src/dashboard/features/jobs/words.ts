@@ -154,7 +154,7 @@ const bulk = {
     failedMatching: "all matching failed jobs",
     group: (count: string) => `${jobs(count)} in this group`,
   },
-  /** Each action: its button, what it does, what it is about to do, and what it has done. */
+  /** The texts of each action: its button, what it does, the question before it, and the message after it. */
   actions: {
     retry: {
       label: common.retry,
@@ -224,7 +224,7 @@ const enqueue = {
   notBeforeHint: (zone: string) => `Default: now. ${zone}`,
   notAfter: "Expires",
   notAfterHint: (zone: string) => `A job that has not started by then ends as expired. ${zone}`,
-  attemptsHint: "Default: those of the task.",
+  attemptsHint: "Default: the attempts of the task.",
   tenantHint: "The tenant that the job belongs to.",
   texts: {
     jobKey: { label: "Job key", hint: "Replaces a waiting job with the same key." },

@@ -12,7 +12,7 @@ export interface Verdict {
   more: readonly string[];
 }
 
-/** The data so far; undefined for what has not arrived or what the token may not read. */
+/** The data so far; undefined while it has not arrived, and for anything that the token may not read. */
 export interface Known {
   live: QueueTotals | undefined;
   health: readonly Health[] | undefined;

@@ -10,7 +10,7 @@ import { words } from "./words.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The most runs that the server lists at a time. */
+/** The maximum number of runs that the server lists at a time. */
 const COUNT = 1_000;
 
 /** How many times fit in a day of the calendar. */

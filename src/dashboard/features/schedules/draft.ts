@@ -28,7 +28,7 @@ export interface Draft {
   maxAttempts: string;
   tenant: string;
   enabled: boolean;
-  /** The original instants by their form text. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited. */
+  /** The original instants, by the text in the form. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited. */
   kept: Readonly<Record<string, string>>;
 }
 

@@ -136,7 +136,7 @@ function ScheduleTable({ schedules }: { schedules: readonly Schedule[] }) {
   );
 }
 
-/** The last occurrence: the end of its job, or else what came of it. */
+/** The last occurrence: the end of its job, or otherwise its outcome. */
 function Last({ schedule: { lastOutcome, lastState, lastDueAt } }: { schedule: Schedule }) {
   return (
     <>

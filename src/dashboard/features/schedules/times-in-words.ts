@@ -40,7 +40,7 @@ function everySome(text: string): string | undefined {
   const [, count = "1", unit] = /^every(?: (\d{1,2}))? (minutes?|hours?)$/.exec(text) ?? [];
   if (unit === undefined) return undefined;
   const each = Number(count);
-  // Only what divides an hour or a day evenly is the same distance apart everywhere.
+  // Only intervals that divide an hour or a day evenly repeat without a gap at its end.
   if (unit.startsWith("minute"))
     return each >= 1 && 60 % each === 0 ? (each === 1 ? "* * * * *" : `*/${each} * * * *`) : undefined;
   return each >= 1 && 24 % each === 0 ? `0 ${each === 1 ? "*" : `*/${each}`} * * *` : undefined;

@@ -136,7 +136,7 @@ export const words = {
   requiresHint: "Schedules that must have completed, one per line with a maximum age: cleanup: 24h",
   requiresWait: "Max wait",
   requiresWaitHint: "How long to wait for them before the run is skipped. Default: 1 hour.",
-  attemptsHint: "Default: those of the task.",
+  attemptsHint: "Default: the attempts of the task.",
   tenantHint: "The tenant of its jobs. Default: none.",
   enabled: "Enabled",
 

@@ -1,7 +1,7 @@
 import { counted, formatNumber } from "../../../wording.ts";
 
 function goesOn(jobs: number): string {
-  return jobs === 0 ? "It is running no job." : `It goes on with ${counted(jobs, "running job")}.`;
+  return jobs === 0 ? "It is running no job." : `It keeps running ${counted(jobs, "job")}.`;
 }
 
 export const words = {
@@ -44,7 +44,7 @@ export const words = {
   changeExplained: {
     quiet: (jobs: number) => `It takes no new jobs until you resume it. ${goesOn(jobs)}`,
     drain: (jobs: number) =>
-      `It takes no new jobs, and stops when its last job has ended. ${goesOn(jobs)} Start the process again to have it back.`,
+      `It takes no new jobs, and stops when its last job has ended. ${goesOn(jobs)} Start the process again to bring it back.`,
   },
   changed: {
     quiet: (worker: string) => `Worker ${worker} takes no new jobs.`,

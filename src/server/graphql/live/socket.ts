@@ -20,17 +20,17 @@ import { cut } from "../../../thrown.ts";
 import type { RateLimits } from "../../auth/rate-limits.ts";
 import { assertAffordable, type QueryLimits, refusal } from "../limits.ts";
 
-/** The most connections at a time. */
+/** The maximum number of connections at a time. */
 const MAX_CONNECTIONS = 500;
-/** The most connections of one client, so that a leaked token or a page that does not close its connections cannot use them all. */
+/** The maximum number of connections of one client, so that a leaked token or a page that does not close its connections cannot use them all. */
 const MAX_CONNECTIONS_EACH = 100;
-/** The most unauthenticated connections from one address. */
+/** The maximum number of unauthenticated connections from one address. */
 const MAX_STRANGERS_EACH = 20;
-/** The most subscriptions of one connection. */
+/** The maximum number of subscriptions of one connection. */
 const MAX_SUBSCRIPTIONS = 20;
 /** The longest message that a client may send (bytes). Its queries are shorter still. */
 const MAX_MESSAGE = 65_536;
-/** The most messages per minute that a client may send on a connection. */
+/** The maximum number of messages per minute that a client may send on a connection. */
 const MAX_MESSAGES_A_MINUTE = 300;
 /** How long a client may take to authenticate (ms). */
 const INIT_TIMEOUT_MS = 5_000;
@@ -38,7 +38,7 @@ const INIT_TIMEOUT_MS = 5_000;
 const RECHECK_MS = 30_000;
 /** How long a connection may be silent before it is pinged, and then before it is closed (ms). */
 const KEEP_ALIVE_MS = 12_000;
-/** The most unsent data for a client that does not read (bytes). Beyond that, the connection is closed. */
+/** The maximum amount of unsent data for a client that does not read (bytes). Beyond that, the connection is closed. */
 const MAX_UNSENT = 4_000_000;
 
 /** The longest error message (characters). It may quote the request. */

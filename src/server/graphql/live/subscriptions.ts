@@ -6,7 +6,7 @@ import type { LiveEvent, Topic } from "./topic.ts";
 import type { Principal } from "../../../access/principal.ts";
 import { DEFAULT_PAGE, refusal } from "../limits.ts";
 
-/** The most jobs of a live list. Each of them is read once a second and sent when it has changed. */
+/** The maximum number of jobs of a live list. Each of them is read once a second and sent when it has changed. */
 const MAX_LIVE_PAGE = 100;
 
 /** The context of a subscription. */

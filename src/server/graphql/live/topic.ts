@@ -19,7 +19,7 @@ export interface LiveJob {
   readonly [field: string]: unknown;
 }
 
-/** The result of reading a topic. Its text is equal as long as nothing has changed. */
+/** The result of reading a topic. The text stays the same as long as nothing has changed. */
 export interface Reading {
   readonly text: string;
   readonly rows: readonly LiveJob[];

@@ -25,7 +25,7 @@ const REST = {
 /** After every reading, the database rests at least as long as the reading took, however many topics there are. */
 const DUTY_FACTOR = 1;
 
-/** The most topics at a time. */
+/** The maximum number of topics at a time. */
 const MAX_TOPICS = 500;
 
 /** How long a reading may take (ms). */

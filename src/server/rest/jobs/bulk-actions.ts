@@ -109,7 +109,7 @@ export function addBulkActionRoutes(app: FastifyInstance, context: RestContext):
       url: "/bulk-actions/:id/stop",
       role: "operator",
       summary: "Stop a bulk action",
-      description: "It ends after its current chunk. What it has changed stays changed.",
+      description: "It ends after its current chunk. Changes made so far remain.",
       answer: stoppedBulkActionSchema,
       problems: ["LW404"],
     },

@@ -18,7 +18,7 @@ import { getQueue, getTask } from "../../../queues/read-queues.ts";
 import { dropRetryPolicy, setRetryPolicy } from "../../../queues/retry-policy.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** What can be paused and have limits and retry policies: queues and tasks. */
+/** What can be paused, limited and given a retry policy: queues and tasks. */
 const TARGETS = {
   queue: {
     path: "queues",

@@ -28,7 +28,7 @@ const CHANGES = [
     change: quietWorker,
     summary: "Make a worker quiet: it takes no new jobs",
     description:
-      "Takes effect within a second. It returns jobs that it has only fetched to the queue, and goes on with those that it runs. A process that is started again is not quiet.",
+      "Takes effect within a second. It returns jobs that it has only fetched to the queue, and keeps running the others. A process that is started again is not quiet.",
   },
   {
     url: "/workers/:id/drain",

@@ -101,7 +101,7 @@ export function addWorkflowRoutes(app: FastifyInstance, context: RestContext): v
       method: "POST",
       url: "/workflows/:id/cancel",
       role: "operator",
-      summary: "Cancel a workflow: waiting steps never start, running ones are told to stop",
+      summary: "Cancel a workflow: waiting steps never start, running ones are signaled to stop",
       body: cancelWorkflowBody,
       answer: workflowWithStepsSchema,
       problems: ["LW404", "LW409"],

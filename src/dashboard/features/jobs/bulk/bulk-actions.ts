@@ -4,7 +4,7 @@ import { type JobFilter, statesOf, toQuery } from "../filter.ts";
 import type { JobPage } from "../job-line.ts";
 import { words } from "../words.ts";
 
-/** The most jobs that are collected through the list where the bulk route does not support the filter. */
+/** The maximum number of jobs that are collected through the list where the bulk route does not support the filter. */
 export const MAX_COLLECTED = 10_000;
 
 type BulkName = "retry" | "cancel" | "discard" | "rerun" | "priority";

@@ -5,7 +5,7 @@ import type { BulkPreview } from "../../../api/bulk-actions.ts";
 import { rest } from "../../../api/request.ts";
 import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
 
-/** The most jobs that are changed by one request. More are left to a bulk action, which goes on without this page. */
+/** The maximum number of jobs that are changed by one request. Larger numbers are left to a bulk action, which continues without this page. */
 const DIRECT = 1_000;
 
 type Answer = Json<typeof bulkSchema> & Partial<Json<typeof priorityManySchema>>;
@@ -99,7 +99,7 @@ async function carryOut(
     dryRun: false,
     atMost: DIRECT,
   });
-  // A job that was rerun still matches: what is left of a rerun says nothing.
+  // A job that was rerun still matches, because nothing marks it as rerun.
   return { changed, left: action.name === "rerun" ? 0 : left, before, started: undefined };
 }
 

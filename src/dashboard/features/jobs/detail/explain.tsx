@@ -51,7 +51,7 @@ export function Explanation({ job }: { job: Job }) {
   );
 }
 
-/** Reasons in the order in which they apply, each with what can be done about it. `job`: the page's job, if they are about one. */
+/** Reasons in the order in which they apply, each with its fix. `job`: the page's job, if they are about one. */
 export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Job | undefined }) {
   return (
     <ol className="reasons">

@@ -7,7 +7,7 @@ import { useTimeline } from "./waterfall/entries.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-/** What a job is, and when it was what. */
+/** What a job is, and when it changed state. */
 export function Facts({ job }: { job: Job }) {
   return (
     <Card title={words.detail.facts}>

@@ -12,7 +12,7 @@ import { words } from "../words.ts";
 
 type LogLine = Json<typeof logLineSchema>;
 
-/** The most lines that the page keeps; older ones are dropped. */
+/** The maximum number of lines that the page keeps; older ones are dropped. */
 const MAX_LINES = 5_000;
 /** How often new lines of a running job are fetched (ms). */
 const FOLLOW_MS = 1_000;

@@ -23,7 +23,7 @@ interface Column {
   title: string;
   /** Its width, as a track of a CSS grid. */
   track: string;
-  /** The least width it is of use with (px). */
+  /** The smallest useful width (px). */
   width: number;
   /** Whether it is aligned to the end. */
   isEnd?: boolean;

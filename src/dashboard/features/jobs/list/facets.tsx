@@ -8,7 +8,7 @@ import { type JobFilter, statesOf, withStates } from "../filter.ts";
 import { words } from "../words.ts";
 import { type CountField, useCounts } from "./use-counts.ts";
 
-/** Values of a facet that are shown at first. */
+/** How many values of a facet are shown at first. */
 const FIRST = 8;
 
 /** Counts of the matching jobs beside the list. Each value is a button that filters by it, or removes that filter. */

@@ -48,7 +48,7 @@ export interface GridProps {
   onEscape: () => boolean;
   /** Changes when the list must scroll to its top. */
   top: number;
-  /** Where it is scrolled to at first (px), and what is called when that changes. */
+  /** The initial scroll position (px), and what is called when it changes. */
   offset: number;
   onOffset: (offset: number) => void;
 }
@@ -177,7 +177,7 @@ export function JobGrid({
       aria-activedescendant={index < 0 ? undefined : `${prefix}${active}`}
       onKeyDown={(event: KeyboardEvent) => press(event.nativeEvent)}
       onClick={({ target, detail }) => {
-        // A click into a row shows its job; links and checkboxes do what they do, and text can be selected.
+        // A click into a row shows its job; links and checkboxes work as usual, and text can be selected.
         if (!(target instanceof HTMLElement) || target.closest("a, input") !== null || detail !== 1) return;
         const id = target.closest<HTMLElement>("[data-job]")?.dataset.job;
         if (id === undefined || document.getSelection()?.isCollapsed === false) return;

@@ -38,7 +38,7 @@ const FIELDS = [
 
 const SPANS = ["5m", "10m", "30m", "1h", "6h", "24h", "7d"];
 
-/** The most values of one kind. */
+/** The maximum number of values of one kind. */
 const MOST = 8;
 
 function typedFilter(field: string, value: string): string {
@@ -54,7 +54,7 @@ function matching(values: readonly string[], typed: string): string[] {
     .slice(0, MOST);
 }
 
-/** What can follow the text of the filter box: fields, the values of a field, or what a word without a field may mean. */
+/** What can follow the text in the filter box: fields, the values of a field, or what a word without a field may mean. */
 export function suggest(text: string, known: KnownValues): Suggestion[] {
   const last = /(?:[^\s"]|"[^"]*"?)*$/.exec(text)?.[0] ?? "";
   const before = text.slice(0, text.length - last.length);

@@ -11,7 +11,7 @@ const NEWEST = 100;
 const PAGE = 200;
 /** How often visible older jobs are refetched, and the newest page where no live list supports the filter (ms). */
 const POLL_MS = 5_000;
-/** The most empty pages of a search that are skipped at once. */
+/** The maximum number of empty pages of a search that are skipped at once. */
 const SEARCH_ROUNDS = 10;
 
 /** Where a page of the list starts. */

@@ -112,7 +112,7 @@ function Took({ entry, seconds, usual, isShortened }: EntryRowProps) {
   );
 }
 
-/** The words of its row say the same, so the bar is hidden from screen readers. */
+/** The row says the same in words, so the bar is hidden from screen readers. */
 function Bar({ entry, from, to, isShortened, seconds }: EntryRowProps) {
   const start = Math.max(0, from);
   const end = Math.min(100, to);

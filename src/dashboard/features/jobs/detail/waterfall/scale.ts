@@ -27,7 +27,7 @@ export function linearScale({ from, to }: Interval): Scale {
 }
 
 /**
- * A scale on which long waits are short: times in which nothing of `active` goes on are drawn with at most an eighth of the length of the rest, so
+ * A scale on which long waits are short: times in which nothing in `active` happens are drawn with at most an eighth of the length of the rest, so
  * that three attempts after a day of waiting can be seen. Linear if no wait is that long.
  */
 export function compressedScale({ from, to }: Interval, active: readonly Interval[]): Scale {
@@ -60,7 +60,7 @@ export function compressedScale({ from, to }: Interval, active: readonly Interva
   };
 }
 
-/** Divides an interval into parts in which something goes on and parts in which nothing does. */
+/** Divides an interval into parts in which something happens and parts in which nothing does. */
 function partsOf({ from, to }: Interval, active: readonly Interval[]): (Interval & { isActive: boolean })[] {
   const parts: (Interval & { isActive: boolean })[] = [];
   let at = from;

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef, useState } from "react";
 import { type Interval, moved, WHOLE, zoomed } from "./scale.ts";
 
-/** The least part of the axis that counts as dragged over. */
+/** The smallest part of the axis that counts as a selection. */
 const SHORTEST_DRAG = 0.005;
 
 /** The part of the axis that is shown, and the gestures and keys that change it. `track` is the element that shows the axis. */

@@ -1,7 +1,7 @@
 import type { NextApiRequest, NextApiResponse } from "next";
 import { legwork } from "../../../lib/legwork";
 
-// Legwork reads the bodies itself, and answers by itself.
+// Legwork reads the bodies and sends the responses itself.
 export const config = { api: { bodyParser: false, externalResolver: true } };
 
 export default async function handler(request: NextApiRequest, response: NextApiResponse): Promise<void> {
