@@ -87,7 +87,7 @@ export function flushLog(): Promise<void> {
 }
 
 /**
- * Hides the secrets of every line. Here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children: a
+ * Hides the secrets of every line. Done here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children: a
  * written line has everything.
  */
 export function withoutSecrets(target: Target): Target {

@@ -207,7 +207,7 @@ function causesOf(error: unknown, clean: Clean, cleaner: Cleaner | undefined, se
   return parts;
 }
 
-/** Describes an error's own properties, except those that are already shown; undefined without any. */
+/** Describes an error's own properties, except those that are already shown; undefined if it has none. */
 function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | undefined {
   try {
     const rest: Record<string, unknown> = {};

@@ -22,8 +22,7 @@ if (location.protocol === "file:") {
 `;
 
 /**
- * Runs last in every page of a server, before its modules. The address changes when a link is followed within the page, so links and
- * pictures that stay must not be relative to it.
+ * Runs last in every page of a server, before its modules. The address changes when a link is followed within the page, so links and pictures that remain on the page must not be relative to it.
  */
 const LOADER = (modules: readonly string[]): string => `
 if (location.protocol !== "file:") {

@@ -1020,7 +1020,7 @@ alter table legwork_private.child_ends enable row level security;
 create index child_ends_job_id on legwork_private.child_ends (job_id);
 create index child_ends_undelivered on legwork_private.child_ends (child_id) where not is_delivered;
 
--- Who waits for which job. Only hints come from it, so it needs no WAL: after a crash of the server it is empty, and waiting processes then look again.
+-- Who waits for which job. Only hints come from it, so it needs no WAL: after a crash of the server it is empty, and waiting processes then check again.
 create unlogged table legwork_private.awaited_jobs (
   job_id bigint not null,
   waiter uuid not null,

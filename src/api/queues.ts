@@ -38,7 +38,7 @@ interface Pausable {
    */
   resume(name: string): Promise<boolean>;
   /**
-   * Sets how its jobs are retried from their next failure on, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an unknown
+   * Sets how its jobs are retried starting with their next failure, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an unknown
    * name.
    *
    * @example

@@ -54,7 +54,7 @@ export const auditQuery = z
     operation: text(64).optional().describe("The operation, such as cancel_job, pause or limit."),
     actor: text(256).optional().describe("The actor: a token's subject or a database login."),
     tenant: text(256).optional(),
-    since: time.optional().describe("Only operations from this time on."),
+    since: time.optional().describe("Only operations at or after this time."),
     before: jobId.optional().describe("Only entries with a smaller id: the next page."),
     cursor: auditCursor.schema.optional(),
     limit: pageLimit,

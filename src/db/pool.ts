@@ -145,7 +145,7 @@ function waitForConnections(pool: Pool, log: Logger): void {
   pool.connect = waiting as Pool["connect"];
 }
 
-/** The error for a pool none of whose connections came free in time, which node-postgres does not tell apart from a server that does not answer. */
+/** The error for a pool none of whose connections came free in time, which node-postgres does not distinguish from a server that does not respond. */
 function exhausted({ options, totalCount, idleCount }: Pool, cause: Error): LegworkError | undefined {
   if (!cause.message.startsWith("timeout exceeded when trying to connect") || idleCount > 0 || totalCount < options.max)
     return undefined;

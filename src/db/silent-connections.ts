@@ -31,11 +31,11 @@ interface Watched {
   readonly client: pg.ClientBase;
   readonly wire: Wire;
   bytes: number;
-  /** When the server last sent data on it, as of the last look. */
+  /** When the server last sent data on it, as of the last check. */
   repliedAt: number;
   /** Whether it is idle in its pool. */
   isFree: boolean;
-  /** Whether a statement waits for a response, as of the last look. */
+  /** Whether a statement waits for a response, as of the last check. */
   isWaiting: boolean;
   /** When to ask the server about it. */
   askAt: number;

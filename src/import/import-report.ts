@@ -50,7 +50,7 @@ export interface ImportReport {
   readonly resumed: number;
 }
 
-/** Counts what the import meets. */
+/** Counts what the import finds. */
 export class Tally {
   readonly #names = new Map<string, NameReport>();
   readonly #options = new Map<string, { name: string; option: string; text: string; jobs: number }>();

@@ -58,7 +58,7 @@ const middlewareSchema = z.strictObject({
 });
 
 /**
- * Gives middleware its types and returns it. It belongs into the list `middleware` of `legwork.config.ts` or of `createLegwork`, whose order is that in
+ * Gives middleware its types and returns it. It belongs in the list `middleware` of `legwork.config.ts` or of `createLegwork`, whose order is that in
  * which middleware runs: the first one is the outermost. Throws LW514 for a part that does not exist or has the wrong type.
  *
  * @example
@@ -104,7 +104,7 @@ export function readMiddleware(given: unknown, origin: string): readonly Middlew
   return given as Middleware[];
 }
 
-/** Returns those that run around attempts; undefined without any, so that an attempt need not look. */
+/** Returns those that run around attempts; undefined without such middleware, which saves attempts a search. */
 export function attemptMiddleware(list: readonly Middleware[]): readonly AttemptMiddleware[] | undefined {
   const found = list.filter((one): one is AttemptMiddleware => one.attempt !== undefined);
   return found.length === 0 ? undefined : found;

@@ -3,7 +3,7 @@ type Schema = boolean | { readonly [keyword: string]: unknown };
 
 /**
  * Returns the TypeScript type for a JSON Schema, for `legwork types`. Bounds, patterns and formats have no type and are left out. A recursive schema
- * becomes `unknown` from its second level on. Written here because the packages that do this depend on a code formatter; this one supports what zod
+ * becomes `unknown` below its first level. Written here because the packages that do this depend on a code formatter; this one supports what zod
  * generates and nothing else.
  */
 export function schemaToType(schema: unknown): string {

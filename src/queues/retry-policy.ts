@@ -6,7 +6,7 @@ import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-polic
 export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
 
 /**
- * Sets how the jobs of a queue or a task are retried from their next failure on, replacing the previous policy. Throws LW400 for
+ * Sets how the jobs of a queue or a task are retried starting with their next failure, replacing the previous policy. Throws LW400 for
  * an invalid policy, LW404 for an unknown queue or task.
  *
  * @example

@@ -84,7 +84,7 @@ export class CronTimes {
     return times;
   }
 
-  /** The occurrences after one time and up to another. Undefined without any. The cost of a long period is proportional to its days. */
+  /** The occurrences after one time and up to another. Undefined if there is no such time. The cost of a long period is proportional to its days. */
   span(after: Date, upto: Date): Span | undefined {
     const listed = this.next(after, MAX_ENUMERATED, upto);
     const [first] = listed;

@@ -102,7 +102,7 @@ export interface WorkerOptions extends TaskSelection {
   maxBlocked?: number | undefined;
   /** A graphile-worker preset: its plugins, events, logger and times are used. Settings that are also among these options are ignored. */
   preset?: WorkerConfig | undefined;
-  /** Ends a start that is not complete: `startWorker` then rejects, or returns a worker that fetches nothing and is to be stopped. */
+  /** Aborts an incomplete start: `startWorker` then rejects, or returns a worker that fetches nothing and is to be stopped. */
   signal?: AbortSignal | undefined;
   /** Jobs with one of these flags are not fetched. */
   forbiddenFlags?: ForbiddenFlags | undefined;

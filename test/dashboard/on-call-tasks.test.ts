@@ -1,4 +1,4 @@
-// What a person on call does most, each task from the overview on, with the number of clicks that it takes.
+// What a person on call does most, each task starting at the overview, with the number of clicks that it takes.
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";

@@ -82,7 +82,7 @@ describe("a schedule's page", () => {
     expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
   });
 
-  it("shows two weeks at a time from today on, with the days of clock changes", async () => {
+  it("shows two weeks at a time, starting today, with the days of clock changes", async () => {
     // The next last Sunday of March that is not in this week.
     const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
     const change = 31 - new Date(Date.UTC(year, 2, 31)).getUTCDay();

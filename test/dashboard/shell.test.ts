@@ -168,7 +168,7 @@ describe("the dashboard", () => {
     const heading = page.getByRole("heading", { level: 1, name: "task-60" });
     await heading.waitFor();
     await until(
-      "the heading has the focus",
+      "the heading has focus",
       async () => (await page.evaluate("document.activeElement.textContent")) === "task-60",
     );
     expect(await scrollTop()).toBe(0);
@@ -202,7 +202,7 @@ describe("the dashboard", () => {
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await until(
-      "the button's successor has the focus",
+      "the button's successor has focus",
       async () => (await page.evaluate("document.activeElement.ariaLabel")) === "Resume mail",
     );
     await database.pool.query("select legwork.resume_queue('mail')");

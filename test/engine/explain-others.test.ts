@@ -346,7 +346,7 @@ describe("a worker", () => {
     expect((await explain("w1")).map(({ reason: code }) => code)).not.toContain("worker_quiet");
   });
 
-  it("that has gone is told from one that never was", async () => {
+  it("that has ended is distinguished from one that never existed", async () => {
     await query(
       "insert into legwork_private.worker_starts (id, host, pid, tasks, started_at) values ('w0', 'host', 7, 1, now())",
     );

@@ -53,7 +53,7 @@ describe("a job that kills its worker three times", () => {
   });
 
   it(
-    "is told apart from a long job that runs at the same time",
+    "is distinguished from a long job that runs at the same time",
     async () => {
       const tasks = await directoryOf({ "poison.ts": POISON, "gated.ts": GATED });
       const long = await add("gated", { gate: "long" });

@@ -67,7 +67,7 @@ it("every function that controls its plans turns JIT off: the plan types it forb
   ).toEqual([]);
 });
 
-it("every table and partition has a primary key or a replica identity of its whole rows, so that a publication may cover it", async () => {
+it("every table and partition has a primary key or replica identity full, so that a publication may include it", async () => {
   expect(
     await names(`
       select c.oid::regclass::text as name from pg_class c

@@ -105,7 +105,7 @@ describe("retention/expire by groups", () => {
       rate: { rows: 20, per: "200ms" },
     });
     expect(job.result.deleted).toBe(60);
-    // Before the last 20 rows, it has waited for the 40 before them.
+    // Before it deletes the last 20 rows, it has waited for the 40 before them.
     expect(performance.now() - startedAt).toBeGreaterThan(400);
   });
 

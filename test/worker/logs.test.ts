@@ -67,7 +67,7 @@ describe("a worker's log", () => {
     }
   });
 
-  it("tells apart how jobs end, and names the jobs of a worker that is gone, and those that it gives back when it stops", async () => {
+  it("distinguishes how jobs end, and names the jobs of a worker that is gone, and those that it gives back when it stops", async () => {
     const worker = await workerOver(database.url, TASKS, { log, shutdownTimeout: 1_000 });
     const name = { worker: worker.id };
     expect(worker.id).toMatch(/^pool-/);

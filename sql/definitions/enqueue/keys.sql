@@ -66,7 +66,7 @@ comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags wit
 create or replace function legwork_private.option_flags(spec legwork_private.job_spec) returns text[]
 language sql stable parallel safe
 return case when isfinite(spec.expires_at) then array['expires:' || ceil(extract(epoch from spec.expires_at) * 1000)::bigint] end;
-comment on function legwork_private.option_flags(legwork_private.job_spec) is 'The flags for a job''s options. Null without any.';
+comment on function legwork_private.option_flags(legwork_private.job_spec) is 'The flags for a job''s options. Null if it has none.';
 
 create or replace function legwork_private.job_fields() returns text[]
 language sql immutable parallel safe

@@ -57,7 +57,7 @@ as $$
   order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
 $$;
 comment on function legwork_private.explain_lacking_tasks(legwork_private.worker_processes) is
-  'The tasks with jobs that are ready to run and that a worker does not have or leaves out without another that runs them, at most five, those first that no running worker has. Looks at the first thousand waiting jobs of each task.';
+  'Up to five tasks with jobs that are ready to run but that this worker does not run, starting with those that no running worker has. Looks at the first thousand waiting jobs of each task.';
 
 create or replace function legwork.explain_worker(worker_id text)
 returns table ("position" integer, reason text, detail text, fix text, actions jsonb)

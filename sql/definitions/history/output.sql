@@ -17,7 +17,7 @@ comment on column legwork_private.job_logs.attempt is 'The attempt that logged t
 comment on column legwork_private.job_logs.logged_at is 'When it was logged.';
 comment on column legwork_private.job_logs.level is 'info, warn, error or fatal.';
 comment on column legwork_private.job_logs.message is 'The text, at most 4,000 characters. If it was truncated, its end says so.';
-comment on column legwork_private.job_logs.fields is 'Fields logged with the text. Null without any. More than 4 KB is replaced by {"legwork:cut": {"bytes", "start"}}.';
+comment on column legwork_private.job_logs.fields is 'Fields logged with the text. Null if it has none. More than 4 KB is replaced by {"legwork:cut": {"bytes", "start"}}.';
 comment on column legwork_private.job_logs.tenant is 'The tenant that the job belongs to.';
 
 create or replace function legwork_private.record_output(progress jsonb, logs jsonb) returns void

@@ -9,5 +9,5 @@ begin
   perform set_config('legwork.ended_as', '', true), set_config('legwork.end_reason', '', true);
 end $$;
 comment on function legwork_private.delete_jobs_as(text, bigint[], text) is
-  'Deletes jobs whose rows the caller has locked, and tells the history how they ended: cancelled, with this reason; expired; dependency, for jobs cancelled because of a dependency; or '
+  'Deletes jobs whose rows the caller has locked, and records in the history how they ended: cancelled, with this reason; expired; dependency, for jobs cancelled because of a dependency; or '
   'recorded, for jobs that are already in the history.';

@@ -148,7 +148,7 @@ begin
   end if;
 
   -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commits and found the key
-  -- taken. Without a notification it would look again only after its poll interval.
+  -- taken. Without a notification it would check again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
   end if;

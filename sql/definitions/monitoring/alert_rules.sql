@@ -2,8 +2,8 @@ comment on table legwork_private.alert_rules is 'The rules that raise alerts. Ch
 comment on column legwork_private.alert_rules.name is 'The rule''s name.';
 comment on column legwork_private.alert_rules.kind is 'What the rule measures; see docs/guides/alerts.md.';
 comment on column legwork_private.alert_rules.target is 'The one task, queue, schedule, check or host that the rule applies to; null for each of them separately. A rule for all tasks does not apply to a task that has its own rule of the same kind.';
-comment on column legwork_private.alert_rules.warning is 'The alert is a warning from this value on; null for never.';
-comment on column legwork_private.alert_rules.critical is 'The alert is critical from this value on; null for never.';
+comment on column legwork_private.alert_rules.warning is 'The alert is a warning at this value and above; null for never.';
+comment on column legwork_private.alert_rules.critical is 'The alert is critical at this value and above; null for never.';
 comment on column legwork_private.alert_rules.period is 'How far error_rate, failed_jobs and slow_runs look back.';
 comment on column legwork_private.alert_rules.at_least is 'The minimum number of attempts in that period for error_rate and slow_runs to apply.';
 comment on column legwork_private.alert_rules.raise_after is 'How long the value must stay too large before the alert is raised.';

@@ -39,7 +39,7 @@ end $$;
 comment on function legwork_private.add_counts(bigint[], bigint[]) is 'The element-wise sum of two arrays.';
 
 create or replace aggregate legwork_private.sum_counts(bigint[]) (sfunc = legwork_private.add_counts, stype = bigint[], parallel = safe);
-comment on aggregate legwork_private.sum_counts(bigint[]) is 'The element-wise sum of arrays; null without any.';
+comment on aggregate legwork_private.sum_counts(bigint[]) is 'The element-wise sum of arrays; null if no array is given.';
 
 create or replace function legwork_private.count_bucket(counts bigint[], bucket integer, number bigint) returns bigint[]
 language plpgsql immutable parallel safe as $$
@@ -70,7 +70,7 @@ return (
   order by c.n limit 1
 );
 comment on function legwork_private.quantile(double precision, double precision[]) is
-  'The estimated quantile q (seconds) of the values counted in the buckets of legwork_private.histogram_bounds(). Null without any.';
+  'The estimated quantile q (seconds) of the values counted in the buckets of legwork_private.histogram_bounds(). Null if no value is given.';
 comment on table legwork_private.task_minutes is 'How each task''s jobs and attempts ended, by minute. Kept for as long as the setting metrics_minutes says.';
 comment on column legwork_private.task_minutes.minute is 'The beginning of the minute.';
 comment on column legwork_private.task_minutes.task is 'The task.';

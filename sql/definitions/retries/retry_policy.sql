@@ -44,7 +44,7 @@ begin
     where p.attempts is not null);
 end $$;
 comment on function legwork_private.policy_attempts(boolean) is
-  'How many attempts a job has that was enqueued without a number, by task, or by graphile-worker''s number of the task: for tasks whose retry policy says so. Null without any. For the views of jobs, '
+  'The number of attempts of jobs that are enqueued without one, by task or by graphile-worker''s number of the task: that of the task''s retry policy; null without a policy. For the views of jobs, '
   'which call it once: as a subquery it would double their planning time.';
 revoke execute on function legwork_private.policy_attempts(boolean) from public;
 

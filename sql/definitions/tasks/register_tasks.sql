@@ -4,7 +4,7 @@ comment on column legwork_private.task_definitions.description is 'What the task
 comment on column legwork_private.task_definitions.queue is 'The queue that the task belongs to.';
 comment on column legwork_private.task_definitions.payload_schema is 'JSON Schema of the payload; null if the task accepts any payload.';
 comment on column legwork_private.task_definitions.result_schema is 'JSON Schema of the result; null if it has none.';
-comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that are redacted, such as cards.*.number; null without any. See legwork.redact.';
+comment on column legwork_private.task_definitions.redact is 'The paths in its payloads and results that are redacted, such as cards.*.number; null if it has none. See legwork.redact.';
 comment on column legwork_private.task_definitions.timeout is 'How long an attempt may take; null without a timeout.';
 comment on column legwork_private.task_definitions.registered_at is 'When a worker first registered the task.';
 comment on column legwork_private.task_definitions.updated_at is 'When a worker last registered a change of the task.';

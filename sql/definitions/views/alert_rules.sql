@@ -12,8 +12,8 @@ comment on view legwork.alert_rule_list is 'The rules that raise alerts. Change 
 comment on column legwork.alert_rule_list.name is E'@notNull\nThe rule''s name.';
 comment on column legwork.alert_rule_list.kind is E'@notNull\nWhat the rule measures; see docs/guides/alerts.md.';
 comment on column legwork.alert_rule_list.target is 'The one task, queue, schedule, check or host that the rule applies to; null for each of them separately.';
-comment on column legwork.alert_rule_list.warning is 'The alert is a warning from this value on; null for never.';
-comment on column legwork.alert_rule_list.critical is 'The alert is critical from this value on; null for never.';
+comment on column legwork.alert_rule_list.warning is 'The alert is a warning at this value and above; null for never.';
+comment on column legwork.alert_rule_list.critical is 'The alert is critical at this value and above; null for never.';
 comment on column legwork.alert_rule_list.period is E'@notNull\nHow far the rule looks back at rates and running times.';
 comment on column legwork.alert_rule_list.at_least is E'@notNull\nThe minimum number of attempts in that period.';
 comment on column legwork.alert_rule_list.raise_after is E'@notNull\nHow long the value must stay too large before the alert is raised.';

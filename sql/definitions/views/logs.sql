@@ -9,6 +9,6 @@ comment on column legwork.logs.attempt is E'@notNull\nThe attempt that logged th
 comment on column legwork.logs.logged_at is E'@notNull\nWhen it was logged.';
 comment on column legwork.logs.level is E'@notNull\ninfo, warn, error or fatal.';
 comment on column legwork.logs.message is E'@notNull\nThe text. A truncated text says so at its end.';
-comment on column legwork.logs.fields is 'The fields logged with the text; null without any.';
+comment on column legwork.logs.fields is 'The fields logged with the text; null if it has none.';
 comment on column legwork.logs.tenant is 'The job''s tenant.';
 

@@ -78,7 +78,7 @@ comment on column legwork.queues.name is E'@notNull\nThe queue''s name.';
 comment on column legwork.queues.paused_at is 'When it was paused; null if it is not. An emergency stop may still be in effect.';
 comment on column legwork.queues.paused_by is 'Who paused it, or last paused it again with another reason.';
 comment on column legwork.queues.pause_reason is 'The reason for the pause.';
-comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null without any.';
+comment on column legwork.queues.limits is 'Its limits, as an array of {kind, max, per, key}; null if it has none.';
 comment on column legwork.queues.running is E'@notNull\nRunning jobs.';
 comment on column legwork.queues.pending is E'@notNull\nJobs that are ready to run.';
 comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';

@@ -8,7 +8,7 @@ comment on column legwork_private.all_steps.job_id is E'@notNull\nThe job.';
 comment on column legwork_private.all_steps.kind is E'@notNull\nrun: a function; wait: for a signal; sleep: until a time; invoke: for the end of a job that it has enqueued.';
 comment on column legwork_private.all_steps.name is E'@notNull\nIts name within the job; for a wait, the name of the signal.';
 comment on column legwork_private.all_steps.state is E'@notNull\ncompleted: it is not done again. failed: it threw an error, and the next attempt runs it again, or, for invoke, the job that it has invoked did not complete. timed_out: no signal arrived by the deadline. waiting: the signal or time has not come.';
-comment on column legwork_private.all_steps.result is 'What it returned, the payload of the signal, or the result of the invoked job; redacted. Null without any.';
+comment on column legwork_private.all_steps.result is 'What it returned, the payload of the signal, or the result of the invoked job; redacted. Null if it has none.';
 comment on column legwork_private.all_steps.attempt is E'@notNull\nThe attempt that completed it, in which it failed, or that last reached it, from 1.';
 comment on column legwork_private.all_steps.started_at is E'@notNull\nWhen it began.';
 comment on column legwork_private.all_steps.finished_at is 'When it ended; null while it waits.';

@@ -15,14 +15,14 @@ comment on column legwork.tasks.description is 'What it does, as its author desc
 comment on column legwork.tasks.queue is E'@notNull\nThe queue it belongs to.';
 comment on column legwork.tasks.payload_schema is 'JSON Schema of its payload; null if it accepts any payload.';
 comment on column legwork.tasks.result_schema is 'JSON Schema of its result; null if it has none.';
-comment on column legwork.tasks.redact is 'The paths in its payloads and results that are redacted; null without any.';
+comment on column legwork.tasks.redact is 'The paths in its payloads and results that are redacted; null if it has none.';
 comment on column legwork.tasks.timeout is 'How long an attempt may take, such as 30s; null without a timeout.';
 comment on column legwork.tasks.registered_at is 'When a Legwork worker first registered it; null if none has.';
 comment on column legwork.tasks.updated_at is 'When a Legwork worker last registered a change of it.';
 comment on column legwork.tasks.paused_at is 'When it was paused; null if it is not. Its queue, or everything, may be paused too.';
 comment on column legwork.tasks.paused_by is 'Who paused it, or last paused it again with another reason.';
 comment on column legwork.tasks.pause_reason is 'The reason for the pause.';
-comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; null without any. The limits of its queue apply too.';
+comment on column legwork.tasks.limits is 'Its limits, as an array of {kind, max, per, key}; null if it has none. The limits of its queue apply too.';
 comment on column legwork.tasks.number is E'@notNull\nThe task_number that legwork.jobs shows for its jobs.';
 comment on column legwork.tasks.retry is 'The retry policy of its jobs; null for graphile-worker''s default.';
 

@@ -37,7 +37,7 @@ as $$
   select array_agg(f.reason order by f.id desc) from legwork_private.worker_faults f where f.at > clock_timestamp() - period and legwork_private.confined_tenant() is null
 $$;
 comment on function legwork_private.last_worker_faults(interval) is
-  'The reasons for the faults within a period, newest first, for the server''s readiness. Null without any, and for a session that is confined to a tenant.';
+  'The reasons for the faults within a period, newest first, for the server''s readiness. Null if it has none, and for a session that is confined to a tenant.';
 revoke execute on function legwork_private.last_worker_faults(interval) from public;
 
 create or replace function legwork_private.refused_workers(period interval default '15 minutes') returns setof legwork_private.worker_faults

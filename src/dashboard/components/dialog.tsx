@@ -13,7 +13,7 @@ export interface DialogProps {
   size?: "form" | "wide";
 }
 
-/** A modal dialog. The browser keeps the focus in it and closes it on Escape; then its opener has the focus again. Render it only while it is open. */
+/** A modal dialog. The browser keeps the focus in it and closes it on Escape; then its opener has focus again. Render it only while it is open. */
 export function Dialog({ title, onClose, children, size = "form" }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();

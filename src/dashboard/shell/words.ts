@@ -24,7 +24,7 @@ export const words = {
     paused: "Paused",
   },
   barred:
-    "The live connection cannot be opened, although the server responds: a proxy may not pass WebSockets on, or not with the same path. Reload the page to see changes.",
+    "The live connection cannot be opened, although the server responds: a proxy may not forward WebSockets, or not with the same path. Reload the page to see changes.",
   pauseUpdates: (state: string) => `${state}. Pause live updates`,
   resumeUpdates: "Paused. Resume live updates",
   away: (time: string) => `Can't reach the server. Retrying… (data from ${time})`,

@@ -19,7 +19,7 @@ const STACK_LIMIT = 2_000;
 export interface OutputSink {
   /** Stores a line of an attempt, as JSON; of many lines, the first and the last ones. */
   keep(attempt: AttemptOutput, json: string): void;
-  /** Stores the last lines of an attempt that has ended soon. */
+  /** Soon stores the last lines of an attempt that has ended. */
   end(attempt: AttemptOutput): void;
   /** Notes that an attempt has new progress; its latest value is sent later. */
   report(attempt: AttemptOutput): void;

@@ -44,7 +44,7 @@ export interface RunEnvironment {
   readonly output: OutputSink;
   /** Runs tasks that ask for a thread or a process; without it, they run in this thread like any other task. */
   readonly isolation?: Isolates | undefined;
-  /** Runs around attempts; undefined without any. */
+  /** Runs around attempts; undefined if it has none. */
   readonly around?: readonly AttemptMiddleware[] | undefined;
   /** Changes jobs that tasks enqueue. */
   readonly middleware?: readonly Middleware[] | undefined;

@@ -5,7 +5,7 @@ import { SharedState } from "../heartbeat/shared-state.ts";
 import { type Observed, whyNotReady, whyRestart, type WorkerStatus, workerMetrics } from "./answers.ts";
 
 // The health port of a worker. It is a thread, because a task that computes blocks the main thread: the worker is then busy and not dead, and must not
-// be killed by its liveness probe. It knows nothing but what the main thread has told it and two times in shared memory.
+// be killed by its liveness probe. It knows only what the main thread has told it, and two times in shared memory.
 
 export interface HealthThreadOptions {
   readonly host: string;

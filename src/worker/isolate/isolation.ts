@@ -28,7 +28,7 @@ export interface IsolationOptions {
   readonly concurrency: number;
   readonly memory: number;
   readonly jobs: number;
-  /** The configuration file with the worker's middleware; undefined without any. */
+  /** The configuration file with the worker's middleware; undefined if it has none. */
   readonly middlewareFile?: string | undefined;
   readonly idle?: number;
 }

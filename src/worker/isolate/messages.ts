@@ -13,7 +13,7 @@ export interface ChildOptions {
   readonly logLevel: string;
   /** The limit of a thread's JavaScript heap, or of a process's resident memory (MB). */
   readonly memory: number;
-  /** The configuration file whose middleware runs around attempts; undefined without any. */
+  /** The configuration file whose middleware runs around attempts; undefined if it has none. */
   readonly middlewareFile?: string | undefined;
   readonly parentPid: number;
   /** The directory of compiled modules that the children of a worker share. */

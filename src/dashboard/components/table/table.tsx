@@ -19,7 +19,7 @@ export interface TableProps<Row> {
   renderBelow?: (row: Row) => ReactNode;
   /** The search parameter that holds the order. Without it the order is lost when the page is left. */
   sortIn?: string;
-  /** Whether its corner has the switch of the density: for the main table of a page. */
+  /** Whether its corner has the density switch: for the main table of a page. */
   corner?: boolean;
   /** Whether it has its own scrollbar, by the height that `className` gives it. */
   scrolls?: boolean;
@@ -27,7 +27,7 @@ export interface TableProps<Row> {
 }
 
 /**
- * Every table of the dashboard. Its head stays in view, long names are cut and shown in full on hover and while the row has the focus, and where there is
+ * Every table of the dashboard. Its head stays in view, long names are cut and shown in full on hover and while the row has focus, and where there is
  * little room, as on phones, each row becomes a card.
  */
 export function Table<Row>({

@@ -10,7 +10,7 @@ export function Time({ at, absent = "–" }: { at: string | null | undefined; ab
   const { zone } = usePreferences();
   if (!isFinite(at)) return <span className="muted">{absent}</span>;
   return (
-    // Not read out each time it changes, where it is part of a text that is.
+    // Not read out on each change if it is part of a text that is read out.
     <time dateTime={at} title={formatExact(at, zone)} aria-live="off">
       {formatRelative(at, now)}
     </time>

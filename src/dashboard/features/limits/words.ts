@@ -78,7 +78,7 @@ export const words = {
   policySaved: ({ scope, name }: Named) => `Retry policy of ${scope} ${name} saved.`,
   queuePolicyScope: "Applies to tasks without their own policy.",
   taskPolicyScope: "An override takes precedence over the task's definition, which takes precedence over its queue.",
-  policyTakesEffect: "Takes effect from the next failure on, also for jobs that are already waiting.",
+  policyTakesEffect: "Takes effect starting with the next failure, also for jobs that are already waiting.",
   maxAttempts: "Max attempts",
   maxAttemptsHint: "For jobs enqueued without their own number of attempts. Default: 25.",
   backoff: "Backoff",

@@ -18,7 +18,7 @@ import { words } from "./words.ts";
 /** Problems that are shown here; the pages Alerts and Failed have the rest. */
 const SHOWN = 6;
 
-/** What needs attention now, a row for each task or other place: its alerts and its failed jobs. Renders nothing without any. */
+/** What needs attention now, a row for each task or other place: its alerts and its failed jobs. Renders nothing if it has neither. */
 export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();

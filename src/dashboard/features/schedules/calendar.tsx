@@ -30,7 +30,7 @@ function mondayOf(wall: number): number {
   return (day - ((new Date(wall).getUTCDay() + 6) % 7)) * DAY_MS;
 }
 
-/** A schedule's runs of two weeks in its time zone, from this week on, with clock changes marked. The weeks are in the address. */
+/** A schedule's runs of two weeks in its time zone, starting this week, with clock changes marked. The weeks are in the address. */
 export function Calendar({ timing }: { timing: Timing }) {
   const { timezone } = timing;
   const now = useNow(60_000);

@@ -152,7 +152,7 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       method: "PUT",
       url: `/${path}/:name/retry-policy`,
       summary: `Set the retry policy of a ${scope}`,
-      description: "Replaces the previous policy and applies from the next failure on.",
+      description: "Replaces the previous policy and applies starting with the next failure.",
       body: retryPolicyBody,
     },
     async ({ client, params, body }) => {

@@ -126,7 +126,7 @@ export function JobGrid({
       if (line === undefined) return;
       onActive(line.id);
       virtual.scrollToIndex(lines.indexOf(line));
-      // The active row is announced only while the grid has the focus.
+      // The active row is announced only while the grid has focus.
       if (document.activeElement !== scroller.current) scroller.current?.focus({ preventScroll: true });
     },
     [lines, virtual, onActive],

@@ -48,7 +48,7 @@ export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
   }, []);
   return (event) => {
     if (isSecondKey()) return;
-    // A row's checkbox has the focus only after a click, and handles the space bar itself.
+    // A row's checkbox has focus only after a click, and handles the space bar itself.
     if (event.target instanceof HTMLInputElement && event.key === " ") return;
     if (act(event, actions, true, true)) event.preventDefault();
   };
