@@ -1,4 +1,4 @@
-/** What a link to another system may contain of a job. */
+/** The parts of a job that a link to another system may contain. */
 const LINK_VALUES = ["jobId", "traceId", "correlationId", "task", "queue", "tenant"] as const;
 
 /** Links on a job's page to other systems: names, and URLs with placeholders such as {traceId}. */

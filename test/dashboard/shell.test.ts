@@ -167,10 +167,7 @@ describe("the dashboard", () => {
     await row.getByRole("link", { name: "task-60" }).click();
     const heading = page.getByRole("heading", { level: 1, name: "task-60" });
     await heading.waitFor();
-    await until(
-      "the heading has focus",
-      async () => (await page.evaluate("document.activeElement.textContent")) === "task-60",
-    );
+    await until("the heading has focus", async () => (await page.evaluate("document.activeElement.textContent")) === "task-60");
     expect(await scrollTop()).toBe(0);
     await page.goBack();
     await until("the list is where it was left", async () => (await scrollTop()) === place);

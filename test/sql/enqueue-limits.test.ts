@@ -230,7 +230,7 @@ describe("throttle", () => {
     expect(await live()).toMatchObject([{ id: first, state: "running" }, { id: second, payload: { v: 3 } }]);
   });
 
-  it("leaves a waiting job its place in line", async () => {
+  it("keeps a waiting job's place in line", async () => {
     const first = await throttled(1);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '1 hour'");
     expect(await throttled(2)).toBe(first);

@@ -9,7 +9,7 @@ export function sized(short: number, long: number): number {
   return IS_LONG ? long : short;
 }
 
-/** A random sample of this size in the original order, or all in the long run. */
+/** A random sample of this size in the original order; all elements in the long test run. */
 export function sampled<T>(all: readonly T[], count: number): T[] {
   if (IS_LONG || all.length <= count) return [...all];
   let state = 1 + (SEED % 2_147_483_646);

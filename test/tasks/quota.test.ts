@@ -133,7 +133,7 @@ describe("quota/watch", () => {
       { state: "blocked", active: false },
     ]);
     expect((await watch()).result.changes).toEqual([]);
-    // The window has passed: the usage is before it.
+    // The window has passed, so earlier usage no longer counts.
     await database.pool.query("update calls set used_at = used_at - interval '1 hour'");
     const back = await watch();
     expect(await states()).toMatchObject([

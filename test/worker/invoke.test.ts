@@ -141,7 +141,7 @@ describe("step.invoke", () => {
       attempts: 1,
       error: `Step 'it': Job ${failed?.id} has failed: not a number: y`,
     });
-    // A retry of the parent invokes another job. One of the child itself is used.
+    // A retry of the parent invokes another job; a retry of the child is used as it is.
     await database.pool.query("select legwork.retry_job($1)", [id]);
     const [, again] = await until("another job has failed", async () => {
       const found = await children(id);

@@ -12,7 +12,7 @@ import { explainWorkflow } from "../../workflows/explain-workflow.ts";
 import { REQUESTS } from "../request-wording.ts";
 import { addRoute, type RestContext } from "./route.ts";
 
-/** Adds the routes that explain queues, schedules, workflows and workers. That for jobs is with the other routes for one job. */
+/** Adds the routes that explain queues, schedules, workflows and workers. The route that explains a job is with the other routes for one job. */
 export function addExplainRoutes(app: FastifyInstance, context: RestContext): void {
   const route = { method: "GET", role: "viewer", answer: reasonPage, problems: ["LW404"] } as const;
   addRoute(
