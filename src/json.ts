@@ -159,7 +159,7 @@ export function toJson(name: string, value: unknown): string {
 }
 
 /** Matches JSON that may contain text that Postgres cannot store: `JSON.stringify` escapes NUL characters and lone surrogates. */
-const MAY_BE_UNSTORABLE = /\\u(?:0000|d[89a-f])/;
+const MAY_NOT_BE_STORABLE = /\\u(?:0000|d[89a-f])/;
 
 /**
  * The JSON of a value that is plain data without a fault; undefined for any other value. `toJsonByValue` converts that, naming the fault, but
@@ -177,7 +177,7 @@ function toJsonAtOnce(root: unknown): string | undefined {
       for (const inner of Object.values(value)) open.push(inner);
     }
     const text = JSON.stringify(root);
-    return MAY_BE_UNSTORABLE.test(text) ? undefined : text;
+    return MAY_NOT_BE_STORABLE.test(text) ? undefined : text;
   } catch {
     return undefined;
   }

@@ -13,6 +13,11 @@ export function keepDigits<Q extends Queryable>(client: Q): Q {
   return client;
 }
 
+/** Whether the rows of a pool or client are only displayed. */
+export function isToShow(client: Queryable): boolean {
+  return exact.has(client);
+}
+
 /** Parses columns of this client's rows that were selected as text. */
 export function readJson<Row extends object>(client: Queryable, rows: Row[], columns: readonly (keyof Row)[]): Row[] {
   const parse = exact.has(client) ? parseToShow : (text: string): unknown => JSON.parse(text);

@@ -1,7 +1,10 @@
 import type { Queryable } from "./pool.ts";
 import { fromDatabaseError } from "./translate-error.ts";
 
-/** The number of rows read at a time: first `FIRST_ROWS`, then `ROWS`. Each row may have megabytes, and all of them are held in memory together. */
+/**
+ * The number of rows read at a time: first `FIRST_ROWS`, then up to `ROWS`, by the size of those before. Each row may have megabytes, and all of them
+ * are held in memory together.
+ */
 const FIRST_ROWS = 4;
 const ROWS = 16;
 
@@ -21,7 +24,7 @@ export async function selectWithin(
   let isMore = false;
   try {
     await client.query(`declare legwork_page no scroll cursor for ${text}`, values);
-    for (let bytes = 0, count = FIRST_ROWS; ; count = ROWS) {
+    for (let bytes = 0, count = FIRST_ROWS; ; ) {
       const read = (await client.query(`fetch ${count} from legwork_page`)).rows;
       rows.push(...read);
       if (read.length < count) break;
@@ -30,6 +33,7 @@ export async function selectWithin(
         isMore = true;
         break;
       }
+      count = Math.max(1, Math.min(ROWS, Math.floor(((maxBytes - bytes) * rows.length) / Math.max(1, bytes))));
     }
     await client.query("close legwork_page");
   } catch (error) {

@@ -2,7 +2,7 @@ import { assertId, MAX_LOOKED_AT } from "../bounds.ts";
 import { JOB_STATES, type JobState } from "../contract/states.ts";
 import { callFunction } from "../db/call-function.ts";
 import { viewsFor } from "../db/confinement.ts";
-import { readJson } from "../db/exact-json.ts";
+import { isToShow, readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { selectWithin } from "../db/select-within.ts";
@@ -176,7 +176,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   if (filter.payload !== undefined) return (await searchPayloads(client, filter, filter.payload)).rows;
   assertServed(filter);
   const { wheres, values } = await conditionsOf(client, filter);
-  const text = pageOf(client, filter, wheres, columnsOf(filter), `$${values.length + 1}`);
+  const text = pageOf(client, filter, wheres, columnsOf(client, filter), `$${values.length + 1}`);
   const rows = await selectRows(client, text, [...values, filter.limit]);
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
 }
@@ -189,7 +189,7 @@ export async function listJobsWithin(
 ): Promise<{ rows: JobRow[]; isMore: boolean }> {
   assertServed(filter);
   const { wheres, values } = await conditionsOf(client, filter);
-  const text = pageOf(client, filter, wheres, columnsOf(filter), `$${values.length + 1}`);
+  const text = pageOf(client, filter, wheres, columnsOf(client, filter), `$${values.length + 1}`);
   const { rows, isMore } = await selectWithin(client, text, [...values, filter.limit], maxBytes);
   return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore };
 }
@@ -243,7 +243,7 @@ export async function searchPayloads(
     [...values, path.split("."), value, filter.limit],
   );
   const { ids, looked_at, looked_to } = found[0];
-  const text = `select ${columnsOf(filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`;
+  const text = `select ${columnsOf(client, filter)} from ${views}.jobs where id = any ($1::bigint[]) order by id ${direction}`;
   const { rows, isMore } =
     maxBytes === undefined
       ? { rows: await selectRows(client, text, [ids]), isMore: false }
@@ -251,8 +251,13 @@ export async function searchPayloads(
   return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore, looked_at, looked_to };
 }
 
-function columnsOf({ brief }: Pick<JobFilter, "brief">): string {
-  const json = brief === true ? JSON_COLUMNS.map((name) => `null as ${name}`) : ["raw_payload::text as payload", "result::text"];
+function columnsOf(client: Queryable, { brief }: Pick<JobFilter, "brief">): string {
+  // What is only displayed is cut if it has megabytes.
+  const shown = (json: string): string => (isToShow(client) ? `legwork_private.shown_json(${json}::text)` : `${json}::text`);
+  const json =
+    brief === true
+      ? JSON_COLUMNS.map((name) => `null as ${name}`)
+      : [`${shown("raw_payload")} as payload`, `${shown("result")} as result`];
   return [...COLUMNS.filter((name) => !JSON_COLUMNS.includes(name)), ...json].join(", ");
 }
 
@@ -406,7 +411,7 @@ const LAST_ATTEMPTS = 100;
  */
 export async function getJob(client: Queryable, id: string): Promise<FoundJob> {
   assertId("job", id);
-  const rows = await selectRows(client, `select ${columnsOf({})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
+  const rows = await selectRows(client, `select ${columnsOf(client, {})} from ${viewsFor(client)}.jobs where id = $1`, [id]);
   const [job] = readJson<JobRow>(client, rows, JSON_COLUMNS);
   if (job === undefined) {
     throw new LegworkError("LW404", `No job has id ${id}.`, {

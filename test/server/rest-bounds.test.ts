@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";
 import { testDatabase } from "../support/database.ts";
-import { rest, type RestAnswer, startRest } from "../support/rest.ts";
+import { rest, type RestAnswer, restToken, startRest } from "../support/rest.ts";
 import { scaled } from "../support/slowness.ts";
 
 const database = testDatabase();
@@ -150,6 +150,43 @@ describe("responses", () => {
       cursor = `&cursor=${body.nextCursor}`;
     }
     expect(seen).toEqual(rows.map(({ id }) => id));
+  });
+
+  it("are refused if they would hold more than 20 MB, and show huge payloads by their first characters", async () => {
+    const ask = async (query: string): Promise<{ status: number; text: string }> => {
+      const response = await fetch(server.graphqlUrl, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${restToken}` },
+        body: JSON.stringify({ query }),
+      });
+      return { status: response.status, text: await response.text() };
+    };
+    const filter = 'filter: { correlationId: { equalTo: "large" } }';
+    expect((await ask(`{ jobs(first: 15, ${filter}) { nodes { payload } } }`)).status).toBe(200);
+    const tooLarge = await ask(`{ a: jobs(first: 15, ${filter}) { nodes { payload } } b: jobs(last: 15, ${filter}) { nodes { payload } } }`);
+    expect([tooLarge.status, tooLarge.text]).toEqual([413, expect.stringContaining("more than 20,000,000 bytes")]);
+    const aliases = Array.from({ length: 29 }, (_, index) => `p${index}: payload`).join(" ");
+    const repeated = await ask(`{ jobs(first: 2, ${filter}) { nodes { ${aliases} } } }`);
+    expect([repeated.status, repeated.text]).toEqual([413, expect.stringContaining("more than 30,000,000 characters")]);
+
+    const { rows } = await database.pool.query(
+      "select (graphile_worker.add_job('huge', json_build_object('x', repeat('x', 6000000)), run_at => now() + interval '1 day')).id from generate_series(1, 3)",
+    );
+    const mark = { "legwork:text": `{"x" : "${"x".repeat(992)}… cut, 6,000,010 bytes` };
+    const one = await rest(server, "GET", `/jobs/${rows[0].id}`);
+    expect(one.body.payload).toEqual(mark);
+    const all = await rest(server, "GET", "/jobs?task=huge");
+    expect(all.body.items.map(({ payload }: { payload: unknown }) => payload)).toEqual([mark, mark, mark]);
+    const shown = await ask('{ jobs(filter: { task: { equalTo: "huge" } }) { nodes { payload } } }');
+    expect(JSON.parse(shown.text).data.jobs.nodes).toEqual([{ payload: mark }, { payload: mark }, { payload: mark }]);
+
+    const ids = all.body.items.map(({ id }: { id: string }) => id);
+    const long = "e".repeat(3_000_000);
+    await database.pool.query("update graphile_worker._private_jobs set last_error = $2 where id = any ($1)", [ids, long]);
+    const error = `${"e".repeat(4_000)}… cut, 3,000,000 characters`;
+    expect((await rest(server, "GET", "/jobs?task=huge")).body.items[0].error).toBe(error);
+    await database.pool.query("select graphile_worker.permanently_fail_jobs($1::bigint[], $2)", [ids, long]);
+    expect((await rest(server, "GET", "/jobs?task=huge&brief=true")).body.items[0]).toMatchObject({ state: "failed", error });
   });
 
   it("with a job of many attempts have the last hundred, and pages of all", async () => {

@@ -112,6 +112,7 @@ begin
   -- graphile-worker's clean-up of unused tasks may have deleted the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
+  v_error := legwork_private.cut_error(v_error);
   v_stack := v_failure.error_stack;
   if v_attempt_ended and json_typeof(old.payload) = 'array' and (v_failure.failed_entries is not null or new.payload::text <> old.payload::text) then
     perform legwork_private.keep_entries(new.id, old.payload, v_failure.failed_entries, v_failure.entry_results::jsonb);

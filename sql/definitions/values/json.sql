@@ -78,3 +78,21 @@ create or replace function legwork.payload_text(payload json, path text[]) retur
 language sql immutable parallel safe
 return legwork_private.readable_json(payload) #>> path;
 comment on function legwork.payload_text(json, text[]) is 'The value at a path of a payload, as text: 42 for both the number and the string. Null if there is no value, and for a payload of more than 1,000 levels.';
+
+-- Legwork's worker cuts messages at 4,000 characters; other clients of the table do not.
+create or replace function legwork_private.cut_error(error text) returns text
+language sql stable parallel safe
+return case when octet_length(error) > 20000 then left(error, 4000) || '… cut, ' || trim(to_char(length(error), 'FM9,999,999,999')) || ' characters' else error end;
+comment on function legwork_private.cut_error(text) is 'The error message, cut at 4,000 characters if it has more than 20,000 bytes.';
+
+-- In plpgsql, so that the argument, which may be redacted, is computed once.
+create or replace function legwork_private.shown_json(value text) returns text
+language plpgsql immutable parallel safe strict set search_path = pg_catalog, pg_temp as $$
+begin
+  if octet_length(value) <= 5000000 then
+    return value;
+  end if;
+  return json_build_object('legwork:text', left(value, 1000) || '… cut, ' || legwork_private.counted(octet_length(value), 'byte'));
+end $$;
+comment on function legwork_private.shown_json(text) is
+  'The JSON as lists and pages show it: of more than 5,000,000 bytes only the first 1,000 characters and the length, as {"legwork:text": "…"}.';

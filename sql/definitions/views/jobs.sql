@@ -46,7 +46,7 @@ from (
     case when j.max_attempts = 25 then coalesce(
       ((select legwork_private.policy_attempts(true)) ->> j.task_id::text)::smallint,
       j.max_attempts) else j.max_attempts end as max_attempts,
-    j.payload, null::jsonb as result, j.last_error as error,
+    j.payload, null::jsonb as result, legwork_private.cut_error(j.last_error) as error,
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at)
       else j.run_at end as run_at,
     j.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::text as worker, legwork.given_key(j.key) as job_key,
@@ -80,7 +80,7 @@ from (
     case when j.max_attempts = 25 then coalesce(
       ((select legwork_private.policy_attempts(true)) ->> j.task_id::text)::smallint,
       j.max_attempts) else j.max_attempts end,
-    j.payload, null::jsonb, j.last_error,
+    j.payload, null::jsonb, legwork_private.cut_error(j.last_error),
     case when j.run_at = 'infinity' then coalesce((select w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id), j.run_at) else j.run_at end,
     j.created_at, j.locked_at, null::timestamptz, j.locked_by, legwork.given_key(j.key),
     legwork.given_key((select q.queue_name from legwork_private.graphile_job_queues q where q.id = j.job_queue_id)),

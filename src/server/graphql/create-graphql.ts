@@ -6,8 +6,9 @@ import { getNamedType, GraphQLObjectType, type GraphQLSchema } from "postgraphil
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 import type { Pool } from "../../db/pool.ts";
+import { ReadBudget } from "../../db/read-within.ts";
 import { LegworkError } from "../../errors.ts";
-import { counted } from "../../wording.ts";
+import { counted, formatNumber } from "../../wording.ts";
 import type { Logger } from "../../log.ts";
 import { cut } from "../../thrown.ts";
 import { masked, STATEMENT_TIMEOUT_MS } from "./masked-errors.ts";
@@ -20,7 +21,7 @@ import { subscriptionFieldsPlugin, subscriptionTypesPlugin } from "./live/subscr
 import { showUnboundedTimes } from "./times.ts";
 import { type Principal, settingsOf } from "../../access/principal.ts";
 import { assertAffordable, type QueryLimits, refusal } from "./limits.ts";
-import { sessionlessPool } from "./sessionless-pool.ts";
+import { readBudget, sessionlessPool } from "./sessionless-pool.ts";
 
 export interface GraphQl {
   readonly schema: GraphQLSchema;
@@ -35,6 +36,11 @@ export interface GraphQl {
 /** The maximum number of errors in a response, and the maximum length of each message (characters). Errors quote the query. */
 const MAX_ERRORS = 20;
 const MAX_MESSAGE = 1_000;
+
+/** How much one query may read from the database, and how long the text of its answer may be (bytes, characters). */
+const READ_BYTES = 20_000_000;
+const ANSWER_LENGTH = 30_000_000;
+const LESS = "Ask for smaller pages, or leave out payloads and results.";
 
 interface ShownError {
   message: string;
@@ -72,11 +78,13 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     schema,
     limitsOf,
     async addTo(app) {
+      app.addHook("onRequest", (_request, _reply, done) => readBudget.run(new ReadBudget(READ_BYTES, LESS), done));
       // An error before execution is the client's.
-      app.addHook("preSerialization", async (_request, _reply, payload) => {
-        const answer = (payload ?? {}) as { errors?: ShownError[] };
+      app.addHook("preSerialization", async (_request, reply, payload) => {
+        const answer = withinLength(payload ?? {});
         const { errors } = answer;
         if (errors === undefined) return payload;
+        if (errors.some(({ extensions }) => extensions?.code === "LW413")) reply.code(413);
         for (const error of errors) {
           const { statusCode: _, ...extensions } = error.extensions ?? {};
           error.extensions = { code: error.path === undefined ? "LW400" : "LW500", ...extensions };
@@ -91,6 +99,26 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
       await pgService.release?.();
     },
   };
+}
+
+/** The answer, or an error in its place if its text would be too long: aliases repeat what was read once. */
+function withinLength(answer: { data?: unknown; errors?: ShownError[] }): { data?: unknown; errors?: ShownError[] } {
+  let left = ANSWER_LENGTH;
+  const open: unknown[] = [answer.data];
+  while (open.length > 0 && left >= 0) {
+    const value = open.pop();
+    if (typeof value === "string") left -= value.length + 3;
+    else if (typeof value !== "object" || value === null) left -= 6;
+    else if (Array.isArray(value)) for (const inner of value) open.push(inner);
+    else
+      for (const [key, inner] of Object.entries(value)) {
+        left -= key.length + 3;
+        open.push(inner);
+      }
+  }
+  if (left >= 0) return answer;
+  const message = `The answer would have more than ${formatNumber(ANSWER_LENGTH)} characters.`;
+  return { errors: [{ message, extensions: { code: "LW413", hint: LESS } }] };
 }
 
 /** The first errors, each cut to the longest message. A last error reports how many more there are. */

@@ -1,6 +1,6 @@
 import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
 import type { ValueNode } from "postgraphile/graphql";
-import { sql } from "postgraphile/pg-sql2";
+import { type SQL, sql } from "postgraphile/pg-sql2";
 import { pgSmartTags } from "postgraphile/utils";
 import { parseToShow } from "../../json.ts";
 import type { Role } from "../../access/principal.ts";
@@ -161,7 +161,7 @@ export const viewTagsPlugin = pgSmartTags([
     match: "legwork.jobs.raw_payload",
     tags: { name: "payload" },
     description:
-      'The JSON passed to the task. A payload of more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text.',
+      'The JSON passed to the task. A payload of more than 1,000 levels is {"legwork:text": "…"}, with its JSON as text; of more than 5,000,000 bytes, with the first 1,000 characters.',
   },
   ...Object.entries<View>(VIEWS).flatMap(([name, view]) => tagsOf(name, view)),
 ]);
@@ -241,7 +241,15 @@ export const exposedViewsPlugin: GraphileConfig.Plugin = {
 
 /** Codecs that show JSON with every digit of its numbers, and JSON that is nested too deeply as text. */
 const shownJson = new Map<unknown, PgCodec>(
-  [TYPES.json, TYPES.jsonb].map((codec) => [codec, { ...codec, name: `shown_${codec.name}`, fromPg: parseToShow }]),
+  [TYPES.json, TYPES.jsonb].map((codec) => [
+    codec,
+    {
+      ...codec,
+      name: `shown_${codec.name}`,
+      fromPg: parseToShow,
+      castFromPg: (value: SQL) => sql`legwork_private.shown_json((${value})::text)`,
+    },
+  ]),
 );
 
 /** Uses these codecs for the views' JSON columns. */

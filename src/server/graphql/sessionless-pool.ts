@@ -1,4 +1,10 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { ReadBudget } from "../../db/read-within.ts";
+import type { CustomTypesConfig } from "pg";
 import type { Pool, PoolClient } from "../../db/pool.ts";
+
+/** The budget of the request that is being answered. Its statements share it. */
+export const readBudget = new AsyncLocalStorage<ReadBudget>();
 
 /**
  * A pool for PostGraphile that neither prepares named statements nor changes session settings. Behind a connection pooler in transaction mode, the next
@@ -17,6 +23,7 @@ export function sessionlessPool(pool: Pool): Pool {
 interface Statement {
   readonly name?: string;
   readonly text: string;
+  readonly types?: CustomTypesConfig;
 }
 
 function sessionless(client: PoolClient): PoolClient {
@@ -25,7 +32,10 @@ function sessionless(client: PoolClient): PoolClient {
     get(target, property) {
       if (property === "query") {
         return async (statement: string | Statement) => {
-          if (typeof statement !== "string") return await target.query({ ...statement, name: undefined });
+          if (typeof statement !== "string") {
+            const types = readBudget.getStore()?.counting(statement.types) ?? statement.types;
+            return await target.query({ ...statement, name: undefined, types });
+          }
           // PostGraphile sets `jit_optimize_above_cost`, which is irrelevant because all transactions have `jit = off`.
           return /^set /i.test(statement) ? { rows: [], rowCount: 0 } : await target.query(statement);
         };

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { z } from "zod";
 import { keepDigits } from "../../db/exact-json.ts";
+import { ReadBudget, readWithin } from "../../db/read-within.ts";
 import type { ResultWaits } from "../../jobs/result-waits.ts";
 import type { JobLinks } from "../../job-links.ts";
 import type { Pool, PoolClient } from "../../db/pool.ts";
@@ -15,8 +16,12 @@ const READ_TIMEOUT_MS = 5_000;
 /** The longest time that one statement of a route that changes something may take (ms). */
 const WRITE_TIMEOUT_MS = 30_000;
 
+/** How much one request may read from the database (bytes). Pages end after 5 MB; only values that nothing else bounds reach this. */
+const READ_BYTES = 20_000_000;
+const READ_HINT = "Use a smaller `limit`, or `brief=true` where the list has it. SQL has no such limit.";
+
 /** The errors that any request may return. */
-const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW429", "LW500", "LW503", "LW504"] as const satisfies ErrorCode[];
+const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW413", "LW429", "LW500", "LW503", "LW504"] as const satisfies ErrorCode[];
 
 /** What all routes need. */
 export interface RestContext {
@@ -124,7 +129,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
           request.headers["x-legwork-surface"] === "dashboard" ? "dashboard" : "rest",
           (client) =>
             work({
-              client: keepDigits(client),
+              client: keepDigits(isReading ? readWithin(client, new ReadBudget(READ_BYTES, READ_HINT)) : client),
               principal,
               params: request.params as Parsed<P>,
               query,
@@ -168,8 +173,8 @@ function operationId(method: string, url: string): string {
 }
 
 /** The responses by status: the answer, and the problems that may be returned instead. */
-function responses(route: Pick<Route<unknown, unknown, unknown>, "answer" | "status" | "problems" | "etag" | "body">): object {
-  const codes = [...COMMON_PROBLEMS, ...(route.body === undefined ? [] : (["LW413"] as const)), ...(route.problems ?? [])];
+function responses(route: Pick<Route<unknown, unknown, unknown>, "answer" | "status" | "problems" | "etag">): object {
+  const codes = [...COMMON_PROBLEMS, ...(route.problems ?? [])];
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set<ErrorCode>(codes)) {
     byStatus.set(ERRORS[code].status, [...(byStatus.get(ERRORS[code].status) ?? []), code]);
