@@ -41,7 +41,8 @@ export function readWithin(client: PoolClient, budget: ReadBudget): PoolClient {
   const types = budget.counting();
   const counted = new Proxy(client, {
     get(target, property) {
-      if (property === "query") return async (text: string, values?: unknown[]) => await target.query({ text, values: values ?? [], types });
+      if (property === "query")
+        return async (text: string, values?: unknown[]) => await target.query({ text, values: values ?? [], types });
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === "function" ? value.bind(target) : value;
     },

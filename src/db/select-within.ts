@@ -24,7 +24,7 @@ export async function selectWithin(
   let isMore = false;
   try {
     await client.query(`declare legwork_page no scroll cursor for ${text}`, values);
-    for (let bytes = 0, count = FIRST_ROWS; ; ) {
+    for (let bytes = 0, count = FIRST_ROWS; ;) {
       const read = (await client.query(`fetch ${count} from legwork_page`)).rows;
       rows.push(...read);
       if (read.length < count) break;

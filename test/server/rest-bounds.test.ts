@@ -163,7 +163,9 @@ describe("responses", () => {
     };
     const filter = 'filter: { correlationId: { equalTo: "large" } }';
     expect((await ask(`{ jobs(first: 15, ${filter}) { nodes { payload } } }`)).status).toBe(200);
-    const tooLarge = await ask(`{ a: jobs(first: 15, ${filter}) { nodes { payload } } b: jobs(last: 15, ${filter}) { nodes { payload } } }`);
+    const tooLarge = await ask(
+      `{ a: jobs(first: 15, ${filter}) { nodes { payload } } b: jobs(last: 15, ${filter}) { nodes { payload } } }`,
+    );
     expect([tooLarge.status, tooLarge.text]).toEqual([413, expect.stringContaining("more than 20,000,000 bytes")]);
     const aliases = Array.from({ length: 29 }, (_, index) => `p${index}: payload`).join(" ");
     const repeated = await ask(`{ jobs(first: 2, ${filter}) { nodes { ${aliases} } } }`);
