@@ -135,6 +135,15 @@ it("every pause is named, the widest first, with its actor, its reason and its f
     expect.stringMatching(/^Queue 'q' was paused by postgres at \S+ \S+ \S+, and again by ada at \S+ \S+ \S+: still down!$/),
     expect.stringMatching(/^Task 't' was paused by postgres at \S+ \S+ \S+, and again by eve at .+: bug 7\.$/),
   ]);
+  expect(
+    await query(
+      `select regexp_replace(finding, '\\d+ \\w+', 'X', 'g') as finding from legwork.doctor_rules() where "check" = 'pauses'`,
+    ),
+  ).toEqual([
+    { finding: "Everything was stopped by postgres X ago: help." },
+    { finding: "Queue 'q' was paused by postgres X ago, and again by ada X ago: still down!" },
+    { finding: "Task 't' was paused by postgres X ago, and again by eve X ago: bug 7." },
+  ]);
   expect(await query("select paused_by, pause_reason from legwork.queues where name = 'q'")).toEqual([
     { paused_by: "ada", pause_reason: "still down!" },
   ]);

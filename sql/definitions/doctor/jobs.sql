@@ -166,11 +166,11 @@ as $$
     select count(*) as gates from legwork_private.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
   )
   select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
-    format('%1$s by %3$s %2$s ago%5$s%4$s.',
+    format('%1$s by %3$s %2$s ago%5$s%4$s',
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue %L was paused', p.name)
         else format('Task %L was paused', p.name) end,
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, '. No reason was given'),
-      coalesce(format(', and again by %s %s ago', p.reason_by, legwork_private.in_words(date_trunc('second', clock_timestamp() - p.reason_at))), '')),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, regexp_replace(coalesce(': ' || p.reason, '. No reason was given'), '([^.!?…])$', '\1.'),
+      case when p.reason_at is null then '' else format(', and again by %s %s ago', p.reason_by, legwork_private.in_words(date_trunc('second', clock_timestamp() - p.reason_at))) end),
     format('Once the reason no longer applies: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
     to_jsonb(p)

@@ -105,7 +105,7 @@ begin
         case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
           legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
       when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);
-  fix := case when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
+  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when what is paused is resumed' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
     else 'Nothing to do: workers take jobs as soon as they have a free slot' end;
   return next;
 end $$;

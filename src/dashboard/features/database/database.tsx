@@ -54,8 +54,17 @@ export default function DatabasePage() {
               <p className="doctor-sentence" role="status">
                 {sentence(findings)}
               </p>
-              {ill.length > 0 && <Findings title={words.fixes} findings={ill} />}
-              {well.length > 0 && <Findings title={words.passed} findings={well} />}
+              {ill.length > 0 && (
+                <Card title={words.fixes}>
+                  <Findings findings={ill} />
+                </Card>
+              )}
+              {well.length > 0 && (
+                <details className="card doctor-passed">
+                  <summary>{words.passed(well.length)}</summary>
+                  <Findings findings={well} />
+                </details>
+              )}
             </>
           );
         }}
@@ -71,34 +80,32 @@ function sentence(findings: readonly Finding[]): string {
   return words.found(findings.length, critical, warnings);
 }
 
-function Findings({ title, findings }: { title: string; findings: readonly Finding[] }) {
+function Findings({ findings }: { findings: readonly Finding[] }) {
   return (
-    <Card title={title}>
-      <ul className="doctor">
-        {findings.map((finding) => (
-          <li key={finding.check + finding.finding}>
-            <div className="doctor-head">
-              <Status status={finding.severity} />
-              <code>{finding.check}</code>
-            </div>
-            <div className="doctor-body">
-              <p>{finding.finding}</p>
-              {finding.severity !== "ok" && finding.fix !== null && (
-                <div className="doctor-fix">
-                  <p>{finding.fix}</p>
-                  <CopyButton text={finding.fix} label={words.copyFix(finding.check)} />
-                </div>
-              )}
-              {finding.detail !== null && finding.detail !== undefined && (
-                <details>
-                  <summary>{words.details}</summary>
-                  <Json value={finding.detail} label={words.detailsOf(finding.check)} />
-                </details>
-              )}
-            </div>
-          </li>
-        ))}
-      </ul>
-    </Card>
+    <ul className="doctor">
+      {findings.map((finding) => (
+        <li key={finding.check + finding.finding}>
+          <div className="doctor-head">
+            <Status status={finding.severity} />
+            <code>{finding.check}</code>
+          </div>
+          <div className="doctor-body">
+            <p>{finding.finding}</p>
+            {finding.severity !== "ok" && finding.fix !== null && (
+              <div className="doctor-fix">
+                <p>{finding.fix}</p>
+                <CopyButton text={finding.fix} label={words.copyFix(finding.check)} />
+              </div>
+            )}
+            {finding.detail !== null && finding.detail !== undefined && (
+              <details>
+                <summary>{words.details}</summary>
+                <Json value={finding.detail} label={words.detailsOf(finding.check)} />
+              </details>
+            )}
+          </div>
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -6,7 +6,7 @@ export const words = {
   checkedAt: "Checked {at}. On the command line: {command}.",
   checkAgain: "Check again",
   fixes: "Needs attention",
-  passed: "Passed",
+  passed: (checks: number) => `${counted(checks, "check")} passed`,
   allPassed: (checks: number) => `All ${counted(checks, "check")} passed.`,
   found: (checks: number, critical: number, warnings: number) =>
     `${counted(checks, "check")}: ${[

@@ -64,7 +64,7 @@ export const words = {
   reviewOf: (task: string) => `Review jobs of ${task}`,
   acknowledgedBy: (by: string | null) => (by === null ? "acknowledged" : `acknowledged by ${by}`),
   silenced: "silenced",
-  since: "since {at}",
+  since: "began {at}",
   lastSeen: "last seen {at}",
   failedJobs: (jobs: string, errors: number) =>
     errors > 1 ? `${counted(jobs, "failed job")} with ${counted(errors, "error")}` : counted(jobs, "failed job"),

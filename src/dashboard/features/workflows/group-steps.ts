@@ -8,7 +8,7 @@ export interface StepGroup {
   steps: readonly Step[];
 }
 
-/** More equal steps than this are drawn as one box. */
+/** If there are more equal steps than this, they are drawn as one box. */
 const MOST_EQUAL = 50;
 
 /**
