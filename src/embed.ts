@@ -267,7 +267,11 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
         });
         // WebSockets of other paths are left to other listeners.
         app.server.on("upgrade", upgrade);
-        app.addHook("onClose", async () => void app.server.off("upgrade", upgrade));
+        // Before it closes: Fastify calls onClose when all connections have ended.
+        app.addHook("preClose", async () => {
+          await server?.endLiveViews();
+          app.server.off("upgrade", upgrade);
+        });
       },
       stop,
     };
@@ -285,6 +289,7 @@ interface Serving {
   url: string | undefined;
   handle: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   upgrade: ((request: IncomingMessage, socket: Duplex, head: Buffer) => boolean) | undefined;
+  endLiveViews(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -301,7 +306,13 @@ async function startServing(
   const { withoutPrefix } = await import("./server/http/public-path.ts");
   if (serves === "listen") {
     const listening = await startServer({ ...options, auth: options });
-    return { url: listening.url, handle: undefined, upgrade: undefined, stop: () => listening.stop() };
+    return {
+      url: listening.url,
+      handle: undefined,
+      upgrade: undefined,
+      endLiveViews: async () => undefined,
+      stop: () => listening.stop(),
+    };
   }
   const { prefix } = options;
   const mounted = await createServer({ ...options, host: undefined, auth: options });
@@ -320,6 +331,7 @@ async function startServing(
       mounted.upgrade(request, socket, head);
       return true;
     },
+    endLiveViews: () => mounted.endLiveViews(),
     stop: () => mounted.stop(),
   };
 }

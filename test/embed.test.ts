@@ -181,6 +181,37 @@ describe("Legwork in a user's server", () => {
     expect(await (await fetch(`${url}/mine`, { method: "POST", headers, body: '{"a": 1}' })).json()).toEqual({ a: 1 });
   });
 
+  it("does not delay the server's end: live views are closed, and so is the connection of a request in progress", async () => {
+    const legwork = await start({ server: "mount", prefix: "/legwork" });
+    // Its keep-alive of 72 s is longer than this test may take.
+    const app = fastify();
+    await app.register(legwork.fastify, { prefix: "/legwork" });
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    const live = new WebSocket(`${url.replace("http", "ws")}/legwork/graphql`, "graphql-transport-ws");
+    await once(live, "open");
+    const blocker = await database.pool.connect();
+    try {
+      await blocker.query("begin; lock table graphile_worker._private_jobs in access exclusive mode");
+      const asked = fetch(`${url}/legwork/api/v1/jobs`, { headers });
+      await until("the request waits", async () => {
+        const { rows } = await database.pool.query(
+          "select 1 from pg_stat_activity where application_name = 'legwork server' and wait_event_type = 'Lock'",
+        );
+        return rows.length > 0;
+      });
+      const closed = app.close();
+      await until("the server closes", async () => !app.server.listening);
+      await blocker.query("rollback");
+      const response = await asked;
+      expect(response.status).toBe(200);
+      expect(response.headers.get("connection")).toBe("close");
+      await closed;
+      expect(live.readyState).toBeGreaterThanOrEqual(WebSocket.CLOSING);
+    } finally {
+      blocker.release(true);
+    }
+  });
+
   it("refuses to start as a plugin under a different prefix", async () => {
     const legwork = await start({ server: "mount", prefix: "/legwork" });
     const app = fastify();

@@ -16,6 +16,7 @@ import type { Logger } from "../log.ts";
 import { GRAPHQL_PACKAGES, missingPackages } from "../optional-packages.ts";
 import { type AuthConfig, type Authenticator, createAuthenticator, isAuthConfigured } from "./auth/authenticate.ts";
 import type { TrustedProxies } from "./auth/client-address.ts";
+import { closeWithServer } from "./http/close-with-server.ts";
 import { addDashboard } from "./http/dashboard.ts";
 import { addGraphQlIde } from "./graphql/ide.ts";
 import { PublicPath } from "./http/public-path.ts";
@@ -100,6 +101,8 @@ export interface MountedServer {
   readonly app: FastifyInstance;
   /** Accepts or rejects a request for a WebSocket at `/graphql`. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Closes the WebSockets and accepts no others: a server waits for its open connections before it has closed. */
+  endLiveViews(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -165,7 +168,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     if (loaded instanceof LegworkError) {
       await app.ready();
       // An HTTP server without a listener for upgrades answers them as ordinary requests.
-      return { app, upgrade: (_request, duplex) => hangUp(duplex, loaded), stop };
+      return { app, upgrade: (_request, duplex) => hangUp(duplex, loaded), endLiveViews: async () => undefined, stop };
     }
     const { graphql, GraphQlSocket } = loaded;
     const live = new Live(pool, log);
@@ -188,7 +191,12 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     stops.push(() => socket.stop());
     socket.attachTo(app.server);
     await app.ready();
-    return { app, upgrade: (request, duplex, head) => socket.upgrade(request, duplex, head), stop };
+    return {
+      app,
+      upgrade: (request, duplex, head) => socket.upgrade(request, duplex, head),
+      endLiveViews: () => socket.stop(),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -246,6 +254,7 @@ async function createApp(
         : sendError(reply as FastifyReply, asLegworkError(error, request as FastifyRequest, log), clientStatus(error)),
   });
   app.decorateRequest("principal", null);
+  closeWithServer(app);
   if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request.raw, [host, ...hosts]));
   // Responses are data: nothing in them may be executed, loaded, framed or sniffed. Pages have policies of their own.
   await app.register(helmet, {

@@ -104,7 +104,7 @@ try {
   assert.equal(event?.tags.job, id);
   assert.equal(event?.tags.task, "fails");
   assert.equal(event?.tags.tenant, "acme");
-  console.log("sentry: the failure arrived with its job, task and tenant");
+  console.log("✓ Sentry: the failure arrived with its job, task and tenant");
 
   const traces = received.find(({ path }) => path === "/v1/traces");
   assert(traces !== undefined, "The collector received spans.");
@@ -112,7 +112,7 @@ try {
     traces.body.includes('"process fails"') && traces.body.includes("app.tenant") && traces.body.includes("acme"),
     traces.body,
   );
-  console.log("opentelemetry: the attempt's span arrived with its own attribute");
+  console.log("✓ OpenTelemetry: the attempt's span arrived with its own attribute");
 } finally {
   worker?.kill("SIGKILL");
   server.close();

@@ -41,7 +41,7 @@ async function assertOnce(name: string, ranThere: readonly number[], task: strin
   const all = [...ranThere, ...rows.map((row) => Number(row.i))];
   if (all.length !== JOBS || new Set(all).size !== JOBS)
     throw new Error(`${name}: ${all.length} runs of ${new Set(all).size} of ${JOBS} jobs.`);
-  console.log(`${name}: ${ranThere.length} jobs ran there, ${rows.length} were imported, none was lost or doubled.`);
+  console.log(`✓ ${name}: ${ranThere.length} jobs ran there, ${rows.length} were imported, none was lost or doubled.`);
 }
 
 const remote = new URL(databaseUrl);
@@ -74,7 +74,7 @@ for (const [where, url] of [
       "email",
       Array.from({ length: 100 }, (_, n) => ({ data: { i: i + n } })),
     );
-  console.log(`pg-boss ${where}: killed ${await importing} times`);
+  console.log(`pg-boss ${where}: the import was killed ${await importing} times`);
   await boss.offWork("email", { wait: true });
   await importUntilDone(["pg-boss", ...(url === databaseUrl ? [] : ["--source-url", url])]);
   await boss.stop({ graceful: true });
@@ -93,7 +93,7 @@ const worker = new Worker<{ i: number }>("mail", async (job) => void ran.push(jo
 const importing = importUntilDone(["bullmq", "--redis-url", redis.url]);
 for (let i = JOBS / 2; i < JOBS; i += 100)
   await queue.addBulk(Array.from({ length: 100 }, (_, n) => ({ name: "one", data: { i: i + n } })));
-console.log(`BullMQ: killed ${await importing} times`);
+console.log(`BullMQ: the import was killed ${await importing} times`);
 await worker.close();
 await importUntilDone(["bullmq", "--redis-url", redis.url]);
 await assertOnce("BullMQ", ran, "mail");
