@@ -80,6 +80,7 @@ export type { ScheduleLoad } from "./schedules/schedule-load.ts";
 export { schedule } from "./schedules/schedule.ts";
 export type { ScheduleOptions, Timing } from "./schedules/schedule.ts";
 export { unschedule } from "./schedules/unschedule.ts";
+export { findViews, viewsFor } from "./db/confinement.ts";
 export { withPrincipal } from "./access/principal.ts";
 export type { Principal, Role, Surface } from "./access/principal.ts";
 export { enqueueBatch, getBatch, listBatches } from "./workflows/batches.ts";

@@ -6,6 +6,8 @@ import { JOB_STATES } from "./states.ts";
 import { duration, json, MAX_INTEGER, taskName, text, time, wholeNumber } from "./values.ts";
 export const scheduleName = text(128);
 export const runCursor = cursorOver("runs", z.iso.datetime());
+/** The source and the name of the last schedule of a page. */
+const scheduleCursor = cursorOver("schedules", z.string().regex(/^(database|crontab):.+$/s));
 
 /** A row of `legwork.schedules`, as JSON. */
 export const scheduleSchema = row({
@@ -125,6 +127,19 @@ export const scheduleBody = z
   })
   .refine(isOne, ONE_TIMING)
   .meta({ description: "The schedule.", examples: [{ task: "report/daily", cron: "0 7 * * 1-5", timezone: "Europe/Berlin" }] });
+
+export const scheduleQuery = z.strictObject({ cursor: scheduleCursor.schema.optional(), limit: pageLimit });
+
+/** The cursor of the page after a schedule. */
+export function cursorAfter({ name, source }: { name: string; source: string }): string {
+  return scheduleCursor.make(`${source}:${name}`);
+}
+
+/** The schedule before a page. */
+export function beforePage(cursor: string): { name: string; source: "database" | "crontab" } {
+  const [source = ""] = cursor.split(":", 1);
+  return { name: cursor.slice(source.length + 1), source: source as "database" | "crontab" };
+}
 
 export const schedulePage = page(scheduleSchema, "The schedules, by name.");
 export const removedScheduleSchema = z.object({ name: z.string() }).describe("The removed schedule.");

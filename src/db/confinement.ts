@@ -9,6 +9,11 @@ const views = new WeakMap<Queryable, Views>();
  * Returns the schema of the views `jobs` and `attempts` for a client: `legwork`; `legwork_confined` while it acts for one tenant; `legwork_tenant`
  * for a login that is confined to one. The other schemas show it no rows. Their columns are the same. They are separate because a single view would
  * read the whole history for a small tenant.
+ *
+ * @example
+ * import { viewsFor } from "legwork/operations";
+ *
+ * const { rows } = await client.query(`select count(*) from ${viewsFor(client)}.jobs where state = 'failed'`);
  */
 export function viewsFor(client: Queryable): Views {
   return views.get(client) ?? "legwork";
@@ -25,8 +30,15 @@ export async function whileConfined<T>(client: Queryable, work: () => Promise<T>
 }
 
 /**
- * Finds out once whether the login of a pool is confined to a tenant, so that from then on `viewsFor` names the views that show its rows. A login
- * without any role learns what it lacks from its next statement.
+ * Finds out once whether the login of a pool is confined to a tenant, so that from then on the operations on this pool, and `viewsFor`, use the
+ * views that show its rows. Call it once for a pool of your own; `createLegwork` and the command line do. A login without any role learns what it
+ * lacks from its next statement.
+ *
+ * @example
+ * import { findViews, listJobs } from "legwork/operations";
+ *
+ * await findViews(pool);
+ * const jobs = await listJobs(pool, { limit: 20 });
  */
 export async function findViews(pool: Queryable): Promise<void> {
   const { rows: may } = await pool.query(

@@ -13,6 +13,9 @@ export const SET_LOCK_TIMEOUT = "set local lock_timeout = '2s'";
 /** How long a schema change is retried before it fails (ms). */
 const PATIENCE_MS = 60_000;
 
+/** A lock that was not available in time, and a deadlock: workers lock several tables, too. */
+const RETRIED: ReadonlySet<string | undefined> = new Set(["55P03", "40P01"]);
+
 /**
  * Runs a transaction that changes the schema. When it has waited too long for a lock, it is rolled back and retried after a pause of 1 to 3 s, so
  * that workers can run statements in between. Throws LW409 after `patience` ms; nothing is changed then.
@@ -27,7 +30,7 @@ export async function withinLockTimeout<T>(
     try {
       return await transaction(pool, work);
     } catch (thrown) {
-      if (sqlStateOf(thrown) !== "55P03") throw thrown;
+      if (!RETRIED.has(sqlStateOf(thrown))) throw thrown;
       if (Date.now() >= deadline) {
         throw new LegworkError(
           "LW409",

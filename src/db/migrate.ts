@@ -53,6 +53,8 @@ export interface MigrationOptions {
   readonly upgradeGraphileWorker?: boolean;
   /** How long to retry while another transaction holds a lock on a table (ms); a minute by default. */
   readonly patience?: number;
+  /** Returns a preset whose hooks run with graphile-worker's own migrations. Called only if there are any to run. */
+  readonly preset?: (() => GraphileConfig.Preset | undefined) | undefined;
 }
 
 export interface MigrationResult {
@@ -351,13 +353,13 @@ async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; is
  * migrations, because it uses another connection, which a pooler may not provide at the same time. A process that finds an unfinished schema waits
  * while another process completes it.
  */
-async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker }: MigrationOptions): Promise<void> {
+async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker, preset }: MigrationOptions): Promise<void> {
   for (;;) {
     const schema = await graphileWorkerSchema(pool);
     if (schema !== undefined && schema.id >= GRAPHILE_WORKER_SCHEMA) return;
     if (schema === undefined || upgradeGraphileWorker === true || (!schema.isNew && (await isUnused(pool)))) {
       await assertUpgradable(pool);
-      await runGraphileWorkerMigrations(pool);
+      await runGraphileWorkerMigrations(pool, preset?.());
       return;
     }
     if (!schema.isNew) return;

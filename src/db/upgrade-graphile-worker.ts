@@ -114,14 +114,18 @@ async function countJobs(client: Queryable): Promise<UpgradePreview["jobs"]> {
 
 /**
  * Runs graphile-worker's own missing migrations, on a separate connection, each in its own transaction. The caller must not hold a lock on
- * graphile-worker's tables. Throws LW510 with the reason when one fails; applied migrations stay, and the next call continues from there.
+ * graphile-worker's tables. The preset's hooks for installing and migrating run. Throws LW510 with the reason when one fails; applied migrations stay, and the next call continues from there.
  */
-export async function runGraphileWorkerMigrations(pool: Pool): Promise<void> {
+export async function runGraphileWorkerMigrations(pool: Pool, preset?: GraphileConfig.Preset): Promise<void> {
   // Loaded here, because most commands never need it.
   const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
   try {
     // It would log each of its twenty migrations; Legwork logs one line instead.
-    await runMigrations({ pgPool: pool, logger: new GraphileLogger(() => () => {}) });
+    await runMigrations({
+      pgPool: pool,
+      logger: new GraphileLogger(() => () => {}),
+      ...(preset === undefined ? {} : { preset }),
+    });
   } catch (thrown) {
     const error = toError(thrown) as Error & { code?: string };
     // A missing privilege has its own hint.

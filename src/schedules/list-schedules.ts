@@ -1,6 +1,7 @@
 import { readJson } from "../db/exact-json.ts";
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
+import { selectWithin } from "../db/select-within.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 
@@ -63,21 +64,44 @@ const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timez
   last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
   requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at, disabled_at, disabled_by`;
 
+/** Which schedules, and from where on. */
+export interface ScheduleFilter {
+  tenant?: string;
+  /** The last schedule of the previous page. */
+  after?: Pick<ScheduleRow, "name" | "source"> | undefined;
+  /** All by default. */
+  limit?: number;
+}
+
 /**
- * Lists all schedules by name, including those of crontabs.
+ * Lists schedules by name, including those of crontabs.
  *
  * @example
  * import { listSchedules } from "legwork/operations";
  *
  * const late = (await listSchedules(client)).filter(({ problem }) => problem !== null);
  */
-export async function listSchedules(client: Queryable, filter: { tenant?: string } = {}): Promise<ScheduleRow[]> {
-  const rows = await selectRows(
-    client,
-    `select ${COLUMNS} from legwork.schedules where ($1::text is null or tenant = $1) order by name, source`,
-    [filter.tenant],
-  );
+export async function listSchedules(client: Queryable, filter: ScheduleFilter = {}): Promise<ScheduleRow[]> {
+  const rows = await selectRows(client, PAGE, pageValues(filter));
   return readJson<ScheduleRow>(client, rows, ["payload"]);
+}
+
+/** Like `listSchedules`, in the caller's transaction and up to the schedule that brings the page to `maxBytes`; also returns whether there may be more. */
+export async function listSchedulesWithin(
+  client: Queryable,
+  filter: ScheduleFilter,
+  maxBytes: number,
+): Promise<{ rows: ScheduleRow[]; isMore: boolean }> {
+  const { rows, isMore } = await selectWithin(client, PAGE, pageValues(filter), maxBytes);
+  return { rows: readJson<ScheduleRow>(client, rows, ["payload"]), isMore };
+}
+
+const PAGE = `select ${COLUMNS} from legwork.schedules
+  where ($1::text is null or tenant = $1) and ($2::text is null or (name, source) > ($2, $3::text))
+  order by name, source limit $4`;
+
+function pageValues({ tenant, after, limit }: ScheduleFilter): unknown[] {
+  return [tenant, after?.name, after?.source, limit];
 }
 
 /**

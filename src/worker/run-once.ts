@@ -1,25 +1,46 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createPool, type Pool } from "../db/pool.ts";
 import { IS_LEFT } from "./graphile/jobs-table.ts";
+import { within } from "../within.ts";
 import { startWorker, type Worker, type WorkerOptions } from "./worker.ts";
 
 /** How often to check for remaining jobs (ms). */
 const INTERVAL_MS = 200;
+/** How long its own connections may take to become idle and close (ms). */
+const CLOSE_MS = 300;
 
-/** Runs all due jobs, including the jobs that they enqueue, until none is left, or until SIGTERM or SIGINT. Calls `onReady` once it takes jobs. */
-export async function runOnce(options: WorkerOptions, onReady?: (worker: Worker) => void): Promise<void> {
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
+interface OnceWorker extends Worker {
+  /** Resolves when no due job is left, rejects when that cannot be found out, and also resolves after `stop`. The worker is then to be stopped. */
+  readonly finished: Promise<void>;
+}
+
+/** Starts a worker that runs all due jobs, including the jobs that they enqueue. Throws like `startWorker`. */
+export async function startOnce(options: WorkerOptions): Promise<OnceWorker> {
+  const worker = await startWorker(options);
   const pool = createPool(options.databaseUrl, { log: options.log, max: 2, name: "legwork worker --once" });
-  try {
-    const worker = await startWorker({ ...options, signal: stopping.signal });
-    onReady?.(worker);
-    await untilNothingIsReady(pool, worker, stopping.signal).finally(() => worker.stop());
-  } finally {
-    await pool.end();
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, stop);
-  }
+  const stopping = new AbortController();
+  options.signal?.addEventListener("abort", () => stopping.abort(), { once: true });
+  const finished = untilNothingIsReady(pool, worker, stopping.signal);
+  // It is awaited below, too, where its error is not of interest.
+  finished.catch(() => undefined);
+  return {
+    ...worker,
+    get id() {
+      return worker.id;
+    },
+    finished,
+    async stop() {
+      stopping.abort();
+      const ids = await worker.stop();
+      // A database that does not respond must not keep the process alive.
+      await within(
+        CLOSE_MS,
+        finished.catch(() => undefined),
+      );
+      await within(CLOSE_MS, pool.end());
+      return ids;
+    },
+  };
 }
 
 async function untilNothingIsReady(pool: Pool, worker: Worker, signal: AbortSignal): Promise<void> {

@@ -46,6 +46,7 @@ import { type RunEnvironment, toPlainTask } from "./attempt/run.ts";
 import { QueueSlots } from "./queue-slots.ts";
 import { queueOf, selectTasks, type TaskSelection } from "./task-selection.ts";
 import { registerTasks } from "./register-tasks.ts";
+import { SchemaWatch } from "./schema-watch.ts";
 import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { startTicker } from "./loops/ticker.ts";
@@ -266,8 +267,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     onDrained: () => drained.resolve(),
     onState: (state) => events.tell(state === "active" ? "worker_resumed" : `worker_${state}`, { worker: workerId() }),
   });
-  const generation = (): Promise<Supervised> =>
-    startGeneration({
+  let isFirst = true;
+  const generation = async (): Promise<Supervised> => {
+    if (!isFirst) {
+      // graphile-worker would create its schema itself, without Legwork's triggers; and a schema created again does not know the tasks.
+      await assertUsable(leasePool);
+      await registerTasks(leasePool, allTasks, log);
+    }
+    isFirst = false;
+    return await startGeneration({
       ...options,
       log,
       name,
@@ -284,6 +292,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       leasePool,
       untilStopped,
     });
+  };
   const uninstall = [
     installMiddleware(middleware),
     ...middleware.map(({ on }) => events.listen(on ?? {})),
@@ -470,10 +479,17 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   // A worker that was killed with jobs before it is registered would not be missed.
   void lease.registered.then(() => registered.resolve(true));
   void options.untilStopped.then(() => registered.resolve(false));
-  const ended = endOf(runner, events, options.shutdownTimeout);
+  const schema = new SchemaWatch({ pool: options.leasePool, log });
+  let schemaError: Error | undefined;
+  void schema.gone.then((error) => {
+    schemaError = error;
+    return runner.stop().catch(() => undefined);
+  });
+  const ended = endOf(runner, events, options.shutdownTimeout).then((end) => ({ ...end, error: schemaError ?? end.error }));
   await Promise.race([Promise.all([listening, lease.registered]), ended, options.untilStopped]);
 
   const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
+    void schema.stop();
     // Jobs that have ended and can still be recorded need not run again.
     await within(Math.min(FLUSH_MS, timeout / 2), recorder.settled());
     closed.abort();

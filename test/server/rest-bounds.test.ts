@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";
+import { legwork } from "../support/cli.ts";
 import { testDatabase } from "../support/database.ts";
 import { rest, type RestAnswer, restToken, startRest } from "../support/rest.ts";
 import { scaled } from "../support/slowness.ts";
@@ -209,6 +210,31 @@ describe("responses", () => {
     expect(numbers(second.body.items)).toEqual(range(201, 250));
     expect(second.body.nextCursor).toBeNull();
     expect((await rest(server, "GET", "/jobs/4711000/attempts")).status).toBe(404);
+  });
+
+  it("with schedules come in pages, which the command line follows", async () => {
+    await database.pool.query(
+      `select legwork.schedule('s' || to_char(n, 'FM000'), 'any', payload => jsonb_build_object('x', repeat('x', 90000)), every => '1 day') from generate_series(1, 130) n`,
+    );
+    const names: string[] = [];
+    const lengths: number[] = [];
+    for (let cursor = ""; ;) {
+      const { status, body } = await rest(server, "GET", `/schedules?limit=60${cursor}`);
+      expect(status).toBe(200);
+      lengths.push(body.items.length);
+      names.push(...body.items.map(({ name }: { name: string }) => name));
+      if (body.nextCursor === null) break;
+      cursor = `&cursor=${body.nextCursor}`;
+    }
+    expect(names).toEqual(Array.from({ length: 130 }, (_, index) => `s${String(index + 1).padStart(3, "0")}`));
+    // 5 MB are 56 of them.
+    expect(Math.max(...lengths)).toBeLessThan(60);
+    expect((await rest(server, "GET", "/schedules?cursor=x")).body).toMatchObject({
+      code: "LW400",
+      errors: [{ field: "cursor" }],
+    });
+    const listed = await legwork(["schedule", "list", "--json"], { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken });
+    expect(JSON.parse(listed.stdout)).toHaveLength(130);
   });
 
   it("with large step results come in pages", async () => {

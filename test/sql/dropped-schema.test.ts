@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import { describeSchema } from "../../scripts/describe-schema.ts";
 import { diagnose } from "../../src/health/doctor.ts";
+import { Problems } from "../../src/health/problems.ts";
 import { readCatalog } from "../../src/db/definitions.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { schemaFiles } from "../../src/db/schema-files.ts";
@@ -8,6 +10,8 @@ import { objectsOf } from "../../src/db/schema-objects.ts";
 import { splitSql } from "../../src/db/split-sql.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, testLog } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
@@ -123,4 +127,23 @@ it("every object that the migration files create exists after a migration, under
   const ours = [...catalog].filter((object) => /^(?:function|view|policy) legwork|^trigger (?:_legwork|sum_|keep_)/.test(object));
   const names = new Set([...objects].map((object) => object));
   expect(ours.filter((object) => !made.includes(object) && !names.has(object.replace(/\(.*$/, "")))).toEqual([]);
+});
+
+it("a running worker says that the schema was dropped, and starts again once `legwork migrate` has created it", async () => {
+  const problems = new Problems();
+  const named = (name: string): string => `export default async (_payload, helpers) => void (await helpers.query("insert into ran values ('${name}')"));`;
+  await query("create table ran (task text)");
+  await workerOver(database.url, { "first.mjs": named("first"), "second.mjs": named("second") }, { problems });
+  await query("drop schema graphile_worker cascade");
+  await until("the problem is known", () => problems.list().some((problem) => problem.includes("the schema graphile_worker were dropped")), 10_000);
+  await migrate(database.pool, testLog);
+  // The tables number the tasks again, in this order.
+  await query("select graphile_worker.add_job('second')");
+  await query("select graphile_worker.add_job('first')");
+  await until("both jobs ran", async () => (await query("select from ran")).length === 2, 20_000);
+  expect(await query("select task from ran order by task")).toEqual([{ task: "first" }, { task: "second" }]);
+  const jobs = (): Promise<unknown> => query("select task, state::text from legwork.jobs where id in (1, 2) order by id");
+  const ended = ["second", "first"].map((task) => ({ task, state: "completed" }));
+  await until("both have completed", async () => isDeepStrictEqual(await jobs(), ended));
+  await until("the problem is solved", () => problems.list().length === 0);
 });

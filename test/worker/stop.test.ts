@@ -96,34 +96,56 @@ describe("stopping a worker", () => {
     expect(await state(id)).toBe("completed");
   });
 
-  it("by SIGTERM while it starts ends the process with code 0, and it has taken no job", async () => {
-    const tasks = await directoryOf({
-      "gated.ts": GATED,
-      // Loading it takes as long as the test needs.
-      "slow.mjs": `
+  it("by SIGTERM with --once ends the process within the shutdown timeout and returns the running job to the queue", async () => {
+    const tasks = await directoryOf({ "gated.ts": GATED });
+    const id = await add("gated", { gate: "never" }, ", max_attempts => 1");
+    const child = spawn(
+      process.execPath,
+      [SCRIPT, "worker", "--once", "--tasks", tasks, "--crontab", "/dev/null", "--shutdown-timeout", "500ms"],
+      { env: { ...process.env, DATABASE_URL: database.url }, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    onTestFinished(() => void child.kill("SIGKILL"));
+    let log = "";
+    child.stderr.on("data", (data) => (log += String(data)));
+    await until("the job runs", async () => (await state(id)) === "running", 20_000);
+    const exit = exitOf(child);
+    child.kill("SIGTERM");
+    expect(await exit).toBe(0);
+    expect(log).toContain("The worker has stopped. 1 unfinished job returned to the queue.");
+    expect(await getJob(database.pool, id)).toMatchObject({ state: "pending", attempts: 0 });
+  });
+
+  it.each([[[]], [["--once"]]])(
+    "by SIGTERM while it starts (%j) ends the process with code 0, and it has taken no job",
+    async (flags) => {
+      const tasks = await directoryOf({
+        "gated.ts": GATED,
+        // Loading it takes as long as the test needs.
+        "slow.mjs": `
         import { existsSync, writeFileSync } from "node:fs";
         writeFileSync(new URL("loading", import.meta.url), "");
         while (!existsSync(new URL("go-on", import.meta.url))) await new Promise((wake) => setTimeout(wake, 20));
         export default async () => {};`,
-    });
-    const id = await add("slow");
-    const child = spawn(process.execPath, [SCRIPT, "worker", "--tasks", tasks, "--crontab", "/dev/null"], {
-      env: { ...process.env, DATABASE_URL: database.url },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    onTestFinished(() => void child.kill("SIGKILL"));
-    let log = "";
-    child.stderr.on("data", (data) => (log += String(data)));
-    await until("the tasks are being loaded", () => existsSync(join(tasks, "loading")), 20_000);
-    const exit = exitOf(child);
-    child.kill("SIGTERM");
-    await until("the signal was received", () => log.includes("SIGTERM received. Stopping before the start is complete."));
-    await writeFile(join(tasks, "go-on"), "");
-    expect(await exit).toBe(0);
-    expect(log).not.toContain("worker_ready");
-    expect(await getJob(database.pool, id)).toMatchObject({ attempts: 0, attempt_list: [] });
-    expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
-  });
+      });
+      const id = await add("slow");
+      const child = spawn(process.execPath, [SCRIPT, "worker", ...flags, "--tasks", tasks, "--crontab", "/dev/null"], {
+        env: { ...process.env, DATABASE_URL: database.url },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      let log = "";
+      child.stderr.on("data", (data) => (log += String(data)));
+      await until("the tasks are being loaded", () => existsSync(join(tasks, "loading")), 20_000);
+      const exit = exitOf(child);
+      child.kill("SIGTERM");
+      await until("the signal was received", () => log.includes("SIGTERM received. Stopping before the start is complete."));
+      await writeFile(join(tasks, "go-on"), "");
+      expect(await exit).toBe(0);
+      expect(log).not.toContain("worker_ready");
+      expect(await getJob(database.pool, id)).toMatchObject({ attempts: 0, attempt_list: [] });
+      expect((await database.pool.query("select from legwork.workers")).rows).toEqual([]);
+    },
+  );
 
   it("by a second process signal does not wait, and the job runs elsewhere within 10 s", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });

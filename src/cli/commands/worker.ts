@@ -15,6 +15,7 @@ import {
   type WorkerFlags,
   workerSettings,
 } from "../options.ts";
+import { within } from "../../within.ts";
 import { counted } from "../../wording.ts";
 import { untilStopped } from "../process-signals.ts";
 import { assertOneOf } from "../together.ts";
@@ -54,15 +55,28 @@ Unfinished jobs return to the queue.`,
       const databaseUrl = findDatabase(config);
       const migrateFirst = async (): Promise<void> => {
         const pool = createPool(databaseUrl, { log, max: 3, name: "legwork migrate" });
-        await migrate(pool, log).finally(() => pool.end());
+        await migrate(pool, log, undefined, { preset: () => loaded.preset?.preset() }).finally(() => pool.end());
       };
       const problems = new Problems();
       const settings = { ...workerSettings(loaded), databaseUrl, log, problems };
       if (once === true) {
-        await migrateFirst();
-        const { runOnce } = await import("../../worker/run-once.ts");
-        await runOnce(settings, (worker) => tellReady(log, worker, config.concurrency));
-        return;
+        const { startOnce } = await import("../../worker/run-once.ts");
+        await untilStopped(log, {
+          start: async (signal) => {
+            await migrateFirst();
+            const worker = await startOnce({ ...settings, signal });
+            if (!signal.aborted) tellReady(log, worker, config.concurrency);
+            return {
+              running: () => worker.running(),
+              ended: worker.finished.catch(() => undefined),
+              stop: async () => {
+                await stopAndTell(log, worker);
+                // A worker that could not find out whether jobs are left exits with code 1.
+                await within(0, worker.finished);
+              },
+            };
+          },
+        });
       }
       await untilStopped(log, {
         start: async (signal) => {

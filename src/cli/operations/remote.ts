@@ -209,7 +209,7 @@ export function remoteOperations(url: string, token: string | undefined): Operat
     schedule: (name, task, options) => put(scheduleSchema, scheduleOf(name), { ...options, task }),
     getSchedule: (name) => get(scheduleSchema, scheduleOf(name)),
     listSchedules: async ({ tenant }) =>
-      (await all(schedulePage, "/schedules")).filter((schedule) => tenant === undefined || schedule.tenant === tenant),
+      (await all(schedulePage, "/schedules?limit=500")).filter((schedule) => tenant === undefined || schedule.tenant === tenant),
     listScheduleRuns: async (name, { limit }) =>
       (await get(scheduleRunPage, `${scheduleOf(name)}/runs?limit=${Math.min(limit, PAGE)}`)).items,
     previewSchedule: async (timing, options) => (await post(previewPage, "/schedules/preview", { ...timing, ...options })).items,

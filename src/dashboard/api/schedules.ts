@@ -45,9 +45,20 @@ export function usePreview(timing: Timing | undefined, options: { count: number;
 export function useSchedules() {
   return useQuery({
     queryKey: ["schedules"],
-    queryFn: async ({ signal }) => (await rest<{ items: Schedule[] }>("GET", "/schedules", undefined, signal)).items,
+    queryFn: ({ signal }) => allSchedules(signal),
     refetchInterval: 5_000,
   });
+}
+
+async function allSchedules(signal: AbortSignal): Promise<Schedule[]> {
+  const all: Schedule[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const path: string = `/schedules?limit=500${cursor === "" ? "" : `&cursor=${cursor}`}`;
+    const page: { items: Schedule[]; nextCursor: string | null } = await rest("GET", path, undefined, signal);
+    all.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return all;
 }
 
 export function scheduleRoute(name: string, below = ""): string {

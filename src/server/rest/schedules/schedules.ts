@@ -1,8 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { createdSchema } from "../../../contract/jobs.ts";
-import { toPage } from "../../../contract/page.ts";
+import { MAX_PAGE_BYTES, toPage } from "../../../contract/page.ts";
 import {
+  beforePage,
+  cursorAfter,
   loadPage,
   loadQuery,
   previewBody,
@@ -12,13 +14,14 @@ import {
   scheduleBody,
   scheduleName,
   schedulePage,
+  scheduleQuery,
   scheduleRunPage,
   scheduleRunQuery,
   scheduleSchema,
   type TimingFields,
 } from "../../../contract/schedules.ts";
 import { disableSchedule, enableSchedule } from "../../../schedules/enable-schedule.ts";
-import { getSchedule, listScheduleRuns, listSchedules } from "../../../schedules/list-schedules.ts";
+import { getSchedule, listScheduleRuns, listSchedulesWithin } from "../../../schedules/list-schedules.ts";
 import { describeCron } from "../../../schedules/describe-cron.ts";
 import { previewSchedule } from "../../../schedules/preview-schedule.ts";
 import { scheduleLoad } from "../../../schedules/schedule-load.ts";
@@ -39,10 +42,15 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
       url: "/schedules",
       tag: "schedules",
       role: "viewer",
-      summary: "List schedules, including those of crontabs",
+      summary: "List schedules by name, including those of crontabs",
+      query: scheduleQuery,
       answer: schedulePage,
     },
-    async ({ client }) => ({ items: await listSchedules(client), nextCursor: null }),
+    async ({ client, query: { cursor, limit } }) => {
+      const after = cursor === undefined ? undefined : beforePage(cursor);
+      const { rows, isMore } = await listSchedulesWithin(client, { after, limit: limit + 1 }, MAX_PAGE_BYTES);
+      return toPage(rows, limit, cursorAfter, isMore);
+    },
   );
   addRoute(
     app,
