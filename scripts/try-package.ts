@@ -143,8 +143,9 @@ await legwork.stop();
   assert.equal(refused.code, 1);
   const [, command = ""] = /^legwork: .+ \(LW517\)\nhint: Run `(npm install [^`]+)`\.\n$/.exec(refused.stderr) ?? [];
   assert.notEqual(command, "", refused.stderr);
-  const [npm = "", ...parameters] = command.split(" ");
-  await succeed(npm, [...parameters, "--ignore-scripts", "--no-audit", "--no-fund"]);
+  assert.equal((await legwork("install", "--dry-run")).stdout, `${command}\n`);
+  const added = await run(process.execPath, [LEGWORK, "install"], { ...env, npm_config_ignore_scripts: "true" });
+  assert.equal(added.code, 0, added.stderr);
   const all = await installed();
   console.log(`with the server and GraphQL: ${all.packages} packages, ${all.megabytes} MB`);
 

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
 import { EMBEDDED_PACKAGES, GRAPHQL_PACKAGES, installCommand, SERVER_PACKAGES } from "../src/optional-packages.ts";
+import { legwork } from "./support/cli.ts";
 import { directoryOf } from "./support/worker.ts";
 
 const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
@@ -95,7 +96,7 @@ it("the install command has --global for a global Legwork, and is `npm ci` in a 
   expect(installCommand(["ws"])).toBe("npm ci");
 });
 
-it("the guide Start in five minutes has the command that `legwork up` prints", async () => {
-  const commands = [...(await read("docs/guides/start.md")).matchAll(/^npm install fastify@(?:.*\\\n)*.*$/gm)];
-  expect(commands.map(([command]) => command.replaceAll(/\s*\\\n\s*/g, " "))).toEqual([`npm install ${named(groups)}`]);
+it("`legwork install` installs what is missing, which is nothing in a checkout, and names its parts", async () => {
+  expect(await legwork(["install"])).toMatchObject({ code: 0, stdout: "Nothing to install.\n", stderr: "" });
+  expect(await legwork(["install", "graphql"])).toMatchObject({ code: 2, stderr: expect.stringContaining("server, postgres") });
 });

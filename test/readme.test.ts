@@ -163,7 +163,7 @@ describe("the guide Start in five minutes", () => {
         },
       };
       const printed: Record<string, string> = {};
-      for (const command of commandsOf(start).filter((each) => !/^(up|dashboard|dev|init)\b/.test(each))) {
+      for (const command of commandsOf(start).filter((each) => !/^(up|dashboard|dev|init|install)\b/.test(each))) {
         await before[command]?.();
         const { code, stdout, stderr } = await run(command);
         const [expectedCode, expectedError] = command.includes("not a URL") ? [1, /\(LW422\)/] : [0, /^$/];

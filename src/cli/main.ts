@@ -13,6 +13,7 @@ import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { healthCommand, statsCommand } from "./commands/health.ts";
 import { initCommand } from "./commands/init.ts";
+import { installCommand } from "./commands/install.ts";
 import { importCommand } from "./commands/import.ts";
 import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
@@ -90,6 +91,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
     );
   const commands = [
     initCommand,
+    installCommand,
     devCommand,
     upCommand,
     migrateCommand,

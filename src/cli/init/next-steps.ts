@@ -35,7 +35,8 @@ export function nextSteps(project: Project, hasSample: boolean): NextStep[] {
     const purpose = hasDatabase
       ? "the dashboard's packages; leave this out to only run jobs"
       : "the dashboard's packages, and a Postgres for development";
-    steps.push({ command: install, purpose });
+    // As long as Legwork is not a dependency, npx runs a copy, which a package manager's command replaces.
+    steps.push({ command: install.includes(" legwork@") ? install : `${exec} legwork install`, purpose });
   }
   if (isOld(project.graphileWorker)) {
     steps.push({

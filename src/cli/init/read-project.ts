@@ -72,10 +72,13 @@ export function readProject(directory: string): Project {
     graphileWorker: textOf(packages["graphile-worker"]),
     hasLegwork: packages["legwork"] !== undefined,
     hasZod: /^[~^]?4\b/.test(textOf(packages["zod"]) ?? ""),
-    databaseUrlFrom: process.env["DATABASE_URL"]
-      ? "the environment"
-      : ENV_FILES.find((file) => hasDatabaseUrl(join(directory, file))),
+    databaseUrlFrom: databaseUrlFrom(directory),
   };
+}
+
+/** Returns the file in a directory that has a DATABASE_URL, or "the environment". */
+export function databaseUrlFrom(directory: string): string | undefined {
+  return process.env["DATABASE_URL"] ? "the environment" : ENV_FILES.find((file) => hasDatabaseUrl(join(directory, file)));
 }
 
 function parseManifest(path: string, text: string): Readonly<Record<string, unknown>> {
