@@ -53,6 +53,16 @@ const PATTERNS: readonly Pattern[] = [
   },
   { name: "as one says", matches: /\bas one (?:says|knows|would|has)\b/gi, better: "say it directly" },
   { name: "so many", matches: /\band so many (?:do|are|live|run)\b/gi, better: "'has reached its limit of …'" },
+  { name: "go on", matches: /\b(?:go|goes|went) on\b/gi, better: "continue, keep running" },
+  { name: "the most", matches: /\bThe most (?!that\b|urgent\b|memory\b)[a-z]/g, better: "the maximum number of …" },
+  { name: "belong into", matches: /\bbelongs? into\b/gi, better: "belongs in" },
+  { name: "of who", matches: /\bof who\b/gi, better: "of the user who …" },
+  {
+    name: "keeps no",
+    matches: /\bkeeps? no (?:others?|jobs?)\b/gi,
+    better: "does not prevent … from …",
+  },
+  { name: "has the focus", matches: /\bhas the focus\b/gi, better: "has focus" },
   { name: "all the same", matches: /\ball the same\b/gi, better: "anyway, still" },
 ];
 

@@ -323,7 +323,7 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   return { wheres, values };
 }
 
-/** The time before which jobs that ended before a time were created. By its worker's clock, a short job may have ended just before that. */
+/** An upper bound for the creation times of jobs that ended before a time. By its worker's clock, a short job may have ended just before that. */
 function endsBefore(time: Date | undefined): Date | undefined {
   return time === undefined ? undefined : new Date(time.getTime() + 60_000);
 }

@@ -22,7 +22,7 @@ beforeEach(async () => {
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   await run("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [failed]);
-  // The trigger is on the partitioned table itself, against mistakes.
+  // The trigger is on the partitioned table itself, as protection against mistakes.
   await run(`do $$ declare p regclass; begin
     for p in select inhrelid from pg_inherits where inhparent = 'legwork_private.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
 });

@@ -1,4 +1,4 @@
--- Groups of failed jobs within a period, with their numbers over time, for lists that answer when an error began and whether it still occurs.
+-- Groups of failed jobs within a period, with their numbers over time, for lists that show when an error began and whether it still occurs.
 
 create or replace function legwork.find_failed_groups(filter jsonb default '{}', intervals integer default 24)
 returns table (

@@ -72,7 +72,7 @@ function freeFolder(directory: string): string {
     return files.length === 0 || files.some((file) => /["']legwork["']/.test(readFileSync(file, "utf8")));
   });
   if (free !== undefined) return free;
-  throw new LegworkError("LW409", `${names.join(", ")} exist and have no tasks of Legwork.`, {
+  throw new LegworkError("LW409", `${names.join(", ")} exist and contain no Legwork tasks.`, {
     hint: 'Create a folder for the tasks, and name it in legwork.config.mjs: `export default { tasks: ["my/tasks"] };`.',
   });
 }

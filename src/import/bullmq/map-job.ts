@@ -49,7 +49,7 @@ export function mapBullmqJob(job: BullmqJob, { isPaused, now, dependsOn, obstacl
   const priority = Math.min(32_767, job.priority);
   if (job.priority > 32_767) note("priority", `above 32,767 becomes ${formatNumber(priority)}`);
   const attempts = typeof opts["attempts"] === "number" ? opts["attempts"] : 1;
-  if (attempts > 1) note("attempts", "becomes max_attempts: those that are left");
+  if (attempts > 1) note("attempts", "becomes max_attempts: the remaining ones");
   if (opts["backoff"] !== undefined) note("backoff", backoffText(opts["backoff"]));
   for (const option of ["removeOnComplete", "removeOnFail"]) {
     if (opts[option] !== undefined) note(option, "is not needed: the setting history_retention decides how long jobs are kept");

@@ -201,7 +201,7 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       "PgOrderCustomFieldsPlugin",
       // Counting would read the whole history.
       "PgConnectionTotalCountPlugin",
-      // The schema is the same for every login. Data that a login may not read is LW403.
+      // The schema is the same for every login. Reading data without the privilege is LW403.
       "PgRBACPlugin",
       // No functions, and no filters without an index.
       "PgProceduresPlugin",

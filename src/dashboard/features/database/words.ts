@@ -1,4 +1,4 @@
-import { counted } from "../../../wording.ts";
+import { counted, formatNumber } from "../../../wording.ts";
 
 export const words = {
   title: "Database",
@@ -6,7 +6,7 @@ export const words = {
   checkedAt: "Checked {at}. On the command line: {command}.",
   checkAgain: "Check again",
   fixes: "Needs attention",
-  passed: (checks: number) => `${counted(checks, "check")} passed`,
+  passed: (checks: number) => `Passed checks (${formatNumber(checks)})`,
   allPassed: (checks: number) => `All ${counted(checks, "check")} passed.`,
   found: (checks: number, critical: number, warnings: number) =>
     `${counted(checks, "check")}: ${[

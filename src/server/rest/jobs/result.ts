@@ -7,7 +7,7 @@ import { LegworkError } from "../../../errors.ts";
 import { readResult, type ResultRow } from "../../../jobs/job-result.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The maximum number of jobs that a server's clients wait for at a time. Each costs memory and no connection to the database. */
+/** The maximum number of jobs that a server's clients wait for at a time. Each costs memory, but no database connection. */
 const MOST_WAITS = 20_000;
 
 /** Adds the route that waits for a job's result. */
