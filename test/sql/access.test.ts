@@ -303,6 +303,12 @@ describe("a login with the role", () => {
     ]) {
       expect([text, await attempt("admin", text)]).toEqual([text, "ok"]);
     }
+    for (const value of ["-1 days", "abc", "1001 years", "0", "P1X"]) {
+      expect(await attempt("admin", `select legwork.change_setting('history_retention', '${value}')`)).toBe("LW400");
+    }
+    for (const value of ["x", "{}"]) {
+      expect(await attempt("admin", `select legwork.change_setting('alert_channels', '${value}')`)).toBe("LW400");
+    }
     for (const text of ["select hash from legwork_private.tokens", "delete from legwork_private.audit_entries", "select * from legwork_private.audit_entries"]) {
       expect([text, await attempt("admin", text)]).toEqual([text, "42501"]);
     }

@@ -2,6 +2,7 @@ create or replace function legwork.change_setting(name text, value text) returns
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_names text[] := array(select s.name from legwork.settings s);
+  v_is_valid boolean;
 begin
   perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
@@ -10,9 +11,24 @@ begin
       detail = '{"do": "list_settings"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';
   end if;
+  begin
+    -- The other settings are periods.
+    v_is_valid := case when change_setting.name = 'alert_channels' then jsonb_typeof(value::jsonb) = 'array'
+      else lower(trim(value)) = 'infinity' or value::interval between interval '1 minute' and interval '1000 years' end;
+  exception when data_exception then
+    v_is_valid := false;
+  end;
+  if not v_is_valid then
+    raise exception '% is %; it must be %.', name, left(value, 100),
+      case name when 'alert_channels' then 'a JSON array of channels' else 'a period between 1 minute and 1,000 years, or infinity' end
+      using errcode = 'LW400', column = name, hint = 'Nothing was changed.';
+  end if;
+  if change_setting.name = 'alert_channels' then
+    perform legwork_private.assert_alert_channels(value::jsonb);
+  end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $$;
-comment on function legwork.change_setting(text, text) is 'Changes a setting in legwork.settings. Raises LW404 for an unknown setting, LW400 for a null value.';
+comment on function legwork.change_setting(text, text) is 'Changes a setting in legwork.settings. Raises LW404 for an unknown setting; LW400 for a period that is not between a minute and a thousand years, for channels that are not valid, and for a null value.';
 revoke execute on function legwork.change_setting(text, text) from public;
 
 create or replace function legwork_private.installed_schema(
