@@ -18,8 +18,8 @@ it("every setting in a file for deployment exists", async () => {
   expect(used.filter(({ name }) => !known.has(name))).toEqual([]);
 });
 
-it("every command in a file for deployment exists, and has the options that it is given", () => {
-  const commands = new Map(createProgram().commands.map((command) => [command.name(), command]));
+it("every command in a file for deployment exists, and has the options that it is given", async () => {
+  const commands = new Map((await createProgram()).commands.map((command) => [command.name(), command]));
   const text = [...files.values()].join("\n");
   const started = [...text.matchAll(/legwork\.js ([a-z].*)$/gm)].map((match) => match[1]!.trim().split(" "));
   const listed = [...text.matchAll(/(?:args|command|CMD):? \[(.+?)\]$/gm)].map((match) =>

@@ -25,8 +25,8 @@ it("the SQL names in the glossary exist", () => {
   expect(named.filter((name) => !new RegExp(String.raw`\b${name.replace(".", String.raw`\.`)}\b`).test(sql))).toEqual([]);
 });
 
-it("the commands in the glossary exist", () => {
-  const commands = new Set(createProgram().commands.map((command) => command.name()));
+it("the commands in the glossary exist", async () => {
+  const commands = new Set((await createProgram()).commands.map((command) => command.name()));
   const named = rows
     .flatMap(([, , , , cell]) => quoted(cell))
     .map((text) => text.split(" ")[0] ?? "")

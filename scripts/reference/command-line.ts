@@ -6,8 +6,8 @@ import { code, fenced, prose, sentence, table } from "./markdown.ts";
 const COMMON = ["--database-url", "--data-dir", "--log-level", "--json", "--url", "--help"];
 
 /** Describes every command with its options, like `--help`. */
-export function commandLine(): string {
-  const program = createProgram();
+export async function commandLine(): Promise<string> {
+  const program = await createProgram();
   const commands = program.commands.filter((command) => command.name() !== "help").flatMap((command) => nested(command));
   const common = COMMON.flatMap((flag) => usual(commands, flag) ?? []);
   return ["## Options of most commands", options(common), ...commands.flatMap((command) => section(command, common))].join(

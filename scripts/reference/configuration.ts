@@ -24,8 +24,8 @@ export async function configuration(): Promise<string> {
     },
   }).visit(program);
   const flags = new Set(
-    createProgram()
-      .commands.filter((command) => ["up", "server", "worker"].includes(command.name()))
+    (await createProgram()).commands
+      .filter((command) => ["up", "server", "worker"].includes(command.name()))
       .flatMap((command) => command.options.map(({ long }) => long)),
   );
   const doc = (start: number, name: string): string => {

@@ -34,7 +34,7 @@ export async function referencePages({ client, httpUrl, token }: Running): Promi
   const { views, functions: sqlFunctions } = await sql(client);
   const { functions, tree } = await typescript();
   const parts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-    "cli.md": { commands: commandLine() },
+    "cli.md": { commands: await commandLine() },
     "configuration.md": { settings: await configuration() },
     "errors.md": { codes: errors() },
     "graphql.md": {

@@ -1,49 +1,59 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { reportError } from "./report-error.ts";
-import { addCommand } from "./commands/add.ts";
-import { auditCommand } from "./commands/audit.ts";
-import { alertsCommand } from "./commands/alerts.ts";
-import { backupCommand } from "./commands/backup.ts";
-import { bulkCommand } from "./commands/bulk.ts";
-import { cancelCommand } from "./commands/cancel.ts";
-import { dashboardCommand } from "./commands/dashboard.ts";
-import { explainCommand } from "./commands/explain.ts";
-import { devCommand } from "./commands/dev.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { healthCommand, statsCommand } from "./commands/health.ts";
-import { initCommand } from "./commands/init.ts";
-import { installCommand } from "./commands/install.ts";
-import { importCommand } from "./commands/import.ts";
-import { jobCommand } from "./commands/job.ts";
-import { jobsCommand } from "./commands/jobs.ts";
-import { limitCommand } from "./commands/limit.ts";
-import { migrateCommand } from "./commands/migrate.ts";
-import { pauseCommand, resumeCommand, stopCommand } from "./commands/pause.ts";
-import { failedCommand } from "./commands/failed.ts";
-import { queuesCommand } from "./commands/queues.ts";
-import { tasksCommand } from "./commands/tasks.ts";
-import { workersCommand } from "./commands/workers.ts";
-import { restoreCommand } from "./commands/restore.ts";
-import { discardCommand, retryCommand } from "./commands/retry.ts";
-import { completionCommand } from "./commands/completion.ts";
-import { serverCommand } from "./commands/server.ts";
-import { overviewCommand, topCommand } from "./commands/overview.ts";
-import { signalCommand } from "./commands/signal.ts";
-import { scheduleCommand } from "./commands/schedule.ts";
-import { priorityCommand, rerunCommand } from "./commands/rerun.ts";
-import { reportCommand } from "./commands/report.ts";
-import { rolesCommand } from "./commands/roles.ts";
-import { tokenCommand } from "./commands/token.ts";
-import { typesCommand } from "./commands/types.ts";
-import { upCommand } from "./commands/up.ts";
-import { workerCommand } from "./commands/worker.ts";
-import { batchCommand } from "./commands/batch.ts";
-import { workflowCommand } from "./commands/workflow.ts";
 import { importLegworkFromHere } from "../worker/module-hooks.ts";
 import { allowClosedOutput } from "./closed-output.ts";
 import { usageError } from "./usage-error.ts";
 import { visible } from "./visible.ts";
+
+/** Loads a command when it is run: most of the start's time would go into the code of the others. In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import("./commands/init.ts")).initCommand(),
+  install: async () => (await import("./commands/install.ts")).installCommand(),
+  dev: async () => (await import("./commands/dev.ts")).devCommand(),
+  up: async () => (await import("./commands/up.ts")).upCommand(),
+  migrate: async () => (await import("./commands/migrate.ts")).migrateCommand(),
+  types: async () => (await import("./commands/types.ts")).typesCommand(),
+  worker: async () => (await import("./commands/worker.ts")).workerCommand(),
+  server: async () => (await import("./commands/server.ts")).serverCommand(),
+  dashboard: async () => (await import("./commands/dashboard.ts")).dashboardCommand(),
+  add: async () => (await import("./commands/add.ts")).addCommand(),
+  jobs: async () => (await import("./commands/jobs.ts")).jobsCommand(),
+  job: async () => (await import("./commands/job.ts")).jobCommand(),
+  explain: async () => (await import("./commands/explain.ts")).explainCommand(),
+  cancel: async () => (await import("./commands/cancel.ts")).cancelCommand(),
+  failed: async () => (await import("./commands/failed.ts")).failedCommand(),
+  retry: async () => (await import("./commands/retry.ts")).retryCommand(),
+  discard: async () => (await import("./commands/retry.ts")).discardCommand(),
+  rerun: async () => (await import("./commands/rerun.ts")).rerunCommand(),
+  priority: async () => (await import("./commands/rerun.ts")).priorityCommand(),
+  signal: async () => (await import("./commands/signal.ts")).signalCommand(),
+  queues: async () => (await import("./commands/queues.ts")).queuesCommand(),
+  tasks: async () => (await import("./commands/tasks.ts")).tasksCommand(),
+  limit: async () => (await import("./commands/limit.ts")).limitCommand(),
+  pause: async () => (await import("./commands/pause.ts")).pauseCommand(),
+  resume: async () => (await import("./commands/pause.ts")).resumeCommand(),
+  stop: async () => (await import("./commands/pause.ts")).stopCommand(),
+  workflow: async () => (await import("./commands/workflow.ts")).workflowCommand(),
+  batch: async () => (await import("./commands/batch.ts")).batchCommand(),
+  bulk: async () => (await import("./commands/bulk.ts")).bulkCommand(),
+  schedule: async () => (await import("./commands/schedule.ts")).scheduleCommand(),
+  backup: async () => (await import("./commands/backup.ts")).backupCommand(),
+  restore: async () => (await import("./commands/restore.ts")).restoreCommand(),
+  import: async () => (await import("./commands/import.ts")).importCommand(),
+  workers: async () => (await import("./commands/workers.ts")).workersCommand(),
+  stats: async () => (await import("./commands/health.ts")).statsCommand(),
+  overview: async () => (await import("./commands/overview.ts")).overviewCommand(),
+  top: async () => (await import("./commands/overview.ts")).topCommand(),
+  health: async () => (await import("./commands/health.ts")).healthCommand(),
+  alerts: async () => (await import("./commands/alerts.ts")).alertsCommand(),
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(),
+  report: async () => (await import("./commands/report.ts")).reportCommand(),
+  token: async () => (await import("./commands/token.ts")).tokenCommand(),
+  roles: async () => (await import("./commands/roles.ts")).rolesCommand(),
+  audit: async () => (await import("./commands/audit.ts")).auditCommand(),
+  completion: async () => (await import("./commands/completion.ts")).completionCommand(createProgram),
+};
 
 /**
  * Runs the command line. Exit code 0: success; 1: the command failed; 2: usage error. A user's mistake is reported on stderr as one line and a
@@ -54,13 +64,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   importLegworkFromHere();
   allowClosedOutput();
   try {
-    await createProgram().parseAsync(argv);
+    await (await createProgram(argv[2])).parseAsync(argv);
   } catch (error) {
     process.exitCode = reportError(error);
   }
 }
 
-export function createProgram(): Command {
+/** The whole program or, if `name` is a command's, only that one. */
+export async function createProgram(name?: string): Promise<Command> {
   const program = new Command("legwork")
     .description("Background jobs that live in your Postgres.")
     .version(readVersion(), "-V, --version", "Print the version")
@@ -89,54 +100,9 @@ Examples:
 
 Settings are taken from options, then the environment, then legwork.config.ts, then the defaults.`,
     );
-  const commands = [
-    initCommand,
-    installCommand,
-    devCommand,
-    upCommand,
-    migrateCommand,
-    typesCommand,
-    workerCommand,
-    serverCommand,
-    dashboardCommand,
-    addCommand,
-    jobsCommand,
-    jobCommand,
-    explainCommand,
-    cancelCommand,
-    failedCommand,
-    retryCommand,
-    discardCommand,
-    rerunCommand,
-    priorityCommand,
-    signalCommand,
-    queuesCommand,
-    tasksCommand,
-    limitCommand,
-    pauseCommand,
-    resumeCommand,
-    stopCommand,
-    workflowCommand,
-    batchCommand,
-    bulkCommand,
-    scheduleCommand,
-    backupCommand,
-    restoreCommand,
-    importCommand,
-    workersCommand,
-    statsCommand,
-    overviewCommand,
-    topCommand,
-    healthCommand,
-    alertsCommand,
-    doctorCommand,
-    reportCommand,
-    tokenCommand,
-    rolesCommand,
-    auditCommand,
-    () => completionCommand(createProgram),
-  ];
-  for (const command of commands) program.addCommand(command().exitOverride());
+  const only = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const load = only === undefined ? Object.values(COMMANDS) : [only];
+  for (const command of await Promise.all(load.map((one) => one()))) program.addCommand(command.exitOverride());
   setTexts(program);
   return program;
 }

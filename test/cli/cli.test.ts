@@ -7,6 +7,7 @@ import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
+const program = await createProgram();
 
 beforeAll(async () => {
   await database.pool.query(
@@ -272,7 +273,7 @@ describe("legwork --help", () => {
     path,
     ...command.commands.flatMap((subcommand) => everyCommand(subcommand, [...path, subcommand.name()])),
   ];
-  it.each(everyCommand(createProgram()).map((command) => [command]))("%j shows examples", async (command) => {
+  it.each(everyCommand(program).map((command) => [command]))("%j shows examples", async (command) => {
     const result = await run(...command, "--help");
     expect(result).toMatchObject({ code: 0, stderr: "" });
     expect(result.stdout).toContain("Examples:\n  $ ");

@@ -28,8 +28,8 @@ function everyLeaf(command: Command, path: string[] = []): { command: Command; p
   return command.commands.flatMap((subcommand) => everyLeaf(subcommand, [...path, subcommand.name()]));
 }
 
-it("every command that prints a result has --json", () => {
-  const leaves = everyLeaf(createProgram());
+it("every command that prints a result has --json", async () => {
+  const leaves = everyLeaf(await createProgram());
   expect(leaves.length).toBeGreaterThan(45);
   const without = leaves.filter(({ command }) => !command.options.some(({ long }) => long === "--json")).map(({ path }) => path);
   expect(without.filter((path) => !WITHOUT_JSON.has(path))).toEqual([]);

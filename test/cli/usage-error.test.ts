@@ -46,7 +46,7 @@ const FREE_TEXT =
   /^(name|key|text|url|address|directory|file|folder|path|path:value|zone|expression|json|job|step|group|from\[=into\]|name=duration)$/;
 
 async function refusal(path: readonly string[], words: readonly string[]): Promise<string | undefined> {
-  const program = createProgram();
+  const program = await createProgram();
   for (const { command } of everyCommand(program)) command.configureOutput({ writeErr: () => undefined });
   try {
     await program.parseAsync([...path, ...words], { from: "user" });
@@ -59,7 +59,7 @@ async function refusal(path: readonly string[], words: readonly string[]): Promi
 describe("the command line", () => {
   it("refuses a bad value of every option and argument that is not free text, before it connects, and says what it expects", async () => {
     const checked: string[] = [];
-    for (const { command, path } of everyCommand(createProgram())) {
+    for (const { command, path } of everyCommand(await createProgram())) {
       for (const option of command.options) {
         const placeholder = /[<[](.*)[>\]]$/.exec(option.flags)?.[1];
         if (placeholder === undefined || (FREE_TEXT.test(placeholder) && option.argChoices === undefined)) continue;
@@ -105,8 +105,8 @@ describe("the command line", () => {
     for (const [words, message] of mistakes) expect(await refusal([], words), words.join(" ")).toContain(message);
   });
 
-  it("writes defaults with their units", () => {
-    for (const { command, path } of everyCommand(createProgram())) {
+  it("writes defaults with their units", async () => {
+    for (const { command, path } of everyCommand(await createProgram())) {
       for (const option of command.options) {
         if (!/duration/.test(option.flags) || option.defaultValue === undefined) continue;
         expect(option.defaultValueDescription ?? option.defaultValue, `${path.join(" ")} ${option.long}`).toMatch(/^\d+[a-z]+$/);

@@ -37,7 +37,7 @@ beforeAll(async () => {
       stdio: ["ignore", "inherit", "inherit"],
     },
   );
-  await until("the worker is alive", async () => (await select("select from legwork.workers")).length > 0);
+  await until("the worker is alive", async () => (await select("select from legwork.workers")).length > 0, 20_000);
 });
 
 afterAll(async () => {

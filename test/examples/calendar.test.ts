@@ -8,6 +8,7 @@ import { testDatabase } from "../support/database.ts";
 import { configure, TASKS } from "../support/job.ts";
 import { makeToken, rest, startRest } from "../support/rest.ts";
 import { smtpServer } from "../support/smtp-server.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -64,11 +65,11 @@ async function cli(
   token: string | undefined,
   ...parameters: string[]
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const { PATH = "" } = process.env;
+  const { PATH = "", NODE_COMPILE_CACHE = "" } = process.env;
   const child = spawn(
     process.execPath,
     ["--import", join(ROOT, "scripts/import-legwork.ts"), join(ROOT, "examples/calendar/cli.ts"), "jobs", ...parameters],
-    { env: { PATH, DATABASE_URL: database.url, ...(token === undefined ? {} : { CALENDAR_TOKEN: token }) } },
+    { env: { PATH, NODE_COMPILE_CACHE, DATABASE_URL: database.url, ...(token === undefined ? {} : { CALENDAR_TOKEN: token }) } },
   );
   let stdout = "";
   let stderr = "";
@@ -258,94 +259,102 @@ describe("calendar", () => {
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toEqual([]);
   });
 
-  it("C4 the command line has the same five commands, with exit codes", async () => {
-    const health = await cli(undefined, "health");
-    expect(health).toMatchObject({ code: 1, stderr: "" });
-    const scheduled = await cli(
-      ann,
-      "schedule",
-      "--user",
-      "1",
-      "--type",
-      "weekly",
-      "--day",
-      "6",
-      "--hour",
-      "23",
-      "--minute",
-      "59",
-    );
-    expect(JSON.parse(scheduled.stdout)).toMatchObject({ job_id: "calendar-user-1-weekly", schedule_type: "weekly" });
-    const triggered = await cli(ann, "trigger", "--user", "1", "--start", "2024-12-18", "--end", "2024-12-18");
-    const { job_id: id } = JSON.parse(triggered.stdout);
-    expect(await select("select payload ->> 'start' as start from legwork.jobs where id = $1", id)).toEqual([
-      { start: "2024-12-18" },
-    ]);
-    const status = await cli(ann, "status", "--user", "1");
-    expect(JSON.parse(status.stdout)).toMatchObject({ user_id: 1, jobs: [{ job_id: "calendar-user-1-weekly" }] });
-    expect(await cli(ann, "remove", "--user", "1")).toMatchObject({ code: 2, stderr: expect.stringContaining("--confirm") });
-    expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({ code: 0 });
-    expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining("no schedules"),
-    });
-    expect(await cli(ann, "schedule", "--user", "1", "--hour", "x")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("--hour"),
-    });
-    expect(await cli(ann, "schedule")).toMatchObject({ code: 2, stderr: expect.stringContaining("--user") });
-  });
+  it(
+    "C4 the command line has the same five commands, with exit codes",
+    async () => {
+      const health = await cli(undefined, "health");
+      expect(health).toMatchObject({ code: 1, stderr: "" });
+      const scheduled = await cli(
+        ann,
+        "schedule",
+        "--user",
+        "1",
+        "--type",
+        "weekly",
+        "--day",
+        "6",
+        "--hour",
+        "23",
+        "--minute",
+        "59",
+      );
+      expect(JSON.parse(scheduled.stdout)).toMatchObject({ job_id: "calendar-user-1-weekly", schedule_type: "weekly" });
+      const triggered = await cli(ann, "trigger", "--user", "1", "--start", "2024-12-18", "--end", "2024-12-18");
+      const { job_id: id } = JSON.parse(triggered.stdout);
+      expect(await select("select payload ->> 'start' as start from legwork.jobs where id = $1", id)).toEqual([
+        { start: "2024-12-18" },
+      ]);
+      const status = await cli(ann, "status", "--user", "1");
+      expect(JSON.parse(status.stdout)).toMatchObject({ user_id: 1, jobs: [{ job_id: "calendar-user-1-weekly" }] });
+      expect(await cli(ann, "remove", "--user", "1")).toMatchObject({ code: 2, stderr: expect.stringContaining("--confirm") });
+      expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({ code: 0 });
+      expect(await cli(ann, "remove", "--user", "1", "--confirm")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("no schedules"),
+      });
+      expect(await cli(ann, "schedule", "--user", "1", "--hour", "x")).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("--hour"),
+      });
+      expect(await cli(ann, "schedule")).toMatchObject({ code: 2, stderr: expect.stringContaining("--user") });
+    },
+    scaled(90_000),
+  );
 
-  it("C5 a user sees and changes only their own jobs and archives, over HTTP and on the command line", async () => {
-    await ask("POST", "/jobs/schedule", ann, {});
-    await ask("POST", "/jobs/trigger", ann, {});
-    // Bob can neither see nor remove any of it, even by its name.
-    expect((await ask("GET", "/jobs/status", bob)).body).toEqual({
-      user_id: 2,
-      jobs: [],
-      running: 0,
-      history: expect.any(Array),
-    });
-    const { history } = (await ask("GET", "/jobs/status", bob)).body;
-    expect(history.filter(({ state }: { state: string }) => state !== "failed")).toEqual([]);
-    expect((await ask("POST", "/jobs/remove", bob, { job_id: "calendar-user-1-daily" })).status).toBe(404);
-    expect((await ask("POST", "/jobs/remove", bob, {})).status).toBe(404);
-    // Another user's configuration is refused like an unknown one.
-    for (const id of [1, 999]) {
-      for (const path of ["/jobs/schedule", "/jobs/trigger"]) {
-        expect(await ask("POST", path, bob, { archive_config_id: id })).toMatchObject({
-          status: 403,
-          body: { error: { code: "LW403" } },
+  it(
+    "C5 a user sees and changes only their own jobs and archives, over HTTP and on the command line",
+    async () => {
+      await ask("POST", "/jobs/schedule", ann, {});
+      await ask("POST", "/jobs/trigger", ann, {});
+      // Bob can neither see nor remove any of it, even by its name.
+      expect((await ask("GET", "/jobs/status", bob)).body).toEqual({
+        user_id: 2,
+        jobs: [],
+        running: 0,
+        history: expect.any(Array),
+      });
+      const { history } = (await ask("GET", "/jobs/status", bob)).body;
+      expect(history.filter(({ state }: { state: string }) => state !== "failed")).toEqual([]);
+      expect((await ask("POST", "/jobs/remove", bob, { job_id: "calendar-user-1-daily" })).status).toBe(404);
+      expect((await ask("POST", "/jobs/remove", bob, {})).status).toBe(404);
+      // Another user's configuration is refused like an unknown one.
+      for (const id of [1, 999]) {
+        for (const path of ["/jobs/schedule", "/jobs/trigger"]) {
+          expect(await ask("POST", path, bob, { archive_config_id: id })).toMatchObject({
+            status: 403,
+            body: { error: { code: "LW403" } },
+          });
+        }
+      }
+      // The database does not allow a configuration with another user's calendar either.
+      await expect(
+        select("insert into calendar.archive_configurations (user_id, source_id, archive_id) values (2, 1, 4)"),
+      ).rejects.toMatchObject({
+        code: "23503",
+      });
+      for (const command of [["status"], ["schedule"], ["trigger"], ["remove", "--confirm"]]) {
+        expect(await cli(bob, ...command, "--user", "1")).toMatchObject({
+          code: 1,
+          stdout: "",
+          stderr: expect.stringContaining("user 1"),
         });
       }
-    }
-    // The database does not allow a configuration with another user's calendar either.
-    await expect(
-      select("insert into calendar.archive_configurations (user_id, source_id, archive_id) values (2, 1, 4)"),
-    ).rejects.toMatchObject({
-      code: "23503",
-    });
-    for (const command of [["status"], ["schedule"], ["trigger"], ["remove", "--confirm"]]) {
-      expect(await cli(bob, ...command, "--user", "1")).toMatchObject({
-        code: 1,
-        stdout: "",
-        stderr: expect.stringContaining("user 1"),
-      });
-    }
-    expect(await cli(bob, "schedule-all")).toMatchObject({ code: 1, stderr: expect.stringContaining("admin") });
-    expect(await select("select name from legwork.schedules where name like 'calendar-%'")).toEqual([
-      { name: "calendar-user-1-daily" },
-    ]);
-    // No token, an unknown token, and a viewer's token.
-    expect((await ask("GET", "/jobs/status")).status).toBe(401);
-    expect((await ask("GET", "/jobs/status", `lw_${"0".repeat(64)}`)).status).toBe(401);
-    const viewer = await makeToken(database, "viewer", "calendar-user-1");
-    expect((await ask("GET", "/jobs/status", viewer)).status).toBe(200);
-    expect((await ask("POST", "/jobs/schedule", viewer, { hour: 1 })).status).toBe(403);
-    expect((await ask("GET", "/jobs/status", await makeToken(database, "operator", "another-app"))).status).toBe(403);
-    // An admin acts for all users, on the command line.
-    expect(await cli(await makeToken(database, "admin"), "schedule-all")).toMatchObject({ code: 0 });
-  });
+      expect(await cli(bob, "schedule-all")).toMatchObject({ code: 1, stderr: expect.stringContaining("admin") });
+      expect(await select("select name from legwork.schedules where name like 'calendar-%'")).toEqual([
+        { name: "calendar-user-1-daily" },
+      ]);
+      // No token, an unknown token, and a viewer's token.
+      expect((await ask("GET", "/jobs/status")).status).toBe(401);
+      expect((await ask("GET", "/jobs/status", `lw_${"0".repeat(64)}`)).status).toBe(401);
+      const viewer = await makeToken(database, "viewer", "calendar-user-1");
+      expect((await ask("GET", "/jobs/status", viewer)).status).toBe(200);
+      expect((await ask("POST", "/jobs/schedule", viewer, { hour: 1 })).status).toBe(403);
+      expect((await ask("GET", "/jobs/status", await makeToken(database, "operator", "another-app"))).status).toBe(403);
+      // An admin acts for all users, on the command line.
+      expect(await cli(await makeToken(database, "admin"), "schedule-all")).toMatchObject({ code: 0 });
+    },
+    scaled(60_000),
+  );
 
   it("C5 Legwork's own REST API does not let a user archive for another", async () => {
     const server = await startRest(database);

@@ -30,8 +30,8 @@ it.each(["from-pg-boss", "from-bullmq"])(
       expect(Object.keys(await readMapping(`${directory}/${index}.json`))).toHaveLength(3);
     }
     const known = new Set(
-      createProgram()
-        .commands.find((command) => command.name() === "import")
+      (await createProgram()).commands
+        .find((command) => command.name() === "import")
         ?.commands.find((command) => guide.endsWith(command.name()))
         ?.options.map(({ long }) => long),
     );

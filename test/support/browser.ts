@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterEach, beforeAll } from "vitest";
+import { scaled } from "./slowness.ts";
 
 /**
  * Debian's headless Chromium, or the one in LEGWORK_TEST_CHROMIUM. It has no window to draw, which halves the processor time of the
@@ -60,7 +61,7 @@ export function testBrowser(): TestBrowser {
         reducedMotion: "reduce",
       });
       contexts.push(context);
-      context.setDefaultTimeout(10_000);
+      context.setDefaultTimeout(scaled(15_000));
       const page = await context.newPage();
       const complain = (text: string): void => {
         if (mayLog?.test(text) !== true) complaints.push(text);

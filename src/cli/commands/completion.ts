@@ -17,7 +17,7 @@ interface Described {
 
 const SHELLS = { bash, zsh, fish } as const;
 
-export function completionCommand(program: () => Command): Command {
+export function completionCommand(program: () => Promise<Command>): Command {
   return new Command("completion")
     .description("Print a shell completion script")
     .addArgument(new Argument("<shell>", "Shell to complete for").choices(Object.keys(SHELLS)))
@@ -29,8 +29,8 @@ Examples:
   $ legwork completion zsh > "\${fpath[1]}/_legwork"
   $ legwork completion fish > ~/.config/fish/completions/legwork.fish`,
     )
-    .action((shell: keyof typeof SHELLS) => {
-      console.log(SHELLS[shell](commandsOf(program())));
+    .action(async (shell: keyof typeof SHELLS) => {
+      console.log(SHELLS[shell](commandsOf(await program())));
     });
 }
 
