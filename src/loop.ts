@@ -16,6 +16,8 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #isWoken = false;
+  /** When the next turn starts at the latest, by `performance.now()`. */
+  #dueAt = Infinity;
 
   /** Starts the first turn. A turn returns how long to wait until the next one (ms), or nothing for the interval. */
   constructor(turn: (stopped: AbortSignal) => Promise<number | void>, options: LoopOptions) {
@@ -35,6 +37,15 @@ export class Loop {
     });
   }
 
+  /** Starts a turn after this time at the latest (ms). */
+  wakeIn(wait: number): void {
+    const dueAt = performance.now() + wait;
+    if (dueAt >= this.#dueAt) return;
+    this.#dueAt = dueAt;
+    // A turn that is running does not know of it: the next one starts then.
+    if (this.#running === undefined) this.#plan();
+  }
+
   /** Stops the loop. Resolves when the current turn has ended. */
   async stop(): Promise<void> {
     this.#stopped.abort();
@@ -44,6 +55,7 @@ export class Loop {
 
   async #run(): Promise<void> {
     this.#isWoken = false;
+    this.#dueAt = Infinity;
     const { interval, onError } = this.#options;
     let wait = interval;
     try {
@@ -51,6 +63,12 @@ export class Loop {
     } catch (error) {
       await onError(error);
     }
-    if (!this.#stopped.signal.aborted) this.#timer = setTimeout(() => this.wake(), wait);
+    this.#dueAt = Math.min(this.#dueAt, performance.now() + wait);
+    this.#plan();
+  }
+
+  #plan(): void {
+    clearTimeout(this.#timer);
+    if (!this.#stopped.signal.aborted) this.#timer = setTimeout(() => this.wake(), Math.max(0, this.#dueAt - performance.now()));
   }
 }

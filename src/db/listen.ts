@@ -8,7 +8,7 @@ import { destroySocket, endSoon } from "./silent-connections.ts";
 /** The longest wait before reconnecting (ms). */
 const MAX_RECONNECT_MS = 5_000;
 
-/** How often a listening connection is checked (ms). */
+/** How often a listening connection is checked by default (ms). */
 const PROVE_INTERVAL_MS = 2_000;
 
 /** How long a check, or connecting, may take (ms). */
@@ -39,9 +39,11 @@ export function listen(
     onLost?: () => void;
     onNotification: (payload: string) => void;
     unref?: boolean;
+    /** How often the connection is checked (ms). */
+    proveEvery?: number;
   },
 ): Listener {
-  const { log, unref = false } = options;
+  const { log, unref = false, proveEvery = PROVE_INTERVAL_MS } = options;
   let client: pg.Client | undefined;
   let provenAt = Number.NEGATIVE_INFINITY;
   let isProving = false;
@@ -115,7 +117,7 @@ export function listen(
       stopWaiting();
     }
   };
-  const proofs = setInterval(() => void prove(), PROVE_INTERVAL_MS).unref();
+  const proofs = setInterval(() => void prove(), proveEvery).unref();
   void connect();
 
   return {

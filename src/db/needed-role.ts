@@ -15,7 +15,7 @@ const GRANTED: Readonly<Record<string, readonly string[]>> = {
     end_silence start_bulk_action stop_bulk_action preview_bulk_action run_bulk_action
     stage_imports enqueue_imports settle_imports known_imports`.split(/\s+/),
   legwork_worker:
-    `graphile_worker task_limits register_tasks worker_beat worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
+    `graphile_worker task_limits register_tasks worker_beat worker_poll worker_blocked worker_stopped attempt_verdicts recover_jobs maintain_history record_output trim_logs
     fire_schedules plan_intervals register_crontab load_steps record_step record_failed_step await_step invoke_step due_duties run_duty worker_host
     note_worker_fault cancelled_jobs`.split(/\s+/),
   legwork_admin:

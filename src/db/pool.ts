@@ -31,6 +31,8 @@ const KEEP_ALIVE_MS = 10_000;
 interface PoolOptions {
   log: Logger;
   max?: number;
+  /** How many connections stay open when they are idle for longer than ten seconds; none by default. */
+  min?: number;
   name?: string;
   /**
    * Settings for each statement of the pool and each `transaction` on it, such as `legwork.actor`. They belong to the transaction and not to the
@@ -65,6 +67,7 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     Client,
     connectionString: connectionString(databaseUrl),
     max: options.max ?? 10,
+    min: options.min ?? 0,
     application_name: options.name ?? "legwork",
     connectionTimeoutMillis: 10_000,
     keepAlive: true,

@@ -25,14 +25,14 @@ export async function runBulkAction(pool: Pool, id?: string): Promise<number | n
 }
 
 /** Carries out bulk actions, taking turns with all other processes that do. A chunk that fails is done again later, by any of them. */
-export function startBulkRunner(pool: Pool, log: Logger): Loop {
+export function startBulkRunner(pool: Pool, log: Logger, interval = INTERVAL_MS): Loop {
   return new Loop(
     async () => {
       const wait = await runBulkAction(pool);
-      return wait === null ? INTERVAL_MS : Math.min(BETWEEN_CHUNKS_MS, wait);
+      return wait === null ? interval : Math.min(BETWEEN_CHUNKS_MS, wait);
     },
     {
-      interval: INTERVAL_MS,
+      interval,
       onError: (error) =>
         log.warn({ event: "bulk_action_failed", err: toError(error) }, "Cannot carry out a bulk action; retrying."),
     },

@@ -6,19 +6,16 @@ import { counted, durationInWords } from "../wording.ts";
 import type { DatabaseClock } from "./clock.ts";
 import { HELD_JOB } from "./graphile/jobs-table.ts";
 import type { RemoteCommands } from "./remote-commands.ts";
-import type { Beat, Heartbeat } from "./heartbeat/heartbeat.ts";
+import { type Beat, DOUBT_AFTER_MS, type Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Intake } from "./intake.ts";
 import { HostMeter } from "./host-stats.ts";
 import { jobFields } from "./worker-log.ts";
 
-/** How often a worker checks for dead workers (ms). */
-const RECOVER_INTERVAL_MS = 1_000;
+/** How often a worker checks for dead workers if its poll, which knows when one may be found, does not tell it to (ms). */
+const RECOVER_INTERVAL_MS = 5 * 60_000;
 
 /** How often the history's partitions are maintained (ms). They are created days ahead; the interval serves retention. */
 const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
-
-/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
-const DOUBT_AFTER_MS = 4_000;
 
 /**
  * After this long without a heartbeat (ms), this worker aborts its running jobs: one second before other workers may take them. Those check twice,
@@ -30,7 +27,7 @@ const ABANDON_AFTER_MS = 6_000;
 const RECONCILE_INTERVAL_MS = 5 * 60_000;
 
 /** How often the state of this host is reported (ms). */
-const HOST_INTERVAL_MS = 10_000;
+const HOST_INTERVAL_MS = 30_000;
 
 /** A row of `legwork_private.recover_jobs`. */
 interface LostWorker {
@@ -62,6 +59,8 @@ export interface LeaseOptions {
  * history, in independent loops, so that none waits for another. Errors are logged and the work is retried; they never end the worker.
  */
 export class Lease {
+  /** Checks for dead workers. */
+  readonly recovery: Loop;
   readonly #options: LeaseOptions;
   readonly #loops: readonly Loop[];
   readonly #registered = Promise.withResolvers<void>();
@@ -73,8 +72,9 @@ export class Lease {
     const { pool, log } = options;
     const onError = (error: unknown): void =>
       logFault(pool, log, error, "Cannot maintain the worker's lease; retrying.", { event: "lease_failed" });
+    this.recovery = new Loop(() => this.#recover(), { interval: RECOVER_INTERVAL_MS, onError });
     this.#loops = [
-      new Loop(() => this.#recover(), { interval: RECOVER_INTERVAL_MS, onError }),
+      this.recovery,
       new Loop(async () => void (await pool.query("select legwork.maintain_history()")), {
         interval: MAINTENANCE_INTERVAL_MS,
         onError,

@@ -26,6 +26,9 @@ const SCHEDULES_INTERVAL_MS = 100;
 /** The shortest interval at which they make it send a heartbeat, whose answer has this worker's state (ms). */
 const STATE_INTERVAL_MS = 200;
 
+/** How often the listening connection is checked, besides when a job starts (ms). What a dead one misses, heartbeats and the worker's poll bring within seconds. */
+const PROVE_INTERVAL_MS = 30_000;
+
 /** The abort reason of a cancelled job. */
 class JobCancelled extends Error {
   override readonly name = "JobCancelled";
@@ -77,6 +80,7 @@ export class RemoteCommands {
     };
     this.#listener = listen(databaseUrl, "legwork", {
       log: options.log,
+      proveEvery: PROVE_INTERVAL_MS,
       onConnect: () => {
         this.#isDirty = true;
         this.#hints.pauses.take();

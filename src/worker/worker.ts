@@ -8,6 +8,7 @@ import {
   type Runner,
   type TaskList,
   type WorkerEvents,
+  type WorkerPool,
 } from "graphile-worker";
 import { outagesOf } from "../db/outages.ts";
 import { createPool, lastReply, logFault, onceUsable, type Pool } from "../db/pool.ts";
@@ -49,6 +50,7 @@ import { registerTasks } from "./register-tasks.ts";
 import { SchemaWatch } from "./schema-watch.ts";
 import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
+import { Poll } from "./loops/poll.ts";
 import { startTicker } from "./loops/ticker.ts";
 import { type FaultKind, noteFault } from "./worker-faults.ts";
 import { jobFields, workerLog } from "./worker-log.ts";
@@ -71,8 +73,14 @@ const STATEMENT_TIMEOUT_MS = 120_000;
 /** How long a stopping worker waits for listeners of `worker_stopped` (ms). */
 const LISTENERS_MS = 2_000;
 
-/** How often graphile-worker's listening connection is checked (ms). */
-const PROVE_INTERVAL_MS = 5_000;
+/** How often graphile-worker's listening connection is checked (ms). What a dead one misses, the worker's poll finds. */
+const PROVE_INTERVAL_MS = 30_000;
+
+/** How often graphile-worker fetches of its own accord (ms): the worker's poll tells it when jobs are due. */
+const FETCH_INTERVAL_MS = 15_000;
+
+/** How often the loops look for work that the worker's poll has not found (ms). */
+const LOOK_INTERVAL_MS = 5 * 60_000;
 
 export interface WorkerOptions extends TaskSelection {
   databaseUrl: string;
@@ -196,13 +204,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   const leasePool = createPool(options.databaseUrl, {
     log,
-    max: 6,
+    max: 7,
     name: "legwork lease",
     queryTimeout: STATEMENT_TIMEOUT_MS,
   });
   const ticker = startTicker(leasePool, log);
-  const watch = startWatch(leasePool, log);
-  const bulkRunner = startBulkRunner(leasePool, log);
+  const watch = startWatch(leasePool, log, LOOK_INTERVAL_MS);
+  const bulkRunner = startBulkRunner(leasePool, log, LOOK_INTERVAL_MS);
   const scheduler = startScheduler(leasePool, { log, crontab });
   const control = new RemoteCommands(options.databaseUrl, {
     pool: leasePool,
@@ -218,6 +226,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lastReply: () => lastReply(leasePool),
     maxBlocked: options.maxBlocked === 0 ? undefined : options.maxBlocked,
   });
+  const poll = new Poll({ pool: leasePool, log, running: control.running, heartbeat, ticker, scheduler, watch, bulkRunner });
   for (const name of tasks.keys()) if (!allTasks.has(name)) tasks.delete(name);
   const excluded = [...allTasks.keys()].filter((name) => !tasks.has(name));
   const taskList: TaskList = {};
@@ -290,6 +299,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       intake,
       isolation,
       leasePool,
+      poll,
       untilStopped,
     });
   };
@@ -336,7 +346,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     control.stop();
     await within(
       Math.max(HAND_OVER_MS / 2, deadline - performance.now()),
-      Promise.all([ticker.stop(), scheduler.stop(), watch.stop(), bulkRunner.stop(), output.stop()]),
+      Promise.all([poll.stop(), ticker.stop(), scheduler.stop(), watch.stop(), bulkRunner.stop(), output.stop()]),
     );
     await heartbeat.end();
     // Not awaited: a task that does not end may hold a connection indefinitely.
@@ -373,6 +383,7 @@ interface GenerationOptions extends WorkerOptions {
   readonly intake: Intake;
   readonly heartbeat: Heartbeat;
   readonly leasePool: Pool;
+  readonly poll: Poll;
   /** Records a problem of this worker, for doctor, alerts and metrics. */
   readonly noteFault: (kind: FaultKind, reason: string, jobId: string | undefined) => void;
   readonly untilStopped: Promise<undefined>;
@@ -394,6 +405,8 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   const pool = createPool(options.databaseUrl, {
     log,
     max: maxPoolSize === undefined ? Math.max(10, concurrency) : Math.max(2, maxPoolSize),
+    // One listens, and the other fetches a job that arrives without connecting first.
+    min: 2,
     name: "legwork worker",
   });
   const events = (options.preset?.events() ?? new EventEmitter()) as WorkerEvents;
@@ -415,7 +428,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     },
   });
   guardNotifications(events, { pool: options.leasePool, log, concurrency, signal: closed.signal });
-  const workerId = new Promise<string>((resolve) => events.once("pool:create", ({ workerPool }) => resolve(workerPool.id)));
+  const created = new Promise<{ workerPool: WorkerPool }>((resolve) => events.once("pool:create", resolve));
   const listening = new Promise<void>((resolve) => events.once("pool:listen:success", () => resolve()));
   proveListening(events);
   options.intake.attachTo(events);
@@ -437,8 +450,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
           logger: logger ?? new GraphileLogger(graphileLogger(log)),
           concurrentJobs: concurrency,
           gracefulShutdownAbortTimeout: Math.min(gracefulShutdownAbortTimeout ?? Infinity, options.shutdownTimeout * 0.8),
-          // How late a job may start when its time or retry is due, because that causes no notification.
-          pollInterval: pollInterval ?? 1_000,
+          pollInterval: pollInterval ?? FETCH_INTERVAL_MS,
           // By default, graphile-worker completes each job in its own statement.
           completeJobBatchDelay: Math.max(0, completeJobBatchDelay ?? 0),
           failJobBatchDelay: Math.max(0, failJobBatchDelay ?? 0),
@@ -459,7 +471,9 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
     await pool.end();
     throw error;
   }
-  const id = await workerId;
+  // In an object, because the pool itself is a promise that resolves at its end.
+  const { workerPool } = await created;
+  const { id } = workerPool;
   options.name(id);
   const lease = new Lease({
     pool: options.leasePool,
@@ -476,6 +490,7 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   });
   environment.lease = lease;
   environment.control.workerId = id;
+  options.poll.attachTo({ workerId: id, recovery: lease.recovery, fetch: () => workerPool.nudge(concurrency) });
   // A worker that was killed with jobs before it is registered would not be missed.
   void lease.registered.then(() => registered.resolve(true));
   void options.untilStopped.then(() => registered.resolve(false));

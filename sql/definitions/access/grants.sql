@@ -17,7 +17,7 @@ as $$
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence',
       'start_bulk_action', 'stop_bulk_action', 'preview_bulk_action', 'run_bulk_action',
       'stage_imports', 'enqueue_imports', 'settle_imports', 'known_imports']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_poll', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
       'await_step', 'invoke_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
       'installed_schema', 'run_bulk_action', 'workers_needed']),

@@ -46,5 +46,5 @@ begin
 end $$;
 comment on function legwork_private.expire_jobs(integer, bigint) is
   'Ends waiting jobs whose expires_at has passed, at most max of them or only the given one, and returns how many. The history records each as expired. '
-  'Running jobs are left alone. Every worker calls this every second, and any number may call it at once.';
+  'Running jobs are left alone. Every worker calls this in legwork.tick(), and any number may call it at once.';
 revoke execute on function legwork_private.expire_jobs(integer, bigint) from public;

@@ -1,10 +1,10 @@
 -- Workers: which of them are alive, and returning a dead worker's jobs to the queue.
 --
--- A worker sends a heartbeat every second. A worker that has been silent for legwork_private.worker_grace() is suspected, and if a later check
+-- A worker sends a heartbeat every second, or every two while it runs no job (legwork_private.worker_poll). A worker that has been silent for legwork_private.worker_grace() is suspected, and if a later check
 -- finds it still silent, its jobs are returned to the queue. There are two checks because a database that stalls makes all workers look silent
 -- at once. After the stall they all send heartbeats again before the second check.
 --
--- Heartbeats come from a thread of their own. A task that computes for a minute blocks its worker's event loop, and the worker reports that
+-- Heartbeats of a worker that runs jobs come from a thread of their own. A task that computes for a minute blocks its worker's event loop, and the worker reports that
 -- (blocked_since), but it is not silent.
 
 comment on table legwork_private.worker_processes is 'One row per running Legwork worker. It is deleted when the worker stops or is declared dead.';
@@ -238,7 +238,7 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.recover_jobs() is
-  'Returns the jobs of dead workers to the queue. They keep their position, so jobs that were running run next. Every worker calls it every second. Returns the '
+  'Returns the jobs of dead workers to the queue. They keep their position, so jobs that were running run next. Workers call it when legwork_private.worker_poll says so. Returns the '
   'workers that were declared dead, with the jobs that each held: how many returned to the queue, the ids of all, and those that have ended instead, because they are '
   'quarantined or were cancelled, as [{id, task, state, attempt, error}].';
 revoke execute on function legwork_private.recover_jobs() from public;

@@ -115,7 +115,7 @@ begin
     (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Admits jobs that have become due, that a rate limit now allows, for which there are wakeups, or whose signal has arrived, and ends jobs that have expired. Workers call it every second, '
+  'Admits jobs that have become due, that a rate limit now allows, for which there are wakeups, or whose signal has arrived, and ends jobs that have expired. Workers call it when legwork_private.worker_poll says so, '
   'when they are notified of wakeups, and at the time that it returns: when it next has work to do, or null if that is unknown. '
   'Needs a transaction at read committed.';
 revoke execute on function legwork.tick() from public;

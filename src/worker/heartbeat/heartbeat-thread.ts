@@ -19,6 +19,12 @@ import { durationInWords } from "../../wording.ts";
 /** The interval of heartbeats (ms). Five of these are `legwork_private.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
 
+/** The interval while the main thread sends heartbeats itself, because it runs no job (ms): a little longer than that between its own. */
+const RELIEVED_INTERVAL_MS = 2_500;
+
+/** For how long after such a heartbeat the main thread is expected to send the next (ms). */
+const RELIEVED_FOR_MS = 3_000;
+
 /** How often the thread checks the main thread (ms). A job that runs for longer than that is reported ahead of the next heartbeat. */
 const LOOK_INTERVAL_MS = 50;
 
@@ -53,6 +59,8 @@ const pool = createPool(options.databaseUrl, {
     ]),
   ) as unknown as Logger,
   max: 1,
+  // A server without a free connection must not keep a worker from sending heartbeats.
+  min: 1,
   name: "legwork heartbeat",
   silentAfter: SILENT_AFTER_MS,
   // The main thread knows whether its own connections were lost too, and logs them as one.
@@ -69,6 +77,8 @@ let workerId: string | undefined;
 let beating: Promise<void> | undefined;
 /** When the last heartbeat began, whether or not it succeeded. */
 let triedAt = Number.NEGATIVE_INFINITY;
+/** Whether the next look sends a heartbeat, also if the main thread has just sent one. */
+let isAtOnce = false;
 /** When the main thread was last known to have no contact with the database because it was computing. */
 let excusedAt = performance.now();
 let isSilent = false;
@@ -95,11 +105,18 @@ function look(): void {
   const running = runningJobs();
   const hasNews = running.some((id) => !told.has(id) && seen.includes(id));
   seen = running;
-  if (hasNews || now - triedAt >= BEAT_INTERVAL_MS) void beat().catch(() => undefined);
+  if (hasNews || (now - triedAt >= BEAT_INTERVAL_MS && !isRelieved(running))) void beat().catch(() => undefined);
+}
+
+/** Whether the main thread sends the heartbeats of an idle worker in time. */
+function isRelieved(running: readonly number[]): boolean {
+  if (running.length > 0 || blocked !== undefined || isAtOnce) return false;
+  return state.since("polledAt") < RELIEVED_FOR_MS && state.since("beatAt") < RELIEVED_INTERVAL_MS;
 }
 
 function beat(): Promise<void> {
   triedAt = performance.now();
+  isAtOnce = false;
   beating = say(identity!).finally(() => (beating = undefined));
   return beating;
 }
@@ -144,6 +161,7 @@ async function say({ id, concurrency, tasks, excluded, slots }: Identity): Promi
 /** Makes the next look send a heartbeat. */
 function sayAtOnce(): void {
   triedAt = Number.NEGATIVE_INFINITY;
+  isAtOnce = true;
 }
 
 function lookAtLoop(now: number): void {

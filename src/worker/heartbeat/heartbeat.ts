@@ -10,6 +10,9 @@ import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 /** How often the event loop records that it turns (ms). */
 const TURN_MS = 50;
 
+/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
+export const DOUBT_AFTER_MS = 4_000;
+
 /** How long after the heartbeat thread has ended unexpectedly it is restarted (ms). */
 const RESTART_AFTER_MS = 500;
 
@@ -83,6 +86,18 @@ export class Heartbeat {
     return this.#options.running.state.doubtUntil;
   }
 
+  /** Hears of a heartbeat that the main thread has sent for a worker that runs no job, as a part of another statement. */
+  hear(id: string, beat: Pick<Beat, "now" | "before" | "after" | "state">): void {
+    if (id !== this.#identity?.id) return;
+    const { state } = this.#options.running;
+    if (state.since("beatAt") >= DOUBT_AFTER_MS) state.noteSilence(beat.now.getTime());
+    const began = toMachineClock(beat.before);
+    state.note("beatAt", began);
+    state.note("polledAt", began);
+    this.failure = undefined;
+    this.#onBeat({ ...beat, cancelled: [], lost: [] });
+  }
+
   /** Sends a heartbeat now, with the jobs that this worker is running. Rejects if the database cannot be reached. */
   async beat(): Promise<void> {
     await this.#call((call) => ({ kind: "beat", call }));
@@ -130,7 +145,7 @@ export class Heartbeat {
     });
     thread.unref();
     let reason: Error | undefined;
-    thread.on("message", (report: Report) => this.#hear(report));
+    thread.on("message", (report: Report) => this.#receive(report));
     thread.on("error", (error: Error) => (reason = error));
     thread.on("exit", () => {
       for (const { reject } of this.#calls.values()) reject(reason ?? new Error("The heartbeat thread has ended."));
@@ -164,7 +179,7 @@ export class Heartbeat {
     return await answer.promise;
   }
 
-  #hear(report: Report): void {
+  #receive(report: Report): void {
     switch (report.kind) {
       case "log":
         if (report.fields["event"] === "heartbeat_failed") this.failure = String(report.fields["reason"]);

@@ -16,12 +16,13 @@ export function fromMachineClock(moment: number): number {
 }
 
 /** The index of each number in the memory. Times are milliseconds of the host's clock, modulo 2^32. */
-const PLACES = { turnedAt: 0, repliedAt: 1, beatAt: 2, silences: 3, calling: 4 } as const;
-type Time = "turnedAt" | "repliedAt" | "beatAt";
+const PLACES = { turnedAt: 0, repliedAt: 1, beatAt: 2, silences: 3, calling: 4, polledAt: 5 } as const;
+type Time = "turnedAt" | "repliedAt" | "beatAt" | "polledAt";
 
 /**
  * The memory that the main thread and the heartbeat thread share, because one of them may be blocked and unable to receive messages: when the
- * event loop last turned, when the database last responded to the main thread, when the last successful heartbeat began, and the last gap between them.
+ * event loop last turned, when the database last responded to the main thread, when the last successful heartbeat began, and the last that the main
+ * thread sent, and the last gap between them.
  */
 export class SharedState {
   readonly buffer: SharedArrayBuffer;

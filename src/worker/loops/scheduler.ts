@@ -4,8 +4,8 @@ import { Loop } from "../../loop.ts";
 import { planAll } from "../../schedules/plan-schedules.ts";
 import { type CrontabEntry, registerCrontab } from "../../schedules/register-crontab.ts";
 
-/** How often schedules are checked if none is due earlier (ms): for schedules that wait for others, and for changes without a notification. */
-const INTERVAL_MS = 1_000;
+/** How often schedules are checked if none is due earlier and the worker's poll finds nothing to do (ms). */
+const INTERVAL_MS = 5 * 60_000;
 
 /** The number of schedules that one transaction fires: the first of many must not wait for the last. */
 const BATCH = 1_000;
@@ -14,7 +14,7 @@ const BATCH = 1_000;
 const TELL_INTERVAL_MS = 5 * 60_000;
 
 /**
- * Fires and plans runtime schedules: when one is due, when woken, and every second. Any number of workers do this concurrently, each locking
+ * Fires and plans runtime schedules: when one is due, when woken, and at the latest every five minutes. Any number of workers do this concurrently, each locking
  * rows that no other has locked. Also registers the crontab's entries.
  */
 export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; crontab: readonly CrontabEntry[] }): Loop {

@@ -2,10 +2,10 @@ import { logFault, type Pool, transaction } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { Loop } from "../../loop.ts";
 
-/** How often the waiting room is checked if nothing is due earlier (ms). */
-const INTERVAL_MS = 1_000;
+/** How often the waiting room is checked if nothing is due earlier and the worker's poll finds nothing to do (ms). */
+const INTERVAL_MS = 5 * 60_000;
 
-/** Calls `legwork.tick()`: every second, when woken, and at the time that the last call returned. */
+/** Calls `legwork.tick()`: when woken, at the latest every five minutes, and at the time that the last call returned. */
 export function startTicker(pool: Pool, log: Logger): Loop {
   return new Loop(() => tick(pool, log), {
     interval: INTERVAL_MS,

@@ -1,0 +1,89 @@
+-- What an idle worker asks once every two seconds, in place of a statement for each kind of work: whether there is any, and when.
+-- In plpgsql, whose plans are kept: planning takes longer than executing. Locks: none on existing tables.
+
+create or replace function legwork_private.tick_due() returns timestamptz
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  return case
+    when exists (select from legwork_private.wakeups) or exists (select from legwork_private.limit_changes)
+      or exists (select from legwork_private.dependency_checks) or exists (select from legwork_private.run_counts)
+      or exists (select from legwork_private.job_signals g where not g.is_delivered)
+      or exists (select from legwork_private.child_ends c where not c.is_delivered)
+      or not exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute')
+    then clock_timestamp()
+    else least(
+      (select x.expires_at from legwork_private.expirations x order by x.expires_at limit 1),
+      (select w.run_at from legwork_private.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
+      (select a.ring_at from legwork_private.gate_alarms a order by a.ring_at limit 1),
+      (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline is not null order by r.deadline limit 1))
+    end;
+end $$;
+comment on function legwork_private.tick_due() is 'When legwork.tick() has something to do; null if that is unknown.';
+revoke execute on function legwork_private.tick_due() from public;
+
+create or replace function legwork_private.schedules_due() returns timestamptz
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  return case
+    when exists (select from legwork_private.schedule_definitions d where d.wants_plan)
+      or exists (select from legwork_private.schedule_occurrences r where r.state = 'waiting')
+    then clock_timestamp()
+    else least(
+      (select d.next_at from legwork_private.schedule_definitions d where d.next_at is not null and d.failed_at is null order by d.next_at limit 1),
+      (select legwork_private.later(d.failed_at, interval '1 minute') from legwork_private.schedule_definitions d where d.failed_at is not null order by d.failed_at limit 1))
+    end;
+end $$;
+comment on function legwork_private.schedules_due() is 'When legwork_private.fire_schedules() has something to do; null if no schedule is planned.';
+revoke execute on function legwork_private.schedules_due() from public;
+
+create or replace function legwork_private.recovery_due(except_worker text) returns timestamptz
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select min(case when w.suspected_at is null then w.seen_at + legwork_private.worker_grace() else w.suspected_at + interval '2 seconds' end)
+    from legwork_private.worker_processes w where w.id <> except_worker);
+end $$;
+comment on function legwork_private.recovery_due(text) is 'When legwork_private.recover_jobs() has something to do unless workers send heartbeats until then; null if there is no other worker.';
+revoke execute on function legwork_private.recovery_due(text) from public;
+
+create or replace function legwork_private.worker_poll(
+  id text, is_idle boolean, ahead interval default '2 seconds',
+  out now timestamptz, out state text, out tick_in double precision, out schedules_in double precision, out recovery_in double precision,
+  out jobs_in double precision, out duties boolean, out bulk_actions boolean
+)
+language plpgsql volatile security definer
+-- A lock on one of the tables, such as a migration's, must not keep a worker from sending heartbeats: its thread sends them when this takes long.
+set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_until timestamptz := v_now + ahead;
+  v_tick timestamptz := legwork_private.tick_due();
+  v_schedules timestamptz := legwork_private.schedules_due();
+  v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
+  v_jobs timestamptz;
+begin
+  -- Of those that are due soon the first few, since more would say no more.
+  if is_idle then
+    v_jobs := (
+      select min(j.run_at) from (
+        select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j);
+  end if;
+  if v_tick <= v_until then tick_in := greatest(0, extract(epoch from v_tick - v_now) * 1000); end if;
+  if v_schedules <= v_until then schedules_in := greatest(0, extract(epoch from v_schedules - v_now) * 1000); end if;
+  if v_recovery <= v_until then recovery_in := greatest(0, extract(epoch from v_recovery - v_now) * 1000); end if;
+  if v_jobs <= v_until then jobs_in := greatest(0, extract(epoch from v_jobs - v_now) * 1000); end if;
+  duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
+  bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
+  -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.
+  if is_idle then
+    update legwork_private.worker_processes w set seen_at = clock_timestamp(), suspected_at = null
+    where w.id = worker_poll.id and w.running = '{}' and w.blocked_since is null
+    returning w.state into worker_poll.state;
+  end if;
+  now := clock_timestamp();
+end $$;
+comment on function legwork_private.worker_poll(text, boolean, interval) is
+  'Tells a worker what is due within ahead, in milliseconds from now, null for nothing: the work of legwork.tick(), of legwork_private.fire_schedules() and of legwork_private.recover_jobs(), '
+  'and jobs, only for an idle worker. duties, bulk_actions: whether there are any to do. For a worker that runs no job it is a heartbeat too, and returns whether the worker is active, quiet or draining; '
+  'null if it is not one, because the worker''s row is missing or says that it runs jobs. Returns the database''s clock.';
+revoke execute on function legwork_private.worker_poll(text, boolean, interval) from public;

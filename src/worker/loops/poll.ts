@@ -1,0 +1,118 @@
+import type { Pool } from "../../db/pool.ts";
+import { toError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { Loop } from "../../loop.ts";
+import type { RunningJobs } from "../attempt/running-jobs.ts";
+import type { Heartbeat } from "../heartbeat/heartbeat.ts";
+import type { WorkerState } from "../intake.ts";
+
+/**
+ * How often a worker asks what is due (ms). It is told what will be due before it asks again, so this delays only what it gets no notification about, such as
+ * a job that another session had locked.
+ */
+export const POLL_INTERVAL_MS = 2_000;
+
+/** The shortest time between duties (ms), so that those that are due one after the other are done together. */
+const DUTIES_INTERVAL_MS = 5_000;
+
+/** A row of `legwork_private.worker_poll`. Times are milliseconds from now. */
+interface Due {
+  readonly now: Date;
+  readonly state: WorkerState | null;
+  readonly tick_in: number | null;
+  readonly schedules_in: number | null;
+  readonly recovery_in: number | null;
+  readonly jobs_in: number | null;
+  readonly duties: boolean;
+  readonly bulk_actions: boolean;
+}
+
+/** The parts that a restarted worker has new. */
+interface Runner {
+  readonly workerId: string;
+  readonly recovery: Loop;
+  /** Makes the runner fetch. */
+  readonly fetch: () => void;
+}
+
+export interface PollOptions {
+  readonly pool: Pool;
+  readonly log: Logger;
+  readonly running: RunningJobs;
+  readonly heartbeat: Heartbeat;
+  readonly ticker: Loop;
+  readonly scheduler: Loop;
+  readonly watch: Loop;
+  readonly bulkRunner: Loop;
+}
+
+/**
+ * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, when it is due. In an idle worker this
+ * statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look for themselves.
+ */
+export class Poll {
+  readonly #options: PollOptions;
+  readonly #loop: Loop;
+  #runner: Runner | undefined;
+  #fetching: NodeJS.Timeout | undefined;
+  #watchedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: PollOptions) {
+    this.#options = options;
+    this.#loop = new Loop(() => this.#ask(), {
+      interval: POLL_INTERVAL_MS,
+      onError: (error) => {
+        options.log.debug({ err: toError(error) }, "Cannot find out what is due; looking for each kind of work.");
+        for (const loop of this.#loops()) loop.wake();
+        this.#fetch();
+      },
+    });
+  }
+
+  attachTo(runner: Runner): void {
+    this.#runner = runner;
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#fetching);
+    await this.#loop.stop();
+  }
+
+  /** A worker that has begun to run jobs fetches of its own accord, and would fetch more than it can run. */
+  #fetch(): void {
+    if (this.#options.running.size === 0) this.#runner?.fetch();
+  }
+
+  #loops(): Loop[] {
+    const { ticker, scheduler, watch, bulkRunner } = this.#options;
+    return [ticker, scheduler, watch, bulkRunner, ...(this.#runner === undefined ? [] : [this.#runner.recovery])];
+  }
+
+  async #ask(): Promise<void> {
+    const { pool, running, heartbeat, ticker, scheduler, watch, bulkRunner } = this.#options;
+    const runner = this.#runner;
+    const before = performance.now();
+    const { rows } = await pool.query("select * from legwork_private.worker_poll($1, $2, $3 * interval '1 millisecond')", [
+      runner?.workerId ?? "",
+      runner !== undefined && running.size === 0,
+      POLL_INTERVAL_MS,
+    ]);
+    const due = rows[0] as Due;
+    if (runner !== undefined && due.state !== null)
+      heartbeat.hear(runner.workerId, { now: due.now, before, after: performance.now(), state: due.state });
+    wakeIn(ticker, due.tick_in);
+    wakeIn(scheduler, due.schedules_in);
+    if (runner !== undefined) wakeIn(runner.recovery, due.recovery_in);
+    if (due.duties && before - this.#watchedAt >= DUTIES_INTERVAL_MS) {
+      this.#watchedAt = before;
+      watch.wake();
+    }
+    if (due.bulk_actions) bulkRunner.wake();
+    clearTimeout(this.#fetching);
+    if (due.jobs_in !== null) this.#fetching = setTimeout(() => this.#fetch(), Math.ceil(due.jobs_in)).unref();
+  }
+}
+
+function wakeIn(loop: Loop, wait: number | null): void {
+  if (wait !== null) loop.wakeIn(Math.ceil(wait));
+}
