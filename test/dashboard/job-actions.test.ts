@@ -45,7 +45,10 @@ beforeEach(async () => {
     50_000,
   );
   await database.pool.query("delete from graphile_worker._private_jobs");
-  await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
+  await empty(
+    database.pool,
+    "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns, legwork_private.audit_entries",
+  );
   await database.pool.query("select legwork_private.register_tasks($1)", [
     JSON.stringify([{ name: "mail/send", queue: "mail", payload_schema: SCHEMA }, { name: "report" }]),
   ]);
@@ -84,8 +87,8 @@ describe("actions on many jobs", () => {
       await page.getByRole("heading", { name: /^Bulk action \d+$/ }).waitFor();
       await page.getByRole("progressbar").waitFor();
       await expectAccessible(page);
-      await page.getByText("10,000 of 10,000 jobs").waitFor({ timeout: 60_000 });
-      await page.getByText("All matching jobs have been handled.").waitFor({ timeout: 60_000 });
+      await page.getByText("10,000 of 10,000 jobs").waitFor({ timeout: scaled(50_000) });
+      await page.getByText("All matching jobs have been handled.").waitFor({ timeout: scaled(20_000) });
       expect(await states()).toEqual({ pending: 10_000 });
       await page.getByRole("link", { name: "All bulk actions" }).click();
       await page.getByText("Retry failed jobs").first().waitFor();

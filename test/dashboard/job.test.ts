@@ -6,6 +6,7 @@ import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
 import { empty } from "../support/empty.ts";
 import { makeToken, restToken, startRest } from "../support/rest.ts";
+import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
@@ -248,42 +249,46 @@ describe("the page of a job", () => {
     await timeline.getByRole("row", { name: /^Retried by legwork up/ }).waitFor();
   });
 
-  it("folds, finds and copies JSON of megabytes, filters jobs by a value, and compares a rerun's payload with the original's", async () => {
-    const payload = {
-      user: { id: 4711, name: "ann" },
-      order: "9007199254740993",
-      big: Array.from({ length: 20_000 }, (_, n) => ({ n, text: `item ${n} of a long list` })),
-    };
-    const { id } = await one("select legwork.enqueue('plain', $1) as id", [
-      JSON.stringify(payload).replace('"9007199254740993"', "9007199254740993"),
-    ]);
-    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
-    const again = (await one(`select legwork.rerun_job($1, '{"user": {"id": 4712, "name": "ann"}}') as id`, [id])).id;
-    const page = await open(`/jobs/${id}`);
-    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-    const tree = card(page, "Payload");
-    await tree.getByRole("button", { name: "order: 9007199254740993" }).waitFor({ timeout: 60_000 });
-    await tree.getByRole("button", { name: "big", exact: true }).click();
-    await tree.getByRole("button", { name: "Show 1,000 more" }).waitFor();
-    await tree.getByRole("searchbox", { name: "Find in payload" }).fill("item 19999 of");
-    await tree.getByText("1 of 1").waitFor();
-    await page.keyboard.press("Enter");
-    await tree.getByRole("button", { name: 'text: "item 19999 of a long list"' }).waitFor();
-    await tree.getByRole("button", { name: "Copy path" }).click();
-    await tree.getByRole("button", { name: "Copied" }).waitFor();
-    expect(await page.evaluate("navigator.clipboard.readText()")).toBe("big.19999.text");
-    await tree.getByRole("button", { name: "Collapse all" }).click();
-    await tree.getByRole("button", { name: "user", exact: true }).click();
-    await tree.getByRole("button", { name: "id: 4711" }).click();
-    await expectAccessible(page);
-    await tree.getByRole("link", { name: "Filter jobs by this value" }).click();
-    await page.getByRole("link", { name: id, exact: true }).waitFor();
-    expect(new URL(page.url()).search).toBe("?payload=user.id%3A4711");
-    await page.goto(`${server.url}/jobs/${again}`);
-    await tree.getByLabel(`Changes from job ${id}`).check();
-    await tree.getByRole("row", { name: "user.id 4711 4712" }).waitFor();
-    await tree.getByRole("row", { name: "order 9007199254740993 absent" }).waitFor();
-  });
+  it(
+    "folds, finds and copies JSON of megabytes, filters jobs by a value, and compares a rerun's payload with the original's",
+    async () => {
+      const payload = {
+        user: { id: 4711, name: "ann" },
+        order: "9007199254740993",
+        big: Array.from({ length: 20_000 }, (_, n) => ({ n, text: `item ${n} of a long list` })),
+      };
+      const { id } = await one("select legwork.enqueue('plain', $1) as id", [
+        JSON.stringify(payload).replace('"9007199254740993"', "9007199254740993"),
+      ]);
+      await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
+      const again = (await one(`select legwork.rerun_job($1, '{"user": {"id": 4712, "name": "ann"}}') as id`, [id])).id;
+      const page = await open(`/jobs/${id}`);
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      const tree = card(page, "Payload");
+      await tree.getByRole("button", { name: "order: 9007199254740993" }).waitFor({ timeout: scaled(60_000) });
+      await tree.getByRole("button", { name: "big", exact: true }).click();
+      await tree.getByRole("button", { name: "Show 1,000 more" }).waitFor();
+      await tree.getByRole("searchbox", { name: "Find in payload" }).fill("item 19999 of");
+      await tree.getByText("1 of 1").waitFor();
+      await page.keyboard.press("Enter");
+      await tree.getByRole("button", { name: 'text: "item 19999 of a long list"' }).waitFor();
+      await tree.getByRole("button", { name: "Copy path" }).click();
+      await tree.getByRole("button", { name: "Copied" }).waitFor();
+      expect(await page.evaluate("navigator.clipboard.readText()")).toBe("big.19999.text");
+      await tree.getByRole("button", { name: "Collapse all" }).click();
+      await tree.getByRole("button", { name: "user", exact: true }).click();
+      await tree.getByRole("button", { name: "id: 4711" }).click();
+      await expectAccessible(page);
+      await tree.getByRole("link", { name: "Filter jobs by this value" }).click();
+      await page.getByRole("link", { name: id, exact: true }).waitFor();
+      expect(new URL(page.url()).search).toBe("?payload=user.id%3A4711");
+      await page.goto(`${server.url}/jobs/${again}`);
+      await tree.getByLabel(`Changes from job ${id}`).check();
+      await tree.getByRole("row", { name: "user.id 4711 4712" }).waitFor();
+      await tree.getByRole("row", { name: "order 9007199254740993 absent" }).waitFor();
+    },
+    scaled(90_000),
+  );
 
   it("keeps the trace of an ended job, and links to it and to other systems", async () => {
     const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];

@@ -84,7 +84,7 @@ describe("an upgrade", () => {
 
   it(
     "while a worker of the previous version continues, and may be restarted, loses no job and runs none twice",
-    { timeout: 90_000 },
+    { timeout: scaled(90_000) },
     async () => {
       await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");
       const tasks = await directoryOf({
