@@ -114,7 +114,7 @@ export function findDatabase(config: Config): string {
   const ready = join(config.dataDir, "ready.json");
   if (existsSync(ready)) return JSON.parse(readFileSync(ready, "utf8")).databaseUrl;
   throw new LegworkError("LW503", `DATABASE_URL is not set, and no \`legwork up\` is running in ${config.dataDir}.`, {
-    hint: "Set DATABASE_URL, or start `legwork up` first.",
+    hint: "Set DATABASE_URL, or start `legwork dev` or `legwork up` first.",
   });
 }
 
