@@ -53,6 +53,7 @@ const GROUPS: readonly Group[] = [
       "errors",
       "metrics",
       "access-matrix",
+      "compatibility",
       "database-footprint",
       "benchmarks",
       "dependencies",
