@@ -507,6 +507,8 @@ create table legwork_private.pauses (
   reason text,
   paused_by text default legwork_private.current_actor() not null,
   paused_at timestamp with time zone default clock_timestamp() not null,
+  reason_by text,
+  reason_at timestamp with time zone,
   PRIMARY KEY (scope, name),
   CHECK ((scope = ANY (ARRAY['all'::text, 'queue'::text, 'task'::text])))
 );
@@ -724,6 +726,7 @@ create table legwork_private.task_definitions (
   payload_schema jsonb,
   result_schema jsonb,
   redact text[],
+  timeout interval,
   registered_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   CHECK ((((length(name) >= 1) AND (length(name) <= 128)) AND (name <> ALL (ARRAY['.'::text, '..'::text])))),
@@ -1291,7 +1294,7 @@ create view legwork.logs with (security_barrier=true) as
 create view legwork.queues with (security_barrier=true) as
  SELECT q.name,
     p.paused_at,
-    p.paused_by,
+    COALESCE(p.reason_by, p.paused_by) AS paused_by,
     p.reason AS pause_reason,
     legwork_private.describe_limits('queue'::text, q.name) AS limits,
     COALESCE(c.running, 0::bigint) AS running,
@@ -1427,10 +1430,11 @@ create view legwork.tasks as
     d.payload_schema,
     d.result_schema,
     d.redact,
+    legwork_private.short_duration(d.timeout) AS timeout,
     d.registered_at,
     d.updated_at,
     p.paused_at,
-    p.paused_by,
+    COALESCE(p.reason_by, p.paused_by) AS paused_by,
     p.reason AS pause_reason,
     legwork_private.describe_limits('task'::text, t.identifier) AS limits,
     legwork_private.describe_retry(t.identifier, COALESCE(d.queue, 'default'::text)) AS retry,
@@ -1863,7 +1867,7 @@ create view legwork_private.all_jobs as
                 END AS max_attempts,
             j.payload,
             NULL::jsonb AS result,
-            j.last_error AS error,
+            legwork_private.cut_error(j.last_error) AS error,
                 CASE
                     WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT w.run_at
                        FROM legwork_private.waiting_jobs w
@@ -1925,7 +1929,7 @@ create view legwork_private.all_jobs as
                 END AS max_attempts,
             j.payload,
             NULL::jsonb AS jsonb,
-            j.last_error,
+            legwork_private.cut_error(j.last_error) AS cut_error,
                 CASE
                     WHEN j.run_at = 'infinity'::timestamp with time zone THEN COALESCE(( SELECT w.run_at
                        FROM legwork_private.waiting_jobs w
@@ -2511,6 +2515,7 @@ CREATE OR REPLACE FUNCTION legwork.change_setting(name text, value text)
 AS $function$
 declare
   v_names text[] := array(select s.name from legwork.settings s);
+  v_is_valid boolean;
 begin
   perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
@@ -2518,6 +2523,21 @@ begin
       errcode = case when value is null then 'LW400' else 'LW404' end,
       detail = '{"do": "list_settings"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';
+  end if;
+  begin
+    -- The other settings are periods.
+    v_is_valid := case when change_setting.name = 'alert_channels' then jsonb_typeof(value::jsonb) = 'array'
+      else lower(trim(value)) = 'infinity' or value::interval between interval '1 minute' and interval '1000 years' end;
+  exception when data_exception then
+    v_is_valid := false;
+  end;
+  if not v_is_valid then
+    raise exception '% is %; it must be %.', name, left(value, 100),
+      case name when 'alert_channels' then 'a JSON array of channels' else 'a period between 1 minute and 1,000 years, or infinity' end
+      using errcode = 'LW400', column = name, hint = 'Nothing was changed.';
+  end if;
+  if change_setting.name = 'alert_channels' then
+    perform legwork_private.assert_alert_channels(value::jsonb);
   end if;
   update legwork.settings s set value = change_setting.value where s.name = change_setting.name;
 end $function$
@@ -2971,10 +2991,11 @@ AS $function$
     select count(*) as gates from legwork_private.gate_alarms a where a.ring_at < clock_timestamp() - stuck_for
   )
   select 'pauses', case when p.scope = 'all' then 'critical' when p.paused_at < now() - paused_for then 'warning' else 'ok' end,
-    format('%1$s by %3$s %2$s ago%4$s.',
+    format('%1$s by %3$s %2$s ago%5$s%4$s',
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue %L was paused', p.name)
         else format('Task %L was paused', p.name) end,
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, coalesce(': ' || p.reason, '. No reason was given')),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - p.paused_at)), p.paused_by, regexp_replace(coalesce(': ' || p.reason, '. No reason was given'), '([^.!?…])$', '\1.'),
+      case when p.reason_at is null then '' else format(', and again by %s %s ago', p.reason_by, legwork_private.in_words(date_trunc('second', clock_timestamp() - p.reason_at))) end),
     format('Once the reason no longer applies: select legwork.%s;', case p.scope when 'all' then 'resume_all()'
       when 'queue' then format('resume_queue(%L)', p.name) else format('resume_task(%L)', p.name) end),
     to_jsonb(p)
@@ -4214,7 +4235,7 @@ AS $function$
     left join found f on f.scope = x.scope and f.target = x.name
     group by x.scope, x.name
   )
-  -- The system is as unhealthy as the problems that affect all of it. One failing task only degrades it.
+  -- Problems that affect the whole system determine its health. One failing task only degrades it.
   select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
     coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
   from (
@@ -5699,7 +5720,7 @@ begin
       hint = 'It is the concurrency of your workers, 10 by default.';
   end if;
   if v_within is null or v_within not between 1 and 86400 then
-    raise exception 'drain_within is %; it must be between 1 second and 1 day.', coalesce(legwork_private.in_words(drain_within), 'null') using errcode = 'LW400', column = 'drain_within',
+    raise exception 'drain_within is %; it must be between 1 second and 1 day.', coalesce(legwork_private.in_all_words(drain_within), 'null') using errcode = 'LW400', column = 'drain_within',
       hint = 'For example interval ''1 minute''.';
   end if;
   worker_slots := coalesce(slots_per_worker,
@@ -6548,7 +6569,7 @@ begin
       'It keeps jobs with the same job_key from running at the same time. For jobs without one, use serial_key.'),
     (spec.unique_key is not null and spec.unique_for is null, 'unique_key needs unique_for.', 'Set unique_for to the period in which it is unique.'),
     (spec.debounce_max is not null and spec.debounce is null, 'debounce_max needs debounce.', 'It limits how far debounce postpones the start.'),
-    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', legwork_private.in_words(spec.debounce_max), legwork_private.in_words(spec.debounce)),
+    (spec.debounce_max < spec.debounce, format('debounce_max (%s) is shorter than debounce (%s).', legwork_private.in_all_words(spec.debounce_max), legwork_private.in_all_words(spec.debounce)),
       'It limits how far debounce postpones the start.'),
     (num_nonnulls(spec.rate_limit, spec.rate_per) = 1, 'rate_limit and rate_per must be given together.', 'For example rate_limit 5 and rate_per 1 minute.'),
     (spec.rate_key is not null and spec.rate_limit is null, 'rate_key needs rate_limit.', 'It is the key by which rate_limit counts requests.'),
@@ -6573,7 +6594,7 @@ begin
   if extract(year from every) < 0 or extract(month from every) < 0 or extract(day from every) < 0 or extract(hour from every) < 0 or extract(minute from every) < 0
     or extract(second from every) < 0
   then
-    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
+    raise exception 'every is %; none of its parts may be negative.', legwork_private.in_all_words(every) using errcode = 'LW400', hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $function$
 
@@ -6586,8 +6607,8 @@ AS $function$
 begin
   if not legwork_private.is_bounded(value) or extract(epoch from value) < extract(epoch from low) or extract(epoch from value) > extract(epoch from high) then
     -- Infinite intervals cannot be put into words.
-    raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_words(value) else value::text end,
-      legwork_private.in_words(low), legwork_private.in_words(high) using
+    raise exception '% is %; it must be between % and %.', name, case when isfinite(value) then legwork_private.in_all_words(value) else value::text end,
+      legwork_private.in_all_words(low), legwork_private.in_all_words(high) using
       errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end if;
 end $function$
@@ -8159,6 +8180,12 @@ CREATE OR REPLACE FUNCTION legwork_private.current_actor()
  STABLE PARALLEL SAFE
 RETURN COALESCE(NULLIF("left"(current_setting('legwork.actor'::text, true), 256), ''::text), (SESSION_USER)::text)
 
+CREATE OR REPLACE FUNCTION legwork_private.cut_error(error text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (octet_length(error) > 20000) THEN ((("left"(error, 4000) || '… cut, '::text) || TRIM(BOTH FROM to_char(length(error), 'FM9,999,999,999'::text))) || ' characters'::text) ELSE error END
+
 CREATE OR REPLACE FUNCTION legwork_private.declare_limits(task text, limits jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -8586,7 +8613,7 @@ CREATE OR REPLACE FUNCTION legwork_private.emergency_stop_details()
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT p.paused_at,
-     p.paused_by,
+     COALESCE(p.reason_by, p.paused_by) AS "coalesce",
      p.reason
     FROM legwork_private.pauses p
    WHERE (p.scope = 'all'::text);
@@ -9104,7 +9131,7 @@ begin
         case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
           legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
       when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);
-  fix := case when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
+  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when what is paused is resumed' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
     else 'Nothing to do: workers take jobs as soon as they have a free slot' end;
   return next;
 end $function$
@@ -9383,7 +9410,7 @@ AS $function$
   select 'worker_lacks_task',
     format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
       case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do, if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
@@ -9511,10 +9538,11 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_pauses(queue text, task text)
 AS $function$
   select
     case p.scope when 'all' then 'everything_stopped' when 'queue' then 'queue_paused' else 'task_paused' end,
-    format('%1$s by %3$s at %2$s: %4$s',
+    format('%1$s by %3$s at %2$s%5$s: %4$s',
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
         else format('Task ''%s'' was paused', p.name) end,
-      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, coalesce(p.reason, 'no reason was given') || '.'),
+      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, regexp_replace(coalesce(p.reason, 'no reason was given'), '([^.!?…])$', '\1.'),
+      case when p.reason_at is null then '' else format(', and again by %s at %s', p.reason_by, to_char(p.reason_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end),
     legwork_private.suggest(case p.scope when 'all' then 'resume everything' when 'queue' then 'resume the queue' else 'resume the task' end, a.action),
     jsonb_build_array(a.action)
   from legwork_private.pauses p
@@ -9637,7 +9665,7 @@ begin
     case run.state
       when 'running' then format('It has been running for %s.', legwork_private.in_words(date_trunc('second', legwork_private.elapsed(run.created_at, clock_timestamp()))))
       when 'compensating' then 'It failed, and its completed steps are being undone, the last one first.'
-      when 'cancelling' then 'It has been told to end and waits for running steps to stop.'
+      when 'cancelling' then 'It was cancelled and waits for running steps to stop.'
       when 'cancelled' then format('It was cancelled at %s.', to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
       else format('It %s at %s.', run.state, to_char(run.ended_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
     case when v_done = run.total and run.total > 1 then 'All ' || legwork_private.counted(run.total, 'step') else format('%s of its %s', trim(to_char(v_done, '9,999,999')), legwork_private.counted(run.total, 'step')) end,
@@ -9698,11 +9726,13 @@ declare
   v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
   v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
   v_has_spoken boolean;
+  v_definition legwork_private.task_definitions;
 begin
   select * into v_worker from legwork_private.worker_processes w where w.id = job.locked_by;
   v_name := case when legwork_private.confined_tenant() is not null then 'a worker'
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
+  select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
   -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
@@ -9717,6 +9747,10 @@ begin
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(v_age), v_name,
       coalesce(' 95 % of the attempts of this task end within ' || legwork_private.in_words(v_usual) || '.', ''));
+    detail := detail || coalesce(case
+      when v_age < v_definition.timeout then format(' Its timeout of %s ends it in about %s.', legwork_private.in_words(v_definition.timeout), legwork_private.in_words(date_trunc('second', justify_hours(v_definition.timeout - v_age))))
+      when v_age >= v_definition.timeout then format(' Its timeout of %s has passed: its task has been signaled to stop, and fails after its grace period (grace, 5 seconds by default).',
+        legwork_private.in_words(v_definition.timeout)) end, '');
     if v_worker.id is null then
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
       fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
@@ -9724,8 +9758,8 @@ begin
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
-      if v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' If its task ignores its abort signal and has no timeout, only the end of its worker ends it: restart %s', v_name);
+      if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
+        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, only the end of its worker ends it: restart %s', v_name);
       end if;
     end if;
   end if;
@@ -9762,7 +9796,8 @@ begin
     reason := 'cancelling';
     detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
-    fix := format('Wait for the task to respond to its abort signal. If it does not, its timeout ends it; without a timeout, restart %s.', v_name);
+    fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
+      else format('If it does not, only the end of its worker ends it, since it has no timeout: restart %s.', v_name) end;
     return next;
   end if;
 end $function$
@@ -9875,7 +9910,7 @@ begin
         when definition.ends_at is not null then format('It has ended: its window ended at %s.', to_char(definition.ends_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         else 'It has ended: its cron expression matches no later time.' end,
       'Create it again with later times, or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_run);
-  -- Workers fire within a second or so. What is due for longer is late.
+  -- Workers fire within a second or so. What has been due for longer is late.
   elsif definition.next_at < clock_timestamp() - interval '5 seconds' then
     return query select 'schedule_late',
       format('It has been due since %s, for %s, and has not fired: %s.', to_char(definition.next_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -10356,7 +10391,7 @@ declare
   v_cancels jsonb;
   v_cancel record;
 begin
-  -- If one job is to stand for all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
+  -- If one job replaces all missed occurrences, all of them must be known. If the plan ends before now, all but its last occurrence are moved to the
   -- backlog. The plan is then short, and a worker extends it.
   update legwork_private.schedule_definitions d
   set backlog_count = d.backlog_count + cardinality(d.upcoming) - 1, backlog_from = coalesce(d.backlog_from, d.upcoming[1]),
@@ -11164,11 +11199,17 @@ BEGIN ATOMIC
 END
 -- not executable by public
 
-CREATE OR REPLACE FUNCTION legwork_private.in_words(duration interval)
+CREATE OR REPLACE FUNCTION legwork_private.in_all_words(duration interval)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN ((duration > '00:00:00'::interval) AND (duration < '00:00:01'::interval)) THEN (trim_scale((EXTRACT(epoch FROM duration) * (1000)::numeric)) || ' ms'::text) ELSE COALESCE(NULLIF(concat_ws(' '::text, NULLIF(legwork_private.counted((EXTRACT(year FROM duration))::bigint, 'year'::text), '0 years'::text), NULLIF(legwork_private.counted((EXTRACT(month FROM duration))::bigint, 'month'::text), '0 months'::text), NULLIF(legwork_private.counted((EXTRACT(day FROM duration))::bigint, 'day'::text), '0 days'::text), NULLIF(legwork_private.counted((EXTRACT(hour FROM duration))::bigint, 'hour'::text), '0 hours'::text), NULLIF(legwork_private.counted((EXTRACT(minute FROM duration))::bigint, 'minute'::text), '0 minutes'::text), (trim_scale(EXTRACT(second FROM duration)) || CASE EXTRACT(second FROM duration) WHEN 0 THEN NULL::text WHEN 1 THEN ' second'::text ELSE ' seconds'::text END)), ''::text), '0 seconds'::text) END
+
+CREATE OR REPLACE FUNCTION legwork_private.in_words(duration interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN legwork_private.in_all_words(CASE WHEN (duration < '00:01:00'::interval) THEN duration WHEN (EXTRACT(year FROM duration) <> (0)::numeric) THEN make_interval(years => (EXTRACT(year FROM duration))::integer, months => (EXTRACT(month FROM duration))::integer) WHEN (EXTRACT(month FROM duration) <> (0)::numeric) THEN make_interval(months => (EXTRACT(month FROM duration))::integer, days => (EXTRACT(day FROM duration))::integer) WHEN (EXTRACT(day FROM duration) <> (0)::numeric) THEN date_trunc('hour'::text, duration) WHEN (EXTRACT(hour FROM duration) <> (0)::numeric) THEN date_trunc('minute'::text, duration) ELSE date_trunc('second'::text, duration) END)
 
 CREATE OR REPLACE FUNCTION legwork_private.installed_schema(OUT version text, OUT minimum_version text, OUT definitions_hash text, OUT graphile_worker integer, OUT migrations jsonb)
  RETURNS record
@@ -12175,7 +12216,7 @@ CREATE OR REPLACE FUNCTION legwork_private.period_in_words(period interval)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN regexp_replace(legwork_private.in_words(period), '^1 (\w+)$'::text, '\1'::text)
+RETURN regexp_replace(legwork_private.in_all_words(period), '^1 (\w+)$'::text, '\1'::text)
 
 CREATE OR REPLACE FUNCTION legwork_private.plan_intervals(as_of timestamp with time zone DEFAULT clock_timestamp(), at_most integer DEFAULT 1000, schedule text DEFAULT NULL::text)
  RETURNS integer
@@ -12386,7 +12427,8 @@ begin
   end if;
   insert into legwork_private.pauses as p (scope, name, reason) values (put_pause.scope, put_pause.name, put_pause.reason)
   on conflict on constraint pauses_pkey do update set
-    reason = coalesce(excluded.reason, p.reason);
+    reason = excluded.reason, reason_by = excluded.paused_by, reason_at = excluded.paused_at
+  where excluded.reason is not null and (excluded.reason, excluded.paused_by) is distinct from (p.reason, coalesce(p.reason_by, p.paused_by));
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(scope, name));
 end $function$
 -- not executable by public
@@ -12495,26 +12537,36 @@ CREATE OR REPLACE FUNCTION legwork_private.raise_workflow_cycle(entries legwork_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_cycle integer[];
+  -- For each remaining step, a remaining step before it.
+  v_back integer[] := array_fill(null::integer, array[cardinality(entries)]);
+  -- The place of each step on the way backwards.
+  v_places integer[] := array_fill(null::integer, array[cardinality(entries)]);
+  v_way integer[] := '{}';
   v_node integer;
+  v_pair record;
 begin
-  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
-  select min(x) into v_node from generate_series(1, cardinality(entries)) x where x <> all (ordered);
-  v_cycle := array[v_node];
+  for v_pair in
+    select p.after, min(p.before) as before from unnest(befores, afters) as p (before, after)
+    where not exists (select from unnest(ordered) as o (n) where o.n = p.before) group by p.after
   loop
-    select p.before into v_node
-    from unnest(befores, afters) as p (before, after)
-    where p.after = v_node and p.before <> all (ordered) order by p.before limit 1;
-    v_cycle := v_node || v_cycle;
-    if v_node is null then
-      -- There is no cycle.
-      return;
-    end if;
-    exit when v_node = any (v_cycle[2:]);
+    v_back[v_pair.after] := v_pair.before;
   end loop;
-  v_cycle := v_cycle[1:1 + array_position(v_cycle[2:], v_node)];
+  -- Every remaining step has a remaining step before it. Following these backwards must reach some step twice.
+  select min(x) into v_node from generate_series(1, cardinality(entries)) x where not exists (select from unnest(ordered) as o (n) where o.n = x);
+  while v_node is not null and v_places[v_node] is null loop
+    v_way := v_way || v_node;
+    v_places[v_node] := cardinality(v_way);
+    v_node := v_back[v_node];
+  end loop;
+  if v_node is null then
+    -- There is no cycle.
+    return;
+  end if;
+  v_way := v_way[v_places[v_node]:] || v_node;
   raise exception 'The steps depend on each other: %.', (
-    select string_agg(e.name, ' → ' order by c.i) from unnest(v_cycle) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
+    select string_agg(e.name, ' → ' order by c.i desc) filter (where c.i > cardinality(v_way) - 20)
+      || case when cardinality(v_way) > 20 then format(' → … (%s)', legwork_private.counted(cardinality(v_way) - 1, 'step', 'steps')) else '' end
+    from unnest(v_way) with ordinality as c (n, i) join unnest(entries) e on e.n = c.n)
   using errcode = 'LW400', hint = 'Nothing was started. Remove one of these dependencies.';
 end $function$
 
@@ -12563,7 +12615,7 @@ begin
   begin
     v_interval := value::interval;
   exception when data_exception then
-    raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_words(low), legwork_private.in_words(high) using
+    raise exception '% is %; it must be an interval between % and %.', name, left(value, 100), legwork_private.in_all_words(low), legwork_private.in_all_words(high) using
       errcode = 'LW400', column = name, hint = 'Nothing was changed. Write intervals as ''90 seconds'', ''2 hours'' or ''1 month''.';
   end;
   perform legwork_private.assert_interval(name, v_interval, low, high);
@@ -12936,6 +12988,18 @@ begin
 end $function$
 -- not executable by public
 
+CREATE OR REPLACE FUNCTION legwork_private.recovery_due(except_worker text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select min(case when w.suspected_at is null then w.seen_at + legwork_private.worker_grace() else w.suspected_at + interval '2 seconds' end)
+    from legwork_private.worker_processes w where w.id <> except_worker);
+end $function$
+-- not executable by public
+
 CREATE OR REPLACE FUNCTION legwork_private.redact_path(value json, path text[])
  RETURNS json
  LANGUAGE plpgsql
@@ -13059,7 +13123,7 @@ begin
   with before as materialized (
     select k.name, k.queue from legwork_private.task_definitions k
   ), put as (
-    insert into legwork_private.task_definitions as t (name, description, queue, payload_schema, result_schema, redact)
+    insert into legwork_private.task_definitions as t (name, description, queue, payload_schema, result_schema, redact, timeout)
     select
       d ->> 'name',
       case when d ? 'description' then d ->> 'description' else k.description end,
@@ -13069,16 +13133,17 @@ begin
       case when d ? 'redact' then (
         select array_agg(r.path) from jsonb_array_elements_text(case when jsonb_typeof(d -> 'redact') = 'array' then d -> 'redact' end) as r (path)
         where r.path <> ''
-      ) else k.redact end
+      ) else k.redact end,
+      case when d ? 'timeout' then justify_hours(make_interval(secs => (d ->> 'timeout')::double precision / 1000)) else k.timeout end
     from jsonb_array_elements(definitions) as d
     left join legwork_private.task_definitions k on k.name = d ->> 'name'
     -- Always in the same order, so that workers starting together queue up instead of deadlocking.
     order by d ->> 'name'
     on conflict (name) do update set
       description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
-      result_schema = excluded.result_schema, redact = excluded.redact, updated_at = now()
-    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact)
-      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact)
+      result_schema = excluded.result_schema, redact = excluded.redact, timeout = excluded.timeout, updated_at = now()
+    where (t.description, t.queue, t.payload_schema, t.result_schema, t.redact, t.timeout)
+      is distinct from (excluded.description, excluded.queue, excluded.payload_schema, excluded.result_schema, excluded.redact, excluded.timeout)
     returning t.name, t.queue
   )
   select array_agg(p.name) into v_moved from put p left join before b using (name) where p.queue <> coalesce(b.queue, 'default');
@@ -13535,7 +13600,7 @@ AS $function$
       'plans_wanted', 'put_plan', 'acknowledge_alert', 'set_alert_rule', 'drop_alert_rule', 'restore_alert_rules', 'set_alert_channels', 'silence_alerts', 'end_silence',
       'start_bulk_action', 'stop_bulk_action', 'preview_bulk_action', 'run_bulk_action',
       'stage_imports', 'enqueue_imports', 'settle_imports', 'known_imports']),
-    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
+    ('legwork_worker', array['register_tasks', 'worker_beat', 'worker_poll', 'worker_blocked', 'worker_stopped', 'attempt_verdicts', 'recover_jobs', 'give_back_jobs', 'tick', 'tick_one_by_one', 'reconcile',
       'maintain_history', 'record_output', 'trim_logs', 'fire_schedules', 'plan_intervals', 'plans_wanted', 'put_plan', 'register_crontab', 'load_steps', 'record_step', 'record_failed_step',
       'await_step', 'invoke_step', 'step_results', 'due_duties', 'run_duty', 'worker_host', 'note_worker_fault', 'cancelled_jobs', 'enqueue', 'enqueue_many', 'enqueue_batch', 'start_workflow',
       'installed_schema', 'run_bulk_action', 'workers_needed']),
@@ -13725,7 +13790,7 @@ begin
       where b.state = 'running' and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)) - clock_timestamp());
   end if;
   v_began := clock_timestamp();
-  -- The rights of the session that started it, until this transaction ends. A surface of the server, so that its actor is believed.
+  -- The rights of the session that started it, until this transaction ends. A surface of the server, so the actor that it gives is trusted.
   perform set_config('legwork.role', coalesce(v_act.role, ''), true), set_config('legwork.confined_to', coalesce(v_act.tenant, ''), true),
     set_config('legwork.actor', coalesce(v_act.named_actor, v_act.actor), true), set_config('legwork.surface', 'rest', true);
   if not legwork_private.may_act_in_bulk(v_act) then
@@ -13927,6 +13992,23 @@ CREATE OR REPLACE FUNCTION legwork_private.schedule_serial_key(name text, overla
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN ((overlap = 'queue'::text) OR ((overlap = 'cancel'::text) AND (max_instances = 1))) THEN ('schedule:'::text || name) ELSE NULL::text END
+
+CREATE OR REPLACE FUNCTION legwork_private.schedules_due()
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return case
+    when exists (select from legwork_private.schedule_definitions d where d.wants_plan)
+      or exists (select from legwork_private.schedule_occurrences r where r.state = 'waiting')
+    then clock_timestamp()
+    else least(
+      (select d.next_at from legwork_private.schedule_definitions d where d.next_at is not null and d.failed_at is null order by d.next_at limit 1),
+      (select legwork_private.later(d.failed_at, interval '1 minute') from legwork_private.schedule_definitions d where d.failed_at is not null order by d.failed_at limit 1))
+    end;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.scope_of(queue text, task text)
  RETURNS text
@@ -14336,6 +14418,19 @@ begin
   return coalesce(v_readable, json_build_object('legwork:text', value::text));
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.shown_json(value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if octet_length(value) <= 5000000 then
+    return value;
+  end if;
+  return json_build_object('legwork:text', left(value, 1000) || '… cut, ' || legwork_private.counted(octet_length(value), 'byte'));
+end $function$
+
 CREATE OR REPLACE FUNCTION legwork_private.skip_roll_up(relation regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -14370,7 +14465,7 @@ begin
     select stage_imports.source, j ->> 'id', stage_imports.server, legwork_private.read_import_spec(j -> 'spec') from jsonb_array_elements(jobs) j
     on conflict on constraint imported_jobs_pkey do nothing;
   exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
-    -- Each on its own, so that a job which cannot be stored keeps no other from being imported.
+    -- Each on its own, so that a job which cannot be stored does not prevent the others from being imported.
     for v_job in select j from jsonb_array_elements(jobs) j loop
       begin
         insert into legwork_private.imported_jobs as i (source, source_id, server, spec)
@@ -14800,6 +14895,7 @@ begin
   -- graphile-worker's clean-up of unused tasks may have deleted the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
+  v_error := legwork_private.cut_error(v_error);
   v_stack := v_failure.error_stack;
   if v_attempt_ended and json_typeof(old.payload) = 'array' and (v_failure.failed_entries is not null or new.payload::text <> old.payload::text) then
     perform legwork_private.keep_entries(new.id, old.payload, v_failure.failed_entries, v_failure.entry_results::jsonb);
@@ -15094,7 +15190,7 @@ begin
   end if;
 
   -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commits and found the key
-  -- taken. Without a notification it would look again only after its poll interval.
+  -- taken. Without a notification it would check again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
   end if;
@@ -15234,6 +15330,28 @@ begin
     select o.id from legwork_private.worker_starts o
     where o.started_at < now() - legwork_private.interval_setting('metrics_hours', '400 days') order by o.started_at limit 100 for update skip locked);
   return null;
+end $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.tick_due()
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return case
+    when exists (select from legwork_private.wakeups) or exists (select from legwork_private.limit_changes)
+      or exists (select from legwork_private.dependency_checks) or exists (select from legwork_private.run_counts)
+      or exists (select from legwork_private.job_signals g where not g.is_delivered)
+      or exists (select from legwork_private.child_ends c where not c.is_delivered)
+      or not exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute')
+    then clock_timestamp()
+    else least(
+      (select x.expires_at from legwork_private.expirations x order by x.expires_at limit 1),
+      (select w.run_at from legwork_private.waiting_jobs w where w.held = 'run_at' order by w.run_at limit 1),
+      (select a.ring_at from legwork_private.gate_alarms a order by a.ring_at limit 1),
+      (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline is not null order by r.deadline limit 1))
+    end;
 end $function$
 -- not executable by public
 
@@ -15377,7 +15495,7 @@ AS $function$
     where a.job_id = timeline_runs.job_id and a.started_at is not null
     order by a.started_at desc limit 100
   ), waits as materialized (
-    -- A wait ends with its signal or its time; the attempt that goes on comes later.
+    -- A wait ends with its signal or its time; the attempt that continues starts later.
     select s.kind, case s.kind when 'invoke' then format('job %s in step ''%s''', s.child_id, s.name) else s.name end as name, s.attempt, s.started_at, s.deadline, s.recorded_at,
       case when s.kind = 'invoke' then coalesce(
           (select c.ended_at from legwork_private.child_ends c where c.child_id = s.child_id), case when s.state not in ('waiting', 'open') then s.recorded_at end)
@@ -15922,6 +16040,44 @@ AS $function$
     disk_total = worker_host.disk_total, heap_bytes = worker_host.heap_bytes, host_seen_at = clock_timestamp()
   where w.id = worker_host.id
 $function$
+-- not executable by public
+
+CREATE OR REPLACE FUNCTION legwork_private.worker_poll(id text, is_idle boolean, ahead interval DEFAULT '00:00:02'::interval, OUT now timestamp with time zone, OUT state text, OUT tick_in double precision, OUT schedules_in double precision, OUT recovery_in double precision, OUT jobs_in double precision, OUT duties boolean, OUT bulk_actions boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '500ms'
+ SET jit TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_until timestamptz := v_now + ahead;
+  v_tick timestamptz := legwork_private.tick_due();
+  v_schedules timestamptz := legwork_private.schedules_due();
+  v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
+  v_jobs timestamptz;
+begin
+  -- Of those that are due soon the first few, since more would say no more.
+  if is_idle then
+    v_jobs := (
+      select min(j.run_at) from (
+        select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j);
+  end if;
+  if v_tick <= v_until then tick_in := greatest(0, extract(epoch from v_tick - v_now) * 1000); end if;
+  if v_schedules <= v_until then schedules_in := greatest(0, extract(epoch from v_schedules - v_now) * 1000); end if;
+  if v_recovery <= v_until then recovery_in := greatest(0, extract(epoch from v_recovery - v_now) * 1000); end if;
+  if v_jobs <= v_until then jobs_in := greatest(0, extract(epoch from v_jobs - v_now) * 1000); end if;
+  duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
+  bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
+  -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.
+  if is_idle then
+    update legwork_private.worker_processes w set seen_at = clock_timestamp(), suspected_at = null
+    where w.id = worker_poll.id and w.running = '{}' and w.blocked_since is null
+    returning w.state into worker_poll.state;
+  end if;
+  now := clock_timestamp();
+end $function$
 -- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.worker_stopped(id text)
