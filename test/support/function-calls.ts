@@ -133,6 +133,7 @@ export function functionCalls({ acme, alert, silence }: Named): Record<string, s
     known_imports: "legwork_private.known_imports('s', 'v')",
     run_duty: "legwork_private.run_duty('alerts')",
     worker_beat: `legwork_private.worker_beat('w', 'host', 1, 4, '{free}', array[${jobs.running}]::bigint[])`,
+    worker_poll: `legwork_private.worker_poll('w', true)`,
     worker_blocked: `legwork_private.worker_blocked('w', ${jobs.running}, 1, '{}')`,
     worker_host: "legwork_private.worker_host('host', 0.5, 0.5, 1000, 0.5, 1000, 1000)",
     worker_starts_between: "legwork.worker_starts_between(now() - interval '1 hour', now())",
