@@ -12,7 +12,7 @@ interface Parameters {
 export class Client extends pg.Client {
   constructor(config: pg.ClientConfig = {}) {
     super(config);
-    const escaped = /%(?:2[3468bcf]|3[abdf]|40)/i;
+    const escaped = /%(?:2[3468bcf]|3[a-bdf]|40)/i;
     const [, path = ""] = /^\w+:\/\/[^/?]*\/([^?]*)/.exec(config.connectionString ?? "") ?? [];
     if (!config.connectionString?.startsWith("postgres") || !escaped.test(path)) return;
     this.database = decodeURIComponent(path);

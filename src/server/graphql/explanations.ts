@@ -28,7 +28,7 @@ export const explanationsPlugin = extendSchema((build) => {
             const reasons = client.withTransaction(async (savepoint) => {
               const text = `select "position", reason, detail, fix, actions from ${call} order by "position"`;
               const { rows } = await savepoint.query<Reason>({ text, values: [each] });
-              return rows.map((reason) => ({ ...reason, fix: fixInWordsOf(REQUESTS, reason) }));
+              return rows.map((reason) => Object.assign(reason, { fix: fixInWordsOf(REQUESTS, reason) }));
             });
             explained.push(reasons);
             // oxlint-disable-next-line no-await-in-loop -- a connection runs one statement at a time

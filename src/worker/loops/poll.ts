@@ -10,7 +10,7 @@ import type { WorkerState } from "../intake.ts";
  * How often a worker asks what is due (ms). It is told what will be due before it asks again, so this delays only what it gets no notification about, such as
  * a job that another session had locked.
  */
-export const POLL_INTERVAL_MS = 2_000;
+const POLL_INTERVAL_MS = 2_000;
 
 /** The shortest time between duties (ms), so that those that are due one after the other are done together. */
 const DUTIES_INTERVAL_MS = 5_000;
