@@ -980,6 +980,7 @@ create table legwork_private.job_steps (
 );
 alter table legwork_private.job_steps enable row level security;
 create index job_steps_child_id on legwork_private.job_steps (child_id) where child_id is not null;
+create index job_steps_waiting_child on legwork_private.job_steps (child_id) where child_id is not null and state = 'waiting';
 create index job_steps_recorded_at on legwork_private.job_steps (recorded_at);
 
 create table legwork_private.job_signals (

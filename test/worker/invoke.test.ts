@@ -175,6 +175,17 @@ describe("step.invoke", () => {
     expect((await reaches(cancelled[0], "completed")).result).toMatch(/^cancelled: Cancelled by .*no/);
     expect((await reaches(deleted[0], "completed")).result).toMatch(/^cancelled: Removed by /);
     expect((await reaches(expired[0], "completed")).result).toMatch(/^expired: Expired: /);
+    // One whose end no trigger sees.
+    const unseen = await begun();
+    await database.pool.query(
+      `begin; set local session_replication_role = replica; delete from graphile_worker._private_jobs where id = ${unseen[1]}; commit`,
+    );
+    expect(await state(unseen[0])).toBe("blocked");
+    expect(await sql("select problem, job_id::text from legwork.reconcile()")).toContainEqual({
+      problem: "an invoked job whose end was not recorded",
+      job_id: unseen[1],
+    });
+    expect((await reaches(unseen[0], "completed")).result).toBe("cancelled: The job no longer exists.");
     // Two levels: the one below is running.
     await database.pool.query("select legwork.resume_task('child')");
     const [top, middle] = await begun({ task: "middle" });

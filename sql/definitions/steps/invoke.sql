@@ -40,6 +40,30 @@ end $$;
 comment on function legwork_private.record_child_ends(bigint[]) is
   'Records how jobs ended, which are in the history already, for the steps that have invoked them.';
 
+create or replace function legwork_private.reconcile_child_ends() returns table (problem text, job_id bigint)
+language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+begin
+  return query
+    with unrecorded as (
+      insert into legwork_private.child_ends as c (child_id, job_id, name, state, result, error)
+      select s.child_id, s.job_id, s.name, coalesce(f.state, case when j.id is null then 'cancelled' else 'failed' end::legwork.job_state), f.result,
+        coalesce(f.error, j.last_error, case when f.state is distinct from 'completed' then 'The job no longer exists.' end)
+      from legwork_private.job_steps s
+      left join legwork_private.graphile_jobs j on j.id = s.child_id
+      left join lateral (select h.state, h.result, h.error from legwork_private.finished_jobs h where h.id = s.child_id limit 1) f on true
+      where s.child_id is not null and s.state = 'waiting'
+        and (j.id is null or j.locked_at is null and j.attempts >= j.max_attempts)
+        and not exists (select from legwork_private.child_ends e where e.child_id = s.child_id)
+        and exists (select from legwork_private.graphile_jobs p where p.id = s.job_id and p.attempts < p.max_attempts)
+      on conflict on constraint child_ends_pkey do nothing
+      returning c.child_id
+    )
+    select 'an invoked job whose end was not recorded'::text, u.child_id from unrecorded u;
+end $$;
+comment on function legwork_private.reconcile_child_ends() is
+  'The part of legwork.reconcile that records the ends of invoked jobs that were not recorded, because the triggers of the job table were disabled, so that the jobs whose steps wait for them continue.';
+revoke execute on function legwork_private.reconcile_child_ends() from public;
+
 create or replace function legwork_private.deliver_child_ends(to_job bigint default null) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare

@@ -65,6 +65,7 @@ begin
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
+  return query select c.problem, c.job_id, null::text from legwork_private.reconcile_child_ends() c;
   -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
   -- the jobs that hold them could not end while it is open.
   delete from legwork_private.slots s
