@@ -47,7 +47,7 @@ import { type RunEnvironment, toPlainTask } from "./attempt/run.ts";
 import { QueueSlots } from "./queue-slots.ts";
 import { queueOf, selectTasks, type TaskSelection } from "./task-selection.ts";
 import { registerTasks } from "./register-tasks.ts";
-import { SchemaWatch } from "./schema-watch.ts";
+import { SchemaWatch } from "./graphile/schema-watch.ts";
 import { startScheduler } from "./loops/scheduler.ts";
 import { type RunnerEnd, type Supervised, Supervisor } from "./supervisor.ts";
 import { Poll } from "./loops/poll.ts";

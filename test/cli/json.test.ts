@@ -20,8 +20,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** They run until they are stopped, draw a screen, or print a script. */
-const WITHOUT_JSON = new Set(["dev", "worker", "server", "top", "completion"]);
+/** They run until they are stopped, draw a screen, print a script, or run a package manager. */
+const WITHOUT_JSON = new Set(["dev", "worker", "server", "top", "completion", "install"]);
 
 function everyLeaf(command: Command, path: string[] = []): { command: Command; path: string }[] {
   if (command.commands.length === 0) return [{ command, path: path.join(" ") }];

@@ -1066,6 +1066,8 @@ CREATE INDEX job_steps_child_id ON legwork_private.job_steps USING btree (child_
 
 CREATE INDEX job_steps_recorded_at ON legwork_private.job_steps USING btree (recorded_at);
 
+CREATE INDEX job_steps_waiting_child ON legwork_private.job_steps USING btree (child_id) WHERE ((child_id IS NOT NULL) AND (state = 'waiting'::text));
+
 CREATE INDEX job_waits_job_id ON ONLY legwork_private.job_waits USING btree (job_id);
 
 CREATE INDEX lines_many ON legwork_private.lines USING btree (waits_at) WHERE (cardinality(gates) > 1);
@@ -4625,6 +4627,7 @@ begin
     )
     select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
+  return query select c.problem, c.job_id, null::text from legwork_private.reconcile_child_ends() c;
   -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
   -- the jobs that hold them could not end while it is open.
   delete from legwork_private.slots s
@@ -12699,6 +12702,33 @@ begin
   end if;
   return case when strpos(v_text, '\u') = 0 then value else legwork_private.storable_json(value) end;
 end $function$
+
+CREATE OR REPLACE FUNCTION legwork_private.reconcile_child_ends()
+ RETURNS TABLE(problem text, job_id bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query
+    with unrecorded as (
+      insert into legwork_private.child_ends as c (child_id, job_id, name, state, result, error)
+      select s.child_id, s.job_id, s.name, coalesce(f.state, case when j.id is null then 'cancelled' else 'failed' end::legwork.job_state), f.result,
+        coalesce(f.error, j.last_error, case when f.state is distinct from 'completed' then 'The job no longer exists.' end)
+      from legwork_private.job_steps s
+      left join legwork_private.graphile_jobs j on j.id = s.child_id
+      left join lateral (select h.state, h.result, h.error from legwork_private.finished_jobs h where h.id = s.child_id limit 1) f on true
+      where s.child_id is not null and s.state = 'waiting'
+        and (j.id is null or j.locked_at is null and j.attempts >= j.max_attempts)
+        and not exists (select from legwork_private.child_ends e where e.child_id = s.child_id)
+        and exists (select from legwork_private.graphile_jobs p where p.id = s.job_id and p.attempts < p.max_attempts)
+      on conflict on constraint child_ends_pkey do nothing
+      returning c.child_id
+    )
+    select 'an invoked job whose end was not recorded'::text, u.child_id from unrecorded u;
+end $function$
+-- not executable by public
 
 CREATE OR REPLACE FUNCTION legwork_private.reconcile_dependencies()
  RETURNS TABLE(problem text, job_id bigint)

@@ -144,7 +144,7 @@ it("a running worker says that the schema was dropped, and starts again once `le
   await query("select graphile_worker.add_job('first')");
   await until("both jobs ran", async () => (await query("select from ran")).length === 2, 20_000);
   expect(await query("select task from ran order by task")).toEqual([{ task: "first" }, { task: "second" }]);
-  const jobs = (): Promise<unknown> => query("select task, state::text from legwork.jobs where id in (1, 2) order by id");
+  const jobs = (): Promise<unknown> => query("select task, state::text from legwork.jobs where task in ('first', 'second') order by id");
   const ended = ["second", "first"].map((task) => ({ task, state: "completed" }));
   await until("both have completed", async () => isDeepStrictEqual(await jobs(), ended));
   await until("the problem is solved", () => problems.list().length === 0);

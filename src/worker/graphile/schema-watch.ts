@@ -1,6 +1,6 @@
-import { logFault, type Pool } from "../db/pool.ts";
-import type { Logger } from "../log.ts";
-import { Loop } from "../loop.ts";
+import { logFault, type Pool } from "../../db/pool.ts";
+import type { Logger } from "../../log.ts";
+import { Loop } from "../../loop.ts";
 
 /** How often the tables are looked for (ms). */
 const INTERVAL_MS = 2_000;
