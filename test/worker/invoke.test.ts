@@ -247,7 +247,9 @@ describe("step.invoke", () => {
     const keep = async (): Promise<void> => {
       while (!isOver) {
         const worker = await workerProcess(database, directory);
-        await new Promise((resolve) => void worker.once("exit", resolve));
+        // It may have been killed before it was seen to be alive.
+        if (worker.exitCode === null && worker.signalCode === null)
+          await new Promise((resolve) => void worker.once("exit", resolve));
       }
     };
     living.add(keep());
