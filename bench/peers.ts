@@ -101,7 +101,8 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
   report(figures);
   // A short run only shows that the benchmark works.
   if (short) return;
-  saveSection("peers", { jobs, rounds: Object.fromEntries(figures) });
+  const inOrder = [...TUNED, ...DEFAULTS].map(({ name }) => [name, figures.get(name) ?? []] as const);
+  saveSection("peers", { jobs, rounds: Object.fromEntries(inOrder) });
   writeBenchmarks();
 }
 

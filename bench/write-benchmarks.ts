@@ -23,7 +23,7 @@ export function writeBenchmarks(): void {
 
 Legwork beside graphile-worker, pg-boss, BullMQ and DBOS, and beside itself as a database grows. \`npm run bench -- peers\`, \`growth\` and \`durable\` measure it again, on your machine.
 
-Only ratios mean something: they are made within a round, in which the sides ran in turn on the same server. The tables show medians, and the lowest and highest ratio. Legwork is the \`legwork worker\` command, with its history and with its log at the default level to a pipe.
+Only ratios mean something: they are made within a round, in which the sides ran in turn on the same server. The tables show the median, the lowest and the highest ratio. Legwork is the \`legwork worker\` command, with its history and with its log at the default level to a pipe.
 
 ${sections.join("\n")}`,
   );
@@ -49,7 +49,7 @@ function rates(section: RatesSection, { title, text }: { title: string; text: st
   });
   return `## ${title}
 
-${text} ${when(section)}
+${text} Medians of ${counted(section.sides[0]?.rates.length ?? 0, "round")}. ${when(section)}
 
 | | jobs/s | ratio | lowest–highest | to |
 | --- | ---: | ---: | ---: | --- |
@@ -86,7 +86,7 @@ function besidePeers(section: PeersSection): string {
   }
   return `## Beside other systems, tuned
 
-${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. ${when(section)}
+${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. Medians of ${counted(base.length, "round")}. ${when(section)}
 
 ![Jobs per second, tuned](benchmarks-tuned.svg)
 

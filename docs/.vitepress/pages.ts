@@ -39,7 +39,10 @@ const GROUPS: readonly Group[] = [
     title: "Other languages",
     files: guides("languages/python", "languages/ruby", "languages/go", "languages/php", "languages/java", "languages/dotnet"),
   },
-  { title: "Operate", files: guides("production", "on-call", "logs", "alerts", "dashboard", "upgrading", "embedded", "poolers") },
+  {
+    title: "Operate",
+    files: guides("production", "scaling", "on-call", "logs", "alerts", "dashboard", "upgrading", "embedded", "poolers"),
+  },
   { title: "Secure", files: guides("threat-model", "access", "containment", "isolation") },
   {
     title: "Reference",
