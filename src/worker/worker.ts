@@ -490,7 +490,8 @@ async function startGeneration(options: GenerationOptions): Promise<Supervised> 
   });
   environment.lease = lease;
   environment.control.workerId = id;
-  options.poll.attachTo({ workerId: id, recovery: lease.recovery, fetch: () => workerPool.nudge(concurrency) });
+  options.poll.attachTo({ workerId: id, recovery: lease.recovery, concurrency, fetch: () => workerPool.nudge(concurrency) });
+  for (const event of ["pool:listen:notification", "job:error"] as const) events.on(event, () => options.poll.soon());
   // A worker that was killed with jobs before it is registered would not be missed.
   void lease.registered.then(() => registered.resolve(true));
   void options.untilStopped.then(() => registered.resolve(false));

@@ -16072,7 +16072,7 @@ AS $function$
 $function$
 -- not executable by public
 
-CREATE OR REPLACE FUNCTION legwork_private.worker_poll(id text, is_idle boolean, ahead interval DEFAULT '00:00:02'::interval, OUT now timestamp with time zone, OUT state text, OUT tick_in double precision, OUT schedules_in double precision, OUT recovery_in double precision, OUT jobs_in double precision, OUT duties boolean, OUT bulk_actions boolean)
+CREATE OR REPLACE FUNCTION legwork_private.worker_poll(id text, is_idle boolean, ahead interval DEFAULT '00:00:02'::interval, OUT now timestamp with time zone, OUT state text, OUT tick_in double precision, OUT schedules_in double precision, OUT recovery_in double precision, OUT jobs_due boolean, OUT jobs_in double precision, OUT duties boolean, OUT bulk_actions boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -16088,16 +16088,13 @@ declare
   v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
   v_jobs timestamptz;
 begin
-  -- Of those that are due soon the first few, since more would say no more.
-  if is_idle then
-    v_jobs := (
-      select min(j.run_at) from (
-        select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j);
-  end if;
+  -- Of those that are due soon the first few: fetching them is what finds the others.
+  select coalesce(bool_or(j.run_at <= v_now), false), min(j.run_at) filter (where j.run_at > v_now) into jobs_due, v_jobs
+  from (select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j;
   if v_tick <= v_until then tick_in := greatest(0, extract(epoch from v_tick - v_now) * 1000); end if;
   if v_schedules <= v_until then schedules_in := greatest(0, extract(epoch from v_schedules - v_now) * 1000); end if;
   if v_recovery <= v_until then recovery_in := greatest(0, extract(epoch from v_recovery - v_now) * 1000); end if;
-  if v_jobs <= v_until then jobs_in := greatest(0, extract(epoch from v_jobs - v_now) * 1000); end if;
+  jobs_in := extract(epoch from v_jobs - v_now) * 1000;
   duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
   bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
   -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.

@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
-const { add, ended } = plainJobs(database);
+const { add, ended, reaches } = plainJobs(database);
 
 /** How long the statements of an idle worker are counted (s). Most of its work is done every two to ten seconds. */
 const WINDOW_S = 6;
@@ -23,7 +23,15 @@ it(
     // Before its connections are opened, because a worker keeps their methods. The heartbeat's thread has a module of its own.
     const statements = vi.spyOn(pg.Client.prototype, "query");
     onTestFinished(() => statements.mockRestore());
-    const worker = await workerOver(database.url, { "works.ts": "export default async () => undefined;" });
+    const worker = await workerOver(database.url, {
+      "works.ts": "export default async () => undefined;",
+      "waits.ts":
+        "export default (_payload, { abortSignal }) => new Promise((end) => abortSignal.addEventListener('abort', end));",
+      "fails.ts": `import { defineTask } from "legwork";
+        export default defineTask({ retry: { attempts: 3, backoff: "fixed", delay: "1s" }, async run(_payload, { job }) {
+          if (job.attempts < 3) throw new Error("not yet");
+        } });`,
+    });
     await ended(await add("works"));
     const beats = async (): Promise<string> => {
       const { rows } = await look(
@@ -53,10 +61,21 @@ it(
     expect(sent.length, sent.join("\n")).toBeLessThanOrEqual(WINDOW_S + 4);
 
     // Postgres sends no notification at that time, and graphile-worker itself looks every fifteen seconds.
-    const due = await add("works", {}, ", run_at => clock_timestamp() + interval '3 seconds'");
-    const { started_at: startedAt, run_at: runAt } = await ended(due);
-    expect(startedAt!.getTime() - runAt.getTime()).toBeGreaterThanOrEqual(0);
-    expect(startedAt!.getTime() - runAt.getTime()).toBeLessThan(scaled(700));
+    const startsInTime = async (id: string): Promise<void> => {
+      const { started_at: startedAt, run_at: runAt } = await ended(id);
+      expect(startedAt!.getTime() - runAt.getTime()).toBeGreaterThanOrEqual(0);
+      expect(startedAt!.getTime() - runAt.getTime()).toBeLessThan(scaled(700));
+    };
+    const inSeconds = (task: string, seconds: number): Promise<string> =>
+      add(task, {}, `, run_at => clock_timestamp() + interval '${seconds} seconds'`);
+    await startsInTime(await inSeconds("works", 3));
+    // Nor does it look more often while another job runs: jobs that are due before the next poll, one after the other, and a retry.
+    const waiting = await add("waits");
+    await reaches(waiting, "running");
+    for (const id of await Promise.all([1, 1.3, 1.6, 3].map((seconds) => inSeconds("works", seconds)))) await startsInTime(id);
+    const failing = await add("fails");
+    await startsInTime(failing);
+    await database.pool.query("select legwork.cancel_job($1)", [waiting]);
   },
   scaled(60_000),
 );

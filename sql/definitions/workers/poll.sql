@@ -1,4 +1,4 @@
--- What an idle worker asks once every two seconds, in place of a statement for each kind of work: whether there is any, and when.
+-- What a worker asks every two seconds, in place of a statement for each kind of work: whether there is any, and when.
 -- In plpgsql, whose plans are kept: planning takes longer than executing. Locks: none on existing tables.
 
 create or replace function legwork_private.tick_due() returns timestamptz
@@ -49,7 +49,7 @@ revoke execute on function legwork_private.recovery_due(text) from public;
 create or replace function legwork_private.worker_poll(
   id text, is_idle boolean, ahead interval default '2 seconds',
   out now timestamptz, out state text, out tick_in double precision, out schedules_in double precision, out recovery_in double precision,
-  out jobs_in double precision, out duties boolean, out bulk_actions boolean
+  out jobs_due boolean, out jobs_in double precision, out duties boolean, out bulk_actions boolean
 )
 language plpgsql volatile security definer
 -- A lock on one of the tables, such as a migration's, must not keep a worker from sending heartbeats: its thread sends them when this takes long.
@@ -62,16 +62,13 @@ declare
   v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
   v_jobs timestamptz;
 begin
-  -- Of those that are due soon the first few, since more would say no more.
-  if is_idle then
-    v_jobs := (
-      select min(j.run_at) from (
-        select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j);
-  end if;
+  -- Of those that are due soon the first few: fetching them is what finds the others.
+  select coalesce(bool_or(j.run_at <= v_now), false), min(j.run_at) filter (where j.run_at > v_now) into jobs_due, v_jobs
+  from (select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j;
   if v_tick <= v_until then tick_in := greatest(0, extract(epoch from v_tick - v_now) * 1000); end if;
   if v_schedules <= v_until then schedules_in := greatest(0, extract(epoch from v_schedules - v_now) * 1000); end if;
   if v_recovery <= v_until then recovery_in := greatest(0, extract(epoch from v_recovery - v_now) * 1000); end if;
-  if v_jobs <= v_until then jobs_in := greatest(0, extract(epoch from v_jobs - v_now) * 1000); end if;
+  jobs_in := extract(epoch from v_jobs - v_now) * 1000;
   duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
   bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
   -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.
@@ -84,6 +81,6 @@ begin
 end $$;
 comment on function legwork_private.worker_poll(text, boolean, interval) is
   'Tells a worker what is due within ahead, in milliseconds from now, null for nothing: the work of legwork.tick(), of legwork_private.fire_schedules() and of legwork_private.recover_jobs(), '
-  'and jobs, only for an idle worker. duties, bulk_actions: whether there are any to do. For a worker that runs no job it is a heartbeat too, and returns whether the worker is active, quiet or draining; '
+  'and the next job. jobs_due, duties, bulk_actions: whether there are any now. For a worker that runs no job (is_idle) it is a heartbeat too, and returns whether the worker is active, quiet or draining; '
   'null if it is not one, because the worker''s row is missing or says that it runs jobs. Returns the database''s clock.';
 revoke execute on function legwork_private.worker_poll(text, boolean, interval) from public;

@@ -12,6 +12,12 @@ import type { WorkerState } from "../intake.ts";
  */
 const POLL_INTERVAL_MS = 2_000;
 
+/** How long after a new job or a failed attempt it asks again, because that job may be due before the next poll (ms). */
+const SOON_MS = 500;
+
+/** How long after a job has become due it asks for the next one (ms). */
+const NEXT_MS = 100;
+
 /** The shortest time between duties (ms), so that those that are due one after the other are done together. */
 const DUTIES_INTERVAL_MS = 5_000;
 
@@ -22,6 +28,7 @@ interface Due {
   readonly tick_in: number | null;
   readonly schedules_in: number | null;
   readonly recovery_in: number | null;
+  readonly jobs_due: boolean;
   readonly jobs_in: number | null;
   readonly duties: boolean;
   readonly bulk_actions: boolean;
@@ -31,6 +38,7 @@ interface Due {
 interface Runner {
   readonly workerId: string;
   readonly recovery: Loop;
+  readonly concurrency: number;
   /** Makes the runner fetch. */
   readonly fetch: () => void;
 }
@@ -47,8 +55,9 @@ export interface PollOptions {
 }
 
 /**
- * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, when it is due. In an idle worker this
- * statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look for themselves.
+ * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, and the runner, when it is due. In an idle
+ * worker this statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look for
+ * themselves.
  */
 export class Poll {
   readonly #options: PollOptions;
@@ -73,14 +82,19 @@ export class Poll {
     this.#runner = runner;
   }
 
+  /** Asks soon: a job may have been enqueued, or will be retried, that is due before the next poll. */
+  soon(): void {
+    this.#loop.wakeIn(SOON_MS);
+  }
+
   async stop(): Promise<void> {
     clearTimeout(this.#fetching);
     await this.#loop.stop();
   }
 
-  /** A worker that has begun to run jobs fetches of its own accord, and would fetch more than it can run. */
+  /** A worker without a free slot would fetch a job that it cannot run, and fetches anyway when a slot becomes free. */
   #fetch(): void {
-    if (this.#options.running.size === 0) this.#runner?.fetch();
+    if (this.#runner !== undefined && this.#options.running.size < this.#runner.concurrency) this.#runner.fetch();
   }
 
   #loops(): Loop[] {
@@ -109,7 +123,12 @@ export class Poll {
     }
     if (due.bulk_actions) bulkRunner.wake();
     clearTimeout(this.#fetching);
-    if (due.jobs_in !== null) this.#fetching = setTimeout(() => this.#fetch(), Math.ceil(due.jobs_in)).unref();
+    if (due.jobs_due) this.#fetch();
+    if (due.jobs_in === null) return;
+    this.#fetching = setTimeout(() => {
+      this.#fetch();
+      this.#loop.wakeIn(NEXT_MS);
+    }, Math.ceil(due.jobs_in)).unref();
   }
 }
 
