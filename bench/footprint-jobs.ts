@@ -113,12 +113,12 @@ export async function measureJobs(place: Place & { jobs: number }): Promise<Reco
   await runAll(place);
   await pool.query("vacuum (analyze)");
   const empty = await size(pool, "graphile_worker");
-  const history = await size(pool, "legwork");
+  const history = await size(pool, "legwork_private");
   const adding = await counted(pool, () => addEach(pool, jobs));
   const waiting = await size(pool, "graphile_worker");
   const running = await counted(pool, () => runAll(place));
   const before = await size(pool, "graphile_worker");
-  const kept = await size(pool, "legwork");
+  const kept = await size(pool, "legwork_private");
   await pool.query("vacuum (analyze)");
   const after = await size(pool, "graphile_worker");
   return {

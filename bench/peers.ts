@@ -57,10 +57,10 @@ interface Round {
 }
 
 /**
- * Measures Legwork's command beside graphile-worker, pg-boss and BullMQ, each in its best documented configuration and with its defaults: jobs that do
- * nothing, adding jobs in bulk, and the time from adding a job to its call in an idle system. The sides run in turn, each in a fresh database on the
- * same server; BullMQ runs on a Redis server with the append-only file, written every second. Writes bench/results.json and docs/reference/benchmarks.md.
- * `npm run bench -- peers 3` runs three rounds instead of five.
+ * Measures Legwork's command beside graphile-worker, pg-boss and BullMQ, each in its best documented configuration and with its defaults: jobs that
+ * do nothing, adding jobs in bulk, and the time from adding a job to its call in an idle system. The sides run in turn, each in a fresh database on
+ * the same server; BullMQ runs on a Redis server with the append-only file, written every second. Writes bench/results.json and
+ * docs/reference/benchmarks.md. `npm run bench -- peers 3` runs three rounds instead of five.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
   execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {

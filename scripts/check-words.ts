@@ -1,4 +1,5 @@
-// Finds words and patterns that docs/guides/glossary.md and CONTRIBUTING.md rule out, in prose: comments, strings, JSX text, SQL comments and messages, Markdown.
+// Finds words and patterns that docs/guides/glossary.md and CONTRIBUTING.md rule out, in prose: comments, strings, JSX text, SQL comments and
+// messages, Markdown.
 //
 //   node scripts/check-words.ts                  every file of the repository
 //   node scripts/check-words.ts sql/definitions  one folder or file

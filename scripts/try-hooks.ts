@@ -1,5 +1,5 @@
-// Installs the libraries of test/adoption/hooks/package.json and runs the recipes of docs/guides/hooks.md with them. Run `npm run package` first. Needs
-// access to the npm registry.
+// Installs the libraries of test/adoption/hooks/package.json and runs the recipes of docs/guides/hooks.md with them. Run `npm run package` first.
+// Needs access to the npm registry.
 import { execFileSync } from "node:child_process";
 import { rmSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// Installs the package that would be published into an empty project, as a user does, and checks the promises of the README and docs/reference/dependencies.md.
-// Run `npm run package` first. Needs access to the npm registry.
+// Installs the package that would be published into an empty project, as a user does, and checks the promises of the README and
+// docs/reference/dependencies.md. Run `npm run package` first. Needs access to the npm registry.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";

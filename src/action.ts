@@ -1,6 +1,7 @@
 /**
- * The actions that a hint or a fix may suggest. SQL names the action of a hint in an error's detail, as in `detail = '{"do": "list_queues"}'`, and the
- * actions of a fix in the column `actions`; the text has the statement for each of them in backticks. Surfaces without SQL replace it by their own words.
+ * The actions that a hint or a fix may suggest. SQL names the action of a hint in an error's detail, as in `detail = '{"do": "list_queues"}'`, and
+ * the actions of a fix in the column `actions`; the text has the statement for each of them in backticks. Surfaces without SQL replace it by their
+ * own words.
  */
 const ACTIONS = [
   "cancel_job",
@@ -46,7 +47,10 @@ type WordedAction = (typeof ACTIONS)[number];
 
 type ActionName = WordedAction | (typeof SQL_ACTIONS)[number];
 
-/** A suggested action with its arguments. Which of them it has depends on what it does: `retry_job` has an id, `limit_rate` has scope, name, max, per and key. */
+/**
+ * A suggested action with its arguments. Which of them it has depends on what it does: `retry_job` has an id, `limit_rate` has scope, name, max, per
+ * and key.
+ */
 export interface Action {
   readonly do: ActionName;
   readonly id?: string;

@@ -39,7 +39,8 @@ export function assertInteger(
 }
 
 /**
- * Converts a duration to milliseconds. Throws LW400, with the name, the value and the range, for anything that is not a duration between `low` (ms, 0 by default) and 100 years.
+ * Converts a duration to milliseconds. Throws LW400, with the name, the value and the range, for anything that is not a duration between `low` (ms, 0
+ * by default) and 100 years.
  */
 function toMilliseconds(name: string, value: Duration, low = 0): number {
   const milliseconds = parseDuration(value);

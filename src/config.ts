@@ -137,8 +137,8 @@ const configSchema = z
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
     /**
      * Tasks that are HTTP endpoints: the name of each task, and the URL that its jobs are sent to (`docs/guides/tasks-in-other-languages.md`). In the
-     * environment: `mail/send=https://app.example.com/jobs/mail,report=https://…`. In the file, a value may also be `{ url, description, queue, timeout }`;
-     * an attempt may take 5 minutes by default.
+     * environment: `mail/send=https://app.example.com/jobs/mail,report=https://…`. In the file, a value may also be `{ url, description, queue,
+     * timeout }`; an attempt may take 5 minutes by default.
      */
     endpoints: endpoints.default({}),
     /** The secrets with which requests to endpoints are signed: `whsec_` and at least 24 bytes in base64. Several for replacing one. */
@@ -156,15 +156,15 @@ const configSchema = z
     /** What a worker does not run, in the same form. */
     except: z.array(z.string().min(1)).default([]),
     /**
-     * How many jobs of a queue one worker runs at a time, by queue: `{ mail: 5 }`. In the environment: `mail=5,reports=1`. No limit by default, except the
-     * concurrency. A limit for all workers together is a concurrency limit of the queue.
+     * How many jobs of a queue one worker runs at a time, by queue: `{ mail: 5 }`. In the environment: `mail=5,reports=1`. No limit by default,
+     * except the concurrency. A limit for all workers together is a concurrency limit of the queue.
      */
     slots: queueSlots.default({}),
     /** The number of jobs that one worker runs at a time. */
     concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
     /**
-     * The number of jobs that one statement fetches; 0 fetches one at a time. By default the worker adapts it: short jobs are fetched ahead, as many as
-     * start within about 20 ms, and jobs that take longer only when a slot is free. With a fixed number, fetched jobs wait for this worker even
+     * The number of jobs that one statement fetches; 0 fetches one at a time. By default the worker adapts it: short jobs are fetched ahead, as many
+     * as start within about 20 ms, and jobs that take longer only when a slot is free. With a fixed number, fetched jobs wait for this worker even
      * while another one is idle.
      */
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),

@@ -197,9 +197,9 @@ export class Snooze extends Error {
 }
 
 /**
- * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. With the code LW424 and a `JobNotCompleted` as its cause:
- * the job that `step.invoke` waited for did not complete. The job fails immediately, because another attempt would do the same. Once the cause is
- * fixed, the job can be retried manually.
+ * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. With the code LW424 and a `JobNotCompleted` as its
+ * cause: the job that `step.invoke` waited for did not complete. The job fails immediately, because another attempt would do the same. Once the cause
+ * is fixed, the job can be retried manually.
  *
  * @example
  * import { defineTask, StepError } from "legwork";
@@ -265,8 +265,8 @@ export class SignalTimeout extends Error {
 export type FailedEnd = "failed" | "cancelled" | "expired";
 
 /**
- * A job whose result was awaited has ended without completing. `state` says how, and `reason` is its last error, or why it was cancelled or has expired,
- * as in `legwork.jobs`.
+ * A job whose result was awaited has ended without completing. `state` says how, and `reason` is its last error, or why it was cancelled or has
+ * expired, as in `legwork.jobs`.
  *
  * @example
  * import { JobNotCompleted } from "legwork";

@@ -3,7 +3,9 @@ import { parseExactly } from "./json.ts";
 /** The marker that replaces secret values, as `legwork.redact` writes it. */
 export const HIDDEN = "[redacted]";
 
-/** The names of values that are secret, without the `-` and `_` of `api_key` and `x-api-key`, also at the end of longer names such as `accessToken`. */
+/**
+ * The names of values that are secret, without the `-` and `_` of `api_key` and `x-api-key`, also at the end of longer names such as `accessToken`.
+ */
 const SECRET = String.raw`password|passwd|passphrase|pwd|secret|token|jwt|authorization|api[-_]?key|access[-_]?key|private[-_]?key|cookie|credential|connection[-_]?string|database[-_]?url`;
 
 /** Matches the key of a secret value. The plural is the key of several, or of a count. */

@@ -8,7 +8,10 @@ export interface ListenTarget {
   readonly settings: { readonly host: string; readonly port: string };
 }
 
-/** Explains why a server cannot listen: LW513 for a port in use, LW514 for one that is not allowed and for a wrong address. Returns other errors unchanged. */
+/**
+ * Explains why a server cannot listen: LW513 for a port in use, LW514 for one that is not allowed and for a wrong address. Returns other errors
+ * unchanged.
+ */
 export function listenError(thrown: unknown, { host, port, settings }: ListenTarget): Error {
   const error = toError(thrown) as NodeJS.ErrnoException;
   switch (error.code) {

@@ -52,7 +52,10 @@ export function destinationOf(log: Logger): StderrDestination | undefined {
   return destinations.get(rootOf(log));
 }
 
-/** Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it, before secrets are hidden in it; undefined if it writes none. */
+/**
+ * Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it, before secrets are hidden in it; undefined if it
+ * writes none.
+ */
 export function lineOf(call: () => void): string | undefined {
   isCapturing = true;
   captured = undefined;
@@ -87,8 +90,8 @@ export function flushLog(): Promise<void> {
 }
 
 /**
- * Hides the secrets of every line. Done here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children: a
- * written line has everything.
+ * Hides the secrets of every line. Done here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children:
+ * a written line has everything.
  */
 export function withoutSecrets(target: Target): Target {
   return { write: (line) => target.write(hideSecretsInLine(line)), flushSync: () => target.flushSync?.() };

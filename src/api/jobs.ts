@@ -45,8 +45,8 @@ export interface Jobs {
    * Enqueues a job and returns its id. The task is given by name, or as its definition if that states its name. With a task registry
    * (`legwork types`), a wrong name or payload does not compile.
    *
-   * Throws LW422, naming the field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be replaced;
-   * LW400 for options that cannot be combined; LW429 over the rate limit.
+   * Throws LW422, naming the field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be
+   * replaced; LW400 for options that cannot be combined; LW429 over the rate limit.
    *
    * @example
    * const id = await legwork.jobs.enqueue("notify/welcome", { userId: 3 });
@@ -54,8 +54,8 @@ export interface Jobs {
    */
   readonly enqueue: BoundEnqueue;
   /**
-   * Enqueues a job like `enqueue`, and also returns whether that created a job: with `jobKey` or `uniqueFor`, the request may be merged with an earlier
-   * one. `mergedBy` names the option that merged them.
+   * Enqueues a job like `enqueue`, and also returns whether that created a job: with `jobKey` or `uniqueFor`, the request may be merged with an
+   * earlier one. `mergedBy` names the option that merged them.
    *
    * @example
    * const { id, created } = await legwork.jobs.enqueueWithOutcome("notify/welcome", { userId: 3 }, { uniqueFor: "1h" });
@@ -102,7 +102,8 @@ export interface Jobs {
    */
   count(filter: CountFilter, by: CountField | readonly CountField[]): Promise<JobCount[]>;
   /**
-   * Returns one job with its attempts, oldest first, and the schedule that enqueued it. Throws LW404 if the job does not exist or its history was deleted.
+   * Returns one job with its attempts, oldest first, and the schedule that enqueued it. Throws LW404 if the job does not exist or its history was
+   * deleted.
    *
    * @example
    * const { state, payload, error, attemptList } = await legwork.jobs.get("43");
@@ -131,8 +132,8 @@ export interface Jobs {
    */
   steps(id: string): Promise<Step[]>;
   /**
-   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did with it.
-   * Throws LW404 for an unknown job.
+   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did
+   * with it. Throws LW404 for an unknown job.
    *
    * @example
    * for (const { label, startedAt, detail } of await legwork.jobs.timeline("42")) console.log(startedAt, label, detail);
@@ -154,24 +155,25 @@ export interface Jobs {
    */
   cancel(id: string, reason?: string): Promise<JobState>;
   /**
-   * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes: it returns the jobs that
-   * would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
+   * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes: it returns the jobs
+   * that would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
    *
    * @example
    * const ids = await legwork.jobs.cancelMany({ task: "notify/email" }, { reason: "wrong recipients", preview: true });
    */
   cancelMany(filter: LiveFilter, options?: { reason?: string; preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Makes a job start now. A failed job gets all its attempts again; a job that waits for its time or its next attempt waits no longer. Limits and pauses
-   * still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other than failed.
+   * Makes a job start now. A failed job gets all its attempts again; a job that waits for its time or its next attempt waits no longer. Limits and
+   * pauses still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other
+   * than failed.
    *
    * @example
    * await legwork.jobs.retry("43");
    */
   retry(id: string): Promise<JobState>;
   /**
-   * Retries the failed jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes. Throws LW400 for an
-   * invalid filter, LW404 for an unknown task or queue.
+   * Retries the failed jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes. Throws LW400
+   * for an invalid filter, LW404 for an unknown task or queue.
    *
    * @example
    * const ids = await legwork.jobs.retryMany({ task: "notify/email", error: "ECONNREFUSED" });
@@ -248,8 +250,8 @@ export interface Jobs {
    */
   signal(id: string, name: string, payload?: unknown): Promise<boolean>;
   /**
-   * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid filter,
-   * LW404 for an unknown task or queue.
+   * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid
+   * filter, LW404 for an unknown task or queue.
    *
    * @example
    * const [worst] = await legwork.jobs.failedGroups({ failedSince: "10m" });

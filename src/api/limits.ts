@@ -4,7 +4,9 @@ import { limitUse } from "../queues/limit-use.ts";
 import { dropLimit, limitConcurrency, limitRate, type LimitTarget, listLimitUse, resetLimits } from "../queues/limits.ts";
 import { type KeyUsage, type LimitUsage, toKeyUsage, toLimitUsage } from "./queue-rows.ts";
 
-/** `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that path of the payload. */
+/**
+ * `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that path of the payload.
+ */
 export interface Limits {
   /**
    * Sets how many jobs may run at a time, across all workers. Calling it again changes the limit; running jobs count and are not stopped.

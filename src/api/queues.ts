@@ -38,8 +38,8 @@ interface Pausable {
    */
   resume(name: string): Promise<boolean>;
   /**
-   * Sets how its jobs are retried starting with their next failure, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an unknown
-   * name.
+   * Sets how its jobs are retried starting with their next failure, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an
+   * unknown name.
    *
    * @example
    * await legwork.queues.setRetryPolicy("notification", { attempts: 5, backoff: "exponential", delay: "10s", maxDelay: "1h" });

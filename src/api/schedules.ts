@@ -58,8 +58,8 @@ export interface Schedules {
    */
   remove(name: string): Promise<void>;
   /**
-   * Enables a schedule from now on: occurrences that were due while it was disabled do not count. Returns the next occurrence. Throws LW404 for an unknown
-   * schedule, LW409 for a crontab entry.
+   * Enables a schedule from now on: occurrences that were due while it was disabled do not count. Returns the next occurrence. Throws LW404 for an
+   * unknown schedule, LW409 for a crontab entry.
    *
    * @example
    * const next = await legwork.schedules.enable("daily-report");

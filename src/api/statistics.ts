@@ -14,8 +14,8 @@ export interface Statistics {
    */
   tasks(period?: Duration): Promise<TaskStatistics[]>;
   /**
-   * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a queue's
-   * tasks, or of all tasks. Throws LW400 for an invalid period.
+   * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a
+   * queue's tasks, or of all tasks. Throws LW400 for an invalid period.
    *
    * @example
    * const intervals = await legwork.statistics.series({ period: "6h", queue: "notification" });

@@ -11,7 +11,10 @@ import type { Stored } from "../jobs/step-context.ts";
 import type { PayloadOf, ResultOf, TaskName, WithPayload } from "../jobs/task-registry.ts";
 import { type Jobs, jobsOn } from "./jobs.ts";
 
-/** How many jobs `enqueueAndWait` enqueues at a time. The rest of the pool's connections stay free, so thousands of calls do not time out waiting for one. */
+/**
+ * How many jobs `enqueueAndWait` enqueues at a time. The rest of the pool's connections stay free, so thousands of calls do not time out waiting for
+ * one.
+ */
 const ENQUEUED_AT_A_TIME = 3;
 
 /** `legwork.jobs` outside of a transaction: also waits for the results of jobs. */
@@ -32,8 +35,8 @@ export interface WaitingJobs extends Jobs {
    */
   result<T = unknown>(id: string, options?: ResultOptions): Promise<T>;
   /**
-   * Enqueues a job and waits for its result: `enqueue` followed by `result`, with the options of both. `timeout` counts from when the job was enqueued.
-   * With a key that merges the request with an earlier one, this waits for that job. Throws like both; after LW403, nothing was enqueued.
+   * Enqueues a job and waits for its result: `enqueue` followed by `result`, with the options of both. `timeout` counts from when the job was
+   * enqueued. With a key that merges the request with an earlier one, this waits for that job. Throws like both; after LW403, nothing was enqueued.
    *
    * @example
    * const result = await legwork.jobs.enqueueAndWait("notify/welcome", { userId: 3 }, { timeout: "10s" });

@@ -47,7 +47,8 @@ export interface Workflows {
    */
   get(id: string): Promise<Workflow & { steps: WorkflowStep[] }>;
   /**
-   * Explains why a workflow does not progress, or how it ended: its failed steps, and what its open steps wait for. Throws LW404 for an unknown workflow.
+   * Explains why a workflow does not progress, or how it ended: its failed steps, and what its open steps wait for. Throws LW404 for an unknown
+   * workflow.
    *
    * @example
    * const [latest] = await legwork.workflows.list({ state: "running", limit: 1 });

@@ -4,8 +4,8 @@ import { durationInWords } from "../wording.ts";
 const UNITS_MS = [86_400_000, 3_600_000, 60_000, 1_000];
 
 /**
- * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two adjacent units cannot
- * express exactly is returned as it is.
+ * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two adjacent units
+ * cannot express exactly is returned as it is.
  */
 export function durationText(duration: string): string {
   const milliseconds = intervalMilliseconds(duration) ?? parseDuration(duration);

@@ -15,7 +15,10 @@ const HOME = "\u001b[H";
 const CLEAR_LINE = "\u001b[K";
 const CLEAR_BELOW = "\u001b[J";
 
-/** Shows queues, workers, running and new jobs on the terminal's alternate screen, updated `every` ms, until q is pressed or the process is signaled to end. */
+/**
+ * Shows queues, workers, running and new jobs on the terminal's alternate screen, updated `every` ms, until q is pressed or the process is signaled
+ * to end.
+ */
 export async function showOverview(operations: Operations, every: number): Promise<void> {
   await onScreen((ended) => draw(operations, every, ended));
 }

@@ -16,8 +16,8 @@ export interface PrintResultOptions {
 }
 
 /**
- * Waits for a job to end and prints its result as JSON; nothing for a job without one. With `json`, prints its id, state, result, error and the time of
- * its end. The exit code is 1 unless the job has completed. Throws JobNotCompleted and ResultTimeout, except with `json`.
+ * Waits for a job to end and prints its result as JSON; nothing for a job without one. With `json`, prints its id, state, result, error and the time
+ * of its end. The exit code is 1 unless the job has completed. Throws JobNotCompleted and ResultTimeout, except with `json`.
  */
 export async function printResult(
   operations: Operations,

@@ -27,8 +27,8 @@ export interface Service {
 }
 
 /**
- * Runs a service until it ends, or until SIGTERM or SIGINT (even one that arrives while it starts), then stops it and exits with code 0. A second signal stops the
- * waiting and exits with code 1. Rejects with the error of a start that fails.
+ * Runs a service until it ends, or until SIGTERM or SIGINT (even one that arrives while it starts), then stops it and exits with code 0. A second
+ * signal stops the waiting and exits with code 1. Rejects with the error of a start that fails.
  */
 export async function untilStopped(log: Logger, { start, stopNow }: Service): Promise<never> {
   const stopping = new AbortController();

@@ -14,7 +14,9 @@ const LOOK_EVERY_MS = 500;
 /** After this time without a start, the reason is printed (ms). */
 const PATIENCE_MS = 2_000;
 
-/** How much longer than the start deadline the command waits (ms). The database's clock decides, and a worker or server still has to expire the job. */
+/**
+ * How much longer than the start deadline the command waits (ms). The database's clock decides, and a worker or server still has to expire the job.
+ */
 const GRACE_MS = 3_000;
 
 export interface RunFlags {

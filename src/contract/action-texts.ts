@@ -92,7 +92,9 @@ export function requestOf(action: Doable): { method: "POST" | "PUT"; path: strin
   }
 }
 
-/** The same request as a command for curl. The token is read from the environment variable LEGWORK_TOKEN, so that it is not in the shell's history. */
+/**
+ * The same request as a command for curl. The token is read from the environment variable LEGWORK_TOKEN, so that it is not in the shell's history.
+ */
 export function curlOf(action: Doable, origin: string): string {
   const { method, path, body } = requestOf(action);
   const sent = body === undefined ? "" : ` -H 'Content-Type: application/json' -d ${word(json(body))}`;

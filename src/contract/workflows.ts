@@ -143,7 +143,9 @@ export const batchPage = page(batchSchema, "A page of batches.");
 
 const STEP_FIELDS = ["dependsOn", "onFailure", "maxAttempts", "runAt", "serialKey"];
 
-/** Converts the steps of a new workflow for `legwork.start_workflow`: an array of steps that have a name, or an object of steps by name. Throws LW400. */
+/**
+ * Converts the steps of a new workflow for `legwork.start_workflow`: an array of steps that have a name, or an object of steps by name. Throws LW400.
+ */
 export function toStepRows(steps: unknown): unknown {
   const toRow = (step: unknown): unknown => {
     const found = toColumns(STEP_FIELDS, step) as { steps?: unknown };

@@ -8,6 +8,9 @@ const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confin
 /** Runs a statement that changes the schema. A dry run also records it. */
 export type Run = (statement: string) => Promise<void>;
 
+/** A trigger on one of graphile-worker's tables. */
+const ON_JOB_TABLES = /^trigger \w+ on graphile_worker\./;
+
 /** Selects the functions, views, triggers, policies, tables and indexes in the catalog. */
 const CATALOG = `
   with schemas as (select oid, nspname from pg_catalog.pg_namespace where nspname = any ($1::text[]))
@@ -58,14 +61,15 @@ export interface AppliedDefinitions {
 
 /**
  * Makes functions, views, triggers, policies and comments match the files: recreates those that have changed or are missing, those that depend on a
- * view or signature that had to be dropped, and those in `changed`, which were changed manually; drops those that the files no longer have. Throws
- * LW511 before it drops anything that a user's object depends on.
+ * view or signature that had to be dropped, and those in `changed`, which were changed manually; drops those that the files no longer have. Calls
+ * `lockJobTables` before it changes a trigger on graphile-worker's tables. Throws LW511 before it drops anything that a user's object depends on.
  */
 export async function applyDefinitions(
   client: PoolClient,
   definitions: readonly Definition[],
   changed: readonly string[],
   run: Run,
+  lockJobTables: () => Promise<void>,
 ): Promise<AppliedDefinitions> {
   const recorded = await recordedDefinitions(client);
   const catalog = await readCatalog(client);
@@ -95,10 +99,12 @@ export async function applyDefinitions(
     grants.push(...(await readGrants(client, [object, ...dependants])));
     for (const dependant of dependants) {
       if (!byObject.has(dependant) && !recorded.has(dependant)) throw inTheWay(object, dependant);
+      if (ON_JOB_TABLES.test(dependant)) await lockJobTables();
       catalog.delete(dependant);
       applied.delete(dependant);
       if (byObject.has(dependant)) wanted.add(dependant);
     }
+    if (ON_JOB_TABLES.test(object)) await lockJobTables();
     catalog.delete(object);
     await run(`drop ${object.replace(/^function/, "routine")} cascade`);
   };
@@ -125,6 +131,7 @@ export async function applyDefinitions(
           again = true;
         }
       }
+      if (ON_JOB_TABLES.test(definition.object)) await lockJobTables();
       for (const statement of definition.statements) await run(statement);
       applied.add(definition.object);
       catalog.add(definition.object);

@@ -26,9 +26,9 @@ export interface Listener {
 }
 
 /**
- * Listens to a channel on a separate connection, and reconnects when that is lost or does not respond. `onConnect` is called each time
- * notifications begin to arrive: earlier ones have been missed. `onLost` is called when they may no longer arrive. With `unref`, the connection does not
- * keep the process alive. Never throws; problems are logged.
+ * Listens to a channel on a separate connection, and reconnects when that is lost or does not respond. `onConnect` is called each time notifications
+ * begin to arrive: earlier ones have been missed. `onLost` is called when they may no longer arrive. With `unref`, the connection does not keep the
+ * process alive. Never throws; problems are logged.
  */
 export function listen(
   databaseUrl: string,

@@ -3,7 +3,7 @@ import { LegworkError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { compareVersions } from "../version.ts";
 import { applyDefinitions, changedByHand, literal, type Run } from "./definitions.ts";
-import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
+import { LOCK_JOB_TABLES, SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 import { assertDatabase, type Pool, type PoolClient, type Queryable } from "./pool.ts";
 import { afterRepair, assertWhole, describeLack, repairMigrations } from "./repair.ts";
 import { administrativeError } from "./translate-error.ts";
@@ -173,20 +173,32 @@ async function migrateWith(
     hasBegun = true;
     await run(statement);
   };
+  let areLocked = false;
+  const lockJobTables = async (): Promise<void> => {
+    if (!areLocked) await begin(LOCK_JOB_TABLES);
+    areLocked = true;
+  };
   const pending = missingMigrations(installed?.migrations ?? [], files.migrations);
   const missing = await repairMigrations(
     client,
     files.migrations.filter((migration) => !pending.includes(migration)),
     begin,
+    lockJobTables,
   );
+  // In the order of statements that add jobs, whose triggers use Legwork's tables.
+  if (installed !== undefined && pending.length > 0) await lockJobTables();
   for (const migration of pending) {
     await begin(migration.sql);
     const values = [String(migration.id), literal(migration.name), literal(migration.checksum)];
     await begin(`insert into legwork.migrations (id, name, checksum) values (${values.join(", ")})`);
   }
   const changed = installed === undefined ? [] : await changedByHand(client);
-  const { applied, dropped, putBack } = await applyDefinitions(client, files.definitions, changed, begin);
-  for (const { after } of pending) if (after !== "") await begin(after);
+  const { applied, dropped, putBack } = await applyDefinitions(client, files.definitions, changed, begin, lockJobTables);
+  for (const { after } of pending) {
+    if (after === "") continue;
+    await lockJobTables();
+    await begin(after);
+  }
   const repaired = [...missing, ...putBack];
   if (repaired.length > 0) await afterRepair(begin);
   if (hasBegun || installed?.version !== files.version) {
@@ -305,7 +317,9 @@ async function mayMigrate(client: Queryable): Promise<boolean> {
   return found?.may === true;
 }
 
-/** Checks the schema for a login that may not migrate. Throws LW511 if a migration is needed, and LW510 for a different version of graphile-worker. */
+/**
+ * Checks the schema for a login that may not migrate. Throws LW511 if a migration is needed, and LW510 for a different version of graphile-worker.
+ */
 async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<void> {
   // From the catalog, which every login may read.
   const { rows: known } = await client.query(

@@ -195,7 +195,10 @@ function describe(options: pg.PoolOptions): string {
   return `${host}:${port}/${database ?? ""}`;
 }
 
-/** Whether node-postgres changes a password before it proves it. Postgres does too, unless the password has a control, private or unassigned character. */
+/**
+ * Whether node-postgres changes a password before it proves it. Postgres does too, unless the password has a control, private or unassigned
+ * character.
+ */
 function isNormalized(password: unknown): boolean {
   return (
     typeof password === "string" && password.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFKC") !== password

@@ -25,7 +25,8 @@ export type Pooling =
  * directly or through a pooler in session mode or a TCP proxy. `listens` also checks whether notifications arrive.
  *
  * Two open connections of one pool never share a process, and neither changes its own. Behind a pooler in transaction mode both happen: the process
- * that has just become free serves the connection that sends next. If the pooler rotates its processes instead, the same connection gets a different one.
+ * that has just become free serves the connection that sends next. If the pooler rotates its processes instead, the same connection gets a different
+ * one.
  */
 export async function findPooling(pool: Pool, { listens }: { listens: boolean }): Promise<Pooling | undefined> {
   const first = await pool.connect();

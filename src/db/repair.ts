@@ -11,7 +11,7 @@ const madeBy = new WeakMap<Migration, ReadonlySet<string>>();
 function objectsMadeBy(migrations: readonly Migration[]): string[] {
   return migrations.flatMap((migration) => {
     let objects = madeBy.get(migration);
-    if (objects === undefined) madeBy.set(migration, (objects = objectsOf([migration.sql])));
+    if (objects === undefined) madeBy.set(migration, (objects = objectsOf([migration.sql, migration.after])));
     return [...objects];
   });
 }
@@ -67,13 +67,19 @@ const KEEP_IDS_APART = [
  * Recreates the tables, types and indexes that applied migrations created and the schema lacks, in the transaction of the migration. Rows in other
  * tables stay. Returns these objects and the missing definitions, which are applied afterward. Throws LW511 if it fails.
  */
-export async function repairMigrations(client: PoolClient, migrations: readonly Migration[], run: Run): Promise<string[]> {
+export async function repairMigrations(
+  client: PoolClient,
+  migrations: readonly Migration[],
+  run: Run,
+  lockJobTables: () => Promise<void>,
+): Promise<string[]> {
   const objects = objectsMadeBy(migrations);
   const missing = await missingObjects(client, objects);
   if (missing.length === 0) return [];
+  await lockJobTables();
   await makeObjectsAgain(
     client,
-    migrations.map(({ sql }) => sql),
+    migrations.flatMap(({ sql, after }) => [sql, after]),
     run,
   );
   const left = await missingObjects(client, objects);

@@ -12,7 +12,7 @@ export interface Migration {
   /** The file name without its extension, such as `0001_baseline`. */
   readonly name: string;
   readonly sql: string;
-  /** SQL that runs after the definitions (`0001_baseline.after.sql`); empty if there is no such file. */
+  /** SQL that runs after the definitions, with graphile-worker's tables locked (`0001_baseline.after.sql`); empty if there is no such file. */
   readonly after: string;
   /** SHA-256 of `sql` and `after`. */
   readonly checksum: string;

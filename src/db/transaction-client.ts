@@ -86,7 +86,9 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
   },
 ];
 
-/** Converts a client to the interface that Legwork uses. A `pg` client is returned unchanged. Throws LW400 for anything that cannot run a statement. */
+/**
+ * Converts a client to the interface that Legwork uses. A `pg` client is returned unchanged. Throws LW400 for anything that cannot run a statement.
+ */
 export function toQueryable(client: TransactionClient): Queryable {
   if (!isObject(client) || isSequelize(client)) throw unusable(client);
   const run = LIBRARIES.find(({ fits }) => fits(client))?.run(client);

@@ -2,7 +2,7 @@ import { LegworkError } from "../errors.ts";
 import { counted, pluralOf } from "../wording.ts";
 import { MIGRATION_LOCK } from "./migrate.ts";
 import { assertDatabase, type Pool, type PoolClient } from "./pool.ts";
-import { SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
+import { LOCK_JOB_TABLES, SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-timeout.ts";
 
 /** The schemas of Legwork. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_confined", "legwork_tenant"];
@@ -46,6 +46,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
     await assertNoDependants(client);
     const roles = await ourRoles(client);
     const hasJobs = rows[0].has_jobs === true;
+    if (hasJobs) await client.query(LOCK_JOB_TABLES);
     if (hasJobs) await dropTriggers(client);
     const jobs = hasJobs ? await freeJobs(client) : { releasedJobs: 0, expiredJobs: 0 };
     const { rows: undo } = await client.query<{ statement: string }>(

@@ -114,7 +114,8 @@ async function countJobs(client: Queryable): Promise<UpgradePreview["jobs"]> {
 
 /**
  * Runs graphile-worker's own missing migrations, on a separate connection, each in its own transaction. The caller must not hold a lock on
- * graphile-worker's tables. The preset's hooks for installing and migrating run. Throws LW510 with the reason when one fails; applied migrations stay, and the next call continues from there.
+ * graphile-worker's tables. The preset's hooks for installing and migrating run. Throws LW510 with the reason when one fails; applied migrations
+ * stay, and the next call continues from there.
  */
 export async function runGraphileWorkerMigrations(pool: Pool, preset?: GraphileConfig.Preset): Promise<void> {
   // Loaded here, because most commands never need it.

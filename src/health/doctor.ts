@@ -46,8 +46,8 @@ interface DiagnoseOptions {
 }
 
 /**
- * Checks the job system and returns findings, most severe first: those of the database, and those that only a client can make (versions, clocks, poolers).
- * A missing privilege is a finding, not an error.
+ * Checks the job system and returns findings, most severe first: those of the database, and those that only a client can make (versions, clocks,
+ * poolers). A missing privilege is a finding, not an error.
  *
  * @example
  * import { diagnose } from "legwork/operations";

@@ -11,7 +11,8 @@ const DUE_DUTIES = "select legwork_private.run_duty(d) from unnest(legwork_priva
 
 /**
  * Records metrics and evaluates alert rules, sharing the work with all other processes that do: calls `legwork_private.run_duty()` for each due duty,
- * in its own transaction if one of them fails. Errors are logged and the duty is retried; they never end the process. Stopping waits for the current duty.
+ * in its own transaction if one of them fails. Errors are logged and the duty is retried; they never end the process. Stopping waits for the current
+ * duty.
  */
 export function startWatch(pool: Pool, log: Logger, interval = INTERVAL_MS): Loop {
   return new Loop(

@@ -29,7 +29,8 @@ interface Planned {
  * Takes over the waiting jobs and schedules of another job system, or lists what would be taken over. Both systems may keep running meanwhile.
  *
  * A batch is staged in Legwork's database, then taken out of the other system, then enqueued: see `sql/definitions/import/import_jobs.sql`. If both
- * systems are in one database, a batch is one transaction. An import that was killed is resumed by the next one, which must use the same database or Redis.
+ * systems are in one database, a batch is one transaction. An import that was killed is resumed by the next one, which must use the same database or
+ * Redis.
  *
  * Throws LW404, before anything is written, for an unknown queue and for names without a task; LW409 while another import of this source is running.
  */
@@ -246,7 +247,10 @@ class Run {
     });
   }
 
-  /** Finishes an interrupted import: enqueues the jobs that it had taken, and deletes the entries of the others. Returns the number of jobs and schedules enqueued. */
+  /**
+   * Finishes an interrupted import: enqueues the jobs that it had taken, and deletes the entries of the others. Returns the number of jobs and
+   * schedules enqueued.
+   */
   async #resume(): Promise<number> {
     const { source, server } = this.#source;
     const rows = await callFunction(this.#pool, "legwork_private.known_imports", { source, server });

@@ -81,8 +81,8 @@ export interface ImportSource {
   /** The waiting jobs of these queues, in the order in which they would run, in batches of bounded size. */
   batches(queues: readonly string[]): AsyncIterable<readonly Unit[]>;
   /**
-   * Begins to take a batch and returns those of its units that still wait; no one else can start a job that is locked. `shared` is the transaction of the
-   * batch if both are in one database.
+   * Begins to take a batch and returns those of its units that still wait; no one else can start a job that is locked. `shared` is the transaction of
+   * the batch if both are in one database.
    */
   lock(units: readonly Unit[], shared: Queryable): Promise<readonly Unit[]>;
   /** Takes locked units, each completely or not at all, and returns the ids that are out of the other system now. Ends what `lock` began. */

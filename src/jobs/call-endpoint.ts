@@ -41,13 +41,13 @@ export interface CallEndpointOptions {
 }
 
 /**
- * Does a job by calling an HTTP endpoint: posts the payload as JSON, signed as in Standard Webhooks, and returns the answer if it is JSON, otherwise null.
- * The endpoint learns the job from headers: `webhook-id` and `idempotency-key` (the same in every attempt), `legwork-job-id`, `legwork-task`,
+ * Does a job by calling an HTTP endpoint: posts the payload as JSON, signed as in Standard Webhooks, and returns the answer if it is JSON, otherwise
+ * null. The endpoint learns the job from headers: `webhook-id` and `idempotency-key` (the same in every attempt), `legwork-job-id`, `legwork-task`,
  * `legwork-attempt` and `legwork-max-attempts`. The task's timeout and a cancellation close the connection.
  *
- * Throws a Discard, so that the job is not retried, for a status below 500 other than 408, 409, 425 and 429, and for an answer that is too large or not
- * JSON although it says so. Throws a RetryAfter for 429 and 503 with a Retry-After header, at most a day ahead, and an Error for other statuses. Throws
- * LW400 without a secret.
+ * Throws a Discard, so that the job is not retried, for a status below 500 other than 408, 409, 425 and 429, and for an answer that is too large or
+ * not JSON although it says so. Throws a RetryAfter for 429 and 503 with a Retry-After header, at most a day ahead, and an Error for other statuses.
+ * Throws LW400 without a secret.
  *
  * @example
  * import { callEndpoint, defineTask } from "legwork";

@@ -97,13 +97,13 @@ interface EnqueueInTask {
 /** The durable steps of a task: those of its own, and other jobs. */
 export interface StepContext extends OwnSteps {
   /**
-   * Enqueues a job and returns its result, as the history has it, without what its task redacts; null without a result. Enqueues one job, whatever happens to workers, with this job's
-   * tenant and correlation id, and this job as its parent. While that job has not ended, this one waits like in `waitFor`: it occupies no worker and no
-   * slot, and starts again from the top when that job has ended, in whichever state.
+   * Enqueues a job and returns its result, as the history has it, without what its task redacts; null without a result. Enqueues one job, whatever
+   * happens to workers, with this job's tenant and correlation id, and this job as its parent. While that job has not ended, this one waits like in
+   * `waitFor`: it occupies no worker and no slot, and starts again from the top when that job has ended, in whichever state.
    *
-   * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the job fails, is cancelled or expires: in this attempt and in later ones. Unless
-   * the task catches it, its own job fails at once. When that is retried manually, the step enqueues another job, unless the failed one was itself
-   * retried. When this job is cancelled, so are the jobs that it waits for.
+   * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the job fails, is cancelled or expires: in this attempt and in later ones.
+   * Unless the task catches it, its own job fails at once. When that is retried manually, the step enqueues another job, unless the failed one was
+   * itself retried. When this job is cancelled, so are the jobs that it waits for.
    */
   invoke<P extends z.ZodType, R extends z.ZodType>(
     name: string,
@@ -134,7 +134,10 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
    * has ended; a result that it returns later is ignored. No limit by default.
    */
   timeout?: Duration;
-  /** How long a task may continue after its timeout or its cancellation, to clean up; 5 seconds by default. After that, an isolated task is terminated. */
+  /**
+   * How long a task may continue after its timeout or its cancellation, to clean up; 5 seconds by default. After that, an isolated task is
+   * terminated.
+   */
   grace?: Duration;
   /**
    * Where the task runs: in the worker itself by default, or in a `thread` or a `process` from a separate pool for such tasks. There, its
@@ -168,8 +171,8 @@ export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
 /** A task that states its name. */
 export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> extends Task<P, R> {
   /**
-   * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The payload is checked against the
-   * definition, as its worker will read it, and then as `enqueue` does.
+   * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The payload is checked against
+   * the definition, as its worker will read it, and then as `enqueue` does.
    *
    * Throws LW422, naming the field, for a payload that does not match, and the errors of `enqueue`.
    *

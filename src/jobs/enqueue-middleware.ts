@@ -20,8 +20,8 @@ export interface EnqueueMiddleware {
   /** Names it in errors. */
   readonly name: string;
   /**
-   * Runs before each job is enqueued through this package. Returns the job, changed or not; nothing leaves it unchanged. An error that it throws refuses the
-   * job. Jobs that SQL, triggers, schedules, workflows, other languages, REST and the command line enqueue do not come here.
+   * Runs before each job is enqueued through this package. Returns the job, changed or not; nothing leaves it unchanged. An error that it throws
+   * refuses the job. Jobs that SQL, triggers, schedules, workflows, other languages, REST and the command line enqueue do not come here.
    */
   readonly enqueue?: (
     job: JobRequest,

@@ -28,8 +28,8 @@ export interface EnqueueOptions {
   /** A job that has not started by then ends as expired. */
   expiresAt?: Date;
   /**
-   * Within this period, an identical request does not enqueue another job and returns the id of this one. Requests are identical if their tenant, task and
-   * payload (or `uniqueKey` instead of the payload) are equal.
+   * Within this period, an identical request does not enqueue another job and returns the id of this one. Requests are identical if their tenant,
+   * task and payload (or `uniqueKey` instead of the payload) are equal.
    */
   uniqueFor?: Duration;
   uniqueKey?: string;

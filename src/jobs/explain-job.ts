@@ -9,9 +9,15 @@ export interface Reason {
   /** A machine-readable code, such as `queue_paused` or `concurrency_limit`; the comment on `legwork.explain_job` lists them all. */
   reason: string;
   detail: string;
-  /** What to do about it, in the words of the surface: a statement, a request or a command in backticks. Asks an operator to do what the caller may not. */
+  /**
+   * What to do about it, in the words of the surface: a statement, a request or a command in backticks. Asks an operator to do what the caller may
+   * not.
+   */
   fix: string;
-  /** The actions in `fix`, one for each text in backticks, such as `{ do: "retry_job", id: "42" }`. Empty if nothing can be done, or if the caller may not do it. */
+  /**
+   * The actions in `fix`, one for each text in backticks, such as `{ do: "retry_job", id: "42" }`. Empty if nothing can be done, or if the caller may
+   * not do it.
+   */
   actions: SuggestedAction[];
 }
 

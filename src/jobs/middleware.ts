@@ -12,8 +12,8 @@ export interface AttemptContext extends Omit<TaskContext, "step" | "values"> {
   /** What middleware before this one has added. */
   readonly values: SomeTaskValues;
   /**
-   * Settings that database connections have while this attempt uses them through `sql` and `step.transaction`, such as `app.tenant` for row security. Their
-   * names have a dot, as Postgres requires of custom settings. Setting another name, or one of Legwork's, throws LW400.
+   * Settings that database connections have while this attempt uses them through `sql` and `step.transaction`, such as `app.tenant` for row security.
+   * Their names have a dot, as Postgres requires of custom settings. Setting another name, or one of Legwork's, throws LW400.
    */
   readonly session: Record<string, string>;
 }
@@ -26,9 +26,9 @@ export type Next = (values?: SomeTaskValues) => Promise<unknown>;
 
 export interface Middleware extends EnqueueMiddleware {
   /**
-   * Runs around each attempt, within the task's timeout and where the task runs: for an isolated task, in its thread or process. An error that it throws
-   * fails the attempt like an error of the task. What it returns replaces the result, unless it returns nothing. If it does not call `next`, the task does
-   * not run; then it must return a result, or else the attempt fails.
+   * Runs around each attempt, within the task's timeout and where the task runs: for an isolated task, in its thread or process. An error that it
+   * throws fails the attempt like an error of the task. What it returns replaces the result, unless it returns nothing. If it does not call `next`,
+   * the task does not run; then it must return a result, or else the attempt fails.
    */
   readonly attempt?: (context: AttemptContext, next: Next) => Promise<unknown>;
   /** Listeners for the events of the worker. */

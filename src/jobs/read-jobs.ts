@@ -133,8 +133,8 @@ export function haveEnded(states: readonly unknown[]): boolean {
 
 /**
  * Conditions on a row of `legwork.jobs` that `task = ?` implies if its state is one of `states`; without states, in any state. The index of waiting
- * jobs is by task number. Ended jobs get no further conditions. Without statistics, Postgres estimates that a condition matches 1 row in 200, and if it
- * expects fewer matches than a page has rows, it reads every row.
+ * jobs is by task number. Ended jobs get no further conditions. Without statistics, Postgres estimates that a condition matches 1 row in 200, and if
+ * it expects fewer matches than a page has rows, it reads every row.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
   return haveEnded(states) ? [] : ["task_number = (select legwork_private.task_number(?))"];
@@ -204,9 +204,9 @@ function pageOf(client: Queryable, filter: JobFilter, wheres: readonly string[],
 }
 
 /**
- * Lists jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index supports
- * this, so it reads the payloads of only the first 10,000 jobs that match the other filters. The next search begins (`before`, `after`) where
- * this one stopped. Values that a task's definition redacts are not found. `maxBytes` is like that of `listJobsWithin`.
+ * Lists jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index
+ * supports this, so it reads the payloads of only the first 10,000 jobs that match the other filters. The next search begins (`before`, `after`)
+ * where this one stopped. Values that a task's definition redacts are not found. `maxBytes` is like that of `listJobsWithin`.
  *
  * @example
  * import { searchPayloads } from "legwork/operations";

@@ -23,8 +23,8 @@ export interface TimelineRow {
 }
 
 /**
- * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did with it.
- * Throws LW404 for an unknown job.
+ * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did
+ * with it. Throws LW404 for an unknown job.
  *
  * @example
  * import { readTimeline } from "legwork/operations";

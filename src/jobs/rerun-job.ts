@@ -26,8 +26,8 @@ export interface RerunOptions {
 
 /**
  * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
- * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown
- * job or task, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
+ * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown job or
+ * task, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
  *
  * @example
  * import { rerunJob } from "legwork/operations";

@@ -26,7 +26,9 @@ const CHUNK = 1_000;
 /** How long new waits and notifications are collected before the next read (ms). */
 const COLLECT_MS = 3;
 
-/** The first and the longest pause before a job is read again while its end may come without a notification (ms). Each pause is half as long again. */
+/**
+ * The first and the longest pause before a job is read again while its end may come without a notification (ms). Each pause is half as long again.
+ */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 
@@ -65,9 +67,9 @@ interface Awaited {
 }
 
 /**
- * All waits of a process for the ends of jobs, however many: one listening connection, and one statement for all jobs that may have ended. The connection
- * is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in transaction mode, where no
- * notification arrives, the jobs are read at growing intervals. Why no end is missed: see sql/definitions/lifecycle/results.sql.
+ * All waits of a process for the ends of jobs, however many: one listening connection, and one statement for all jobs that may have ended. The
+ * connection is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in transaction mode, where
+ * no notification arrives, the jobs are read at growing intervals. Why no end is missed: see sql/definitions/lifecycle/results.sql.
  */
 export class ResultWaits {
   readonly #pool: Pool;
@@ -100,8 +102,8 @@ export class ResultWaits {
   }
 
   /**
-   * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to another tenant than the pool's login,
-   * LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait continues.
+   * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to another tenant than the pool's
+   * login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait continues.
    */
   async ended(id: string, signal: AbortSignal): Promise<JobEnd> {
     signal.throwIfAborted();

@@ -4,8 +4,8 @@ import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 
 /**
- * How often each process looks for bulk actions while none is running (ms). The server that starts one checks immediately, and the command line carries out its own,
- * so only those started in SQL wait for this.
+ * How often each process looks for bulk actions while none is running (ms). The server that starts one checks immediately, and the command line
+ * carries out its own, so only those started in SQL wait for this.
  */
 const INTERVAL_MS = 5_000;
 

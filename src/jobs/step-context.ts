@@ -20,8 +20,8 @@ export type Stored<T> = unknown extends T
 export type InvokeOptions = Pick<EnqueueOptions, "priority" | "runAt" | "serialKey" | "maxAttempts" | "expiresAt">;
 
 /**
- * The durable steps of a task, which later attempts do not repeat. Each step is identified by its name, which must be used only once in an attempt; the
- * order of steps does not matter. Using a name twice throws a StepError and fails the job immediately.
+ * The durable steps of a task, which later attempts do not repeat. Each step is identified by its name, which must be used only once in an attempt;
+ * the order of steps does not matter. Using a name twice throws a StepError and fails the job immediately.
  *
  * An attempt does not end before its steps have ended, even those that it has not awaited.
  */
@@ -51,9 +51,9 @@ export interface OwnSteps {
    */
   waitFor<T = unknown>(signal: string, options?: { timeout?: Duration }): Promise<T>;
   /**
-   * Waits for several steps at a time: the steps themselves, begun in its argument, as an array or an object. Returns their results in the same form. Like
-   * `Promise.all`, but the job is suspended once, and starts again when all have ended or the first has failed; with `Promise.all` it starts again after
-   * each. Throws the error of the step that failed; the others continue.
+   * Waits for several steps at a time: the steps themselves, begun in its argument, as an array or an object. Returns their results in the same form.
+   * Like `Promise.all`, but the job is suspended once, and starts again when all have ended or the first has failed; with `Promise.all` it starts
+   * again after each. Throws the error of the step that failed; the others continue.
    */
   all<T extends readonly unknown[] | []>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
   all<T extends Readonly<Record<string, unknown>>>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;

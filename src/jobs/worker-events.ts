@@ -4,8 +4,8 @@ import { nearestName } from "../nearest-name.ts";
 import type { RunningJob } from "./running-job.ts";
 
 /**
- * What happens in a worker, by the name that the event has in its log (docs/guides/logs.md). Of jobs, only those that this worker runs; what happens to
- * others, such as jobs that expire or that another worker loses, is in the database's history.
+ * What happens in a worker, by the name that the event has in its log (docs/guides/logs.md). Of jobs, only those that this worker runs; what happens
+ * to others, such as jobs that expire or that another worker loses, is in the database's history.
  */
 export interface WorkerEventMap {
   /** An attempt begins. */
@@ -52,8 +52,8 @@ export interface WorkerEventMap {
 export type WorkerEventName = keyof WorkerEventMap;
 
 /**
- * Receives one kind of event. What it throws, or rejects with, is logged as `listener_failed` and has no other effect. Nothing waits for it, except that a
- * stopping worker waits up to two seconds for listeners of `worker_stopped`, so that they can send what they have collected.
+ * Receives one kind of event. What it throws, or rejects with, is logged as `listener_failed` and has no other effect. Nothing waits for it, except
+ * that a stopping worker waits up to two seconds for listeners of `worker_stopped`, so that they can send what they have collected.
  */
 export type WorkerEventListener<Name extends WorkerEventName> = (event: WorkerEventMap[Name]) => unknown;
 

@@ -3,8 +3,8 @@ import type { Queryable } from "../db/pool.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 
 /**
- * Explains why a queue stands still or falls behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws LW404
- * for an unknown queue.
+ * Explains why a queue stands still or falls behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
+ * LW404 for an unknown queue.
  *
  * @example
  * import { explainQueue } from "legwork/operations";

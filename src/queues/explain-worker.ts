@@ -3,8 +3,8 @@ import type { Queryable } from "../db/pool.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 
 /**
- * Explains what is wrong with a worker: whether it is silent, blocked or full, and which tasks it lacks. Throws LW404 for an unknown worker, and LW403 for
- * a session that is confined to a tenant.
+ * Explains what is wrong with a worker: whether it is silent, blocked or full, and which tasks it lacks. Throws LW404 for an unknown worker, and
+ * LW403 for a session that is confined to a tenant.
  *
  * @example
  * import { explainWorker, listWorkers } from "legwork/operations";

@@ -86,7 +86,10 @@ export async function listSchedules(client: Queryable, filter: ScheduleFilter = 
   return readJson<ScheduleRow>(client, rows, ["payload"]);
 }
 
-/** Like `listSchedules`, in the caller's transaction and up to the schedule that brings the page to `maxBytes`; also returns whether there may be more. */
+/**
+ * Like `listSchedules`, in the caller's transaction and up to the schedule that brings the page to `maxBytes`; also returns whether there may be
+ * more.
+ */
 export async function listSchedulesWithin(
   client: Queryable,
   filter: ScheduleFilter,

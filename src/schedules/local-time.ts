@@ -30,7 +30,9 @@ export function localTime(instant: number, timezone: string): LocalTime {
   };
 }
 
-/** The IANA time zones without a slash in their names. Node also accepts abbreviations and offsets, which `legwork_private.assert_timezone` rejects. */
+/**
+ * The IANA time zones without a slash in their names. Node also accepts abbreviations and offsets, which `legwork_private.assert_timezone` rejects.
+ */
 const PLAIN_NAMES = new Set(
   (
     "UTC GMT GMT0 GMT+0 GMT-0 Greenwich Universal Cuba Egypt Eire GB GB-Eire Hongkong Iceland Iran Israel Jamaica Japan Kwajalein Libya NZ NZ-CHAT " +

@@ -25,8 +25,8 @@ export interface Attempt {
 }
 
 /**
- * The worker without its loops: graphile-worker runs all due jobs until none is left, and returns. The statements for fetching, completing and retrying,
- * and the triggers behind them, are the same.
+ * The worker without its loops: graphile-worker runs all due jobs until none is left, and returns. The statements for fetching, completing and
+ * retrying, and the triggers behind them, are the same.
  */
 export class Engine {
   readonly #databaseUrl: string;
@@ -85,8 +85,8 @@ export class Engine {
   }
 
   /**
-   * Runs the jobs that are ready to run until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order in
-   * which they ended.
+   * Runs the jobs that are ready to run until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order
+   * in which they ended.
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
     const { clock, control, outcomes } = this.#environment;

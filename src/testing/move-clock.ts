@@ -3,8 +3,8 @@ import { type Pool, transaction } from "../db/pool.ts";
 import { millisecondsToInterval } from "../duration.ts";
 
 /**
- * The tables whose times do not belong to jobs. They belong to processes, record who did or deployed what and when, are the time axis of the metrics, or
- * belong to schedules, whose functions take the current time as a parameter.
+ * The tables whose times do not belong to jobs. They belong to processes, record who did or deployed what and when, are the time axis of the metrics,
+ * or belong to schedules, whose functions take the current time as a parameter.
  */
 const UNMOVED = [
   "worker_processes",
@@ -71,7 +71,10 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
   });
 }
 
-/** Returns how far ahead (ms) the next time is at which jobs of these tasks become ready to run or change; undefined if it is not within `within` (ms). */
+/**
+ * Returns how far ahead (ms) the next time is at which jobs of these tasks become ready to run or change; undefined if it is not within `within`
+ * (ms).
+ */
 export async function nextMoment(pool: Pool, tasks: readonly string[], within: number): Promise<number | undefined> {
   const { rows } = await pool.query(
     `select extract(epoch from min(t.at) - clock_timestamp())::float8 * 1000 as ahead

@@ -29,7 +29,9 @@ export interface TestKitOptions {
   tasks: Readonly<Record<string, Task<any, any> | PlainTask>> | readonly string[];
   /** The number of jobs that run at a time; 1 by default, so that jobs run in the order of priority and time. */
   concurrency?: number;
-  /** Runs around attempts and around jobs that the kit or a task enqueues, as in a worker; the first is the outermost. Its listeners are not called. */
+  /**
+   * Runs around attempts and around jobs that the kit or a task enqueues, as in a worker; the first is the outermost. Its listeners are not called.
+   */
   middleware?: readonly Middleware[];
   /** The lowest level of the tasks' log lines that is printed; `silent` by default. */
   logLevel?: LogLevel;
@@ -91,8 +93,8 @@ export interface TestKit {
 }
 
 /**
- * Migrates a database and registers the tasks. Throws LW409 if workers are running on it, because then it is not used by tests alone; LW515 for an invalid
- * task, and the errors of migrating.
+ * Migrates a database and registers the tasks. Throws LW409 if workers are running on it, because then it is not used by tests alone; LW515 for an
+ * invalid task, and the errors of migrating.
  */
 export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
   assertNode("The test kit");

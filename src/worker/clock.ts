@@ -1,6 +1,8 @@
 import type { Queryable } from "../db/pool.ts";
 
-/** How far two clocks drift apart, as a share of the elapsed time: ten times the 15 ppm that NTP assumes for a disciplined clock (PHI in RFC 5905). */
+/**
+ * How far two clocks drift apart, as a share of the elapsed time: ten times the 15 ppm that NTP assumes for a disciplined clock (PHI in RFC 5905).
+ */
 const DRIFT = 0.000_15;
 const FIRST_READINGS = 3;
 

@@ -101,8 +101,8 @@ export class Lease {
   }
 
   /**
-   * Whether a job that was fetched at that time may have been given to another worker: there is a gap between heartbeats, such as when a suspended process
-   * resumes, or there was one since.
+   * Whether a job that was fetched at that time may have been given to another worker: there is a gap between heartbeats, such as when a suspended
+   * process resumes, or there was one since.
    */
   mayHaveLost(fetchedAt: Date | null): boolean {
     const { heartbeat } = this.#options;

@@ -28,7 +28,8 @@ export function listenToModules(to: ModuleListener): void {
 const OWN_MODULES = new URL("../", import.meta.url).href;
 
 /**
- * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is loaded.
+ * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is
+ * loaded.
  *
  * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two versions. Files without a
  *   node_modules folder can use Legwork's zod.
@@ -91,8 +92,8 @@ const load: LoadHookSync = (url, context, nextLoad) => {
   if (usesModuleSyntax(source, isTypeScript)) {
     return nextLoad(url, { ...context, format: isTypeScript ? "module-typescript" : "module" });
   }
-  // Node 22 cannot require an ES module, such as this package, in a TypeScript file that was imported as CommonJS. Without a source, it uses the loader
-  // of `require`, which can.
+  // Node 22 cannot require an ES module, such as this package, in a TypeScript file that was imported as CommonJS. Without a source, it uses the
+  // loader of `require`, which can.
   if (IS_NODE_22 && isTypeScript && context.conditions.includes("import")) {
     return { format: "commonjs", source: undefined, shortCircuit: true };
   }

@@ -14,8 +14,8 @@ interface Queue {
 
 /**
  * Limits how many jobs of a queue one worker has at a time: running, or fetched and about to run. The fetch leaves out the tasks of queues without a
- * free slot, and takes at most as many jobs of the others as they have, so that no fetched job waits for a slot and no queue keeps jobs of other queues
- * from being fetched. When a slot of a full queue becomes free, the worker fetches at once.
+ * free slot, and takes at most as many jobs of the others as they have, so that no fetched job waits for a slot and no queue keeps jobs of other
+ * queues from being fetched. When a slot of a full queue becomes free, the worker fetches at once.
  */
 export class QueueSlots {
   readonly #queues: readonly Queue[];

@@ -17,7 +17,9 @@ const PAUSES_INTERVAL_MS = 50;
 /** The shortest interval at which they make it read cancelled jobs (ms): a cancellation may take at most a second. */
 const CANCELLED_INTERVAL_MS = 100;
 
-/** The shortest interval at which they make it check the waiting room (ms): as soon as `legwork.tick` asks to be called again when it has more to do. */
+/**
+ * The shortest interval at which they make it check the waiting room (ms): as soon as `legwork.tick` asks to be called again when it has more to do.
+ */
 const WAKEUPS_INTERVAL_MS = 50;
 
 /** The shortest interval at which they make it check schedules (ms). */
@@ -26,7 +28,10 @@ const SCHEDULES_INTERVAL_MS = 100;
 /** The shortest interval at which they make it send a heartbeat, whose answer has this worker's state (ms). */
 const STATE_INTERVAL_MS = 200;
 
-/** How often the listening connection is checked, besides when a job starts (ms). What a dead one misses, heartbeats and the worker's poll bring within seconds. */
+/**
+ * How often the listening connection is checked, besides when a job starts (ms). What a dead one misses, heartbeats and the worker's poll bring
+ * within seconds.
+ */
 const PROVE_INTERVAL_MS = 30_000;
 
 /** The abort reason of a cancelled job. */
@@ -40,9 +45,9 @@ export class LeaseLost extends Error {
 }
 
 /**
- * The changes that users make while jobs run, as known to this worker: pauses and cancellations. Notifications only trigger reading them from the tables,
- * because any login of the database can send them. Cancellations also come with every heartbeat, and pauses are read again before a job starts
- * if a notification may have been missed.
+ * The changes that users make while jobs run, as known to this worker: pauses and cancellations. Notifications only trigger reading them from the
+ * tables, because any login of the database can send them. Cancellations also come with every heartbeat, and pauses are read again before a job
+ * starts if a notification may have been missed.
  */
 export class RemoteCommands {
   /** The attempts that are running in this process, by job. */

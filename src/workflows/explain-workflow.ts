@@ -4,7 +4,8 @@ import type { Queryable } from "../db/pool.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 
 /**
- * Explains why a workflow does not progress, or how it ended: its failed steps, and what its open steps wait for. Throws LW404 for an unknown workflow.
+ * Explains why a workflow does not progress, or how it ended: its failed steps, and what its open steps wait for. Throws LW404 for an unknown
+ * workflow.
  *
  * @example
  * import { explainWorkflow } from "legwork/operations";

@@ -1,4 +1,5 @@
-// Tries Legwork in transactions of each library: a commit creates the job, a rollback leaves none, payloads arrive unchanged, and errors keep their codes.
+// Tries Legwork in transactions of each library: a commit creates the job, a rollback leaves none, payloads arrive unchanged, and errors keep their
+// codes.
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { EntitySchema, MikroORM } from "@mikro-orm/postgresql";

@@ -132,7 +132,8 @@ it("every object that the migration files create exists after a migration, under
 it("a running worker says that the schema was dropped, and starts again once `legwork migrate` has created it", async () => {
   const problems = new Problems();
   const named = (name: string): string => `export default async (_payload, helpers) => void (await helpers.query("insert into ran values ('${name}')"));`;
-  await query("create table ran (task text)");
+  await query("create table if not exists ran (task text)");
+  await query("truncate ran");
   await workerOver(database.url, { "first.mjs": named("first"), "second.mjs": named("second") }, { problems });
   // Against a running worker, which locks several tables as well, it may end in a deadlock.
   const drop = (): Promise<boolean> => query("drop schema graphile_worker cascade").then(() => true, () => false);

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { runMigrations } from "graphile-worker";
-import { beforeEach, describe, expect, inject, it } from "vitest";
+import { beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
 import { migrate } from "../../src/db/migrate.ts";
 import { previewUpgrade } from "../../src/db/upgrade-graphile-worker.ts";
-import { createPool } from "../../src/db/pool.ts";
+import { createPool, transaction } from "../../src/db/pool.ts";
 import { type Migration, schemaFiles } from "../../src/db/schema-files.ts";
 import { testDatabase, testLog } from "../support/database.ts";
 import { quietLogger } from "../support/plain-worker.ts";
@@ -50,6 +51,31 @@ describe("migrating", () => {
       { task: "bad", state: "failed", error: "gone", payload: {} },
       { task: "old", state: "pending", error: null, payload: { n: 1 } },
     ]);
+  });
+
+  it("a database in use interrupts none of the transactions that add and change jobs", async () => {
+    await runMigrations({ pgPool: database.pool });
+    const writers = createPool(database.url, { log: testLog, name: "writers", max: 6 });
+    onTestFinished(() => writers.end());
+    await writers.query("select graphile_worker.add_job('later', '{}', run_at => 'tomorrow', job_key => case i when 1 then 'k' end) from generate_series(1, 2000) i");
+    let isMigrated = false;
+    let committed = 0;
+    // In the order of add_job, which writes the tasks first, and in the opposite one.
+    const writing = Array.from({ length: 6 }, async (_, index) => {
+      while (!isMigrated) {
+        await transaction(writers, async (client) => {
+          if (index === 0) await client.query("update graphile_worker._private_jobs set priority = 1 where key = 'k'");
+          for (const task of ["a", "b"]) await client.query("select graphile_worker.add_job($1, '{}', 'q' || $2)", [task, index]);
+        });
+        committed += 1;
+        await delay(10);
+      }
+    });
+    const migrated = migrate(database.pool, testLog).finally(() => (isMigrated = true));
+    await expect(Promise.all([migrated, ...writing])).resolves.toBeDefined();
+    const { rows } = await database.pool.query("select count(*)::int as jobs from legwork.jobs where task in ('a', 'b')");
+    expect(rows).toEqual([{ jobs: 2 * committed }]);
+    expect(committed).toBeGreaterThan(20);
   });
 
   it("gives the jobs that an earlier Legwork version enqueued for tenants' tokens the current form of keys, and leaves every other key alone", async () => {

@@ -14,8 +14,8 @@ export interface PathProxyOptions {
 }
 
 /**
- * A reverse proxy in front of a server, which serves it below a path and calls it by its own host name, as nginx does. Returns the address that browsers
- * use, and a function that closes it.
+ * A reverse proxy in front of a server, which serves it below a path and calls it by its own host name, as nginx does. Returns the address that
+ * browsers use, and a function that closes it.
  */
 export async function startPathProxy(
   serverUrl: string,

@@ -186,6 +186,15 @@ describe("step.invoke", () => {
       job_id: unseen[1],
     });
     expect((await reaches(unseen[0], "completed")).result).toBe("cancelled: The job no longer exists.");
+    const failed = await begun();
+    await database.pool.query(
+      `begin; set local session_replication_role = replica;
+      update graphile_worker._private_jobs set attempts = max_attempts, last_error = 'never opens' where id = ${failed[1]};
+      update legwork_private.task_definitions set redact = '{gate}' where name = 'child'; commit`,
+    );
+    expect(await sql("select job_id::text from legwork.reconcile()")).toContainEqual({ job_id: failed[1] });
+    expect((await reaches(failed[0], "completed")).result).toBe("failed: [redacted] opens");
+    await database.pool.query("update legwork_private.task_definitions set redact = null where name = 'child'");
     // Two levels: the one below is running.
     await database.pool.query("select legwork.resume_task('child')");
     const [top, middle] = await begun({ task: "middle" });

@@ -40,19 +40,39 @@ end $$;
 comment on function legwork_private.record_child_ends(bigint[]) is
   'Records how jobs ended, which are in the history already, for the steps that have invoked them.';
 
+create or replace function legwork_private.unrecorded_end(child_id bigint)
+returns table (state legwork.job_state, result jsonb, error text)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select
+    coalesce(f.state, case when j.id is null then 'cancelled' else 'failed' end::legwork.job_state),
+    f.result,
+    coalesce(f.error, case
+      when f.state = 'completed' then null
+      when j.id is null then 'The job no longer exists.'
+      when d.redact is null then j.last_error
+      else legwork.redact_text(j.last_error, j.payload, d.redact)
+    end)
+  from (select 1) one
+  left join legwork_private.graphile_jobs j on j.id = unrecorded_end.child_id
+  left join legwork_private.graphile_tasks t on t.id = j.task_id
+  left join legwork_private.task_definitions d on d.name = t.identifier
+  left join lateral (select h.state, h.result, h.error from legwork_private.finished_jobs h where h.id = unrecorded_end.child_id limit 1) f on true
+  where j.id is null or j.locked_at is null and j.attempts >= j.max_attempts;
+$$;
+comment on function legwork_private.unrecorded_end(bigint) is
+  'How an invoked job has ended whose end was not recorded, because the triggers of the job table were disabled: from the history, or else from its row. No row if it has not ended.';
+revoke execute on function legwork_private.unrecorded_end(bigint) from public;
+
 create or replace function legwork_private.reconcile_child_ends() returns table (problem text, job_id bigint)
 language plpgsql volatile set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 begin
   return query
     with unrecorded as (
       insert into legwork_private.child_ends as c (child_id, job_id, name, state, result, error)
-      select s.child_id, s.job_id, s.name, coalesce(f.state, case when j.id is null then 'cancelled' else 'failed' end::legwork.job_state), f.result,
-        coalesce(f.error, j.last_error, case when f.state is distinct from 'completed' then 'The job no longer exists.' end)
+      select s.child_id, s.job_id, s.name, f.state, f.result, f.error
       from legwork_private.job_steps s
-      left join legwork_private.graphile_jobs j on j.id = s.child_id
-      left join lateral (select h.state, h.result, h.error from legwork_private.finished_jobs h where h.id = s.child_id limit 1) f on true
+      cross join lateral legwork_private.unrecorded_end(s.child_id) f
       where s.child_id is not null and s.state = 'waiting'
-        and (j.id is null or j.locked_at is null and j.attempts >= j.max_attempts)
         and not exists (select from legwork_private.child_ends e where e.child_id = s.child_id)
         and exists (select from legwork_private.graphile_jobs p where p.id = s.job_id and p.attempts < p.max_attempts)
       on conflict on constraint child_ends_pkey do nothing
@@ -166,10 +186,7 @@ begin
     -- It has ended between the two statements, or its end was not recorded: the triggers of the table were disabled.
     select * into v_end from legwork_private.child_ends c where c.child_id = v_step.child_id;
     if v_end.child_id is null then
-      v_end.state := coalesce((select f.state from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1), 'cancelled');
-      v_end.result := (select f.result from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1);
-      v_end.error := coalesce((select f.error from legwork_private.finished_jobs f where f.id = v_step.child_id limit 1),
-        case when v_end.state <> 'completed' then 'The job no longer exists.' end);
+      select u.state, u.result, u.error into v_end.state, v_end.result, v_end.error from legwork_private.unrecorded_end(v_step.child_id) u;
     end if;
   end if;
   -- What the parent's task redacts is hidden in its steps too.

@@ -101,7 +101,10 @@ Unfinished jobs return to the queue.`,
 
 type HealthFlags = Pick<Partial<ConfigInput>, "healthPort" | "healthHost">;
 
-/** Opens the worker's health port, if one is configured. It stays open until the process exits, and says that the worker is stopping from when the signal aborts. */
+/**
+ * Opens the worker's health port, if one is configured. It stays open until the process exits, and says that the worker is stopping from when the
+ * signal aborts.
+ */
 async function openHealthPort(
   log: Logger,
   { healthPort: port, healthHost: host, maxBlocked }: Pick<Config, "healthPort" | "healthHost"> & { maxBlocked: number },

@@ -26,8 +26,8 @@ interface ReloaderOptions {
 
 /**
  * Keeps one worker process running the code on disk. When a file that it has read changes, the process takes no more jobs, and another one loads the
- * new code. If it can, it takes over, and the old process exits when its jobs have ended; if it cannot, the old one keeps running. So a job that is enqueued after
- * a save runs the saved code, and no job is lost or fails by a reload.
+ * new code. If it can, it takes over, and the old process exits when its jobs have ended; if it cannot, the old one keeps running. So a job that is
+ * enqueued after a save runs the saved code, and no job is lost or fails by a reload.
  */
 export class Reloader {
   readonly #options: ReloaderOptions;

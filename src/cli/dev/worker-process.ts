@@ -8,7 +8,9 @@ const CHILD = fileURLToPath(new URL(`./child${import.meta.url.endsWith(".ts") ? 
 /** How long a process that has been told to stop may take (ms). One that loads an endless loop never receives it. */
 const STOP_MS = 3_000;
 
-/** A process that runs jobs with the code as it was when it started. It has loaded Legwork, and waits for `start` to load tasks: so a reload is fast. */
+/**
+ * A process that runs jobs with the code as it was when it started. It has loaded Legwork, and waits for `start` to load tasks: so a reload is fast.
+ */
 export class WorkerProcess {
   readonly #child: ChildProcess;
   /** Resolves with its exit code, or the signal that has ended it. */

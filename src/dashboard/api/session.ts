@@ -15,8 +15,8 @@ signedOut.addEventListener("message", ({ data }) => {
 });
 
 /**
- * `#token=…`, as `legwork dashboard` prints it. A fragment is never sent to the server, and it is removed from the address bar at once. The token is kept in
- * this tab only.
+ * `#token=…`, as `legwork dashboard` prints it. A fragment is never sent to the server, and it is removed from the address bar at once. The token is
+ * kept in this tab only.
  */
 function takeFromAddress(): string | undefined {
   const match = /^#token=(.+)$/.exec(location.hash);

@@ -6,8 +6,8 @@ import { Button } from "./button.tsx";
 import { common } from "./words.ts";
 
 /**
- * An error with its code, its hint and the fields at fault. Nothing for a request that is repeated by itself (one with `retry`) while the server is away:
- * the banner of the page says that once.
+ * An error with its code, its hint and the fields at fault. Nothing for a request that is repeated by itself (one with `retry`) while the server is
+ * away: the banner of the page says that once.
  */
 export function Failure({ error, retry }: { error: unknown; retry?: (() => unknown) | undefined }) {
   const { isAway } = useReach();

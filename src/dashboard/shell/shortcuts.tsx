@@ -17,8 +17,8 @@ export interface Shortcuts {
 }
 
 /**
- * Shortcuts on every page: Ctrl-K or ⌘K for the palette, g and a letter for pages, / for the search, ? for the list, and the keys of the page's own buttons.
- * Single keys do nothing while the user is typing or a dialog is open.
+ * Shortcuts on every page: Ctrl-K or ⌘K for the palette, g and a letter for pages, / for the search, ? for the list, and the keys of the page's own
+ * buttons. Single keys do nothing while the user is typing or a dialog is open.
  */
 export function useShortcuts(): Shortcuts {
   const [, navigate] = useLocation();

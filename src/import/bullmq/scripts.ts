@@ -1,6 +1,6 @@
 /**
- * Takes units of jobs out of BullMQ, each completely or not at all, as BullMQ's own scripts remove them. A unit of which a job has been started, moved or
- * replaced is left as it is. ARGV: the hash that notes what was taken, and the units as JSON. Returns the ids that were taken.
+ * Takes units of jobs out of BullMQ, each completely or not at all, as BullMQ's own scripts remove them. A unit of which a job has been started,
+ * moved or replaced is left as it is. ARGV: the hash that notes what was taken, and the units as JSON. Returns the ids that were taken.
  */
 export const TAKE = `
 local taken = {}

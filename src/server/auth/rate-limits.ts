@@ -67,7 +67,9 @@ export class RateLimits {
 
 type Count = ReturnType<FastifyInstance["createRateLimit"]>;
 
-/** A counter by key. The plugin derives keys from Fastify's requests; WebSockets have none, so it is given an object with the fields that it reads. */
+/**
+ * A counter by key. The plugin derives keys from Fastify's requests; WebSockets have none, so it is given an object with the fields that it reads.
+ */
 function counter(app: FastifyInstance, perMinute: number): (key: string) => ReturnType<Count> {
   const options = {
     max: perMinute,

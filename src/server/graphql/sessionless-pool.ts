@@ -7,8 +7,8 @@ import type { Pool, PoolClient } from "../../db/pool.ts";
 export const readBudget = new AsyncLocalStorage<ReadBudget>();
 
 /**
- * A pool for PostGraphile that neither prepares named statements nor changes session settings. Behind a connection pooler in transaction mode, the next
- * statement may run on another connection, which lacks the prepared statement, and another client would inherit the settings.
+ * A pool for PostGraphile that neither prepares named statements nor changes session settings. Behind a connection pooler in transaction mode, the
+ * next statement may run on another connection, which lacks the prepared statement, and another client would inherit the settings.
  */
 export function sessionlessPool(pool: Pool): Pool {
   return new Proxy(pool, {

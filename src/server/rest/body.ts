@@ -57,7 +57,8 @@ function assertLength(body: string, start: number, end: number): void {
 
 /**
  * A request's body in which payloads keep every digit of their numbers, as raw numbers. Other fields have JavaScript's numbers, as their schemas
- * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside of payloads that has more elements than any route accepts.
+ * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside of payloads that has more elements than any route
+ * accepts.
  */
 export function withDigits(body: string, parsed: unknown): unknown {
   try {

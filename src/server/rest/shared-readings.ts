@@ -5,9 +5,9 @@ const SHARE = 20;
 const LONGEST_MS = 1_000;
 
 /**
- * Readings that many clients request at the same time and that may be slightly stale. The first request makes the reading, and the others share it for
- * 20 times as long as it took, at most 1 s: a reading that takes 1 ms is never older than 20 ms. A failed reading fails for the requests that waited for it,
- * and the next request tries again. `key` separates readings, for example by tenant.
+ * Readings that many clients request at the same time and that may be slightly stale. The first request makes the reading, and the others share it
+ * for 20 times as long as it took, at most 1 s: a reading that takes 1 ms is never older than 20 ms. A failed reading fails for the requests that
+ * waited for it, and the next request tries again. `key` separates readings, for example by tenant.
  */
 export class SharedReadings<T> {
   readonly #byKey = new Map<string | null, Promise<T>>();

@@ -26,9 +26,9 @@ interface Line {
 }
 
 /**
- * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all of them, a
- * quarter of a second after the first one, and none while there is no output. Failed statements are
- * retried. Of an attempt with very many lines, the first and the last ones are stored. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
+ * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all of them, a quarter of a second after the
+ * first one, and none while there is no output. Failed statements are retried. Of an attempt with very many lines, the first and the last ones are
+ * stored. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
  */
 export class JobOutput implements OutputSink {
   readonly #pool: Pool;

@@ -11,8 +11,8 @@ export interface Abortable {
 }
 
 /**
- * The attempts that are running in this process, by job. Their ids are also in memory that the heartbeat thread reads, so that the heartbeats are correct
- * even if a job blocks the event loop, or kills the process, as soon as it has started.
+ * The attempts that are running in this process, by job. Their ids are also in memory that the heartbeat thread reads, so that the heartbeats are
+ * correct even if a job blocks the event loop, or kills the process, as soon as it has started.
  */
 export class RunningJobs extends Map<string, Abortable> {
   readonly state = new SharedState();

@@ -6,8 +6,8 @@ import { LineSplitter } from "./line-splitter.ts";
 import { readLine, type ReportedLine, shorten } from "./reported-line.ts";
 
 /**
- * How long an executable may keep running after SIGTERM before its processes are killed (ms). Shorter than the grace period of a task, so that they have ended
- * when the attempt has.
+ * How long an executable may keep running after SIGTERM before its processes are killed (ms). Shorter than the grace period of a task, so that they
+ * have ended when the attempt has.
  */
 const KILL_AFTER_MS = 4_000;
 
@@ -16,9 +16,9 @@ const running = new Set<number>();
 let isExitNoted = false;
 
 /**
- * Runs an executable for one attempt: the payload is on its input, the job in its environment, as in graphile-worker. Its output becomes the job's log,
- * except for lines that report progress, the result, or why the job failed. Its exit code decides whether the attempt failed. When the signal aborts, the
- * process and all processes that it has started get SIGTERM, and SIGKILL four seconds later.
+ * Runs an executable for one attempt: the payload is on its input, the job in its environment, as in graphile-worker. Its output becomes the job's
+ * log, except for lines that report progress, the result, or why the job failed. Its exit code decides whether the attempt failed. When the signal
+ * aborts, the process and all processes that it has started get SIGTERM, and SIGKILL four seconds later.
  */
 export async function runExecutable(name: string, path: string, payload: unknown, context: TaskContext): Promise<unknown> {
   const { job, log, progress, signal } = context;

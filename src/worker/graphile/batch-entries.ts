@@ -20,7 +20,9 @@ export class BatchFailure extends AggregateError {
     Object.defineProperty(this, "results", { value: results });
   }
 
-  /** Returns the value that makes graphile-worker keep the failed entries: for each failed entry a promise that is rejected with its described error. */
+  /**
+   * Returns the value that makes graphile-worker keep the failed entries: for each failed entry a promise that is rejected with its described error.
+   */
   entries(payload: readonly unknown[], describe: (error: unknown) => Error): unknown[] {
     const entries: unknown[] = payload.map(() => undefined);
     for (const [index, place] of this.failed.entries()) {

@@ -300,8 +300,8 @@ export class Outcomes {
   }
 
   /**
-   * Removes an outcome. Its fields are cleared too, because after a deletion a Map's old table may keep the value alive for a while: without this, garbage
-   * collection takes twice as long.
+   * Removes an outcome. Its fields are cleared too, because after a deletion a Map's old table may keep the value alive for a while: without this,
+   * garbage collection takes twice as long.
    */
   #take(id: string): void {
     const outcome = this.#byJob.get(id);

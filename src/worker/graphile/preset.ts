@@ -4,7 +4,9 @@ import type { SharedOptions } from "graphile-worker";
 import type { ConfigInput } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 
-/** graphile-worker's own copy. PostGraphile needs a later version, and if this were a dependency of Legwork, pnpm would give PostGraphile this one. */
+/**
+ * graphile-worker's own copy. PostGraphile needs a later version, and if this were a dependency of Legwork, pnpm would give PostGraphile this one.
+ */
 const { loadConfig } = createRequire(createRequire(import.meta.url).resolve("graphile-worker"))(
   "graphile-config/load",
 ) as typeof import("graphile-config/load");
@@ -71,7 +73,9 @@ export class WorkerConfig {
     return new ForwardingEvents(this.#events);
   }
 
-  /** Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it. */
+  /**
+   * Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it.
+   */
   preset(): Preset {
     if (this.#isInitialized) return withoutInit(this.#preset);
     this.#isInitialized = true;

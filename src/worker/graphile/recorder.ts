@@ -139,8 +139,8 @@ export class Recorder {
 }
 
 /**
- * How many completion statements become one. They have about ten jobs each; a thousand results of the largest size are the most that Postgres accepts in
- * one value.
+ * How many completion statements become one. They have about ten jobs each; a thousand results of the largest size are the most that Postgres accepts
+ * in one value.
  */
 const STATEMENTS_AT_ONCE = 1000;
 
@@ -153,9 +153,9 @@ interface WaitingCompletion {
 }
 
 /**
- * Sends one completion statement at a time, and merges those that arrive meanwhile. graphile-worker sends a batch every millisecond,
- * however long the last one takes, and a statement that completes thirty jobs costs the database almost as much as one that completes three hundred. An
- * idle worker does not wait.
+ * Sends one completion statement at a time, and merges those that arrive meanwhile. graphile-worker sends a batch every millisecond, however long the
+ * last one takes, and a statement that completes thirty jobs costs the database almost as much as one that completes three hundred. An idle worker
+ * does not wait.
  */
 export class Completions {
   readonly #record: (statement: Statement, ids: readonly string[], query: Query) => Promise<unknown>;

@@ -29,8 +29,8 @@ const BLOCKED_AFTER_MS = 1_000;
 const KILLED_WITHIN_MS = 10_000;
 
 /**
- * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a task that computes, because heartbeats continue.
- * `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
+ * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a
+ * task that computes, because heartbeats continue. `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
  */
 export function whyRestart({ stage }: WorkerStatus, { blockedFor }: Observed, maxBlocked: number): string | undefined {
   if (stage !== "running" || maxBlocked === 0 || blockedFor < maxBlocked + KILLED_WITHIN_MS) return undefined;

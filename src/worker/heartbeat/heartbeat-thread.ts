@@ -13,8 +13,8 @@ import { writeLine } from "./write-line.ts";
 import { VERSION } from "../../version.ts";
 import { durationInWords } from "../../wording.ts";
 
-// The heartbeat thread of a worker: renews the worker's lease every second, on a separate connection, whatever the main thread does. It vouches for the
-// main thread only while that is computing or has contact with the database.
+// The heartbeat thread of a worker: renews the worker's lease every second, on a separate connection, whatever the main thread does. It vouches for
+// the main thread only while that is computing or has contact with the database.
 
 /** The interval of heartbeats (ms). Five of these are `legwork_private.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;

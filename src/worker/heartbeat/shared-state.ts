@@ -45,7 +45,9 @@ export class SharedState {
     return ((Math.trunc(machineClock()) | 0) - Atomics.load(this.#numbers, PLACES[time])) | 0;
   }
 
-  /** Records the end of a gap between heartbeats, by the database's clock (ms since 1970): jobs fetched before may have been given to other workers. */
+  /**
+   * Records the end of a gap between heartbeats, by the database's clock (ms since 1970): jobs fetched before may have been given to other workers.
+   */
   noteSilence(until: number): void {
     this.#doubtUntil[0] = until;
     Atomics.add(this.#numbers, PLACES.silences, 1);

@@ -7,8 +7,8 @@ import type { Heartbeat } from "../heartbeat/heartbeat.ts";
 import type { WorkerState } from "../intake.ts";
 
 /**
- * How often a worker asks what is due (ms). It is told what will be due before it asks again, so this delays only what it gets no notification about, such as
- * a job that another session had locked.
+ * How often a worker asks what is due (ms). It is told what will be due before it asks again, so this delays only what it gets no notification about,
+ * such as a job that another session had locked.
  */
 const POLL_INTERVAL_MS = 2_000;
 
@@ -55,9 +55,9 @@ export interface PollOptions {
 }
 
 /**
- * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, and the runner, when it is due. In an idle
- * worker this statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look for
- * themselves.
+ * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, and the runner, when it is due. In an
+ * idle worker this statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look
+ * for themselves.
  */
 export class Poll {
   readonly #options: PollOptions;

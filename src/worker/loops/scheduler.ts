@@ -14,8 +14,8 @@ const BATCH = 1_000;
 const TELL_INTERVAL_MS = 5 * 60_000;
 
 /**
- * Fires and plans runtime schedules: when one is due, when woken, and at the latest every five minutes. Any number of workers do this concurrently, each locking
- * rows that no other has locked. Also registers the crontab's entries.
+ * Fires and plans runtime schedules: when one is due, when woken, and at the latest every five minutes. Any number of workers do this concurrently,
+ * each locking rows that no other has locked. Also registers the crontab's entries.
  */
 export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; crontab: readonly CrontabEntry[] }): Loop {
   let toldAt = Number.NEGATIVE_INFINITY;

@@ -1,5 +1,5 @@
-// Runs the recipes for Sentry and OpenTelemetry of docs/guides/hooks.md as they stand there, with the real libraries, in a worker that the command line
-// starts. A local server stands for both services.
+// Runs the recipes for Sentry and OpenTelemetry of docs/guides/hooks.md as they stand there, with the real libraries, in a worker that the command
+// line starts. A local server stands for both services.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

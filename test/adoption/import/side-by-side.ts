@@ -1,4 +1,5 @@
-// Imports from the real pg-boss and BullMQ while their producers and workers keep running, with an import that is killed again and again: every job runs exactly once.
+// Imports from the real pg-boss and BullMQ while their producers and workers keep running, with an import that is killed again and again: every job
+// runs exactly once.
 import { execFile, execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Queue, Worker } from "bullmq";

@@ -94,9 +94,9 @@ const ALIASES: Readonly<Record<string, FilterName>> = {
 };
 
 /**
- * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `finished:10m`, `payload.a.b:value`,
- * separated by spaces; values with spaces are quoted. A bare state, task or queue name is recognized. The rest is a part of an error, which searches
- * failed jobs unless another state is given.
+ * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `finished:10m`,
+ * `payload.a.b:value`, separated by spaces; values with spaces are quoted. A bare state, task or queue name is recognized. The rest is a part of an
+ * error, which searches failed jobs unless another state is given.
  */
 export function parseText(text: string, known: { tasks: readonly string[]; queues: readonly string[] }): JobFilter {
   const found: Partial<Record<FilterName, string>> = {};

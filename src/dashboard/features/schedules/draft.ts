@@ -28,7 +28,9 @@ export interface Draft {
   maxAttempts: string;
   tenant: string;
   enabled: boolean;
-  /** The original instants, by the text in the form. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited. */
+  /**
+   * The original instants, by the text in the form. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited.
+   */
   kept: Readonly<Record<string, string>>;
 }
 

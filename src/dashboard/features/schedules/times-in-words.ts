@@ -17,8 +17,8 @@ const DAYS: readonly [RegExp, string][] = [
 ];
 
 /**
- * Recognizes times in words, such as "weekdays 9:00 New York", "every 15 minutes", "mondays and fridays at 8:30 pm" or "first of the month 6:00". Returns
- * a cron expression, and the time zone if one is named; undefined for anything else, so that a cron expression is left as it is.
+ * Recognizes times in words, such as "weekdays 9:00 New York", "every 15 minutes", "mondays and fridays at 8:30 pm" or "first of the month 6:00".
+ * Returns a cron expression, and the time zone if one is named; undefined for anything else, so that a cron expression is left as it is.
  */
 export function timesInWords(typed: string, zones: readonly string[]): { cron: string; zone?: string } | undefined {
   let rest = typed.toLowerCase().replaceAll(",", " ").replaceAll(/\s+/g, " ").trim();

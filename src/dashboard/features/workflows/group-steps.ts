@@ -12,8 +12,9 @@ export interface StepGroup {
 const MOST_EQUAL = 50;
 
 /**
- * Combines steps that differ only in their payload, such as the thousand parts of a large import: their boxes would say the same, and hide the rest of the
- * graph. Groups in `open` are drawn step by step. Steps are in the server's order, each after its dependencies, and `steps` have dependencies on steps only.
+ * Combines steps that differ only in their payload, such as the thousand parts of a large import: their boxes would say the same, and hide the rest
+ * of the graph. Groups in `open` are drawn step by step. Steps are in the server's order, each after its dependencies, and `steps` have dependencies
+ * on steps only.
  */
 export function groupSteps(
   steps: readonly Step[],

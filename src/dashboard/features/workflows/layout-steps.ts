@@ -29,7 +29,10 @@ export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]
   }));
 }
 
-/** The position of each step, with dependencies on the left. It depends only on names and dependencies, so that the graph does not move when states change. */
+/**
+ * The position of each step, with dependencies on the left. It depends only on names and dependencies, so that the graph does not move when states
+ * change.
+ */
 export function layOut(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   return steps.length > FINE_LAYOUT_STEPS ? byRank(steps) : finely(steps);
 }

@@ -38,8 +38,8 @@ const LEAST_HEIGHT = 160;
 const MOST_HEIGHT = 560;
 
 /**
- * The steps and their dependencies as a graph to move and zoom; each step links to its job. Only visible steps are rendered, and equal ones are combined.
- * `isFollowing` keeps the running steps in view. The list of steps has the same data, for screen readers too.
+ * The steps and their dependencies as a graph to move and zoom; each step links to its job. Only visible steps are rendered, and equal ones are
+ * combined. `isFollowing` keeps the running steps in view. The list of steps has the same data, for screen readers too.
  */
 export default function StepGraph({
   steps,

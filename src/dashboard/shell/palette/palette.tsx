@@ -11,8 +11,8 @@ import "./palette.css";
 const SHOWN = 8;
 
 /**
- * Finds pages, queues, tasks, schedules, workflows, jobs and actions by what is typed, in any part of their names. Only what the user may do is listed,
- * and an action that changes something opens its dialog first.
+ * Finds pages, queues, tasks, schedules, workflows, jobs and actions by what is typed, in any part of their names. Only what the user may do is
+ * listed, and an action that changes something opens its dialog first.
  */
 export default function Palette({
   onClose,

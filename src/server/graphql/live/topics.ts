@@ -8,7 +8,10 @@ import { durationInWords } from "../../../wording.ts";
 import { Rates, readTopic } from "./read-topic.ts";
 import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 
-/** The shortest interval between readings of a topic (ms): shorter for a single job, longer for lists and counts, which are sent whole to many clients. */
+/**
+ * The shortest interval between readings of a topic (ms): shorter for a single job, longer for lists and counts, which are sent whole to many
+ * clients.
+ */
 const INTERVAL_MS = { jobs: 1_000, job: 500, queues: 1_000, overview: 1_000 } as const;
 
 /**

@@ -57,8 +57,8 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
     },
     async ({ client, query }) => {
       const { cursor, limit, ...filter } = query;
-      // A page is the first rows in the order of an index. Sorting would first compute every column of every unended job. The jobs that ended within a period
-      // are found by another index.
+      // A page is the first rows in the order of an index. Sorting would first compute every column of every unended job. The jobs that ended within
+      // a period are found by another index.
       if (!isByEnd(filter)) await client.query("set local enable_sort = off");
       const begins = filter.order === "oldest" ? "after" : "before";
       const asked = { ...filter, [begins]: cursor ?? filter[begins], limit: limit + 1 };

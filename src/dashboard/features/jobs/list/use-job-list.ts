@@ -48,8 +48,8 @@ export interface JobList {
 }
 
 /**
- * The jobs that match a filter, for a component that is remounted for each filter (`key`). While `isReading` is false, new jobs are added as they arrive.
- * While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still
+ * The jobs that match a filter, for a component that is remounted for each filter (`key`). While `isReading` is false, new jobs are added as they
+ * arrive. While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still
  * change. `restored` is where the user left the list.
  */
 export function useJobList(
