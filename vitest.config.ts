@@ -11,7 +11,8 @@ process.env.LEGWORK_TEST_SLOWNESS ??= String(measureSlowness());
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("node_modules/.cache/legwork", import.meta.url));
 
 const shared = {
-  testTimeout: scaled(30_000),
+  // Longer than what a test waits for, so that a failure says what did not happen.
+  testTimeout: scaled(60_000),
   hookTimeout: scaled(60_000),
   setupFiles: ["test/support/setup.ts"],
   // A worker process runs many files and keeps the modules that they import, so a file must reset whatever it sets.

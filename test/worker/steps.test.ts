@@ -196,8 +196,8 @@ describe("a step", () => {
     });
     const id = await add({ card: "4111-1111" });
     await reaches(id, "blocked");
-    await sendSignal(database.pool, id, "pin", { pin: "0815" });
-    expect(await reaches(id, "completed")).toMatchObject({ result: 13 });
+    await sendSignal(database.pool, id, "pin", { pin: "pin-0815" });
+    expect(await reaches(id, "completed")).toMatchObject({ result: 17 });
     expect(await steps(id)).toMatchObject({
       charge: { result: { card: "[redacted]", note: "paid with [redacted]" } },
       pin: { result: { pin: "[redacted]" } },
@@ -206,7 +206,7 @@ describe("a step", () => {
       `select concat((select json_agg(r) from legwork_private.job_steps r), (select json_agg(r) from legwork_private.step_secrets r),
         (select json_agg(r) from legwork_private.job_signals r), (select json_agg(r) from legwork_private.finished_jobs r)) as everything`,
     );
-    expect(rows[0].everything).not.toMatch(/4111|0815/);
+    expect(rows[0].everything).not.toMatch(/4111-1111|pin-0815/);
   });
 });
 
