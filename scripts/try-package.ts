@@ -1,13 +1,13 @@
 // Installs the package that would be published into an empty project, as a user does, and checks the promises of the README and
 // docs/reference/dependencies.md. Run `npm run package` first. Needs access to the npm registry.
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startTestDatabase } from "../src/testing.ts";
+import { serving } from "./serving.ts";
 
 /** The most that `npm install legwork` may add: packages, and megabytes on disk. */
 const MOST_PACKAGES = 120;
@@ -61,29 +61,9 @@ async function installed(): Promise<{ packages: number; megabytes: number }> {
   return { packages: lines.length - 1, megabytes: Math.round((blocks * 512) / 1024 ** 2) };
 }
 
-/** Starts `legwork server`, calls `ask` with its address, and stops it. */
-async function serving(databaseUrl: string, ask: (url: string) => Promise<void>): Promise<void> {
-  const server = spawn(process.execPath, [LEGWORK, "server"], {
-    cwd: project,
-    env: { ...environment, DATABASE_URL: databaseUrl, LEGWORK_LOG_LEVEL: "info" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = once(server, "exit");
-  try {
-    let log = "";
-    const url = await new Promise<string>((resolve, reject) => {
-      server.stderr.setEncoding("utf8").on("data", (text: string) => {
-        log += text;
-        const [, found] = /Listening on (http:\/\/[\d.:]+)/.exec(log) ?? [];
-        if (found !== undefined) resolve(found);
-      });
-      void ended.then(() => reject(new Error(`The server exited:\n${log}`)));
-    });
-    await ask(url);
-  } finally {
-    server.kill();
-    await ended;
-  }
+/** Starts the project's `legwork server` over a database, calls `ask` with its address, and stops it. */
+function served(databaseUrl: string, ask: (url: string) => Promise<void>): Promise<void> {
+  return serving(LEGWORK, { cwd: project, env: { ...environment, DATABASE_URL: databaseUrl, LEGWORK_LOG_LEVEL: "info" } }, ask);
 }
 
 async function statusOf(url: string, options: RequestInit = {}): Promise<number> {
@@ -157,13 +137,13 @@ await legwork.stop();
   const { stdout: token } = await legwork("token", "create", "--role", "viewer", "--name", "try");
   const [bearer = ""] = /lw_[\w-]+/.exec(token) ?? [];
   const asked = { ...query, headers: { ...query.headers, authorization: `Bearer ${bearer}` } };
-  await serving(database.databaseUrl, async (url) => {
+  await served(database.databaseUrl, async (url) => {
     assert.equal(await statusOf(url, { headers: { accept: "text/html" } }), 200);
     assert.equal(await statusOf(`${url}/api/v1/jobs`, { headers: asked.headers }), 200);
     assert.equal(await statusOf(`${url}/graphql`, asked), 200);
   });
   await without("ruru", () =>
-    serving(database.databaseUrl, async (url) => {
+    served(database.databaseUrl, async (url) => {
       assert.equal(await statusOf(`${url}/api/v1/jobs`, { headers: asked.headers }), 200);
       const answer = await fetch(`${url}/graphql`, asked);
       assert.equal(answer.status, 501);

@@ -27,7 +27,7 @@ const NUMBER_MARK = `#${crypto.getRandomValues(new BigUint64Array(1))[0]!.toStri
  * Parses JSON without losing a digit: a number that JavaScript would write differently (19 digits, 1e400, 0.10) becomes a raw number, which
  * `JSON.stringify` writes unchanged. Throws a SyntaxError for text that is not JSON.
  *
- * `JSON.parse` with a reviver would do the same, but calls it for every value, which takes fifty times as long.
+ * `JSON.parse` with a reviver would do the same, but calls it for every value, which takes eight times as long.
  */
 export function parseExactly(text: string): unknown {
   if (json.rawJSON === undefined || !mayLoseDigits(text)) return JSON.parse(text);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { startPathProxy } from "../../test/support/start-path-proxy.ts";
+import { serving } from "../serving.ts";
 import { BIN, environment, QUIETLY, root, run, succeed } from "./fresh-project.ts";
 import type { Check } from "./matrix.ts";
 
@@ -24,7 +23,7 @@ export async function tryProxies(check: Check, databaseUrl: string): Promise<voi
   await check("Proxies", "the printed command installs the server", () => installServer(databaseUrl));
   for (const [what, { to, variables, headers = {} }] of Object.entries(PROXIES)) {
     await check("Proxies", `a proxy that ${what}`, () =>
-      serving({ DATABASE_URL: databaseUrl, LEGWORK_HOSTS: "127.0.0.1", ...variables }, async (behind) => {
+      served({ DATABASE_URL: databaseUrl, LEGWORK_HOSTS: "127.0.0.1", ...variables }, async (behind) => {
         const { url, close } = await startPathProxy(behind, { at: AT, to, headers });
         try {
           const page = await fetch(`${url}/queues`, { headers: { accept: "text/html" } });
@@ -52,27 +51,8 @@ async function installServer(databaseUrl: string): Promise<void> {
   await succeed(program, [...parameters, ...QUIETLY]);
 }
 
-/** Starts `legwork server`, calls `ask` with its address, and stops it. */
-async function serving(variables: Record<string, string>, ask: (url: string) => Promise<void>): Promise<void> {
-  const server = spawn(process.execPath, [BIN, "server"], {
-    cwd: join(root, "esm"),
-    env: environment({ ...variables, LEGWORK_PORT: "0", LEGWORK_LOG_LEVEL: "info" }),
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = once(server, "exit");
-  try {
-    let log = "";
-    const url = await new Promise<string>((resolve, reject) => {
-      server.stderr.setEncoding("utf8").on("data", (text: string) => {
-        log += text;
-        const [, found] = /Listening on (http:\/\/[\d.:]+)/.exec(log) ?? [];
-        if (found !== undefined) resolve(found);
-      });
-      void ended.then(() => reject(new Error(`The server exited:\n${log}`)));
-    });
-    await ask(url);
-  } finally {
-    server.kill();
-    await ended;
-  }
+/** Starts `legwork server` in a fresh project, calls `ask` with its address, and stops it. */
+function served(variables: Record<string, string>, ask: (url: string) => Promise<void>): Promise<void> {
+  const env = environment({ ...variables, LEGWORK_PORT: "0", LEGWORK_LOG_LEVEL: "info" });
+  return serving(BIN, { cwd: join(root, "esm"), env }, ask);
 }

@@ -2,7 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createPool, type Pool } from "../db/pool.ts";
 import { IS_LEFT } from "./graphile/jobs-table.ts";
 import { within } from "../within.ts";
-import { startWorker, type Worker, type WorkerOptions } from "./worker.ts";
+import { startWorker, type Worker } from "./worker.ts";
+import type { WorkerOptions } from "./worker-options.ts";
 
 /** How often to check for remaining jobs (ms). */
 const INTERVAL_MS = 200;

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/worker.ts";
+import { startWorker, type Worker } from "../../src/worker/worker.ts";
+import type { WorkerOptions } from "../../src/worker/worker-options.ts";
 import { type TestDatabase, testLog } from "./database.ts";
 import { until } from "./until.ts";
 

@@ -306,7 +306,7 @@ begin
     v_node := v_back[v_node];
   end loop;
   if v_node is null then
-    -- There is no cycle.
+    -- No step depends on itself through others.
     return;
   end if;
   v_way := v_way[v_places[v_node]:] || v_node;

@@ -17,7 +17,7 @@ const END = `"event":"job_completed","msg":"${MESSAGE}"}\n`;
 
 /**
  * Writes the lines of completed jobs, one for each. By pino a line costs 3.5 µs, a tenth of what a small job costs in all; put together here it costs
- * 0.5 µs, and the lines of a batch are one write. Field for field they are pino's lines: the first is written by both, and a logger whose line is
+ * 0.8 µs, and the lines of a batch are one write. Field for field they are pino's lines: the first is written by both, and a logger whose line is
  * different, or that was not made by `createLogger` with JSON lines, writes its own lines.
  */
 export class CompletedLines {
