@@ -261,7 +261,7 @@ export class SignalTimeout extends Error {
   }
 }
 
-/** How a job ended that did not complete. A discarded job is `failed`. */
+/** How a job that did not complete ended. A discarded job is `failed`. */
 export type FailedEnd = "failed" | "cancelled" | "expired";
 
 /**

@@ -968,7 +968,7 @@ create table legwork_private.step_secrets (
 );
 alter table legwork_private.step_secrets enable row level security;
 
--- How jobs ended that a step of another job has invoked.
+-- How invoked jobs have ended, for the steps that invoked them.
 create table legwork_private.child_ends (
   child_id bigint primary key,
   job_id bigint not null,

@@ -84,7 +84,7 @@ async function givenUp(operations: Operations, id: string, within: number): Prom
   return new LegworkError("LW504", `Job ${id} did not start within ${durationInWords(within)}: ${detail}`, { hint: fix });
 }
 
-/** Prints how a job ended that did not complete, and sets exit code 1. */
+/** Prints how a job that did not complete ended, and sets exit code 1. */
 export function reportEnd(job: Job): void {
   process.exitCode = 1;
   console.error(

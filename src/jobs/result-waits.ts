@@ -32,7 +32,7 @@ const COLLECT_MS = 3;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 
-/** How often a job is read whose end will be notified (ms); only a safety net. */
+/** How often a job is read although a notification will announce its end (ms); a safety net. */
 const NET_MS = 10_000;
 
 /** How many times longer than a read the pause after it is, if nothing is known to have ended. */

@@ -98,7 +98,7 @@ describe("a result", () => {
     expect(await waits.expired).toEqual([
       "JobNotCompleted",
       code,
-      expect.stringMatching(`^Job ${ids.expired} has expired: Expired: it had not started by `),
+      expect.stringMatching(`^Job ${ids.expired} has expired: It had not started by `),
     ]);
     await legwork.queues.resume("default");
     expect(await waits.failed).toEqual(["JobNotCompleted", code, `Job ${ids.failed} has failed: no such user`]);

@@ -87,8 +87,8 @@ const SUGGESTIONS: Suggestion[] = [
     what: "rerunning a waiting job",
     request: () => ["POST", `/jobs/${waiting}/rerun`, {}],
     command: () => ["rerun", waiting],
-    asRequest: () => `\`POST /api/v1/jobs/${waiting}/retry\` makes a job start that is due later.`,
-    asCommand: () => `\`legwork retry ${waiting}\` makes a job start that is due later.`,
+    asRequest: () => `\`POST /api/v1/jobs/${waiting}/retry\` starts a job before its time.`,
+    asCommand: () => `\`legwork retry ${waiting}\` starts a job before its time.`,
   },
   {
     what: "a signal to a failed job",

@@ -191,7 +191,7 @@ describe("the audit log has", () => {
     expect(await log()).toHaveLength(lines);
   });
 
-  it("tokens without anything that could be used in their place", async () => {
+  it("tokens, but no part of one that could be used to sign in", async () => {
     const [{ token }] = await run("select legwork.create_token('t', 'operator', 'acme') as token");
     const [{ id }] = await run("select id from legwork.token_list");
     await run("select * from legwork_private.find_token(sha256(convert_to($1, 'UTF8')))", [token]);

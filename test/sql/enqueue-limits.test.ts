@@ -324,7 +324,7 @@ describe("expires_at", () => {
     expect(await expire()).toBe(1);
     expect(await expire()).toBe(0);
     expect(await query("select id, state, error, started_at, tenant from legwork_private.finished_jobs")).toEqual([
-      { id: late, state: "expired", error: "Expired: it had not started by 1970-01-01T00:00:01.000Z.", started_at: null, tenant: "acme" },
+      { id: late, state: "expired", error: "It had not started by 1970-01-01 00:00:01 UTC.", started_at: null, tenant: "acme" },
     ]);
     expect(await live()).toMatchObject([{ id: other }]);
     expect(await query("select job_id from legwork_private.expirations")).toEqual([{ job_id: other }]);

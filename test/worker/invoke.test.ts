@@ -174,7 +174,7 @@ describe("step.invoke", () => {
     await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [deleted[1]]);
     expect((await reaches(cancelled[0], "completed")).result).toMatch(/^cancelled: Cancelled by .*no/);
     expect((await reaches(deleted[0], "completed")).result).toMatch(/^cancelled: Removed by /);
-    expect((await reaches(expired[0], "completed")).result).toMatch(/^expired: Expired: /);
+    expect((await reaches(expired[0], "completed")).result).toMatch(/^expired: It had not started by /);
     // One whose end no trigger sees.
     const unseen = await begun();
     await database.pool.query(

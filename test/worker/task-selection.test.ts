@@ -178,7 +178,7 @@ describe("slots of a queue", () => {
           "select count(*)::int as n from graphile_worker.jobs where locked_by is not null and task_identifier like 'mail/%'",
         )
       ).rows[0].n;
-    // None is held that does not run.
+    // The worker holds no job that it does not run.
     expect(await locked()).toBe(2);
     const waiting = (await database.pool.query("select min(id)::text as id from legwork.jobs where state = 'pending'")).rows[0]
       .id;

@@ -88,7 +88,7 @@ begin
   into granted, more, short;
 end $$;
 comment on function legwork_private.admit_lines(text[], timestamptz) is
-  'Lets jobs start that have a single gate, which is one of these, as long as slots are free. Returns how many, the gates that may admit more jobs, and the lines that had fewer jobs than requested.';
+  'Lets jobs with a single gate, one of these, start as long as slots are free. Returns how many, the gates that may admit more jobs, and the lines that had fewer jobs than requested.';
 revoke execute on function legwork_private.admit_lines(text[], timestamptz) from public;
 
 create or replace function legwork_private.admit_crossing(lines uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])

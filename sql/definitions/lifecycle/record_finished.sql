@@ -73,7 +73,7 @@ begin
       -- Failures before the completion are recorded as attempts.
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
         when v_end = 'expired' and g.locked_at is null then
-          'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+          'It had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when v_ended_as is null then format('Removed by %s with %s.', legwork_private.current_actor(),

@@ -79,7 +79,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` starts a job before its time. To run it twice, enqueue it again.';
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);

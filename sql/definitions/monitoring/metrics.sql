@@ -10,7 +10,7 @@
 -- their rows were visible), and the list becomes the transactions above it that were seen. All rows of a transaction become visible at once,
 -- a subtransaction's with its parent's, so a transaction that has been seen is complete. Nothing depends on clocks or on the order of commits.
 -- Why a row of a transaction that commits late is not missed: a segment that the end of its table has left behind is read once more after
--- every transaction has ended that had begun by then, because only those can have written there. Until then the segment stays open, and an
+-- every transaction that had begun by then has ended, because only those can have written there. Until then the segment stays open, and an
 -- open transaction delays only its own rows and other late ones.
 -- How rows get into old blocks: small rows fit where larger ones have left room, and any row where vacuum has made room. Postgres counts the
 -- rows inserted into each table. While that number exceeds the rows found, the segments left behind are read again, the newest each time and

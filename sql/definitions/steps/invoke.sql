@@ -8,7 +8,7 @@
 -- Rows are only inserted, never into or over a row that another transaction holds, so that the end of a job waits for no other.
 -- Locks: none on existing tables.
 
-comment on table legwork_private.child_ends is 'How jobs ended that a step of another job has invoked.';
+comment on table legwork_private.child_ends is 'How invoked jobs have ended, for the steps that invoked them.';
 comment on column legwork_private.child_ends.child_id is 'The job that was invoked.';
 comment on column legwork_private.child_ends.job_id is 'The job whose step has invoked it.';
 comment on column legwork_private.child_ends.name is 'The name of the step.';
@@ -38,7 +38,7 @@ begin
   on conflict on constraint child_ends_pkey do nothing;
 end $$;
 comment on function legwork_private.record_child_ends(bigint[]) is
-  'Records how jobs ended, which are in the history already, for the steps that have invoked them.';
+  'Records the ends of jobs, which the history has already, for the steps that have invoked them.';
 
 create or replace function legwork_private.unrecorded_end(child_id bigint)
 returns table (state legwork.job_state, result jsonb, error text)

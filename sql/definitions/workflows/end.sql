@@ -1,5 +1,5 @@
 comment on table legwork_private.workflow_step_ends is
-  'How workflow steps ended whose jobs are no longer in the history. Rows are added just before history is deleted and are kept as long as the workflow. Read them through legwork_private.workflow_step_end.';
+  'The ends of workflow steps whose jobs are no longer in the history. Rows are added just before history is deleted and are kept as long as the workflow. Read them through legwork_private.workflow_step_end.';
 comment on column legwork_private.workflow_step_ends.job_id is 'The job of a workflow step, or of its compensation.';
 comment on column legwork_private.workflow_step_ends.workflow_id is 'The workflow. This row is deleted with it.';
 comment on column legwork_private.workflow_step_ends.state is 'The state in which the job ended.';

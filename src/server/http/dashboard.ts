@@ -18,7 +18,7 @@ const NOT_BUILT = `<!doctype html><html lang="en"><title>Legwork</title><h1>The 
 
 /** The dashboard's pages. They are served without a token, and ask the user for one themselves. */
 export interface Dashboard {
-  /** Whether a browser requests a page, rather than a program data. */
+  /** Whether a browser is asking for a page, rather than a program for data. */
   wantsPage(request: FastifyRequest): boolean;
   sendPage(request: FastifyRequest, reply: FastifyReply): FastifyReply;
 }

@@ -62,8 +62,8 @@ export class Recorder {
   }
 
   /**
-   * Why no more jobs should be fetched: their outcomes could not be recorded. Undefined while there is no problem, and while only a few jobs wait
-   * whose own rows are rejected.
+   * Why no more jobs should be fetched: their outcomes could not be recorded. Undefined while there is no problem, and while the only
+   * outcomes that wait belong to a few jobs whose own rows are rejected.
    */
   get fault(): Error | undefined {
     const waiting = [...this.#waiting.values()];

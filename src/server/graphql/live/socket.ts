@@ -314,7 +314,7 @@ function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
   else counts.delete(key);
 }
 
-/** The close code and reason for an error. Clients reconnect automatically unless the code says that it is useless. */
+/** The close code and reason for an error. Clients reconnect automatically, unless the code tells them not to. */
 function farewell(error: LegworkError): [code: number, reason: string] {
   const text = isBug(error) ? `${error.message} ${error.hint}` : error.message;
   const reason = fitting(`${error.code} ${text}`);
