@@ -4715,7 +4715,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` makes a job start that is due later. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` starts a job before its time. To run it twice, enqueue it again.';
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);
@@ -12559,7 +12559,7 @@ begin
     v_node := v_back[v_node];
   end loop;
   if v_node is null then
-    -- There is no cycle.
+    -- No step depends on itself through others.
     return;
   end if;
   v_way := v_way[v_places[v_node]:] || v_node;
@@ -15139,7 +15139,7 @@ begin
       -- Failures before the completion are recorded as attempts.
       case when o.id is not null or g.locked_at >= now() - interval '4 hours' or v_end = 'completed' then null
         when v_end = 'expired' and g.locked_at is null then
-          'Expired: it had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '.'
+          'It had not started by ' || to_char(legwork_private.expiry_of(g.flags) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
         when v_ended_as = 'dependency' then legwork_private.dependency_failure(g.id)
         when v_ended_as is not null and current_setting('legwork.end_reason', true) <> '' then current_setting('legwork.end_reason', true)
         when v_ended_as is null then format('Removed by %s with %s.', legwork_private.current_actor(),
