@@ -142,8 +142,12 @@ async function command(serverUrl: string, checkout: string, template: string, ta
       if (performance.now() > deadline) throw new Error("The worker did not run its jobs within two minutes.");
       await delay(100);
     }
+    // Early checkouts have the history in the schema legwork.
+    const { rows: found } = await client.query(
+      "select coalesce(to_regclass('legwork_private.finished_jobs'), to_regclass('legwork.finished_jobs'))::text as history",
+    );
     const { rows } = await client.query(
-      "select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8 as rate from legwork_private.finished_jobs",
+      `select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8 as rate from ${found[0].history}`,
     );
     return rows[0].rate;
   } finally {

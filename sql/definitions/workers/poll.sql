@@ -53,7 +53,7 @@ create or replace function legwork_private.worker_poll(
 )
 language plpgsql volatile security definer
 -- A lock on one of the tables, such as a migration's, must not keep a worker from sending heartbeats: its thread sends them when this takes long.
-set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off as $$
+set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' set jit = off set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_until timestamptz := v_now + ahead;
@@ -62,9 +62,20 @@ declare
   v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
   v_jobs timestamptz;
 begin
-  -- Of those that are due soon the first few: fetching them is what finds the others.
-  select coalesce(bool_or(j.run_at <= v_now), false), min(j.run_at) filter (where j.run_at > v_now) into jobs_due, v_jobs
-  from (select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.run_at <= v_until order by x.priority, x.run_at limit 100) j;
+  -- The first few of each priority, for as the index begins with the priority, jobs that are scheduled for later would have to be read otherwise. With more
+  -- priorities than that, fetching has to find out.
+  with recursive priorities as (
+    (select x.priority, 1 as number from legwork_private.graphile_jobs x where x.is_available order by x.priority desc limit 1)
+    union all
+    select (select x.priority from legwork_private.graphile_jobs x where x.is_available and x.priority < p.priority order by x.priority desc limit 1), p.number + 1
+    from priorities p where p.priority is not null and p.number <= 50
+  )
+  select coalesce(bool_or(j.run_at <= v_now), false) or exists (select from priorities p where p.number > 50 and p.priority is not null),
+    min(j.run_at) filter (where j.run_at > v_now) into jobs_due, v_jobs
+  from priorities p
+  cross join lateral (
+    select x.run_at from legwork_private.graphile_jobs x where x.is_available and x.priority = p.priority and x.run_at <= v_until order by x.run_at limit 100) j
+  where p.priority is not null;
   if v_tick <= v_until then tick_in := greatest(0, extract(epoch from v_tick - v_now) * 1000); end if;
   if v_schedules <= v_until then schedules_in := greatest(0, extract(epoch from v_schedules - v_now) * 1000); end if;
   if v_recovery <= v_until then recovery_in := greatest(0, extract(epoch from v_recovery - v_now) * 1000); end if;

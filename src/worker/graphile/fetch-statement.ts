@@ -23,7 +23,23 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
   null::boolean as is_available`;
 
 /**
- * Makes graphile-worker's fetch query faster. Each column is returned only once: the original returns the columns that it selects jobs by twice. And
+ * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With them, that index also
+ * serves the condition on run_at. Without them, a fetch that finds fewer jobs than it asks for reads the entries of all jobs that are scheduled for
+ * later: 127 ms with a million of them, on Postgres 15, and 0.5 ms with this. From the last entry of each priority, because the entries of completed
+ * jobs, which Postgres keeps while an old transaction is open, are among the first.
+ */
+const PRIORITIES = `array(
+    with recursive p (priority) as (
+      (select x.priority from graphile_worker._private_jobs x where x.is_available order by x.priority desc limit 1)
+      union all
+      select (select x.priority from graphile_worker._private_jobs x where x.is_available and x.priority < p.priority order by x.priority desc limit 1)
+      from p where p.priority is not null
+    )
+    select p.priority from p where p.priority is not null
+  )`;
+
+/**
+ * Makes graphile-worker's fetch query faster. It looks only at priorities that exist. Each column is returned only once: the original returns the columns that it selects jobs by twice. And
  * one job of each serial key is taken without sorting the jobs that have none, which therefore start in the order in which they were selected; among
  * jobs with equal priority and run_at, the smallest id comes first. Needs `restoreColumns`.
  *
@@ -35,7 +51,12 @@ export function fetchStatement(statement: Statement): Statement {
   // With useNodeTime, the worker's clock decides what is due. The fetch time must come from the database's clock, which everything else here uses.
   const timed = { ...statement, text: statement.text.replaceAll(/locked_at = \$\d+::timestamptz/g, "locked_at = now()") };
   const withKey = replaced(timed, "attempts = jobs.attempts + 1,", "attempts = jobs.attempts + 1, key = jobs.key,");
-  const text = replaced(withKey, /\breturning \*\s*$/, `returning ${COLUMNS}`).text.replace(
+  const bounded = replaced(
+    withKey,
+    "where jobs.is_available = true",
+    `where jobs.is_available = true and jobs.priority = any (${PRIORITIES})`,
+  );
+  const text = replaced(bounded, /\breturning \*\s*$/, `returning ${COLUMNS}`).text.replace(
     /select distinct on \(job_queue_id, case when job_queue_id is null then id end\)\s+job_queue_id, priority, run_at, id\s+from j_raw\s+order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc/,
     `select job_queue_id, priority, run_at, id from j_raw where job_queue_id is null
        union all
