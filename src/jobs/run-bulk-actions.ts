@@ -1,5 +1,4 @@
-import { type Pool, transaction } from "../db/pool.ts";
-import { toError } from "../errors.ts";
+import { logFault, type Pool, transaction } from "../db/pool.ts";
 import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 
@@ -34,7 +33,7 @@ export function startBulkRunner(pool: Pool, log: Logger, interval = INTERVAL_MS)
     {
       interval,
       onError: (error) =>
-        log.warn({ event: "bulk_action_failed", err: toError(error) }, "Cannot carry out a bulk action; retrying."),
+        logFault(pool, log, error, "Cannot carry out a bulk action; retrying.", { event: "bulk_action_failed" }),
     },
   );
 }

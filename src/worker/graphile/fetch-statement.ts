@@ -25,7 +25,7 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
 /**
  * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With them, that index also
  * serves the condition on run_at. Without them, a fetch that finds fewer jobs than it asks for reads the entries of all jobs that are scheduled for
- * later: 127 ms with a million of them, on Postgres 15, and 0.5 ms with this. From the last entry of each priority, because the entries of completed
+ * later: 127 ms with a million of them, and 0.5 ms with this. (Postgres 18 skips through an index by itself.) From the last entry of each priority, because the entries of completed
  * jobs, which Postgres keeps while an old transaction is open, are among the first.
  */
 const PRIORITIES = `array(
