@@ -23,10 +23,10 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
   null::boolean as is_available`;
 
 /**
- * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With them, that index also
- * serves the condition on run_at. Without them, a fetch that finds fewer jobs than it asks for reads the entries of all jobs that are scheduled for
- * later: 127 ms with a million of them, and 0.5 ms with this. (Postgres 18 skips through an index by itself.) From the last entry of each priority, because the entries of completed
- * jobs, which Postgres keeps while an old transaction is open, are among the first.
+ * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With them, that index
+ * also serves the condition on run_at. Without them, a fetch that finds fewer jobs than it asks for reads the entries of all jobs that are scheduled
+ * for later: 127 ms with a million of them, and 0.5 ms with this. (Postgres 18 skips through an index by itself.) From the last entry of each
+ * priority, because the entries of completed jobs, which Postgres keeps while an old transaction is open, are among the first.
  */
 const PRIORITIES = `array(
     with recursive p (priority) as (
@@ -39,9 +39,9 @@ const PRIORITIES = `array(
   )`;
 
 /**
- * Makes graphile-worker's fetch query faster. It looks only at priorities that exist. Each column is returned only once: the original returns the columns that it selects jobs by twice. And
- * one job of each serial key is taken without sorting the jobs that have none, which therefore start in the order in which they were selected; among
- * jobs with equal priority and run_at, the smallest id comes first. Needs `restoreColumns`.
+ * Makes graphile-worker's fetch query faster. It looks only at priorities that exist. Each column is returned only once: the original returns the
+ * columns that it selects jobs by twice. And one job of each serial key is taken without sorting the jobs that have none, which therefore start in
+ * the order in which they were selected; among jobs with equal priority and run_at, the smallest id comes first. Needs `restoreColumns`.
  *
  * The key is set to itself because an update that sets no indexed column makes Postgres search a full page for row versions to
  * delete. In the index of keys, whose last page has all jobs without a key, it rarely finds any; the search costs 1.4 µs per job.
