@@ -94,8 +94,7 @@ export interface Schedules {
    * invalid or never fires, or an unknown time zone.
    *
    * @example
-   * for (const { at, local } of await legwork.schedules.preview({ cron: "0 9 * * 1-5" }, { timezone: "Europe/Berlin", count: 3 })) console.log(at,
-   * local);
+   * for (const { at, local } of await legwork.schedules.preview({ cron: "0 9 * * 1-5" }, { timezone: "Europe/Berlin", count: 3 })) console.log(at, local);
    */
   preview(timing: Timing, options?: Omit<PreviewOptions, "client">): Promise<Preview[]>;
   /**
