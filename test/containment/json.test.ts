@@ -160,7 +160,7 @@ describe("any JSON that Postgres accepts", () => {
     const ended = await until(
       "all jobs have ended",
       async () => {
-        const rows = await sql("select state, attempts from legwork.jobs where finished_at is not null");
+        const rows = await sql("select id, task, state, attempts, error from legwork.jobs where finished_at is not null");
         return rows.length === payloads.size ? rows : undefined;
       },
       20_000,

@@ -55,7 +55,7 @@ Examples:
   $ legwork import pg-boss --mapping names.json --apply --json
 
 A queue's jobs run the task with its name, unless --task or --mapping names another one. Jobs that pg-boss is running are left alone. It is safe to
-run the command again, and to keep using pg-boss meanwhile: no job is imported twice. docs/guides/from-pg-boss.md has the order of moving.`,
+run the command again, and to keep using pg-boss meanwhile: no job is imported twice. docs/guides/from-pg-boss.md lists the steps of a move in order.`,
     )
     .action(async (flags: Flags & { sourceUrl?: string; schema: string }) => {
       const sourceUrl = flags.sourceUrl ?? nonEmpty(process.env.PGBOSS_DATABASE_URL);
@@ -91,7 +91,7 @@ Examples:
 
 A job named welcome in the queue mail runs the task mail/welcome or mail, unless --task or --mapping names another one. Jobs that BullMQ is running
 are left alone. It is safe to run the command again, and to keep using BullMQ meanwhile: no job is imported twice. Redis is read with ioredis, which
-must be installed in your project. docs/guides/from-bullmq.md has the order of moving.`,
+must be installed in your project. docs/guides/from-bullmq.md lists the steps of a move in order.`,
     )
     .action(async (flags: Flags & { redisUrl?: string; prefix: string }) => {
       const { openBullmq } = await import("../../import/bullmq/bullmq-source.ts");

@@ -128,7 +128,7 @@ function describeUpgrade({ migration, versions, isRefused, workers, jobs }: Upgr
   ].join("\n");
 }
 
-/** What happens to the workers of each version, as seen with them. */
+/** What happens to running workers of each version, as observed with real workers of that version. */
 const CONSEQUENCES = {
   older: [
     "Running workers do not notice the upgrade, but can neither fetch jobs nor record how they end:",

@@ -102,8 +102,8 @@ Unfinished jobs return to the queue.`,
 type HealthFlags = Pick<Partial<ConfigInput>, "healthPort" | "healthHost">;
 
 /**
- * Opens the worker's health port, if one is configured. It stays open until the process exits, and says that the worker is stopping from when the
- * signal aborts.
+ * Opens the worker's health port, if one is configured. It stays open until the process exits. Once the signal aborts, it reports that the worker is
+ * stopping.
  */
 async function openHealthPort(
   log: Logger,
