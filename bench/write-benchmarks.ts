@@ -1,5 +1,5 @@
-// Writes docs/reference/benchmarks.md and its pictures from bench/results.json, so that the documented figures are the measured ones.
-import { writeFileSync } from "node:fs";
+// Writes docs/reference/benchmarks.md, its pictures and the README's figures from bench/results.json, so that the documented figures are the measured ones.
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { counted } from "../src/wording.ts";
 import { HERE } from "./command.ts";
@@ -7,17 +7,20 @@ import { ratiosOf } from "./rates.ts";
 import { type Origin, type PeersSection, type RatesSection, readResults } from "./results.ts";
 import { median } from "./server.ts";
 
-/** Writes the page from the sections that have been measured. Each benchmark that writes a section calls it. */
+/** Writes the files that `benchmarkFiles` returns. Each benchmark that writes a section calls it. */
 export function writeBenchmarks(): void {
+  for (const [file, text] of benchmarkFiles()) writeFileSync(join(HERE, file), text);
+}
+
+/** Returns the documents with figures from the sections that have been measured, by their paths. */
+export function benchmarkFiles(): Map<string, string> {
   const { peers, growth, durable } = readResults();
   const sections = [
     ...(peers === undefined ? [] : [besidePeers(peers)]),
     ...(growth === undefined ? [] : [rates(growth, GROWTH)]),
     ...(durable === undefined ? [] : [rates(durable, DURABLE)]),
   ];
-  writeFileSync(
-    join(HERE, "docs/reference/benchmarks.md"),
-    `<!-- Written by bench/write-benchmarks.ts from bench/results.json. Do not edit. -->
+  const page = `<!-- Written by bench/write-benchmarks.ts from bench/results.json. Do not edit. -->
 
 # Benchmarks
 
@@ -25,8 +28,59 @@ Legwork beside graphile-worker, pg-boss, BullMQ and DBOS, and beside itself as a
 
 Only ratios mean something: they are made within a round, in which the sides ran in turn on the same server. The tables show the median, the lowest and the highest ratio. Legwork is the \`legwork worker\` command, with its history and with its log at the default level to a pipe.
 
-${sections.join("\n")}`,
+${sections.join("\n")}`;
+  const files = new Map([["docs/reference/benchmarks.md", page]]);
+  if (peers === undefined) return files;
+  for (const isTuned of [true, false]) {
+    const bars = Object.keys(peers.rounds)
+      .filter((name) => name.includes("tuned") === isTuned)
+      .map((name) => ({ name, value: median(figures(peers, name, "ran")) }))
+      .filter(({ value }) => Number.isFinite(value));
+    files.set(`docs/reference/benchmarks-${isTuned ? "tuned" : "defaults"}.svg`, bar(bars));
+  }
+  const readme = readFileSync(join(HERE, "README.md"), "utf8");
+  files.set(
+    "README.md",
+    readme.replace(README_PART, (_, start: string, end: string) => `${start}${inReadme(peers)}${end}`),
   );
+  return files;
+}
+
+/** The part of the README that is written here. */
+const README_PART = /(<!-- benchmarks -->\n)[^]*(<!-- end of benchmarks -->)/;
+
+/** The rows of the README's table, by their names in the results. */
+const README_ROWS: Readonly<Record<string, string>> = {
+  "legwork worker, tuned, defined task": "a task made by `defineTask` | 24 at a time, a local queue of 500",
+  "legwork worker, tuned, plain task": "a plain function | the same",
+  "legwork worker, defaults": "a plain function | defaults: 10 at a time, a local queue that adapts",
+  "pg-boss, tuned": "pg-boss | its fastest settings",
+  "BullMQ, tuned": "BullMQ with the append-only file | its fastest settings",
+};
+
+function inReadme(section: PeersSection): string {
+  const rows = Object.entries(README_ROWS).map(([name, shown]) => {
+    const all = toBase(section, name);
+    return `| ${shown} | ${median(all).toFixed(2)} (${spread(all)}) |`;
+  });
+  const started = (name: string): string => `${median(figures(section, name, "p50")).toFixed(1)} ms`;
+  return `| | settings | jobs per second, graphile-worker tuned = 1 |
+|---|---|---|
+${rows.join("\n")}
+
+An idle Legwork worker starts a job ${started("legwork worker, defaults")} after it is added (median). graphile-worker takes ${started("graphile-worker, 10 at a time")}, pg-boss ${started("pg-boss, defaults")} and BullMQ ${started("BullMQ, defaults")}.
+`;
+}
+
+/** One figure of a side, in each round. */
+function figures(section: PeersSection, name: string, figure: "ran" | "added" | "p50" | "p99"): number[] {
+  return (section.rounds[name] ?? []).map((round) => round[figure]).filter((value) => value !== undefined);
+}
+
+/** The ratios to graphile-worker, tuned, in each round. */
+function toBase(section: PeersSection, name: string): number[] {
+  const base = figures(section, "graphile-worker, tuned", "ran");
+  return figures(section, name, "ran").map((value, round) => value / (base[round] ?? Number.NaN));
 }
 
 const GROWTH = {
@@ -61,14 +115,13 @@ function besidePeers(section: PeersSection): string {
   const names = Object.keys(section.rounds);
   const tuned = names.filter((name) => name.includes("tuned"));
   const others = names.filter((name) => !name.includes("tuned"));
-  const values = (name: string, figure: "ran" | "added" | "p50" | "p99"): number[] =>
-    (section.rounds[name] ?? []).map((round) => round[figure]).filter((value) => value !== undefined);
-  const base = values("graphile-worker, tuned", "ran");
+  const values = (name: string, figure: "ran" | "added" | "p50" | "p99"): number[] => figures(section, name, figure);
+  const rounds = values("graphile-worker, tuned", "ran").length;
   const rows = (of: readonly string[]): string =>
     of
       .filter((name) => values(name, "ran").length > 0)
       .map((name) => {
-        const all = values(name, "ran").map((value, round) => value / (base[round] ?? Number.NaN));
+        const all = toBase(section, name);
         return `| ${name} | ${thousands(median(values(name, "ran")))} | ${median(all).toFixed(2)} | ${spread(all)} | ${thousands(median(values(name, "added")))} |`;
       })
       .join("\n");
@@ -77,16 +130,9 @@ function besidePeers(section: PeersSection): string {
     .map((name) => `| ${name} | ${median(values(name, "p50")).toFixed(1)} | ${median(values(name, "p99")).toFixed(1)} |`)
     .join("\n");
   const head = "| | jobs/s | to graphile-worker, tuned | lowest–highest | added in bulk/s |\n| --- | ---: | ---: | ---: | ---: |";
-  for (const [file, of] of [
-    ["benchmarks-tuned", tuned],
-    ["benchmarks-defaults", others],
-  ] as const) {
-    const bars = of.map((name) => ({ name, value: median(values(name, "ran")) })).filter(({ value }) => Number.isFinite(value));
-    writeFileSync(join(HERE, `docs/reference/${file}.svg`), bar(bars));
-  }
   return `## Beside other systems, tuned
 
-${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. Medians of ${counted(base.length, "round")}. ${when(section)}
+${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. Medians of ${counted(rounds, "round")}. ${when(section)}
 
 ![Jobs per second, tuned](benchmarks-tuned.svg)
 

@@ -120,7 +120,7 @@ function* literalsOf(node: Node | undefined): Generator<Node> {
 }
 
 /**
- * The rule `legwork-dashboard/words`: reports texts for users outside of words.ts: JSX text, text attributes and properties, messages, and every
+ * The rule `legwork-dashboard/words`: reports texts for users outside words.ts: JSX text, text attributes and properties, messages, and every
  * string that reads like a phrase. Separators and single glyphs are allowed.
  */
 function createWordsRule(context: Context): Record<string, (node: Node) => void> {

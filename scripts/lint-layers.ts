@@ -83,7 +83,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 const SOURCE = resolve(import.meta.dirname, "../src");
 
-/** Returns the folder or file directly in `src` that contains a path, without its extension. Undefined outside of `src`. */
+/** Returns the folder or file directly in `src` that contains a path, without its extension. Undefined outside `src`. */
 function layerOf(path: string): string | undefined {
   const inside = relative(SOURCE, path);
   return inside.startsWith("..") ? undefined : inside.split(sep)[0]?.replace(/\.tsx?$/, "");
@@ -105,7 +105,7 @@ function createLayersRule(context: Context): Record<string, (node: Node) => void
         message: `src/${from} has no layer yet. Add the layers that it may import to scripts/lint-layers.ts.`,
       });
     } else if (to === undefined) {
-      context.report({ node, message: `src/${from} may not import files outside of src.` });
+      context.report({ node, message: `src/${from} may not import files outside src.` });
     } else if (!allowed.includes(to)) {
       context.report({
         node,

@@ -131,7 +131,7 @@ const configSchema = z
     port: z.coerce.number().int().min(0).max(65_535).default(4400),
     /** The port on which `legwork worker` answers /health, /ready and /metrics, without authentication; 0 takes a free one. None by default. */
     healthPort: z.coerce.number().int().min(0).max(65_535).optional(),
-    /** The address of that port. Probes of Kubernetes come from outside of the container and need 0.0.0.0. */
+    /** The address of that port. Probes of Kubernetes come from outside the container and need 0.0.0.0. */
     healthHost: z.string().min(1).default("127.0.0.1"),
     /** Directories of task files, or single files that export several tasks. */
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),

@@ -15,7 +15,7 @@ export function isTime(time: Date): boolean {
   return time.getTime() >= FIRST_TIME_MS && time.getTime() <= LAST_TIME_MS;
 }
 
-/** The message for a time outside of that range. */
+/** The message for a time outside that range. */
 export function timeOutOfRange(name: string, time: Date): string {
   return `${name} is ${Number.isNaN(time.getTime()) ? "an invalid Date" : time.toISOString()}; it must be between 1970-01-01 and 9999-12-31.`;
 }

@@ -16,7 +16,7 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #isWoken = false;
-  /** When the next turn starts at the latest, by `performance.now()`. */
+  /** The latest time at which the next turn starts, on the clock of `performance.now()`. */
   #dueAt = Infinity;
 
   /** Starts the first turn. A turn returns how long to wait until the next one (ms), or nothing for the interval. */
@@ -37,7 +37,7 @@ export class Loop {
     });
   }
 
-  /** Starts a turn after this time at the latest (ms). */
+  /** Starts a turn after at most this time (ms). */
   wakeIn(wait: number): void {
     const dueAt = performance.now() + wait;
     if (dueAt >= this.#dueAt) return;

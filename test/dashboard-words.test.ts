@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { lint } from "./support/lint.ts";
 
-/** The lines of each file in which the linter reports texts outside of words.ts. */
+/** The lines of each file in which the linter reports texts outside words.ts. */
 async function textsIn(files: Record<string, readonly string[]>): Promise<Record<string, number[]>> {
   const lines: Record<string, number[]> = {};
   for (const { code, filename, labels } of await lint(files)) {
@@ -10,7 +10,7 @@ async function textsIn(files: Record<string, readonly string[]>): Promise<Record
   return Object.fromEntries(Object.entries(lines).map(([file, found]) => [file, found.toSorted((one, other) => one - other)]));
 }
 
-test("texts for users are reported outside of words.ts: in JSX, attributes, messages and tables of labels", async () => {
+test("texts for users are reported outside words.ts: in JSX, attributes, messages and tables of labels", async () => {
   const wrong = [
     "export const one = (n: number) => <p>Jobs</p>;",
     'export const two = (n: number) => <p title="Running jobs">{n}</p>;',

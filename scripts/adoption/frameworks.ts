@@ -216,7 +216,7 @@ async function tryApp(app: App, { pool, token, environment }: Running): Promise<
     live?.destroy();
     if (worker !== undefined) await stop(worker);
     assert.equal(await stateOf(slow[0].id), "completed");
-    // The job takes 1.5 s. Connections that clients keep open must not delay the end.
+    // The job takes 1.5 s. Connections that clients keep open must not delay the shutdown.
     const stopped = performance.now() - since;
     assert.ok(stopped < 15_000, `It stopped after ${Math.round(stopped)} ms.`);
   } finally {

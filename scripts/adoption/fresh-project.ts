@@ -1,4 +1,4 @@
-// Projects in a temporary folder, outside of the checkout, that have the package which would be published.
+// Projects in a temporary folder, outside the checkout, that have the package which would be published.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -94,7 +94,7 @@ export interface Jobs {
   list(filter?: Partial<JobFilter>): Promise<Job[]>;
   /**
    * Counts the jobs that match by state, task, queue, tenant or worker, largest count first; up to 10,000 of each value, and 100 values. The counts of
-   * a field ignore the filter's own condition on it. With more than 2,000 unended jobs, their counts are a few seconds old.
+   * a field ignore the filter's own condition on it. With more than 2,000 unfinished jobs, their counts are a few seconds old.
    *
    * @example
    * const [worst] = await legwork.jobs.count({ state: "failed" }, "task");

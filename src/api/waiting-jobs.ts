@@ -17,7 +17,7 @@ import { type Jobs, jobsOn } from "./jobs.ts";
  */
 const ENQUEUED_AT_A_TIME = 3;
 
-/** `legwork.jobs` outside of a transaction: also waits for the results of jobs. */
+/** `legwork.jobs` outside a transaction: also waits for the results of jobs. */
 export interface WaitingJobs extends Jobs {
   /**
    * Waits for a job to end, and resolves to its result as the history has it: null without a result, and without redacted values. Returns at once if

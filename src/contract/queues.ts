@@ -115,7 +115,7 @@ export const workerPage = page(workerSchema, "The workers, oldest first.");
 export const taskCursor = cursorOver("tasks", taskName);
 export const taskQuery = z.strictObject({
   queue: queueName.optional(),
-  after: taskName.optional().describe("Only tasks after the task with this name: the next page."),
+  after: taskName.optional().describe("Return only tasks after the one with this name, to get the next page."),
   cursor: taskCursor.schema.optional(),
   limit: pageLimit,
 });

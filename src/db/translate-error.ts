@@ -58,7 +58,7 @@ function knownError(thrown: unknown): LegworkError | undefined {
 }
 
 /**
- * Translates errors that the database's administrator must fix: LW403 for missing privileges, LW503 for a sequence that is exhausted.
+ * Translates errors that the database's administrator must fix: LW403 for missing privileges, LW503 for an exhausted sequence.
  * Undefined for all other errors.
  */
 export function administrativeError(thrown: unknown): LegworkError | undefined {

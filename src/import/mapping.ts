@@ -57,7 +57,8 @@ export async function readMapping(file: string): Promise<Mapping> {
   const parsed = mappingSchema.safeParse(content);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new LegworkError("LW514", `--mapping: ${file} is not a mapping: ${issue?.path.join(".") || "it"}: ${issue?.message}.`, {
+  const at = issue === undefined || issue.path.length === 0 ? "" : ` at ${issue.path.join(".")}`;
+  throw new LegworkError("LW514", `--mapping: ${file} is not a valid mapping${at}: ${issue?.message}.`, {
     hint: 'Map each name to a task, to null, or to {"task", "priority", "maxAttempts", "serialKey", "tenant"}.',
   });
 }

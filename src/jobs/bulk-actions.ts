@@ -11,7 +11,7 @@ import type { FinishedFilter } from "./rerun-job.ts";
 /** What a bulk action does to every job that matches. */
 export type BulkActionKind = "retry" | "discard" | "cancel" | "rerun" | "priority";
 
-/** Selects jobs of the action: failed ones for retry and discard, ended ones for rerun, any others for cancel and priority. */
+/** Selects the jobs that the action applies to: failed jobs for retry and discard, ended jobs for rerun, unfinished jobs for cancel and priority. */
 export type BulkFilter = FailedFilter | FinishedFilter | LiveFilter;
 
 export interface BulkOptions {

@@ -23,7 +23,7 @@ export interface JobCount {
 
 /**
  * Counts the jobs that match by one field or several, largest count first. The counts of a field ignore the filter's own condition on it. With more
- * than 2,000 unended jobs, their counts are a few seconds old. Throws LW400 for a field that jobs cannot be counted by.
+ * than 2,000 unfinished jobs, their counts are a few seconds old. Throws LW400 for a field that jobs cannot be counted by.
  *
  * @example
  * import { countJobs } from "legwork/operations";

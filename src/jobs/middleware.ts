@@ -19,7 +19,7 @@ export interface AttemptContext extends Omit<TaskContext, "step" | "values"> {
 }
 
 /**
- * Runs the rest of the attempt: the next middleware, and in the end the task. Adds `values` to the task's context. Resolves to the task's result, or
+ * Runs the rest of the attempt: the next middleware, and finally the task. Adds `values` to the task's context. Resolves to the task's result, or
  * rejects with the error that fails the attempt. It can be called once, and only before the middleware has returned.
  */
 export type Next = (values?: SomeTaskValues) => Promise<unknown>;

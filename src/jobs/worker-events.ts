@@ -111,7 +111,7 @@ export class WorkerEventHub implements WorkerEvents {
     const problem = eventNameProblem(name);
     if (problem !== undefined) throw new LegworkError("LW400", problem, { hint: "docs/guides/hooks.md lists the events." });
     if (typeof hear !== "function") {
-      throw new LegworkError("LW400", `The listener of '${name}' is not a function.`, {
+      throw new LegworkError("LW400", `The listener for '${name}' is not a function.`, {
         hint: "Pass a function: (event) => { … }.",
       });
     }
@@ -165,6 +165,6 @@ export class WorkerEventHub implements WorkerEvents {
   }
 
   #failed(name: WorkerEventName, error: unknown): void {
-    this.#log.warn({ event: "listener_failed", of: name, err: toError(error) }, `A listener of the event ${name} has failed.`);
+    this.#log.warn({ event: "listener_failed", of: name, err: toError(error) }, `A listener for '${name}' failed.`);
   }
 }

@@ -197,7 +197,7 @@ export function parseCron(expression: string): string[] {
 /** The problem with a single field, in croner's words. Undefined for a valid field. */
 function problemOf(field: string, index: number): string | undefined {
   const { low, high } = FIELDS[index] ?? FIELDS[0];
-  // Croner also accepts a +, and ranges that end outside of their field if a step jumps over the end.
+  // Croner also accepts a +, and ranges that end outside their field if a step jumps over the end.
   if (field.startsWith("+")) return "must not contain a +";
   const outside = [...field.matchAll(/-(\d+)/g)].some(([, end]) => Number(end) > high);
   if (outside) return `is not between ${low} and ${high}`;

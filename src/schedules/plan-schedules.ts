@@ -152,7 +152,7 @@ async function put(client: Queryable, row: Row, plan: Plan): Promise<void> {
     planned_from: row.planned_from,
     times: plan.times,
     is_complete: plan.isComplete,
-    // A schedule that could not be planned keeps its end of planning.
+    // If a schedule cannot be planned, its previous planned_to is kept.
     planned_to: plan.times.at(-1) ?? (problem === null ? (row.ends_at ?? row.list_from) : null),
     backlog_count: backlog?.count ?? 0,
     backlog_from: backlog?.first ?? null,

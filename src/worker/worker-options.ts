@@ -20,7 +20,7 @@ export interface WorkerOptions extends TaskSelection {
   crontab?: string;
   /** The number of jobs that run at a time. */
   concurrency: number;
-  /** The number of jobs that one statement fetches; 0 fetches one at a time. Adapted to the length of jobs by default. */
+  /** The number of jobs that one statement fetches; 0 fetches one at a time. By default it adapts to how long jobs take. */
   localQueueSize?: number | undefined;
   /** How long a stopping worker lets running jobs finish before it returns them to the queue (ms). */
   shutdownTimeout: number;

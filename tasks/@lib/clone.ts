@@ -160,7 +160,7 @@ interface Git {
 }
 
 /**
- * Returns a git with its own configuration. Only a file also configures the other end of a local clone, which ignores settings
+ * Returns a Git runner with its own configuration file. Only a file also configures the other end of a local clone, which ignores settings
  * from the environment and would refuse a repository that belongs to another user.
  */
 async function isolatedGit(repository: Repository, home: string, options: CloneOptions, route: Route): Promise<Git> {

@@ -48,7 +48,7 @@ export const oldRowsFields = {
   expiryColumn: columnName
     .optional()
     .describe(
-      "The column with the time at which a row expires. Expired rows are removed, rows with null are kept. Set either this or olderThan.",
+      "The column with the time at which a row expires. Expired rows are deleted; rows where it is null are kept. Set either this or olderThan.",
     ),
   batchSize: z.int().min(1).max(100_000).default(5_000).describe("The maximum number of rows in one statement and transaction."),
   maxBatches: z

@@ -317,7 +317,7 @@ it.each(ROLES)(
     for (const callable of functions) {
       const { asked, leaks } = await tryOut(clients[role], callable);
       found.push(...leaks);
-      // Only volatile functions can write, as Postgres ensures.
+      // Postgres lets only volatile functions write.
       if (!callable.isVolatile) continue;
       const after = await rowsOfGlobex();
       const gone = before.filter((row) => !after.includes(row));

@@ -120,7 +120,7 @@ describe("the example runs:", () => {
       if (!example.includes('query("begin")')) await client.query("begin");
       const waits = new ResultWaits(database.pool, testLog);
       const waiting = waitingJobsOn(database.pool, waits);
-      // Another transaction cannot see its jobs, so an example that waits enqueues outside of this one, and this completes the jobs.
+      // Another transaction cannot see its jobs, so an example that waits enqueues outside this one, and this completes the jobs.
       const isWaiting = /\.(result|enqueueAndWait)\(/.test(example);
       const completing = isWaiting ? setInterval(() => void database.pool.query(COMPLETE), 50) : undefined;
       const operations = operationsOn(own);

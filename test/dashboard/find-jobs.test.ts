@@ -60,7 +60,7 @@ describe("finding jobs", () => {
     expect(await page.getByRole("checkbox", { name: /^failed/ }).isChecked()).toBe(true);
   });
 
-  it("filters by the counts beside the list: by several states, and by a task instead of another", async () => {
+  it("filters when counts beside the list are chosen: states add up, and a second task replaces the first", async () => {
     const mails = await add(3, "mail/send", ", tenant => 'acme'");
     const reports = await add(2);
     await fail([mails[0] ?? "", reports[0] ?? ""], "boom");

@@ -41,7 +41,7 @@ describe("the server", () => {
     expect((await fetch(`${server.url}/jobs/42`)).status).toBe(404);
   });
 
-  it("sends compressed files that browsers may cache, and nothing outside of their folder", async () => {
+  it("sends compressed files that browsers may cache, and nothing outside their folder", async () => {
     const script = /src="\.\/(assets\/[^"]+\.js)"/.exec(await (await getPage("/")).text())?.[1];
     const answer = await fetch(`${server.url}/${script}`, { headers: { "accept-encoding": "br" } });
     expect(answer.headers.get("content-encoding")).toBe("br");

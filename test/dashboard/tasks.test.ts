@@ -96,7 +96,7 @@ describe("a task's page", () => {
 });
 
 describe("a choice among more than 20 options", () => {
-  it("is narrowed by typing, and keeps what was chosen until another option is", async () => {
+  it("is narrowed by typing, and keeps the chosen option until another one is chosen", async () => {
     await database.pool.query(
       "select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'many/' || n, 'queue', 'line-' || n)) from generate_series(1, 150) n))",
     );

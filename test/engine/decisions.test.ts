@@ -60,7 +60,7 @@ describe("a task", () => {
     expect(await attempts(id)).toEqual([]);
   });
 
-  it("is retried by its policy: delays grow up to the maximum and end with the last attempt", async () => {
+  it("is retried according to its policy: delays grow up to the maximum, and retries stop after the last attempt", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `retry: { attempts: 4, backoff: "exponential", delay: "1h", factor: 3, maxDelay: "5h" },`,

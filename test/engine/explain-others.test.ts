@@ -157,7 +157,7 @@ describe("a workflow", () => {
   const jobOf = (id: string, step: string) =>
     one("select job_id from legwork.workflow_steps where workflow_id = $1 and name = $2", [id, step]);
 
-  it("that waits says for which step, why that does not run, and how many wait behind it", async () => {
+  it("that is waiting reports which step it is waiting for, why that step is not running, and how many steps are behind it", async () => {
     const id = await start(
       '{"a": {"task": "t"}, "b": {"task": "t", "depends_on": ["a"]}, "c": {"task": "t", "depends_on": ["b"]}}',
     );

@@ -17,7 +17,7 @@ function localTimes(cron: string, timezone: string, from: string, upto: string):
   return new CronTimes(cron, timezone).next(new Date(from), 200, new Date(upto)).map((time) => formatLocal(time, timezone));
 }
 
-describe("a missing local time occurs once, after the gap, and a repeated one occurs the first time:", () => {
+describe("a skipped local time fires once, after the gap, and a repeated one fires only the first time:", () => {
   it.each([
     // The zone. The day clocks go forward, a time in the gap, the end of the gap. The day they go back, a repeated time, its first occurrence.
     ["Europe/Berlin", "2026-03-29", "30 2 * * *", "03:00:00", "2026-10-25", "30 2 * * *", "2026-10-25T00:30:00.000Z"],

@@ -333,7 +333,7 @@ describe("limits on a connection", () => {
     ).toBe(4429);
   });
 
-  test("send a client that does not read only the latest state, with at most one message in the buffer", async () => {
+  test("send only the latest state to a client that does not read, and buffer at most one message for it", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "unread"}]')`);
     await database.pool.query(
       "select graphile_worker.add_job('unread', flags => array['correlation:' || repeat('x', 250)]) from generate_series(1, 100)",

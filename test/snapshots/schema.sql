@@ -2586,9 +2586,9 @@ CREATE OR REPLACE FUNCTION legwork.count_jobs(filter jsonb DEFAULT '{}'::jsonb, 
 AS $function$
 declare
   c_most constant integer := 10000;
-  -- Rows that are read. More than the 2,000 unended jobs from which on their counts are stored.
+  -- Rows that are read. More than the 2,000 unfinished jobs from which on their counts are stored.
   c_looked constant integer := 4000;
-  c_unended constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
+  c_unfinished constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
   v_own text := legwork_private.confined_tenant();
   v_filter jsonb;
   v_like jsonb;
@@ -2665,8 +2665,8 @@ begin
       )
       select v_field, g.name, least(g.live + g.ended, c_most)::integer,
         g.live + g.ended > c_most or coalesce(g.by_index > v_each, false)
-          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unended))
-          or p.live and not (v_field = 'state' and g.name <> all (c_unended))
+          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unfinished))
+          or p.live and not (v_field = 'state' and g.name <> all (c_unfinished))
       from grouped g, capped p
       where g.live + g.ended > 0
       order by 3 desc, 2
@@ -5084,7 +5084,7 @@ begin
     v_new.disabled_at := clock_timestamp(); v_new.disabled_by := legwork_private.current_actor();
   end if;
 
-  -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
+  -- Compared as text, because Postgres considers 24 hours and 1 day equal, but they give different occurrences.
   if v_old.name is not null and v_old::text = v_new::text then
     return v_old.next_at;
   end if;
@@ -7866,7 +7866,7 @@ begin
   into v_rest
   from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
-    -- The list of states is true for each unended job; an index of the history shows that it has none of them.
+    -- The list of states is true for each unfinished job; an index of the history shows that it has none of them.
     if v_wanted <> '{running}' then
       v_branches := v_branches || format('j.finished_at is null and j.started_at is null and j.state = any (%L)%s', '{scheduled,pending,blocked,paused,retrying}', v_served);
     end if;
@@ -9783,7 +9783,7 @@ begin
     reason := 'worker_blocked';
     detail := format('Synchronous code %s has blocked its worker for %s. The worker''s other jobs do not progress until that code returns.',
       case when v_worker.blocked_jobs = array[job.id] then 'of this job'
-        when cardinality(v_worker.blocked_jobs) = 0 then 'outside of jobs'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'outside jobs'
         when legwork_private.confined_tenant() is not null then 'of a job'
         when cardinality(v_worker.blocked_jobs) = 1 then (
           select format('of job %s (task %s)', b.id, k.identifier)
@@ -10131,7 +10131,7 @@ begin
           from (select v_blocking as id) b
           left join legwork_private.graphile_jobs j on j.id = b.id
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
-        when cardinality(worker.blocked_jobs) = 0 then 'outside of jobs'
+        when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
       to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
     fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';

@@ -20,7 +20,7 @@ describe("counts of jobs", () => {
     ["no condition", {}],
     ["a state", { state: "failed" }],
     ["a state that is computed", { state: "blocked" }],
-    ["several states, unended and ended", { state: ["pending", "running", "failed", "completed"] }],
+    ["several states, unfinished and ended", { state: ["pending", "running", "failed", "completed"] }],
     ["a task", { task: "free" }],
     ["a queue", { queue: "mail" }],
     ["the default queue", { queue: "default", state: ["completed", "blocked"] }],
@@ -126,7 +126,7 @@ describe("a list of jobs in several states", () => {
   });
 });
 
-/** Stores counts of the unended jobs as the worker does where there are many. */
+/** Stores counts of the unfinished jobs as the worker does where there are many. */
 async function storeCounts(): Promise<void> {
   await database.pool.query(`
     insert into legwork_private.live_job_counts

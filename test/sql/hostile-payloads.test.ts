@@ -68,7 +68,7 @@ it("payloads that Postgres can read keep their gates, whatever their length and 
     "7:ann",
     "7:ann",
     "7:ann",
-    // The hash of 300 times x.
+    // The hash of 300 x's.
     "7:8a4876ea55d998a5d91ed59db796af28",
   ]);
 });

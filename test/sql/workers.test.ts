@@ -51,7 +51,7 @@ it("a worker with a recent heartbeat keeps its jobs", async () => {
   expect(await laterLook()).toEqual([]);
 });
 
-it("a silent worker is declared dead at the second check, and a job that it had only fetched waits again without a used attempt", async () => {
+it("a silent worker is declared dead at the second check, and a job that it had only fetched returns to the queue without using an attempt", async () => {
   const id = await heldBy("w1", { maxAttempts: 1, serialKey: "s" });
   await beat("w1", [await heldBy("w1")]);
   await silentFor("w1", 6);
@@ -151,7 +151,7 @@ it("a job whose row is locked does not delay the recovery of other workers' jobs
   expect(await recover()).toEqual([{ worker: "w1", jobs: 1 }]);
 });
 
-it("a worker that is killed because a job blocked it loses that attempt, and returns the other jobs without a used attempt", async () => {
+it("when a worker is killed because a job blocked it, that job loses an attempt and the others return to the queue without using one", async () => {
   const culprit = await heldBy("w1", { serialKey: "s" });
   const other = await heldBy("w1", { maxAttempts: 1 });
   await beat("w1", [culprit, other]);

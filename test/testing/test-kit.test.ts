@@ -106,7 +106,7 @@ describe("runTask", () => {
     expect(await kit.runTask("plain")).toMatchObject({ state: "completed" });
   });
 
-  it("resolves to a job that is postponed or waits", async () => {
+  it("resolves to the job when it is postponed or starts waiting", async () => {
     expect(await kit.runTask("verdict", { what: "snooze" })).toMatchObject({ state: "scheduled", attempts: 0 });
     expect(await kit.runTask("approval")).toMatchObject({ state: "scheduled", attempts: 0 });
     expect(ran).toEqual(["before"]);

@@ -72,7 +72,7 @@ interface Plan {
   tasks: PlanTask[];
 }
 
-/** Returns the first likely file that has check boxes, with its tasks; null and no tasks if no file has any. Throws if a file cannot be parsed. */
+/** Returns the first candidate file that has checkboxes, with its tasks; null and no tasks if no file qualifies. Throws if a file cannot be parsed. */
 async function findPlan({ directory }: Clone, named: string | null, signal: AbortSignal): Promise<Plan> {
   for (const file of planCandidates(await listFiles(directory, signal), named)) {
     const text = await readText(directory, file);

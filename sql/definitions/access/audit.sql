@@ -1,7 +1,7 @@
 -- The audit log: who did what to which job, queue, task, schedule or token. It is written by the database, in the transaction of the operation, so
 -- it includes what is typed in psql and excludes what was rolled back. Enqueueing and reading are not audited.
 --
--- Operations on jobs write their own entries (legwork_private.audit). Changes of limits, pauses and other settings are written by a trigger on
+-- Operations on jobs write their own entries (legwork_private.audit). Changes to limits, pauses and other settings are recorded by a trigger on
 -- their table (legwork_private.tg_audit__change). An operation on many jobs is one entry with their number.
 -- Locks: SHARE ROW EXCLUSIVE on those tables while their triggers are created.
 

@@ -9,7 +9,7 @@ comment on column legwork_private.waiting_jobs.held is 'Why it is not in a line:
 comment on column legwork_private.waiting_jobs.delay is 'How long it waits after its last dependency has ended. Null for no delay.';
 comment on column legwork_private.waiting_jobs.entered_at is 'When it began to wait or, for a job with dependencies that have ended, when they ended.';
 comment on table legwork_private.wakeups is 'Unprocessed events that may let a job start: a gate with a free slot, a line with a new job, or a dependency that has ended.';
-comment on column legwork_private.wakeups.id is 'Numbers the wakeups in their order.';
+comment on column legwork_private.wakeups.id is 'A sequence number that gives the order of the wakeups.';
 comment on column legwork_private.wakeups.freed is 'Gates that may have free slots.';
 comment on column legwork_private.wakeups.line is 'The line that may move.';
 comment on column legwork_private.wakeups.gates is 'The gates of that line.';

@@ -163,7 +163,7 @@ begin
     reason := 'worker_blocked';
     detail := format('Synchronous code %s has blocked its worker for %s. The worker''s other jobs do not progress until that code returns.',
       case when v_worker.blocked_jobs = array[job.id] then 'of this job'
-        when cardinality(v_worker.blocked_jobs) = 0 then 'outside of jobs'
+        when cardinality(v_worker.blocked_jobs) = 0 then 'outside jobs'
         when legwork_private.confined_tenant() is not null then 'of a job'
         when cardinality(v_worker.blocked_jobs) = 1 then (
           select format('of job %s (task %s)', b.id, k.identifier)

@@ -56,7 +56,7 @@ return (
   select legwork_private.later(o.free_at, next_rate_start.per * ((number - 1) / next_rate_start.max_count)::double precision) from ordered o order by o.free_at
   offset (number - 1) % next_rate_start.max_count limit 1);
 comment on function legwork_private.next_rate_start(text, integer, interval, bigint) is
-  'When the job with this number in line can start at the earliest, as far as one gate of a rate limit is concerned. Null if the gate has free slots.';
+  'The earliest time at which one gate of a rate limit lets the job at this position in line start. Null if the gate has free slots.';
 
 create or replace function legwork_private.explain_gates(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable

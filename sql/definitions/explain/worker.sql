@@ -13,7 +13,7 @@ begin
           from (select v_blocking as id) b
           left join legwork_private.graphile_jobs j on j.id = b.id
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
-        when cardinality(worker.blocked_jobs) = 0 then 'outside of jobs'
+        when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
       to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
     fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';

@@ -1,7 +1,7 @@
 -- Counting the jobs of a filter by state, task, queue, tenant or worker, in bounded time: at most 4,000 rows and some entries of indexes are read
--- for each field. Where there are more, a count says "at least", and counts of unended jobs come from legwork_private.live_job_counts.
+-- for each field. Where there are more, a count says "at least", and counts of unfinished jobs come from legwork_private.live_job_counts.
 comment on table legwork_private.live_job_counts is
-  'Counts of the unended jobs of each task and state, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, used by legwork.count_jobs.';
+  'Counts of the unfinished jobs of each task and state, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, used by legwork.count_jobs.';
 comment on column legwork_private.live_job_counts.tenant is 'The tenant; empty for all tenants together.';
 comment on column legwork_private.live_job_counts.task is 'The task.';
 comment on column legwork_private.live_job_counts.queue is 'Its queue.';
@@ -73,7 +73,7 @@ begin
   into v_rest
   from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
-    -- The list of states is true for each unended job; an index of the history shows that it has none of them.
+    -- The list of states is true for each unfinished job; an index of the history shows that it has none of them.
     if v_wanted <> '{running}' then
       v_branches := v_branches || format('j.finished_at is null and j.started_at is null and j.state = any (%L)%s', '{scheduled,pending,blocked,paused,retrying}', v_served);
     end if;
@@ -107,7 +107,7 @@ begin
     v_rest, v_wanted, most);
 end $$;
 comment on function legwork_private.count_newest(jsonb, boolean, integer) is
-  'Counts the unended or the ended jobs that match, among the newest most that an index finds, by each field. One more row, without a field, shows whether there were more to look at (is_capped).';
+  'Counts the unfinished or the ended jobs that match, among the newest most that an index finds, by each field. One more row, without a field, shows whether there were more to look at (is_capped).';
 revoke execute on function legwork_private.count_newest(jsonb, boolean, integer) from public;
 
 create or replace function legwork_private.count_by_index(filter jsonb, field text, names text[], most integer, out value text, out jobs integer)
@@ -158,9 +158,9 @@ returns setof record
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   c_most constant integer := 10000;
-  -- Rows that are read. More than the 2,000 unended jobs from which on their counts are stored.
+  -- Rows that are read. More than the 2,000 unfinished jobs from which on their counts are stored.
   c_looked constant integer := 4000;
-  c_unended constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
+  c_unfinished constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
   v_own text := legwork_private.confined_tenant();
   v_filter jsonb;
   v_like jsonb;
@@ -237,8 +237,8 @@ begin
       )
       select v_field, g.name, least(g.live + g.ended, c_most)::integer,
         g.live + g.ended > c_most or coalesce(g.by_index > v_each, false)
-          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unended))
-          or p.live and not (v_field = 'state' and g.name <> all (c_unended))
+          or p.ended and g.by_index is null and not (v_field = 'state' and g.name = any (c_unfinished))
+          or p.live and not (v_field = 'state' and g.name <> all (c_unfinished))
       from grouped g, capped p
       where g.live + g.ended > 0
       order by 3 desc, 2
@@ -247,7 +247,7 @@ begin
 end $$;
 comment on function legwork.count_jobs(jsonb, text[]) is
   'Counts the jobs that match a filter by the fields state, task, queue, tenant or worker, most first and at most 100 values of each. The counts of a field ignore the filter''s own '
-  'condition on it. is_capped: there are more jobs than jobs says, or there may be; no count is above 10,000. With more than 2,000 unended jobs, their counts are a few seconds old. '
+  'condition on it. is_capped: there are more jobs than jobs says, or there may be; no count is above 10,000. With more than 2,000 unfinished jobs, their counts are a few seconds old. '
   'The filter is an object with the fields state (one or an array), task, queue, tenant, worker, correlation_id, parent_id, job_key, priority, error (a part of the message), created_after, '
   'created_before, finished_after, finished_before and finished_since; jobs must match all given fields. Raises LW400 for an unknown field. Example: select * from legwork.count_jobs(''{"state": "failed"}'', ''{task}'')';
 revoke execute on function legwork.count_jobs(jsonb, text[]) from public;

@@ -226,7 +226,7 @@ begin
     v_new.disabled_at := clock_timestamp(); v_new.disabled_by := legwork_private.current_actor();
   end if;
 
-  -- Compared as text, because 24 hours and 1 day are equal and still occur at different times.
+  -- Compared as text, because Postgres considers 24 hours and 1 day equal, but they give different occurrences.
   if v_old.name is not null and v_old::text = v_new::text then
     return v_old.next_at;
   end if;

@@ -60,7 +60,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where j.id is null or j.locked_at is null and j.attempts >= j.max_attempts;
 $$;
 comment on function legwork_private.unrecorded_end(bigint) is
-  'How an invoked job has ended whose end was not recorded, because the triggers of the job table were disabled: from the history, or else from its row. No row if it has not ended.';
+  'How an invoked job ended if its end was not recorded, because the triggers of the job table were disabled: from the history, or else from its row. No row if it has not ended.';
 revoke execute on function legwork_private.unrecorded_end(bigint) from public;
 
 create or replace function legwork_private.reconcile_child_ends() returns table (problem text, job_id bigint)

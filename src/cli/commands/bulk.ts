@@ -80,7 +80,9 @@ function showCommand(): Command {
           if (one.lastError !== null) console.log(`Retrying after: ${one.lastError}`);
           const since = one.workedAt ?? one.startedAt;
           if (Date.now() - since.getTime() > ABANDONED_MS)
-            console.log(`No worker or server has worked on it since ${relativeTime(since)}. Start one: legwork worker.`);
+            console.log(
+              `No worker or server is working on it; the last activity was ${relativeTime(since)}. Start one: legwork worker.`,
+            );
         }),
       );
     });

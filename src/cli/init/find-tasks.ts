@@ -18,7 +18,7 @@ export interface TaskPlace {
 
 const CONFIG_FILES = ["legwork.config.ts", "legwork.config.js", "legwork.config.mjs"];
 
-/** The maximum number of source files that are searched for a call of graphile-worker. */
+/** The maximum number of source files that are searched for a call to graphile-worker. */
 const MOST_FILES = 2_000;
 
 /**

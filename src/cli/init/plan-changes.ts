@@ -12,7 +12,7 @@ export interface Change {
 /** The scripts that a project gets. */
 const SCRIPTS = { "jobs:dev": "legwork dev", "jobs:worker": "legwork worker" } as const;
 
-/** What a project lacks to work with Legwork. Empty if it lacks nothing. */
+/** The changes that a project needs to work with Legwork. Empty if it needs none. */
 export function planChanges(project: Project, tasks: TaskPlace): Change[] {
   const [folder = "tasks"] = tasks.directories;
   const changes: Change[] = [];

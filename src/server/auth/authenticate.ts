@@ -19,7 +19,7 @@ export type AuthConfig = Partial<
 };
 
 export interface Authenticator {
-  /** Returns the client that sends a request. Throws LW401 unless its token is valid, and LW503 when that cannot be checked. */
+  /** Returns the client that sends a request. Throws LW401 if its token is not valid, and LW503 if the token cannot be checked. */
   authenticate(request: Pick<FastifyRequest, "headers">): Promise<Principal>;
 }
 

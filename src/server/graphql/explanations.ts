@@ -42,7 +42,7 @@ export const explanationsPlugin = extendSchema((build) => {
     typeDefs: gql`
       "A reason why a job, a queue, a schedule, a workflow or a worker does not do what was expected, or how it ended."
       type Reason {
-        "The place among the reasons, from 1: in the order in which they hold it back."
+        "The position of this reason in the list, starting at 1. Reasons are listed in the order in which they apply."
         position: Int!
         "A machine-readable code, such as queue_paused or concurrency_limit."
         reason: String!

@@ -16,7 +16,7 @@ export function closeWithServer(app: FastifyInstance): void {
   });
 }
 
-/** Whether the server that accepted the request's connection accepts no more. */
+/** Whether the server that accepted the request's connection has stopped accepting new ones. */
 function isClosing({ socket }: IncomingMessage): boolean {
   return (socket as { server?: Server }).server?.listening === false;
 }

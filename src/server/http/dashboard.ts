@@ -29,7 +29,7 @@ export async function addDashboard(app: FastifyInstance, publicPath: PublicPath)
   const page = folder === undefined ? NOT_BUILT : readFileSync(`${folder}/index.html`, "utf8");
   if (folder !== undefined) {
     await app.register(async (files) => {
-      // A file that may not be read, such as one outside of the folder, is reported as not found.
+      // A file that may not be read, such as one outside the folder, is reported as not found.
       files.setErrorHandler((error: FastifyError, request, reply) => {
         if (clientStatus(error) === undefined) throw error;
         reply.callNotFound();

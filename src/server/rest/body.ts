@@ -4,7 +4,7 @@ import { endOfString, isRawNumber, mayLoseDigits, parseExactly } from "../../jso
 
 /** The maximum number of values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
 const MAX_VALUES = 50_000;
-/** The maximum number of fields of an object, and outside of payloads also of elements of a list. No route accepts more outside of payloads. */
+/** The maximum number of fields of an object, and outside payloads also of elements of a list. No route accepts more outside payloads. */
 const MAX_ELEMENTS = 10_000;
 /** The longest string without escapes (characters). It would be longer than a payload. */
 const MAX_STRING = 1_000_000;
@@ -57,7 +57,7 @@ function assertLength(body: string, start: number, end: number): void {
 
 /**
  * A request's body in which payloads keep every digit of their numbers, as raw numbers. Other fields have JavaScript's numbers, as their schemas
- * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside of payloads that has more elements than any route
+ * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside payloads that has more elements than any route
  * accepts.
  */
 export function withDigits(body: string, parsed: unknown): unknown {

@@ -85,7 +85,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
   context: RestContext,
   route: Route<P, Q, B>,
   work: (call: Call<Parsed<P>, Parsed<Q>, Parsed<B>>) => Promise<unknown>,
-  /** Called with what `work` returned, outside of its transaction and without a connection. When it resolves to true, `work` runs again, once. */
+  /** Called with what `work` returned, outside its transaction and without a connection. When it resolves to true, `work` runs again, once. */
   waitFor?: (given: unknown, request: { query: Parsed<Q>; reply: FastifyReply; signal: AbortSignal }) => Promise<boolean>,
 ): void {
   const isReading = route.method === "GET";

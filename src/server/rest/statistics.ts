@@ -17,8 +17,8 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       everybody: true,
       summary: "Show how jobs ended over time, and how long they waited and ran",
       description:
-        "Returns up to about 200 steps of equal length, oldest first: by minutes as far as they are kept (two days), by hours before that. " +
-        "Times before the first count have no steps. The data comes from the metrics; the history is not read.",
+        "Returns at most about 200 intervals of equal length, oldest first. They are computed from counts per minute where these are still kept (two days), and from counts per hour before that. " +
+        "There are no intervals before the first count. The data comes from the metrics; the history is not read.",
       query: seriesQuery,
       answer: seriesPage,
     },
@@ -53,7 +53,7 @@ export function addStatisticsRoutes(app: FastifyInstance, context: RestContext):
       role: "viewer",
       everybody: true,
       summary: "Show how much of each limit is in use",
-      description: "Returns the last sample. Samples are taken every ten seconds, or less often with very many unended jobs.",
+      description: "Returns the last sample. Samples are taken every ten seconds, or less often with very many unfinished jobs.",
       answer: limitTotalPage,
     },
     async ({ client }) => ({ items: await listLimitUse(client), nextCursor: null }),

@@ -21,8 +21,8 @@ const END_LIMIT_MS = 1_000;
 const KILL_LIMIT_MS = 5_000;
 
 /**
- * The size of the young generation of a thread's heap (MB). At its limit, V8 leaves a heap 16 MB in which to end the thread, and kills the whole
- * process if that is not enough. Survivors of a larger young generation would exceed it.
+ * The size of the young generation of a thread's heap (MB). When a heap reaches its limit, V8 grants it another 16 MB in which to end the thread,
+ * and kills the whole process if that is not enough. The survivors of a larger young generation would not fit in it.
  */
 const YOUNG_GENERATION_MB = 8;
 

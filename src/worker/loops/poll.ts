@@ -92,7 +92,7 @@ export class Poll {
     await this.#loop.stop();
   }
 
-  /** A worker without a free slot would fetch a job that it cannot run, and fetches anyway when a slot becomes free. */
+  /** Skipped without a free slot: the worker would fetch a job that it cannot run, and fetches by itself as soon as a slot is free. */
   #fetch(): void {
     if (this.#runner !== undefined && this.#options.running.size < this.#runner.concurrency) this.#runner.fetch();
   }

@@ -26,7 +26,7 @@ const DURATION_LINES = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 36_000, 86_400,
 /** The smallest duration that a logarithmic axis shows (seconds); shorter ones are drawn there. */
 export const SHORTEST = 0.001;
 
-/** The range of a logarithmic axis that shows these durations, from grid line to grid line; a second around nothing. */
+/** The range of a logarithmic axis that shows these durations, rounded out to grid lines; 0.1 s to 10 s without any durations. */
 export function logRange(columns: readonly ArrayLike<number | null | undefined>[]): [number, number] {
   let low = Infinity;
   let high = 0;

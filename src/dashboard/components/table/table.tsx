@@ -163,7 +163,7 @@ function showWhole({ target }: PointerEvent): void {
   cut.title = cut.innerText;
 }
 
-/** A second line in a cell: less important, cut where it is too long. */
+/** A second, less prominent line in a cell. It is truncated if it is too long. */
 export function CellDetail({ children, title }: { children: ReactNode; title?: string | undefined }) {
   return (
     <span className="cell-detail" dir="auto" title={title}>

@@ -16,7 +16,7 @@ const JOB_FIELDS = `
   j.correlation_id as "correlationId", j.parent_id::text as "parentId", j.progress as "progress", j.progress_message as "progressMessage"`;
 
 /**
- * Reads a topic's current state with a client that acts for the topic's tenant: a page from an index, one row, or the numbers of unended jobs. It
+ * Reads a topic's current state with a client that acts for the topic's tenant: a page from an index, one row, or the numbers of unfinished jobs. It
  * involves no worker and writes nothing.
  */
 export async function readTopic(client: Queryable, topic: Topic, rates: Rates): Promise<Reading> {

@@ -33,9 +33,9 @@ const description = gql`
     ): JobsUpdate!
     "A job, sent whenever it or its progress changes, but at most twice a second; null while it does not exist."
     job(id: BigInt!): LiveJob
-    "The queues with their numbers of jobs, sent on every change, but at most once a second, and less often with very many unended jobs."
+    "The queues with their numbers of jobs, sent on every change, but at most once a second, and less often with very many unfinished jobs."
     queues: QueuesUpdate!
-    "The numbers of jobs in all queues, and the rates at which jobs are enqueued, end and fail, at most once a second, and less often with very many unended jobs."
+    "The numbers of jobs in all queues, and the rates at which jobs are enqueued, end and fail, at most once a second, and less often with very many unfinished jobs."
     overview: Overview!
   }
 

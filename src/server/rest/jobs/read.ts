@@ -57,7 +57,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
     },
     async ({ client, query }) => {
       const { cursor, limit, ...filter } = query;
-      // A page is the first rows in the order of an index. Sorting would first compute every column of every unended job. The jobs that ended within
+      // A page is the first rows in the order of an index. Sorting would first compute every column of every unfinished job. The jobs that ended within
       // a period are found by another index.
       if (!isByEnd(filter)) await client.query("set local enable_sort = off");
       const begins = filter.order === "oldest" ? "after" : "before";
@@ -87,7 +87,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       summary: "Count jobs by state, task, queue, tenant or worker",
       description:
         "Counts the jobs that match all given filters. The counts of a field ignore the filter on that field, so they show what each of its values would " +
-        "match. At most 10,000 jobs are counted of each value. With more than 2,000 unended jobs, their counts are a few seconds old.",
+        "match. At most 10,000 jobs are counted of each value. With more than 2,000 unfinished jobs, their counts are a few seconds old.",
       query: jobCountQuery,
       answer: jobCountPage,
     },
