@@ -77,6 +77,8 @@ export async function runWorker(url: string, runner: string, task: string, jobs:
 }
 
 export function median(values: readonly number[]): number {
+  // A side that was not measured must not look like one that takes no time.
+  if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;

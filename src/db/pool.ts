@@ -77,11 +77,12 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   });
   const { log, silentAfter, name = "legwork", connections = outagesOf(databaseUrl, log) } = options;
   connectionsOf.set(pool, connections);
-  const known = new WeakSet<Error>();
-  const onError = (error: Error & { code?: string }): void => {
-    // An idle client's error comes from the client and from the pool.
-    if (known.has(error)) return;
-    known.add(error);
+  const gone = new WeakSet<pg.PoolClient>();
+  const onError = (error: Error & { code?: string }, client: pg.PoolClient): void => {
+    // One loss can cause several errors: the server's, the socket's, and for an idle client the pool's. A connection that ends with its pool is not
+    // replaced and not missed.
+    if (gone.has(client) || pool.ending) return;
+    gone.add(client);
     // The error holds the whole client, including its secrets: only its message is logged.
     connections.lost(name, withoutSecrets(error.message, databaseUrl), error.code);
   };
@@ -92,7 +93,7 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
     connections.made(client);
     client.on("error", (error) => {
       connections.closed(client);
-      onError(error);
+      onError(error, client);
     });
     client.on("end", () => connections.closed(client));
     watch.add(client);

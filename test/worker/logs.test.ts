@@ -8,6 +8,7 @@ import { createLogger, type Logger, withoutSecrets } from "../../src/log.ts";
 import { StderrDestination } from "../../src/stderr-destination.ts";
 import { CompletedLines, fieldsOf } from "../../src/worker/graphile/completed-lines.ts";
 import { workerLog } from "../../src/worker/worker-log.ts";
+import { createPool } from "../../src/db/pool.ts";
 import { cancelJob } from "../../src/jobs/cancel-job.ts";
 import { databaseUrl, onServer, testDatabase } from "../support/database.ts";
 import { plainJobs } from "../support/plain-jobs.ts";
@@ -315,6 +316,24 @@ describe("the line of a completed job", () => {
       ["pool-2", "warn"],
     ]);
   });
+});
+
+it("a connection that the server closes while its pool ends is not reported as lost", async () => {
+  const { lines, log, line } = memoryLog();
+  const [ending, open] = ["ending", "open"].map((name) => createPool(database.url, { log, name }));
+  const pids: number[] = [];
+  const clients = await Promise.all([ending!.connect(), open!.connect()]);
+  for (const client of clients) pids.push((await client.query("select pg_backend_pid() pid")).rows[0].pid);
+  const ended = ending!.end();
+  await database.pool.query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", [pids]);
+  await line("database_lost");
+  for (const client of clients) client.release(true);
+  await open!.query("select 1");
+  await Promise.all([ended, open!.end()]);
+  expect(lines.map(({ event, pools }) => [event, pools])).toEqual([
+    ["database_lost", { open: 1 }],
+    ["database_back", undefined],
+  ]);
 });
 
 it("every event of the code is documented, and every documented event exists", () => {
