@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatTick, formatValue, logLines, logRange } from "../src/dashboard/components/chart/chart-units.ts";
 
-describe("the axis of durations", () => {
+describe("the axis of a chart of durations", () => {
   it.each([
     [
       [0.0002, 0.004],
@@ -24,12 +24,12 @@ describe("the axis of durations", () => {
       [0.001, 0.01],
     ],
     [[], [0.1, 10]],
-  ])("for %j goes from %j", (values, range) => {
+  ])("for the values %j has the range %j", (values, range) => {
     expect(logRange([values])).toEqual(range);
     expect(logLines(...logRange([values])).length).toBeGreaterThanOrEqual(2);
   });
 
-  it("has lines at the powers of ten of seconds, minutes, hours and days", () => {
+  it("has grid lines at powers of ten of seconds, minutes, hours and days", () => {
     expect(logLines(0.1, 100_000).map((line) => formatTick(line, "duration"))).toEqual([
       "100 ms",
       "1.0 s",
@@ -43,6 +43,6 @@ describe("the axis of durations", () => {
   });
 });
 
-it("a count is short on the axis and exact where it is read", () => {
+it("a count is abbreviated on the axis and exact as a value", () => {
   expect([formatTick(1_012, "count"), formatValue(1_012, "count")]).toEqual(["1K", "1,012"]);
 });

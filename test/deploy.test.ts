@@ -2,7 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
 import { createProgram } from "../src/cli/main.ts";
 
-// The files in deploy/ are checked by hand with systemd-analyze, docker-compose and Kubernetes' schemas. This is what a change of Legwork could break.
+// The files in deploy/ are checked by hand with systemd-analyze, docker-compose and Kubernetes' schemas. These tests cover what a change to Legwork
+// could break.
 
 const ROOT = new URL("..", import.meta.url);
 const read = (path: string): Promise<string> => readFile(new URL(path, ROOT), "utf8");
@@ -11,14 +12,14 @@ const paths = (await readdir(new URL("deploy", ROOT), { recursive: true, withFil
   .map((entry) => `${entry.parentPath}/${entry.name}`.slice(ROOT.pathname.length));
 const files = new Map(await Promise.all(paths.map(async (path) => [path, await read(path)] as const)));
 
-it("every setting in a file for deployment exists", async () => {
+it("every setting in a deployment file exists", async () => {
   const known = new Set([...(await read("src/config.ts")).matchAll(/: "(LEGWORK_\w+)"/g)].map((match) => match[1]));
   const used = [...files].flatMap(([path, text]) => [...text.matchAll(/\bLEGWORK_[A-Z_]+\b/g)].map(([name]) => ({ path, name })));
   expect(used.length).toBeGreaterThan(20);
   expect(used.filter(({ name }) => !known.has(name))).toEqual([]);
 });
 
-it("every command in a file for deployment exists, and has the options that it is given", async () => {
+it("every command in a deployment file exists and has the options that are passed to it", async () => {
   const commands = new Map((await createProgram()).commands.map((command) => [command.name(), command]));
   const text = [...files.values()].join("\n");
   const started = [...text.matchAll(/legwork\.js ([a-z].*)$/gm)].map((match) => match[1]!.trim().split(" "));
@@ -34,7 +35,7 @@ it("every command in a file for deployment exists, and has the options that it i
   }
 });
 
-it("processes are killed later than they need for stopping", () => {
+it("processes get more time than they need to stop before they are killed", () => {
   const seconds = (path: string, pattern: RegExp): number => Number(pattern.exec(files.get(path)!)?.[1]);
   const compose = "deploy/docker/compose.yaml";
   const unit = "deploy/systemd/legwork-worker@.service";
@@ -45,7 +46,7 @@ it("processes are killed later than they need for stopping", () => {
   );
 });
 
-it("the chart's query of workers needed is the one that the guide explains", async () => {
+it("the Helm chart's query for the number of workers uses the parameters that the guide explains", async () => {
   const chart = files.get("deploy/helm/legwork/templates/autoscaling.yaml")!;
   const [, called = ""] = /legwork\.workers_needed\((.+)\)$/m.exec(chart) ?? [];
   const names = [...called.matchAll(/(\w+) =>/g)].map((match) => match[1]).filter((name) => name !== "secs");

@@ -11,7 +11,7 @@ import { runExample } from "./support/documented-examples.ts";
 import { rest, startRest } from "./support/rest.ts";
 
 const database = testDatabase();
-/** For docs/reference/rest.md, whose job 42 must be the only one. */
+/** For the requests in docs/reference/rest.md, which need a database with no other job than job 42. */
 const restDatabase = testDatabase();
 const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), "utf8");
 
@@ -90,14 +90,14 @@ it("ARCHITECTURE.md names files and functions that exist, in at most 150 lines",
   const { rows } = await database.pool.query(
     `select name from unnest($1::text[]) name where to_regclass(name) is null
        and not exists (select from pg_proc where format('%s.%s', pronamespace::regnamespace, proname) = name)`,
-    // A setting of a transaction, not an object.
+    // `legwork.actor` is a setting, not an object.
     [objects.filter((name) => name !== "legwork.actor")],
   );
   expect(rows).toEqual([]);
   expect(page.trimEnd().split("\n").length).toBeLessThanOrEqual(150);
 });
 
-/** Not what the site is built from and into, docs/.vitepress. */
+/** Excludes docs/.vitepress, which holds the configuration and output of the site. */
 const isPage = (name: string): boolean => /^(?!\.vitepress\/).+\.md$/.test(name);
 
 /** The headings of a page in the form of link anchors: in lower case, without punctuation, with hyphens. */
@@ -132,7 +132,7 @@ describe("the SQL of the documentation runs", () => {
     await database.pool.query(
       `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}, {"name": "hello"}, {"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"}, {"name": "crm/sync"}, {"name": "health/probe"}, {"name": "retention/expire"}, {"name": "maintenance/backup"}]')`,
     );
-    // The jobs that the pages name: 42 waits, 43 has failed.
+    // The jobs that the pages refer to: 42 is waiting, and 43 has failed.
     await database.pool.query(`delete from graphile_worker._private_jobs`);
     await database.pool.query(
       `insert into graphile_worker._private_jobs (id, task_id, attempts) overriding system value
@@ -140,7 +140,7 @@ describe("the SQL of the documentation runs", () => {
     );
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
     await database.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
-    // What explain is asked about: a schedule, workflow 7 and a worker.
+    // The objects that the explain examples refer to: a schedule, workflow 7 and a worker.
     await database.pool.query("select legwork.schedule('daily-report', 'a', cron => '@daily')");
     if ((await database.pool.query("select from legwork.workflows where id = 7")).rowCount === 0) {
       await database.pool.query("select setval('legwork_private.run_ids', 6)");
@@ -166,7 +166,7 @@ it("the TypeScript of docs/guides/enqueueing.md runs", async () => {
   expect(blocks.length).toBeGreaterThan(2);
   const client = await database.pool.connect();
   onTestFinished(() => client.release());
-  // Other ids than in the tests above, whose jobs may still be waiting for others.
+  // These ids differ from those in the tests above, because jobs of those tests may still be waiting for others.
   await database.pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 5000)");
   // Completes the jobs whose results the page awaits.
   const completing = setInterval(

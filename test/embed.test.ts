@@ -24,7 +24,7 @@ async function start(options: LegworkOptions = {}): Promise<Legwork> {
   return legwork;
 }
 
-/** Starts a server of the user. */
+/** Starts the user's own server. */
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -37,7 +37,7 @@ async function serve(listener: RequestListener): Promise<string> {
 
 const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
 
-/** Expects every route to work below a path of another server. */
+/** Expects every route to work below a path of the user's server. */
 async function expectEverythingAt(url: string): Promise<void> {
   const created = await fetch(`${url}/api/v1/jobs`, {
     method: "POST",
@@ -63,7 +63,7 @@ async function expectEverythingAt(url: string): Promise<void> {
   expect(new URL(document.servers[0]?.url ?? "", url).href.replace(/\/$/, "")).toBe(url);
 }
 
-/** Expects live views to work below a path of another server. */
+/** Expects live views to work below a path of the user's server. */
 async function expectLiveAt(url: string): Promise<void> {
   const client = createClient({
     url: `${url.replace("http", "ws")}/graphql`,
@@ -181,9 +181,9 @@ describe("Legwork in a user's server", () => {
     expect(await (await fetch(`${url}/mine`, { method: "POST", headers, body: '{"a": 1}' })).json()).toEqual({ a: 1 });
   });
 
-  it("does not delay the server's end: live views are closed, and so is the connection of a request in progress", async () => {
+  it("does not delay the server's shutdown: live views are closed, and so is the connection of a request in progress", async () => {
     const legwork = await start({ server: "mount", prefix: "/legwork" });
-    // Its keep-alive of 72 s is longer than this test may take.
+    // The server's keep-alive of 72 s is longer than this test may take.
     const app = fastify();
     await app.register(legwork.fastify, { prefix: "/legwork" });
     const url = await app.listen({ port: 0, host: "127.0.0.1" });

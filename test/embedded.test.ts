@@ -54,7 +54,7 @@ afterAll(() => {
   for (const name of ours) {
     const path = join(SYSTEM_DIR, name);
     const record = join(path, "data-dir");
-    // Leaves what another run has created meanwhile, or uses.
+    // Keeps directories that another test run is using or has created in the meantime.
     const isOurs = existsSync(record)
       ? readFileSync(record, "utf8").includes("legwork-embedded-")
       : spawnSync("pgrep", ["-f", `^${path}/`]).status === 1;
@@ -69,7 +69,7 @@ beforeAll(async () => {
   chmodSync(made, 0o755);
   const postgres = await startEmbeddedPostgres({ log, dataDir: made });
   await postgres.stop();
-  // A copy has no port yet, like a new data directory.
+  // Removes the port, so that a copy chooses its own, like a new data directory.
   writeFileSync(join(made, "legwork.json"), '{"dataDirFormat":1}\n');
 });
 afterAll(() => rmSync(made, { recursive: true, force: true }));
@@ -131,7 +131,7 @@ describe("a first start", () => {
     expect(readFileSync(`/proc/${server}/environ`, "utf8")).not.toContain(password);
   });
 
-  it("that was killed with -9 halfway is repeated by the next one", async () => {
+  it("that was killed with -9 halfway is repeated by the next start", async () => {
     const dataDir = temporaryDirectory();
     const child = startChild(dataDir);
     await until("initdb is writing", () => filesBelow(dataDir).some((path) => path.includes("/cluster/base")));
@@ -522,7 +522,7 @@ describe("as another user", () => {
     const parent = temporaryDirectory();
     const etc = join(parent, "etc");
     mkdirSync(etc);
-    // The files of the loader and of Node, and a list of users that cannot be changed.
+    // The files that the dynamic loader and Node need, and a list of users that cannot be changed.
     for (const name of ["ld.so.cache", "nsswitch.conf", "group"]) {
       if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(etc, name));
     }
@@ -642,7 +642,7 @@ function dataDirectory(): string {
   return path;
 }
 
-/** The cluster belongs to the user that runs it, and so does its copy. */
+/** Copies the cluster with its ownership: it belongs to the user that runs it. */
 function copyDataDirectory(path: string): void {
   expect(spawnSync("cp", ["-a", "--no-target-directory", made, path]).status).toBe(0);
 }
@@ -750,7 +750,7 @@ function cloneProject(parent: string, { withPostgres }: { withPostgres: boolean 
   return clone;
 }
 
-/** Creates a cluster and leaves it as a crash of the machine would. Returns the path of its postmaster.pid. */
+/** Creates a cluster and leaves it in the state after a machine crash. Returns the path of its postmaster.pid. */
 async function crash(dataDir: string): Promise<string> {
   const postgres = await start(dataDir);
   const pidFile = join(dataDir, "postgres", "postmaster.pid");
@@ -765,7 +765,7 @@ function serverPid(dataDir: string): number {
   return Number.parseInt(readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8"), 10);
 }
 
-/** A zombie that no process has waited for counts as ended. */
+/** A zombie process counts as ended. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -774,7 +774,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Every path below a directory, or none if a part of it is being removed. */
+/** Every path below a directory, or an empty list if part of it is being removed. */
 function filesBelow(directory: string): string[] {
   try {
     const entries = readdirSync(directory, { withFileTypes: true, recursive: true });

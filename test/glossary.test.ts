@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { createProgram } from "../src/cli/main.ts";
 
-/** The rows of the tables with a column for each interface, as cells. */
+/** The rows of the tables that have a column for each interface, as lists of cells. */
 const rows = readFileSync("docs/guides/glossary.md", "utf8")
   .split("\n")
   .filter((line) => line.startsWith("| **"))
@@ -42,7 +42,7 @@ it("the REST paths in the glossary exist", () => {
     .flatMap(([, , , , , cell]) => quoted(cell))
     .map((text) => text.replace(/^[A-Z]+ /, ""))
     .filter((name) => name.startsWith("/"));
-  // Queues and tasks share their routes.
+  // The routes of queues and tasks are defined together, with a placeholder in the path.
   expect(named.filter((name) => !routes.includes(name) && !routes.includes(name.replace(/^\/queues\//, `/\${path}/`)))).toEqual(
     [],
   );

@@ -66,7 +66,7 @@ async function ready(state: "blocked" | "paused" | "retrying" | "scheduled"): Pr
   return id;
 }
 
-/** What brings each transition of the picture about, in its order. */
+/** The scenario that causes each transition of the picture, in the order of the picture. */
 const SCENARIOS: Readonly<Record<string, () => Promise<string>>> = {
   "enqueued → waiting": async () => {
     const states = [await stateOf(await add("return"))];

@@ -9,7 +9,7 @@ import { directoryOf } from "./support/worker.ts";
 const database = testDatabase();
 const run = promisify(execFile);
 
-/** Debian's Python, which has Debian's psycopg, also where another one is first on PATH. */
+/** Debian's Python, which has Debian's psycopg, even if another Python comes first on PATH. */
 const PYTHON = "/usr/bin/python3";
 const JDBC = "/usr/share/java/postgresql.jar";
 const PGX = "github.com/jackc/pgx/v5@v5.5.5";
@@ -21,7 +21,7 @@ interface Language {
   /** Throws if something is missing. */
   check: () => Promise<unknown>;
   command: (file: string) => [program: string, parameters: string[]];
-  /** Further files. */
+  /** Other files that the program needs. */
   files?: Record<string, string>;
 }
 
@@ -63,7 +63,7 @@ for (const [name, { fence, file, check, command, files = {} }] of Object.entries
     () => undefined,
     (error: Error) => error.message.split("\n")[0],
   );
-  const because = reason === undefined ? "" : ` (skipped: not installed here: ${reason})`;
+  const because = reason === undefined ? "" : ` (skipped, because it is not installed here: ${reason})`;
   it.skipIf(reason !== undefined)(
     `the program of docs/guides/languages/${name}.md enqueues jobs in its transaction${because}`,
     async () => {

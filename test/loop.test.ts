@@ -3,7 +3,7 @@ import { Loop } from "../src/loop.ts";
 
 const FOREVER = 1_000_000;
 
-/** A loop whose turns wait until the test ends each with a result or an error. */
+/** A loop in which each turn waits until the test ends it with a result or an error. */
 function heldLoop(interval: number) {
   const turns: PromiseWithResolvers<number | void>[] = [];
   const errors: unknown[] = [];
@@ -27,7 +27,7 @@ function heldLoop(interval: number) {
   return { loop, turns, errors, begun };
 }
 
-it("a loop begins at once, and again an interval after each turn has ended, even after a failure", async () => {
+it("a loop begins its first turn at once, and each further turn an interval after the previous one has ended, even after a failure", async () => {
   const { loop, turns, errors, begun } = heldLoop(1);
   expect(turns).toHaveLength(1);
   turns[0]?.resolve();
@@ -63,7 +63,7 @@ it("a loop that is woken during a turn takes one more afterwards", async () => {
   expect(turns).toHaveLength(2);
 });
 
-it("stopping waits for the turn, and no other begins", async () => {
+it("stopping waits for the current turn, and no other turn begins", async () => {
   const { loop, turns } = heldLoop(0);
   let isStopped = false;
   const stopping = loop.stop().then(() => (isStopped = true));

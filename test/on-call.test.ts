@@ -7,7 +7,7 @@ import { testDatabase } from "./support/database.ts";
 const database = testDatabase();
 const page = readFileSync("docs/guides/on-call.md", "utf8");
 
-/** What stands between a heading of the second level and the next. */
+/** The text between a second-level heading and the next one. */
 function section(heading: string): string {
   const [, text = ""] = page.split(`\n## ${heading}\n`);
   return text.split("\n## ")[0] ?? "";
@@ -19,10 +19,10 @@ const entries = (heading: string): string[] =>
     [...line.matchAll(/`(\w+)`/g)].map(([, code = ""]) => code),
   );
 
-/** The files with the reasons for what is not a job. */
+/** The files with the reasons for objects other than jobs. */
 const OTHERS = ["schedule", "workflow", "queue", "worker"].map((name) => `sql/definitions/explain/${name}.sql`);
 
-/** What functions that give reasons put into the column `reason`: a literal, or the branches of a case. */
+/** The values that functions return in the column `reason`: a literal, or the branches of a case. */
 function reasonsInSql(files = globSync("sql/definitions/**/*.sql").filter((file) => !OTHERS.includes(file))): string[] {
   const functions = files
     .flatMap((file) => readFileSync(file, "utf8").split("create or replace function "))
@@ -40,12 +40,12 @@ function reasonsInSql(files = globSync("sql/definitions/**/*.sql").filter((file)
   );
 }
 
-it("every reason that explain gives has an entry, and no other", () => {
+it("every reason that explain returns has an entry, and there are no other entries", () => {
   const ends = JOB_STATES.slice(JOB_STATES.indexOf("running") + 2);
   expect(entries("Reasons from explain").toSorted()).toEqual([...new Set([...reasonsInSql(), ...ends])].toSorted());
 });
 
-it("every reason that the comments of the other explain functions name has an entry or is one of a job, and no other", async () => {
+it("every reason in the comments of the other explain functions has an entry or is also a job's reason, and there are no other entries", async () => {
   const { rows } = await database.pool.query<{ comment: string }>(
     `select obj_description(p.oid, 'pg_proc') as comment from pg_proc p where p.pronamespace = 'legwork'::regnamespace
        and p.proname in ('explain_schedule', 'explain_workflow', 'explain_queue', 'explain_worker')`,
@@ -66,22 +66,22 @@ it("every reason that the comments of the other explain functions name has an en
       "worker_blocked",
     ]),
   );
-  // What the functions return is in the comments.
+  // The functions contain every reason that has an entry.
   const sql = OTHERS.map((file) => readFileSync(file, "utf8")).join("\n");
   for (const code of written) expect(sql, code).toContain(code.replace(/^(workflow|step)_.*$/, "$1_"));
 });
 
-it("every kind of alert rule has an entry, and no other", () => {
+it("every kind of alert rule has an entry, and there are no other entries", () => {
   expect(entries("Alerts")).toEqual([...ALERT_KINDS]);
 });
 
-it("every check of the doctor has a row, and no other", async () => {
+it("every check of the doctor has a row, and there are no other rows", async () => {
   const rows = [...section("Findings of the doctor").matchAll(/^\| `(\w+)`( \*)? \|/gm)];
   const checks = (await diagnose(database.pool, { pool: database.pool })).map(({ check }) => check);
   expect([...new Set(checks)].filter((check) => !rows.some(([, name]) => name === check))).toEqual([]);
   const { rows: inSql } = await database.pool.query<{ check: string }>('select distinct "check" from legwork.doctor()');
   const known = new Set([...checks, ...inSql.map(({ check }) => check), "schema"]);
   expect(rows.map(([, name = ""]) => name).filter((name) => !known.has(name))).toEqual([]);
-  // Those that the database does not make are marked.
+  // Checks that are not made by the database are marked.
   expect(rows.filter(([, name = "", mark]) => (mark === undefined) !== inSql.some(({ check }) => check === name))).toEqual([]);
 });

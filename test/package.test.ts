@@ -18,7 +18,7 @@ const groups: readonly string[] = [...SERVER_PACKAGES, ...GRAPHQL_PACKAGES, ...E
 const named = (packages: readonly string[]): string =>
   packages.map((name) => `${name}@${manifest.devDependencies[name]}`).join(" ");
 
-it("packages that are installed separately are optional, of any version, and in the checkout", () => {
+it("packages that are installed separately are optional peer dependencies of any version, and are installed in the checkout", () => {
   const optional = [...groups, "web-push"].toSorted();
   expect(Object.keys(manifest.peerDependencies).toSorted()).toEqual(optional);
   expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(optional.map((name) => [name, { optional: true }])));
@@ -30,7 +30,7 @@ it("packages that are installed separately are optional, of any version, and in 
   }
 });
 
-it("package.json, the command and the pages name the same oldest Node", async () => {
+it("package.json, the command and the pages name the same minimum Node version", async () => {
   const [, major = "", minor = ""] = /MINIMUM = \[(\d+), (\d+)\]/.exec(await read("src/node-version.ts")) ?? [];
   expect(manifest.engines.node).toBe(`>=${major}.${minor}`);
   expect(await read("bin/legwork.js")).toContain(`major < ${major} || (major === ${major} && minor < ${minor})`);
@@ -41,7 +41,7 @@ it("package.json, the command and the pages name the same oldest Node", async ()
   expect(graphileWorker.engines.node).toBe(">=22.18.0");
 });
 
-/** A project whose node_modules has Legwork, with further files. */
+/** A project with these files, which has Legwork in its node_modules. */
 async function project(files: Record<string, string>): Promise<{ directory: string; root: string }> {
   const directory = await directoryOf({ "package.json": "{}", ...files });
   const root = `${directory}/node_modules/legwork`;

@@ -17,13 +17,13 @@ const start = await readFile(`${CHECKOUT}/docs/guides/start.md`, "utf8");
 /** The output of `npm init -y`. */
 const MANIFEST = '{ "name": "hello", "version": "1.0.0", "main": "index.js", "type": "commonjs" }';
 
-/** The files that a page shows, each under the name in its first line. */
+/** The files that a page shows. Each has its name in its first line. */
 const filesOf = (page: string): Record<string, string> =>
   Object.fromEntries([...page.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]+?)```/g)].map(([, path, code]) => [path ?? "", code ?? ""]));
 /** The commands of a page, without their comments. */
 const commandsOf = (page: string): string[] =>
   [...page.matchAll(/^npx legwork (.+?)(?: +#.*)?$/gm)].map(([, command]) => command ?? "");
-/** What a shell makes of a command. */
+/** The words into which a shell splits a command. */
 const wordsOf = (command: string): string[] =>
   [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
 
@@ -39,7 +39,7 @@ async function projectOf(files: Record<string, string>): Promise<string> {
   return directory;
 }
 
-/** Runs a program from the README, for which "legwork" means this checkout, as for a worker's task files. */
+/** Runs a program from the README. Its imports of "legwork" resolve to this checkout, as in a worker's task files. */
 const run = (directory: string, environment: Record<string, string>, ...parameters: string[]) => {
   const imports = new URL("scripts/import-legwork.ts", `file://${CHECKOUT}`).href;
   const { PATH = "" } = process.env;
@@ -100,7 +100,7 @@ describe("the README in a project created by npm init", () => {
       const { rows } = await database.pool.query(`select legwork.enqueue('orders/ship', '{"orderId": 7}') as id`);
       await database.pool.query(`select legwork.send_signal($1, 'approval', '{"by": "ada"}')`, [rows[0]?.id]);
       expect(await ended("orders/ship")).toMatchObject({ state: "completed" });
-      // Nine processes, partly one after the other.
+      // This starts nine processes, some of them one after the other.
     },
     scaled(60_000),
   );
@@ -126,11 +126,11 @@ describe("the guide Start in five minutes", () => {
     async () => {
       const service = createServer((_request, response) => response.end());
       onTestFinished(() => void service.close());
-      // A port that is free, in place of the guide's.
+      // A free port replaces the port in the guide.
       await new Promise<void>((resolve) => void service.listen(0, "127.0.0.1", resolve));
       const { port } = service.address() as AddressInfo;
       await new Promise((resolve) => void service.close(resolve));
-      // The settings and the load of the test's machine raise alerts of their own.
+      // The settings and the load of the machine may raise other alerts.
       await database.pool.query(
         "select legwork.set_alert_rule(name, enabled => false) from legwork.alert_rule_list where name <> 'consecutive_failures'",
       );
@@ -149,7 +149,7 @@ describe("the guide Start in five minutes", () => {
           return await query(`select from legwork.alerts where target = 'ping' and state = '${expected}'`);
         });
 
-      /** What must hold before a command prints what the guide promises. */
+      /** The conditions that must be met before a command prints the output that the guide shows. */
       const before: Record<string, () => Promise<unknown>> = {
         "job 1": () => state(1, "completed"),
         alerts: async () => {
@@ -180,7 +180,7 @@ describe("the guide Start in five minutes", () => {
     scaled(60_000),
   );
 
-  it("opens its alert after as many failures as it says", async () => {
+  it("opens its alert after the number of failures that the guide states", async () => {
     const { rows } = await database.pool.query("select warning from legwork.alert_rule_list where name = 'consecutive_failures'");
     expect(Number(rows[0]?.warning)).toBe(3);
   });

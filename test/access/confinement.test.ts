@@ -3,8 +3,8 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, inject, it } from "vitest";
 import { testDatabase } from "../support/database.ts";
 
-// The catalog lists what a login of the tenant acme can reach, and every view and function is tried on globex's rows. New ones are covered
-// automatically.
+// Reads from the catalog every view and function that a login of the tenant acme can reach, and tries each of them on globex's rows. New views and
+// functions are covered automatically.
 
 const database = testDatabase();
 const suffix = Math.random().toString(36).slice(2, 8);
@@ -16,7 +16,7 @@ const nameOf = (role: Role): string => `legwork_test_confined_${role}_${suffix}`
 const run = async (text: string, values: unknown[] = []): Promise<pg.QueryResult["rows"]> =>
   (await database.pool.query(text, values)).rows;
 
-/** Is in every text of globex, and in nothing that acme sends. */
+/** Occurs in every text that belongs to globex, and in nothing that acme sends. */
 const MARKER = "SECRET";
 /** The first id of globex's rows, in every table. */
 const FIRST_ID = 777_000_000;
@@ -66,7 +66,7 @@ async function startIdsAt(first: number): Promise<void> {
   );
 }
 
-/** Creates one of everything that a tenant can have, with a text that shows whose it is. */
+/** Creates one of each kind of object that a tenant can have, with a text that identifies the tenant. */
 async function subjectsOf(tenant: string, marker: string): Promise<Subjects> {
   const payload = JSON.stringify({ text: marker });
   const jobs = await run(
@@ -137,7 +137,7 @@ async function settings(): Promise<string[]> {
 
 function settingOf(name: string): string {
   if (name === "legwork.role") return "admin";
-  // Completing a job reads lists and numbers here: any other value is an error.
+  // Completing a job parses these settings as lists or numbers, and fails for any other value.
   return /completed_|failures|parent_id|traceparent/.test(name) ? "" : "globex";
 }
 
@@ -153,7 +153,7 @@ async function attempt(client: pg.Client, text: string, values: unknown[] = []):
 }
 
 let selectRows: string | undefined;
-/** Globex's rows in every table, as their owner sees them. */
+/** Globex's rows in every table, as the owner of the tables sees them. */
 async function rowsOfGlobex(): Promise<string[]> {
   const tables =
     selectRows === undefined
@@ -181,7 +181,7 @@ interface Callable {
   names: string[];
   types: string[];
 }
-/** The functions that a role adds to the functions of the roles before it. */
+/** The functions that a role may call in addition to those of the roles before it. */
 async function functionsOf(role: Role): Promise<Callable[]> {
   return (await run(
     `select p.oid::regproc::text as name, p.pronargs - p.pronargdefaults as required,
@@ -206,7 +206,7 @@ const FILTERS = (ids: readonly string[]): unknown[] => [
   [{ task: "t", depends_on: ids.slice(0, 1), name: "s" }],
 ];
 
-/** A value of globex's for an argument with this name and type, the n-th if there are several. */
+/** One of globex's values for an argument with this name and type: the n-th if there are several. */
 function argument(name: string, type: string, n: number, id: string): unknown {
   switch (type) {
     case "bigint":
@@ -278,7 +278,7 @@ async function call(
 const MARKER_OR_ID = new RegExp(`${MARKER}|${ID.source}`);
 
 it.each(ROLES)(
-  "a confined login in legwork_%s finds no row of another tenant in anything that it can read, whatever it sets",
+  "a confined login in legwork_%s finds no row of another tenant in anything that it can read, whatever settings it changes",
   async (role) => {
     const relations = await run(
       `select c.oid::regclass::text as name from pg_class c
@@ -289,7 +289,7 @@ it.each(ROLES)(
     const found: unknown[] = [];
     for (const { name } of relations) {
       const { code, text } = await attempt(clients[role], `select x::text from ${name} x`);
-      // An expression that raises an error for a row would reveal the row.
+      // An expression that raises an error for a row would reveal that the row exists.
       const tellTale = `select from ${name} x where 1 / (case when x::text ~ '${MARKER}|777000' then 0 else 1 end) = 1`;
       const told = await attempt(clients[role], tellTale);
       if (code !== "ok" || told.code !== "ok" || MARKER_OR_ID.test(text)) found.push({ name, code, text, told });
@@ -307,7 +307,7 @@ it.each(["reader", "operator", "admin"] as const)(
 );
 
 it.each(ROLES)(
-  "a confined login in legwork_%s cannot read or change another tenant's rows with any function that it can call, whatever it sets",
+  "a confined login in legwork_%s cannot read or change another tenant's rows with any function that it can call, whatever settings it changes",
   async (role) => {
     const functions = await functionsOf(role);
     expect(functions.length).toBeGreaterThan(0);
@@ -329,13 +329,13 @@ it.each(ROLES)(
   },
 );
 
-/** Calls a function with all of globex's values. Returns the calls, and those that revealed something. */
+/** Calls a function with all of globex's values. Returns all calls, and separately the calls that revealed something. */
 async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: string[]; leaks: unknown[] }> {
   const asked: string[] = [];
   const leaks: unknown[] = [];
   const hasId = callable.types.some((type) => type.startsWith("bigint"));
   const hasFilter = callable.types.some((type) => type.startsWith("json"));
-  // An immutable function reads nothing.
+  // An immutable function cannot read any table.
   const ids = hasId && !callable.isImmutable ? globex.ids : [NO_ID];
   const variants = hasFilter && !callable.isImmutable ? FILTERS([]).length : 1;
   for (const given of new Set([callable.required, callable.names.length])) {
@@ -345,7 +345,7 @@ async function tryOut(client: pg.Client, callable: Callable): Promise<{ asked: s
       asked.push(outcome.asked);
       // An id that was sent may appear in the response.
       const telling = outcome.asked.includes("777000") ? new RegExp(MARKER) : MARKER_OR_ID;
-      // Another tenant's row gets the same code as an unknown one.
+      // Another tenant's row must produce the same code as an unknown row.
       const isKnown = hasId && !hasFilter && outcome.code !== unknown.code;
       if (telling.test(outcome.text) || isKnown) leaks.push({ outcome, unknown });
     }

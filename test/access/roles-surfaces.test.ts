@@ -57,7 +57,7 @@ async function startServer(databaseUrl: string): Promise<typeof server> {
     const url = /Listening on (http:[^"]+)"/.exec(line)?.[1];
     if (url === undefined) continue;
     child.stderr.resume();
-    // It gives no warnings, such as one about what this login cannot see.
+    // The server prints no warnings, for example about what this login cannot see.
     expect(lines.filter((one) => !one.startsWith("{"))).toEqual([]);
     return { url, stop };
   }
@@ -103,7 +103,7 @@ it("`legwork server` starts as legwork_admin, and every page that it serves work
       return { path, status: response.status, text: await response.text() };
     }),
   );
-  // On this path, 503 means that an unhealthy finding was reported.
+  // `/health/details` responds with 503 if the system is unhealthy.
   const isWrong = ({ path, status }: { path: string; status: number }): boolean =>
     status !== 200 && !(path === "/health/details" && status === 503);
   expect(answers.filter(isWrong)).toEqual([]);
@@ -195,7 +195,7 @@ it("a command does what its role allows, or returns LW403 in one line with a fix
   const asked = [...DATABASE_ROLES.map((role) => loginOf(role)), operator, admin].flatMap((login) =>
     commands.filter(({ name }) => login !== admin || isForAdmins(name)).map(({ name, run }) => ({ login, name, run })),
   );
-  // Two processes, because most of the time is spent in them.
+  // The commands are split between two processes, because running them takes most of this test's time.
   const half = Math.ceil(asked.length / 2);
   const answers = (await Promise.all([session(asked.slice(0, half)), session(asked.slice(half))])).flat();
   const outcomeOf = (login: RoleLogin, name: string): CliResult =>
@@ -208,7 +208,7 @@ it("a command does what its role allows, or returns LW403 in one line with a fix
       : code === 2 || (stderr !== "" && !/^legwork: .+ \(LW4\d\d\)\n/.test(stderr));
   });
   expect(wrong.map(({ login, name }) => [name, login.name, outcomeOf(login, name)])).toEqual([]);
-  // The doctor reports it as a finding.
+  // `legwork doctor` reports a missing right as a finding, not as an error.
   const isUnable = (login: RoleLogin, name: string): boolean =>
     isRefused(login, name) || outcomeOf(login, name).stdout.includes("This login may not call legwork.doctor()");
   const cellOf = (name: string, role: DatabaseRole): string => {
@@ -218,7 +218,7 @@ it("a command does what its role allows, or returns LW403 in one line with a fix
   };
   const table = commands.map(({ name }) => [`\`legwork ${name}\``].concat(DATABASE_ROLES.map((role) => cellOf(name, role))));
   expectDocumented("commands", ["command", ...DATABASE_ROLES.map((role) => role.slice("legwork_".length))], table);
-  // A confined login's jobs are in other views, which the command line uses automatically.
+  // A confined login reads its jobs from other views, which the command line selects automatically.
   expect(outcomeOf(operator, "jobs").stdout).toContain(filled.acme.awaiting[0]);
   expect(await listJobs(operator.client, { limit: 50 })).toEqual([]);
 });

@@ -27,7 +27,7 @@ interface Outcome {
 /** The outcome of a statement, in a transaction that is rolled back. */
 async function outcomeOf(client: pg.Client, text: string): Promise<Outcome> {
   try {
-    // One message with several results. The last is the statement's.
+    // The message contains several statements; the last result is that of the tested one.
     const results = (await client.query(`begin; ${text}`)) as unknown as pg.QueryResult[];
     return { code: "ok", message: "", rows: results.at(-1)?.rows ?? [] };
   } catch (error) {
@@ -47,7 +47,7 @@ function find<T>(outcomes: Map<RoleLogin, T>, role: DatabaseRole, kind: RoleLogi
   return [...outcomes].find(([login]) => login.role === role && login.kind === kind)?.[1];
 }
 
-it("there are jobs of every state for both tenants", async () => {
+it("both tenants have jobs in every state", async () => {
   const { rows } = await database.pool.query(
     "select tenant, array_agg(distinct state::text) as states from legwork.jobs group by tenant order by 1",
   );
@@ -90,7 +90,7 @@ function viewCell(seen: Map<RoleLogin, Outcome>, role: DatabaseRole): string {
   return JSON.stringify(plain.rows) === JSON.stringify(confined.rows) ? "✓" : "✓ own rows";
 }
 
-it("a function that a role may call does not lack a right, and any other function is refused by name", async () => {
+it("a role has every right that its functions need, and any other function is refused by name", async () => {
   const { rows: functions } = await database.pool.query<{ name: string; callers: string[] }>(
     `select f.function as name, array(select l from unnest($1::text[]) l where has_function_privilege(l, p.oid, 'execute')) as callers
      from (select distinct function from legwork_private.role_functions()) f
@@ -104,10 +104,10 @@ it("a function that a role may call does not lack a right, and any other functio
   for (const { name, callers } of functions) {
     const call = calls[name] ?? "";
     const refused = new Map<RoleLogin, boolean>();
-    // One after the other, because they lock what they change.
+    // One login after the other, because the functions lock the rows that they change.
     for (const login of logins) {
       const may = callers.includes(login.name);
-      // An admin has its functions from the other roles.
+      // An admin inherits these functions from the other roles, which are tested in every state.
       const everyState = may && call.includes("$job") && login.role !== "legwork_admin" && login.kind === "plain";
       for (const state of everyState ? JOB_STATES : (["pending"] as const)) {
         const { code, message } = await outcomeOf(
@@ -156,7 +156,7 @@ it("an operation's outcome depends on the job's state and not on the caller's ro
     const plain = await outcomes("legwork_operator", "plain", filled.acme);
     expect([name, await outcomes("legwork_operator", "confined", filled.acme)]).toEqual([name, plain]);
     expect([name, await outcomes("legwork_admin", "plain", filled.other)]).toEqual([name, plain]);
-    // Another tenant's job gets the same error as an unknown one.
+    // Another tenant's job produces the same error as an unknown job.
     expect([name, await outcomes("legwork_operator", "confined", filled.other)]).toEqual([name, JOB_STATES.map(() => "LW404")]);
     table.push([`\`${name}\``, ...plain.map((code) => (code === "ok" ? "✓" : code))]);
   }

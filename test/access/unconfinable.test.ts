@@ -86,7 +86,7 @@ it.each<[why: string, first: string, undo: string]>([
   expect(await run("select login, tenant from legwork_private.confined_logins")).toEqual([{ login, tenant: "acme" }]);
 });
 
-it("the doctor finds a confined login that was granted more later, and one that was renamed", async () => {
+it("the doctor reports a confined login that was granted more rights later, and one that was renamed", async () => {
   const finding = async (): Promise<unknown> =>
     (await run(`select severity, finding, fix from legwork.doctor() where "check" = 'confined_logins'`))[0];
   await confine("acme");
@@ -105,14 +105,14 @@ it("the doctor finds a confined login that was granted more later, and one that 
   await run(`drop role ${renamed}`);
 });
 
-it("a login can be released whatever it has become", async () => {
+it("a login can be released even if it has since become a superuser", async () => {
   await confine("acme");
   await run(`alter role ${login} superuser`);
   await confine(null);
   expect(await run("select from legwork_private.confined_logins")).toEqual([]);
 });
 
-it("a caller that acts for a tenant and names another is advised to omit the tenant", async () => {
+it("a caller that acts for one tenant and names another one is advised to omit the tenant", async () => {
   const client = await database.pool.connect();
   try {
     await client.query("set legwork.confined_to = 'acme'");

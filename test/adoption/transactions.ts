@@ -23,7 +23,7 @@ type Work = (transaction: TransactionClient) => Promise<void>;
 
 const source = async (): Promise<DataSource> => await new DataSource({ type: "postgres", url }).initialize();
 
-/** Runs `work` in a transaction of each library, as its documentation does it. */
+/** Runs `work` in a transaction of each library, in the way that the library's documentation shows. */
 const libraries: Record<string, (work: Work) => Promise<void>> = {
   async pg(work) {
     const client = await pool.connect();

@@ -52,14 +52,14 @@ beforeAll(async () => {
     `select legwork_private.register_tasks('[{"name": "notify/email", "queue": "notification"}, {"name": "notify/welcome", "queue": "mail"},
        {"name": "crm/sync"}, {"name": "report/daily"}]')`,
   );
-  // The jobs that the examples name: 42 waits, 43 has failed.
+  // The jobs that the examples refer to: 42 is waiting, and 43 has failed.
   await pool.query(
     `insert into graphile_worker._private_jobs (id, task_id, attempts) overriding system value
      select n, t.id, 0 from graphile_worker._private_tasks t, unnest(array[42, 43]) n where t.identifier = 'notify/email'`,
   );
   await pool.query("select graphile_worker.permanently_fail_jobs(array[43])");
   await pool.query("select setval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id'), 1000)");
-  // Workflow 7, and a worker.
+  // The examples also refer to workflow 7 and to a worker.
   await pool.query("select setval('legwork_private.run_ids', 6)");
   await pool.query(`select legwork.start_workflow('night', '{"load": {"task": "crm/sync"}}')`);
   await pool.query(
@@ -78,7 +78,7 @@ it("every function and method that users call has an example", () => {
   expect(names).toEqual(expect.arrayContaining([...[...exported.values()].flat(), ...tree]));
 });
 
-/** The compiler reads all of Legwork, and a mounted server reads its whole schema: seconds on an idle machine. */
+/** The compiler reads all of Legwork, and a mounted server loads its whole schema, which takes seconds even on an idle machine. */
 const COMPILING_MS = 120_000;
 
 it(
@@ -100,7 +100,7 @@ it(
 const COMPLETE =
   "select graphile_worker.complete_jobs(array(select id from legwork.jobs where id > 1000 and task = 'notify/welcome' and state = 'pending'))";
 
-/** Each begins with the same rows, because the previous one is rolled back. */
+/** Each example begins with the same rows, because the previous example's changes are rolled back. */
 describe("the example runs:", () => {
   let client: PoolClient;
   beforeAll(async () => {
@@ -112,7 +112,7 @@ describe("the example runs:", () => {
   it.each(documented.map(({ where, name, example = "" }) => [`${name} (${where})`, example]))(
     "%s",
     async (_name, example) => {
-      // An example with its own transaction does not commit it.
+      // If an example has its own transaction, its commit is skipped.
       const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>;
       const own = {
         query: async (text: string, values?: unknown[]) => (text === "commit" ? { rows: [] } : await query(text, values)),
@@ -120,7 +120,7 @@ describe("the example runs:", () => {
       if (!example.includes('query("begin")')) await client.query("begin");
       const waits = new ResultWaits(database.pool, testLog);
       const waiting = waitingJobsOn(database.pool, waits);
-      // Another transaction cannot see its jobs, so an example that waits enqueues outside this one, and this completes the jobs.
+      // A job is invisible until its transaction commits, so an example that awaits a result enqueues outside this one. COMPLETE ends the job.
       const isWaiting = /\.(result|enqueueAndWait)\(/.test(example);
       const completing = isWaiting ? setInterval(() => void database.pool.query(COMPLETE), 50) : undefined;
       const operations = operationsOn(own);

@@ -18,7 +18,7 @@ let server: Server;
 let worker: Worker;
 let directory: string;
 
-/** Answers, fails always, fails once, and waits until the test opens its gate. */
+/** Tasks that return their payload, always fail, fail once, and wait until the test opens their gate. */
 const TASKS = {
   "echo.mjs": "export default async (payload) => payload;",
   "bad.mjs": "export default async (payload) => { throw new TypeError('no such user'); };",
@@ -69,7 +69,7 @@ afterAll(async () => {
 });
 
 describe("a result", () => {
-  it("is returned to each of many callers, who share one connection and leave nothing behind", async () => {
+  it("is returned to each of many callers, which share one connection and leave nothing behind", async () => {
     await legwork.queues.setRetryPolicy("default", { attempts: 2, backoff: "fixed", delay: 1 });
     const before = await listeners();
     const numbers = Array.from({ length: 600 }, (_, n) => n);
@@ -79,12 +79,12 @@ describe("a result", () => {
     expect(await legwork.jobs.enqueueAndWait("twice")).toBe("second");
     const id = await legwork.jobs.enqueue("echo", { n: 7 });
     expect(await Promise.all([1, 2, 3].map(() => legwork.jobs.result(id)))).toEqual([{ n: 7 }, { n: 7 }, { n: 7 }]);
-    // Long after the end.
+    // Long after the job has ended.
     expect(await legwork.jobs.result(id, { timeout: "10s" })).toEqual({ n: 7 });
     await until("the rows are deleted", async () => (await rows()) === 0);
   });
 
-  it("that does not come is a typed error with the state and the last error, the same on every surface", async () => {
+  it("of a job that does not complete is a typed error with the state and the last error, the same on every surface", async () => {
     await legwork.queues.pause("default");
     const ids = {
       failed: await legwork.jobs.enqueue("bad", {}, { maxAttempts: 1 }),
@@ -123,7 +123,7 @@ describe("a result", () => {
     expect(added).toMatchObject({ code: 0, stdout: '{"n":[1]}\n', stderr: expect.stringMatching(/^Job \d+\n$/) });
   });
 
-  it("is awaited no longer than the timeout or the signal says, and the job continues", async () => {
+  it("is awaited no longer than the timeout or the abort signal allows, and the job continues", async () => {
     const id = await legwork.jobs.enqueue("held", { gate: "late" });
     expect(await ending(legwork.jobs.result(id, { timeout: 30 }))).toEqual([
       "ResultTimeout",
@@ -197,7 +197,7 @@ describe("a result", () => {
 });
 
 describe("a notification", () => {
-  it("comes only from the end of a job that is awaited, and a forged one ends no wait", async () => {
+  it("is sent only when an awaited job ends, and a forged notification ends no wait", async () => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     onTestFinished(() => client.end());
@@ -205,7 +205,7 @@ describe("a notification", () => {
     client.on("notification", ({ payload = "" }) => void heard.push(payload));
     await client.query("listen legwork_results");
     const unwatched = await legwork.jobs.enqueue("echo");
-    await until("it has ended", async () => (await legwork.jobs.get(unwatched)).finishedAt !== null);
+    await until("the job has ended", async () => (await legwork.jobs.get(unwatched)).finishedAt !== null);
     const id = await legwork.jobs.enqueue("held", { gate: "forged" });
     const wait = legwork.jobs.result(id);
     await until("the wait is registered", async () => (await rows()) === 1);
@@ -218,7 +218,7 @@ describe("a notification", () => {
     expect(heard).toEqual([id]);
   });
 
-  it("is not needed for an end whose transaction could not see the wait, or when it is lost", async () => {
+  it("is not required: a wait also ends if the job's transaction could not see the wait, or if the notification is lost", async () => {
     await legwork.tasks.pause("echo");
     const [early, lost] = [await legwork.jobs.enqueue("echo"), await legwork.jobs.enqueue("held", { gate: "lost" })];
     const client = await database.pool.connect();
@@ -230,12 +230,12 @@ describe("a notification", () => {
     client.release();
     expect(await wait).toBeNull();
     await legwork.tasks.resume("echo");
-    // The row is missing, as after a crash of the server, and the listening connection is lost: it reconnects and reads.
+    // The wait's row is missing, as after a server crash, and the listening connection is lost: the server reconnects and reads the job.
     const other = legwork.jobs.result(lost, { timeout: "20s" });
     await until("the wait is registered", async () => (await rows()) === 1);
     await database.pool.query("delete from legwork_private.awaited_jobs");
     await open("lost");
-    await until("it has ended", async () => (await legwork.jobs.get(lost)).finishedAt !== null);
+    await until("the job has ended", async () => (await legwork.jobs.get(lost)).finishedAt !== null);
     await database.pool.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'legwork listener' and datname = current_database()",
     );
@@ -243,7 +243,7 @@ describe("a notification", () => {
   });
 });
 
-it("open requests wait without connections, end with the job, and are answered when the server stops", async () => {
+it("open requests wait without holding a connection, are answered when the job ends, and also when the server stops", async () => {
   const id = await legwork.jobs.enqueue("held", { gate: "many" });
   const never = await legwork.jobs.enqueue("echo", {}, { runAt: new Date("2099-01-01") });
   const own = await startRest(database);

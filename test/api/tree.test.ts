@@ -122,13 +122,13 @@ describe("a task with a name", () => {
   });
 });
 
-it("migrate can be called if createLegwork was told not to migrate", async () => {
+it("migrate can be called if createLegwork was configured not to migrate", async () => {
   const unmigrated = await createLegwork({ databaseUrl: database.url, log: testLog, migrate: false });
   onTestFinished(() => unmigrated.stop());
   expect((await unmigrated.migrate()).applied).toEqual([]);
 });
 
-it("an address without a database server is LW503, also without migrating", async () => {
+it("an address where no database server responds fails with LW503, even without migrating", async () => {
   const databaseUrl = "postgres://user@127.0.0.1:1/nothing";
   await expect(createLegwork({ databaseUrl, log: testLog, migrate: false })).rejects.toMatchObject({ code: "LW503" });
 });

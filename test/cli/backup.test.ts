@@ -37,7 +37,7 @@ describe("legwork backup and legwork restore", () => {
     expect(written.stdout).toContain(`Backup ${backup} is complete and has been verified by reading it back.`);
     expect(JSON.parse(await readFile(join(folder, backup, "manifest.json"), "utf8"))).toMatchObject({ name: "daily" });
 
-    // Rows that a restore would delete are not lost by mistake.
+    // A restore refuses to delete existing rows unless it is told to.
     const refused = await run("restore", "--folder", folder, "--name", "daily");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("shop.items has rows.") });
     expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\nhint: `legwork job \d+` shows its attempts and log\.\n$/);
@@ -58,7 +58,7 @@ describe("legwork backup and legwork restore", () => {
     expect(await names("shop.before")).toBe(100);
   });
 
-  it("do the same through a server, and report a folder that is not allowed", async () => {
+  it("work through a server too, and report a folder that is not allowed", async () => {
     await workerOver(database.url, [TASKS]);
     const server = await startRest(database);
     try {
@@ -74,7 +74,7 @@ describe("legwork backup and legwork restore", () => {
     }
   });
 
-  it("give up if no worker starts the job, which does not start later", async () => {
+  it("give up if no worker starts the job, and the job does not start later either", async () => {
     await (await workerOver(database.url, [TASKS])).stop();
     const result = await run("restore", "--folder", folder, "--replace", "--start-within", "1s");
     expect(result).toMatchObject({ code: 1, stdout: "" });

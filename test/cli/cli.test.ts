@@ -130,7 +130,7 @@ describe("legwork job", () => {
   it("follows the log until the job has ended", async () => {
     const id = await add();
     const followed = run("job", id, "--follow");
-    // It reads the lines and the job, and then waits. Seen idle twice, it has completed a cycle.
+    // The command reads the lines and the job, and then waits. Once it was seen idle at two different times, it has completed a cycle.
     const looks = new Set<number>();
     await until("the command has polled", async () => {
       const { rows } = await database.pool.query(

@@ -34,13 +34,13 @@ export default defineTask({
 });
 `;
 
-/** Acts, and waits until a line that was printed since then matches. */
+/** Calls `act`, and waits until a line printed after that matches. */
 async function printed(pattern: RegExp, act: () => void = () => {}, timeout = 10_000): Promise<string> {
   const from = output.length;
   act();
   return await until(`legwork dev has printed ${String(pattern)}`, () => pattern.exec(output.slice(from))?.[0], timeout).catch(
     (error: unknown) => {
-      throw new Error(`It has printed:\n${output}`, { cause: error });
+      throw new Error(`The output was:\n${output}`, { cause: error });
     },
   );
 }
@@ -84,7 +84,7 @@ afterAll(async () => {
   rmSync(project, { recursive: true, force: true });
 });
 
-it("reads .env, tells where everything is, and prints a line for each job that ends", async () => {
+it("reads .env, prints where everything is, and prints a line for each job that ends", async () => {
   expect(output).toMatch(/database {3}\S+, from \.env\n {2}dashboard {2}http:\/\/127\.0\.0\.1:\d+ /);
   expect(output).not.toContain(new URL(database.url).password || "no password");
   const { httpUrl } = JSON.parse(readFileSync(join(project, ".legwork/ready.json"), "utf8"));
@@ -105,7 +105,7 @@ it("runs new code after a save, a rename, a burst of saves and a change of .env,
   const [release, old] = [join(project, "release"), await enqueue({ wait: join(project, "release") })];
   await until("the job runs", async () => (await stateOf(old)).state === "running" || undefined);
 
-  // Enqueued while the new code is being loaded: it runs, once, with either.
+  // A job that is enqueued while the new code is being loaded runs once, with the old or the new code.
   let during: Promise<string> | undefined;
   await printed(/↻ lib\/helper\.ts has changed\. Reloaded in .+: hello\n/, () => {
     write("lib/helper.ts", "export const helper = 2;\n");
@@ -156,14 +156,14 @@ it("shows where errors in the code are, and keeps running the old code until the
   expect(await resultOf(await enqueue())).toMatchObject({ version: 31, helper: 4 });
 });
 
-it("takes new task files and folders, and does without deleted ones", async () => {
+it("picks up new task files and folders, and drops deleted ones", async () => {
   await printed(/↻ .* has changed\. Reloaded in .+: hello, mail\/welcome\n/, () =>
     write("tasks/mail/welcome.mjs", "export default async () => {};\n"),
   );
   const id = await enqueue({}, "mail/welcome");
   await until("the job has completed", async () => (await stateOf(id)).state === "completed" || undefined);
   await printed(/↻ .* has changed\. Reloaded in .+: hello\n/, () => rmSync(join(project, "tasks/mail"), { recursive: true }));
-  // As `git checkout` does.
+  // `git checkout` may also replace a folder like this.
   await printed(/✗ The tasks directory .*tasks does not exist\./, () =>
     renameSync(join(project, "tasks"), join(project, "elsewhere")),
   );

@@ -7,7 +7,7 @@ const database = testDatabase();
 
 const doctor = (...flags: string[]) => legwork(["doctor", ...flags], { DATABASE_URL: database.url, NO_COLOR: "1" });
 
-/** A test server may run without fsync, which the doctor rightly calls critical. */
+/** A test server may run without fsync, which the doctor rightly reports as critical. */
 const ofTheJobSystem = (findings: Finding[]): Finding[] => findings.filter(({ check }) => check !== "settings");
 
 it("legwork doctor prints findings with their fixes, the worst first, and exits with 1 if one is critical", async () => {
@@ -33,7 +33,7 @@ it("legwork doctor exits with 0 if no finding is critical, and prints all checks
   expect(findings).toContainEqual(expect.objectContaining({ check: "migrations", severity: "ok", fix: null }));
 });
 
-it("legwork doctor tells a user without rights which role to ask for", async () => {
+it("legwork doctor shows a user without rights which role to ask for", async () => {
   const { rows } = await database.pool.query("select 'legwork_cli_' || substr(md5(current_database()), 1, 8) as name");
   await database.pool.query(`create role ${rows[0].name} login password 'reader'`);
   const url = new URL(database.url);

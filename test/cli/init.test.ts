@@ -21,7 +21,7 @@ async function filesOf(directory: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(read));
 }
 
-it("shows every change, makes it only after a yes, and finds nothing to do the second time", async () => {
+it("shows every change, makes changes only after confirmation, and finds nothing to do the second time", async () => {
   const manifest = '{\n  "name": "app",\n  "scripts": {\n    "test": "node --test"\n  },\n  "type": "commonjs"\n}\n';
   const directory = await directoryOf({ "package.json": manifest, ".env": "DATABASE_URL=postgres://u:hunter2@host/app\n" });
   const before = await filesOf(directory);
@@ -59,7 +59,7 @@ change package.json
   expect(await init(directory, "--dry-run")).toMatchObject({ code: 0, stdout: refused.stdout });
   expect(await filesOf(directory)).toEqual(before);
 
-  // A terminal is asked; "n" changes nothing.
+  // On a terminal, the command asks for confirmation. The answer "n" changes nothing.
   const typed = await new Promise<string>((resolve) => {
     const command = `script -qec '${process.execPath} ${SCRIPT} init' /dev/null`;
     execFile("sh", ["-c", command], { cwd: directory, env: { PATH: process.env["PATH"] } }, (_error, stdout) =>
@@ -104,7 +104,7 @@ it("leaves a project's own style and files alone, and its sample loads in every 
 
   expect(first).toMatchObject({
     "package.json": `\uFEFF{\r\n\t"files": ["a", "b"],\r\n\t"scripts": {\r\n\t\t"jobs:dev": "legwork dev",\r\n\t\t"jobs:worker": "legwork worker"\r\n\t},\r\n\t"dependencies": ${JSON.stringify(nest)}\r\n}`,
-    // Below src, so that a compiler's output stays where it is.
+    // The file is in src, so that the paths in the compiler's output directory do not change.
     "src/tasks/hello.ts": expect.stringContaining("payload: z.object({ name: z.string() })"),
     "legwork.config.mjs": expect.stringContaining('tasks: ["src/tasks"]'),
   });

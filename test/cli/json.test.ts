@@ -20,7 +20,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** They run until they are stopped, draw a screen, print a script, or run a package manager. */
+/** Commands that run until they are stopped, draw a screen, print a script, or run a package manager. */
 const WITHOUT_JSON = new Set(["dev", "worker", "server", "top", "completion", "install"]);
 
 function everyLeaf(command: Command, path: string[] = []): { command: Command; path: string }[] {
@@ -35,15 +35,15 @@ it("every command that prints a result has --json", async () => {
   expect(without.filter((path) => !WITHOUT_JSON.has(path))).toEqual([]);
 });
 
-/** Fields that hold ids or names, which are text, or JSON of a user. */
+/** Fields whose values may be text that looks like a number: ids and names, and (in USERS) a user's JSON. */
 const TEXT = /(^id|Id|^ids|^jobs|^running|^blockedJobs|^target|^name|^version)$/;
 const USERS = new Set(["payload", "result", "fields", "before", "after", "detail", "payloadSchema"]);
 
-/** Where a value has a number as text. */
+/** The paths at which a value contains a number as text. */
 function textNumbers(value: unknown, path = "", key = ""): string[] {
   if (typeof value === "string") return /^-?\d+(\.\d+)?$/.test(value) && !TEXT.test(key) ? [`${path} is "${value}"`] : [];
   if (typeof value !== "object" || value === null || USERS.has(key)) return [];
-  // The elements of an array are named like it; the array that a command prints holds ids or rows.
+  // The elements of an array inherit its key. An array at the top level holds ids or rows.
   if (Array.isArray(value)) return value.flatMap((inner, n) => textNumbers(inner, `${path}[${n}]`, key === "" ? "ids" : key));
   return Object.entries(value).flatMap(([inner, of]) => textNumbers(of, `${path}.${inner}`, inner));
 }
@@ -55,7 +55,7 @@ const READS = new Set(
   ),
 );
 
-/** Without what depends on when the command ran: the period over which failures are counted ends then. */
+/** The value without the fields that depend on when the command ran: the period over which failures are counted ends at that time. */
 function withoutTimes(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === "countedTo" || key === "counts" ? null : part)));
 }
@@ -64,7 +64,7 @@ it("every command prints JSON, in which numbers are numbers, from the database a
   const read = new Set<string>();
   for (const { name, run: given } of walkedCommands(named)) {
     if (name === "backup" || name === "migrate" || name === "roles create") continue;
-    // The walk has retried its own failed job before.
+    // An earlier command has already retried this tenant's failed job.
     const run = name === "discard" ? ["discard", named.other.jobs.failed] : given;
     const local = await legwork([...run, "--json"], { DATABASE_URL: database.url });
     expect([0, 1], `${name}: ${local.stderr}`).toContain(local.code);

@@ -36,7 +36,7 @@ afterAll(async () => {
 const remote = async (parameters: readonly string[], environment: Record<string, string> = {}): Promise<CliResult> =>
   await legwork(parameters, { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken, ...environment });
 
-/** The operations of commands, through a server and directly. */
+/** The operations behind the commands, through a server and directly. */
 const there = (token = restToken): Operations => remoteOperations(server.url, token);
 const here = (): Operations => localOperations(database.pool);
 

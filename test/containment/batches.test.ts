@@ -5,11 +5,11 @@ import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
-// A worker records many jobs in one statement, and the database refuses it because of one of them, or always.
+// A worker records many jobs in one statement, and the database refuses that statement because of one job, or every time.
 
 const database = testDatabase();
 
-/** Runs are recorded, so that a job that runs twice is noticed. */
+/** Records each run, so that a job that runs twice is noticed. */
 const NOTE = `
   import { defineTask } from "legwork";
   export default defineTask({ retry: { attempts: 3, backoff: "fixed", delay: "10ms" }, async run({ result, error }, { job, sql }) {
@@ -32,7 +32,7 @@ beforeEach(async () => {
   await empty(database.pool, "runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
-/** Makes the history refuse some rows, like a user's trigger or constraint. */
+/** Makes the history refuse some rows, as a user's trigger or constraint might. */
 async function refuse(what: "ends" | "failures", condition: string): Promise<void> {
   await database.pool.query(`create or replace function refuse_${what}() returns trigger language plpgsql as
     $$ begin if ${condition} then raise exception 'not in my table' using errcode = '23514'; end if; return new; end $$`);
@@ -79,20 +79,23 @@ describe("a row that the database refuses", () => {
   it.for([
     { kind: "alone", around: 0 },
     { kind: "in a batch", around: 40 },
-  ])("for its result ($kind) is recorded without it, and the other rows are recorded as usual", async ({ around }) => {
-    await refuse("ends", `new.result = '"bad"'`);
-    const others = await add(neighbors(around));
-    const [bad] = await add([{ task: "bad", payload: { result: "bad" } }]);
-    await workerOver(database.url, TASKS, { concurrency: 10, localQueueSize: 50 });
-    await allEnded([bad!, ...others]);
-    await expectOneRunEach([bad!, ...others]);
-    const job = await getJob(database.pool, bad!);
-    expect(job).toMatchObject({ attempts: 1, error: null });
-    expect(job.result).toEqual({ "legwork:refused": "not in my table" });
-    for (const [n, id] of others.entries()) expect((await getJob(database.pool, id)).result).toBe(n);
-  });
+  ])(
+    "because of its result ($kind) is recorded without the result, and the other rows are recorded as usual",
+    async ({ around }) => {
+      await refuse("ends", `new.result = '"bad"'`);
+      const others = await add(neighbors(around));
+      const [bad] = await add([{ task: "bad", payload: { result: "bad" } }]);
+      await workerOver(database.url, TASKS, { concurrency: 10, localQueueSize: 50 });
+      await allEnded([bad!, ...others]);
+      await expectOneRunEach([bad!, ...others]);
+      const job = await getJob(database.pool, bad!);
+      expect(job).toMatchObject({ attempts: 1, error: null });
+      expect(job.result).toEqual({ "legwork:refused": "not in my table" });
+      for (const [n, id] of others.entries()) expect((await getJob(database.pool, id)).result).toBe(n);
+    },
+  );
 
-  it("as completed ends as failed, with the refusal as its error and its attempt counted", async () => {
+  it("because its job completed is recorded as failed, with the refusal as its error and its attempt counted", async () => {
     await refuse("ends", "new.task = 'bad' and new.state = 'completed'");
     const others = await add(neighbors(20));
     const [bad, serial] = await add([{ task: "bad" }, { task: "bad", serial: "s" }]);
@@ -106,7 +109,7 @@ describe("a row that the database refuses", () => {
     }
   });
 
-  it("for its error text is recorded with a marker, and is retried as usual", async () => {
+  it("because of its error text is recorded with a replacement text, and its job is retried as usual", async () => {
     await refuse("failures", "new.error_message = 'bad'");
     const others = await add(neighbors(20));
     const [bad, fine] = await add([
@@ -122,7 +125,7 @@ describe("a row that the database refuses", () => {
     expect(job.error).toBe("The error could not be recorded: not in my table");
   });
 
-  it("in any form waits without blocking other rows, and is recorded once it is accepted", async () => {
+  it("in any form waits without blocking other rows, and is recorded once the database accepts it", async () => {
     await refuse("ends", "new.task = 'bad'");
     const [bad] = await add([{ task: "bad", payload: { result: 7 } }]);
     await workerOver(database.url, TASKS, { concurrency: 4, localQueueSize: 4 });

@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 
 const TASKS = {
-  // Computes after a first await, like most tasks.
+  // Blocks only after a first await, as most tasks would.
   "compute.ts": `
     import { defineTask } from "legwork";
     export default defineTask({ retry: { attempts: 2, backoff: "fixed", delay: "1h" }, run: async ({ ms }, { job, sql }) => {
@@ -67,7 +67,7 @@ function logOf(worker: ChildProcess): Record<string, unknown>[] {
 
 describe("a task that blocks the event loop for longer than the lease", () => {
   it.for(["compute", "at-once"] as const)(
-    "%s runs once and completes, and so do the worker's other jobs, and no worker is declared dead",
+    "(%s) runs once and completes, as do the worker's other jobs, and no worker is declared dead",
     { timeout: scaled(60_000) },
     async (task) => {
       const tasks = await directoryOf(TASKS);
@@ -143,9 +143,9 @@ describe("a task that blocks the event loop for longer than the lease", () => {
   );
 });
 
-describe("a worker that computes and is then", () => {
+describe("a worker whose event loop is blocked", () => {
   it.for(["SIGKILL", "SIGSTOP"] as const)(
-    "ended by %s has its job running elsewhere within 10 s",
+    "has its job running elsewhere within 10 s after %s",
     { timeout: scaled(60_000) },
     async (signal) => {
       const tasks = await directoryOf(TASKS);

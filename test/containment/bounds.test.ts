@@ -28,7 +28,7 @@ beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
-/** The refused calls enqueued, scheduled and set nothing. */
+/** Checks that the refused calls left no job, schedule, limit or retry policy. */
 async function expectNothing(): Promise<void> {
   const { rows } = await database.pool.query(
     `select (select count(*) from graphile_worker._private_jobs) + (select count(*) from legwork_private.schedule_definitions)

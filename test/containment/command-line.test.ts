@@ -105,7 +105,7 @@ describe("the command line", () => {
 });
 
 describe("DATABASE_URL", () => {
-  it("names a database, a user and a password of any characters, percent-encoded", async () => {
+  it("may contain any characters in the database, user and password, if they are percent-encoded", async () => {
     const [name, user, password] = ["a/b?c#d@e:f&g=h+i,j;k$ %41\u0001é", "u/?#@:&=+,;$\u0001", "p/?#@:&=+,;$ %41\u0001é"];
     await database.pool.query(`create role ${escapeIdentifier(user)} login password ${escapeLiteral(password)}`);
     await database.pool.query(`create database ${escapeIdentifier(name)} template template0`);
@@ -117,7 +117,7 @@ describe("DATABASE_URL", () => {
       const { rows } = await pool.query(`select current_database() as name, current_user as "user"`);
       await pool.end();
       expect(rows).toEqual([{ name, user }]);
-      // node-postgres normalizes each password; Postgres takes one with a control character as it is.
+      // node-postgres normalizes every password, but Postgres does not normalize one that contains a control character.
       await database.pool.query(`alter role ${escapeIdentifier(user)} password ${escapeLiteral("\uFB01\u0001")}`);
       const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: urlWith("\uFB01\u0001") });
       expect(code).toBe(1);
@@ -144,7 +144,7 @@ describe("DATABASE_URL", () => {
     "postgres://ann:secret@host:port/db",
     "mysql://ann:secret@host/db",
     "ann:secret",
-  ])("'%s' is refused in one line that shows no part of it", async (url) => {
+  ])("'%s' is refused in one line that shows no part of the URL", async (url) => {
     let error: unknown;
     try {
       connectionString(url);

@@ -1,4 +1,4 @@
-/** JSON texts that Postgres's json accepts and that may break something between a client and a list, by their peculiarity. */
+/** JSON texts that Postgres's `json` accepts, but that may break something between a client and a list. The keys say what is special about each. */
 export const HOSTILE_JSON: Readonly<Record<string, string>> = {
   "a NUL escape": String.raw`{"user": 5, "note": "a\u0000b"}`,
   "a NUL escape in a key": String.raw`{"user": 5, "\u0000": 1}`,
@@ -21,7 +21,7 @@ export const HOSTILE_JSON: Readonly<Record<string, string>> = {
   null: "null",
 };
 
-/** Whether two JSON texts mean the same, digit by digit: numbers by value, strings by characters, objects by the last value of each key. */
+/** Whether two JSON texts have the same meaning. Numbers are compared by value in all digits, and of duplicate keys, the last one counts. */
 export function meansTheSame(one: string, other: string): boolean {
   return canonical(one) === canonical(other);
 }

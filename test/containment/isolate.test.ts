@@ -11,7 +11,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** The memory limit for the tasks of the first tests (MB), low so that it is soon reached. */
+/** The memory limit for the tasks of the first tests (MB), low so that they reach it quickly. */
 const MEMORY = { thread: 96, process: 250 };
 
 describe.each(KINDS)("a task in a %s", (kind) => {
@@ -108,7 +108,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     for (const neighbor of neighbors) expect(await end(database, neighbor)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
-  it("survives a promise that it forgot", async () => {
+  it("survives the rejection of a promise that it does not await", async () => {
     expect(await end(database, await add(database, "forgets"))).toMatchObject({ state: "completed", result: 1 });
   });
 

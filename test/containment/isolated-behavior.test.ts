@@ -58,7 +58,7 @@ describe("a task has the same results wherever it runs:", () => {
           async () => {
             const job = await getJob(database.pool, id);
             if (job.state === "pending" || job.state === "running") return undefined;
-            // Enqueued in this very millisecond.
+            // The job was enqueued in this millisecond, so it still counts as scheduled.
             if (job.state === "scheduled" && job.run_at.getTime() < Date.now() + 60_000) return undefined;
             return {
               state: job.state,

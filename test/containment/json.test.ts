@@ -13,7 +13,7 @@ import { HOSTILE_JSON, meansTheSame } from "./hostile-json.ts";
 const database = testDatabase();
 let server: Server;
 
-/** The payload of each job as it was enqueued, by the job's id. Every second one is an ordinary payload. */
+/** The payload of each job as it was enqueued, by the job's id. Every second payload is an ordinary one. */
 const payloads = new Map<string, string>();
 
 beforeAll(async () => {
@@ -60,7 +60,7 @@ function exactly(text: string): unknown {
   return parse(text, (_key, value, { source }) => (typeof value === "number" ? rawJSON(source as string) : value));
 }
 
-/** How a payload is shown: with the same meaning, as its text with the mark, redacted, or wrongly. */
+/** How a payload is shown: with the same meaning, as its text under the key `legwork:text`, redacted, or wrongly. */
 function wayShown({ id, payload }: Shown): string {
   const given = payloads.get(id) ?? "";
   const shown = JSON.stringify(payload);
@@ -70,7 +70,7 @@ function wayShown({ id, payload }: Shown): string {
   return meansTheSame(shown, given) ? "same" : `${given.slice(0, 80)} is shown as ${shown.slice(0, 80)}`;
 }
 
-/** Each payload is shown with the meaning it was enqueued with, or as its text with the mark if it is too deep. Redacted values are not shown. */
+/** Each payload must be shown with its original meaning, or as its text if it is nested too deeply. Redacted values must not be shown. */
 function expectShown(rows: readonly Shown[], ids: readonly string[]): void {
   expect(rows.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b))).toEqual(
     ids.toSorted((a, b) => Number(a) - Number(b)),
@@ -104,11 +104,11 @@ async function graphqlRows(): Promise<Shown[]> {
 
 async function everySurface(): Promise<void> {
   const ids = [...payloads.keys()];
-  // Conditions on payloads fail for no row: as text, as a number of a jsonb, at a path.
+  // Conditions on payloads do not fail for any row, whether they use text, a path or jsonb.
   await sql("select payload ->> 'user', payload #>> '{user,0}', payload::jsonb -> 'user', error from legwork.jobs");
   await sql("select * from legwork.jobs j, legwork.explain_job(j.id)");
   await sql("select * from legwork.failed_groups, legwork.reconcile()");
-  // Jobs of two of the three tasks: the third task redacts it.
+  // Only the jobs of two of the three tasks are found: the third task redacts this value.
   expect(await sql("select from legwork.jobs where payload ->> 'user' = 'neighbor'")).toHaveLength(ids.length / 3);
   expectShown(await restRows("/jobs?limit=500"), ids);
   expectShown(await graphqlRows(), ids);
@@ -236,7 +236,7 @@ describe("numbers keep their digits", () => {
     expect(meansTheSame(signal.text, digits)).toBe(true);
   });
 
-  it("through TypeScript, as JSON.rawJSON, and a value that JSON does not have is refused by name", async () => {
+  it("through TypeScript, as JSON.rawJSON, and a value that JSON cannot represent is refused with its path", async () => {
     const id = await enqueue(database.pool, "plain", { n: rawJSON("1970670598291982290") });
     expect(await payloadOf(id)).toBe('{"n": 1970670598291982290}');
     const circle: Record<string, unknown> = {};
@@ -263,7 +263,7 @@ describe("numbers keep their digits", () => {
     }
   });
 
-  it("of any JSON that comes in through SQL and out through REST and GraphQL", async () => {
+  it("in any JSON that is enqueued through SQL and read through REST and GraphQL", async () => {
     const number = fc
       .tuple(
         fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }),

@@ -34,7 +34,7 @@ function residentMegabytes(pid: number | undefined): number {
 }
 
 it(
-  "a worker with an unread log pipe runs its jobs, sends heartbeats, keeps its size, and reports how many lines are missing",
+  "a worker with an unread log pipe runs its jobs, sends heartbeats, does not grow, and reports how many lines are missing",
   { timeout: scaled(240_000) },
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
@@ -44,7 +44,7 @@ it(
       await until("100 jobs have run", async () => (await completed()) === before + 100, 40_000);
     };
     await runTalkative();
-    // A log that was kept would add 40 MB each time. Garbage is collected later on a busy machine, so growth has to end and not to be absent.
+    // If the log were kept in memory, each round would add 40 MB. A busy machine collects garbage late, so only the last round must not add memory.
     let growth = Infinity;
     for (let batch = 0; batch < 5 && growth >= 20; batch++) {
       const before = residentMegabytes(worker.pid);
@@ -66,7 +66,7 @@ it(
 );
 
 it(
-  "a worker with an unread log pipe ends at SIGTERM",
+  "a worker with an unread log pipe ends on SIGTERM",
   async () => {
     const worker = await workerProcess(database, await directoryOf({ "talkative.ts": TALKATIVE }), {}, { stderr: "pipe" });
     const before = await completed();
@@ -85,7 +85,7 @@ it.for(["fatal", "error"])(
     const { createLogger } = await import(${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)});
     const log = createLogger({ level: "info" });
     for (let line = 0; line < 5_000; line++) log.info({ line }, "A line.");
-    // These are put together without pino.
+    // The worker formats these lines itself, without pino.
     const { CompletedLines } = await import(${JSON.stringify(new URL("../../src/worker/graphile/completed-lines.ts", import.meta.url).href)});
     const job = { id: "7", task_identifier: "works", attempts: 1, flags: null };
     for (let batch = 0; batch < 2; batch++) new CompletedLines(log).write(Array.from({ length: 1_000 }, () => ({ job, durationMs: 1 })));

@@ -133,7 +133,7 @@ async function allEnded(timeout = 60_000): Promise<void> {
   );
 }
 
-/** Each of these jobs ran once, in this worker, which has not restarted. */
+/** Checks that each of these jobs ran once, in this worker, and that the worker has not restarted. */
 async function expectUnharmed(neighbors: readonly string[]): Promise<void> {
   const { rows } = await database.pool.query(
     `select j.id, j.state, j.attempts, count(r.job_id)::int as runs from legwork.jobs j left join runs r on r.job_id = j.id
@@ -149,7 +149,7 @@ async function expectUnharmed(neighbors: readonly string[]): Promise<void> {
   ).toEqual([]);
 }
 
-/** Every surface responds about these jobs. */
+/** Checks that every surface can show these jobs. */
 async function expectAnswers(ids: readonly string[]): Promise<void> {
   const { pool } = database;
   for (const path of [
@@ -204,7 +204,7 @@ it(
       [odd],
     );
     for (const row of rows) {
-      // Snoozing for no time at all is allowed, and such a job ends with its last attempt. All others end in their only attempt.
+      // Each job has ended, unless it was rescheduled for much later.
       expect(["completed", "failed", "scheduled"], JSON.stringify(row)).toContain(row.state);
       expect(row.error ?? row.state, JSON.stringify(row.payload)).toMatch(/\S/);
     }
@@ -227,7 +227,7 @@ it(
   },
 );
 
-/** JSON texts. A document that Postgres's `json` accepts must get through. */
+/** JSON texts. Every document that Postgres's `json` accepts must be accepted. */
 const DOCUMENTS: Record<string, string> = {
   NUL: String.raw`{"note":"a\u0000b","user":5}`,
   "half a surrogate pair": String.raw`{"user":"\ud800"}`,

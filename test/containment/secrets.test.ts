@@ -16,7 +16,7 @@ import { LegworkError, toError } from "../../src/errors.ts";
 import { withoutSecrets as hidden } from "../../src/log.ts";
 import { testLog } from "../support/database.ts";
 
-/** All output of a connection to a database that cannot be reached: messages, hints, causes and log lines. */
+/** All output of a failed attempt to connect to a database that cannot be reached: messages, hints, causes and log lines. */
 async function said(databaseUrl: string): Promise<string> {
   let text = "";
   const log = pino({ level: "trace" }, hidden({ write: (line) => void (text += line) }));
@@ -52,21 +52,24 @@ const password = fc
   .map((parts) => parts.join(""))
   .filter((text) => text.length >= 4);
 
-it.each(Object.entries(FORMS))("no four characters of a password are shown when it is given %s", async (_name, form) => {
-  const ordinary = (await said(form("0"))) + (await said("postgres://a:b/c@d"));
-  await fc.assert(
-    fc.asyncProperty(password, async (secret) => {
-      const text = await said(form(secret));
-      const parts = [secret, encodeURIComponent(secret)].flatMap((shown) =>
-        Array.from({ length: shown.length - 3 }, (_, start) => shown.slice(start, start + 4)),
-      );
-      expect(parts.filter((part) => text.includes(part) && !ordinary.includes(part))).toEqual([]);
-    }),
-    { numRuns: 60 },
-  );
-});
+it.each(Object.entries(FORMS))(
+  "no four consecutive characters of a password are shown if it is written %s",
+  async (_name, form) => {
+    const ordinary = (await said(form("0"))) + (await said("postgres://a:b/c@d"));
+    await fc.assert(
+      fc.asyncProperty(password, async (secret) => {
+        const text = await said(form(secret));
+        const parts = [secret, encodeURIComponent(secret)].flatMap((shown) =>
+          Array.from({ length: shown.length - 3 }, (_, start) => shown.slice(start, start + 4)),
+        );
+        expect(parts.filter((part) => text.includes(part) && !ordinary.includes(part))).toEqual([]);
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
-it("a password that is accepted unencoded is not cut in the wrong place", async () => {
+it("a password that is accepted unencoded does not change how the rest of the address is parsed", async () => {
   await fc.assert(
     fc.asyncProperty(password, async (secret) => {
       const url = FORMS["unencoded"]?.(secret);
@@ -86,7 +89,7 @@ it.each([
   "postgres://h/db?user=u&password=s3cr3t%40pw",
   "postgres://u@h/db?sslpassword=s3cr3t%40pw",
   "postgres://u@h/db?options=-c%20a.b%3Ds3cr3t%40pw",
-])("messages from the server or a library lose the secrets of %s", (url) => {
+])("the secrets of %s are removed from messages of the server or a library", (url) => {
   expect(withoutSecrets("invalid value 's3cr3t@pw' (s3cr3t%40pw)", url)).not.toContain("s3cr3t@pw");
 });
 
@@ -109,7 +112,7 @@ it("a certificate from a private authority is refused with a hint", async () => 
     `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`.split(" "),
   );
   const secrets = { key: await readFile(key), cert: await readFile(cert) };
-  // The part of Postgres before certificates are exchanged: it accepts the request for TLS.
+  // Plays the part of Postgres until certificates are exchanged: it accepts the client's request for TLS.
   const server = createServer((socket) => {
     socket.once("data", () => {
       socket.write("S");

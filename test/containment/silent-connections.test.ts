@@ -65,7 +65,7 @@ describe("a pool whose connections have died silently", () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 2, silentAfter: 100 });
     const long = pool.query("select pg_sleep(3)");
-    await until("the pool has asked the server about it", () => proxy.opened >= 2);
+    await until("the pool has checked the statement over another connection", () => proxy.opened >= 2);
     expect((await long).rows).toHaveLength(1);
     await pool.end();
   });
@@ -81,7 +81,7 @@ describe("a pool whose connections have died silently", () => {
 
 describe("a worker whose connections have all died silently", () => {
   it(
-    "logs it, runs jobs again within 12 s, and ends at SIGTERM",
+    "logs this, runs jobs again within 12 s, and ends on SIGTERM",
     async () => {
       const proxy = await tcpProxy(database.url);
       const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {}, { stderr: "pipe" });
@@ -93,7 +93,7 @@ describe("a worker whose connections have all died silently", () => {
       await addShort(5);
       await until("jobs run again", async () => (await completed()) === 10, 12_000);
       expect(log).toMatch(/connection did not respond/);
-      // A second time, and now the worker is stopped meanwhile.
+      // The connections die again, and this time the worker is stopped before it has recovered.
       proxy.silence();
       const stopped = performance.now();
       worker.kill("SIGTERM");
@@ -105,7 +105,7 @@ describe("a worker whose connections have all died silently", () => {
   );
 
   it(
-    "ends within its shutdown timeout and a second while a job runs",
+    "ends no later than a second after its shutdown timeout while a job runs",
     async () => {
       const proxy = await tcpProxy(database.url);
       const worker = await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
@@ -117,14 +117,14 @@ describe("a worker whose connections have all died silently", () => {
       const stopped = performance.now();
       worker.kill("SIGTERM");
       await until("the worker has ended", () => worker.exitCode !== null || worker.signalCode !== null);
-      // The scaled limit allows for processor time that other processes took.
+      // The scaled limit allows for processor time that other processes used.
       expect(performance.now() - stopped).toBeLessThan(scaled(3_000));
     },
     scaled(40_000),
   );
 
   it(
-    "fails the attempt of a task whose statement gets no response, and runs another",
+    "fails the attempt of a task whose statement gets no response, and runs another attempt",
     async () => {
       const proxy = await tcpProxy(database.url);
       await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS));
@@ -137,7 +137,7 @@ describe("a worker whose connections have all died silently", () => {
         return rows.length === 1;
       });
       expect(proxy.silence("legwork tasks")).toBeGreaterThan(0);
-      // The server ends the statement, and the worker is not notified.
+      // The server ends the statement, but the worker is not notified.
       await database.pool.query(
         "select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()",
       );
@@ -149,7 +149,7 @@ describe("a worker whose connections have all died silently", () => {
 });
 
 it(
-  "a pause holds for jobs that were fetched ahead when only the listening connection has died",
+  "a pause also applies to jobs that were fetched ahead if only the listening connection has died",
   async () => {
     const proxy = await tcpProxy(database.url);
     await workerProcess({ ...database, url: proxy.url }, await directoryOf(TASKS), {
@@ -166,14 +166,14 @@ it(
     await database.pool.query("select legwork.pause_task('short')");
     const { rows } = await database.pool.query("select clock_timestamp() as at");
     await until("the running jobs have ended", async () => (await completed()) === 2);
-    await until("the others were returned to the queue", async () => {
+    await until("the other jobs were returned to the queue", async () => {
       const left = await database.pool.query("select from graphile_worker._private_jobs where locked_at is not null");
       return left.rows.length === 0;
     });
     const late = await database.pool.query("select from runs where at > $1::timestamptz + interval '300 ms'", [rows[0].at]);
     expect(late.rows).toEqual([]);
     await database.pool.query("select legwork.resume_task('short')");
-    await until("the others have run", async () => (await completed()) === 10, 15_000);
+    await until("the other jobs have run", async () => (await completed()) === 10, 15_000);
   },
   scaled(40_000),
 );
@@ -202,7 +202,7 @@ it(
     const hanging = ask().catch(() => undefined);
     const before = performance.now();
     await server.stop();
-    // The scaled limit allows for processor time that other processes took.
+    // The scaled limit allows for processor time that other processes used.
     expect(performance.now() - before).toBeLessThan(scaled(4_000));
     await hanging;
   },
@@ -210,7 +210,7 @@ it(
 );
 
 it(
-  "a live view whose connections have died silently is read again",
+  "a live view whose connections have died silently gets its data again",
   async () => {
     const proxy = await tcpProxy(database.url);
     const pool = createPool(proxy.url, { log: testLog, max: 2 });

@@ -8,7 +8,7 @@ const database = testDatabase();
 let server: Server;
 const ids: Record<string, string> = {};
 
-/** Times that a foreign client can store: graphile-worker's own function accepts any. */
+/** Times that another client can store: graphile-worker's own function accepts any time. */
 const TIMES = { never: "infinity", always: "-infinity", far: "290000-01-01Z", before: "0044-03-15 BC", ordinary: "2030-01-01Z" };
 
 beforeAll(async () => {

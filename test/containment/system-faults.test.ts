@@ -18,7 +18,7 @@ import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf } from "../support/worker.ts";
 
-// Faults of a whole server: it has its own Postgres, and a database on a small disk that can be filled.
+// Faults that affect a whole server. The tests have a Postgres of their own, with a database on a small disk that can be filled.
 
 const isRoot = process.getuid?.() === 0;
 const home = mkdtempSync(join(tmpdir(), "legwork-faults-"));
@@ -236,7 +236,7 @@ async function takeAllConnections(): Promise<() => Promise<void>> {
   }
 }
 
-it("a worker waits at its start for a free connection", { timeout: scaled(60_000) }, async () => {
+it("a worker that starts when no connection is free waits for one", { timeout: scaled(60_000) }, async () => {
   await enqueue(4);
   writeFileSync(gate, "");
   const giveBack = await takeAllConnections();

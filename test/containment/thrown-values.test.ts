@@ -164,7 +164,7 @@ describe("describing a thrown value", () => {
     { kind: "Discard", make: () => new Discard("no"), verdict: { discard: true } },
     { kind: "RetryAfter", make: () => new RetryAfter("10m", "later"), verdict: { retryAt: { after: 600_000 } } },
     { kind: "Snooze", make: () => new Snooze(5_000), verdict: { snooze: true, retryAt: { after: 5_000 } } },
-  ])("keeps the verdict of a malformed $kind", ({ make, verdict }) => {
+  ])("a $kind whose properties cannot be read keeps its effect", ({ make, verdict }) => {
     const thrown = make();
     for (const key of ["message", "stack", "name", "cause"]) Object.defineProperty(thrown, key, { get: trap });
     expect(verdictOf(Object.freeze(thrown))).toMatchObject(verdict);
@@ -174,7 +174,7 @@ describe("describing a thrown value", () => {
 
 const database = testDatabase();
 
-/** A result in its stored form, or undefined for an absent one and for a value that JSON does not have, which must discard the job. */
+/** A result as it is stored, or undefined if there is none or if JSON cannot represent it. In the latter case, the job must be discarded. */
 function resultOrDiscard(returned: unknown): string | undefined {
   try {
     return resultToJson(returned);
@@ -184,7 +184,7 @@ function resultOrDiscard(returned: unknown): string | undefined {
   }
 }
 
-it("any return value is absent, is refused because it is not JSON, or is JSON that the database stores", async () => {
+it("any return value counts as no result, is refused because it is not JSON, or is JSON that the database stores", async () => {
   const anything = fc.anything({
     withBigInt: true,
     withDate: true,

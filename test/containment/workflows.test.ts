@@ -168,7 +168,7 @@ it("a row that cannot be released is set aside by the worker, and other rows are
       return new;
     end $$;
     create trigger users_own before update on graphile_worker._private_jobs for each row execute function public.refuse()`);
-  // Such a transaction leaves the release of the job's dependants to the tick.
+  // A repeatable read transaction leaves the release of the job's dependants to the tick.
   const client = await database.pool.connect();
   await client.query("begin isolation level repeatable read");
   await client.query("delete from graphile_worker._private_jobs where id = $1", [first]);

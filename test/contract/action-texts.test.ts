@@ -15,7 +15,7 @@ const ACTIONS: readonly Doable[] = [
   { do: "send_signal", id: "42", name: "it's ok" },
 ];
 
-it("an action that the dashboard copies reads the same as in the hints of the command line, of REST and of SQL", async () => {
+it("an action copied from the dashboard is the same as in the hints of the command line, REST and SQL", async () => {
   for (const action of ACTIONS) {
     const { method, path, body } = requestOf(action);
     const { priority, ...rest } = { priority: undefined, ...action };
@@ -23,7 +23,7 @@ it("an action that the dashboard copies reads the same as in the hints of the co
     expect(`\`${commandOf(action)}\``).toBe(COMMANDS[action.do](asHint));
     expect(`\`${method} ${path}${body === undefined ? "" : ` ${JSON.stringify(body)}`}\``).toBe(REQUESTS[action.do](asHint));
     const { rows } = await database.pool.query("select legwork_private.statement_for($1) as statement", [JSON.stringify(action)]);
-    // No fix suggests to discard a job, so SQL has no words for that.
+    // No fix suggests discarding a job, so the SQL function has no statement for that.
     expect([null, statementOf(action)]).toContain(rows[0].statement);
   }
 });

@@ -35,7 +35,7 @@ const TASKS = {
 };
 
 it(
-  "three workers tell a webhook once that a task is failing, and once that it has recovered",
+  "three workers notify a webhook once when a task starts failing, and once when it has recovered",
   async () => {
     const { url, bodies } = await receiver();
     await database.pool.query("update legwork_private.duties set every = '200 ms', due_at = now()");

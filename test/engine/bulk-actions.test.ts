@@ -46,7 +46,7 @@ async function count(where: string): Promise<number> {
   return (await database.pool.query(`select count(*)::integer as n from legwork.jobs where ${where}`)).rows[0].n;
 }
 
-/** Makes the next chunk due, with so many jobs, and does it. */
+/** Makes the next chunk due, with this many jobs, and processes it. */
 async function oneChunk(jobs = 2): Promise<number | null> {
   await database.pool.query("update legwork_private.bulk_actions set next_at = now(), chunk = $1", [jobs]);
   return await runBulkAction(database.pool);
@@ -60,14 +60,14 @@ async function finish(id: string): Promise<Awaited<ReturnType<typeof getBulkActi
   }
 }
 
-test("two processes never do the same chunk, and when one is killed, the other continues after the last complete chunk", async () => {
+test("two processes never process the same chunk, and when one is killed, the other continues after the last complete chunk", async () => {
   const jobs = await enqueueFailed(9);
   const id = await tree.bulkActions.start("rerun", { state: "failed" });
   await oneChunk();
   await oneChunk();
   expect(await tree.bulkActions.get(id)).toMatchObject({ state: "running", total: "9", changed: "2", action: "rerun" });
 
-  // This process has done a chunk and is killed before its transaction ends.
+  // This process has processed a chunk and is killed before its transaction ends.
   const killed = await database.pool.connect();
   killed.on("error", () => undefined);
   await database.pool.query("update legwork_private.bulk_actions set next_at = now()");
@@ -80,7 +80,7 @@ test("two processes never do the same chunk, and when one is killed, the other c
 
   const runners = [startBulkRunner(database.pool, testLog), startBulkRunner(tree.pool, testLog)];
   try {
-    await until("it has completed", async () => (await tree.bulkActions.get(id)).state === "completed");
+    await until("the bulk action has completed", async () => (await tree.bulkActions.get(id)).state === "completed");
   } finally {
     await Promise.all(runners.map((runner) => runner.stop()));
   }
@@ -114,12 +114,12 @@ test("a bulk action that is stopped ends after its chunk, and jobs that fail aft
   await expect(tree.bulkActions.stop("999")).rejects.toMatchObject({ code: "LW404" });
 });
 
-test("a bulk action has the rights of the user who started it: a tenant's changes and shows that tenant's jobs only", async () => {
+test("a bulk action has the rights of the user who started it: a tenant's action changes and shows only that tenant's jobs", async () => {
   await enqueueFailed(3, "acme");
   await enqueueFailed(4, "globex");
   const as = (tenant: string | null, role: "operator" | "viewer" = "operator") => ({ subject: `ann of ${tenant}`, role, tenant });
   const id = await withPrincipal(database.pool, as("acme"), "rest", (client) => startBulkAction(client, "retry", {}));
-  // Even if its filter were changed.
+  // This holds even if the filter of the bulk action is changed.
   await database.pool.query('update legwork_private.bulk_actions set filter = \'{"tenant": "globex"}\' where id = $1', [id]);
   expect(await finish(id)).toMatchObject({ state: "completed", changed: "0", total: "0", actor: "ann of acme", tenant: "acme" });
   expect(await count("state = 'failed'")).toBe(7);
@@ -148,7 +148,7 @@ test("a bulk action has the rights of the user who started it: a tenant's change
   expect(await finish(lost)).toMatchObject({ state: "failed", last_error: "pg_monitor may no longer do this." });
 });
 
-test("a job that makes a chunk fail is skipped with its reason, and a locked one is tried again at the end", async () => {
+test("a job that makes a chunk fail is skipped with its reason, and a locked job is retried at the end", async () => {
   const [bad = "", locked = "", ...others] = await enqueue(6);
   await database.pool.query(`
     create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'job % is odd', old.id; end $$;
@@ -182,7 +182,7 @@ describe("the surfaces", () => {
   });
   afterAll(() => server.stop());
 
-  test("preview, start, list, show and stop bulk actions over REST, and refuse what is invalid", async () => {
+  test("preview, start, list, show and stop bulk actions over REST, and refuse invalid requests", async () => {
     await enqueueFailed(3, "acme");
     await fail(await enqueue(2, null, "other"));
     const body = { action: "retry", filter: { failedSince: "10m" } };
@@ -197,9 +197,9 @@ describe("the surfaces", () => {
     });
     const started = await rest(server, "POST", "/bulk-actions", body);
     expect(started.status).toBe(201);
-    // The server itself carries it out.
+    // The server itself carries out the bulk action.
     await until(
-      "it has completed",
+      "the bulk action has completed",
       async () => (await rest(server, "GET", `/bulk-actions/${started.body.id}`)).body.state === "completed",
     );
     expect((await rest(server, "GET", "/bulk-actions")).body.items).toMatchObject([

@@ -14,7 +14,7 @@ interface Targets {
   workflow: string;
   alert: string;
 }
-/** One action on each kind of object, as a surface takes it. */
+/** One action on each kind of object, taken through one of the surfaces. */
 type Surface = (targets: Targets) => Promise<unknown>;
 
 async function prepare(): Promise<Targets> {
@@ -144,7 +144,7 @@ it("an action has the same actor in the audit log, in explain, in the doctor and
   }
 });
 
-it("a job that was removed with graphile_worker.remove_job or by deleting its row says so, and by whom", async () => {
+it("a job that was removed with graphile_worker.remove_job or by deleting its row shows this, and who removed it", async () => {
   await query("select legwork.resume_all(), legwork.resume_queue('q')");
   const [{ removed, deleted }] = await query(
     "select legwork.enqueue('t', job_key => 'k') as removed, legwork.enqueue('t') as deleted",

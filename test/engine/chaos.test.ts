@@ -8,13 +8,13 @@ import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
 // Three worker processes are killed, stopped and started while jobs are added, paused, cancelled and limited at random, and while some block the
-// event loop. Then the faults end, every job must end, and the runs that the tasks recorded must match the guarantees. LEGWORK_CHAOS_SECONDS makes
+// event loop. Then the faults end, every job must end, and the runs that the tasks recorded must satisfy the guarantees. LEGWORK_CHAOS_SECONDS makes
 // the test longer, and LEGWORK_CHAOS_SEED repeats a sequence.
 
 const SECONDS = Number(process.env.LEGWORK_CHAOS_SECONDS ?? sized(8, 60));
 const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
-/** Longer than the lease: other workers have taken over by then. */
+/** Longer than the lease, so that other workers have taken over by then. */
 const LONG_STOP_MS = 9_000;
 
 /** The longest time a job blocks its worker's event loop (ms): longer than the lease in a long test. */
@@ -171,7 +171,7 @@ it(
           await pool.query(next.queue ? "select legwork.resume_queue('narrow')" : "select legwork.resume_task('free')");
           return;
         case "cancel":
-          // One of the latest jobs, because the others have ended.
+          // Chooses one of the latest jobs, because the others have ended.
           await pool.query("select legwork.cancel_job($1)", [ids.at(-1 - (next.nth % 30)) ?? 0]).catch((error) => {
             if (error.code !== "LW409" && error.code !== "LW404") throw error;
           });
@@ -193,7 +193,7 @@ it(
         case "kill":
         case "stop": {
           const victim = workers[next.worker]!;
-          // Only one worker is stopped for long at a time, so that another is left to notice it.
+          // Only one worker at a time is stopped for long, so that another one is left to notice this.
           if (asleep.size > 0) return;
           if (next.do === "kill") {
             pending.push(replace(next.worker, victim));
@@ -249,7 +249,7 @@ it(
     for (const [id, own] of byJob) {
       expect(
         own.filter((run) => run.to === Infinity),
-        `job ${id} ran to an end`,
+        `job ${id} ran to completion`,
       ).toEqual([]);
       for (const crowd of crowds(own)) expect(crowd.ids, `job ${id} runs once at a time`).toHaveLength(1);
     }

@@ -80,7 +80,7 @@ const byWhom = "regexp_replace(error, 'by [^:]+:', 'by actor:')";
 
 const db = (): typeof database.pool => database.pool;
 
-/** A step of notify/email and a step of other that depends on it. `STARTED` gives the workflow the id 1. */
+/** A step that runs notify/email, and one that runs other and depends on the first. `STARTED` gives the workflow the id 1. */
 const STEPS = { a: { task: "notify/email" }, b: { task: "other", dependsOn: ["a"] } };
 const STEPS_IN_SQL = '{"a": {"task": "notify/email"}, "b": {"task": "other", "depends_on": ["a"]}}';
 const STARTED = `alter sequence legwork_private.run_ids restart; select legwork.start_workflow('w', '${STEPS_IN_SQL}')`;
@@ -570,7 +570,7 @@ it("explains a job in the same way on every surface", async () => {
   expect(asked.body.items).toEqual(phrased("POST /api/v1/queues/mail/resume"));
   const shown = await legwork(["explain", waiting, "--json"], { DATABASE_URL: database.url });
   expect(JSON.parse(shown.stdout)).toEqual(phrased("legwork resume mail"));
-  // What happened to it so far.
+  // The timeline is also the same.
   const { items } = (await rest(server, "GET", `/jobs/${waiting}/timeline`)).body;
   expect(items.map(({ kind, actor }: { kind: string; actor: string | null }) => [kind, actor])).toEqual([
     ["enqueued", null],

@@ -90,7 +90,7 @@ describe("a task", () => {
     expect(await reaches(often, "failed")).toMatchObject({ attempts: 3 });
   });
 
-  it("that honors its signal at its timeout fails with a TimeoutError", async () => {
+  it("that responds to its abort signal at its timeout fails with a TimeoutError", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", retry: { attempts: 1 },`,
@@ -116,8 +116,8 @@ describe("a task", () => {
     const id = await add("t");
     const job = await reaches(id, "failed");
     expect(job).toMatchObject({ error: "The task took longer than 100 ms.", result: null });
-    // By the clock of this process, in which the worker runs: a heartbeat may correct the estimate of the database's clock and shift the job's own
-    // times.
+    // Measured by the clock of this process, in which the worker runs: a heartbeat may correct the worker's estimate of the database's clock, which
+    // shifts the recorded times.
     expect(performance.now() - (globalThis as { timeoutTestBegan?: number }).timeoutTestBegan!).toBeGreaterThan(299);
     expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeLessThan(scaled(700));
     await late;
@@ -187,7 +187,7 @@ describe("pausing", () => {
   });
 });
 
-it("a declared limit holds across two workers and by key, and a manual change survives a worker's start", async () => {
+it("a declared limit applies across two workers and by key, and a manual change to it survives a worker's start", async () => {
   const tasks = {
     "t.ts": task(
       `concurrency: { limit: 2, key: (p) => p.user.id },`,

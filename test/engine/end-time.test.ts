@@ -67,7 +67,7 @@ test("a job that failed in the last ten minutes is found by every surface, howev
       cliRetry: [jobs.late],
       sql: [jobs.late],
     });
-    // Any end counts, and each bound on its own.
+    // Jobs match in whatever state they ended, and each bound also works alone.
     expect(ids(await tree.jobs.list({ finishedAfter: hour }))).toEqual([jobs.completed, jobs.late]);
     expect(ids(await tree.jobs.list({ finishedBefore: hour, order: "oldest" }))).toEqual([jobs.early]);
     expect(await get(`/jobs?finishedAfter=${hour.toISOString()}&order=oldest`)).toEqual([jobs.late, jobs.completed]);

@@ -6,14 +6,14 @@ import { rest, startRest } from "../support/rest.ts";
 
 const database = testDatabase();
 
-it("a request that is merged with an earlier one says so in TypeScript, over REST and on the command line", async () => {
+it("the outcome of a request shows that it was merged with an earlier one, in TypeScript, over REST and on the command line", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
   const { jobs } = operationsOn(database.pool);
   const first = await jobs.enqueueWithOutcome("t", {}, { uniqueFor: "1h" });
   expect(first).toEqual({ id: expect.any(String), created: true, mergedBy: null });
   const { id } = first;
   expect(await jobs.enqueueWithOutcome("t", {}, { uniqueFor: "1h" })).toEqual({ id, created: false, mergedBy: "uniqueFor" });
-  // A request without a key is new, also in the transaction of one that was merged.
+  // A request without a key creates a job, even in the same transaction as a merged request.
   const client = await database.pool.connect();
   await client.query("begin");
   const inTransaction = operationsOn(client).jobs;

@@ -24,7 +24,7 @@ beforeEach(async () => {
   await beat();
 });
 
-/** Reasons whose statements were run one after the other, so that each fix is known to work. */
+/** Runs the statements of each reason's fix one after the other, to check that they work. */
 async function follow(reasons: readonly Reason[]): Promise<void> {
   for (const { fix, actions } of reasons) {
     const statements = [...fix.matchAll(/`([^`]+)`/g)].map(([, statement = ""]) => statement);
@@ -38,7 +38,7 @@ describe("a schedule", () => {
   const explain = (name = "s"): Promise<Reason[]> => operationsOn(database.pool).schedules.explain(name);
   const schedule = (rest: string) => query(`select legwork.schedule('s', ${rest})`);
 
-  it("that nothing holds back names its next occurrence", async () => {
+  it("that is not held back shows its next occurrence", async () => {
     await schedule("'t', every => '1 hour'");
     expect(await explain()).toEqual([
       {
@@ -54,7 +54,7 @@ describe("a schedule", () => {
     await expect(explain("ss")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("Did you mean 's'?") });
   });
 
-  it("that is disabled says when and by whom, and its fix enables it", async () => {
+  it("that is disabled shows when and by whom, and its fix enables it", async () => {
     await schedule("'t', every => '1 hour'");
     await query("select legwork.disable_schedule('s')");
     const reasons = await explain();
@@ -72,7 +72,7 @@ describe("a schedule", () => {
     expect(codes(await explain())).toEqual(["schedule_job_waits", "schedule_next"]);
   });
 
-  it("whose last occurrences were skipped names the job in the way", async () => {
+  it("whose last occurrences were skipped names the job that prevented them", async () => {
     await schedule("'t', every => '1 minute', overlap => 'skip'");
     for (const minutes of [1, 2, 3])
       await query("select legwork_private.fire_schedules(now() + $1 * interval '61 seconds')", [minutes]);
@@ -84,7 +84,7 @@ describe("a schedule", () => {
     });
   });
 
-  it("that requires another says which, and how long its occurrence has waited", async () => {
+  it("that requires another schedule names it, and shows how long its own occurrence has waited", async () => {
     await query("select legwork.schedule('base', 't', every => '1 day')");
     await schedule(`'t', every => '1 hour', requires => '{"base": "1 day"}'`);
     await query("select legwork_private.fire_schedules(now() + interval '61 minutes')");
@@ -105,7 +105,7 @@ describe("a schedule", () => {
     });
   });
 
-  it("without a worker, with a worker that lacks its task, or while it is paused says so", async () => {
+  it("without a worker, with a worker that lacks its task, or with a pause reports this", async () => {
     await schedule("'t', every => '1 second'");
     await query("delete from legwork_private.worker_processes");
     await query("update legwork_private.schedule_definitions set upcoming = array[now() - interval '90 seconds']");
@@ -125,7 +125,7 @@ describe("a schedule", () => {
     ]);
   });
 
-  it("that has ended, missed occurrences, cannot fire, or is not planned says so", async () => {
+  it("that has ended, has missed occurrences, cannot fire, or is not planned reports this", async () => {
     await schedule("'t', every => '1 minute', missed => 'none', max_runs => 1");
     await query("select legwork_private.fire_schedules(now() + interval '1 hour')");
     expect((await explain()).find(({ reason }) => reason === "schedule_missed")).toMatchObject({
@@ -212,7 +212,7 @@ describe("a workflow", () => {
 describe("a queue", () => {
   const explain = (): Promise<Reason[]> => operationsOn(database.pool).queues.explain("q");
 
-  it("that nothing holds back says how many jobs wait, for how long, and how many end per minute", async () => {
+  it("that is not held back shows how many jobs wait, for how long, and how many end per minute", async () => {
     expect(await explain()).toMatchObject([
       { position: 1, reason: "queue_idle", detail: "No job of this queue is ready to run.", fix: "Nothing to do.", actions: [] },
     ]);
@@ -240,7 +240,7 @@ describe("a queue", () => {
     await expect(operationsOn(database.pool).queues.explain("qq")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("that is held back names every pause, full limit, task without a worker and full worker, with fixes that work", async () => {
+  it("that is held back names every pause, every full limit, every task without a worker and every full worker, with fixes that work", async () => {
     await query("select legwork.limit_concurrency(1, task => 't'), legwork.pause_queue('q', 'down'), legwork.pause_task('t')");
     const first = await one("select legwork.enqueue('t')");
     await query("select legwork.enqueue('t') from generate_series(1, 3)");
@@ -272,7 +272,7 @@ describe("a queue", () => {
 describe("a worker", () => {
   const explain = (id = "w1"): Promise<Reason[]> => operationsOn(database.pool).workers.explain(id);
 
-  it("that is idle, full or lacks a task says so", async () => {
+  it("that is idle, is full or lacks a task reports this", async () => {
     expect(await explain()).toMatchObject([
       { reason: "worker_idle", detail: "It is running no jobs and could run 2 at a time.", fix: "Nothing to do." },
     ]);
@@ -297,7 +297,7 @@ describe("a worker", () => {
     ]);
   });
 
-  it("that is silent, blocked, cannot record or keeps restarting says for how long, by which job and why", async () => {
+  it("that is silent, is blocked, cannot record or keeps restarting shows for how long, because of which job, and why", async () => {
     const id = await one("select legwork.enqueue('t')");
     await query("update graphile_worker._private_jobs set locked_by = 'w1', locked_at = now(), attempts = 1");
     await beat("w1", "{t,other}", [id]);
@@ -331,7 +331,7 @@ describe("a worker", () => {
     ]);
   });
 
-  it("that is quiet or draining says by whom, under its id and under host:pid, and takes jobs again by the fix", async () => {
+  it("that is quiet or draining shows who requested this, under its id and under host:pid, and takes jobs again after the fix", async () => {
     await beat("w1");
     await query("select legwork.quiet_worker('w1')");
     const [reason] = await explain("host:1");
@@ -360,7 +360,7 @@ describe("a worker", () => {
   });
 });
 
-it("the command line and REST explain them too, in their own words, and a name in place of a job id is pointed there", async () => {
+it("the command line and REST explain these objects too, in their own words, and a name in place of a job id gets a hint", async () => {
   await query(
     "select legwork.schedule('s', 't', every => '1 hour'), legwork.disable_schedule('s'), legwork.pause_queue('q', 'down')",
   );
@@ -377,7 +377,7 @@ it("the command line and REST explain them too, in their own words, and a name i
     expect((await rest(server, "GET", `/workflows/${id}/explain`)).body.items[1].actions).toEqual([
       { do: "resume_queue", name: "q" },
     ]);
-    // The command line takes a while.
+    // Commands take a while to start.
     await query("update legwork_private.worker_processes set seen_at = now() + interval '1 hour'");
     expect((await rest(server, "GET", "/workers/w1/explain")).body.items[0].reason).toBe("worker_idle");
     expect(await rest(server, "GET", "/workers/none/explain")).toMatchObject({
@@ -409,7 +409,7 @@ it("the command line and REST explain them too, in their own words, and a name i
   }
 });
 
-it("a tenant gets explanations of what it owns, counts of its own jobs, and no fix that it may not apply", async () => {
+it("a tenant gets explanations of its own objects, counts of its own jobs, and no fix that it may not apply", async () => {
   await query(
     "select legwork.schedule('mine', 't', every => '1 hour', tenant => 'acme'), legwork.schedule('theirs', 't', every => '1 hour', tenant => 'other')",
   );

@@ -27,7 +27,7 @@ const fetchBy = (worker: string, id: string): Promise<unknown> =>
     id,
   ]);
 
-it("a job that nothing holds back is about to start", async () => {
+it("a job that is not held back is about to start", async () => {
   expect(await reasons(await add())).toEqual(["about_to_start"]);
 });
 
@@ -46,7 +46,7 @@ it("a job that no worker fetches although some have capacity gets more than the 
   ]);
 });
 
-it("a running job whose key is used again is still in its first attempt, and names the job that replaced it", async () => {
+it("the explanation of a running job whose key is used again shows its first attempt and names the job that replaced it", async () => {
   const first = await add({ jobKey: "k", maxAttempts: 3 });
   await fetchBy("w1", first);
   const second = await add({ jobKey: "k", maxAttempts: 3 });
@@ -125,7 +125,7 @@ it("every pause is named, the widest first, with its actor, its reason and its f
       fix: "Resume the task: `select legwork.resume_task('t');`",
     },
   ]);
-  // Again: with another reason, both actors are named; without one, nothing changes.
+  // The same pauses are set again. With another reason, both actors are named; without a reason, nothing changes.
   await query("begin; set local legwork.actor = 'ada'; select legwork.pause_queue('q', 'still down!'); commit");
   await query(
     "begin; set local legwork.actor = 'eve'; select legwork.pause_queue('q'), legwork.pause_task('t', 'bug 7'); commit",
@@ -243,7 +243,7 @@ it("a row that a transaction has locked is reported", async () => {
   holder.release();
 });
 
-it("no worker, no worker that knows the task, and only busy workers are three different reasons", async () => {
+it("no worker, no worker with the task, and only busy workers are three different reasons", async () => {
   const id = await add();
   await query("update legwork_private.worker_processes set concurrency = 1, running = array[99]");
   expect(await explain(id)).toMatchObject([
@@ -283,7 +283,7 @@ it("a running job shows its worker and its start, and whether the worker is sile
   expect((await explain(id))[0]!.detail).toContain("plain, which is not a running Legwork worker");
 });
 
-it("a fetched job counts as not started only if its worker has sent a heartbeat since, and then it does not count as running", async () => {
+it("a fetched job counts as not started, instead of as running, only if its worker has sent a heartbeat since the fetch", async () => {
   const id = await add();
   await fetchBy("w1", id);
   const moved = (column: string, table: string, by: string): Promise<unknown> =>
@@ -309,7 +309,7 @@ it("a fetched job counts as not started only if its worker has sent a heartbeat 
   expect(await explain(id)).toMatchObject([
     { detail: expect.stringContaining("will start it when one of its 2 running jobs ends") },
   ]);
-  // The blocked thread cannot tell that it has started the job, but the heartbeat's thread can tell which job blocks it.
+  // The blocked thread cannot report that it has started the job, but the heartbeat's thread can report which job blocks it.
   await query("update legwork_private.worker_processes set blocked_since = clock_timestamp(), blocked_jobs = array[$1::bigint]", [
     id,
   ]);

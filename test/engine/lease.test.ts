@@ -23,7 +23,7 @@ async function stopAndContinue(sleeper: ChildProcess, meanwhile: () => Promise<v
 
 describe("a worker that was stopped for longer than its lease", () => {
   it(
-    "is told to stop a job that another worker runs by then, and does not complete it",
+    "aborts a job that another worker has taken over, and does not complete it",
     async () => {
       const tasks = await directoryOf({ "gated.ts": GATED });
       const sleeper = await workerProcess(database, tasks);
@@ -55,7 +55,7 @@ describe("a worker that was stopped for longer than its lease", () => {
   );
 
   it(
-    "does not start a job that it had only fetched and another worker has taken",
+    "does not start a job that it had only fetched and that another worker has taken",
     async () => {
       const tasks = await directoryOf({ "gated.ts": GATED });
       const more = await directoryOf({ "gated.ts": GATED, "last.ts": SHORT });
@@ -98,7 +98,7 @@ describe("a worker that was stopped for longer than its lease", () => {
       const sleeper = await workerProcess(database, tasks);
       const id = await add("gated", { gate: "a" });
       await until("the stopped worker runs the job", () => saysThatItRuns(sleeper.pid, [id]));
-      // A worker that recovers jobs of dead workers and does not have the task.
+      // This worker recovers jobs of dead workers, but does not have the task.
       await workerOver(database.url, { "nothing.ts": SHORT });
       await stopAndContinue(sleeper, () =>
         until("the job was returned to the queue", async () => (await state(id)) === "pending", 12_000).then(() => undefined),
@@ -107,7 +107,7 @@ describe("a worker that was stopped for longer than its lease", () => {
         const { rows } = await database.pool.query("select from runs where aborted = 'LeaseLost'");
         return rows.length > 0;
       });
-      // A job that is fetched after it.
+      // This job is fetched after the first one.
       await add("gated", { gate: "b" });
       await open("b");
       await until(
@@ -137,7 +137,7 @@ it(
     await holder.query("select pg_sleep(8)");
     await holder.query("commit");
     holder.release();
-    // Long enough for two checks of the leases.
+    // This is long enough for two checks of the leases.
     const beats = (await database.pool.query("select clock_timestamp() as now")).rows[0].now;
     await until("all workers have sent heartbeats for four seconds", async () => {
       const { rows } = await database.pool.query(

@@ -26,11 +26,11 @@ const PLAIN = `
   });`;
 
 it(
-  "limits hold where only plain workers run, and every job ends",
+  "limits also hold if only plain workers run, and every job ends",
   async () => {
     const { pool } = database;
     await pool.query("create table runs (job_id bigint, task text, key text, began bigint, ended bigint)");
-    // No worker has registered these tasks: a job of each makes them known.
+    // No worker has registered these tasks. A job of each task adds it to graphile-worker's table.
     await pool.query("select graphile_worker.add_job(t, '{\"ms\": 0}') from unnest(array['two', 'keyed']) t");
     await pool.query(
       "select legwork.limit_concurrency(2, task => 'two'), legwork.limit_concurrency(1, task => 'keyed', key => 'key')",

@@ -135,7 +135,7 @@ it("a limit created after a repeatable read transaction began applies to the job
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
 });
 
-it("an emergency stop also stops a job whose task is new, even while a transaction of another database is open", async () => {
+it("an emergency stop also stops a job whose task is new, even while a transaction in another database is open", async () => {
   const elsewhere = await connection({ url: inject("serverUrl") });
   await elsewhere.query("begin");
   await elsewhere.query("select pg_current_xact_id()");

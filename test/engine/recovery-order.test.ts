@@ -54,16 +54,16 @@ async function startOrder(): Promise<string[]> {
   );
 }
 
-/** How many other jobs started between the first and the last of these. */
+/** How many other jobs started between the first and the last of the given jobs. */
 function between(order: readonly string[], ids: readonly string[]): number {
   const places = ids.map((id) => order.indexOf(id));
   return Math.max(...places) - Math.min(...places) + 1 - ids.length;
 }
 
-/** How many jobs the remaining worker held when the others returned: it runs those first. */
+/** How many jobs the remaining worker may already hold when the other worker's jobs are returned. It runs those first. */
 const IN_HAND = LOCAL_QUEUE + CONCURRENCY;
 
-it("jobs of a killed worker run next, and those it had only fetched also run before the backlog", async () => {
+it("jobs of a killed worker run next, and the jobs that it had only fetched also run before the backlog", async () => {
   const { first, running } = await twoBusyWorkers();
   first.kill("SIGKILL");
   // These jobs are lost with the worker. Its last heartbeat is backdated instead of waiting for the lease to expire.
@@ -79,7 +79,7 @@ it("jobs of a killed worker run next, and those it had only fetched also run bef
   expect(held.ids.length).toBeGreaterThanOrEqual(running.length);
   const order = await startOrder();
   expect(between(order, held.ids)).toBeLessThanOrEqual(IN_HAND);
-  // The backlog comes after them.
+  // The backlog runs after these jobs.
   expect(order.length - 1 - Math.max(...held.ids.map((id) => order.indexOf(id)))).toBeGreaterThan(30);
   const lost = held.ids.filter((id) => held.running.includes(id));
   const ahead = held.ids.filter((id) => !lost.includes(id));

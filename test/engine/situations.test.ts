@@ -17,7 +17,7 @@ const database = testDatabase();
 const query = async (text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
   (await database.pool.query(text, values)).rows;
 
-/** Each gets a point if the true cause is named, if following the fix to the letter helps, and if nothing misleads. */
+/** A situation gets a point if the true cause is named, a point if following the fix to the letter helps, and one if nothing misleads. */
 const POINTS = ["cause", "fix", "not misleading"] as const;
 const scores = new Map<string, boolean[]>();
 
@@ -87,12 +87,12 @@ it(
 
 type Situation = (told: Told) => Promise<void>;
 
-/** Checks what explain says about one situation. */
+/** Checks the explanation of one situation. */
 class Told {
   readonly points = [false, false, true];
   problem: unknown = undefined;
 
-  /** Asks until explain gives the cause, because workers report once a second. */
+  /** Polls until explain names the cause, because workers report only once a second. */
   async names(id: string, cause: RegExp, misleading?: RegExp): Promise<Reason[]> {
     let reasons: Reason[] = [];
     await until(`explain names ${cause.source}; it says ${JSON.stringify(reasons)}`, async () => {
@@ -148,7 +148,7 @@ const isIn = async (id: string, state: string, timeout?: number): Promise<void> 
 const completes = (id: string): Promise<void> => isIn(id, "completed", 20_000);
 const idOf = (rows: Record<string, unknown>[]): string => String(Object.values(rows[0] ?? {})[0]);
 
-/** Asks as a session of a tenant does. */
+/** Calls explain as a tenant's session does. */
 async function asTenant(tenant: string, id: string): Promise<Reason[]> {
   const client = await database.pool.connect();
   try {
@@ -590,7 +590,7 @@ const HELD_BACK: [string, Situation][] = [
   ],
 ];
 
-/** These need all slots of the worker. */
+/** Situations that need all slots of the worker. */
 const FULL: [string, Situation][] = [
   [
     "21 many jobs are ahead of it",
@@ -660,12 +660,12 @@ async function quarantined(told: Told): Promise<void> {
   for (let death = 1; death <= 3; death++) {
     const victim = await workerProcess(database, tasks).catch(() => undefined);
     if (victim !== undefined && victim.signalCode === null) await new Promise((resolve) => victim.once("exit", resolve));
-    // So that no time passes until its silence has been noticed twice.
+    // Backdated, so that the test does not have to wait for the two checks that declare a worker dead.
     await query(
       "update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute', suspected_at = clock_timestamp() - interval '1 minute' where tasks = array['crash']",
     );
     await until(
-      "its attempt is lost",
+      "the attempt is lost",
       async () => (await query("select from legwork_private.failed_attempts where job_id = $1", [id])).length >= death,
       20_000,
     );
@@ -720,7 +720,7 @@ async function stopped(told: Told): Promise<void> {
     new RegExp(`The only worker that has the task 'solo' \\(pool-\\w+, .+, process ${child.pid}\\) has sent no heartbeat since`),
     /Did you mean|No Legwork worker is running/,
   );
-  // It is declared dead, and its row is deleted, two seconds after it was suspected. When it continues, it registers again.
+  // Two seconds after it was suspected, the worker is declared dead and its row is deleted. When it continues, it registers again.
   child.kill("SIGCONT");
   await completes(id);
   told.helped();

@@ -47,7 +47,7 @@ const STEPS = `
   } });`;
 
 describe("a worker", () => {
-  it("that is killed between steps leaves the completed ones, and only the rest run elsewhere", async () => {
+  it("that is killed between steps leaves its completed steps, and only the remaining ones run elsewhere", async () => {
     const tasks = await directoryOf({ "t.ts": STEPS });
     const victim = await workerProcess(database, tasks);
     const id = await add();
@@ -59,7 +59,7 @@ describe("a worker", () => {
     expect(await steps(id)).toMatchObject({ a: { attempt: 1 }, b: { attempt: 2, result: other.pid }, c: { attempt: 2 } });
   });
 
-  it("that slept past its lease records no step and begins no other", async () => {
+  it("that was suspended for longer than its lease records no step and begins no other", async () => {
     const tasks = await directoryOf({ "t.ts": STEPS });
     const sleeper = await workerProcess(database, tasks);
     const id = await add();

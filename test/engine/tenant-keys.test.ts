@@ -86,7 +86,7 @@ const FAN = `
   } });`;
 
 describe("two tenants that use the same key", () => {
-  it("have a job each, whichever way they enqueue it, and see it under that key", async () => {
+  it("have one job each, whichever way they enqueue it, and see it under that key", async () => {
     await workerOver(database.url, { "fan.ts": FAN });
     const jobs: Record<string, Set<string>> = { A: new Set(), B: new Set() };
     for (const [name, enqueueFor] of Object.entries(ways)) {
@@ -101,7 +101,7 @@ describe("two tenants that use the same key", () => {
         ]);
       }
     }
-    // A request is merged with another request of the same tenant, whichever way it came, and never with one of another tenant.
+    // A request is merged with other requests from the same tenant, through whichever interface, and never with another tenant's.
     expect([jobs.A?.size, jobs.B?.size]).toEqual([1, 1]);
     const both = [...(jobs.A ?? []), ...(jobs.B ?? [])].toSorted();
     expect(

@@ -41,7 +41,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-/** No history, the sample students, and schedules as of the eve of the month. */
+/** Deletes the history, restores the sample students, and plans the schedules as of the day before the month. */
 beforeEach(async () => {
   await kit.clear();
   await database.pool.query(`
@@ -62,7 +62,7 @@ const on = (date: number, time: string): Date => new Date(`${day(date)}T${time}Z
 /** The days of the month that are this day of the week (0 is Sunday). */
 const weekly = (weekday: number): number[] => DAYS.filter((day) => on(day, "00:00").getUTCDay() === weekday);
 
-/** Why runs wait or are held back, according to the job's explanation. */
+/** Why runs wait or are held back, according to the explanation of the job. */
 async function explained(jobId: string): Promise<string[]> {
   const rows = await select("select reason, detail from legwork.explain_job($1)", jobId);
   return rows.filter(({ reason }) => reason.startsWith("schedule_")).map(({ reason, detail }) => `${reason}: ${detail}`);
@@ -71,7 +71,7 @@ async function explained(jobId: string): Promise<string[]> {
 const lastJob = async (schedule: string): Promise<string> =>
   (await select("select last_job_id as id from legwork.schedules where name = $1", schedule))[0].id;
 
-/** Makes every change of a table fail, or work again. */
+/** Makes every change to a table fail, or removes that failure. */
 async function breakTable(table: string, isBroken = true): Promise<void> {
   await database.pool.query(
     isBroken
@@ -83,7 +83,7 @@ async function breakTable(table: string, isBroken = true): Promise<void> {
 
 describe("assistant, its schedules", () => {
   it(
-    `B1 ${IS_LONG ? "a month" : "half a month"} of schedules happens in order, each job at its own times`,
+    `B1 ${IS_LONG ? "a month" : "half a month"} of schedules runs in order, each job at its own times`,
     { timeout: scaled(180_000) },
     async () => {
       await database.pool.query(
@@ -91,7 +91,7 @@ describe("assistant, its schedules", () => {
        select 1, 'Asks about decimals.', d from generate_series($1::timestamptz, $2::timestamptz - interval '1 day', interval '1 day') d`,
         [MONTH, MONTH_END],
       );
-      // Every time of the first ten minutes, then only those of schedules that are not due every few minutes.
+      // Fires all schedules for the first ten minutes, and then only those that are not due every few minutes.
       for (const source of [new Date(MONTH.getTime() + 600_000), MONTH_END]) {
         for (;;) {
           const [{ at }] = await select(
@@ -126,7 +126,7 @@ describe("assistant, its schedules", () => {
         expected,
       );
       expect(new Set(runs.map(({ state, outcome }) => `${state} ${outcome}`))).toEqual(new Set(["enqueued completed"]));
-      // They started in the order in which they were due, and dependent ones after the required ones.
+      // The runs started in the order in which they were due, and dependent schedules ran after the required ones.
       const order = runs.map(({ due_at }) => due_at.getTime());
       expect(order).toEqual(order.toSorted((left, right) => left - right));
       const names = runs.map(({ schedule, due_at }) => `${schedule} ${due_at.toISOString().slice(0, 10)}`);
@@ -136,7 +136,7 @@ describe("assistant, its schedules", () => {
       const maintenance = names.filter((name) => name.startsWith("maintenance")).map((name) => name.split(" ")[0]);
       expect(maintenance).toEqual(weekly(6).flatMap(() => ["maintenance", "maintenance-reindex", "maintenance-analyze"]));
 
-      // For the two frequent schedules, each time is accounted for.
+      // Every occurrence of the two frequent schedules is accounted for.
       const frequent = await select(
         `select schedule, sum(occurrences)::int as occurrences,
          array_agg(to_char(due_at at time zone 'UTC', 'MI') order by due_at) filter (where due_at < $1::timestamptz + interval '10 minutes') as first
@@ -209,7 +209,7 @@ describe("assistant, its schedules", () => {
     for (const job of [usage, backup, refresh]) expect(await kit.job(job)).toMatchObject({ state: "completed" });
     expect(await explained(backup)).toEqual([]);
 
-    // Its query finds no table, so it fails at once.
+    // The query refers to a table that does not exist, so the job fails at once.
     await database.pool.query("alter table assistant.ai_usage rename to elsewhere");
     await kit.fireSchedules(on(3, "01:00"));
     const failed = await lastJob("usage-analysis");
@@ -250,7 +250,7 @@ describe("assistant, its schedules", () => {
     await database.pool.query("select legwork.unschedule('usage-analysis', $1)", [on(3, "06:00")]);
     await kit.fireSchedules(on(4, "03:00"));
     expect((await explained(backup))[0]).toMatch(/It requires usage-analysis, which no longer exists\.$/);
-    // It can still be run manually, and then the profile refresh has what it requires.
+    // The backup can still be run manually, and then the requirement of the profile refresh is met.
     await database.pool.query("select legwork.run_schedule('backup', $1)", [on(4, "03:30")]);
     await kit.drain();
     await kit.fireSchedules(on(4, "04:00"));

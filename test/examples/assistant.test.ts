@@ -92,7 +92,7 @@ describe("assistant", () => {
     await database.pool.query("update assistant.profiles set used_tokens = 500");
     expect((await run("quota-reset")).result).toMatchObject({ reset: 2 });
     await database.pool.query("update assistant.profiles set used_tokens = 7");
-    // The second time in a month changes nothing.
+    // A second run in the same month changes nothing.
     expect((await run("quota-reset")).result).toMatchObject({ reset: 0 });
     expect((await run("profile-refresh")).result).toEqual({ refreshed: 2 });
     expect(
@@ -122,7 +122,7 @@ describe("assistant", () => {
         "select provider, replaced_by, percent::float8, state, resets_at > now() as ahead from assistant.active_failovers",
       ),
     ).toEqual([{ provider: "one", replaced_by: "two", percent: 95, state: "switched", ahead: true }]);
-    // A caller gets the other provider.
+    // Callers are directed to the other provider.
     expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["two"] });
     expect(world.one.asked).toEqual([]);
     expect(world.two.asked).toMatchObject([{ model: "small" }, { model: "small" }]);
@@ -147,7 +147,7 @@ describe("assistant", () => {
     expect(put).toEqual({ attempts: 0, run_at: (await select("select min(resets_at) as at from assistant.providers"))[0].at });
     expect(world.two.asked).toHaveLength(2);
 
-    // A day later.
+    // Simulates that a day has passed.
     await database.pool.query("update assistant.ai_usage set used_at = used_at - interval '1 day'");
     await run("rate-limit-monitor");
     expect(await providers()).toMatchObject([
@@ -188,7 +188,7 @@ describe("assistant", () => {
     const [one, two] = await since();
     expect(one).not.toEqual(up[0]);
     expect(two).toEqual(up[1]);
-    // A caller uses the available provider first.
+    // Callers use the available provider first.
     expect((await run("weekly-summaries")).result).toMatchObject({ written: 2, providers: ["two"] });
     expect(await select("select distinct provider, ok from assistant.ai_usage where purpose = 'weekly-summary'")).toEqual([
       { provider: "two", ok: true },
@@ -242,7 +242,7 @@ describe("assistant", () => {
     });
     expect(await select(everything)).toEqual(before);
 
-    // A second backup, and then both are old, one of them too old.
+    // Makes a second backup, and then backdates both: one of them so far that it must be deleted.
     const second = (await run("backup")).result.backup;
     for (const [backup, days] of [
       [job.result.backup, 31],
@@ -258,7 +258,7 @@ describe("assistant", () => {
   });
 
   it("B6 maintenance vacuums, reindexes and analyzes, with sizes before and after", async () => {
-    // Otherwise autovacuum might shrink the table first.
+    // Without this, autovacuum might shrink the table first.
     await database.pool.query("alter table assistant.response_cache set (autovacuum_enabled = off)");
     await database.pool.query(
       "insert into assistant.response_cache select 'k' || n, to_jsonb(repeat('x', 200)), now() + interval '1 day' from generate_series(1, 2000) n",
@@ -279,7 +279,7 @@ describe("assistant", () => {
     expect(analyzed).toMatchObject({ before: { tableBytes: expect.any(Number) }, after: { liveRows: 1 } });
   });
 
-  it("B7 a day's usage is reported by provider, compared with the usual, with anomalies", async () => {
+  it("B7 a day's usage is reported by provider, compared with normal usage, with anomalies", async () => {
     await database.pool.query(`
       insert into assistant.ai_usage (provider, purpose, used_at, tokens, milliseconds, ok)
       select 'one', 'chat', now() - make_interval(days => d, hours => 1), 10, 100, true from generate_series(1, 7) d, generate_series(1, 10) n

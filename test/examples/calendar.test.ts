@@ -126,7 +126,7 @@ describe("calendar", () => {
     const [replaced] = await select(local);
     expect(replaced.at).toMatch(/day 06:05$/);
     expect(await select(local)).toHaveLength(3);
-    // Removes one schedule, or all of a user.
+    // Removes one schedule, or all schedules of a user.
     expect(await ask("POST", "/jobs/remove", ann, { job_id: "calendar-user-1-weekly" })).toEqual({
       status: 200,
       body: { removed: ["calendar-user-1-weekly"] },
@@ -143,7 +143,7 @@ describe("calendar", () => {
     expect(skipped).toEqual([
       { user_id: 7, reason: "archive_config_id: user 7 has no active archive configurations, expected exactly 1." },
     ]);
-    // Also when the app starts, repeatedly.
+    // The app also schedules all users whenever it starts.
     await startCalendar(database.url, { CALENDAR_AUTO_SCHEDULE: "true" });
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toHaveLength(2);
   });
@@ -167,7 +167,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(expected);
     // Copied, not moved.
     expect(await select("select from calendar.events where calendar_id = 1")).toHaveLength(5);
-    // Concurrent transactions that bypass the limit on runs: the constraint decides.
+    // For concurrent transactions that bypass the limit on runs, the constraint prevents duplicates.
     await select("delete from calendar.events where calendar_id = 2");
     const copy = "select * from calendar.archive(1, '2024-12-18', '2024-12-18')";
     const counts = await Promise.all(Array.from({ length: 4 }, async () => (await select(copy))[0].archived as number));
@@ -175,7 +175,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(expected);
   });
 
-  it("C2 an event that has not ended is left for the run that finds it ended", async () => {
+  it("C2 an event that has not ended is left for a run after its end", async () => {
     await select(`insert into calendar.events (calendar_id, title, starts_at, ends_at) values
       (1, 'long', now() - interval '3 days', now() + interval '1 hour'), (1, 'short', now() - interval '3 seconds', now() - interval '1 second')`);
     await scheduleArchive(database.pool, 1, {});
@@ -193,7 +193,7 @@ describe("calendar", () => {
       body: { status: "unhealthy", scheduler_running: false },
     });
     await workerOver(database.url, [TASKS, OWN]);
-    const healthy = await until("the worker is known", async () => {
+    const healthy = await until("the health check counts the worker", async () => {
       const answer = await ask("GET", "/jobs/health");
       return answer.status === 200 && answer;
     });
@@ -350,13 +350,13 @@ describe("calendar", () => {
       expect((await ask("GET", "/jobs/status", viewer)).status).toBe(200);
       expect((await ask("POST", "/jobs/schedule", viewer, { hour: 1 })).status).toBe(403);
       expect((await ask("GET", "/jobs/status", await makeToken(database, "operator", "another-app"))).status).toBe(403);
-      // An admin acts for all users, on the command line.
+      // An admin may act for all users on the command line.
       expect(await cli(await makeToken(database, "admin"), "schedule-all")).toMatchObject({ code: 0 });
     },
     scaled(60_000),
   );
 
-  it("C5 Legwork's own REST API does not let a user archive for another", async () => {
+  it("C5 Legwork's own REST API does not let a user start an archive run for another user", async () => {
     const server = await startRest(database);
     onTestFinished(() => server.stop());
     await workerOver(database.url, [TASKS, OWN]);
@@ -382,7 +382,7 @@ describe("calendar", () => {
         days,
       );
     }
-    // The last run was four days ago, and no worker was alive since. The next run is three days late:
+    // The last run was four days ago, and no worker has been alive since then. The next run is three days late:
     await select(
       "update calendar.archive_configurations set archived_through = (now() at time zone 'Europe/Vienna')::date - 4 where id = 1",
     );
@@ -401,7 +401,7 @@ describe("calendar", () => {
     expect(await archived()).toEqual(["4 days ago", "3 days ago", "2 days ago", "1 days ago"]);
   });
 
-  it("C6 at most one run of a user is active, scheduled or manual, and another user's runs are independent", async () => {
+  it("C6 at most one of a user's runs is active, scheduled or manual, and another user's runs are independent", async () => {
     await workerOver(database.url, [TASKS, OWN]);
     const holder = await connection(database);
     await holder.query("begin; select from calendar.archive_configurations where user_id = 1 for update");
@@ -463,7 +463,7 @@ describe("calendar", () => {
       );
       return counted?.completed >= 2;
     });
-    // Richer schedules are Legwork's own, with the same task.
+    // More complex schedules use Legwork's own API with the same task.
     await select(`select legwork.schedule('calendar-user-1-workdays', 'calendar/archive', cron => '0 18 * * MON-FRI', timezone => 'Europe/Vienna',
       payload => '{"userId": 1, "configurationId": 1, "days": 1}', tenant => 'calendar-user-1')`);
     expect((await ask("GET", "/jobs/status", ann)).body.jobs).toHaveLength(2);

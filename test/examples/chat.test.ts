@@ -40,7 +40,7 @@ interface Handed {
   error: string | null;
 }
 
-/** Waits until the job that this job enqueued has ended. Resolves to that one. */
+/** Waits until the job that the given job enqueued has ended, and resolves to it. */
 async function handedOver(id: string): Promise<Handed> {
   return await until(`the job that job ${id} enqueued has ended`, async () => {
     const { rows } = await database.pool.query<Handed>(
@@ -64,7 +64,7 @@ describe("chat", () => {
       { name: "report", max: 3 },
     ]);
     await startChat(database.url, {});
-    // Held by a lock, one job runs and the others wait for it.
+    // A lock holds one job while it runs, and the others wait for it.
     const holder = await connection(database);
     await holder.query("begin; lock table chat.logs in access exclusive mode");
     await workerOver(database.url, [TASKS, OWN]);
@@ -76,7 +76,7 @@ describe("chat", () => {
     });
     await holder.query("rollback");
     await until("all jobs have run", async () => (await getQueueStats(database.pool, "cleanup")).completed === 3);
-    // Nothing listens there: the job is retried after a second, with five attempts in total.
+    // Nothing listens on that port, so the job is retried after a second, with five attempts in total.
     configure({ LEGWORK_SMS_URL: "http://127.0.0.1:9/" });
     const { rows } = await database.pool.query(
       `select legwork.enqueue('notify/sms', '{"to": "+4366012345678", "text": "Hi"}') as id`,
@@ -213,7 +213,7 @@ describe("chat", () => {
       code: "LW422",
       message: expect.stringContaining(field),
     });
-    // From SQL, it is refused when it would run.
+    // If the job is enqueued from SQL, the data is refused when the job starts.
     const [row] = await select("select legwork.enqueue($1, $2) as id", `chat/${queue}`, JSON.stringify(data));
     const job = await until("the job has failed", async () => {
       const found = await getJob(database.pool, queue, String(row?.id));
@@ -284,7 +284,7 @@ describe("chat", () => {
     ]);
   });
 
-  it("E6 the worker's log has a time, a correlation id, a level, an event and a job", async () => {
+  it("E6 the worker's log lines have a time, a correlation id, a level, an event and a job", async () => {
     const lines: Record<string, unknown>[] = [];
     const worker = spawn(
       process.execPath,
@@ -349,7 +349,7 @@ describe("chat", () => {
     expect(text).toMatch(/legwork_workers \d/);
   });
 
-  it("E8 one command stops the queues, clears them and removes the schedules", async () => {
+  it("E8 one command stops the queues, empties them and removes the schedules", async () => {
     await addJob(database.pool, "report", { type: "usage", params: {} }, { runAt: new Date(Date.now() + 3_600_000) });
     await addJob(database.pool, "cleanup", { type: "logs", age: "1 day" });
     await database.pool.query(await readFile(join(CHAT, "sql/roll_back.sql"), "utf8"));

@@ -55,7 +55,7 @@ describe("the demo of npm start", () => {
   });
 
   it(
-    "fills every screen, and contacts no other machine",
+    "has data on every page of the dashboard, and contacts no other machine",
     async () => {
       unset();
       await workerOver(database.url, [TASKS, ...EXAMPLE_TASKS.map((directory) => resolve(ROOT, directory))], { concurrency: 10 });
@@ -82,7 +82,7 @@ describe("the demo of npm start", () => {
           "expired",
         ];
         await until(
-          "there have been jobs of every state",
+          "there have been jobs in every state",
           async () => {
             for (const { state } of await select("select distinct state from legwork.jobs")) seen.add(state);
             return states.every((state) => state === "pending" || seen.has(state));
@@ -131,7 +131,7 @@ describe("the demo of npm start", () => {
   );
 
   it(
-    "sends nothing to the user's servers, and adds nothing while many jobs wait",
+    "sends nothing to the user's servers, and adds no jobs while many are waiting",
     async () => {
       unset();
       configure({ LEGWORK_SMTP_URL: "smtp://mail.example.com" });
@@ -141,7 +141,7 @@ describe("the demo of npm start", () => {
       const stop = await startDemo({ databaseUrl: database.url, dataDir: await directoryOf({}), pace: 1_000 });
       try {
         await until(
-          "the demo continues until many jobs wait",
+          "the demo has added jobs until many are waiting",
           async () => {
             const [{ n }] = await select(
               "select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts",
@@ -159,7 +159,7 @@ describe("the demo of npm start", () => {
         await stop();
       }
       const [{ n }] = await select("select count(*)::int as n from graphile_worker._private_jobs where attempts < max_attempts");
-      // A few jobs may have been on their way when the limit was reached.
+      // A few jobs may still have been in the process of being enqueued when the limit was reached.
       expect(n).toBeLessThan(320);
     },
     scaled(60_000),

@@ -9,10 +9,10 @@ import { configure } from "../support/job.ts";
 import { until } from "../support/until.ts";
 
 const { database, select, ask, restart, worker, execute, ended, addDocument, addExpired, trigger } = documentsApp();
-describe("the life of documents", () => {
+describe("the life cycle of documents", () => {
   it("A5 expired documents are deleted workspace by workspace, three at a time", async () => {
     await addExpired(["w1", "w2", "w3", "w4", "w5"], 3);
-    // Each deletion waits for a lock that the test holds.
+    // Each deletion waits for a lock that this test holds.
     await trigger(
       "before delete on documents.documents for each statement",
       "perform pg_advisory_xact_lock_shared(5); return null;",
@@ -24,7 +24,7 @@ describe("the life of documents", () => {
     const waiting = async (): Promise<number> =>
       (await select("select count(*)::int from pg_locks where locktype = 'advisory' and objid = 5 and not granted"))[0].count;
     await until("three workspaces are being processed", async () => (await waiting()) === 3);
-    // A fourth would have begun by now, because another job of the same worker has run.
+    // A fourth deletion would have begun by now, because another job of the same worker has run.
     await ended(await execute("health-check"));
     expect(await waiting()).toBe(3);
     await holder.query("select pg_advisory_unlock(5)");
@@ -69,7 +69,7 @@ describe("the life of documents", () => {
     ]);
   });
 
-  it("A6 documents that expire within seven days are fetched again, the best first, in batches of twenty", async () => {
+  it("A6 documents that expire within seven days are fetched again, best first, in batches of twenty", async () => {
     const [schedule] = await select("select cron from legwork.schedules where name = 'documents/weekly-document-refresh'");
     expect(schedule).toEqual({ cron: "0 3 * * 0" });
     const { url, asked } = await httpServer((response, { path }) => response.end(`text of ${path}`));
@@ -84,7 +84,7 @@ describe("the life of documents", () => {
     expect(result).toEqual({ found: 45, batches: 3, changed: 45, unchanged: 0, failed: 0, successRate: 100 });
     const numbers = asked.map(({ path }) => Number(path?.slice(1)));
     expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 45 }, (_, n) => n));
-    // Five at a time within a batch, but no batch begins before the previous one has ended.
+    // Five documents are fetched at a time within a batch, and no batch begins before the previous one has ended.
     for (const [from, to] of [
       [0, 20],
       [20, 40],
@@ -132,7 +132,7 @@ describe("the life of documents", () => {
           id,
         )
       )[0];
-    // A reference lives for 30 days, times its quality plus a half, times 1.25 when it has not changed.
+    // A reference document lives for 30 days × (quality + 0.5), and × 1.25 if it has not changed.
     expect(await row(ids.changed)).toEqual({
       content: "new text",
       checksum: sha256("new text"),
@@ -142,7 +142,7 @@ describe("the life of documents", () => {
     });
     expect(await row(ids.unchanged)).toMatchObject({ content: same, etag: '"v2"', unchanged_count: 1, days: 37.5 });
     expect(await row(ids.notModified)).toMatchObject({ content: same, etag: '"v1"', unchanged_count: 1, days: 37.5 });
-    // Never shorter than before: 3.75 days are more than the 3 that were left.
+    // The time to live is never shortened: 3.75 days are more than the 3 days that were left.
     expect(await row(ids.news)).toMatchObject({ days: 3.75 });
     expect(await row(ids.good)).toMatchObject({ days: 112.5 });
     expect(asked.find(({ path }) => path === "/unchanged")?.headers["if-none-match"]).toBeUndefined();
@@ -177,7 +177,7 @@ describe("the life of documents", () => {
     };
     expect(await alone(unsteady)).toMatchObject({ state: "completed", attempts: 2, result: { outcome: "changed" } });
     expect(await alone(gone)).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("404") });
-    // The run was given no correlation id, so its own id is used for the jobs it enqueues.
+    // The run has no correlation id, so its own id is used for the jobs that it enqueues.
     const ids = "select distinct correlation_id from legwork.jobs where parent_id = $1";
     expect(await select(ids, id)).toEqual([{ correlation_id: id }]);
     const { body: job } = await ask("GET", "/jobs/weekly-document-refresh");

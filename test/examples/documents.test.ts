@@ -40,7 +40,7 @@ describe("documents", () => {
     expect((await ask("GET", "/jobs/health-check")).body.enabled).toBe(false);
   });
 
-  it("A1 no more jobs than configured run at a time, over all workers, and a worker that stops finishes its jobs", async () => {
+  it("A1 no more jobs than configured run at a time across all workers, and a worker that stops finishes its jobs", async () => {
     await restart({ BG_JOBS_MAX_CONCURRENT: "2" });
     const open: (() => void)[] = [];
     const { url } = await httpServer((response) => void open.push(() => response.end("text")));
@@ -66,12 +66,12 @@ describe("documents", () => {
     // Both workers are stopped, and exit when their jobs have ended.
     const exits = workers.map((child) => once(child, "exit"));
     for (const child of workers) child.kill("SIGTERM");
-    // A worker that got its response first would fetch another job.
+    // Responses are sent only now, because a worker that is not stopping yet would fetch another job.
     await until("both workers are stopping", () => haveSaid('"event":"stopping"'));
     for (const answer of open.splice(0)) answer();
     expect((await Promise.all(exits)).map(([code]) => code)).toEqual([0, 0]);
     expect((await states()).toSorted()).toEqual(["1 blocked", "2 completed", "2 pending"]);
-    // Nothing is lost: another worker does the rest.
+    // No job is lost: another worker runs the rest.
     await worker();
     const answering = setInterval(() => open.splice(0).forEach((answer) => answer()), 20);
     onTestFinished(() => clearInterval(answering));
@@ -96,7 +96,7 @@ describe("documents", () => {
     expect((await register("t-once", { at })).body.next_run_at).toBe(at);
     await select("select legwork_private.fire_schedules($1, 100, 'documents/t-once')", at);
     expect((await ask("GET", "/jobs/t-once")).body).toMatchObject({ next_run_at: null, runs: "1" });
-    // Bounds: the first run is not before the start, none is after the end, and the second of two is the last.
+    // Bounds: no run is before the start or after the end, and of at most two runs, the second is the last.
     const day = 86_400_000;
     const start = new Date(Math.floor(Date.now() / day) * day + 10 * day);
     const bounded = await register("t-bounded", {
@@ -114,7 +114,7 @@ describe("documents", () => {
       await clear();
     }
     expect((await ask("GET", "/jobs/t-twice")).body).toMatchObject({ runs: "2", next_run_at: null, executions: [{}, {}] });
-    // Invalid timings are refused with the invalid part.
+    // Invalid timings are refused with an error that names the invalid part.
     for (const [timing, said] of [
       [{ cron: "0 25 * * *" }, "25"],
       [{ every: "5m", cron: "* * * * *" }, "cron"],
@@ -170,7 +170,7 @@ describe("documents", () => {
     const answer = { code: 500, after: 0 };
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });
-    // No other process counts or evaluates meanwhile, and earlier tests do not count.
+    // Prevents other processes from counting and evaluating, and counts everything from earlier tests before this test begins.
     await select("update legwork_private.duties set due_at = 'infinity'");
     const count = (): Promise<unknown> =>
       until(
@@ -215,7 +215,7 @@ describe("documents", () => {
     expect(await health()).toEqual([503, "unhealthy", "unhealthy", expect.stringContaining("failed 4 times in a row")]);
     expect(await alerts()).toEqual(["t_row open critical"]);
     expect((await ask("GET", "/health")).body.alerts).toMatchObject([{ rule: "t_row", severity: "critical" }]);
-    // One success ends the consecutive failures, but four of five are still too many.
+    // One success ends the consecutive failures, but four failures in five runs are still too many.
     answer.code = 200;
     await attempt(1);
     expect(await health()).toEqual([200, "degraded", "degraded", expect.stringContaining("4 of 5 attempts")]);
@@ -256,7 +256,7 @@ describe("documents", () => {
     for (const metric of asked) expect(text).toContain(`# TYPE ${metric} counter`);
   });
 
-  it("A8 the routes return health, jobs and statistics, run a job and switch it, each with its status code", async () => {
+  it("A8 the routes return health, jobs and statistics, and run, enable and disable a job, each with its status code", async () => {
     expect((await ask("GET", "/health")).status).toBe(503);
     await worker();
     expect((await ask("GET", "/health")).body.jobs).toHaveLength(3);
@@ -292,7 +292,7 @@ describe("documents", () => {
       status: 422,
       body: { error: { message: expect.stringContaining("batchSize") } },
     });
-    // A running job is not started a second time.
+    // A job is not started a second time while it is running.
     const holder = await connection(database);
     await addExpired(["acme"], 1);
     await trigger(
@@ -343,10 +343,10 @@ describe("documents", () => {
       delays.push(Math.round(failed.delay));
       await select("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now())", id);
     }
-    // A minute, and twice as long after each.
+    // The first delay is a minute, and each further delay is twice as long.
     expect(delays).toEqual([60, 120, 240]);
     expect(await ended(id)).toMatchObject({ state: "failed", attempts: 4, error: expect.stringContaining("500") });
-    // Nothing listens there, and the error is not in the list: the job fails at once.
+    // Nothing listens on that port, and the error is not in the list, so the job fails at once.
     const refused = await refresh(await addDocument("acme", "http://127.0.0.1:9/x"));
     expect(await ended(refused)).toMatchObject({ state: "failed", attempts: 1 });
     const letters = (await ask("GET", "/dead-letters")).body.dead_letters;
@@ -408,7 +408,7 @@ describe("documents", () => {
     expect(await select(config)).toEqual(before);
   });
 
-  it("A12 the refresh waits for a completed clean-up, and is held back with the reason without one", async () => {
+  it("A12 the refresh waits for a completed clean-up, and is held back with the reason if there is none", async () => {
     await restart({
       BG_JOBS_REFRESH_AFTER_CLEANUP: "true",
       BG_JOBS_CLEANUP_SCHEDULE: "every 7d",
@@ -427,13 +427,13 @@ describe("documents", () => {
         )
       )[0];
     const reason = expect.stringContaining("documents/daily-ttl-cleanup");
-    // No clean-up has completed within a day: it waits for one, at most three hours.
+    // No clean-up has completed within a day, so the refresh waits for one, for at most three hours.
     await select("delete from legwork.schedule_runs");
     await fire(1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await fire(181);
     expect(await run()).toMatchObject({ state: "held_back", reason });
-    // The next one also waits, until a clean-up has completed.
+    // The next refresh also waits until a clean-up has completed.
     await fire(12 * 60 + 1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await worker();
@@ -443,7 +443,7 @@ describe("documents", () => {
       const found = await run();
       return found.state === "enqueued" && found;
     });
-    // Half a day early.
+    // Runs the refresh half a day early.
     await select("select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now())", id);
     expect(await ended(id)).toMatchObject({ state: "completed" });
   });

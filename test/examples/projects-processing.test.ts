@@ -16,7 +16,7 @@ import { SAMPLE_USER, startProjects } from "../../examples/projects/start.ts";
 const TASKS = resolve(import.meta.dirname, "../../examples/projects/tasks");
 const database = testDatabase();
 
-/** Clones are created in the temporary directory, so each test has its own to look into. A retry from an earlier test would clone into it as well. */
+/** Clones are created in the temporary directory, so each test has its own. Jobs of earlier tests are ended, because a retry would clone into it too. */
 beforeEach(async () => {
   await database.pool.query(
     "select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.')",
@@ -231,7 +231,7 @@ describe("project_processing", () => {
     await ended(first.id, "project_processing", 3);
     expect(await select(titles, first.id)).toEqual([{ title: "Four", done: false }]);
     await ended(first.id, "skills_extraction", 3);
-    // A job's own changes to the project do not enqueue another.
+    // A job's own changes to the project do not enqueue another job.
     expect(await jobs(first.id, "project_processing")).toHaveLength(3);
   });
 
@@ -315,7 +315,7 @@ describe("project_processing", () => {
     expect((await processed(pathToFileURL(repository).href)).project.task_count).toBe(1);
   });
 
-  it("D2 the clone is removed when parsing fails", async () => {
+  it("D2 the clone is removed if parsing fails", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n", "HUGE.md": "- [ ] x\n".repeat(40_000) });
     const { project: before } = await processed(repository);
     await database.pool.query("update projects.projects set plan_file = 'HUGE.md', refresh_requested_at = now() where id = $1", [
@@ -438,7 +438,7 @@ describe("project_processing", () => {
     expect(await readdir(tmpdir())).not.toContain("pwned");
   });
 
-  it("D2 no code from a repository is run, and no code that the user's git configuration would run for it", async () => {
+  it("D2 no code from a repository is run, and neither is code that the user's git configuration would run for it", async () => {
     const home = await directoryOf({ ".gitconfig": `[filter "evil"]\n\tsmudge = touch ${tmpdir()}/pwned; cat\n` });
     const before = process.env.HOME;
     process.env.HOME = home;
@@ -586,7 +586,7 @@ describe("skills_extraction", () => {
     ]);
   });
 
-  it("D3 an invalid manifest counts for its tool and affects nothing else", async () => {
+  it("D3 an invalid manifest still counts as evidence of its tool and affects nothing else", async () => {
     const repository = await repositoryOf({
       "package.json": "{ not json",
       "Cargo.toml": "[[[",
@@ -629,7 +629,7 @@ describe("skills_extraction", () => {
 });
 
 describe("startProjects", () => {
-  it("D2 needs no worker before it, and keeps the tasks that a worker has registered", async () => {
+  it("D2 works before the first worker has started, and keeps the tasks that a worker has registered", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n" });
     await processed(repository);
     const tasks =

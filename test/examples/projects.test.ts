@@ -25,7 +25,7 @@ let bob: string;
 
 beforeEach(async () => {
   app = await startProjects(database.url, { PROJECTS_PORT: "0", PROJECTS_REPOSITORY: "/nowhere" });
-  // Leaves only what the test adds.
+  // Ends all other jobs, so that only the test's own jobs remain.
   await database.pool.query(`
     select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.');
     select legwork.discard_jobs('{"task": "project_processing"}');
@@ -72,7 +72,7 @@ async function repository(): Promise<string> {
   return await gitRepository({ "PLAN.md": "- [x] One\n- [x] Two\n- [ ] Three\n", "package.json": "{}" });
 }
 
-/** Waits until a job has this status, as its user sees it. */
+/** Waits until its user sees that a job has this status. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each job has its own
 async function becomes(status: string, id: string, token = ann): Promise<any> {
   return await until(`job ${id} is ${status}`, async () => {
@@ -81,7 +81,7 @@ async function becomes(status: string, id: string, token = ann): Promise<any> {
   });
 }
 
-/** Resolves to the job once it has completed and its last progress, which may take a second, is recorded. */
+/** Resolves to the job once it has completed and its last progress is recorded, which may take a second. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each job has its own
 async function completes(id: string): Promise<any> {
   await becomes("completed", id);
@@ -205,16 +205,16 @@ describe("projects", () => {
     expect(bobs.every(({ job }) => job === null)).toBe(true);
   });
 
-  it("D5 a refresh is queued before other jobs, and the sixth within five minutes is told when to retry", async () => {
+  it("D5 a refresh is queued before other jobs, and the sixth request within five minutes is refused with the time to wait", async () => {
     const projectId = await addProject(await repository());
     const other = await addProject(await repository());
-    // An automatic job was there first.
+    // An automatic job is enqueued first.
     const [{ id: early }] = await select(
       "insert into projects.projects (user_id, repository_url) values ($1, $2) returning id",
       BOB,
       await repository(),
     );
-    // All at once: the database counts.
+    // All requests are sent at once: the database counts them.
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_one, index) => ask("POST", `/projects/${index % 2 === 0 ? projectId : other}/refresh`, ann)),
     );
@@ -253,7 +253,7 @@ describe("projects", () => {
     );
     expect(asked).toHaveLength(3);
     expect(asked.reduce((total, { refreshes }) => total + refreshes, 0)).toBe(7);
-    // The first refresh of each project. The next ones wait for it to end, and the worker may take another job before their limit admits them.
+    // Only the first refresh of each project is compared. The next ones wait for its end, and until then, the worker may take another job.
     for (const { started_at } of asked) expect(started_at.getTime()).toBeLessThan(normal.started_at.getTime());
   });
 
@@ -268,7 +268,7 @@ describe("projects", () => {
     expect(status).toBe(200);
     expect(listed.map(({ id }: { id: string }) => id).slice(0, 2)).toEqual([second, first]);
     expect(listed[0]).toEqual((await ask("GET", `/jobs/${second}/status`, ann)).body);
-    // A waiting job can be cancelled, also twice. Other ended jobs cannot be cancelled, and only failed ones can be retried.
+    // A waiting job can be cancelled, even twice. Other ended jobs cannot be cancelled, and only failed jobs can be retried.
     expect(await ask("DELETE", `/jobs/${second}`, ann)).toMatchObject({
       status: 200,
       body: { job_id: second, status: "cancelled", message: "Job cancelled" },
@@ -282,7 +282,7 @@ describe("projects", () => {
     expect((await ask("POST", `/jobs/${first}/retry`, ann)).status).toBe(409);
     const after = (await ask("GET", "/jobs/queue-status", ann)).body;
     expect(after).toEqual({ ...before, pending: before.pending + 1, cancelled: before.cancelled + 1, total: before.total + 2 });
-    // A failed job gets all its attempts again, as the same job.
+    // A failed job keeps its id when it is retried, and gets all its attempts again.
     await select("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'The disk is full.')", first);
     expect((await ask("GET", `/jobs/${first}/status`, ann)).body).toMatchObject({ status: "failed", error: "The disk is full." });
     expect(await ask("POST", `/jobs/${first}/retry`, ann)).toMatchObject({
@@ -297,7 +297,7 @@ describe("projects", () => {
     await workerOver(database.url, [TASKS, OWN]);
     expect(await becomes("completed", first)).toMatchObject({ error: null, result: { tasks_count: 3 } });
     expect(await ask("DELETE", `/jobs/${first}`, ann)).toMatchObject({ status: 409, body: { error: { code: "LW409" } } });
-    // A running job is told to stop.
+    // A running job is aborted.
     const { url } = await gatedRepository();
     await select("update projects.projects set repository_url = $1 where id = $2", url, projectId);
     const [{ id: running }] = await select("select max(id) as id from projects.jobs where project_id = $1", projectId);
@@ -323,7 +323,7 @@ describe("projects", () => {
       expect((await ask(method, path, elsewhere)).status).toBe(403);
       const refused = await ask(method, path, bob);
       expect(refused.status).toBe(404);
-      // The same message as for an unknown one.
+      // The message is the same as for an unknown id.
       const nowhere = await ask(method, path.replace(projectId, NOBODY).replace(body.job_id, "999999999"), bob);
       expect(refused.body.error.message.replace(projectId, NOBODY).replace(body.job_id, "999999999")).toBe(
         nowhere.body.error.message,
@@ -345,7 +345,7 @@ describe("projects", () => {
     expect((await ask("GET", "/elsewhere", ann)).status).toBe(404);
   });
 
-  it("D5 Legwork's own REST API does not let a user read another's project", async () => {
+  it("D5 Legwork's own REST API does not let a user read another user's project", async () => {
     const projectId = await addProject(await repository());
     const server = await startRest(database);
     onTestFinished(() => server.stop());
@@ -372,7 +372,7 @@ describe("projects", () => {
     expect(page.headers.get("x-content-type-options")).toBe("nosniff");
     const html = await page.text();
     expect(html).toContain('<html lang="en">');
-    // Nothing that the policy would refuse: no inline script, style or handler.
+    // The page has nothing that the policy would block: no inline script, style or event handler.
     expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i);
     expect([...html.matchAll(/<script[^>]*>([^<]*)/g)].map(([, inline]) => inline)).toEqual([""]);
     const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => String(path));
@@ -389,7 +389,7 @@ describe("projects", () => {
     expect(html).toContain('role="status"');
     expect(html).toMatch(/<progress [^>]*aria-label=/);
     expect(code).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/);
-    // The page's requests: the projects, then the history. A refresh, then the job until it has ended, then the history again.
+    // The page requests the projects and the history. After a refresh, it polls the job until it has ended, and then reads the history again.
     const directory = await repository();
     const projectId = await addProject(`file://user:s3cret@localhost${directory}`);
     await select("update projects.projects set repository_url = $1, name = null where id = $2", directory, projectId);
@@ -428,7 +428,7 @@ describe("projects", () => {
       },
     });
     expect(JSON.stringify(healthy.body)).not.toMatch(new RegExp(`${SAMPLE_USER}|${projectId}`));
-    // As if an hour had passed.
+    // Simulates that an hour has passed.
     await select(
       "update graphile_worker._private_jobs set locked_at = locked_at - interval '61 minutes' where id = $1",
       body.job_id,
@@ -437,7 +437,7 @@ describe("projects", () => {
     open();
     await becomes("completed", body.job_id);
     expect((await ask("GET", "/health/jobs")).body).toMatchObject({ status: "healthy", stuck_jobs: 0 });
-    // A database that cannot be reached.
+    // The database cannot be reached.
     const gone = new Pool({ connectionString: "postgres://user@127.0.0.1:1/none" });
     const server = await createProjectsServer(gone);
     onTestFinished(async () => {

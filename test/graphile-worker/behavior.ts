@@ -13,18 +13,18 @@ export interface Side {
   /** The directory of TASKS. */
   readonly tasks: string;
   readonly rows: (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
-  /** Runs the due jobs until there are no more. The options are for a plain worker and have no effect on Legwork's. */
+  /** Runs the due jobs until there are no more. The options are for a plain worker and have no effect on Legwork's own worker. */
   readonly run: (options?: RunnerOptions) => Promise<void>;
 }
 
-/** A behavior that users of graphile-worker rely on, stated as what they can observe. */
+/** A behavior that users of graphile-worker rely on, described by its observable result. */
 export interface Behavior {
   readonly name: string;
   readonly see: (side: Side) => Promise<unknown>;
   readonly is: unknown;
-  /** Also checked with Legwork's worker: it needs neither the absence of a worker nor an option of graphile-worker. */
+  /** Whether it is also checked with Legwork's worker. Not for a behavior that requires that no worker is running, or an option of graphile-worker. */
   readonly anyWorker?: true;
-  /** The results that differ are listed with the reason in docs/reference/database-footprint.md. */
+  /** The results that differ. docs/reference/database-footprint.md lists each of them with its reason. */
   readonly except?: { readonly [place in Place]?: { readonly is: unknown; readonly documented: string } };
 }
 
@@ -34,7 +34,7 @@ export const DATABASE_CLOCK = "Jobs of a limited task start by the database's cl
 
 export const CONTEXT = "Jobs that a task adds in Legwork's worker have the flags `parent:` and `correlation:`";
 
-/** Abilities of a plain task file. Each task records what it saw in the table `seen`. */
+/** Plain task files, each of which uses a feature of graphile-worker and records what it saw in the table `seen`. */
 export const TASKS: Record<string, string> = {
   "note.mjs": `export default async (payload, { job, query }) => {
     await query("insert into seen (job_id, task, note) values ($1, $2, $3)", [job.id, job.task_identifier, JSON.stringify(payload)]);
@@ -70,7 +70,7 @@ export const TASKS: Record<string, string> = {
   };`,
 };
 
-/** Added to each database: what tasks saw, and times in a form that can be compared. */
+/** Added to each database: the table `seen`, and a view of the jobs in which times can be compared. */
 export const SUPPORT = `
   create table public.seen (n integer generated always as identity, job_id bigint, task text, note jsonb, at timestamptz default clock_timestamp());
   create function public.moment(t timestamptz) returns text language sql stable return case
@@ -84,7 +84,7 @@ export const SUPPORT = `
 export const BRIEF =
   "select task, queue, payload, priority, run_at, attempts, max_attempts, last_error, key, revision, flags, locked from public.brief order by id";
 
-/** A job without any options in the form of BRIEF. */
+/** A job without any options, in the format of BRIEF. */
 export const PLAIN_JOB = {
   task: "note",
   queue: null,

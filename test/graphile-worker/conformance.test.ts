@@ -31,7 +31,7 @@ beforeAll(async () => {
   for (const [name, source] of Object.entries(TASKS)) await writeFile(join(tasks, name), source);
   await runMigrations({ pgPool: databases["without Legwork"].pool, logger: quietLogger });
   for (const place of places) await databases[place].pool.query(SUPPORT);
-  // Like a limit on a queue: every task without a queue is in this one.
+  // Every task without a queue is in this one, so this limit applies to all of them.
   await databases["with a limit"].pool.query("select legwork.limit_concurrency(100, queue => 'default')");
   worker = await startWorker({
     databaseUrl: databases["Legwork's worker"].url,
@@ -87,7 +87,7 @@ describe.each(places)("graphile-worker %s", (place) => {
   });
 });
 
-it("the differences are those that docs/reference/database-footprint.md lists, and each is real", async () => {
+it("docs/reference/database-footprint.md lists exactly the differences that these behaviors have", async () => {
   const page = await readFile(new URL("../../docs/reference/database-footprint.md", import.meta.url), "utf8");
   const list = page.slice(
     page.indexOf("## What users of graphile-worker see differently"),

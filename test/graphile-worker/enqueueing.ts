@@ -98,7 +98,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     is: "GWBKM",
   },
   {
-    name: "the key of a running job adds a new one, and the running one is not retried",
+    name: "using the key of a running job adds a new job, and the running job is not retried",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k')");
       await rows("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1");
@@ -111,7 +111,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     ],
   },
   {
-    name: "the key of a job that waits for a retry resets its attempts and start time, whatever the mode",
+    name: "using the key of a job that waits for a retry resets its attempts and start time, whatever the mode",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k', max_attempts => 2)");
       await rows("update graphile_worker._private_jobs set attempts = 1, last_error = 'e', run_at = now() + interval '1 year'");
@@ -121,7 +121,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     is: [{ ...PLAIN_JOB, key: "k", revision: 1 }],
   },
   {
-    name: "the key of a permanently failed job adds a new one",
+    name: "using the key of a permanently failed job adds a new job",
     see: async ({ rows }) => {
       await rows("select graphile_worker.add_job('note', job_key => 'k', max_attempts => 1)");
       await rows("select graphile_worker.permanently_fail_jobs((select array_agg(id) from graphile_worker.jobs), 'e')");
@@ -155,7 +155,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     ],
   },
   {
-    name: "add_jobs replaces by key, and keeps start times if told to",
+    name: "add_jobs replaces jobs by key, and keeps start times on request",
     see: async ({ rows }) => {
       await rows(`select graphile_worker.add_job('note', job_key => 'k', ${LATER})`);
       const spec = `array[row('other', '{"n": 2}', null, '2099-02-02Z', null, 'k', 7, null)]::graphile_worker.job_spec[]`;
@@ -211,7 +211,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     is: [],
   },
   {
-    name: "adding jobs notifies listeners with their number",
+    name: "adding jobs notifies listeners, with the number of jobs",
     see: async ({ database }) => {
       const client = await database.pool.connect();
       try {

@@ -25,7 +25,7 @@ const ADDED = {
   flags: { f: true },
 };
 
-/** Runs a worker with a crontab until it has processed it. */
+/** Runs a worker with a crontab until it has processed the crontab. */
 async function startWithCrontab({ database, tasks }: Side, items: CronItem[] | string): Promise<void> {
   const events = new EventEmitter() as WorkerEvents;
   const started = new Promise((resolve) => events.once("cron:started", resolve));
@@ -35,7 +35,7 @@ async function startWithCrontab({ database, tasks }: Side, items: CronItem[] | s
     noHandleSignals: true,
     events,
     parsedCronItems: typeof items === "string" ? parseCrontab(items) : parseCronItems(items),
-    // Keeps the jobs for the checks.
+    // The worker has no tasks for these jobs, so that they stay for the checks.
     forbiddenFlags: null,
     taskList: { idle: async () => {} },
     preset: { worker: { taskDirectory: tasks } },
@@ -170,7 +170,7 @@ export const LIBRARY: readonly Behavior[] = [
     except: { "with a limit": { is: [], documented: DATABASE_CLOCK } },
   },
   {
-    name: "a new crontab entry becomes known, and enqueues nothing for the past",
+    name: "a new crontab entry is registered, and enqueues nothing for the past",
     see: async (side) => {
       await startWithCrontab(side, "0 4 * * * note ?id=nightly&fill=1d\n");
       return {

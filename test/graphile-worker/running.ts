@@ -2,7 +2,7 @@ import { type Behavior, BRIEF, CONTEXT, HELD, PLAIN_JOB } from "./behavior.ts";
 
 const SEEN = "select task, note from seen order by n";
 
-/** The delay of the next attempt after a moment of this run, as a power of e seconds. */
+/** The delay of the next attempt as a power of e, in seconds, counted from some time during this run. */
 const BACK_OFF = `select attempts, last_error, locked_at is null as free, case when run_at = 'infinity' then 'infinity' else
     (select 'e^' || n from generate_series(0, 12) n where run_at - exp(n) * interval '1 second' between (select at from seen where task = 'began') and clock_timestamp()) end as next
   from graphile_worker.jobs order by id`;
@@ -76,7 +76,7 @@ export const RUNNING: readonly Behavior[] = [
     is: [{ ran: 5, in_order: true, ended: true }],
   },
   {
-    name: "later jobs and jobs of unknown tasks are left alone",
+    name: "jobs that are due later and jobs of unknown tasks are left alone",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(
@@ -97,7 +97,7 @@ export const RUNNING: readonly Behavior[] = [
     },
   },
   {
-    name: "a failure stores the message and delays the next attempt, longer after each",
+    name: "a failure stores the message and delays the next attempt, for longer each time",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(BEGAN);
@@ -144,7 +144,7 @@ export const RUNNING: readonly Behavior[] = [
     is: [{ attempts: 1, told: true }],
   },
   {
-    name: "a task that enqueues its own key while it runs leaves the new job",
+    name: "if a task enqueues its own key while it runs, the new job remains",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_job('again', '{"again": true}', job_key => 'k')`);
@@ -157,7 +157,7 @@ export const RUNNING: readonly Behavior[] = [
     },
   },
   {
-    name: "a batch job keeps the entries that failed for its next attempt",
+    name: "a batch job keeps only the failed entries for its next attempt",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_job('batch', '[{"n": 1}, {"n": 2, "fails": true}, {"n": 3}]')`);
@@ -168,7 +168,7 @@ export const RUNNING: readonly Behavior[] = [
     is: [{ payload: [{ n: 2, fails: true }], attempts: 1, last_error: "Batch failures:\nentry 2" }],
   },
   {
-    name: "a task has its job, its row, and graphile-worker's helpers",
+    name: "a task receives its job, the job's row, and graphile-worker's helpers",
     anyWorker: true,
     see: async ({ rows, run }) => {
       await rows(`select graphile_worker.add_job('helpers', '{"n": 1}', queue_name => 'mine')`);

@@ -31,7 +31,7 @@ const MAPPING = {
   reports: "reports",
 };
 
-/** Restores the keys that BullMQ itself has left in Redis (scripts/try-import.ts), and forgets earlier imports. */
+/** Restores the keys that BullMQ itself has left in Redis (scripts/try-import.ts), and deletes the records of earlier imports. */
 async function start(version: string): Promise<void> {
   await redis.flushall();
   const commands = JSON.parse(await readFile(new URL(`fixtures/bullmq-${version}.json`, import.meta.url), "utf8")) as [
@@ -65,7 +65,7 @@ async function importing(
   }
 }
 
-/** What is in Redis, without what the import writes for itself and without events. */
+/** The keys in Redis, except for those that the import itself uses and those of events. */
 async function keys(): Promise<string[]> {
   return (await redis.keys("*")).filter((key) => !key.endsWith(":events") && !key.startsWith("bull:legwork-")).toSorted();
 }
@@ -78,7 +78,7 @@ const WAITING = "state in ('pending', 'scheduled', 'blocked', 'paused', 'retryin
 const JOBS = `select split_part(correlation_id, ':', 2) as queue, task, state::text, priority, max_attempts as attempts, payload::text as payload, job_key
   from legwork.jobs where ${WAITING} order by id`;
 
-it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed and taken over once", async () => {
+it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed and imported once", async () => {
   for (const version of ["5", "6"]) {
     await start(version);
     const before = await keys();
@@ -110,7 +110,7 @@ it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed a
       job("mail", "mail", "pending", String.raw`{"to": "x'\"\\ ${"${7}"}"}`, { attempts: 5 }),
       job("mail", "mail", "pending", '{"n": 2}', { job_key: "mail:order-7" }),
       job("mail", "mail", "pending", '{"n": 3}', { job_key: "mail:u" }),
-      // A scheduler's job that is due.
+      // This job comes from a scheduler and is due.
       job("mail", "mail", "pending", '{"n": 1}'),
       job("mail", "notify/receipt", "pending", '"text"', { priority: 2, attempts: 7 }),
       job("mail", "notify/receipt", "pending", "[1, 2]", { priority: 10, attempts: 7 }),
@@ -188,7 +188,7 @@ it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed a
         obstacle: "It runs every 200 ms; the shortest interval of a schedule is a second.",
       },
     ]);
-    // Running and ended jobs, a flow with a running child and a scheduler that stays are as they were; of the others, nothing is left.
+    // Running and ended jobs, a flow with a running child and a scheduler that cannot be imported are unchanged. Nothing is left of the others.
     expect(
       (await keys())
         .filter((key) => !/:(?:id|meta|marker|pc)$/.test(key))
@@ -212,7 +212,7 @@ it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed a
       "bull:worked:completed",
     ]);
     expect((await importing()).jobs).toBe(0);
-    // A custom id that is used again is another job.
+    // If a custom id is used again, it belongs to another job.
     await redis.hset("bull:mail:order-7", { name: "custom", data: "{}", opts: "{}", timestamp: "1900000000000" });
     await redis.lpush("bull:mail:wait", "order-7");
     expect((await importing()).jobs).toBe(1);
@@ -225,13 +225,13 @@ it("an import from BullMQ that is killed at any point is completed by the next o
   const kill = () => Promise.reject(killed);
   const waiting = async () => (await rows(`select from legwork.jobs where ${WAITING}`)).length;
 
-  // Staged: BullMQ keeps the jobs, and runs one of them.
+  // Killed after the jobs have been staged: BullMQ keeps the jobs, and runs one of them.
   await expect(importing(() => ({ take: kill }))).rejects.toThrow(killed);
   expect(await waiting()).toBe(0);
   expect(await rows("select from legwork_private.imported_jobs where imported_at is null")).not.toEqual([]);
   expect(await redis.rpoplpush("bull:mail:wait", "bull:mail:active")).toBe("8");
 
-  // Taken: BullMQ no longer has them.
+  // Killed after they have been taken: BullMQ no longer has them.
   const takenThenKilled = (source: BullmqSource): Partial<ImportSource> => ({
     take: async (units) => {
       await source.take(units);
@@ -242,7 +242,7 @@ it("an import from BullMQ that is killed at any point is completed by the next o
   expect(await waiting()).toBe(0);
   expect(await redis.hlen("bull:legwork-imported")).toBeGreaterThan(5);
 
-  // Enqueued.
+  // Killed after they have been enqueued.
   await expect(importing(() => ({ settle: kill }))).rejects.toThrow(killed);
   const report = await importing();
   expect(report.left.map(({ name }) => name)).toEqual(["mail:part", "mail:poll", "reports:mixed"]);
@@ -256,7 +256,7 @@ it("an import from BullMQ that is killed at any point is completed by the next o
   ]);
 });
 
-it("what BullMQ starts while it is taken, and what cannot be stored, stays; mistakes are one message", async () => {
+it("jobs that BullMQ starts during the import and jobs that cannot be stored stay in BullMQ; mistakes are one message", async () => {
   await start("6");
   await redis.hset("bull:mail:1", "data", '{"text":"\\u0000"}');
   await redis.hset("bull:mail:2", "data", "{");
@@ -273,7 +273,7 @@ it("what BullMQ starts while it is taken, and what cannot be stored, stays; mist
       ["mail:welcome", "It cannot be stored: u", ["1"]],
     ]),
   );
-  // What was not taken is not enqueued.
+  // Jobs that were not taken are not enqueued.
   expect(
     await rows(`select correlation_id from legwork.jobs where ${WAITING} and correlation_id ~ '^bullmq:mail:[128]:'`),
   ).toEqual([]);

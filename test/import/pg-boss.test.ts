@@ -7,15 +7,15 @@ import type { ImportSource } from "../../src/import/source.ts";
 import { legwork } from "../support/cli.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 
-/** pg-boss in the database of Legwork. */
+/** A database with both pg-boss and Legwork. */
 const shared = testDatabase();
-/** pg-boss in another database than Legwork. */
+/** Legwork's database, and another one with pg-boss. */
 const [own, other] = [testDatabase(), testDatabase()];
 
 const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const MAPPING = { email: "notify/email", report: "report/daily", short: "short", "one-at-a-time": "one", dead: null };
 
-/** Replays what pg-boss itself has written (scripts/try-import.ts). */
+/** Replays the statements that pg-boss itself has sent (scripts/try-import.ts). */
 async function installPgBoss({ pool }: TestDatabase, version: string): Promise<void> {
   const statements = JSON.parse(await readFile(new URL(`fixtures/pg-boss-${version}.json`, import.meta.url), "utf8")) as [
     string,
@@ -65,7 +65,7 @@ async function importing(
 const JOBS = `select split_part(correlation_id, ':', 3) as id, task, state::text, priority, max_attempts as attempts, payload::text as payload, job_key, serial_key
   from legwork.jobs order by 1`;
 
-it("pg-boss 12's waiting jobs and schedules are previewed, taken over once, and stay taken over", async () => {
+it("pg-boss 12's waiting jobs and schedules are previewed, imported once, and never imported again", async () => {
   await installPgBoss(shared, "12");
   await registerTasks(shared);
   const run = (...more: string[]) =>
@@ -120,7 +120,7 @@ it("pg-boss 12's waiting jobs and schedules are previewed, taken over once, and 
     job(1, "notify/email", "pending", 0, 5, '{"to": "a@b.c", "amount": 0.1}'),
     job(2, "notify/email", "pending", -5, 5, String.raw`{"to": "x'\"\\ é ${"\u{1F600}"} ${"${7}"} {{x}}; drop table users"}`),
     job(3, "notify/email", "scheduled", 0, 5, "{}"),
-    // Its first attempt was in pg-boss. The number beyond the smallest priority becomes that one.
+    // The first attempt was in pg-boss. A priority below the minimum becomes the minimum.
     job(4, "notify/email", "scheduled", -32_768, 4, '{"fails": true}'),
     job(5, "report/daily", "pending", 0, 3, '{"day": 1}'),
     job(6, "one", "pending", 0, 3, '{"n": 1}', { serial_key: "one-at-a-time:k" }),
@@ -152,7 +152,7 @@ it("pg-boss 12's waiting jobs and schedules are previewed, taken over once, and 
     { state: "completed", n: 1 },
   ]);
 
-  // An application that creates its schedules at every start, and a job that is started again in pg-boss, change nothing here.
+  // If an application creates its schedules again at its start, or a job is started again in pg-boss, nothing changes here.
   await shared.pool.query("insert into pgboss.schedule (name, cron) values ('report', '0 3 * * *')");
   await shared.pool.query("update pgboss.job set state = 'created' where id = $1", [id(1)]);
   await shared.pool.query('select legwork.cancel_jobs(\'{"task": "notify/email"}\')');
@@ -176,7 +176,7 @@ it("an import from another database that is killed at any point is completed by 
     const killed = new Error("killed");
     const kill = () => Promise.reject(killed);
 
-    // After the jobs have been staged: pg-boss keeps them, and runs one of them.
+    // Killed after the jobs have been staged: pg-boss keeps them, and runs one of them.
     await expect(importing(other, own, () => ({ take: kill }))).rejects.toThrow(killed);
     expect([await waiting(), await still()]).toEqual([0, 8]);
     expect(await rows(own, "select from legwork_private.imported_jobs where imported_at is null and spec ? 'task'")).not.toEqual(
@@ -184,7 +184,7 @@ it("an import from another database that is killed at any point is completed by 
     );
     await other.pool.query("update pgboss.job set state = 'completed', completed_on = now() where id = $1", [id(1)]);
 
-    // After they have been taken: pg-boss no longer runs them, and its maintenance keeps them.
+    // Killed after they have been taken: pg-boss no longer runs them, and its maintenance keeps them.
     await expect(
       importing(other, own, (source) => ({
         take: async (units, client) => {
@@ -195,7 +195,7 @@ it("an import from another database that is killed at any point is completed by 
     ).rejects.toThrow(killed);
     expect([await waiting(), await still()]).toEqual([0, 4]);
 
-    // After they have been enqueued.
+    // Killed after they have been enqueued.
     await expect(importing(other, own, () => ({ settle: kill }))).rejects.toThrow(killed);
     const report = await importing(other, own);
     expect(report.unmapped).toEqual([]);
@@ -207,14 +207,14 @@ it("an import from another database that is killed at any point is completed by 
     );
     expect(new Set(ids.map((row) => row.id)).size).toBe(7);
     expect(ids).not.toContainEqual({ id: `pg-boss:email:${id(1)}` });
-    // Version 10 keeps them in an archive instead.
+    // Version 10 has no such column: it keeps jobs in an archive.
     const kept = version === "10" ? "604800" : "deletion_seconds";
     expect(await rows(other, `select distinct ${kept} as seconds from pgboss.job`)).toEqual([{ seconds: 604_800 }]);
     expect((await importing(other, own)).jobs).toBe(0);
   }
 });
 
-it("jobs that cannot be taken over are left and named: of unknown names, locked by a worker, refused by the task or the database", async () => {
+it("jobs that cannot be imported are left in pg-boss and named: with unknown names, locked by a worker, refused by the task or the database", async () => {
   await installPgBoss(other, "12");
   await own.pool.query("delete from legwork_private.imported_jobs");
   const run = (...more: string[]) =>

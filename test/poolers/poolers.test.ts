@@ -21,7 +21,7 @@ import { directoryOf, workerOver } from "../support/worker.ts";
 const database = testDatabase();
 const TASKS = { "note.mjs": "export default async () => {};\n" };
 
-/** In transaction mode, with one connection to Postgres: the next client inherits whatever was left on it. */
+/** In transaction mode, with one connection to Postgres: the next client inherits any state that was left on it. */
 let one: PgBouncer;
 let three: PgBouncer;
 beforeAll(async () => {
@@ -55,7 +55,7 @@ describe("a connection pooler is detected", () => {
   it.each([0, 1])("in transaction mode, however many connections it has (server_round_robin = %i)", async (roundRobin) => {
     for (const size of [1, 2, 20]) {
       const url = await behind("transaction", size, `server_round_robin = ${roundRobin}`);
-      // In the second and third round it has connections to choose from.
+      // In the second and third rounds, the pooler has several connections to choose from.
       for (let time = 0; time < 3; time++) expect(await found(url)).toBe("transaction");
     }
   });
@@ -124,7 +124,7 @@ describe("a worker", () => {
       detail: expect.stringContaining("through a connection pooler in transaction mode"),
       fix: expect.stringContaining("DATABASE_URL"),
     });
-    // A worker that starts ends the finding.
+    // The finding disappears once a worker has started.
     await workerOver(database.url, TASKS);
     const { rows } = await database.pool.query(`select severity from legwork.doctor() where "check" = 'pooler'`);
     expect(rows).toEqual([{ severity: "ok" }]);
@@ -141,7 +141,7 @@ describe("a worker", () => {
 });
 
 describe("behind a pooler in transaction mode", () => {
-  /** The state that the next client finds without having set anything. */
+  /** The connection's state that the next client finds before it has set anything. */
   async function inherited(): Promise<unknown> {
     const client = new pg.Client({ connectionString: one.url, application_name: "the next" });
     await client.connect();
@@ -158,7 +158,7 @@ describe("behind a pooler in transaction mode", () => {
     return rows[0];
   }
 
-  it("the command line acts under its own name, and the next client inherits nothing", async () => {
+  it("the command line records its own actor, and the next client inherits nothing", async () => {
     const before = await inherited();
     expect(await legwork(["pause", "default", "--reason", "test"], { DATABASE_URL: one.url })).toMatchObject({
       code: 0,

@@ -19,10 +19,10 @@ function localTimes(cron: string, timezone: string, from: string, upto: string):
 
 describe("a skipped local time fires once, after the gap, and a repeated one fires only the first time:", () => {
   it.each([
-    // The zone. The day clocks go forward, a time in the gap, the end of the gap. The day they go back, a repeated time, its first occurrence.
+    // The zone; the day when clocks go forward, a time in the gap, the end of the gap; the day when they go back, a repeated time, its first occurrence.
     ["Europe/Berlin", "2026-03-29", "30 2 * * *", "03:00:00", "2026-10-25", "30 2 * * *", "2026-10-25T00:30:00.000Z"],
     ["America/New_York", "2026-03-08", "30 2 * * *", "03:00:00", "2026-11-01", "30 1 * * *", "2026-11-01T05:30:00.000Z"],
-    // Half an hour forward and back.
+    // In this zone, clocks change by half an hour.
     ["Australia/Lord_Howe", "2026-10-04", "15 2 * * *", "02:30:00", "2026-04-05", "45 1 * * *", "2026-04-04T14:45:00.000Z"],
   ])("%s", async (zone, spring, missing, after, autumn, twice, first) => {
     const day = (date: string, cron: string): Date[] => {
@@ -32,24 +32,24 @@ describe("a skipped local time fires once, after the gap, and a repeated one fir
     };
     expect(day(spring, missing).map((time) => formatLocal(time, zone))).toEqual([`${spring} ${after}`]);
     expect(day(autumn, twice).map((time) => time.toISOString())).toEqual([first]);
-    // Several times in the gap are one occurrence. A step or a star in the minutes changes nothing.
+    // Several times in the gap result in one occurrence. Expressions with steps or stars in the minutes behave in the same way.
     expect(day(spring, `*/15 ${missing.split(" ")[1]} * * *`).length).toBe(zone === "Australia/Lord_Howe" ? 2 : 1);
     expect(day(autumn, `*/15 ${twice.split(" ")[1]} * * *`).length).toBe(4);
     expect(day(autumn, "*/15 */2 * * *").length).toBe(48);
-    // The day before and the day after are ordinary.
+    // The day before and the day after have no clock change.
     const preview = await previewSchedule({ cron: missing }, { timezone: zone, from: new Date(`${spring}T12:00:00Z`), count: 2 });
     expect(preview.every(({ local }) => !local.endsWith("03:00:00"))).toBe(true);
   });
 });
 
-it("an expression that names no hour runs in both of two repeated hours, and not in a missing one", () => {
+it("an expression with a star for the hour fires in both repeated hours, and not in a skipped hour", () => {
   const hours = (from: string, upto: string): number => localTimes("0 * * * *", "Europe/Berlin", from, upto).length;
   expect(hours("2026-10-24T21:59:00Z", "2026-10-25T22:59:00Z")).toBe(25);
   expect(hours("2026-03-28T22:59:00Z", "2026-03-29T21:59:00Z")).toBe(23);
   expect(hours("2026-06-10T21:59:00Z", "2026-06-11T21:59:00Z")).toBe(24);
 });
 
-describe("month ends, leap days and the rest of the grammar give the right days:", () => {
+describe("month ends, leap days and the rest of the grammar result in the right days:", () => {
   it.each([
     ["0 12 L * *", "2028-01-01Z", ["2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30"]],
     ["0 12 31 * *", "2027-01-01Z", ["2027-01-31", "2027-03-31", "2027-05-31"]],
@@ -108,7 +108,7 @@ describe("the description matches the expression:", () => {
     expect(times.map((time) => time.toISOString().slice(0, 10))).toEqual(days);
   });
 
-  it("a step of one counts as a star, in SQL too", async () => {
+  it("a step of one is equivalent to a star, in SQL too", async () => {
     expect(() => parseCron("0 0 31 2 */1")).toThrow(">31 2<");
     await expect(database.pool.query("select legwork_private.assert_cron('0 0 31 2 */1')")).rejects.toMatchObject({
       code: "LW400",
@@ -141,7 +141,7 @@ describe("the next runs of a crontab entry are those that graphile-worker runs:"
   });
 });
 
-describe("a preview and a schedule refuse the same:", () => {
+describe("a preview and a schedule refuse the same input:", () => {
   it.each([
     [{ cron: "0 12 * * *" }, { timezone: "BST" }, "BST"],
     [{ cron: "0 12 * * *" }, { timezone: "CET" }, "CET"],
@@ -209,7 +209,7 @@ describe("the invalid part of an expression is marked, in SQL and in TypeScript:
   });
 });
 
-/** What users may type: mostly valid, sometimes not. */
+/** Expressions that users may type: mostly valid, sometimes not. */
 const item = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 62 }).map(String) },
   { weight: 3, arbitrary: fc.constant("*") },

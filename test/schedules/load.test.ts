@@ -30,7 +30,7 @@ const SCHEDULES: { name: string; timing: Timing; timezone?: string; startsAt?: D
   { name: "once", timing: { at: hoursAhead(3.5) } },
 ];
 
-it("the load of each hour matches the schedules' previews", async () => {
+it("the load for each hour matches the previews of the schedules", async () => {
   for (const { name, timing, ...options } of SCHEDULES) await schedule(database.pool, name, "t", { ...timing, ...options });
   const first = Math.floor(from.getTime() / HOUR_MS);
   const expected = Array.from({ length: HOURS }, () => new Map<string, number>());

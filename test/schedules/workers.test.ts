@@ -25,18 +25,18 @@ beforeEach(async () => {
 it("a schedule created in SQL is planned and fires automatically", async () => {
   await workerOver(database.url, TASKS);
   await database.pool.query("select legwork.schedule('s', 't', cron => '* * * * * *', timezone => 'Europe/Berlin')");
-  const runs = await until("two of its jobs have run", async () => {
+  const runs = await until("two of the schedule's jobs have run", async () => {
     const rows = await listScheduleRuns(database.pool, "s");
     return rows.length >= 2 && rows.every(({ outcome }) => outcome === "completed") && rows;
   });
-  // No later than a second after its time.
+  // Each occurrence fires no later than a second after its time.
   for (const { due_at: due, recorded_at: at } of runs) expect(at.getTime() - due.getTime()).toBeLessThan(scaled(1_000));
   const [row] = await listSchedules(database.pool);
   expect(row).toMatchObject({ sentence: "Every second", last_state: "enqueued" });
 });
 
 it(
-  "three workers fire nothing twice and lose nothing when one is killed during a tick",
+  "three workers fire no occurrence twice and lose none when one of them is killed during a tick",
   async () => {
     const tasks = await directoryOf(TASKS);
     const schedules = 300;
@@ -54,7 +54,7 @@ it(
     await until("schedules fire", async () => (await fired()) > schedules);
     const blocker = await database.pool.connect();
     await blocker.query("begin");
-    // A tick blocks when it enqueues, in the middle of its transaction.
+    // With this lock, a tick blocks when it enqueues, in the middle of its transaction.
     await blocker.query("lock table graphile_worker._private_jobs in share mode");
     await until("a tick is blocked", async () => {
       const { rows } = await database.pool.query(
@@ -67,7 +67,7 @@ it(
     blocker.release();
     const before = await fired();
     await until("the other workers continue", async () => (await fired()) > before + 3 * schedules, 15_000);
-    // The past occurrences of all schedules: one row and one job for each.
+    // Each past occurrence of each schedule has one row and one job.
     const { rows } = await database.pool.query(
       `with behind as (select min(next_at) as upto from legwork_private.schedule_definitions)
      select b.upto, count(*)::int as occurrences, count(distinct (o.schedule, o.due_at))::int as different, count(distinct o.job_id)::int as jobs,
@@ -121,7 +121,7 @@ it("crontab entries are listed as schedules, with their next and last run", asyn
   await expect(disableSchedule(database.pool, "nightly")).rejects.toMatchObject({ code: "LW409" });
 });
 
-it("TypeScript plans at once, in the caller's transaction", async () => {
+it("a schedule created in TypeScript is planned at once, in the caller's transaction", async () => {
   const client = await database.pool.connect();
   await client.query("begin");
   const asOf = new Date("2026-03-28T12:00:00Z");
@@ -154,7 +154,7 @@ it("a schedule without an occurrence in its window is refused, and so is an inva
   await expect(schedule(database.pool, "s", "strict", { every: "1h" })).rejects.toMatchObject({ code: "LW422" });
 });
 
-it("a preview lists the next times with the local time", async () => {
+it("a preview lists the next times, with their local times", async () => {
   const from = new Date("2026-03-28T00:00:00Z");
   const times = await previewSchedule({ cron: "30 2 * * *" }, { timezone: "Europe/Berlin", from, count: 3 });
   expect(times.map(({ local }) => local)).toEqual(["2026-03-28 02:30:00", "2026-03-29 03:00:00", "2026-03-30 02:30:00"]);

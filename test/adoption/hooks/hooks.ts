@@ -1,5 +1,5 @@
-// Runs the recipes for Sentry and OpenTelemetry of docs/guides/hooks.md as they stand there, with the real libraries, in a worker that the command
-// line starts. A local server stands for both services.
+// Runs the Sentry and OpenTelemetry recipes exactly as docs/guides/hooks.md prints them, with the real libraries, in a worker that is started from
+// the command line. A local server stands in for both services.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -38,7 +38,7 @@ function recipe(path: string): string {
   return block;
 }
 
-// Within this folder, so that its packages are found.
+// Inside this folder, so that its packages can be imported.
 const project = mkdtempSync(join(HERE, "project-"));
 const write = (path: string, content: string): void => {
   mkdirSync(dirname(join(project, path)), { recursive: true });
@@ -76,7 +76,7 @@ try {
   const { rows } = await legwork.pool
     .query("select legwork.enqueue('fails', tenant => 'acme', max_attempts => 1) as id")
     .catch(async () => {
-      // The task is known when the worker has started.
+      // The task is not registered until the worker has started.
       for (let tries = 0; tries < 100; tries++) {
         const { rows: tasks } = await legwork.pool.query("select from legwork.tasks where name = 'fails'");
         if (tasks.length > 0) break;

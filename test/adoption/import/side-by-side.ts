@@ -1,5 +1,5 @@
-// Imports from the real pg-boss and BullMQ while their producers and workers keep running, with an import that is killed again and again: every job
-// runs exactly once.
+// Imports from the real pg-boss and BullMQ while their producers and workers keep running. The import is killed repeatedly, and every job must still
+// run exactly once.
 import { execFile, execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Queue, Worker } from "bullmq";
@@ -16,7 +16,7 @@ execFileSync(process.execPath, [LEGWORK, "migrate"], { env: environment });
 const pool = new pg.Pool({ connectionString: databaseUrl });
 await pool.query(`select legwork_private.register_tasks('[{"name": "email"}, {"name": "mail"}]')`);
 
-/** Runs an import and kills it after some time, until one completes. Returns how often it was killed. */
+/** Starts the import and kills it after a while, again and again until one completes. Returns the number of kills. */
 async function importUntilDone(parameters: string[]): Promise<number> {
   for (let kills = 0; ; kills++) {
     const done = await new Promise<boolean>((resolve, reject) => {
@@ -42,7 +42,7 @@ async function assertOnce(name: string, ranThere: readonly number[], task: strin
   const all = [...ranThere, ...rows.map((row) => Number(row.i))];
   if (all.length !== JOBS || new Set(all).size !== JOBS)
     throw new Error(`${name}: ${all.length} runs of ${new Set(all).size} of ${JOBS} jobs.`);
-  console.log(`✓ ${name}: ${ranThere.length} jobs ran there, ${rows.length} were imported, none was lost or doubled.`);
+  console.log(`✓ ${name}: ${ranThere.length} jobs ran there, ${rows.length} were imported, none was lost or duplicated.`);
 }
 
 const remote = new URL(databaseUrl);
@@ -100,5 +100,5 @@ await importUntilDone(["bullmq", "--redis-url", redis.url]);
 await assertOnce("BullMQ", ran, "mail");
 await redis.stop();
 await pool.end();
-// A worker of BullMQ keeps trying to connect.
+// BullMQ's worker would keep trying to connect.
 process.exit(0);

@@ -70,7 +70,7 @@ async function fill({ Queue, FlowProducer, Worker }: any, connection: Redis, ver
   });
   await flow.add({ name: "mixed", queueName: "reports", data: { flow: 2 }, children: [child(5), child(6, "worked")] });
   const part = await worker.getNextJob("t4");
-  if (part.data.part !== 6) throw new Error("Not the part that was to run.");
+  if (part.data.part !== 6) throw new Error("Expected the job that is to stay running.");
   await worker.close(true);
   for (const one of [mail, paused, worked, flow]) await one.close();
 }

@@ -9,5 +9,5 @@ try {
 } finally {
   await redis.stop();
 }
-// A worker of BullMQ keeps trying to connect.
+// BullMQ's worker would keep trying to connect.
 process.exit(0);

@@ -6,7 +6,7 @@ import pg from "pg";
 const FIXTURES = fileURLToPath(new URL("../../import/fixtures/", import.meta.url));
 const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 
-/** Writes pg-boss-<version>.json, a list of [statement, values]. Replayed at any time, since pg-boss computes its times from now(). */
+/** Writes pg-boss-<version>.json, a list of [statement, values]. They can be replayed at any time, because pg-boss computes its times from now(). */
 export async function writePgBoss(databaseUrl: string): Promise<void> {
   mkdirSync(FIXTURES, { recursive: true });
   for (const [version, name] of [
@@ -57,7 +57,7 @@ async function fill(boss: any, version: string): Promise<void> {
   await send(3, "email", null, { startAfter: 86_400 });
   await send(4, "email", { fails: true }, { priority: 40_000 });
   const [job] = await boss.fetch("email");
-  if (job.id !== id(4)) throw new Error("Not the job that was to fail.");
+  if (job.id !== id(4)) throw new Error("Expected the job that is to fail.");
   await boss.fail("email", job.id, { message: "no" });
   await send(5, "report", { day: 1 }, { expireInSeconds: 60 });
   await send(6, "one-at-a-time", { n: 1 }, { singletonKey: "k" });
