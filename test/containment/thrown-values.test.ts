@@ -174,7 +174,7 @@ describe("describing a thrown value", () => {
 
 const database = testDatabase();
 
-/** A result as it is stored, or undefined if there is none or if JSON cannot represent it. In the latter case, the job must be discarded. */
+/** A result as it is stored, or undefined if there is no result or JSON cannot represent it. In the latter case, the job must be discarded. */
 function resultOrDiscard(returned: unknown): string | undefined {
   try {
     return resultToJson(returned);

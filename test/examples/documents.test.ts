@@ -408,7 +408,7 @@ describe("documents", () => {
     expect(await select(config)).toEqual(before);
   });
 
-  it("A12 the refresh waits for a completed clean-up, and is held back with the reason if there is none", async () => {
+  it("A12 the refresh waits for a completed clean-up, and is held back with the reason if no clean-up has completed", async () => {
     await restart({
       BG_JOBS_REFRESH_AFTER_CLEANUP: "true",
       BG_JOBS_CLEANUP_SCHEDULE: "every 7d",

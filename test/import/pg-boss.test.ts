@@ -254,7 +254,7 @@ it("jobs that cannot be imported are left in pg-boss and named: with unknown nam
     ["email", "The payload does not match tas", 3, expect.any(String)],
     ["one-at-a-time", "Its retention has passed: pg-b", 1, "07"],
     ["report", "It has been started, or change", 1, "05"],
-    // Its other part, job 21, has a payload that is refused.
+    // This job depends on job 20 and on job 21, whose payload is refused.
     ["report", "It waits for a job that pg-bos", 1, "22"],
     ["short", "It cannot be stored: run_at is", 1, "08"],
   ]);
