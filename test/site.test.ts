@@ -26,7 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".png": "image/png",
 };
 
-/** A static server without any rules: it has the site's files under a path, and nothing else. */
+/** A plain static server: it serves the site's files under a path, without any rewrite rules. */
 async function serve(base: string): Promise<{ url: string; missing: string[] }> {
   const missing: string[] = [];
   const server = createServer((request, response) => {
@@ -45,7 +45,7 @@ async function serve(base: string): Promise<{ url: string; missing: string[] }> 
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, missing };
 }
 
-/** Whatever a page asks for and does not get, from when it is opened. A page that is left stops its own requests. */
+/** The failed requests of a page, from now on. Requests that the browser aborts when it leaves a page do not count. */
 function failedRequests(page: Page): string[] {
   const failed: string[] = [];
   page.on("requestfailed", (request) => {
@@ -54,7 +54,7 @@ function failedRequests(page: Page): string[] {
   return failed;
 }
 
-// Expressions of the browser are texts: the tests are compiled without its types.
+// Expressions for the browser are strings, because the tests are compiled without the types of the DOM.
 const backgroundOf = (page: Page): Promise<string> => page.evaluate("getComputedStyle(document.body).backgroundColor");
 const PICTURES_ARE_THERE =
   "document.images.length > 2 && [...document.images].every((image) => image.complete && image.naturalWidth > 0)";
@@ -70,7 +70,7 @@ describe("the site", () => {
     await page.getByRole("link", { name: "Start in five minutes" }).first().click();
     await page.waitForURL(`${url}${base}guides/start.html`);
     await page.getByRole("heading", { level: 1, name: "Start in five minutes" }).waitFor();
-    // A page further down, opened within the page, and again as a page of its own.
+    // Opens a page in a subfolder by a link within the application, and then loads it directly.
     await page.getByRole("link", { name: "Dashboard", exact: true }).first().click();
     await page.waitForURL(`${url}${base}guides/dashboard.html`);
     await page.waitForFunction(PICTURES_ARE_THERE);
@@ -96,7 +96,7 @@ describe("the site", () => {
     await page.getByRole("link", { name: "Dashboard", exact: true }).first().click();
     await page.waitForURL(/\/guides\/dashboard\.html$/);
     await page.waitForFunction(PICTURES_ARE_THERE);
-    // Its style sheets are there: the sidebar stands next to the text.
+    // If the sidebar is next to the text, the style sheets were loaded.
     const [sidebar, text] = [await page.locator(".VPSidebar").boundingBox(), await page.locator(".vp-doc").boundingBox()];
     expect((sidebar?.x ?? 0) + (sidebar?.width ?? 0)).toBeLessThanOrEqual(text?.x ?? 0);
     const light = await backgroundOf(page);

@@ -71,7 +71,8 @@ describe("legwork up with the embedded Postgres", () => {
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "legwork-up-"));
-    // As root, Postgres runs as another user, who must be able to enter. Otherwise the cluster would be elsewhere and remain.
+    // If the tests run as root, Postgres runs as another user, who needs access. Otherwise the cluster would be created elsewhere, and would stay
+    // there.
     await chmod(dataDir, 0o755);
     child = up(dataDir);
     ready = await readyOf(dataDir);
@@ -94,7 +95,7 @@ describe("legwork up with the embedded Postgres", () => {
     expect((await fetch(`${ready.httpUrl.replace(/\/$/, "")}/health`)).status).toBe(200);
   });
 
-  it("has a dashboard command that prints an address with a token", async () => {
+  it("is found by `legwork dashboard`, which prints its address with a token", async () => {
     const printed = await legwork(["dashboard", "--data-dir", dataDir]);
     expect(printed).toMatchObject({ code: 0, stdout: `${ready.httpUrl}/#token=${ready.token}\n` });
     const none = await legwork(["dashboard", "--data-dir", join(dataDir, "none")]);
@@ -171,7 +172,7 @@ describe("legwork up with the embedded Postgres", () => {
     child = up(dataDir);
     const old = ready.pid;
     ready = await until(
-      "it is ready again",
+      "legwork up is ready again",
       async () => {
         const now = await readyOf(dataDir);
         return now.pid === old ? undefined : now;
@@ -211,11 +212,11 @@ describe("legwork up on an existing database", () => {
     return { child, ready: await readyOf(dataDir), dataDir };
   }
 
-  it("embeds nothing, and runs the tasks of --tasks instead of the configured ones", async () => {
+  it("starts no Postgres of its own, and runs the tasks in --tasks instead of the configured ones", async () => {
     const { ready, dataDir } = await started("--tasks", `${await tasks()}/tasks`);
     expect(ready.databaseUrl).toBe(database.url);
     expect(existsSync(join(dataDir, "postgres"))).toBe(false);
-    // The examples are not installed in an existing database either.
+    // The examples are not installed in an existing database.
     expect(await sql(ready, "select from pg_namespace where nspname in ('demo', 'chat', 'projects')")).toEqual([]);
     const [added] = await sql(ready, "select id from graphile_worker.add_job('hello')");
     await until("the job has completed", async () => {
@@ -235,7 +236,7 @@ describe("legwork up on an existing database", () => {
     expect(existsSync(join(dataDir, "ready.json"))).toBe(false);
   });
 
-  it("refuses a foreign data directory, and leaves it alone", async () => {
+  it("refuses a data directory of another program, and leaves it alone", async () => {
     const dataDir = await directoryOf({ "thesis.txt": "mine" });
     const result = await legwork(["up", "--data-dir", dataDir], { DATABASE_URL: database.url });
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining("(LW512)") });

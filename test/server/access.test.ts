@@ -49,14 +49,14 @@ describe("a principal", () => {
     expect(refusal("viewer", "operator")).toMatchObject({ code: "LW403", hint: expect.stringContaining("token") });
   });
 
-  test("is set for its transaction only", async () => {
+  test("is set only for its transaction", async () => {
     const read = "select current_setting('legwork.actor', true) as actor, current_setting('legwork.confined_to', true) as tenant";
     const { rows } = await withPrincipal(database.pool, principal("viewer", "acme"), "rest", (inside) => inside.query(read));
     expect(rows).toEqual([{ actor: "test:viewer", tenant: "acme" }]);
     for (const { actor, tenant } of (await database.pool.query(read)).rows) expect([actor ?? "", tenant ?? ""]).toEqual(["", ""]);
   });
 
-  test("whose work throws has changed nothing", async () => {
+  test("changes nothing if its work throws an error", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
     const work = withPrincipal(database.pool, principal("enqueuer"), "rest", async (client) => {
       await client.query("select legwork.enqueue('a')");
@@ -82,7 +82,7 @@ describe("the server", () => {
   const login = `legwork_test_server_${Math.random().toString(36).slice(2, 8)}`;
 
   beforeAll(async () => {
-    // As in production: a login that owns nothing.
+    // The server uses a login that owns nothing, as in production.
     await database.pool.query("select legwork.create_roles()");
     await database.pool.query(`create role ${login} login password 'of the test' in role legwork_admin`);
     const url = new URL(database.url);
@@ -126,12 +126,12 @@ describe("the server", () => {
   const tenants = (text: string): string[] =>
     [...new Set([...text.matchAll(/"tenant":("\w+"|null)/g)].map((match) => match[1] ?? ""))].toSorted();
 
-  test("needs only legwork_admin for every REST route that reads", async () => {
+  test("needs only the role legwork_admin for every REST route that reads", async () => {
     const document = (await (await fetch(`${server.url}/docs/json`)).json()) as OpenApi;
     const answers: Record<string, number> = {};
     for (const { method, path } of operationsOf(document)) {
       if (method !== "GET") continue;
-      // An unknown name, and then a known one.
+      // First a name that does not exist, and then one that does.
       for (const name of ["nothing", path.includes("queues") ? "default" : "a"]) {
         const query = path.endsWith("/job-counts") ? "?by=state" : "";
         const url = server.url + path.replace("{id}", "999999999").replace("{name}", name) + query;
@@ -276,7 +276,7 @@ describe("the server", () => {
     for (const [what, bearer] of refused) expect([what, (await ask(bearer)).status]).toEqual([what, 401]);
   });
 
-  test("verifies JWTs with the issuer's public keys, and refuses one that uses such a key as a secret", async () => {
+  test("verifies JWTs with the issuer's public keys, and refuses a JWT that was signed with a public key as its secret", async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" };
     const issuer = createServer((_request, response) =>
@@ -345,7 +345,7 @@ describe("the server", () => {
     for (const bearer of bearers) expect(lines.join("")).not.toContain(bearer);
   });
 
-  test("allows a token and a wrong token a number of requests per minute, and LW429 says when to retry", async () => {
+  test("limits the requests per minute with a valid or an invalid token, and LW429 says when to retry", async () => {
     const limited = await startServer({
       databaseUrl: database.url,
       host: "127.0.0.1",
@@ -408,7 +408,7 @@ describe("the server", () => {
     expect(await allowed("https://evil.example.com")).toBeNull();
   });
 
-  test("accepts tokens from the command line, which shows a secret only once", async () => {
+  test("accepts tokens that were created on the command line, which shows a token's secret only once", async () => {
     const environment = { DATABASE_URL: database.url };
     const made = await legwork(
       ["token", "create", "--role", "viewer", "--tenant", "acme", "--name", "grafana", "--json"],

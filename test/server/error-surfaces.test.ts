@@ -39,7 +39,7 @@ interface Answer {
   text: string;
 }
 
-/** The response of each surface to this error. */
+/** The response of each surface to the given error. */
 async function answersTo(error: unknown): Promise<Record<"rest" | "plain" | "graphql" | "cli", Answer>> {
   thrown = error;
   const [rest, plain] = [await app.inject("/rest"), await app.inject("/plain")];
@@ -138,7 +138,7 @@ describe("every error has one code on all surfaces", () => {
     const call = await selectRows(database.pool, `do $$ begin raise exception 'x' using errcode = '${sqlState}'; end $$`).catch(
       (reason: unknown) => reason,
     );
-    // A TypeScript caller receives an unknown error unchanged.
+    // TypeScript callers receive an unknown error unchanged.
     expect(call).toMatchObject({ code: expected === "LW500" ? sqlState : expected });
   });
 
@@ -160,7 +160,7 @@ it("an unknown error is LW500 with the request's id, and only the log has its de
   expect(rest.text).toContain("request 6e1f.");
 });
 
-it("an invalid value in SQL names its field", async () => {
+it("an error about an invalid value in SQL names the field", async () => {
   const error = await database.pool
     .query("select legwork_private.assert_number('max_attempts', 0, 1, 32767)")
     .catch((reason: unknown) => reason);
@@ -171,7 +171,7 @@ it("an invalid value in SQL names its field", async () => {
   });
 });
 
-it("an invalid variable or argument in GraphQL names its field", async () => {
+it("an error about an invalid variable or argument in GraphQL names the field", async () => {
   const schema = buildSchema("type Query { job(id: Int): Int }");
   const told = async (source: string, variableValues = {}): Promise<unknown[]> =>
     ((await runQuery({ schema, source, variableValues })).errors ?? []).map((error) => masked(error, log).extensions);
@@ -180,7 +180,7 @@ it("an invalid variable or argument in GraphQL names its field", async () => {
   expect(await told("{ jop }")).toMatchObject([{ code: "LW400" }]);
 });
 
-it("the time to wait is at least a second on every surface that returns it", async () => {
+it("the time to wait before a retry is at least a second on every surface that returns it", async () => {
   thrown = new LegworkError("LW429", "Too many.", { retryAt: new Date(Date.now() - 5_000) });
   expect((await app.inject("/rest")).headers["retry-after"]).toBe("1");
   expect((await app.inject("/plain")).headers["retry-after"]).toBe("1");

@@ -45,7 +45,7 @@ async function post(query: string): Promise<{ status: number; body: string }> {
   return { status: response.status, body: await response.text() };
 }
 
-/** A value for an argument: usually of the right type, sometimes of another, and sometimes a hostile one. */
+/** A value for an argument: usually of the right type, sometimes of another type, and sometimes a hostile value. */
 function literal(type: GraphQLInputType, depth = 0): fc.Arbitrary<string> {
   const right = ((): fc.Arbitrary<string> => {
     if (type instanceof GraphQLNonNull) return literal(type.ofType, depth);
@@ -131,7 +131,7 @@ test(
         expect(status).toBeLessThan(500);
         for (const { message, extensions, path, locations } of errors) {
           expect(extensions.code).toMatch(/^LW(400|413|504)$/);
-          // The error has a place: the field, the position in the text, or the name of the limit.
+          // The error says where the problem is: the field, the position in the text, or the name of the limit.
           expect(path ?? locations ?? message.startsWith("The query may have")).toBeTruthy();
         }
         const said = errors.map(({ message, extensions }) => `${message} ${extensions.hint ?? ""}`).join("\n");
@@ -140,7 +140,7 @@ test(
       }),
       { numRuns: sized(200, 400), endOnFailure: true, interruptAfterTimeLimit: 20_000 },
     );
-    // Enough of both kinds to be meaningful.
+    // Both kinds of query must occur often enough to be meaningful.
     expect(answered).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(20);
   },

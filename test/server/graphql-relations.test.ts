@@ -160,7 +160,7 @@ describe("relations", () => {
 });
 
 describe("an explanation", () => {
-  test("is that of explain, for a job, a queue, a schedule, a workflow and a worker, with requests for what the client may do", async () => {
+  test("is the same as from explain, for a job, queue, schedule, workflow and worker, with requests for the actions that the client may take", async () => {
     await sql(
       "select legwork.pause_queue('q', 'provider is down'), legwork_private.worker_beat('w2', 'host', 1, 4, '{a}', '{}')",
     );
@@ -201,7 +201,7 @@ describe("an explanation", () => {
 });
 
 describe("the audit log", () => {
-  test("is visible only to admins, each of whom sees their own tenant's entries", async () => {
+  test("is visible only to admins, and a tenant's admin sees only that tenant's entries", async () => {
     await sql("begin; set local legwork.confined_to = 'acme'; select legwork_private.audit('test', 'job', '1'); commit");
     await sql("begin; select legwork_private.audit('test', 'job', '2'); commit");
     const query = `{ auditLog(filter: { targetType: { equalTo: "job" } }) { nodes { operation target tenant } } }`;
@@ -223,7 +223,7 @@ describe("alerts", () => {
       insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
       values ('r', 'failed_jobs', 'a', 'warning', 2, 1, 'too many', now())`);
     const query = "{ alerts(filter: { resolvedAt: { isNull: true } }) { nodes { rule severity state message } } }";
-    // The server itself raises an alert about the test's Postgres.
+    // The server raises an alert about the Postgres server of this test.
     expect((await ask(query)).data.alerts.nodes.filter(({ rule }: { rule: string }) => rule === "r")).toEqual([
       { rule: "r", severity: "warning", state: "open", message: "too many" },
     ]);

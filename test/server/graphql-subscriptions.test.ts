@@ -136,7 +136,7 @@ describe("a live list of jobs", () => {
 
 describe("10,000 jobs", () => {
   test(
-    "that come and go while they are watched cause few messages, and the last message is right",
+    "that come and go while they are watched cause few messages, and the last message is correct",
     async () => {
       await database.pool.query(`select legwork_private.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
       const client = connect();
@@ -149,7 +149,7 @@ describe("10,000 jobs", () => {
         "select array_agg(id::text) as ids from generate_series(1, 10000) i, lateral graphile_worker.add_job('burst', json_build_object('i', i))",
       );
       const ids: string[] = rows[0].ids;
-      // Many in one statement, like workers.
+      // Completes many jobs in one statement, as workers do.
       for (let index = 0; index < ids.length; index += 500) {
         await database.pool.query("select graphile_worker.complete_jobs($1::bigint[])", [ids.slice(index, index + 500)]);
       }
@@ -172,7 +172,7 @@ describe("10,000 jobs", () => {
       // An idle connection flushes its statistics up to ten seconds later.
       await until("rates are shown", () => overview.messages.some((message) => message.overview.endedPerSecond > 0), 30_000);
       expect(overview.messages.at(-1).overview).toMatchObject({ workers: 0 });
-      // At most twice a second, and the first message.
+      // After the first message, there are at most two per second.
       expect(list.messages.length).toBeLessThanOrEqual(2 * seconds + 3);
       expect(queues.messages.length).toBeLessThanOrEqual(seconds + 12);
       expect([...list.errors, ...queues.errors, ...overview.errors]).toEqual([]);
@@ -180,7 +180,7 @@ describe("10,000 jobs", () => {
     scaled(60_000),
   );
 
-  test("the server reads nothing without a watcher", async () => {
+  test("the server runs no queries without a subscriber", async () => {
     const client = connect();
     const watching = watch(client, "subscription { overview { pending } }");
     await until("the first message arrives", () => watching.messages.length > 0);
@@ -197,7 +197,7 @@ describe("10,000 jobs", () => {
 });
 
 describe("access to subscriptions", () => {
-  test("shows one tenant none of another's jobs, and no numbers of them", async () => {
+  test("shows a tenant none of another tenant's jobs, and does not count them", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "owned", "queue": "owned"}]')`);
     const [red, blue] = [await createToken("viewer", "red"), await createToken("viewer", "blue")];
     const seen = [red, blue].map((as) => {
@@ -217,14 +217,14 @@ describe("access to subscriptions", () => {
     await until("red's overview counts the job", () => seen[0]?.overview.messages.at(-1).overview.pending === 1);
     const [, other] = seen;
     const one = watch(connect(`Bearer ${blue}`), `subscription ($id: BigInt!) { job(id: $id) { id } }`, { id });
-    await until("blue's watch of the job responds", () => one.messages.length === 1);
+    await until("blue's subscription to the job responds", () => one.messages.length === 1);
     expect(one.messages).toEqual([{ job: null }]);
     expect(other?.jobs.messages).toEqual([{ jobs: { jobs: [] } }]);
     expect(other?.overview.messages).toEqual([{ overview: { pending: 0, enqueuedPerSecond: null, workers: 0 } }]);
     expect(JSON.stringify(other?.queues.messages)).not.toMatch(/"pending":[1-9]/);
   });
 
-  test("is refused without a valid token and to an enqueuer, and the connection is closed", async () => {
+  test("is refused to clients without a valid token and to enqueuers, and the connection is closed", async () => {
     const closed = async (authorization: string): Promise<unknown> => {
       const { ended } = watch(connect(authorization), "subscription { overview { pending } }");
       return ((await ended) as { code: number }).code;
@@ -234,7 +234,7 @@ describe("access to subscriptions", () => {
     expect(await closed(`Bearer ${await createToken("enqueuer")}`)).toBe(4403);
   });
 
-  test("ends with the token", async () => {
+  test("ends when the token expires", async () => {
     const { ended, messages } = watch(
       connect(`Bearer ${await createToken("viewer", null, "2 s")}`),
       "subscription { overview { pending } }",
@@ -243,7 +243,7 @@ describe("access to subscriptions", () => {
     expect(messages.length).toBeGreaterThan(0);
   });
 
-  test("is refused to pages of another origin, under another host name and on another path", async () => {
+  test("is refused to pages from another origin, under another host name, and on another path", async () => {
     const status = async (path: string, headers: Record<string, string>): Promise<unknown> => {
       const socket = new WebSocket(socketUrl().replace("/graphql", path), "graphql-transport-ws", { headers });
       return await new Promise((resolve) => {

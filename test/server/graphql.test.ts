@@ -124,7 +124,7 @@ describe("the server", () => {
     }
   });
 
-  test("returns 405 to a program's GET of /graphql", async () => {
+  test("returns 405 for a GET of /graphql by a program", async () => {
     const response = await fetch(server.graphqlUrl, { headers: { authorization: `Bearer ${token}` } });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("POST");
@@ -153,7 +153,7 @@ describe("the interface", () => {
     expect(await json("/nothing")).toMatchObject({ code: "LW404" });
   });
 
-  test("has the views under their names and live views, but no mutation, node or query", async () => {
+  test("has the views under their names and the live views, but no mutation, `node` or `query`", async () => {
     const { data } = await ask(`{ schema: __schema {
       queryType { fields { name } } mutationType { name } subscriptionType { fields { name } } types { name kind }
     } }`);
@@ -217,7 +217,7 @@ describe("the interface", () => {
     );
     const { rows } = await database.pool.query(`
       select array(
-          -- The number of a task is for the planner; the raw payload is the payload here.
+          -- The number of a task is only for the planner, and GraphQL shows the raw payload as the payload.
           select attname::text from pg_attribute
           where attrelid = 'legwork.jobs'::regclass and attnum > 0 and attname <> all (array['task_number', 'raw_payload'])
         ) as columns,
@@ -258,7 +258,7 @@ describe("the interface", () => {
     ]);
   });
 
-  test("refuses several queries in one request, and a stream of events", async () => {
+  test("refuses several queries in one request, and requests for an event stream", async () => {
     const post = async (body: unknown, accept: string): Promise<unknown> => {
       const headers = { "content-type": "application/json", accept, authorization: `Bearer ${token}` };
       const response = await fetch(server.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
@@ -368,7 +368,7 @@ describe("jobs", () => {
     }
   });
 
-  test("are found by createdAt however soon they ended", async () => {
+  test("are found by createdAt, however soon after that they ended", async () => {
     const id = await addJob("quick");
     await complete(id);
     const { rows } = await database.pool.query("select to_json(created_at) as created from legwork.jobs where id = $1", [id]);
@@ -381,7 +381,7 @@ describe("jobs", () => {
     expect(data.jobs.nodes).toEqual([{ id }]);
   });
 
-  test("are each on one page, forwards and backwards, whether they wait or have finished", async () => {
+  test("appear on exactly one page, forwards and backwards, whether they are waiting or have finished", async () => {
     const ids: string[] = [];
     for (let i = 0; i < 60; i++) ids.push(await addJob("paged"));
     await complete(...ids.filter((_, index) => index % 3 !== 0));
@@ -435,7 +435,7 @@ describe("jobs", () => {
         "{ ...f } fragment f on Query { jobs { ... on JobConnection { nodes { ...g } } } } fragment g on Job { children(last: -1) { nodes { id } } }",
         {},
       ],
-      // A negative size does not make room for another page.
+      // A negative page size does not reduce the cost of a query.
       [`{ a: jobs(first: -2147483648) { nodes { id } } b: ${large.slice(1)}`, {}],
     ] as const) {
       const { status, data, errors } = await ask(query, variables);
@@ -659,7 +659,7 @@ describe("a database fault", () => {
     const client = await database.pool.connect();
     try {
       await client.query("begin");
-      // One table without partitions, whose lock cannot be part of a deadlock with what the server does meanwhile.
+      // This table has no partitions, so that its lock cannot cause a deadlock with the server's other statements.
       await client.query("lock table legwork_private.waiting_jobs in access exclusive mode");
       const start = performance.now();
       const { data, errors, text } = await ask("{ jobs { nodes { id } } }");
@@ -677,7 +677,7 @@ describe("a database fault", () => {
     expect((await ask("{ jobs { nodes { id } } }")).errors).toEqual([]);
   });
 
-  test("that is a bug is reported as LW500 without details", async () => {
+  test("that is caused by a bug is reported as LW500 without details", async () => {
     await database.pool.query("alter view legwork.tasks rename column description to gone");
     try {
       const { errors, text } = await ask("{ tasks { nodes { description } } }");
@@ -748,7 +748,7 @@ describe("starting", () => {
     expect(await refused(start({ databaseUrl: "postgres://postgres@127.0.0.1:1/none" }))).toMatchObject({ code: "LW503" });
   });
 
-  test("and stopping leaves no connection, and the server no longer responds", async () => {
+  test("and stopping leaves no open connection, and the server no longer responds", async () => {
     const stopped = await start();
     expect((await ask("{ jobs { nodes { id } } }", {}, stopped)).errors).toEqual([]);
     const connections = async (): Promise<number> => {
@@ -760,7 +760,7 @@ describe("starting", () => {
     const before = await connections();
     await stopped.stop();
     await stopped.stop();
-    await until("its connections are closed", async () => (await connections()) < before);
+    await until("the server's connections are closed", async () => (await connections()) < before);
     await expect(fetch(`${stopped.url}/health`)).rejects.toThrow("fetch failed");
   });
 });

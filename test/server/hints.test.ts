@@ -184,7 +184,7 @@ it("a suggestion replaces the statement in a hint, or is added to a hint without
   expect(readAction({ do: "what only a newer version knows" })).toBeUndefined();
 });
 
-it("every action of a fix has a statement and is known, and its words on each surface are in one pair of backquotes", async () => {
+it("every action of a fix is known and has a statement, and its text on each surface is in one pair of backquotes", async () => {
   const file = readFileSync("sql/definitions/explain/actions.sql", "utf8");
   const names = [...file.matchAll(/^  when '(\w+)' then /gm)].map(([, name = ""]) => name);
   expect(names.length).toBeGreaterThan(15);
@@ -200,7 +200,7 @@ it("every action of a fix has a statement and is known, and its words on each su
     expect(readAction(action)).toMatchObject({ do: name });
     const asRequest = fixInWordsOf(REQUESTS, { fix, actions: [action] });
     expect(asRequest).toMatch(/^do it: `[^`]+`; then do more$/);
-    // A command line over REST phrases what the server has phrased.
+    // A command line that uses REST rewrites a fix that the server has already rewritten.
     expect(fixInWordsOf(COMMANDS, { fix: asRequest, actions: [action] })).toBe(
       fixInWordsOf(COMMANDS, { fix, actions: [action] }),
     );

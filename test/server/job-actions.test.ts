@@ -44,7 +44,7 @@ describe("GET /jobs?payload=", () => {
     expect(theirs.body).toMatchObject({ items: [], lookedAt: 0 });
   });
 
-  it("searches 10,000 jobs and continues from there, whether it found any or not", async () => {
+  it("searches 10,000 jobs, and the next request continues from there, whether any were found or not", async () => {
     await database.pool.query(
       `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
        select n, 'a', 'mail', 'completed', 0, 1, 1, json_build_object('n', n), now(), now(), now() from generate_series(1000001, 1012000) n`,
@@ -81,7 +81,7 @@ describe("rerunning", () => {
     expect((await rest(server, "GET", `/jobs/${id}`)).body).toMatchObject({ parentId: old, payload: { n: 2 } });
   });
 
-  it("all matching jobs takes several calls with the asOf of the previous response", async () => {
+  it("all matching jobs takes several calls, each with the `asOf` of the previous response", async () => {
     const old = [await make("a"), await make("a"), await make("a"), await make("b")];
     await complete(...old);
     const first = (await rest(server, "POST", "/jobs/rerun", { filter: { task: "a" }, dryRun: false, atMost: 2 })).body;

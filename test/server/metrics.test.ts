@@ -44,7 +44,7 @@ async function get(
   return { status: response.status, text: await response.text(), type: response.headers.get("content-type") };
 }
 
-/** The samples of a scrape as Prometheus reads them: by name and labels. */
+/** The samples of a scrape by name and labels, as Prometheus reads them. */
 function parse(text: string): Map<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(
@@ -115,14 +115,14 @@ it("a histogram's buckets increase, end with +Inf and come with their sum", asyn
   expect(text).toContain("# TYPE legwork_jobs_completed_total counter\n");
 });
 
-it("only a limited number of tasks and queues have their own label, and the rest are summed up", async () => {
+it("only a limited number of tasks and queues have their own label, and the others are added up under one label", async () => {
   const server = await start();
   await database.pool.query(
     `insert into legwork_private.task_totals (task, first_seen, completed, waits, runs)
      select 'task ' || n, now() + n * interval '1 second', 1, array[n], array[1] from generate_series(1, $1::int) n`,
     [LABEL_LIMIT + 50],
   );
-  // No process takes samples meanwhile: the update waits for a running one.
+  // From now on, no process takes samples: the update waits for one that is being taken.
   await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   await database.pool.query(
     "insert into legwork_private.samples (name, value) values ('queues', $1) on conflict (name) do update set value = excluded.value",
@@ -162,7 +162,7 @@ it("/metrics accepts the API's token and the metrics token, which gives no other
   expect((await get(withoutOne, "/metrics", "undefined")).status).toBe(401);
 });
 
-it("every metric in the Grafana dashboard exists, and the dashboard shows all of Legwork's", async () => {
+it("every metric in the Grafana dashboard exists, and the dashboard shows all of Legwork's metrics", async () => {
   const dashboard = JSON.parse(await readFile(new URL("../../docs/grafana/legwork.json", import.meta.url), "utf8"));
   const expressions: string[] = [
     ...dashboard.panels.flatMap((panel: { targets: { expr: string }[] }) => panel.targets.map(({ expr }) => expr)),
@@ -193,7 +193,7 @@ it("/ready counts live workers, /health makes no query, /health/details reports 
   expect(status).toBe(503);
   const details = JSON.parse(text);
   expect(details).toMatchObject({ status: "unhealthy" });
-  // This machine may be busy, too.
+  // There may be other reasons if this machine is busy.
   expect(details.parts[0]).toMatchObject({ scope: "system", reasons: expect.arrayContaining(["A trigger is missing."]) });
   expect(details.parts).toContainEqual({ scope: "task", name: "a", status: "healthy", reasons: [] });
 });

@@ -12,7 +12,7 @@ import { scaled } from "../support/slowness.ts";
 
 const database = testDatabase();
 const secret = "a secret of thirty-two characters or more";
-/** Takes client addresses from a proxy, so that each test can have its own. */
+/** The server reads client addresses from a proxy's header, so that each test can use its own address. */
 let server: Server;
 
 beforeAll(async () => {
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 let addresses = 0;
 
-/** Headers of a client at a new address. */
+/** The headers of a client with a new address. */
 function fromElsewhere(headers: Record<string, string> = {}): Record<string, string> {
   return { "x-forwarded-for": `192.0.2.${++addresses}`, ...headers };
 }
@@ -78,14 +78,14 @@ describe("three requests a minute", () => {
     ["/nothing", 404],
     ["/assets/none.js", 404],
     ["/api/v1/nothing", 401],
-  ])("are allowed without a valid token, and unlimited probes: %s", async (path, status) => {
+  ])("are allowed without a valid token, while probes are unlimited: %s", async (path, status) => {
     const headers = fromElsewhere({ authorization: "Bearer a guess" });
     expect(await five(path, headers)).toEqual([status, status, status, 429, 429]);
     expect((await five("/", headers))[0]).toBe(429);
     expect(new Set([...(await five("/health", headers)), ...(await five("/ready", headers))])).toEqual(new Set([200]));
   });
 
-  test("are allowed with a token, over all routes together", async () => {
+  test("are allowed with a token, across all routes", async () => {
     const ofViewer = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer")}` });
     expect(await five("/metrics", ofViewer)).toEqual([200, 200, 200, 429, 429]);
     for (const path of ["/health/details", "/api/v1/me"]) expect((await five(path, ofViewer))[0]).toBe(429);
@@ -94,20 +94,20 @@ describe("three requests a minute", () => {
     expect((await five("/health/details", ofPrometheus))[0]).toBe(401);
   });
 
-  test("are allowed for each token, even if tokens have the same name", async () => {
+  test("are allowed for each token, even if several tokens have the same name", async () => {
     for (let index = 0; index < 2; index++) {
       const headers = fromElsewhere({ authorization: `Bearer ${await makeToken(database, "viewer", "acme")}` });
       expect(await five("/api/v1/me", headers)).toEqual([200, 200, 200, 429, 429]);
     }
   });
 
-  test("are counted for the client and not for its proxy, whatever address the client claims", async () => {
+  test("are counted for the client and not for its proxy, whatever address the client sends in its own header", async () => {
     expect(await five("/", { "x-forwarded-for": "198.51.100.1" })).toEqual([200, 200, 200, 429, 429]);
     expect((await five("/", { "x-forwarded-for": "198.51.100.2" }))[0]).toBe(200);
     expect((await five("/", { "x-forwarded-for": "198.51.100.9, 198.51.100.1" }))[0]).toBe(429);
   });
 
-  test("may open a WebSocket, from one address and with one token", async () => {
+  test("may open a WebSocket from one address, and with one token", async () => {
     const several = async (headers: () => Record<string, string>, token: string): Promise<number[]> => {
       const answers: number[] = [];
       for (let index = 0; index < 4; index++) answers.push(await open(headers(), token));
@@ -148,7 +148,7 @@ test.each([
     "a body",
     `POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${restToken}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n`,
   ],
-])("a request that sends %s byte by byte is cut off", async (_what, begin) => {
+])("a request that sends %s byte by byte is aborted", async (_what, begin) => {
   const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
   socket.on("error", () => undefined);
   const start = performance.now();
@@ -159,11 +159,11 @@ test.each([
   socket.on("data", (data) => (answer += data));
   await once(socket, "close");
   expect(performance.now() - start).toBeLessThan(scaled(5_000));
-  // A client that continues sending may not get to read the response.
+  // A client that is still sending may be unable to read the response.
   expect(answer).toMatch(/^(HTTP\/1\.1 408 LW400|$)/);
 });
 
-test("headers that are too long are refused with a code", async () => {
+test("headers that are too long are refused with an error code", async () => {
   const response = await fetch(`${server.url}/health`, { headers: fromElsewhere({ "x-long": "x".repeat(20_000) }) });
   expect([response.status, await response.json()]).toMatchObject([431, { code: "LW413" }]);
 });

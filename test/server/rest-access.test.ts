@@ -16,7 +16,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** The requirements that each role fulfills. */
+/** The required roles that each role satisfies. */
 const INCLUDES: Record<Role, readonly string[]> = {
   viewer: ["any", "viewer"],
   enqueuer: ["any", "enqueuer"],

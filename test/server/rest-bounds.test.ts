@@ -64,13 +64,13 @@ describe("an expensive body", () => {
       const { answer, health } = await meanwhile(() => rest(server, "POST", "/jobs/batch", body));
       expect(answer).toMatchObject({ status, body: { code } });
       expect(answer.text.length).toBeLessThan(20_000);
-      // It takes a few milliseconds. Checking each value before counting them would take eight seconds.
+      // The refusal takes a few milliseconds. Checking each value before counting the values would take eight seconds.
       expect(health).toBeLessThan(scaled(1_500));
     });
   }
 });
 
-it("the first 20 invalid fields are named, each shortened, with the number of the others", async () => {
+it("the first 20 invalid fields are named, each shortened, with the number of further ones", async () => {
   const query = Array.from({ length: 1_000 }, (_, index) => `f${index}=1`).join("&");
   const faults = [
     await rest(server, "POST", "/jobs", `{"task": "any", ${fields(1_000).slice(1)}`),
@@ -124,19 +124,19 @@ describe("a refused body costs no more than an accepted one:", () => {
     expect(taken.answer.status).toBe(201);
     const refused = await time(`{"jobs": ${list(9_000, job)}}`);
     expect(refused.answer).toMatchObject({ status: 400, body: { errors: [{ field: "jobs" }] } });
-    // There is nine times as much JSON to parse, and nothing else to do.
+    // There is nine times as much JSON to parse, but no other work.
     expect(refused.took).toBeLessThan(2 * taken.took);
   });
 });
 
-it("a small body gets all its errors, a large one only the first", async () => {
+it("a small body gets all its errors, and a large one only the first", async () => {
   const wrong = (count: number): string => `{"jobs": ${list(count, '{"task": 1}')}}`;
   expect((await rest(server, "POST", "/jobs/batch", wrong(3))).body.errors).toHaveLength(3);
   expect((await rest(server, "POST", "/jobs/batch", wrong(1_000))).body.errors).toHaveLength(1);
 });
 
 describe("responses", () => {
-  it("with large jobs end after about 5 MB, and their cursor continues with the rest", async () => {
+  it("that contain large jobs end after about 5 MB, and their cursor leads to the rest", async () => {
     const { rows } = await database.pool.query(
       `select legwork.enqueue('any', to_jsonb(repeat('x', 990000)), correlation_id => 'large')::text as id from generate_series(1, 30)`,
     );
@@ -153,7 +153,7 @@ describe("responses", () => {
     expect(seen).toEqual(rows.map(({ id }) => id));
   });
 
-  it("are refused if they would hold more than 20 MB, and show huge payloads by their first characters", async () => {
+  it("are refused if they would exceed 20 MB, and show only the first characters of huge payloads", async () => {
     const ask = async (query: string): Promise<{ status: number; text: string }> => {
       const response = await fetch(server.graphqlUrl, {
         method: "POST",
@@ -192,7 +192,7 @@ describe("responses", () => {
     expect((await rest(server, "GET", "/jobs?task=huge&brief=true")).body.items[0]).toMatchObject({ state: "failed", error });
   });
 
-  it("with a job of many attempts have the last hundred, and pages of all", async () => {
+  it("for a job with many attempts contain the last hundred, and all attempts can be read in pages", async () => {
     const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
     const id: string = rows[0].id;
     await database.pool.query(
@@ -212,7 +212,7 @@ describe("responses", () => {
     expect((await rest(server, "GET", "/jobs/4711000/attempts")).status).toBe(404);
   });
 
-  it("with schedules come in pages, which the command line follows", async () => {
+  it("that list schedules come in pages, which the command line follows", async () => {
     await database.pool.query(
       `select legwork.schedule('s' || to_char(n, 'FM000'), 'any', payload => jsonb_build_object('x', repeat('x', 90000)), every => '1 day') from generate_series(1, 130) n`,
     );
@@ -227,7 +227,7 @@ describe("responses", () => {
       cursor = `&cursor=${body.nextCursor}`;
     }
     expect(names).toEqual(Array.from({ length: 130 }, (_, index) => `s${String(index + 1).padStart(3, "0")}`));
-    // 5 MB are 56 of them.
+    // A page of 5 MB holds 56 of these schedules.
     expect(Math.max(...lengths)).toBeLessThan(60);
     expect((await rest(server, "GET", "/schedules?cursor=x")).body).toMatchObject({
       code: "LW400",
@@ -237,7 +237,7 @@ describe("responses", () => {
     expect(JSON.parse(listed.stdout)).toHaveLength(130);
   });
 
-  it("with large step results come in pages", async () => {
+  it("that contain large step results come in pages", async () => {
     const { rows } = await database.pool.query("select legwork.enqueue('any', '{}')::text as id");
     await database.pool.query(
       `insert into legwork_private.job_steps (job_id, kind, name, state, result, attempt, started_at)

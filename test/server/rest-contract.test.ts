@@ -38,7 +38,7 @@ it("every field and parameter of the OpenAPI document is in camelCase", async ()
   expect([...names].filter((name) => name.includes("_"))).toEqual([]);
 });
 
-it("before and after of a job id return the next pages", async () => {
+it("before and after with a job id return the next pages", async () => {
   const [first, second, third, fourth, fifth] = jobs;
   expect(await ids(`/jobs?before=${fourth}&limit=2`)).toEqual([third, second]);
   expect(await ids(`/jobs?before=${first}`)).toEqual([]);
@@ -48,7 +48,7 @@ it("before and after of a job id return the next pages", async () => {
   expect([status, body.errors[0]]).toMatchObject([400, { in: "query", field: "before" }]);
 });
 
-it("after of a log line's id returns the lines logged since", async () => {
+it("after with a log line's id returns the lines that were logged since", async () => {
   const [id] = jobs;
   const lines = [1, 2, 3].map((n) => ({
     job_id: id,

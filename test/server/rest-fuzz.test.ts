@@ -41,7 +41,7 @@ interface Request {
   body: unknown;
 }
 
-/** A value as text, no longer than Node accepts in a request's head. */
+/** A value as text, cut to a length that Node accepts in a URL or header. */
 function asText(value: unknown): string {
   return (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed().slice(0, 3_000);
 }
@@ -71,7 +71,7 @@ async function send(
   };
 }
 
-/** Mostly names that exist, because only those reach the code behind the lookup. */
+/** Mostly names that exist, because only existing names reach the code behind the lookup. */
 function parameter(name: string, schema: Schema): fc.Arbitrary<unknown> {
   const known = name === "id" ? jobs : name === "name" ? ["notify/email", "notification", "mail", "default"] : undefined;
   if (known === undefined) return nearly(schema);
@@ -103,7 +103,7 @@ function requests(operation: Operation): fc.Arbitrary<Request> {
   return fc.record({ path: of("path", false), query: of("query", true), headers, body });
 }
 
-/** A response is one that the document describes, and reveals no internals. */
+/** Checks that the OpenAPI document describes the response, and that the response reveals no internals. */
 function assertDescribed(operation: Operation, answer: { status: number; type: string; text: string }): void {
   const told = `${operation.method} ${operation.path}: ${answer.status} ${answer.type} ${answer.text.slice(0, 500)}`;
   assert.ok(answer.status < 500, told);
@@ -121,7 +121,7 @@ function assertDescribed(operation: Operation, answer: { status: number; type: s
   );
 }
 
-/** Path parameters with which a request reaches its handler. */
+/** Path parameters for which a request reaches its handler. */
 function pathOf(operation: Operation): Record<string, unknown> {
   const known: Record<string, unknown> = { id: jobs.at(-1), name: "notify/email" };
   return Object.fromEntries(
@@ -131,7 +131,7 @@ function pathOf(operation: Operation): Record<string, unknown> {
   );
 }
 
-test("every route is described: summary, security, responses, problems, and an example body", async () => {
+test("every route has a summary, its security, responses, problems, and an example body", async () => {
   expect(operations.length).toBeGreaterThan(35);
   const document = await openApi();
   for (const [path, methods] of Object.entries(document.paths)) {
@@ -215,7 +215,7 @@ function isRefused({ in: part, schema }: Place, value: unknown): boolean {
   const validator = z.fromJSONSchema(schema);
   if (part === "body") return !validator.safeParse(value).success;
   const text = asText(value);
-  // An empty path segment makes another path.
+  // An empty segment would result in a different path.
   if (text === "" || text.includes("\u0000")) return false;
   return !validator.safeParse(schema.type === "integer" ? Number(text) : text).success;
 }
@@ -230,7 +230,7 @@ test(
           const told = `${operation.method} ${operation.path} ${place.in}.${place.name} = ${JSON.stringify(value)?.slice(0, 80)}: ${status} ${text.slice(0, 300)}`;
           assert.equal(status, 400, told);
           const errors: { in: string; field: string }[] = JSON.parse(text).errors ?? [];
-          // The empty name stands for the whole body, when it cannot be parsed.
+          // The name is empty if the whole body cannot be parsed.
           const isNamed = errors.some(
             ({ in: part, field }) => part === place.in && [place.name, ""].includes(field.split(".")[0] ?? ""),
           );

@@ -86,7 +86,7 @@ describe("POST /jobs", () => {
     expect(rows).toEqual([{ expires_at: new Date("2031-01-01Z") }]);
   });
 
-  it("names the invalid field of a payload, also in a batch, of which nothing is enqueued", async () => {
+  it("names the invalid field of a payload, also in a batch, in which case nothing is enqueued", async () => {
     expect(await post("/jobs", { task: "notify/email", payload: { to: 7 } })).toMatchObject({
       status: 422,
       body: { code: "LW422", errors: [{ in: "body", field: "payload.to" }] },
@@ -127,7 +127,7 @@ describe("POST /jobs", () => {
 describe("Idempotency-Key", () => {
   const key = (): { "idempotency-key": string } => ({ "idempotency-key": `k${Math.random()}` });
 
-  it("gives a repeated request the first response, and does nothing", async () => {
+  it("returns the first response to a repeated request, which does nothing else", async () => {
     const header = key();
     const first = await post("/jobs", { task: "other" }, header);
     const second = await post("/jobs", { task: "other" }, header);
@@ -137,14 +137,14 @@ describe("Idempotency-Key", () => {
     expect(idsOf(await get("/jobs"))).toEqual([first.body.id]);
   });
 
-  it("makes one job of ten concurrent requests", async () => {
+  it("creates one job for ten concurrent requests", async () => {
     const header = key();
     const answers = await Promise.all(Array.from({ length: 10 }, () => post("/jobs", { task: "other" }, header)));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
     expect(idsOf(await get("/jobs"))).toHaveLength(1);
   });
 
-  it("is refused for a different request, also to another route", async () => {
+  it("is refused for a different request, including one to another route", async () => {
     const header = key();
     await post("/jobs", { task: "other" }, header);
     for (const other of [
@@ -241,7 +241,7 @@ describe("GET /jobs", () => {
   it("finds jobs by creation time, with and without id marks, including those of a long transaction", async () => {
     const time = async (): Promise<string> =>
       encodeURIComponent(((await database.pool.query("select clock_timestamp() as t")).rows[0].t as Date).toISOString());
-    // Adds a mark to the one that is recorded every minute.
+    // Records another mark now. Normally, one is recorded every minute.
     const mark = async (): Promise<void> => {
       const { rows } = await database.pool.query("delete from legwork_private.id_marks returning to_jsonb(id_marks) as mark");
       await database.pool.query("select legwork_private.record_id_mark()");
@@ -258,7 +258,7 @@ describe("GET /jobs", () => {
     const middle = await time();
     await mark();
     const [early = ""] = await enqueue(1);
-    // Only sessions that began over a second ago are certain. The slow one is still open.
+    // A mark can rely only on transactions that began over a second ago. The slow transaction is still open.
     await database.pool.query("select pg_sleep(1.1)");
     await mark();
     const { rows } = await slow.query("select legwork.enqueue('other')::text as id");
@@ -313,7 +313,7 @@ describe("one job", () => {
     expect(changed).toMatchObject({ status: 200, body: { state: "cancelled", error: "Cancelled by legwork up: wrong" } });
   });
 
-  it("is removed by DELETE, whether it waits or has failed, but not after it has ended", async () => {
+  it("is removed by DELETE, whether it is waiting or has failed, but not after another end", async () => {
     const [waiting = "", failed = "", done = ""] = await enqueue(3);
     await fail([failed]);
     await complete([done]);
@@ -410,7 +410,7 @@ describe("bulk actions", () => {
     ]);
   });
 
-  it("skip a job that is being fetched, and find it the next time", async () => {
+  it("skip a job that is being fetched, and find it in the next request", async () => {
     const ids = await enqueue(2);
     const taking = await connection(database);
     await taking.query("begin");
@@ -490,7 +490,7 @@ describe("queues and tasks", () => {
 });
 
 describe("problems", () => {
-  it("are LW401 on every route without a token, whatever else is wrong with the request", async () => {
+  it("are LW401 without a token on every route, whatever else is wrong with the request", async () => {
     for (const [method, path] of [
       ["GET", "/jobs?limit=x"],
       ["POST", "/jobs"],
@@ -507,7 +507,7 @@ describe("problems", () => {
     }
   });
 
-  it("name an unknown route, an invalid body and one that is too large", async () => {
+  it("name an unknown route, an invalid body and a body that is too large", async () => {
     expect(await get("/nothing")).toMatchObject({
       status: 404,
       body: { code: "LW404", detail: "Unknown route: GET /api/v1/nothing." },
@@ -563,7 +563,7 @@ describe("/docs", () => {
     const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
     expect(loaded.length).toBeGreaterThan(3);
     for (const path of loaded) {
-      // Relative, so that they work below any path.
+      // These addresses are relative, so that they work below any path.
       const url = new URL(path, page.url);
       expect(url.href).toContain(`${server.url}/docs/`);
       expect((await fetch(url)).status).toBe(200);

@@ -4,7 +4,7 @@ import { SharedReadings } from "../../src/server/rest/shared-readings.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** Readings that each take this long (ms), and return their number. */
+/** Shared readings, each of which takes this long (ms) and returns its own number. */
 function readingsOf(took: number): { read: (key: string | null) => Promise<number> } {
   const readings = new SharedReadings<number>();
   let made = 0;

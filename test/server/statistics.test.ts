@@ -42,7 +42,7 @@ it("a tenant's token cannot read statistics", async () => {
   }
 });
 
-it("limits show their use at the last sample", async () => {
+it("limits are shown with their use at the last sample", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "queue": "mail"}]')`);
   await database.pool.query("select legwork.limit_concurrency(2, queue => 'mail')");
   await database.pool.query("select legwork.enqueue('mail') from generate_series(1, 3)");
@@ -52,7 +52,7 @@ it("limits show their use at the last sample", async () => {
   ]);
 });
 
-it("silences are listed while they apply", async () => {
+it("silences are listed while they are in effect", async () => {
   const { body } = await rest(server, "POST", "/silences", { duration: "1h", rule: "backlog_age", reason: "importing" });
   expect((await rest(server, "GET", "/silences")).body.items).toMatchObject([
     { id: body.id, rule: "backlog_age", target: null, reason: "importing" },

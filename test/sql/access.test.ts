@@ -80,7 +80,7 @@ async function outcome(target: { query(text: string): Promise<unknown> }, text: 
   );
 }
 
-/** In a transaction that sets the caller, as the server does, and that is rolled back. */
+/** Runs a statement in a transaction that sets the caller, as the server does, and then rolls it back. */
 async function as(settings: Record<string, string>, text: string): Promise<{ outcome: string; rows: pg.QueryResult["rows"] }> {
   const client = await database.pool.connect();
   try {
@@ -152,7 +152,7 @@ describe("a principal of the server", () => {
     await run("delete from legwork_private.worker_processes");
   });
 
-  it("of a tenant enqueues for that tenant, with keys of its own", async () => {
+  it("of a tenant enqueues for that tenant, with keys that belong to the tenant", async () => {
     await run("select legwork.enqueue('a', '{\"of\": \"other\"}', job_key => 'import', tenant => 'other')");
     const client = await database.pool.connect();
     await client.query("begin");
@@ -173,7 +173,7 @@ describe("a principal of the server", () => {
     client.release();
   });
 
-  it("of a tenant learns nothing about the jobs ahead of its own", async () => {
+  it("of a tenant sees nothing about the jobs ahead of its own", async () => {
     await run("select legwork.limit_concurrency(1, task => 'limited')");
     await run("select legwork.enqueue('limited', tenant => 'other')");
     const [{ id }] = await run("select legwork.enqueue('limited', tenant => 'acme') as id");
@@ -185,8 +185,8 @@ describe("a principal of the server", () => {
 describe("a login with the role", () => {
   const attempt = async (login: Login, text: string): Promise<string> => await outcome(pools.get(login)!, text);
 
-  it("legwork_reader reads everything that has a view and changes nothing", async () => {
-    // The views need rows: the functions that a view calls run with the reader's rights.
+  it("legwork_reader can read every view and change nothing", async () => {
+    // The views must have rows, because the functions that a view calls run with the reader's rights.
     await subjects();
     await run("update legwork_private.task_definitions set redact = '{secret}' where name = 'a'");
     await run(`select legwork.run_schedule('acme'), legwork.enqueue_batch('[{"task": "a"}]')`);
@@ -219,7 +219,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_enqueuer enqueues into limited, paused and scheduled tasks, and reads no payload", async () => {
+  it("legwork_enqueuer can enqueue jobs of limited and paused tasks and jobs for later, but cannot read payloads", async () => {
     await run("select legwork.limit_concurrency(1, task => 'limited'), legwork.pause_task('paused')");
     for (const text of [
       "select legwork.enqueue('limited')",
@@ -260,7 +260,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_operator reads, enqueues and operates, and manages no tokens", async () => {
+  it("legwork_operator reads, enqueues and operates, but cannot manage tokens", async () => {
     for (const text of [
       "select * from legwork.jobs",
       "select legwork.enqueue('a')",
@@ -314,7 +314,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork_operator, confined to a tenant, touches only that tenant's jobs whatever it sets, and sees them in legwork_tenant", async () => {
+  it("legwork_operator, confined to a tenant, changes only that tenant's jobs whatever settings it changes, and sees them in legwork_tenant", async () => {
     const client = await pools.get("tenant")!.connect();
     try {
       for (const setting of ["legwork.confined_to", "legwork.role", "legwork.tenant"]) {
@@ -326,7 +326,7 @@ describe("a login with the role", () => {
       expect(await tenants("legwork.jobs")).toEqual([]);
       expect(await tenants("legwork.logs")).not.toContain("other");
       expect(await outcome(client, "select * from legwork_confined.jobs")).toBe("42501");
-      // An expression that raises an error for a row would reveal the row. It is never evaluated for another tenant's rows.
+      // An expression that raises an error for a row would reveal the row. Such an expression is never evaluated for another tenant's rows.
       expect(await outcome(client, "select * from legwork_tenant.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
       expect(await outcome(client, "select * from legwork.jobs where 1 / (case when tenant = 'other' then 0 else 1 end) = 1")).toBe("ok");
       expect(await outcome(client, `select legwork.cancel_job(${jobs.other})`)).toBe("LW404");
@@ -360,7 +360,7 @@ describe("a login with the role", () => {
     }
   });
 
-  it("legwork roles that two databases create at the same time exist once", async () => {
+  it("roles that two databases create at the same time are created once", async () => {
     const other = `legwork_test_roles_${suffix}`;
     await onServer(inject("serverUrl"), (client) => client.query(`create database ${other} template ${inject("template")}`));
     const pool = createPool(databaseUrl(inject("serverUrl"), other), { log: testLog });
@@ -386,7 +386,7 @@ it("every definer function is granted to a role or used by a trigger", async () 
     where p.pronamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and p.prosecdef and p.prorettype <> 'trigger'::regtype
       and p.proname not in (select f.function from legwork_private.role_functions() f)
     order by 1`);
-  // Functions that other functions call, with the owner's rights.
+  // These functions are called by other functions, with the owner's rights.
   expect(rows.map((row) => row.name)).toEqual([
     "admit_waiting",
     "alert_conditions",
@@ -422,7 +422,7 @@ it("every view of tenants' data is confined, and reveals nothing through errors"
       and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')
       and (pg_get_viewdef(c.oid) not like '%legwork_private.confined_tenant()%' or not coalesce(c.reloptions @> array['security_barrier=true'], false))
     order by 1`);
-  // The all_ views are granted to no role. The others show nothing at all to a confined login.
+  // The all_ views are not granted to any role. The others show no rows to a confined login.
   const names: string[] = rows.map((row) => row.name);
   expect(names.filter((name) => !name.startsWith("all_"))).toEqual(["attempts", "audit_log_page", "jobs", "schedule_runs_page", "workflows_page"]);
 });

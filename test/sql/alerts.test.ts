@@ -20,7 +20,7 @@ beforeEach(async () => {
   await setAlertChannels(database.pool, []);
 });
 
-/** Evaluates the rules this many seconds after the start. Returns what happened, by rule. */
+/** Evaluates the rules this many seconds after the start. Returns the changes, with the rules' names. */
 async function evaluate(seconds: number, client: { query: typeof database.pool.query } = database.pool): Promise<string[]> {
   const { rows } = await client.query(
     "select event || ' ' || rule as it from legwork.evaluate_alerts($1) order by 1",
@@ -69,7 +69,7 @@ it("an alert is raised once, becomes critical once and is resolved once the targ
   expect(await evaluate(301)).toEqual([]);
   expect(await evaluate(1_800)).toEqual(["escalated backlog_age"]);
   expect(await evaluate(1_900)).toEqual([]);
-  // The backlog comes and goes. It stays one alert, with the highest severity it has had.
+  // The backlog comes and goes. There is still only one alert, with the highest severity that it has had.
   await backlog(undefined);
   expect(await evaluate(2_000)).toEqual([]);
   expect(await evaluate(2_059)).toEqual([]);
@@ -98,7 +98,7 @@ it("a rule with raiseAfter raises only after the condition has lasted that long"
   expect(await evaluate(500)).toEqual(["raised backlog_age"]);
 });
 
-it("consecutive failures are counted whatever happened before them, and a success ends them", async () => {
+it("consecutive failures are counted whatever happened before them, and a success resets the count", async () => {
   await dropAlertRule(database.pool, "error_rate");
   await attempts("a", "xxx.xx", 0);
   expect(await evaluate(10)).toEqual([]);
@@ -118,7 +118,7 @@ it("error rates, failed jobs and slow runs are evaluated over the rule's period"
     "insert into legwork_private.task_minutes (minute, task, completed, failed, failed_attempts, waits, runs) values ($1, 'rate', 30, 0, 10, $2, $2), ($1, 'dead', 900, 100, 100, $2, $2), ($1, 'few', 3, 0, 3, $2, $2)",
     [minute, zeros],
   );
-  // Runs of a minute are slow only for a task that usually takes less.
+  // A run of a minute counts as slow only if the task usually takes less.
   await database.pool.query(
     "insert into legwork_private.task_minutes (minute, task, completed, waits, runs) values ($1, 'slow', 10, $2, $3), ($1, 'backup', 10, $2, $3)",
     [minute, zeros, zeros.with(13, 10)],
@@ -181,12 +181,12 @@ it("a rule for one task replaces the rule for all tasks", async () => {
   expect(await evaluate(20)).toEqual(["raised a_failures"]);
   expect(await open()).toEqual(["a_failures critical"]);
   await setAlertRule(database.pool, "a_failures", { enabled: false });
-  // Its alert goes with it. Task b has not failed often enough for the general rule.
+  // Disabling a rule resolves its alert. Task b has not failed often enough for the general rule.
   expect(await evaluate(21)).toEqual(["resolved a_failures"]);
   expect(await open()).toEqual([]);
 });
 
-it("any number of evaluators raise and resolve an alert once", async () => {
+it("an alert is raised and resolved once, however many processes evaluate the rules", async () => {
   await setAlertChannels(database.pool, [{ task: "pager" }]);
   await backlog(0);
   const many = (seconds: number): Promise<string[][]> => Promise.all(Array.from({ length: 12 }, () => evaluate(seconds)));
@@ -200,7 +200,7 @@ it("any number of evaluators raise and resolve an alert once", async () => {
   expect(rows).toEqual([{ event: "raised" }, { event: "resolved" }]);
 });
 
-it("one alert is open per rule and target even if two evaluators ran at the same time", async () => {
+it("only one alert is open per rule and target, even if two processes evaluate the rules at the same time", async () => {
   const insert = `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
     values ('r', 'database', 't', 'warning', 1, 1, 'm', now()) on conflict (rule, target) where resolved_at is null do nothing returning id`;
   const [first, second] = [await connection(database), await connection(database)];
@@ -218,7 +218,7 @@ it("notifications are enqueued in the transaction that raises the alert: both ar
   const client = await connection(database);
   await client.query("begin");
   expect(await evaluate(400, client as never)).toEqual(["raised backlog_age"]);
-  // A concurrent evaluator is turned away.
+  // A concurrent evaluation is skipped.
   expect(await evaluate(400)).toEqual([]);
   await client.query("rollback");
   expect(await open()).toEqual([]);
@@ -256,7 +256,7 @@ it("a silence suppresses notifications, and an alert that is still open afterwar
   const silence = await silenceAlerts(database.pool, "1h", { rule: "backlog_age", reason: "moving" });
   const events = async (): Promise<string[]> =>
     (await database.pool.query("select payload #>> '{alert,event}' as event from graphile_worker._private_jobs order by id")).rows.map(({ event }) => event);
-  // The silence starts now, and the times of the test are in its past.
+  // The silence starts now, but this test uses times in the past.
   await backlog(0);
   expect(await evaluate(400)).toEqual(["raised backlog_age"]);
   expect(await events()).toEqual([]);
@@ -311,7 +311,7 @@ it("invalid rules and channels are refused with a hint", async () => {
   expect((await pool.query("select legwork.restore_alert_rules() as n")).rows).toEqual([{ n: 1 }]);
 });
 
-it("health reflects the rules at this moment", async () => {
+it("health reflects the rules at the present moment", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
   await database.pool.query("delete from legwork_private.alert_rules where kind not in ('consecutive_failures', 'no_worker')");
   const health = async (): Promise<Record<string, string>> =>
@@ -329,7 +329,7 @@ it("health reflects the rules at this moment", async () => {
   expect(system?.reasons).toHaveLength(2);
 });
 
-it("an alert is raised when it must be, announced once and resolved once, whatever the values are", async () => {
+it("an alert is raised when required, announced once and resolved once, whatever the values are", async () => {
   await setAlertChannels(database.pool, [{ task: "pager" }]);
   await setAlertRule(database.pool, "backlog_age", { warning: 100, critical: 1_000, raiseAfter: "20s", resolveAfter: "30s" });
   const looks = fc.array(fc.record({ after: fc.integer({ min: 1, max: 25 }), age: fc.constantFrom(0, 50, 100, 500, 1_000, 5_000) }), { maxLength: 25 });
@@ -337,7 +337,7 @@ it("an alert is raised when it must be, announced once and resolved once, whatev
     fc.asyncProperty(looks, async (steps) => {
       await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_pending");
       await database.pool.query("delete from graphile_worker._private_jobs");
-      // A model of the same rules in a few lines without tables.
+      // A model that implements the same rules in a few lines, without tables.
       let [now, since, clear, isOpen, isCritical]: [number, number, number, boolean, boolean] = [0, -1, -1, false, false];
       const expected: string[] = [];
       for (const { after, age } of steps) {

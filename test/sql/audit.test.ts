@@ -22,7 +22,7 @@ beforeEach(async () => {
   [{ id: waiting }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   [{ id: failed }] = await run("select legwork.enqueue('a', tenant => 'acme') as id");
   await run("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'refused')", [failed]);
-  // The trigger is on the partitioned table itself, as protection against mistakes.
+  // The trigger that protects the entries is on the partitioned table itself, so rows can be deleted from the partitions.
   await run(`do $$ declare p regclass; begin
     for p in select inhrelid from pg_inherits where inhparent = 'legwork_private.audit_entries'::regclass loop execute format('delete from %s', p); end loop; end $$`);
 });
@@ -81,7 +81,7 @@ describe("the audit log has", () => {
     expect(await one(`select legwork.discard_job(${failed})`)).toMatchObject({ operation: "discard_job", target: failed, tenant: "acme" });
   });
 
-  it.each(["retry_jobs", "discard_jobs"])("%s as one entry with the count and the filter", async (operation) => {
+  it.each(["retry_jobs", "discard_jobs"])("a call of %s as one entry with the count and the filter", async (operation) => {
     expect(await one(`select legwork.${operation}('{"task": "a"}')`)).toMatchObject({
       operation,
       target_type: "jobs",
@@ -118,7 +118,7 @@ describe("the audit log has", () => {
     expect(line).toMatchObject({ operation, target_type, target, before, after });
   });
 
-  it("schedules that were created, changed, switched, run manually and removed, but not occurrences or calls without an effect", async () => {
+  it("schedules that were created, changed, enabled, disabled, run manually and removed, but not occurrences or calls without an effect", async () => {
     const make = (rest: string): Promise<unknown> => run(`select legwork.schedule('s', 'a', every => '1 hour', tenant => 'acme'${rest})`);
     await make("");
     await make("");
@@ -164,7 +164,7 @@ describe("the audit log has", () => {
     ]);
   });
 
-  it("signals by name, and only the first of each, which is the one that counts", async () => {
+  it("signals by name, and only the first signal with each name, because later ones have no effect", async () => {
     await run("select legwork.send_signal($1, 'go', '{\"secret\": 1}'), legwork.send_signal($1, 'go')", [waiting]);
     const lines = await log();
     expect(lines).toMatchObject([
@@ -191,7 +191,7 @@ describe("the audit log has", () => {
     expect(await log()).toHaveLength(lines);
   });
 
-  it("tokens, but no part of one that could be used to sign in", async () => {
+  it("tokens, but no part of a token that could be used to sign in", async () => {
     const [{ token }] = await run("select legwork.create_token('t', 'operator', 'acme') as token");
     const [{ id }] = await run("select id from legwork.token_list");
     await run("select * from legwork_private.find_token(sha256(convert_to($1, 'UTF8')))", [token]);
@@ -212,7 +212,7 @@ describe("the audit log has", () => {
   });
 });
 
-it("no entry can be changed, deleted or truncated, not even by the owner's mistake", async () => {
+it("no entry can be changed, deleted or truncated, not even by mistake by the owner of the table", async () => {
   await run("select legwork.pause_queue('q')");
   for (const text of [
     "update legwork_private.audit_entries set actor = 'mallory'",
@@ -226,7 +226,7 @@ it("no entry can be changed, deleted or truncated, not even by the owner's mista
   expect(await log()).toHaveLength(1);
 });
 
-it("the audit log is kept for the audit_retention setting, not for the history's", async () => {
+it("the audit log is kept for the period in audit_retention, not for the history's retention", async () => {
   await run("create table legwork.audit_entries_old partition of legwork_private.audit_entries for values from ('2020-01-01Z') to ('2020-02-01Z')");
   await run("update legwork.settings set value = '1 hour' where name = 'history_retention'");
   await run("update legwork.settings set value = '100 years' where name = 'audit_retention'");

@@ -59,7 +59,7 @@ it("every table has row security", async () => {
   ).toEqual([]);
 });
 
-it("every function that controls its plans turns JIT off: the plan types it forbids cost so much before Postgres 18 that each call would compile", async () => {
+it("every function that forbids plan types turns JIT off, because before Postgres 18, the cost of such plans would trigger compilation in each call", async () => {
   expect(
     await names(`
       select oid::regprocedure::text as name from pg_proc
@@ -67,7 +67,7 @@ it("every function that controls its plans turns JIT off: the plan types it forb
   ).toEqual([]);
 });
 
-it("every table and partition has a primary key or replica identity full, so that a publication may include it", async () => {
+it("every table and partition has a primary key or `replica identity full`, so that a publication may include it", async () => {
   expect(
     await names(`
       select c.oid::regclass::text as name from pg_class c

@@ -19,7 +19,7 @@ describe("counts of jobs", () => {
   it.for<[string, CountFilter]>([
     ["no condition", {}],
     ["a state", { state: "failed" }],
-    ["a state that is computed", { state: "blocked" }],
+    ["a computed state", { state: "blocked" }],
     ["several states, unfinished and ended", { state: ["pending", "running", "failed", "completed"] }],
     ["a task", { task: "free" }],
     ["a queue", { queue: "mail" }],
@@ -30,8 +30,8 @@ describe("counts of jobs", () => {
     ["a part of the error", { error: "BOOM", state: "failed" }],
     ["a correlation id", { correlationId: "c", state: "failed" }],
     ["a time", { createdAfter: new Date(Date.now() - 3_600_000), createdBefore: new Date(Date.now() + 3_600_000) }],
-    ["a time of the end", { finishedAfter: new Date(Date.now() - 3_600_000), finishedBefore: new Date(Date.now() + 3_600_000) }],
-    ["a time of the end that nothing has", { finishedBefore: new Date(0) }],
+    ["an end time", { finishedAfter: new Date(Date.now() - 3_600_000), finishedBefore: new Date(Date.now() + 3_600_000) }],
+    ["an end time that no job has", { finishedBefore: new Date(0) }],
     ["a priority", { priority: 0, state: ["failed", "pending"] }],
     ["an unknown task", { task: "unknown" }],
   ])("with %s are those of the rows that a list has", async ([, filter]) => {
@@ -55,7 +55,7 @@ describe("counts of jobs", () => {
     await database.pool.query("delete from legwork_private.live_job_counts");
   });
 
-  it("stop at 10,000 of each value and say so, and are complete where an index holds the value", async () => {
+  it("stop at 10,000 for each value and indicate this, but are complete if an index contains the value", async () => {
     await transaction(database.pool, async (client) => {
       await client.query(`
         insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)
@@ -66,7 +66,7 @@ describe("counts of jobs", () => {
       const of = (value: string): [number, boolean] | undefined =>
         counts.filter((row) => row.value === value).map((row): [number, boolean] => [row.jobs, row.is_capped])[0];
       expect(of("completed")).toEqual([expect.any(Number), true]);
-      // The three oldest are not among the newest 10,000.
+      // The three oldest jobs are not among the newest 10,000.
       expect(of("expired")).toEqual([5, false]);
       expect(of("failed")).toEqual([120 + jobs.filter(({ state }) => state === "failed").length, false]);
       expect(of("free")).toEqual([10_000, true]);
@@ -75,7 +75,7 @@ describe("counts of jobs", () => {
     });
   });
 
-  it("contain another tenant's jobs neither by a stored count nor by a filter", async () => {
+  it("do not include another tenant's jobs, whether they come from a stored count or from a filter", async () => {
     await storeCounts();
     const of = async (tenant: string, filter: CountFilter): Promise<number> =>
       await transaction(database.pool, async (client) => {
@@ -104,7 +104,7 @@ describe("counts of jobs", () => {
 });
 
 describe("a list of jobs in several states", () => {
-  it("has the jobs of all of them in order, a page at a time", async () => {
+  it("contains the jobs in all of these states in order, page by page", async () => {
     const states = ["failed", "pending", "running", "completed", "blocked"] as const;
     const { rows } = await database.pool.query("select id from legwork.jobs where state = any ($1) order by id desc", [states]);
     const pages: string[] = [];
@@ -126,7 +126,7 @@ describe("a list of jobs in several states", () => {
   });
 });
 
-/** Stores counts of the unfinished jobs as the worker does where there are many. */
+/** Stores counts of the unfinished jobs, as the worker does for queues with many jobs. */
 async function storeCounts(): Promise<void> {
   await database.pool.query(`
     insert into legwork_private.live_job_counts

@@ -92,7 +92,7 @@ it("a cancelled, expired or removed dependency counts as a failed one", async ()
   expect(await contradictions()).toEqual([]);
 });
 
-it("a running dependency that is cancelled cancels its dependants when it has stopped", async () => {
+it("a running dependency that is cancelled cancels its dependants once it has stopped", async () => {
   const a = await enqueue();
   const b = await enqueue([a]);
   await tick();
@@ -104,7 +104,7 @@ it("a running dependency that is cancelled cancels its dependants when it has st
   expect(await contradictions()).toEqual([]);
 });
 
-it("a dependency that has already ended is settled at once, by how it ended", async () => {
+it("a dependency that has already ended takes effect at once, depending on how it ended", async () => {
   const a = await enqueue();
   await run(a);
   expect(await state(await enqueue([a]))).toBe("pending");
@@ -130,7 +130,7 @@ it("an unknown dependency, a younger dependency and an unknown policy are refuse
   expect(await one("select count(*)::int from legwork_private.dependencies")).toBe(0);
 });
 
-it("enqueue_many takes dependencies too", async () => {
+it("enqueue_many accepts dependencies too", async () => {
   const a = await enqueue();
   const [b, c] = (
     await database.pool.query("select legwork.enqueue_many($1) as id", [
@@ -154,7 +154,7 @@ it("a job that waits for another is explained, and counted as blocked", async ()
 
 it.each([
   ["replaced by its key", "select graphile_worker.add_job('u', '{}', job_key => 'k')"],
-  ["replaced but for its time", "select graphile_worker.add_job('t', '{}', job_key => 'k', job_key_mode => 'preserve_run_at')"],
+  ["replaced except for its start time", "select graphile_worker.add_job('t', '{}', job_key => 'k', job_key_mode => 'preserve_run_at')"],
   ["rescheduled", "select graphile_worker.reschedule_jobs(array[$1::bigint], run_at => now())"],
   ["retried", "select legwork.retry_job($1)"],
 ])("a blocked job that is %s continues to wait", async (_, sql) => {
@@ -242,7 +242,7 @@ it("reconcile finds and repairs manual damage", async () => {
   const c = await enqueue([a]);
   await tick();
   await database.pool.query("delete from legwork_private.dependencies where job_id = $1", [b]);
-  // Without the triggers that would repair it at once.
+  // The triggers that would repair this at once are disabled.
   const vandal = await connection(database);
   await vandal.query("set session_replication_role = replica");
   await vandal.query("update graphile_worker._private_jobs set run_at = now() where id = $1", [c]);
@@ -253,7 +253,7 @@ it("reconcile finds and repairs manual damage", async () => {
   expect(await contradictions()).toEqual([]);
 });
 
-it("a repeatable read transaction that ends a job leaves no dependant blocked that it could not see", async () => {
+it("a repeatable read transaction that ends a job also releases dependants that it could not see", async () => {
   const a = await enqueue();
   await worker.fetch(database.pool);
   const repeatable = await connection(database);
@@ -310,7 +310,7 @@ it("a dependency that ends while its dependant is being enqueued is noticed", as
   const a = await enqueue();
   await worker.fetch(database.pool);
   const [enqueuer, finisher] = [await connection(database), await connection(database)];
-  // It ends after the other transaction has looked, and commits first.
+  // The dependency ends after the other transaction has read its state, and commits first.
   await enqueuer.query("begin");
   const b = (await enqueuer.query("select legwork.enqueue('t', depends_on => array[$1::bigint]) as id", [a])).rows[0].id;
   await finisher.query("set statement_timeout = '3s'");
@@ -320,7 +320,7 @@ it("a dependency that ends while its dependant is being enqueued is noticed", as
   await tick();
   expect(await state(b)).toBe("pending");
 
-  // It is ending, with the row locked, while the other transaction commits and the check runs.
+  // The dependency is ending, with its row locked, while the other transaction commits and the check runs.
   const c = await enqueue();
   expect((await worker.fetch(database.pool, 5)).length).toBe(2);
   await finisher.query("begin");
@@ -333,7 +333,7 @@ it("a dependency that ends while its dependant is being enqueued is noticed", as
   await tick();
   expect(await state(d)).toBe("pending");
 
-  // The same for a dependency that permanently fails, whose row stays.
+  // The same applies to a dependency that permanently fails, whose row stays.
   const e = await enqueue();
   await worker.fetch(database.pool, 5);
   await database.pool.query("update graphile_worker._private_jobs set max_attempts = attempts where id = $1", [e]);
@@ -348,7 +348,7 @@ it("a dependency that ends while its dependant is being enqueued is noticed", as
   expect(await contradictions()).toEqual([]);
 });
 
-it("a job that ends just after the check has looked at it sees its dependants", async () => {
+it("a job that ends just after it was checked releases its dependants itself", async () => {
   const a = await enqueue();
   await worker.fetch(database.pool);
   const b = await enqueue([a]);

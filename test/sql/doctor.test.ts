@@ -15,12 +15,12 @@ beforeEach(async () => {
   await empty(database.pool, "legwork_private.worker_processes, legwork_private.failed_attempts, legwork_private.finished_jobs");
 });
 
-/** The findings of the doctor, or of one theme with other thresholds, for one check. */
+/** The findings of one check, from the doctor or from one of its parts with other thresholds. */
 async function findings(check: string, call = "legwork.doctor()", client: PoolClient | typeof database.pool = database.pool): Promise<Finding[]> {
   return (await client.query(`select * from ${call} d where d."check" = $1`, [check])).rows;
 }
 
-/** Some tests need their own connection, which is closed when they have finished. */
+/** Some tests need their own connection, which is closed when the test has finished. */
 async function connection(): Promise<PoolClient> {
   const client = await database.pool.connect();
   onTestFinished(() => client.release(true));
@@ -41,7 +41,7 @@ const beat = (task: string, running = "{}"): Promise<unknown> =>
 const job = (task: string, age = "0 s"): Promise<unknown> =>
   database.pool.query("select graphile_worker.add_job($1, run_at => now() - $2::interval)", [task, age]);
 
-it("every check has a finding, and a finding that is ok has no fix", async () => {
+it("every check has a finding, and a finding with the severity ok has no fix", async () => {
   await beat("t");
   const { rows } = await database.pool.query('select distinct "check" from legwork.doctor() order by 1');
   expect(rows.map((row) => row.check)).toEqual([
@@ -52,12 +52,12 @@ it("every check has a finding, and a finding that is ok has no fix", async () =>
   const all: Finding[] = (await database.pool.query("select * from legwork.doctor()")).rows;
   for (const row of all) expect(row.fix === null).toBe(row.severity === "ok");
   for (const row of all) expect(row.finding).toMatch(/\w.*\.$/s);
-  // Durations are in words.
+  // Durations are written in words.
   for (const row of all) expect(row.finding).not.toMatch(/\d\d:\d\d/);
 });
 
 describe("workers and jobs", () => {
-  it("no worker is a warning, and critical when jobs have been waiting for a minute", async () => {
+  it("a missing worker is a warning, and is critical when jobs have been waiting for a minute", async () => {
     expect(await findings("workers")).toMatchObject([{ severity: "warning", finding: "No Legwork worker is running. No job is waiting." }]);
     await job("t", "2 minutes");
     expect(await findings("workers")).toMatchObject([{ severity: "critical", finding: expect.stringContaining("No Legwork worker is running, and 1 job has been waiting for 2 minutes") }]);
@@ -74,10 +74,10 @@ describe("workers and jobs", () => {
     ]);
   });
 
-  it("a task that no worker has is named with the nearest one, and critical after ten minutes", async () => {
+  it("a task that no worker has is named with the most similar task, and is critical after ten minutes", async () => {
     await beat("notify/email");
     await job("notify/emial", "20 seconds");
-    // Not all is fine during the first minute.
+    // Even during the first minute, the severity is not ok.
     expect(await findings("tasks")).toMatchObject([
       { severity: "warning", fix: expect.stringMatching(/^If a worker is just being replaced, wait a minute\. .*'notify\/email'\?/) },
     ]);
@@ -110,7 +110,7 @@ describe("workers and jobs", () => {
     expect(await findings("waiting")).toMatchObject([{ finding: expect.stringContaining("5,000 or more jobs are waiting") }]);
   });
 
-  it("a trigger of enqueue_on that is disabled is a warning with the statement that enables it, and a list has them all", async () => {
+  it("a disabled trigger of enqueue_on is a warning with the statement that enables it, and legwork.enqueue_triggers lists them all", async () => {
     await run("create table public.people (id bigint, name text)", `select legwork_private.register_tasks('[{"name": "crm/sync"}]')`);
     undo("drop table public.people");
     await run(`select legwork.enqueue_on('people', 'insert or update', 'crm/sync', payload => '{"person": "id"}', columns => array['name'])`);
@@ -132,7 +132,7 @@ describe("workers and jobs", () => {
     expect(await findings("enqueue_on")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("jobs that wait for minutes are a warning, and critical when the workers run nothing", async () => {
+  it("jobs that wait for minutes are a warning, and are critical if the workers are idle", async () => {
     await beat("t", "{1}");
     await job("t", "1 minute");
     expect(await findings("waiting")).toMatchObject([{ severity: "ok", detail: { jobs: 1, tasks: { t: 1 } } }]);
@@ -211,7 +211,7 @@ describe("transactions and locks", () => {
     expect(await findings("transactions")).toMatchObject([{ severity: "ok" }]);
   });
 
-  it("a session that waits for a lock on the tables is named with the session that holds it", async () => {
+  it("a session that waits for a lock on the tables is named, together with the session that holds the lock", async () => {
     const [holder, waiter] = [await connection(), await connection()];
     await holder.query("set application_name = 'holder'; begin; lock table graphile_worker._private_jobs in share mode");
     await waiter.query("set application_name = 'waiter'");
@@ -225,7 +225,7 @@ describe("transactions and locks", () => {
     await blocked;
   });
 
-  it("a table that is locked exclusively does not block the doctor, and the other checks report", async () => {
+  it("a table that is locked exclusively does not block the doctor, and all other checks still report", async () => {
     const holder = await connection();
     await holder.query("begin; lock table graphile_worker._private_jobs in access exclusive mode");
     const { rows } = await database.pool.query("select * from legwork.doctor()");
@@ -323,7 +323,7 @@ describe("vacuum", () => {
 });
 
 describe("the server", () => {
-  it("a shortage of connections is reported against the tighter limit", async () => {
+  it("a shortage of connections is reported for the limit that is closest to being reached", async () => {
     const { rows: [{ name }] } = await database.pool.query("select current_database() as name");
     await run(`alter database ${name} connection limit 1`);
     undo(`alter database ${name} connection limit -1`);
@@ -373,8 +373,8 @@ describe("the server", () => {
   });
 });
 
-describe("a user with few rights", () => {
-  it("that owns the doctor sees what its rights allow, and hidden sessions are a finding", async () => {
+describe("a user with limited rights", () => {
+  it("that owns the doctor's function gets the results that its rights allow, and hidden sessions are a finding", async () => {
     const { rows: [{ owner }] } = await database.pool.query("select 'legwork_doctor_' || substr(md5(current_database()), 1, 8) as owner");
     await run(`create role ${owner} login`, `grant usage on schema legwork, legwork_private to ${owner}`, `grant select on legwork_private.worker_processes to ${owner}`);
     undo(`drop owned by ${owner} cascade`, `drop role ${owner}`);
@@ -387,7 +387,7 @@ describe("a user with few rights", () => {
     );
     await expect(client.query("select * from legwork.doctor()")).rejects.toMatchObject({ code: "42501" });
     await hidden.query("rollback");
-    // As if this user had migrated, without rights on graphile_worker's tables.
+    // Simulates that this user has migrated the database, without rights on graphile_worker's tables.
     await run(`alter function legwork.doctor() owner to ${owner}`);
     const { rows: [{ user }] } = await database.pool.query("select current_user as user");
     undo(`alter function legwork.doctor() owner to ${user}`);
@@ -396,7 +396,7 @@ describe("a user with few rights", () => {
     expect(rows).toContainEqual(expect.objectContaining({ check: "connections", severity: "ok" }));
   });
 
-  it("gets a fix that names the grant it needs, and needs nothing but the function", async () => {
+  it("gets a fix that names the missing grant, and needs only the right to call the function", async () => {
     const { rows: [{ name }] } = await database.pool.query("select 'legwork_reader_' || substr(md5(current_database()), 1, 8) as name");
     await run(`create role ${name} login password 'reader'`);
     undo(`drop owned by ${name}`, `drop role ${name}`);
@@ -416,7 +416,7 @@ describe("a user with few rights", () => {
 });
 
 describe("checks that only a client can make", () => {
-  it("a clock that is off is reported, and critical when schedules fire in the wrong minute", async () => {
+  it("an inaccurate clock is reported, and is critical when schedules fire in the wrong minute", async () => {
     const clock = async (ahead: number) => (await diagnose(database.pool, { now: () => Date.now() + ahead })).find(({ check }) => check === "clock");
     expect(await clock(0)).toMatchObject({ severity: "ok" });
     expect(await clock(5_000)).toMatchObject({ severity: "warning", finding: "This host's clock is 5.0 s ahead of the database's." });
@@ -471,7 +471,7 @@ describe("checks that only a client can make", () => {
     );
   });
 
-  it("a database from before the doctor is reported with the advice to migrate, the worst finding first", async () => {
+  it("a database of a version without the doctor is reported with the advice to migrate, the worst finding first", async () => {
     await run("alter function legwork.doctor() rename to doctor_gone");
     undo("alter function legwork.doctor_gone() rename to doctor");
     const files = schemaFiles();

@@ -81,7 +81,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(await describeSchema(database.pool)).toBe(before);
     expect(await query("select id, task, state, payload from legwork_private.finished_jobs order by id")).toEqual(kept);
 
-    // Ids continue, jobs of users' tables are enqueued, limits hold, and history is written.
+    // Ids continue, triggers on users' tables enqueue jobs, limits are enforced, and history is written.
     await query("insert into orders values (1), (2), (3)");
     const jobs = await query("select id, state from legwork.jobs where finished_at is null order by id");
     expect(jobs.map(({ state }) => state)).toEqual(["pending", "pending", "blocked"]);
@@ -91,7 +91,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(await query("select * from legwork.reconcile()")).toEqual([]);
   });
 
-  it("jobs that were enqueued before the repair under an id of the history get another id", async () => {
+  it("jobs that were enqueued before the repair and have an id that is in the history get another id", async () => {
     const [old] = await query("select id from legwork_private.finished_jobs order by id limit 1");
     await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
     await query(
@@ -123,30 +123,30 @@ it("every object that the migration files create exists after a migration, under
   const objects = objectsOf(migrations.map(({ sql }) => sql));
   expect(objects.size).toBeGreaterThan(120);
   expect([...objects].filter((object) => !object.startsWith("function ") && !catalog.has(object))).toEqual([]);
-  // And conversely, every object that exists is named by the files.
+  // Conversely, every object that exists is in the files.
   const ours = [...catalog].filter((object) => /^(?:function|view|policy) legwork|^trigger (?:_legwork|sum_|keep_)/.test(object));
   const names = new Set([...objects].map((object) => object));
   expect(ours.filter((object) => !made.includes(object) && !names.has(object.replace(/\(.*$/, "")))).toEqual([]);
 });
 
-it("a running worker says that the schema was dropped, and starts again once `legwork migrate` has created it", async () => {
+it("a running worker reports that the schema was dropped, and starts again once `legwork migrate` has created it", async () => {
   const problems = new Problems();
   const named = (name: string): string => `export default async (_payload, helpers) => void (await helpers.query("insert into ran values ('${name}')"));`;
   await query("create table if not exists ran (task text)");
   await query("truncate ran");
   await workerOver(database.url, { "first.mjs": named("first"), "second.mjs": named("second") }, { problems });
-  // Against a running worker, which locks several tables as well, it may end in a deadlock.
+  // Because the running worker locks several tables too, this statement may end in a deadlock.
   const drop = (): Promise<boolean> => query("drop schema graphile_worker cascade").then(() => true, () => false);
   await until("the schema is dropped", drop);
-  await until("the problem is known", () => problems.list().some((problem) => problem.includes("the schema graphile_worker were dropped")), 10_000);
+  await until("the problem is reported", () => problems.list().some((problem) => problem.includes("the schema graphile_worker were dropped")), 10_000);
   await migrate(database.pool, testLog);
-  // The tables number the tasks again, in this order.
+  // In the new tables, the tasks get their numbers again, in this order.
   await query("select graphile_worker.add_job('second')");
   await query("select graphile_worker.add_job('first')");
   await until("both jobs ran", async () => (await query("select from ran")).length === 2, 20_000);
   expect(await query("select task from ran order by task")).toEqual([{ task: "first" }, { task: "second" }]);
   const jobs = (): Promise<unknown> => query("select task, state::text from legwork.jobs where task in ('first', 'second') order by id");
   const ended = ["second", "first"].map((task) => ({ task, state: "completed" }));
-  await until("both have completed", async () => isDeepStrictEqual(await jobs(), ended));
+  await until("both jobs have completed", async () => isDeepStrictEqual(await jobs(), ended));
   await until("the problem is solved", () => problems.list().length === 0);
 });

@@ -35,7 +35,7 @@ const untilWaiting = (count: number): Promise<unknown> =>
     return rows.rows.length >= count;
   });
 
-/** Takes the job as a fetching worker does. The job then started `ago` ago. */
+/** Fetches the job as a worker does, and backdates its start by `ago`. */
 const take = (id: string, ago = "0 seconds"): Promise<unknown> =>
   query(
     `update graphile_worker._private_jobs set locked_at = clock_timestamp() - $2::interval, locked_by = 'w', attempts = attempts + 1
@@ -152,7 +152,7 @@ describe("rate_limit", () => {
   });
 
   it("holds over every window, whenever requests arrive", async () => {
-    // Requests are backdated instead of waiting: `ages` are the pauses before each request.
+    // Requests are backdated, so that the test does not have to wait. `ages` are the pauses before each request.
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 4 }),
@@ -164,7 +164,7 @@ describe("rate_limit", () => {
           for (const pause of pauses) {
             now += pause;
             await query("update legwork_private.quota_requests set requested_at = requested_at - make_interval(secs => $1)", [pause]);
-            // 50.5 s, so that a few milliseconds of the test itself never matter.
+            // The half second makes sure that the few milliseconds of the test itself do not matter.
             const expected = letIn.filter((at) => at > now - 50.5).length < rateLimit;
             const answer = await enqueue(database.pool, "any", {}, { rateLimit, ratePer: 50_500 }).then(
               () => true,
@@ -183,7 +183,7 @@ describe("rate_limit", () => {
 describe("debounce", () => {
   const debounce = { jobKey: "k", debounce: "10s" };
 
-  it("runs the last request, the debounce time after it", async () => {
+  it("runs the last request, once the debounce time after it has passed", async () => {
     const id = await enqueue(database.pool, "any", { v: 1 }, debounce);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '8 seconds'");
     expect(await enqueue(database.pool, "any", { v: 2 }, debounce)).toBe(id);
@@ -230,7 +230,7 @@ describe("throttle", () => {
     expect(await live()).toMatchObject([{ id: first, state: "running" }, { id: second, payload: { v: 3 } }]);
   });
 
-  it("keeps a waiting job's place in line", async () => {
+  it("keeps the place of a waiting job in line", async () => {
     const first = await throttled(1);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '1 hour'");
     expect(await throttled(2)).toBe(first);
@@ -238,7 +238,7 @@ describe("throttle", () => {
     expect(await live()).toMatchObject([{ id: first, payload: { v: 2 } }]);
   });
 
-  it("counts from the real start of a job that has completed", async () => {
+  it("counts from the actual start of a job that has completed", async () => {
     const first = await throttled(1);
     await query("update graphile_worker._private_jobs set run_at = run_at - interval '1 hour'");
     await take(first, "3 seconds");
@@ -246,7 +246,7 @@ describe("throttle", () => {
     const second = await throttled(2);
     expect(await startsIn(second)).toBeGreaterThan(5);
     expect(await startsIn(second)).toBeLessThanOrEqual(7);
-    // Even when the next job never started.
+    // This applies even if the next job never started.
     await query("select graphile_worker.remove_job('k')");
     expect(await startsIn(await throttled(3))).toBeGreaterThan(5);
   });
@@ -264,8 +264,8 @@ describe("throttle", () => {
     expect(await startsIn(await throttled(3))).toBeLessThanOrEqual(0);
   });
 
-  it("loses no request and starts once per interval, whatever the workers do", async () => {
-    // A job must start after the last request, and the starts of a key must keep their distance.
+  it("loses no request and starts at most once per interval, whatever the workers do", async () => {
+    // A job must start after the last request, and starts with the same key must be at least an interval apart.
     const interval = 150;
     const ran: { v: number; at: number }[] = [];
     let done = false;
@@ -330,7 +330,7 @@ describe("expires_at", () => {
     expect(await query("select job_id from legwork_private.expirations")).toEqual([{ job_id: other }]);
   });
 
-  it("leaves a running job alone, and ends it when it is to be retried", async () => {
+  it("leaves a running job alone, but ends it instead of retrying it", async () => {
     const id = await enqueue(database.pool, "any", {}, { expiresAt: soon() });
     await elapse(id);
     await take(id);
@@ -350,7 +350,7 @@ describe("expires_at", () => {
     expect(await query("select from legwork_private.expirations")).toEqual([]);
   });
 
-  it("is removed when a request without one replaces the job, and moves with a request that has one", async () => {
+  it("is removed when a request without expires_at replaces the job, and is updated by a request that has it", async () => {
     const id = await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: soon() });
     await elapse(id);
     await enqueue(database.pool, "any", {}, { jobKey: "k", expiresAt: soon() });
@@ -372,7 +372,7 @@ describe("expires_at", () => {
     expect(await query("select expires_at from legwork_private.expirations")).toEqual([{ expires_at: early }]);
   });
 
-  it("does not affect a job that is removed later in the same transaction, which is recorded as cancelled", async () => {
+  it("does not affect a job that is removed later in the same transaction: it is recorded as cancelled", async () => {
     const late = await enqueue(database.pool, "any", {}, { expiresAt: soon() });
     await enqueue(database.pool, "any", {}, { jobKey: "k" });
     await elapse(late);
@@ -392,7 +392,7 @@ describe("expires_at", () => {
 });
 
 describe("overlap serial", () => {
-  it("makes a job that is enqueued while its key runs wait for it", async () => {
+  it("makes a job that is enqueued while a job with its key runs wait for that job", async () => {
     const first = await enqueue(database.pool, "any", {}, { jobKey: "k", overlap: "serial" });
     await take(first);
     const second = await enqueue(database.pool, "any", {}, { jobKey: "k", overlap: "serial" });
@@ -402,7 +402,7 @@ describe("overlap serial", () => {
     ]);
   });
 
-  it("keeps a given serial key, and derives one for the longest job key", async () => {
+  it("keeps a serial key that was given, and derives one even from the longest job key", async () => {
     await enqueue(database.pool, "any", {}, { jobKey: "k", serialKey: "mine", overlap: "serial" });
     await enqueue(database.pool, "any", {}, { jobKey: "k".repeat(512), overlap: "serial" });
     expect(await live()).toMatchObject([{ serial_key: "mine" }, { serial_key: expect.stringMatching(/^job_key:\w{32}$/) }]);

@@ -10,7 +10,7 @@ async function fields(): Promise<string[]> {
   return (await database.pool.query("select legwork_private.job_fields() as names")).rows[0].names;
 }
 
-it("legwork.enqueue has the fields of legwork_private.job_spec as its parameters, in their order", async () => {
+it("legwork.enqueue has the fields of legwork_private.job_spec as its parameters, in the same order", async () => {
   const { rows } = await database.pool.query("select proargnames as names from pg_proc where oid = 'legwork.enqueue'::regproc");
   expect(rows[0].names).toEqual(await fields());
 });

@@ -69,7 +69,7 @@ describe("legwork.enqueue", () => {
     expect(await jobs()).toMatchObject([{ payload: { v: 2 } }]);
   });
 
-  it("never loses a keyed request, whatever a worker does at that moment", async () => {
+  it("never loses a keyed request, whatever a worker does at the same moment", async () => {
     // The workers constantly fetch and delete the job, so that add_job's check and its insert see different states.
     let lost = 0;
     let done = false;
@@ -224,7 +224,7 @@ describe("legwork.enqueue_on", () => {
     ]);
   });
 
-  it("enqueues for a delete, and merges by key", async () => {
+  it("enqueues for a delete, and merges requests by key", async () => {
     await database.pool.query("select legwork.enqueue_on('people', 'insert or delete', 'any', job_key => 'person')");
     await database.pool.query("insert into people values (1, 'A')");
     await database.pool.query("delete from people");

@@ -13,7 +13,7 @@ const files = new Map(
   }),
 );
 
-it("functions that an index, a default, a constraint or a generated column uses are created by a migration", async () => {
+it("functions that an index, a default, a constraint or a generated column uses are created in a migration", async () => {
   const { rows } = await database.pool.query<{ name: string }>(`
     with recursive built_on as (
       select d.refobjid as id from pg_depend d

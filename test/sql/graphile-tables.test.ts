@@ -12,13 +12,13 @@ it("only sql/definitions/graphile and the migrations name graphile-worker's priv
   expect(naming.toSorted()).toEqual(["sql/definitions/graphile/tables.sql", "sql/definitions/graphile/triggers.sql"]);
 });
 
-it("in the sources, only src/db and src/worker/graphile name them", () => {
+it("in the sources, only src/db and src/worker/graphile name these tables", () => {
   const files = globSync("src/**/*.{ts,tsx}", { cwd: ROOT });
   const naming = files.filter((file) => /graphile_worker\._private_/.test(readFileSync(join(ROOT, file), "utf8")));
   expect(naming.filter((file) => !/^src\/(db|worker\/graphile)\//.test(file))).toEqual([]);
 });
 
-it("the views of graphile-worker's tables have all of their columns", async () => {
+it("the views of graphile-worker's tables have all columns of these tables", async () => {
   const { rows } = await database.pool.query(
     `select t.relname as table, a.attname as column
      from (values ('_private_jobs', 'graphile_jobs'), ('_private_tasks', 'graphile_tasks'), ('_private_job_queues', 'graphile_job_queues'),

@@ -105,7 +105,7 @@ describe("the end of a job", () => {
     });
   });
 
-  // The plan that records a batch is made for the first batch of its connection.
+  // The plan of the statement that records a batch is made for the connection's first batch.
   it.each([1, 100, 2_000])("after a first batch of %i jobs, a large batch takes no longer per job than a small one", async (first) => {
     const client = await database.pool.connect();
     try {
@@ -187,7 +187,7 @@ describe("the end of a job", () => {
     expect(second).toMatchObject({ attempt: 2, state: "failed", error_message: "second", retry_at: null });
   });
 
-  it("a payload that no attempt can make valid fails at its first attempt", async () => {
+  it("a job whose payload is invalid fails at its first attempt", async () => {
     const id = await addJob();
     await fetchJob(id);
     const client = await database.pool.connect();
@@ -235,7 +235,7 @@ describe("a failed job", () => {
     expect(await finished(id)).toMatchObject([{ state: "completed" }]);
   });
 
-  it("whose key is used again stays failed, and a new job is created", async () => {
+  it("whose key is used again remains failed, and a new job is created", async () => {
     const id = await failedJob("k");
     const next = await addJob({ key: "k" });
     expect(next).not.toBe(id);
@@ -309,7 +309,7 @@ it.each([["parent:abc"], ["parent:"], ["parent:99999999999999999999"], ["tenant:
   },
 );
 
-it("a batch of completions is one insert and loses none", async () => {
+it("a batch of completions is recorded in one insert, without loss", async () => {
   await database.pool.query(
     "select graphile_worker.add_jobs(array(select row('demo', '{}', null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, 1000)))",
   );
@@ -318,7 +318,7 @@ it("a batch of completions is one insert and loses none", async () => {
   expect(rows).toEqual([{ jobs: 1000, ids: 1000 }]);
 });
 
-it("no flag can keep a job from ending", async () => {
+it("no flag can prevent a job from ending", async () => {
   for (const flags of [JSON.stringify({ [`correlation:${"x".repeat(9_000)}`]: true }), '["tenant:x"]', '"tenant:x"']) {
     const id = await addJob();
     await database.pool.query("update graphile_worker._private_jobs set flags = $2 where id = $1", [id, flags]);
@@ -341,7 +341,7 @@ it("a block of code that only mentions complete_jobs completes nothing", async (
   expect(await job(id)).toMatchObject({ state: "cancelled" });
 });
 
-it("a user cannot write history through a trigger of their own", async () => {
+it("users cannot write history through their own triggers", async () => {
   await database.pool.query("create role legwork_test_forger; create schema forge authorization legwork_test_forger; grant usage on schema legwork to legwork_test_forger");
   const client = await database.pool.connect();
   await client.query("set role legwork_test_forger");

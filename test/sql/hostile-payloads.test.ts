@@ -46,7 +46,7 @@ it("a hostile payload does not make a condition fail for other jobs", async () =
   expect(await sql("select from legwork.jobs where payload ->> 'user' = 'ann' and payload::jsonb @> '{\"user\": \"ann\"}'")).toHaveLength(1);
 });
 
-it("payloads that Postgres can read keep their gates, whatever their length and escapes", async () => {
+it("payloads that Postgres can parse keep their gates, whatever their length and escapes", async () => {
   const gates = await sql(
     `select legwork_private.gate(7, '{user}', p::json) as gate from unnest($1::text[]) with ordinality as u (p, n) order by n`,
     [
@@ -68,12 +68,12 @@ it("payloads that Postgres can read keep their gates, whatever their length and 
     "7:ann",
     "7:ann",
     "7:ann",
-    // The hash of 300 x's.
+    // The hash of a string of 300 x.
     "7:8a4876ea55d998a5d91ed59db796af28",
   ]);
 });
 
-it("a table row with such a json value is written, and its jobs are enqueued", async () => {
+it("a table row with such a JSON value is written, and its jobs are enqueued", async () => {
   await sql("create table documents (id bigint primary key, body json)");
   await sql("select legwork.enqueue_on('documents', array['insert', 'update', 'delete'], 'free')");
   await sql(String.raw`insert into documents values (1, '{"a": "x\u0000"}'), (2, '{"a": "\ud800"}'), (3, '{"a": 1}')`);
@@ -83,7 +83,7 @@ it("a table row with such a json value is written, and its jobs are enqueued", a
   expect(rows.map(({ a }) => a)).toEqual(["1", "1", "x\ufffd", "\ufffd", "\ufffd", "\ufffd", "\ufffd"]);
 });
 
-it("a redacted payload that cannot be parsed is hidden as a whole, and so are errors about it", async () => {
+it("a redacted payload that cannot be parsed is hidden as a whole, and so are errors that contain it", async () => {
   const deep = `{"email": "ann@example.com", "deep": ${"[".repeat(3_000)}${"]".repeat(3_000)}}`;
   const [row] = await sql(
     `select legwork.redact($1::json, '{email}')::text as payload, legwork.redact($1::jsonb, '{email}')::text as same,

@@ -30,7 +30,7 @@ async function ended(state: "completed" | "failed" | "cancelled", task = "a", pa
 }
 
 describe("rerun_job", () => {
-  it.each(["completed", "failed", "cancelled"] as const)("creates a new job from one that is %s, linked to it and otherwise the same", async (state) => {
+  it.each(["completed", "failed", "cancelled"] as const)("creates a new job from a %s one, which is linked to it and otherwise the same", async (state) => {
     const old = await ended(state, "a", { n: 1 }, ", priority => 7, serial_key => 's', max_attempts => 3, tenant => 'acme', correlation_id => 'c', job_key => 'k'");
     const { id } = await one("select legwork.rerun_job($1) as id", [old]);
     expect(await one("select task, payload, priority, serial_key, max_attempts, tenant, correlation_id, parent_id, job_key, state from legwork.jobs where id = $1", [id])).toEqual({
@@ -61,7 +61,7 @@ describe("rerun_job", () => {
     await expect(run("select legwork.rerun_job(999999)")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("takes redacted values from a failed job, and refuses if only the history is left", async () => {
+  it("takes redacted values from a failed job, and refuses if the job is only in the history", async () => {
     const payload = { user: "ann", password: "hunter22", cards: [{ number: "4111" }, { number: "4222" }] };
     const failed = await ended("failed", "secret", payload);
     const { id } = await one("select legwork.rerun_job($1) as id", [failed]);
@@ -105,7 +105,7 @@ describe("rerun_job", () => {
 });
 
 describe("rerun_jobs", () => {
-  it("continues where the previous call stopped, and reruns no rerun", async () => {
+  it("continues where the previous call stopped, and does not rerun a rerun", async () => {
     for (let n = 0; n < 5; n++) await ended("completed", "a", { n });
     const { now } = await one("select clock_timestamp() as now");
     const rerun = async () => (await run("select x from legwork.rerun_jobs('{\"task\": \"a\"}', $1, at_most => 2) x", [now])).length;
@@ -138,7 +138,7 @@ describe("rerun_jobs", () => {
 });
 
 describe("set_priority", () => {
-  it("returns the previous priority, changes the order, and is audited if it changes something", async () => {
+  it("returns the previous priority, changes the order, and is audited if the priority changes", async () => {
     const id = await make("a", {}, ", tenant => 'acme'");
     expect(await one("select legwork.set_priority($1, -5) as was", [id])).toEqual({ was: 0 });
     expect(await one("select priority, state from legwork.jobs where id = $1", [id])).toEqual({ priority: -5, state: "pending" });
@@ -161,7 +161,7 @@ describe("set_priority", () => {
     ]);
   });
 
-  it("of a running job applies to its next attempt, also after its worker is lost", async () => {
+  it("of a running job applies to its next attempt, even after its worker was lost", async () => {
     const id = await make("a", {});
     const hold = "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = max_attempts where id = $1";
     await run(hold, [id]);
@@ -174,7 +174,7 @@ describe("set_priority", () => {
     await expect(run("select legwork.set_priority($1, 1)", [id])).rejects.toMatchObject({ code: "LW409" });
   });
 
-  it("of many jobs skips those that already have it, returns the previous priorities, and can be undone", async () => {
+  it("of many jobs skips those that already have the priority, returns the previous priorities, and can be undone", async () => {
     const ids = [await make("a", {}), await make("a", {}, ", priority => 4"), await make("a", {}, ", priority => 9")];
     const call = `select * from legwork.set_priorities('{"queue": "mail"}', 9`;
     expect(await run(`${call}, preview => true)`)).toEqual([
@@ -189,7 +189,7 @@ describe("set_priority", () => {
 });
 
 describe("a search in payloads", () => {
-  it("finds texts, numbers and nested values of live and ended jobs, and nothing that is redacted", async () => {
+  it("finds texts, numbers and nested values of live and ended jobs, but no redacted values", async () => {
     const jobs = [await make("a", { user: { id: 42 } }), await ended("completed", "a", { user: { id: "42" }, tags: ["x"] }), await make("a", { user: 42 })];
     await make("secret", { password: "42" });
     const find = async (payload: string) => (await listJobs(database.pool, { payload, limit: 10 })).map(({ id }) => id);
@@ -200,7 +200,7 @@ describe("a search in payloads", () => {
     await expect(listJobs(database.pool, { payload: "nothing", limit: 10 })).rejects.toMatchObject({ code: "LW400" });
   });
 
-  it("tolerates JSON that text cannot hold, and reports how far it has searched", async () => {
+  it("tolerates JSON that cannot be converted to text, and reports how far it has searched", async () => {
     await run(`select graphile_worker.add_job('a', '{"x": "\\u0000y"}'::json)`);
     await run(
       `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, finished_at)

@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** Functions that take a job filter, each with a time field that it knows. */
+/** Functions that take a job filter, each with a time field that it accepts. */
 const ACTIONS = [
   { call: "legwork.retry_jobs($1)", time: "failed_after" },
   { call: "legwork.cancel_jobs($1, 'a test')", time: "created_before" },

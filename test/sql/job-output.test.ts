@@ -37,7 +37,7 @@ it("one statement stores the log lines of many jobs, each job's in order", async
   });
 });
 
-it("progress is the latest reported, and is shown only for the attempt that reported it", async () => {
+it("progress is the latest reported value, and is shown only for the attempt that reported it", async () => {
   const { rows } = await database.pool.query("select id from graphile_worker.add_job('t')");
   const [{ id }] = rows as [{ id: string }];
   const shown = async (): Promise<unknown> =>
@@ -60,7 +60,7 @@ it.each([
   ["1e-320", 0],
   ["1e400", 100],
   ["0.1", 0.1],
-])("a percentage of %s is stored as %d, and other jobs' progress is stored too", async (percent, kept) => {
+])("a percentage of %s is stored as %d, and the progress of other jobs is stored too", async (percent, kept) => {
   await database.pool.query("select legwork_private.record_output($1, $2)", [
     `[{"job_id": 1, "attempt": 99999, "percent": ${percent}, "message": null, "at": 1e300}, {"job_id": 2, "attempt": 1, "percent": 50, "message": null, "at": ${AT}}]`,
     JSON.stringify([line(2, "kept")]),

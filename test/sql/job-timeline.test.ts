@@ -29,7 +29,7 @@ interface Entry {
 
 const timeline = async (id: string): Promise<Entry[]> => await run("select * from legwork.job_timeline($1)", [id]);
 
-/** Each entry as its kind and the minutes after 10:00. */
+/** Each entry as its kind and its times, in minutes after 10:00. */
 const inMinutes = (entries: readonly Entry[]): string[] => {
   const minute = (at: Date | null): string => (at === null ? "" : String((at.getTime() - Date.parse("2026-11-01T10:00:00Z")) / 60_000));
   return entries.map((entry) => `${entry.kind} ${minute(entry.started_at)}–${minute(entry.ended_at)}`);
@@ -38,7 +38,7 @@ const inMinutes = (entries: readonly Entry[]): string[] => {
 const at = (minutes: number): string => new Date(Date.parse("2026-11-01T10:00:00Z") + minutes * 60_000).toISOString();
 
 describe("job_timeline", () => {
-  it("says of every minute between a job's enqueueing and its end why it did not run, or that it ran", async () => {
+  it("shows for every minute between a job's creation and its end that the job ran, or why it did not", async () => {
     await run(
       `insert into legwork_private.finished_jobs (id, task, queue, state, priority, attempts, max_attempts, payload, run_at, created_at, started_at, finished_at, worker)
        values (7, 'a', 'mail', 'completed', 0, 1, 5, '{}', $1, $2, $3, $4, 'w')`,
@@ -82,7 +82,7 @@ describe("job_timeline", () => {
     expect(entries[9]).toMatchObject({ label: "Retried", actor: "ada" });
   });
 
-  it("records how long jobs waited for a limit and for other jobs, and nothing of those that did not wait", async () => {
+  it("records how long jobs waited for a limit and for other jobs, and nothing for jobs that did not wait", async () => {
     await run("select legwork.limit_concurrency(1, task => 'a', key => 'user')");
     const [first, second] = [await enqueue("a"), await enqueue("a")];
     const dependent = await enqueue("b", `, depends_on => array[${second}]`);
@@ -109,7 +109,7 @@ describe("job_timeline", () => {
     expect((await timeline(dependent)).find(({ kind }) => kind === "dependency")?.ended_at).toBeInstanceOf(Date);
   });
 
-  it("names who retried, reprioritized, reran and cancelled a job, also among others", async () => {
+  it("names who retried, reprioritized, reran and cancelled a job, even if this was a bulk operation", async () => {
     const id = await enqueue("b");
     await worker.fetch(database.pool);
     await run("update graphile_worker._private_jobs set max_attempts = 1 where id = $1", [id]);
@@ -134,7 +134,7 @@ describe("job_timeline", () => {
     expect(entries.at(-2)?.detail).toBe("not wanted");
   });
 
-  it("shows failed steps, the part of an attempt before a signal, and jobs that it enqueued", async () => {
+  it("shows failed steps, the part of an attempt before a wait for a signal, and the jobs that were enqueued", async () => {
     const id = await enqueue("b");
     await worker.fetch(database.pool);
     await run("select legwork_private.record_failed_step($1, 'w', 1, 'ship', 'Error: no truck', '1 second')", [id]);
@@ -152,7 +152,7 @@ describe("job_timeline", () => {
       { name: "charge", state: "completed", error: null },
       { name: "ship", state: "completed", error: null },
     ]);
-    // As if a worker had put the job back to wait.
+    // Simulates that a worker has returned the job to the queue to wait.
     await run("update graphile_worker._private_jobs set locked_at = null, locked_by = null, attempts = 0, run_at = legwork_private.far_future() where id = $1", [id]);
     await run("update legwork_private.job_steps set wake_at = legwork_private.far_future() where job_id = $1 and kind = 'wait'", [id]);
     const waiting = await timeline(id);
@@ -162,7 +162,7 @@ describe("job_timeline", () => {
     expect((await timeline(id)).find(({ kind }) => kind === "action")).toMatchObject({ label: "Signal 'approved' sent", actor: "postgres" });
   });
 
-  it("shows a tenant its own jobs only, and no workers", async () => {
+  it("shows a tenant only its own jobs, and no workers", async () => {
     const id = await enqueue("b", ", tenant => 'acme'");
     await worker.fetch(database.pool);
     const client = await database.pool.connect();

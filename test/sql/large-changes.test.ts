@@ -4,7 +4,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** How many entries of a table or an index later statements have read. */
+/** How many entries of a table or an index have been read so far. */
 async function reads(statistic: string): Promise<number> {
   await database.pool.query("select pg_stat_force_next_flush()");
   return Number((await database.pool.query(`select (select ${statistic}) as read`)).rows[0].read);
@@ -15,7 +15,7 @@ const addJobs = (task: string): string =>
   `select from graphile_worker.add_jobs(array(
      select row('${task}', '{}', null, null, null, null, null, null)::graphile_worker.job_spec from generate_series(1, ${JOBS})))`;
 
-it("retrying many limited jobs reads each of their wakeups a few times, not once per job", async () => {
+it("retrying many limited jobs reads each wakeup a few times, and not once for each job", async () => {
   await database.pool.query("select graphile_worker.add_job('t')");
   await database.pool.query("select legwork.limit_concurrency(5, task => 't')");
   await database.pool.query(addJobs("t"));
@@ -30,7 +30,7 @@ it("retrying many limited jobs reads each of their wakeups a few times, not once
   expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
 });
 
-it("failing many jobs while statistics say that the history is empty does not read the whole history for each", async () => {
+it("failing many jobs while statistics say that the history is empty does not read the whole history for each job", async () => {
   await database.pool.query("delete from graphile_worker._private_jobs");
   await database.pool.query("truncate legwork_private.finished_jobs");
   const client = await connection(database);

@@ -51,7 +51,7 @@ describe("legwork.limit_use", () => {
     ]);
   });
 
-  it("counts only the slots of its own limits, however many others have", async () => {
+  it("counts only the slots of the given limits, however many slots other limits have", async () => {
     await database.pool.query("select legwork.limit_concurrency(2, task => 'open', key => 'id'), legwork.limit_concurrency(2, task => 'mail', key => 'id')");
     await database.pool.query(
       `insert into legwork_private.slots (gate, job_id)
@@ -75,7 +75,7 @@ describe("legwork.limit_use", () => {
     expect(await useOf("queue", "post")).toMatchObject([{ in_use: "0", waiting: "1" }]);
   });
 
-  it("shows no value that a task of the limit redacts", async () => {
+  it("shows no values that one of the limit's tasks redacts", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, queue => 'post', key => 'user.phone')");
     await enqueue("open", { user: { phone: "4711" } });
     expect(await useOf("queue", "post")).toMatchObject([{ key: "user.phone", value: "[redacted]", in_use: "1" }]);

@@ -9,7 +9,7 @@ const database = testDatabase();
 const WAITING = 5_000;
 
 beforeAll(async () => {
-  // Thousands of jobs of the task busy wait, none of them of the tenant acme, which has as many jobs of another task. Three jobs run.
+  // Thousands of jobs of the task `busy` are waiting. None belongs to the tenant acme, which has as many jobs of another task. Three jobs run.
   await database.pool.query(
     `select count(*) from graphile_worker.add_jobs(array(
        select row(case when n % 2 = 0 then 'busy' else 'other' end, '{}', null, now() + interval '1 hour', null, null, null,
@@ -56,7 +56,7 @@ describe("with thousands of waiting jobs", () => {
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { state: "running", limit: 10 }))).toBeLessThan(100);
   });
 
-  test("jobs of another task are found without reading the waiting ones, and so are those of an unknown task", async () => {
+  test("jobs of another task, or of an unknown task, are found without reading the waiting ones", async () => {
     const rare = await listJobs(database.pool, { task: "rare", limit: 10 });
     expect(rare).toHaveLength(3);
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { task: "rare", limit: 10 }))).toBeLessThan(100);
@@ -64,7 +64,7 @@ describe("with thousands of waiting jobs", () => {
     expect(await rowsLookedAt(database.pool, (client) => listJobs(client, { task: "nothing", limit: 10 }))).toBeLessThan(100);
   });
 
-  test("jobs of a tenant whose task has thousands of other tenants' jobs are found without reading those, or the tenant's other jobs", async () => {
+  test("a tenant's jobs of a task with thousands of other tenants' jobs are found without reading those, or the tenant's other jobs", async () => {
     const client = await database.pool.connect();
     try {
       await client.query("begin; set local legwork.confined_to = 'acme'");
@@ -89,7 +89,7 @@ describe("with thousands of waiting jobs", () => {
       expect(await rowsLookedAt(database.pool, (client) => client.query(statement, []))).toBeLessThan(100);
   });
 
-  test("jobs of a task that ended are still found when graphile-worker has deleted the task", async () => {
+  test("ended jobs of a task are still found after graphile-worker has deleted the task", async () => {
     const { rows } = await database.pool.query("select id from graphile_worker.add_job('gone', '{}')");
     await database.pool.query("select graphile_worker.complete_jobs(array[$1::bigint])", [rows[0].id]);
     await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'gone'");
@@ -107,7 +107,7 @@ test.each([
   [[], "tenant", null],
   ["tenant:acme", "tenant", null],
   [null, "tenant", null],
-])("flags %j give %s the value %j", async (flags, name, value) => {
+])("in the flags %j, %s has the value %j", async (flags, name, value) => {
   const { rows } = await database.pool.query("select legwork_private.flag_value($1::jsonb, $2) as value", [JSON.stringify(flags), name]);
   expect(rows[0].value).toBe(value);
 });

@@ -28,7 +28,7 @@ async function add(task: string, count = 1): Promise<void> {
   );
 }
 
-/** Fetches this many jobs and ends them, within whatever transaction the connection has open. */
+/** Fetches this many jobs and ends them, in the connection's open transaction if there is one. */
 async function run(count: number, client: Parameters<HandWorker["fetch"]>[0] = database.pool): Promise<void> {
   const jobs = await worker.fetch(client, count);
   await worker.complete(
@@ -48,7 +48,7 @@ async function completed(): Promise<number> {
   return Number((await database.pool.query("select coalesce(sum(completed), 0) as n from legwork_private.task_totals")).rows[0].n);
 }
 
-/** Fills a partition's pages, so that new rows go into other segments. */
+/** Fills the pages of a partition, so that new rows go into other segments. */
 async function fillUp(megabytes: number): Promise<void> {
   const client = await database.pool.connect();
   await client.query(
@@ -110,7 +110,7 @@ it("counts a long transaction when it commits, and concurrent ones at once", asy
   expect(await rollUp()).toBe(3);
   await run(4);
   expect(await rollUp()).toBe(4);
-  // A subtransaction has its own id.
+  // A subtransaction has its own transaction id.
   await late.query("savepoint s");
   await run(2, late);
   await late.query("release s");
@@ -122,7 +122,7 @@ it("counts a long transaction when it commits, and concurrent ones at once", asy
   expect(await completed()).toBe(15);
 });
 
-it("counts a long transaction's rows even if the end of the table has moved far past them", async () => {
+it("counts the rows of a long transaction even if many pages have been added to the table after them", async () => {
   await add("a", 20);
   await fillUp(1);
   const late = await connection(database);
@@ -145,7 +145,7 @@ it("counts a long transaction's rows even if the end of the table has moved far 
     return (await completed()) >= 41_007;
   }, scaled(20_000));
   expect(await totals()).toMatchObject({ a: { completed: 7 }, filler: { completed: 41_000 } });
-  // Whether a transaction has ended is known only for the whole server, including other databases.
+  // Segments close only after old transactions in the whole server, including other databases, have ended.
   await until("all full segments are closed", async () => {
     await rollUp();
     const { rows: after } = await database.pool.query(
@@ -170,14 +170,14 @@ it("counts a row that was inserted into free space in old blocks after a vacuum"
   );
   expect(places[0].block).toBeLessThan(1_000);
   for (let turn = 0; turn < 100 && (await completed()) < 40_040; turn++) {
-    // A connection flushes its statistics when it goes idle, within a second.
+    // A connection flushes its statistics within a second after it becomes idle.
     await database.pool.query("select pg_stat_force_next_flush()");
     await rollUp();
   }
   expect(await totals()).toMatchObject({ a: { completed: 40 }, filler: { completed: 40_000 } });
 });
 
-it("neither misses nor repeats rows that are rewritten, or moved to a partition of their own", async () => {
+it("neither misses nor repeats rows that are rewritten, or that are moved to a new partition", async () => {
   await add("a", 10);
   await run(4);
   await rollUp();
@@ -185,7 +185,7 @@ it("neither misses nor repeats rows that are rewritten, or moved to a partition 
   await database.pool.query(`vacuum full ${rows[0].name}`);
   await run(3);
   expect(await rollUp()).toBe(3);
-  // Like a new installation: everything is in the default partition.
+  // All rows are in the default partition, as in a new installation.
   await database.pool.query(`alter table legwork_private.finished_jobs detach partition ${rows[0].name}`);
   await database.pool.query(`drop table ${rows[0].name}`);
   const { rows: others } = await database.pool.query("select partition from legwork_private.history_partitions() where parent = 'legwork_private.finished_jobs'::regclass");
@@ -249,11 +249,11 @@ it("two sessions do not count at the same time", async () => {
   expect(Number((await other.query("select legwork_private.roll_up() as rows")).rows[0].rows)).toBe(2);
   expect((await database.pool.query("select legwork_private.roll_up() as rows")).rows[0].rows).toBe(null);
   await other.query("rollback");
-  // The counts are rolled back together with the record that they were made.
+  // The counts are rolled back together with the record of what has been counted.
   expect(await rollUp()).toBe(2);
 });
 
-it("keeps the same numbers by the hour and in total, and deletes minutes and hours after their time", async () => {
+it("keeps the same numbers by the hour and in total, and deletes minutes and hours after their retention", async () => {
   await add("a", 3);
   await run(3);
   await rollUp();

@@ -32,7 +32,7 @@ describe("migrating", () => {
     expect(await migrate(database.pool, testLog)).toEqual({ applied: [], definitions: [], repaired: [] });
   });
 
-  it("from ten processes at once happens once", async () => {
+  it("from ten processes at once is done once", async () => {
     const script = fileURLToPath(new URL("../support/migrate-process.ts", import.meta.url));
     const results = await Promise.all(
       Array.from({ length: 10 }, () => promisify(execFile)(process.execPath, [script, database.url])),
@@ -60,7 +60,7 @@ describe("migrating", () => {
     await writers.query("select graphile_worker.add_job('later', '{}', run_at => 'tomorrow', job_key => case i when 1 then 'k' end) from generate_series(1, 2000) i");
     let isMigrated = false;
     let committed = 0;
-    // In the order of add_job, which writes the tasks first, and in the opposite one.
+    // Both in the order of add_job, which writes the tasks first, and in the opposite order.
     const writing = Array.from({ length: 6 }, async (_, index) => {
       while (!isMigrated) {
         await transaction(writers, async (client) => {
@@ -124,10 +124,10 @@ describe("migrating", () => {
   it("refuses an older graphile-worker schema that is in use, changes nothing, and upgrades it when asked to", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await database.pool.query("select graphile_worker.add_job('old')");
-    // The schema that graphile-worker 0.13 and older leave. The upgrade adds the column, which locks the table.
+    // This is the schema of graphile-worker 0.13 and older. The upgrade adds the column, which locks the table.
     await database.pool.query("delete from graphile_worker.migrations where id = 20");
     await database.pool.query("alter table graphile_worker.migrations drop column breaking");
-    // A process that is installing it would be waited for.
+    // If another process were installing it, this one would wait.
     await database.pool.query("update graphile_worker.migrations set ts = ts - interval '1 minute'");
     const before = await tables();
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
@@ -159,7 +159,7 @@ describe("migrating", () => {
     expect((await database.pool.query("select task from legwork.jobs")).rows).toEqual([{ task: "old" }]);
   });
 
-  it("says why it failed within graphile-worker's own migrations, and continues there when it is repeated", async () => {
+  it("reports a failure in graphile-worker's own migrations with its cause, and continues there when it is repeated", async () => {
     await database.pool.query(`
       create function public.forbid() returns event_trigger language plpgsql as $$ begin
         if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'graphile_worker._private_tasks') then

@@ -41,7 +41,7 @@ async function answerAll(): Promise<void> {
   for (const question of QUESTIONS) {
     try {
       const { rows } = await database.pool.query(question);
-      // The doctor reports the checks that failed.
+      // The doctor reports failed checks as findings.
       failed.push(...rows.map(({ finding }) => String(finding)).filter((finding) => finding.startsWith("This check failed")));
     } catch (error) {
       failed.push(`${question}: ${String(error)}`);

@@ -12,7 +12,7 @@ beforeEach(async () => {
   await database.pool.query("delete from legwork_private.queue_counts");
 });
 
-/** Adds this many jobs that may start, of one tenant or of none. */
+/** Adds this many jobs that may start, for one tenant or without a tenant. */
 async function add(task: string, count: number, tenant: string | null = null): Promise<void> {
   await database.pool.query(
     `select graphile_worker.add_jobs(array(
@@ -33,7 +33,7 @@ async function see(tenant = ""): Promise<{ pending: number; failed: number; coun
   });
 }
 
-it("a few jobs are counted for each query, including failed ones", async () => {
+it("a small number of jobs, including failed ones, is counted again for each query", async () => {
   await add("mail", 3);
   await database.pool.query("update graphile_worker._private_jobs set attempts = max_attempts where id = (select min(id) from graphile_worker._private_jobs)");
   await database.pool.query("select legwork_private.sample_queues()");
@@ -56,7 +56,7 @@ it("more than 2,000 jobs are counted in the background, and shown with the time 
   ]);
 });
 
-it("jobs whose count is too old are counted for each query", async () => {
+it("jobs whose stored count is too old are counted again for each query", async () => {
   await add("mail", 2_001);
   await database.pool.query("select legwork_private.sample_queues()");
   await database.pool.query("update legwork_private.queue_counts set valid_until = now() - interval '1 second'");
@@ -64,7 +64,7 @@ it("jobs whose count is too old are counted for each query", async () => {
   expect(await see()).toEqual({ pending: 2_002, failed: 0, counted: false });
 });
 
-it("a tenant with few jobs gets a fresh count, one with many gets a stored count, and neither sees the other's jobs", async () => {
+it("a tenant with few jobs gets a fresh count, a tenant with many jobs gets a stored count, and neither count includes the other tenant's jobs", async () => {
   await add("mail", 2_001, "big");
   await add("mail", 2, "small");
   await database.pool.query("select legwork_private.sample_queues()");

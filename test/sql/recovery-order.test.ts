@@ -13,7 +13,7 @@ beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
-/** Enqueues jobs that all start at the same time: by one request, like a batch or a transaction. */
+/** Enqueues jobs in one request, like a batch or a transaction, so that all have the same start time. */
 async function enqueue(count: number, fields = {}): Promise<string[]> {
   const { rows } = await database.pool.query("select legwork.enqueue_many((select jsonb_agg($1::jsonb) from generate_series(1, $2))) as id", [
     { task: "t", ...fields },
@@ -22,7 +22,7 @@ async function enqueue(count: number, fields = {}): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** The worker reports that it runs these jobs, and then falls silent. */
+/** The worker reports that it runs these jobs, and then stops sending heartbeats. */
 async function die(running: readonly string[]): Promise<void> {
   await database.pool.query("select legwork_private.worker_beat('dead', 'host', 1, 10, array['t'], $1)", [running]);
   await database.pool.query("update legwork_private.worker_processes set seen_at = seen_at - interval '10 seconds', suspected_at = seen_at - interval '5 seconds'");
@@ -42,20 +42,20 @@ async function startsNext(): Promise<string[]> {
 
 const ids = (jobs: readonly { id: string }[]): string[] => jobs.map(({ id }) => id).toSorted((a, b) => Number(a) - Number(b));
 
-it("a dead worker's jobs start before all that were due with them or later: first those it ran, then those it had fetched ahead", async () => {
+it("a dead worker's jobs start before all jobs that were due at the same time or later: first the ones that it ran, then those it had fetched ahead", async () => {
   const all = await enqueue(30);
   const later = await enqueue(5);
-  // Makes room in the table for the changed rows, because their position must not matter.
+  // Frees space in the table, so that the changed rows are stored elsewhere: their position must not matter.
   await database.pool.query("vacuum graphile_worker._private_jobs");
   const held = ids(await dead.fetch(database.pool, 10));
   expect(held).toEqual(all.slice(0, 10));
-  // Not the first jobs: the heartbeat says which ones it ran.
+  // The jobs that ran are not the first ones, so that the order depends on the heartbeat.
   const running = held.slice(4, 7);
   await die(running);
   expect(await startsNext()).toEqual([...running, ...held.slice(0, 4), ...held.slice(7), ...all.slice(10), ...later]);
 });
 
-it("a job that was fetched before a more urgent one arrived keeps its place behind that one", async () => {
+it("a job that was fetched before a more urgent one arrived runs after that one", async () => {
   const [first, second] = await enqueue(2);
   const held = ids(await dead.fetch(database.pool));
   expect(held).toEqual([first]);
@@ -64,7 +64,7 @@ it("a job that was fetched before a more urgent one arrived keeps its place behi
   expect(await startsNext()).toEqual([urgent, first, second]);
 });
 
-it("a job that a stopping worker returns to the queue keeps its place, whichever worker it is and however it returns it", async () => {
+it("a job that a stopping worker returns to the queue keeps its place, whatever kind of worker it is and however it returns the job", async () => {
   for (const giveBack of [
     async () => void (await database.pool.query("select legwork_private.worker_stopped('dead')")),
     async (held: string[]) => void (await database.pool.query("select legwork_private.give_back_jobs('dead', $1)", [held])),
@@ -76,7 +76,7 @@ it("a job that a stopping worker returns to the queue keeps its place, whichever
     const held = ids(await dead.fetch(database.pool, 5));
     await giveBack(held);
     const started = await startsNext();
-    // Jobs from a plain worker come in any order among themselves.
+    // Jobs that a plain worker has returned start in any order among themselves.
     expect(ids(started.slice(0, 5).map((id) => ({ id })))).toEqual(all.slice(0, 5));
     expect(started.slice(5)).toEqual(all.slice(5));
   }
@@ -91,7 +91,7 @@ it("jobs of a limited task keep their place in the waiting room", async () => {
   expect(ids(await next.fetch(database.pool, 20))).toEqual(held);
 });
 
-it("a dead worker's job with a serial key is the next of its key", async () => {
+it("a dead worker's job with a serial key is the next one with that key", async () => {
   const all = await enqueue(10, { serial_key: "one at a time" });
   const held = ids(await dead.fetch(database.pool));
   await die(held);

@@ -28,7 +28,7 @@ describe("legwork.redact", () => {
     ["every key", ["user.*"], { ...CARDS, user: { phone: "[redacted]", age: "[redacted]" } }],
     ["an object as a whole", ["user"], { ...CARDS, user: "[redacted]" }],
     ["several paths", ["z", "email"], { ...CARDS, z: "[redacted]", email: "[redacted]" }],
-    ["a path that leads nowhere", ["user.phone.area", "nothing", "z.y", "cards.7.number"], CARDS],
+    ["a path that does not exist", ["user.phone.area", "nothing", "z.y", "cards.7.number"], CARDS],
   ])("replaces %s", async (_what, paths, expected) => {
     expect(JSON.parse(await redact(JSON.stringify(CARDS), ...paths))).toEqual(expected);
     const { rows } = await database.pool.query("select legwork.redact($1::jsonb, $2::text[]) as redacted", [CARDS, paths]);
@@ -46,7 +46,7 @@ describe("legwork.redact", () => {
     expect(rows).toEqual([{ jsonb: { a: 1 }, json: '{"a":1}' }]);
   });
 
-  it("does not fail on characters that Postgres cannot hold", async () => {
+  it("does not fail on characters that Postgres cannot store", async () => {
     expect(JSON.parse(await redact(String.raw`{"a\u0000b": "x", "\ud83dk": 1, "l\udC00": 2, "\ud83d\ude00": 3, "e": "y"}`, "e"))).toEqual({
       "a\uFFFDb": "x",
       "\uFFFDk": 1,
@@ -76,7 +76,7 @@ describe("legwork.redact_text", () => {
     expect(await redactText(`got ${payload}`, payload, "quote")).toBe('got {"quote":"[redacted]"}');
   });
 
-  it("leaves values of less than four characters, which could be in any text", async () => {
+  it("does not replace values of less than four characters, which could be in any text", async () => {
     expect(await redactText("abc 123 true", '{"s": ["abc", 123, true]}', "s")).toBe("abc 123 true");
   });
 });
@@ -147,7 +147,7 @@ describe("a task that redacts", () => {
     expect(rows).toEqual([{ payload: SECRET }]);
   });
 
-  it("ends a job whose payload holds characters that Postgres cannot", async () => {
+  it("ends a job whose payload contains characters that Postgres cannot store", async () => {
     const { rows } = await database.pool.query(
       String.raw`select id from graphile_worker.add_job('mail', '{"email": "a\u0000b", "k\u0000": "\ud800"}')`,
     );
@@ -155,7 +155,7 @@ describe("a task that redacts", () => {
     expect(await shown(rows[0].id)).toMatchObject({ state: "cancelled", payload: { email: "[redacted]" } });
   });
 
-  it("keeps its paths when it is registered without any, and loses them when they are null", async () => {
+  it("keeps its paths when it is registered without paths, and loses them when it is registered with null", async () => {
     const paths = async (): Promise<unknown> =>
       (await database.pool.query("select redact from legwork.tasks where name = 'mail'")).rows[0].redact;
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail", "description": "x"}]')`);

@@ -54,7 +54,7 @@ it("partitions are created, filled from the default one and dropped, together wi
   await run("update legwork_private.finished_jobs_default set finished_at = now() - interval '1 year' where id = (select min(id) from legwork_private.finished_jobs_default)");
   const steps = await run("select step from legwork.maintain_history()");
   expect(new Set(steps.map(({ step }) => step))).toEqual(new Set(["created"]));
-  // A new partition may be changed like the default one.
+  // Rows of a new partition can be changed, like those of the default one.
   expect(await run("delete from legwork_private.finished_jobs returning tableoid::regclass::text ~ '_[0-9]{8}$' as is_new")).toContainEqual({ is_new: true });
   expect(await run("delete from legwork_private.job_logs returning message")).toEqual([{ message: "x" }]);
 });

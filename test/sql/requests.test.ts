@@ -14,7 +14,7 @@ beforeEach(async () => {
 const claim = "select legwork_private.claim_request('me', 'k', $1) as answer";
 
 describe("claim_request", () => {
-  it("accepts the first request and gives the others its response, once it has committed", async () => {
+  it("accepts the first request, and returns its response to the others once it has committed", async () => {
     const [first, second] = [await connection(database), await connection(database)];
     await first.query("begin");
     expect((await first.query(claim, ["h"])).rows).toEqual([{ answer: null }]);
@@ -71,7 +71,7 @@ describe("cancel_jobs", () => {
   });
 });
 
-describe("marks of ids", () => {
+describe("id marks", () => {
   it("are recorded once a minute, and deleted with the history", async () => {
     await database.pool.query("select legwork.enqueue('a')");
     await database.pool.query("select legwork_private.record_id_mark()");

@@ -16,7 +16,7 @@ async function counts(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.filter(({ n }) => n > 0).map(({ name, n }) => [name, n]));
 }
 
-it("a reset database is as migration left it, except for tasks", async () => {
+it("a reset database is the same as after migration, except for tasks", async () => {
   const migrated = await counts();
   await resetLegwork(database.pool);
   expect(await counts(), "the rows from migration remain").toEqual(migrated);

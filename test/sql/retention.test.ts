@@ -67,7 +67,7 @@ it("a partition whose time has passed is dropped, and its failed jobs can no lon
   expect((await database.pool.query("select id from graphile_worker._private_jobs")).rows).toEqual([{ id: young.id }]);
 });
 
-it("a long-running reader of the history is not interrupted, and blocks no other session", async () => {
+it("a session that reads the history for a long time is not interrupted, and blocks no other session", async () => {
   await database.pool.query("create table legwork.finished_jobs_old partition of legwork_private.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
   const reader = await database.pool.connect();
   await reader.query("begin");
@@ -80,7 +80,7 @@ it("a long-running reader of the history is not interrupted, and blocks no other
   expect(await maintain()).toEqual([{ step: "dropped", relation: "legwork.finished_jobs_old" }]);
 });
 
-it("the number of partitions stays small whatever the retention", async () => {
+it("the number of partitions remains small whatever the retention is", async () => {
   await database.pool.query("update legwork.settings set value = '2 years' where name = 'history_retention'");
   await maintain();
   const { rows } = await database.pool.query(
@@ -103,7 +103,7 @@ it.each([
   ["-30 days", "30 days"],
   ["infinity", "1000 years"],
   ["0 days", "01:00:00"],
-])("a retention of %s counts as %s, and drops nothing that is young", async (value, taken) => {
+])("a retention of %s counts as %s, and recent partitions are not dropped", async (value, taken) => {
   const { rows: [before] } = await database.pool.query("select count(*)::int as partitions from legwork_private.history_partitions()");
   await database.pool.query("update legwork.settings set value = $1 where name = 'history_retention'", [value]);
   expect((await database.pool.query("select legwork_private.history_retention()::text as taken")).rows).toEqual([{ taken }]);

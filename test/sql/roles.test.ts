@@ -29,7 +29,7 @@ afterAll(async () => {
   await database.pool.query(`drop owned by ${ROLE}; drop role ${ROLE}`);
 });
 
-it("a role that may only enqueue can enqueue into limited and paused tasks", async () => {
+it("a role that may only enqueue can enqueue jobs of limited and paused tasks", async () => {
   await database.pool.query("select legwork.limit_concurrency(1, task => 't')");
   await client.query("select public.ask(1), public.ask(2)");
   expect(await worker.fetch(database.pool, 5)).toHaveLength(1);
@@ -43,7 +43,7 @@ it("a role that may only enqueue can enqueue into limited and paused tasks", asy
   await database.pool.query("select legwork.resume_task('t')");
 });
 
-it("a role that may only enqueue can read and change nothing else", async () => {
+it("a role that may only enqueue cannot read or change anything else", async () => {
   for (const statement of [
     "select * from legwork.jobs",
     "select * from legwork.steps",

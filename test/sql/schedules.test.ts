@@ -24,7 +24,7 @@ async function make(name: string, rest: string, asOf = "2026-01-01Z"): Promise<s
   return (await query("select to_char(next_at at time zone 'UTC', 'MM-DD HH24:MI:SS') as next from legwork.schedules where name = $1", [name]))[0].next;
 }
 
-/** Does what a worker does at this time. */
+/** Fires and plans schedules as a worker would at this time. */
 async function tick(asOf: string | Date): Promise<number> {
   let fired = 0;
   for (let round = 0; round < 2_000; round++) {
@@ -75,7 +75,7 @@ it("a schedule shows its last job and how that job ended", async () => {
   expect(await query("select outcome from legwork.schedule_runs")).toEqual([{ outcome: "completed" }]);
 });
 
-describe("calendar intervals keep to the clock of their zone, and month ends do not drift", () => {
+describe("calendar intervals follow the clock of their time zone, and month ends do not drift", () => {
   it.each([
     ["every => '1 month', timezone => 'Europe/Berlin', starts_at => '2026-01-31 10:00+01'", ["01-31 09:00", "02-28 09:00", "03-31 08:00", "04-30 08:00"]],
     ["every => '1 day', timezone => 'Europe/Berlin', starts_at => '2026-03-28 02:30+01'", ["03-28 01:30", "03-29 01:30", "03-30 00:30"]],
@@ -131,7 +131,7 @@ describe("while its job is live, an occurrence", () => {
     expect((await runs()).at(-1)).toBe("00:04:00 enqueued");
   });
 
-  it("waits for it under a serial key, up to a maximum number", async () => {
+  it("waits for that job with a serial key, up to a maximum number of waiting jobs", async () => {
     await make("s", "every => '1 minute', overlap => 'queue', max_instances => 3");
     for (const minute of [1, 2, 3, 4]) await tick(new Date(Date.UTC(2026, 0, 1, 0, minute)));
     expect((await runs()).map((run) => run.split(" ")[1])).toEqual(["enqueued", "enqueued", "enqueued", "skipped"]);
@@ -139,7 +139,7 @@ describe("while its job is live, an occurrence", () => {
     expect(await worker.fetch(database.pool, 10)).toHaveLength(1);
   });
 
-  it("replaces it: a waiting job never starts, and a running one is cancelled", async () => {
+  it("replaces that job: a waiting job never starts, and a running one is cancelled", async () => {
     await make("s", "every => '1 minute', overlap => 'cancel'");
     await tick("2026-01-01 00:01Z");
     await tick("2026-01-01 00:02Z");
@@ -168,7 +168,7 @@ describe("occurrences that were missed while no worker was alive", () => {
     expect((await runs()).at(-1)).toBe("12:05:00 enqueued");
   });
 
-  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are not made up for with missed => none", async (when) => {
+  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are not run with missed => none", async (when) => {
     await make("s", `${when}, missed => 'none'`);
     expect(await tick("2026-01-01 12:02Z")).toBe(0);
     await tick("2026-01-01 12:05Z");
@@ -177,19 +177,19 @@ describe("occurrences that were missed while no worker was alive", () => {
     expect((await runs()).at(-1)).toBe("12:05:00 enqueued");
   });
 
-  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are made up for within a window with missed => all", async (when) => {
+  it.each(["every => '5 minutes'", "cron => '*/5 * * * *'"])("%s: are run within a window with missed => all", async (when) => {
     await make("s", `${when}, missed => 'all', missed_window => '1 hour'`);
     expect(await tick("2026-01-01 12:02Z")).toBe(12);
     const [row] = await query("select sum(occurrences)::int as n from legwork.schedule_runs where state = 'missed'");
     expect(row.n).toBe(144 - 12);
   });
 
-  it.each(["every => '1 second'", "cron => '* * * * * *'"])("%s: take few rows even for a month", async (when) => {
+  it.each(["every => '1 second'", "cron => '* * * * * *'"])("%s: are stored in few rows even for a month", async (when) => {
     await make("s", when);
     await tick("2026-02-01Z");
     const [row] = await query("select count(*)::int as rows, sum(occurrences) as n from legwork.schedule_runs where state = 'coalesced'");
     expect(row.rows).toBe(1);
-    // Occurrences of the last minute are late and not missed.
+    // Occurrences in the last minute count as late, not as missed.
     expect(Number(row.n) + (await jobs())).toBe(31 * 86_400);
     expect(await jobs()).toBeLessThanOrEqual(61);
   });
@@ -213,7 +213,7 @@ describe("a schedule that requires another", () => {
     await query("update legwork_private.finished_jobs set finished_at = $2, state = case when state = 'cancelled' then 'completed' else state end where id = $1", [job.id, at]);
   };
 
-  it("waits for it with the reason, and runs when it has completed", async () => {
+  it("waits for that schedule, shows the reason, and runs when the other one has completed", async () => {
     await tick("2026-01-01 01:00Z");
     expect(await query("select state, reason from legwork.schedule_runs where schedule = 's'")).toEqual([
       { state: "waiting", reason: expect.stringMatching(/^It requires first, whose job \d+ has not ended\.$/) },
@@ -225,7 +225,7 @@ describe("a schedule that requires another", () => {
     expect(await jobs()).toBe(1);
   });
 
-  it("is held back with the reason when the required schedule did not succeed", async () => {
+  it("is held back, with the reason, if the required schedule did not succeed", async () => {
     await tick("2026-01-01 01:00Z");
     await finish("2026-01-01 01:20Z", true);
     await tick("2026-01-01 02:59Z");
@@ -272,7 +272,7 @@ describe("a schedule that requires another", () => {
     client.release();
   });
 
-  it("waits as long if it becomes due while no worker is alive", async () => {
+  it("waits just as long if it becomes due while no worker is alive", async () => {
     await tick("2026-01-01 06:00Z");
     expect(await runs()).toEqual(["01:00:00 waiting"]);
     await finish("2026-01-01 06:10Z");
@@ -286,7 +286,7 @@ describe("a schedule that requires another", () => {
     expect((await runs())[1]).toBe("01:00:00 held_back");
   });
 
-  it("is held back when the required schedule succeeded too long ago, or was removed", async () => {
+  it("is held back if the required schedule succeeded too long ago, or was removed", async () => {
     await query("select legwork.disable_schedule('first', '2026-01-01 00:30Z')");
     await query("select legwork.run_schedule('first', '2026-01-01 00:40Z')");
     await finish("2025-12-31 00:50Z");
@@ -307,24 +307,24 @@ describe("a schedule that requires another", () => {
   });
 });
 
-it("a schedule that is declared again keeps its plan, and one whose times change is accounted for and starts over", async () => {
+it("a schedule that is declared again keeps its plan, and one whose times change fires what was due and starts over", async () => {
   await make("s", "every => '10 minutes'");
   await tick("2026-01-01 00:10Z");
   expect(await make("s", "every => '10 minutes'", "2026-01-01 00:19Z")).toBe("01-01 00:20:00");
   expect(await make("s", `every => '10 minutes', payload => '{"new": true}'`, "2026-01-01 00:19Z")).toBe("01-01 00:20:00");
-  // An occurrence that was due and has not fired yet fires with the change.
+  // An occurrence that was due but has not fired yet fires when the schedule is changed.
   expect(await make("s", "cron => '0 * * * *'", "2026-01-01 00:20:30Z")).toBe("01-01 01:00:00");
   expect(await runs()).toEqual(["00:10:00 enqueued", "00:20:00 enqueued"]);
 });
 
-it("a disabled schedule has no due occurrences, and enabling it plans from then on", async () => {
+it("a disabled schedule has no due occurrences, and after it is enabled, it is planned from that time on", async () => {
   await make("s", "cron => '*/10 * * * *'");
   await query("select legwork.disable_schedule('s', '2026-01-01 00:11Z')");
   expect(await query("select is_enabled, next_at from legwork.schedules")).toEqual([{ is_enabled: false, next_at: null }]);
   await tick("2026-01-01 03:00Z");
   await query("select legwork.enable_schedule('s', '2026-01-01 03:01Z')");
   await tick("2026-01-01 03:10Z");
-  // An occurrence that was due when it was disabled is not lost.
+  // An occurrence that was due when the schedule was disabled is not lost.
   expect(await runs()).toEqual(["00:10:00 enqueued", "03:10:00 enqueued"]);
   expect(await query("select legwork.run_schedule('s', '2026-01-01 03:15Z') > 0 as ran")).toEqual([{ ran: true }]);
   expect((await runs()).at(-1)).toBe("03:15:00 manual");
@@ -381,7 +381,7 @@ describe("legwork.schedule refuses", () => {
     await expect(query("select legwork.unschedule('nothing')")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("any change to a schedule from the crontab", async () => {
+  it("any change to a schedule from a crontab", async () => {
     await query(`select legwork_private.register_crontab('[{"identifier": "nightly", "task": "t", "cron": "0 2 * * *", "upcoming": ["2099-01-01T02:00:00Z"]}]')`);
     expect(await query("select name, source, next_at, is_enabled from legwork.schedules")).toEqual([
       { name: "nightly", source: "crontab", next_at: new Date("2099-01-01T02:00:00Z"), is_enabled: true },
@@ -392,7 +392,7 @@ describe("legwork.schedule refuses", () => {
   });
 });
 
-it("each occurrence is enqueued or accounted for exactly once, whichever and however many workers are alive", async () => {
+it("each occurrence is enqueued or accounted for exactly once, however many workers are alive", async () => {
   let nth = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -459,7 +459,7 @@ it("the doctor reports schedules that no worker fires or plans", async () => {
 });
 
 describe("a schedule with an invalid row does not prevent others from firing, and", () => {
-  /** Creates it and another schedule, breaks it, and advances the time until both are due. */
+  /** Creates the schedules `bad` and `good`, makes the row of `bad` invalid, and advances the time until both are due. */
   async function spoil(change: string, rest = "every => '2 seconds'"): Promise<void> {
     await make("bad", rest);
     await make("good", "every => '2 seconds'");
@@ -468,7 +468,7 @@ describe("a schedule with an invalid row does not prevent others from firing, an
     expect(await runs("good")).toEqual(["00:00:02 enqueued", "00:00:04 enqueued", "00:00:06 enqueued"]);
   }
 
-  it.each(["priority = 40000", "max_attempts = 40000", "max_attempts = 0", "jitter = '300000 years'", "jitter = '-1 day'"])("%s counts as the nearest value", async (change) => {
+  it.each(["priority = 40000", "max_attempts = 40000", "max_attempts = 0", "jitter = '300000 years'", "jitter = '-1 day'"])("%s is replaced by the nearest valid value", async (change) => {
     await spoil(change);
     expect(await runs("bad")).toEqual(["00:00:02 enqueued", "00:00:04 enqueued", "00:00:06 enqueued"]);
   });
@@ -480,7 +480,7 @@ describe("a schedule with an invalid row does not prevent others from firing, an
     ["every = '0', upcoming = '{}'"],
     ["every = '300000 years', upcoming = '{}'"],
     ["anchor = 'infinity', upcoming = '{}'"],
-  ])("%s gives it a problem, and it can be disabled, replaced and removed", async (change) => {
+  ])("%s is reported as its problem, and the schedule can be disabled, replaced and removed", async (change) => {
     for (const end of ["select legwork.disable_schedule('bad', '2026-01-01 00:00:08Z')", "select legwork.schedule('bad', 'other', every => '1 day', as_of => '2026-01-01 00:00:08Z')", "select legwork.unschedule('bad', '2026-01-01 00:00:08Z')"]) {
       await empty(database.pool, "legwork_private.schedule_definitions, legwork_private.schedule_occurrences");
       await spoil(change);
@@ -490,7 +490,7 @@ describe("a schedule with an invalid row does not prevent others from firing, an
     }
   });
 
-  it("requires = an invalid interval gives it a problem", async () => {
+  it("an invalid interval in requires is reported as its problem", async () => {
     await make("good", "every => '2 seconds'");
     await make("bad", `every => '2 seconds', requires => '{"good": "1 hour"}'`);
     await query(`update legwork_private.schedule_definitions set requires = '{"good": "a while"}' where name = 'bad'`);
@@ -526,12 +526,12 @@ describe("a schedule with an invalid row does not prevent others from firing, an
   );
 });
 
-it("a cron schedule created in SQL whose window has no occurrence gets a problem", async () => {
+it("a cron schedule that is created in SQL and has no occurrence in its window is reported as a problem", async () => {
   await make("s", "cron => '0 0 29 2 *', starts_at => '2029-01-01Z', ends_at => '2031-01-01Z'");
   expect(await query("select next_at, problem from legwork.schedules")).toEqual([{ next_at: null, problem: "It never fires: no occurrence of '0 0 29 2 *' is in its window." }]);
 });
 
-it("a calendar interval takes the first of two equal clock times when clocks go back by two hours", async () => {
+it("a calendar interval uses the first of two equal clock times when clocks go back by two hours", async () => {
   await make("s", "every => '1 day', timezone => 'Antarctica/Troll', starts_at => '2026-10-23 01:30+02'");
   const [{ upcoming }] = await query("select upcoming from legwork.schedules");
   expect(upcoming.slice(0, 3).map((time: Date) => time.toISOString())).toEqual(["2026-10-22T23:30:00.000Z", "2026-10-23T23:30:00.000Z", "2026-10-24T23:30:00.000Z"]);

@@ -40,7 +40,7 @@ describe("legwork.task_series", () => {
     expect(Number(steps[0]!.run_p50)).toBeGreaterThan(1);
     expect(Number(steps[0]!.run_p99)).toBeLessThanOrEqual(2.5);
     expect(steps[1]!.run_p50).toBeNull();
-    // The current minute is not complete.
+    // The current minute has not ended yet.
     expect(steps.at(-1)!.is_whole).toBe(false);
   });
 
@@ -56,14 +56,14 @@ describe("legwork.task_series", () => {
     expect(await first("task => 'unknown'")).toBe("0");
   });
 
-  it("returns nothing for the time before anything was counted", async () => {
+  it("returns no rows for the time before the first count", async () => {
     expect(await series("'1 day'")).toEqual([]);
     await count("a", await at("now() - interval '10 minutes'"), 1);
     expect((await series("'3 hours'")).length).toBeLessThanOrEqual(11);
   });
 
   it.each(["1 minute", "3 hours", "6 hours", "1 day", "2 days", "7 days", "30 days", "400 days", "90000 days"])(
-    "returns %s as few steps of equal length, and counts each job once",
+    "returns %s in a small number of steps of equal length, and counts each job once",
     async (period) => {
       for (const ago of ["0", "1 minute", "50 minutes", "5 hours", "23 hours", "47 hours", "6 days", "29 days", "399 days"]) {
         await count("a", await at(`now() - interval '${ago}'`), 1);
@@ -127,14 +127,14 @@ describe("the totals", () => {
 });
 
 describe("worker starts", () => {
-  it("are kept when the worker has gone, one for each worker, and are grouped by minute", async () => {
+  it("are kept after the worker has ended, one for each worker, and are grouped by minute", async () => {
     const beat = (id: string) => database.pool.query("select legwork_private.worker_beat($1, 'one', 1, 10, array['a', 'b'], '{}')", [id]);
     await beat("w1");
     await beat("w1");
     await beat("w2");
     await database.pool.query("select legwork_private.worker_stopped('w1')");
     await beat("w1");
-    // Within one minute, whenever the test runs.
+    // All starts are within one minute, whenever the test runs.
     await database.pool.query("update legwork_private.worker_starts set started_at = date_trunc('minute', now())");
     const { rows } = await database.pool.query(
       "select host, workers from legwork.worker_starts_between(now() - interval '1 hour', now() + interval '1 minute')",
@@ -180,7 +180,7 @@ describe("the backlog", () => {
     await database.pool.query("delete from graphile_worker._private_jobs");
   });
 
-  it("of each queue and of all queues is sampled, and the largest sample of a minute is kept", async () => {
+  it("of each queue and of all queues is sampled, and the largest sample of each minute is kept", async () => {
     await count("a", await at("date_trunc('minute', now()) - interval '2 minutes'"), 1);
     await database.pool.query("insert into legwork_private.task_definitions (name, queue) values ('m', 'mail'), ('a', 'default') on conflict (name) do update set queue = excluded.queue");
     await database.pool.query("select legwork.enqueue('m', run_at => now() - interval '90 seconds')");

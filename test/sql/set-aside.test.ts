@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
-// A tick that fails because of one row: here, a user's trigger refuses to release or cancel some jobs.
+// A tick may fail because of one row. Here, a user's trigger prevents some jobs from being released or cancelled.
 
 const database = testDatabase();
 const worker = new HandWorker("w");
@@ -63,7 +63,7 @@ it("a job that cannot be released does not prevent others from being released, a
     (await database.pool.query("select severity, finding from legwork.doctor() d where d.check = 'set_aside'")).rows,
   ).toEqual([{ severity: "critical", finding: `Job ${String(bad)} could not be released after its dependencies ended, and was set aside: ${error}.` }]);
 
-  // From now on, ticks work as before, and the regular reconcile leaves the job alone.
+  // From now on, ticks work as before, and the regular calls of reconcile leave the job alone.
   expect(await one("select legwork.tick() is null")).toBe(true);
   expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
   expect(await one("select legwork.take_up()")).toBe(1);

@@ -46,7 +46,7 @@ async function record(id: string, name: string, options: { worker?: string; atte
   );
 }
 
-/** Returns a waiting job to the queue, as a worker's failing statement does. */
+/** Returns a waiting job to the queue with the statement that a worker uses for failed jobs. */
 async function putBack(id: string, client: Client = database.pool): Promise<void> {
   const failures = JSON.stringify([{ id: Number(id), started: Date.now(), finished: Date.now(), decision: "wait" }]);
   await client.query(
@@ -86,7 +86,7 @@ describe("recording a step", () => {
     expect(await one("select array_agg(name) from legwork_private.job_steps")).toEqual(["a"]);
   });
 
-  it("waits for a transaction that takes the job away, and is refused when that commits", async () => {
+  it("waits for a transaction that takes the job from the worker, and is refused once that commits", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -98,7 +98,7 @@ describe("recording a step", () => {
     expect(await recorded).toBe(false);
   });
 
-  it("that comes first commits before the job is taken away", async () => {
+  it("that comes first commits before the job is taken from the worker", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -135,7 +135,7 @@ describe("a job that waits for a signal", () => {
     expect(rows.map((row) => row.reason)).not.toContain("run_at_ahead");
   });
 
-  it("may start as soon as the signal is sent, and gets its payload", async () => {
+  it("may start as soon as the signal is sent, and receives the signal's payload", async () => {
     const id = await wait();
     expect(await worker.fetch(database.pool)).toEqual([]);
     expect(await send(id, "go", { by: "ada" })).toBe(true);
@@ -182,7 +182,7 @@ describe("a job that waits for a signal", () => {
     expect(await ask(id, "go")).toMatchObject({ state: "waiting" });
   });
 
-  it("finds a signal that was sent before it waited, and of two signals the first counts", async () => {
+  it("finds a signal that was sent before it waited, and uses the first of two signals", async () => {
     const id = await start();
     expect([await send(id, "go", 1), await send(id, "go", 2)]).toEqual([true, false]);
     expect(await ask(id)).toEqual({ state: "completed", result: "1" });
@@ -202,7 +202,7 @@ describe("a job that waits for a signal", () => {
     const sender = await connection(database);
     await sender.query("begin");
     await send(id, "go", null, sender);
-    // The sender's open transaction blocks no other session.
+    // The sender's open transaction does not block other sessions.
     await putBack(id);
     expect(await state(id)).toBe("blocked");
     await sender.query("commit");
@@ -234,14 +234,14 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("is returned to the queue after a sender that holds its row, and then sees the signal", async () => {
+  it("is returned to the queue after a sender has released its row, and then sees the signal", async () => {
     const id = await start();
     await ask(id);
     const sender = await connection(database);
     const back = await connection(database);
     await sender.query("begin");
     await send(id, "go", null, sender);
-    // Does early what happens at the commit.
+    // Runs now what would otherwise run at the commit.
     await sender.query("set constraints all immediate");
     const done = putBack(id, back);
     await untilBlocked(database, back.backend);
@@ -262,7 +262,7 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("pending");
   });
 
-  it("is woken once: the second of two concurrent senders waits for the first", async () => {
+  it("is woken once, because the second of two concurrent senders waits for the first", async () => {
     const id = await wait();
     const [first, second] = [await connection(database), await connection(database)];
     await first.query("begin");
@@ -274,11 +274,11 @@ describe("a job that waits for a signal", () => {
     expect(await one("select payload from legwork_private.job_signals")).toBe(1);
   });
 
-  it("is not taken out of its retry delay by a signal from an earlier wait", async () => {
+  it("does not start before its retry delay has passed because of a signal from an earlier wait", async () => {
     const id = await wait();
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
-    // It fails before it reaches the wait.
+    // This attempt fails before it reaches the wait.
     await worker.fail(database.pool, [id]);
     expect(await state(id)).toBe("retrying");
     await send(id);
@@ -292,7 +292,7 @@ describe("a job that waits for a signal", () => {
     await expect(send(id)).rejects.toMatchObject({ code: "LW409" });
   });
 
-  it("does not expire, because it started in time", async () => {
+  it("does not expire, because it had started before expires_at", async () => {
     const id = await one<string>("select legwork.enqueue('t', expires_at => now() + interval '50 milliseconds')");
     await worker.fetch(database.pool);
     await ask(id);
@@ -354,7 +354,7 @@ describe("a job that waits for a signal", () => {
     await send(id, "b");
     expect(await state(id)).toBe("pending");
     await worker.fetch(database.pool);
-    // This attempt waits only for one of them: the others do not wake it.
+    // This attempt waits only for one of them, so the others do not wake it.
     await load(id);
     await ask(id, "a");
     await putBack(id);
@@ -363,7 +363,7 @@ describe("a job that waits for a signal", () => {
 });
 
 describe("a job with recorded steps", () => {
-  it("starts over when its key is used for another request, even an identical one", async () => {
+  it("starts over when its key is used for another request, even for an identical one", async () => {
     const id = await wait("t", ", job_key => 'k'");
     await send(id, "other");
     await database.pool.query("select legwork.retry_job($1)", [id]);
@@ -385,13 +385,13 @@ describe("a job with recorded steps", () => {
     },
   );
 
-  it("keeps them when it is retried after it failed, except for a wait that had timed out", async () => {
+  it("keeps its steps when it is retried after it failed, except for a wait that had timed out", async () => {
     const id = await start("t", ", max_attempts => 1");
     await record(id, "a");
     expect(await ask(id, "go", "0 seconds")).toEqual({ state: "timed_out", result: null });
     await ask(id, "later");
     await putBack(id);
-    // A return to the queue is not a failure.
+    // Being returned to the queue does not count as a failure.
     expect(await one("select count(*)::int from legwork_private.job_steps where state = 'timed_out'")).toBe(1);
     await database.pool.query("select legwork.retry_job($1)", [id]);
     await worker.fetch(database.pool);
@@ -404,7 +404,7 @@ describe("a job with recorded steps", () => {
     expect(await ask(id, "go", "1 hour")).toEqual({ state: "waiting", result: null });
   });
 
-  it("loses them when it has left the history", async () => {
+  it("loses its steps once it is deleted from the history", async () => {
     const [gone, kept] = [await start(), await start()];
     for (const id of [gone, kept]) {
       await record(id, "a");
@@ -419,7 +419,7 @@ describe("a job with recorded steps", () => {
     expect(await one("select array_agg(job_id) from legwork_private.job_signals")).toEqual([kept]);
   });
 
-  it("whose task redacts shows them redacted, receives them unredacted, and leaves nothing unredacted behind", async () => {
+  it("whose task redacts values shows its steps redacted, receives them unredacted, and leaves nothing unredacted behind", async () => {
     const id = await start("secret");
     await database.pool.query(
       `select legwork_private.record_step($1, 'w', 1, 'a', '{"card": "[redacted]"}', '{"card": "4111"}', '1 second')`,
@@ -451,7 +451,7 @@ describe("sending a signal is refused", () => {
     await expect(one(`select legwork.send_signal($1, ${name}, ${payload})`, [id])).rejects.toMatchObject({ code });
   });
 
-  it("to a job that does not exist, has ended, or has received a thousand", async () => {
+  it("to a job that does not exist, has ended, or has received a thousand signals", async () => {
     await expect(send("999999")).rejects.toMatchObject({ code: "LW404" });
     const [done, busy] = [await start(), await start()];
     await worker.complete(database.pool, [done]);

@@ -19,7 +19,7 @@ const refusal = async (text: string, values: unknown[] = []): Promise<unknown> =
     ({ code, message }: { code: string; message: string }) => ({ code, message }),
   );
 
-/** Sets the tenant as a running task of a tenant's job has it on its connection, and as psql may set it. */
+/** Sets the tenant as it is set on the connection of a running task, and as psql may set it. */
 async function inContextOf(tenant: string, text: string): Promise<void> {
   const client = await database.pool.connect();
   try {
@@ -35,12 +35,12 @@ async function inContextOf(tenant: string, text: string): Promise<void> {
   }
 }
 
-/** Requests that would share a job or a line if the keys of the tenants A and B were in one namespace. */
+/** Makes requests that would share a job or a line if the tenants A and B had a common namespace for keys. */
 describe.each([
   ["given", async (options: string) => {
     for (const tenant of ["A", "B"]) await run(`select legwork.enqueue('a', jsonb_build_object('of', '${tenant}'), tenant => '${tenant}', ${options})`);
   }],
-  ["of the transaction", async (options: string) => {
+  ["set for the transaction", async (options: string) => {
     for (const tenant of ["A", "B"]) await inContextOf(tenant, `select legwork.enqueue('a', '{"of": "${tenant}"}', ${options})`);
   }],
 ] as const)("with the tenant that is %s", (_, enqueue) => {
@@ -55,7 +55,7 @@ describe.each([
     "rate_limit => 1, rate_per => '1 hour', rate_key => 'k'",
     "rate_limit => 1, rate_per => '1 hour'",
     "serial_key => 'k'",
-  ])("two tenants request %s and each has its own", async (options) => {
+  ])("two tenants request %s and each gets its own job", async (options) => {
     await enqueue(options);
     expect(await run("select payload ->> 'of' as of, tenant from legwork.jobs order by id")).toEqual([
       { of: "A", tenant: "A" },
@@ -65,7 +65,7 @@ describe.each([
     expect(await new HandWorker("w").fetch(database.pool, 2)).toHaveLength(options.includes("debounce") ? 0 : 2);
   });
 
-  it("one tenant is held to a quota of its own, and the error shows the key as the caller wrote it", async () => {
+  it("each tenant has its own quota, and the error shows the key as the caller wrote it", async () => {
     const options = "rate_limit => 1, rate_per => '1 hour', rate_key => 'k'";
     await enqueue(options);
     await expect(enqueue(options)).rejects.toMatchObject({ code: "LW429", message: expect.stringMatching(/^'k' is limited/) });
@@ -89,7 +89,7 @@ it("a job without a tenant has its own namespace too, whatever its key looks lik
   ]);
 });
 
-it("no two pairs of tenant and key are stored alike, and each key can be read back", async () => {
+it("no two pairs of tenant and key are stored as the same key, and each original key can be restored", async () => {
   const text = fc.oneof(fc.string({ unit: fc.constantFrom("a", ":", "%", "3", "A", "~", "2", "5"), maxLength: 6 }), fc.constantFrom("tenant~", "x".repeat(33)));
   const pairs = fc.array(fc.tuple(fc.option(text), text), { minLength: 40, maxLength: 40 });
   await fc.assert(
@@ -109,7 +109,7 @@ it("no two pairs of tenant and key are stored alike, and each key can be read ba
   ]);
 });
 
-it("a key that is too long with its tenant is refused, with the option's name and the allowed length", async () => {
+it("a key that is too long together with its tenant is refused, with the option's name and the allowed length", async () => {
   const enqueue = "select legwork.enqueue('a', job_key => $1, serial_key => $2, tenant => $3)";
   expect(await refusal(enqueue, ["k".repeat(500), "s".repeat(116), "acme"])).toBe("accepted");
   expect(await refusal(enqueue, ["k".repeat(501), null, "acme"])).toEqual({ code: "LW400", message: "job_key has 501 characters; the maximum is 500." });
@@ -122,11 +122,11 @@ it("a key that is too long with its tenant is refused, with the option's name an
   expect(await refusal("select legwork.start_workflow('w', $1, tenant => 'acme')", [JSON.stringify([{ name: "s", task: "a", serial_key: "s".repeat(128) }])])).toMatchObject({
     code: "LW400",
   });
-  // A long job key still has its own line.
+  // A long job key still gets its own line.
   expect(await refusal("select legwork.enqueue('a', job_key => $1, overlap => 'serial', tenant => $2)", ["k".repeat(470), "t".repeat(256)])).toBe("accepted");
 });
 
-it("enqueue_many, triggers, workflows and batches separate tenants' keys like enqueue does", async () => {
+it("enqueue_many, triggers, workflows and batches separate tenants' keys as enqueue does", async () => {
   await run("create table if not exists orders (id integer, customer text)");
   await run("select legwork.enqueue_on('orders', 'insert', 'a', job_key => 'order', serial_key => 'order', tenant_column => 'customer')");
   for (const tenant of ["A", "B"]) {
@@ -168,12 +168,12 @@ it("history and explanations show the key as the caller wrote it, a rerun keeps 
   const [again] = await run("select legwork.rerun_job($1) as id", [id]);
   expect(await run("select serial_key from legwork.jobs where id = $1", [again.id])).toEqual([{ serial_key: "q" }]);
   expect(await run("select count(distinct job_queue_id)::int as lines from graphile_worker._private_jobs")).toEqual([{ lines: 1 }]);
-  // A failed job is recorded when it fails, by another trigger.
+  // A failed job is recorded as soon as it fails, by a different trigger.
   const [failing] = await run("select legwork.enqueue('a', job_key => 'f', max_attempts => 1, priority => -1, tenant => 'A') as id");
   await worker.fetch(database.pool);
   await worker.fail(database.pool, [failing.id]);
   expect(await run("select state from legwork.jobs where job_key = 'f'")).toEqual([{ state: "failed" }]);
-  // Enough jobs that a sequential scan would be noticed.
+  // There must be enough jobs for a sequential scan to be noticed.
   await run("select legwork.enqueue('a', job_key => 'job ' || n, tenant => 'A') from generate_series(1, 500) n");
   await run("analyze graphile_worker._private_jobs");
   const plan = await run("explain select id from legwork.jobs where job_key = 'job 7'");

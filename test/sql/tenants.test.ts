@@ -45,7 +45,7 @@ const refusal = async (text: string): Promise<{ code: string; message: string }>
 const every = "'a', every => '1 hour'";
 
 describe("a login that is confined to a tenant", () => {
-  it("sees only that tenant's schedules, workflows, batches and steps, and learns nothing about others through errors", async () => {
+  it("sees only that tenant's schedules, workflows, batches and steps, and errors reveal nothing about others", async () => {
     await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const tenant of ["acme", "other"]) {
       await run(`select legwork.schedule($1, ${every}, tenant => $1), legwork.run_schedule($1)`, [tenant]);
@@ -68,7 +68,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await acme("select state from legwork.workflow_steps")).toEqual([{ state: "pending" }]);
   });
 
-  it("creates schedules, workflows and batches of that tenant, with serial keys of its own", async () => {
+  it("creates schedules, workflows and batches for that tenant, with separate serial keys", async () => {
     await acme(`select legwork.schedule('mine', ${every}), legwork.run_schedule('mine')`);
     await acme(`select legwork.start_workflow('w', '[{"name": "s", "task": "a", "serial_key": "k"}]')`);
     await acme(`select legwork.enqueue_batch('[{"task": "a", "serial_key": "k"}]', callback => '{"task": "a"}')`);
@@ -90,7 +90,7 @@ describe("a login that is confined to a tenant", () => {
     ]);
   });
 
-  it("learns that a schedule's name is taken, but not its owner or its definition", async () => {
+  it("gets an error if a schedule's name is taken, which does not reveal its owner or definition", async () => {
     await run(`select legwork.schedule('taken', ${every}, tenant => 'other'), legwork.schedule('free', ${every})`);
     await run(`select legwork_private.register_crontab('[{"identifier": "line", "task": "a", "cron": "0 0 * * *", "upcoming": []}]')`);
     for (const name of ["taken", "free", "line"]) {
@@ -102,7 +102,7 @@ describe("a login that is confined to a tenant", () => {
         expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `No schedule is called '${name}'.` });
       }
     }
-    // The hint does not name a similar one either.
+    // The hint does not suggest a similar name either.
     await expect(pools.tenant.query("select legwork.run_schedule('takem')")).rejects.toMatchObject({ hint: expect.not.stringContaining("taken") });
     expect(await run("select name, tenant from legwork.schedules where source = 'database' order by name")).toEqual([
       { name: "free", tenant: null },
@@ -140,7 +140,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await asTenant("other")).toBe(null);
   });
 
-  it("can depend only on its own jobs, and sees only those: a dependency on another tenant's job is not named", async () => {
+  it("can create dependencies only on its own jobs, and an existing dependency on another tenant's job is not named", async () => {
     const [{ mine, others }] = await run("select legwork.enqueue('a', tenant => 'acme') as mine, legwork.enqueue('a', tenant => 'other') as others");
     expect(await refusal(`select legwork.enqueue('a', depends_on => array[${others}]::bigint[])`)).toEqual({
       code: "LW404",
@@ -171,7 +171,7 @@ it("a page of workflows, batches and runs is read from an index without a sort, 
   for (const pool of [pools.tenant, pools.operator]) {
     const client = await pool.connect();
     try {
-      // With these settings, only an unavoidable sort remains in the plan.
+      // With these settings, a plan contains a sort only if it cannot be avoided.
       await client.query("set enable_sort = off; set enable_seqscan = off; set enable_bitmapscan = off");
       for (const page of [
         "legwork.workflows order by id desc limit 50",
@@ -190,7 +190,7 @@ it("a page of workflows, batches and runs is read from an index without a sort, 
 describe("a tenant's schedule", () => {
   const other = `'a', every => '1 hour', tenant => 'other'`;
 
-  it("requires no schedule of another tenant, whatever login creates it", async () => {
+  it("cannot require another tenant's schedule, whatever login creates it", async () => {
     await run(`select legwork.schedule('first', ${other}), legwork.schedule('shared', ${every})`);
     const second = (name: string): string =>
       `select legwork.schedule('second', 'a', every => '1 hour', tenant => 'acme', requires => '{"${name}": "1 day"}')`;
@@ -213,7 +213,7 @@ describe("a tenant's schedule", () => {
     ]);
   });
 
-  it("that is settled before it changes leaves the waiting occurrences of others alone", async () => {
+  it("does not affect the waiting occurrences of other schedules when it is removed", async () => {
     await run(`select legwork.schedule('first', ${other})`);
     await run(`select legwork.schedule('second', ${other}, requires => '{"first": "1 minute"}', requires_wait => '1 minute')`);
     await run(`select legwork.schedule('mine', ${every}, tenant => 'acme')`);

@@ -7,7 +7,7 @@ import { HandWorker } from "../support/hand-worker.ts";
 import { quietLogger, runDueJobs } from "../support/plain-worker.ts";
 import { schemaDump, schemaState } from "../support/schema-state.ts";
 
-/** A database that is migrated and uninstalled. The others are copies of a migrated one, which is faster. */
+/** Legwork is installed in this database and uninstalled. The other databases are copies of a migrated one, which is faster. */
 const database = testDatabase({ empty: true });
 const held = testDatabase();
 const expired = testDatabase();
@@ -37,7 +37,7 @@ async function useGraphileWorker(): Promise<void> {
     comment on table graphile_worker._private_jobs is 'Jobs of the shop.'`);
 }
 
-/** Uses everything in Legwork that leaves something in the database. */
+/** Uses every feature of Legwork that leaves something in the database. */
 async function useLegwork(): Promise<void> {
   await run("select legwork.create_roles()");
   await run(`do $$ begin create role ${CONFINED_LOGIN} login; exception when duplicate_object then null; end $$`);
@@ -85,7 +85,7 @@ describe("uninstalling", () => {
     });
     expect(await schemaState(database.pool)).toEqual(before);
     expect(await schemaDump(database.url, await major())).toBe(dumpBefore);
-    // None of Legwork's roles owns or is granted anything in this database that would keep it from being dropped.
+    // No privileges or ownership in this database would prevent Legwork's roles from being dropped.
     expect(
       await run(`select refobjid::regrole from pg_shdepend
         where dbid = (select oid from pg_database where datname = current_database()) and refclassid = 'pg_authid'::regclass and refobjid::regrole::text like 'legwork\\_%'
@@ -99,7 +99,7 @@ describe("uninstalling", () => {
     expect(await uninstall(database.pool)).toMatchObject({ removed: false });
   });
 
-  it("is refused while a Legwork worker runs, and while objects of the user depend on Legwork", async () => {
+  it("is refused while a Legwork worker runs, and while users' objects depend on Legwork", async () => {
     await runIn(held, "create schema shop");
     await runIn(held, "create view shop.failed as select id from legwork.jobs where state = 'failed'");
     await runIn(held, "create table shop.states (state legwork.job_state)");
@@ -129,7 +129,7 @@ describe("uninstalling", () => {
     ]);
   });
 
-  it("deletes waiting jobs that have expired, and removes the flags that only Legwork understands", async () => {
+  it("deletes waiting jobs that have expired, and removes the flags that only Legwork uses", async () => {
     await runIn(expired, `select legwork_private.register_tasks('[{"name": "a"}, {"name": "b"}]')`);
     const [first] = await runIn(expired, "select legwork.enqueue('a', expires_at => clock_timestamp() + interval '50 milliseconds') as id");
     await runIn(expired, "select pg_sleep(0.06)");
@@ -163,7 +163,7 @@ describe("uninstalling", () => {
     expect(await runPlainWorker(crashed)).toEqual(["a", "a"]);
   });
 
-  it("restores users' settings of indexes, and works after graphile-worker's schema was dropped", async () => {
+  it("restores users' index settings, and works even after graphile-worker's schema was dropped", async () => {
     await run("alter index graphile_worker.jobs_pkey1 set (fillfactor = 70)");
     await run("drop index graphile_worker.jobs_no_queue_index");
     const before = await schemaState(database.pool);

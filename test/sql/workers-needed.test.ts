@@ -28,7 +28,7 @@ async function needed(given = ""): Promise<Needed> {
   return (await database.pool.query(`select * from legwork.workers_needed(${given})`)).rows[0];
 }
 
-/** Enqueues jobs of a task, with further columns of a job spec: its serial key and its time. */
+/** Enqueues jobs of a task. `key` and `at` are SQL expressions for the serial key and the start time. */
 async function add(task: string, count: number, { key = "null", at = "null", priority = 0 } = {}): Promise<void> {
   await database.pool.query(
     `select graphile_worker.add_jobs(array(
@@ -37,7 +37,7 @@ async function add(task: string, count: number, { key = "null", at = "null", pri
   );
 }
 
-/** Records that attempts of a task took this long on average (seconds), a while ago or lately. */
+/** Records that attempts of a task took this long on average (seconds): in total, or in the current minute. */
 async function took(task: string, seconds: number, table: "task_totals" | "task_minutes"): Promise<void> {
   const minute = table === "task_minutes" ? ["minute, ", "date_trunc('minute', now()), "] : ["", ""];
   await database.pool.query(
@@ -46,7 +46,7 @@ async function took(task: string, seconds: number, table: "task_totals" | "task_
   );
 }
 
-it("no worker is needed without due jobs: paused, held and scheduled ones do not count", async () => {
+it("no worker is needed without due jobs: paused and scheduled jobs do not count", async () => {
   expect(await needed()).toEqual({ workers: 0, slots: 0, running: 0, due: "0", work_seconds: 0, worker_slots: 10 });
   await add("mail", 3, { at: "now() + interval '1 minute'" });
   await add("held", 3);
@@ -56,12 +56,12 @@ it("no worker is needed without due jobs: paused, held and scheduled ones do not
   expect(await needed()).toMatchObject({ workers: 1, slots: 1, due: "1" });
 });
 
-it("the need follows from the due jobs, how long attempts took, and the time for the work", async () => {
+it("the number of workers depends on the due jobs, the duration of attempts, and the time available for the work", async () => {
   await add("mail", 600);
   await add("video", 4, { priority: 5 });
   await took("mail", 2, "task_totals");
   await took("video", 3_600, "task_totals");
-  // 600 jobs of 2 s in a minute take 20 slots. An hour of video cannot take more slots than there are jobs.
+  // 600 jobs of 2 s need 20 slots to finish in a minute. Jobs that take an hour cannot use more slots than there are jobs.
   expect(await needed()).toEqual({ workers: 3, slots: 24, running: 0, due: "604", work_seconds: 15_600, worker_slots: 10 });
   expect(await needed("slots_per_worker => 2, drain_within => '10 minutes'")).toMatchObject({ workers: 3, slots: 6 });
   expect(await needed("queues => '{post}'")).toMatchObject({ slots: 20, due: "600" });
@@ -80,7 +80,7 @@ it("running jobs count, and a worker's concurrency is the default for its slots"
   expect(await needed("queues => '{other}'")).toMatchObject({ workers: 0, running: 0 });
 });
 
-it("jobs with one serial key take one slot, and tasks that no worker knows take one in all", async () => {
+it("jobs with the same serial key share one slot, and so do all tasks that no worker has", async () => {
   await took("mail", 3_600, "task_totals");
   await add("mail", 500, { key: "'a'" });
   await add("mail", 500, { key: "'b'" });
@@ -90,7 +90,7 @@ it("jobs with one serial key take one slot, and tasks that no worker knows take 
   expect(await needed()).toMatchObject({ slots: 3, due: "1100" });
 });
 
-it("a backlog of more than 10,000 jobs is taken from the counts of the background", async () => {
+it("a backlog of more than 10,000 jobs is read from the counts that are updated in the background", async () => {
   await took("mail", 6, "task_totals");
   await add("mail", 11_000);
   expect(await needed()).toMatchObject({ due: "10000", slots: 1_000 });
@@ -98,7 +98,7 @@ it("a backlog of more than 10,000 jobs is taken from the counts of the backgroun
   expect(await needed()).toMatchObject({ due: "11000", slots: 1_100 });
 });
 
-it("values outside the bounds are refused", async () => {
+it("values that are out of range are refused", async () => {
   await expect(needed("slots_per_worker => 0")).rejects.toMatchObject({
     code: "LW400",
     message: "slots_per_worker is 0; it must be between 1 and 10,000.",

@@ -37,7 +37,7 @@ async function recover(): Promise<{ worker: string; jobs: number }[]> {
   return (await database.pool.query("select worker, jobs from legwork_private.recover_jobs()")).rows;
 }
 
-/** Backdates the suspicion instead of waiting, and checks again. */
+/** Backdates the time of the suspicion, so that the test does not have to wait, and checks again. */
 async function laterLook(): Promise<{ worker: string; jobs: number }[]> {
   await database.pool.query("update legwork_private.worker_processes set suspected_at = suspected_at - interval '3 seconds'");
   return await recover();
@@ -109,7 +109,7 @@ it("a worker that stops returns its jobs to the queue", async () => {
   expect((await database.pool.query("select state from legwork.jobs")).rows).toEqual([{ state: "pending" }]);
 });
 
-it("a job whose workers die is run again, even after its last attempt, but fails with the third", async () => {
+it("a job whose worker dies is run again, even after its last attempt, but fails after the third death", async () => {
   const id = await heldBy("w1", { maxAttempts: 1 });
   for (const worker of ["w1", "w2", "w3"]) {
     await database.pool.query("update graphile_worker._private_jobs set locked_by = $1, locked_at = now(), attempts = $3 where id = $2", [
@@ -176,7 +176,7 @@ it("when the blocking job is unknown, running jobs stay with the worker until it
   expect((await database.pool.query("select id from graphile_worker._private_jobs where locked_by is null")).rows).toEqual([{ id: ahead }]);
 });
 
-it("a worker shows when its event loop was blocked, and by which job", async () => {
+it("a worker's row shows when its event loop was blocked, and by which job", async () => {
   await database.pool.query("select legwork_private.worker_beat('w1', 'host', 1, 4, array['t'], array[7], 12, array[7])");
   expect(
     (await database.pool.query("select clock_timestamp() - blocked_since between '12 s' and '20 s' as since, blocked_jobs from legwork.workers")).rows,

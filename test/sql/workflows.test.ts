@@ -4,8 +4,8 @@ import { testDatabase } from "../support/database.ts";
 import { resetLegwork } from "../support/reset-legwork.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 
-// Values stored in workflows are hostile input too: no step harms the jobs that end in the same statement as its dependencies. The results of a
-// workflow's steps are known as long as the workflow exists.
+// Values stored in workflows are hostile input too: no step may affect the jobs that end in the same statement as its dependencies. The results of a
+// workflow's steps are available as long as the workflow exists.
 
 const database = testDatabase();
 const worker = new HandWorker("w");
@@ -62,7 +62,7 @@ async function pass(days: number): Promise<void> {
 }
 
 describe("a step's time or number that is out of range", () => {
-  it("is refused at the start with the step, the value and the range", async () => {
+  it("is refused at the workflow's start, with the step, the value and the range", async () => {
     const cases: [object, string][] = [
       [{ delay: "300000 years" }, "delay is 300,000 years; it must be between 0 seconds and 100 years."],
       [{ delay: "1300 months" }, "delay is 108 years 4 months; it must be between 0 seconds and 100 years."],
@@ -98,7 +98,7 @@ describe("a step's time or number that is out of range", () => {
     expect(await one("select count(*)::int from graphile_worker._private_jobs")).toBe(0);
   });
 
-  it("is accepted up to its limits", async () => {
+  it("is accepted up to the limits of the range", async () => {
     const id = await start({
       a: { task: "ok", priority: -32_768, max_attempts: 32_767, serial_key: "k".repeat(128), run_at: "1970-01-01T00:00:00Z" },
       b: { task: "ok", depends_on: ["a"], delay: "100 years", priority: "7", max_attempts: "1" },
@@ -107,7 +107,7 @@ describe("a step's time or number that is out of range", () => {
     expect(await states(id)).toEqual({ a: "completed", b: "scheduled" });
   });
 
-  it.each(["infinity", "290000-01-01Z"])("a deadline of %s is refused, at the start and for a retry", async (deadline) => {
+  it.each(["infinity", "290000-01-01Z"])("a deadline of %s is refused, both at the start and for a retry", async (deadline) => {
     const refused = { code: "LW400", message: expect.stringMatching(/^deadline is .*; it must be between 1970-01-01 and 9999-12-31\.$/) };
     await expect(start({ a: { task: "ok" } }, `, deadline => '${deadline}'`)).rejects.toMatchObject(refused);
     const id = await start({ a: { task: "ok" } });
@@ -116,7 +116,7 @@ describe("a step's time or number that is out of range", () => {
   });
 
   it.each(["300000 years", "-300000 years", "3000000 months -91000000 days", "infinity", "-infinity"])(
-    "stored by an older version harms neither its own job nor others: a delay of %s",
+    "stored by an older version affects neither its own job nor others: a delay of %s",
     async (delay) => {
       const knows = Number(await one("select current_setting('server_version_num')::int")) >= 170_000 || !delay.includes("infinity");
       const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "1 hour" } });
@@ -133,7 +133,7 @@ describe("a step's time or number that is out of range", () => {
   );
 });
 
-describe("a workflow can be retried whatever its steps are called", () => {
+describe("a workflow can be retried whatever names its steps have", () => {
   const chain = (names: readonly string[], last: object = {}): unknown =>
     Object.fromEntries(
       names.map((name, n) => [
@@ -148,7 +148,7 @@ describe("a workflow can be retried whatever its steps are called", () => {
     ["in no particular order", ["import", "transform", "report", "archive"]],
     ["in other scripts", ["ω", "Ä", "\u{1f680}", "a'b\"c"]],
   ])("%s", async (_, names) => {
-    // With statistics that say that a workflow has one step, Postgres takes the steps in alphabetical order, and reads the others again for each.
+    // With statistics that say that a workflow has one step, Postgres reads the steps in alphabetical order, and the others again for each step.
     await database.pool.query(
       `insert into legwork_private.workflow_run_steps (workflow_id, name, position, groups, task, depends_on, on_failure, effect, waits_for, waits_how)
        select -n, 'a', 1, '{}', 'ok', '{}', 'stop', 'stop', '{}', '{}' from generate_series(1, 300) n`,
@@ -175,7 +175,7 @@ describe("a workflow can be retried whatever its steps are called", () => {
   });
 });
 
-describe("the results of a workflow's steps are known as long as the workflow exists:", () => {
+describe("the results of a workflow's steps are available as long as the workflow exists:", () => {
   const charge = { task: "ok", compensate: { task: "undo" } };
 
   it("a step that completed before the history was deleted is compensated", async () => {
@@ -194,7 +194,7 @@ describe("the results of a workflow's steps are known as long as the workflow ex
     expect(await workflow(id)).toEqual({ state: "failed", reason: "Step 'ship' failed: broke" });
   });
 
-  it("its result can be read by later steps and by users", async () => {
+  it("a step's result can be read by later steps and by users", async () => {
     const id = await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "5 days" } });
     await turn();
     await database.pool.query("update legwork_private.finished_jobs set result = '42', attempts = 3, error = 'once'");
@@ -213,7 +213,7 @@ describe("the results of a workflow's steps are known as long as the workflow ex
     ]);
   });
 
-  it("a retry keeps completed steps, and knows which were undone", async () => {
+  it("a retry keeps completed steps, but repeats those that were undone", async () => {
     const id = await start({ charge, b: { task: "ok", depends_on: ["charge"], delay: "5 days" } });
     await turn();
     await pass(6);
@@ -265,7 +265,7 @@ describe("the results of a workflow's steps are known as long as the workflow ex
     expect(await one("select count(*)::int from legwork_private.workflow_step_ends")).toBe(0);
   });
 
-  it("results are saved only for steps whose history is deleted, and for no jobs without a workflow", async () => {
+  it("results are saved only for workflow steps whose history is deleted, and not for other jobs", async () => {
     await start({ a: { task: "ok" }, b: { task: "ok", depends_on: ["a"], delay: "9 days" } });
     await neighbor();
     await turn();
@@ -275,7 +275,7 @@ describe("the results of a workflow's steps are known as long as the workflow ex
     expect(await one("select array_agg(state::text) from legwork_private.workflow_step_ends")).toEqual(["completed"]);
   });
 
-  it("a batch continues to count, and runs its callback, when its first jobs have left the history", async () => {
+  it("a batch continues to count, and runs its callback, after its first jobs were deleted from the history", async () => {
     const id = await one(
       `select legwork.enqueue_batch('[{"task": "ok"}, {"task": "ok", "run_at": "${new Date(Date.now() + 5 * DAY).toISOString()}"}]', callback => '{"task": "undo"}')`,
     );

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 
 const FILE = fileURLToPath(new URL("../../docs/reference/access-matrix.md", import.meta.url));
 
-/** Compares a table with its section of docs/reference/access-matrix.md. With UPDATE_DOCS set, writes it there. */
+/** Compares a table with its section in docs/reference/access-matrix.md. With UPDATE_DOCS set, writes the table there. */
 export function expectDocumented(section: string, columns: readonly string[], rows: readonly (readonly string[])[]): void {
   const text = readFileSync(FILE, "utf8");
   const begin = `<!-- ${section} -->\n`;

@@ -1,8 +1,8 @@
 import type { Principal, Role } from "../../src/access/principal.ts";
 
 /**
- * The targets of the operations, for the tenant acme and for another one: a waiting and a failed job, a running and a cancelled workflow, and a
- * token. Each tenant also has a schedule with its name. An alert and a silence affect all tenants.
+ * The targets of the operations, for the tenant acme and for another tenant: a waiting and a failed job, a running and a cancelled workflow, and a
+ * token. Each tenant also has a schedule that is named after it. An alert and a silence affect all tenants.
  */
 export interface AccessJobs {
   acme: string;
@@ -21,7 +21,7 @@ export interface AccessJobs {
 
 /**
  * An operation on one of the surfaces that offer it. `own` targets acme's row (or affects all tenants). `others`, where possible, targets another
- * tenant's.
+ * tenant's row.
  */
 export interface AccessOperation<Call> {
   own: Call;
@@ -30,13 +30,13 @@ export interface AccessOperation<Call> {
 
 interface Rule {
   needs: Role;
-  /** A tenant's principal may not use it at all. */
+  /** Whether a tenant's principal may not use the operation at all. */
   everybody?: boolean;
   /** The error for another tenant's job, or for an operation on another tenant's behalf. */
   others?: "LW403" | "LW404" | "LW409";
 }
 
-/** Every operation with the role it needs. Each surface that offers it must behave accordingly. */
+/** Every operation with the role that it needs. Each surface that offers the operation must behave accordingly. */
 export const ACCESS_RULES = {
   enqueue: { needs: "enqueuer", others: "LW403" },
   enqueue_many: { needs: "enqueuer", others: "LW403" },
@@ -110,7 +110,7 @@ const INCLUDES: Record<Role, readonly Role[]> = {
   admin: ["viewer", "enqueuer", "operator", "admin"],
 };
 
-/** The results for a principal of acme, or of no tenant: "ok" or a code, for `own`, and for `others` if there is one. */
+/** The results ("ok" or a code) of `own`, and of `others` if it is given, for a principal of acme or one without a tenant. */
 export function expectedOutcomes(name: OperationName, { role, tenant }: Pick<Principal, "role" | "tenant">): string[] {
   const rule: Rule = ACCESS_RULES[name];
   const isAllowed = INCLUDES[role].includes(rule.needs) && (tenant === null || rule.everybody !== true);

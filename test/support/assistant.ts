@@ -8,14 +8,14 @@ export const ASSISTANT = resolve(import.meta.dirname, "../../examples/assistant"
 export interface AssistantWorld {
   one: StubProvider;
   two: StubProvider;
-  /** The folder of its backups. */
+  /** The folder for the assistant's backups. */
   backups: string;
-  /** The environment variables of a worker. */
+  /** The environment variables for a worker. */
   environment: Record<string, string>;
   stop(): Promise<void>;
 }
 
-/** The assistant's environment: two stub providers, and a folder for its backups. */
+/** The assistant's environment: two stub providers and a folder for backups. */
 export async function assistantWorld(): Promise<AssistantWorld> {
   const backups = await mkdtemp(join(tmpdir(), "legwork-assistant-"));
   const [one, two] = [await startStubProvider(), await startStubProvider()];

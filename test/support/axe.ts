@@ -6,7 +6,7 @@ import { expect } from "vitest";
 
 const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** The standard for every page: WCAG 2.2, levels A and AA; and each landmark has its own name, by which it can be found. */
+/** The standard for every page: WCAG 2.2, levels A and AA. In addition, each landmark must have a unique name. */
 const OPTIONS: RunOptions = {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
   rules: { "landmark-unique": { enabled: true } },
@@ -20,8 +20,8 @@ const COLOR_OPTIONS: RunOptions = {
 };
 
 /**
- * Expects that axe finds nothing on a page in its current state. With `colors`, only colors are checked: enough for a page that has only changed its
- * theme since a full check. Evaluated instead of added to the page, whose policy allows no foreign scripts.
+ * Expects that axe finds nothing on a page in its current state. With `colors`, only colors are checked, which is enough for a page that has
+ * only changed its theme since a full check. The source is evaluated and not added as a script, because the page's policy allows no other scripts.
  */
 export async function expectAccessible(page: Page, what: "all" | "colors" = "all"): Promise<void> {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(source);

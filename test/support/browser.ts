@@ -4,8 +4,8 @@ import { afterEach, beforeAll } from "vitest";
 import { scaled } from "./slowness.ts";
 
 /**
- * Debian's headless Chromium, or the one in LEGWORK_TEST_CHROMIUM. It has no window to draw, which halves the processor time of the
- * dashboard's tests; the ordinary one works too.
+ * Debian's headless Chromium, or the one in LEGWORK_TEST_CHROMIUM. The headless shell has no window to draw, which halves the processor
+ * time of the dashboard's tests, but an ordinary Chromium works too.
  */
 function chromiumPath(): string {
   const named = process.env.LEGWORK_TEST_CHROMIUM;
@@ -35,15 +35,15 @@ export interface OpenOptions {
   mayLog?: RegExp;
 }
 
-/** The browser of this process, which runs one test file after the other. It ends with the process. */
+/** The browser of this process, which runs one test file after another. It is closed when the process ends. */
 let browser: Browser | undefined;
 
-/** A fresh profile for each page. */
+/** Opens each page with a new profile. */
 export function testBrowser(): TestBrowser {
   const contexts: BrowserContext[] = [];
   const complaints: string[] = [];
   beforeAll(async () => {
-    // As root there is no sandbox, but the pages are trusted.
+    // Chromium's sandbox does not work for root, but the pages are trusted.
     browser ??= await chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox"] });
   });
   afterEach(async () => {

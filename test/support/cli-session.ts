@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { main } from "../../src/cli/main.ts";
 
 /**
- * Runs one command after another, which saves starting a process for each. `cli.ts` sends a command with its environment and receives its exit
- * code and output. A command that leaves something open would keep its own process from ending, so it gets exit code 70.
+ * Runs one command after another, which saves starting a process for each one. `cli.ts` sends a command with its environment and receives its exit
+ * code and output. A command that leaves something open would prevent its own process from ending, so its exit code is 70.
  */
 export interface CommandRequest {
   parameters: readonly string[];
@@ -23,7 +23,7 @@ for (const name of ["stdout", "stderr"] as const) {
   };
 }
 
-/** New resources that keep this process from ending. */
+/** New resources that prevent this process from ending. */
 function opened(before: readonly string[]): string[] {
   const resources = process.getActiveResourcesInfo();
   for (const resource of before) if (resources.includes(resource)) resources.splice(resources.indexOf(resource), 1);
@@ -45,7 +45,7 @@ process.on("message", async ({ parameters, environment }: CommandRequest) => {
     await delay(1, undefined, { ref: false });
   }
   if (left.length > 0) {
-    written.stderr += `The command does not let its process end: ${left.join(", ")}\n`;
+    written.stderr += `The command prevents its process from ending: ${left.join(", ")}\n`;
     process.exitCode = 70;
   }
   process.send?.({ code: process.exitCode, ...written });

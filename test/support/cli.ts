@@ -17,7 +17,7 @@ const LASTING = new Set(["up", "dev", "worker", "server", "top"]);
 
 /**
  * Runs a command with only the given environment variables. Most commands run in a process that is kept for the next command, because starting Node
- * costs more than the command itself. A command that reads stdin, depends on the working directory or runs until a signal gets its own process.
+ * takes longer than the command itself. A command that reads stdin, depends on the working directory or runs until a signal gets its own process.
  */
 export async function legwork(
   parameters: readonly string[],
@@ -59,7 +59,7 @@ async function inSession(request: CommandRequest): Promise<CliResult> {
   return result;
 }
 
-/** It ends when this process does, because the channel closes then. */
+/** The kept process. It ends when this process ends, because the channel closes then. */
 function startSession(): ChildProcess {
   const { PATH = "", NODE_COMPILE_CACHE = "" } = process.env;
   return fork(SESSION, [], { env: { PATH, NODE_COMPILE_CACHE }, execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });

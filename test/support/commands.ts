@@ -1,12 +1,12 @@
 import type { Named } from "./function-calls.ts";
 
 export interface WalkedCommand {
-  /** Its name in docs/reference/access-matrix.md. */
+  /** The name of the command in docs/reference/access-matrix.md. */
   name: string;
   run: string[];
 }
 
-/** The commands that query the database, each in a form that reaches its operation. A test records which database role may run which. */
+/** The commands that query the database, each in a form that reaches its operation. A test records which database roles may run each command. */
 export function walkedCommands({ acme, alert, silence }: Named): WalkedCommand[] {
   const { jobs, runningFlow, failedFlow, batch, schedule, token, awaiting } = acme;
   const steps = JSON.stringify([{ name: "s", task: "free" }]);

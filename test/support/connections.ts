@@ -3,7 +3,7 @@ import { onTestFinished } from "vitest";
 import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
 
-/** A separate connection, for a transaction that stays open while others continue. It is closed when the test has finished. */
+/** A separate connection, for a transaction that stays open while other transactions continue. It is closed when the test has finished. */
 export async function connection(database: Pick<TestDatabase, "url">): Promise<pg.Client & { backend: number }> {
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();

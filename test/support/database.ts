@@ -12,16 +12,16 @@ declare module "vitest" {
   }
 }
 
-/** For code under test that needs a log: only warnings and errors are printed. */
+/** A log for code under test. It prints only warnings and errors. */
 export const testLog: Logger = createLogger({ level: process.env.LEGWORK_TEST_LOG === undefined ? "fatal" : "debug" });
 
 export interface TestDatabase {
-  /** Valid once the file's tests run. */
+  /** Valid from the time when the file's tests run. */
   url: string;
   pool: Pool;
 }
 
-/** Creates and migrates the database that every test file gets a copy of. */
+/** Creates and migrates the template database. Every test file gets a copy of it. */
 export async function prepareTemplate(serverUrl: string): Promise<string> {
   const template = `legwork_template_${randomBytes(4).toString("hex")}`;
   await onServer(serverUrl, (client) => client.query(`create database ${template}`));
@@ -35,8 +35,8 @@ export async function prepareTemplate(serverUrl: string): Promise<string> {
 }
 
 /**
- * A database for this test file alone: a copy of the migrated template, or an empty one. It is dropped when all of the file's tests passed, and kept,
- * with its address printed, when one failed.
+ * A database for this test file alone: a copy of the migrated template, or an empty one. It is dropped if all of the file's tests have passed. If
+ * one has failed, it is kept, and its address is printed.
  */
 export function testDatabase(options: { empty?: boolean } = {}): TestDatabase {
   const database = {} as TestDatabase;

@@ -17,7 +17,7 @@ const MODULES: Readonly<Record<string, object>> = {
 };
 
 export interface Documented {
-  /** The position, for the failure message. */
+  /** The position of the docstring, for the failure message. */
   where: string;
   /** The documented function or member. */
   name: string;
@@ -47,7 +47,7 @@ function interfaceAround(source: string, index: number): string {
   return [...source.slice(0, index).matchAll(/^(?:export )?interface (\w+)/gm)].at(-1)?.[1] ?? "";
 }
 
-/** Runs an example with these variables. Its imports mean this checkout, and its output is discarded. */
+/** Runs an example with these variables. Its imports resolve to this checkout, and its output is discarded. */
 export async function runExample(example: string, variables: Readonly<Record<string, unknown>>): Promise<void> {
   const code = stripTypeScriptTypes(example, { mode: "transform" })
     .replaceAll(/^import \{([^}]*)\} from "([^"]+)";$/gm, (_match, names: string, module: string) =>

@@ -11,7 +11,7 @@ import { workerOver } from "./worker.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 
-/** The tasks that the app runs: the standard library and its own. */
+/** The tasks that the app runs: the standard library and the app's own tasks. */
 export const DOCUMENTS_TASKS = [TASKS, join(ROOT, "examples/documents/tasks")];
 
 const OWN = ["documents/daily-ttl-cleanup", "documents/health-check", "documents/weekly-document-refresh"];
@@ -28,13 +28,13 @@ interface NewDocument {
   content?: string;
   checksum?: string;
   etag?: string;
-  /** From now on, three days by default. */
+  /** How long from now the document expires. The default is three days. */
   expires?: string;
 }
 
 /**
- * Starts the documents example before each test, without any settings or workspaces, and with its three jobs disabled, so that none becomes due. The
- * test starts a worker.
+ * Starts the documents example before each test, without any settings or workspaces, and with its three jobs disabled, so that none of them becomes
+ * due. The test itself must start a worker.
  */
 export function documentsApp() {
   const database: TestDatabase = testDatabase();
@@ -46,7 +46,7 @@ export function documentsApp() {
     return (await database.pool.query(text, values)).rows;
   }
 
-  /** Ends every job and discards failed ones. */
+  /** Ends every job, and discards the failed ones. */
   async function clear(): Promise<void> {
     await select(
       "select graphile_worker.permanently_fail_jobs(array(select id from legwork.jobs where finished_at is null), 'The test is over.')",
@@ -87,7 +87,7 @@ export function documentsApp() {
     clear,
     ask,
 
-    /** Restarts the app with other settings, like another process. */
+    /** Restarts the app with other settings, as another process would. */
     restart: (environment: NodeJS.ProcessEnv): Promise<Documents> => startDocuments(database.url, environment),
 
     worker: (): Promise<Worker> => workerOver(database.url, DOCUMENTS_TASKS),

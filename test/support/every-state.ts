@@ -30,7 +30,7 @@ export async function fillEveryState(
     legwork.pause_task('paused', 'for the test'), legwork.pause_queue('idle', 'for the test')`);
   const acme = await fillTenant(pool, "acme");
   const other = await fillTenant(pool, "other");
-  // Enqueued last, because pending jobs are fetched above.
+  // This job is enqueued last, because all pending jobs are fetched above.
   for (const [tenant, { jobs }] of Object.entries({ acme, other })) {
     jobs.pending = (await pool.query("select legwork.enqueue('free', tenant => $1) as id", [tenant])).rows[0].id;
   }
@@ -72,7 +72,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
   const retrying = await add("free");
   await worker.fetch(pool, 100);
   await worker.fail(pool, [retrying]);
-  // Its delay of a few seconds could end before the test has looked.
+  // The retry delay of a few seconds could end before the test reads the job's state.
   await pool.query("update graphile_worker._private_jobs set run_at = now() + interval '1 hour' where id = $1", [retrying]);
   const cancelled = await add("free");
   await pool.query("select legwork.cancel_job($1, 'for the test')", [cancelled]);
@@ -95,7 +95,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
     running,
   ]);
   await pool.query("select legwork.send_signal($1, 'later', '{\"card\": \"4111\"}')", [running]);
-  // Each of these waits for something else.
+  // Each of these jobs waits for something different.
   const blocked = await add("free", `, depends_on => array[${running}]::bigint[]`);
   await add("keyed");
   await add("keyed");

@@ -1,6 +1,6 @@
 import type { TenantRows } from "./every-state.ts";
 
-/** The rows that the calls below name. */
+/** The rows that the calls below refer to. */
 export interface Named {
   acme: TenantRows;
   alert: string;
@@ -9,7 +9,7 @@ export interface Named {
 
 /**
  * A call of every function that a database role may be granted, with arguments that reach its operation. `$job` stands for a job, if a function may
- * be called for a job in any state. Keep it in step with `legwork_private.role_functions()`, which a test compares.
+ * be called for a job in any state. It must match `legwork_private.role_functions()`, which a test checks.
  */
 export function functionCalls({ acme, alert, silence }: Named): Record<string, string> {
   const { runningFlow, failedFlow, schedule, token, jobs } = acme;

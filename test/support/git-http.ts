@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import type { ServerResponse } from "node:http";
 import type { Asked } from "./http-server.ts";
 
-/** Responds like a git server, with git's own program. Sets status and headers, and returns the rest of the body. */
+/** Responds as a git server would, using git's own CGI program. Sets the status and headers, and returns the rest of the body. */
 export function answerAsGit(response: ServerResponse, { method, path, headers, body }: Asked, repository: string): Buffer {
   const { pathname, searchParams } = new URL(path ?? "", "http://x");
   const output = execFileSync("git", ["http-backend"], {

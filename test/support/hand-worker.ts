@@ -10,8 +10,8 @@ export interface FetchedJob {
 }
 
 /**
- * A plain graphile-worker operated step by step: each step is graphile-worker's own statement and nothing runs in between, so that a test decides
- * what happens at the same time.
+ * A plain graphile-worker that a test operates step by step. Each step is graphile-worker's own statement, and nothing runs in between, so that a
+ * test can control what happens concurrently.
  */
 export class HandWorker {
   readonly id: string;
@@ -70,7 +70,7 @@ export class HandWorker {
     );
   }
 
-  /** Returns jobs that were fetched ahead but not started to the queue. */
+  /** Returns jobs to the queue that were fetched ahead but not started. */
   async giveBack(client: Queryable, jobIds: readonly string[]): Promise<void> {
     await client.query(
       `with j as (

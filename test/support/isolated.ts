@@ -52,7 +52,7 @@ export function task(kind: string, body: string, options = ""): string {
   } });`;
 }
 
-/** A worker for several tests, whose threads and processes are warm from the second test on. */
+/** A worker for several tests, whose threads and processes are already running from the second test on. */
 export function workerForAll(
   database: TestDatabase,
   files: Record<string, string>,

@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core";
 /** The dashboard's list of jobs. */
 export const grid = (page: Page): Locator => page.getByRole("grid", { name: "Jobs" });
 
-/** The row of a job. */
+/** The row of a job in the list. */
 export const rowOf = (page: Page, id: string): Locator =>
   grid(page).locator(".job-row", { has: page.getByRole("link", { name: id, exact: true }) });
 

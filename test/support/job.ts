@@ -8,12 +8,12 @@ import { workerOver } from "./worker.ts";
 /** The standard library of tasks. */
 export const TASKS = resolve(import.meta.dirname, "../../tasks");
 
-/** Databases that have a worker for all tests of their file. */
+/** The databases that have one worker for all tests of their file. */
 const served = new Set<TestDatabase>();
 
 /**
- * One worker with the standard library for all tests of a file or group, which would otherwise each wait for its start. No other test in parallel has
- * one.
+ * One worker with the standard library for all tests of a file or group, so that each test does not have to wait for a worker to start. No other
+ * worker may run on the database at the same time.
  */
 export function oneWorker(database: TestDatabase): void {
   let worker: Worker;
@@ -45,7 +45,7 @@ export interface EndedJob {
 
 /**
  * Runs a job of the standard library, and resolves to its row once it has ended. Starts a worker for this job if the file does not have one. The job
- * is enqueued in SQL, without the validation of a TypeScript client.
+ * is enqueued in SQL, so the TypeScript client does not validate it.
  */
 export async function runJob(
   database: TestDatabase,
@@ -73,7 +73,7 @@ export async function endedJob(database: TestDatabase, id: string): Promise<Ende
   return rows[0];
 }
 
-/** Sets environment variables until the test has finished. Undefined removes one. */
+/** Sets environment variables until the test has finished. `undefined` removes a variable. */
 export function configure(variables: Record<string, string | undefined>): void {
   for (const [name, value] of Object.entries(variables)) {
     const before = process.env[name];

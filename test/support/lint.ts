@@ -13,7 +13,7 @@ export interface Diagnostic {
   labels: { span: { line: number } }[];
 }
 
-/** Runs the linter, with this project's configuration, in a project of these files, each given by its lines. */
+/** Runs the linter with this project's configuration in a project that consists of these files, each given as its lines. */
 export async function lint(files: Record<string, readonly string[]>): Promise<Diagnostic[]> {
   const folder = await mkdtemp(join(tmpdir(), "legwork-lint-"));
   try {

@@ -1,7 +1,7 @@
-/** Whether this is the long run (`npm run test:long`), with every combination and many more random ones. */
+/** Whether this is the long run (`npm run test:long`), with every combination and many more random cases. */
 export const IS_LONG = process.env.LEGWORK_TEST_LONG === "1";
 
-/** Decides which combinations a usual run takes. Tests that use it show it in their names. LEGWORK_TEST_SEED repeats a selection. */
+/** Selects the combinations that a usual run tests. Tests that use it show it in their names. LEGWORK_TEST_SEED repeats a selection. */
 export const SEED = Number(process.env.LEGWORK_TEST_SEED ?? Date.now() % 2 ** 31);
 
 /** The number for a usual run, or the one for the long run. */
@@ -13,7 +13,7 @@ export function sized(short: number, long: number): number {
 export function sampled<T>(all: readonly T[], count: number): T[] {
   if (IS_LONG || all.length <= count) return [...all];
   let state = 1 + (SEED % 2_147_483_646);
-  // Park and Miller's generator.
+  // The random number generator of Park and Miller.
   const random = (): number => (state = (state * 48_271) % 2_147_483_647);
   return all
     .map((one, place) => ({ one, place, rank: random() }))

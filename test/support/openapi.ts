@@ -5,13 +5,13 @@ export type Schema = Record<string, unknown>;
 
 export interface Operation {
   method: string;
-  /** With {parameters}. */
+  /** The path, with its parameters in braces. */
   path: string;
   parameters: { in: "path" | "query" | "header"; name: string; required: boolean; schema: Schema }[];
   body: { schema: Schema; example: unknown; required: boolean } | undefined;
   /** The role that a token needs. */
   role: string;
-  /** Whether a tenant's token is not sufficient. */
+  /** Whether the operation refuses a tenant's token. */
   everybody: boolean;
   /** Validators of the responses, by status and content type. */
   answers: Map<string, z.ZodType>;
@@ -80,7 +80,7 @@ export function operationsOf(document: OpenApi): Operation[] {
   );
 }
 
-/** Values from an attacker, or from a client with a bug. */
+/** Values that an attacker, or a client with a bug, may send. */
 export const HOSTILE: readonly unknown[] = [
   "",
   " ",
@@ -120,7 +120,7 @@ export const HOSTILE: readonly unknown[] = [
   Array.from({ length: 300 }).reduce((inner: unknown) => [inner], "deep"),
 ];
 
-/** Values that match a schema. Formats and patterns are followed where that is easy. */
+/** Values that match a schema. Formats and patterns are supported only where that is easy. */
 export function fitting(schema: Schema): fc.Arbitrary<unknown> {
   const { anyOf, oneOf, allOf, enum: values, const: only, examples, type } = schema as Record<string, never[]>;
   if (only !== undefined) return fc.constant(only);
@@ -166,7 +166,7 @@ function ofType(schema: Schema): fc.Arbitrary<unknown> {
   }
 }
 
-/** Values that match a schema, with hostile ones in any place. */
+/** Values that match a schema, except for hostile values in random places. */
 export function nearly(schema: Schema): fc.Arbitrary<unknown> {
   const hostile = fc.constantFrom(...HOSTILE);
   if (schema.type !== "object") return fc.oneof({ weight: 3, arbitrary: fitting(schema) }, { weight: 1, arbitrary: hostile });

@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Debian's user without rights: PgBouncer does not run as root. */
+/** Debian's user without privileges, because PgBouncer does not run as root. */
 const NOBODY = 65_534;
 
 export interface PgBouncer {
-  /** The database's address through it. */
+  /** The database's address through PgBouncer. */
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function pgBouncer(
     if (line.includes("process up")) break;
   }
   if (child.exitCode !== null || !said.includes("process up")) throw new Error(`PgBouncer does not start:\n${said}`);
-  // Discards the rest of its output, so that it is not blocked.
+  // Discards the rest of its output, so that the process does not block.
   child.stderr.resume();
   target.hostname = "127.0.0.1";
   target.port = String(port);

@@ -2,7 +2,7 @@ import { type FoundJob, getJob, type JobState } from "../../src/jobs/read-jobs.t
 import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
 
-/** Jobs that are added like a client of graphile-worker does, and their results. */
+/** Adds jobs as a client of graphile-worker does, and waits for their results. */
 export function plainJobs(database: TestDatabase) {
   const becomes = async (id: string, what: string, is: (job: FoundJob) => boolean): Promise<FoundJob> =>
     await until(`job ${id} ${what}`, async () => {

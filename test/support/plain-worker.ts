@@ -4,7 +4,7 @@ import { until } from "./until.ts";
 
 export const quietLogger = new Logger(() => () => {});
 
-/** Runs due jobs with a plain graphile-worker until there are no more. Without a list of tasks, `options` name their directory. */
+/** Runs due jobs with a plain graphile-worker until there are no more. Without a list of tasks, `options` must name their directory. */
 export async function runDueJobs(
   { pool }: TestDatabase,
   taskList: TaskList | undefined,

@@ -7,8 +7,8 @@ import { createLogger } from "../../src/log.ts";
 import { onServer, prepareTemplate } from "./database.ts";
 
 /**
- * A server for the whole run: TEST_DATABASE_URL if given (its user must be allowed to create databases), else a container if Docker responds, else
- * the embedded Postgres.
+ * The server for the whole run: TEST_DATABASE_URL if it is set (its user must be allowed to create databases), otherwise a container if Docker
+ * responds, otherwise the embedded Postgres.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer();
@@ -37,7 +37,7 @@ async function startContainer(): Promise<{ url: string; stop(): Promise<void> } 
   try {
     await getContainerRuntimeClient();
   } catch {
-    return undefined; // Docker does not respond here.
+    return undefined; // Docker is not available.
   }
   const { PostgreSqlContainer } = await import("@testcontainers/postgresql");
   const container = await new PostgreSqlContainer("postgres:18").start();
@@ -46,12 +46,12 @@ async function startContainer(): Promise<{ url: string; stop(): Promise<void> } 
 
 async function startEmbedded(): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));
-  // As root, Postgres runs as another user, who must be able to enter.
+  // If the tests run as root, Postgres runs as another user, who needs access to this directory.
   await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "data"),
     log: createLogger({ level: "error" }),
-    // The cluster lasts for one run, so it need not wait for the disk.
+    // The cluster lasts only for one run, so it does not need to wait for the disk.
     settings: { fsync: "off", synchronous_commit: "off", full_page_writes: "off", jit: "off", max_connections: "300" },
   });
   return {

@@ -3,29 +3,29 @@ import { getJob } from "../../src/jobs/read-jobs.ts";
 import type { TestDatabase } from "./database.ts";
 import { empty } from "./empty.ts";
 
-/** The beginning of a task that records which process runs it. */
+/** The beginning of a task's code, which records the process that runs the task. */
 const RECORDED = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async (payload, { job, sql, signal }) => {
     await sql\`insert into runs (job_id, pid) values (\${job.id}, \${process.pid})\`;`;
 
-/** Runs until its gate is opened, whatever its signal says. Records the reason for an abort. */
+/** A task that runs until its gate is opened, even if it is aborted. It records the reason for an abort. */
 export const GATED = `${RECORDED}
     signal.addEventListener("abort", () => void sql\`update runs set aborted = \${signal.reason.name} where job_id = \${job.id} and pid = \${process.pid}\`.catch(() => {}));
     while ((await sql\`select from gates where name = \${payload.gate}\`).length === 0) await new Promise((wake) => setTimeout(wake, 20));
     return process.pid;
   } });`;
 
-/** Ends soon. */
+/** A task that ends quickly. */
 export const SHORT = `${RECORDED}
     await new Promise((wake) => setTimeout(wake, 100));
   } });`;
 
-/** Queries for tests of workers in separate processes. There are no jobs when a test begins. */
+/** Queries for tests of workers in separate processes. All jobs are deleted before each test. */
 export function recordedJobs(database: TestDatabase) {
   beforeEach(async () => {
     await database.pool.query("delete from graphile_worker._private_jobs");
-    // Not truncate: it would deadlock with a worker of the previous test that is still active.
+    // A `truncate` might deadlock with a worker of the previous test that is still active.
     for (const table of ["finished_jobs", "failed_attempts", "worker_processes"])
       await database.pool.query(`delete from legwork_private.${table}`);
     await database.pool.query("create table if not exists runs (job_id bigint, pid integer, aborted text)");

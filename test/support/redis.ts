@@ -8,7 +8,7 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** A Redis on a free port that keeps nothing on disk. */
+/** A Redis server on a free port, which stores nothing on disk. */
 export async function startRedis(): Promise<RedisServer> {
   const port = await freePort();
   const child: ChildProcess = spawn(
@@ -24,7 +24,7 @@ export async function startRedis(): Promise<RedisServer> {
   const exited = once(child, "exit");
   if (child.stdout === null) throw new Error("Redis has no output.");
   for await (const line of createInterface(child.stdout)) if (line.includes("Ready to accept connections")) break;
-  // Discards the rest of its output, so that it is not blocked.
+  // Discards the rest of its output, so that the process does not block.
   child.stdout.resume();
   return {
     url: `redis://127.0.0.1:${port}`,

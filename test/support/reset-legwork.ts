@@ -18,8 +18,8 @@ const KEPT = [
 ];
 
 /**
- * Deletes all jobs, and everything else in Legwork's tables except the installation, task definitions and tokens. A new table is covered
- * automatically. Row triggers do not run. Needs a superuser, and a database without a live worker, whose row it deletes.
+ * Deletes all jobs, and everything else in Legwork's tables except the installation, task definitions and tokens. New tables are covered
+ * automatically. Row triggers do not run. Needs a superuser, and no live worker in the database, because it deletes the workers' rows.
  */
 export async function resetLegwork(client: { query(sql: string): Promise<QueryResult> }): Promise<void> {
   await client.query(`do $$
@@ -29,7 +29,7 @@ export async function resetLegwork(client: { query(sql: string): Promise<QueryRe
       perform set_config('session_replication_role', 'replica', true);
       delete from graphile_worker._private_jobs;
       delete from graphile_worker._private_job_queues;
-      -- Partitions one by one, and only tables that have ever had a row: most never have in one file.
+      -- Deletes from partitions directly, and only from tables that have had a row: within one test file, most never have.
       for v_table in
         select c.oid from pg_class c
         where c.relnamespace in ('legwork'::regnamespace, 'legwork_private'::regnamespace) and c.relkind = 'r'

@@ -3,7 +3,7 @@ import { type TestDatabase, testLog } from "./database.ts";
 
 export const restToken = "a token of the test";
 
-/** A server that does not maintain metrics and alerts, which would interfere with tests that empty tables. */
+/** A server that does not maintain metrics and alerts, because that would interfere with tests that empty tables. */
 export async function startRest(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<Server> {
   await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   return await startServer({ databaseUrl: database.url, host: "127.0.0.1", port: 0, token: restToken, log: testLog, ...options });
@@ -27,7 +27,7 @@ export interface RestAnswer {
   body: any;
 }
 
-/** Sends a request below /api/v1. A body is sent as JSON, a string unchanged. */
+/** Sends a request to a path below /api/v1. A body is sent as JSON, or unchanged if it is a string. */
 export async function rest(
   server: Server,
   method: string,

@@ -23,7 +23,7 @@ export interface RoleLogin {
 
 /**
  * A login in each database role, plain and confined to the tenant acme, each with a connection. A worker's login reads graphile-worker's tables
- * directly and exists only plain.
+ * directly, so it cannot be confined.
  */
 export function roleLogins(database: TestDatabase): RoleLogin[] {
   const suffix = Math.random().toString(36).slice(2, 8);

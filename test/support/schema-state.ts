@@ -71,11 +71,11 @@ export async function schemaState(client: Pick<pg.Pool, "query">): Promise<strin
   return lines;
 }
 
-/** The output of the server version's pg_dump, or null if that program is not installed. */
+/** The output of the pg_dump with the server's version, or null if that program is not installed. */
 export async function schemaDump(databaseUrl: string, major: number): Promise<string | null> {
   const program = `/usr/lib/postgresql/${major}/bin/pg_dump`;
   if (!existsSync(program)) return null;
   const { stdout } = await promisify(execFile)(program, ["--schema-only", databaseUrl], { maxBuffer: 64 << 20 });
-  // A random word against injected commands, different each time.
+  // pg_dump writes a random key against injected commands, which is different each time.
   return stdout.replaceAll(/^\\(un)?restrict .*\n/gm, "");
 }

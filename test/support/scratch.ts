@@ -3,7 +3,7 @@ import { freemem } from "node:os";
 
 const MEMORY = "/dev/shm";
 
-/** Twice the memory that the suite's clusters and files take at most (bytes). */
+/** Twice the memory that the suite's clusters and files use at most (bytes). */
 const ROOM = 8 * 2 ** 30;
 
 /**
@@ -20,7 +20,7 @@ export function scratchInMemory(): void {
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
 }
 
-/** Removes the files of killed runs. A Postgres whose directory is gone ends within a minute. */
+/** Removes the files of runs that were killed. A Postgres server whose directory is deleted ends by itself within a minute. */
 function removeLeftovers(): void {
   for (const name of readdirSync(MEMORY)) {
     const [, pid] = /^legwork-test-(\d+)-/.exec(name) ?? [];

@@ -1,4 +1,4 @@
 import { importLegworkFromHere } from "../../src/worker/module-hooks.ts";
 
-// Task files import "legwork" by name, like a user's.
+// Task files in tests import "legwork" by name, as a user's task files do.
 importLegworkFromHere();

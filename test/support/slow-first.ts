@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * The test files that take the longest, relative to test/. If they began last, the others would wait for them at the end. Those that mostly wait
- * stand beside those that compute.
+ * The test files that take the longest, relative to test/. If they began last, the run would have to wait for them at the end. Files that mostly wait
+ * are next to files that mostly compute.
  */
 const SLOW = [
   "engine/quarantine",
@@ -57,12 +57,12 @@ if (missing.length > 0)
 const places = new Map(SLOW.map((file, place) => [file.pathname, place]));
 
 /**
- * Runs the slow test files first, with or without results of an earlier run. One project after the other, because a worker process runs files of one
- * project only.
+ * Runs the slow test files first, with or without results of an earlier run. Projects run one after another, because a worker process runs files of
+ * only one project.
  */
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    // oxlint-disable-next-line unicorn/no-array-sort -- a sequencer's own method
+    // oxlint-disable-next-line unicorn/no-array-sort -- this is the method of the sequencer, not of an array
     const sorted = await super.sort(files);
     const place = ({ moduleId }: TestSpecification): number => places.get(moduleId) ?? SLOW.length;
     const projects = [...new Set(sorted.map(({ project }) => project.name))].toSorted().toReversed();

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 export interface PathProxyOptions {
   /** The path that browsers use. */
   at: string;
-  /** What the server behind receives instead: the same path, another one, or "" if the proxy removes it. */
+  /** The path that the server behind the proxy receives instead: the same path, another one, or "" if the proxy removes it. */
   to: string;
   /** Headers that the proxy adds. */
   headers?: Record<string, string>;
@@ -14,8 +14,8 @@ export interface PathProxyOptions {
 }
 
 /**
- * A reverse proxy in front of a server, which serves it below a path and calls it by its own host name, as nginx does. Returns the address that
- * browsers use, and a function that closes it.
+ * A reverse proxy that makes a server available below a path and sends requests with the server's own host name, as nginx does. Returns the address
+ * that browsers use, and a function that closes the proxy.
  */
 export async function startPathProxy(
   serverUrl: string,

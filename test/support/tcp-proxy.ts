@@ -6,14 +6,14 @@ export interface TcpProxy {
   readonly url: string;
   /**
    * Silences the current connections, or those whose first bytes from the client contain a text: no data passes in either direction, and neither side
-   * is notified. New connections pass.
+   * is notified. New connections work.
    */
   silence(containing?: string): number;
-  /** How many connections were opened through it so far. */
+  /** How many connections have been opened through the proxy so far. */
   readonly opened: number;
 }
 
-/** A proxy in front of a database, whose connections can be made to die silently. It is closed when the test has finished. */
+/** A proxy in front of a database that can make connections die silently. It is closed when the test has finished. */
 export async function tcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const pairs = new Set<{ client: Socket; server: Socket; hello: string; isSilent: boolean }>();

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { scaled } from "./slowness.ts";
 
-/** The wait before asking again (ms): the first one, and the longest. */
+/** The first and the longest delay between two polls (ms). */
 const SHORTEST_WAIT = 20;
 const LONGEST_WAIT = 250;
 
 /**
- * Polls until there is a result: resolves to the first one that is neither undefined, null nor false. Throws an error with `what` after ten seconds
- * (or `timeout` ms), and later on a slow machine.
+ * Polls until there is a result: resolves to the first result that is not undefined, null or false. Throws an error that contains `what` after ten
+ * seconds (or `timeout` ms), or later on a slow machine.
  */
 export async function until<T>(
   what: string,
@@ -20,7 +20,7 @@ export async function until<T>(
     const answer = await ask();
     if (answer !== undefined && answer !== null && answer !== false) return answer;
     if (performance.now() > deadline) throw new Error(`Timed out after ${scaled(timeout)} ms waiting until ${what}.`);
-    // A fifth of the time waited so far. Asking for seconds at full speed takes the processor from what is waited for.
+    // The delay is a fifth of the time waited so far. Polling at full speed for seconds would take processor time from the code that is waited for.
     await delay(Math.min(LONGEST_WAIT, Math.max(SHORTEST_WAIT, (performance.now() - began) / 5)));
   }
 }

@@ -42,7 +42,7 @@ export async function workerOver(
 
 /**
  * Starts a worker as a separate process through the command line. Resolves once it is alive. It is killed when the test has finished. `environment`
- * is added to this process's environment. With `stderr: "pipe"` its log can be read.
+ * is added to this process's environment. With `stderr: "pipe"`, its log can be read.
  */
 export async function workerProcess(
   database: TestDatabase,

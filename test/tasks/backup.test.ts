@@ -50,7 +50,7 @@ async function difficult(): Promise<void> {
 }
 
 describe("backup/tables and backup/restore", () => {
-  it("bring the same rows back, to other tables and in place, and continue sequences", async () => {
+  it("restore the same rows, to other tables and in place, and continue sequences", async () => {
     await difficult();
     await database.pool.query(`
       create table shop.sales (item bigint references shop.items, day date) partition by range (day);
@@ -75,7 +75,7 @@ describe("backup/tables and backup/restore", () => {
       "1\t2026-01-02\n",
     );
 
-    // Into another table, next to the existing one.
+    // Restores into another table, next to the existing one.
     await database.pool.query("create table shop.items_of_may (like shop.items including all)");
     const beside = await restore({ tables: { "shop.items": "shop.items_of_may" } });
     expect(beside).toMatchObject({
@@ -91,7 +91,7 @@ describe("backup/tables and backup/restore", () => {
     ]);
     expect(await select("insert into shop.items_of_may (name) values ('next') returning id::int")).toEqual([{ id: 5_005 }]);
 
-    // In place, after a loss. The tables are in the wrong order for their foreign key.
+    // Restores in place, after a loss. The tables are in the wrong order for their foreign key.
     const before = await select("select md5(string_agg(i::text, '' order by id)) as hash from shop.items i");
     await database.pool.query("truncate shop.sales, shop.items restart identity");
     expect((await restore()).result.tables.map(({ table }: { table: string }) => table)).toEqual(["shop.items", "shop.sales"]);
@@ -102,12 +102,12 @@ describe("backup/tables and backup/restore", () => {
     ]);
   });
 
-  it("bring rows into another database", async () => {
+  it("restore rows into another database", async () => {
     await difficult();
     await backUp(["shop.items"]);
     await otherDatabase.pool.query(`create schema shop;
       create table shop.items (tags text[], took interval, at timestamptz, picture bytea, size float8, price numeric, doc jsonb, name text, more int, id bigint primary key)`);
-    // With another time zone and date style, in which the same rows have another text form.
+    // This database has another time zone and date style, with which the same rows have a different text form.
     await otherDatabase.pool.query(
       `do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo'); execute format('alter database %I set datestyle = %L', current_database(), 'German'); end $$`,
     );
@@ -118,7 +118,7 @@ describe("backup/tables and backup/restore", () => {
     expect((await otherDatabase.pool.query(rows)).rows).toEqual(await select(rows));
   });
 
-  it("read all tables at one moment", async () => {
+  it("read all tables from the same snapshot", async () => {
     await database.pool.query(`create table shop.a as select 1 as n; create table shop.b as select 1 as n`);
     const holder = await connection(database);
     await holder.query("begin; lock table shop.b in access exclusive mode");
@@ -135,7 +135,7 @@ describe("backup/tables and backup/restore", () => {
     expect(job.result.tables).toMatchObject([{ rows: 1 }, { rows: 1 }]);
   });
 
-  it("leave no backup when the worker is killed, and the job is run again and leaves one whole backup", async () => {
+  it("leave no backup when the worker is killed, and the job runs again and leaves one complete backup", async () => {
     await database.pool.query(`
       create table shop.a as select n, repeat('x', 100) as x from generate_series(1, 1000) n;
       create table shop.b as select 1 as n`);
@@ -162,7 +162,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await readdir(folder)).toEqual([job.result.backup]);
   });
 
-  it("leave nothing behind after a cancellation, and no connection that still sends", async () => {
+  it("leave nothing behind after a cancellation, and no connection that is still copying", async () => {
     await database.pool.query(
       "create table shop.wide as select n, repeat(md5(n::text), 100) as x from generate_series(1, 100000) n",
     );
@@ -172,14 +172,14 @@ describe("backup/tables and backup/restore", () => {
     ]);
     const copies =
       "select from pg_stat_activity where state = 'active' and query like 'copy (%' and datname = current_database()";
-    await until("the job copies", async () => (await select(copies)).length === 1);
+    await until("the job is copying", async () => (await select(copies)).length === 1);
     await database.pool.query("select legwork.cancel_job($1)", [rows[0].id]);
     await until("the job ends", () => endedJob(database, rows[0].id));
     await until("the copy has ended", async () => (await select(copies)).length === 0);
     await until("nothing is left", async () => (await readdir(folder)).length === 0);
   });
 
-  it("remove old backups with the same name, but keep the newest, and touch no others", async () => {
+  it("remove old backups with the same name, but keep the newest one, and do not touch other backups", async () => {
     await database.pool.query("create table shop.a as select 1 as n");
     const first = (await backUp(["shop.a"])).result.backup;
     const other = (await backUp(["shop.a"], { name: "backup-other" })).result.backup;
@@ -224,7 +224,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await select("select count(*)::int as count from shop.a")).toEqual([{ count: 3_000 }]);
   });
 
-  it("replace a table with rows only on request", async () => {
+  it("replace the rows of a table only on request", async () => {
     await database.pool.query("create table shop.a as select 1 as n");
     await backUp(["shop.a"]);
     await database.pool.query("update shop.a set n = 2");
@@ -235,7 +235,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await select("table shop.a")).toEqual([{ n: 1 }]);
   });
 
-  it("disable triggers while rows are restored, and set them as before afterwards", async () => {
+  it("disable triggers while rows are restored, and return them to their previous state afterwards", async () => {
     await database.pool.query(`
       create table shop.a as select 1 as n; create table shop.log (n int);
       create function shop.note() returns trigger language plpgsql as $$ begin insert into shop.log values (new.n); return new; end $$;

@@ -66,7 +66,7 @@ it("the examples in docs/guides/tasks.md run, against servers on this machine", 
       .replaceAll("https://github.com/graphile/worker.git", repository)
       .replaceAll(/https:\/\/(push\.)?example\.org/g, url);
     await database.pool.query(here);
-    await until("its jobs have ended", async () => {
+    await until("the example's jobs have ended", async () => {
       const { rows } = await database.pool.query("select from legwork.jobs where finished_at is null and state <> 'failed'");
       return rows.length === 0;
     });

@@ -18,7 +18,7 @@ beforeEach(async () => configure({ TMPDIR: await directoryOf({}), LEGWORK_ALLOWE
 /** Where the git server redirects requests for /moved. */
 let movedTo = "";
 
-/** Serves a repository over HTTP with git's own program. It also has paths that redirect and that never respond. */
+/** Serves a repository over HTTP with git's own program. Other paths redirect, or never respond. */
 async function gitServer(repository: string): Promise<{ url: string; asked: { path: string | undefined }[] }> {
   return await httpServer((response, { method, path, headers, body }) => {
     const { pathname } = new URL(path ?? "", "http://x");
@@ -33,7 +33,7 @@ async function gitServer(repository: string): Promise<{ url: string; asked: { pa
     }
     const asked = { method, path: path?.replace(/^\/(private|stall)/, ""), headers, body };
     const output = answerAsGit(response, asked, repository);
-    // The pack begins and never ends.
+    // The response begins a pack and never ends it.
     if (pathname.startsWith("/stall") && method === "POST" && output.length > 100_000)
       response.write(output.subarray(0, 100_000));
     else response.end(output);

@@ -47,7 +47,7 @@ describe("guardedFetch", () => {
           return byte | ((noise[index] ?? 0) & (0xff >> fixed));
         });
         const address = ipaddr.fromByteArray(bytes);
-        // Mapped addresses may be in 0.0.0.0/8, private networks and other ranges: none of these is public.
+        // Mapped addresses may be in 0.0.0.0/8, private networks and other ranges, all of which are not public.
         const host = new URL(`http://${address.kind() === "ipv6" ? `[${address.toNormalizedString()}]` : address.toString()}/`)
           .hostname;
         expect(() => assertAllowed(host)).toThrow("is not public");

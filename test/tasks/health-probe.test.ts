@@ -54,7 +54,7 @@ async function serverOf(listener: RequestListener): Promise<{ host: string; url:
   return { host, url: `http://${host}` };
 }
 
-/** A port without a listener: it was free a moment ago. */
+/** A port without a listener. */
 async function closedPort(): Promise<number> {
   const server = createTcpServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -212,7 +212,7 @@ describe("health/probe", () => {
     ]);
   });
 
-  it("reports a view that cannot be read as unhealthy, and lets it change nothing", async () => {
+  it("reports a view that cannot be read as unhealthy, and does not let a view change anything", async () => {
     await database.pool.query(`
       create table visits (n int);
       create function visit() returns boolean language sql as 'insert into visits values (1) returning true';
@@ -263,7 +263,7 @@ describe("a worker that runs health/probe", () => {
     await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not an address" }] })).rejects.toThrow("http.0.url");
   });
 
-  it("reports no health when its worker stops halfway", async () => {
+  it("reports no health if its worker stops halfway", async () => {
     const asked = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
     let answers = false;

@@ -20,7 +20,7 @@ async function fetched(payload: Record<string, unknown>): Promise<EndedJob> {
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 describe("http/fetch", () => {
-  it("fetches content once, and later only changes", async () => {
+  it("fetches content once, and later only if it has changed", async () => {
     let text = "one";
     const { url, asked } = await httpServer((response, { headers }) => {
       response.setHeader("etag", `"${text}"`).setHeader("content-type", "text/plain");
@@ -44,7 +44,7 @@ describe("http/fetch", () => {
     expect((await fetched({ url, etag, checksum })).result).toMatchObject({ changed: false, status: 304, checksum });
     text = "two";
     expect((await fetched({ url, etag, checksum })).result).toMatchObject({ changed: true, text: "two" });
-    // A server that sends the same content again.
+    // This server sends the same content again instead of a 304.
     const same = await fetched({ url, checksum: sha256("two") });
     expect(same.result).toMatchObject({ changed: false, status: 200 });
     expect(same.result.text).toBeUndefined();
@@ -82,7 +82,7 @@ describe("http/fetch", () => {
     );
   });
 
-  it("reads only up to its limits of size and time, compressed or not", async () => {
+  it("reads only up to its limits on size and time, whether the content is compressed or not", async () => {
     const { url } = await httpServer((response, { path }) => {
       if (path === "/bomb") response.setHeader("content-encoding", "gzip").end(gzipSync(Buffer.alloc(5_000_000)));
       else if (path === "/endless") {
@@ -105,7 +105,7 @@ describe("http/fetch", () => {
     expect(slow.error).toContain("timeout");
   });
 
-  it("writes the content to a file, whole or not at all", async () => {
+  it("writes the content to a file, either completely or not at all", async () => {
     const folder = await directoryOf({});
     configure({ LEGWORK_ALLOWED_FOLDERS: folder });
     let text = "one";

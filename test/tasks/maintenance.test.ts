@@ -49,7 +49,7 @@ describe("maintenance", () => {
     expect(rows).toEqual([{ reltuples: 2_000 }]);
   });
 
-  it("reindex rebuilds every index, repairs an invalid one and drops the remains of interrupted rebuilds", async () => {
+  it("reindex rebuilds every index, repairs an invalid one, and drops what interrupted rebuilds have left", async () => {
     const table = await bloated("indexed");
     await database.pool.query(`create index indexed_word on ${table} (word)`);
     await database.pool.query("create index indexed_word_ccnew on indexed (word)");
@@ -82,9 +82,9 @@ describe("maintenance", () => {
     ]);
   });
 
-  it("reindex drops its own remains when it fails", async () => {
+  it("reindex drops its own incomplete index when it fails", async () => {
     await database.pool.query("create table doubled (a int); create unique index doubled_a on doubled (a)");
-    // The state that a damaged index leads to.
+    // This simulates the state after a damaged index.
     await database.pool.query("update pg_index set indisunique = false where indexrelid = 'doubled_a'::regclass");
     const writer = await connection(database);
     await writer.query("insert into doubled values (1), (1)");
@@ -116,7 +116,7 @@ describe("maintenance", () => {
     const { rows } = await database.pool.query("select quote_ident('other_' || md5(current_database())) as role");
     await database.pool.query(`create role ${rows[0].role} superuser`);
     try {
-      // Legwork itself needs its owner, so only the check is tested here.
+      // A worker needs the owner's rights for Legwork itself, so only the check is tested here.
       await database.pool.query(`alter role ${rows[0].role} nosuperuser`);
       const client = await connection(database);
       await client.query(`set role ${rows[0].role}`);

@@ -119,7 +119,7 @@ const SUBSCRIBER = createECDH("prime256v1");
 const PUBLIC = SUBSCRIBER.generateKeys();
 const AUTH = randomBytes(16);
 
-/** Decrypts a message like a browser: RFC 8291 and RFC 8188. */
+/** Decrypts a message as a browser does, according to RFC 8291 and RFC 8188. */
 function decrypted(body: Buffer): unknown {
   const salt = body.subarray(0, 16);
   const sender = body.subarray(21, 21 + body.readUInt8(20));
@@ -220,7 +220,7 @@ describe("notify/sms", () => {
     [400, "", "failed", "The SMS provider returned status 400."],
     [200, "not json", "failed", "The SMS provider's answer has no id"],
     [500, '{"error": "t0ken-t0ken"}', "failed", "The SMS provider returned status 500."],
-  ])("does not complete after a response with status %i and '%s'", async (status, body, state, message) => {
+  ])("does not complete after a response with status %i and the body '%s'", async (status, body, state, message) => {
     const { url } = await httpServer((response) => response.writeHead(status).end(body));
     configure({ LEGWORK_SMS_URL: url, LEGWORK_SMS_TOKEN: "t0ken-t0ken" });
     const job = await runJob(database, "notify/sms", SMS);
@@ -244,7 +244,7 @@ describe("notify/webhook", () => {
   const SECRETS = [randomBytes(32).toString("base64"), randomBytes(24).toString("base64")];
   beforeEach(() => configure({ LEGWORK_WEBHOOK_SECRET: SECRETS.map((secret) => `whsec_${secret}`).join(",") }));
 
-  it("posts JSON that the receiver can verify with each of the secrets", async () => {
+  it("posts JSON that the receiver can verify with any of the secrets", async () => {
     const { url, asked } = await httpServer((response) => response.writeHead(202).end());
     const job = await runJob(database, "notify/webhook", { url: `${url}/hook`, body: { event: "paid", id: 7 } });
     expect(job).toMatchObject({ state: "completed", result: { status: 202, signed: true } });

@@ -144,7 +144,7 @@ describe("quota/watch", () => {
     expect(await select("select count(*)::int as count from failovers where ended_at is null")).toEqual([{ count: 0 }]);
   });
 
-  it("counts from a manual reset, and names a missing column", async () => {
+  it("counts from a manual reset, and names missing columns", async () => {
     await use("first", 2_000);
     await database.pool.query("update calls set used_at = now() - interval '1 second'; update providers set reset_at = now()");
     expect((await watch()).result.providers[0]).toMatchObject({ used: 0, state: "ok" });
@@ -152,7 +152,7 @@ describe("quota/watch", () => {
     expect((await watch()).error).toBe("providers: table 'public.providers' lacks columns: percent, active.");
   });
 
-  it("activates the first provider with quota left, whatever was used", () => {
+  it("activates the first provider that has quota left, whatever has been used", () => {
     const quotas = fc.array(fc.record({ used: fc.nat(200), quota: fc.constantFrom(0, 100) }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(quotas, (entries) => {

@@ -42,7 +42,7 @@ describe("report/query", () => {
     );
   });
 
-  it.each([499, 500, 501, 1_000])("returns at most %i rows, and whether there are more", async (maxRows) => {
+  it.each([499, 500, 501, 1_000])("returns at most %i rows, and says whether there are more", async (maxRows) => {
     const sql = "select n from generate_series(1, $1::int) n";
     const more = await report({ sql, parameters: [maxRows + 1], maxRows });
     expect(more.result).toMatchObject({ rows: maxRows, truncated: true });
@@ -57,7 +57,7 @@ describe("report/query", () => {
     ["ends the transaction", "commit"],
     ["calls a function that writes", "select emptied()"],
     ["fails", "select 1 / 0"],
-  ])("lets a query that %s change nothing, and does not retry it", async (_what, sql) => {
+  ])("prevents a query that %s from changing anything, and does not retry it", async (_what, sql) => {
     await database.pool.query(`
       create table if not exists kept (n int); truncate kept; insert into kept values (7);
       create or replace function emptied() returns int language plpgsql as $$ begin delete from kept; return 1; end $$`);
@@ -98,7 +98,7 @@ describe("report/query", () => {
     );
   });
 
-  it("writes large reports to a file, whole or not at all", async () => {
+  it("writes large reports to a file, either completely or not at all", async () => {
     const folder = await directoryOf({});
     configure({ LEGWORK_ALLOWED_FOLDERS: folder });
     const into = { folder, name: "usage.csv" };

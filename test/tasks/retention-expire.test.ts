@@ -55,20 +55,20 @@ describe("retention/expire", () => {
     const table = await tableOf("events", 100);
     await database.pool.query("create index on events (created_at)");
     const job = await expire({ table, olderThan: "30 days", batchSize: 20 });
-    // Ages 30 to 99: the row of exactly 30 days was older by the time the job ran.
+    // The rows with ages from 30 to 99 days: the row of exactly 30 days was older when the job ran.
     expect(job).toMatchObject({ state: "completed", result: { deleted: 70, batches: 4 } });
     const { rows } = await database.pool.query("select max(id) as oldest, count(*)::int as count from events");
     expect(rows).toEqual([{ oldest: 29, count: 30 }]);
   });
 
-  it("counts no batch for a table without old rows", async () => {
+  it("reports no batches for a table without old rows", async () => {
     const table = await tableOf("fresh", 10);
     const job = await expire({ table, olderThan: "1 year" });
     expect(job.result).toEqual({ deleted: 0, batches: 0, bytes: 0 });
     expect(await count(table)).toBe(10);
   });
 
-  it("leaves the rest for the next run after maxBatches", async () => {
+  it("leaves the remaining rows for the next run after maxBatches", async () => {
     const table = await tableOf("slowly", 50);
     const job = await expire({ table, olderThan: "12 hours", batchSize: 10, maxBatches: 2 });
     expect(job.result).toMatchObject({ deleted: 20, batches: 2 });
@@ -86,7 +86,7 @@ describe("retention/expire", () => {
     expect(await count(table)).toBeGreaterThanOrEqual(6);
   });
 
-  it("keeps a date until its whole day is too old", async () => {
+  it("keeps rows with a date until the whole day is too old", async () => {
     await database.pool.query("create table days (day date); insert into days select current_date - 1");
     const job = await expire({ table: "days", column: "day", olderThan: "24 hours" });
     expect(job.result?.deleted).toBe(0);
@@ -112,7 +112,7 @@ describe("retention/expire", () => {
     expect(await count("only children")).toBe(5);
   });
 
-  it("quotes every name, so that a name is never a statement", async () => {
+  it("quotes every name, so that a name is never run as a statement", async () => {
     await database.pool.query(`
       create schema "we ird";
       create table "we ird"."Ta""ble; drop table victims" ("when ""x""" timestamptz);
@@ -195,9 +195,9 @@ describe("a worker that runs retention/expire", () => {
     expect(await count("authors")).toBe(1);
   });
 
-  it("stops after the current batch when its worker stops, and loses neither the batch nor the job", async () => {
+  it("stops after the current batch when its worker stops, and neither the batch nor the job is lost", async () => {
     const table = await tableOf("stopped", 50);
-    // Each batch waits at its end for a lock that the test holds.
+    // At its end, each batch waits for a lock that the test holds.
     await database.pool.query(`
       create function hold() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(4711); return null; end $$;
       create trigger hold after delete on stopped for each statement execute function hold()`);

@@ -8,7 +8,7 @@ import { directoryOf } from "../support/worker.ts";
 const database = testDatabase();
 oneWorker(database);
 
-/** A folder with files that are this many days old, each of ten bytes. */
+/** A folder with files that are this many days old, each ten bytes long. */
 async function folderOf(files: Record<string, number>): Promise<string> {
   const folder = await directoryOf({});
   for (const [path, days] of Object.entries(files)) {
@@ -78,7 +78,7 @@ describe("retention/files", () => {
     expect(await readdir(folder)).toEqual(["a"]);
   });
 
-  it("touches nothing if no folder is configured", async () => {
+  it("deletes nothing if no folder is configured", async () => {
     const folder = await folderOf({ a: 100 });
     configure({ LEGWORK_ALLOWED_FOLDERS: undefined });
     expect(await clean(folder)).toMatchObject({

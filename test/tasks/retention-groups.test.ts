@@ -42,7 +42,7 @@ describe("retention/expire by groups", () => {
       ["w3", 10],
       ["w4", 10],
     ]);
-    // 24 bytes for the row, 4 for id, 3 for workspace, 101 for body, 8 for expires_at.
+    // 24 bytes for the row header, 4 for id, 3 for workspace, 101 for body, and 8 for expires_at.
     expect(groups[1].bytes).toBe(10 * (24 + 4 + 3 + 101 + 8));
     expect(await select("select count(*)::int as count, bool_and(expires_at > now()) as valid from plain")).toEqual([
       { count: 50, valid: true },
@@ -76,7 +76,7 @@ describe("retention/expire by groups", () => {
 
   it("processes the given number of groups at a time", async () => {
     const table = await documents("watched");
-    // Each batch counts the concurrent ones while it holds its rows.
+    // Each batch counts the concurrent batches while it holds its rows.
     await database.pool.query(`
       create sequence most_at_once minvalue 0 start 0;
       create function watch() returns trigger language plpgsql as $$
@@ -105,11 +105,11 @@ describe("retention/expire by groups", () => {
       rate: { rows: 20, per: "200ms" },
     });
     expect(job.result.deleted).toBe(60);
-    // Before it deletes the last 20 rows, it has waited for the 40 before them.
+    // Before the task deletes the last 20 rows, it must have waited for the 40 rows before them.
     expect(performance.now() - startedAt).toBeGreaterThan(400);
   });
 
-  it("walks through a large table once, whatever share is deleted and wherever the rows are", async () => {
+  it("reads a large table once, however many rows are deleted and wherever they are", async () => {
     await database.pool.query(
       `create table large as select n as id, now() - make_interval(hours => (n * 7919) % 1000) as created_at from generate_series(1, 50000) n;
        create index on large (created_at);
@@ -185,7 +185,7 @@ describe("retention/archive", () => {
     expect(again.result.archived).toBe(0);
   });
 
-  it("leaves a row in place if the other table refuses it", async () => {
+  it("leaves a row in its table if the other table refuses it", async () => {
     await database.pool.query(`
       create table orders (id int, created_at timestamptz);
       create table old_orders (id int check (id <> 7), created_at timestamptz);
@@ -203,7 +203,7 @@ describe("retention/archive", () => {
     ).toEqual([{ here: 5, there: 5 }]);
   });
 
-  it("loses no row to a trigger that suppresses it", async () => {
+  it("loses no row if a trigger suppresses the insert", async () => {
     await database.pool.query(`
       create table picky (id int, created_at timestamptz); create table picky_archive (like picky);
       create function say_no() returns trigger language plpgsql as $$ begin return case when new.id = 3 then null else new end; end $$;

@@ -68,7 +68,7 @@ afterEach(async () => {
 afterAll(() => kit.close());
 
 describe("runTask", () => {
-  it("runs one task as a worker does and resolves to its job, with the history recorded", async () => {
+  it("runs one task as a worker does, records the history, and resolves to the job", async () => {
     const job = await kit.runTask("notify/email", { to: "ada@b.c" });
     expect(job).toMatchObject({
       task: "notify/email",
@@ -81,25 +81,25 @@ describe("runTask", () => {
     expect(ran).toEqual(["ada@b.c"]);
   });
 
-  it("throws the task's error, and the job is in the usual state", async () => {
+  it("throws the task's error, and the job is in the same state as after a real attempt", async () => {
     await expect(kit.runTask("flaky")).rejects.toThrow(/^refused 1$/);
     await expect(kit.runTask("verdict", { what: "discard" })).rejects.toBeInstanceOf(Discard);
     expect(await kit.enqueued()).toMatchObject([{ task: "flaky", state: "retrying", attempts: 1, error: "refused 1" }]);
   });
 
-  it("validates a payload like enqueueing", async () => {
+  it("validates a payload as enqueueing does", async () => {
     await expect(kit.runTask("notify/email", { to: 7 })).rejects.toMatchObject({ code: "LW422" });
     await expect(kit.runTask("notify/emial")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("runs no other job, and runs a job before its time", async () => {
+  it("runs no other job, and runs a job even before its start time", async () => {
     await kit.enqueue("plain", { n: 1 });
     await kit.runTask("plain", { n: 2 }, { runAt: new Date(Date.now() + 86_400_000) });
     expect(ran).toEqual(['plain {"n":2}']);
     expect(await kit.enqueued({ task: "plain" })).toMatchObject([{ payload: { n: 1 }, state: "pending" }]);
   });
 
-  it("of a paused or limited task says why it does not start", async () => {
+  it("throws an error with the reason if a pause or limit prevents the job from starting", async () => {
     await pauseTask(kit.pool, "plain", "not today");
     await expect(kit.runTask("plain")).rejects.toMatchObject({ code: "LW409", message: expect.stringContaining("not today") });
     await kit.clear();
@@ -114,7 +114,7 @@ describe("runTask", () => {
 });
 
 describe("runJob", () => {
-  it("makes one attempt of a job at a time, however it ends", async () => {
+  it("runs one attempt of a job per call, however the attempt ends", async () => {
     const id = await kit.enqueue("flaky");
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 1 });
     expect(await kit.runJob(id)).toMatchObject({ state: "retrying", attempts: 2 });
@@ -125,7 +125,7 @@ describe("runJob", () => {
 });
 
 describe("drain", () => {
-  it("runs due jobs and the jobs they enqueue, and leaves later ones", async () => {
+  it("runs due jobs and the jobs that they enqueue, and leaves later jobs alone", async () => {
     await kit.enqueue("order");
     expect((await kit.drain()).map(({ task, state }) => `${task} ${state}`)).toEqual([
       "order completed",
@@ -136,16 +136,16 @@ describe("drain", () => {
     expect(await kit.drain()).toEqual([]);
   });
 
-  it("until a later time runs everything in the order in which it becomes due", async () => {
+  it("with a later time runs all jobs in the order in which they become due", async () => {
     await kit.enqueue("order");
     await kit.enqueue("flaky");
     const jobs = await kit.drain({ at: "2h" });
-    // 10 minutes after the first attempt, 20 after the second, the mail after an hour.
+    // The second attempt is due after 10 minutes, the third another 20 minutes later, and the mail after an hour.
     expect(ran).toEqual(["order", "flaky 1", "ada", "flaky 2", "flaky 3", "bob"]);
     expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
   });
 
-  it("goes no further than the given time", async () => {
+  it("runs no jobs that are due after the given time", async () => {
     await kit.enqueue("flaky");
     await kit.drain({ at: new Date(Date.now() + 15 * 60_000) });
     expect(ran).toEqual(["flaky 1", "flaky 2"]);
@@ -161,7 +161,7 @@ describe("drain", () => {
     await limitConcurrency(kit.pool, 1, { task: "plain" });
     for (const n of [1, 2, 3]) await kit.enqueue("plain", { n }, { priority: -n, serialKey: "s" });
     await kit.drain();
-    // The first job had its slot before the others were enqueued.
+    // The first job had taken its slot before the others were enqueued.
     expect(ran).toEqual(['plain {"n":1}', 'plain {"n":3}', 'plain {"n":2}']);
     expect((await kit.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
     await kit.pool.query("select legwork.drop_limit('concurrency', task => 'plain')");
@@ -188,7 +188,7 @@ describe("drain", () => {
     expect(await kit.job(id)).toMatchObject({ state: "expired" });
   });
 
-  it("passes through sleeps and waits of steps", async () => {
+  it("continues jobs whose steps sleep or wait for a signal", async () => {
     const id = await kit.enqueue("approval");
     await kit.drain({ at: "25h" });
     expect(await kit.job(id)).toMatchObject({ state: "blocked" });
@@ -219,7 +219,7 @@ describe("enqueued and assertEnqueued", () => {
     await kit.enqueue("plain", { user: { id: 7, name: "ada" }, list: [1, 2] });
     expect(await kit.enqueued({ task: "plain", payload: { user: { id: 7 } } })).toHaveLength(1);
     expect(await kit.enqueued({ payload: { user: { id: 8 } } })).toEqual([]);
-    // A redacted value can be searched for, and is not shown.
+    // A redacted value can be searched for, but is not shown.
     expect(await kit.assertEnqueued({ payload: { to: "ada" }, tenant: "acme", jobKey: "k" }, { count: 1 })).toMatchObject([
       { payload: { to: "[redacted]" } },
     ]);
@@ -241,7 +241,7 @@ describe("enqueued and assertEnqueued", () => {
   });
 });
 
-it("clear leaves no jobs, no history and no pauses", async () => {
+it("clear deletes all jobs, all history and all pauses", async () => {
   await kit.runTask("notify/email", { to: "ada" });
   await kit.enqueue("plain");
   await pauseTask(kit.pool, "plain");
@@ -272,7 +272,7 @@ it("a test kit refuses to work next to a live worker", async () => {
 });
 
 describe("fireSchedules", () => {
-  it("runs due schedules one time after the other, and the ones that waited for them", async () => {
+  it("fires due schedules one occurrence after another, and then the schedules that waited for them", async () => {
     const start = new Date("2026-01-01T00:00:30Z");
     const asOf = { asOf: start };
     await schedule(kit.pool, "nightly", "notify/email", { cron: "0 1 * * *", payload: { to: "ada" }, ...asOf });

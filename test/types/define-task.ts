@@ -40,7 +40,7 @@ defineWorkflow({ name: "w", steps: { a: { task: "report" }, b: { task: "report",
 // @ts-expect-error -- no task has this name
 defineWorkflow({ name: "w", steps: { a: { task: "nothing" } } });
 
-// The result of an invoked job is typed by the task's definition. By name it is unknown, like a payload.
+// The result of an invoked job has the type from the task's definition. If the task is given by name, the result is unknown.
 defineTask({
   run: async (_payload, { step }) => {
     expectType<{ report: string }>()(await step.invoke("a", welcome, { userId: 3 }, { priority: 1 }));

@@ -20,7 +20,7 @@ expectSame<"notify/welcome" | "report" | "by-hand", TaskName>();
 expectSame<{ userId: number; language?: string | undefined }, PayloadOf<"notify/welcome">>();
 expectSame<unknown, PayloadOf<"unknown">>();
 
-// By name: the name and the payload are checked, and a payload that may be empty can be left out.
+// With a task's name: the name and the payload are checked, and a payload can be omitted if it may be empty.
 expectType<Promise<string>>()(enqueue(client, "notify/welcome", { userId: 3 }, { priority: 1 }));
 await enqueue(client, "by-hand", { n: 1 });
 await enqueue(client, "report");
@@ -59,7 +59,7 @@ await legwork.schedules.set("nightly", "by-hand", { cron: "0 6 * * *", payload: 
 // @ts-expect-error -- no task has this name
 await legwork.schedules.set("nightly", "nothing", { cron: "0 6 * * *" });
 
-// By the task itself, if it has a name.
+// With the task itself, if it has a name.
 await welcome.enqueue(client, { userId: 3 }, { jobKey: "welcome:3" });
 await enqueue(client, welcome, { userId: 3 });
 await legwork.jobs.enqueue(welcome, { userId: 3 });
@@ -79,7 +79,7 @@ const open = defineTask({ name: "report", run: (payload) => expectType<unknown>(
 await open.enqueue(client);
 await open.enqueue(client, [1, 2]);
 
-// The schema's input is enqueued, and its output is passed to run.
+// The input of the schema is enqueued, and its output is passed to `run`.
 const parsed = defineTask({
   name: "report",
   payload: z.object({ at: z.string().transform((text) => new Date(text)) }),

@@ -16,7 +16,7 @@ declare global {
 declare const mailer: Mailer;
 declare const legwork: Own;
 
-// What middleware adds has the declared type, and tasks find it.
+// Values that middleware adds have the declared type, and tasks can use them.
 const services = defineMiddleware({
   name: "services",
   attempt: async ({ job, session, payload, values }, next) => {

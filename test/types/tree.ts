@@ -5,7 +5,7 @@ import welcome from "./tasks/notify/welcome.ts";
 declare const legwork: Legwork;
 declare const client: Queryable;
 
-// Rows are camelCase, with times as Date. User data is unknown.
+// Rows have columns in camelCase, and times are Dates. User data is unknown.
 const [job] = await legwork.jobs.list({ state: "failed", correlationId: "x", limit: 5 });
 if (job !== undefined) {
   expectType<Rows.Job>()(job);
@@ -28,7 +28,7 @@ expectType<Date | null>()((await legwork.queues.get("a")).pausedAt);
 expectType<number | null | undefined>()((await legwork.tasks.get("a")).retry?.attempts);
 expectType<string>()((await legwork.overview()).running);
 
-// A result has the type of the task's definition or of its entry in the registry.
+// A result has the type from the task's definition or from its entry in the registry.
 expectType<{ report: string }>()(await legwork.jobs.enqueueAndWait("notify/welcome", { userId: 3 }, { timeout: "5s" }));
 expectType<{ report: string }>()(await legwork.jobs.enqueueAndWait(welcome, { userId: 3 }, { priority: 1 }));
 expectType<unknown>()(await legwork.jobs.enqueueAndWait("by-hand", { n: 1 }));
@@ -36,10 +36,10 @@ expectType<unknown>()(await legwork.jobs.result("1", { signal: AbortSignal.timeo
 expectType<number>()(await legwork.jobs.result<number>("1"));
 // @ts-expect-error -- not the task's payload
 await legwork.jobs.enqueueAndWait("notify/welcome", { userId: "3" });
-// @ts-expect-error -- a job of an open transaction never ends
+// @ts-expect-error -- a job never ends while the transaction that enqueues it is open
 await legwork.with(client).jobs.enqueueAndWait("by-hand", { n: 1 });
 
-// The same tree on the caller's connection, without what belongs to the process.
+// The same tree for the caller's connection, without the members that belong to the process.
 expectType<Operations>()(legwork.with(client));
 // @ts-expect-error -- migrating needs its own transaction
 await legwork.with(client).migrate();

@@ -5,14 +5,14 @@ import { fileURLToPath } from "node:url";
 import { readSchemaFiles, type SchemaFiles } from "../../src/db/schema-files.ts";
 
 /**
- * A version after this one. Its schema has another column and table, a function with a different signature, one function less, and views with another
- * column.
+ * A later version. Its schema has an additional column and table, a function with a different signature, one function fewer, and views with an
+ * additional column.
  */
 export const NEXT = "0.2.0";
 
 /** Edits of the files in sql/. Each must find the text that it replaces. */
 const EDITS: readonly [file: string, from: string, to: string][] = [
-  // A signature that a view uses: the function, the view and the views that read it are recreated.
+  // A view uses this function: the function, the view, and the views that read that view are recreated.
   [
     "definitions/retries/retry_policy.sql",
     "legwork_private.describe_retry(task text, queue text)",
@@ -28,7 +28,7 @@ const EDITS: readonly [file: string, from: string, to: string][] = [
     "function legwork_private.describe_retry(text, text) from public",
     "function legwork_private.describe_retry(text, text, boolean) from public",
   ],
-  // A public function with another parameter, in the same file as policies, and a policy.
+  // A public function, in the same file as policies, gets another parameter, and a policy changes.
   [
     "definitions/access/settings.sql",
     "legwork.change_setting(name text, value text) returns void",
@@ -54,7 +54,7 @@ const EDITS: readonly [file: string, from: string, to: string][] = [
     "on legwork.settings for select to public using (true)",
     "on legwork.settings for select to public using (name <> '')",
   ],
-  // A column in the middle of the view of jobs, which Postgres cannot replace.
+  // The view of jobs gets a column in the middle, which `create or replace view` cannot do.
   [
     "definitions/views/jobs.sql",
     "  u.id, u.task, u.queue, u.state,",

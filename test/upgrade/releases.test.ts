@@ -13,16 +13,16 @@ import { BINARIES } from "../support/postgres-15.ts";
 const directory = fileURLToPath(new URL("releases/", import.meta.url));
 const releases = existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith(".sql.gz")) : [];
 
-it("every release has left a database that can be upgraded", () => {
+it("there is a database dump from every release", () => {
   expect(releases).toContain("0.1.0.sql.gz");
 });
 
-describe.each(releases)("a database from release %s, with some of everything in it", (file) => {
+describe.each(releases)("a database from release %s, with rows of every kind", (file) => {
   const database = testDatabase({ empty: true });
   const fresh = testDatabase();
 
   it("becomes equal to a fresh installation, and keeps its rows", async ({ skip }) => {
-    if (!existsSync(join(BINARIES, "psql"))) skip("Restoring a dump takes Debian's psql.");
+    if (!existsSync(join(BINARIES, "psql"))) skip("Restoring a dump requires Debian's psql.");
     execFileSync(join(BINARIES, "psql"), ["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", database.url], {
       input: gunzipSync(readFileSync(join(directory, file))),
       stdio: ["pipe", "ignore", "inherit"],
@@ -52,7 +52,7 @@ describe.each(releases)("a database from release %s, with some of everything in 
     const { repaired } = await migrate(database.pool, testLog);
     expect(repaired).toEqual([]);
     expect(await kept()).toEqual(before);
-    // Each can still be called in the same way: new parameters have defaults.
+    // Each function can still be called in the same way, because new parameters have defaults.
     const now = await callable();
     const gone = called.filter(
       ({ name, parameters }) =>
@@ -64,7 +64,7 @@ describe.each(releases)("a database from release %s, with some of everything in 
         ),
     );
     expect(gone).toEqual([]);
-    // A dump writes conditions with different parentheses, and names unnamed columns.
+    // In a restored dump, conditions have different parentheses, and unnamed columns have names.
     const plain = (schema: string): string => schema.replaceAll(/[()]| AS \w+/g, "");
     expect(plain(await describeSchema(database.pool))).toBe(plain(await describeSchema(fresh.pool)));
     const pool = createPool(database.url, { log: testLog });

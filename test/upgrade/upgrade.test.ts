@@ -46,7 +46,7 @@ async function reset(): Promise<void> {
 describe("an upgrade", () => {
   afterEach(reset);
 
-  it("creates what a fresh installation of the new version creates, once, and keeps the existing rows", async () => {
+  it("results in the same schema as a fresh installation of the new version, is done once, and keeps the existing rows", async () => {
     await query('select legwork_private.register_tasks(\'[{"name": "a", "queue": "mail"}]\')');
     await query(
       "select legwork.enqueue('a', '{\"n\": 1}', serial_key => 's'), legwork.limit_concurrency(2, queue => 'mail'), legwork.pause_task('a')",
@@ -73,7 +73,7 @@ describe("an upgrade", () => {
         "function legwork.job_reruns(bigint)",
       ]),
     );
-    // Objects that have not changed, and depend on none that has, are left alone.
+    // Objects that have not changed, and do not depend on a changed object, are left alone.
     expect(result.definitions).not.toContain("function legwork.pause_queue(text, text)");
     expect(result.definitions.filter((object) => object.startsWith("trigger "))).toEqual([]);
     expect(await kept()).toEqual(before);
@@ -83,7 +83,7 @@ describe("an upgrade", () => {
   });
 
   it(
-    "while a worker of the previous version continues, and may be restarted, loses no job and runs none twice",
+    "loses no job and runs none twice while a worker of the previous version continues, even if that worker is restarted",
     { timeout: scaled(90_000) },
     async () => {
       await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");
@@ -108,7 +108,7 @@ describe("an upgrade", () => {
       await until("jobs run on the new schema", async () => (await ran()) > atUpgrade + 40, 30_000);
       first.kill("SIGTERM");
       await new Promise((resolve) => first.once("exit", resolve));
-      // This version again, on the schema of the next one, which is also the way to downgrade.
+      // Starts this version again, on the schema of the next one. Downgrading works in the same way.
       await workerProcess(database, tasks);
       const atRestart = await ran();
       await until("jobs run after the restart", async () => (await ran()) > atRestart + 40, 30_000);
@@ -129,7 +129,7 @@ describe("an upgrade", () => {
     },
   );
 
-  it("keeps users' grants on views and functions that it recreates, even if a function has another parameter", async () => {
+  it("keeps users' grants on views and functions that it recreates, even if a function has a new parameter", async () => {
     const role = `legwork_test_${new URL(database.url).pathname.slice(-12)}`;
     await query(`create role ${role}`);
     onTestFinished(async () => void (await database.pool.query(`drop owned by ${role}; drop role ${role}`)));
@@ -157,7 +157,7 @@ describe("an upgrade", () => {
     expect((await migrate(database.pool, testLog, next)).applied).toEqual(["9000_notes"]);
   });
 
-  it("can be done manually: the output of --dry-run, run unchanged, leaves nothing to do", async () => {
+  it("can be done manually: after the output of --dry-run has been run unchanged, nothing is left to do", async () => {
     const before = await describeSchema(database.pool);
     const script = await migrationScript(database.pool, next);
     expect(await describeSchema(database.pool)).toBe(before);
@@ -176,7 +176,7 @@ describe("an upgrade", () => {
       );
       const before = await describeSchema(database.pool);
       const refusal = migrate(database.pool, testLog, next, { patience: 1_000 }).catch((error: unknown) => error);
-      // At most two seconds behind the waiting migration.
+      // This statement waits for at most two seconds behind the migration.
       const begun = Date.now();
       await delay(300);
       await query('select legwork_private.register_tasks(\'[{"name": "late"}]\')');
@@ -202,7 +202,7 @@ describe("versions", () => {
     expect(await legwork(["jobs"], { DATABASE_URL: database.url })).toMatchObject({ code: 0, stderr: "" });
   });
 
-  it("a schema that requires a newer version is refused in one line, by worker, migrate and command", async () => {
+  it("a schema that requires a newer version is refused in one line, by the worker, migrate and other commands", async () => {
     await migrate(database.pool, testLog, await nextVersion({ minimum: "0.1.5" }));
     const refusal = {
       code: "LW511",
@@ -217,7 +217,7 @@ describe("versions", () => {
     }
   });
 
-  it("a newer version that starts before the migration says what to run", async () => {
+  it("a newer version that starts before the migration shows the command to run", async () => {
     await expect(assertUsable(database.pool, next)).rejects.toMatchObject({
       code: "LW511",
       message: `The database has the schema of Legwork ${schemaFiles().version}; this is ${NEXT}.`,

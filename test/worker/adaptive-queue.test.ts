@@ -43,21 +43,21 @@ const LOCKED = "graphile_worker._private_jobs where locked_by is not null";
 it("short jobs are fetched many at a time", async () => {
   await add("short", 2_000);
   await workerOver(database.url, TASKS, adaptive);
-  await until("they have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
-  // With two jobs a fetch these would be 1,000.
+  await until("the jobs have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
+  // With two jobs per fetch, there would be 1,000 fetches.
   expect(await numberOf("fetches")).toBeLessThan(200);
 });
 
-it("long jobs stay in the database until a slot is free, where another worker takes them", async () => {
+it("long jobs stay in the database until a slot is free, so that another worker can fetch them", async () => {
   await add("until-told", 5);
   await workerOver(database.url, TASKS, adaptive);
-  await until("its slots are taken", async () => (await numberOf(LOCKED)) >= 2);
+  await until("the worker's slots are taken", async () => (await numberOf(LOCKED)) >= 2);
   await workerOver(database.url, TASKS, adaptive);
-  // A notification during a fetch makes graphile-worker fetch one job more, which returns after a second.
-  await until("the slots of both are taken, and nothing else", async () => (await numberOf(LOCKED)) === 4);
+  // A notification during a fetch makes graphile-worker fetch one more job, which returns to the queue after a second.
+  await until("both workers hold as many jobs as they have slots", async () => (await numberOf(LOCKED)) === 4);
   expect(await numberOf("graphile_worker._private_jobs where locked_by is null")).toBe(1);
   await database.pool.query("insert into told default values");
-  await until("they have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
+  await until("the jobs have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
 });
 
 it("long jobs that follow short ones return to the queue after a second, and none loses an attempt", async () => {
@@ -65,15 +65,15 @@ it("long jobs that follow short ones return to the queue after a second, and non
   await add("until-told", 400);
   await workerOver(database.url, TASKS, adaptive);
   await until(
-    "the short ones have ended",
+    "the short jobs have ended",
     async () => (await numberOf("legwork.jobs where task = 'short' and state = 'completed'")) === 2_000,
   );
-  await until("only those that run are held", async () => (await numberOf(LOCKED)) === 2);
+  await until("the worker holds only the jobs that it runs", async () => (await numberOf(LOCKED)) === 2);
   expect(await numberOf("graphile_worker._private_jobs where locked_by is null and attempts > 0")).toBe(0);
   await workerOver(database.url, TASKS, adaptive);
-  await until("both run two", async () => (await numberOf(LOCKED)) === 4);
+  await until("both workers run two jobs", async () => (await numberOf(LOCKED)) === 4);
   await database.pool.query("insert into told default values");
-  await until("they have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
+  await until("the jobs have ended", async () => (await numberOf("graphile_worker._private_jobs")) === 0);
   expect(await numberOf("legwork.jobs where task = 'until-told' and state = 'completed' and attempts = 1")).toBe(400);
   expect(await numberOf("(select worker from fetches group by worker) w")).toBe(2);
 });

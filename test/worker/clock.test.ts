@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { DatabaseClock } from "../../src/worker/clock.ts";
 
-/** Reads the clock of a database that is `ahead` of this process (ms). The query takes `roundTrip` ms, all of it on the way back. */
+/** Reads the clock of a database that is `ahead` of this process (ms). The query takes `roundTrip` ms, all of them for the response. */
 function read(clock: DatabaseClock, ahead: number, roundTrip: number): void {
   const after = performance.now();
   const before = after - roundTrip;
@@ -17,7 +17,7 @@ it("the clock keeps a fast reading of the database's time when a slow one follow
   expect(Math.abs(ahead(clock) - 5_000)).toBeLessThan(3);
 });
 
-it("the clock replaces a slow reading by a fast one", () => {
+it("the clock replaces a slow reading with a fast one", () => {
   const clock = new DatabaseClock();
   read(clock, 5_000, 400);
   expect(Math.abs(ahead(clock) - 5_000)).toBeGreaterThan(100);
@@ -25,7 +25,7 @@ it("the clock replaces a slow reading by a fast one", () => {
   expect(Math.abs(ahead(clock) - 5_000)).toBeLessThan(3);
 });
 
-it("the clock follows a database whose time was set, however slow the reading", () => {
+it("the clock follows a database whose time was changed, however slow the reading", () => {
   const clock = new DatabaseClock();
   read(clock, 5_000, 2);
   read(clock, -60_000, 400);

@@ -26,7 +26,7 @@ async function enqueue(task: string, payload: unknown, maxAttempts = 1): Promise
 
 const ended = (id: string): Promise<EndedJob> => until(`job ${id} has ended`, () => endedJob(database, id), 20_000);
 
-/** What the code in docs/guides/tasks-in-other-languages.md says about a request: in TypeScript and in Python. */
+/** Whether the code in docs/guides/tasks-in-other-languages.md, in TypeScript and in Python, accepts a request's signature. */
 async function saysGuide({ headers, body }: Asked, by: string): Promise<boolean[]> {
   const guide = await readFile("docs/guides/tasks-in-other-languages.md", "utf8");
   const block = (language: string, name: string): string =>
@@ -65,7 +65,7 @@ function json(response: ServerResponse, status: number, content: unknown, header
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(content));
 }
 
-it("an endpoint does the jobs of a task: its answer decides about result, retry and failure", async () => {
+it("an endpoint runs the jobs of a task: its response determines the result, a retry or the failure", async () => {
   const closed = Promise.withResolvers<void>();
   let calls = 0;
   const { url, asked } = await httpServer((response, { path }, request) => {
@@ -86,7 +86,7 @@ it("an endpoint does the jobs of a task: its answer decides about result, retry 
       case "/broken":
         return void response.writeHead(200, { "content-type": "application/json" }).end("{");
       default:
-        // Never answers.
+        // Never responds.
         request.socket.once("close", () => closed.resolve());
     }
   });
@@ -118,7 +118,7 @@ it("an endpoint does the jobs of a task: its answer decides about result, retry 
   expect(broken).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("not JSON") });
   expect(slow).toMatchObject({ state: "failed", error: "The task took longer than 200 ms." });
 
-  const retrying = await until("the busy endpoint is to be called later", async () => {
+  const retrying = await until("the job of the busy endpoint is to be retried", async () => {
     const { rows } = await database.pool.query(
       "select state, run_at > now() + interval '50 minutes' as late from legwork.jobs where id = $1",
       [busy],
@@ -156,7 +156,7 @@ it("an endpoint does the jobs of a task: its answer decides about result, retry 
   expect(stored.rows[0].text).not.toMatch(/s3cret|whsec/);
 });
 
-it("http/call calls an address of the payload, which must be public or allowed, and shows nothing of a refusal", async () => {
+it("http/call calls an address from the payload, which must be public or allowed, and reveals nothing from an error response", async () => {
   const { url, asked } = await httpServer((response, { path }) =>
     path === "/ok" ? json(response, 200, { ok: true }) : json(response, 400, { detail: "internal" }),
   );

@@ -40,7 +40,7 @@ report(progress=50)
 report(result={"charged": payload["account"], "text": "y" * 200_000})
 `;
 
-// The inner process ignores SIGTERM and outlives its parent, unless the whole group is killed.
+// The inner process ignores SIGTERM, and outlives its parent unless the whole process group is killed.
 const LINGER = `#!/usr/bin/env bash
 trap 'exit 0' TERM
 bash -c 'trap "" TERM; sleep 1000 & wait; wait' > /dev/null 2>&1 < /dev/null &
@@ -65,7 +65,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-it("executables in Bash and Python report progress, log lines, results and failures, and are ended when their job is cancelled", async () => {
+it("executables in Bash and Python report progress, log lines, results and failures, and are killed when their job is cancelled", async () => {
   const directory = await directoryOf({ "tally.sh": TALLY, "bank/charge.py": CHARGE, linger: LINGER });
   for (const file of ["tally.sh", "bank/charge.py", "linger"]) await chmod(join(directory, file), 0o755);
   await workerOver(database.url, [directory], { concurrency: 6 });
@@ -100,7 +100,7 @@ it("executables in Bash and Python report progress, log lines, results and failu
   expect(retried.attempt_list).toMatchObject([{ error_message: "The bank is closed." }]);
   expect(retried.run_at.getTime() - Date.now()).toBeGreaterThan(7_000_000);
 
-  const pid = await until("its inner process has started", async () => {
+  const pid = await until("the inner process has started", async () => {
     const { rows: found } = await database.pool.query("select progress_message from legwork.jobs where id = $1", [lingering]);
     return Number(found[0].progress_message?.split(" ")[0]);
   });

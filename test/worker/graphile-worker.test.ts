@@ -30,7 +30,7 @@ const HALVES = (
 });`;
 
 const FILES: Record<string, string> = {
-  // Tasks are often wrapped by functions that add to their helpers.
+  // Tasks are often wrapped by functions that add properties to their helpers.
   "wait.mjs": `export default async (_payload, helpers) => {
     const { abortPromise, query } = { ...helpers, db: {} };
     await query("notify waiting");
@@ -41,7 +41,7 @@ const FILES: Record<string, string> = {
     const ended = new Promise((resolve) => helpers.abortSignal.addEventListener("abort", resolve));
     await helpers.query("select legwork.cancel_job($1)", [helpers.job.id]);
     await ended;
-    // The promise and what it would do to the process come first.
+    // Gives the rejected promise time to affect the process.
     await new Promise(setImmediate);
   };`,
   "fine.sh": "#!/bin/sh\nexec 0<&-\nexit 0\n",
@@ -140,8 +140,8 @@ describe("helpers.abortPromise", () => {
 });
 
 describe("an executable", () => {
-  it("that does not read its input completes or fails by its exit code", async () => {
-    // More than a pipe buffers, so that it cannot all be written before the executable ends.
+  it("that does not read its input completes or fails depending on its exit code", async () => {
+    // The payload is larger than a pipe's buffer, so that it cannot be written completely before the executable ends.
     const payload = { text: "x".repeat(200_000) };
     const [fine, wrong, killed, broken] = await Promise.all(
       ["fine", "wrong", "killed", "broken"].map(async (name) => await ended(await add(name, payload, ", max_attempts => 1"))),
@@ -158,7 +158,7 @@ describe("an executable", () => {
 });
 
 describe("a batch job", () => {
-  it("that completes has the results of its entries, and lasts until the slowest has ended", async () => {
+  it("that completes has the results of its entries, and runs until the slowest entry has ended", async () => {
     const job = await ended(await add("slowly", [2, 4]));
     expect(job).toMatchObject({ state: "completed", payload: [2, 4], result: [1, 2] });
     expect(job.finished_at!.getTime() - job.started_at!.getTime()).toBeGreaterThanOrEqual(45);
@@ -166,7 +166,7 @@ describe("a batch job", () => {
     expect(await ended(await add("other", [1, 2]))).toMatchObject({ state: "completed", result: [2] });
   });
 
-  it("whose entries fail runs only those again, and keeps its original payload and the results of all attempts", async () => {
+  it("whose entries fail runs only the failed ones again, and keeps its original payload and the results of all attempts", async () => {
     const entries = [{ n: 2 }, { n: 4, fails: 1 }, { n: 6 }, { n: 8, fails: 2 }];
     const id = await add("later", entries, ", max_attempts => 3");
     expect(await hasFailed(id, 1)).toEqual([entries[1], entries[3]]);
@@ -181,7 +181,7 @@ describe("a batch job", () => {
     expect(rows).toEqual([]);
   });
 
-  it("that permanently fails keeps its original payload and the results of its other entries, and a retry runs the rest", async () => {
+  it("that permanently fails keeps its original payload and the results of its completed entries, and a retry runs the others", async () => {
     const entries = [{ n: 2, fails: 1 }, { n: 4 }];
     const id = await add("halves", entries, ", max_attempts => 1");
     expect(await ended(id)).toMatchObject({ state: "failed", payload: entries, result: [null, 2] });
@@ -237,7 +237,7 @@ describe("graphile-worker's cleanup GC_TASK_IDENTIFIERS", () => {
     expect(await ended(await add("other", [1]))).toMatchObject({ state: "completed" });
   });
 
-  it("does not keep a registered task from being enqueued", async () => {
+  it("does not prevent a registered task from being enqueued", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "told"}]')`);
     await database.pool.query("delete from graphile_worker._private_tasks where identifier = 'told'");
     const { rows: many } = await database.pool.query(`select legwork.enqueue_many('[{"task": "told"}]') as id`);
@@ -249,7 +249,7 @@ describe("graphile-worker's cleanup GC_TASK_IDENTIFIERS", () => {
   });
 });
 
-it("an error for a limit on graphile-worker's queue_name says that it is a serial key", async () => {
+it("an error about a limit on graphile-worker's queue_name says that this is a serial key", async () => {
   await add("mail/send", {}, ", queue_name => 'mail'");
   await expect(database.pool.query("select legwork.limit_concurrency(1, queue => 'mail')")).rejects.toMatchObject({
     code: "LW404",
@@ -259,7 +259,7 @@ it("an error for a limit on graphile-worker's queue_name says that it is a seria
   });
 });
 
-it("a job that completes in its second attempt has no error, but its first attempt has", async () => {
+it("a job that completes in its second attempt has no error, but its first attempt has one", async () => {
   const id = await add("second");
   await hasFailed(id, 1);
   expect(await ended(id)).toMatchObject({ state: "completed", error: null });

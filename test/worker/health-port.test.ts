@@ -46,13 +46,17 @@ async function get(url: string, method = "GET"): Promise<Answer> {
 const metric = ({ text }: Answer, name: string): number =>
   Number(new RegExp(`^legwork_worker_process_${name} (.+)$`, "m").exec(text)?.[1]);
 
-it("a worker answers probes while it runs, computes, is quiet, has lost its database and stops", async () => {
+it("a worker responds to probes while it is running, computing, quiet, without its database, or stopping", async () => {
   const tasks = await directoryOf(TASKS);
   const worker = await workerProcess(database, tasks, { LEGWORK_HEALTH_PORT: "0", LEGWORK_CONCURRENCY: "3" }, { stderr: "pipe" });
   const exited = new Promise<number | null>((resolve) => worker.once("exit", resolve));
   const url = await healthOf(worker);
   const reasonIs = async (reason: RegExp): Promise<void> =>
-    void (await until(`/ready says ${reason}`, async () => reason.test((await get(`${url}/ready`)).body.detail ?? ""), 15_000));
+    void (await until(
+      `/ready returns ${reason}`,
+      async () => reason.test((await get(`${url}/ready`)).body.detail ?? ""),
+      15_000,
+    ));
   const isReady = async (): Promise<void> =>
     void (await until("the worker is ready", async () => (await get(`${url}/ready`)).status === 200, 20_000));
 
@@ -69,7 +73,7 @@ it("a worker answers probes while it runs, computes, is quiet, has lost its data
     spawnSync(program!, parameters, { env: { ...process.env, LEGWORK_HEALTH_PORT: healthPort, LEGWORK_PORT: "1" } }).status;
   expect([checked(new URL(url).port), checked("2")]).toEqual([0, 1]);
 
-  // The main thread can answer nothing now.
+  // The main thread cannot respond at this point.
   await add("fail", {}, ", max_attempts => 1");
   const computing = await add("compute", { ms: 4_000 });
   const seen = await until("the metrics show the blocked event loop", async () => {
@@ -101,7 +105,7 @@ it("a worker answers probes while it runs, computes, is quiet, has lost its data
         [name],
       );
       await reasonIs(/^The database has not confirmed a heartbeat for .+: .*not currently accepting connections/);
-      // A restart would not bring the database back.
+      // A restart would not help, because the database is unavailable.
       expect((await get(`${url}/health`)).status).toBe(200);
     } finally {
       await client.query(`alter database ${name} allow_connections true`);
@@ -126,7 +130,7 @@ it("a worker answers probes while it runs, computes, is quiet, has lost its data
   await expect(get(`${url}/health`)).rejects.toThrow("fetch failed");
 });
 
-it("health turns red only for an event loop that was blocked for longer than maxBlocked, by a process that did not end", () => {
+it("health fails only if the event loop was blocked for longer than maxBlocked and the process has not ended", () => {
   const status = { stage: "running", problem: "x", silentBecause: "y", slots: 1, running: 1, completed: 0, failed: 0 } as const;
   const blocked = (blockedFor: number, maxBlocked: number): string | undefined =>
     whyRestart(status, { blockedFor, silentFor: 100_000 }, maxBlocked);

@@ -10,7 +10,7 @@ import { workerOver } from "../support/worker.ts";
 const database = testDatabase();
 const { add, ended, reaches } = plainJobs(database);
 
-/** How long the statements of an idle worker are counted (s). Most of its work is done every two to ten seconds. */
+/** How long an idle worker's statements are counted (s). Most of its regular work is due every two to ten seconds. */
 const WINDOW_S = 6;
 
 it(
@@ -20,7 +20,7 @@ it(
     await watcher.connect();
     onTestFinished(() => watcher.end());
     const look = watcher.query.bind(watcher);
-    // Before its connections are opened, because a worker keeps their methods. The heartbeat's thread has a module of its own.
+    // Must be called before the worker opens connections, because it stores their methods. The heartbeat's thread loads its own copy of the module.
     const statements = vi.spyOn(pg.Client.prototype, "query");
     onTestFinished(() => statements.mockRestore());
     const worker = await workerOver(database.url, {
@@ -41,9 +41,9 @@ it(
     };
     const seenAt = async (): Promise<Date> =>
       (await look("select seen_at from legwork.workers where id = $1", [worker.id])).rows[0].seen_at;
-    // The main thread takes over the heartbeats once it runs no job, and then nothing but the poll happens.
+    // The main thread takes over the heartbeats when it runs no job, and from then on, the worker only polls.
     await until(
-      "the thread is relieved",
+      "the main thread has taken over the heartbeats",
       async () => {
         const before = await beats();
         await delay(2_500);
@@ -57,10 +57,10 @@ it(
     const sent = statements.mock.calls.map(([one]) => (typeof one === "string" ? one : (one as { text: string }).text));
     expect(await beats()).toBe(beat);
     expect((await seenAt()).getTime() - seen.getTime()).toBeGreaterThan((WINDOW_S - 3) * 1_000);
-    // The rarer ones may fall into the same seconds.
+    // Less frequent statements may fall into the same period.
     expect(sent.length, sent.join("\n")).toBeLessThanOrEqual(WINDOW_S + 4);
 
-    // Postgres sends no notification at that time, and graphile-worker itself looks every fifteen seconds.
+    // Postgres sends no notification when a job becomes due, and graphile-worker itself polls only every fifteen seconds.
     const startsInTime = async (id: string): Promise<void> => {
       const { started_at: startedAt, run_at: runAt } = await ended(id);
       expect(startedAt!.getTime() - runAt.getTime()).toBeGreaterThanOrEqual(0);
@@ -69,7 +69,7 @@ it(
     const inSeconds = (task: string, seconds: number): Promise<string> =>
       add(task, {}, `, run_at => clock_timestamp() + interval '${seconds} seconds'`);
     await startsInTime(await inSeconds("works", 3));
-    // Nor does it look more often while another job runs: jobs that are due before the next poll, one after the other, and a retry.
+    // graphile-worker does not poll more often while another job runs. The jobs are due one after another before its next poll, and one is a retry.
     const waiting = await add("waits");
     await reaches(waiting, "running");
     for (const id of await Promise.all([1, 1.3, 1.6, 3].map((seconds) => inSeconds("works", seconds)))) await startsInTime(id);

@@ -55,7 +55,7 @@ const task = (body: string, options = ""): string => `
 
 const open = (gate: string): Promise<unknown> => database.pool.query("insert into gates values ($1)", [gate]);
 
-/** Doubles a number when its gate is open, fails for a text, and says how often it ran. */
+/** A task that doubles a number once its gate is open, fails for any other value, and records each run. */
 const CHILD = task(
   `
   await note("child");
@@ -66,7 +66,7 @@ const CHILD = task(
 );
 
 describe("step.invoke", () => {
-  it("runs another job once, holds no worker meanwhile, and returns its result in every attempt", async () => {
+  it("runs another job once, occupies no worker in the meantime, and returns the same result in every attempt", async () => {
     await workerOver(
       database.url,
       {
@@ -114,7 +114,7 @@ describe("step.invoke", () => {
     expect(await one("select count(*)::int from legwork_private.step_secrets")).toBe(0);
   });
 
-  it("throws a StepError when the job does not complete, which fails the parent at once or is caught in every attempt", async () => {
+  it("throws a StepError if the job does not complete, which either fails the parent at once or is caught in every attempt", async () => {
     await workerOver(database.url, {
       "child.ts": CHILD,
       "t.ts": task(`
@@ -134,14 +134,14 @@ describe("step.invoke", () => {
     expect(await children(caught)).toEqual([{ id: result, state: "failed" }]);
     expect(await did("LW424,true,failed,not a number: x")).toBe(2);
     const id = await add({ n: "y" });
-    const [failed] = await until("both have failed", async () =>
+    const [failed] = await until("both jobs have failed", async () =>
       (await state(id)) === "failed" ? await children(id) : undefined,
     );
     expect(await getJob(database.pool, id)).toMatchObject({
       attempts: 1,
       error: `Step 'it': Job ${failed?.id} has failed: not a number: y`,
     });
-    // A retry of the parent invokes another job; a retry of the child is used as it is.
+    // A retry of the parent invokes another job. If the child is retried and completes, the parent uses its result.
     await database.pool.query("select legwork.retry_job($1)", [id]);
     const [, again] = await until("another job has failed", async () => {
       const found = await children(id);
@@ -166,7 +166,9 @@ describe("step.invoke", () => {
     await database.pool.query("select legwork.pause_task('child')");
     const begun = async (payload: object = {}): Promise<[string, string]> => {
       const id = await add(payload);
-      const [child] = await until("it waits", async () => ((await state(id)) === "blocked" ? await children(id) : undefined));
+      const [child] = await until("the parent waits", async () =>
+        (await state(id)) === "blocked" ? await children(id) : undefined,
+      );
       return [id, child?.id ?? ""];
     };
     const [cancelled, deleted, expired] = [await begun(), await begun(), await begun({ options: true })];
@@ -175,7 +177,7 @@ describe("step.invoke", () => {
     expect((await reaches(cancelled[0], "completed")).result).toMatch(/^cancelled: Cancelled by .*no/);
     expect((await reaches(deleted[0], "completed")).result).toMatch(/^cancelled: Removed by /);
     expect((await reaches(expired[0], "completed")).result).toMatch(/^expired: It had not started by /);
-    // One whose end no trigger sees.
+    // The end of this child is hidden from triggers.
     const unseen = await begun();
     await database.pool.query(
       `begin; set local session_replication_role = replica; delete from graphile_worker._private_jobs where id = ${unseen[1]}; commit`,
@@ -195,7 +197,7 @@ describe("step.invoke", () => {
     expect(await sql("select job_id::text from legwork.reconcile()")).toContainEqual({ job_id: failed[1] });
     expect((await reaches(failed[0], "completed")).result).toBe("failed: [redacted] opens");
     await database.pool.query("update legwork_private.task_definitions set redact = null where name = 'child'");
-    // Two levels: the one below is running.
+    // There are two levels of children, and the lower one is running.
     await database.pool.query("select legwork.resume_task('child')");
     const [top, middle] = await begun({ task: "middle" });
     const [below] = await until("the job below is running", async () => {
@@ -209,7 +211,7 @@ describe("step.invoke", () => {
     );
   });
 
-  it("waits out a pause, needs no row to be unlocked, and works in a thread", async () => {
+  it("waits until a pause ends, works while the parent's row is locked, and works in a thread", async () => {
     const files = {
       "child.ts": CHILD,
       "t.ts": task(`return (await step.invoke("it", "child", { n: 3 })).n;`, `isolate: "thread", timeout: "20s",`),
@@ -217,9 +219,11 @@ describe("step.invoke", () => {
     await workerOver(database.url, files);
     await database.pool.query("select legwork.pause_task('child')");
     const id = await add();
-    const [child] = await until("it waits", async () => ((await state(id)) === "blocked" ? await children(id) : undefined));
+    const [child] = await until("the parent waits", async () =>
+      (await state(id)) === "blocked" ? await children(id) : undefined,
+    );
     expect(child?.state).toBe("paused");
-    // An open transaction has locked the parent's row while the child ends: a worker delivers its end later.
+    // An open transaction has locked the parent's row while the child ends, so a worker notifies the parent later.
     const client = await database.pool.connect();
     await client.query("begin");
     await client.query("select from graphile_worker._private_jobs where id = $1 for update", [id]);
@@ -237,7 +241,7 @@ describe("step.invoke", () => {
       "t.ts": task(
         `
         if (payload.kill === "before") { await note("here"); if ((await sql\`select from did where what = 'here' and job_id = \${job.id}\`).length === 1) process.kill(process.pid, "SIGKILL"); }
-        // The job is committed, and the parent is not suspended yet.
+        // At this moment, the child is committed, but the parent is not suspended yet.
         if (payload.kill === "between") void (async () => {
           while ((await sql\`select from legwork.jobs where parent_id = \${job.id}\`).length === 0);
           if ((await sql\`select from did where what = 'killed' and job_id = \${job.id}\`).length === 0) { await note("killed"); process.kill(process.pid, "SIGKILL"); }
@@ -253,14 +257,14 @@ describe("step.invoke", () => {
     const keep = async (): Promise<void> => {
       while (!isOver) {
         const worker = await workerProcess(database, directory);
-        // It may have been killed before it was seen to be alive.
+        // The worker may be killed before workerProcess() resolves.
         if (worker.exitCode === null && worker.signalCode === null)
           await new Promise((resolve) => void worker.once("exit", resolve));
       }
     };
     void keep();
     try {
-      // One after the other: jobs that run while two workers die are treated as suspects.
+      // The jobs run one after another, because jobs that run while two workers die are treated as suspects.
       for (const [kill, evidence] of [
         ["before", "here"],
         ["between", "killed"],
@@ -281,7 +285,7 @@ describe("step.invoke", () => {
         expect([job.state, job.error, job.result, (await children(id)).length]).toEqual(["completed", null, 10, 1]);
       }
     } finally {
-      // Otherwise the jobs of other tests would run here after a failure.
+      // Otherwise, after a failure, these workers would also run the jobs of other tests.
       isOver = true;
     }
   }, 150_000);
@@ -304,13 +308,13 @@ describe("step.all", () => {
         return [a.n, b.n, go, nap === undefined, now, list.map(({ n }) => n)];`),
     });
     const id = await add();
-    const first = await until("a has ended", async () => (await children(id)).find(({ state: end }) => end === "completed"));
-    await until("it waits", async () => (await state(id)) === "blocked");
+    const first = await until("step a has ended", async () => (await children(id)).find(({ state: end }) => end === "completed"));
+    await until("the parent waits", async () => (await state(id)) === "blocked");
     await database.pool.query("select legwork.send_signal($1, 'go', '7')", [id]);
     await open("b");
     expect(first).toBeDefined();
     expect(await reaches(id, "completed")).toMatchObject({ result: [2, 4, 7, true, "run", [2, 4, 6]], attempts: 1 });
-    // Begun, continued after the first group, and after the second one.
+    // The task began once, and continued after the first and the second group.
     expect(await did("start")).toBe(3);
     expect(await did("child")).toBe(5);
   });

@@ -109,7 +109,7 @@ describe("progress", () => {
 });
 
 describe("a task's log lines", () => {
-  it("are stored with the job, in each of pino's call forms, from level info on, whatever the process logs", async () => {
+  it("are stored with the job from level info on, in each of pino's call forms, whatever log level the process has", async () => {
     await workerOver(
       database.url,
       {
@@ -181,7 +181,7 @@ describe("a task's log lines", () => {
         log.info("z".repeat(${MESSAGE_LIMIT}));
         for (let n = 4; n <= ${LINE_LIMIT} + 1_234; n++) {
           log.info("line %d", n);
-          // In several statements, so that lines are stored and deleted again.
+          // The lines are stored in several statements, so that some are stored and then deleted again.
           if (n % 500 === 0) await new Promise((wake) => setTimeout(wake, 300));
         }`),
     });
@@ -203,12 +203,12 @@ describe("a task's log lines", () => {
       `line ${LINE_LIMIT + 1_234 - TAIL_LINES + 1}`,
     ]);
     expect(found[HEAD_LINES]).toMatchObject({ level: "warn", fields: { "legwork:cut": { lines: 1_234 } } });
-    // Each line once, in order.
+    // Each line is stored once, and in order.
     const numbers = kept.slice(HEAD_LINES + 1).map((message) => Number(message.replace("line ", "")));
     expect(numbers).toEqual(Array.from({ length: TAIL_LINES }, (_, n) => LINE_LIMIT + 1_234 - TAIL_LINES + 1 + n));
   });
 
-  it("of the last moment are stored when the worker stops", async () => {
+  it("that are written just before the worker stops are stored", async () => {
     const worker = await workerOver(database.url, { "quick.ts": task(`log.info("said"); progress(50);`) });
     const id = await add("quick");
     await ended(id);
@@ -259,7 +259,7 @@ describe("a database that rejects log lines", () => {
     const output = new JobOutput({ pool: database.pool, log: testLog });
     const job = { id, task: "none", attempts: 1, tenant: null } as unknown as AttemptOutput["job"];
     const clock = new DatabaseClock();
-    // Eleven attempts, because one attempt may not write that many.
+    // There are eleven attempts, because one attempt may not write that many lines.
     for (let turn = 0; turn < 11; turn++) {
       const said = new AttemptOutput({ ...job, attempts: turn + 1 }, { output, clock }, undefined);
       for (let line = 0; line < LINE_LIMIT; line++) said.log("info", `${turn}.${line}`, undefined);
@@ -275,7 +275,7 @@ describe("a database that rejects log lines", () => {
     expect(found[2]?.message).toBe("1.1");
   });
 
-  it("because of one line still stores other jobs' lines, and marks that one is missing", async () => {
+  it("because of one line still stores other jobs' lines, and marks the missing line", async () => {
     const output = new JobOutput({ pool: database.pool, log: testLog });
     onTestFinished(() => output.stop());
     const [bad, good] = [await add("none"), await add("none")];

@@ -133,7 +133,7 @@ describe("loading tasks", () => {
     expect([...tasks.values()].filter(({ definition }) => definition === undefined)).toEqual([]);
   });
 
-  it("loads imports in the notations that a CommonJS project uses", async () => {
+  it("loads imports that are written as in a CommonJS project", async () => {
     const directory = await directoryOf({
       "package.json": '{ "type": "commonjs" }',
       "tasks/sum.ts": `import { a } from "../lib/a.js"; import { b } from "../lib/b"; import { c } from "../lib";
@@ -175,7 +175,7 @@ describe("loading tasks", () => {
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
   });
 
-  it("refuses a directory that does not exist or has no tasks", async () => {
+  it("refuses a directory that does not exist or contains no tasks", async () => {
     await expect(loadTasks(["/nowhere/tasks"], testLog)).rejects.toMatchObject({
       code: "LW515",
       message: "The tasks directory /nowhere/tasks does not exist.",

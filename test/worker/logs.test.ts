@@ -46,7 +46,7 @@ const TASKS = {
 describe("a worker's log", () => {
   const { lines, log, line } = memoryLog();
   beforeAll(async () => {
-    // Jobs of another worker, which has died: one was running for the third time.
+    // These jobs belong to another worker, which has died. One of them was in its third attempt.
     await database.pool.query(
       `insert into legwork_private.worker_processes (id, host, pid, concurrency, tasks, running, seen_at, suspected_at)
        values ('pool-dead', 'old-host', 77, 4, '{elsewhere}', '{}', now() - interval '1 minute', now() - interval '50 seconds')`,
@@ -68,7 +68,7 @@ describe("a worker's log", () => {
     }
   });
 
-  it("distinguishes how jobs end, and names the jobs of a worker that is gone, and those that it gives back when it stops", async () => {
+  it("distinguishes how jobs end, and names the jobs of a dead worker and the jobs that it returns to the queue when it stops", async () => {
     const worker = await workerOver(database.url, TASKS, { log, shutdownTimeout: 1_000 });
     const name = { worker: worker.id };
     expect(worker.id).toMatch(/^pool-/);
@@ -115,7 +115,7 @@ describe("a worker's log", () => {
 
     const gone = await line("worker_lost");
     expect(gone).toMatchObject({ worker: worker.id, lostWorker: "pool-dead", lostHost: "old-host", lostPid: 77, jobs: 1 });
-    const quarantined = await until("the quarantined job", () =>
+    const quarantined = await until("the quarantined job is logged", () =>
       lines.find((one) => one.lostWorker === "pool-dead" && one.jobId !== undefined),
     );
     expect(quarantined).toMatchObject({ event: "job_failed", level: "error", final: true, task: "elsewhere", attempt: 3 });
@@ -131,7 +131,7 @@ describe("a worker's log", () => {
     expect(lines.filter(({ event, jobId }) => event === "job_failed" && [heeds, ignores].includes(jobId as string))).toEqual([]);
   });
 
-  it("has one line for a lost database and one when it is back", async () => {
+  it("has one line when the database is lost and one when it is back", async () => {
     const memory = memoryLog();
     await workerOver(database.url, { "works.ts": TASKS["works.ts"] }, { log: memory.log, shutdownTimeout: 1_000 });
     await ended(await add("works"));
@@ -149,7 +149,7 @@ describe("a worker's log", () => {
       const lost = await memory.line("database_lost");
       expect(lost).toMatchObject({
         level: "error",
-        // A connection was ended, or a new one refused.
+        // An open connection was ended, or a new one was refused.
         code: expect.stringMatching(/^(?:57P01|55000)$/),
         pools: { "legwork heartbeat": 1, "legwork lease": expect.any(Number) },
       });
@@ -187,7 +187,7 @@ describe("secrets in the log", () => {
       { msg: 'sent {"token": "s3cret", "to": 1} with Bearer s3cret.abc' },
       { msg: 'sent {"token": "[redacted]", "to": 1} with Bearer [redacted]' },
     ],
-    // Not secrets.
+    // These values are not secrets.
     [
       { tokens: 512, hasPassword: true, token: null, msg: "The token is invalid: https://a.b/c, mail a@b.c" },
       { tokens: 512, hasPassword: true, token: null, msg: "The token is invalid: https://a.b/c, mail a@b.c" },
@@ -196,7 +196,7 @@ describe("secrets in the log", () => {
     expect(JSON.parse(hideSecretsInLine(JSON.stringify(fields)))).toEqual(shown);
   });
 
-  it("are hidden in the bindings of children and in errors too, and a line without any is written as it is", () => {
+  it("are also hidden in the bindings of child loggers and in errors, and a line without secrets is unchanged", () => {
     const { lines, log } = memoryLog();
     const cause = Object.assign(new Error("no postgres://ann:s3cret@db"), { config: { headers: [{ cookie: "s3cret" }] } });
     log.child({ session: { token: "s3cret" } }).error({ err: new Error("It failed.", { cause }) });
@@ -209,7 +209,7 @@ describe("secrets in the log", () => {
 });
 
 describe("the line of a completed job", () => {
-  /** A logger that writes to a file, and what it has written since the last time. */
+  /** A logger that writes to a file, and a function that returns the text written since its last call. */
   const setUp = async (json = true): Promise<{ log: Logger; written: () => Promise<string> }> => {
     const file = join(await directoryOf({ log: "" }), "log");
     const destination = new StderrDestination(openSync(file, "a"));
@@ -231,13 +231,13 @@ describe("the line of a completed job", () => {
     attempts: 3,
     flags: correlation === null ? null : { [`correlation:${correlation}`]: true },
   });
-  // pino writes a lone surrogate as it is, which UTF-8 cannot hold, or escaped, by the length of the text.
+  // Depending on the length of the text, pino writes a lone surrogate escaped, or unchanged, which is not valid UTF-8.
   const timeless = (text: string): unknown => ({
     ...JSON.parse(text, (_key, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value)),
     time: undefined,
   });
 
-  it("is pino's line, for any text in it, also one with a secret", async () => {
+  it("is the same as pino's line for any text, even for a text with a secret", async () => {
     const { log, written } = await setUp();
     const odd = fc.oneof(
       fc.string({ unit: "binary" }),
@@ -264,7 +264,7 @@ describe("the line of a completed job", () => {
         };
         const byWorker = await linesBy("worker");
         const byPino = await linesBy("pino");
-        // Only once for each logger, to find out what it writes.
+        // The worker calls each logger only once, to find out what it writes.
         expect(calls).toBe(cases.length);
         expect(byWorker.map(timeless)).toEqual(byPino.map(timeless));
         for (const line of byWorker) expect(JSON.parse(line).time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -273,7 +273,7 @@ describe("the line of a completed job", () => {
     );
   });
 
-  it("keeps what a child changes about lines, the form for a terminal, and a logger of one's own", async () => {
+  it("respects options of child loggers, the format for a terminal, and a user's own logger", async () => {
     const { log, written } = await setUp();
     for (const child of [
       log.child({}, { msgPrefix: "[mine] " }),

@@ -11,7 +11,7 @@ import { directoryOf } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** Starts a worker through the first line of its executable, like a shell: the memory limit is set there. */
+/** Starts a worker through its executable's shebang line, as a shell does, because that line sets the memory limit. */
 function startWorker(tasks: string, cache: string, stderr: "pipe" | "ignore"): ChildProcess {
   const child = spawn(
     fileURLToPath(new URL("../../bin/legwork.js", import.meta.url)),
@@ -22,7 +22,7 @@ function startWorker(tasks: string, cache: string, stderr: "pipe" | "ignore"): C
         PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
         DATABASE_URL: database.url,
         LEGWORK_LOCAL_QUEUE_SIZE: "100",
-        // A separate cache: one from a Node with other flags is useless to it.
+        // Uses a separate cache, because Node cannot use a cache that was written with other flags.
         NODE_COMPILE_CACHE: cache,
       },
       stdio: ["ignore", "ignore", stderr],
@@ -60,7 +60,7 @@ it(
     );
     const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
     expect(peak).toBeGreaterThan(20);
-    // It takes 134 MB on an idle machine. On a busy one, garbage is collected later.
+    // On an idle machine, the worker uses 134 MB. On a busy one, garbage is collected later.
     expect(peak).toBeLessThan(160);
   },
   scaled(90_000),

@@ -14,7 +14,7 @@ import { directoryOf, workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
-/** A configuration file, which threads and processes load too. What each middleware does is in the result. */
+/** A configuration file, which threads and processes load too. Each middleware adds to the result, so that the test can see what it did. */
 const CONFIG = `
 import { threadId } from "node:worker_threads";
 export default { middleware: [
@@ -97,12 +97,12 @@ describe("middleware around attempts", () => {
     expect(sameHere).toMatchObject({ pid: process.pid, threadId: here?.threadId });
     expect([inThread?.pid, inThread?.threadId === here?.threadId]).toEqual([process.pid, false]);
     expect(inProcess?.pid).not.toBe(process.pid);
-    // The settings were those of one attempt: another tenant's has its own, and a connection keeps none.
+    // The settings apply to one attempt only: another tenant's attempt has its own, and no setting stays on a connection.
     const other = await end(database, await add(database, "defined"));
     expect(other.result).toMatchObject({ rest: { inner: { tenant: "none" } } });
   });
 
-  it("fails the attempt with what it throws, bounds it by the timeout, and refuses to end without the task", async () => {
+  it("fails the attempt with the error that it throws, is subject to the timeout, and may not skip the task without a result", async () => {
     await start();
     const outcome = async (task: string, payload: object): Promise<string> => {
       const { state, error, result } = await end(database, await add(database, task, payload));
@@ -141,9 +141,9 @@ describe("middleware around attempts", () => {
       replace: "completed: instead of the task failed",
       unchecked: expect.stringMatching(/^completed: instead of The payload does not match task 'checked'/) as string,
     });
-    // A job that waits is put back, even if middleware wraps the error that ends its attempt.
+    // A job that waits is returned to the queue, even if middleware wraps the error that ends its attempt.
     const waiting = await add(database, "defined", { act: "wrap" });
-    await until("it waits", async () => {
+    await until("the job waits", async () => {
       const { rows } = await database.pool.query("select from legwork.steps where job_id = $1 and state = 'waiting'", [waiting]);
       return rows.length > 0;
     });
@@ -151,7 +151,7 @@ describe("middleware around attempts", () => {
     expect(await end(database, waiting)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
-  it("is refused for isolated tasks that cannot load it, and with the nearest name of a part that does not exist", async () => {
+  it("is refused for isolated tasks that cannot load it, and if it has an unknown part, for which the nearest name is suggested", async () => {
     await start();
     await expect(workerOver(database.url, [tasks], { middleware })).rejects.toMatchObject({
       code: "LW514",
@@ -206,7 +206,7 @@ describe("middleware around enqueueing", () => {
     },
   });
 
-  it("changes and refuses jobs of the tree, of transactions, of the functions and of tasks, and of nothing else", async () => {
+  it("can change and refuse jobs that are enqueued through the tree, transactions, functions and tasks, but no others", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "child"}]')`);
     const legwork = await createLegwork({
       databaseUrl: database.url,
@@ -289,7 +289,7 @@ describe("middleware around enqueueing", () => {
 });
 
 describe("worker events", () => {
-  it("tell what happens to jobs and to the worker; a listener that fails harms nothing", async () => {
+  it("report what happens to jobs and to the worker, and a listener that fails has no effect on them", async () => {
     const events = new WorkerEventHub(testLog);
     const heard: [string, unknown][] = [];
     const record = (name: string) => (event: unknown) => void heard.push([name, event]);
@@ -326,7 +326,7 @@ describe("worker events", () => {
     const bad = await add(database, "bad", { secret: "hunter2" }, "max_attempts => 2");
     await end(database, bad);
     const later = await add(database, "later");
-    await until("it was put back", () => heard.some(([name]) => name === "job_put_back"));
+    await until("the job was put back", () => heard.some(([name]) => name === "job_put_back"));
     const { id } = worker;
     await worker.stop();
     const named = (name: string): unknown[] => heard.filter(([other]) => other === name).map(([, event]) => event);

@@ -30,14 +30,14 @@ async function strangersConnection(): Promise<pg.Client> {
   return client;
 }
 
-/** Counts the statements of this process. Must be called before connections are opened, because a worker keeps their methods. */
+/** Counts the statements of this process. Must be called before connections are opened, because a worker stores their methods. */
 function countStatements(): { mock: { calls: unknown[][] }; mockClear(): unknown } {
   const statements = vi.spyOn(pg.Client.prototype, "query");
   onTestFinished(() => statements.mockRestore());
   return statements;
 }
 
-/** Sends the notifications of such a login, each in its own transaction, so that Postgres merges none of them. */
+/** Sends notifications from this login, each in its own transaction, so that Postgres does not merge them. */
 async function flood(
   client: pg.Client,
   notifications: number,
@@ -49,7 +49,7 @@ async function flood(
   await client.query(`do $$ begin for i in 1..${notifications / payloads.length} loop ${calls.join(" ")} end loop; end $$`);
 }
 
-/** Requests that the sender has no right to make, and payloads that could break the receiver. */
+/** Requests that the sender is not allowed to make, and payloads that could break the receiver. */
 const forged = (id: string): (readonly [channel: string, payload: string])[] => [
   ["legwork", `{"cancelled":"${id}"}`],
   ["legwork", '{"limits":true,"wakeups":true,"schedules":true}'],
@@ -112,7 +112,7 @@ test("a flood of notifications from a login without grants ends no job, delays n
   await flooding;
   const seconds = (performance.now() - began) / 1_000;
 
-  // About 100 per second are measured. If each notification were followed, there would be thousands.
+  // In measurements, there are about 100 per second. If the worker acted on each notification, there would be thousands.
   expect(statements.mock.calls.length).toBeLessThan(100 + 250 * seconds);
   expect(cancelledAfter).toBeLessThan(scaled(1_000));
   const late = "select from legwork.jobs where task = 'slow' and started_at > $1::timestamptz + interval '300 ms'";
@@ -135,7 +135,7 @@ test("a flood of notifications from a login without grants ends no job, delays n
     { operation: "cancel_job", is_mine: true },
     { operation: "pause", is_mine: true },
   ]);
-  // The same runner runs it.
+  // The worker still uses the same runner.
   await run("select legwork.enqueue('quick')");
   await until(
     "the job has run",
@@ -146,7 +146,7 @@ test("a flood of notifications from a login without grants ends no job, delays n
   expect(problems.list()).toEqual([]);
 });
 
-test("an idle worker fetches a bounded number of times, however many notifications of new jobs are forged, and starts a new job at once", async () => {
+test("an idle worker fetches only a bounded number of times, however many notifications about new jobs are forged, and starts a new job at once", async () => {
   const statements = countStatements();
   await workerOver(database.url, TASKS);
   const client = await strangersConnection();
@@ -157,7 +157,7 @@ test("an idle worker fetches a bounded number of times, however many notificatio
   const fetches = statements.mock.calls.filter(([statement]) =>
     String((statement as { name?: string }).name).startsWith("get_job"),
   );
-  // Three in a row, then one every 25 ms, and the regular poll.
+  // At most three fetches in a row, then one every 25 ms, and the regular poll.
   expect(fetches.length).toBeLessThan(10 + 45 * seconds);
   const [{ id }] = await run("select legwork.enqueue('quick') as id");
   const ended =
@@ -179,7 +179,7 @@ test("a worker stops when graphile-worker's schema is too new, and resumes once 
     await until("the worker has stopped", () => problems.list().length > 0);
   } finally {
     await run("delete from graphile_worker.migrations where id = 999999");
-    // graphile-worker sets the exit code.
+    // graphile-worker sets the exit code of the process.
     process.exitCode = undefined;
   }
   await until("the worker is back", () => problems.list().length === 0);

@@ -43,7 +43,7 @@ describe("graphile.config.ts", () => {
       "graphile.unprepared.mjs": "export default { worker: { preparedStatements: false } };",
       "graphile.broken.mjs": "export default {",
     });
-    // The directory resolves graphile-worker like any project that uses it.
+    // In this directory, graphile-worker can be imported, as in any project that uses it.
     await mkdir(join(directory, "node_modules"));
     await writeFile(join(directory, "package.json"), "{}");
     await symlink(join(process.cwd(), "node_modules/graphile-worker"), join(directory, "node_modules/graphile-worker"));
@@ -127,7 +127,7 @@ describe("a preset", () => {
     expect(lines).toContain("odd indeed");
   });
 
-  it("contributes only settings that it states itself, and never a command's connection, directory or concurrency", () => {
+  it("contributes only settings that it contains itself, and never a command's connection, directory or concurrency", () => {
     const config = (worker: GraphileConfig.WorkerOptions): WorkerConfig =>
       new WorkerConfig({ extends: [WorkerPreset, { worker: { pollInterval: 5 } }], worker }, "graphile.config");
     expect(config({}).settings).toEqual({});
@@ -150,7 +150,7 @@ describe("a preset", () => {
     expect(config({ schema: "graphile_worker", preparedStatements: true }).settings).toEqual({});
   });
 
-  it("with useNodeTime decides by the worker's clock which jobs are due, but records start times by the database's", async () => {
+  it("with useNodeTime uses the worker's clock to decide which jobs are due, but records start times by the database's clock", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
     onTestFinished(() => void vi.useRealTimers());
     await workerOver(database.url, ONE, { preset: new WorkerConfig({ worker: { useNodeTime: true } }, "preset") });
@@ -161,14 +161,14 @@ describe("a preset", () => {
     ]);
     expect(rows).toEqual([{ is_now: true }]);
   });
+});
 
-  it("and an environment variable with another schema are refused", async () => {
-    vi.stubEnv("GRAPHILE_WORKER_SCHEMA", "jobs_schema");
-    onTestFinished(() => void vi.unstubAllEnvs());
-    await expect(workerOver(database.url, ONE)).rejects.toMatchObject({
-      code: "LW514",
-      message: "GRAPHILE_WORKER_SCHEMA is 'jobs_schema', but Legwork supports only the schema graphile_worker.",
-    });
+it("an environment variable with another schema is refused", async () => {
+  vi.stubEnv("GRAPHILE_WORKER_SCHEMA", "jobs_schema");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await expect(workerOver(database.url, ONE)).rejects.toMatchObject({
+    code: "LW514",
+    message: "GRAPHILE_WORKER_SCHEMA is 'jobs_schema', but Legwork supports only the schema graphile_worker.",
   });
 });
 

@@ -12,7 +12,7 @@ import { directoryOf, workerOver, workerProcess } from "../support/worker.ts";
 const database = testDatabase();
 const { add, ended, reaches, state } = plainJobs(database);
 
-/** Runs until its gate is opened in the database. */
+/** A task that runs until its gate is opened in the database. */
 const GATED = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async ({ gate }, { sql }) => {
@@ -25,7 +25,7 @@ beforeEach(async () => void (await database.pool.query("delete from graphile_wor
 
 const only = async () => (await listWorkers(database.pool))[0];
 
-it("a quiet worker gives back what it has fetched ahead and takes nothing until it is resumed; a draining one stops after its last job", async () => {
+it("a quiet worker returns the jobs that it has fetched ahead and takes no jobs until it is resumed; a draining worker stops after its last job", async () => {
   const worker = await workerOver(
     database.url,
     { "gated.ts": GATED, "left-out.ts": GATED },
@@ -40,7 +40,7 @@ it("a quiet worker gives back what it has fetched ahead and takes nothing until 
 
   const name = `${(await only())?.host}:${process.pid}`;
   await quietWorker(database.pool, name);
-  await until("the second job is given back", async () => (await state(second)) === "pending");
+  await until("the second job is returned to the queue", async () => (await state(second)) === "pending");
   expect(await only()).toMatchObject({
     id: worker.id,
     name,
@@ -110,7 +110,7 @@ it("a quiet worker gives back what it has fetched ahead and takes nothing until 
 it("a worker process that drains exits with code 0, and the next one is not quiet", async () => {
   const tasks = await directoryOf({ "gated.ts": GATED });
   const child = await workerProcess(database, tasks);
-  const pid = (): Promise<string> => until("a worker", async () => (await only())?.name);
+  const pid = (): Promise<string> => until("a worker is registered", async () => (await only())?.name);
   await quietWorker(database.pool, await pid());
   await drainWorker(database.pool, await pid());
   expect((await once(child, "exit"))[0]).toBe(0);

@@ -26,7 +26,7 @@ it("a batch that the database refuses releases its connection at once, and is re
     signal: new AbortController().signal,
     onProblem: (problem) => problems.push(problem),
   });
-  // One batch for each connection of graphile-worker's pool, and one more.
+  // Records one more batch than graphile-worker's pool has connections.
   for (let batch = 0; batch < 11; batch++) {
     await recorder.record(recording(recorded), [`${batch}a`, `${batch}b`], async () => {
       throw full;
@@ -41,7 +41,7 @@ it("a batch that the database refuses releases its connection at once, and is re
   expect(problems).toEqual([expect.stringContaining("No space left on device"), undefined]);
 });
 
-it("a batch that is still not recorded when the runner closes is dropped", async () => {
+it("a batch that has not been recorded when the runner closes is dropped", async () => {
   const closed = new AbortController();
   const recorded: string[] = [];
   const refuse: Query = async () => {

@@ -53,7 +53,7 @@ describe("a defined task", () => {
     ]);
   });
 
-  it("whose payload is invalid fails at once with the field named, and is refused when enqueued", async () => {
+  it("fails at once if its payload is invalid, with an error that names the field, and such a payload is refused when enqueued", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: "seven" } }));
     expect(job).toMatchObject({
@@ -80,10 +80,10 @@ describe("a defined task", () => {
     });
   });
 
-  it("whose result is invalid fails that attempt and is retried", async () => {
+  it("fails an attempt whose result is invalid, and is retried", async () => {
     await workerOver(database.url, { "wrong.ts": ECHO.replace("({ id: user.id, note })", "({ id: 'x', note })") });
     const id = await add("wrong", { user: { id: 1 } });
-    const [attempt] = await until("the attempt failed", async () => {
+    const [attempt] = await until("the attempt has failed", async () => {
       const { attempt_list: attempts } = await getJob(database.pool, id);
       return attempts.length > 0 && attempts[0]?.state === "failed" ? attempts : undefined;
     });
@@ -106,7 +106,7 @@ describe("the record of a failed attempt", () => {
     expect(attempt?.error_stack).toMatch(/RangeError: too far\n\s+at .*fails\.ts/);
   });
 
-  it("may hold characters that Postgres cannot store, without stopping the worker", async () => {
+  it("may contain characters that Postgres cannot store, which does not stop the worker", async () => {
     await workerOver(database.url, {
       "nul.ts": `export default async () => { throw new Error("a\\0b\\ud800c"); };`,
       "fine.ts": `export default async () => "x\\0y";`,
@@ -127,7 +127,7 @@ describe("a result", () => {
     expect((await ended(await add("large", { bytes: RESULT_LIMIT - 2 }))).result).toHaveLength(RESULT_LIMIT - 2);
   });
 
-  it("that JSON cannot hold fails the job at once, because another attempt would return the same", async () => {
+  it("that JSON cannot represent fails the job at once, because another attempt would return the same value", async () => {
     await workerOver(database.url, { "big.ts": "export default async () => 1n;" });
     expect(await ended(await add("big"))).toMatchObject({
       state: "failed",
@@ -157,7 +157,7 @@ describe("a result", () => {
     expect(rows).toEqual([{ jobs: 300 }]);
   });
 
-  it("is stored exactly as returned and with the right job, whatever it contains and next to jobs without a result", async () => {
+  it("is stored exactly as returned, with the right job, whatever it contains, even next to jobs without a result", async () => {
     await workerOver(
       database.url,
       { "give.ts": "export default async ({ value }) => value;" },
@@ -200,7 +200,7 @@ describe("a plain graphile-worker task", () => {
     expect(await ended(await add("script"))).toMatchObject({ state: "completed", result: null });
   });
 
-  it("gets the row as it is in the database, with separate Date objects", async () => {
+  it("receives the job's row as it is in the database, with separate Date objects", async () => {
     await workerOver(database.url, {
       "row.mjs": `export default async (payload, { job, query }) => {
         const { rows } = await query("select * from graphile_worker._private_jobs where id = $1", [job.id]);
@@ -260,7 +260,7 @@ it("all jobs that a job enqueues carry its correlation id, through the context, 
   const plain = family.find((job) => job.task === "plain");
   expect(children.map((job) => job.parent_id)).toEqual([...Array(4).fill(rows[0].id), plain.id]);
   expect(new Set(family.map((job) => job.tenant))).toEqual(new Set(["acme"]));
-  // Without a correlation id, the first job's own id is used.
+  // If there is no correlation id, the first job's own id is used.
   const alone = await add("parent");
   await until("the child jobs have ended", async () => {
     const { rows: found } = await database.pool.query(

@@ -77,7 +77,7 @@ describe("a step", () => {
     });
   });
 
-  it("resolves to the same value when it has just run and when it is read back", async () => {
+  it("resolves to the same value when it has just run and when it is read from the database", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const value = await step.run("a", () => ({ at: new Date(5), big: undefined, text: "a\\0b" }));
@@ -167,7 +167,7 @@ describe("a step", () => {
     expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: message });
   });
 
-  it("that continues after its attempt was abandoned is not recorded", async () => {
+  it("that is still running after its attempt was abandoned is not recorded", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `try {
@@ -185,7 +185,7 @@ describe("a step", () => {
     expect((await steps(id)).late).toMatchObject({ attempt: 2, result: 2 });
   });
 
-  it("of a task that redacts is kept unredacted only for the next attempt, and never shown", async () => {
+  it("of a task that redacts values is kept unredacted only for the next attempt, and is never shown unredacted", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `const charge = await step.run("charge", () => ({ card: payload.card, note: "paid with " + payload.card }));
@@ -241,7 +241,7 @@ describe("waiting for a signal", () => {
     expect((await database.pool.query("select from legwork_private.failed_attempts")).rows).toEqual([]);
   });
 
-  it("throws a SignalTimeout if none arrives, in that attempt and every later one", async () => {
+  it("throws a SignalTimeout if no signal arrives, in that attempt and in every later one", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         try { await step.waitFor("go", { timeout: 100 }); }
@@ -258,7 +258,7 @@ describe("waiting for a signal", () => {
     expect(await steps(id)).toMatchObject({ go: { state: "timed_out" } });
   });
 
-  it("fails the job at once if its task does not catch that, and waits again when it is retried manually", async () => {
+  it("fails the job at once if its task does not catch the SignalTimeout, and waits again when the job is retried manually", async () => {
     await workerOver(database.url, { "t.ts": task(`return await step.waitFor("go", { timeout: 50 });`) });
     const id = await add();
     expect(await reaches(id, "failed")).toMatchObject({ attempts: 1, error: "The signal 'go' did not arrive in time." });
@@ -267,7 +267,7 @@ describe("waiting for a signal", () => {
     expect(await reaches(id, "completed")).toMatchObject({ result: "late" });
   });
 
-  it("ends the attempt even if its task swallows the exception, and starts no other step", async () => {
+  it("ends the attempt even if its task swallows the exception, and no other step is started", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         let sent;
@@ -298,7 +298,7 @@ describe("waiting for a signal", () => {
     expect(await reaches(id, "failed")).toMatchObject({ error: "bad", attempts: 1 });
   });
 
-  it("loses a race against a step, and the job continues with the step's result", async () => {
+  it("may lose a race against a step, and the job continues with the step's result", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const first = await Promise.race([step.waitFor("go", { timeout: "2h" }), step.run("fast", async () => { await gate("fast"); return "fast"; })]);
@@ -313,7 +313,7 @@ describe("waiting for a signal", () => {
     expect(await did(id)).toEqual(["after fast", "last"]);
   });
 
-  it("may race another wait, and the first signal decides", async () => {
+  it("may race against another wait, and the first signal wins", async () => {
     await workerOver(database.url, {
       "t.ts": task(`
         const yes = step.waitFor("approve").then(() => "approved");
@@ -331,7 +331,7 @@ describe("waiting for a signal", () => {
     expect([await did(one), await did(other)]).toEqual([["approved"], ["rejected"]]);
   });
 
-  it("for several signals continues when all have arrived", async () => {
+  it("for several signals ends when all of them have arrived", async () => {
     await workerOver(database.url, {
       "t.ts": task(`return await Promise.all([step.waitFor("a"), step.waitFor("b")]);`),
     });
@@ -361,7 +361,7 @@ describe("waiting for a signal", () => {
   });
 });
 
-it("sleeping releases the job, which continues when the time has passed", async () => {
+it("a job that sleeps is returned to the queue, and continues when the time has passed", async () => {
   await workerOver(database.url, {
     "t.ts": task(`
       const before = await step.run("before", () => Date.now());

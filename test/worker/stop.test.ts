@@ -21,7 +21,7 @@ beforeEach(async () => {
   await empty(database.pool, "gates");
 });
 
-/** Runs until the gate with its name is opened in the database, and ignores its signal. */
+/** A task that runs until the gate with its name is opened in the database, and ignores its abort signal. */
 const GATED = `
   import { defineTask } from "legwork";
   export default defineTask({ run: async ({ gate }, { sql, signal }) => {
@@ -37,7 +37,7 @@ const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((resolve) => child.once("exit", (code) => resolve(code)));
 
 describe("stopping a worker", () => {
-  it("lets running jobs finish and returns those that were only fetched to the queue", async () => {
+  it("lets running jobs finish, and returns to the queue the jobs that were only fetched", async () => {
     const worker = await workerOver(
       database.url,
       { "gated.ts": GATED },
@@ -63,7 +63,7 @@ describe("stopping a worker", () => {
     await open("never");
   });
 
-  it("returns a job that honors its signal to the queue at once, without using an attempt", async () => {
+  it("returns a job that responds to its abort signal to the queue at once, without using an attempt", async () => {
     const worker = await workerOver(
       database.url,
       {
@@ -116,11 +116,11 @@ describe("stopping a worker", () => {
   });
 
   it.each([[[]], [["--once"]]])(
-    "by SIGTERM while it starts (%j) ends the process with code 0, and it has taken no job",
+    "by SIGTERM during its start (%j) ends the process with code 0 before it has taken a job",
     async (flags) => {
       const tasks = await directoryOf({
         "gated.ts": GATED,
-        // Loading it takes as long as the test needs.
+        // Loading this file takes as long as the test needs.
         "slow.mjs": `
         import { existsSync, writeFileSync } from "node:fs";
         writeFileSync(new URL("loading", import.meta.url), "");
@@ -147,7 +147,7 @@ describe("stopping a worker", () => {
     },
   );
 
-  it("by a second process signal does not wait, and the job runs elsewhere within 10 s", async () => {
+  it("by a second process signal does not wait for the running job, which runs elsewhere within 10 s", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
     const child = await workerProcess(database, tasks);
     const id = await add("gated", { gate: "a" });
@@ -162,7 +162,7 @@ describe("stopping a worker", () => {
   });
 });
 
-it("a forgotten promise of a task does not stop the worker", async () => {
+it("a rejected promise that a task does not await does not stop the worker", async () => {
   const tasks = await directoryOf({
     "careless.mjs": "export default async () => { void Promise.reject(new Error('forgotten')); };",
     "fine.mjs": "export default async () => {};",
@@ -179,7 +179,7 @@ it("a forgotten promise of a task does not stop the worker", async () => {
 });
 
 describe("a worker that is killed", () => {
-  it("has its jobs running elsewhere within 10 s, with the lost attempt recorded", async () => {
+  it("has its jobs run elsewhere within 10 s, with the lost attempts recorded", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED });
     const victim = await workerProcess(database, tasks);
     const ids = [
@@ -207,7 +207,7 @@ describe("a worker that is killed", () => {
     }
   });
 
-  it("that was only suspended does not complete jobs that others have taken over", async () => {
+  it("that was only suspended does not complete jobs that other workers have taken over", async () => {
     const tasks = await directoryOf({ "gated.ts": GATED.replace("{ aborted: signal.aborted }", "{ pid: process.pid }") });
     const sleeper = await workerProcess(database, tasks);
     const id = await add("gated", { gate: "a" });
@@ -225,7 +225,7 @@ describe("a worker that is killed", () => {
       },
       12_000,
     );
-    // The suspended worker continues, finds the gate open and assumes that its job has completed. The other is suspended at that moment.
+    // The suspended worker continues, finds the gate open, and tries to complete its job. Meanwhile, the other worker is suspended.
     other.kill("SIGSTOP");
     await open("a");
     sleeper.kill("SIGCONT");

@@ -15,7 +15,7 @@ interface Scene {
   readonly restarts: { reason: string; jobId: string | undefined }[];
   /** The errors with which the next starts fail. */
   readonly failures: Error[];
-  /** The results of releasing jobs: true by default. */
+  /** The results of the next releases of jobs. Without a result here, a release returns true. */
   readonly releases: boolean[];
 }
 
@@ -53,7 +53,7 @@ it("a runner that ends is replaced after a growing delay, and the reason names t
     await until("another runner is active", () => runners.length === n + 1);
     waits.push(runners.at(-1)!.startedAt - endedAt);
   }
-  // 250, 500, 1,000 and 2,000 ms, and at least half of each.
+  // The delays are 250, 500, 1,000 and 2,000 ms, each shortened at random by up to a half.
   for (const [n, wait] of waits.entries()) expect(wait).toBeGreaterThanOrEqual(125 * 2 ** n - 5);
   expect(restarts).toHaveLength(4);
   expect(restarts[0]).toEqual({ reason: "its runner ended with an error at job 42: value out of range.", jobId: "42" });
@@ -64,7 +64,7 @@ it("a runner that ends is replaced after a growing delay, and the reason names t
   expect(await supervisor.stop(1_000)).toBe(runners.at(-1));
 });
 
-it("only a lost connection is reported as one, and a start or a release that fails is retried", async () => {
+it("only a lost connection is reported as such, and a start or a release that fails is retried", async () => {
   const { runners, problems, restarts, failures, releases, supervisor } = await stage();
   failures.push(new Error("not yet"));
   releases.push(false);

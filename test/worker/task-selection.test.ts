@@ -19,7 +19,7 @@ const TASKS = {
 };
 
 describe("what a worker runs", () => {
-  it("is selected by task, pattern and queue; what it excludes waits, and explain, doctor and the list of workers say why", async () => {
+  it("is selected by task, pattern and queue; excluded jobs wait, and explain, the doctor and the list of workers show why", async () => {
     const worker = await workerOver(database.url, TASKS, {
       only: ["notify/*", "queue:default"],
       except: ["queue:sms", "report/*"],
@@ -64,13 +64,13 @@ describe("what a worker runs", () => {
     expect((await legwork(["workers"], { DATABASE_URL: database.url })).stdout).toMatch(
       / EXCLUDES[\s\S]* notify\/sms, report\/daily/,
     );
-    // With another worker for them, this is as intended.
+    // When another worker runs them, nothing needs to be explained.
     await workerOver(database.url, TASKS, { except: ["notify/mail"] });
     for (const id of ids) await end(database, id);
     expect(await explained()).toEqual([]);
   });
 
-  it("is refused in one line, with the nearest name, if no task or queue is called so", async () => {
+  it("is refused in one line, with the nearest name, if no task or queue has the given name", async () => {
     const tasks = new Map(
       Object.entries({ "notify/mail": "mail", "notify/sms": "sms", daily: undefined }).map(([name, queue]) => [
         name,
@@ -142,7 +142,7 @@ describe("slots of a queue", () => {
     ["adapts how many it fetches", undefined],
     ["fetches several at a time", 8],
     ["fetches one at a time", 0],
-  ])("limit how many jobs of a queue a worker that %s has, while the jobs of others run", async (_how, localQueueSize) => {
+  ])("limit how many jobs of a queue a worker that %s holds, while jobs of other queues run", async (_how, localQueueSize) => {
     const key = `${localQueueSize}`;
     await database.pool.query("delete from graphile_worker._private_jobs");
     const files = {
@@ -154,7 +154,7 @@ describe("slots of a queue", () => {
     await database.pool.query(
       `select legwork_private.register_tasks('[{"name": "mail/a"}, {"name": "mail/b"}, {"name": "other"}]')`,
     );
-    // The jobs of the full queue come first.
+    // The jobs of the full queue have the higher priority.
     await database.pool.query(
       `select legwork.enqueue(case when n % 2 = 0 then 'mail/a' else 'mail/b' end, jsonb_build_object('of', $1 || 'mail', 'hold', true), priority => -5) from generate_series(1, 12) n`,
       [key],
@@ -178,11 +178,11 @@ describe("slots of a queue", () => {
           "select count(*)::int as n from graphile_worker.jobs where locked_by is not null and task_identifier like 'mail/%'",
         )
       ).rows[0].n;
-    // The worker holds no job that it does not run.
+    // The worker holds only jobs that it runs.
     expect(await locked()).toBe(2);
     const waiting = (await database.pool.query("select min(id)::text as id from legwork.jobs where state = 'pending'")).rows[0]
       .id;
-    await until("the heartbeat has named both", async () => {
+    await until("the heartbeat has reported both jobs", async () => {
       const { rows } = await database.pool.query("select cardinality(running) as n from legwork.workers where id = $1", [
         worker.id,
       ]);
@@ -197,11 +197,11 @@ describe("slots of a queue", () => {
       },
     ]);
     expect((await legwork(["workers"], { DATABASE_URL: database.url })).stdout).toMatch(/ SLOTS[\s\S]* mail=2/);
-    // A slot that becomes free is used at once, and not at the next poll.
+    // When a slot becomes free, it is used at once, and not only at the next poll.
     const before = performance.now();
     for (let done = 1; done <= 12; done++) {
       mail().open.shift()?.();
-      await until(`${done} have ended`, () => mail().done === done && (mail().now === 2 || done > 10));
+      await until(`${done} jobs have ended`, () => mail().done === done && (mail().now === 2 || done > 10));
     }
     expect(mail().most).toBe(2);
     expect(performance.now() - before).toBeLessThan(6_000);

@@ -69,21 +69,21 @@ const TASKS = {
     export default defineTask({ retry: { attempts: 2, backoff: "fixed", delay: "10ms" }, async run() { throw new RangeError("too far"); } });`,
 };
 
-it("without an SDK nothing is traced, and no context is stored", async () => {
+it("without an SDK, nothing is traced, and no trace context is stored", async () => {
   expect(isTracing()).toBe(false);
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   await enqueue(database.pool, "a");
   expect(await flagsOf("a")).toEqual([]);
 });
 
-it("a trace leads from the caller to every attempt, and on to the jobs that it enqueues, in TypeScript, in SQL and in a plain task", async () => {
+it("a trace leads from the caller to every attempt, and on to the jobs that the attempt enqueues in TypeScript, in SQL and in a plain task", async () => {
   register();
   expect(isTracing()).toBe(true);
   await workerOver(database.url, TASKS);
   const request = trace.getTracer("test").startSpan("request");
   const id = await context.with(trace.setSpan(ROOT_CONTEXT, request), () => enqueue(database.pool, "parent"));
   request.end();
-  // In the order: request, send and process parent, send and process child, process grandchild, process plain, process unrelated.
+  // The spans: request, send and process parent, send and process child, process grandchild, process plain, process unrelated.
   const all = await spans(8);
   const [send] = named(all, "send parent");
   const [process] = named(all, "process parent");
@@ -106,13 +106,13 @@ it("a trace leads from the caller to every attempt, and on to the jobs that it e
   expect(parents["process child"]).toBe(ids["send child"]);
   expect(parents["process plain"]).toBe(ids["process child"]);
   expect(parents["process grandchild"]).toBe(ids["process parent"]);
-  // A plain add_job has no trace context to take.
+  // A plain add_job call carries no trace context.
   expect(parents["process unrelated"]).toBe(undefined);
   const traced = all.filter((span) => span.name !== "process unrelated");
   expect(new Set(traced.map((span) => span.spanContext().traceId)).size).toBe(1);
 });
 
-it("each attempt is its own span, and a failed one has the error", async () => {
+it("each attempt is a separate span, and the span of a failed attempt has the error", async () => {
   register();
   await workerOver(database.url, TASKS);
   await enqueue(database.pool, "broken");
@@ -155,7 +155,7 @@ it("SQL passes a trace on through a setting, and an invalid value is ignored", a
   expect(three?.parentSpanContext).toBe(undefined);
 });
 
-it("the caller's transaction settings are restored after enqueueing, and a refusal is an error of its span", async () => {
+it("the caller's transaction settings are restored after enqueueing, and a refusal is recorded as an error of the span", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   register();
   const client = await database.pool.connect();

@@ -35,7 +35,7 @@ beforeEach(async () => {
   await workerOver(database.url, TASKS);
 });
 
-it("the compiler knows the names of steps, and a step reads the results of earlier steps", async () => {
+it("the compiler checks the names of steps, and a step can read the results of earlier steps", async () => {
   const nightly = defineWorkflow({
     name: "nightly",
     steps: {
@@ -76,7 +76,7 @@ it("the compiler knows the names of steps, and a step reads the results of earli
   expect(shown.stdout).toMatch(/✔ +more\/c +completed +\d+ +more\/b/);
 });
 
-it("a payload that does not match is refused with the name of its step", async () => {
+it("a payload that does not match is refused, and the error names the step", async () => {
   const steps = {
     a: { task: "fetch", payload: { from: 1 } },
     inner: { steps: { b: { task: "fetch", payload: { from: "x" } } } },
@@ -112,7 +112,7 @@ it("a batch's callback job receives its id when its jobs have ended", async () =
 it("a job that depends on others runs after them", async () => {
   const first = await enqueue(database.pool, "fetch", { from: 1 });
   const second = await enqueue(database.pool, "sum", {}, { dependsOn: [first], onDependencyFailure: "run" });
-  const job = await until("it has run", async () => {
+  const job = await until("the job has run", async () => {
     const row = await getJob(database.pool, second);
     return row.finished_at !== null && row;
   });

@@ -18,7 +18,7 @@ async function start(steps: unknown): Promise<string> {
   return (await database.pool.query("select legwork.start_workflow('night', $1) as id", [JSON.stringify(steps)])).rows[0].id;
 }
 
-/** Fetches and completes the jobs that may run, this many times. */
+/** Fetches and completes the jobs that may run, and repeats this for the given number of rounds. */
 async function runAll(rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const jobs = await worker.fetch(database.pool, 10);
@@ -54,7 +54,7 @@ it("a completed workflow runs again from a given step and keeps the steps before
   expect(rows).toEqual([{ state: "completed", completed: 3 }]);
 });
 
-it("an unknown step raises LW404 with the nearest name, a running workflow LW409", async () => {
+it("an unknown step raises LW404 with the nearest name, and a running workflow raises LW409", async () => {
   const id = await start(CHAIN);
   await expect(retry(id, "b")).rejects.toMatchObject({ code: "LW409" });
   await runAll(3);

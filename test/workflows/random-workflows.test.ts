@@ -14,14 +14,14 @@ import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 import { directoryOf, workerProcess } from "../support/worker.ts";
 
-// Random workflows on real workers, with steps that fail, are cancelled and are retried, and a worker that is killed. The tasks' own records and the
-// final state must match the guarantees. LEGWORK_CHAOS_SEED repeats the same workflows.
+// Runs random workflows on real workers, with steps that fail, are cancelled and are retried, and with a worker that is killed. The runs that the
+// tasks record and the final state must satisfy the guarantees. LEGWORK_CHAOS_SEED repeats the same workflows.
 
 const SEED = Number(process.env.LEGWORK_CHAOS_SEED ?? Date.now() % 2 ** 31);
 
 const database = testDatabase();
 
-/** Records which of its dependencies had ended when it started, according to the database. */
+/** A step that records which of its dependencies had ended when it started, according to the database. */
 const TASK = `
   import { setTimeout as delay } from "node:timers/promises";
   import { defineTask } from "legwork";
@@ -48,7 +48,7 @@ const job = fc.record({
   undo: fc.boolean(),
 });
 
-/** Steps that may each depend on any earlier one. Some of them are sub-workflows. */
+/** Steps, each of which may depend on any earlier step. Some of them are sub-workflows. */
 function stepsOf(depth: number): fc.Arbitrary<WorkflowSteps> {
   const one = fc.record({
     job,
@@ -95,11 +95,11 @@ async function allEnded(ids: readonly string[], timeout: number): Promise<void> 
   );
 }
 
-/** The invariants once everything has ended. */
+/** Checks the invariants that apply once everything has ended. */
 async function judge(ids: readonly string[]): Promise<void> {
   expect(await rows("select job_id, step from runs where open > 0 or (forbidden > 0 and not compensates)")).toEqual([]);
   expect(await rows("select id from legwork_private.finished_jobs group by id having count(*) > 1")).toEqual([]);
-  // The steps agree with the workflow.
+  // The states of the steps are consistent with the state of the workflow.
   expect(
     await rows(
       `select w.id, w.state from legwork.workflows w
@@ -154,7 +154,7 @@ async function wage(
   await meanwhile?.();
   await allEnded(ids, timeout);
   await judge(ids);
-  // Again, from the failed steps.
+  // Retries the workflows from the failed steps.
   const bad = await rows("select id::text from legwork.workflows where id = any ($1) and state <> 'completed'", [ids]);
   for (const { id } of bad) await retryWorkflow(database.pool, String(id)).catch(ifItStillCan);
   await allEnded(ids, timeout);
@@ -178,7 +178,7 @@ it(
       fc.asyncProperty(war, (battles) => wage(battles, 10_000)),
       { numRuns: sized(2, 10), seed: SEED, endOnFailure: true },
     );
-    // Again, with a worker that is killed halfway.
+    // Runs another set of workflows, with a worker that is killed halfway.
     const [last] = fc.sample(war, { numRuns: 1, seed: SEED });
     await wage(last!, 20_000, async () => void doomed.kill("SIGKILL"));
   },

@@ -42,7 +42,7 @@ async function workflow(id: string): Promise<Record<string, unknown>> {
 const jobOf = async (id: string, step: string): Promise<string> =>
   String(await one("select job_id from legwork.workflow_steps where workflow_id = $1 and name = $2", [id, step]));
 
-/** Ends the steps that may start. Returns the names of all that could start, in no particular order. */
+/** Runs the steps that may start to their end. Returns their names, in no particular order. */
 async function turn(failing: readonly string[] = []): Promise<string[]> {
   const jobs = await worker.fetch(database.pool, 100);
   const names: string[] = [];
@@ -132,7 +132,7 @@ it("stop: steps that depend on a failed one are cancelled, the others run, and t
   expect(await contradictions()).toEqual([]);
 });
 
-it("continue: a step that depends on a failed one runs, but not if its dependency was cancelled because of another failure", async () => {
+it("continue: a step that depends on a failed one runs, unless its dependency was cancelled because of another failure", async () => {
   const id = await start([
     { name: "a", task: "import", on_failure: "continue" },
     { name: "b", task: "import", depends_on: ["a"] },
@@ -151,7 +151,7 @@ it("continue: a step that depends on a failed one runs, but not if its dependenc
   expect((await workflow(other)).state).toBe("failed");
 });
 
-it("compensate: completed steps are undone one by one, the last first, and then the workflow has failed", async () => {
+it("compensate: completed steps are undone one by one, the last one first, and then the workflow fails", async () => {
   const undo = (n: number): unknown => ({ task: "undo", payload: { n } });
   const id = await start([
     { name: "a", task: "import", compensate: undo(1) },
@@ -183,7 +183,7 @@ it("compensate: completed steps are undone one by one, the last first, and then 
   expect(await contradictions()).toEqual([]);
 });
 
-it("a sub-workflow is a step: it waits as one, and steps that depend on it wait for all of it", async () => {
+it("a sub-workflow is a step: it waits as a whole, and steps that depend on it wait for all of its steps", async () => {
   const id = await start([
     { name: "a", task: "import" },
     {
@@ -208,7 +208,7 @@ it("a sub-workflow is a step: it waits as one, and steps that depend on it wait 
   expect(await workflow(id)).toMatchObject({ state: "completed", total: 5 });
 });
 
-it("a sub-workflow that may fail holds nothing back, unless it never ran", async () => {
+it("a sub-workflow that may fail does not hold back other steps, unless it never ran", async () => {
   const steps = [
     { name: "a", task: "import" },
     {
@@ -234,7 +234,7 @@ it("a sub-workflow that may fail holds nothing back, unless it never ran", async
   expect((await workflow(other)).state).toBe("failed");
 });
 
-it("the next steps can read the results of completed ones", async () => {
+it("later steps can read the results of completed steps", async () => {
   const id = await start(DIAMOND);
   const [job] = await worker.fetch(database.pool);
   await database.pool.query("update graphile_worker._private_jobs set locked_by = 'x' where id = $1", [job!.id]);
@@ -272,7 +272,7 @@ it("cancelling a workflow ends waiting jobs at once and running jobs when they h
   expect(await contradictions()).toEqual([]);
 });
 
-it("retrying a workflow continues from the failed step and keeps completed ones", async () => {
+it("retrying a workflow continues from the failed step and keeps completed steps", async () => {
   const id = await start(DIAMOND);
   await turn();
   await turn(["b"]);
@@ -293,7 +293,7 @@ it("retrying a workflow continues from the failed step and keeps completed ones"
   expect(await contradictions()).toEqual([]);
 });
 
-it("a cancelled workflow can be retried as a whole, including a failed step behind a tolerated failure", async () => {
+it("a cancelled workflow can be retried as a whole, including a failed step that follows a tolerated failure", async () => {
   const id = await start([
     { name: "a", task: "import", on_failure: "continue" },
     { name: "b", task: "import", depends_on: ["a"] },
@@ -313,7 +313,7 @@ it("a cancelled workflow can be retried as a whole, including a failed step behi
   expect(await contradictions()).toEqual([]);
 });
 
-it("steps that are open when the deadline passes are cancelled, and the workflow has expired", async () => {
+it("steps that have not ended when the deadline passes are cancelled, and the workflow expires", async () => {
   const id = await start(DIAMOND, ", deadline => clock_timestamp() + interval '100 milliseconds'");
   await turn();
   const running = await worker.fetch(database.pool, 1);
@@ -468,7 +468,7 @@ it("a batch has progress, and its callback runs when all of its jobs have ended,
   expect(await contradictions()).toEqual([]);
 });
 
-it("many counter rows of a batch are folded into one", async () => {
+it("many counter rows of a batch are merged into one", async () => {
   const id = await one(
     'select legwork.enqueue_batch((select jsonb_agg(\'{"task": "import"}\'::jsonb) from generate_series(1, 600)))',
   );
