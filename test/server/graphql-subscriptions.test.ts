@@ -224,7 +224,7 @@ describe("access to subscriptions", () => {
     expect(JSON.stringify(other?.queues.messages)).not.toMatch(/"pending":[1-9]/);
   });
 
-  test("is refused to clients without a valid token and to enqueuers, and the connection is closed", async () => {
+  test("is refused without a valid token or with the role enqueuer, and the connection is closed", async () => {
     const closed = async (authorization: string): Promise<unknown> => {
       const { ended } = watch(connect(authorization), "subscription { overview { pending } }");
       return ((await ended) as { code: number }).code;
