@@ -71,7 +71,7 @@ function sidesFor(size: Sizes): Side[] {
   return [
     side(bare, { program: "graphile-worker" }),
     side(empty),
-    side(`${n(size.waiting)} jobs waiting behind them`, { before: [waiting], besides: empty }),
+    side(`${n(size.waiting)} other jobs waiting`, { before: [waiting], besides: empty }),
     side(`${n(size.waiting)} jobs scheduled for tomorrow`, {
       before: [addJobs(size.waiting, { identifier: "'later'", run_at: "now() + interval '1 day'" })],
       besides: empty,
@@ -109,11 +109,11 @@ function sidesFor(size: Sizes): Side[] {
     }),
     side("one at a time for each of 1,000 keys", { ...keyed(1_000), least: 0.6 }),
     side(`one at a time for each of ${n(size.limited)} keys`, keyed(size.limited)),
-    side("graphile-worker alone beside an open transaction", { program: "graphile-worker", jobs: size.held, isHeld: true }),
-    side("beside an open transaction", {
+    side("graphile-worker alone, with an open transaction", { program: "graphile-worker", jobs: size.held, isHeld: true }),
+    side("with an open transaction", {
       jobs: size.held,
       isHeld: true,
-      besides: "graphile-worker alone beside an open transaction",
+      besides: "graphile-worker alone, with an open transaction",
     }),
   ];
 }

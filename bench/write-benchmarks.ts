@@ -24,9 +24,9 @@ export function benchmarkFiles(): Map<string, string> {
 
 # Benchmarks
 
-Legwork beside graphile-worker, pg-boss, BullMQ and DBOS, and beside itself as a database grows. \`npm run bench -- peers\`, \`growth\` and \`durable\` measure it again, on your machine.
+How fast Legwork is compared with graphile-worker, pg-boss, BullMQ and DBOS, and how its speed changes as a database grows. To measure this on your machine, run \`npm run bench -- peers\`, \`growth\` and \`durable\`.
 
-Only ratios mean something: they are made within a round, in which the sides ran in turn on the same server. The tables show the median, the lowest and the highest ratio. Legwork is the \`legwork worker\` command, with its history and with its log at the default level to a pipe.
+Only the ratios are meaningful, because they are computed within a round, in which the systems ran one after another on the same server. The tables show the median, the lowest and the highest ratio. Legwork runs as the \`legwork worker\` command. It records the history and writes its log, at the default level, to a pipe.
 
 ${sections.join("\n")}`;
   const files = new Map([["docs/reference/benchmarks.md", page]]);
@@ -51,9 +51,9 @@ const README_PART = /(<!-- benchmarks -->\n)[^]*(<!-- end of benchmarks -->)/;
 
 /** The rows of the README's table, by their names in the results. */
 const README_ROWS: Readonly<Record<string, string>> = {
-  "legwork worker, tuned, defined task": "a task made by `defineTask` | 24 at a time, a local queue of 500",
+  "legwork worker, tuned, defined task": "a task defined with `defineTask` | 24 at a time, a local queue of 500",
   "legwork worker, tuned, plain task": "a plain function | the same",
-  "legwork worker, defaults": "a plain function | defaults: 10 at a time, a local queue that adapts",
+  "legwork worker, defaults": "a plain function | defaults: 10 at a time, an adaptive local queue",
   "pg-boss, tuned": "pg-boss | its fastest settings",
   "BullMQ, tuned": "BullMQ with the append-only file | its fastest settings",
 };
@@ -64,7 +64,7 @@ function inReadme(section: PeersSection): string {
     return `| ${shown} | ${median(all).toFixed(2)} (${spread(all)}) |`;
   });
   const started = (name: string): string => `${median(figures(section, name, "p50")).toFixed(1)} ms`;
-  return `| | settings | jobs per second, graphile-worker tuned = 1 |
+  return `| | settings | jobs per second, relative to a tuned graphile-worker |
 |---|---|---|
 ${rows.join("\n")}
 
@@ -85,12 +85,12 @@ function toBase(section: PeersSection, name: string): number[] {
 
 const GROWTH = {
   title: "Growth",
-  text: "Jobs that do nothing, from the call of the first to the call of the last, 24 at a time with a local queue of 500. The last column names what a ratio compares with.",
+  text: "Jobs that do nothing, measured from the start of the first to the start of the last, 24 at a time with a local queue of 500. The last column shows the baseline of each ratio.",
 };
 
 const DURABLE = {
   title: "Steps, signals, batches and workflows",
-  text: "Jobs per second, from the end of the first to the end of the last, 24 at a time. A job with 10 steps is compared with a DBOS workflow of 10 steps: 24 at a time, 24 connections, polling every 50 ms.",
+  text: "Jobs per second, measured from the end of the first to the end of the last, 24 at a time. A job with 10 steps is compared with a DBOS workflow with 10 steps: 24 at a time, 24 connections, polling every 50 ms.",
 };
 
 function rates(section: RatesSection, { title, text }: { title: string; text: string }): string {
@@ -105,7 +105,7 @@ function rates(section: RatesSection, { title, text }: { title: string; text: st
 
 ${text} Medians of ${counted(section.sides[0]?.rates.length ?? 0, "round")}. ${when(section)}
 
-| | jobs/s | ratio | lowest–highest | to |
+| | jobs/s | ratio | lowest–highest | baseline |
 | --- | ---: | ---: | ---: | --- |
 ${rows.join("\n")}
 `;
@@ -129,28 +129,29 @@ function besidePeers(section: PeersSection): string {
     .filter((name) => values(name, "p50").length > 0)
     .map((name) => `| ${name} | ${median(values(name, "p50")).toFixed(1)} | ${median(values(name, "p99")).toFixed(1)} |`)
     .join("\n");
-  const head = "| | jobs/s | to graphile-worker, tuned | lowest–highest | added in bulk/s |\n| --- | ---: | ---: | ---: | ---: |";
-  return `## Beside other systems, tuned
+  const head =
+    "| | jobs/s | relative to graphile-worker, tuned | lowest–highest | added in bulk/s |\n| --- | ---: | ---: | ---: | ---: |";
+  return `## Compared with other systems, tuned
 
-${thousands(section.jobs)} jobs that do nothing, from the call of the first to the call of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. Medians of ${counted(rounds, "round")}. ${when(section)}
+${thousands(section.jobs)} jobs that do nothing, measured from the start of the first to the start of the last. graphile-worker and Legwork run 24 jobs at a time and fetch 500; pg-boss has four workers with batches of 500, notifications and no pause between full batches; BullMQ runs 200 jobs at a time. graphile-worker does not log completed jobs. Legwork logs each of them to a pipe and records its history. Redis 7 writes its append-only file every second. Medians of ${counted(rounds, "round")}. ${when(section)}
 
 ![Jobs per second, tuned](benchmarks-tuned.svg)
 
 ${head}
 ${rows(tuned)}
 
-## Beside other systems, with defaults
+## Compared with other systems, default settings
 
 ![Jobs per second with default settings](benchmarks-defaults.svg)
 
 ${head}
 ${rows(others)}
 
-graphile-worker's default is one job at a time; it runs 10 here, as Legwork does by default. pg-boss's default is one job every two seconds, which is not measured. BullMQ's default is one job at a time.
+graphile-worker's default is one job at a time; here it runs 10, the same as Legwork's default. pg-boss's default is one job every two seconds, which was not measured. BullMQ's default is one job at a time.
 
-## Time to start
+## Start latency
 
-From just before a job is added until its call, with default settings and nothing else to do (ms). It includes adding the job.
+The time from just before a job is added until it starts, with default settings and no other jobs (ms). It includes adding the job.
 
 | | median | 99% |
 | --- | ---: | ---: |
@@ -162,7 +163,7 @@ ${latencies}
 function when({ measuredOn, machine, versions }: Origin & { rounds?: unknown }): string {
   const { cores, memoryGb, node } = machine;
   const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return `Measured on ${measuredOn} with ${counted(cores, "core")}, ${memoryGb} GB, Node ${node.slice(1)} and Postgres 18 (fsync and synchronous commit on, autovacuum off while measuring): ${names.join(", ")}.`;
+  return `Measured on ${measuredOn} with ${counted(cores, "core")}, ${memoryGb} GB, Node ${node.slice(1)} and Postgres 18 (fsync and synchronous commit on, autovacuum off during the measurement): ${names.join(", ")}.`;
 }
 
 function spread(ratios: readonly number[]): string {

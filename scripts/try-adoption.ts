@@ -52,7 +52,7 @@ if (process.argv.includes("--write")) {
     new URL("../docs/reference/compatibility.md", import.meta.url),
     `# Compatibility
 
-What is tried before a release, with the package that is published and the real libraries, servers and programs: \`npm run try-adoption\`. Each line is a check that runs in a project
+What is tested before a release, with the published package and real libraries, servers and programs: \`npm run try-adoption\`. Each line is a check that runs in a project
 outside of Legwork's checkout. This page is from the last complete run.
 `,
   );

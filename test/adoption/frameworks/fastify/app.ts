@@ -9,7 +9,7 @@ declare module "fastify" {
 }
 
 async function main(): Promise<void> {
-  // Before the app: Fastify gives a plugin ten seconds, and a database that is being migrated may need more.
+  // Created before the app, because Fastify allows a plugin ten seconds, and migrating the database may take longer.
   const legwork = await createLegwork({ worker: true, tasks: ["tasks"], server: "mount", prefix: "/jobs" });
 
   const app = fastify();
