@@ -8,10 +8,10 @@ import { connectionString } from "./database-url.ts";
 /** How long a statement waits for a response before the server is asked about it (ms). */
 const SILENT_AFTER_MS = 2_500;
 
-/** The time between the two checks after which a connection counts as dead (ms). */
+/** The time between the two checks after which a connection is considered dead (ms). */
 const SECOND_LOOK_MS = 1_000;
 
-/** How long after a check that found the server working on a statement the next check follows (ms). */
+/** How long to wait until the next check after one that found the server working on the statement (ms). */
 const BUSY_FOR_MS = 10_000;
 
 /** How long the check itself may take: connecting, and the response (ms each). */
@@ -20,7 +20,7 @@ const ASK_TIMEOUT_MS = 3_000;
 /** How long a connection may take to close properly (ms); an unresponsive one never would. */
 const GOODBYE_MS = 1_000;
 
-/** The internals of node-postgres's client that are used. */
+/** The internals of node-postgres's client that this file uses. */
 interface Wire {
   readonly readyForQuery: boolean;
   readonly processID: number | null;
@@ -37,7 +37,7 @@ interface Watched {
   isFree: boolean;
   /** Whether a statement waits for a response, as of the last check. */
   isWaiting: boolean;
-  /** When to ask the server about it. */
+  /** When to ask the server whether it is working on the statement. */
   askAt: number;
   /** How many checks in a row found that the server is not working on the statement. */
   idleAnswers: number;
@@ -48,7 +48,7 @@ export interface WatchOptions {
   readonly log: Logger;
   /** How long a statement waits for a response before the server is asked about it (ms); 2,500 by default. */
   readonly silentAfter?: number;
-  /** The time between the two checks after which a connection counts as dead (ms); 1,000 by default. */
+  /** The time between the two checks after which a connection is considered dead (ms); 1,000 by default. */
   readonly secondLook?: number;
 }
 
@@ -147,7 +147,7 @@ export class ConnectionWatch {
     void this.#ask(silent).finally(() => (this.#isAsking = false));
   }
 
-  /** Asks the server about these connections, and destroys those that it is not working for. */
+  /** Asks the server about these connections, and destroys those whose statement it is not working on. */
   async #ask(silent: readonly Watched[]): Promise<void> {
     const { log } = this.#options;
     let working: ReadonlySet<number> | undefined;
@@ -176,7 +176,7 @@ export class ConnectionWatch {
     }
   }
 
-  /** Closes idle connections that have received nothing since then: their next statement would have to time out too. */
+  /** Closes idle connections that have received nothing since that time, because the next statement on them would probably get no response either. */
   #closeFree(since: number): void {
     for (const watched of this.#watched.values()) {
       this.#noteReplies(watched);
@@ -184,7 +184,7 @@ export class ConnectionWatch {
     }
   }
 
-  /** Returns the backends that are working on a statement; all of them if a pooler in between makes that unknown. */
+  /** Returns the backends that are working on a statement; all of them if this is unknown because of a pooler. */
   async #workingBackends(pids: readonly number[]): Promise<ReadonlySet<number>> {
     const asker = new Client({
       connectionString: connectionString(this.#options.databaseUrl),
@@ -225,7 +225,7 @@ function limitGoodbye(client: pg.Client): void {
   client.end = (callback?: (error: Error) => void): Promise<void> => {
     const timer = setTimeout(() => destroySocket(client), GOODBYE_MS).unref();
     client.once("end", () => clearTimeout(timer));
-    // With a callback, it returns nothing.
+    // Called with a callback, `end` returns nothing.
     return end(callback as never) as unknown as Promise<void>;
   };
 }

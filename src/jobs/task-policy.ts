@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ATTEMPTS, COUNTS, durationToInterval } from "../bounds.ts";
 import { type Duration, durationExpected, parseDuration } from "../duration.ts";
 
-/** The path of a limit's key in a payload: `"userId"`, `"user.id"`, or a function that only reads it. */
+/** The path of a limit's key in a payload: `"userId"`, `"user.id"`, or a function that only reads the field. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own payload type
 type LimitKey<P = any> = string | ((payload: P) => unknown);
 
@@ -110,8 +110,9 @@ export function describeRetry(policy: RetryPolicy | undefined): Record<string, u
 }
 
 /**
- * Returns the path that a key function reads, by calling it once with an object that records which fields are accessed. Because the database
- * evaluates the key, even for jobs that TypeScript never sees, the function can only read. Returns undefined if it does anything else.
+ * Returns the path that a key function reads, by calling the function once with an object that records which fields are accessed. The function may
+ * only read a field, because the database evaluates the key, including for jobs that are not enqueued from TypeScript. Returns undefined if it does
+ * anything else.
  */
 function tracePath(key: (payload: unknown) => unknown): string[] | undefined {
   const paths = new WeakMap<object, string[]>();

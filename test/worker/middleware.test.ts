@@ -168,18 +168,18 @@ describe("middleware around attempts", () => {
       }
     };
     expect(wrong({ name: "a", attemptt: () => undefined })).toBe(
-      "defineMiddleware: there is no 'attemptt'. Did you mean 'attempt'?",
+      "defineMiddleware: unknown property 'attemptt'. Did you mean 'attempt'?",
     );
     expect(wrong({ name: "a", on: { job_faild: () => undefined } })).toBe(
       "defineMiddleware: on: Unknown event 'job_faild'. Did you mean 'job_failed'?",
     );
     expect(wrong({ attempt: 1 })).toBe("defineMiddleware: name: expected text.");
-    expect(wrong(() => undefined)).toBe("defineMiddleware: expected what defineMiddleware returns.");
+    expect(wrong(() => undefined)).toBe("defineMiddleware: expected the return value of defineMiddleware.");
     await expect(
       createLegwork({ databaseUrl: database.url, log: testLog, middleware: [{ nam: "x" } as never] }),
     ).rejects.toMatchObject({
       code: "LW514",
-      message: "middleware: number 1: there is no 'nam'. Did you mean 'name'?",
+      message: "middleware: number 1: unknown property 'nam'. Did you mean 'name'?",
     });
   });
 });
