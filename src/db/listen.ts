@@ -79,7 +79,7 @@ export function listen(
     current.on("end", () => lost());
     current.on("notification", ({ payload }) => options.onNotification(payload ?? ""));
     const { promise: silence, reject: giveUp } = Promise.withResolvers<never>();
-    const stopWaiting = afterSilence(() => giveUp(new Error("the server does not answer")));
+    const stopWaiting = afterSilence(() => giveUp(new Error("the server does not respond")));
     try {
       await Promise.race([current.connect(), silence]);
       // node-postgres's types lack `unref`.
@@ -104,7 +104,7 @@ export function listen(
     const before = performance.now();
     const stopWaiting = afterSilence(() => {
       log.warn({ event: "listener_silent" }, "The listening connection does not respond; reconnecting.");
-      drop?.(new Error("the server does not answer"));
+      drop?.(new Error("the server does not respond"));
     });
     try {
       await current.query("select 1");

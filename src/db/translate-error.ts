@@ -110,7 +110,7 @@ function ofDatabase(error: Thrown): LegworkError | undefined {
     return new LegworkError("LW503", "The database is read-only.", { action: { do: "await_database" }, cause: error });
   }
   if (isConnectionError(error) || /^(28...|3D000|53...|57P..)$/.test(code)) {
-    return new LegworkError("LW503", "The database does not answer.", { action: { do: "await_database" }, cause: error });
+    return new LegworkError("LW503", "The database does not respond.", { action: { do: "await_database" }, cause: error });
   }
   return undefined;
 }

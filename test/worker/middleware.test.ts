@@ -156,7 +156,7 @@ describe("middleware around attempts", () => {
     await expect(workerOver(database.url, [tasks], { middleware })).rejects.toMatchObject({
       code: "LW514",
       message: expect.stringMatching(
-        /^Task '(thread|process)' runs in a \1 of its own, which cannot load the middleware 'outer'/,
+        /^Task '(thread|process)' runs in its own \1, which cannot load the middleware 'outer'/,
       ) as string,
     });
     const wrong = (given: unknown): string | undefined => {

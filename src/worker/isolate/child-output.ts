@@ -3,7 +3,7 @@ import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "../attempt/attempt-output.ts";
 import type { FromChild } from "./messages.ts";
 
-/** The shortest interval between progress messages (ms), however often the task reports it. */
+/** The shortest interval between progress messages (ms), no matter how often the task reports progress. */
 const PROGRESS_INTERVAL_MS = 100;
 
 /** Creates a log whose lines the worker writes to its own log. */
@@ -39,7 +39,7 @@ export class ForwardedOutput implements OutputSink {
     this.#send({ type: "kept", run: this.#run, json });
   }
 
-  /** The worker does this when the attempt has ended there. */
+  /** Nothing to do: the worker does this when the attempt has ended there. */
   end(): void {}
 
   report(attempt: AttemptOutput): void {
@@ -50,7 +50,7 @@ export class ForwardedOutput implements OutputSink {
     else this.#timer ??= setTimeout(() => this.flush(), wait);
   }
 
-  /** Sends the last reported progress, unless it has been sent. */
+  /** Sends the last reported progress, unless it has already been sent. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
