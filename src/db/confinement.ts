@@ -2,7 +2,7 @@ import type { Queryable } from "./pool.ts";
 
 type Views = "legwork" | "legwork_confined" | "legwork_tenant";
 
-/** The views of jobs and attempts for clients that may not see everything. */
+/** The schema of the views for each client that may see only one tenant's jobs and attempts. */
 const views = new WeakMap<Queryable, Views>();
 
 /**

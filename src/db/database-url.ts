@@ -8,7 +8,7 @@ const STRICT_MODES = /([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|#|$)/;
 const MIN_SECRET_LENGTH = 4;
 
 /**
- * Returns a connection string as node-postgres should receive it. Certificates are verified in all of its SSL modes except disable and no-verify;
+ * Returns a connection string as node-postgres should receive it. node-postgres verifies certificates in all SSL modes except disable and no-verify;
  * this function replaces them with the only mode that causes no warning. With `uselibpqcompat=true`, the string stays unchanged. If the string is
  * ambiguous or cannot be parsed, throws LW514 with a message that contains no part of it.
  */

@@ -62,7 +62,8 @@ export interface AppliedDefinitions {
 /**
  * Makes functions, views, triggers, policies and comments match the files. Recreates objects that are missing, whose file has changed, that depend on
  * a view or signature that had to be dropped, or that were changed manually (`changed`). Drops objects that are no longer in the files. Calls
- * `lockJobTables` before it changes a trigger on graphile-worker's tables. Throws LW511 before it drops anything that a user's object depends on.
+ * `lockJobTables` before it changes a trigger on graphile-worker's tables. Throws LW511 before it would drop anything that a user's object depends
+ * on.
  */
 export async function applyDefinitions(
   client: PoolClient,

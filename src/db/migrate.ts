@@ -270,7 +270,7 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
     throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
   }
   if (known[0].hasVersion !== true) {
-    // Dropped manually, or created before 0.1.0.
+    // The function is missing: it was dropped manually, or the schema was created before 0.1.0.
     await assertWhole(client, files);
     throw tooOld();
   }
@@ -429,7 +429,7 @@ function assertGraphileWorkerVersion(schema: number | null): void {
 
 type AppliedMigration = Pick<Migration, "id" | "name" | "checksum">;
 
-/** Returns the migrations that have not been applied. Throws LW511 if an applied one was changed, or is unknown to this version. */
+/** Returns the migrations that have not been applied. Throws LW511 if an applied migration was changed afterward, or is unknown to this version. */
 function missingMigrations(found: readonly AppliedMigration[], migrations: readonly Migration[]): Migration[] {
   for (const applied of found) {
     const known = migrations.find((migration) => migration.id === applied.id);

@@ -1,7 +1,7 @@
 import { type Logger, rootOf } from "../log.ts";
 import { counted, durationInWords } from "../wording.ts";
 
-/** How long lost connections are counted before they are logged (ms): a server that restarts closes all of them within a few milliseconds. */
+/** How long lost connections are counted before they are logged (ms). When a server restarts, it closes all connections within a few milliseconds. */
 const COUNT_MS = 100;
 
 /** Is notified when one of a process's connections to a database is made, closed or lost. */

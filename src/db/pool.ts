@@ -31,7 +31,7 @@ const KEEP_ALIVE_MS = 10_000;
 interface PoolOptions {
   log: Logger;
   max?: number;
-  /** How many connections stay open when they are idle for longer than ten seconds; none by default. */
+  /** How many connections stay open when they have been idle for more than ten seconds; 0 by default. */
   min?: number;
   name?: string;
   /**
@@ -41,7 +41,7 @@ interface PoolOptions {
   settings?: Readonly<Record<string, string>>;
   /** The longest time that a statement may take (ms). By default, there is no limit while the server is working on the statement. */
   queryTimeout?: number;
-  /** Whether callers wait while the server has no free connection or is starting up; otherwise they get an error. */
+  /** Whether callers wait while the server has no free connection or is starting up; if false, they get an error. */
   waitsForConnection?: boolean;
   /** How long a statement waits for a response before the pool checks whether the server is working on it (ms); 2,500 by default. */
   silentAfter?: number;
@@ -260,7 +260,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
   return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }
 
-/** How long to wait before a database that is full, read-only or starting up is tried again (ms). */
+/** How long to wait before retrying when the database is full, read-only or starting up (ms). */
 const USABLE_WAIT_MS = 1_000;
 
 /**

@@ -3,7 +3,7 @@ import { Client } from "./client.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
-/** How long a statement of these checks may take (ms); a pooler without a free connection would let it wait for minutes. */
+/** How long each statement of these checks may take (ms). A pooler without a free connection would make it wait for minutes. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** How many times a connection's server process is checked, both while another connection has a transaction open and after that transaction. */

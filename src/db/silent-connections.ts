@@ -5,7 +5,7 @@ import type { Logger } from "../log.ts";
 import { Client } from "./client.ts";
 import { connectionString } from "./database-url.ts";
 
-/** How long a statement waits for a response before the server is asked about it (ms). */
+/** How long a statement waits for a response before its connection is checked (ms). */
 const SILENT_AFTER_MS = 2_500;
 
 /** The time between the two checks after which a connection is considered dead (ms). */
@@ -14,7 +14,7 @@ const SECOND_LOOK_MS = 1_000;
 /** How long to wait until the next check after one that found the server working on the statement (ms). */
 const BUSY_FOR_MS = 10_000;
 
-/** How long the check itself may take: connecting, and the response (ms each). */
+/** How long connecting for the check, and getting the response, may take (ms each). */
 const ASK_TIMEOUT_MS = 3_000;
 
 /** How long a connection may take to close properly (ms); an unresponsive one never would. */
@@ -31,11 +31,11 @@ interface Watched {
   readonly client: pg.ClientBase;
   readonly wire: Wire;
   bytes: number;
-  /** When the server last sent data on it, as of the last check. */
+  /** When the server last sent data on the connection, as of the last check. */
   repliedAt: number;
-  /** Whether it is idle in its pool. */
+  /** Whether the client is idle in its pool. */
   isFree: boolean;
-  /** Whether a statement waits for a response, as of the last check. */
+  /** Whether a statement is waiting for a response, as of the last check. */
   isWaiting: boolean;
   /** When to ask the server whether it is working on the statement. */
   askAt: number;
@@ -46,7 +46,7 @@ interface Watched {
 export interface WatchOptions {
   readonly databaseUrl: string;
   readonly log: Logger;
-  /** How long a statement waits for a response before the server is asked about it (ms); 2,500 by default. */
+  /** How long a statement waits for a response before its connection is checked (ms); 2,500 by default. */
   readonly silentAfter?: number;
   /** The time between the two checks after which a connection is considered dead (ms); 1,000 by default. */
   readonly secondLook?: number;
@@ -54,8 +54,8 @@ export interface WatchOptions {
 
 /**
  * Detects connections that died silently, because a router or a load balancer dropped them without notifying either side. A statement on such a
- * connection would wait forever, and statements of tasks have no time limit. So when a statement has had no response for a while, the server is asked
- * about it over a new connection. If its backend is gone or idle twice in a row, the connection is destroyed. The statement
+ * connection would wait forever, and statements of tasks have no time limit. So when a statement has had no response for a while, a new connection is
+ * used to check whether the server is still working on it. If its backend is gone or idle twice in a row, the connection is destroyed. The statement
  * then fails as if the server had closed the connection, and a pool opens a new one.
  *
  * It reads counters that node-postgres keeps anyway, so a statement costs nothing. Behind a pooler such as PgBouncer, backends cannot be identified,

@@ -37,7 +37,7 @@ export function sqlStateOf(thrown: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** Whether an error is caused by a bug, and not by a mistake or a condition that its reader can act on. */
+/** Whether an error is caused by a bug, rather than by a mistake or a condition that the reader can act on. */
 export function isBug(error: LegworkError): boolean {
   return error.code === "LW500" && error.cause !== undefined;
 }
@@ -140,7 +140,7 @@ function ofLibrary(error: Thrown): LegworkError | undefined {
   });
 }
 
-/** Returns the invalid parameter or column that Legwork's SQL reported, under its TypeScript name. */
+/** Returns the invalid parameter or column that Legwork's SQL reported, by its TypeScript name. */
 function fieldsOf({ column, message }: Thrown): FieldError[] | undefined {
   if (column === undefined || column === "") return undefined;
   return [{ path: [column.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase())], message }];

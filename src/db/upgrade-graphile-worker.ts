@@ -17,7 +17,7 @@ const USED_TABLES = [
 /** The newest migration of graphile-worker 0.13; the next one refuses to run while jobs are running. */
 const LAST_OF_0_13 = 10;
 
-/** The newest migration of 0.15. Workers up to this version neither notice an upgrade nor can record, after it, how their jobs ended. */
+/** The newest migration of 0.15. Workers up to this version do not notice an upgrade, and cannot record how their jobs ended after it. */
 const LAST_OF_0_15 = 15;
 
 /** The newest migration of 0.16, whose workers stop when they notice the upgrade. Workers of 0.17 keep running. */
@@ -26,7 +26,7 @@ const LAST_OF_0_16 = 18;
 /** A SQL expression: graphile-worker treats a job that was locked before this time as abandoned. */
 const ABANDONED = "now() - interval '4 hours'";
 
-/** Beyond this, jobs are not counted. */
+/** Jobs are counted only up to this number. */
 const COUNT_LIMIT = 10_000;
 
 /** What `migrate --upgrade-graphile-worker` would find. Counts end at 10,001. */
@@ -37,7 +37,7 @@ export interface UpgradePreview {
   versions: string;
   /** Whether the upgrade would be refused now. */
   isRefused: boolean;
-  /** Connections on which a worker listens, as far as this login may see them. */
+  /** The connections on which workers listen, if this login may see them. */
   workers: { pid: number; application: string; address: string | null }[];
   jobs: { running: number; due: number; later: number; failed: number };
 }
@@ -121,7 +121,7 @@ export async function runGraphileWorkerMigrations(pool: Pool, preset?: GraphileC
   // Loaded here, because most commands never need it.
   const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
   try {
-    // It would log each of its twenty migrations; Legwork logs one line instead.
+    // graphile-worker would log each of its twenty migrations; Legwork logs one line instead.
     await runMigrations({
       pgPool: pool,
       logger: new GraphileLogger(() => () => {}),

@@ -46,7 +46,7 @@ export interface BulkActionRow {
   finished_at: Date | null;
 }
 
-/** What a bulk action would do. */
+/** A preview of what a bulk action would do. */
 export interface BulkPreviewRow {
   jobs: number;
   /** Whether more than the 10,000 counted jobs match. */

@@ -170,7 +170,7 @@ async function fetchEndpoint(url: string, request: EndpointRequest): Promise<End
       dispatcher: (agent ??= new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 4_000 })),
     });
   } catch (error) {
-    // The error of fetch says only "fetch failed"; the reason is its cause.
+    // The message of fetch's error is only "fetch failed"; the reason is in its cause.
     throw error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
   }
 }

@@ -23,7 +23,7 @@ export interface JobCount {
 
 /**
  * Counts the jobs that match by one or more fields, largest count first. The counts for a field ignore the filter's condition on that field. If there
- * are more than 2,000 unfinished jobs, their counts are a few seconds old. Throws LW400 for a field that jobs cannot be counted by.
+ * are more than 2,000 unfinished jobs, their counts are a few seconds old. Throws LW400 for a field by which jobs cannot be counted.
  *
  * @example
  * import { countJobs } from "legwork/operations";

@@ -99,7 +99,7 @@ export interface StepContext extends OwnSteps {
   /**
    * Enqueues a job and returns its result as stored in the history, without redacted values; null if it has no result. Exactly one job is enqueued,
    * even if workers crash. It gets this job's tenant and correlation id, and this job as its parent. Until the invoked job has ended, this job waits
-   * as in `waitFor`: it occupies no worker and no slot, and starts again from the top when the invoked job has ended, in whichever state.
+   * as in `waitFor`: it occupies no worker and no slot, and starts again from the top when the invoked job has ended, regardless of its state.
    *
    * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the invoked job fails, is cancelled or expires: in this attempt and in later
    * ones. Unless the task catches the error, this job fails immediately. If this job is then retried manually, the step enqueues another job, unless
@@ -127,7 +127,7 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   result?: R;
   /** The queue that the task belongs to; `default` by default. */
   queue?: string;
-  /** When a failed attempt is retried. By default, the queue's policy, or else graphile-worker's. */
+  /** When a failed attempt is retried. The default is the queue's policy, or graphile-worker's if the queue has none. */
   retry?: RetryPolicy;
   /**
    * How long an attempt may take. After this time, its signal aborts, and after `grace` the attempt fails with a TimeoutError, whether or not the

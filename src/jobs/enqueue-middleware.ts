@@ -34,7 +34,7 @@ const installed = new Set<readonly EnqueueMiddleware[]>();
 
 /** Makes `enqueue`, `enqueueMany` and `task.enqueue` in this process use this middleware too. Returns a function that uninstalls it. */
 export function installMiddleware(list: readonly EnqueueMiddleware[]): () => void {
-  // A copy, because a list may be installed twice.
+  // Copy the list, because the same list may be installed twice.
   const own = [...list];
   if (own.some(({ enqueue }) => enqueue !== undefined)) installed.add(own);
   return () => void installed.delete(own);

@@ -33,7 +33,7 @@ export interface EnqueueOptions {
    */
   uniqueFor?: Duration;
   uniqueKey?: string;
-  /** Needs a `jobKey`: each request replaces the waiting job and delays its start by this much from now. */
+  /** Needs a `jobKey`: each request replaces the waiting job and postpones its start to this long from now. */
   debounce?: Duration;
   /** The longest time after the first request that `debounce` may delay the start; unlimited by default. */
   debounceMax?: Duration;
@@ -51,7 +51,7 @@ export interface EnqueueOptions {
   overlap?: "allow" | "serial";
   /** The ids of jobs that must end before this one may start. */
   dependsOn?: readonly string[];
-  /** What happens when one of them does not complete: `cancel`, the default, cancels this job too; `run` runs it anyway. */
+  /** What happens when a dependency does not complete: `cancel`, the default, cancels this job too; `run` runs it anyway. */
   onDependencyFailure?: "cancel" | "run";
 }
 
@@ -164,7 +164,7 @@ export function jobToRow({ task, payload, ...options }: JobSpec): Record<string,
 }
 
 export interface EnqueueOnOptions extends Pick<EnqueueOptions, "priority" | "maxAttempts"> {
-  /** The column for each field of the payload; by default the payload is `{event, table, row}`. */
+  /** The column for each field of the payload. By default, the payload is `{event, table, row}`. */
   payload?: Record<string, string>;
   /** Ignore updates that set none of these columns. */
   columns?: string[];
@@ -274,8 +274,8 @@ export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, u
 const compiledSchemas = new Map<string, z.ZodType>();
 
 /**
- * Checks that all payloads match their tasks, by the schemas that workers registered. Throws LW422 naming the field and, if there are several jobs,
- * the job (by the name that `nameOf` returns).
+ * Checks all payloads against the schemas that workers registered for their tasks. Throws LW422 naming the field and, if there are several jobs, the
+ * job (by the name that `nameOf` returns).
  */
 export async function assertPayloads<J extends { task: string; payload?: unknown }>(
   client: Queryable,

@@ -22,7 +22,7 @@ export interface Reason {
 }
 
 /**
- * Explains why a job is not running: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
+ * Explains why a job is not running: returns every reason, in the order in which they apply. Throws LW404 for an unknown job.
  *
  * @example
  * import { explainJob } from "legwork/operations";

@@ -70,7 +70,7 @@ function resultOf({ id, state, result, error }: JobEnd): unknown {
   return result;
 }
 
-/** Reads a job's state and result, once the job has ended or `timeout` (ms) has passed. For a process that waits for a single job. */
+/** Reads a job's state and result, once the job has ended or `timeout` (ms) has passed. Use it in a process that waits for a single job. */
 export async function awaitState(pool: Pool, id: string, timeout: number): Promise<ResultRow> {
   const first = await readResult(pool, id);
   if (first.finished_at !== null || timeout === 0) return first;

@@ -34,9 +34,9 @@ export interface JobRow {
   tenant: string | null;
   correlation_id: string | null;
   parent_id: string | null;
-  /** The id of the OpenTelemetry trace to which its attempts belong; null without tracing. */
+  /** The id of the OpenTelemetry trace that the job's attempts belong to; null without tracing. */
   trace_id: string | null;
-  /** 0 to 100; null until its task reports progress. */
+  /** 0 to 100; null until the task reports progress. */
   progress: number | null;
   progress_message: string | null;
 }
@@ -120,7 +120,7 @@ const COLUMNS: readonly (keyof JobRow)[] = [
   "progress_message",
 ];
 
-/** The JSON columns. They are read as text, so that no digit is lost. */
+/** The JSON columns. They are read as text, so that no digits are lost. */
 const JSON_COLUMNS: readonly (keyof JobRow)[] = ["payload", "result"];
 
 /** The states of jobs that have ended. */
@@ -156,7 +156,7 @@ export function impliedByStates(states: readonly unknown[]): string[] {
 /** The result of a search in payloads, and how far the search got. */
 export interface PayloadSearch {
   rows: JobRow[];
-  /** Whether there may be more rows, because these reached `maxBytes`. */
+  /** Whether there may be more rows, because the returned ones reached `maxBytes`. */
   isMore: boolean;
   /** The number of jobs whose payloads were read. */
   looked_at: number;

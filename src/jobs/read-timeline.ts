@@ -8,9 +8,9 @@ export interface TimelineRow {
   position: number;
   kind: TimelineKind;
   started_at: Date;
-  /** Null while it continues; equal to `started_at` for an event. */
+  /** Null while the entry continues; equal to `started_at` for an event. */
   ended_at: Date | null;
-  /** When it will end, if that is known. */
+  /** When the entry will end, if that is known. */
   expected_at: Date | null;
   /** The state of an attempt, step or child job; null for everything else. */
   state: string | null;

@@ -27,7 +27,7 @@ export interface RerunOptions {
 /**
  * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
  * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown job or
- * task, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
+ * task, LW409 for a job that has not ended or whose complete payload is no longer in the history, LW422 for a payload that does not match its task.
  *
  * @example
  * import { rerunJob } from "legwork/operations";

@@ -58,9 +58,9 @@ interface Awaited {
   readonly waits: Set<Wait>;
   /** When the job's row was last written, by `performance.now()`; undefined while there is no row. */
   registeredAt: number | undefined;
-  /** Transactions before this one may have missed the row; undefined before the first read after it was written. */
+  /** Transactions before this one may have missed the row; undefined before the first read after the row was written. */
   horizon: bigint | undefined;
-  /** Whether every transaction that may still end the job sees the row. */
+  /** Whether the row is visible to every transaction that may still end the job. */
   isSettled: boolean;
   /** When the job is read again at the latest, by `performance.now()`, and the pause before that. */
   nextAt: number;
@@ -104,8 +104,8 @@ export class ResultWaits {
   }
 
   /**
-   * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to a different tenant than the
-   * pool's login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not respond, the wait
+   * Resolves when the job has ended, regardless of its state. Rejects with LW404 when the job does not exist or belongs to a different tenant than
+   * the pool's login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not respond, the wait
    * continues.
    */
   async ended(id: string, signal: AbortSignal): Promise<JobEnd> {
@@ -259,7 +259,7 @@ export class ResultWaits {
     this.#readIn(next === 0 ? COLLECT_MS : Math.max(next - now, PAUSE_FACTOR * (now - begin), COLLECT_MS));
   }
 
-  /** Registers jobs if notifications arrive, and reads which have ended. */
+  /** Registers jobs if notifications arrive, and reads which of them have ended. */
   async #read(ids: readonly string[]): Promise<void> {
     const now = performance.now();
     for (const id of ids) {

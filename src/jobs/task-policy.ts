@@ -24,7 +24,7 @@ export interface RateLimit<P = any> {
 export interface RetryPolicy {
   /** The number of attempts in total, for jobs enqueued without `maxAttempts`; 25 by default. */
   attempts?: number;
-  /** How delays grow. By default as in graphile-worker: e to the power of the attempt, in seconds. */
+  /** How delays grow. The default is graphile-worker's: e to the power of the attempt's number, in seconds. */
   backoff?: "fixed" | "linear" | "exponential";
   /** The delay after the first attempt; one second by default. */
   delay?: Duration;
@@ -80,7 +80,7 @@ export const retrySchema = z
     error: "a delay needs a backoff: fixed, linear or exponential",
   });
 
-/** Converts limits for `legwork_private.declare_limits`. If undefined, there are no limits. */
+/** Converts limits for `legwork_private.declare_limits`. An undefined option means no limit. */
 export function describeLimits(definition: { concurrency?: unknown; rateLimit?: unknown }): Record<string, unknown>[] {
   const concurrency = definition.concurrency === undefined ? [] : concurrencySchema.parse(definition.concurrency);
   const rate = definition.rateLimit === undefined ? [] : rateLimitSchema.parse(definition.rateLimit);

@@ -31,7 +31,7 @@ export interface WorkerEventMap {
   job_given_back: { readonly job: RunningJob; readonly reason: string };
   /** The worker has begun to take jobs. */
   worker_ready: { readonly worker: string; readonly tasks: readonly string[]; readonly concurrency: number };
-  /** The worker has stopped. `givenBack` are the ids of jobs that had started and have returned to the queue. */
+  /** The worker has stopped. `givenBack` contains the ids of jobs that had started and were returned to the queue. */
   worker_stopped: { readonly worker: string; readonly givenBack: readonly string[] };
   /** The worker's runner has ended and is being replaced; `jobId` is the job that it was running, if that may be the cause. */
   worker_restarting: { readonly worker: string; readonly reason: string; readonly jobId: string | undefined };
@@ -57,7 +57,7 @@ export type WorkerEventName = keyof WorkerEventMap;
  */
 export type WorkerEventListener<Name extends WorkerEventName> = (event: WorkerEventMap[Name]) => unknown;
 
-/** Listeners by the event that they receive. */
+/** Listeners, by the name of the event that they receive. */
 export type WorkerEventListeners = { readonly [Name in WorkerEventName]?: WorkerEventListener<Name> };
 
 /** The events of the worker in this process. */
@@ -86,7 +86,7 @@ const NAMES: Record<WorkerEventName, true> = {
   database_back: true,
 };
 
-/** Returns what is wrong with the name of an event; undefined if it exists. */
+/** Returns what is wrong with the name of an event; undefined if the event exists. */
 export function eventNameProblem(name: string): string | undefined {
   if (Object.hasOwn(NAMES, name)) return undefined;
   const nearest = nearestName(name, Object.keys(NAMES));

@@ -34,7 +34,7 @@ import type { WorkerOptions } from "./worker-options.ts";
 /** How long to wait for completions in progress when a pool ends unexpectedly (ms). */
 const FLUSH_MS = 1_000;
 
-/** How long after its shutdown timeout a stopping worker may take to return its jobs to the queue when the database does not respond (ms). */
+/** How long a stopping worker may take after its shutdown timeout to return its jobs to the queue, if the database does not respond (ms). */
 export const HAND_OVER_MS = 800;
 
 /** How long returning jobs to the queue may take while the worker keeps running (ms). It is retried if it takes longer. */

@@ -6,7 +6,7 @@ export interface HostStats {
   readonly cpu: number;
   readonly memory: number;
   readonly memoryTotal: number;
-  /** The disk of the working directory; null if unknown. */
+  /** The used fraction of the working directory's disk; null if unknown. */
   readonly disk: number | null;
   readonly diskTotal: number | null;
   readonly heapBytes: number;

@@ -4,7 +4,7 @@ import { counted, pluralOf } from "../wording.ts";
 import type { RunningJobs } from "./attempt/running-jobs.ts";
 import { jobFields } from "./worker-log.ts";
 
-/** Whether a worker takes jobs: `quiet` takes none, and `draining` also stops when the last of its jobs has ended. */
+/** Whether a worker takes jobs. A `quiet` or `draining` worker takes no new jobs. A draining worker also stops when its last job has ended. */
 export type WorkerState = "active" | "quiet" | "draining";
 
 /** The part of graphile-worker's local queue that this file uses. Its types declare it private. */
@@ -88,7 +88,7 @@ export class Intake {
     }
   }
 
-  /** Returns jobs that were fetched ahead to the queue, as graphile-worker does when they have waited here for too long. */
+  /** Puts jobs that were fetched ahead back into the queue, as graphile-worker does when they have waited here for too long. */
   #giveBack(): void {
     if (this.#queue?.mode !== "WAITING") return;
     const ids = this.#queue.jobQueue.map(({ id }) => id);

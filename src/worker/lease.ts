@@ -123,7 +123,7 @@ export class Lease {
     await this.#options.heartbeat.beat();
   }
 
-  /** Returns a job that this worker no longer runs to the queue, without using an attempt. Returns false if this worker did not hold it. */
+  /** Puts a job that this worker no longer runs back into the queue, without using an attempt. Returns false if this worker did not hold it. */
   async giveBack(jobId: string): Promise<boolean> {
     const { rows } = await this.#options.pool.query("select legwork_private.give_back_jobs($1, array[$2::bigint]) as jobs", [
       this.#options.workerId,

@@ -22,7 +22,7 @@ export interface LoadedTask {
   readonly file?: string | undefined;
   /** The loaded function. A plain graphile-worker task is called directly. */
   readonly function: PlainTask;
-  /** Undefined for a plain graphile-worker task. */
+  /** The task's definition; undefined for a plain graphile-worker task. */
   readonly definition: TaskDefinition<z.ZodType, z.ZodType> | undefined;
 }
 
@@ -152,7 +152,7 @@ function hintFor(thrown: unknown): string {
     return "Install the package that the message names, or correct the path of the import.";
   }
   if (error.name === "SyntaxError") return "Correct this file, or a file that it imports.";
-  // graphile-worker's own message for a file that exports something else.
+  // This is graphile-worker's own message for a file that exports something other than a task.
   if (error.message.startsWith("Invalid task")) {
     return `${WHAT_A_TASK_IS} Keep modules that tasks share in another directory, or in one whose name begins with @.`;
   }
@@ -161,7 +161,7 @@ function hintFor(thrown: unknown): string {
     : "The file, or one that it imports, threw this error while it was loaded.";
 }
 
-/** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values of earlier versions. */
+/** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values that an earlier version registered. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,

@@ -32,13 +32,13 @@ const OWN_MODULES = new URL("../", import.meta.url).href;
  * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Must be called before the first of
  * these modules is loaded.
  *
- * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two versions. Files without a
- *   node_modules folder can use Legwork's zod.
- * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, with which Node rejects them
- *   in a `.ts` or `.js` file.
+ * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two
+ *   versions. Files without a node_modules folder can use Legwork's zod.
+ * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, which makes Node reject them in
+ *   a `.ts` or `.js` file.
  * - A relative import may omit the extension, or have `.js` for a `.ts` file, as is common in TypeScript projects.
  *
- * Files in node_modules are left to Node, except for the first point.
+ * Files in node_modules are loaded by Node as usual, except for the first point.
  */
 export function importLegworkFromHere(): void {
   if (registered) return;

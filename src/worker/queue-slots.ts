@@ -6,7 +6,7 @@ import { TASK_IDS } from "./graphile/jobs-table.ts";
 interface Queue {
   readonly name: string;
   readonly slots: number;
-  /** The jobs that were fetched and have not ended here. */
+  /** The jobs that were fetched here and have not ended. */
   readonly jobs: Set<string>;
   /** How many more jobs a fetch in progress may return. */
   reserved: number;

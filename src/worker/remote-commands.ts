@@ -189,7 +189,7 @@ export class RemoteCommands {
     await this.#reading;
   }
 
-  /** Logs, by queue, the tasks that are in `these` and not in `those`. */
+  /** Logs the tasks that are in `these` but not in `those`, with one line for each queue. */
   #tell(event: string, message: string, these: ReadonlyMap<string, string>, those: ReadonlyMap<string, string>): void {
     const tasks = [...these.keys()].filter((task) => !those.has(task));
     for (const queue of new Set(tasks.map((task) => these.get(task)))) {

@@ -26,7 +26,7 @@ export function workerLog(parent: Logger): WorkerLog {
   };
 }
 
-/** How many ids a line lists. */
+/** The maximum number of ids that a line lists. */
 const IDS_LIMIT = 100;
 
 /** Returns the fields that identify jobs in a line: the number of jobs, and the ids of the first hundred. */

@@ -98,12 +98,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const clock = new DatabaseClock();
   const events = options.events ?? new WorkerEventHub(log);
   const outcomes = new Outcomes(events);
-  // Three pools: a task that holds connections must not prevent graphile-worker from completing jobs, or the lease from being renewed.
+  // There are three pools, so that a task that holds connections cannot prevent graphile-worker from completing jobs, or the lease from being
+  // renewed.
   const taskPool = createPool(options.databaseUrl, {
     log,
     max: Math.min(options.concurrency + 2, options.preset?.options.maxPoolSize ?? Infinity),
     name: "legwork tasks",
-    // A server without a free connection must not fail the attempts that need one.
+    // If the server has no free connection, attempts that need one wait instead of failing.
     waitsForConnection: true,
   });
   try {
@@ -273,7 +274,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       Promise.all([poll.stop(), ticker.stop(), scheduler.stop(), watch.stop(), bulkRunner.stop(), output.stop()]),
     );
     await heartbeat.end();
-    // Not awaited: a task that does not end may hold a connection indefinitely.
+    // This is not awaited, because a task that does not end may hold a connection indefinitely.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
     const givenBack = [...environment.givenBack];

@@ -81,7 +81,7 @@ export class AttemptOutput {
 
   /** Returns a line that stands for lines that could not be stored in time. */
   describeLoss(lines: number): string {
-    return this.#describe("warn", `… cut, ${counted(lines, "line")} that could not be stored.`, "null");
+    return this.#describe("warn", `… ${counted(lines, "line")} could not be stored.`, "null");
   }
 
   /** Returns a line as JSON for `legwork_private.record_output`. */

@@ -7,7 +7,7 @@ import { HEAD_LINES, TAIL_LINES } from "./log-tail.ts";
 /** How long output is buffered (ms): short enough for a user who is watching the job, and long enough to send many lines in one statement. */
 const FLUSH_AFTER_MS = 250;
 
-/** The longest wait before sending to a failing database is retried (ms). */
+/** The longest wait between retries while the database fails (ms). */
 const MAX_RETRY_DELAY_MS = 10_000;
 
 /** The number of lines sent in one statement. */
@@ -38,7 +38,10 @@ export class JobOutput implements OutputSink {
   #characters = 0;
   /** Keyed by job, because one statement may cover two attempts of the same job. */
   #progress = new Map<string, AttemptOutput>();
-  /** The attempts that have more lines than can be stored: those with lines to send, and those whose stored lines must be trimmed. */
+  /**
+   * The attempts that have more lines than can be stored. `#tails` are those with lines to send, and `#trims` those whose stored lines must be
+   * trimmed.
+   */
   readonly #tails = new Set<AttemptOutput>();
   readonly #trims = new Set<AttemptOutput>();
   /** The number of dropped lines, by attempt. */

@@ -3,8 +3,8 @@ import type { AttemptContext, AttemptMiddleware, Next } from "../../jobs/middlew
 import type { SomeTaskValues } from "../../jobs/task-values.ts";
 
 /**
- * Runs a task within middleware, the first one outermost. `add` receives the values that middleware adds. An attempt ends only when the task has
- * ended, even if middleware does not wait for the task. Otherwise the task could overlap with the next attempt.
+ * Runs a task within middleware, of which the first one is the outermost. `add` receives the values that middleware adds. An attempt ends only when
+ * the task has ended, even if middleware does not wait for the task. Otherwise the task could overlap with the next attempt.
  */
 export async function throughAttempt(
   list: readonly AttemptMiddleware[],

@@ -158,7 +158,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const finishedAt = clock.now();
       const { discard, snooze, retryAt } = verdictOf(cause);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
-      // The database knows which worker holds the job now. If it is still this worker, the attempt has not failed.
+      // A lost lease is not a failure. If this worker turns out to still hold the job in the database, the job is put back.
       const waits = isError(cause) && cause instanceof Suspended;
       const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
       const details = { attempt: job.attempts, durationMs: milliseconds(startedAt, finishedAt) };
@@ -268,7 +268,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
   }
 
-  /** The log for the worker's own lines about the job, which are not stored with it. */
+  /** The log for the worker's own lines about the job, which are not stored with the job. */
   get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
     // In most cases, a job's correlation id is its own id.
@@ -308,7 +308,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return (this.ownSpan = new AttemptSpan(this.job, flagValue(this.helpers.job, "trace")));
   }
 
-  /** The traceparent for jobs that the job enqueues: its span or, without tracing in this process, the job's own traceparent. */
+  /** The traceparent for jobs that this job enqueues: that of the attempt's span or, without tracing in this process, the job's own. */
   get traceparent(): string | undefined {
     if (this.ownSpan === undefined && this.helpers.job.flags === null) return undefined;
     return this.ownSpan?.traceparent ?? flagValue(this.helpers.job, "trace") ?? undefined;
@@ -339,7 +339,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return this.ownAbortPromise;
   }
 
-  /** An arrow function, so that a task may destructure it from its context. */
+  /** This is an arrow function so that a task can destructure it from its context. */
   get enqueue(): TaskContext["enqueue"] {
     return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: TransactionClient) => {
       const { middleware } = this.environment;
@@ -587,7 +587,7 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
   };
 }
 
-/** Removes the tenant, which is part of the key in graphile-worker's table, like legwork.given_key(). */
+/** Removes the tenant, which is part of the key in graphile-worker's table. Does the same as legwork.given_key(). */
 function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }

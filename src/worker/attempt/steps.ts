@@ -87,7 +87,7 @@ export class Steps implements StepContext {
     this.#options = options;
   }
 
-  // Arrow functions, so that a task may destructure them.
+  // These are arrow functions so that a task can destructure them.
   readonly run = <T>(name: string, work: () => Promise<T> | T): Promise<Stored<T>> =>
     this.#begin("run", name, async () => {
       const before = performance.now();
@@ -173,7 +173,7 @@ export class Steps implements StepContext {
     return step;
   }
 
-  /** Waits for the steps of a group. The attempt is suspended if some of them wait and none has failed. */
+  /** Waits for the steps of a group. The attempt is suspended if some of them have to wait and no step has failed. */
   async #all(
     steps: readonly unknown[] | Readonly<Record<string, unknown>>,
     group: string,

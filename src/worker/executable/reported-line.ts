@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The prefix of lines of an executable's output that are meant for Legwork. JSON follows. */
+/** The prefix of the lines in an executable's output that are meant for Legwork. It is followed by JSON. */
 const PREFIX = "::legwork ";
 
 /** The longest text of a log line (characters). */

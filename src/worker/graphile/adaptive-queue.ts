@@ -1,6 +1,6 @@
 import type { WorkerEvents } from "graphile-worker";
 
-/** How long the jobs that a worker fetches ahead should last (ms). Long enough that a fetch, about 1 ms, is a small part of it. */
+/** How long the jobs that a worker fetches ahead should keep it busy (ms). A fetch takes about 1 ms, which is a small fraction of this. */
 const AHEAD_MS = 20;
 
 /** The maximum number of jobs that are fetched ahead. */
@@ -111,7 +111,7 @@ class AdaptiveQueue {
   #onFreeSlot(): void {
     if (this.#isPlanned || !(this.#isDeferred || this.#mayHaveMore)) return;
     this.#isPlanned = true;
-    // Other slots may become free in this turn of the event loop.
+    // Wait, because other slots may become free in this turn of the event loop.
     setImmediate(() => {
       this.#isPlanned = false;
       this.#fetch();

@@ -36,7 +36,7 @@ export class BatchFailure extends AggregateError {
 }
 
 /**
- * Waits for the promises that a task returned for an array payload. Returns the results of the entries (undefined if none has one), and
+ * Waits for the promises that a task returned for an array payload. Returns the results of the entries (undefined if no entry has a result), and
  * throws a BatchFailure if some were rejected. Like graphile-worker, it treats an array of a different length as a plain result, and ignores rejected
  * promises in it.
  */

@@ -7,7 +7,7 @@ import { flagValue } from "./job-flags.ts";
 interface Template {
   /** Ends with `"time":"`. */
   readonly start: string;
-  /** Between the time and the job's id. */
+  /** The part between the time and the job's id. */
   readonly bindings: string;
 }
 
@@ -101,7 +101,7 @@ function quoted(text: string): string {
   return JSON.stringify(hideSecretsInText(text).toWellFormed());
 }
 
-/** A job whose line has every field, with characters that must be escaped. */
+/** A sample job whose line has every field and contains characters that must be escaped. */
 const SAMPLE = {
   id: "1",
   task_identifier: 'a "task" \\ of\nthe sample',

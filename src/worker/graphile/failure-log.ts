@@ -43,7 +43,7 @@ export class FailureLog {
   }
 
   add(jobId: string, failed: FailedAttempt): void {
-    // The same job failed again before its last attempt was logged.
+    // The same job has failed again before its previous attempt was logged.
     if (this.#waiting.has(jobId)) this.#tell(jobId, undefined);
     this.#waiting.set(jobId, failed);
     this.#reading ??= this.#read().finally(() => (this.#reading = undefined));

@@ -2,7 +2,7 @@ import { UnboundedTime } from "../../db/parse-timestamp.ts";
 
 /** A statement as graphile-worker passes it to node-postgres. */
 export interface Statement {
-  /** Empty for a statement that is not prepared. */
+  /** The name of the prepared statement; empty if the statement is not prepared. */
   readonly name: string;
   readonly text: string;
   readonly values: readonly unknown[];

@@ -27,7 +27,7 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** The behavior of a job in this probe. */
+/** What a job does in this probe. */
 type Act = (pool: WorkerPool) => unknown;
 
 const fail: Act = () => {

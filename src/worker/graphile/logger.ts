@@ -14,7 +14,7 @@ export function graphileLogger(log: Logger): LogFunctionFactory {
     return (level, message, meta) => {
       if (meta !== undefined && ("success" in meta || "failure" in meta)) return;
       const details = fromTask ? { jobId: scope.jobId, task: scope.taskIdentifier, err: meta?.error } : { err: meta?.error };
-      // When the database cannot be reached, a separate line says so.
+      // While the database cannot be reached, a separate line reports that.
       if (!fromTask && meta?.error !== undefined && isConnectionError(meta.error)) log.debug(details, message);
       else if (level === "error") log.error(details, message);
       else if (level === "warning") log.warn(details, message);

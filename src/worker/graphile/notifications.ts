@@ -6,7 +6,7 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { Hint } from "../hint.ts";
 
-/** How many fetches in a row may find no job before notifications of new jobs are throttled. */
+/** How many fetches in a row may find no job before notifications about new jobs are throttled. */
 const FREE_MISSES = 3;
 
 /** The interval between throttled fetches (ms). */
@@ -76,7 +76,7 @@ interface Emitting extends Omit<PoolClient, "emit"> {
   emit: (event: string, ...values: unknown[]) => boolean;
 }
 
-/** Returns the number of jobs in a notification; 1 if it has none. */
+/** Returns the number of jobs that a notification states; 1 if it states none. */
 function countOf(payload: string | undefined): number {
   const count = /"count":(-?\d{1,9})\b/.exec(payload?.slice(0, 100) ?? "")?.[1];
   return count === undefined ? 1 : Math.max(0, Number(count));

@@ -21,7 +21,7 @@ import { stringifyResult } from "../attempt/stringify-result.ts";
  */
 export const RESULT_LIMIT = 256 * 1024;
 
-/** How an attempt ended, as seen by its worker. Times are in milliseconds on the database's clock. */
+/** How an attempt ended, from its worker's point of view. Times are in milliseconds on the database's clock. */
 interface Outcome {
   readonly startedAt: number;
   readonly finishedAt: number;
@@ -76,7 +76,7 @@ export interface Attachment {
  * read them. So the statement that completes a job also stores its result, without an extra table, row or round trip. The statements are identified
  * by the names under which graphile-worker 0.18.0 prepares them; a test fails when one of them changes.
  *
- * A batch that the database rejects goes through `sendBatch`: a system fault ends no job, and a rejected row affects only its own job.
+ * A batch that the database rejects goes through `sendBatch`: a system fault does not make a job fail, and a rejected row affects only its own job.
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();

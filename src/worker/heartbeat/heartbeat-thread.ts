@@ -61,7 +61,7 @@ const pool = createPool(options.databaseUrl, {
     ]),
   ) as unknown as Logger,
   max: 1,
-  // A server without a free connection must not keep a worker from sending heartbeats.
+  // Keep one connection open, so that heartbeats can be sent even if the server has no free connections.
   min: 1,
   name: "legwork heartbeat",
   silentAfter: SILENT_AFTER_MS,

@@ -7,7 +7,7 @@ import type { WorkerState } from "../intake.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 
-/** How often the event loop records that it turns (ms). */
+/** How often the event loop records that it is turning (ms). */
 const TURN_MS = 50;
 
 /** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs. They first suspect it one second later. */

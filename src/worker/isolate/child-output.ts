@@ -44,7 +44,7 @@ export class ForwardedOutput implements OutputSink {
 
   report(attempt: AttemptOutput): void {
     this.#reported = attempt;
-    // Immediately if possible, because timers do not run while a task computes.
+    // Send immediately if possible, because timers do not run while a CPU-bound task blocks the event loop.
     const wait = this.#sentAt + PROGRESS_INTERVAL_MS - performance.now();
     if (wait <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), wait);

@@ -171,7 +171,7 @@ function revive(described: DescribedThrown): unknown {
   Object.setPrototypeOf(error, prototypeOf(classes));
   const define = (key: PropertyKey, value: unknown, enumerable: boolean): void =>
     void Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
-  // The stack trace must not point here.
+  // Remove the stack trace, because it would point to this line.
   define("stack", undefined, false);
   for (const [key, value] of Object.entries(own)) define(key, value, shown.includes(key));
   for (const [key, value] of Object.entries(marks)) define(Symbol.for(key), value, true);
