@@ -107,7 +107,7 @@ export function readMiddleware(given: unknown, origin: string): readonly Middlew
   return given as Middleware[];
 }
 
-/** Returns the middleware that runs around attempts; undefined if there is none, so that attempts do not have to search the list. */
+/** Returns the middleware that runs around attempts; undefined if the list has no such middleware, so that attempts do not have to search it. */
 export function attemptMiddleware(list: readonly Middleware[]): readonly AttemptMiddleware[] | undefined {
   const found = list.filter((one): one is AttemptMiddleware => one.attempt !== undefined);
   return found.length === 0 ? undefined : found;

@@ -132,8 +132,8 @@ export function haveEnded(states: readonly unknown[]): boolean {
 }
 
 /**
- * Returns conditions on `legwork.jobs` that follow from `task = ?` for jobs in these states (all states if there are none), so that Postgres can use
- * the index on waiting jobs, which is by task number. For ended jobs, no condition is added: without statistics, Postgres estimates that each
+ * Returns conditions on `legwork.jobs` that follow from `task = ?` for jobs in these states (in all states if the list is empty), so that Postgres
+ * can use the index on waiting jobs, which is by task number. For ended jobs, no condition is added: without statistics, Postgres estimates that each
  * condition matches 1 row in 200, and if it expects fewer matches than a page has rows, it reads every row.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
@@ -398,7 +398,7 @@ export async function listAttempts(
 export interface FoundJob extends JobRow {
   /** The last 100 attempts; `listAttempts` returns all of them. */
   attempt_list: AttemptRow[];
-  /** The schedule that enqueued the job; null if there is none. */
+  /** The schedule that enqueued the job; null if no schedule did. */
   schedule: string | null;
   /** The occurrence for which the job was enqueued; null without a schedule. */
   schedule_due_at: Date | null;

@@ -44,7 +44,7 @@ export interface RunEnvironment {
   readonly output: OutputSink;
   /** Runs tasks with the option `isolate`. If undefined, they run in this thread like any other task. */
   readonly isolation?: Isolates | undefined;
-  /** Middleware that runs around attempts; undefined if there is none. */
+  /** The middleware that runs around attempts; undefined without such middleware. */
   readonly around?: readonly AttemptMiddleware[] | undefined;
   /** Middleware that handles jobs that tasks enqueue. */
   readonly middleware?: readonly Middleware[] | undefined;
