@@ -7,7 +7,7 @@ import type { Operations } from "./operations/operations.ts";
 import { printIds, printJson, printTable } from "./output.ts";
 import { ProgressBar } from "./progress-bar.ts";
 
-/** The maximum number of jobs that are changed by one call. More are left to a bulk action. */
+/** The maximum number of jobs that one call changes. A bulk action changes larger numbers. */
 const DIRECT = 1_000;
 /** The maximum number of jobs that a preview counts. */
 const MAX_PREVIEWED = 10_000;
@@ -29,15 +29,15 @@ export interface BulkRequest {
   /** Start a bulk action and do not wait for it. */
   detach: boolean;
   json: boolean | undefined;
-  /** The text for no matching jobs. */
+  /** The text to print when no jobs match. */
   none: string;
-  /** Changes the jobs in one call, or with `preview` lists them. Returns their ids. */
+  /** Changes the jobs in one call, or only lists them with `preview`. Returns their ids. */
   direct: (options: { preview: boolean }) => Promise<string[]>;
 }
 
 /**
- * Changes all jobs that match: up to 1,000 in one call, more by a bulk action whose progress is shown until it ends. Ctrl-C leaves the bulk action to
- * workers and servers.
+ * Changes all jobs that match: up to 1,000 in one call, more by a bulk action whose progress is shown until it ends. After Ctrl-C, workers and
+ * servers continue the bulk action.
  */
 export async function changeMatching(operations: Operations, request: BulkRequest): Promise<void> {
   const { action, filter, options, json, none } = request;
@@ -68,14 +68,15 @@ export async function changeMatching(operations: Operations, request: BulkReques
 }
 
 function howToGoOn(id: string): string {
-  return `Workers and servers carry it out. Follow it: legwork bulk show ${id} --watch. Stop it: legwork bulk stop ${id}.`;
+  return `Workers and servers carry it out. To follow it: legwork bulk show ${id} --watch. To stop it: legwork bulk stop ${id}.`;
 }
 
-/** Prints which tasks the jobs belong to, and that there are more than were listed. */
+/** Prints the number of jobs by task, and a note if more jobs match than are listed. */
 async function printPreview(operations: Operations, { action, filter, options }: BulkRequest, listed: number): Promise<void> {
   if (listed < 2) return;
   const { byTask, isCapped } = await operations.previewBulkAction(action, filter, options);
-  if (isCapped) console.log(`There are more: only ${formatNumber(MAX_PREVIEWED)} are listed, and all of them would be changed.`);
+  if (isCapped)
+    console.log(`Only the first ${formatNumber(MAX_PREVIEWED)} jobs are counted. All matching jobs would be changed.`);
   if (byTask.length < 2) return;
   console.log();
   printTable(
@@ -123,7 +124,7 @@ export function percentOf({ changed, skipped, total }: Pick<BulkAction, "changed
   return Math.min(100, (100 * (Number(changed) + Number(skipped))) / Math.max(1, Number(total)));
 }
 
-/** What a bulk action that has ended did, and which jobs it could not change. */
+/** Describes what an ended bulk action has changed, and which jobs it could not change. */
 export function describeEnd(ended: BulkAction): string[] {
   const changed = `${counted(ended.changed, "job")} ${DONE[ended.action]}`;
   const lines = [`${changed} (bulk action ${ended.id}${ended.state === "completed" ? "" : `, ${ended.state}`}).`];

@@ -1,7 +1,7 @@
 let isClosed = false;
 
 /**
- * Ends a command silently when its output has lost its reader (`legwork jobs | head -1`). Code that prints in a loop checks `isOutputClosed`.
+ * Ends a command silently when the reader of its output has exited (`legwork jobs | head -1`). Code that prints in a loop checks `isOutputClosed`.
  */
 export function allowClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -12,7 +12,7 @@ export function allowClosedOutput(): void {
   }
 }
 
-/** Whether the reader of this process's output has gone. */
+/** Whether the reader of this process's output has exited. */
 export function isOutputClosed(): boolean {
   return isClosed;
 }

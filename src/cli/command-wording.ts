@@ -1,13 +1,13 @@
 import { type Action, fixInWordsOf, type Wording } from "../action.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 
-/** A word of a command as the shell reads it back. */
+/** Quotes a word of a command for the shell, if necessary. */
 const word = (text = "…"): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
 
 const limit = (option: string, { scope, name, key }: Action): string =>
   `\`legwork limit --${scope} ${word(name)} ${option}${key === undefined ? "" : ` --key ${word(key)}`}\``;
 
-/** The actions that hints suggest, as commands. */
+/** The commands for the actions that hints suggest. */
 export const COMMANDS: Wording = {
   cancel_job: ({ id = "<id>" }) => `\`legwork cancel ${id}\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
@@ -45,7 +45,7 @@ export const COMMANDS: Wording = {
   await_database: () => "Try again when Postgres can be reached. `legwork doctor` shows what is wrong with it.",
 };
 
-/** Reasons from the database or from a server, whose fixes name commands. */
+/** Converts reasons from the database or a server: their fixes then name commands. */
 export function inCommands(reasons: readonly Reason[]): Reason[] {
   return reasons.map((reason) => ({ ...reason, fix: fixInWordsOf(COMMANDS, reason) }));
 }

@@ -12,10 +12,10 @@ export function describeImport(report: ImportReport): string[] {
 
 function namesOf({ names, from }: ImportReport): string[] {
   if (names.length === 0) return [`No jobs are waiting in ${from}.`];
-  // Only the states that occur.
+  // Omit states without jobs.
   const states = IMPORT_STATES.filter((state) => names.some((row) => row[state] > 0));
   return table(
-    [from.toUpperCase(), "TASK", ...states.map((state) => state.toUpperCase()), "LEFT THERE"],
+    [from.toUpperCase(), "TASK", ...states.map((state) => state.toUpperCase()), "NOT IMPORTED"],
     names.map((row) => [
       row.name,
       row.task ?? color("red", "none"),
@@ -35,7 +35,7 @@ function schedulesOf({ schedules, from }: ImportReport): string[] {
   ]);
   return [
     "",
-    ...table(["SCHEDULE", "HERE", "TASK", "WHEN"], rows),
+    ...table(["SCHEDULE", "IN LEGWORK", "TASK", "WHEN"], rows),
     ...schedules.flatMap(({ from: name, obstacle }) => (obstacle === null ? [] : [`${name}: ${obstacle}`])),
   ];
 }
@@ -45,7 +45,7 @@ function optionsOf({ options }: ImportReport): string[] {
   return [
     "",
     ...table(
-      ["NAME", "OPTION", "JOBS", "HERE"],
+      ["NAME", "OPTION", "JOBS", "IN LEGWORK"],
       options.map(({ name, option, jobs, text }) => [name, option, jobs === 0 ? "" : number(jobs), text]),
     ),
   ];
@@ -72,15 +72,15 @@ function summaryOf({ applied, jobs, resumed, schedules, pausedTasks, from, unmap
       `${pausedTasks.join(", ")}: ${applied ? "paused" : "will be paused"}, because ${pluralOf(pausedTasks.length, "its queue is", "their queues are")} paused in ${from}. \`legwork resume --task NAME\` starts the jobs.`,
     );
   if (resumed > 0) lines.push(`Completed an import that had been interrupted: ${counted(resumed, "job")}.`);
-  if (applied) lines.push(`Took over ${what} from ${from}.`);
+  if (applied) lines.push(`Imported ${what} from ${from}.`);
   else
     lines.push(
-      `Would take over ${what} from ${from}. Nothing has been changed.${unmapped.length === 0 && jobs + created > 0 ? " Add --apply to take them over." : ""}`,
+      `Would import ${what} from ${from}. Nothing has been changed.${unmapped.length === 0 && jobs + created > 0 ? " Add --apply to import them." : ""}`,
     );
   return lines;
 }
 
-/** A count; the largest is capped where counting would take long. */
+/** Formats a count. Counting stops at a maximum, because counting more jobs would take long. */
 function number(count: number): string {
   return count === MAX_LOOKED_AT + 1 ? `${formatNumber(MAX_LOOKED_AT)}+` : formatNumber(count);
 }

@@ -4,12 +4,12 @@ import { durationInWords } from "../wording.ts";
 const UNITS_MS = [86_400_000, 3_600_000, 60_000, 1_000];
 
 /**
- * A duration as it was typed (`90m`) or as Postgres writes an interval (`01:30:00`), in words: `1 hour 30 minutes`. Text that two adjacent units
- * cannot express exactly is returned as it is.
+ * Converts a duration as typed (`90m`) or an interval as Postgres writes it (`01:30:00`) to words: `1 hour 30 minutes`. Returns the text unchanged if
+ * two adjacent units cannot express it exactly.
  */
 export function durationText(duration: string): string {
   const milliseconds = intervalMilliseconds(duration) ?? parseDuration(duration);
-  // A year is 365.25 days, so it is left as it was written.
+  // A year is 365.25 days, so years are left as written.
   if (milliseconds === undefined || /\d ?y/i.test(duration)) return duration.replace(/\bmon(s?)\b/, "month$1");
   let rest = milliseconds;
   const units = UNITS_MS.filter((unit) => {

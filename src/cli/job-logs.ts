@@ -5,7 +5,7 @@ import { color } from "./output.ts";
 import { isOutputClosed } from "./closed-output.ts";
 import { jsonText } from "./visible.ts";
 
-/** How often a followed job is read (ms). Longer than its worker needs to send its last lines. */
+/** How often a followed job is read (ms). Longer than a worker takes to send a job's last lines. */
 const LOOK_EVERY_MS = 500;
 
 const COLORS = { info: "blue", warn: "yellow", error: "red", fatal: "red" } as const;

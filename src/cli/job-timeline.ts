@@ -11,7 +11,7 @@ const COLORS: Partial<Record<string, Parameters<typeof color>[0]>> = {
 /** Kinds that happen within an attempt. */
 const WITHIN = new Set(["step", "child"]);
 
-/** A job's timeline as lines of text: when each part began, how long it took, what it was. */
+/** A job's timeline as lines of text: when each part began, how long it took, and what it was. */
 export function timelineLines(entries: readonly TimelineEntry[], now: Date): string[] {
   const start = entries[0]?.startedAt;
   if (start === undefined) return [];

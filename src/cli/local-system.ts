@@ -6,7 +6,7 @@ import { lockDataDir, openDataDir } from "../embedded/data-dir.ts";
 import { startEmbeddedPostgres } from "../embedded/start-embedded.ts";
 import type { Logger } from "../log.ts";
 
-// What `legwork up` and `legwork dev` have in common: the database, and the files in the data directory.
+// Shared by `legwork up` and `legwork dev`: the database, and the files in the data directory.
 
 /** The content of ready.json. */
 export interface Ready {
@@ -22,7 +22,7 @@ export class Parts {
   readonly #stops: (() => Promise<unknown>)[] = [];
   readonly #urgent: (() => Promise<unknown>)[] = [];
 
-  /** Adds a component. An urgent one is stopped even when a second signal ends the process immediately. */
+  /** Adds a component. An urgent component is stopped even when a second signal ends the process immediately. */
   add(stop: () => Promise<unknown>, options: { urgent?: boolean } = {}): void {
     this.#stops.unshift(stop);
     if (options.urgent === true) this.#urgent.unshift(stop);
@@ -37,7 +37,7 @@ export class Parts {
   }
 }
 
-/** Locks the data directory, and starts the embedded Postgres in it unless there is a database. Returns the database's address. */
+/** Locks the data directory, and starts the embedded Postgres in it unless a database is configured. Returns the database's URL. */
 export async function openDatabase(config: Config, log: Logger, parts: Parts): Promise<string> {
   if (config.databaseUrl === undefined) {
     const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
@@ -67,20 +67,20 @@ export async function openDatabase(config: Config, log: Logger, parts: Parts): P
   return config.databaseUrl;
 }
 
-/** Writes ready.json, with which other commands find what runs here, and removes it with the parts. Without a server it has no addresses. */
+/** Writes ready.json, so that other commands find this process, and removes it on stop. Without a server, it has no HTTP addresses. */
 export function writeReady(ready: Omit<Ready, "httpUrl" | "graphqlUrl"> & Partial<Ready>, config: Config, parts: Parts): void {
   parts.add(async () => removeReady(config.dataDir), { urgent: true });
   if (config.databaseUrl === undefined) writePrivate(join(config.dataDir, "pg_service.conf"), serviceFile(ready.databaseUrl));
   writePrivate(join(config.dataDir, "ready.json"), `${JSON.stringify(ready, null, 2)}\n`);
 }
 
-/** Removes the files that a killed process left behind, whose addresses no longer work. */
+/** Removes the files with addresses, which may be left over from a killed process. */
 function removeReady(dataDir: string): void {
   rmSync(join(dataDir, "ready.json"), { force: true });
   rmSync(join(dataDir, "pg_service.conf"), { force: true });
 }
 
-/** A service file for psql and other libpq programs. A password among their parameters would be visible to every user of the machine. */
+/** A service file for psql and other libpq programs. A password on their command line would be visible to every user of the machine. */
 function serviceFile(databaseUrl: string): string {
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const entries = { host: hostname, port, user: username, password: decodeURIComponent(password), dbname: pathname.slice(1) };
@@ -89,7 +89,7 @@ function serviceFile(databaseUrl: string): string {
     .join("")}`;
 }
 
-/** Reads the API's token from the data directory, or creates it, in a file that only its owner can read. */
+/** Reads the API token from the data directory, or creates one in a file that only its owner can read. */
 export function readToken(dataDir: string): string {
   const path = join(dataDir, "token");
   mkdirSync(dataDir, { recursive: true });

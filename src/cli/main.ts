@@ -6,7 +6,7 @@ import { allowClosedOutput } from "./closed-output.ts";
 import { usageError } from "./usage-error.ts";
 import { visible } from "./visible.ts";
 
-/** Loads a command when it is run: most of the start's time would go into the code of the others. In the order of the help. */
+/** Loads a command only when it is run, because loading all of them would take most of the startup time. In the order of the help. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import("./commands/init.ts")).initCommand(),
   install: async () => (await import("./commands/install.ts")).installCommand(),
@@ -70,7 +70,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** The whole program or, if `name` is a command's, only that one. */
+/** The whole program or, if `name` is the name of a command, only that command. */
 export async function createProgram(name?: string): Promise<Command> {
   const program = new Command("legwork")
     .description("Background jobs that live in your Postgres.")
@@ -89,10 +89,10 @@ Examples:
   $ legwork jobs --state failed                 List failed jobs
   $ legwork job 42                              Show a job with its attempts, steps and log
   $ legwork explain 42                          Show why a job is not running
-  $ legwork pause mail --reason 'host is down'  Start no more jobs of a queue
+  $ legwork pause mail --reason 'host is down'  Pause a queue
   $ legwork workflow show 7                     Show a workflow's steps with their states
   $ legwork schedule list                       List the schedules
-  $ legwork overview                            Show how many jobs wait, run and have failed
+  $ legwork overview                            Show how many jobs are waiting, running or failed
   $ legwork health                              Show what is unhealthy, and why
   $ legwork alerts                              List the open alerts
   $ legwork doctor                              Check the installation
@@ -107,7 +107,7 @@ Settings are taken from options, then the environment, then legwork.config.ts, t
   return program;
 }
 
-/** Makes what commander adds, its help options, help commands and errors, read like the rest. */
+/** Rewords the help options, help commands and errors that commander adds, so that they match the rest. */
 function setTexts(command: Command, path = ""): void {
   command.helpOption("-h, --help", "Show this help");
   command.configureOutput({ outputError: (text, write) => write(visible(usageError(text, path))) });

@@ -5,7 +5,7 @@ import { isId } from "../id.ts";
 import { calendarSpan } from "../schedules/calendar-span.ts";
 import { durationInWords, formatNumber } from "../wording.ts";
 
-// What options and arguments accept. A value is refused before the command connects to anything, with what was expected.
+// Parsers for options and arguments. An invalid value is rejected before the command connects to anything. The message says what was expected.
 
 type Parse<Value> = (text: string) => Value;
 
@@ -23,14 +23,14 @@ export function wholeNumber(low = 1, high = 2_147_483_647): Parse<number> {
   };
 }
 
-/** Collects numbers by queue, as they were typed: mail=5. */
+/** Collects numbers by queue, typed as mail=5. */
 export function queueSlots(text: string, previous: string[] | undefined): string[] {
   const [, count = ""] = /^\s*\S.*=\s*(\d+)\s*$/.exec(text) ?? [];
   if (Number(count) >= 1 && Number(count) <= 10_000) return collect(text, previous);
   throw new InvalidArgumentError("Expected a queue and a number from 1 to 10,000, such as mail=5.");
 }
 
-/** The length of a list: more rows are read page by page. */
+/** The number of rows to list, at most 500. Further rows are read page by page. */
 export const listLimit = wholeNumber(1, 500);
 
 /** A time between 1970 and 9999. A time without a zone is local. */
@@ -40,7 +40,7 @@ export function time(text: string): Date {
   throw new InvalidArgumentError("Expected a time between 1970-01-01 and 9999-12-31, such as 2026-12-24T18:00:00Z.");
 }
 
-/** A duration of at least `low` (ms), as it was typed: the database or the server reads it too. */
+/** A duration of at least `low` (ms), unchanged, because the database or the server parses it. */
 export function duration(low = 0): Parse<string> {
   return (text) => {
     milliseconds(low)(text);

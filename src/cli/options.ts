@@ -56,12 +56,12 @@ export function withWorkerOptions(command: Command): Command {
     .option("--concurrency <number>", "Jobs to run at a time (LEGWORK_CONCURRENCY, default: 10)", wholeNumber(1, 10_000))
     .option(
       "--shutdown-timeout <duration>",
-      "Time that stopping waits for running jobs (LEGWORK_SHUTDOWN_TIMEOUT, default: 25s)",
+      "Time that running jobs have to finish on shutdown (LEGWORK_SHUTDOWN_TIMEOUT, default: 25s)",
       duration(),
     )
     .option(
       "--max-blocked <duration>",
-      "Time that a task may block the event loop before the process is killed; 0 for no bound (LEGWORK_MAX_BLOCKED, default: 5m)",
+      "Time that a task may block the event loop before the process is killed; 0 for no limit (LEGWORK_MAX_BLOCKED, default: 5m)",
       duration(),
     );
 }
@@ -79,7 +79,7 @@ export function workerSettings({ config, preset, middleware, file }: WorkerSetti
   return { ...config, tasks, maxBlocked, preset, middleware: read, middlewareFile: file };
 }
 
-/** Throws LW514 when the file of `--crontab` does not exist. The configured crontab may be missing. */
+/** Throws LW514 if the file of `--crontab` does not exist. A crontab that is only configured may be missing. */
 export function assertCrontab(flags: WorkerFlags): void {
   if (flags.crontab === undefined || existsSync(flags.crontab)) return;
   throw new LegworkError("LW514", `--crontab: ${flags.crontab} does not exist.`, {
@@ -106,7 +106,7 @@ export async function loadWorkerSettings({ config: file, ...flags }: WorkerFlags
 }
 
 /**
- * The URL of the command's database: the configured one, or that of the `legwork up` that runs in the data directory. Throws LW503 when there is
+ * The URL of the command's database: the configured URL, or that of a `legwork up` that is running in the data directory. Throws LW503 if there is
  * neither.
  */
 export function findDatabase(config: Config): string {
@@ -133,7 +133,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
     log: createLogger({ level: config.logLevel }),
     max,
     name: "legwork cli",
-    // For the audit log.
+    // Recorded in the audit log.
     settings: { "legwork.surface": "cli", "legwork.actor": whoami() },
   });
   try {
@@ -146,7 +146,7 @@ export async function withDatabase(config: Config, work: (pool: Pool) => Promise
   }
 }
 
-/** The command's own flags, without those that say where it runs. */
+/** The command's own flags, without those that select the database or server. */
 export function ownFlags<Flags extends RemoteFlags>(flags: Flags): Omit<Flags, keyof RemoteFlags> {
   const { databaseUrl: _databaseUrl, dataDir: _dataDir, logLevel: _logLevel, url: _url, ...own } = flags;
   return own;
@@ -175,7 +175,7 @@ export async function withOperations(
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
       // The address is not shown, because it may contain a secret.
       throw new LegworkError("LW514", `${flags.url === undefined ? "LEGWORK_URL" : "--url"} is not the address of a server.`, {
-        hint: "Write it like http://127.0.0.1:4400, without a user, password or parameters. The token goes into LEGWORK_TOKEN.",
+        hint: "Use an address such as http://127.0.0.1:4400, without a user, password or parameters. Set the token in LEGWORK_TOKEN.",
       });
     }
     await work(shown(remoteOperations(url, process.env.LEGWORK_TOKEN)));
@@ -186,7 +186,7 @@ export async function withOperations(
   await withDatabase(config, (pool) => work(shown(localOperations(pool))));
 }
 
-/** The same operations for commands that print text: control characters in their results are made visible. */
+/** The same operations for commands that print text: control characters in their results are escaped. */
 function visibleOperations(operations: Operations): Operations {
   const shown = Object.entries(operations).map(([name, operation]) => [
     name,

@@ -28,8 +28,8 @@ export function color(format: Parameters<typeof styleText>[0], text: string): st
 }
 
 /**
- * Prints a table. On a terminal it fits the width: see `tableLines`. `spare` are the titles of columns that a narrow terminal leaves out, the least
- * important first.
+ * Prints a table. On a terminal it fits the width: see `tableLines`. `spare` contains the titles of columns that are omitted on a narrow terminal,
+ * the least important first.
  */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[], spare: readonly string[] = []): void {
   console.log(table(head, rows, spare).join("\n"));
@@ -47,7 +47,7 @@ function terminalWidth(): number | undefined {
 }
 
 /**
- * Runs `work` for each job in turn and prints one line per job. Stops at the first failure; the results before it have been printed.
+ * Runs `work` for each job in turn and prints one line per job. Stops at the first failure; earlier results have been printed by then.
  */
 export async function forEachJob(
   ids: readonly string[],
@@ -66,7 +66,7 @@ export async function forEachJob(
   }
 }
 
-/** Prints how many jobs were changed, or would be, with the first ten ids. */
+/** Prints how many jobs were or would be changed, with the first ten ids. */
 export function printIds(
   ids: readonly string[],
   { done, preview, json, none }: { done: string; preview: boolean; json: boolean | undefined; none: string },
@@ -105,7 +105,7 @@ function describeUnbounded(time: UnboundedTime): string {
   return `in the year ${text.split("-")[0]}`;
 }
 
-/** The time between two moments: "4 ms", "1.5 s", "3 min". Empty if either is null. */
+/** The time between two times: "4 ms", "1.5 s", "3 min". Empty if either is null. */
 export function elapsed(from: Date | null, to: Date | null): string {
   if (from === null || to === null) return "";
   const milliseconds = to.getTime() - from.getTime();

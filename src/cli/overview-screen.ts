@@ -53,7 +53,7 @@ async function draw(operations: Operations, every: number, ended: AbortSignal): 
       seen = await look(operations);
       problem = "";
     } catch (error) {
-      // An error of the first read is not going to pass. Later ones may be temporary.
+      // An error of the first read is probably permanent. Later errors may be temporary.
       if (isFirst) throw error;
       problem = color("red", visible(toError(error).message));
     }

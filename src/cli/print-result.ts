@@ -11,13 +11,13 @@ export interface PrintResultOptions {
   /** How long to wait (ms); 30 seconds by default. */
   timeout?: number | undefined;
   json?: boolean | undefined;
-  /** Fields to print before the others, with `json`. */
+  /** With `json`, fields to print before the others. */
   more?: object;
 }
 
 /**
- * Waits for a job to end and prints its result as JSON; nothing for a job without one. With `json`, prints its id, state, result, error and the time
- * of its end. The exit code is 1 unless the job has completed. Throws JobNotCompleted and ResultTimeout, except with `json`.
+ * Waits for a job to end and prints its result as JSON, or nothing for a job without a result. With `json`, prints its id, state, result, error and
+ * end time. The exit code is 1 unless the job has completed. Throws JobNotCompleted and ResultTimeout, except with `json`.
  */
 export async function printResult(
   operations: Operations,

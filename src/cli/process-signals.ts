@@ -3,32 +3,32 @@ import { flushLog, type Logger } from "../log.ts";
 import { propertyOf } from "../thrown.ts";
 import { counted, pluralOf } from "../wording.ts";
 
-/** How many running jobs a line lists. */
+/** The maximum number of running jobs in a log line. */
 const IDS_LIMIT = 100;
 
-/** How many of them its message names. */
+/** The maximum number of running jobs in its message. */
 const NAMED_LIMIT = 5;
 
 /** What a command has started. */
 interface Started {
-  /** Stops it in good order. */
+  /** Stops it gracefully. */
   readonly stop: () => Promise<unknown>;
   /** The ids of the jobs that `stop` waits for. */
   readonly running?: () => readonly string[];
-  /** Resolves when it is to be stopped for another reason than a signal. */
+  /** Resolves when it should be stopped for a reason other than a signal. */
   readonly ended?: Promise<void>;
 }
 
 export interface Service {
-  /** Starts it. When the signal aborts, it should finish or throw soon; what it returns is then stopped at once. */
+  /** Starts the service. When the signal aborts, this should soon return or throw; a service that has started is then stopped immediately. */
   readonly start: (signal: AbortSignal) => Promise<Started>;
-  /** Does what must not be left undone when a second signal ends the process. */
+  /** Cleanup that is required even when a second signal ends the process. */
   readonly stopNow?: () => Promise<unknown>;
 }
 
 /**
  * Runs a service until it ends, or until SIGTERM or SIGINT (even one that arrives while it starts), then stops it and exits with code 0. A second
- * signal stops the waiting and exits with code 1. Rejects with the error of a start that fails.
+ * signal stops the waiting and exits with code 1. Rejects if the start fails.
  */
 export async function untilStopped(log: Logger, { start, stopNow }: Service): Promise<never> {
   const stopping = new AbortController();
@@ -40,7 +40,7 @@ export async function untilStopped(log: Logger, { start, stopNow }: Service): Pr
       const jobs = started?.running?.() ?? [];
       const fields = { signal, jobs: jobs.length, jobIds: jobs.slice(0, IDS_LIMIT) };
       if (signals === 1) {
-        const what = started === undefined ? "Stopping before the start is complete." : whatRemains(jobs);
+        const what = started === undefined ? "Stopping before startup is complete." : whatRemains(jobs);
         log.info({ event: "stopping", ...fields }, `${signal} received. ${what}`);
         stopping.abort(new Error(`${signal} was received.`));
       } else if (signals === 2) {
@@ -55,21 +55,21 @@ export async function untilStopped(log: Logger, { start, stopNow }: Service): Pr
     surviveStrayErrors(log);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
-    log.debug({ err: toError(error) }, "The start was not completed.");
+    log.debug({ err: toError(error) }, "Startup was not completed.");
   }
   await Promise.race([stopped, started?.ended ?? stopped]);
   await exitAfter(async () => await started?.stop(), 0, log);
-  // Exiting.
+  // Never resolves, because the process is exiting.
   return await new Promise<never>(() => undefined);
 }
 
-/** A task's unawaited promise or throwing callback must not end the process and every other job that it runs. */
+/** Keeps a task's unawaited promise or throwing callback from ending the process, and with it every other job that it runs. */
 export function surviveStrayErrors(log: Logger): void {
   process.on("unhandledRejection", (reason) =>
     log.error({ event: "unhandled_rejection", err: toError(reason) }, "Unhandled promise rejection."),
   );
   process.on("uncaughtException", (error: unknown) => {
-    // The reader of our output has gone. Logging that would throw the same error again.
+    // The reader of our output has exited. Logging the error would throw it again.
     if (propertyOf(error, "code") === "EPIPE") return;
     log.error({ event: "uncaught_exception", err: toError(error) }, "Uncaught exception in a callback.");
   });

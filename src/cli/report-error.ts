@@ -6,16 +6,16 @@ import { COMMANDS } from "./command-wording.ts";
 import { relativeTime } from "./output.ts";
 import { visible } from "./visible.ts";
 
-/** What to do next, in one line. SQL's hint about when to try again is for programs, which read the time in the error's detail. */
+/** The hint in one line. It says in how long to try again, and replaces SQL's hint, which refers to the time in the error's detail. */
 function hintOf(error: LegworkError): string {
   const hint = inWordsOf(COMMANDS, error) ?? "";
   if (error.retryAt === undefined) return hint;
   return `${hint.replace(/ ?Try again at that time\.$/, "")} Try again ${relativeTime(error.retryAt)}.`.trim();
 }
 
-/** Prints on stderr why a command failed, a bug with its stack trace and anything else as one line and a hint. Returns the exit code. */
+/** Prints on stderr why a command failed: a bug with its stack trace, anything else as one line and a hint. Returns the exit code. */
 export function reportError(thrown: unknown): number {
-  // commander has printed its message already.
+  // commander has already printed its message.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
   const error = translateError(thrown);
   if (isBug(error)) {

@@ -13,13 +13,13 @@ export interface Section {
   readonly read: () => unknown;
 }
 
-/** Log lines of the job, and failed jobs, in a report. */
+/** The number of log lines and of failed jobs in a report. */
 const LINES = 200;
 const FAILED = 10;
-/** The end of a log file that a report includes (bytes). */
+/** How much of the end of a log file a report includes (bytes). */
 const LOG_BYTES = 200_000;
 
-/** What a report says about the whole system. `config` is undefined when a server is used. */
+/** The sections about the whole system. `config` is undefined when a server is used. */
 export function systemSections(operations: Operations, config: Config | undefined): Section[] {
   return [
     { title: "Versions", read: async () => ({ ...versions(), ...(await operations.readInstallation()).versions }) },
@@ -33,12 +33,12 @@ export function systemSections(operations: Operations, config: Config | undefine
     { title: "Schedules", read: () => operations.listSchedules({}) },
     { title: "Failed jobs by error", read: () => operations.listFailedGroups({}) },
     { title: `The last ${FAILED} failed jobs`, read: () => operations.listJobs({ state: "failed", limit: FAILED }) },
-    { title: "Settings of this command", read: () => config ?? "Not available: a server is used." },
+    { title: "Settings of this command", read: () => config ?? "Not available through a server." },
     { title: "Settings of the database", read: async () => (await operations.readInstallation()).settings },
   ];
 }
 
-/** What a report says about one job. */
+/** The sections about one job. */
 export function jobSections(operations: Operations, id: string): Section[] {
   return [
     { title: `Job ${id}: why it is not running`, read: () => operations.explainJob(id) },
@@ -48,7 +48,7 @@ export function jobSections(operations: Operations, id: string): Section[] {
   ];
 }
 
-/** The end of a log file, such as the one that a worker's stderr is redirected to. */
+/** The end of a log file, such as the file to which a worker's stderr is redirected. */
 export function logSection(path: string): Section {
   return { title: `The end of ${path}`, read: () => tail(path) };
 }

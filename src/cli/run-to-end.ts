@@ -36,8 +36,8 @@ export function withRunOptions(command: Command): Command {
 }
 
 /**
- * Enqueues a job for one attempt, shows its progress on a terminal, and resolves to the job once it has ended, in whichever state. A worker runs it
- * with its own rights and folders, and the job continues when the command is interrupted. A job that has not started in time expires, so that it
+ * Enqueues a job for one attempt, shows its progress on a terminal, and resolves to the job once it has ended, in any state. The job runs with
+ * the rights and folders of its worker, and continues when the command is interrupted. A job that has not started in time expires, so that it
  * does not start unexpectedly later. Throws LW404 when no worker has the task, and LW504, with the reason, when no worker has started the job.
  */
 export async function runToEnd(operations: Operations, task: string, payload: unknown, flags: RunFlags): Promise<Job> {
@@ -79,7 +79,7 @@ async function whyNot(operations: Operations, id: string): Promise<Reason> {
 
 async function givenUp(operations: Operations, id: string, within: number): Promise<LegworkError> {
   const { detail, fix } = await whyNot(operations, id);
-  // It is past its deadline, so no worker starts it anymore. If no worker is running, it has not been marked as expired yet.
+  // No worker starts it after its deadline, but if no worker is running, the job has not been marked as expired yet.
   await operations.cancelJob(id, "No worker started it in time.").catch(() => undefined);
   return new LegworkError("LW504", `Job ${id} did not start within ${durationInWords(within)}: ${detail}`, { hint: fix });
 }

@@ -3,18 +3,18 @@ import truncatedWidth from "fast-string-truncated-width";
 /** The narrowest width to which a column of text is shortened. */
 const LEAST = 12;
 
-/** Between two columns. */
+/** The gap between two columns. */
 const GAP = "  ";
 
-/** Columns whose values are copied, and so are never shortened. */
+/** Columns that are never shortened, because users copy their values. */
 const WHOLE = /^(ID|LAST ID|JOB|FINGERPRINT)$/;
 
-/** The colors of a shortened text end with it. */
+/** Ends the colors of a shortened text. */
 const UNCOLORED = "\u001b[39m\u001b[22m";
 
 /**
  * A table as lines of text. With `columns`, the width of a terminal, every line fits it: columns without content are left out, the widest columns are
- * shortened with `…`, then the columns in `spare` are left out, in this order. Without it nothing is shortened. Cells may be colored.
+ * shortened with `…`, then the columns in `spare` are left out, in this order. Without `columns`, nothing is shortened. Cells may be colored.
  */
 export function tableLines(
   head: readonly string[],
@@ -51,7 +51,7 @@ interface Column {
   readonly width: number;
 }
 
-/** How many characters of a terminal a text takes: colors take none, wide characters two. */
+/** How many terminal columns a text occupies: colors occupy none, wide characters two. */
 function widthOf(text: string): number {
   return truncatedWidth(text).width;
 }
@@ -63,7 +63,7 @@ function cut(text: string, width: number): string {
   return `${text.slice(0, index).trimEnd()}…${text.includes("\u001b[") ? UNCOLORED : ""}`;
 }
 
-/** A line cut to the width of a terminal; without a width, as it is. */
+/** A line cut to the width of a terminal, or unchanged without a width. */
 export function cutLine(line: string, columns: number | undefined): string {
   return columns === undefined ? line : cut(line, columns);
 }

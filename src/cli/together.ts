@@ -1,8 +1,8 @@
 import { LegworkError } from "../errors.ts";
 
 /**
- * Throws LW400 for an option that was given without the option it depends on, because it would be ignored. `needed` maps each option to the one that
- * it requires, by their camelCase names, such as `{ note: "ack" }`.
+ * Throws LW400 for an option that was given without the option that it depends on, because it would be ignored. `needed` maps each option to the
+ * option that it requires, by their camelCase names, such as `{ note: "ack" }`.
  */
 export function assertTogether(flags: object, needed: Readonly<Record<string, string>>): void {
   const given = flags as Readonly<Record<string, unknown>>;

@@ -1,8 +1,8 @@
 import { nearestName } from "./nearest-name.ts";
 
 /**
- * One of commander's messages about wrong usage in the form of Legwork's own: `legwork: Unknown option '--stat'. (LW400)`, and a hint with a
- * suggestion, or else the help to read. `command` is the command as typed, such as `workflow show`.
+ * Rewrites one of commander's messages about incorrect usage in Legwork's own format, `legwork: Unknown option '--stat'. (LW400)`, with a hint that
+ * makes a suggestion or refers to the help. `command` is the command as typed, such as `workflow show`.
  */
 export function usageError(text: string, command = ""): string {
   const [, given = text.trim(), suggestion] = /^error: (.*?)(?:\n\((Did you mean .*)\))?\s*$/s.exec(text) ?? [];

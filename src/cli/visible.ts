@@ -1,5 +1,5 @@
 /** Characters that move the cursor, change colors or reverse the writing direction: all control characters except line feeds and tabs. */
-// oxlint-disable-next-line no-control-regex -- control characters are what this pattern is for
+// oxlint-disable-next-line no-control-regex -- this pattern matches control characters on purpose
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Fields that hold users' JSON values. They are printed by `jsonText`. */
@@ -10,7 +10,7 @@ export function visible(text: string): string {
   return text.replaceAll(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** A value as JSON in which the control characters that JSON permits are escaped as well. It parses to the same value. */
+/** A value as JSON in which the control characters that JSON permits are also escaped. It parses to the same value. */
 export function jsonText(value: unknown, indent?: number): string {
   // Only the indentation contains line feeds: within strings, JSON has escaped them.
   return visible(JSON.stringify(value, null, indent) ?? "null");

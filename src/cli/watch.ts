@@ -13,7 +13,7 @@ export interface WatchFlags {
   watch?: number | true;
 }
 
-/** Adds `--watch` to a command that reads. */
+/** Adds `--watch` to a command that only reads. */
 export function withWatch(command: Command): Command {
   return command.option("--watch [duration]", "Repeat at this interval until Ctrl-C (default: 2s)", interval);
 }

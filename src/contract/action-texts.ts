@@ -1,4 +1,4 @@
-/** Something that a person can do to a job, a queue or a task, as data. */
+/** An action that a user can take on a job, as data. */
 export type Doable =
   | { readonly do: "retry_job" | "discard_job"; readonly id: string }
   | { readonly do: "cancel_job"; readonly id: string; readonly reason?: string }
@@ -9,10 +9,10 @@ export type Doable =
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const json = (value: unknown): string => JSON.stringify(value);
 
-/** A word of a command as the shell reads it back. */
+/** Quotes a word of a command for the shell, if necessary. */
 const word = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
 
-/** The statement that does it. */
+/** The SQL statement for an action. */
 export function statementOf(action: Doable): string {
   const call = (name: string, ...rest: (string | undefined)[]): string =>
     `select legwork.${name}(${[action.id, ...rest].filter((one) => one !== undefined).join(", ")});`;
@@ -35,7 +35,7 @@ export function statementOf(action: Doable): string {
   }
 }
 
-/** The command that does it. */
+/** The command for an action. */
 export function commandOf(action: Doable): string {
   const { id } = action;
   const words = (...parts: (string | undefined)[]): string => ["legwork", ...parts].filter((one) => one !== undefined).join(" ");
@@ -60,7 +60,7 @@ export function commandOf(action: Doable): string {
   }
 }
 
-/** The request that does it; its path begins with /api/v1. */
+/** The REST request for an action. Its path begins with /api/v1. */
 export function requestOf(action: Doable): { method: "POST" | "PUT"; path: string; body?: unknown } {
   const path = `/api/v1/jobs/${action.id}`;
   switch (action.do) {

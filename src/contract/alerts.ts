@@ -42,7 +42,7 @@ export const alertRuleSchema = row({
   channels: z
     .int()
     .nullable()
-    .describe("The number of channels of its own; addresses are secret and not shown. Null if it uses the default channels."),
+    .describe("The number of its own channels, whose addresses are secret. Null if it uses the default channels."),
   isEnabled: z.boolean(),
 }).describe("An alert rule. Times are Postgres intervals.");
 
@@ -52,13 +52,13 @@ export const ruleName = z
 
 const address = text(2_000).regex(
   /^(https?:\/\/.+|[A-Za-z0-9_.-]{1,100})$/,
-  "expected a URL, or the name of one from LEGWORK_WEBHOOK_ENDPOINTS",
+  "expected a URL, or the name of an endpoint in LEGWORK_WEBHOOK_ENDPOINTS",
 );
 const ofEveryChannel = {
   from: z
     .enum(["warning", "critical"])
     .optional()
-    .describe("The lowest severity that is sent: critical leaves out warnings. warning by default."),
+    .describe("The lowest severity that is sent: critical excludes warnings. The default is warning."),
   payload: z.record(z.string(), json).optional().describe("Added to the payload of the job that sends the notification."),
 };
 const channels = z
@@ -80,13 +80,18 @@ export const alertRuleBody = z
     kind: z.enum(ALERT_KINDS).optional().describe("What the rule watches; required for a new rule."),
     target: text(512)
       .optional()
-      .describe("The only task, queue, schedule, check or host watched; by default each of them is watched separately."),
+      .describe("The only task, queue, schedule, check or host to watch; by default, each one is watched separately."),
     warning: threshold.describe(
-      "A value of at least this raises a warning. Setting one threshold replaces both: an omitted one is removed.",
+      "A value of at least this raises a warning. Setting one threshold replaces both: an omitted threshold is removed.",
     ),
     critical: threshold.describe("A value of at least this is critical. Must not be below `warning`."),
     period: duration.optional().describe("The period over which rates and running times are measured."),
-    atLeast: z.int().min(1).max(MAX_INTEGER).optional().describe("The fewest attempts in the period for the rule to apply."),
+    atLeast: z
+      .int()
+      .min(1)
+      .max(MAX_INTEGER)
+      .optional()
+      .describe("The minimum number of attempts in the period for the rule to apply."),
     raiseAfter: duration.optional().describe("How long the value must exceed the threshold before the alert is raised."),
     resolveAfter: duration
       .optional()

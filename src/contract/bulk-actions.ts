@@ -20,7 +20,7 @@ const actionSchema = z.discriminatedUnion("action", [
   z.strictObject({
     action: z.literal("priority"),
     filter: liveFilterSchema,
-    priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
+    priority: z.int().min(-32_768).max(32_767).describe("Smaller numbers run first."),
   }),
 ]);
 
@@ -33,7 +33,7 @@ export const bulkActionBody = actionSchema.meta({
 
 export const startedBulkActionSchema = z
   .object({ id })
-  .meta({ description: "The bulk action, which has started.", examples: [{ id: "7" }] });
+  .meta({ description: "The bulk action, which has been started.", examples: [{ id: "7" }] });
 
 /** A row of `legwork.bulk_actions`, as JSON. */
 export const bulkActionSchema = row({
@@ -41,23 +41,27 @@ export const bulkActionSchema = row({
   action: z.enum(["retry", "discard", "cancel", "rerun", "priority"]),
   filter: z
     .record(z.string(), z.unknown())
-    .describe("Which jobs it is for, with the names of SQL. Relative periods were replaced by times when it started."),
+    .describe(
+      "The filter that selects the jobs, with the field names of SQL. Relative periods were replaced by times when it started.",
+    ),
   priority: z.int().nullable().describe("The new priority, for the action priority."),
   reason: z.string().nullable(),
   actor: z.string().describe("Who started it."),
-  tenant: z.string().nullable().describe("The tenant whose jobs it is confined to; null for all tenants."),
+  tenant: z.string().nullable().describe("The only tenant whose jobs it changes; null for all tenants."),
   state: z
     .enum(BULK_ACTION_STATES)
-    .describe("stopped: by a person. failed: it can no longer be carried out; lastError says why."),
+    .describe("stopped: a user stopped it. failed: it can no longer be carried out; lastError says why."),
   total: countText().nullable().describe("How many jobs matched, as text, counted up to a million; null until they are counted."),
   changed: countText("How many jobs it has changed, as text."),
   skipped: countText("How many matching jobs it could not change, as text."),
   skipReasons: z.record(z.string(), z.int()).describe("How many jobs it could not change, by reason."),
-  lastError: z.string().nullable().describe("Why the last chunk could not be done, or why the action failed."),
+  lastError: z.string().nullable().describe("Why the last chunk could not be processed, or why the action failed."),
   startedAt: at,
   workedAt: at
     .nullable()
-    .describe("When the last chunk was done. If that is long ago while it is running, no worker and no server is running."),
+    .describe(
+      "When the last chunk was processed. If this is long ago while the action is running, no worker or server is running.",
+    ),
   finishedAt: at.nullable().describe("When it ended; null while it is running."),
 }).describe("An action on all jobs that match a filter, carried out by workers and servers: a row of legwork.bulk_actions.");
 
@@ -72,7 +76,7 @@ export const stoppedBulkActionSchema = z
 export const bulkPreviewSchema = z
   .object({
     jobs: z.int().describe("How many jobs it would change, counted up to 10,000."),
-    isCapped: z.boolean().describe("Whether there are more."),
+    isCapped: z.boolean().describe("Whether it would change more jobs than were counted."),
     byTask: z.array(z.object({ task: z.string(), jobs: z.int() })).describe("The tasks with the most of these jobs, at most 20."),
     samples: z
       .array(

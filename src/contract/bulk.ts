@@ -30,7 +30,7 @@ export const bulkSchema = z
     ids: z.array(z.string()).describe("The jobs that were changed; in a dry run, the first `atMost` jobs that would be."),
   })
   .meta({
-    description: "What was changed, and what is left to change.",
+    description: "The changed jobs, and the number of jobs that are left to change.",
     examples: [{ dryRun: false, changed: 1000, left: 234, leftIsCapped: false, ids: ["42", "43"] }],
   });
 
@@ -60,12 +60,12 @@ export const rerunManyBody = z
   .meta({ examples: [{ filter: { task: "report/daily", createdAfter: "2026-11-01T00:00:00Z" }, dryRun: true }] });
 export const rerunManySchema = bulkSchema
   .extend({ asOf: at.describe("Send this with the next request.") })
-  .meta({ description: "What was rerun, and what is left to rerun. `ids` are the original jobs." });
+  .meta({ description: "The reruns, and the number of jobs that are left to rerun. `ids` are the original jobs." });
 
 export const priorityManyBody = z
   .strictObject({
     filter: liveFilterSchema.describe("Selects jobs that have not ended; {} selects all of them."),
-    priority: z.int().min(-32_768).max(32_767).describe("Smaller runs first."),
+    priority: z.int().min(-32_768).max(32_767).describe("Smaller numbers run first."),
     ...howMany,
   })
   .meta({ examples: [{ filter: { queue: "mail", state: "pending" }, priority: -10, dryRun: false }] });
@@ -75,7 +75,7 @@ export const priorityManySchema = bulkSchema
       .array(z.object({ priority: z.int(), ids: z.array(z.string()) }))
       .describe("The previous priorities of the changed jobs, to undo the change."),
   })
-  .meta({ description: "What was changed, and what is left to change." });
+  .meta({ description: "The changed jobs, and the number of jobs that are left to change." });
 
 /** A group of retryable failed jobs with the same task, queue and error fingerprint. */
 export const failedGroupSchema = z.object({
@@ -105,5 +105,5 @@ export const failedGroupQuery = failedFilterSchema.pick({
   failedSince: true,
 });
 
-/** A group of failed jobs that can be retried and failed in the same way. */
+/** A group of failed jobs that can be retried and failed with the same error. */
 export type FailedGroup = Answer<typeof failedGroupSchema>;

@@ -16,10 +16,10 @@ export const jobSchema = row({
   task: z.string(),
   queue: z.string(),
   state: z.enum(JOB_STATES),
-  priority: z.int().describe("Smaller runs first."),
+  priority: z.int().describe("Smaller numbers run first."),
   attempts: z.int().describe("Attempts so far, including the running one."),
   maxAttempts: z.int(),
-  payload: z.unknown().describe("The task's input. Fields that the task's definition redacts read [redacted]."),
+  payload: z.unknown().describe("The task's input. Fields that the task's definition redacts are shown as [redacted]."),
   result: z.unknown().describe("What the task returned; null until the job has completed."),
   error: z.string().nullable().describe("The message of the last error."),
   runAt: atOrNever.describe("When it may start; null if it waits indefinitely."),
@@ -30,8 +30,8 @@ export const jobSchema = row({
   jobKey: z.string().nullable(),
   serialKey: z.string().nullable().describe("Jobs with the same serial key run one at a time."),
   tenant: z.string().nullable().describe("The customer that the job belongs to."),
-  correlationId: z.string().nullable().describe("Shared by all jobs that come from one cause."),
-  parentId: z.string().nullable().describe("The job that enqueued it; null for a job from elsewhere."),
+  correlationId: z.string().nullable().describe("Shared by all jobs with the same cause."),
+  parentId: z.string().nullable().describe("The job that enqueued it; null if no job did."),
   traceId: z
     .string()
     .nullable()
@@ -86,7 +86,7 @@ export const attemptSchema = row({
 
 export const jobWithAttemptsSchema = jobSchema
   .extend({
-    schedule: z.string().nullable().describe("The schedule that enqueued it; null without one."),
+    schedule: z.string().nullable().describe("The schedule that enqueued it; null if no schedule did."),
     scheduleDueAt: at.nullable().describe("The occurrence of the schedule for which it was enqueued."),
     links: z
       .array(z.object({ name: z.string(), url: z.string() }))
@@ -111,7 +111,9 @@ export const logLineSchema = z
 
 const actionSchema = z
   .object({
-    do: z.string().describe("The action, such as retry_job or resume_queue. A client ignores actions that it does not know."),
+    do: z
+      .string()
+      .describe("The action, such as retry_job or resume_queue. Clients should ignore actions that they do not know."),
     id: z.string().optional().describe("The job, workflow or database session that it applies to."),
     name: z.string().optional().describe("The queue, task, schedule, signal or worker that it applies to."),
     scope: z.string().optional().describe("For a limit: whether name is a queue or a task."),
@@ -149,7 +151,7 @@ export const doneSchema = z
 /** The parameters of legwork.enqueue except task and payload, under the same names. */
 const enqueueOptionsSchema = z.strictObject({
   runAt: time.optional().describe("When it may start; now by default."),
-  priority: z.int().min(-32_768).max(32_767).optional().describe("Smaller runs first; 0 by default."),
+  priority: z.int().min(-32_768).max(32_767).optional().describe("Smaller numbers run first; 0 by default."),
   jobKey: text(512).optional().describe("A waiting job with the same key is replaced."),
   jobKeyMode: z
     .enum(["replace", "preserve_run_at", "unsafe_dedupe"])
@@ -162,8 +164,8 @@ const enqueueOptionsSchema = z.strictObject({
   tenant: text(200)
     .optional()
     .describe("The customer that the job belongs to. A token that is bound to a tenant can only enqueue jobs of that tenant."),
-  correlationId: text(200).optional().describe("Shared by all jobs that come from one cause; the job's id by default."),
-  expiresAt: time.optional().describe("A job that has not started by then ends as expired."),
+  correlationId: text(200).optional().describe("Shared by all jobs with the same cause; the job's id by default."),
+  expiresAt: time.optional().describe("The start deadline, after which the job expires."),
   uniqueFor: duration
     .optional()
     .describe("Within this period, an identical request does not enqueue another job and returns the id of this one."),
@@ -214,7 +216,7 @@ export const enqueuedSchema = createdSchema
     mergedBy: z
       .enum(["uniqueFor", "jobKey", "debounce", "throttle"])
       .nullable()
-      .describe("The option because of which the job already existed; null for a new job."),
+      .describe("The option that merged the request with an existing job; null for a new job."),
   })
   .meta({
     description: "The job. With a job key or uniqueFor, it may be a job that already existed.",
@@ -224,7 +226,7 @@ export const enqueuedSchema = createdSchema
 /** A filter for failed jobs: the fields of legwork_private.failed_jobs_like. */
 export const failedFilterSchema = z.strictObject({
   ids: z.array(jobId).min(1).max(10_000).optional(),
-  state: z.literal("failed").optional().describe("For the sake of filters from lists: these jobs have failed."),
+  state: z.literal("failed").optional().describe("Accepted so that filters of lists can be reused; these jobs have all failed."),
   task: taskName.optional(),
   queue: queueName.optional(),
   tenant: text(256).optional(),
@@ -236,7 +238,7 @@ export const failedFilterSchema = z.strictObject({
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   failedAfter: time.optional(),
   failedBefore: time.optional(),
-  failedSince: duration.optional().describe("Only jobs that failed within this time from now, however old they are."),
+  failedSince: duration.optional().describe("Only jobs that failed at most this long ago, whenever they were created."),
 });
 
 /** A filter for jobs that have not ended: the fields of legwork_private.live_jobs_like. */
@@ -259,7 +261,7 @@ export const finishedFilterSchema = liveFilterSchema.omit({ jobKey: true }).exte
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   finishedAfter: time.optional(),
   finishedBefore: time.optional(),
-  finishedSince: duration.optional().describe("Only jobs that ended within this time from now."),
+  finishedSince: duration.optional().describe("Only jobs that ended at most this long ago."),
 });
 
 export const jobCursor = cursorOver("jobs", jobId);
@@ -270,7 +272,7 @@ const states = text(200)
   .transform((value) => value.split(","))
   .pipe(z.array(z.enum(JOB_STATES)).min(1))
   .meta({
-    description: "One state, or several separated by commas: jobs in any of them.",
+    description: "Only jobs in this state, or in any of several separated by commas.",
     examples: ["failed", "failed,cancelled"],
   });
 
@@ -282,7 +284,7 @@ export const jobQuery = z.strictObject({
   correlationId: text(256).optional(),
   parentId: jobId.optional().describe("Only jobs that this job enqueued."),
   jobKey: text(512).optional(),
-  worker: text(256).optional().describe("Only jobs that this worker has, or had last."),
+  worker: text(256).optional().describe("Only jobs that this worker is running or was the last to run."),
   priority: wholeNumber(-32_768, 32_767).optional(),
   error: text(1_000).optional().describe("Part of the error message; case is ignored."),
   payload: text(1_000)
@@ -299,11 +301,11 @@ export const jobQuery = z.strictObject({
     .optional()
     .describe("Only jobs that ended at or after this time. A failed job ended when its last attempt failed."),
   finishedBefore: time.optional().describe("Only jobs that ended before this time."),
-  finishedSince: duration.optional().describe("Only jobs that ended within this time from now, however old they are."),
+  finishedSince: duration.optional().describe("Only jobs that ended at most this long ago, whenever they were created."),
   order: z
     .enum(["newest", "oldest", "longest"])
     .default("newest")
-    .describe("Which jobs come first. `longest` is for running jobs, by how long they have run, and has a single page."),
+    .describe("Which jobs come first. `longest` sorts running jobs by how long they have been running, and has a single page."),
   before: jobId.optional().describe("Only jobs with a smaller id: the next page with order newest."),
   after: jobId.optional().describe("Only jobs with a larger id: the next page with order oldest."),
   cursor: jobCursor.schema.optional(),
@@ -317,7 +319,7 @@ export const jobPage = page(jobSchema, "A page of jobs.")
   })
   .describe("A page of jobs.");
 
-/** What jobs can be counted by. */
+/** The fields by which jobs can be counted. */
 export const COUNT_FIELDS = ["state", "task", "queue", "tenant", "worker"] as const;
 
 export const jobCountQuery = jobQuery
@@ -336,11 +338,11 @@ export const jobCountSchema = row({
   jobs: z.int().describe("The number of jobs; at most 10,000."),
   isCapped: z.boolean().describe("Whether there are, or may be, more jobs than `jobs`."),
 }).meta({
-  description: "How many jobs have a value.",
+  description: "The number of jobs with one value of a field.",
   examples: [{ field: "state", value: "failed", jobs: 17, isCapped: false }],
 });
 
-export const jobCountPage = page(jobCountSchema, "The counts, by field and largest first; at most 100 values of each field.");
+export const jobCountPage = page(jobCountSchema, "The counts, by field and largest first; at most 100 values for each field.");
 
 export const progressSchema = z
   .object({
@@ -362,7 +364,7 @@ export const resultQuery = z.strictObject({
       "expected a duration of at most 55s; repeat the request to wait longer",
     )
     .default("0s")
-    .describe("How long to wait for the job to end, at most 55s. Then the response has the state that the job is in."),
+    .describe("How long to wait for the job to end, at most 55s. After that, the response contains the job's current state."),
 });
 export const jobResultSchema = row({
   id: z.string(),
@@ -373,14 +375,14 @@ export const jobResultSchema = row({
     .nullable()
     .describe("The last error, or why the job was cancelled or has expired; null for a job that has completed."),
   finishedAt: at.nullable().describe("When the job ended; null until then. A job that waits for another attempt has not ended."),
-}).describe("How the job ended, or that it has not.");
+}).describe("How the job ended, or its current state if it has not ended.");
 
 export const logQuery = z.strictObject({
   after: jobId.optional().describe("Only lines after the line with this id: the next page, or lines logged since then."),
   cursor: logCursor.schema.optional(),
   limit: pageLimit,
 });
-/** The number of rows before. Rows are ordered by when they began, so a new row always comes last. */
+/** The number of rows before the page. Rows are ordered by when they began, so a new row always comes last. */
 const position = z.string().regex(/^\d{1,9}$/);
 
 export const attemptCursor = cursorOver("attempts", position);
@@ -450,7 +452,7 @@ export const rerunRecordSchema = z
   .describe("A rerun.");
 export const rerunPage = page(
   rerunRecordSchema,
-  "The reruns, at most 100. The entry whose id is this job's names the job that it repeats.",
+  "The reruns, at most 100. If this job is itself a rerun, the entry with its own id names the job that it repeats.",
 );
 
 export const priorityBody = z
@@ -484,5 +486,5 @@ export type JobResult = Answer<typeof jobResultSchema>;
 export type LogLine = Answer<typeof logLineSchema>;
 /** A step of a job. */
 export type Step = Answer<typeof stepSchema>;
-/** How many jobs have a value. */
+/** The number of jobs with one value of a field. */
 export type JobCount = Answer<typeof jobCountSchema>;

@@ -6,7 +6,7 @@ const DEFAULT_PAGE = 50;
 /** The maximum number of rows on a page. */
 const MAX_PAGE = 500;
 
-/** The size of a page (bytes of its rows as JSON): it ends after the row that exceeds it, and its cursor continues from there. */
+/** The maximum size of a page (bytes of its rows as JSON). A page ends after the row that exceeds it, and its cursor continues from there. */
 export const MAX_PAGE_BYTES = 5_000_000;
 
 export const pageLimit = wholeNumber(1, MAX_PAGE)
@@ -44,8 +44,8 @@ export function page<T extends z.ZodType>(item: T, what: string) {
 }
 
 /**
- * A page made from the rows read: one more row than the limit means that there is another page, and so does `isMore`. Large rows make the page
- * shorter.
+ * Makes a page from the rows that were read. There is a next page if more rows than `limit` were read, or if `isMore` is true. Large rows make the
+ * page shorter.
  */
 export function toPage<T>(
   rows: readonly T[],

@@ -25,7 +25,7 @@ export const problemSchema = z
       .array(
         z.object({
           in: z.enum(["body", "query", "path", "header"]).describe("The part of the request."),
-          field: z.string().describe("The field, as a path with dots; empty for the whole part."),
+          field: z.string().describe("The path of the field, separated by dots; empty for the whole part."),
           message: z.string().describe("What is wrong with it."),
         }),
       )
@@ -35,5 +35,5 @@ export const problemSchema = z
   })
   .describe("A problem as defined in RFC 9457.");
 
-/** A problem as it is sent. */
+/** A problem as sent to the client. */
 export type Problem = z.input<typeof problemSchema>;

@@ -39,7 +39,7 @@ export const queueSchema = row({
   pending: countText(),
   blocked: countText("Jobs that wait for a limit."),
   paused: countText(),
-  later: countText("Jobs that are due later, and jobs whose next attempt is."),
+  later: countText("Jobs that are due later, for the first time or for their next attempt."),
   oldest: at.nullable().describe("When the job that has been waiting the longest became due."),
   retry: retryRules.nullable().describe("How its jobs are retried, unless their task has its own policy."),
   failed: countText("Failed jobs that can be retried."),
@@ -62,7 +62,7 @@ export const taskSchema = row({
   registeredAt: at.nullable(),
   updatedAt: at.nullable(),
   ...pause,
-  limits: z.array(limitSchema).nullable().describe("The task's limits. Those of its queue apply in addition."),
+  limits: z.array(limitSchema).nullable().describe("The task's limits. The limits of its queue also apply."),
   retry: retryRules.nullable().describe("How its jobs are retried; null for graphile-worker's default."),
 }).meta({ description: "A registered task." });
 
@@ -80,7 +80,7 @@ export const workerSchema = row({
     .number()
     .nullable()
     .describe(
-      "The share of the host's CPU in use, from 0 to 1; memory and disk likewise. Null before the worker's first report.",
+      "The share of the host's CPU in use, from 0 to 1; `memory` and `disk` are also shares. Null before the worker's first report.",
     ),
   memory: z.number().nullable(),
   memoryTotal: countText("Bytes, as text.").nullable(),
@@ -94,14 +94,14 @@ export const workerSchema = row({
     .describe("When synchronous code started to block the worker's event loop; null if it is not blocked."),
   blockedJobs: z.array(z.string()).nullable().describe("The job whose code blocks it; several if it could be any of them."),
   version: z.string().nullable().describe("Its version of Legwork."),
-  name: z.string().describe("Its name for people: the host and the process id, as in mail-1:4211."),
+  name: z.string().describe("Its readable name: the host and the process id, such as mail-1:4211."),
   state: z
     .enum(["active", "quiet", "draining"])
     .describe("`quiet`: it takes no new jobs. `draining`: it also stops when the last of its running jobs has ended."),
   quietSince: at.nullable().describe("When it became quiet or began to drain; null while it is active."),
-  quietBy: z.string().nullable().describe("Who made it quiet or draining."),
-  lacks: z.array(z.string()).describe("The tasks of waiting jobs that it does not have."),
-  excluded: z.array(z.string()).describe("The tasks that it has and was told not to run."),
+  quietBy: z.string().nullable().describe("Who made it quiet or began to drain it."),
+  lacks: z.array(z.string()).describe("The tasks that waiting jobs need but this worker does not have."),
+  excluded: z.array(z.string()).describe("The tasks that it has but is configured not to run."),
   queueSlots: z
     .record(z.string(), z.number())
     .nullable()
@@ -129,7 +129,10 @@ export const limitKey = text(512)
   .regex(/^[^.]+(\.[^.]+)*$/, "expected a path such as userId or user.id")
   .describe("A path in the payload, such as user.id: the limit applies to each value there separately.");
 
-const limitMax = z.int().min(1, "a limit must be at least 1; to let no job start, pause the queue or task").max(MAX_INTEGER);
+const limitMax = z
+  .int()
+  .min(1, "a limit must be at least 1; to keep jobs from starting, pause the queue or task")
+  .max(MAX_INTEGER);
 
 export const limitBody = z
   .discriminatedUnion("kind", [
@@ -189,10 +192,10 @@ export const limitUseSchema = row({
   key: z.string().nullable().describe("The path of the key in the payload; null for a limit without a key."),
   value: z.string().nullable().describe("The key's value; [redacted] if one of the tasks redacts it."),
   inUse: countText("Slots in use, as text."),
-  waiting: countText("Jobs in line for it, as text."),
+  waiting: countText("Jobs waiting in line for it, as text."),
   freesAt: at.nullable().describe("When the next slot of a rate limit becomes free, if known."),
   keyValues: countText("The number of values that the limit has in total, as text."),
-  isPartial: z.boolean().describe("Whether there is more than was counted: counting stops at 100,000 slots or jobs."),
+  isPartial: z.boolean().describe("Whether there are more than were counted: counting stops at 100,000 slots or jobs."),
 });
 
 export const limitUseQuery = z.strictObject({

@@ -1,5 +1,5 @@
 /**
- * What a token may do. `viewer` reads; `enqueuer` enqueues and reads nothing; `operator` does both, and also cancels, retries, pauses and limits;
+ * What a token may do. `viewer` reads; `enqueuer` only enqueues; `operator` can do both, and also cancels, retries, pauses and limits;
  * `admin` also manages tokens and settings and reads the audit log.
  */
 export const ROLES = ["viewer", "enqueuer", "operator", "admin"] as const;

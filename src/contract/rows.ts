@@ -25,7 +25,7 @@ export function row<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shap
   return z.looseObject(shape);
 }
 
-/** Columns whose name is not their field's name in snake_case. */
+/** Columns whose names are not simply their fields' names in snake_case. */
 const columns = z.registry<{ column: string }>();
 
 /** Declares the column that a field is read from. */
@@ -45,7 +45,7 @@ export function countText(description = "A number, as text."): z.ZodString {
 type Convert = (value: unknown) => unknown;
 
 /**
- * The function that converts a value by a schema; undefined if the schema leaves values as they are. Only named fields are converted: the rest is
+ * The function that converts a value by a schema; undefined if the schema leaves values unchanged. Only named fields are converted: the rest is
  * user data.
  */
 function converter(
@@ -133,7 +133,7 @@ function toNumber(schema: z.core.$ZodType): Convert | undefined {
 }
 
 /**
- * Renames the listed fields of JSON from a user to snake_case, as SQL functions take them. Other fields stay as they are, for the function to reject.
+ * Renames the listed fields of a user's JSON to snake_case, as SQL functions expect them. Other fields stay unchanged, and the function rejects them.
  * Throws LW400 for a field that is already written in snake_case.
  */
 export function toColumns(fields: readonly string[], value: unknown): unknown {
@@ -145,7 +145,7 @@ export function toColumns(fields: readonly string[], value: unknown): unknown {
       const field = fieldOf.get(key);
       if (field !== undefined && field !== key) {
         throw new LegworkError("LW400", `Unknown field '${key}'.`, {
-          hint: `Write ${field}: JSON is in camelCase, SQL in snake_case.`,
+          hint: `Use ${field}: field names are in camelCase in JSON, and in snake_case in SQL.`,
         });
       }
       return [columnOf.get(key) ?? key, inner];

@@ -12,7 +12,7 @@ const scheduleCursor = cursorOver("schedules", z.string().regex(/^(database|cron
 /** A row of `legwork.schedules`, as JSON. */
 export const scheduleSchema = row({
   name: z.string(),
-  source: z.enum(["database", "crontab"]).describe("Where it is defined. An entry of a crontab cannot be changed here."),
+  source: z.enum(["database", "crontab"]).describe("Where it is defined. A crontab entry cannot be changed here."),
   task: z.string(),
   payload: z.unknown(),
   cron: z.string().nullable(),
@@ -33,7 +33,7 @@ export const scheduleSchema = row({
   endsAt: at.nullable(),
   jitter: z.string().nullable().describe("The longest random delay of a job's start."),
   overlap: z.enum(["allow", "skip", "queue", "cancel"]),
-  maxInstances: z.int().nullable().describe("The number of unfinished jobs from which overlap applies."),
+  maxInstances: z.int().nullable().describe("The number of unfinished jobs at which `overlap` takes effect."),
   missed: z.enum(["none", "one", "all"]),
   missedWindow: z.string().nullable(),
   requires: z.record(z.string(), z.string()).nullable(),
@@ -79,7 +79,7 @@ const window = {
   endsAt: time.optional().describe("The latest time of an occurrence."),
 };
 
-/** When a schedule occurs: exactly one of three. */
+/** When a schedule occurs: exactly one of these fields is set. */
 export interface TimingFields {
   cron?: string | undefined;
   every?: string | number | undefined;
@@ -107,35 +107,40 @@ export const scheduleBody = z
       .min(1)
       .max(MAX_INTEGER)
       .optional()
-      .describe("The number of unfinished jobs from which overlap applies; 1 by default, 100 for queue."),
+      .describe("The number of unfinished jobs at which `overlap` takes effect; 1 by default, 100 for queue."),
     missed: z
       .enum(["none", "one", "all"])
       .optional()
       .describe("What happens to occurrences that were due while no worker was running."),
-    missedWindow: duration.optional().describe("For all: how late an occurrence may be and still be enqueued; a day by default."),
+    missedWindow: duration
+      .optional()
+      .describe("With `missed` set to all: the maximum age of an occurrence that is still enqueued; a day by default."),
     requires: z
       .record(text(128), duration)
       .optional()
-      .describe("Schedules whose last run must have completed, each with the longest time since then."),
+      .describe("Schedules whose last run must have completed, each with the maximum time since that run."),
     requiresWait: duration
       .optional()
       .describe("How long an occurrence waits for the required schedules before it is held back; an hour by default."),
     tenant: text(200).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
     maxAttempts: z.int().min(1).max(32_767).optional(),
-    enabled: z.boolean().optional().describe("By default a new schedule is enabled, and a replaced one keeps its value."),
+    enabled: z
+      .boolean()
+      .optional()
+      .describe("By default, a new schedule is enabled, and replacing a schedule does not change this."),
   })
   .refine(isOne, ONE_TIMING)
   .meta({ description: "The schedule.", examples: [{ task: "report/daily", cron: "0 7 * * 1-5", timezone: "Europe/Berlin" }] });
 
 export const scheduleQuery = z.strictObject({ cursor: scheduleCursor.schema.optional(), limit: pageLimit });
 
-/** The cursor of the page after a schedule. */
+/** The cursor of the page that begins after a schedule. */
 export function cursorAfter({ name, source }: { name: string; source: string }): string {
   return scheduleCursor.make(`${source}:${name}`);
 }
 
-/** The schedule before a page. */
+/** The last schedule before the page, from its cursor. */
 export function beforePage(cursor: string): { name: string; source: "database" | "crontab" } {
   const [source = ""] = cursor.split(":", 1);
   return { name: cursor.slice(source.length + 1), source: source as "database" | "crontab" };
@@ -182,7 +187,7 @@ export const loadQuery = z.strictObject({
 });
 export const loadPage = page(
   z.object({
-    at: at.describe("When the hour begins. The first hour counts from now."),
+    at: at.describe("When the hour begins. The first hour counts only occurrences from now on."),
     jobs: countText("The number of jobs, as text."),
     schedules: z
       .array(z.object({ name: z.string(), jobs: countText() }))

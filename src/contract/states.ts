@@ -20,7 +20,7 @@ export type WorkflowState = (typeof WORKFLOW_STATES)[number];
 /** The states of a batch, in the order of its life cycle. */
 export const BATCH_STATES = ["running", "completed", "failed"] as const;
 
-/** The types of what operations in the audit log change, from the most common to the least. */
+/** The types of targets in the audit log, from the most common to the least common. */
 export const AUDIT_TARGETS = [
   "job",
   "jobs",
@@ -37,7 +37,7 @@ export const AUDIT_TARGETS = [
   "setting",
 ] as const;
 
-/** What an alert rule can watch; docs/guides/alerts.md explains each kind. */
+/** What alert rules can watch. docs/guides/alerts.md explains each kind. */
 export const ALERT_KINDS = [
   "consecutive_failures",
   "error_rate",

@@ -36,11 +36,11 @@ export const seriesIntervalSchema = row({
   pending: countText()
     .nullable()
     .describe(
-      "The highest number of jobs that were due and free to start; null for one task, and where no worker counted the backlog.",
+      "The highest number of jobs that were due and free to start; null in the series of one task, and in intervals in which no worker counted the backlog.",
     ),
-  held: countText().nullable().describe("The highest number of blocked or paused jobs; null like pending."),
-  running: countText().nullable().describe("The highest number of running jobs; null like pending."),
-  oldestSeconds: seconds.describe("The longest time that a pending job had been due; null like pending."),
+  held: countText().nullable().describe("The highest number of blocked or paused jobs; null whenever `pending` is."),
+  running: countText().nullable().describe("The highest number of running jobs; null whenever `pending` is."),
+  oldestSeconds: seconds.describe("The longest time that a pending job had been due; null whenever `pending` is."),
 });
 export const seriesPage = page(
   seriesIntervalSchema,
@@ -57,7 +57,7 @@ export const workerStartSchema = z.object({
   workers: countText("The number of workers that started."),
   versions: z.array(z.string()).nullable().describe("Their versions of Legwork; null if unknown."),
 });
-export const workerStartPage = page(workerStartSchema, "The starts of workers.");
+export const workerStartPage = page(workerStartSchema, "Worker starts.");
 
 export const limitTotalSchema = z.object({
   scope: z.enum(["queue", "task", "all"]),

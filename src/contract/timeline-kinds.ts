@@ -1,4 +1,4 @@
-/** Why a job did not run. One of them is shown at a time. */
+/** The reasons why a job did not run. A timeline shows one reason at a time. */
 export const WAIT_KINDS = [
   "scheduled",
   "retry_delay",

@@ -10,10 +10,10 @@ export const timelineEntrySchema = row({
     .enum(TIMELINE_KINDS)
     .describe(
       "enqueued; why it waited: scheduled, retry_delay, dependency, paused, limit, serial_key, worker, or failed until it was retried; attempt, step, signal, sleep, invoke, child, " +
-        "action (of a person), or end (cancelled or expired).",
+        "action (by a user), or end (cancelled or expired).",
     ),
   startedAt: at,
-  endedAt: at.nullable().describe("Null while it continues; equal to startedAt for an event."),
+  endedAt: at.nullable().describe("Null while it continues; equal to startedAt for an instantaneous event."),
   expectedAt: at.nullable().describe("When it will end, if that is known."),
   state: z
     .string()
@@ -22,11 +22,11 @@ export const timelineEntrySchema = row({
       "The state of an attempt, step or child job; suspended for the part of an attempt before it waited for a signal or slept.",
     ),
   attempt: z.int().nullable(),
-  label: z.string().describe("What it is, in words."),
+  label: z.string().describe("A description in words."),
   detail: z.string().nullable().describe("The reason or the error."),
   actor: z.string().nullable().describe("Who did it; for an attempt, the host and process of its worker."),
-  targetType: z.string().nullable().describe("The type of what it refers to: job, queue, task or worker."),
-  target: z.string().nullable().describe("Its id or name."),
+  targetType: z.string().nullable().describe("The type of the object that it refers to: job, queue, task or worker."),
+  target: z.string().nullable().describe("The id or name of that object."),
 }).meta({
   description: "Something that happened to the job.",
   examples: [
@@ -47,7 +47,7 @@ export const timelineEntrySchema = row({
   ],
 });
 
-export const timelinePage = page(timelineEntrySchema, "The job's timeline, in the order in which things began.");
+export const timelinePage = page(timelineEntrySchema, "The job's timeline, ordered by when each entry began.");
 
 /** Something that happened to a job. */
 export type TimelineEntry = Answer<typeof timelineEntrySchema>;

@@ -25,7 +25,7 @@ export const tokenBody = z
     name: text(128).describe("What the token is for."),
     role: z.enum(ROLES).default("viewer"),
     tenant: text(256).optional().describe("The only tenant whose rows it can see and change."),
-    expiresIn: duration.nullable().optional().describe("How long the token is valid; 90 days by default, null for ever."),
+    expiresIn: duration.nullable().optional().describe("How long the token is valid; 90 days by default, null for no expiry."),
   })
   .meta({ examples: [{ name: "grafana", role: "viewer" }] });
 export const createdTokenSchema = z.object({ token: z.string() });

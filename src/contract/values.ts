@@ -63,7 +63,7 @@ export const json = z
   })
   .meta({ description: "Any JSON." });
 
-/** A value and its location, as a link to its parent: a path for each of many thousand values would take more memory than the values. */
+/** A value and its location, as a link to its parent. A path for each of many thousands of values would take more memory than the values. */
 interface Place {
   readonly value: unknown;
   readonly key: PropertyKey;
@@ -102,7 +102,7 @@ function faultIn(root: unknown): { path: PropertyKey[]; message: string; params?
 
 function faultOf(value: unknown): string | undefined {
   if (typeof value === "string") return isStorable(value) ? undefined : "it contains a NUL character or a lone surrogate";
-  // JSON has no infinite numbers: this was one too large for a double.
+  // JSON has no infinite numbers, so this number was too large for a double.
   const isTooLarge = isRawNumber(value) ? !fitsNumeric(value.rawJSON) : typeof value === "number" && !Number.isFinite(value);
   return isTooLarge ? "the number is too large" : undefined;
 }

@@ -79,7 +79,7 @@ export const startWorkflowBody = z
     ),
     tenant: text(200).optional(),
     correlationId: text(200).optional(),
-    deadline: time.optional().describe("When jobs of the workflow that have not ended are cancelled."),
+    deadline: time.optional().describe("The time at which the workflow's jobs that have not ended are cancelled."),
   })
   .meta({
     description: "The workflow to start.",
@@ -88,7 +88,7 @@ export const startWorkflowBody = z
     ],
   });
 
-/** A batch always gets new jobs of its own, so they have no job key. */
+/** A batch always creates new jobs, so its jobs have no job key. */
 const batchJob = newJobSchema.omit({
   jobKey: true,
   jobKeyMode: true,
@@ -126,7 +126,7 @@ export const batchBody = z
   .strictObject({
     jobs: z.array(batchJob).min(1).max(1_000),
     description: text(1_000).optional(),
-    callback: batchJob.optional().describe("A job that runs when all jobs of the batch have ended, in whatever state."),
+    callback: batchJob.optional().describe("A job that runs when all jobs of the batch have ended, in any state."),
     tenant: text(200).optional(),
     correlationId: text(200).optional(),
   })

@@ -1,16 +1,16 @@
 import { type Logger, rootOf } from "../log.ts";
 import { counted, durationInWords } from "../wording.ts";
 
-/** How long lost connections are counted before they are logged (ms). When a server restarts, it closes all connections within a few milliseconds. */
+/** How long lost connections are counted before they are logged (ms): a server that restarts closes all of them within a few milliseconds. */
 const COUNT_MS = 100;
 
-/** Is notified when one of a process's connections to a database is made, closed or lost. */
+/** Is notified of what happens to a process's connections to one database. */
 export interface ConnectionListener {
   /** A connection was made; `connection` identifies it. */
   made(connection: object | string): void;
   /** A connection was closed, for whatever reason. */
   closed(connection: object | string): void;
-  /** A connection of the pool was lost. */
+  /** A connection of that pool was lost. */
   lost(pool: string, reason: string, code?: string): void;
 }
 
@@ -20,11 +20,11 @@ export interface OutageListener {
 }
 
 /**
- * Logs one line when a process loses its database and one when the database is back, regardless of the number of pools and connections. If only some
- * connections are lost, logs one line about them.
+ * Logs that a process has lost its database, and when it has it back: one line each, whatever the number of its pools and connections. When only some
+ * connections were lost, one line says so.
  */
 export class Outages implements ConnectionListener {
-  /** Listeners that are notified when the database is lost and when it is back. */
+  /** Is notified when the database is lost and when it is back. */
   readonly listeners = new Set<OutageListener>();
   readonly #log: Logger;
   readonly #open = new Set<object | string>();
@@ -38,7 +38,7 @@ export class Outages implements ConnectionListener {
     this.#log = log;
   }
 
-  /** Whether there is no connection at all, so that a statement's error adds no information to the log. */
+  /** Whether there is no connection, so that an error of a statement says nothing new. */
   get isAway(): boolean {
     return this.#open.size === 0;
   }
@@ -94,7 +94,7 @@ export class Outages implements ConnectionListener {
 
 const known = new WeakMap<Logger, Map<string, Outages>>();
 
-/** Returns the object that tracks the connections to a database, shared by all pools that use the same log or a child of it. */
+/** Returns what is known about the connections to a database of all pools with the same log, or with children of it. */
 export function outagesOf(databaseUrl: string, log: Logger): Outages {
   const root = rootOf(log);
   const byDatabase = known.get(root) ?? new Map<string, Outages>();
@@ -104,5 +104,5 @@ export function outagesOf(databaseUrl: string, log: Logger): Outages {
   return outages;
 }
 
-/** Ignores events, for connections whose loss is logged by another thread or process. */
+/** Is notified of connections whose loss another thread or process logs. */
 export const UNHEARD: ConnectionListener = { made: () => undefined, closed: () => undefined, lost: () => undefined };

@@ -27,25 +27,24 @@ const CHUNK = 1_000;
 const COLLECT_MS = 3;
 
 /**
- * The first and the longest pause before a job is read again while it may end without a notification (ms). Each pause is 1.5 times as long as the one
- * before.
+ * The first and the longest pause before a job is read again while its end may come without a notification (ms). Each pause is half as long again.
  */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 
-/** How often a job is read even though a notification will announce its end (ms); a safety net. */
+/** How often a job is read although a notification will announce its end (ms); a safety net. */
 const NET_MS = 10_000;
 
-/** The pause after a read is this many times as long as the read took, unless a notification has announced that a job ended. */
+/** How many times longer than a read the pause after it is, if nothing is known to have ended. */
 const PAUSE_FACTOR = 4;
 
-/** The age at which a row of `legwork_private.awaited_jobs`, which is valid for five minutes, is renewed (ms). */
+/** When a row of `legwork_private.awaited_jobs`, which counts for five minutes, is renewed (ms). */
 const RENEW_MS = 120_000;
 
-/** How long the listening connection stays open while no job is awaited (ms). */
+/** How long the listening connection stays open without a wait (ms). */
 const IDLE_MS = 10_000;
 
-/** The shortest time between two reads of all jobs that notifications cause (ms). Limited because any login may send notifications. */
+/** The shortest time between two reads of all jobs because of a notification (ms): any login may send one. */
 const READ_ALL_MS = 250;
 
 interface Wait {
@@ -56,22 +55,21 @@ interface Wait {
 /** The waits for one job. */
 interface Awaited {
   readonly waits: Set<Wait>;
-  /** When the job's row was last written, by `performance.now()`; undefined while there is no row. */
+  /** When its row was last written, by `performance.now()`; undefined while it does not exist. */
   registeredAt: number | undefined;
-  /** Transactions before this one may have missed the row; undefined before the first read after the row was written. */
+  /** Transactions before this one may have missed the row; undefined before the first read after it was written. */
   horizon: bigint | undefined;
-  /** Whether the row is visible to every transaction that may still end the job. */
+  /** Whether every transaction that may still end the job sees the row. */
   isSettled: boolean;
-  /** When the job is read again at the latest, by `performance.now()`, and the pause before that. */
+  /** When it is read again at the latest, by `performance.now()`, and the pause before that. */
   nextAt: number;
   pause: number;
 }
 
 /**
- * Manages all waits of a process for jobs to end. However many there are, it uses one listening connection, and one statement that reads all jobs
- * that may have ended. The connection is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in
- * transaction mode, where no notification arrives, the jobs are read at growing intervals. sql/definitions/lifecycle/results.sql explains why the end
- * of a job is never missed.
+ * All waits of a process for the ends of jobs, however many: one listening connection, and one statement for all jobs that may have ended. The
+ * connection is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in transaction mode, where
+ * no notification arrives, the jobs are read at growing intervals. Why no end is missed: see sql/definitions/lifecycle/results.sql.
  */
 export class ResultWaits {
   readonly #pool: Pool;
@@ -104,16 +102,15 @@ export class ResultWaits {
   }
 
   /**
-   * Resolves when the job has ended, regardless of its state. Rejects with LW404 when the job does not exist or belongs to a different tenant than
-   * the pool's login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not respond, the wait
-   * continues.
+   * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to another tenant than the pool's
+   * login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait continues.
    */
   async ended(id: string, signal: AbortSignal): Promise<JobEnd> {
     signal.throwIfAborted();
     if (this.isStopped) throw stopped();
     const { promise, resolve, reject } = Promise.withResolvers<JobEnd>();
     const wait: Wait = { resolve, reject };
-    // If the row of an earlier wait has not been deleted yet, it is written again, and deleted after this wait.
+    // A row of an earlier wait that has not been deleted yet: it is written again, and deleted after this wait.
     const awaited = this.#awaited.get(id) ?? newAwaited(this.#gone.delete(id) ? Number.NEGATIVE_INFINITY : undefined);
     this.#awaited.set(id, awaited);
     awaited.waits.add(wait);
@@ -144,9 +141,9 @@ export class ResultWaits {
     this.#awaited.clear();
     this.#listener?.stop();
     this.#listener = undefined;
-    // The current round may be adding rows.
+    // It may be adding rows.
     await this.#current;
-    // If this fails, the rows stay for five minutes, and jobs that end notify a process that no longer listens.
+    // Otherwise the rows stay for five minutes, and jobs notify this process in vain.
     if (this.#gone.size > 0) await this.#register([], 0).catch(() => undefined);
   }
 
@@ -176,7 +173,7 @@ export class ResultWaits {
     this.#canListen ??= findPooling(this.#pool, { listens: true }).then(
       (pooling) => pooling === undefined,
       (error: unknown) => {
-        this.#log.debug({ err: error }, "Cannot determine whether notifications arrive.");
+        this.#log.debug({ err: error }, "It is not known whether notifications arrive.");
         this.#canListen = undefined;
         return false;
       },
@@ -199,7 +196,7 @@ export class ResultWaits {
     });
   }
 
-  /** A notification is only a hint, because it may be forged: it determines which jobs are read next, and nothing else. */
+  /** A notification is a hint, and may be forged: it only says what to read next. */
   #hear(payload: string): void {
     if (payload === "*") {
       const delay = this.#readAllAt + READ_ALL_MS - performance.now();
@@ -225,7 +222,7 @@ export class ResultWaits {
     if (this.#awaited.size > 0) this.#readIn(COLLECT_MS);
   }
 
-  /** Schedules the next round after this delay (ms), unless an earlier round is already scheduled. */
+  /** Begins the next round after this time, or earlier if one is due earlier. */
   #readIn(delay: number): void {
     const at = performance.now() + delay;
     if (this.isStopped || this.#isReading || at >= this.#timerAt) return;
@@ -240,7 +237,7 @@ export class ResultWaits {
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#isReading = true;
     const begin = performance.now();
-    // Jobs that are almost due are read at the same time.
+    // Those that are almost due are read along.
     const ids = [...this.#awaited].filter(([, { nextAt, pause }]) => nextAt <= begin + pause / 4).map(([id]) => id);
     try {
       for (let from = 0; from < Math.max(1, ids.length); from += CHUNK) await this.#read(ids.slice(from, from + CHUNK));
@@ -255,11 +252,11 @@ export class ResultWaits {
     }
     let next = Number.POSITIVE_INFINITY;
     for (const { nextAt } of this.#awaited.values()) next = Math.min(next, nextAt);
-    // `next` is 0 if a wait for a job has just begun, or a notification has named the job.
+    // A job that is due has begun to be awaited, or was named by a notification.
     this.#readIn(next === 0 ? COLLECT_MS : Math.max(next - now, PAUSE_FACTOR * (now - begin), COLLECT_MS));
   }
 
-  /** Registers jobs if notifications arrive, and reads which of them have ended. */
+  /** Registers jobs if notifications arrive, and reads which have ended. */
   async #read(ids: readonly string[]): Promise<void> {
     const now = performance.now();
     for (const id of ids) {
@@ -292,7 +289,7 @@ export class ResultWaits {
         if (awaited.registeredAt === undefined) continue;
         awaited.horizon ??= next;
         awaited.isSettled ||= oldest >= awaited.horizon;
-        // Unless a notification has named the job in the meantime.
+        // Unless it has been named by a notification meanwhile.
         if (awaited.isSettled && this.#hears && awaited.nextAt > 0) awaited.nextAt = now + NET_MS;
         continue;
       }
@@ -324,7 +321,7 @@ export class ResultWaits {
   #fail(ids: readonly string[], thrown: unknown): void {
     const error = fromDatabaseError(thrown);
     if (error instanceof LegworkError && (error.code === "LW503" || error.code === "LW504")) {
-      this.#log.debug({ err: error }, "Cannot read which jobs have ended; retrying.");
+      this.#log.debug({ err: error }, "The ends of jobs could not be read; trying again.");
       return;
     }
     for (const id of ids) for (const { reject } of this.#awaited.get(id)?.waits ?? []) reject(error);

@@ -11,7 +11,7 @@ import { REQUESTS } from "./request-wording.ts";
 /** The longest request body, unless the route sets another (bytes). */
 export const BODY_LIMIT = 100_000;
 
-/** Translates an error for the client. Of a bug, the client learns only that it happened and the request id under which it is logged. */
+/** Translates an error for the client. For a bug, the response contains only a general message and the request id under which it is logged. */
 export function translateForClient(
   thrown: unknown,
   request: Pick<FastifyRequest, "id" | "method" | "url">,
@@ -28,7 +28,7 @@ export function translateForClient(
   return error;
 }
 
-/** Translates an error outside of REST, where bodies are shorter and hints name other requests. */
+/** Translates an error outside REST, where bodies have lower limits and hints name other requests. */
 export function asLegworkError(thrown: FastifyError, request: FastifyRequest, log: Logger): LegworkError {
   const error = translateForClient(thrown, request, log);
   if (thrown instanceof LegworkError || clientStatus(thrown) === undefined) return error;
@@ -53,7 +53,7 @@ export function retryAfter({ retryAt }: LegworkError): string | undefined {
   return retryAt === undefined ? undefined : String(Math.max(1, Math.ceil((retryAt.getTime() - Date.now()) / 1_000)));
 }
 
-/** Sends `code`, `message` and `hint`, outside of REST. */
+/** Sends `code`, `message` and `hint`, outside REST. */
 export function sendError(reply: FastifyReply, error: LegworkError, status: number = error.status): FastifyReply {
   if (error.code === "LW401") reply.header("www-authenticate", 'Bearer realm="legwork"');
   const wait = retryAfter(error);

@@ -7,7 +7,7 @@ const limit = (kind: string, { scope, name, max, per, key }: Action): string =>
 
 const of = (name: string | undefined): string => (name === undefined ? "{name}" : encodeURIComponent(name));
 
-/** The actions that hints suggest, as requests: for REST, and for GraphQL, which is read-only. */
+/** The REST requests for the actions that hints suggest. GraphQL uses them too, because it is read-only. */
 export const REQUESTS: Wording = {
   cancel_job: ({ id = "{id}" }) => `\`POST /api/v1/jobs/${id}/cancel\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,

@@ -54,11 +54,11 @@ const PART_STOP_MS = 300;
 
 export interface ServerOptions {
   databaseUrl: string;
-  /** The address to listen on. A server mounted in another one has none, and the other one decides which hosts are accepted. */
+  /** The address to listen on. Undefined for a server that is mounted in another one, which then decides what hosts are accepted. */
   host?: string | undefined;
   /** The port to listen on; 0 for a free one. */
   port: number;
-  /** An admin's token, sent as `Authorization: Bearer <token>`. Without it, only the database's tokens and JWTs are accepted. */
+  /** An admin's token, sent as `Authorization: Bearer <token>`. Without it, only tokens from the database and JWTs are accepted. */
   token?: string | undefined;
   /** A token that is accepted for `/metrics` only, for Prometheus. */
   metricsToken?: string | undefined;
@@ -83,7 +83,7 @@ export interface ServerOptions {
   requestTimeout?: number;
   /** The path at which it is mounted in another server, such as /legwork. */
   prefix?: string;
-  /** The path in the browser's address, if a proxy changes it. Default: the prefix, after a trusted proxy's X-Forwarded-Prefix. */
+  /** The path in the browser's URL, if a proxy changes it. Default: a trusted proxy's X-Forwarded-Prefix, followed by the prefix. */
   publicPath?: string | undefined;
   /** Whether GraphQL introspection and the IDE at `GET /graphql` are enabled. Default: only on a loopback address. */
   graphqlIntrospection?: boolean | undefined;
@@ -92,16 +92,16 @@ export interface ServerOptions {
 export interface Server {
   readonly url: string;
   readonly graphqlUrl: string;
-  /** Answers the requests in progress, then closes. */
+  /** Finishes the requests in progress, then closes. */
   stop(): Promise<void>;
 }
 
-/** A server that does not listen: another server passes its requests on. */
+/** A server that does not listen itself: another server forwards requests to it. */
 export interface MountedServer {
   readonly app: FastifyInstance;
   /** Accepts or rejects a request for a WebSocket at `/graphql`. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Closes the WebSockets and accepts no others: a server waits for its open connections before it has closed. */
+  /** Closes the WebSockets and accepts no new ones. The HTTP server can close only when all its connections are closed. */
   endLiveViews(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -245,7 +245,7 @@ async function createApp(
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeout) },
     clientErrorHandler: refuseUnreadable,
     forceCloseConnections: "idle",
-    // Routes report parameters that are too long. Node does not read a longer request line than this.
+    // Parameters that are too long are reported by the routes. Node accepts no request line longer than this.
     routerOptions: { maxParamLength: 20_000 },
     // A path that cannot be decoded matches no route, so no route's error handler is called.
     frameworkErrors: (error, request, reply) =>
@@ -256,7 +256,7 @@ async function createApp(
   app.decorateRequest("principal", null);
   closeWithServer(app);
   if (host !== undefined) app.addHook("onRequest", async (request) => assertHost(request.raw, [host, ...hosts]));
-  // Responses are data: nothing in them may be executed, loaded, framed or sniffed. Pages have policies of their own.
+  // Responses are data: nothing in them may be executed, loaded, framed or sniffed. Pages have their own policies.
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     frameguard: { action: "deny" },
@@ -267,7 +267,7 @@ async function createApp(
     if (config?.countsPrincipals !== true && config?.isUncounted !== true) await rates.countAddress(raw);
   });
   if (corsOrigins.length > 0) {
-    // Scripts send tokens explicitly; browsers never add them. So no credentials are allowed.
+    // Scripts send tokens explicitly, and browsers never add them, so credentials need not be allowed.
     await app.register(cors, { origin: [...corsOrigins], methods: ["GET", "POST", "PUT", "PATCH", "DELETE"], maxAge: 600 });
   }
   app.setErrorHandler((error: FastifyError, request, reply) =>
@@ -277,7 +277,7 @@ async function createApp(
   app.removeContentTypeParser("text/plain");
   const dashboard = await addDashboard(app, publicPath);
   app.setNotFoundHandler((request, reply) => {
-    // The dashboard has its own routes, and reports unknown ones itself.
+    // The dashboard handles its own routes and reports unknown ones itself.
     if (dashboard.wantsPage(request)) return dashboard.sendPage(request, reply);
     return sendError(
       reply,
@@ -356,7 +356,7 @@ async function authenticated(request: FastifyRequest, authenticator: Authenticat
   try {
     principal = await authenticator.authenticate(request);
   } catch (error) {
-    // A client that guesses tokens has no token to be counted by.
+    // A client that guesses tokens has no valid token, so its requests are counted by address.
     await rates.countAddress(request.raw);
     throw error;
   }

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-// Import the default export, because Node 20 lacks some of the named ones, and a program that imports this file must load there so that it can report
-// the unsupported version.
+// The default export, because Node 20 lacks some of its names, and a program that imports this file must load there to say so.
 import module, { type LoadHookSync, type ResolveHookSync } from "node:module";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
@@ -10,7 +9,7 @@ const IS_NODE_22 = process.versions.node.startsWith("22.");
 
 let registered = false;
 
-/** Receives the paths of the user's own modules. */
+/** Is told the paths of the user's own modules. */
 export interface ModuleListener {
   /** A module is about to be read. */
   readonly loading: (path: string) => void;
@@ -20,25 +19,25 @@ export interface ModuleListener {
 
 let listener: ModuleListener | undefined;
 
-/** Calls the listener for each of the user's modules that is loaded in this thread from now on. */
+/** Tells about every module of the user that is loaded from now on in this thread. */
 export function listenToModules(to: ModuleListener): void {
   listener = to;
 }
 
-/** Used to recognize Legwork's own modules, because in a checkout they are not in node_modules. */
+/** Legwork's own modules are not below node_modules in a checkout. */
 const OWN_MODULES = new URL("../", import.meta.url).href;
 
 /**
- * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Must be called before the first of
- * these modules is loaded.
+ * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is
+ * loaded.
  *
- * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two
- *   versions. Files without a node_modules folder can use Legwork's zod.
- * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, which makes Node reject them in
- *   a `.ts` or `.js` file.
+ * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two versions. Files without a
+ *   node_modules folder can use Legwork's zod.
+ * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, with which Node rejects them
+ *   in a `.ts` or `.js` file.
  * - A relative import may omit the extension, or have `.js` for a `.ts` file, as is common in TypeScript projects.
  *
- * Files in node_modules are loaded by Node as usual, except for the first point.
+ * Files in node_modules are left to Node, except for the first point.
  */
 export function importLegworkFromHere(): void {
   if (registered) return;
@@ -58,7 +57,7 @@ const ENTRY_POINTS: ReadonlyMap<string, string> = new Map(
 );
 
 const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
-  // nextResolve is not used here, because it does not accept URLs from CommonJS files.
+  // Not with nextResolve, which does not accept URLs from CommonJS files.
   const entryPoint = ENTRY_POINTS.get(specifier);
   if (entryPoint !== undefined) return { url: entryPoint, shortCircuit: true };
   try {
@@ -70,7 +69,7 @@ const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
       try {
         return nextResolve(other, context);
       } catch {
-        // Ignored: the first error has the import as the user wrote it.
+        // The first error has the user's spelling.
       }
     }
     if (/^\.\.?\//.test(specifier)) {
@@ -93,8 +92,8 @@ const load: LoadHookSync = (url, context, nextLoad) => {
   if (usesModuleSyntax(source, isTypeScript)) {
     return nextLoad(url, { ...context, format: isTypeScript ? "module-typescript" : "module" });
   }
-  // Node 22 cannot require an ES module, such as this package, from a TypeScript file that was imported as CommonJS. If no source is returned, Node
-  // uses the loader of `require`, which can do this.
+  // Node 22 cannot require an ES module, such as this package, in a TypeScript file that was imported as CommonJS. Without a source, it uses the
+  // loader of `require`, which can.
   if (IS_NODE_22 && isTypeScript && context.conditions.includes("import")) {
     return { format: "commonjs", source: undefined, shortCircuit: true };
   }
@@ -113,8 +112,8 @@ function otherSpellings(specifier: string): string[] {
 }
 
 /**
- * Whether a file can only be an ES module: it contains a keyword that modules use, and does not compile as CommonJS. Node uses the same test if
- * package.json does not specify a type.
+ * Whether a file can only be a module: it has a keyword of modules, and does not compile as CommonJS. Node uses the same test
+ * if package.json does not specify a type.
  */
 function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
   if (!/\b(?:import|export|await)\b/.test(source)) return false;
@@ -127,8 +126,8 @@ function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
 }
 
 /**
- * Removes types. Node does this silently when it loads a file, but warns that this function is experimental. For a syntax error, also in JavaScript,
- * throws an error with its location.
+ * Removes types. Node does this silently when it loads a file, but warns that this function is experimental. Throws an error with the place for a
+ * syntax error, also in JavaScript.
  */
 export function withoutTypes(source: string, sourceUrl?: string): string {
   const emitWarning = process.emitWarning.bind(process);

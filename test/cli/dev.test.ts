@@ -146,7 +146,7 @@ it("shows where errors in the code are, and keeps running the old code until the
     write("lib/helper.ts", 'export const helper = 3;\nthrow new Error("no such table");\n');
     write("tasks/hello.ts", task(31));
   });
-  await printed(/The tasks ended the process while they were loaded \(exit code 3\)/, () =>
+  await printed(/The process ended while it was loading the tasks \(exit code 3\)/, () =>
     write("lib/helper.ts", "process.exit(3);\nexport const helper = 3;\n"),
   );
   expect(await resultOf(await enqueue())).toMatchObject({ version: 30 });

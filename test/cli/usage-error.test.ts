@@ -98,8 +98,8 @@ describe("the command line", () => {
       [["add", "x", "--rate-per", "1m"], "--rate-per has no effect without --rate-limit."],
       [["jobs", "--limit", "9999"], "'9999' is not a valid value for --limit. Expected a whole number from 1 to 500."],
       [["stats", "--period", "0"], "'0' is not a valid value for --period. Expected a duration of at least 1 second"],
-      [["resume"], "Name one queue or one task, or use --all to end an emergency stop."],
-      [["pause", "mail", "--task", "x"], "Name one queue or one task."],
+      [["resume"], "Specify one queue or one task, or use --all to end an emergency stop."],
+      [["pause", "mail", "--task", "x"], "Specify one queue or one task."],
       [["discard"], "Select jobs by their ids, by options such as --task, or with --all."],
     ];
     for (const [words, message] of mistakes) expect(await refusal([], words), words.join(" ")).toContain(message);

@@ -39,7 +39,7 @@ it("the outcome of a request shows that it was merged with an earlier one, in Ty
   expect(await legwork(["add", "t", "--unique-for", "1h"], environment)).toEqual({
     code: 0,
     stdout: `${id}\n`,
-    stderr: `No job was created: the same request has enqueued job ${id} within the last 1h.\n`,
+    stderr: `No job was created: an identical request enqueued job ${id} within the last 1h.\n`,
   });
   expect(JSON.parse((await legwork(["add", "t", "--unique-for", "1h", "--json"], environment)).stdout)).toEqual({
     id,

@@ -281,7 +281,7 @@ it("jobs that BullMQ starts during the import and jobs that cannot be stored sta
 
   const run = (...more: string[]) =>
     legwork(["import", "bullmq", ...more], { DATABASE_URL: database.url, REDIS_URL: server.url });
-  expect((await run("--prefix", "other")).stdout).toMatch(/^No jobs are waiting in BullMQ\.\n\nWould take over 0 jobs/);
+  expect((await run("--prefix", "other")).stdout).toMatch(/^No jobs are waiting in BullMQ\.\n\nWould import 0 jobs/);
   const preview = await run();
   expect(preview.stdout).toMatch(/^BULLMQ +TASK +PENDING +/);
   expect((await run("--redis-url", "127.0.0.1:6379")).stderr).toMatch(

@@ -86,7 +86,7 @@ it("pg-boss 12's waiting jobs and schedules are previewed, imported once, and ne
   expect(await rows(shared, "select * from pgboss.job order by id")).toEqual(before);
   expect(await rows(shared, "select from legwork_private.imported_jobs")).toEqual([]);
   expect((await run()).stdout).toMatch(
-    /^PG-BOSS +TASK +PENDING +SCHEDULED +RETRYING +BLOCKED +LEFT THERE\nemail +notify\/email +3 +1 +1/,
+    /^PG-BOSS +TASK +PENDING +SCHEDULED +RETRYING +BLOCKED +NOT IMPORTED\nemail +notify\/email +3 +1 +1/,
   );
 
   const applied = await run("--apply", "--json");

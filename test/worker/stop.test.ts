@@ -138,7 +138,7 @@ describe("stopping a worker", () => {
       await until("the tasks are being loaded", () => existsSync(join(tasks, "loading")), 20_000);
       const exit = exitOf(child);
       child.kill("SIGTERM");
-      await until("the signal was received", () => log.includes("SIGTERM received. Stopping before the start is complete."));
+      await until("the signal was received", () => log.includes("SIGTERM received. Stopping before startup is complete."));
       await writeFile(join(tasks, "go-on"), "");
       expect(await exit).toBe(0);
       expect(log).not.toContain("worker_ready");

@@ -34,7 +34,7 @@ export function addCommand(): Command {
       "Period during which an identical request prints this job's id instead of creating another job",
       duration(),
     )
-    .option("--unique-key <key>", "What identifies identical requests for --unique-for (default: the payload)")
+    .option("--unique-key <key>", "Key that identifies identical requests for --unique-for (default: the payload)")
     .option("--debounce <duration>", "Delay before the start, restarted by every request with the same job key", duration())
     .option("--debounce-max <duration>", "Longest delay after the first request, with --debounce", duration())
     .option(
@@ -44,11 +44,11 @@ export function addCommand(): Command {
     )
     .option("--rate-limit <number>", "Enqueue quota: requests accepted within --rate-per", wholeNumber())
     .option("--rate-per <duration>", "Period of --rate-limit, such as 1m", duration(1))
-    .option("--rate-key <key>", "What --rate-limit counts by (default: the task)")
+    .option("--rate-key <key>", "Key by which --rate-limit counts requests (default: the task)")
     .addOption(
       new Option(
         "--overlap <mode>",
-        "What to do while a job with this job key is running: start anyway or wait (default: allow)",
+        "Behavior while a job with this job key is running: start anyway or wait (default: allow)",
       ).choices(["allow", "serial"]),
     )
     .option("--depends-on <id>", "Job that must end first (repeatable)", jobIdsOption)
@@ -96,11 +96,11 @@ Examples:
     });
 }
 
-/** Sentences for a request that has not simply created a job that may start. */
+/** Notes for a request that has created no job, or a job that may not start yet. */
 async function whatHappened(operations: Operations, { id, mergedBy }: Enqueued, options: EnqueueOptions): Promise<string[]> {
   const sentences: string[] = [];
   if (mergedBy === "uniqueFor") {
-    sentences.push(`No job was created: the same request has enqueued job ${id} within the last ${options.uniqueFor}.`);
+    sentences.push(`No job was created: an identical request enqueued job ${id} within the last ${options.uniqueFor}.`);
   } else if (mergedBy !== null) {
     const kept = options.jobKeyMode === "unsafe_dedupe";
     sentences.push(

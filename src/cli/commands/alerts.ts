@@ -33,7 +33,10 @@ export function alertsCommand(): Command {
     .option("--target <name>", "Task, queue or host to silence, with --silence (default: all)")
     .option("--reason <text>", "Reason for the silence, with --silence")
     .option("--end-silence <id>", "Silence to end early", idOf("a silence"))
-    .option("--json", "Print an array of complete rows; with --ack, --silence or --end-silence, what was done")
+    .option(
+      "--json",
+      "Print an array of complete rows; with --ack, --silence or --end-silence, an object with the id and the result",
+    )
     .addHelpText(
       "after",
       `

@@ -58,7 +58,7 @@ export function auditCommand(): Command {
     });
 }
 
-/** Throws LW404 for an operation that looks like a misspelled one of the newest entries. */
+/** Throws LW404 if the operation looks like a misspelling of one in the newest entries. */
 async function assertKnownOperation(operations: Operations, operation: string): Promise<void> {
   const recent = (await operations.listAuditLog({ limit: 500 })).map((line) => line.operation);
   const nearest = recent.includes(operation) ? undefined : nearestName(operation, recent);

@@ -30,10 +30,10 @@ Examples:
 
 function startCommand(): Command {
   return withRemoteOptions(new Command("start"))
-    .description("Enqueue a batch of jobs, all or none, and print its id")
+    .description("Enqueue a batch of jobs atomically and print its id")
     .argument("<jobs>", "Jobs as a JSON array; - reads them from stdin")
     .option("--description <text>", "Description shown in lists")
-    .option("--callback <job>", "Job, as JSON, that runs when all jobs have ended in any state")
+    .option("--callback <job>", "Job, as JSON, to run when all jobs have ended, in any state")
     .option("--tenant <name>", "Tenant that the batch belongs to")
     .option("--correlation-id <text>", "Id shared by all jobs of the batch")
     .option("--json", 'Print {"id": …}')

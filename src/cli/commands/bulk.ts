@@ -8,7 +8,7 @@ import { repeatedly, type WatchFlags, withWatch } from "../watch.ts";
 
 const STATE_COLORS = { running: "blue", completed: "green", stopped: "yellow", failed: "red" } as const;
 
-/** A running bulk action on which no process has worked for this long (ms) has none. */
+/** After this time without activity (ms), no process is assumed to be working on a running bulk action. */
 const ABANDONED_MS = 90_000;
 
 type Flags = RemoteFlags & { json?: boolean };
@@ -81,7 +81,7 @@ function showCommand(): Command {
           const since = one.workedAt ?? one.startedAt;
           if (Date.now() - since.getTime() > ABANDONED_MS)
             console.log(
-              `No worker or server is working on it; the last activity was ${relativeTime(since)}. Start one: legwork worker.`,
+              `No worker or server is working on it; the last activity was ${relativeTime(since)}. To start a worker: legwork worker.`,
             );
         }),
       );

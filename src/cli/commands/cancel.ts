@@ -34,7 +34,7 @@ export function cancelCommand(): Command {
     .option("--preview", "List the jobs without cancelling them")
     .option("--detach", "Start a bulk action and do not wait for it")
     .option("--reason <text>", "Reason recorded in the jobs' history")
-    .option("--json", "Print an array of what was cancelled, or the bulk action for more than 1,000 jobs")
+    .option("--json", "Print an array with an entry per cancelled job, or the bulk action for more than 1,000 jobs")
     .addHelpText(
       "after",
       `

@@ -1,6 +1,6 @@
 import { Argument, Command } from "commander";
 
-/** A possible next word, and its meaning. */
+/** A possible next word and its description. */
 interface Word {
   word: string;
   meaning: string;
@@ -34,7 +34,7 @@ Examples:
     });
 }
 
-/** Every command of the program. Subcommands have both names. */
+/** Every command of the program. The name of a subcommand includes its parent's, such as `workflow show`. */
 function commandsOf(program: Command): Described[] {
   const describe = (command: Command, name: string): Described[] => {
     const visible = command.createHelp().visibleOptions(command);

@@ -8,7 +8,7 @@ import { printDone } from "../output.ts";
 
 export function dashboardCommand(): Command {
   return withDataDir(new Command("dashboard"))
-    .description("Print an address that opens the dashboard of a running `legwork up` or `legwork dev`, signed in")
+    .description("Print an address that opens the dashboard of a running `legwork up` or `legwork dev` and signs you in")
     .option("--json", 'Print {"url": …}')
     .addHelpText(
       "after",
@@ -18,7 +18,7 @@ Examples:
   $ xdg-open "$(legwork dashboard)"
 
 Do not share the address: it contains an admin token, in the part after #, which browsers do not send to the server. For other
-users and other servers, create tokens with \`legwork token create --role viewer\`. The dashboard asks for one.`,
+users and other servers, create tokens with \`legwork token create --role viewer\` and enter them in the dashboard.`,
     )
     .action(async ({ json, ...flags }: Pick<CommonFlags, "dataDir"> & { json?: boolean }) => {
       const { config } = await loadConfig(flags);
@@ -31,7 +31,7 @@ users and other servers, create tokens with \`legwork token create --role viewer
       const { httpUrl, token } = JSON.parse(readFileSync(path, "utf8")) as { httpUrl?: string; token: string };
       if (httpUrl === undefined) {
         throw new LegworkError("LW503", "`legwork dev` runs without the dashboard, because its packages are not installed.", {
-          hint: "Start `legwork dev` again after the command that it has printed.",
+          hint: "Run the command that `legwork dev` has printed, then start `legwork dev` again.",
         });
       }
       const url = dashboardUrl({ httpUrl, token });

@@ -33,12 +33,12 @@ Examples:
   $ legwork dev                       Use the database in .env, or an embedded Postgres in .legwork
   $ legwork dev --tasks src/tasks
 
-Save a task, or a module that it imports, and the next job runs the new code. Jobs that are running meanwhile finish with the
+Save a task, or a module that it imports, and the next job runs the new code. Jobs that are already running finish with the
 old code. If the new code cannot be loaded, the error is shown and the old code keeps running. Variables in .env.local and .env are set
 unless they are set already. In production, use \`legwork worker\` and \`legwork server\`.`,
     )
     .action(async (flags: WorkerFlags & { port?: number; host?: string }) => {
-      // The workers read the files again with each reload.
+      // Copied before the .env files are loaded, because workers read those files again with each reload.
       const environment = { ...process.env };
       const envFiles = loadEnvFiles(process.cwd());
       const settings = await loadWorkerSettings(flags);
@@ -55,7 +55,7 @@ unless they are set already. In production, use \`legwork worker\` and \`legwork
             await start({ settings, flags, environment, envFiles }, log, parts, signal);
             return {
               stop: async () => {
-                // Whatever loses its connection now was told to end.
+                // Lost connections are expected from now on, because everything is being stopped.
                 log.level = "error";
                 await parts.stop();
               },
@@ -115,7 +115,7 @@ async function start(
       const [first = "", ...rest] = lines;
       const then = hasOlderCode
         ? "The old code keeps running. Save a file to try again."
-        : "Nothing runs yet. Save a file to try again.";
+        : "No worker is running yet. Save a file to try again.";
       console.log([`${color("red", "✗")} ${color("bold", first)}`, ...rest.map((line) => `  ${line}`), `  ${then}`].join("\n"));
     },
     onProblem: (message) => console.log(`${color("yellow", "!")} ${message}`),
@@ -141,11 +141,11 @@ function addressOf(databaseUrl: string): string {
   return `${host}${pathname}`;
 }
 
-/** Only a terminal is shown the address that signs the user in, so that no token is kept in a log. */
+/** The sign-in address contains a token, so it is shown only on a terminal and never ends up in a log. */
 function signInUrl(httpUrl: string, token: string): string {
   return process.stdout.isTTY
     ? dashboardUrl({ httpUrl, token })
-    : `${httpUrl}  (for an address that signs you in: \`npx legwork dashboard\`)`;
+    : `${httpUrl}  (to get an address that signs you in: \`npx legwork dashboard\`)`;
 }
 
 function announce({ where, origin, dashboard }: { where: string; origin: string; dashboard: string }): void {

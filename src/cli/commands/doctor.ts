@@ -17,8 +17,8 @@ Examples:
   $ legwork doctor
   $ legwork doctor --json
 
-The exit code is 1 when a finding is critical, otherwise 0. The command reads statistics and samples, waits for no lock and changes
-nothing. In SQL, without the checks of versions and clocks: select * from legwork.doctor();`,
+The exit code is 1 when a finding is critical, otherwise 0. The command reads statistics and samples, does not wait for locks, and
+changes nothing. In SQL, without the checks of versions and clocks: select * from legwork.doctor();`,
     )
     .action(async (flags: RemoteFlags & { json?: boolean }) => {
       const { json } = flags;

@@ -7,7 +7,7 @@ import { color, printJson } from "../output.ts";
 
 type Explain = (operations: Operations, name: string) => Promise<Reason[]>;
 
-/** What can be explained besides jobs, by the word before its name. */
+/** What can be explained other than jobs, by the word that precedes the name. */
 const KINDS: Readonly<Record<string, Explain>> = {
   queue: (operations, name) => operations.explainQueue(name),
   schedule: (operations, name) => operations.explainSchedule(name),
@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, Explain>> = {
 
 export function explainCommand(): Command {
   return withRemoteOptions(new Command("explain"))
-    .description("Show why a job is not running, or why a schedule, queue, workflow or worker does not do what it should")
+    .description("Show why a job is not running, or why a schedule, queue, workflow or worker does not work as expected")
     .argument("<id>", "Id of the job; or the word schedule, queue, workflow or worker, followed by a name")
     .argument("[name]", "Name of the schedule or queue, or id of the workflow or worker")
     .option("--json", "Print an array of reasons")
@@ -57,7 +57,7 @@ async function explainWhat(operations: Operations, what: string, name: string | 
   });
 }
 
-/** The error for a word that is not a job id: it says what has that name. */
+/** The error for a word that is not a job id. Its message says what has that name, if anything. */
 async function namedOtherwise(operations: Operations, word: string, isKind: boolean): Promise<LegworkError> {
   const [schedules, queues] = await Promise.all([operations.listSchedules({}), operations.listQueues()]);
   const kinds = [
@@ -73,7 +73,7 @@ async function namedOtherwise(operations: Operations, word: string, isKind: bool
     });
   }
   return new LegworkError("LW400", `'${word}' is not a job id.`, {
-    hint: "Ids are whole numbers, as `legwork jobs` lists them. For others, write `legwork explain schedule|queue|workflow|worker <name>`.",
+    hint: "Ids are whole numbers, as `legwork jobs` lists them. For anything else, write `legwork explain schedule|queue|workflow|worker <name>`.",
   });
 }
 

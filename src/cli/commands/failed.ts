@@ -13,7 +13,11 @@ type Flags = RemoteFlags &
 export function failedCommand(): Command {
   return withWatch(withRemoteOptions(new Command("failed")))
     .description("List failed jobs that can be retried, grouped by error")
-    .option("--since <duration>", "Only jobs that failed within this time, such as 10m, however old they are", duration())
+    .option(
+      "--since <duration>",
+      "Only jobs that failed at most this long ago, such as 10m, whenever they were created",
+      duration(),
+    )
     .option("--task <name>", "Only failed jobs of this task")
     .option("--queue <name>", "Only failed jobs of this queue")
     .option("--tenant <name>", "Only this tenant's failed jobs")

@@ -10,8 +10,8 @@ const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as con
 export function healthCommand(): Command {
   return withRemoteOptions(new Command("health"))
     .description("Show the health of the system, tasks, queues, schedules and hosts, with reasons")
-    .option("--all", "Include what is healthy")
-    .option("--json", "Print an array of all rows, including what is healthy")
+    .option("--all", "Include healthy tasks, queues, schedules and hosts")
+    .option("--json", "Print an array of all rows, including healthy ones")
     .addHelpText(
       "after",
       `

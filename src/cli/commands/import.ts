@@ -21,16 +21,16 @@ type Flags = CommonFlags & {
   json?: boolean;
 };
 
-/** For Legwork: the lock, a batch, and what runs alongside; and one for pg-boss in the same database. */
+/** Connections for the lock, a batch and the statements that run at the same time, and one for pg-boss if it is in the same database. */
 const CONNECTIONS = 4;
 
 export function importCommand(): Command {
-  const command = new Command("import").description("Take over the waiting jobs and schedules of pg-boss or BullMQ").addHelpText(
+  const command = new Command("import").description("Import the waiting jobs and schedules of pg-boss or BullMQ").addHelpText(
     "after",
     `
 Examples:
-  $ legwork import pg-boss                        Show what would be taken over
-  $ legwork import pg-boss --apply                Take it over
+  $ legwork import pg-boss                        Show what would be imported
+  $ legwork import pg-boss --apply                Import it
   $ legwork import bullmq --redis-url redis://127.0.0.1:6379`,
   );
   for (const subcommand of [pgBoss, bullmq]) command.addCommand(subcommand().exitOverride());
@@ -39,23 +39,23 @@ Examples:
 
 function pgBoss(): Command {
   return withImportOptions(new Command("pg-boss"))
-    .description("Take over the waiting jobs and schedules of pg-boss 10, 11 or 12; without --apply, show what would be")
+    .description("Import the waiting jobs and schedules of pg-boss 10, 11 or 12; without --apply, show what would be imported")
     .option(
       "--source-url <url>",
-      "Database of pg-boss, if it is another one. PGBOSS_DATABASE_URL sets it without showing it in process lists",
+      "Database of pg-boss, if it is not Legwork's. PGBOSS_DATABASE_URL sets it without showing it in process lists",
     )
     .option("--schema <name>", "Schema of pg-boss's tables", "pgboss")
     .addHelpText(
       "after",
       `
 Examples:
-  $ legwork import pg-boss                                  Show what would be taken over
-  $ legwork import pg-boss --task email=notify/email        Name the task of a queue
-  $ legwork import pg-boss --only email --apply             Take over one queue
+  $ legwork import pg-boss                                  Show what would be imported
+  $ legwork import pg-boss --task email=notify/email        Choose the task for a queue
+  $ legwork import pg-boss --only email --apply             Import one queue
   $ legwork import pg-boss --mapping names.json --apply --json
 
 A queue's jobs run the task with its name, unless --task or --mapping names another one. Jobs that pg-boss is running are left alone. It is safe to
-run the command again, and to keep using pg-boss meanwhile: no job is imported twice. docs/guides/from-pg-boss.md lists the steps of a move in order.`,
+run the command again, and to keep using pg-boss in the meantime: no job is imported twice. docs/guides/from-pg-boss.md lists the migration steps in order.`,
     )
     .action(async (flags: Flags & { sourceUrl?: string; schema: string }) => {
       const sourceUrl = flags.sourceUrl ?? nonEmpty(process.env.PGBOSS_DATABASE_URL);
@@ -77,21 +77,21 @@ run the command again, and to keep using pg-boss meanwhile: no job is imported t
 
 function bullmq(): Command {
   return withImportOptions(new Command("bullmq"))
-    .description("Take over the waiting jobs and job schedulers of BullMQ 5 or 6; without --apply, show what would be")
+    .description("Import the waiting jobs and job schedulers of BullMQ 5 or 6; without --apply, show what would be imported")
     .option("--redis-url <url>", "Redis of BullMQ (REDIS_URL, default: redis://127.0.0.1:6379)")
     .option("--prefix <text>", "Prefix of BullMQ's keys", "bull")
     .addHelpText(
       "after",
       `
 Examples:
-  $ legwork import bullmq                                   Show what would be taken over
-  $ legwork import bullmq --task mail=notify/email          Name the task of a queue
-  $ legwork import bullmq --task mail:welcome=notify/welcome    Name the task of the jobs with one name
-  $ legwork import bullmq --only mail --apply               Take over one queue
+  $ legwork import bullmq                                   Show what would be imported
+  $ legwork import bullmq --task mail=notify/email          Choose the task for a queue
+  $ legwork import bullmq --task mail:welcome=notify/welcome    Choose the task for the jobs with this name
+  $ legwork import bullmq --only mail --apply               Import one queue
 
 A job named welcome in the queue mail runs the task mail/welcome or mail, unless --task or --mapping names another one. Jobs that BullMQ is running
-are left alone. It is safe to run the command again, and to keep using BullMQ meanwhile: no job is imported twice. Redis is read with ioredis, which
-must be installed in your project. docs/guides/from-bullmq.md lists the steps of a move in order.`,
+are left alone. It is safe to run the command again, and to keep using BullMQ in the meantime: no job is imported twice. Redis is read with
+ioredis, which must be installed in your project. docs/guides/from-bullmq.md lists the migration steps in order.`,
     )
     .action(async (flags: Flags & { redisUrl?: string; prefix: string }) => {
       const { openBullmq } = await import("../../import/bullmq/bullmq-source.ts");
@@ -112,11 +112,11 @@ must be installed in your project. docs/guides/from-bullmq.md lists the steps of
 
 function withImportOptions(command: Command): Command {
   return withCommonOptions(command)
-    .option("--task <name=task>", "Task that runs the jobs of this name (repeatable)", namedTask)
-    .option("--skip <name>", "Leave the jobs of this name where they are (repeatable)", collect)
+    .option("--task <name=task>", "Task that runs the jobs with this name (repeatable)", namedTask)
+    .option("--skip <name>", "Do not import the jobs with this name (repeatable)", collect)
     .option("--mapping <file>", "JSON file or module with the task for each name")
-    .option("--only <name>", "Only the queue of this name (repeatable)", collect)
-    .option("--apply", "Take the jobs over. Without it, nothing is written anywhere")
+    .option("--only <name>", "Only the queue with this name (repeatable)", collect)
+    .option("--apply", "Import the jobs. Without this option, nothing is written")
     .option("--json", "Print the report");
 }
 
@@ -153,7 +153,7 @@ async function mappingOf({ mapping, task, skip = [] }: Flags): Promise<Mapping> 
   };
 }
 
-/** `email=notify/email`: a task's name has no equals sign, another system's may have. */
+/** `email=notify/email`: a task's name contains no equals sign, but a name in the other system may. */
 function namedTask(text: string, previous: Record<string, string> | undefined): Record<string, string> {
   const at = text.lastIndexOf("=");
   if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("Expected a name and a task, such as email=notify/email.");
@@ -161,7 +161,7 @@ function namedTask(text: string, previous: Record<string, string> | undefined): 
 }
 
 function showProgress(jobs: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${counted(jobs, "job")} taken over\u001B[K\r`);
+  if (process.stderr.isTTY) process.stderr.write(`\r${counted(jobs, "job")} imported\u001B[K\r`);
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

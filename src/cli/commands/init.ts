@@ -19,7 +19,7 @@ interface Flags {
 
 export function initCommand(): Command {
   return new Command("init")
-    .description("Set up Legwork in the project in this folder: a task, scripts, and the commands to type next")
+    .description("Set up Legwork in the project in this folder: a task, scripts, and the commands to run next")
     .option("--yes", "Make the changes without asking")
     .option("--dry-run", "Only show the changes")
     .option("--json", 'Print {"changes", "applied", "next"}; makes the changes only with --yes')
@@ -27,7 +27,7 @@ export function initCommand(): Command {
       "after",
       `
 Examples:
-  $ legwork init              Show the changes, and ask
+  $ legwork init              Show the changes, then ask
   $ legwork init --dry-run    Show the changes
   $ legwork init --yes        In a script
 
@@ -73,10 +73,10 @@ function show(project: Project, { directories, crontab, hasTasks }: TaskPlace, c
   for (const change of changes) console.log(`${describeChange(change).join("\n")}\n`);
 }
 
-/** Asks on a terminal. Throws LW400 without one: the changes have been shown. */
+/** Asks for confirmation on a terminal. Throws LW400 if there is no terminal; the changes have been shown by then. */
 async function confirm(): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new LegworkError("LW400", "Nothing was changed, because there is no terminal to ask on.", {
+    throw new LegworkError("LW400", "Nothing was changed, because confirming the changes requires a terminal.", {
       hint: "Add --yes to make these changes, or --dry-run to only show them.",
     });
   }
@@ -87,7 +87,7 @@ async function confirm(): Promise<boolean> {
   return /^\s*(y(es)?)?\s*$/i.test(answer);
 }
 
-/** Whether the project still has the task of an earlier run. */
+/** Whether the project still has the sample task that an earlier run created. */
 function hasSample({ directory }: Project, { directories }: TaskPlace): boolean {
   return directories.some((one) => ["hello.ts", "hello.js"].some((file) => existsSync(join(directory, one, file))));
 }
@@ -106,7 +106,7 @@ function apply(directory: string, { path, before, after }: Change): void {
     writeFileSync(file, after, { flag: before === undefined ? "wx" : "w" });
   } catch (error) {
     throw new LegworkError("LW403", `${path} cannot be written: ${toError(error).message}.`, {
-      hint: "Give this user the right to write there, then run `legwork init` again.",
+      hint: "Grant this user write access, then run `legwork init` again.",
       cause: error,
     });
   }

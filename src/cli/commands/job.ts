@@ -33,7 +33,7 @@ export function jobCommand(): Command {
     )
     .option(
       "--json",
-      "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log; with --wait, its id, state, result, error and end",
+      "Print the complete row with attempts, steps, timeline and last log lines; with --logs, the whole log; with --wait, its id, state, result, error and end time",
     )
     .addHelpText(
       "after",

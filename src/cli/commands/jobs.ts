@@ -36,13 +36,17 @@ export function jobsCommand(): Command {
     )
     .option("--created-after <time>", "Only jobs created at this time or later", time)
     .option("--created-before <time>", "Only jobs created before this time", time)
-    .option("--finished-since <duration>", "Only jobs that ended within this time, such as 10m, however old they are", duration())
+    .option(
+      "--finished-since <duration>",
+      "Only jobs that ended at most this long ago, such as 10m, whenever they were created",
+      duration(),
+    )
     .option("--finished-after <time>", "Only jobs that ended at this time or later", time)
     .option("--finished-before <time>", "Only jobs that ended before this time", time)
     .option("--before <id>", "Only jobs older than this one, for the next page", idOf("a job"))
     .option("--limit <number>", "Number of jobs, at most 500", listLimit, 20)
     .addOption(
-      new Option("--count-by <field>", "Print how many jobs match by this field, at most 10,000 of each value").choices(
+      new Option("--count-by <field>", "Print the number of matching jobs by this field, at most 10,000 per value").choices(
         COUNT_FIELDS,
       ),
     )
@@ -83,7 +87,7 @@ Examples:
             console.log(
               filter.payload === undefined
                 ? "No jobs."
-                : `No jobs among the first ${formatNumber(MAX_LOOKED_AT)} that match the other options.`,
+                : `None of the first ${formatNumber(MAX_LOOKED_AT)} jobs that match the other options has this payload value.`,
             );
             return;
           }

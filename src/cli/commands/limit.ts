@@ -28,7 +28,7 @@ export function limitCommand(): Command {
     .option("--rate <number/duration>", "Jobs that start within a period, such as 100/1m", rate)
     .addOption(new Option("--drop <kind>", "Limit to remove").choices(["concurrency", "rate"]))
     .option("--reset", "Reset a task's limits to those that its definition declares")
-    .option("--json", 'Print {"queue" or "task": …} with "reset", "dropped", "concurrency" or "rate": what was changed')
+    .option("--json", 'Print {"queue" or "task": …} with "reset", "dropped", "concurrency" or "rate": the change')
     .addHelpText(
       "after",
       `
@@ -40,10 +40,10 @@ Examples:
     .action(async (flags: Flags) => {
       const { queue, task, key, concurrency, rate, drop, reset } = flags;
       if ((queue === undefined) === (task === undefined)) {
-        throw new LegworkError("LW400", "Name a queue or a task.", { hint: "Add --queue mail or --task notify/email." });
+        throw new LegworkError("LW400", "Specify a queue or a task.", { hint: "Add --queue mail or --task notify/email." });
       }
       if ([concurrency, rate, drop, reset].every((wish) => wish === undefined) || (reset === true && task === undefined)) {
-        throw new LegworkError("LW400", "Give a limit to set, remove or reset.", {
+        throw new LegworkError("LW400", "Specify a limit to set, remove or reset.", {
           hint: "Add --concurrency 5, --rate 100/1m, --drop concurrency or, for a task, --reset.",
         });
       }

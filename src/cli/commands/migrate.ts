@@ -30,7 +30,7 @@ export function migrateCommand(): Command {
   return withCommonOptions(new Command("migrate"))
     .description("Migrate the database to this version of Legwork")
     .option("--upgrade-graphile-worker", "Run graphile-worker's own migrations first, if its schema is older")
-    .option("--preview", "With --upgrade-graphile-worker: say what would happen to workers and jobs, without changing anything")
+    .option("--preview", "With --upgrade-graphile-worker: show what would happen to workers and jobs, without changing anything")
     .option("--dry-run", "Print the SQL for review or psql, without changing anything")
     .option("--uninstall", "Remove Legwork and its history; graphile-worker and its jobs are kept")
     .option("--yes", "Confirm --uninstall")
@@ -67,7 +67,7 @@ export function migrateCommand(): Command {
         );
       }
       const { config } = await loadConfig(common);
-      // The result is this command's output. It is logged only for commands that also do something else.
+      // This command prints the result itself, so it need not be logged as well.
       const log = createLogger({ level: config.logLevel === "info" ? "warn" : config.logLevel });
       const pool = createPool(findDatabase(config), { log, max: 3, name: "legwork migrate" });
       try {
@@ -134,18 +134,18 @@ const CONSEQUENCES = {
     "Running workers do not notice the upgrade, but can neither fetch jobs nor record how they end:",
     "  1. Stop these workers and wait for their jobs. While jobs are running, the upgrade is refused.",
     "  2. Run this command without --preview.",
-    "  3. Start workers of graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
+    "  3. Start graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
   ],
   "0.16": [
     "Running workers notice the upgrade within seconds. They finish and record the jobs that they run, and exit (with code 57):",
     "  1. Run this command without --preview.",
-    "  2. Start workers of graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
-    "A process manager that restarts an old worker makes it exit again, which is harmless.",
+    "  2. Start graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
+    "If a process manager restarts an old worker, it exits again, which is harmless.",
   ],
   "0.17": [
     "Running workers continue, and share the jobs with `legwork worker`:",
     "  1. Run this command without --preview.",
-    "  2. Replace these workers with graphile-worker 0.18.0 or `legwork worker` when it suits you.",
+    "  2. Replace these workers with graphile-worker 0.18.0 or `legwork worker` at any time.",
   ],
 } as const;
 

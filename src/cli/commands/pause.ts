@@ -11,7 +11,7 @@ type Target = { queue: string; task?: undefined } | { task: string; queue?: unde
 
 export function pauseCommand(): Command {
   return withRemoteOptions(new Command("pause"))
-    .description("Pause a queue or task: its jobs wait, running jobs finish, none are lost")
+    .description("Pause a queue or task: waiting jobs do not start, running jobs finish, no jobs are lost")
     .argument("[queue]", "Queue to pause")
     .option("--task <name>", "Task to pause, instead of a queue")
     .option("--reason <text>", "Reason, shown by `legwork explain`")
@@ -23,7 +23,7 @@ export function pauseCommand(): Command {
     .action(async (queue: string | undefined, flags: Flags) => {
       const target = targetOf(queue, flags, "pause");
       await run(flags, async (operations) => {
-        if ("all" in target) throw new TypeError("Only resume takes --all.");
+        if ("all" in target) throw new TypeError("Only `resume` accepts --all.");
         if (target.task !== undefined) await operations.pauseTask(target.task, flags.reason);
         else await operations.pauseQueue(target.queue, flags.reason);
         return [{ ...target, paused: true }, `${nameOf(target)} is paused.`];
@@ -58,7 +58,7 @@ export function resumeCommand(): Command {
 
 export function stopCommand(): Command {
   return withRemoteOptions(new Command("stop"))
-    .description("Start no more jobs until `legwork resume --all`; running jobs finish")
+    .description("Keep all jobs from starting until `legwork resume --all`; running jobs finish")
     .requiredOption("--all", "Confirm stopping all queues and tasks")
     .option("--reason <text>", "Reason, shown by `legwork explain`")
     .option("--json", 'Print {"all": true, "stopped": true}')
@@ -77,7 +77,7 @@ function targetOf(queue: string | undefined, { task, all }: Flags, command: "pau
   if (queue === undefined && task !== undefined && all !== true) return { task };
   if (queue === undefined && task === undefined && all === true) return { all };
   const isResume = command === "resume";
-  throw new LegworkError("LW400", `Name one queue or one task${isResume ? ", or use --all to end an emergency stop" : ""}.`, {
+  throw new LegworkError("LW400", `Specify one queue or one task${isResume ? ", or use --all to end an emergency stop" : ""}.`, {
     hint: `For example \`legwork ${command} mail\`${isResume ? ", " : " or "}\`legwork ${command} --task notify/email\`${isResume ? " or `legwork resume --all`" : ""}. \`legwork queues\` lists the queues.`,
   });
 }

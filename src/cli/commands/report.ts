@@ -15,16 +15,16 @@ import { withoutSecrets, withoutValues } from "../without-secrets.ts";
 
 type Flags = RemoteFlags & { out?: string; log?: string[]; includePayloads?: boolean; json?: boolean };
 
-/** The sections that a server cannot answer. */
+/** The sections that are not available through a server. */
 const ONLY_LOCAL = ["Settings of this command", "Settings of the database"];
 
 export function reportCommand(): Command {
   return withRemoteOptions(new Command("report"))
-    .description("Write one file for support: findings, versions, settings and, of a job, its explanation and history")
+    .description("Write a file for support with findings, versions and settings and, for a job, its explanation and history")
     .argument("[id]", "Job to include", jobId)
     .option("--out <file>", "File to write; - prints it (default: legwork-report-TIME.md)")
-    .option("--log <file>", "Log file whose end to include, such as a worker's (repeatable)", collect)
-    .option("--include-payloads", "Include the values of payloads, results and log fields, and not only their shape")
+    .option("--log <file>", "Log file, such as a worker's, whose last lines are included (repeatable)", collect)
+    .option("--include-payloads", "Include the values of payloads, results and log fields, not only their structure")
     .option("--json", 'Print {"out", "bytes", "missing"}')
     .addHelpText(
       "after",
@@ -34,7 +34,7 @@ Examples:
   $ legwork report 42 --out report.md
   $ legwork report 42 --log /var/log/legwork.log --include-payloads
 
-Passwords, tokens and keys are replaced by [redacted], wherever they stand. Read the file before you send it.`,
+Passwords, tokens and keys are replaced by [redacted] wherever they occur. Read the file before you send it.`,
     )
     .action(async (id: string | undefined, flags: Flags) => {
       const { out = `legwork-report-${fileTime(new Date())}.md`, log = [], includePayloads, json } = ownFlags(flags);
@@ -66,7 +66,7 @@ Passwords, tokens and keys are replaced by [redacted], wherever they stand. Read
     });
 }
 
-/** Reads every section in turn. One that fails says why, and is added to `missing`. */
+/** Reads every section in turn. A section that cannot be read contains the error instead, and is added to `missing`. */
 async function write(sections: readonly Section[], withPayloads: boolean, missing: string[]): Promise<string> {
   const parts: string[] = [];
   for (const { title, read } of sections) {
@@ -76,9 +76,9 @@ async function write(sections: readonly Section[], withPayloads: boolean, missin
       content = withoutSecrets(withPayloads ? value : withoutValues(value));
     } catch (error) {
       missing.push(title);
-      content = `This could not be read: ${withoutSecrets(toError(error).message)}`;
+      content = `This section could not be read: ${withoutSecrets(toError(error).message)}`;
     }
-    // A longer fence than any within the content.
+    // The fence must be longer than any fence in the content.
     const fence = "`".repeat(Math.max(3, ...[...content.matchAll(/`+/g)].map(([run]) => run.length + 1)));
     parts.push(`## ${title}\n\n${fence}\n${content.trimEnd()}\n${fence}\n`);
   }

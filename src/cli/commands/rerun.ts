@@ -13,7 +13,7 @@ export function rerunCommand(): Command {
     .option("--payload <json>", 'New payload; "[redacted]" keeps the old value', (text) => parseTyped("payload", text))
     .option("--task <name>", "Different task, if the name of the old one was wrong")
     .option("--discard", "Discard the old jobs, which must have failed")
-    .option("--json", "Print an array of what was enqueued")
+    .option("--json", "Print an array with the old and new id of each job")
     .addHelpText(
       "after",
       `\nExamples:\n  $ legwork rerun 42\n  $ legwork rerun 42 --payload '{"to": "ann@example.com"}' --discard`,
@@ -34,7 +34,7 @@ export function priorityCommand(): Command {
     .description("Change the priority of jobs; smaller numbers run first")
     .argument("<ids...>", "Ids of the jobs", jobIds)
     .requiredOption("--to <number>", "New priority, -32768 to 32767", wholeNumber(...PRIORITIES))
-    .option("--json", "Print an array of what was changed")
+    .option("--json", "Print an array with the old and new priority of each job")
     .addHelpText("after", "\nExamples:\n  $ legwork priority 42 43 --to -10")
     .action(async (ids: string[], flags: RemoteFlags & { to: number; json?: boolean }) => {
       const { json, to } = flags;

@@ -23,11 +23,11 @@ interface Result {
 
 export function restoreCommand(): Command {
   return withRunOptions(withRemoteOptions(new Command("restore")))
-    .description("Restore and verify the rows of a backup, all or none (task backup/restore)")
+    .description("Restore and verify the rows of a backup atomically (task backup/restore)")
     .requiredOption("--folder <path>", "Folder of the backups, within the worker's LEGWORK_ALLOWED_FOLDERS")
     .option("--name <name>", "Name of the backup; the newest complete one is restored", "backup")
     .option("--backup <folder>", "One backup, as printed by `legwork backup`, instead of the newest")
-    .option("--table <from[=into]>", "Only this table of the backup, into itself or another table (repeatable)", pair)
+    .option("--table <from[=into]>", "Restore only this table, optionally into another one (repeatable)", pair)
     .option("--replace", "Truncate the tables first; otherwise they must be empty")
     .option("--triggers", "Fire the tables' triggers for the restored rows")
     .addHelpText(
@@ -66,6 +66,6 @@ Examples:
 
 function pair(value: string, previous: Record<string, string> | undefined): Record<string, string> {
   const [from = "", into = from, ...more] = value.split("=");
-  if (from === "" || into === "" || more.length > 0) throw new InvalidArgumentError("It must be a table, or from=into.");
+  if (from === "" || into === "" || more.length > 0) throw new InvalidArgumentError("Expected a table, or from=into.");
   return { ...previous, [from]: into };
 }

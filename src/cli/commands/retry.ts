@@ -47,7 +47,11 @@ export function discardCommand(): Command {
 function withFilter(command: Command): Command {
   return withRemoteOptions(command)
     .argument("[ids...]", "Ids of the jobs; or use the options below to select failed jobs", jobIds, [])
-    .addOption(new Option("--state <state>", "Only failed jobs, which are the only ones; for scripts").choices(["failed"]))
+    .addOption(
+      new Option("--state <state>", "Accepted so that scripts can name the state; only failed jobs can be selected").choices([
+        "failed",
+      ]),
+    )
     .option("--task <name>", "Only failed jobs of this task")
     .option("--queue <name>", "Only failed jobs of this queue")
     .option("--tenant <name>", "Only this tenant's failed jobs")
@@ -55,11 +59,11 @@ function withFilter(command: Command): Command {
     .option("--error <text>", "Only failed jobs whose error contains this text")
     .option("--failed-after <time>", "Only jobs that failed at this time or later", time)
     .option("--failed-before <time>", "Only jobs that failed before this time", time)
-    .option("--failed-since <duration>", "Only jobs that failed within this time, such as 10m", duration())
+    .option("--failed-since <duration>", "Only jobs that failed at most this long ago, such as 10m", duration())
     .option("--all", "All failed jobs")
     .option("--preview", "List the jobs without changing them")
     .option("--detach", "Start a bulk action and do not wait for it")
-    .option("--json", "Print an array of what was changed, or the bulk action for more than 1,000 jobs");
+    .option("--json", "Print an array with an entry per changed job, or the bulk action for more than 1,000 jobs");
 }
 
 async function onFailedJobs(

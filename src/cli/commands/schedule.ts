@@ -106,7 +106,7 @@ Examples:
 
 function list(): Command {
   return withRemoteOptions(new Command("list"))
-    .description("List schedules with their next and last occurrences, including the crontab's")
+    .description("List schedules with their next and last occurrences, including those from the crontab")
     .option("--tenant <name>", "Only this tenant's schedules")
     .option("--json", "Print an array of complete rows")
     .addHelpText("after", "\nExamples:\n  $ legwork schedule list\n  $ legwork schedule list --tenant acme --json")
@@ -168,7 +168,7 @@ function show(): Command {
           ],
           ["requires", row.requires === null ? null : jsonText(row.requires)],
           ["tenant", row.tenant],
-          ["source", row.source === "crontab" ? "the crontab file, where it can be changed" : null],
+          ["source", row.source === "crontab" ? "the crontab file; change it there" : null],
           ["problem", row.problem],
         ];
         for (const [label, value] of facts) if (value !== null) console.log(`  ${label.padEnd(9)} ${value}`);
@@ -200,8 +200,8 @@ function disabled({ disabledAt, disabledBy }: Schedule): string {
 
 function preview(): Command {
   return withTiming(withRemoteOptions(new Command("preview")))
-    .description("List the next occurrences of a schedule or a timing, in local time and UTC")
-    .argument("[name]", "Name of a schedule; without it, give --cron, --every or --at")
+    .description("List the next occurrences of a schedule, or of a cron expression, interval or time, in local time and UTC")
+    .argument("[name]", "Name of a schedule; without a name, specify --cron, --every or --at")
     .option("--count <number>", "Number of occurrences, at most 1,000", wholeNumber(1, 1_000), 10)
     .option("--from <time>", "Time of the earliest occurrence (default: now)", time)
     .option("--json", "Print an array of {at, local}")
@@ -238,7 +238,7 @@ Examples:
       await withOperations(flags, async (operations) => {
         const row = await operations.getSchedule(name);
         const timing = timingOf({ cron: row.cron ?? undefined, every: row.every ?? undefined, at: row.at ?? undefined });
-        // An interval is counted from where the schedule counts it.
+        // The occurrences of an interval depend on its start, so begin with the schedule's next occurrence.
         const bounds = {
           startsAt: row.startsAt ?? (timing.every === undefined ? undefined : ((row.upcoming ?? [])[0] ?? undefined)),
           endsAt: row.endsAt ?? undefined,
@@ -287,7 +287,7 @@ function named(
   return withRemoteOptions(new Command(verb))
     .description(description)
     .argument("<name>", "Name of the schedule")
-    .option("--json", "Print an object with the schedule's name and what was done")
+    .option("--json", "Print an object with the schedule's name and the result")
     .addHelpText("after", `\nExamples:\n  $ legwork schedule ${verb} cleanup`)
     .action(async (name: string, flags: Flags) => {
       await withOperations(flags, async (operations) => {
@@ -303,8 +303,8 @@ function withTiming(command: Command): Command {
     .option("--every <duration>", "Time between occurrences, such as 30s, 5m, 1d or '1 month'", calendarDuration)
     .option("--at <time>", "Time of a single occurrence", time)
     .option("--timezone <zone>", "Time zone, such as Europe/Berlin (default: UTC)")
-    .option("--starts-at <time>", "Time before which nothing occurs", time)
-    .option("--ends-at <time>", "Time after which nothing occurs", time);
+    .option("--starts-at <time>", "Earliest time of an occurrence", time)
+    .option("--ends-at <time>", "Latest time of an occurrence", time);
 }
 
 function timingOf({ cron, every, at }: TimingFlags): Timing {

@@ -14,7 +14,7 @@ export function serverCommand(): Command {
     .description("Serve REST, GraphQL, their documentation and the dashboard, without running jobs")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
-    .option("--public-path <path>", "The server's path in the browser's address, if a proxy adds one (LEGWORK_PUBLIC_PATH)")
+    .option("--public-path <path>", "Path of the server as seen by browsers, if a proxy adds a prefix (LEGWORK_PUBLIC_PATH)")
     .addHelpText(
       "after",
       `
@@ -22,7 +22,7 @@ Examples:
   $ DATABASE_URL=postgres://… legwork server
   $ legwork server --host 0.0.0.0 --port 8080     After \`legwork token create\` has created a token
 
-The server accepts the database's tokens and the token in the data directory, which it creates if it is missing.`,
+The server accepts the tokens in the database and the token in the data directory, which it creates if necessary.`,
     )
     .action(async (flags: CommonFlags & { port?: number; host?: string; publicPath?: string }) => {
       assertInstalled("`legwork server`", SERVER_PACKAGES, GRAPHQL_PACKAGES);

@@ -6,7 +6,7 @@ import { parseTyped } from "../typed-json.ts";
 
 export function signalCommand(): Command {
   return withRemoteOptions(new Command("signal"))
-    .description("Send a signal to a job; only the first one of each name counts")
+    .description("Send a signal to a job; only the first signal of each name counts")
     .argument("<id>", "Id of the job", idArgument("job"))
     .argument("<name>", "Name of the signal")
     .argument("[payload]", "JSON sent with the signal")

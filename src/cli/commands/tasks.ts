@@ -7,7 +7,7 @@ import { jsonText } from "../visible.ts";
 export function tasksCommand(): Command {
   return listingCommand(
     "tasks",
-    "List the tasks that a worker has registered or a job was enqueued for",
+    "List the tasks that a worker has registered or that a job was enqueued for",
     ({ listTasks }) => listTasks(),
     "No tasks are registered yet. Start a worker.",
     (tasks) =>

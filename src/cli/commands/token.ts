@@ -20,7 +20,7 @@ export function tokenCommand(): Command {
 
 function createCommand(): Command {
   return withRemoteOptions(new Command("create"))
-    .description("Create a token and print it, once: only its hash is stored")
+    .description("Create a token and print it; it cannot be shown again, because only its hash is stored")
     .addOption(
       new Option("--role <role>", "Role of the token").choices(["viewer", "enqueuer", "operator", "admin"]).default("viewer"),
     )

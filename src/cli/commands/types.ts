@@ -17,7 +17,7 @@ type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: stri
 
 export function typesCommand(): Command {
   return withRemoteOptions(new Command("types"))
-    .description("Write a declaration file with which the compiler checks task names and payloads")
+    .description("Write a declaration file that lets the TypeScript compiler check task names and payloads")
     .option("--tasks <directory>", "Directory of task files, instead of the configured ones (repeatable)", collect)
     .option(
       "--from-database",

@@ -25,10 +25,10 @@ import { stopAndTell, tellReady } from "./worker.ts";
 
 export function upCommand(): Command {
   return withWorkerOptions(new Command("up"))
-    .description("Start everything: Postgres (unless a database is given), migrations, a worker and the server")
+    .description("Start everything: Postgres (unless a database is configured), migrations, a worker and the server")
     .option("--port <number>", "Port of the server, 0 for a free one (LEGWORK_PORT, default: 4400)", wholeNumber(0, 65_535))
     .option("--host <address>", "Address of the server (LEGWORK_HOST, default: 127.0.0.1)")
-    .option("--public-path <path>", "The server's path in the browser's address, if a proxy adds one (LEGWORK_PUBLIC_PATH)")
+    .option("--public-path <path>", "Path of the server as seen by browsers, if a proxy adds a prefix (LEGWORK_PUBLIC_PATH)")
     .option("--json", 'Print {"httpUrl", "graphqlUrl", "readyFile", "pid"} when everything is ready')
     .addHelpText(
       "after",
@@ -95,7 +95,7 @@ async function start(loaded: WorkerSettings, log: Logger, parts: Parts, signal: 
   const worker = await startWorker({ ...workerSettings(loaded), databaseUrl, log, problems, signal });
   const stopWorker = once(() => stopAndTell(log, worker));
   parts.add(stopWorker);
-  // The server keeps running.
+  // A drained worker stops, but the server keeps running.
   void worker.drained.then(stopWorker);
   signal.throwIfAborted();
   const { dataDir, tasks, crontab } = config;
@@ -107,7 +107,7 @@ async function start(loaded: WorkerSettings, log: Logger, parts: Parts, signal: 
   return { ready, worker };
 }
 
-/** Makes further calls return the promise of the first one. */
+/** Wraps a function so that later calls return the promise of the first call. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined;
   return () => (done ??= work());
@@ -118,7 +118,7 @@ function withoutSecrets({ httpUrl, graphqlUrl, pid }: Ready, { dataDir }: Config
   return { httpUrl, graphqlUrl, readyFile: resolve(dataDir, "ready.json"), pid };
 }
 
-/** Prints the addresses. Only a terminal is shown the address that signs the user in, so that no token is kept in a log. */
+/** Prints the addresses. The sign-in address contains a token, so it is shown only on a terminal and never ends up in a log. */
 function announce(ready: Ready, config: Config, tasks: readonly string[]): void {
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
@@ -126,7 +126,7 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
   const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0] ?? "<task>"} '{…}'`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
-  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (for an address that signs you in: \`npx legwork dashboard\`)`}
+  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (to get an address that signs you in: \`npx legwork dashboard\`)`}
   GraphQL    ${ready.graphqlUrl}
   token      in ${join(config.dataDir, "ready.json")}, with the database's address
 

@@ -71,7 +71,7 @@ Unfinished jobs return to the queue.`,
               ended: worker.finished.catch(() => undefined),
               stop: async () => {
                 await stopAndTell(log, worker);
-                // A worker that could not find out whether jobs are left exits with code 1.
+                // Exit with code 1 if the worker could not determine whether jobs are left.
                 await within(0, worker.finished);
               },
             };
@@ -80,7 +80,7 @@ Unfinished jobs return to the queue.`,
       }
       await untilStopped(log, {
         start: async (signal) => {
-          // First, so that a probe is answered while the database cannot be reached or is being migrated.
+          // Opened first, so that probes are answered while the database cannot be reached or is being migrated.
           const health = await openHealthPort(log, settings, signal);
           await migrateFirst();
           const worker = await startWorker({ ...settings, health, signal });
@@ -89,7 +89,7 @@ Unfinished jobs return to the queue.`,
             running: () => worker.running(),
             ended: worker.drained,
             stop: async () => {
-              // Also when it was drained, without a signal.
+              // Needed when the worker was drained, because then there was no signal.
               health?.stopping();
               await stopAndTell(log, worker);
             },

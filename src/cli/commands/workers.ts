@@ -6,7 +6,7 @@ import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.
 import { formatNumber } from "../../wording.ts";
 import { color, elapsed, printDone, printTable, relativeTime } from "../output.ts";
 
-/** The number of excluded tasks that are listed. */
+/** The maximum number of excluded tasks to list. */
 const SHOWN_TASKS = 3;
 
 export function workersCommand(): Command {
@@ -16,7 +16,7 @@ export function workersCommand(): Command {
     ({ listWorkers }) => listWorkers(),
     "No Legwork worker is running.",
     (workers) => {
-      // Only if a worker lacks a task of a waiting job.
+      // The column is shown only if a worker lacks a task of a waiting job.
       const hasLacks = workers.some(({ lacks }) => lacks.length > 0);
       const hasSlots = workers.some(({ queueSlots }) => queueSlots !== null);
       const hasExcluded = workers.some(({ excluded }) => excluded.length > 0);
@@ -60,21 +60,29 @@ export function workersCommand(): Command {
     },
   )
     .addCommand(
-      change("quiet", "Take no new jobs, but finish those that are running, until resumed", async (operations, worker) => {
-        await operations.quietWorker(worker);
-        return `Worker ${worker} takes no new jobs. Running jobs continue. To resume: \`legwork workers resume ${worker}\`.`;
-      }),
+      change(
+        "quiet",
+        "Stop a worker from taking new jobs until it is resumed; running jobs finish",
+        async (operations, worker) => {
+          await operations.quietWorker(worker);
+          return `Worker ${worker} takes no new jobs. Running jobs continue. To resume: \`legwork workers resume ${worker}\`.`;
+        },
+      ),
     )
     .addCommand(
-      change("resume", "Take jobs again, after `quiet` or `drain`", async (operations, worker) =>
+      change("resume", "Let a worker take jobs again after `quiet` or `drain`", async (operations, worker) =>
         (await operations.resumeWorker(worker)) ? `Worker ${worker} takes jobs again.` : `Worker ${worker} was not quiet.`,
       ),
     )
     .addCommand(
-      change("drain", "Take no new jobs, and stop when the last running job has ended", async (operations, worker) => {
-        await operations.drainWorker(worker);
-        return `Worker ${worker} stops when its running jobs have ended. Until then, to resume: \`legwork workers resume ${worker}\`.`;
-      }),
+      change(
+        "drain",
+        "Stop a worker from taking new jobs, and end it when its running jobs have ended",
+        async (operations, worker) => {
+          await operations.drainWorker(worker);
+          return `Worker ${worker} stops when its running jobs have ended. Until then, to resume: \`legwork workers resume ${worker}\`.`;
+        },
+      ),
     );
 }
 
@@ -90,7 +98,7 @@ function change(
     .option("--json", 'Print {"worker": …, "change": …}')
     .addHelpText("after", `\nExamples:\n  $ legwork workers ${name} mail-1:4211`)
     .action(async (worker: string, _own: object, command: Command) => {
-      // Options that `legwork workers` has too are read by it.
+      // Options that `legwork workers` also has are parsed by that command.
       const flags = command.optsWithGlobals<RemoteFlags & { json?: boolean }>();
       await withOperations(flags, async (operations) => {
         printDone(flags.json, { worker, change: name }, await work(operations, worker));

@@ -12,15 +12,15 @@ import { loadEnvFiles } from "./env-files.ts";
 import type { Command, Report } from "./messages.ts";
 import { hashOf, treeOf } from "./read-files.ts";
 
-// A worker of `legwork dev`, in its own process: its parent starts another one with the changed code, and tells this one to end.
+// A worker of `legwork dev`, in its own process. When code changes, the parent process starts another worker and stops this one.
 
-/** How long a stop waits for running jobs (ms). A developer waits for it. */
+/** How long stopping waits for running jobs (ms). Short, because a developer is waiting. */
 const STOP_TIMEOUT_MS = 1_500;
 
-/** How often a draining process looks whether its jobs have ended (ms). */
+/** How often a draining process checks whether its jobs have ended (ms). */
 const LOOK_EVERY_MS = 50;
 
-/** Files that a reload depends on besides modules and tasks. */
+/** Files, other than modules and tasks, whose changes cause a reload. */
 const SETTINGS = [
   ".env",
   ".env.local",
@@ -47,9 +47,9 @@ process.on("message", (command: Command) => {
       return void stop();
   }
 });
-// The parent has ended, in whatever way.
+// The parent process has ended, for whatever reason.
 process.on("disconnect", () => void stop());
-// A terminal sends Ctrl-C to this process too. The parent says what is to be done.
+// A terminal sends Ctrl-C to this process too. It is ignored, because the parent process decides what to do.
 process.on("SIGINT", () => undefined);
 importLegworkFromHere();
 
@@ -80,14 +80,14 @@ async function start(flags: WorkerFlags): Promise<void> {
     worker = await startWorker({
       ...workerSettings(settings),
       databaseUrl: config.databaseUrl ?? "",
-      // A job that was fetched ahead would run with the old code.
+      // A prefetched job would run with the old code.
       localQueueSize: 0,
       shutdownTimeout: Math.min(STOP_TIMEOUT_MS, config.shutdownTimeout),
       log,
       mayBegin: begin.promise,
     });
     tell({ type: "ready", tasks: worker.tasks, files, directories });
-    // An operator has drained it.
+    // An operator has drained the worker.
     void worker.drained.then(stop);
   } catch (thrown) {
     const error = translateError(thrown);

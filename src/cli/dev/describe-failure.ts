@@ -6,15 +6,15 @@ import { withoutTypes } from "../../worker/module-hooks.ts";
 import { visible } from "../visible.ts";
 
 /**
- * Why tasks cannot be loaded: where in the user's code, Node's excerpt of it, and a hint. Paths are relative to the directory, so that a terminal can
- * open them. `files` are those that were read, the last one last.
+ * Describes why tasks cannot be loaded: the location in the user's code, the excerpt that Node prints, and a hint. Paths are relative to the
+ * directory, so that a terminal can open them. `files` are the files that were read, in order.
  */
 export function describeFailure(error: LegworkError, directory: string, files: readonly string[]): string[] {
   const cause = innermost(error);
   const stack = cause.stack ?? "";
   const excerpt = excerptIn(stack) ?? (cause.name === "SyntaxError" ? findSyntaxError(files) : undefined);
   const where = excerpt === undefined ? frameOf(stack, directory) : `${shortPath(excerpt.place, directory)}:${excerpt.line}`;
-  // Without a place, the message of the error that names the file.
+  // Without a location, use the outer error's message, which names the file.
   const { message } = where === undefined ? error : cause;
   return [
     `${where === undefined ? "" : `${where}  `}${message.replaceAll(`${directory}${sep}`, "")}`,
@@ -29,7 +29,7 @@ interface Excerpt {
   readonly lines: readonly string[];
 }
 
-/** The place and the lines of code that Node puts before some syntax errors. */
+/** The location and the source lines that Node prints before some syntax errors. */
 function excerptIn(stack: string): Excerpt | undefined {
   const end = stack.search(/^\s+at /m);
   const head = end < 0 ? stack : stack.slice(0, end);
@@ -37,7 +37,7 @@ function excerptIn(stack: string): Excerpt | undefined {
   return place === undefined ? undefined : { place, line, lines: excerpt.split("\n") };
 }
 
-/** For a syntax error in a JavaScript module, Node reports neither the file nor the line. */
+/** Finds a syntax error in a JavaScript module, for which Node reports neither the file nor the line. */
 function findSyntaxError(files: readonly string[]): Excerpt | undefined {
   for (const path of files.toReversed().filter((file) => /\.[cm]?js$/.test(file))) {
     try {
@@ -50,7 +50,7 @@ function findSyntaxError(files: readonly string[]): Excerpt | undefined {
   return undefined;
 }
 
-/** The user's file and line that threw an error, such as `tasks/hello.ts:7:11`; undefined if its stack trace has none. */
+/** The location in the user's code that threw an error, such as `tasks/hello.ts:7:11`; undefined if the stack trace has none. */
 export function frameOf(stack: string, directory: string): string | undefined {
   for (const [, place = "", position] of stack.matchAll(/^\s+at .*?((?:file:\/\/)?\/[^():]+):(\d+:\d+)\)?$/gm)) {
     const path = shortPath(place, directory);

@@ -4,10 +4,10 @@ import { color, elapsed } from "../output.ts";
 import { visible } from "../visible.ts";
 import { frameOf } from "./describe-failure.ts";
 
-/** The lines of level info that a developer sees. What else a worker says at that level is about itself. */
+/** The events of level info that are shown. Other events of that level concern the worker, not its jobs. */
 const SHOWN = new Set(["job_completed", "job_cancelled", "job_expired", "job_put_back", "job_given_back", "isolate_ended"]);
 
-/** Fields that every line has, or that its text says already. */
+/** Fields that every line has, or whose values are already in the text. */
 const TOLD = new Set(["level", "time", "pid", "hostname", "msg", "worker", "jobId", "task", "correlationId", "event", "err"]);
 
 interface Line {
@@ -57,7 +57,7 @@ function describeLine(line: Line): string {
 /** The fields that a task logs, on the same line. */
 function fieldsOf({ level, event, err, ...line }: Line): string {
   const fields = Object.fromEntries(Object.entries(line).filter(([name]) => !TOLD.has(name)));
-  // The worker's own lines say it all.
+  // The worker's own lines are shown without fields, because their text is sufficient.
   const isTasks = event === undefined && line.jobId !== undefined;
   const error = err?.message === undefined || line.msg?.includes(err.message) === true ? "" : ` ${visible(err.message)}`;
   const shown =

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import type { FilesRead } from "./messages.ts";
 
-/** A file that is larger (bytes) is compared by its size and time. */
+/** Files larger than this (bytes) are compared by their size and modification time. */
 const LARGEST_HASHED = 2_000_000;
 
-/** Names of files that editors write beside the real ones. */
+/** Names of hidden files and of temporary files that editors create. */
 const OF_EDITORS = /^\.|^#|^4913$|~$|\.sw[a-z]$|\.tmp$|^___jb_/;
 
-/** What a file contains, as a short text; "" if it does not exist. A save that changes nothing changes it not. */
+/** A short text that identifies a file's content; "" if the file does not exist. Saving an unchanged file does not change it. */
 export function hashOf(path: string): string {
   try {
     const found = statSync(path);
@@ -21,7 +21,7 @@ export function hashOf(path: string): string {
   }
 }
 
-/** The files and directories below a directory, and itself, without hidden ones, packages and what editors leave behind. */
+/** A directory and all files and directories in it, except hidden ones, packages and temporary files of editors. */
 export function treeOf(directory: string): string[] {
   const found: string[] = [];
   const pending = [directory];
@@ -43,15 +43,15 @@ function entriesOf(directory: string) {
   }
 }
 
-/** The first file that has changed since it was read, or that is new; undefined if nothing has changed. */
+/** The first file that is new or has changed since it was read; undefined if nothing has changed. */
 export function changedFile({ files, directories }: FilesRead): string | undefined {
   for (const [path, hash] of files) if (hashOf(path) !== hash) return path;
   return directories.flatMap(treeOf).find((path) => !files.has(path));
 }
 
 /**
- * Whether a change of this path may change the code: it was read, contains something that was read or looked for, or is among the tasks. Other files,
- * such as those that a task writes, do not stop the worker for a moment.
+ * Whether a change to this path may affect the code: it was read, contains something that was read or looked for, or is among the tasks. Other files,
+ * such as those that a task writes, do not interrupt the worker.
  */
 export function mayMatter({ files, directories }: FilesRead, path: string): boolean {
   if (files.has(path) || directories.includes(path)) return true;
@@ -59,7 +59,7 @@ export function mayMatter({ files, directories }: FilesRead, path: string): bool
   return [...files.keys(), ...directories].some((one) => one.startsWith(path + sep));
 }
 
-/** The directories whose entries are to be watched: those of all files, and the nearest existing ones of missing files. */
+/** The directories to watch: those of all files, and for missing files their nearest existing parent directory. */
 export function directoriesToWatch({ files, directories }: FilesRead): Set<string> {
   const found = new Set(directories.flatMap(treeOf).filter((path) => hashOf(path) === "directory"));
   for (const path of [...files.keys(), ...directories]) {

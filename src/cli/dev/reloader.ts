@@ -6,28 +6,28 @@ import { changedFile, directoriesToWatch, mayMatter } from "./read-files.ts";
 import { Watcher } from "./watcher.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
-/** The wait before a worker that ended by itself is replaced (ms); doubled each time, up to the longest. A changed file ends it. */
+/** The delay before a worker that ended unexpectedly is replaced (ms), doubled each time up to a maximum. A changed file ends the delay. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
-/** How long code may take to load before a further change gives it up (ms), such as an endless loop that the change removes. */
+/** How long code may take to load (ms) before another change stops the loading, for example of an endless loop that the change removes. */
 const PATIENCE_MS = 3_000;
 
 interface ReloaderOptions {
   readonly flags: WorkerFlags;
   readonly environment: NodeJS.ProcessEnv;
-  /** The tasks run with new code: the file that has changed, which is undefined at the start, and how long it took (ms). */
+  /** Called when new code runs, with the changed file (undefined at the start) and how long the reload took (ms). */
   readonly onLoaded: (loaded: { tasks: readonly string[]; changed: string | undefined; milliseconds: number }) => void;
-  /** The tasks cannot be loaded. Older code keeps running. */
+  /** Called when the tasks cannot be loaded. Older code, if any, keeps running. */
   readonly onFailed: (lines: readonly string[], hasOlderCode: boolean) => void;
-  /** Anything else that a developer should know. */
+  /** Called with any other problem that the developer should know about. */
   readonly onProblem: (message: string) => void;
 }
 
 /**
- * Keeps one worker process running the code on disk. When a file that it has read changes, the process takes no more jobs, and another one loads the
- * new code. If it can, it takes over, and the old process exits when its jobs have ended; if it cannot, the old one keeps running. So a job that is
- * enqueued after a save runs the saved code, and no job is lost or fails by a reload.
+ * Keeps one worker process running the code on disk. When a file that the process has read changes, it takes no more jobs, and another process loads
+ * the new code. If that succeeds, the new process takes over and the old one exits when its jobs have ended. If it fails, the old process continues.
+ * A job that is enqueued after a save therefore runs the saved code, and a reload never loses a job or makes one fail.
  */
 export class Reloader {
   readonly #options: ReloaderOptions;
@@ -37,11 +37,11 @@ export class Reloader {
   /** The process that loads new code. It has taken no job. */
   #next: WorkerProcess | undefined;
   #nextSince = 0;
-  /** The processes that end when their jobs have. */
+  /** The old processes, which end when their last job has ended. */
   readonly #draining = new Set<WorkerProcess>();
-  /** A process without tasks, for the next reload. */
+  /** A process that has not loaded tasks yet, for the next reload. */
   #spare: WorkerProcess | undefined;
-  /** What the last process that tried to load the tasks has read. */
+  /** The files that the last process that tried to load the tasks has read. */
   #read: FilesRead = { files: new Map(), directories: [] };
   #deaths = 0;
   #isStopped = false;
@@ -77,7 +77,7 @@ export class Reloader {
     const next = this.#next;
     const wait = this.#nextSince + PATIENCE_MS - performance.now();
     if (next !== undefined && wait > 0) {
-      // What it has read is compared once it has loaded.
+      // Once it has loaded, `#load` compares the files that it has read.
       await delay(wait);
       if (this.#next !== next) return;
     }
@@ -110,7 +110,7 @@ export class Reloader {
       this.#options.onLoaded({ tasks: report.tasks, changed, milliseconds: performance.now() - since });
       return;
     }
-    const lines = report?.lines ?? [`The tasks ended the process while they were loaded (${describeEnd(await next.ended)}).`];
+    const lines = report?.lines ?? [`The process ended while it was loading the tasks (${describeEnd(await next.ended)}).`];
     this.#options.onFailed(lines, this.#current !== undefined);
     this.#current?.tell({ type: "hold", isHeld: false });
   }
@@ -126,7 +126,7 @@ export class Reloader {
     void old.ended.then(() => this.#draining.delete(old));
   }
 
-  /** Starts another worker in place of one that has ended by itself. Its jobs run again when its lease has ended. */
+  /** Replaces a worker that has ended unexpectedly. Its jobs run again when its lease has expired. */
   async #whenEnded(ended: WorkerProcess): Promise<void> {
     const end = await ended.ended;
     if (this.#isStopped || this.#current !== ended) return;

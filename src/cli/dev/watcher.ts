@@ -1,27 +1,27 @@
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { join } from "node:path";
 
-/** How long after the last change the files are compared (ms). Editors write a file in several steps, and save several files at once. */
+/** How long after the last change the files are compared (ms). Editors may write a file in several steps, or save several files at once. */
 const SETTLED_MS = 60;
 
-/** How long a series of changes can put that off (ms). */
+/** How long a series of changes can delay the comparison (ms). */
 const LONGEST_SERIES_MS = 1_000;
 
-/** How often files are compared when the system does not tell about changes (ms). */
+/** How often files are compared when the system cannot report changes (ms). */
 const POLL_MS = 1_000;
 
 interface Listener {
-  /** Whether a changed file of a watched directory counts. */
+  /** Whether a change to this file in a watched directory is relevant. */
   readonly counts: (path: string) => boolean;
-  /** A file that counts has changed, or was saved without a change. */
+  /** Called when a relevant file was saved, changed or not. */
   readonly onStir: () => void;
-  /** Nothing has changed for a moment. */
+  /** Called when no file has changed for a moment. */
   readonly onSettled: () => void;
-  /** The system cannot watch more directories; files are compared every second instead. */
+  /** Called when the system cannot watch more directories. Files are then compared every second instead. */
   readonly onUnwatchable: (error: Error) => void;
 }
 
-/** Watches directories. Not their subdirectories, because those may be packages, whose thousands of files would all be watched. */
+/** Watches directories without their subdirectories, which may contain packages with thousands of files. */
 export class Watcher {
   readonly #listener: Listener;
   readonly #watched = new Map<string, { watcher: FSWatcher; inode: bigint }>();
@@ -33,7 +33,7 @@ export class Watcher {
     this.#listener = listener;
   }
 
-  /** Watches these directories, and no others. One that was deleted and created again is watched again. */
+  /** Watches these directories and no others. A directory that was deleted and created again is watched again. */
   watch(directories: ReadonlySet<string>): void {
     for (const [path, { watcher, inode }] of this.#watched) {
       if (directories.has(path) && inodeOf(path) === inode) continue;
@@ -45,7 +45,7 @@ export class Watcher {
       if (inode === undefined || this.#watched.has(path)) continue;
       try {
         const watcher = watch(path, (_event, name) => {
-          // A directory that is deleted itself gives its own name.
+          // When the directory itself is deleted, `name` is the name of the directory.
           if (name === null || this.#listener.counts(join(path, name)) || inodeOf(path) === undefined) this.#stir();
         }).on("error", () => this.#stir());
         this.#watched.set(path, { watcher, inode });

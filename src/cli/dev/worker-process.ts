@@ -5,21 +5,21 @@ import type { Command, Report } from "./messages.ts";
 
 const CHILD = fileURLToPath(new URL(`./child${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
 
-/** How long a process that has been told to stop may take (ms). One that loads an endless loop never receives it. */
+/** How long a process may take to stop before it is killed (ms). A process in an endless loop never receives the message. */
 const STOP_MS = 3_000;
 
 /**
- * A process that runs jobs with the code as it was when it started. It has loaded Legwork, and waits for `start` to load tasks: so a reload is fast.
+ * A process that runs jobs with the code as it was on `start`. It loads Legwork right away but tasks only on `start`, which makes a reload fast.
  */
 export class WorkerProcess {
   readonly #child: ChildProcess;
-  /** Resolves with its exit code, or the signal that has ended it. */
+  /** Resolves with its exit code, or the signal that ended it. */
   readonly ended: Promise<number | string>;
 
   constructor(environment: NodeJS.ProcessEnv) {
     this.#child = fork(CHILD, [], { env: environment, serialization: "advanced" });
     this.ended = new Promise((resolve) => this.#child.once("exit", (code, signal) => resolve(code ?? signal ?? 0)));
-    // A message to a process that is just ending fails; `ended` tells.
+    // Sending a message to a process that is ending fails. Ignore it: `ended` reports the end.
     this.#child.on("error", () => undefined);
   }
 
@@ -27,7 +27,7 @@ export class WorkerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Loads the tasks and connects to the database. Resolves when it can take jobs, or cannot; with undefined if it ended before that. */
+  /** Loads the tasks and connects to the database. Resolves with its report; undefined if it ended before reporting. */
   async start(flags: WorkerFlags): Promise<Report | undefined> {
     const reported = new Promise<Report>((resolve) => this.#child.once("message", (report) => resolve(report as Report)));
     this.tell({ type: "start", flags });
@@ -38,7 +38,7 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(command, () => undefined);
   }
 
-  /** Ends it soon. Its unfinished jobs return to the queue. */
+  /** Stops it, and kills it if it takes too long. Its unfinished jobs return to the queue. */
   async stop(): Promise<void> {
     this.tell({ type: "stop" });
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);

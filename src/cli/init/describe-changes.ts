@@ -5,7 +5,7 @@ import type { Change } from "./plan-changes.ts";
 /** How many unchanged lines are shown around a change. */
 const CONTEXT_LINES = 2;
 
-/** The lines of a change as a diff: all of a new file, and the changed part of another. */
+/** A change as the lines of a diff: all lines of a new file, or the changed part of an existing one. */
 export function describeChange({ path, before, after }: Change): string[] {
   if (before === undefined) return [color("bold", `create ${path}`), ...linesOf(after).map(added)];
   const [old, next] = [linesOf(before), linesOf(after)];

@@ -5,14 +5,14 @@ import { LegworkError } from "../../errors.ts";
 import { loadWorkerConfig } from "../../worker/graphile/preset.ts";
 import type { Project } from "./read-project.ts";
 
-/** Where a project has its tasks, or is to have them. */
+/** Where a project has its tasks, or where they will be created. */
 export interface TaskPlace {
-  /** Directories relative to the project; the first is the one for a sample. */
+  /** Directories relative to the project. The sample task is created in the first one. */
   readonly directories: readonly string[];
   readonly crontab: string | undefined;
   /** Whether Legwork finds them without a new legwork.config file. */
   readonly isConfigured: boolean;
-  /** Whether there are task files already. */
+  /** Whether there already are task files. */
   readonly hasTasks: boolean;
 }
 
@@ -22,8 +22,8 @@ const CONFIG_FILES = ["legwork.config.ts", "legwork.config.js", "legwork.config.
 const MOST_FILES = 2_000;
 
 /**
- * Finds the tasks: those that legwork.config or graphile.config name, those of a project that runs graphile-worker in its code or with options, or
- * else a folder for new ones. Throws LW514 for a configuration that cannot be read, and LW409 when there is no name left for a folder.
+ * Finds the folder of the tasks: as configured in legwork.config or graphile.config, as passed to graphile-worker in the project's code or scripts,
+ * or else a folder for new tasks. Throws LW514 if a configuration cannot be read, and LW409 if all default names for a folder are taken.
  */
 export async function findTasks(project: Project): Promise<TaskPlace> {
   const { directory } = project;
@@ -58,8 +58,8 @@ function place(directory: string, directories: readonly string[], crontab: strin
 }
 
 /**
- * The folder for new tasks. Below `src` if the project has one: a TypeScript file beside it would move the compiler's output. Files of other programs
- * keep their folder to themselves.
+ * The folder for new tasks. It is in `src` if the project has that folder, because a TypeScript file outside would change the layout of the
+ * compiler's output. A folder with files of another program is not used.
  */
 function freeFolder(directory: string): string {
   const hasSource = statSync(join(directory, "src"), { throwIfNoEntry: false })?.isDirectory() === true;
@@ -72,8 +72,8 @@ function freeFolder(directory: string): string {
     return files.length === 0 || files.some((file) => /["']legwork["']/.test(readFileSync(file, "utf8")));
   });
   if (free !== undefined) return free;
-  throw new LegworkError("LW409", `${names.join(", ")} exist and contain no Legwork tasks.`, {
-    hint: 'Create a folder for the tasks, and name it in legwork.config.mjs: `export default { tasks: ["my/tasks"] };`.',
+  throw new LegworkError("LW409", `${names.join(", ")} already exist but contain no Legwork tasks.`, {
+    hint: 'Create a folder for the tasks, and set it in legwork.config.mjs: `export default { tasks: ["my/tasks"] };`.',
   });
 }
 
@@ -90,7 +90,7 @@ function usedByGraphileWorker({ directory, scripts }: Project): { tasks?: string
   return found;
 }
 
-/** The path that a property of an object literal has, relative to the project; undefined if it is computed, or does not exist. */
+/** The path in a property of an object literal, relative to the project; undefined if it is computed or the path does not exist. */
 function pathIn(source: string, property: string, directory: string, file: string): string | undefined {
   const own = String.raw`\$\{__dirname\}\/|\$\{import\.meta\.dirname\}\/`;
   const [, isBeside, path] = new RegExp(`\\b${property}:\\s*["'\`](${own})?([\\w./@-]+)["'\`]`).exec(source) ?? [];
@@ -103,7 +103,7 @@ function sourceFiles(directory: string): string[] {
   return filesBelow(directory).filter((file) => /^\.[cm]?[jt]s$/.test(extname(file)) && statSync(file).size < 500_000);
 }
 
-/** The files below a directory, without hidden ones and packages. Empty if it does not exist. */
+/** The files below a directory, without hidden files and packages. Empty if the directory does not exist. */
 function filesBelow(directory: string): string[] {
   const found: string[] = [];
   const pending = [directory];

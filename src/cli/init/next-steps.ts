@@ -16,7 +16,7 @@ const COMMANDS: Readonly<Record<PackageManager, { add: string; run: string; exec
   bun: { add: "bun add", run: "bun run", exec: "bunx" },
 };
 
-/** A command to type next, and what it is for. */
+/** A command to run next, and its purpose. */
 export interface NextStep {
   readonly command: string;
   readonly purpose: string;
@@ -28,14 +28,14 @@ export function nextSteps(project: Project, hasSample: boolean): NextStep[] {
   const hasDatabase = project.databaseUrlFrom !== undefined;
   const install = installMissing([...SERVER_PACKAGES, ...GRAPHQL_PACKAGES, ...(hasDatabase ? [] : EMBEDDED_PACKAGES)]);
   const steps: NextStep[] = [];
-  // The other command installs it too if this is a copy of npx.
+  // If this is npx's copy of Legwork, the install command below also installs Legwork.
   if (!project.hasLegwork && install?.includes(" legwork@") !== true)
     steps.push({ command: `${add} legwork`, purpose: "if it is not installed here yet" });
   if (install !== undefined) {
     const purpose = hasDatabase
       ? "the dashboard's packages; leave this out to only run jobs"
       : "the dashboard's packages, and a Postgres for development";
-    // As long as Legwork is not a dependency, npx runs a copy, which a package manager's command replaces.
+    // While Legwork is not a dependency, npx runs a copy of it, so use the package manager's own command.
     steps.push({ command: install.includes(" legwork@") ? install : `${exec} legwork install`, purpose });
   }
   if (isOld(project.graphileWorker)) {
@@ -54,13 +54,13 @@ export function nextSteps(project: Project, hasSample: boolean): NextStep[] {
   ];
 }
 
-/** Whether a version range begins below the version that Legwork contains. */
+/** Whether a version range starts below the version of graphile-worker that Legwork contains. */
 function isOld(range: string | undefined): boolean {
   const [version] = /\d+\.\d+(\.\d+)?/.exec(range ?? "") ?? [];
   return version !== undefined && compareVersions(version, "0.18.0") < 0;
 }
 
-/** What the project's framework and database library need, in a line each. */
+/** Notes on the project's framework and database library, one line each. */
 export function projectNotes({ framework, database }: Project): string[] {
   const notes: string[] = [];
   if (framework === "Next.js")
@@ -71,6 +71,6 @@ export function projectNotes({ framework, database }: Project): string[] {
     );
   }
   if (framework !== undefined)
-    notes.push(`${framework}: docs/guides/frameworks.md has the worker, the dashboard and the graceful stop.`);
+    notes.push(`${framework}: docs/guides/frameworks.md describes the worker, the dashboard and graceful shutdown.`);
   return notes;
 }

@@ -9,7 +9,7 @@ export interface Change {
   readonly after: string;
 }
 
-/** The scripts that a project gets. */
+/** The scripts that are added to package.json. */
 const SCRIPTS = { "jobs:dev": "legwork dev", "jobs:worker": "legwork worker" } as const;
 
 /** The changes that a project needs to work with Legwork. Empty if it needs none. */
@@ -27,7 +27,7 @@ function sampleName({ isTypeScript }: Project): string {
   return isTypeScript ? "hello.ts" : "hello.js";
 }
 
-/** A task in the project's own module system. It has a schema if the project has zod: with pnpm, a package of Legwork's is not the project's. */
+/** A task in the project's own module system. It has a schema only if the project itself depends on zod. */
 function sample({ isTypeScript, isModule, hasZod }: Project): string {
   const usesImport = isTypeScript || isModule;
   const load = (names: string, from: string): string =>
@@ -50,7 +50,7 @@ ${definition}    log.info(\`Hello, \${name}!\`);
 `;
 }
 
-/** An ES module in JavaScript: it loads in every project, and a compiler that reads all of a project's TypeScript leaves it alone. */
+/** An ES module in JavaScript, which loads in every project and which the project's TypeScript compiler ignores. */
 function configFile({ directories, crontab }: TaskPlace): string {
   const settings = [
     `tasks: ${JSON.stringify(directories)}`,
@@ -59,7 +59,7 @@ function configFile({ directories, crontab }: TaskPlace): string {
   return `import { defineConfig } from "legwork";\n\nexport default defineConfig({ ${settings.join(", ")} });\n`;
 }
 
-/** package.json with the scripts that it lacks. The rest of the text stays as it is, with its indentation, line ends and last line. */
+/** package.json with the missing scripts added. The rest of the text stays unchanged, with its indentation and line endings. */
 function withScripts({ manifest, scripts }: Project): string {
   const [indentation = "  "] = /(?<=^\uFEFF?\{\r?\n)[ \t]+/.exec(manifest) ?? [];
   const formattingOptions = {

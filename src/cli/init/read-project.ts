@@ -5,10 +5,10 @@ import { LegworkError, toError } from "../../errors.ts";
 import { ENV_FILES } from "../dev/env-files.ts";
 import { packageManager, type PackageManager } from "../../optional-packages.ts";
 
-/** What `legwork init` has found out about a project. Nothing in it is secret: of `.env`, only which file has a DATABASE_URL. */
+/** What `legwork init` has found in a project. Contains no secrets: only the name of the file with a DATABASE_URL, not its value. */
 export interface Project {
   readonly directory: string;
-  /** The text of package.json, as it is. */
+  /** The text of package.json. */
   readonly manifest: string;
   readonly scripts: Readonly<Record<string, unknown>>;
   readonly packageManager: PackageManager;
@@ -26,11 +26,11 @@ export interface Project {
   readonly databaseUrlFrom: string | undefined;
 }
 
-/** Frameworks with a section in docs/guides/frameworks.md, by package. For a project with several, the outermost one. */
+/** Frameworks with a section in docs/guides/frameworks.md, by package. If a project uses several, the first one listed counts. */
 const FRAMEWORKS = { "@nestjs/core": "NestJS", next: "Next.js", fastify: "Fastify", express: "Express" } as const;
 type Framework = (typeof FRAMEWORKS)[keyof typeof FRAMEWORKS];
 
-/** Libraries whose transaction `enqueue` takes as it is, with the name that their documentation uses for it. An ORM precedes the driver below it. */
+/** Libraries whose transactions `enqueue` accepts, with the variable name that their documentation uses. An ORM precedes its driver. */
 const LIBRARIES = {
   "@prisma/client": { name: "Prisma", transaction: "tx" },
   "drizzle-orm": { name: "Drizzle", transaction: "tx" },
@@ -45,8 +45,7 @@ const LIBRARIES = {
 type DatabaseLibrary = (typeof LIBRARIES)[keyof typeof LIBRARIES];
 
 /**
- * Looks at the project in a directory without running any of its code. Throws LW404 when it has no package.json, and LW400 for one that cannot be
- * read.
+ * Inspects the project in a directory without running any of its code. Throws LW404 if there is no package.json, and LW400 if it cannot be read.
  */
 export function readProject(directory: string): Project {
   const path = join(directory, "package.json");
@@ -84,7 +83,7 @@ export function databaseUrlFrom(directory: string): string | undefined {
 function parseManifest(path: string, text: string): Readonly<Record<string, unknown>> {
   let parsed: unknown;
   try {
-    // npm accepts a byte order mark too.
+    // npm also accepts a byte order mark.
     parsed = JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
     throw unreadable(`${path} is not valid JSON: ${toError(error).message.replaceAll(/\s+/g, " ").replace(/\.?$/, ".")}`, error);

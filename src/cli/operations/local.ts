@@ -95,7 +95,7 @@ export function localOperations(pool: Pool): Operations {
     previewBulkAction: async (action, filter, options) =>
       fromRow(bulkPreviewSchema, await previewBulkAction(pool, action, filter, options)),
     startBulkAction: (action, filter, options) => startBulkAction(pool, action, filter, options),
-    // The command takes part, so that it ends even if no worker and no server is running.
+    // The command itself does part of the work, so that the bulk action ends even if no worker or server is running.
     advanceBulkAction: async (id) => (await runBulkAction(pool, id)) ?? 0,
     getBulkAction: async (id) => fromRow(bulkActionSchema, await getBulkAction(pool, id)),
     listBulkActions: async (page) => fromRows(bulkActionSchema, await listBulkActions(pool, page)),

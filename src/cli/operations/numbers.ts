@@ -8,7 +8,7 @@ import { auditLineSchema, overviewSchema } from "../../contract/system.ts";
 import { batchSchema, workflowSchema, workflowWithStepsSchema } from "../../contract/workflows.ts";
 import type { Operations } from "./operations.ts";
 
-/** The operations whose answers have counts, with the schema of each row. */
+/** The operations whose results contain counts, with the schema of each row. */
 const SCHEMAS: Partial<Record<keyof Operations, z.ZodType>> = {
   listFailedGroups: failedGroupSchema,
   listQueues: queueSchema,
@@ -31,7 +31,8 @@ const SCHEMAS: Partial<Record<keyof Operations, z.ZodType>> = {
 };
 
 /**
- * The same operations for commands that print JSON: counts, which are text on the wire, are numbers, so that programs can compare them. Ids stay text.
+ * The same operations for commands that print JSON: counts, which are text on the wire, become numbers, so that programs can compare them.
+ * Ids stay text.
  */
 export function numericOperations(operations: Operations): Operations {
   const numeric = Object.entries(operations).map(([name, operation]) => {

@@ -46,7 +46,7 @@ export interface Operations {
   lastLogs: (id: string, limit: number) => Promise<LogLine[]>;
   /** The lines after the one with the id `after`; without it, the first ones. */
   logsAfter: (id: string, after?: string) => Promise<LogLine[]>;
-  /** The reasons why a job is not running, in the order in which they hold it back. */
+  /** The reasons why a job is not running, in the order in which they apply. */
   explainJob: (id: string) => Promise<Reason[]>;
   explainSchedule: (name: string) => Promise<Reason[]>;
   explainWorkflow: (id: string) => Promise<Reason[]>;
@@ -63,18 +63,18 @@ export interface Operations {
   previewBulkAction: (action: BulkActionKind, filter: BulkFilter, options: BulkOptions) => Promise<BulkPreview>;
   /** Returns the bulk action's id. */
   startBulkAction: (action: BulkActionKind, filter: BulkFilter, options: BulkOptions) => Promise<string>;
-  /** Does the next chunk of a bulk action, unless a server does. Returns how long to wait for the next one (ms). */
+  /** Processes the next chunk of a bulk action, unless a server does that. Returns how long to wait before the next call (ms). */
   advanceBulkAction: (id: string) => Promise<number>;
   getBulkAction: (id: string) => Promise<BulkAction>;
   listBulkActions: (page: { limit: number }) => Promise<BulkAction[]>;
-  /** Returns its state: `stopped`, or that in which it had already ended. */
+  /** Returns its state: `stopped`, or the state in which it had already ended. */
   stopBulkAction: (id: string) => Promise<BulkAction["state"]>;
   /** Returns the new job's id. */
   rerunJob: (id: string, options: RerunOptions) => Promise<string>;
   /** Returns the priority that the job had before. */
   setPriority: (id: string, priority: number) => Promise<number>;
   listFailedGroups: (filter: FailedGroupFilter) => Promise<FailedGroup[]>;
-  /** Returns whether this signal counts: only the first one of each name does. */
+  /** Returns whether this signal counts: only the first signal of each name does. */
   sendSignal: (id: string, name: string, payload: unknown) => Promise<boolean>;
 
   listQueues: () => Promise<Queue[]>;
@@ -116,14 +116,14 @@ export interface Operations {
   runSchedule: (name: string) => Promise<string>;
   unschedule: (name: string) => Promise<void>;
 
-  /** Takes the steps as `POST /workflows` does. Returns the workflow's id. */
+  /** Accepts the steps in the form of `POST /workflows`. Returns the workflow's id. */
   startWorkflow: (name: string, steps: unknown, options: StartWorkflowOptions) => Promise<string>;
   listWorkflows: (filter: WorkflowFilter) => Promise<Workflow[]>;
   getWorkflow: (id: string) => Promise<WorkflowWithSteps>;
   /** Returns `cancelling` while workflow steps are still running. */
   cancelWorkflow: (id: string, reason?: string) => Promise<"cancelled" | "cancelling">;
   retryWorkflow: (id: string, options: { deadline?: Date; fromStep?: string }) => Promise<void>;
-  /** Takes the jobs and the callback as `POST /batches` does. Returns the batch's id. */
+  /** Accepts the jobs and the callback in the form of `POST /batches`. Returns the batch's id. */
   enqueueBatch: (
     jobs: unknown,
     options: Pick<BatchOptions, "description" | "tenant" | "correlationId"> & { callback?: unknown },
@@ -144,11 +144,11 @@ export interface Operations {
   /** Returns the token, which cannot be read again. It does not expire if `expiresIn` is null. */
   createToken: (options: TokenOptions) => Promise<string>;
   listTokens: () => Promise<Token[]>;
-  /** Returns whether it was valid until now. */
+  /** Returns whether the token was valid until now. */
   revokeToken: (id: string) => Promise<boolean>;
 
   readOverview: () => Promise<Overview>;
-  /** The versions and settings of the database. Empty through a server, which does not tell them. */
+  /** The versions and settings of the database. Empty through a server, which does not disclose them. */
   readInstallation: () => Promise<Installation>;
   /** The doctor's findings, with their fixes. */
   diagnose: () => Promise<Finding[]>;

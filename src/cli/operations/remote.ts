@@ -67,7 +67,7 @@ const CHUNK = 1_000;
 /** The maximum number of jobs that one command changes, the same as without a server. */
 const MAX_CHANGED = 10_000;
 
-/** A list, or a page of one. */
+/** A list or one of its pages. */
 type Page<Item extends z.ZodType> = z.ZodObject<{ items: z.ZodArray<Item>; nextCursor: z.ZodType<string | null> }>;
 
 /**
@@ -289,7 +289,7 @@ async function request(url: string, token: string | undefined, method: string, p
   }
   if (!/^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "")) {
     throw new LegworkError("LW503", `The server at ${url} is not a Legwork server (status ${response.status}).`, {
-      hint: "Correct LEGWORK_URL. It is only the address, such as http://127.0.0.1:4400.",
+      hint: "Correct LEGWORK_URL. It must contain only the address, such as http://127.0.0.1:4400.",
     });
   }
   assertVersion(url, response.headers.get("legwork-version"));
@@ -301,14 +301,14 @@ async function request(url: string, token: string | undefined, method: string, p
     problem.detail ?? problem.message ?? `status ${response.status}`,
     {
       hint: hintOf(problem),
-      // The text between backticks is a request. A command takes its place.
+      // Text in backticks is a request, which is replaced by a command.
       action: problem.hint?.includes("`") === true ? readAction(problem.action) : undefined,
       retryAt: problem.retryAt,
     },
   );
 }
 
-/** The hint of a server's error, unless it describes requests, which the user of a command does not write. */
+/** The hint of a server's error. Undefined if it describes requests, because users of commands do not write requests. */
 function hintOf({ code, hint }: { code?: string; hint?: string }): string | undefined {
   if (code === "LW401")
     return "Set LEGWORK_TOKEN to a valid one. `legwork token create` creates a token; `legwork up` writes its own to ready.json.";
@@ -318,7 +318,7 @@ function hintOf({ code, hint }: { code?: string; hint?: string }): string | unde
 /** Throws LW518 for a server whose responses this version may not understand. A server that does not report its version is accepted. */
 function assertVersion(url: string, version: string | null): void {
   if (version === null || understandEachOther(VERSION, version)) return;
-  throw new LegworkError("LW518", `The server at ${url} is Legwork ${version}; this command is ${VERSION}.`, {
+  throw new LegworkError("LW518", `The server at ${url} runs Legwork ${version}, but this command is version ${VERSION}.`, {
     hint: `Use the same version: npx legwork@${version}.`,
   });
 }

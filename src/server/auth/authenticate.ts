@@ -14,7 +14,7 @@ import { type Principal, ROLES, type Role } from "../../access/principal.ts";
 export type AuthConfig = Partial<
   Pick<Config, "jwtIssuer" | "jwtAudience" | "jwtJwks" | "jwtSecret" | "jwtRoleClaim" | "jwtTenantClaim">
 > & {
-  /** The token of an admin of all tenants: the one that `legwork up` generates. */
+  /** The token of an admin for all tenants, which `legwork up` generates. */
   readonly token?: string | undefined;
 };
 
@@ -23,7 +23,7 @@ export interface Authenticator {
   authenticate(request: Pick<FastifyRequest, "headers">): Promise<Principal>;
 }
 
-/** The accepted algorithms, whatever the token's header says: an issuer's public key must not be used as a shared secret. */
+/** The accepted algorithms, regardless of the token's header, so that an issuer's public key cannot be used as a shared secret. */
 const PUBLIC_KEY_ALGORITHMS = [
   "RS256",
   "RS384",
@@ -49,7 +49,7 @@ const MAX_TOKEN_LENGTH = 8_192;
 const MAX_NAME_LENGTH = 200;
 
 const HINT =
-  "Send Authorization: Bearer <token>. `legwork up` writes its token to ready.json, and `legwork token create` creates others.";
+  "Send Authorization: Bearer <token>. `legwork up` writes its token to ready.json, and `legwork token create` creates new tokens.";
 
 /**
  * Identifies clients by their bearer tokens: the generated one (an admin), one of `legwork_private.tokens`, or a JWT from the configured issuer.
@@ -74,7 +74,7 @@ export function createAuthenticator({ pool, config, log }: { pool: Pool; config:
   };
 }
 
-/** Whether any client could authenticate, by a JWT or by a valid token of the database. */
+/** Whether any client could authenticate, with a JWT or with a valid token from the database. */
 export async function isAuthConfigured(pool: Pool, config: AuthConfig): Promise<boolean> {
   if (config.jwtJwks !== undefined || config.jwtSecret !== undefined) return true;
   const { rows } = await pool.query("select from legwork.token_list where is_valid limit 1");
@@ -85,7 +85,7 @@ function digest(value: string): Buffer {
   return createHash("sha256").update(value).digest();
 }
 
-/** Looks a token up in the database, on every request, so that a revoked token is rejected immediately. */
+/** Looks up a token in the database, on every request, so that a revoked token is rejected immediately. */
 async function tokenPrincipal(pool: Pool, token: string): Promise<Principal | undefined> {
   let row;
   try {
@@ -151,7 +151,7 @@ function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Prin
   const roleClaim = config.jwtRoleClaim ?? "role";
   const tenantClaim = config.jwtTenantClaim ?? "tenant";
   const { sub, exp, [roleClaim]: role } = payload;
-  // An issuer writes "*" for all tenants.
+  // Issuers use "*" to mean all tenants.
   const tenant = tenantClaim === "none" ? "*" : payload[tenantClaim];
   const refuse = (claim: string, expected: string): LegworkError => {
     log.info({ event: "jwt_rejected", claim }, "JWT rejected because of an invalid claim.");
@@ -159,7 +159,7 @@ function principalOf(payload: JWTPayload, config: AuthConfig, log: Logger): Prin
       hint: "Correct the claims that the token's issuer sets. docs/guides/access.md lists them.",
     });
   };
-  const aName = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters`;
+  const aName = `a string of 1 to ${MAX_NAME_LENGTH} characters without control characters`;
   if (!isName(sub)) throw refuse("sub", aName);
   if (!isRole(role)) throw refuse(roleClaim, ROLES.join(", "));
   if (!isName(tenant)) throw refuse(tenantClaim, `${aName}, or *`);

@@ -5,7 +5,7 @@ import ipaddr from "ipaddr.js";
 export type TrustedProxies = number | readonly string[];
 
 /**
- * The address of a client: that of the connection, unless it is a trusted proxy's. Each proxy appends its client's address to the header
+ * The address of a client: the connection's address, unless it belongs to a trusted proxy. Each proxy appends its client's address to the header
  * X-Forwarded-For. Anything before the first untrusted address may be forged.
  */
 export function clientAddress({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">, trusted: TrustedProxies): string {
@@ -37,7 +37,7 @@ function includes(range: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 }
 
 /**
- * The key by which an address is counted. For IPv6 that is its /64 network, because a machine is usually assigned one and can use any address in it.
+ * The key by which an address is counted. For IPv6, this is its /64 network, because a machine is usually assigned one and can use any address in it.
  * An IPv4 address written as IPv6, or with a port as some proxies do, counts as the IPv4 address.
  */
 export function countedAs(address: string): string {

@@ -3,8 +3,8 @@ import { isIP } from "node:net";
 import { LegworkError } from "../../errors.ts";
 
 /**
- * Throws LW400 for requests from another site's page whose host name points to this server (DNS rebinding): they come from the user's own machine,
- * but name the other host. `hosts` is the address that the server listens on, followed by its other names.
+ * Throws LW400 for requests from another site's page whose host name resolves to this server (DNS rebinding). Such requests come from the user's own
+ * machine but name the other host. `hosts` is the address that the server listens on, followed by its other names.
  */
 export function assertHost({ headers: { host = "" } }: Pick<IncomingMessage, "headers">, hosts: readonly string[]): void {
   const [, bracketed, plain = ""] = /^(?:\[([\da-f:.]+)\]|([^[\]:]*))(?::\d+)?$/i.exec(host) ?? [];

@@ -5,14 +5,14 @@ import { counted } from "../../wording.ts";
 import { clientAddress, countedAs, type TrustedProxies } from "./client-address.ts";
 import { type Principal, principalKey } from "../../access/principal.ts";
 
-/** How many tokens and how many addresses are counted at a time. Beyond that, the least recently used are dropped. */
+/** The maximum number of tokens, and of addresses, that are counted at a time. The least recently used ones are dropped. */
 const COUNTED = 50_000;
 
 declare module "fastify" {
   interface FastifyContextConfig {
     /** Whether the route's requests are counted by client, after authentication. Requests of other routes are counted by address. */
     countsPrincipals?: boolean;
-    /** Whether the route's requests are not counted, as for probes. */
+    /** Whether the route's requests are not counted, as is the case for probes. */
     isUncounted?: boolean;
   }
 }
@@ -59,7 +59,7 @@ export class RateLimits {
     const state = await count(key);
     if (state.isAllowed || !state.isExceeded) return;
     throw new LegworkError("LW429", message, {
-      hint: `The limit is ${counted(state.max, "request")} per minute (LEGWORK_RATE_LIMIT). Wait for the seconds in Retry-After.`,
+      hint: `The limit is ${counted(state.max, "request")} per minute (LEGWORK_RATE_LIMIT). Wait for the number of seconds in Retry-After.`,
       retryAt: new Date(Date.now() + state.ttl),
     });
   }
@@ -68,7 +68,8 @@ export class RateLimits {
 type Count = ReturnType<FastifyInstance["createRateLimit"]>;
 
 /**
- * A counter by key. The plugin derives keys from Fastify's requests; WebSockets have none, so it is given an object with the fields that it reads.
+ * Creates a counter for requests by key. The plugin derives keys from Fastify's requests. WebSockets have no such request, so the plugin receives an
+ * object with the fields that it reads.
  */
 function counter(app: FastifyInstance, perMinute: number): (key: string) => ReturnType<Count> {
   const options = {

@@ -37,10 +37,10 @@ export interface GraphQl {
 const MAX_ERRORS = 20;
 const MAX_MESSAGE = 1_000;
 
-/** How much one query may read from the database, and how long the text of its answer may be (bytes, characters). */
+/** How much one query may read from the database (bytes), and how long its response may be (characters). */
 const READ_BYTES = 20_000_000;
 const ANSWER_LENGTH = 30_000_000;
-const LESS = "Ask for smaller pages, or leave out payloads and results.";
+const LESS = "Request smaller pages, or leave out payloads and results.";
 
 interface ShownError {
   message: string;
@@ -79,7 +79,7 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
     limitsOf,
     async addTo(app) {
       app.addHook("onRequest", (_request, _reply, done) => readBudget.run(new ReadBudget(READ_BYTES, LESS), done));
-      // An error before execution is the client's.
+      // An error before execution is the client's mistake.
       app.addHook("preSerialization", async (_request, reply, payload) => {
         const answer = withinLength(payload ?? {});
         const { errors } = answer;
@@ -101,7 +101,7 @@ export async function createGraphQl(pool: Pool, log: Logger, options: { introspe
   };
 }
 
-/** The answer, or an error in its place if its text would be too long: aliases repeat what was read once. */
+/** The response, or an error if the response would be too long. With aliases, it may repeat data that was read only once. */
 function withinLength(answer: { data?: unknown; errors?: ShownError[] }): { data?: unknown; errors?: ShownError[] } {
   let left = ANSWER_LENGTH;
   const open: unknown[] = [answer.data];
@@ -117,11 +117,11 @@ function withinLength(answer: { data?: unknown; errors?: ShownError[] }): { data
       }
   }
   if (left >= 0) return answer;
-  const message = `The answer would have more than ${formatNumber(ANSWER_LENGTH)} characters.`;
+  const message = `The response would have more than ${formatNumber(ANSWER_LENGTH)} characters.`;
   return { errors: [{ message, extensions: { code: "LW413", hint: LESS } }] };
 }
 
-/** The first errors, each cut to the longest message. A last error reports how many more there are. */
+/** The first errors, each cut to the maximum length. If there are more, a final error says how many. */
 function theFirst(errors: readonly ShownError[]): ShownError[] {
   const shown = errors.slice(0, MAX_ERRORS).map((error) => Object.assign(error, { message: cut(error.message, MAX_MESSAGE) }));
   const more = errors.length - shown.length;
@@ -185,7 +185,7 @@ function preset(pgService: GraphileConfig.PgServiceConfiguration, log: Logger, l
       "PgMutationUpdateDeletePlugin",
       "PgMutationPayloadEdgePlugin",
       "ClientMutationIdDescriptionPlugin",
-      // No second way to the same data: node(id), query { query }, conditions in addition to filters.
+      // Offer only one way to the same data, so not: node(id), query { query }, conditions in addition to filters.
       "QueryQueryPlugin",
       "NodePlugin",
       "NodeAccessorPlugin",

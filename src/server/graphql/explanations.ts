@@ -15,7 +15,7 @@ const EXPLAINED = {
   Worker: { view: "workers", key: "id", call: "legwork.explain_worker($1)" },
 } as const;
 
-/** Adds to jobs, queues, schedules, workflows and workers why they do not do what was expected. */
+/** Adds to jobs, queues, schedules, workflows and workers the reasons why they do not behave as expected. */
 export const explanationsPlugin = extendSchema((build) => {
   const resources = build.input.pgRegistry.pgResources as unknown as Record<string, PgResource>;
   const plansOf = ({ view, key, call }: (typeof EXPLAINED)[keyof typeof EXPLAINED]) => ({
@@ -24,7 +24,7 @@ export const explanationsPlugin = extendSchema((build) => {
         loadManyWithPgClient(resources[view]!.executor, $row.get(key) as Step<string>, async (client, keys) => {
           const explained: Promise<readonly Reason[]>[] = [];
           for (const each of keys) {
-            // In a savepoint, so that a row that was deleted in the meantime is an error of its own field and not of all.
+            // In a savepoint, so that a row that was deleted in the meantime fails only its own field, not the whole query.
             const reasons = client.withTransaction(async (savepoint) => {
               const text = `select "position", reason, detail, fix, actions from ${call} order by "position"`;
               const { rows } = await savepoint.query<Reason>({ text, values: [each] });
@@ -40,7 +40,7 @@ export const explanationsPlugin = extendSchema((build) => {
   });
   return {
     typeDefs: gql`
-      "A reason why a job, a queue, a schedule, a workflow or a worker does not do what was expected, or how it ended."
+      "A reason why a job, a queue, a schedule, a workflow or a worker does not behave as expected, or how it ended."
       type Reason {
         "The position of this reason in the list, starting at 1. Reasons are listed in the order in which they apply."
         position: Int!
@@ -48,18 +48,18 @@ export const explanationsPlugin = extendSchema((build) => {
         reason: String!
         "What holds it back, as a sentence."
         detail: String!
-        "What to do about it, with requests in backquotes. Asks an operator to do what the client may not."
+        "What to do about it, with requests in backquotes. If the client may not do it, it suggests asking an operator."
         fix: String
-        "The actions in the fix, one for each request in backquotes: objects with do, and with id or name where it needs one."
+        "The actions in the fix, one for each request in backquotes: objects with do, and with id or name if the action needs it."
         actions: JSON!
       }
 
       extend type Job {
-        "Why the job is not running, or how it ended: every reason, in the order in which they hold it back. At most 50 explanations per query."
+        "Why the job is not running, or how it ended: every reason, in the order in which they apply. At most 50 explanations per query."
         explanation: [Reason!]
       }
       extend type Queue {
-        "Why the queue stands still or falls behind. At most 50 explanations per query."
+        "Why the queue is stuck or falling behind. At most 50 explanations per query."
         explanation: [Reason!]
       }
       extend type Schedule {

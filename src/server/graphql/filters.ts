@@ -36,7 +36,7 @@ export const filterPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** Adds conditions that follow from the one that an operator creates for a value. */
+/** Adds conditions that follow from the condition that an operator creates for a value. */
 type Implied = ($where: PgCondition, operator: string, value: unknown, sql: Sql) => void;
 
 /** Implied conditions by the type of filter. */
@@ -58,7 +58,7 @@ function sideOfStates($where: PgCondition, operator: string, value: unknown, sql
   }
 }
 
-/** Finds waiting jobs by the number of their task, but not ended ones. `impliedByTask` in src/jobs/read-jobs.ts explains why. */
+/** Finds waiting jobs, but not ended ones, by the number of their task. `impliedByTask` in src/jobs/read-jobs.ts explains why. */
 function numberOfTask($where: PgCondition, operator: string, value: unknown, sql: Sql): void {
   if (
     operator !== "equalTo" ||

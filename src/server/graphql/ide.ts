@@ -29,7 +29,7 @@ export interface GraphQlIde {
   sendPage(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
 }
 
-/** Adds Ruru, a GraphiQL, at `GET /graphql`, with all its files served from here. Loaded on the first request. */
+/** Adds Ruru, a version of GraphiQL, at `GET /graphql`, and serves all its files. The package is loaded on the first request. */
 export function addGraphQlIde(app: FastifyInstance, publicPath: PublicPath): GraphQlIde {
   app.get(`${FILES}*`, async (request, reply) => {
     const { getStaticFile } = await import("ruru/static");

@@ -24,7 +24,7 @@ const MAX_FIELDS = 200;
 const MAX_ALIASES = 30;
 /** The maximum number of rows that nested pages may return: 500 jobs with 50 attempts each are 25,500. */
 const MAX_ROWS = 50_000;
-/** The maximum number of explanations: each takes several statements, together some milliseconds. */
+/** The maximum number of explanations. Each takes several statements, which together take a few milliseconds. */
 const MAX_EXPLANATIONS = 50;
 /** The field that explains a row. */
 export const EXPLANATION = "explanation";
@@ -34,7 +34,7 @@ const MAX_TOKENS = 2_000;
 const MAX_VARIABLE_VALUES = 2_000;
 /** The maximum depth of variables. A filter has three levels. */
 const MAX_VARIABLE_DEPTH = 10;
-/** Introspection queries of tools are deeper and wider than queries for jobs. */
+/** The limits for introspection. Tools' introspection queries are deeper and wider than queries for jobs. */
 const MAX_INTROSPECTION_DEPTH = 20;
 const MAX_INTROSPECTION_FIELDS = 500;
 
@@ -130,7 +130,7 @@ function defaultsOf({ variableDefinitions }: OperationDefinitionNode): Variables
 
 function assertWithin(what: string, count: number, limit: number): void {
   if (count <= limit) return;
-  const has = Number.isFinite(count) && count < 1e9 ? `, and it has ${formatNumber(count)}` : "";
+  const has = Number.isFinite(count) && count < 1e9 ? `, but it has ${formatNumber(count)}` : "";
   throw refusal(
     "LW413",
     `The query may have at most ${formatNumber(limit)} ${what}${has}.`,
@@ -159,7 +159,7 @@ function costing(document: DocumentNode, variables: Variables, connections: Read
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
-  // The cost of each fragment is computed once, however often it is spread: n fragments that each spread the next one twice are 2^n fields.
+  // The cost of each fragment is computed once, however often it is spread: n fragments that each spread the next one twice expand to 2^n fields.
   const known = new Map<string, Cost>();
 
   const ofFragment = (name: string, part: Part | undefined): Cost => {

@@ -11,7 +11,7 @@ import { REQUESTS } from "../request-wording.ts";
 /** The longest time that one statement of a query may take (ms). */
 export const STATEMENT_TIMEOUT_MS = 5_000;
 
-/** The actions that hints suggest, with GraphQL's own way to make a query smaller. */
+/** The requests for the actions that hints suggest, with GraphQL's own ways to make a query smaller. */
 const QUERIES: Wording = {
   ...REQUESTS,
   ask_for_less: () => "Filter by id, state or task, which have an index, or use a smaller page.",

@@ -3,8 +3,8 @@ import { extendSchema, gql } from "postgraphile/utils";
 import { asOwnStatement } from "./paging.ts";
 
 /**
- * Adds a job's workflow and schedule. They are found by the job's id among the workflow steps and occurrences, and not stored as columns, so that
- * jobs cost nothing more.
+ * Adds a job's workflow and schedule. They are found by the job's id among the workflow steps and occurrences. As columns of
+ * jobs, they would make every job more expensive.
  */
 export const originsPlugin = extendSchema((build) => {
   const resources = build.input.pgRegistry.pgResources as unknown as Record<string, PgResource>;

@@ -62,7 +62,7 @@ export const pagingPlugin: GraphileConfig.Plugin = {
       GraphQLEnumType_values(values, _build, { scope }) {
         if (scope.isPgRowSortEnum !== true) return values;
         const { NATURAL: _, ID_DESC, ...others } = values;
-        // The first one is the default.
+        // The first value is the default.
         return { ID_DESC, ...others } as typeof values;
       },
     },
@@ -90,7 +90,7 @@ function limitPage($connection: ConnectionStep<never>, fieldArgs: FieldArgs, nee
   $connection.setLast(access($sizes, "last"));
 }
 
-/** Throws LW403 before anything is read, because the page size depends on it. */
+/** Throws LW403 before anything is read: the page size is computed first, and calls this. */
 function assertMayRead(principal: Principal, needed: Role): void {
   try {
     assertRole(principal, needed);
@@ -100,7 +100,7 @@ function assertMayRead(principal: Principal, needed: Role): void {
   }
 }
 
-/** Checks a page size. `assertAffordable` has checked it before, but not every way of passing it. */
+/** Checks a page size. `assertAffordable` has already checked most page sizes, but does not see every way of passing one. */
 function pageSize(name: "first" | "last", value: unknown): number | null {
   if (value === null || value === undefined) return null;
   assertPageSize(name, value as number);

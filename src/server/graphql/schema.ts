@@ -16,7 +16,7 @@ const VIEWS = {
     references: [
       "(parent_id) references legwork.jobs (id)|@fieldName parent|@foreignFieldName children",
       `(task) references legwork.tasks (name)|@fieldName taskDetails${ONE_WAY}`,
-      // With the task's number, by which waiting jobs are found.
+      // Waiting jobs are found by the task's number.
       "(task, task_number) references legwork.tasks (name, number)|@fieldName numberedTask|@foreignFieldName jobs|@behavior -single",
       `(queue) references legwork.queues (name)|@fieldName queueDetails|@foreignFieldName jobs${ONE_WAY}`,
       `(worker) references legwork.workers (id)|@fieldName workerDetails|@foreignFieldName jobs${ONE_WAY}`,
@@ -99,8 +99,8 @@ const VIEWS = {
 } satisfies Record<string, View>;
 
 /**
- * The views that exist twice, in the schema legwork for clients that see everything and in legwork_confined for clients that are restricted to one
- * tenant, with the name by which they are found. A different name is the view's form for pages.
+ * The views that exist twice: in the schema legwork for clients that see everything, and in legwork_confined for clients that are restricted to one
+ * tenant. Each is mapped to the name by which it is found. If that name differs, it is a variant of the view for pages.
  */
 const CONFINED_VIEWS: Readonly<Record<string, string>> = {
   jobs: "jobs",
@@ -180,7 +180,7 @@ function tagsOf(name: string, { key, references, filterBy = [], orderBy = [], ro
   return [{ kind: "class" as const, match: `legwork.${name}`, tags }, ...columns];
 }
 
-/** Exposes the views above and nothing else of the schema, with the names of views and states unchanged. */
+/** Exposes only the views above, with the names of views and states unchanged. */
 export const exposedViewsPlugin: GraphileConfig.Plugin = {
   name: "LegworkExposedViewsPlugin",
   version: "0.1.0",

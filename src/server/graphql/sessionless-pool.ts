@@ -3,7 +3,7 @@ import type { ReadBudget } from "../../db/read-within.ts";
 import type { CustomTypesConfig } from "pg";
 import type { Pool, PoolClient } from "../../db/pool.ts";
 
-/** The budget of the request that is being answered. Its statements share it. */
+/** The budget of the current request, which all its statements share. */
 export const readBudget = new AsyncLocalStorage<ReadBudget>();
 
 /**

@@ -10,15 +10,15 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; " +
   "base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
 
-/** Paths without pages below them, where unknown addresses are errors for programs. */
+/** Paths without pages below them. Unknown URLs below them are reported as errors for programs. */
 const NO_PAGES = /^\/(api|graphql|docs|assets|health|ready|metrics)(\/|$)/;
 
 const NOT_BUILT = `<!doctype html><html lang="en"><title>Legwork</title><h1>The dashboard has not been built</h1>
 <p>Run <code>npm run dashboard</code> in Legwork's folder and reload this page. The <a href="docs">API documentation</a> is available.</p></html>`;
 
-/** The dashboard's pages. They are served without a token, and ask the user for one themselves. */
+/** The dashboard's pages. They are served without a token; the pages themselves ask the user for it. */
 export interface Dashboard {
-  /** Whether a browser is asking for a page, rather than a program for data. */
+  /** Whether the request is from a browser that loads a page, not from a program that reads data. */
   wantsPage(request: FastifyRequest): boolean;
   sendPage(request: FastifyRequest, reply: FastifyReply): FastifyReply;
 }
@@ -37,7 +37,7 @@ export async function addDashboard(app: FastifyInstance, publicPath: PublicPath)
       await files.register(fastifyStatic, {
         root: `${folder}/assets`,
         prefix: "/assets/",
-        // Their names change with their content.
+        // The files' names change with their content.
         immutable: true,
         maxAge: "365d",
         preCompressed: true,

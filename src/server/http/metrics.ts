@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import type { Queryable } from "../../db/pool.ts";
 
-/** How many tasks, queues, schedules, limits and hosts get a label of their own. Further tasks and queues are summed up as `other`. */
+/** How many tasks, queues, schedules, limits and hosts get their own label. Further tasks and queues are combined as `other`. */
 export const LABEL_LIMIT = 200;
 
 interface Sample {
@@ -138,7 +138,7 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge(
     "legwork_queue_oldest_waiting_seconds",
-    "Seconds since the job that has been waiting the longest was due.",
+    "Seconds since the job that has been waiting the longest became due.",
     ({ samples, now }) =>
       (samples.queues ?? []).flatMap(({ queue, state, oldest }) =>
         oldest === null ? [] : [{ labels: { queue, state }, value: Math.max(0, (Date.parse(now) - Date.parse(oldest)) / 1_000) }],

@@ -52,7 +52,7 @@ for (const [id, schema] of Object.entries({
 
 /** Adds the texts of describe() and meta(), which zod keeps in its own registry. */
 function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: Record<string, unknown> }): void {
-  // A time is a string on the wire. No other type is read and written differently.
+  // Times are strings on the wire. All other types have the same form in JSON and in TypeScript.
   if (zodSchema instanceof z.ZodCodec) Object.assign(jsonSchema, z.toJSONSchema(zodSchema.in as z.ZodType));
   const { description, examples } = z.globalRegistry.get(zodSchema as z.ZodType) ?? {};
   if (description !== undefined) jsonSchema.description = description;
@@ -65,7 +65,7 @@ interface Described {
   components?: { schemas?: Record<string, object> };
 }
 
-/** Removes the components that nothing refers to. Each exists in two forms, as read and as written. */
+/** Removes unused components. Each component exists in two forms, for input and for output, and often only one of them is used. */
 function onlyUsed(document: Described): Described {
   const all = document.components?.schemas ?? {};
   const used = new Set<string>();
@@ -81,7 +81,7 @@ function onlyUsed(document: Described): Described {
   return { ...document, components: { ...document.components, schemas } };
 }
 
-const description = `The job operations of SQL and the command line, over HTTP.
+const description = `The job operations that SQL and the command line provide, over HTTP.
 
 Every request requires the header \`Authorization: Bearer <token>\`. Fields have the names of the SQL views' columns and the functions' parameters, in camelCase. Ids and counts are
 strings, because they may exceed the range of JSON numbers. Times are in UTC. Lists are paginated: pass a page's \`nextCursor\` as \`cursor\` to get the next page, or the last id as \`before\` or \`after\`.
@@ -130,7 +130,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
           createJsonSchemaTransformObject({ schemaRegistry: components, zodToJsonConfig: { override } })(document) as Described,
         ) as object,
     });
-    // With a trailing slash, the page's files are relative to it, wherever a proxy serves it.
+    // With a trailing slash, the page's relative URLs work at any path at which a proxy serves the page.
     scope.addHook("onRequest", async ({ url }, reply) => {
       if (/^\/docs(?=\?|$)/.test(url)) await reply.redirect("docs/");
     });
@@ -151,7 +151,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
 }
 
 function addRoutes(app: FastifyInstance, context: RestOptions): void {
-  // Only authenticated clients learn the version. The command line compares it with its own.
+  // Only authenticated clients receive the version, which the command line compares with its own.
   app.addHook("onSend", async ({ principal }, reply) => {
     if (principal !== null) reply.header("legwork-version", VERSION);
   });

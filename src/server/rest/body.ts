@@ -4,17 +4,17 @@ import { endOfString, isRawNumber, mayLoseDigits, parseExactly } from "../../jso
 
 /** The maximum number of values in a body, counting elements of lists and fields of objects. Validation takes some microseconds per value. */
 const MAX_VALUES = 50_000;
-/** The maximum number of fields of an object, and outside payloads also of elements of a list. No route accepts more outside payloads. */
+/** The maximum number of fields in an object and, outside payloads, of elements in a list. No route accepts longer lists outside payloads. */
 const MAX_ELEMENTS = 10_000;
-/** The longest string without escapes (characters). It would be longer than a payload. */
+/** The longest string without escapes (characters). A longer string would exceed the maximum size of a payload. */
 const MAX_STRING = 1_000_000;
 
-/** Throws LW413 for a body with a part that no route accepts. Reads it once, before it is parsed, which takes longer. */
+/** Throws LW413 if a part of the body is too large for every route. Scans the body once, before it is parsed, because parsing takes longer. */
 export function assertCountable(body: string): void {
-  // A field takes at least four characters, and other values two.
+  // A field takes at least four characters, and any other value takes at least two.
   if (body.length < 4 * MAX_ELEMENTS) return;
   let values = 0;
-  // For each open object the number of its fields, for each open list a number below zero.
+  // The number of fields of each open object, and a number below zero for each open list.
   const open: number[] = [];
   for (let index = 0; index < body.length; index++) {
     switch (body.charCodeAt(index)) {
@@ -49,15 +49,15 @@ export function assertCountable(body: string): void {
   }
 }
 
-/** Throws LW413 for a string that is longer than any that is accepted. With escapes it may be shorter than it looks, so its schema decides. */
+/** Throws LW413 for a string that is too long for every route. A string with escapes may be shorter than its JSON, so its schema decides. */
 function assertLength(body: string, start: number, end: number): void {
   if (end - start <= MAX_STRING + 1 || body.slice(start, end).includes("\\")) return;
-  throw tooLarge(`A string in the body has more than ${formatNumber(MAX_STRING)} characters.`, "Send a shorter one.");
+  throw tooLarge(`A string in the body has more than ${formatNumber(MAX_STRING)} characters.`, "Send a shorter string.");
 }
 
 /**
- * A request's body in which payloads keep every digit of their numbers, as raw numbers. Other fields have JavaScript's numbers, as their schemas
- * expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside payloads that has more elements than any route
+ * Parses a request's body so that numbers in payloads are raw numbers with every digit. Numbers in other fields are JavaScript numbers, as their
+ * schemas expect. `parsed` is the same body as parsed by JavaScript. Throws LW413 for a list outside payloads that has more elements than any route
  * accepts.
  */
 export function withDigits(body: string, parsed: unknown): unknown {

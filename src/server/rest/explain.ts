@@ -22,7 +22,7 @@ export function addExplainRoutes(app: FastifyInstance, context: RestContext): vo
       ...route,
       url: "/queues/:name/explain",
       tag: "queues",
-      summary: "Explain why a queue stands still or falls behind",
+      summary: "Explain why a queue is stuck or falling behind",
       params: z.object({ name: queueName }),
     },
     async ({ client, params }) => asPage(await explainQueue(client, params.name)),

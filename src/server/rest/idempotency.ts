@@ -13,7 +13,7 @@ export const idempotencyHeaders = z.object({
     .optional()
     .describe(
       "Makes the request safe to repeat. For 24 hours, the same request with the same key has no effect and returns the first response, " +
-        "with the header `idempotency-replayed: true`. A different request with the key fails with LW409. Each token has its own keys.",
+        "with the header `idempotency-replayed: true`. A different request with the same key fails with LW409. Each token has its own keys.",
     ),
 });
 

@@ -59,7 +59,7 @@ function fieldName(path: readonly PropertyKey[]): string {
   return path.map(String).join(".");
 }
 
-/** Sends a problem, with details if the client can act on it. Of a bug, the client learns only that it happened. */
+/** Sends a problem, with details if the client can act on it. For a bug, the response contains only a general message. */
 export function sendProblem(
   thrown: FastifyError | Error,
   request: FastifyRequest,

@@ -16,21 +16,21 @@ const READ_TIMEOUT_MS = 5_000;
 /** The longest time that one statement of a route that changes something may take (ms). */
 const WRITE_TIMEOUT_MS = 30_000;
 
-/** How much one request may read from the database (bytes). Pages end after 5 MB; only values that nothing else bounds reach this. */
+/** How much one request may read from the database (bytes). Pages end after 5 MB, so only values without another limit can reach this one. */
 const READ_BYTES = 20_000_000;
-const READ_HINT = "Use a smaller `limit`, or `brief=true` where the list has it. SQL has no such limit.";
+const READ_HINT = "Use a smaller `limit`, or `brief=true` if the list supports it. SQL has no such limit.";
 
 /** The errors that any request may return. */
 const COMMON_PROBLEMS = ["LW400", "LW401", "LW403", "LW413", "LW429", "LW500", "LW503", "LW504"] as const satisfies ErrorCode[];
 
-/** What all routes need. */
+/** The resources that all routes share. */
 export interface RestContext {
   pool: Pool;
   /** Links from a job to other systems. */
   jobLinks?: JobLinks | undefined;
-  /** The waits of this server's clients for the ends of jobs. */
+  /** The requests of this server's clients that are waiting for jobs to end. */
   waits: ResultWaits;
-  /** Called when a bulk action has been started here. */
+  /** Called when a bulk action has been started through this server. */
   onBulkAction?: (() => void) | undefined;
 }
 
@@ -85,7 +85,7 @@ export function addRoute<P extends z.ZodType | undefined, Q extends z.ZodType | 
   context: RestContext,
   route: Route<P, Q, B>,
   work: (call: Call<Parsed<P>, Parsed<Q>, Parsed<B>>) => Promise<unknown>,
-  /** Called with what `work` returned, outside its transaction and without a connection. When it resolves to true, `work` runs again, once. */
+  /** Called with the result of `work`, outside its transaction and without a connection. If it resolves to true, `work` runs once more. */
   waitFor?: (given: unknown, request: { query: Parsed<Q>; reply: FastifyReply; signal: AbortSignal }) => Promise<boolean>,
 ): void {
   const isReading = route.method === "GET";

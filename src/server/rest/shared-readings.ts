@@ -1,4 +1,4 @@
-/** How many times the duration of a reading its result is shared. */
+/** A reading's result is shared for this many times the reading's duration. */
 const SHARE = 20;
 
 /** The longest time that a reading is shared (ms). */

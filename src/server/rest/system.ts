@@ -132,7 +132,7 @@ export function addSystemRoutes(app: FastifyInstance, context: RestContext): voi
       answer: findingPage,
     },
     async ({ client }) => {
-      // The doctor checks the login's settings, which must not be this transaction's.
+      // The doctor checks the settings of the login, not those of this transaction.
       await client.query("set local statement_timeout to default");
       return { items: await diagnose(forgiving(client), { pool: context.pool }), nextCursor: null };
     },

@@ -5,8 +5,7 @@ import type { ConfigInput } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 
 /**
- * graphile-worker's own copy of graphile-config. PostGraphile needs a later version, and if graphile-config were a dependency of Legwork, pnpm would
- * give PostGraphile that version too.
+ * graphile-worker's own copy. PostGraphile needs a later version, and if this were a dependency of Legwork, pnpm would give PostGraphile this one.
  */
 const { loadConfig } = createRequire(createRequire(import.meta.url).resolve("graphile-worker"))(
   "graphile-config/load",
@@ -18,15 +17,15 @@ export type Preset = NonNullable<SharedOptions["preset"]>;
 /** graphile-worker's type of forbidden flags: a list, or a function that is called before each fetch. */
 export type ForbiddenFlags = string[] | (() => null | string[] | Promise<null | string[]>);
 
-/** The plugins of graphile-worker's own preset, which every worker has. */
+/** The plugins of graphile-worker's own preset, which all workers have. */
 const OWN_PLUGINS = new Set(["LoadTaskFromJsPlugin", "LoadTaskFromExecutableFilePlugin"]);
 
 /**
- * A graphile-worker preset, for example from a `graphile.config.ts`, as Legwork's worker uses it. Settings that Legwork does not support are
- * rejected, so that no setting is silently ignored.
+ * A graphile-worker preset, such as that of a `graphile.config.ts`, as Legwork's worker uses it. Settings that Legwork does not support are rejected,
+ * so that none is ignored silently.
  */
 export class WorkerConfig {
-  /** The options of the preset itself, without graphile-worker's defaults. */
+  /** The options of the preset itself, without graphile-worker's defaults, which a preset may extend. */
   readonly options: GraphileConfig.WorkerOptions & { readonly forbiddenFlags?: ForbiddenFlags };
   readonly #preset: Preset;
   readonly #events: EventEmitter;
@@ -60,7 +59,7 @@ export class WorkerConfig {
       crontab: crontabFile,
       concurrency: concurrentJobs,
       localQueueSize: localQueue?.size === undefined ? undefined : Math.max(0, localQueue.size),
-      // The abort signals fire before the shutdown timeout (25 s in Legwork) expires.
+      // Signals abort before the time for finishing has expired; Legwork's is 25 s.
       shutdownTimeout:
         gracefulShutdownAbortTimeout !== undefined && gracefulShutdownAbortTimeout > 20_000
           ? gracefulShutdownAbortTimeout * 1.25
@@ -69,14 +68,13 @@ export class WorkerConfig {
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   }
 
-  /** Returns the emitter for graphile-worker's events, which passes them to its own listeners and to the preset's emitter. */
+  /** Returns the emitter for graphile-worker's events: they go to its own listeners and to the emitter of the preset. */
   events(): EventEmitter {
     return new ForwardingEvents(this.#events);
   }
 
   /**
-   * Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load the
-   * preset.
+   * Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it.
    */
   preset(): Preset {
     if (this.#isInitialized) return withoutInit(this.#preset);
@@ -109,8 +107,8 @@ class ForwardingEvents extends EventEmitter {
 }
 
 /**
- * Reads `graphile.config.*` from the working directory, or the named file, like graphile-worker's command line. Undefined if no file exists. Throws
- * LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
+ * Reads `graphile.config.*` of the working directory, or the named file, like graphile-worker's command line. Undefined if no file exists.
+ * Throws LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
  */
 export async function loadWorkerConfig(file?: string): Promise<WorkerConfig | undefined> {
   let preset: Preset | null | undefined;
@@ -152,8 +150,8 @@ function withoutInit(preset: Preset): Preset {
 }
 
 /**
- * Returns the plugin without its init hook, for a worker that has already initialized it. Returns the same copy each time, because graphile-config
- * compares plugins by identity.
+ * Returns the plugin without its init hook, for a worker that has already initialized it; the same copy each time, because graphile-config compares
+ * by identity.
  */
 function initialized(plugin: GraphileConfig.Plugin): GraphileConfig.Plugin {
   const { hooks, middleware } = plugin.worker ?? {};

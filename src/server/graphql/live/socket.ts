@@ -28,13 +28,13 @@ const MAX_CONNECTIONS_EACH = 100;
 const MAX_STRANGERS_EACH = 20;
 /** The maximum number of subscriptions of one connection. */
 const MAX_SUBSCRIPTIONS = 20;
-/** The longest message that a client may send (bytes). Its queries are shorter still. */
+/** The longest message that a client may send (bytes). Queries have lower limits. */
 const MAX_MESSAGE = 65_536;
 /** The maximum number of messages per minute that a client may send on a connection. */
 const MAX_MESSAGES_A_MINUTE = 300;
 /** How long a client may take to authenticate (ms). */
 const INIT_TIMEOUT_MS = 5_000;
-/** How often a token is checked again (ms). A revoked token is disconnected within this time. */
+/** How often a token is checked again (ms). A connection with a revoked token is closed within this time. */
 const RECHECK_MS = 30_000;
 /** How long a connection may be silent before it is pinged, and then before it is closed (ms). */
 const KEEP_ALIVE_MS = 12_000;
@@ -59,7 +59,7 @@ export interface SocketOptions {
   assertHost: (request: IncomingMessage) => void;
   /** Origins whose pages may connect, in addition to the server's own. */
   origins: readonly string[];
-  /** The server's own names. Their pages may open WebSockets too, because a proxy may send another host. */
+  /** The server's own host names. Pages from these hosts may open WebSockets, even if a proxy has changed the Host header. */
   hosts: readonly string[];
   trustProxy: TrustedProxies;
   publicPath: PublicPath;
@@ -77,7 +77,7 @@ interface Extra extends Record<PropertyKey, unknown> {
 
 /**
  * Serves subscriptions at `/graphql` over WebSockets (graphql-transport-ws). A client must authenticate within five seconds. A connection is closed
- * when its token is no longer valid, and has limits on messages, subscriptions and unsent data.
+ * when its token is no longer valid. Its messages, subscriptions and unsent data are limited.
  */
 export class GraphQlSocket {
   readonly #options: SocketOptions;
@@ -189,7 +189,7 @@ export class GraphQlSocket {
     return isFromTrustedProxy(request, trustProxy) && page.host === forwarded;
   }
 
-  /** Closes a connection whose client sends too much or reads too little. */
+  /** Closes a connection whose client sends too much or reads too slowly. */
   #guard(socket: WebSocket): void {
     let messages = 0;
     let minute = performance.now();
@@ -253,14 +253,14 @@ export class GraphQlSocket {
         assertRole(now, "viewer");
         if (now.tenant !== principal.tenant) end("The token has changed.");
       } catch (error) {
-        // While the database is unavailable, the token cannot be checked. Try again next time.
+        // While the database is unavailable, the token cannot be checked. The next check tries again.
         if (["LW401", "LW403"].includes(translateError(error).code)) end("The token is no longer valid.");
       }
     };
     const timers = [setInterval(() => void recheck(), RECHECK_MS)];
     if (principal.expiresAt !== undefined) {
       const left = principal.expiresAt.getTime() - Date.now();
-      // A timer cannot run longer. The check every 30 seconds finds later expiries.
+      // A timer cannot run longer than this. For later expiries, the check every 30 seconds is sufficient.
       if (left < 2 ** 31) timers.push(setTimeout(() => end("The token has expired."), Math.max(0, left)));
     }
     return timers;

@@ -6,7 +6,7 @@ import type { LiveEvent, Topic } from "./topic.ts";
 import type { Principal } from "../../../access/principal.ts";
 import { DEFAULT_PAGE, refusal } from "../limits.ts";
 
-/** The maximum number of jobs of a live list. Each of them is read once a second and sent when it has changed. */
+/** The maximum number of jobs of a live list. Each job is read once a second and sent when it has changed. */
 const MAX_LIVE_PAGE = 100;
 
 /** The context of a subscription. */
@@ -33,9 +33,9 @@ const description = gql`
     ): JobsUpdate!
     "A job, sent whenever it or its progress changes, but at most twice a second; null while it does not exist."
     job(id: BigInt!): LiveJob
-    "The queues with their numbers of jobs, sent on every change, but at most once a second, and less often with very many unfinished jobs."
+    "The queues with their job counts, sent on every change, but at most once a second, and less often with very many unfinished jobs."
     queues: QueuesUpdate!
-    "The numbers of jobs in all queues, and the rates at which jobs are enqueued, end and fail, at most once a second, and less often with very many unfinished jobs."
+    "The job counts across all queues, and the rates at which jobs are enqueued, end and fail, sent at most once a second, and less often with very many unfinished jobs."
     overview: Overview!
   }
 
@@ -47,13 +47,13 @@ const description = gql`
     jobs: [LiveJob!]!
     "The jobs that are new or have changed since the previous message; all jobs in the first message."
     changed: [LiveJob!]!
-    "The ids of jobs that were in the previous message and no longer are."
+    "The ids of jobs that were in the previous message but are not in this one."
     gone: [BigInt!]!
   }
 
   "A job as it was when it was read. For its payload, result, attempts and logs, use the query job(id)."
   type LiveJob {
-    "The job's id, as given by add_job."
+    "The job's id, as returned by add_job."
     id: BigInt!
     "The task that the job runs."
     task: String!
@@ -117,7 +117,7 @@ const description = gql`
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
-    "Jobs that wait for the end of a pause."
+    "Jobs that wait for a pause to end."
     paused: Int!
     "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
@@ -125,9 +125,9 @@ const description = gql`
     oldest: Datetime
   }
 
-  "The numbers of jobs in all queues. A client that is restricted to a tenant sees only that tenant's jobs."
+  "The job counts across all queues. A client that is restricted to a tenant sees only that tenant's jobs."
   type Overview {
-    "When the numbers were read."
+    "When the counts were read."
     readAt: Datetime!
     "Running jobs."
     running: Int!
@@ -135,7 +135,7 @@ const description = gql`
     pending: Int!
     "Jobs that wait for a limit or for other jobs."
     blocked: Int!
-    "Jobs that wait for the end of a pause."
+    "Jobs that wait for a pause to end."
     paused: Int!
     "Jobs that are due later, for the first time or for their next attempt."
     later: Int!
@@ -192,7 +192,7 @@ export const subscriptionTypesPlugin = extendSchema(() => ({ typeDefs: descripti
 
 /**
  * Resolves the subscriptions with graphql-js, which requests the next message only when the previous one has been sent. Grafast would read ahead
- * without a bound.
+ * without a limit.
  */
 export const subscriptionFieldsPlugin: GraphileConfig.Plugin = {
   name: "LegworkSubscriptionFieldsPlugin",

@@ -33,7 +33,7 @@ export interface LiveEvent {
   readonly gone: readonly string[];
 }
 
-/** The message that takes a subscriber from the reading sent last to the current one. */
+/** The message that updates a subscriber from the reading that was sent last to the current one. */
 export function eventOf(reading: Reading, sent: Reading | undefined, readAt: Date): LiveEvent {
   const before = new Map(sent?.rows.map((row) => [row.id, JSON.stringify(row)]));
   const ids = new Set(reading.rows.map(({ id }) => id));

@@ -9,14 +9,14 @@ import { Rates, readTopic } from "./read-topic.ts";
 import { eventOf, type LiveEvent, type Reading, type Topic } from "./topic.ts";
 
 /**
- * The shortest interval between readings of a topic (ms): shorter for a single job, longer for lists and counts, which are sent whole to many
+ * The shortest interval between readings of a topic (ms): shorter for a single job, longer for lists and counts, which are sent in full to many
  * clients.
  */
 const INTERVAL_MS = { jobs: 1_000, job: 500, queues: 1_000, overview: 1_000 } as const;
 
 /**
- * How long a topic rests after a reading: `factor` times as long as the reading took, so that counting takes at most a twentieth of a connection's
- * time, however many jobs there are, and at most `most` ms, so that one slow reading has no lasting effect.
+ * The pause of a topic after a reading: `factor` times as long as the reading took, so that counting takes at most a twentieth of a connection's
+ * time, regardless of the number of jobs. The pause is at most `most` ms, so that one slow reading has no lasting effect.
  */
 const REST = {
   jobs: { factor: 4, most: 2_000 },
@@ -25,7 +25,7 @@ const REST = {
   overview: { factor: 20, most: 30_000 },
 } as const;
 
-/** After every reading, the database rests at least as long as the reading took, however many topics there are. */
+/** After each reading, no topic is read for this many times the reading's duration, regardless of the number of topics. */
 const DUTY_FACTOR = 1;
 
 /** The maximum number of topics at a time. */
@@ -51,9 +51,9 @@ interface Watched {
 /**
  * Reads the topics that have subscribers repeatedly, and passes each change to the subscribers. Reads nothing without subscribers.
  *
- * A topic is a state, not a stream of events: each reading replaces the previous one, a slow subscriber receives the latest and skips those in
- * between, and after a lost connection the next reading is complete. So 10,000 jobs per second cause at most two messages per second, memory holds one
- * reading per topic, and the work does not depend on how many jobs end. Workers are not involved.
+ * A topic is a state, not a stream of events: each reading replaces the previous one, a slow subscriber skips all but the latest reading, and after a
+ * lost connection the next reading is complete. Therefore 10,000 jobs per second cause at most two messages per second, memory holds one reading per
+ * topic, and the work does not depend on how many jobs end. Workers are not involved.
  */
 export class Live {
   readonly #pool: Pool;
@@ -127,7 +127,7 @@ export class Live {
         continue;
       }
       await this.#read(next);
-      // A failed reading has its own delay. Its duration is not the database's work, because the connection may have died silently.
+      // A failed reading has its own delay. Its duration does not indicate load on the database, because the connection may have died silently.
       const took = next.retry > 0 ? 0 : performance.now() - now;
       const { factor, most } = REST[next.topic.kind];
       next.dueAt = performance.now() + Math.max(next.retry, INTERVAL_MS[next.topic.kind], Math.min(most, took * factor));
@@ -150,7 +150,7 @@ export class Live {
         },
         { readOnly: true, statementTimeout: STATEMENT_TIMEOUT_MS },
       );
-      if (this.#isLost) this.#log.info({ event: "subscriptions_resumed" }, "Subscriptions can be read again.");
+      if (this.#isLost) this.#log.info({ event: "subscriptions_resumed" }, "The data for subscriptions can be read again.");
       this.#isLost = false;
       watched.retry = 0;
       if (reading.text === watched.reading?.text) return;
@@ -165,7 +165,7 @@ export class Live {
   #failed(watched: Watched, thrown: unknown): void {
     const error = translateError(thrown);
     if (error.code === "LW504") {
-      // Another try would cost the same and fail again, so the subscribers receive the error.
+      // A retry would cost the same and fail again, so the subscribers receive the error.
       const tooSlow = new LegworkError(
         "LW504",
         `Reading this subscription takes longer than ${durationInWords(STATEMENT_TIMEOUT_MS)}.`,
@@ -176,7 +176,7 @@ export class Live {
       for (const watcher of watched.watchers) watcher.fail(tooSlow);
       return;
     }
-    // Subscribers also receive invalid requests and missing privileges of the server's login.
+    // Subscribers also receive errors for invalid requests and for missing privileges of the server's login.
     if (error.code === "LW400" || error.code === "LW403") {
       for (const watcher of watched.watchers) watcher.fail(error);
       return;
@@ -184,7 +184,10 @@ export class Live {
     watched.retry = Math.min(MAX_RETRY_MS, Math.max(250, watched.retry * 2));
     if (!this.#isLost) {
       const { message } = toError(error.cause ?? error);
-      this.#log.warn({ event: "subscriptions_failed", code: sqlStateOf(error) }, `Subscriptions cannot be read: ${message}.`);
+      this.#log.warn(
+        { event: "subscriptions_failed", code: sqlStateOf(error) },
+        `The data for subscriptions cannot be read: ${message}.`,
+      );
     }
     this.#isLost = true;
   }

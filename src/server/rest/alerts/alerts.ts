@@ -75,7 +75,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
     {
       ...acting,
       url: "/silences",
-      summary: "Silence alerts for some time",
+      summary: "Silence alerts for a period",
       description: "Alerts are still raised and resolved, but not sent.",
       body: silenceBody,
       status: 201,
@@ -114,7 +114,7 @@ export function addAlertRoutes(app: FastifyInstance, context: RestContext): void
       ...viewing,
       url: "/task-statistics",
       summary: "Show how each task's jobs ended recently, and how long they waited and ran",
-      description: "The data comes from the metrics, which are counted by the minute; the history is not read.",
+      description: "The data comes from metrics that are counted per minute; the history is not read.",
       query: taskStatisticsQuery,
       answer: taskStatisticsPage,
     },

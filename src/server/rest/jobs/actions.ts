@@ -135,7 +135,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       role: "operator",
       summary: "Run an ended job again as a new job",
       description:
-        "The new job has the old job's task, payload, priority, serial key, maximum attempts, tenant and correlation id, and the old job as its parent, but not its job key, time, expiry and dependencies. " +
+        "The new job has the old job's task, payload, priority, serial key, maximum attempts, tenant and correlation id, and the old job as its parent, but not the old job's job key, time, expiry or dependencies. " +
         "Fails with LW409 if the job has not ended, or if the history lacks parts of the payload because the task redacts them; then send the whole payload. " +
         'In a payload that you send, `"[redacted]"` keeps the old value as long as the job can be retried.',
       params: oneJob,
@@ -174,7 +174,7 @@ export function addJobActionRoutes(app: FastifyInstance, context: RestContext): 
       role: "operator",
       summary: "Change a job's priority",
       description:
-        "Smaller numbers run first. For a running job, the priority applies to the next attempt. A job that a worker has fetched ahead keeps its place.",
+        "Smaller numbers run first. For a running job, the priority applies to the next attempt. A job that a worker has already fetched keeps its position.",
       params: oneJob,
       body: priorityBody,
       answer: prioritySchema,

@@ -21,7 +21,7 @@ import {
 } from "../../../jobs/bulk-actions.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The longest body (bytes): a filter of 10,000 ids. */
+/** The longest body (bytes), sufficient for a filter with 10,000 ids. */
 const BODY_LIMIT = 500_000;
 
 /** Adds the routes for actions that workers and servers carry out on all jobs that match a filter. */
@@ -37,7 +37,7 @@ export function addBulkActionRoutes(app: FastifyInstance, context: RestContext):
       role: "operator",
       summary: "Start an action on all jobs that match",
       description:
-        "Workers and servers carry it out in small transactions, with the rights of this token. Jobs that are created, or that fail or end, later are left alone.",
+        "Workers and servers carry it out in small transactions, with the rights of this token. Jobs that are created, fail or end later are not affected.",
       body: bulkActionBody,
       bodyLimit: BODY_LIMIT,
       status: 201,
@@ -45,7 +45,7 @@ export function addBulkActionRoutes(app: FastifyInstance, context: RestContext):
       problems: ["LW404", "LW409"],
     },
     async ({ client, reply, body: { action, filter, ...options } }) => {
-      // The answer is sent after the transaction has committed.
+      // The response is sent after the transaction has committed.
       reply.raw.once("finish", () => context.onBulkAction?.());
       return { id: await startBulkAction(client, action, filter, options) };
     },

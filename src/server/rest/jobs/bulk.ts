@@ -163,7 +163,7 @@ export function addBulkRoutes(app: FastifyInstance, context: RestContext): void 
       role: "viewer",
       summary: "List failed jobs that can be retried, grouped by error, largest group first",
       description:
-        "With `failedSince=10m`, only jobs whose last attempt failed in the last ten minutes are counted, however old they are.",
+        "With `failedSince=10m`, only jobs whose last attempt failed in the last ten minutes are counted, whenever they were created.",
       query: failedGroupQuery,
       answer: failedGroupPage,
       problems: ["LW404"],

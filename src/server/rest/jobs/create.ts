@@ -7,7 +7,7 @@ import { enqueueMany, enqueueWithOutcome } from "../../../jobs/enqueue.ts";
 import { idempotencyHeaders, once } from "../idempotency.ts";
 import { addRoute, type RestContext } from "../route.ts";
 
-/** The longest body with several jobs (bytes). */
+/** The longest body of a request with several jobs (bytes). */
 const BATCH_BODY_LIMIT = 5_000_000;
 
 /** Adds the routes that enqueue: a job, several jobs, a job of a task. */
@@ -42,7 +42,7 @@ export function addCreateRoutes(app: FastifyInstance, context: RestContext): voi
       url: "/jobs/batch",
       tag: "jobs",
       role: "enqueuer",
-      summary: "Enqueue several jobs, all or none",
+      summary: "Enqueue several jobs atomically",
       headers: idempotencyHeaders,
       bodyLimit: BATCH_BODY_LIMIT,
       body: newJobsBody,

@@ -50,15 +50,15 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       role: "viewer",
       summary: "List jobs, newest first",
       description:
-        "Returns waiting, running and finished jobs that match all given filters. A combination of filters that no index serves fails with LW400, " +
-        "which says what to add: `priority` and `error` require a state other than completed, a correlation id, a parent or a job key.",
+        "Returns waiting, running and finished jobs that match all given filters. A combination of filters that no index supports fails with LW400, " +
+        "and the error says what to add: `priority` and `error` require a state other than completed, a correlation id, a parent or a job key.",
       query: jobQuery,
       answer: jobPage,
     },
     async ({ client, query }) => {
       const { cursor, limit, ...filter } = query;
-      // A page is the first rows in the order of an index. Sorting would first compute every column of every unfinished job. The jobs that ended within
-      // a period are found by another index.
+      // A page consists of the first rows in an index's order. Sorting would first compute every column of every unfinished job. Jobs that ended
+      // within a period are found through another index.
       if (!isByEnd(filter)) await client.query("set local enable_sort = off");
       const begins = filter.order === "oldest" ? "after" : "before";
       const asked = { ...filter, [begins]: cursor ?? filter[begins], limit: limit + 1 };
@@ -87,7 +87,7 @@ export function addJobRoutes(app: FastifyInstance, context: RestContext): void {
       summary: "Count jobs by state, task, queue, tenant or worker",
       description:
         "Counts the jobs that match all given filters. The counts of a field ignore the filter on that field, so they show what each of its values would " +
-        "match. At most 10,000 jobs are counted of each value. With more than 2,000 unfinished jobs, their counts are a few seconds old.",
+        "match. At most 10,000 jobs are counted for each value. With more than 2,000 unfinished jobs, their counts are a few seconds old.",
       query: jobCountQuery,
       answer: jobCountPage,
     },

@@ -13,7 +13,7 @@ const MOST_WAITS = 20_000;
 /** Adds the route that waits for a job's result. */
 export function addResultRoute(app: FastifyInstance, context: RestContext): void {
   const { waits } = context;
-  // Open requests are answered with the state that their jobs are in.
+  // When the server stops, open requests are answered with the current state of their jobs.
   app.addHook("preClose", () => waits.stop());
   addRoute(
     app,
@@ -25,8 +25,8 @@ export function addResultRoute(app: FastifyInstance, context: RestContext): void
       role: "viewer",
       summary: "Get a job's result, and wait for it",
       description:
-        "Returns 200 in any case: `finishedAt` says whether the job has ended, and `state` how. With `wait`, the response comes when the job has ended, or after that time. " +
-        "To wait longer, repeat the request. Waiting uses no connection to the database.",
+        "Always returns 200: `finishedAt` says whether the job has ended, and `state` says how. With `wait`, the response is sent when the job has ended or this time has passed. " +
+        "To wait longer, repeat the request. Waiting uses no database connection.",
       params: z.object({ id: jobId }),
       query: resultQuery,
       answer: jobResultSchema,
@@ -38,7 +38,7 @@ export function addResultRoute(app: FastifyInstance, context: RestContext): void
       const wait = parseDuration(query.wait) ?? 0;
       if (finishedAt !== null || wait === 0) return false;
       if (waits.size >= MOST_WAITS) {
-        throw new LegworkError("LW429", `This server is waiting for ${MOST_WAITS} jobs already.`, {
+        throw new LegworkError("LW429", `This server is already waiting for ${MOST_WAITS} jobs.`, {
           hint: "Repeat the request later, or without wait.",
           retryAt: new Date(Date.now() + 1_000),
         });
@@ -48,7 +48,7 @@ export function addResultRoute(app: FastifyInstance, context: RestContext): void
       try {
         await waits.ended(id, AbortSignal.any([signal, timer.signal]));
       } catch {
-        // Whatever ended the wait: the response says what the job's state is now, or that it no longer exists.
+        // Whatever ended the wait, the response reports the job's current state, or that the job no longer exists.
       } finally {
         clearTimeout(handle);
       }

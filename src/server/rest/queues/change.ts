@@ -52,9 +52,9 @@ export function addQueueChangeRoutes(app: FastifyInstance, context: RestContext,
       ...common,
       method: "POST",
       url: `/${path}/:name/pause`,
-      summary: `Pause a ${scope}: its jobs wait, running jobs finish`,
+      summary: `Pause a ${scope}: waiting jobs do not start, running jobs finish`,
       description:
-        "Takes effect on every worker at most 300 ms after the response. Jobs can still be enqueued, and none are lost.",
+        "Takes effect on every worker at most 300 ms after the response. Jobs can still be enqueued, and no jobs are lost.",
       body: pauseBody,
     },
     async ({ client, params, body }) => {

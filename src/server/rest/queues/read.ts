@@ -21,14 +21,14 @@ import { addQueueChangeRoutes } from "./change.ts";
 
 const workerParams = z.object({ id: text(300).describe("The worker's id or its name, host:pid.") });
 
-/** What an operator may do with a worker. Each returns its new state. */
+/** The operations on a worker. Each returns its new state. */
 const CHANGES = [
   {
     url: "/workers/:id/quiet",
     change: quietWorker,
     summary: "Make a worker quiet: it takes no new jobs",
     description:
-      "Takes effect within a second. It returns jobs that it has only fetched to the queue, and keeps running the others. A process that is started again is not quiet.",
+      "Takes effect within a second. Jobs that it has fetched but not started return to the queue; running jobs continue. A restarted process is not quiet.",
   },
   {
     url: "/workers/:id/drain",
@@ -61,7 +61,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/queues",
       tag: "queues",
       role: "viewer",
-      summary: "List queues with their numbers of jobs",
+      summary: "List queues with their job counts",
       answer: queuePage,
     },
     async ({ client }) => ({ items: await listQueues(client), nextCursor: null }),
@@ -92,7 +92,7 @@ export function addQueueRoutes(app: FastifyInstance, context: RestContext): void
       url: "/tasks",
       tag: "tasks",
       role: "viewer",
-      summary: "List the tasks that a worker has registered or a job was enqueued for",
+      summary: "List the tasks that a worker has registered or that a job was enqueued for",
       query: taskQuery,
       answer: taskPage,
     },

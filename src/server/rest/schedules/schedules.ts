@@ -186,7 +186,7 @@ export function addScheduleRoutes(app: FastifyInstance, context: RestContext): v
   );
 }
 
-/** The timing that was given. The schema ensures that it is exactly one of the three. */
+/** The timing in the request. The schema ensures that exactly one of the three fields is set. */
 function timingOf({ cron, every, at }: TimingFields): Timing {
   if (cron !== undefined) return { cron };
   return every === undefined ? { at: at as Date } : { every };
