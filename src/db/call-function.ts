@@ -3,7 +3,7 @@ import { selectRows } from "./select-rows.ts";
 
 /**
  * Calls one of Legwork's SQL functions, such as `legwork.enqueue`, with named arguments, on the caller's connection and in its transaction, and
- * returns its rows. For an undefined argument the function's default applies. Errors that the function raises are thrown as LegworkError.
+ * returns its rows. If an argument is undefined, the function's default applies. Errors that the function raises are thrown as LegworkError.
  */
 export async function callFunction(
   client: Queryable,

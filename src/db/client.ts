@@ -1,13 +1,13 @@
 import pg from "pg";
 
-/** What node-postgres's types leave out: the database that the client asks the server for. */
+/** A field that node-postgres's types lack: the database that the client connects to. */
 interface Parameters {
   connectionParameters: { database: string | undefined };
 }
 
 /**
- * node-postgres's client, for a database of any name. node-postgres decodes the path of a connection string with `decodeURI`, which leaves the
- * characters `; , / ? : @ & = + $ #` escaped: it would ask for a database called `a%40b`.
+ * node-postgres's client, with support for any database name. node-postgres decodes the path of a connection string with `decodeURI`, which leaves
+ * the characters `; , / ? : @ & = + $ #` escaped, so it would try to connect to a database called `a%40b`.
  */
 export class Client extends pg.Client {
   constructor(config: pg.ClientConfig = {}) {

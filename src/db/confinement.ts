@@ -2,13 +2,13 @@ import type { Queryable } from "./pool.ts";
 
 type Views = "legwork" | "legwork_confined" | "legwork_tenant";
 
-/** The views of jobs and attempts for clients that may not see everything. */
+/** The schema of the views for each client that may see only one tenant's jobs and attempts. */
 const views = new WeakMap<Queryable, Views>();
 
 /**
- * Returns the schema of the views `jobs` and `attempts` for a client: `legwork`; `legwork_confined` while it acts for one tenant; `legwork_tenant`
- * for a login that is confined to one. The other schemas show it no rows. Their columns are the same. They are separate because a single view would
- * read the whole history for a small tenant.
+ * Returns the schema whose views `jobs` and `attempts` a client must use: `legwork_confined` while the client acts for one tenant, `legwork_tenant`
+ * for a login that is confined to one tenant, otherwise `legwork`. The views in the other schemas have the same columns, but return no rows for this
+ * client. They are separate because a single view would read the whole history for a small tenant.
  *
  * @example
  * import { viewsFor } from "legwork/operations";
@@ -30,9 +30,9 @@ export async function whileConfined<T>(client: Queryable, work: () => Promise<T>
 }
 
 /**
- * Finds out once whether the login of a pool is confined to a tenant, so that from then on the operations on this pool, and `viewsFor`, use the
- * views that show its rows. Call it once for a pool of your own; `createLegwork` and the command line do. A login without any role learns what it
- * lacks from its next statement.
+ * Checks once whether the login of a pool is confined to a tenant. From then on, the operations on this pool, and `viewsFor`, use the views that
+ * return rows for this login. Call it once for each pool that you create yourself; `createLegwork` and the command line already call it for theirs.
+ * It does not fail for a login without any role: the next statement reports the missing privilege.
  *
  * @example
  * import { findViews, listJobs } from "legwork/operations";

@@ -4,13 +4,13 @@ import { LegworkError, toError } from "../errors.ts";
 /** node-postgres treats these modes as verify-full, and warns on stderr that this will change. */
 const STRICT_MODES = /([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|#|$)/;
 
-/** Shorter secrets occur within too many words to be removed from a message. */
+/** Shorter secrets are not removed from messages, because they also occur in ordinary words. */
 const MIN_SECRET_LENGTH = 4;
 
 /**
- * Returns a connection string as node-postgres should receive it. Certificates are verified in all of its SSL modes except disable and no-verify;
- * this rewrites them to the one mode that causes no warning. With `uselibpqcompat=true` it stays unchanged. Throws LW514, without any part of the
- * string, for one that cannot be parsed, or that is ambiguous.
+ * Returns a connection string as node-postgres should receive it. node-postgres verifies certificates in all SSL modes except disable and no-verify;
+ * this function replaces them with the only mode that causes no warning. With `uselibpqcompat=true`, the string stays unchanged. If the string is
+ * ambiguous or cannot be parsed, throws LW514 with a message that contains no part of it.
  */
 export function connectionString(databaseUrl: string): string {
   const strict = /[?&]uselibpqcompat=true(?=&|#|$)/.test(databaseUrl)
@@ -37,12 +37,12 @@ function unreadable(): LegworkError {
 }
 
 /**
- * Whether it is certain where the password ends. After an unescaped / or ? in a password, the rest of the password would be read as a database name
- * or a parameter, and the part before it as a host. Parsers ignore text after a #, and remove line breaks.
+ * Whether it is certain where the password ends. If a password contains an unescaped / or ?, the part before it would be read as a host, and the part
+ * after it as a database name or a parameter. Parsers ignore text after a #, and remove line breaks.
  */
 function isUnambiguous(databaseUrl: string): boolean {
   if (databaseUrl.startsWith("/")) return true;
-  // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
+  // oxlint-disable-next-line no-control-regex -- this expression looks for control characters
   if (/[\u0000-\u001F#]/.test(databaseUrl)) return false;
   const [, authority, rest] = /^(?:postgres(?:ql)?:\/\/|socket:)([^/?]*)(.*)$/s.exec(databaseUrl) ?? [];
   if (authority === undefined || rest === undefined) return false;
@@ -50,7 +50,7 @@ function isUnambiguous(databaseUrl: string): boolean {
   return !hosts.includes(",") && !rest.includes("@");
 }
 
-/** Removes the secrets of a connection string from a message: its passwords, the password of the environment, and the values in `options`. */
+/** Removes secrets from a message: the passwords in the connection string, the password from the environment, and the values in `options`. */
 export function withoutSecrets(message: string, databaseUrl: string | undefined): string {
   const [, written] = /^[^/?]*\/\/[^/?:]*:([^/?]*)@/.exec(databaseUrl ?? "") ?? [];
   const parameters = new URLSearchParams(databaseUrl?.split("?")[1]);

@@ -2,7 +2,7 @@ import { LegworkError } from "../errors.ts";
 import type { PoolClient, Queryable } from "./pool.ts";
 import type { Definition } from "./schema-files.ts";
 
-/** The schemas with Legwork's objects: its own, and graphile-worker's, on whose tables it has triggers and indexes. */
+/** The schemas that contain Legwork's objects: its own, and graphile-worker's, where Legwork adds triggers and indexes to the tables. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_tenant", "legwork_confined", "graphile_worker"];
 
 /** Runs a statement that changes the schema. A dry run also records it. */
@@ -26,13 +26,13 @@ const CATALOG = `
   select 'policy ' || l.polname || ' on ' || s.nspname || '.' || c.relname
   from pg_catalog.pg_policy l join pg_catalog.pg_class c on c.oid = l.polrelid join schemas s on s.oid = c.relnamespace`;
 
-/** Returns Legwork's objects and graphile-worker's tables in the database, named like in a `Definition`. Every login may read them. */
+/** Returns Legwork's objects and graphile-worker's tables in the database, named as in a `Definition`. Every login may read them. */
 export async function readCatalog(client: Queryable): Promise<Set<string>> {
   const { rows } = await client.query(CATALOG, [SCHEMAS]);
   return new Set(rows.map(({ object }) => String(object)));
 }
 
-/** Returns the hash of each definition that was applied to this database. */
+/** Returns the hash of each definition that has been applied to this database. */
 async function recordedDefinitions(client: Queryable): Promise<Map<string, string>> {
   const { rows } = await client.query("select object, hash from legwork_private.definitions where object not like 'index %'");
   return new Map(rows.map((row) => [row.object, row.hash]));
@@ -40,7 +40,7 @@ async function recordedDefinitions(client: Queryable): Promise<Map<string, strin
 
 /**
  * Returns the definitions and indexes that were changed or dropped manually. Empty if the schema is incomplete, and after a Postgres upgrade until
- * they are recorded again.
+ * the definitions have been recorded again.
  */
 export async function changedByHand(client: Queryable): Promise<string[]> {
   const { rows: known } = await client.query(
@@ -52,17 +52,18 @@ export async function changedByHand(client: Queryable): Promise<string[]> {
 }
 
 export interface AppliedDefinitions {
-  /** Created or replaced, because the file or an object that they depend on has changed. */
+  /** The objects that were created or replaced, because their file or an object that they depend on has changed. */
   readonly applied: readonly string[];
   readonly dropped: readonly string[];
-  /** The applied objects whose file had not changed: they had been dropped or changed manually. */
+  /** The applied objects that had been dropped or changed manually. Their files had not changed. */
   readonly putBack: readonly string[];
 }
 
 /**
- * Makes functions, views, triggers, policies and comments match the files: recreates those that have changed or are missing, those that depend on a
- * view or signature that had to be dropped, and those in `changed`, which were changed manually; drops those that the files no longer have. Calls
- * `lockJobTables` before it changes a trigger on graphile-worker's tables. Throws LW511 before it drops anything that a user's object depends on.
+ * Makes functions, views, triggers, policies and comments match the files. Recreates objects that are missing, whose file has changed, that depend on
+ * a view or signature that had to be dropped, or that were changed manually (`changed`). Drops objects that are no longer in the files. Calls
+ * `lockJobTables` before it changes a trigger on graphile-worker's tables. Throws LW511 before it would drop anything that a user's object depends
+ * on.
  */
 export async function applyDefinitions(
   client: PoolClient,
@@ -88,7 +89,7 @@ export async function applyDefinitions(
   const obsolete = [...recorded.keys()].filter((object) => !byObject.has(object));
   if (wanted.size === 0 && obsolete.length === 0) return { applied: [], dropped: [], putBack: [] };
 
-  // Function bodies are checked when they run, because functions refer to each other in circles.
+  // Postgres then checks function bodies only when they run. Functions refer to each other, so no order would pass the check.
   await run("set local check_function_bodies = off");
   const dropped: string[] = [];
   const applied = new Set<string>();
@@ -114,7 +115,7 @@ export async function applyDefinitions(
     dropped.push(object);
     await run(`delete from legwork_private.definitions where object = ${literal(object)}`);
   }
-  // Objects that are dropped here must be created again, and may come earlier in the manifest.
+  // Objects that are dropped here must be recreated. Because they may come earlier in the manifest, the loop then starts again.
   for (let again = true; again;) {
     again = false;
     for (const definition of definitions) {
@@ -150,7 +151,7 @@ export async function applyDefinitions(
   return { applied: [...applied], dropped, putBack };
 }
 
-/** A grant by a user on an object that is recreated, as parts of the statement that repeats it. */
+/** A user's grant on an object that is recreated: the parts of the statement that grants it again. */
 interface Grant {
   readonly object: string;
   readonly privilege: string;
@@ -158,7 +159,10 @@ interface Grant {
   readonly option: string;
 }
 
-/** Reads the grants of objects. The owner's own privileges come with the object, and its definition decides whether public may call a function. */
+/**
+ * Reads users' grants on objects, without the owner's privileges, which come with the object, and without public's privileges on functions, which the
+ * definition sets.
+ */
 async function readGrants(client: Queryable, objects: readonly string[]): Promise<Grant[]> {
   const { rows } = await client.query(
     `with acls (object, owner, acl) as (
@@ -175,7 +179,7 @@ async function readGrants(client: Queryable, objects: readonly string[]): Promis
   return rows as Grant[];
 }
 
-/** Returns the definition that replaces an object: the same one, or the only function with its name if the parameters have changed. */
+/** Returns the object that replaces a recreated one: the same object, or, if its parameters have changed, the only function with its name. */
 function grantedNow(object: string, definitions: readonly Definition[]): string | undefined {
   if (definitions.some((definition) => definition.object === object)) return object;
   const named = definitions.filter((definition) => definition.object.replace(/\(.*$/, "") === object.replace(/\(.*$/, ""));
@@ -183,8 +187,8 @@ function grantedNow(object: string, definitions: readonly Definition[]): string 
 }
 
 /**
- * Whether Postgres cannot replace an object: the columns of the view or the result of the function have changed, or objects of its kind cannot be
- * replaced.
+ * Whether an object must be dropped because Postgres cannot replace it: the view's columns or the function's result type have changed, or Postgres
+ * cannot replace objects of this kind.
  */
 async function mustBeDropped(
   client: PoolClient,
@@ -208,7 +212,10 @@ async function mustBeDropped(
   }
 }
 
-/** Returns all objects that would be dropped with this one: Legwork's named like in a `Definition`, others as Postgres describes them. */
+/**
+ * Returns all objects that would be dropped together with this one. Legwork's objects are named as in a `Definition`, others as Postgres describes
+ * them.
+ */
 async function dependantsOf(client: Queryable, object: string): Promise<string[]> {
   const [, kind = "", name = "", table] = /^(\w+) (.+?)(?: on ([\w.]+))?$/.exec(object) ?? [];
   const root =

@@ -1,12 +1,12 @@
 import { parseToShow } from "../json.ts";
 import type { Queryable } from "./pool.ts";
 
-/** Pools and clients whose rows are only displayed, not computed with. */
+/** Pools and clients whose rows are only displayed, never used in calculations. */
 const exact = new WeakSet<Queryable>();
 
 /**
- * Keeps every digit of payloads and results that are read over this pool or client from now on: numbers that JavaScript would write differently become
- * `JSON.rawJSON`, and values that are nested too deeply become `{"legwork:text": "…"}`. For values that are passed on as JSON.
+ * From now on, keeps every digit of payloads and results that are read through this pool or client: numbers that JavaScript would write differently
+ * become `JSON.rawJSON`, and values that are nested too deeply become `{"legwork:text": "…"}`. Use this for values that are only passed on as JSON.
  */
 export function keepDigits<Q extends Queryable>(client: Q): Q {
   exact.add(client);

@@ -16,8 +16,8 @@ const ANSWER_TIMEOUT_MS = 3_000;
 
 export interface Listener {
   /**
-   * The time up to which all notifications have certainly been received, by `performance.now()`: when the last answered check was sent.
-   * Notifications and answers arrive in the order in which the server sent them. An open connection proves nothing: it may have died silently.
+   * When the last answered check was sent, by `performance.now()`. All notifications sent before this time have been received, because notifications
+   * and answers arrive in the order in which the server sent them. An open connection alone proves nothing: it may have died silently.
    */
   readonly provenAt: number;
   /** Starts a new check, unless one is in progress. */
@@ -26,9 +26,9 @@ export interface Listener {
 }
 
 /**
- * Listens to a channel on a separate connection, and reconnects when that is lost or does not respond. `onConnect` is called each time notifications
- * begin to arrive: earlier ones have been missed. `onLost` is called when they may no longer arrive. With `unref`, the connection does not keep the
- * process alive. Never throws; problems are logged.
+ * Listens to a channel on a separate connection, and reconnects when the connection is lost or does not respond. `onConnect` is called each time
+ * notifications start to arrive; any sent before that were missed. `onLost` is called when notifications may no longer arrive. With `unref`, the
+ * connection does not keep the process alive. Never throws; problems are logged.
  */
 export function listen(
   databaseUrl: string,
@@ -79,10 +79,10 @@ export function listen(
     current.on("end", () => lost());
     current.on("notification", ({ payload }) => options.onNotification(payload ?? ""));
     const { promise: silence, reject: giveUp } = Promise.withResolvers<never>();
-    const stopWaiting = afterSilence(() => giveUp(new Error("the server does not answer")));
+    const stopWaiting = afterSilence(() => giveUp(new Error("the server does not respond")));
     try {
       await Promise.race([current.connect(), silence]);
-      // Missing in its types.
+      // node-postgres's types lack `unref`.
       if (unref) (current as pg.Client & { unref(): void }).unref();
       const before = performance.now();
       await Promise.race([current.query(`listen ${pg.escapeIdentifier(channel)}`), silence]);
@@ -104,7 +104,7 @@ export function listen(
     const before = performance.now();
     const stopWaiting = afterSilence(() => {
       log.warn({ event: "listener_silent" }, "The listening connection does not respond; reconnecting.");
-      drop?.(new Error("the server does not answer"));
+      drop?.(new Error("the server does not respond"));
     });
     try {
       await current.query("select 1");
@@ -137,8 +137,8 @@ export function listen(
 }
 
 /**
- * Calls back after `ANSWER_TIMEOUT_MS`; returns a function that cancels this. After the event loop was blocked, data that arrived meanwhile is read
- * first.
+ * Calls `callback` after `ANSWER_TIMEOUT_MS`, and returns a function that cancels the timer. If the event loop was blocked, data that arrived in the
+ * meantime is read first.
  */
 function afterSilence(callback: () => void): () => void {
   let isOver = false;

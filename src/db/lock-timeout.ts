@@ -5,15 +5,16 @@ import { type Pool, type PoolClient, transaction } from "./pool.ts";
 import { sqlStateOf } from "./translate-error.ts";
 
 /**
- * How long a schema change waits for one lock. All worker statements that need the same table queue behind it for that long, so it is short and
- * retried instead.
+ * How long a schema change waits for one lock. Meanwhile, all worker statements that need the same table queue behind it, so the timeout is short,
+ * and the change is retried.
  */
 export const SET_LOCK_TIMEOUT = "set local lock_timeout = '2s'";
 
 /**
- * Locks graphile-worker's tables before a schema change writes to them. No application's statement fails because of it, whatever the statement has
- * locked before: the job table is locked last and without waiting, so this can never be part of a deadlock. While it tries, for half a second at a
- * time, `add_job` waits for the lock on the tasks, which it writes first. The lock on the jobs that it holds from the beginning keeps autovacuum away.
+ * Locks graphile-worker's tables before a schema change writes to them. No application statement fails because of this, whichever locks it already
+ * holds: the job table is locked last and without waiting, so this transaction can never be part of a deadlock. While it tries to lock the job table,
+ * for half a second at a time, `add_job` waits, because it writes to the task table first. The weaker lock on the job table, which is held from the
+ * beginning, keeps autovacuum away.
  */
 export const LOCK_JOB_TABLES = `do $$
 declare
@@ -33,7 +34,7 @@ begin
       end loop;
       raise lock_not_available;
     exception when lock_not_available then
-      -- The lock on the tasks is free again.
+      -- The lock on the task table has been released.
       if clock_timestamp() > v_until then
         raise;
       end if;
@@ -45,12 +46,12 @@ end $$`;
 /** How long a schema change is retried before it fails (ms). */
 const PATIENCE_MS = 60_000;
 
-/** A lock that was not available in time, and a deadlock: workers lock several tables, too. */
+/** lock_not_available and deadlock_detected. A deadlock is possible because workers also lock several tables. */
 const RETRIED: ReadonlySet<string | undefined> = new Set(["55P03", "40P01"]);
 
 /**
- * Runs a transaction that changes the schema. When it has waited too long for a lock, or in a deadlock, it is rolled back and retried after a pause of
- * 1 to 3 s, so that workers can run statements in between. Throws LW409 after `patience` ms; nothing is changed then.
+ * Runs a transaction that changes the schema. When it has waited too long for a lock, or is part of a deadlock, it is rolled back and retried after a
+ * pause of 1 to 3 s, so that workers can run statements in between. Throws LW409 after `patience` ms; in that case nothing has been changed.
  */
 export async function withinLockTimeout<T>(
   pool: Pool,

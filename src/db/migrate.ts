@@ -10,10 +10,10 @@ import { administrativeError } from "./translate-error.ts";
 import { type Migration, type SchemaFiles, schemaFiles } from "./schema-files.ts";
 import { assertUpgradable, isUnused, runGraphileWorkerMigrations } from "./upgrade-graphile-worker.ts";
 
-/** An arbitrary number, from "leg" in ASCII. Held while migrating or uninstalling. */
+/** The key of the advisory lock that is held while migrating or uninstalling. An arbitrary number: "leg" in ASCII. */
 export const MIGRATION_LOCK = 0x6c_65_67;
 
-/** The version that Legwork supports. Its private tables may differ in any other version. */
+/** The version of graphile-worker that Legwork supports. The private tables may differ in any other version. */
 export const GRAPHILE_WORKER_VERSION = "0.18.0";
 
 /** The newest migration of that version. */
@@ -48,7 +48,7 @@ const GRAPHILE_WORKER_COLUMNS = {
 export interface MigrationOptions {
   /**
    * Runs graphile-worker's own migrations on a schema from an older version. Workers of graphile-worker 0.16 then finish their jobs and stop; jobs
-   * wait until newer workers run. Throws LW409 while jobs run under 0.13–0.15, whose workers could not record their ends.
+   * wait until newer workers run. Throws LW409 while jobs run under 0.13–0.15, whose workers could not record how these jobs ended.
    */
   readonly upgradeGraphileWorker?: boolean;
   /** How long to retry while another transaction holds a lock on a table (ms); a minute by default. */
@@ -77,8 +77,9 @@ class DryRun extends Error {
 
 /**
  * Migrates the database to the schema of this version, all in one transaction, so that a failure leaves nothing behind: installs graphile-worker's
- * schema if it is missing, applies missing migrations, then changed definitions. Any number of processes may call it at once; one migrates and the
- * others wait for it. An existing graphile-worker schema is never changed. A newer schema that this version may use stays unchanged.
+ * schema if it is missing, applies missing migrations, then changed definitions. Any number of processes may call this at the same time: one
+ * migrates, and the others wait. An existing graphile-worker schema is never changed. If the schema is newer and supports this version, it stays
+ * unchanged.
  *
  * A login that may not migrate only checks whether the schema is up to date.
  *
@@ -119,8 +120,9 @@ export async function migrate(
 }
 
 /**
- * Returns the SQL that `migrate` would run now, as a script for psql; empty if there is nothing to do. Runs it in a transaction that is rolled back,
- * with the same short lock timeout. Throws LW510 if graphile-worker's schema is missing, because graphile-worker's own migrations create it.
+ * Returns the SQL that `migrate` would run now, as a script for psql; empty if there is nothing to do. To find out, it runs the migration in a
+ * transaction that is rolled back, with the same short lock timeout. Throws LW510 if graphile-worker's schema is missing, because graphile-worker's
+ * own migrations create it.
  */
 export async function migrationScript(pool: Pool, files: SchemaFiles = schemaFiles()): Promise<string> {
   await assertDatabase(pool);
@@ -157,7 +159,7 @@ async function migrateWith(
   run: (statement: string) => Promise<unknown>,
 ): Promise<MigrationResult> {
   const none = { applied: [], definitions: [], repaired: [] };
-  // Held until the transaction ends. Other processes wait for it.
+  // Other processes that migrate wait here until this transaction ends.
   await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
   if (!(await mayMigrate(client))) {
     await assertMigrated(client, files);
@@ -168,7 +170,8 @@ async function migrateWith(
   if (installed !== undefined && isNewer(installed, files)) return none;
   let hasBegun = false;
   const begin: Run = async (statement) => {
-    // Another session's open transaction that has written a job would make this one, and all sessions behind it, wait indefinitely.
+    // Without a timeout, another session's open transaction that has written a job would block this one, and all sessions that queue behind it,
+    // indefinitely.
     if (!hasBegun) await run(SET_LOCK_TIMEOUT);
     hasBegun = true;
     await run(statement);
@@ -185,7 +188,7 @@ async function migrateWith(
     begin,
     lockJobTables,
   );
-  // In the order of statements that add jobs, whose triggers use Legwork's tables.
+  // Lock tables in the same order as statements that add jobs: these lock the job table first, and then, in triggers, Legwork's tables.
   if (installed !== undefined && pending.length > 0) await lockJobTables();
   for (const migration of pending) {
     await begin(migration.sql);
@@ -218,7 +221,10 @@ set version = excluded.version, minimum_version = excluded.minimum_version, defi
   };
 }
 
-/** Grants new privileges to the roles that are used in this database. The same roles may exist for other databases of the server only. */
+/**
+ * Grants new privileges to Legwork's roles if this database uses them. Roles belong to the whole server, so they may exist only for its other
+ * databases.
+ */
 const GRANT_ROLES = `select legwork_private.grant_roles() where exists (
   select from pg_roles where rolname like 'legwork\\_%' and has_schema_privilege(oid, 'legwork', 'usage') and not rolsuper and not rolcanlogin)`;
 
@@ -252,8 +258,8 @@ function tooOld(): LegworkError {
 }
 
 /**
- * Checks that a worker, server or command of this version can use the database as it is: the schema is of this version, or of a newer one that
- * supports it. Throws LW511, with the command to run, if it is not, or if objects are missing.
+ * Checks that a worker, server or command of this version can use the database as it is: its schema has this version, or a newer one that supports
+ * this version. Otherwise, or if objects are missing, throws LW511 with the command to run.
  */
 export async function assertUsable(client: Queryable, files: SchemaFiles = schemaFiles()): Promise<void> {
   const { rows: known } = await client.query(
@@ -264,7 +270,7 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
     throw new LegworkError("LW511", "The database has no schema legwork yet.", { hint: "Run `legwork migrate` first." });
   }
   if (known[0].hasVersion !== true) {
-    // Dropped manually, or created before 0.1.0.
+    // The function is missing: it was dropped manually, or the schema was created before 0.1.0.
     await assertWhole(client, files);
     throw tooOld();
   }
@@ -272,9 +278,9 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
     .query(`select version, minimum_version as "minimumVersion" from legwork_private.installed_schema()`)
     .then(({ rows }) => rows[0] as Pick<InstalledSchema, "version" | "minimumVersion"> | undefined)
     .catch(async (error: { code?: string }) => {
-      // A login with individual grants: it learns what it may not do when it tries.
+      // A login with individual grants. It gets an error from the first statement that it may not run.
       if (error.code === "42501") return undefined;
-      // `drop schema graphile_worker cascade` drops more than the missing table.
+      // A table is missing. If that is because of `drop schema graphile_worker cascade`, other objects are missing too.
       if (error.code === "42P01") await assertWhole(client, files);
       throw error;
     });
@@ -288,7 +294,7 @@ export async function assertUsable(client: Queryable, files: SchemaFiles = schem
   await assertWhole(client, files);
 }
 
-/** Whether the schema is of a newer version. Throws LW511 if that version does not support this one. */
+/** Whether the schema has a newer version. Throws LW511 if that version does not support this one. */
 function isNewer(installed: Pick<InstalledSchema, "version" | "minimumVersion">, files: SchemaFiles): boolean {
   if (compareVersions(installed.version, files.version) <= 0) return false;
   if (compareVersions(files.version, installed.minimumVersion) < 0) {
@@ -321,7 +327,7 @@ async function mayMigrate(client: Queryable): Promise<boolean> {
  * Checks the schema for a login that may not migrate. Throws LW511 if a migration is needed, and LW510 for a different version of graphile-worker.
  */
 async function assertMigrated(client: PoolClient, files: SchemaFiles): Promise<void> {
-  // From the catalog, which every login may read.
+  // Checked in the catalog, which every login may read.
   const { rows: known } = await client.query(
     "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'legwork_private' and p.proname = 'installed_schema'",
   );
@@ -363,9 +369,9 @@ async function graphileWorkerSchema(client: Queryable): Promise<{ id: number; is
 }
 
 /**
- * Creates graphile-worker's schema, completes an unfinished one, and upgrades an older one if requested. Not in the transaction of Legwork's
- * migrations, because it uses another connection, which a pooler may not provide at the same time. A process that finds an unfinished schema waits
- * while another process completes it.
+ * Creates graphile-worker's schema, completes an unfinished one, and upgrades an older one if requested. This cannot be part of the transaction of
+ * Legwork's migrations, because it uses another connection, and a pooler may not provide two at the same time. A process that finds an unfinished
+ * schema waits while another process completes it.
  */
 async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker, preset }: MigrationOptions): Promise<void> {
   for (;;) {
@@ -384,7 +390,7 @@ async function installGraphileWorker(pool: Pool, { upgradeGraphileWorker, preset
 async function assertGraphileWorker(client: PoolClient): Promise<void> {
   assertGraphileWorkerVersion((await graphileWorkerSchema(client))?.id ?? null);
   const { rows: hidden } = await client.query(
-    // Logins of legwork.create_roles() have a policy that shows the rows.
+    // For logins with a role from legwork.create_roles(), a policy makes the rows visible.
     `select from pg_class where oid = 'graphile_worker._private_tasks'::regclass and row_security_active(oid)
        and not exists (select from pg_policy where polrelid = 'graphile_worker._private_tasks'::regclass and polname = '_legwork_worker')`,
   );
@@ -415,7 +421,7 @@ function assertGraphileWorkerVersion(schema: number | null): void {
     {
       hint:
         (schema ?? 0) < GRAPHILE_WORKER_SCHEMA
-          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations. With \`--preview\`, it says what that means for running workers and waiting jobs.`
+          ? `Run \`legwork migrate --upgrade-graphile-worker\`. It runs graphile-worker's own migrations. With \`--preview\`, it shows what this means for running workers and waiting jobs.`
           : "Install a version of Legwork that supports your graphile-worker.",
     },
   );
@@ -423,7 +429,7 @@ function assertGraphileWorkerVersion(schema: number | null): void {
 
 type AppliedMigration = Pick<Migration, "id" | "name" | "checksum">;
 
-/** Returns the migrations that have not been applied. Throws LW511 if an applied one was changed, or is unknown to this version. */
+/** Returns the migrations that have not been applied. Throws LW511 if an applied migration was changed afterward, or is unknown to this version. */
 function missingMigrations(found: readonly AppliedMigration[], migrations: readonly Migration[]): Migration[] {
   for (const applied of found) {
     const known = migrations.find((migration) => migration.id === applied.id);

@@ -1,4 +1,7 @@
-/** The functions and views of each database role, without those of the roles before it. `legwork_private.role_functions()` grants the functions. */
+/**
+ * The functions and views that each database role may use in addition to those of the roles before it. `legwork_private.role_functions()` grants the
+ * functions.
+ */
 const GRANTED: Readonly<Record<string, readonly string[]>> = {
   legwork_reader:
     `jobs attempts logs queues tasks schedules schedule_runs schedule_runs_page workers workflows workflows_page workflow_steps batches steps failed_groups bulk_actions alerts
@@ -30,7 +33,7 @@ export function neededRole(name: string): string | undefined {
   return NEEDED.get(name);
 }
 
-/** Returns the hint for a missing privilege. Names the role if Postgres's message, in English, names one of Legwork's objects. */
+/** Returns the hint for a missing privilege. It names the role if Postgres's message is in English and names one of Legwork's objects. */
 export function roleHint(message: string): string {
   const name = /^permission denied for \w+ (\S+)$/.exec(message)?.[1] ?? "";
   if (name === "legwork" || name === "legwork_private") {

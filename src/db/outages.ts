@@ -1,16 +1,16 @@
 import { type Logger, rootOf } from "../log.ts";
 import { counted, durationInWords } from "../wording.ts";
 
-/** How long lost connections are counted before they are logged (ms): a server that restarts closes all of them within a few milliseconds. */
+/** How long lost connections are counted before they are logged (ms). When a server restarts, it closes all connections within a few milliseconds. */
 const COUNT_MS = 100;
 
-/** Is notified of what happens to a process's connections to one database. */
+/** Is notified when one of a process's connections to a database is made, closed or lost. */
 export interface ConnectionListener {
   /** A connection was made; `connection` identifies it. */
   made(connection: object | string): void;
   /** A connection was closed, for whatever reason. */
   closed(connection: object | string): void;
-  /** A connection of that pool was lost. */
+  /** A connection of the pool was lost. */
   lost(pool: string, reason: string, code?: string): void;
 }
 
@@ -20,11 +20,11 @@ export interface OutageListener {
 }
 
 /**
- * Logs that a process has lost its database, and when it has it back: one line each, whatever the number of its pools and connections. When only some
- * connections were lost, one line says so.
+ * Logs one line when a process loses its database and one when the database is back, regardless of the number of pools and connections. If only some
+ * connections are lost, logs one line about them.
  */
 export class Outages implements ConnectionListener {
-  /** Is notified when the database is lost and when it is back. */
+  /** Listeners that are notified when the database is lost and when it is back. */
   readonly listeners = new Set<OutageListener>();
   readonly #log: Logger;
   readonly #open = new Set<object | string>();
@@ -38,7 +38,7 @@ export class Outages implements ConnectionListener {
     this.#log = log;
   }
 
-  /** Whether there is no connection, so that an error of a statement says nothing new. */
+  /** Whether there is no connection at all, so that a statement's error adds no information to the log. */
   get isAway(): boolean {
     return this.#open.size === 0;
   }
@@ -94,7 +94,7 @@ export class Outages implements ConnectionListener {
 
 const known = new WeakMap<Logger, Map<string, Outages>>();
 
-/** Returns what is known about the connections to a database of all pools with the same log, or with children of it. */
+/** Returns the object that tracks the connections to a database, shared by all pools that use the same log or a child of it. */
 export function outagesOf(databaseUrl: string, log: Logger): Outages {
   const root = rootOf(log);
   const byDatabase = known.get(root) ?? new Map<string, Outages>();
@@ -104,5 +104,5 @@ export function outagesOf(databaseUrl: string, log: Logger): Outages {
   return outages;
 }
 
-/** Is notified of connections whose loss another thread or process logs. */
+/** Ignores events, for connections whose loss is logged by another thread or process. */
 export const UNHEARD: ConnectionListener = { made: () => undefined, closed: () => undefined, lost: () => undefined };

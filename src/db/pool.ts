@@ -31,21 +31,21 @@ const KEEP_ALIVE_MS = 10_000;
 interface PoolOptions {
   log: Logger;
   max?: number;
-  /** How many connections stay open when they are idle for longer than ten seconds; none by default. */
+  /** How many connections stay open when they have been idle for more than ten seconds; 0 by default. */
   min?: number;
   name?: string;
   /**
-   * Settings for each statement of the pool and each `transaction` on it, such as `legwork.actor`. They belong to the transaction and not to the
-   * session, which behind a pooler the next client would inherit. Clients from `connect` do not have them.
+   * Settings for each statement of the pool and each `transaction` on it, such as `legwork.actor`. They are set for the transaction, not for the
+   * session, because behind a pooler the next client would inherit session settings. Clients from `connect` do not have them.
    */
   settings?: Readonly<Record<string, string>>;
-  /** The longest time that a statement may take (ms). By default, a statement may take as long as the server works on it. */
+  /** The longest time that a statement may take (ms). By default, there is no limit while the server is working on the statement. */
   queryTimeout?: number;
-  /** Whether callers wait while the server has no free connection or is starting up; otherwise they get an error. */
+  /** Whether callers wait while the server has no free connection or is starting up; if false, they get an error. */
   waitsForConnection?: boolean;
-  /** How long a statement waits for a response before the server is asked whether it is working on it (ms); 2,500 by default. */
+  /** How long a statement waits for a response before the pool checks whether the server is working on it (ms); 2,500 by default. */
   silentAfter?: number;
-  /** Is notified of its connections, in a thread that does not log itself. By default, lost ones are logged. */
+  /** Is notified when connections are made, closed or lost; for a thread that does not log. By default, lost connections are logged. */
   connections?: ConnectionListener;
 }
 
@@ -59,8 +59,8 @@ export function lastReply(pool: Pool): number {
 }
 
 /**
- * Creates a connection pool that survives lost connections: one that the server closes, or that dies silently, is logged and
- * replaced, and never crashes the process. Throws LW514 for an invalid connection string.
+ * Creates a connection pool that survives lost connections: a connection that the server closes, or that dies silently, is logged and replaced, and
+ * never crashes the process. Throws LW514 for an invalid connection string.
  */
 export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
@@ -79,11 +79,11 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
   connectionsOf.set(pool, connections);
   const gone = new WeakSet<pg.PoolClient>();
   const onError = (error: Error & { code?: string }, client: pg.PoolClient): void => {
-    // One loss can cause several errors: the server's, the socket's, and for an idle client the pool's. A connection that ends with its pool is not
-    // replaced and not missed.
+    // One loss can cause several errors: the server's, the socket's, and for an idle client the pool's. A connection that is closed because its pool
+    // ends does not count as lost.
     if (gone.has(client) || pool.ending) return;
     gone.add(client);
-    // The error holds the whole client, including its secrets: only its message is logged.
+    // The error contains the whole client, including its secrets, so only the message is logged.
     connections.lost(name, withoutSecrets(error.message, databaseUrl), error.code);
   };
   const watch = new ConnectionWatch({ databaseUrl, log, silentAfter, secondLook: silentAfter && silentAfter / 3 });
@@ -111,8 +111,8 @@ export function createPool(databaseUrl: string, options: PoolOptions): Pool {
 }
 
 /**
- * Logs an error of regular work that will be tried again. While the database cannot be reached, a separate line has said so, and this one has level
- * debug.
+ * Logs an error in recurring work that will be retried. While the database cannot be reached, the level is debug, because a separate line has already
+ * reported the outage.
  */
 export function logFault(pool: Pool, log: Logger, thrown: unknown, message: string, fields: object = {}): void {
   const error = toError(thrown);
@@ -124,7 +124,7 @@ export function logFault(pool: Pool, log: Logger, thrown: unknown, message: stri
   } else log.warn({ ...fields, reason: error.message }, message);
 }
 
-/** Makes `connect` wait until the server is usable. Nothing is sent before there is a connection, so a retry repeats nothing. */
+/** Makes `connect` wait until the server is usable. Nothing is sent before there is a connection, so a retry does not run anything twice. */
 function waitForConnections(pool: Pool, log: Logger): void {
   type Callback = Parameters<Pool["connect"]>[0];
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -137,7 +137,7 @@ function waitForConnections(pool: Pool, log: Logger): void {
       }
     });
     if (callback === undefined) return client;
-    // node-postgres's own pool.query takes its connections by callback.
+    // node-postgres's own pool.query gets its connections with a callback.
     // oxlint-disable promise/no-callback-in-promise -- that is the interface
     client.then(
       (connected) => callback(undefined, connected, (release) => connected.release(release)),
@@ -149,14 +149,17 @@ function waitForConnections(pool: Pool, log: Logger): void {
   pool.connect = waiting as Pool["connect"];
 }
 
-/** The error for a pool none of whose connections came free in time, which node-postgres does not distinguish from a server that does not respond. */
+/**
+ * Returns the error for a pool whose connections were all in use for too long; undefined for other errors. node-postgres reports this like an
+ * unresponsive server.
+ */
 function exhausted({ options, totalCount, idleCount }: Pool, cause: Error): LegworkError | undefined {
   if (!cause.message.startsWith("timeout exceeded when trying to connect") || idleCount > 0 || totalCount < options.max)
     return undefined;
   const waited = durationInWords(options.connectionTimeoutMillis ?? 0);
   return new LegworkError(
     "LW503",
-    `No connection of this worker's pool came free within ${waited}: running jobs hold all ${options.max}.`,
+    `No connection in this worker's pool became free within ${waited}: running jobs hold all ${options.max}.`,
     {
       hint: "Hold connections for a shorter time, use `sql` for single statements, let fewer jobs run at a time, or give each job fewer connections.",
       cause,
@@ -164,7 +167,7 @@ function exhausted({ options, totalCount, idleCount }: Pool, cause: Error): Legw
   );
 }
 
-/** Sets settings for the current transaction. They end with it, so that the next user of the connection does not have them. */
+/** Sets settings for the current transaction. They end with it, so that the next user of the connection does not inherit them. */
 export async function setLocally(client: Queryable, settings: Readonly<Record<string, string>>): Promise<void> {
   await client.query("select set_config(name, value, true) from unnest($1::text[], $2::text[]) as s (name, value)", [
     Object.keys(settings),
@@ -197,8 +200,8 @@ function describe(options: pg.PoolOptions): string {
 }
 
 /**
- * Whether node-postgres changes a password before it proves it. Postgres does too, unless the password has a control, private or unassigned
- * character.
+ * Whether node-postgres changes a password before it authenticates with it. Postgres does the same, unless the password contains a control,
+ * private-use or unassigned character.
  */
 function isNormalized(password: unknown): boolean {
   return (
@@ -221,7 +224,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     case "28000":
       return fail(
         `The server at ${host}:${port} rejects user '${user}'.`,
-        `Correct the user or the password in DATABASE_URL.${isNormalized(password) ? " The driver normalizes this password (Unicode's NFKC). If psql accepts it, change it to one of ASCII characters." : ""}`,
+        `Correct the user or the password in DATABASE_URL.${isNormalized(password) ? " The driver normalizes this password (Unicode's NFKC). If psql accepts it, change it to one that consists of ASCII characters." : ""}`,
       );
     case "08P01":
       if (!/statement pooling mode/.test(error.message)) break;
@@ -236,8 +239,8 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     case "53300":
       return fail(
         `The server at ${host}:${port} has no free connection: ${error.message}.`,
-        "End sessions that nothing uses (`select pid, application_name, state, state_change from pg_stat_activity order by state_change`), or raise max_connections. " +
-          "`legwork doctor` shows what holds the connections, as a superuser.",
+        "End unused sessions (`select pid, application_name, state, state_change from pg_stat_activity order by state_change`), or raise max_connections. " +
+          "When run as a superuser, `legwork doctor` shows what holds the connections.",
       );
     case "3D000":
       return fail(
@@ -250,19 +253,19 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
       return fail(
         `The certificate of ${where} is not signed by a known authority.`,
-        "Add sslrootcert=/path/to/ca.pem to DATABASE_URL, or set NODE_EXTRA_CA_CERTS to that file; sslmode=no-verify encrypts and checks nothing.",
+        "Add sslrootcert=/path/to/ca.pem to DATABASE_URL, or set NODE_EXTRA_CA_CERTS to that file; sslmode=no-verify encrypts without verifying the certificate.",
       );
   }
   const message = withoutSecrets(error.message || String(error.code), options.connectionString);
   return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }
 
-/** How long to wait before a database that is full, read-only or starting up is tried again (ms). */
+/** How long to wait before retrying when the database is full, read-only or starting up (ms). */
 const USABLE_WAIT_MS = 1_000;
 
 /**
- * Does `work`, and retries it while the state of the server does not allow it (see `isSystemFault`); logs this once. Throws all other errors
- * of `work`, and an AbortError when the signal ends the wait.
+ * Runs `work`, and retries it while the server's state does not allow it (see `isSystemFault`), which is logged once. Throws all other errors of
+ * `work`, and an AbortError when the signal ends the wait.
  */
 export async function onceUsable<T>(log: Logger, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   for (let isFirst = true; ; isFirst = false) {
@@ -282,7 +285,7 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
   const client = await pool.connect();
   let broken = false;
   try {
-    // Independent of the database's default: a migration that has waited for another must see its changes.
+    // Not the database's default isolation level: a migration that has waited for another one must see the other one's changes.
     return await transactionOn(
       client,
       { begin: "begin isolation level read committed", onBroken: () => (broken = true) },
@@ -293,7 +296,7 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
       },
     );
   } finally {
-    // When a connection that could not roll back is closed, the server rolls back.
+    // If the rollback failed, the connection is closed, and the server rolls back.
     client.release(broken);
   }
 }

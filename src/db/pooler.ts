@@ -3,10 +3,10 @@ import { Client } from "./client.ts";
 import { LegworkError, toError } from "../errors.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
-/** How long a statement of these checks may take (ms); a pooler without a free connection would let it wait for minutes. */
+/** How long each statement of these checks may take (ms). A pooler without a free connection would make it wait for minutes. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** How often a connection's server process is checked: while another connection has a transaction open, and after that. */
+/** How many times a connection's server process is checked, both while another connection has a transaction open and after that transaction. */
 const LOOKS = 3;
 
 /** Why the connections of a pool are not Postgres sessions. */
@@ -17,16 +17,16 @@ export type Pooling =
   | "statement"
   /** The process stays the same, but notifications do not arrive. */
   | "deaf"
-  /** There is a pooler without a process for a second connection. */
+  /** There is a pooler, and it has no server process for a second connection. */
   | "exhausted";
 
 /**
- * Finds out whether each connection of a pool is a Postgres session, which keeps its process, its settings and its listeners. Undefined if it is,
- * directly or through a pooler in session mode or a TCP proxy. `listens` also checks whether notifications arrive.
+ * Checks whether each connection of a pool is a Postgres session, which keeps its server process, its settings and its listeners. Returns undefined
+ * if so, whether directly or through a pooler in session mode or a TCP proxy. With `listens`, also checks whether notifications arrive.
  *
- * Two open connections of one pool never share a process, and neither changes its own. Behind a pooler in transaction mode both happen: the process
- * that has just become free serves the connection that sends next. If the pooler rotates its processes instead, the same connection gets a different
- * one.
+ * Two Postgres sessions never share a server process, and a session's process never changes. Behind a pooler in transaction mode, both happen: the
+ * process that has just become free serves the connection that sends the next statement. If the pooler rotates its processes instead, the same
+ * connection gets a different one.
  */
 export async function findPooling(pool: Pool, { listens }: { listens: boolean }): Promise<Pooling | undefined> {
   const first = await pool.connect();
@@ -46,7 +46,7 @@ export async function findPooling(pool: Pool, { listens }: { listens: boolean })
   }
 }
 
-/** Does the same for the server behind a pool, using two separate connections. */
+/** Like `findPooling`, but uses two separate connections to the pool's server. */
 export async function findPoolingBefore({ options }: Pool): Promise<Pooling | undefined> {
   const pool = new pg.Pool({
     Client,
@@ -78,13 +78,16 @@ async function compare(first: PoolClient, second: PoolClient): Promise<Pooling |
   }
   for (let look = 0; look < LOOKS; look++) if ((await process(first)) !== own) return "transaction";
   await ask(second, "commit");
-  // A pooler reports process ids of its own to clients. In session mode there is no other difference.
+  // A pooler reports its own process ids to clients. In session mode, there is no other difference.
   const looks = isOwnProcess(first, own) ? 1 : LOOKS;
   for (let look = 0; look < looks; look++) if ((await process(first)) !== own) return "transaction";
   return undefined;
 }
 
-/** Returns the process that serves a connection, with its start time, because process ids are reused, and several servers may have the same. */
+/**
+ * Returns the id and start time of the process that serves a connection. The id alone is not enough: ids are reused, and several servers may use the
+ * same one.
+ */
 async function process(client: PoolClient): Promise<string> {
   const { rows } = await ask(
     client,
@@ -98,7 +101,7 @@ function isOwnProcess(client: PoolClient, process: string): boolean {
   return process.startsWith(`${(client as unknown as { processID: number }).processID} `);
 }
 
-/** Whether a session receives its own notification. It arrives before the statement completes. */
+/** Whether a session receives its own notification. The notification arrives before the statement completes. */
 async function hearsItself(client: PoolClient): Promise<boolean> {
   const channel = `legwork_probe_${crypto.randomUUID().replaceAll("-", "")}`;
   let isHeard = false;

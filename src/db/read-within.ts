@@ -5,7 +5,7 @@ import { sameViews } from "./confinement.ts";
 import { types as ownTypes } from "./parse-timestamp.ts";
 import type { PoolClient } from "./pool.ts";
 
-/** How much one answer may read from the database (bytes). */
+/** Limits how much one response may read from the database (bytes). */
 export class ReadBudget {
   readonly #bytes: number;
   readonly #hint: string;
@@ -17,7 +17,10 @@ export class ReadBudget {
     this.#left = bytes;
   }
 
-  /** Types that count the values of each row as it arrives, and throw LW413 when they exceed the budget. The statement fails with that error. */
+  /**
+   * Returns type parsers that add up the size of the values as rows arrive, and throw LW413 when the budget is exceeded. The statement fails with
+   * that error.
+   */
   counting(types: pg.CustomTypesConfig = ownTypes): pg.CustomTypesConfig {
     return {
       getTypeParser: (oid: number, format?: "text" | "binary") => {
@@ -32,11 +35,13 @@ export class ReadBudget {
   }
 
   #exceeded(): LegworkError {
-    return new LegworkError("LW413", `The answer would have more than ${formatNumber(this.#bytes)} bytes.`, { hint: this.#hint });
+    return new LegworkError("LW413", `The response would have more than ${formatNumber(this.#bytes)} bytes.`, {
+      hint: this.#hint,
+    });
   }
 }
 
-/** The client, with the rows of its statements counted. Rows that exceed the budget are dropped as they arrive, so they need no memory. */
+/** Returns a client whose statements count against the budget. Rows that exceed it are dropped as they arrive, so they use no memory. */
 export function readWithin(client: PoolClient, budget: ReadBudget): PoolClient {
   const types = budget.counting();
   const counted = new Proxy(client, {

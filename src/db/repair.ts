@@ -31,8 +31,8 @@ export function describeLack(missing: readonly string[]): string {
 }
 
 /**
- * Returns the objects that the database should have and lacks. Empty if that is unknown: for a schema of another version, or a login that may not
- * read the version.
+ * Returns the objects that are missing from the database. Empty if this cannot be determined, because the schema has another version or the login may
+ * not read the version.
  */
 export async function lackingNow(client: Queryable, files: SchemaFiles): Promise<string[]> {
   const { rows } = await client.query("select version from legwork_private.schema_version").catch(() => ({ rows: [] }));
@@ -51,8 +51,8 @@ export async function assertWhole(client: Queryable, files: SchemaFiles): Promis
 }
 
 /**
- * Continues ids after those of the history, which a recreated job table does not know. Jobs that were enqueued meanwhile with the id of another job
- * get new ids.
+ * Continues job ids after the highest one in the history, because a recreated job table would start again at 1. Jobs that were enqueued in the
+ * meantime with the id of an earlier job get new ids.
  */
 const KEEP_IDS_APART = [
   `select setval(s.name, h.id) from (select pg_get_serial_sequence('graphile_worker._private_jobs', 'id') as name) s,
@@ -64,8 +64,8 @@ const KEEP_IDS_APART = [
 ];
 
 /**
- * Recreates the tables, types and indexes that applied migrations created and the schema lacks, in the transaction of the migration. Rows in other
- * tables stay. Returns these objects and the missing definitions, which are applied afterward. Throws LW511 if it fails.
+ * Recreates, in the migration's transaction, the tables, types and indexes that applied migrations created and that are now missing. Rows in other
+ * tables stay. Returns these objects and the missing definitions, which are applied afterward. Throws LW511 if objects are still missing.
  */
 export async function repairMigrations(
   client: PoolClient,
@@ -94,6 +94,6 @@ export async function repairMigrations(
 /** Runs after tables, indexes or triggers have been recreated: continues ids after the history, and checks waiting jobs again. */
 export async function afterRepair(run: Run): Promise<void> {
   for (const statement of KEEP_IDS_APART) await run(statement);
-  // Some jobs wait for lost jobs, and some slots belong to lost jobs.
+  // Some jobs may be waiting for jobs that were lost, and some slots may belong to lost jobs.
   await run("select legwork.reconcile()");
 }

@@ -112,7 +112,10 @@ const MADE: readonly [kind: Definition["kind"], statement: RegExp][] = [
   ["policy", /^create policy (\w+) on ([\w.]+)/i],
 ];
 
-/** Parses definitions: each statement that creates an object begins one; the statements that follow (comments, grants) belong to it. */
+/**
+ * Parses definitions: each statement that creates an object starts a new definition; the statements that follow it (comments, grants) belong to that
+ * definition.
+ */
 function parseDefinitions(file: string, sql: string): Definition[] {
   const groups: { object: string; kind: Definition["kind"]; statements: string[] }[] = [];
   for (const statement of splitSql(sql)) {
@@ -135,7 +138,7 @@ function madeBy(statement: string): Pick<Definition, "object" | "kind"> | undefi
   return undefined;
 }
 
-/** The catalog's names of types that have a shorter name. */
+/** The catalog's names of types that the files write with a shorter name. */
 const LONG_NAMES: Readonly<Record<string, string>> = {
   bool: "boolean",
   float8: "double precision",

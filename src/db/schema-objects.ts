@@ -15,7 +15,7 @@ const RENAMED = /^alter (view|table|function|index) ([\w.]+)(?:\s*\([^)]*\))? re
 
 /** Returns the objects that SQL files create, named like `view legwork.jobs`. */
 export function objectsOf(files: readonly string[]): Set<string> {
-  /** Each object with its table, if it is dropped with that table. */
+  /** Each object, with its table if it is dropped together with the table. */
   const objects = new Map<string, string | undefined>();
   for (const statement of files.flatMap(splitSql)) {
     const renamed = RENAMED.exec(statement);
@@ -57,7 +57,7 @@ function describe(kind: string, name: string, table?: string): string {
   return `${kind === "aggregate" || kind === "procedure" ? "function" : kind} ${name}`;
 }
 
-/** Statements that change rows and not objects, and are not repeated. */
+/** Statements that change rows instead of objects. They are not repeated. */
 const ABOUT_ROWS = /^(?:insert|update|delete|with|select)\b/i;
 
 /**

@@ -2,15 +2,15 @@ import type { Queryable } from "./pool.ts";
 import { fromDatabaseError } from "./translate-error.ts";
 
 /**
- * The number of rows read at a time: first `FIRST_ROWS`, then up to `ROWS`, by the size of those before. Each row may have megabytes, and all of them
- * are held in memory together.
+ * The number of rows read at a time: first `FIRST_ROWS`, then up to `ROWS`, depending on the size of the rows so far. A row may have several
+ * megabytes, and all rows of one read are in memory together.
  */
 const FIRST_ROWS = 4;
 const ROWS = 16;
 
 /**
- * Returns the rows of a query up to the row that brings them to `maxBytes` of text, and whether there may be more. The database does not read
- * later rows either. The client must be in a transaction. Throws like `selectRows`.
+ * Returns the rows of a query until their text reaches `maxBytes`, and whether there may be more. The database does not read later rows either. The
+ * client must be in a transaction. Throws like `selectRows`.
  */
 export async function selectWithin(
   client: Queryable,

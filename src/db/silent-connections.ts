@@ -5,22 +5,22 @@ import type { Logger } from "../log.ts";
 import { Client } from "./client.ts";
 import { connectionString } from "./database-url.ts";
 
-/** How long a statement waits for a response before the server is asked about it (ms). */
+/** How long a statement waits for a response before its connection is checked (ms). */
 const SILENT_AFTER_MS = 2_500;
 
-/** The time between the two checks after which a connection counts as dead (ms). */
+/** The time between the two checks after which a connection is considered dead (ms). */
 const SECOND_LOOK_MS = 1_000;
 
-/** How long after a check that found the server working on a statement the next check follows (ms). */
+/** How long to wait until the next check after one that found the server working on the statement (ms). */
 const BUSY_FOR_MS = 10_000;
 
-/** How long the check itself may take: connecting, and the response (ms each). */
+/** How long connecting for the check, and getting the response, may take (ms each). */
 const ASK_TIMEOUT_MS = 3_000;
 
 /** How long a connection may take to close properly (ms); an unresponsive one never would. */
 const GOODBYE_MS = 1_000;
 
-/** The internals of node-postgres's client that are used. */
+/** The internals of node-postgres's client that this file uses. */
 interface Wire {
   readonly readyForQuery: boolean;
   readonly processID: number | null;
@@ -31,13 +31,13 @@ interface Watched {
   readonly client: pg.ClientBase;
   readonly wire: Wire;
   bytes: number;
-  /** When the server last sent data on it, as of the last check. */
+  /** When the server last sent data on the connection, as of the last check. */
   repliedAt: number;
-  /** Whether it is idle in its pool. */
+  /** Whether the client is idle in its pool. */
   isFree: boolean;
-  /** Whether a statement waits for a response, as of the last check. */
+  /** Whether a statement is waiting for a response, as of the last check. */
   isWaiting: boolean;
-  /** When to ask the server about it. */
+  /** When to ask the server whether it is working on the statement. */
   askAt: number;
   /** How many checks in a row found that the server is not working on the statement. */
   idleAnswers: number;
@@ -46,16 +46,16 @@ interface Watched {
 export interface WatchOptions {
   readonly databaseUrl: string;
   readonly log: Logger;
-  /** How long a statement waits for a response before the server is asked about it (ms); 2,500 by default. */
+  /** How long a statement waits for a response before its connection is checked (ms); 2,500 by default. */
   readonly silentAfter?: number;
-  /** The time between the two checks after which a connection counts as dead (ms); 1,000 by default. */
+  /** The time between the two checks after which a connection is considered dead (ms); 1,000 by default. */
   readonly secondLook?: number;
 }
 
 /**
  * Detects connections that died silently, because a router or a load balancer dropped them without notifying either side. A statement on such a
- * connection would wait forever, and statements of tasks have no time limit. So when a statement has had no response for a while, the server is asked
- * about it over a new connection. If its backend is gone or idle twice in a row, the connection is destroyed. The statement
+ * connection would wait forever, and statements of tasks have no time limit. So when a statement has had no response for a while, a new connection is
+ * used to check whether the server is still working on it. If its backend is gone or idle twice in a row, the connection is destroyed. The statement
  * then fails as if the server had closed the connection, and a pool opens a new one.
  *
  * It reads counters that node-postgres keeps anyway, so a statement costs nothing. Behind a pooler such as PgBouncer, backends cannot be identified,
@@ -147,7 +147,7 @@ export class ConnectionWatch {
     void this.#ask(silent).finally(() => (this.#isAsking = false));
   }
 
-  /** Asks the server about these connections, and destroys those that it is not working for. */
+  /** Asks the server about these connections, and destroys those whose statement it is not working on. */
   async #ask(silent: readonly Watched[]): Promise<void> {
     const { log } = this.#options;
     let working: ReadonlySet<number> | undefined;
@@ -176,7 +176,7 @@ export class ConnectionWatch {
     }
   }
 
-  /** Closes idle connections that have received nothing since then: their next statement would have to time out too. */
+  /** Closes idle connections that have received nothing since that time, because the next statement on them would probably get no response either. */
   #closeFree(since: number): void {
     for (const watched of this.#watched.values()) {
       this.#noteReplies(watched);
@@ -184,7 +184,7 @@ export class ConnectionWatch {
     }
   }
 
-  /** Returns the backends that are working on a statement; all of them if a pooler in between makes that unknown. */
+  /** Returns the backends that are working on a statement; all of them if this is unknown because of a pooler. */
   async #workingBackends(pids: readonly number[]): Promise<ReadonlySet<number>> {
     const asker = new Client({
       connectionString: connectionString(this.#options.databaseUrl),
@@ -225,7 +225,7 @@ function limitGoodbye(client: pg.Client): void {
   client.end = (callback?: (error: Error) => void): Promise<void> => {
     const timer = setTimeout(() => destroySocket(client), GOODBYE_MS).unref();
     client.once("end", () => clearTimeout(timer));
-    // With a callback, it returns nothing.
+    // Called with a callback, `end` returns nothing.
     return end(callback as never) as unknown as Promise<void>;
   };
 }

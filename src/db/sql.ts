@@ -1,13 +1,13 @@
 import { type Pool, type PoolClient, type Queryable, transactionOn } from "./pool.ts";
 
 /**
- * Runs a statement; the values between the strings become parameters, never part of the text.
+ * Runs a statement. Interpolated values become parameters and are never part of the text.
  *
  * ```ts
  * const rows = await sql`select name from users where id = ${id}`;
  * ```
  *
- * Returns the rows; an empty array for a statement that returns none.
+ * Returns the rows; an empty array if the statement returns no rows.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- the caller knows what it selects
 export type SqlTag = <Row = any>(strings: TemplateStringsArray, ...values: unknown[]) => Promise<Row[]>;
@@ -30,12 +30,12 @@ function sqlTag(target: Queryable): SqlTag {
 }
 
 /**
- * Creates the tag for a pool, with transactions. `settings` returns settings that each connection has while it is used, so that
- * triggers that a statement fires, such as one that enqueues, know where it came from.
+ * Creates the tag for a pool, with transactions. `settings` returns settings that each connection has while it is in use. From them, triggers such as
+ * one that enqueues a job can read which job ran the statement.
  */
 export function createSql(pool: Pool, settings: () => Readonly<Record<string, string>> = () => ({})): Sql {
-  // Set for the session: vacuum cannot run in a transaction, and `set transaction` must come first in one. The pool belongs to a worker, whose
-  // connections are sessions.
+  // Set for the session, because vacuum cannot run in a transaction, and `set transaction` must be the first statement in one. The pool belongs to a
+  // worker, whose connections are always Postgres sessions.
   const withClient = async <T>(work: (client: PoolClient, onBroken: () => void) => Promise<T>): Promise<T> => {
     const client = await pool.connect();
     const context = settings();

@@ -3,7 +3,7 @@ import type { Queryable } from "./pool.ts";
 
 /**
  * A connection or transaction that Legwork can run its statements on: a `pg` client or pool, or the transaction of Kysely, Drizzle, Knex, TypeORM,
- * Sequelize, MikroORM, Prisma or postgres.js. What Legwork does on it commits and rolls back with it.
+ * Sequelize, MikroORM, Prisma or postgres.js. Legwork's changes commit and roll back together with it.
  *
  * @example
  * await db.transaction().execute(async (trx) => {
@@ -33,15 +33,15 @@ type OtherClient =
   | { unsafe: (query: string, parameters?: never) => PromiseLike<unknown>; typed: (value: never, type: number) => unknown };
 
 type Run = (text: string, values: unknown[]) => PromiseLike<unknown>;
-// oxlint-disable-next-line typescript/no-explicit-any -- other libraries' clients, whose methods are looked for one by one
+// oxlint-disable-next-line typescript/no-explicit-any -- the client of any library, recognized by its methods
 type Client = any;
 
 const is = (value: unknown): boolean => typeof value === "function";
 
-/** How each library runs a statement in its transaction. The first match counts, so special shapes come before general ones. */
+/** How each library runs a statement in its transaction. The first match is used, so specific shapes come before general ones. */
 const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly run: (client: Client) => Run }[] = [
   {
-    // MikroORM 7 has a Kysely bound to its transaction; before that, `execute` writes the values into the text.
+    // MikroORM 7 has a Kysely instance bound to its transaction. In earlier versions, `execute` interpolates the values into the text.
     fits: (client) => is(client.getTransactionContext) && is(client.execute),
     run: (client) =>
       is(client.getKysely)
@@ -50,7 +50,7 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
   },
   { fits: (client) => is(client.executeQuery) && is(client.withoutPlugins), run: runOnKysely },
   {
-    // Drizzle asks a query for its text and values.
+    // Drizzle calls these methods of a query to get its text and values.
     fits: (client) => is(client.execute) && is(client.dialect?.sqlToQuery),
     run: (client) => (text, values) => {
       const query = { getSQL: () => query, toQuery: () => ({ sql: text, params: values }) };
@@ -66,7 +66,8 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
     run: (client) => async (text, values) => withTextNumbers(await client.$queryRawUnsafe(text, ...values)),
   },
   {
-    // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text unchanged. Otherwise it would serialize JSON twice.
+    // 705 is the type `unknown`: Postgres infers the parameter's type, and postgres.js sends the text unchanged. With another type, it would
+    // serialize JSON twice.
     fits: (client) => is(client.unsafe) && is(client.typed),
     run: (client) => (text, values) =>
       client.unsafe(
@@ -79,7 +80,7 @@ const LIBRARIES: readonly { readonly fits: (client: Client) => boolean; readonly
     run: (client) => (text, values) =>
       client.sequelize.query(text, { bind: values, transaction: client, type: "SELECT", raw: true }),
   },
-  // TypeORM returns the rows themselves.
+  // TypeORM returns the rows directly.
   {
     fits: (client) => is(client.query) && (is(client.getRepository) || is(client.startTransaction)),
     run: (client) => (text, values) => client.query(text, values),
@@ -107,7 +108,7 @@ export function toQueryable(client: TransactionClient): Queryable {
   };
 }
 
-/** Returns the database's error. Drizzle, Sequelize, TypeORM and Prisma wrap it, and Knex puts the statement before its message. */
+/** Returns the original database error. Drizzle, Sequelize, TypeORM and Prisma wrap it, and Knex puts the statement before its message. */
 function databaseErrorIn(thrown: unknown, text: string): unknown {
   let found: Client;
   let error = thrown as Client;

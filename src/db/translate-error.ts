@@ -4,7 +4,7 @@ import { type FieldError, isErrorCode, LegworkError, toError } from "../errors.t
 import { propertyOf } from "../thrown.ts";
 import { roleHint } from "./needed-role.ts";
 
-/** The properties of errors of Postgres, node-postgres, zod and Fastify that are used. */
+/** The properties that are read from the errors of Postgres, node-postgres, zod and Fastify. */
 interface Thrown extends Error {
   code?: string;
   hint?: string;
@@ -13,8 +13,9 @@ interface Thrown extends Error {
 }
 
 /**
- * Translates any error to a LegworkError: an error that the reader can act on in full, any other as LW500, which reveals nothing about it but has it
- * as its cause. Every surface responds with this, so a code means the same on all of them. `requestId` names the request in the server's log.
+ * Translates any error to a LegworkError: an error that the reader can act on keeps its details, and any other becomes LW500, which reveals nothing
+ * about the original error but has it as its cause. All surfaces use this function, so a code means the same on each of them. `requestId` names the
+ * request in the server's log.
  */
 export function translateError(thrown: unknown, requestId?: string): LegworkError {
   const known = knownError(thrown);
@@ -36,7 +37,7 @@ export function sqlStateOf(thrown: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** Whether an error is caused by a bug, and not by a mistake or a condition that its reader can act on. */
+/** Whether an error is caused by a bug, rather than by a mistake or a condition that the reader can act on. */
 export function isBug(error: LegworkError): boolean {
   return error.code === "LW500" && error.cause !== undefined;
 }
@@ -109,12 +110,12 @@ function ofDatabase(error: Thrown): LegworkError | undefined {
     return new LegworkError("LW503", "The database is read-only.", { action: { do: "await_database" }, cause: error });
   }
   if (isConnectionError(error) || /^(28...|3D000|53...|57P..)$/.test(code)) {
-    return new LegworkError("LW503", "The database does not answer.", { action: { do: "await_database" }, cause: error });
+    return new LegworkError("LW503", "The database does not respond.", { action: { do: "await_database" }, cause: error });
   }
   return undefined;
 }
 
-/** Translates a library's error about invalid input: zod's by its issues, Fastify's and its plugins' by their status. */
+/** Translates a library's error about invalid input: zod's errors by their issues, and those of Fastify and its plugins by their status. */
 function ofLibrary(error: Thrown): LegworkError | undefined {
   if (error instanceof z.core.$ZodError) {
     const fields = error.issues.map(({ path, message }) => ({ path, message }));
@@ -133,13 +134,13 @@ function ofLibrary(error: Thrown): LegworkError | undefined {
       : `${error.message.replace(/\.?$/, "")}.`;
   return new LegworkError("LW400", message, {
     hint: "Send JSON with Content-Type: application/json.",
-    // The body as a whole, because none of it could be parsed.
+    // The error concerns the whole body, because none of it could be parsed.
     fields: status === 400 || status === 415 ? [{ path: [], message }] : undefined,
     cause: error,
   });
 }
 
-/** Returns the invalid parameter or column that Legwork's SQL reported, under its TypeScript name. */
+/** Returns the invalid parameter or column that Legwork's SQL reported, by its TypeScript name. */
 function fieldsOf({ column, message }: Thrown): FieldError[] | undefined {
   if (column === undefined || column === "") return undefined;
   return [{ path: [column.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase())], message }];
@@ -170,8 +171,8 @@ export function isConnectionError(thrown: unknown): boolean {
 }
 
 /**
- * Whether an error comes from the state of the server and will pass: no free connection, a full disk or memory (class 53), starting up or shutting
- * down, read-only.
+ * Whether an error is caused by a temporary state of the server: no free connection, a full disk or memory (class 53), starting up or shutting down,
+ * read-only.
  */
 export function isSystemFault(thrown: unknown): boolean {
   return /^(53...|57P0[1-3]|25006)$/.test(sqlStateOf(thrown) ?? "");

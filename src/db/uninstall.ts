@@ -7,7 +7,7 @@ import { LOCK_JOB_TABLES, SET_LOCK_TIMEOUT, withinLockTimeout } from "./lock-tim
 /** The schemas of Legwork. */
 const SCHEMAS = ["legwork", "legwork_private", "legwork_confined", "legwork_tenant"];
 
-/** The maximum number of objects in the way that are named. */
+/** The maximum number of dependent objects that the error names. */
 const NAMED_OBJECTS = 10;
 
 export interface Uninstallation {
@@ -17,15 +17,15 @@ export interface Uninstallation {
   readonly releasedJobs: number;
   /** The number of waiting jobs that were deleted because they had expired. */
   readonly expiredJobs: number;
-  /** The roles of `legwork.create_roles()` that exist on the server. They stay. */
+  /** The roles from `legwork.create_roles()` that exist on the server. They are not removed. */
   readonly roles: readonly string[];
 }
 
 /**
- * Removes Legwork from the database, in one transaction. graphile-worker's schema is restored to what it was: its indexes and their settings, its
- * grants, without any of Legwork's triggers, indexes and policies. The history is deleted. Jobs that wait in graphile-worker stay and run according
- * to their rows: a job that was held back gets its time back, a dead worker's job is unlocked, and flags that only Legwork uses (`expires:`, `lost:`,
- * `workflow:`, `step:`, `compensates:`, `batch:`) are removed. The server's roles stay.
+ * Removes Legwork from the database, in one transaction. graphile-worker's schema is restored: its own indexes, their settings and its grants are as
+ * before, and Legwork's triggers, indexes and policies are gone. The history is deleted. Jobs that wait in graphile-worker stay and run according to
+ * their rows: a job that was held back gets its original run time back, a dead worker's job is unlocked, and flags that only Legwork uses
+ * (`expires:`, `lost:`, `workflow:`, `step:`, `compensates:`, `batch:`) are removed. The server's roles stay.
  *
  * Throws LW409 while a Legwork worker is running, and when a user's objects depend on Legwork's, because they would be dropped too.
  */
@@ -62,7 +62,7 @@ export async function uninstall(pool: Pool): Promise<Uninstallation> {
   });
 }
 
-/** Before 0.1.0, the objects that are private now were in the schema legwork. */
+/** Before 0.1.0, the objects that are now private were in the schema legwork. */
 function beforePrivateSchema(client: PoolClient): PoolClient {
   const old = Object.create(client) as PoolClient;
   old.query = ((text: string, values?: unknown[]) =>
@@ -142,7 +142,7 @@ async function ourRoles(client: PoolClient): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Drops the triggers, so that changes to the jobs' rows are no longer recorded or held back. */
+/** Drops the triggers, so that Legwork no longer records changes to job rows or holds jobs back. */
 async function dropTriggers(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(
     `select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) as statement
@@ -152,16 +152,17 @@ async function dropTriggers(client: PoolClient): Promise<void> {
   for (const { statement } of rows) await client.query(statement);
 }
 
-/** Releases the jobs that Legwork holds back, and removes its notes on them, because nothing else would do so later. */
+/** Releases the jobs that Legwork holds back, and removes its flags from jobs, because nothing else would do so later. */
 async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; expiredJobs: number }> {
   const released = await client.query(
     "update graphile_worker._private_jobs j set run_at = w.run_at from legwork_private.waiting_jobs w where w.job_id = j.id and j.run_at = 'infinity'",
   );
-  // The workers are dead. Jobs that they were running have used an attempt, unless it was the last; jobs that were only fetched have not.
+  // The workers are dead. A job that they were running has used an attempt, except that a last attempt is given back; a job that was only fetched has
+  // not.
   await client.query(
     `update graphile_worker._private_jobs j set locked_at = null, locked_by = null,
        attempts = case
-         -- Removed or replaced while it ran: it deliberately has no attempt left.
+         -- The job was removed or replaced while it ran, so it must not run again.
          when j.attempts >= j.max_attempts and j.updated_at > j.locked_at then j.attempts
          when j.id = any (w.running) then least(j.attempts, j.max_attempts - 1)
          else greatest(0, j.attempts - 1) end
@@ -174,7 +175,7 @@ async function freeJobs(client: PoolClient): Promise<{ releasedJobs: number; exp
     `delete from graphile_worker._private_jobs j using legwork_private.expirations e
      where e.job_id = j.id and j.locked_at is null and j.attempts < j.max_attempts and legwork_private.expiry_of(j.flags) <= clock_timestamp()`,
   );
-  // Only for the jobs on which Legwork set them: other jobs may have flags with the same names from elsewhere.
+  // Only for jobs whose flags Legwork has set: on other jobs, flags with the same names may come from elsewhere.
   await client.query(
     `update graphile_worker._private_jobs j set flags = nullif(j.flags - n.noted, '{}')
      from (

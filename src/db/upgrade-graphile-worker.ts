@@ -2,7 +2,7 @@ import { LegworkError, toError } from "../errors.ts";
 import { counted, pluralOf } from "../wording.ts";
 import type { Pool, Queryable } from "./pool.ts";
 
-/** The tables with data from users of graphile-worker, under all names that they have had. */
+/** The tables in which graphile-worker stores its users' data, under all names that they have had. */
 const USED_TABLES = [
   "jobs",
   "job_queues",
@@ -17,27 +17,27 @@ const USED_TABLES = [
 /** The newest migration of graphile-worker 0.13; the next one refuses to run while jobs are running. */
 const LAST_OF_0_13 = 10;
 
-/** The newest migration of 0.15. Workers up to this version neither notice an upgrade nor can record, after it, how their jobs ended. */
+/** The newest migration of 0.15. Workers up to this version do not notice an upgrade, and cannot record how their jobs ended after it. */
 const LAST_OF_0_15 = 15;
 
-/** The newest migration of 0.16, whose workers stop when they notice the upgrade. Those of 0.17 work on. */
+/** The newest migration of 0.16, whose workers stop when they notice the upgrade. Workers of 0.17 keep running. */
 const LAST_OF_0_16 = 18;
 
-/** graphile-worker treats a job that has been running for longer as abandoned (as SQL). */
+/** A SQL expression: graphile-worker treats a job that was locked before this time as abandoned. */
 const ABANDONED = "now() - interval '4 hours'";
 
-/** Beyond this, jobs are not counted. */
+/** Jobs are counted only up to this number. */
 const COUNT_LIMIT = 10_000;
 
 /** What `migrate --upgrade-graphile-worker` would find. Counts end at 10,001. */
 export interface UpgradePreview {
   /** The newest migration of graphile-worker's schema; null if it is not installed. */
   migration: number | null;
-  /** The versions of graphile-worker that leave it: `0.14 or 0.15`. */
+  /** The versions of graphile-worker with this newest migration, such as `0.14 or 0.15`. */
   versions: string;
   /** Whether the upgrade would be refused now. */
   isRefused: boolean;
-  /** Connections on which a worker listens, as far as this login may see them. */
+  /** The connections on which workers listen, if this login may see them. */
   workers: { pid: number; application: string; address: string | null }[];
   jobs: { running: number; due: number; later: number; failed: number };
 }
@@ -56,7 +56,7 @@ export async function previewUpgrade(client: Queryable): Promise<UpgradePreview>
 }
 
 /**
- * Throws LW409 while jobs run under a version whose workers could not record their ends after the upgrade: they would run again. For 0.13,
+ * Throws LW409 while jobs run under a version whose workers could not record, after the upgrade, how they ended. Such jobs would run again. For 0.13,
  * graphile-worker's own migration refuses too.
  */
 export async function assertUpgradable(client: Queryable): Promise<void> {
@@ -65,7 +65,7 @@ export async function assertUpgradable(client: Queryable): Promise<void> {
   const { running } = await countJobs(client);
   throw new LegworkError(
     "LW409",
-    `${counted(running, "job")} ${pluralOf(running, "is", "are")} running under graphile-worker ${versionsOf(migration)}, whose workers could not record the end after the upgrade.`,
+    `${counted(running, "job")} ${pluralOf(running, "is", "are")} running under graphile-worker ${versionsOf(migration)}, whose workers could not record how they end after the upgrade.`,
     {
       hint: "Stop these workers and let running jobs finish. If a worker has crashed, `graphile_worker.force_unlock_workers` (from 0.14) releases its jobs.",
     },
@@ -81,7 +81,7 @@ function versionsOf(migration: number | null): string {
 }
 
 async function newestMigration(client: Queryable): Promise<number | null> {
-  // Without the table of jobs, an installation has been interrupted at its beginning.
+  // If the jobs table is missing, an installation was interrupted right at the start.
   const { rows: tables } = await client.query(
     "select where to_regclass('graphile_worker.migrations') is not null and to_regclass('graphile_worker.jobs') is not null",
   );
@@ -121,7 +121,7 @@ export async function runGraphileWorkerMigrations(pool: Pool, preset?: GraphileC
   // Loaded here, because most commands never need it.
   const { Logger: GraphileLogger, runMigrations } = await import("graphile-worker");
   try {
-    // It would log each of its twenty migrations; Legwork logs one line instead.
+    // graphile-worker would log each of its twenty migrations; Legwork logs one line instead.
     await runMigrations({
       pgPool: pool,
       logger: new GraphileLogger(() => () => {}),
@@ -129,10 +129,10 @@ export async function runGraphileWorkerMigrations(pool: Pool, preset?: GraphileC
     });
   } catch (thrown) {
     const error = toError(thrown) as Error & { code?: string };
-    // A missing privilege has its own hint.
+    // The error for a missing privilege gets its own hint elsewhere.
     if (error.code === "42501") throw thrown;
     throw new LegworkError("LW510", `graphile-worker's own migrations failed: ${error.message.replace(/\.?$/, ".")}`, {
-      hint: "Correct what the message names, then run the same command again. It continues with the migration that failed.",
+      hint: "Fix the reported problem, then run the same command again. It continues with the migration that failed.",
       cause: thrown,
     });
   }

@@ -8,16 +8,16 @@ import type { FailedFilter } from "./failed-jobs.ts";
 import { toFilter } from "./job-filter.ts";
 import type { FinishedFilter } from "./rerun-job.ts";
 
-/** What a bulk action does to every job that matches. */
+/** What a bulk action does to each job that matches its filter. */
 export type BulkActionKind = "retry" | "discard" | "cancel" | "rerun" | "priority";
 
 /** Selects the jobs that the action applies to: failed jobs for retry and discard, ended jobs for rerun, unfinished jobs for cancel and priority. */
 export type BulkFilter = FailedFilter | FinishedFilter | LiveFilter;
 
 export interface BulkOptions {
-  /** The reason that the jobs' history records, for `cancel`. */
+  /** For `cancel`: the reason to record in the jobs' history. */
   reason?: string;
-  /** The new priority, for `priority`. */
+  /** For `priority`: the new priority. */
   priority?: number;
 }
 
@@ -25,11 +25,11 @@ export interface BulkOptions {
 export interface BulkActionRow {
   id: string;
   action: BulkActionKind;
-  /** The filter, with the names of SQL. Relative periods were replaced by times when it started. */
+  /** The filter, with SQL's field names. When the action started, relative periods were replaced by absolute times. */
   filter: Record<string, unknown>;
   priority: number | null;
   reason: string | null;
-  /** Who started it. */
+  /** The actor that started the action. */
   actor: string;
   tenant: string | null;
   state: "running" | "completed" | "stopped" | "failed";
@@ -37,23 +37,23 @@ export interface BulkActionRow {
   total: string | null;
   changed: string;
   skipped: string;
-  /** How many jobs it could not change, by reason. */
+  /** How many jobs could not be changed, by reason. */
   skip_reasons: Record<string, number>;
   last_error: string | null;
   started_at: Date;
-  /** When the last chunk was done. If that is long ago while it is running, no worker and no server is running. */
+  /** When the last chunk was completed. If that was long ago and the action is still running, no worker or server is running. */
   worked_at: Date | null;
   finished_at: Date | null;
 }
 
-/** What a bulk action would do. */
+/** A preview of what a bulk action would do. */
 export interface BulkPreviewRow {
   jobs: number;
   /** Whether more than the 10,000 counted jobs match. */
   is_capped: boolean;
-  /** The tasks with the most of these jobs, at most 20. */
+  /** The tasks that have most of these jobs, at most 20. */
   by_task: { task: string; jobs: number }[];
-  /** Five of the jobs. */
+  /** Five of these jobs, as examples. */
   samples: {
     id: string;
     task: string;
@@ -66,8 +66,8 @@ export interface BulkPreviewRow {
 
 /**
  * Starts an action on all jobs that match, and returns its id. Workers and servers carry it out in small transactions, with the rights of the session
- * that started it; jobs that are created, or that fail or end, later are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or
- * queue, LW409 while 50 bulk actions are running.
+ * that started it; jobs that are created, fail or end later are not affected. Throws LW400 for an invalid filter, LW404 for an unknown task or queue,
+ * LW409 while 50 bulk actions are running.
  *
  * @example
  * import { startBulkAction } from "legwork/operations";
@@ -85,7 +85,8 @@ export async function startBulkAction(
 }
 
 /**
- * Returns what a bulk action would do now: how many jobs it would change, of which tasks, and five examples. Throws like `startBulkAction`.
+ * Returns what a bulk action would do now: how many jobs it would change, which tasks they belong to, and five examples. Throws like
+ * `startBulkAction`.
  *
  * @example
  * import { previewBulkAction } from "legwork/operations";
@@ -107,7 +108,7 @@ export async function previewBulkAction(
 }
 
 /**
- * Lists bulk actions, newest first; 50 unless `limit` says otherwise.
+ * Lists bulk actions, newest first; 50 by default.
  *
  * @example
  * import { listBulkActions } from "legwork/operations";
@@ -145,7 +146,7 @@ export async function getBulkAction(client: Queryable, id: string): Promise<Bulk
 }
 
 /**
- * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or that in which it had already ended.
+ * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or the state in which it had already ended.
  * Throws LW404 if it does not exist.
  *
  * @example

@@ -2,19 +2,19 @@ import { createHmac } from "node:crypto";
 import { Discard, LegworkError, RetryAfter } from "../errors.ts";
 import type { TaskContext } from "./define-task.ts";
 
-/** The largest answer that is read by default (bytes): the largest result that the history keeps whole. */
+/** The largest response that is read by default (bytes). It is also the largest result that the history keeps in full. */
 const MAX_BYTES = 256 * 1024;
 
-/** How much of an endpoint's own explanation goes into the error (characters). */
+/** The maximum length of an endpoint's own explanation in the error (characters). */
 const MAX_REASON = 500;
 
 /** The longest wait that an endpoint may request (ms). */
 const MAX_WAIT_MS = 86_400_000;
 
-/** Statuses below 500 that do not mean that the request is wrong: another attempt may succeed. */
+/** Statuses below 500 after which another attempt may succeed, because they do not mean that the request is wrong. */
 const PASSING = new Set([408, 409, 425, 429]);
 
-/** The request of `callEndpoint`, as its `fetch` gets it. */
+/** A request of `callEndpoint`, as it is passed to `fetch`. */
 export interface EndpointRequest {
   readonly method: "POST";
   readonly headers: Record<string, string>;
@@ -30,24 +30,26 @@ export interface EndpointResponse {
 }
 
 export interface CallEndpointOptions {
-  /** The secrets to sign with, `whsec_` and at least 24 bytes in base64: one signature for each, so that they can be replaced one after the other. */
+  /**
+   * The secrets to sign with: `whsec_` followed by at least 24 bytes in base64. A request has one signature for each, so that secrets can be rotated.
+   */
   secrets: readonly string[];
-  /** The largest answer that is read (bytes); 262,144 by default. */
+  /** The largest response that is read (bytes); 262,144 by default. */
   maxBytes?: number;
-  /** Sends the request, without following redirects. By default, any address is called. */
+  /** Sends the request, without following redirects. By default, any address may be called. */
   fetch?: (url: string, request: EndpointRequest) => Promise<EndpointResponse>;
-  /** Whether the error contains what the endpoint says (`detail`, `message` or `error` of its JSON); true by default. */
+  /** Whether the error contains the endpoint's own explanation (`detail`, `message` or `error` in its JSON); true by default. */
   showsReason?: boolean;
 }
 
 /**
- * Does a job by calling an HTTP endpoint: posts the payload as JSON, signed as in Standard Webhooks, and returns the answer if it is JSON, otherwise
- * null. The endpoint learns the job from headers: `webhook-id` and `idempotency-key` (the same in every attempt), `legwork-job-id`, `legwork-task`,
+ * Runs a job by calling an HTTP endpoint: posts the payload as JSON, signed according to Standard Webhooks, and returns the response if it is JSON,
+ * otherwise null. Headers identify the job: `webhook-id` and `idempotency-key` (the same in every attempt), `legwork-job-id`, `legwork-task`,
  * `legwork-attempt` and `legwork-max-attempts`. The task's timeout and a cancellation close the connection.
  *
- * Throws a Discard, so that the job is not retried, for a status below 500 other than 408, 409, 425 and 429, and for an answer that is too large or
- * not JSON although it says so. Throws a RetryAfter for 429 and 503 with a Retry-After header, at most a day ahead, and an Error for other statuses.
- * Throws LW400 without a secret.
+ * Throws a Discard, so that the job is not retried, for a status below 500 other than 408, 409, 425 and 429, and for a response that is too large, or
+ * that is not JSON despite its content type. Throws a RetryAfter for 429 and 503 with a Retry-After header, at most a day ahead, and an Error for
+ * other statuses. Throws LW400 if there is no secret.
  *
  * @example
  * import { callEndpoint, defineTask } from "legwork";
@@ -82,17 +84,17 @@ export async function callEndpoint(
   const response = await fetch(url, { method: "POST", headers, body, signal });
   const { status } = response;
   const { origin, pathname } = new URL(url);
-  // Without credentials and query.
+  // The URL without credentials and query.
   const who = `${origin}${pathname}`;
   const text = await textOf(response, maxBytes);
   const isJson = /\bjson\b/i.test(response.headers.get("content-type") ?? "");
   if (status >= 200 && status < 300) {
-    if (text === undefined) throw new Discard(`The answer of ${who} is larger than ${maxBytes} bytes.`);
+    if (text === undefined) throw new Discard(`The response from ${who} is larger than ${maxBytes} bytes.`);
     if (!isJson || text === "") return null;
     try {
       return JSON.parse(text) as unknown;
     } catch (error) {
-      throw new Discard(`The answer of ${who} is not JSON, although its content type says so.`, { cause: error });
+      throw new Discard(`The response from ${who} is not JSON, although its content type says so.`, { cause: error });
     }
   }
   const reason = showsReason && isJson ? reasonIn(text) : undefined;
@@ -103,11 +105,11 @@ export async function callEndpoint(
   throw new Error(message);
 }
 
-/** Signs as in Standard Webhooks 1: HMAC-SHA256 with the secret's bytes, in base64. */
+/** Signs according to Standard Webhooks 1: HMAC-SHA256 with the secret's bytes, in base64. */
 function signaturesOf(secrets: readonly string[], content: string): string {
   const wrong = secrets.length === 0 || secrets.some((secret) => !/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/.test(secret));
   if (wrong) {
-    throw new LegworkError("LW400", "An endpoint is called with a secret: whsec_ and at least 24 bytes in base64.", {
+    throw new LegworkError("LW400", "Calling an endpoint requires a secret: whsec_ followed by at least 24 bytes in base64.", {
       hint: 'Create one: node -p \'"whsec_" + crypto.randomBytes(32).toString("base64")\'.',
     });
   }
@@ -168,10 +170,10 @@ async function fetchEndpoint(url: string, request: EndpointRequest): Promise<End
       dispatcher: (agent ??= new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 4_000 })),
     });
   } catch (error) {
-    // The error of fetch says only "fetch failed"; the reason is its cause.
+    // The message of fetch's error is only "fetch failed"; the reason is in its cause.
     throw error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
   }
 }
 
-/** Shared by all calls: it keeps connections alive. */
+/** Shared by all calls, so that connections are reused. */
 let agent: import("undici").Agent | undefined;

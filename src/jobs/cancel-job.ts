@@ -19,7 +19,7 @@ export async function cancelJob(client: Queryable, id: string, reason?: string):
   return row.cancel_job;
 }
 
-/** Selects jobs that have not ended. A job must match all given fields; an empty filter matches every one. */
+/** Selects jobs that have not ended. A job must match all given fields; an empty filter matches every unfinished job. */
 export interface LiveFilter {
   ids?: readonly string[];
   /** A state other than completed, failed, cancelled and expired. */
@@ -35,8 +35,8 @@ export interface LiveFilter {
 }
 
 /**
- * Cancels the jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes: it returns
- * the jobs that would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
+ * Cancels the jobs that match, oldest first, at most 10,000 (or `atMost`). Returns their ids. With `preview` nothing changes: it returns the jobs
+ * that would be cancelled. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
  *
  * @example
  * import { cancelJobs } from "legwork/operations";

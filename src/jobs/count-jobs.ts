@@ -4,7 +4,7 @@ import type { Queryable } from "../db/pool.ts";
 import { toFilter } from "./job-filter.ts";
 import type { JobFilter } from "./read-jobs.ts";
 
-/** What jobs can be counted by. */
+/** The fields by which jobs can be counted. */
 export type CountField = (typeof COUNT_FIELDS)[number];
 
 /** The fields of a job filter that counting supports. */
@@ -22,8 +22,8 @@ export interface JobCount {
 }
 
 /**
- * Counts the jobs that match by one field or several, largest count first. The counts of a field ignore the filter's own condition on it. With more
- * than 2,000 unfinished jobs, their counts are a few seconds old. Throws LW400 for a field that jobs cannot be counted by.
+ * Counts the jobs that match by one or more fields, largest count first. The counts for a field ignore the filter's condition on that field. If there
+ * are more than 2,000 unfinished jobs, their counts are a few seconds old. Throws LW400 for a field by which jobs cannot be counted.
  *
  * @example
  * import { countJobs } from "legwork/operations";

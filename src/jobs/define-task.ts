@@ -30,16 +30,16 @@ export interface Progress {
   message?: string;
 }
 
-/** The workflow that a job is a step of. */
+/** The workflow that a job belongs to. */
 export interface WorkflowContext {
   readonly id: string;
-  /** The name of the workflow step, after those of the sub-workflows that contain it: `import/users`. */
+  /** The name of the workflow step, preceded by the names of the sub-workflows that contain it: `import/users`. */
   readonly step: string;
   /** Whether the job is the step's compensation. */
   readonly compensates: boolean;
   /**
-   * Returns the results of the workflow steps that have completed so far, by name. Read once for each attempt, in one query. All steps that this one
-   * depends on have ended; a step that was allowed to fail, or that returned nothing, is null or missing.
+   * Returns the results of the workflow steps that have completed so far, by name. They are read once per attempt, in one query. All steps that this
+   * one depends on have ended. The result of a step that was allowed to fail, or that returned nothing, is null or missing.
    */
   readonly results: () => Promise<Readonly<Record<string, unknown>>>;
 }
@@ -50,41 +50,41 @@ export interface TaskContext {
   /** Runs statements on the worker's pool. Jobs that they enqueue carry this job's correlation id. */
   readonly sql: Sql;
   /**
-   * The worker's log, with the job's id, task and correlation id on every line. Lines of level info and above are also stored with
-   * the job (`legwork.logs`), independent of the process's log level; the first 200 and the last 800 lines of an attempt.
+   * The worker's log, with the job's id, task and correlation id on every line. Lines of level info and above are also stored with the job
+   * (`legwork.logs`), regardless of the process's log level: the first 200 and the last 800 lines of each attempt.
    */
   readonly log: Logger;
   /**
-   * Reports the job's progress: a percentage, a message, or both; an omitted part keeps its value. Visible within a second and stored with
-   * the job. Frequent calls cost nothing. Throws LW400 for a percentage that is not between 0 and 100.
+   * Reports the job's progress: a percentage, a message, or both; an omitted part keeps its value. The progress is visible within a second and is
+   * stored with the job. Frequent calls cost nothing. Throws LW400 for a percentage that is not between 0 and 100.
    */
   readonly progress: {
     (percent: number, message?: string): void;
     (progress: Progress): void;
   };
   /**
-   * Aborts when the task's timeout expires, when its job is cancelled, when this worker may have been declared dead, and when the worker
-   * stops and the time for finishing has expired. Its reason says which. Tasks that run long should check it.
+   * Aborts when the task's timeout expires, when its job is cancelled, when this worker may have been declared dead, and when the worker is stopping
+   * and the job has not finished in time. The signal's reason says which of these happened. Long-running tasks should check the signal.
    */
   readonly signal: AbortSignal;
   /**
    * Enqueues a job with this job's correlation id and tenant, and this job as its parent. The job is enqueued immediately, even if this attempt fails
-   * later; to enqueue within a transaction, pass its client. The task is given by name, or as its definition if that states its name.
+   * later; to enqueue within a transaction, pass its client. Identify the task by its name, or by its definition if that contains the name.
    */
   readonly enqueue: EnqueueInTask;
   /** Durable steps, which later attempts do not repeat, and waits for signals and times that do not occupy a worker. */
   readonly step: StepContext;
-  /** The workflow that the job is a step of; undefined for all other jobs. */
+  /** The workflow that the job belongs to; undefined for all other jobs. */
   readonly workflow: WorkflowContext | undefined;
-  /** The batch whose callback the job is; undefined for all other jobs. */
+  /** The id of the batch, if the job is a batch's callback; undefined for all other jobs. */
   readonly batchId: string | undefined;
-  /** What the worker's middleware has added; see docs/guides/hooks.md. Empty without middleware. */
+  /** The values that the worker's middleware has added; see docs/guides/hooks.md. Empty without middleware. */
   readonly values: TaskValues;
 }
 
 /**
- * With a name, the registry checks only the name and not the payload: to find the type of one task, the compiler would need the types of all tasks,
- * which is circular. With a task's definition, the payload is checked too.
+ * If the task is given by name, the registry checks only the name and not the payload: to determine the type of one task, the compiler would need the
+ * types of all tasks, which would be circular. If it is given as a definition, the payload is checked too.
  */
 interface EnqueueInTask {
   <P extends z.ZodType, R extends z.ZodType>(
@@ -94,16 +94,16 @@ interface EnqueueInTask {
   (task: TaskName, payload?: unknown, options?: EnqueueOptions, client?: TransactionClient): Promise<string>;
 }
 
-/** The durable steps of a task: those of its own, and other jobs. */
+/** The durable steps of a task, including jobs that it invokes. */
 export interface StepContext extends OwnSteps {
   /**
-   * Enqueues a job and returns its result, as the history has it, without what its task redacts; null without a result. Enqueues one job, whatever
-   * happens to workers, with this job's tenant and correlation id, and this job as its parent. While that job has not ended, this one waits like in
-   * `waitFor`: it occupies no worker and no slot, and starts again from the top when that job has ended, in whichever state.
+   * Enqueues a job and returns its result as stored in the history, without redacted values; null if it has no result. Exactly one job is enqueued,
+   * even if workers crash. It gets this job's tenant and correlation id, and this job as its parent. Until the invoked job has ended, this job waits
+   * as in `waitFor`: it occupies no worker and no slot, and starts again from the top when the invoked job has ended, regardless of its state.
    *
-   * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the job fails, is cancelled or expires: in this attempt and in later ones.
-   * Unless the task catches it, its own job fails at once. When that is retried manually, the step enqueues another job, unless the failed one was
-   * itself retried. When this job is cancelled, so are the jobs that it waits for.
+   * Throws a StepError (LW424), whose cause is a `JobNotCompleted`, when the invoked job fails, is cancelled or expires: in this attempt and in later
+   * ones. Unless the task catches the error, this job fails immediately. If this job is then retried manually, the step enqueues another job, unless
+   * the failed one was itself retried. When this job is cancelled, the jobs that it waits for are cancelled too.
    */
   invoke<P extends z.ZodType, R extends z.ZodType>(
     name: string,
@@ -127,11 +127,11 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   result?: R;
   /** The queue that the task belongs to; `default` by default. */
   queue?: string;
-  /** When a failed attempt is retried. By default, the queue's policy, or else graphile-worker's. */
+  /** When a failed attempt is retried. The default is the queue's policy, or graphile-worker's if the queue has none. */
   retry?: RetryPolicy;
   /**
-   * How long an attempt may take. Then its signal aborts, and after `grace` the attempt fails with a TimeoutError, whether or not the task
-   * has ended; a result that it returns later is ignored. No limit by default.
+   * How long an attempt may take. After this time, its signal aborts, and after `grace` the attempt fails with a TimeoutError, whether or not the
+   * task has ended; a result that it returns later is ignored. No limit by default.
    */
   timeout?: Duration;
   /**
@@ -140,8 +140,8 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
    */
   grace?: Duration;
   /**
-   * Where the task runs: in the worker itself by default, or in a `thread` or a `process` from a separate pool for such tasks. There, its
-   * timeout terminates it whatever it does, and it never blocks other jobs. A thread limits its JavaScript heap; a process limits all
+   * Where the task runs: in the worker itself by default, or in a `thread` or a `process` from a separate pool for such tasks. There, the timeout
+   * terminates the task whatever it is doing, and the task never blocks other jobs. A thread limits the task's JavaScript heap; a process limits all
    * of its memory, and a crash ends one attempt and not the worker. See docs/guides/isolation.md for the differences.
    */
   isolate?: "thread" | "process";
@@ -150,8 +150,8 @@ export interface TaskDefinition<P extends z.ZodType, R extends z.ZodType> {
   /** How many of its jobs may start within any period of a given length. */
   rateLimit?: RateLimit<z.output<P>> | readonly RateLimit<z.output<P>>[];
   /**
-   * Paths in payload and result that must stay secret, such as `email`, `user.phone` or `cards.*.number`. Their values are replaced by
-   * `[redacted]` in the history, in every view, and in what the task logs, reports and throws; the task itself receives them.
+   * Paths in payload and result that must stay secret, such as `email`, `user.phone` or `cards.*.number`. Their values are replaced by `[redacted]`
+   * in the history, in every view, and in the task's log lines, progress and errors. The task itself receives the original values.
    */
   redact?: readonly string[];
   run(payload: z.output<P>, context: TaskContext): Promise<z.input<R>> | z.input<R>;
@@ -168,11 +168,11 @@ export interface Task<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
   readonly [DEFINITION]: TaskDefinition<P, R>;
 }
 
-/** A task that states its name. */
+/** A task whose definition contains its name. */
 export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> extends Task<P, R> {
   /**
    * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The payload is checked against
-   * the definition, as its worker will read it, and then as `enqueue` does.
+   * the definition in the form in which a worker will read it, and then in the same way as in `enqueue`.
    *
    * Throws LW422, naming the field, for a payload that does not match, and the errors of `enqueue`.
    *
@@ -190,12 +190,12 @@ export interface NamedTask<P extends z.ZodType = z.ZodType, R extends z.ZodType 
   enqueue(client: TransactionClient, ...rest: WithPayload<z.input<P>, [options?: EnqueueOptions]>): Promise<string>;
 }
 
-/** The type of a task's payload: `TaskPayload<typeof welcome>`. `unknown` for a value that `defineTask` did not make. */
+/** The type of a task's payload: `TaskPayload<typeof welcome>`. `unknown` for a value that was not created by `defineTask`. */
 export type TaskPayload<T> = T extends Task<infer P, infer _Result> ? z.input<P> : unknown;
 
 /**
- * The type of a task's result as it is stored: `TaskResult<typeof welcome>`. `unknown` for a task without a result schema, and for a value that
- * `defineTask` did not make.
+ * The type of a task's result as it is stored: `TaskResult<typeof welcome>`. `unknown` for a task without a result schema, and for a value that was
+ * not created by `defineTask`.
  */
 export type TaskResult<T> = T extends Task<infer _Payload, infer R> ? Stored<z.output<R>> : unknown;
 
@@ -262,7 +262,7 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
   }
   const task = (): Promise<never> =>
     Promise.reject(
-      new LegworkError("LW515", "This task was made with defineTask and needs a Legwork worker.", {
+      new LegworkError("LW515", "This task was created with defineTask and needs a Legwork worker.", {
         hint: "Start `legwork worker` instead of graphile-worker.",
       }),
     );
@@ -283,8 +283,9 @@ export function defineTask(definition: TaskDefinition<z.ZodType, z.ZodType>): Ta
 }
 
 /**
- * Returns the task name and payload of a new job. The task is given by name, or as a definition that states its name. Then the payload is checked
- * against the definition, and returned unchanged. Throws LW422, naming the field, for a payload that does not match; LW515 for a task without a name.
+ * Returns the task name and payload of a new job. The task is given by name, or as a definition that contains its name. With a definition, the
+ * payload is checked against it and returned unchanged. Throws LW422, naming the field, for a payload that does not match; LW515 for a task without a
+ * name.
  */
 export function jobOf(task: string | Task, payload: unknown): { task: string; payload: unknown } {
   if (typeof task === "string") return { task, payload };
@@ -292,7 +293,7 @@ export function jobOf(task: string | Task, payload: unknown): { task: string; pa
   if (definition?.name === undefined) {
     throw new LegworkError(
       "LW515",
-      "This task cannot be enqueued as a definition, because the definition does not state its name.",
+      "This task cannot be enqueued as a definition, because the definition does not contain its name.",
       {
         hint: 'Add the name to the definition, defineTask({ name: "notify/welcome", … }), or enqueue the task by name.',
       },

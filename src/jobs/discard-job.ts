@@ -18,7 +18,7 @@ export async function discardJob(client: Queryable, id: string): Promise<void> {
 }
 
 /**
- * Discards the failed jobs that match, with the rules of `retryJobs`.
+ * Discards the failed jobs that match. The options, limits and errors are those of `retryJobs`.
  *
  * @example
  * import { discardJobs } from "legwork/operations";

@@ -3,25 +3,26 @@ import { nearestName } from "../nearest-name.ts";
 import { ENQUEUE_OPTIONS, type EnqueueOptions } from "./enqueue.ts";
 import type { RunningJob } from "./running-job.ts";
 
-/** A job that is about to be enqueued: what `enqueueMany` takes. */
+/** A job that is about to be enqueued, in the form that `enqueueMany` takes. */
 export interface JobRequest extends EnqueueOptions {
   readonly task: string;
   readonly payload: unknown;
 }
 
-/** Who enqueues. */
+/** Where a job is enqueued. */
 export interface EnqueueSource {
-  /** The job whose task enqueues with its context's `enqueue`; undefined elsewhere. */
+  /** The job whose task called its context's `enqueue`; undefined for all other calls. */
   readonly parent: RunningJob | undefined;
 }
 
-/** The part of middleware that concerns jobs before they are enqueued. */
+/** The part of a middleware that handles jobs before they are enqueued. */
 export interface EnqueueMiddleware {
-  /** Names it in errors. */
+  /** The name that error messages show. */
   readonly name: string;
   /**
-   * Runs before each job is enqueued through this package. Returns the job, changed or not; nothing leaves it unchanged. An error that it throws
-   * refuses the job. Jobs that SQL, triggers, schedules, workflows, other languages, REST and the command line enqueue do not come here.
+   * Runs before each job is enqueued through this package. Returns the job, changed or not; if it returns nothing, the job stays unchanged. If it
+   * throws an error, the job is rejected. It is not called for jobs that are enqueued through SQL, triggers, schedules, workflows, other languages,
+   * REST or the command line.
    */
   readonly enqueue?: (
     job: JobRequest,
@@ -31,21 +32,24 @@ export interface EnqueueMiddleware {
 
 const installed = new Set<readonly EnqueueMiddleware[]>();
 
-/** Makes `enqueue`, `enqueueMany` and `task.enqueue` of this process use middleware too. Returns a function that ends this. */
+/** Makes `enqueue`, `enqueueMany` and `task.enqueue` in this process use this middleware too. Returns a function that uninstalls it. */
 export function installMiddleware(list: readonly EnqueueMiddleware[]): () => void {
-  // A copy, because a list may be installed twice.
+  // Copy the list, because the same list may be installed twice.
   const own = [...list];
   if (own.some(({ enqueue }) => enqueue !== undefined)) installed.add(own);
   return () => void installed.delete(own);
 }
 
-/** The middleware of all that runs in this process, each once. */
+/** Returns all middleware that is installed in this process, each only once. */
 export function installedMiddleware(): readonly EnqueueMiddleware[] {
   if (installed.size === 0) return [];
   return [...new Set([...installed].flat())];
 }
 
-/** Passes a job that is about to be enqueued through middleware. Throws what refuses it, and LW514 for something that is not a job. */
+/**
+ * Passes a job that is about to be enqueued through middleware. Throws the error with which a middleware rejects the job, and LW514 if one returns
+ * something that is not a job.
+ */
 export async function throughEnqueue<Job extends { task: string; payload?: unknown }>(
   list: readonly EnqueueMiddleware[],
   job: Job,
@@ -87,7 +91,7 @@ export async function allThroughEnqueue<Job extends { task: string; payload?: un
   return changed;
 }
 
-/** The error of wrong middleware. */
+/** Returns the error for invalid middleware. */
 export function invalidMiddleware(message: string): LegworkError {
   return new LegworkError("LW514", message, {
     hint: "Middleware is { name, attempt?, enqueue?, on? }; see docs/guides/hooks.md.",

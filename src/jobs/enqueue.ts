@@ -11,21 +11,21 @@ import { isStorable, toJson, withPlainNumbers } from "../json.ts";
 import { toSnakeCase } from "../snake-case.ts";
 
 export interface EnqueueOptions {
-  /** When it may start; now by default. */
+  /** When the job may start; now by default. */
   runAt?: Date;
-  /** Smaller runs first; 0 by default. */
+  /** Smaller numbers run first; 0 by default. */
   priority?: number;
   /** A waiting job with the same key is replaced. */
   jobKey?: string;
   /** `replace` by default; `preserve_run_at` keeps the waiting job's time, `unsafe_dedupe` keeps the waiting job. */
   jobKeyMode?: "replace" | "preserve_run_at" | "unsafe_dedupe";
-  /** Jobs that share it run one at a time. */
+  /** Jobs with the same serial key run one at a time. */
   serialKey?: string;
   /** The maximum number of attempts; 25 by default. */
   maxAttempts?: number;
   tenant?: string;
   correlationId?: string;
-  /** A job that has not started by then ends as expired. */
+  /** A job that has not started by this time expires. */
   expiresAt?: Date;
   /**
    * Within this period, an identical request does not enqueue another job and returns the id of this one. Requests are identical if their tenant,
@@ -33,7 +33,7 @@ export interface EnqueueOptions {
    */
   uniqueFor?: Duration;
   uniqueKey?: string;
-  /** Needs a `jobKey`: each request replaces the waiting job and delays its start by this much from now. */
+  /** Needs a `jobKey`: each request replaces the waiting job and postpones its start to this long from now. */
   debounce?: Duration;
   /** The longest time after the first request that `debounce` may delay the start; unlimited by default. */
   debounceMax?: Duration;
@@ -42,7 +42,7 @@ export interface EnqueueOptions {
    * which starts when the period has ended.
    */
   throttle?: Duration;
-  /** How many requests are accepted within any period of length `ratePer`; further ones fail with LW429 and `retryAt`. */
+  /** How many requests are accepted within any period of length `ratePer`; further requests fail with LW429 and `retryAt`. */
   rateLimit?: number;
   ratePer?: Duration;
   /** The key under which `rateLimit` counts; the task by default. Always use the same limit with a key. */
@@ -51,7 +51,7 @@ export interface EnqueueOptions {
   overlap?: "allow" | "serial";
   /** The ids of jobs that must end before this one may start. */
   dependsOn?: readonly string[];
-  /** What happens when one of them does not complete: `cancel`, the default, cancels this job too; `run` runs it anyway. */
+  /** What happens when a dependency does not complete: `cancel`, the default, cancels this job too; `run` runs it anyway. */
   onDependencyFailure?: "cancel" | "run";
 }
 
@@ -60,12 +60,12 @@ export interface JobSpec extends EnqueueOptions {
   payload?: unknown;
 }
 
-/** What a request for a job has done. */
+/** The outcome of a request to enqueue a job. */
 export interface Enqueued {
   id: string;
   /** Whether the request created the job. */
   created: boolean;
-  /** The option because of which it did not, and the job already existed; null for a new job. */
+  /** If the job already existed: the option because of which the request was merged with it; null for a new job. */
   mergedBy: "uniqueFor" | "jobKey" | "debounce" | "throttle" | null;
 }
 
@@ -101,7 +101,8 @@ export async function enqueueWithOutcome(
   }).filter(([, value]) => value !== undefined);
   const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
   const values = parameters.map(([, value]) => value);
-  // Only a request with a key can be merged. The setting belongs to the transaction, so another request would see the one of an earlier request.
+  // Only a request with a key can be merged. The setting lasts until the end of the transaction, so a request without a key would read the value of
+  // an earlier request.
   const isKeyed = options.jobKey !== undefined || options.uniqueFor !== undefined;
   let mergedBy: Enqueued["mergedBy"] = null;
   const [id] = await traceSend(task, 1, async (traceparent) => {
@@ -117,8 +118,8 @@ export async function enqueueWithOutcome(
 }
 
 /**
- * Calls a function that enqueues, with the traceparent in the setting that its jobs copy. The setting is restored after the call, because later jobs
- * of the caller's transaction do not belong to this span. A select list is evaluated from left to right.
+ * Calls a function that enqueues jobs. Meanwhile, the traceparent is in the setting from which new jobs copy it. The setting is restored after the
+ * call, because jobs that the caller's transaction enqueues later do not belong to this span. A select list is evaluated from left to right.
  */
 async function callTraced(
   client: Queryable,
@@ -163,7 +164,7 @@ export function jobToRow({ task, payload, ...options }: JobSpec): Record<string,
 }
 
 export interface EnqueueOnOptions extends Pick<EnqueueOptions, "priority" | "maxAttempts"> {
-  /** The column for each field of the payload; by default the payload is `{event, table, row}`. */
+  /** The column for each field of the payload. By default, the payload is `{event, table, row}`. */
   payload?: Record<string, string>;
   /** Ignore updates that set none of these columns. */
   columns?: string[];
@@ -273,8 +274,8 @@ export function optionsToRow(options: EnqueueOptions, of = ""): Record<string, u
 const compiledSchemas = new Map<string, z.ZodType>();
 
 /**
- * Checks that all payloads match their tasks, by the schemas that workers registered. Throws LW422 naming the field and, if there are several jobs,
- * the job, as `nameOf` names it.
+ * Checks all payloads against the schemas that workers registered for their tasks. Throws LW422 naming the field and, if there are several jobs, the
+ * job (by the name that `nameOf` returns).
  */
 export async function assertPayloads<J extends { task: string; payload?: unknown }>(
   client: Queryable,

@@ -10,8 +10,8 @@ export interface Reason {
   reason: string;
   detail: string;
   /**
-   * What to do about it, in the words of the surface: a statement, a request or a command in backticks. Asks an operator to do what the caller may
-   * not.
+   * What to do about it, worded for the surface: a statement, a request or a command in backticks. If the caller may not do it, the text says to ask
+   * an operator.
    */
   fix: string;
   /**
@@ -22,7 +22,7 @@ export interface Reason {
 }
 
 /**
- * Explains why a job is not running: every reason, in the order in which they hold it back. Throws LW404 for an unknown job.
+ * Explains why a job is not running: returns every reason, in the order in which they apply. Throws LW404 for an unknown job.
  *
  * @example
  * import { explainJob } from "legwork/operations";

@@ -6,7 +6,7 @@ import { toFilter } from "./job-filter.ts";
 /** Selects failed jobs. A job must match all given fields; an empty filter matches every failed job. */
 export interface FailedFilter {
   ids?: readonly string[];
-  /** For the sake of filters from lists: these jobs have failed. */
+  /** Has no effect, because these jobs have all failed. It is allowed so that the filter of a list can be reused. */
   state?: "failed";
   task?: string;
   queue?: string;
@@ -21,7 +21,7 @@ export interface FailedFilter {
   error?: string;
   failedAfter?: Date;
   failedBefore?: Date;
-  /** Only jobs that failed within this time from now, such as `10m`, however old they are. */
+  /** Only jobs that failed within this period before now, such as `10m`, no matter when they were created. */
   failedSince?: Duration;
 }
 
@@ -48,7 +48,7 @@ export interface FailedGroup {
 }
 
 /**
- * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid filter,
+ * Lists the matching failed jobs that can be retried, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid filter,
  * LW404 for an unknown task or queue.
  *
  * @example

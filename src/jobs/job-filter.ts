@@ -2,7 +2,7 @@ import { durationOutOfRange, millisecondsToInterval, parseDuration } from "../du
 import { LegworkError } from "../errors.ts";
 import { toSnakeCase } from "../snake-case.ts";
 
-/** The fields of filters that are durations. */
+/** The filter fields whose values are durations. */
 const PERIODS = ["failedSince", "finishedSince"] as const;
 
 /** Converts a filter for `legwork_private.live_jobs_like`, `failed_jobs_like` and `finished_jobs_like`. Throws LW400 for an invalid duration. */

@@ -10,20 +10,20 @@ import { createLogger } from "../log.ts";
 import { durationInWords } from "../wording.ts";
 import { type JobEnd, ResultWaits } from "./result-waits.ts";
 
-/** How long a result is awaited by default (ms). */
+/** How long to wait for a result by default (ms). */
 const TIMEOUT_MS = 30_000;
 
 /** The longest delay of a Node timer (ms). */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface ResultOptions {
-  /** How long to wait; 30 seconds by default. Then a `ResultTimeout` is thrown, and the job continues. */
+  /** How long to wait; 30 seconds by default. After that, a `ResultTimeout` is thrown, and the job continues. */
   timeout?: Duration;
   /** Ends the wait with the signal's reason. The job continues. */
   signal?: AbortSignal;
 }
 
-/** What is known about a job's result: the row of a job that may not have ended. */
+/** The current state of a job's result: the row of a job that may not have ended yet. */
 export interface ResultRow {
   id: string;
   state: JobState;
@@ -32,7 +32,10 @@ export interface ResultRow {
   finished_at: Date | null;
 }
 
-/** Resolves to the result of a job that completes in time; throws JobNotCompleted, ResultTimeout, the signal's reason, or an error of the wait. */
+/**
+ * Resolves to the result of a job that completes in time. Otherwise throws JobNotCompleted, ResultTimeout, the signal's reason, or the error that
+ * ended the wait.
+ */
 export async function awaitResult(
   waits: ResultWaits,
   id: string,
@@ -61,13 +64,13 @@ export function parseTimeout(timeout: Duration): number {
   });
 }
 
-/** The result of a job that has completed. Throws JobNotCompleted for any other end. */
+/** Returns the result of a job that has completed. Throws JobNotCompleted if it ended in another state. */
 function resultOf({ id, state, result, error }: JobEnd): unknown {
   if (state !== "completed") throw new JobNotCompleted(id, state, error);
   return result;
 }
 
-/** Reads a job's state and result, once the job has ended or `timeout` (ms) has passed. For a process that waits for a single job. */
+/** Reads a job's state and result, once the job has ended or `timeout` (ms) has passed. Use it in a process that waits for a single job. */
 export async function awaitState(pool: Pool, id: string, timeout: number): Promise<ResultRow> {
   const first = await readResult(pool, id);
   if (first.finished_at !== null || timeout === 0) return first;

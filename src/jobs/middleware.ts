@@ -5,30 +5,30 @@ import { type EnqueueMiddleware, invalidMiddleware } from "./enqueue-middleware.
 import type { SomeTaskValues } from "./task-values.ts";
 import { eventNameProblem, type WorkerEventListeners } from "./worker-events.ts";
 
-/** What middleware receives of an attempt: the context of its task, before the task is called. */
+/** What middleware receives for an attempt: the context of the task, before the task is called. */
 export interface AttemptContext extends Omit<TaskContext, "step" | "values"> {
-  /** The job's payload, not yet checked, and with the values that the task redacts. */
+  /** The job's payload, before it is checked against the schema. It includes the values that the task redacts. */
   readonly payload: unknown;
-  /** What middleware before this one has added. */
+  /** The values that earlier middleware has added. */
   readonly values: SomeTaskValues;
   /**
-   * Settings that database connections have while this attempt uses them through `sql` and `step.transaction`, such as `app.tenant` for row security.
-   * Their names have a dot, as Postgres requires of custom settings. Setting another name, or one of Legwork's, throws LW400.
+   * Postgres settings for the connections that this attempt uses through `sql` and `step.transaction`, such as `app.tenant` for row-level security.
+   * Their names contain a dot, as Postgres requires for custom settings. Any other name, and the names of Legwork's own settings, throw LW400.
    */
   readonly session: Record<string, string>;
 }
 
 /**
  * Runs the rest of the attempt: the next middleware, and finally the task. Adds `values` to the task's context. Resolves to the task's result, or
- * rejects with the error that fails the attempt. It can be called once, and only before the middleware has returned.
+ * rejects with the error that fails the attempt. It can be called only once, and only before the middleware has returned.
  */
 export type Next = (values?: SomeTaskValues) => Promise<unknown>;
 
 export interface Middleware extends EnqueueMiddleware {
   /**
-   * Runs around each attempt, within the task's timeout and where the task runs: for an isolated task, in its thread or process. An error that it
-   * throws fails the attempt like an error of the task. What it returns replaces the result, unless it returns nothing. If it does not call `next`,
-   * the task does not run; then it must return a result, or else the attempt fails.
+   * Runs around each attempt, within the task's timeout and in the same place as the task: for an isolated task, in its thread or process. An error
+   * that it throws fails the attempt like an error of the task. Its return value replaces the result, unless it returns nothing. If it does not call
+   * `next`, the task does not run; then it must return a result, or else the attempt fails.
    */
   readonly attempt?: (context: AttemptContext, next: Next) => Promise<unknown>;
   /** Listeners for the events of the worker. */
@@ -58,8 +58,8 @@ const middlewareSchema = z.strictObject({
 });
 
 /**
- * Gives middleware its types and returns it. It belongs in the list `middleware` of `legwork.config.ts` or of `createLegwork`, whose order is that in
- * which middleware runs: the first one is the outermost. Throws LW514 for a part that does not exist or has the wrong type.
+ * Adds types to middleware and returns it. Put it in the list `middleware` in `legwork.config.ts` or of `createLegwork`. Middleware runs in the order
+ * of this list: the first one is the outermost. Throws LW514 for a part that does not exist or has the wrong type.
  *
  * @example
  * import { defineConfig, defineMiddleware } from "legwork";
@@ -77,7 +77,7 @@ export function defineMiddleware(middleware: Middleware): Middleware {
   return readMiddleware([middleware], "defineMiddleware")[0]!;
 }
 
-/** Returns a list of middleware. Throws LW514 if it is anything else; `origin` says where it is from. */
+/** Returns a list of middleware. Throws LW514 if it is anything else; `origin` is where the list comes from, for the error. */
 export function readMiddleware(given: unknown, origin: string): readonly Middleware[] {
   if (given === undefined) return [];
   if (!Array.isArray(given)) throw invalidMiddleware(`${origin}: expected a list.`);
@@ -87,7 +87,8 @@ export function readMiddleware(given: unknown, origin: string): readonly Middlew
       origin === "defineMiddleware"
         ? origin
         : `${origin}: ${typeof named === "string" && named !== "" ? `'${named}'` : `number ${index + 1}`}`;
-    if (typeof one !== "object" || one === null) throw invalidMiddleware(`${where}: expected what defineMiddleware returns.`);
+    if (typeof one !== "object" || one === null)
+      throw invalidMiddleware(`${where}: expected the return value of defineMiddleware.`);
     const parsed = middlewareSchema.safeParse(one);
     if (parsed.success) continue;
     const { issues } = parsed.error;
@@ -95,7 +96,9 @@ export function readMiddleware(given: unknown, origin: string): readonly Middlew
     if (issue?.code === "unrecognized_keys") {
       const [key = ""] = issue.keys;
       const nearest = nearestName(key, PARTS);
-      throw invalidMiddleware(`${where}: there is no '${key}'.${nearest === undefined ? "" : ` Did you mean '${nearest}'?`}`);
+      throw invalidMiddleware(
+        `${where}: unknown property '${key}'.${nearest === undefined ? "" : ` Did you mean '${nearest}'?`}`,
+      );
     }
     throw invalidMiddleware(
       `${where}: ${issue?.path.join(".") ?? ""}: ${(issue?.message ?? "invalid").replace(/(?<![.?])$/, ".")}`,
@@ -104,7 +107,7 @@ export function readMiddleware(given: unknown, origin: string): readonly Middlew
   return given as Middleware[];
 }
 
-/** Returns those that run around attempts; undefined without such middleware, which saves attempts a search. */
+/** Returns the middleware that runs around attempts; undefined if the list has no such middleware, so that attempts do not have to search it. */
 export function attemptMiddleware(list: readonly Middleware[]): readonly AttemptMiddleware[] | undefined {
   const found = list.filter((one): one is AttemptMiddleware => one.attempt !== undefined);
   return found.length === 0 ? undefined : found;

@@ -34,9 +34,9 @@ export interface JobRow {
   tenant: string | null;
   correlation_id: string | null;
   parent_id: string | null;
-  /** The id of the OpenTelemetry trace to which its attempts belong; null without tracing. */
+  /** The id of the OpenTelemetry trace that the job's attempts belong to; null without tracing. */
   trace_id: string | null;
-  /** 0 to 100; null until its task reports progress. */
+  /** 0 to 100; null until the task reports progress. */
   progress: number | null;
   progress_message: string | null;
 }
@@ -56,7 +56,7 @@ export interface AttemptRow {
 }
 
 export interface JobFilter {
-  /** One state, or several: jobs in any of them. */
+  /** One or more states: a job must be in any one of them. */
   state?: JobState | readonly JobState[];
   task?: string;
   queue?: string;
@@ -65,29 +65,29 @@ export interface JobFilter {
   /** Only jobs that this job enqueued. */
   parentId?: string;
   jobKey?: string;
-  /** The worker that has the job, or had it last. Needs the same as `priority`. */
+  /** The worker that has the job, or had it last. The requirement of `priority` applies here too. */
   worker?: string;
-  /** Needs a state other than completed, or a field that few jobs share: correlationId, parentId or jobKey. */
+  /** Requires a state other than completed, or a field that few jobs share: correlationId, parentId or jobKey. */
   priority?: number;
-  /** Part of the error message; case is ignored. Needs the same as `priority`. */
+  /** Part of the error message; case is ignored. The requirement of `priority` applies here too. */
   error?: string;
   /** A path in the payload and the value there: `user.id:42`. See `searchPayloads`. */
   payload?: string;
-  /** Leave out payload and result; both are null then. */
+  /** Leaves out payload and result, which are then null. */
   brief?: boolean;
   /** Only jobs created at or after this time. */
   createdAfter?: Date;
   createdBefore?: Date;
-  /** Only jobs that ended at or after this time, however old they are. A failed job ended when its last attempt failed. */
+  /** Only jobs that ended at or after this time, no matter when they were created. A failed job ended when its last attempt failed. */
   finishedAfter?: Date;
   finishedBefore?: Date;
-  /** Only jobs that ended within this time from now, such as `10m`. */
+  /** Only jobs that ended within this period before now, such as `10m`. */
   finishedSince?: Duration;
-  /** Only jobs with a smaller id: the next page starts at the last id of this one. */
+  /** Only jobs with a smaller id. For the next page, pass the last id of this page. */
   before?: string;
-  /** Only jobs with a larger id: the next page with order oldest. */
+  /** Only jobs with a larger id, for the next page with the order `oldest`. */
   after?: string;
-  /** Newest first by default. `longest`: running jobs, the one that has run longest first; it has a single page. */
+  /** Newest first by default. `longest` lists running jobs, the longest-running first, on a single page. */
   order?: "newest" | "oldest" | "longest";
   /** At most 500. */
   limit: number;
@@ -120,30 +120,30 @@ const COLUMNS: readonly (keyof JobRow)[] = [
   "progress_message",
 ];
 
-/** The JSON columns. They are read as text, so that no digit is lost. */
+/** The JSON columns. They are read as text, so that no digits are lost. */
 const JSON_COLUMNS: readonly (keyof JobRow)[] = ["payload", "result"];
 
 /** The states of jobs that have ended. */
 const ENDED: ReadonlySet<unknown> = new Set<JobState>(["completed", "failed", "cancelled", "expired"]);
 
-/** Whether there are states, and jobs in all of them have ended. */
+/** Whether at least one state is given, and only states of jobs that have ended. */
 export function haveEnded(states: readonly unknown[]): boolean {
   return states.length > 0 && states.every((state) => ENDED.has(state));
 }
 
 /**
- * Conditions on a row of `legwork.jobs` that `task = ?` implies if its state is one of `states`; without states, in any state. The index of waiting
- * jobs is by task number. Ended jobs get no further conditions. Without statistics, Postgres estimates that a condition matches 1 row in 200, and if
- * it expects fewer matches than a page has rows, it reads every row.
+ * Returns conditions on `legwork.jobs` that follow from `task = ?` for jobs in these states (in all states if the list is empty), so that Postgres
+ * can use the index on waiting jobs, which is by task number. For ended jobs, no condition is added: without statistics, Postgres estimates that each
+ * condition matches 1 row in 200, and if it expects fewer matches than a page has rows, it reads every row.
  */
 export function impliedByTask(states: readonly unknown[]): string[] {
   return haveEnded(states) ? [] : ["task_number = (select legwork_private.task_number(?))"];
 }
 
 /**
- * Conditions on a row of `legwork.jobs` that follow from its state being one of these. The state is computed for a waiting job and stored for an
- * ended one: the planner cannot see that a waiting job has not failed and is not running, and would read all jobs. It can use conditions on the
- * job's start and end.
+ * Returns conditions on `legwork.jobs` that follow from the state being one of these. The state of a waiting job is computed, and that of an ended
+ * job is stored. So the planner cannot infer that a waiting job has not failed and is not running, and would read all jobs. It can use conditions on
+ * when the job started and ended.
  */
 export function impliedByStates(states: readonly unknown[]): string[] {
   if (states.length === 0) return [];
@@ -153,10 +153,10 @@ export function impliedByStates(states: readonly unknown[]): string[] {
   return states.includes("running") ? ["finished_at is null"] : ["finished_at is null", "started_at is null"];
 }
 
-/** The result of a search in payloads, and how far it has searched. */
+/** The result of a search in payloads, and how far the search got. */
 export interface PayloadSearch {
   rows: JobRow[];
-  /** Whether there may be more rows, because these reached `maxBytes`. */
+  /** Whether there may be more rows, because the returned ones reached `maxBytes`. */
   isMore: boolean;
   /** The number of jobs whose payloads were read. */
   looked_at: number;
@@ -181,7 +181,7 @@ export async function listJobs(client: Queryable, filter: JobFilter): Promise<Jo
   return readJson<JobRow>(client, rows, JSON_COLUMNS);
 }
 
-/** Like `listJobs`, in the caller's transaction and up to the job that brings the page to `maxBytes`; also returns whether there may be more. */
+/** Like `listJobs`, but in the caller's transaction, and only until the page reaches `maxBytes`. Also returns whether there may be more. */
 export async function listJobsWithin(
   client: Queryable,
   filter: JobFilter,
@@ -194,7 +194,10 @@ export async function listJobsWithin(
   return { rows: readJson<JobRow>(client, rows, JSON_COLUMNS), isMore };
 }
 
-/** The first rows that match any of the where clauses: no index is in the order of the ids across several states, so each has its own page. */
+/**
+ * Returns a query for the first rows that match any of the where clauses. No index is ordered by id across several states, so each clause has its own
+ * subquery.
+ */
 function pageOf(client: Queryable, filter: JobFilter, wheres: readonly string[], columns: string, limit: string): string {
   const order = filter.order === "longest" ? "started_at, id" : `id ${filter.order === "oldest" ? "asc" : "desc"}`;
   const end = `order by ${order} limit ${limit}`;
@@ -205,8 +208,8 @@ function pageOf(client: Queryable, filter: JobFilter, wheres: readonly string[],
 
 /**
  * Lists jobs that match and whose payload has a value at a path, such as `user.id:42`; text, numbers and booleans are compared as text. No index
- * supports this, so it reads the payloads of only the first 10,000 jobs that match the other filters. The next search begins (`before`, `after`)
- * where this one stopped. Values that a task's definition redacts are not found. `maxBytes` is like that of `listJobsWithin`.
+ * supports this, so the search reads the payloads of only the first 10,000 jobs that match the other filters. The next search begins (`before`,
+ * `after`) where this one stopped. Values that a task's definition redacts are not found. `maxBytes` works as in `listJobsWithin`.
  *
  * @example
  * import { searchPayloads } from "legwork/operations";
@@ -252,7 +255,7 @@ export async function searchPayloads(
 }
 
 function columnsOf(client: Queryable, { brief }: Pick<JobFilter, "brief">): string {
-  // What is only displayed is cut if it has megabytes.
+  // Values that are only displayed are truncated if they are several megabytes long.
   const shown = (json: string): string => (isToShow(client) ? `legwork_private.shown_json(${json}::text)` : `${json}::text`);
   const json =
     brief === true
@@ -261,13 +264,13 @@ function columnsOf(client: Queryable, { brief }: Pick<JobFilter, "brief">): stri
   return [...COLUMNS.filter((name) => !JSON_COLUMNS.includes(name)), ...json].join(", ");
 }
 
-/** The states of a filter; none without one. */
+/** Returns the states of a filter; empty if it has no states. */
 function statesOf({ state }: Pick<JobFilter, "state">): readonly JobState[] {
   if (state === undefined) return [];
   return typeof state === "string" ? [state] : [...new Set(state)];
 }
 
-/** Splits several states into those that one index finds: waiting jobs, running jobs, and each state of ended jobs. */
+/** Splits states into groups that one index can find: waiting jobs, running jobs, and each state of ended jobs. */
 function inBranches(states: readonly JobState[]): JobState[][] {
   if (states.length <= 1) return [[...states]];
   const waiting = states.filter((state) => state !== "running" && !ENDED.has(state));
@@ -323,7 +326,10 @@ async function conditionsOf(client: Queryable, filter: JobFilter): Promise<{ whe
   return { wheres, values };
 }
 
-/** An upper bound for the creation times of jobs that ended before a time. By its worker's clock, a short job may have ended just before that. */
+/**
+ * Returns an upper bound for the creation times of jobs that ended before this time. Clocks differ: by its worker's clock, a short job may have ended
+ * just before it was created.
+ */
 function endsBefore(time: Date | undefined): Date | undefined {
   return time === undefined ? undefined : new Date(time.getTime() + 60_000);
 }
@@ -333,12 +339,12 @@ function earlierOf(one: Date | undefined, other: Date | undefined): Date | undef
   return one < other ? one : other;
 }
 
-/** Whether a filter names a period in which the jobs ended, for which there is an index by time. */
+/** Whether a filter limits when the jobs ended. There is an index by that time. */
 export function isByEnd(filter: Pick<JobFilter, "finishedAfter" | "finishedSince">): boolean {
   return filter.finishedAfter !== undefined || filter.finishedSince !== undefined;
 }
 
-/** Checks that a page can find its rows without reading the whole history. Throws LW400 with a hint about the missing filter. */
+/** Checks that the rows of a page can be found without reading the whole history. Throws LW400 with a hint about the missing filter. */
 function assertServed(filter: JobFilter): void {
   const { task, queue, correlationId, parentId, jobKey, priority, error, worker } = filter;
   const states = statesOf(filter);
@@ -358,7 +364,7 @@ function assertServed(filter: JobFilter): void {
     refuse("order", "Only running jobs can be listed by how long they have run.", "Set the state to running.");
   }
   if (filter.order === "longest" && filter.payload !== undefined) {
-    refuse("order", "A search in payloads is in the order of the ids.", "Leave out the order.");
+    refuse("order", "A search in payloads is always ordered by id.", "Leave out the order.");
   }
   if (task !== undefined && queue !== undefined) {
     refuse("queue", "A task belongs to only one queue: filter by task or by queue.", "Leave out the queue.");
@@ -369,7 +375,7 @@ const ATTEMPT_COLUMNS =
   "attempt, state, error_name, error_message, error_stack, error_code, started_at, finished_at, retry_at, worker";
 
 /**
- * Lists the attempts of a job, oldest first: all of them, or `limit` of them after the first `after`.
+ * Lists the attempts of a job, oldest first: all of them, or up to `limit` after skipping the first `after`.
  *
  * @example
  * import { listAttempts } from "legwork/operations";
@@ -392,9 +398,9 @@ export async function listAttempts(
 export interface FoundJob extends JobRow {
   /** The last 100 attempts; `listAttempts` returns all of them. */
   attempt_list: AttemptRow[];
-  /** The schedule that enqueued it; null without one. */
+  /** The schedule that enqueued the job; null if no schedule did. */
   schedule: string | null;
-  /** The occurrence for which it was enqueued; null without a schedule. */
+  /** The occurrence for which the job was enqueued; null without a schedule. */
   schedule_due_at: Date | null;
 }
 

@@ -31,7 +31,7 @@ export async function lastLogs(client: Queryable, jobId: string, limit: number):
 }
 
 /**
- * Returns the log lines of a job after the line with that id, oldest first; all of them by default.
+ * Returns the log lines of a job that follow the line with the id `after`, oldest first; all of them by default.
  *
  * @example
  * import { logsAfter } from "legwork/operations";

@@ -10,7 +10,7 @@ export interface StepRow {
   state: "completed" | "failed" | "timed_out" | "waiting";
   /** The redacted result; null without a result. */
   result: unknown;
-  /** The redacted message of its error; null unless it failed. */
+  /** The redacted message of the step's error; null unless it failed. */
   error: string | null;
   attempt: number;
   started_at: Date;
@@ -37,8 +37,8 @@ export async function listSteps(client: Queryable, jobId: string): Promise<StepR
 }
 
 /**
- * Like `listSteps`, in the caller's transaction: `limit` steps after the first `after`, up to the step that brings them to `maxBytes`; also
- * returns whether there may be more.
+ * Like `listSteps`, but in the caller's transaction: skips the first `after` steps, then returns up to `limit` steps, until they reach `maxBytes`.
+ * Also returns whether there may be more.
  */
 export async function listStepsWithin(
   client: Queryable,

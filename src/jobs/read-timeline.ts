@@ -8,11 +8,11 @@ export interface TimelineRow {
   position: number;
   kind: TimelineKind;
   started_at: Date;
-  /** Null while it continues; equal to `started_at` for an event. */
+  /** Null while the entry continues; equal to `started_at` for an event. */
   ended_at: Date | null;
-  /** When it will end, if that is known. */
+  /** When the entry will end, if that is known. */
   expected_at: Date | null;
-  /** Of an attempt, step or child job. */
+  /** The state of an attempt, step or child job; null for everything else. */
   state: string | null;
   attempt: number | null;
   label: string;
@@ -23,8 +23,8 @@ export interface TimelineRow {
 }
 
 /**
- * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did
- * with it. Throws LW404 for an unknown job.
+ * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did to
+ * it. Throws LW404 for an unknown job.
  *
  * @example
  * import { readTimeline } from "legwork/operations";

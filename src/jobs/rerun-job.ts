@@ -14,8 +14,8 @@ const REDACTED = "[redacted]";
 
 export interface RerunOptions {
   /**
-   * The new job's payload; that of the original job by default. A `"[redacted]"` in it keeps its original value, as long as the original job is kept
-   * for a retry.
+   * The new job's payload; that of the original job by default. Where it contains `"[redacted]"`, the original value is used, as long as the original
+   * job can still be retried.
    */
   payload?: unknown;
   /** Also discard the original job, which must have failed. */
@@ -27,7 +27,7 @@ export interface RerunOptions {
 /**
  * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
  * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown job or
- * task, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
+ * task, LW409 for a job that has not ended or whose complete payload is no longer in the history, LW422 for a payload that does not match its task.
  *
  * @example
  * import { rerunJob } from "legwork/operations";
@@ -49,7 +49,7 @@ export async function rerunJob(client: Queryable, id: string, options: RerunOpti
   return String(row.rerun_job);
 }
 
-/** Checks a payload except for its redacted values, which need not match: the values that they replace did. */
+/** Checks a payload, ignoring its redacted values: the original values that they stand for have already been checked. */
 async function assertPayloadBesideRedacted(client: Queryable, task: string, payload: unknown): Promise<void> {
   try {
     await assertPayloads(client, [{ task, payload }]);
@@ -67,14 +67,15 @@ export interface FinishedFilter extends Omit<LiveFilter, "jobKey"> {
   error?: string;
   finishedAfter?: Date;
   finishedBefore?: Date;
-  /** Only jobs that ended within this time from now, such as `10m`. */
+  /** Only jobs that ended within this period before now, such as `10m`. */
   finishedSince?: Duration;
 }
 
 /**
- * Reruns the jobs that match, oldest first and at most 10,000 (`atMost`). Returns the ids of the original jobs. With the same `asOf`, the next call
- * continues with the jobs that have not been rerun since then and ignores newer jobs. With `preview` nothing changes. Throws LW400 for a filter that
- * would have to read the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted: then no job is rerun.
+ * Reruns the jobs that match, oldest first, at most 10,000 (or `atMost`). Returns the ids of the original jobs. With the same `asOf`, the next call
+ * continues with the jobs that have not been rerun since that time and ignores newer jobs. With `preview` nothing changes. Throws LW400 for a filter
+ * that would have to read the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted; in that case no job is
+ * rerun.
  *
  * @example
  * import { rerunJobs } from "legwork/operations";
@@ -99,7 +100,7 @@ export async function rerunJobs(
 export interface RerunRow {
   /** The new job. */
   id: string;
-  /** The job that it repeats. */
+  /** The job that the new job repeats. */
   original_id: string;
   payload_changed: boolean;
   requested_by: string;

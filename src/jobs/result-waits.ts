@@ -27,24 +27,25 @@ const CHUNK = 1_000;
 const COLLECT_MS = 3;
 
 /**
- * The first and the longest pause before a job is read again while its end may come without a notification (ms). Each pause is half as long again.
+ * The first and the longest pause before a job is read again while it may end without a notification (ms). Each pause is 1.5 times as long as the one
+ * before.
  */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 
-/** How often a job is read although a notification will announce its end (ms); a safety net. */
+/** How often a job is read even though a notification will announce its end (ms); a safety net. */
 const NET_MS = 10_000;
 
-/** How many times longer than a read the pause after it is, if nothing is known to have ended. */
+/** The pause after a read is this many times as long as the read took, unless a notification has announced that a job ended. */
 const PAUSE_FACTOR = 4;
 
-/** When a row of `legwork_private.awaited_jobs`, which counts for five minutes, is renewed (ms). */
+/** The age at which a row of `legwork_private.awaited_jobs`, which is valid for five minutes, is renewed (ms). */
 const RENEW_MS = 120_000;
 
-/** How long the listening connection stays open without a wait (ms). */
+/** How long the listening connection stays open while no job is awaited (ms). */
 const IDLE_MS = 10_000;
 
-/** The shortest time between two reads of all jobs because of a notification (ms): any login may send one. */
+/** The shortest time between two reads of all jobs that notifications cause (ms). Limited because any login may send notifications. */
 const READ_ALL_MS = 250;
 
 interface Wait {
@@ -55,21 +56,22 @@ interface Wait {
 /** The waits for one job. */
 interface Awaited {
   readonly waits: Set<Wait>;
-  /** When its row was last written, by `performance.now()`; undefined while it does not exist. */
+  /** When the job's row was last written, by `performance.now()`; undefined while there is no row. */
   registeredAt: number | undefined;
-  /** Transactions before this one may have missed the row; undefined before the first read after it was written. */
+  /** Transactions before this one may have missed the row; undefined before the first read after the row was written. */
   horizon: bigint | undefined;
-  /** Whether every transaction that may still end the job sees the row. */
+  /** Whether the row is visible to every transaction that may still end the job. */
   isSettled: boolean;
-  /** When it is read again at the latest, by `performance.now()`, and the pause before that. */
+  /** When the job is read again at the latest, by `performance.now()`, and the pause before that. */
   nextAt: number;
   pause: number;
 }
 
 /**
- * All waits of a process for the ends of jobs, however many: one listening connection, and one statement for all jobs that may have ended. The
- * connection is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in transaction mode, where
- * no notification arrives, the jobs are read at growing intervals. Why no end is missed: see sql/definitions/lifecycle/results.sql.
+ * Manages all waits of a process for jobs to end. However many there are, it uses one listening connection, and one statement that reads all jobs
+ * that may have ended. The connection is opened for the first wait, closed after the last one, and never keeps the process alive. Behind a pooler in
+ * transaction mode, where no notification arrives, the jobs are read at growing intervals. sql/definitions/lifecycle/results.sql explains why the end
+ * of a job is never missed.
  */
 export class ResultWaits {
   readonly #pool: Pool;
@@ -102,15 +104,16 @@ export class ResultWaits {
   }
 
   /**
-   * Resolves when the job has ended, in whichever state. Rejects with LW404 when the job does not exist or belongs to another tenant than the pool's
-   * login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not answer, the wait continues.
+   * Resolves when the job has ended, regardless of its state. Rejects with LW404 when the job does not exist or belongs to a different tenant than
+   * the pool's login, LW403 when the login may not read jobs, and the signal's reason when it aborts. While the database does not respond, the wait
+   * continues.
    */
   async ended(id: string, signal: AbortSignal): Promise<JobEnd> {
     signal.throwIfAborted();
     if (this.isStopped) throw stopped();
     const { promise, resolve, reject } = Promise.withResolvers<JobEnd>();
     const wait: Wait = { resolve, reject };
-    // A row of an earlier wait that has not been deleted yet: it is written again, and deleted after this wait.
+    // If the row of an earlier wait has not been deleted yet, it is written again, and deleted after this wait.
     const awaited = this.#awaited.get(id) ?? newAwaited(this.#gone.delete(id) ? Number.NEGATIVE_INFINITY : undefined);
     this.#awaited.set(id, awaited);
     awaited.waits.add(wait);
@@ -141,9 +144,9 @@ export class ResultWaits {
     this.#awaited.clear();
     this.#listener?.stop();
     this.#listener = undefined;
-    // It may be adding rows.
+    // The current round may be adding rows.
     await this.#current;
-    // Otherwise the rows stay for five minutes, and jobs notify this process in vain.
+    // If this fails, the rows stay for five minutes, and jobs that end notify a process that no longer listens.
     if (this.#gone.size > 0) await this.#register([], 0).catch(() => undefined);
   }
 
@@ -173,7 +176,7 @@ export class ResultWaits {
     this.#canListen ??= findPooling(this.#pool, { listens: true }).then(
       (pooling) => pooling === undefined,
       (error: unknown) => {
-        this.#log.debug({ err: error }, "It is not known whether notifications arrive.");
+        this.#log.debug({ err: error }, "Cannot determine whether notifications arrive.");
         this.#canListen = undefined;
         return false;
       },
@@ -196,7 +199,7 @@ export class ResultWaits {
     });
   }
 
-  /** A notification is a hint, and may be forged: it only says what to read next. */
+  /** A notification is only a hint, because it may be forged: it determines which jobs are read next, and nothing else. */
   #hear(payload: string): void {
     if (payload === "*") {
       const delay = this.#readAllAt + READ_ALL_MS - performance.now();
@@ -222,7 +225,7 @@ export class ResultWaits {
     if (this.#awaited.size > 0) this.#readIn(COLLECT_MS);
   }
 
-  /** Begins the next round after this time, or earlier if one is due earlier. */
+  /** Schedules the next round after this delay (ms), unless an earlier round is already scheduled. */
   #readIn(delay: number): void {
     const at = performance.now() + delay;
     if (this.isStopped || this.#isReading || at >= this.#timerAt) return;
@@ -237,7 +240,7 @@ export class ResultWaits {
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#isReading = true;
     const begin = performance.now();
-    // Those that are almost due are read along.
+    // Jobs that are almost due are read at the same time.
     const ids = [...this.#awaited].filter(([, { nextAt, pause }]) => nextAt <= begin + pause / 4).map(([id]) => id);
     try {
       for (let from = 0; from < Math.max(1, ids.length); from += CHUNK) await this.#read(ids.slice(from, from + CHUNK));
@@ -252,11 +255,11 @@ export class ResultWaits {
     }
     let next = Number.POSITIVE_INFINITY;
     for (const { nextAt } of this.#awaited.values()) next = Math.min(next, nextAt);
-    // A job that is due has begun to be awaited, or was named by a notification.
+    // `next` is 0 if a wait for a job has just begun, or a notification has named the job.
     this.#readIn(next === 0 ? COLLECT_MS : Math.max(next - now, PAUSE_FACTOR * (now - begin), COLLECT_MS));
   }
 
-  /** Registers jobs if notifications arrive, and reads which have ended. */
+  /** Registers jobs if notifications arrive, and reads which of them have ended. */
   async #read(ids: readonly string[]): Promise<void> {
     const now = performance.now();
     for (const id of ids) {
@@ -289,7 +292,7 @@ export class ResultWaits {
         if (awaited.registeredAt === undefined) continue;
         awaited.horizon ??= next;
         awaited.isSettled ||= oldest >= awaited.horizon;
-        // Unless it has been named by a notification meanwhile.
+        // Unless a notification has named the job in the meantime.
         if (awaited.isSettled && this.#hears && awaited.nextAt > 0) awaited.nextAt = now + NET_MS;
         continue;
       }
@@ -321,7 +324,7 @@ export class ResultWaits {
   #fail(ids: readonly string[], thrown: unknown): void {
     const error = fromDatabaseError(thrown);
     if (error instanceof LegworkError && (error.code === "LW503" || error.code === "LW504")) {
-      this.#log.debug({ err: error }, "The ends of jobs could not be read; trying again.");
+      this.#log.debug({ err: error }, "Cannot read which jobs have ended; retrying.");
       return;
     }
     for (const id of ids) for (const { reject } of this.#awaited.get(id)?.waits ?? []) reject(error);

@@ -6,9 +6,9 @@ import { toFilter } from "./job-filter.ts";
 import type { JobState } from "./read-jobs.ts";
 
 /**
- * Makes a job start now. A failed job gets all its attempts again; a job that waits for its time or its next attempt waits no
- * longer. Limits and pauses still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that
- * has ended in a state other than failed.
+ * Makes a job start now. A failed job gets all its attempts again; a job that waits for its start time or its next attempt becomes due. Limits and
+ * pauses still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other
+ * than failed.
  *
  * @example
  * import { retryJob } from "legwork/operations";
@@ -21,8 +21,8 @@ export async function retryJob(client: Queryable, id: string): Promise<JobState>
 }
 
 /**
- * Retries the failed jobs that match, oldest first and at most 10,000 (`atMost`). Returns their ids. With `preview` nothing changes:
- * it returns the jobs that would be retried. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
+ * Retries the failed jobs that match, oldest first, at most 10,000 (or `atMost`). Returns their ids. With `preview` nothing changes: it returns the
+ * jobs that would be retried. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
  *
  * @example
  * import { retryJobs } from "legwork/operations";

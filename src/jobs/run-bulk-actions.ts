@@ -3,17 +3,17 @@ import type { Logger } from "../log.ts";
 import { Loop } from "../loop.ts";
 
 /**
- * How often each process looks for bulk actions while none is running (ms). The server that starts one checks immediately, and the command line
- * carries out its own, so only those started in SQL wait for this.
+ * How often each process looks for bulk actions while none is running (ms). A server checks immediately after it has started one, and the command
+ * line carries out its own, so only actions started in SQL wait for this.
  */
 const INTERVAL_MS = 5_000;
 
-/** The longest time between two chunks while one is running (ms). */
+/** The longest time between two chunks while a bulk action is running (ms). */
 const BETWEEN_CHUNKS_MS = 1_000;
 
 /**
- * Does the next chunk of a bulk action in a transaction of its own: of the one with this id, or of any. Returns how long until the next chunk is due
- * (ms); null if none is running.
+ * Runs the next chunk of the bulk action with this id, or of any bulk action, in its own transaction. Returns how long until the next chunk is due
+ * (ms); null if no bulk action is running.
  */
 export async function runBulkAction(pool: Pool, id?: string): Promise<number | null> {
   const { rows } = await transaction(pool, (client) =>
@@ -23,7 +23,7 @@ export async function runBulkAction(pool: Pool, id?: string): Promise<number | n
   return wait === null ? null : Math.max(0, Math.ceil(Number(wait)));
 }
 
-/** Carries out bulk actions, taking turns with all other processes that do. A chunk that fails is done again later, by any of them. */
+/** Carries out bulk actions, taking turns with all other processes that do the same. If a chunk fails, any of these processes retries it later. */
 export function startBulkRunner(pool: Pool, log: Logger, interval = INTERVAL_MS): Loop {
   return new Loop(
     async () => {

@@ -1,4 +1,4 @@
-/** The row of `legwork.jobs` while the job runs. Ids are strings, because they may exceed what a number holds exactly. */
+/** The row of `legwork.jobs` while the job runs. Ids are strings, because they may be too large for a JavaScript number. */
 export interface RunningJob {
   readonly id: string;
   readonly task: string;
@@ -11,7 +11,7 @@ export interface RunningJob {
   readonly createdAt: Date;
   readonly jobKey: string | null;
   readonly tenant: string | null;
-  /** Shared by all jobs that come from one cause; the job's own id by default. */
+  /** Shared by all jobs with the same origin; the job's own id by default. */
   readonly correlationId: string;
   readonly parentId: string | null;
 }

@@ -2,9 +2,9 @@
 type Schema = boolean | { readonly [keyword: string]: unknown };
 
 /**
- * Returns the TypeScript type for a JSON Schema, for `legwork types`. Bounds, patterns and formats have no type and are left out. A recursive schema
- * becomes `unknown` below its first level. Written here because the packages that do this depend on a code formatter; this one supports what zod
- * generates and nothing else.
+ * Returns the TypeScript type for a JSON Schema, for `legwork types`. Bounds, patterns and formats cannot be expressed as types and are left out. A
+ * recursive schema becomes `unknown` below its first level. This is not a dependency, because the packages for it depend on a code formatter. It
+ * supports only what zod generates.
  */
 export function schemaToType(schema: unknown): string {
   return typeOf(schema as Schema, { root: schema as Schema, within: [] });

@@ -4,9 +4,9 @@ import type { Queryable } from "../db/pool.ts";
 import { toJson } from "../json.ts";
 
 /**
- * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. In a transaction, it takes effect on commit. Only the
- * first signal of each name counts. Returns whether this one does: false for a repeated one, and when the wait for it has timed out. Throws
- * LW404 for an unknown job, LW409 for one that has ended, LW400 for an invalid name, LW413 for a payload over 256 KB.
+ * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. In a transaction, it takes effect on commit. Only
+ * the first signal with each name counts. Returns whether this signal counts: false if it is a repeated one, or if the wait for it has timed out.
+ * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for an invalid name, LW413 for a payload over 256 KB.
  *
  * @example
  * import { sendSignal } from "legwork/operations";

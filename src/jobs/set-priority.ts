@@ -5,8 +5,8 @@ import type { LiveFilter } from "./cancel-job.ts";
 import { toFilter } from "./job-filter.ts";
 
 /**
- * Changes a job's priority: smaller runs first. For a running job, the change applies to its next attempt. Returns the previous priority.
- * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside of -32768 to 32767.
+ * Changes a job's priority: smaller numbers run first. For a running job, the change applies to its next attempt. Returns the previous priority.
+ * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside the range -32768 to 32767.
  *
  * @example
  * import { setPriority } from "legwork/operations";
@@ -20,8 +20,8 @@ export async function setPriority(client: Queryable, id: string, priority: numbe
 }
 
 /**
- * Changes the priority of the jobs that match and have a different one, oldest first and at most 10,000 (`atMost`). Returns their ids and previous
- * priorities. With `preview` nothing changes. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
+ * Changes the priority of the jobs that match and have a different priority, oldest first, at most 10,000 (or `atMost`). Returns their ids and
+ * previous priorities. With `preview` nothing changes. Throws LW400 for an invalid filter, LW404 for an unknown task or queue.
  *
  * @example
  * import { setPriorities } from "legwork/operations";

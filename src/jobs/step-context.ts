@@ -16,7 +16,10 @@ export type Stored<T> = unknown extends T
           ? { [K in keyof T]: Stored<T[K]> }
           : never;
 
-/** Options of a job that a step invokes. It has no key: another request could replace the job, and the step would wait for that. */
+/**
+ * Options of a job that a step invokes. A job key is not possible, because another request with that key could replace the job, and the step would
+ * wait for the replacement.
+ */
 export type InvokeOptions = Pick<EnqueueOptions, "priority" | "runAt" | "serialKey" | "maxAttempts" | "expiresAt">;
 
 /**
@@ -47,16 +50,17 @@ export interface OwnSteps {
    * again from the top when the signal arrives or the timeout expires. So any code before the wait must be in steps or be idempotent. Do not swallow
    * the error that this throws; an attempt that catches it has ended anyway.
    *
-   * @param options.timeout How long to wait, counted from the first time; unlimited by default. When it expires, this throws a SignalTimeout.
+   * @param options.timeout How long to wait, counted from when the job first waited; unlimited by default. When it expires, this throws a
+   * SignalTimeout.
    */
   waitFor<T = unknown>(signal: string, options?: { timeout?: Duration }): Promise<T>;
   /**
-   * Waits for several steps at a time: the steps themselves, begun in its argument, as an array or an object. Returns their results in the same form.
-   * Like `Promise.all`, but the job is suspended once, and starts again when all have ended or the first has failed; with `Promise.all` it starts
-   * again after each. Throws the error of the step that failed; the others continue.
+   * Waits for several steps at the same time. Pass the promises of the steps, as an array or an object; the results have the same form. Like
+   * `Promise.all`, but the job is suspended only once, and starts again when all steps have ended or one has failed; with `Promise.all`, it starts
+   * again after each step. Throws the error of the step that failed; the others continue.
    */
   all<T extends readonly unknown[] | []>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
   all<T extends Readonly<Record<string, unknown>>>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
-  /** Waits for a duration, counted from the first time that the job gets here. Like `waitFor`, this occupies no worker. */
+  /** Waits for a duration, counted from the first time that the job reaches this step. Like `waitFor`, this occupies no worker. */
   sleep(name: string, duration: Duration): Promise<void>;
 }

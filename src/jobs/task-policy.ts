@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ATTEMPTS, COUNTS, durationToInterval } from "../bounds.ts";
 import { type Duration, durationExpected, parseDuration } from "../duration.ts";
 
-/** The path of a limit's key in a payload: `"userId"`, `"user.id"`, or a function that only reads it. */
+/** The path of a limit's key in a payload: `"userId"`, `"user.id"`, or a function that only reads the field. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own payload type
 type LimitKey<P = any> = string | ((payload: P) => unknown);
 
@@ -24,7 +24,7 @@ export interface RateLimit<P = any> {
 export interface RetryPolicy {
   /** The number of attempts in total, for jobs enqueued without `maxAttempts`; 25 by default. */
   attempts?: number;
-  /** How delays grow. By default as in graphile-worker: e to the power of the attempt, in seconds. */
+  /** How delays grow. The default is graphile-worker's: e to the power of the attempt's number, in seconds. */
   backoff?: "fixed" | "linear" | "exponential";
   /** The delay after the first attempt; one second by default. */
   delay?: Duration;
@@ -80,7 +80,7 @@ export const retrySchema = z
     error: "a delay needs a backoff: fixed, linear or exponential",
   });
 
-/** Converts limits for `legwork_private.declare_limits`. If undefined, there are no limits. */
+/** Converts limits for `legwork_private.declare_limits`. An undefined option means no limit. */
 export function describeLimits(definition: { concurrency?: unknown; rateLimit?: unknown }): Record<string, unknown>[] {
   const concurrency = definition.concurrency === undefined ? [] : concurrencySchema.parse(definition.concurrency);
   const rate = definition.rateLimit === undefined ? [] : rateLimitSchema.parse(definition.rateLimit);
@@ -110,8 +110,9 @@ export function describeRetry(policy: RetryPolicy | undefined): Record<string, u
 }
 
 /**
- * Returns the path that a key function reads, by calling it once with an object that records which fields are accessed. Because the database
- * evaluates the key, even for jobs that TypeScript never sees, the function can only read. Returns undefined if it does anything else.
+ * Returns the path that a key function reads, by calling the function once with an object that records which fields are accessed. The function may
+ * only read a field, because the database evaluates the key, including for jobs that are not enqueued from TypeScript. Returns undefined if it does
+ * anything else.
  */
 function tracePath(key: (payload: unknown) => unknown): string[] | undefined {
   const paths = new WeakMap<object, string[]>();

@@ -1,12 +1,11 @@
 declare global {
   namespace GraphileWorker {
     /**
-     * The payload of each task by name, for the compiler. Empty until a project declares it, as `legwork types` does; graphile-worker's own
-     * functions use it too.
+     * The payload type of each task, by name. Empty until a project declares it, as `legwork types` does; graphile-worker's own functions use it too.
      */
     // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
     interface Tasks {}
-    /** The result of each task by name, for those whose definition has a result schema. */
+    /** The result type of each task whose definition has a result schema, by name. */
     // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface -- projects add to it
     interface Results {}
   }

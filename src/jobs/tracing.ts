@@ -23,7 +23,7 @@ function tracer(): Tracer {
   return trace.getTracer("legwork");
 }
 
-/** The attributes that OpenTelemetry's messaging conventions define for both ends. */
+/** The attributes that OpenTelemetry's messaging conventions define for both senders and processors. */
 function attributesOf(task: string, operation: "send" | "process"): Record<string, string> {
   return {
     "messaging.system": "legwork",
@@ -51,8 +51,8 @@ function contextOf(traceparent: string | null): Context {
 }
 
 /**
- * Enqueues within a span of its own, a child of the active span, and passes `send` the traceparent that the job is to carry. Without a registered
- * SDK it only calls `send`.
+ * Enqueues within a new span, a child of the active span, and passes `send` the traceparent for the job. Without a registered SDK, it only calls
+ * `send`.
  */
 export async function traceSend(
   task: string,
@@ -113,7 +113,7 @@ export class AttemptSpan {
     return context.with(this.#context, work);
   }
 
-  /** Ends the span. outcome: completed, failed, put_back or given_back. Only failed is an error. */
+  /** Ends the span. outcome: completed, failed, put_back or given_back. Only `failed` counts as an error. */
   end(outcome: string, error?: Error): void {
     this.#span.setAttribute("legwork.outcome", outcome);
     if (outcome === "failed") fail(this.#span, error);

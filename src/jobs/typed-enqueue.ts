@@ -20,8 +20,8 @@ export type JobSpec = {
 }[TaskName];
 
 /**
- * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. The task is given by name, or as
- * its definition if that states its name. With a task registry (`legwork types`), a wrong name or payload does not compile.
+ * Enqueues a job on the caller's connection, within its open transaction if there is one, and returns the job's id. Identify the task by its name, or
+ * by its definition if that contains the name. With a task registry (`legwork types`), a wrong name or payload does not compile.
  *
  * The payload is checked first: against the definition, if that is given, and against the schema that a worker registered. Throws LW422, naming the
  * field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be replaced; LW400 for options that

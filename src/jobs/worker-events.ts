@@ -4,8 +4,8 @@ import { nearestName } from "../nearest-name.ts";
 import type { RunningJob } from "./running-job.ts";
 
 /**
- * What happens in a worker, by the name that the event has in its log (docs/guides/logs.md). Of jobs, only those that this worker runs; what happens
- * to others, such as jobs that expire or that another worker loses, is in the database's history.
+ * The events in a worker, under the names that they have in its log (docs/guides/logs.md). Events of jobs cover only the jobs that this worker runs;
+ * the history in the database has the events of other jobs, such as those that expire or that another worker loses.
  */
 export interface WorkerEventMap {
   /** An attempt begins. */
@@ -15,56 +15,56 @@ export interface WorkerEventMap {
   /** An attempt has failed, and the database has recorded it. */
   job_failed: {
     readonly job: RunningJob;
-    /** The error, with its name, message, stack and code, and without values that the task redacts. */
+    /** The error, with its name, message, stack and code, but without values that the task redacts. */
     readonly error: Error;
     readonly durationMs: number;
-    /** Whether the job has failed for good; undefined if the database could not be asked. */
+    /** Whether the job has failed permanently; undefined if the database could not be queried. */
     readonly final: boolean | undefined;
     /** When the next attempt is due. */
     readonly retryAt: Date | undefined;
   };
   /** A running job was cancelled and has stopped. `by` is the actor, if known. */
   job_cancelled: { readonly job: RunningJob; readonly by: string | undefined; readonly reason: string | undefined };
-  /** An attempt does not count: the task has postponed its job, or waits for a signal or a time. */
+  /** An attempt has ended without being counted: the task has postponed its job, or waits for a signal or a time. */
   job_put_back: { readonly job: RunningJob; readonly reason: string };
-  /** The worker is stopping, the task has heeded its signal, and the job has returned to the queue. */
+  /** The worker is stopping, the task has reacted to its abort signal, and the job has returned to the queue. */
   job_given_back: { readonly job: RunningJob; readonly reason: string };
-  /** The worker takes jobs. */
+  /** The worker has begun to take jobs. */
   worker_ready: { readonly worker: string; readonly tasks: readonly string[]; readonly concurrency: number };
-  /** The worker has stopped. `givenBack` are the ids of jobs that had started and have returned to the queue. */
+  /** The worker has stopped. `givenBack` contains the ids of jobs that had started and were returned to the queue. */
   worker_stopped: { readonly worker: string; readonly givenBack: readonly string[] };
   /** The worker's runner has ended and is being replaced; `jobId` is the job that it was running, if that may be the cause. */
   worker_restarting: { readonly worker: string; readonly reason: string; readonly jobId: string | undefined };
-  /** It was replaced. `worker` is its new id. */
+  /** The runner was replaced. `worker` is the worker's new id. */
   worker_restarted: { readonly worker: string };
   /** An operator has made the worker quiet. */
   worker_quiet: { readonly worker: string };
   /** An operator has made the worker drain: it stops when its running jobs have ended. */
   worker_draining: { readonly worker: string };
-  /** It takes jobs again. */
+  /** The worker takes jobs again. */
   worker_resumed: { readonly worker: string };
-  /** The process has no connection to the database any more. */
+  /** The process has lost its connection to the database. */
   database_lost: { readonly reason: string };
-  /** It is connected again, after so many milliseconds. */
+  /** The process is connected again, after `awayMs` milliseconds. */
   database_back: { readonly awayMs: number };
 }
 
 export type WorkerEventName = keyof WorkerEventMap;
 
 /**
- * Receives one kind of event. What it throws, or rejects with, is logged as `listener_failed` and has no other effect. Nothing waits for it, except
+ * Receives one kind of event. If it throws or rejects, the error is logged as `listener_failed` and has no other effect. Nothing waits for it, except
  * that a stopping worker waits up to two seconds for listeners of `worker_stopped`, so that they can send what they have collected.
  */
 export type WorkerEventListener<Name extends WorkerEventName> = (event: WorkerEventMap[Name]) => unknown;
 
-/** Listeners by the event that they receive. */
+/** Listeners, by the name of the event that they receive. */
 export type WorkerEventListeners = { readonly [Name in WorkerEventName]?: WorkerEventListener<Name> };
 
 /** The events of the worker in this process. */
 export interface WorkerEvents {
-  /** Calls the listener at each such event. Returns a function that removes the listener. Throws LW400 for an unknown event. */
+  /** Calls the listener on each such event. Returns a function that removes the listener. Throws LW400 for an unknown event. */
   on<Name extends WorkerEventName>(name: Name, listener: WorkerEventListener<Name>): () => void;
-  /** Calls the listener at the next such event. Returns a function that ends the wait. Throws LW400 for an unknown event. */
+  /** Calls the listener on the next such event. Returns a function that removes the listener. Throws LW400 for an unknown event. */
   once<Name extends WorkerEventName>(name: Name, listener: WorkerEventListener<Name>): () => void;
 }
 
@@ -86,14 +86,14 @@ const NAMES: Record<WorkerEventName, true> = {
   database_back: true,
 };
 
-/** Returns what is wrong with the name of an event; undefined if it exists. */
+/** Returns what is wrong with the name of an event; undefined if the event exists. */
 export function eventNameProblem(name: string): string | undefined {
   if (Object.hasOwn(NAMES, name)) return undefined;
   const nearest = nearestName(name, Object.keys(NAMES));
-  return `Unknown event '${name}'.${nearest === undefined ? ` There are ${Object.keys(NAMES).join(", ")}.` : ` Did you mean '${nearest}'?`}`;
+  return `Unknown event '${name}'.${nearest === undefined ? ` The events are ${Object.keys(NAMES).join(", ")}.` : ` Did you mean '${nearest}'?`}`;
 }
 
-/** Tells listeners what happens in a worker. Listeners cannot harm it. */
+/** Passes the events of a worker to listeners. An error in a listener does not affect the worker. */
 export class WorkerEventHub implements WorkerEvents {
   readonly #log: Logger;
   readonly #listeners = new Map<WorkerEventName, Set<{ readonly hear: (event: never) => unknown }>>();
@@ -102,7 +102,7 @@ export class WorkerEventHub implements WorkerEvents {
     this.#log = log;
   }
 
-  /** Whether an event has listeners. Without any, it need not be described. */
+  /** Whether an event has listeners. If not, the event object need not be created. */
   hears(name: WorkerEventName): boolean {
     return this.#listeners.size > 0 && this.#listeners.has(name);
   }

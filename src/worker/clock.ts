@@ -1,7 +1,8 @@
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * How far two clocks drift apart, as a share of the elapsed time: ten times the 15 ppm that NTP assumes for a disciplined clock (PHI in RFC 5905).
+ * How fast two clocks may drift apart, as a fraction of the elapsed time: ten times the 15 ppm that NTP assumes for a disciplined clock (PHI in RFC
+ * 5905).
  */
 const DRIFT = 0.000_15;
 const FIRST_READINGS = 3;
@@ -10,14 +11,14 @@ const FIRST_READINGS = 3;
  * The database's clock as seen from this process, so that times from workers on different hosts are comparable.
  *
  * Each reading is off by at most half of its round trip. A slow reading, as on a busy host, does not replace a better one, unless the two contradict
- * each other: then one of the clocks was set, and the new reading counts.
+ * each other. In that case, one of the clocks was adjusted, and the new reading is used.
  */
 export class DatabaseClock {
   #offset = 0;
   #error = Infinity;
   #readAt = 0;
 
-  /** Returns the milliseconds since 1970, to the microsecond, which is the resolution of Postgres. */
+  /** Returns the milliseconds since 1970 with microsecond precision, like Postgres. */
   now(): number {
     return Math.round((performance.timeOrigin + performance.now() + this.#offset) * 1_000) / 1_000;
   }

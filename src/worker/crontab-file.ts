@@ -3,13 +3,13 @@ import { parseCrontab, type ParsedCronItem } from "graphile-worker";
 import { LegworkError, toError } from "../errors.ts";
 import type { CrontabEntry } from "../schedules/register-crontab.ts";
 
-/** Parses a crontab for graphile-worker, and its entries for registration. */
+/** Parses a crontab into graphile-worker's items and the entries to register. */
 export function readCrontab(path: string | undefined): { items: ParsedCronItem[]; entries: CrontabEntry[] } {
   if (path === undefined || !existsSync(path)) return { items: [], entries: [] };
   try {
     const text = readFileSync(path, "utf8");
     const items = parseCrontab(text);
-    // There is one item for each line that is neither empty nor a comment, in order. Items do not have the text of their line.
+    // There is one item for each line that is neither empty nor a comment, in order. Items do not contain the text of their line.
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     const times = lines
       .filter((line) => line !== "" && !line.startsWith("#"))

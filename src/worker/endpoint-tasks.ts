@@ -2,7 +2,7 @@ import { LegworkError } from "../errors.ts";
 import { callEndpoint } from "../jobs/call-endpoint.ts";
 import { defineTask, type Task } from "../jobs/define-task.ts";
 
-/** The endpoint that does the jobs of a task. */
+/** The endpoint that runs the jobs of a task. */
 export interface Endpoint {
   readonly url: string;
   readonly description?: string | undefined;
@@ -12,19 +12,22 @@ export interface Endpoint {
 }
 
 export interface Endpoints {
-  /** By the names of tasks. */
+  /** The endpoints, by task name. */
   readonly byTask: Readonly<Record<string, Endpoint>>;
   readonly secrets: readonly string[];
 }
 
-/** How long an endpoint may take by default (ms). A task of our own code has no limit, but a connection can die without a sign. */
+/**
+ * How long an endpoint may take by default (ms). Tasks that run in the worker have no limit by default. Endpoints have one because a connection can
+ * die silently.
+ */
 const TIMEOUT_MS = 5 * 60_000;
 
-/** Makes a task of each endpoint, by its name. Throws LW514 without a secret to sign the requests with. */
+/** Creates a task for each endpoint. Throws LW514 if there is no secret for signing requests. */
 export function endpointTasks({ byTask, secrets }: Endpoints): [name: string, task: Task][] {
   const entries = Object.entries(byTask);
   if (entries.length > 0 && secrets.length === 0) {
-    throw new LegworkError("LW514", "LEGWORK_ENDPOINTS needs LEGWORK_ENDPOINT_SECRET, with which requests are signed.", {
+    throw new LegworkError("LW514", "LEGWORK_ENDPOINTS needs LEGWORK_ENDPOINT_SECRET to sign requests.", {
       hint: 'Create one: node -p \'"whsec_" + crypto.randomBytes(32).toString("base64")\'.',
     });
   }

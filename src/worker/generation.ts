@@ -31,26 +31,26 @@ import type { FaultKind } from "./worker-faults.ts";
 import { jobFields } from "./worker-log.ts";
 import type { WorkerOptions } from "./worker-options.ts";
 
-/** How long completions in progress may take when a pool ends unexpectedly (ms). */
+/** How long to wait for completions in progress when a pool ends unexpectedly (ms). */
 const FLUSH_MS = 1_000;
 
-/** How long after its shutdown timeout a stopping worker may take to return its jobs to the queue when the database does not respond (ms). */
+/** How long a stopping worker may take after its shutdown timeout to return its jobs to the queue, if the database does not respond (ms). */
 export const HAND_OVER_MS = 800;
 
-/** How long returning jobs to the queue may take while the worker continues (ms); it is retried. */
+/** How long returning jobs to the queue may take while the worker keeps running (ms). It is retried if it takes longer. */
 const RELEASE_TIMEOUT_MS = 5_000;
 
-/** How often graphile-worker's listening connection is checked (ms). What a dead one misses, the worker's poll finds. */
+/** How often graphile-worker's listening connection is checked (ms). The worker's poll finds jobs that a dead connection has missed. */
 const PROVE_INTERVAL_MS = 30_000;
 
-/** How often graphile-worker fetches of its own accord (ms): the worker's poll tells it when jobs are due. */
+/** How often graphile-worker fetches without being triggered (ms). The worker's poll triggers a fetch when jobs are due. */
 const FETCH_INTERVAL_MS = 15_000;
 
 export interface GenerationOptions extends WorkerOptions {
-  /** Sets the id of the worker in its log. */
+  /** Sets the worker's id in its log. */
   readonly name: (workerId: string) => void;
   readonly taskList: TaskList;
-  /** The tasks that it has and was told not to run. */
+  /** The tasks that the worker has loaded but is configured not to run. */
   readonly excluded: readonly string[];
   readonly queueSlots: QueueSlots | undefined;
   readonly cronItems: ParsedCronItem[];
@@ -65,7 +65,7 @@ export interface GenerationOptions extends WorkerOptions {
   readonly untilStopped: Promise<undefined>;
 }
 
-/** Starts a graphile-worker runner with its pool and its lease: the parts that must be recreated when the database was unavailable. */
+/** Starts a graphile-worker runner with its pool and its lease: the parts that must be recreated after the database was unavailable. */
 export async function startGeneration(options: GenerationOptions): Promise<Supervised> {
   const { log, concurrency, environment } = options;
   const {
@@ -77,11 +77,12 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
     localQueue,
     logger,
   } = options.preset?.options ?? {};
-  // For listening, cron, fetching and completing. Only a few are ever open, but graphile-worker warns if there are fewer than the concurrency.
+  // The pool for listening, cron, fetching and completing. Only a few connections are ever open, but graphile-worker warns if the maximum is lower
+  // than the concurrency.
   const pool = createPool(options.databaseUrl, {
     log,
     max: maxPoolSize === undefined ? Math.max(10, concurrency) : Math.max(2, maxPoolSize),
-    // One listens, and the other fetches a job that arrives without connecting first.
+    // One connection listens, and the other can fetch a new job without having to connect first.
     min: 2,
     name: "legwork worker",
   });
@@ -130,7 +131,7 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
           // By default, graphile-worker completes each job in its own statement.
           completeJobBatchDelay: Math.max(0, completeJobBatchDelay ?? 0),
           failJobBatchDelay: Math.max(0, failJobBatchDelay ?? 0),
-          // A local queue fetches jobs regardless of their flags, and then never runs the forbidden ones.
+          // A local queue fetches jobs regardless of their flags, and would then never run the jobs with forbidden flags.
           localQueue: {
             ...(isAdaptive && { ttl: LONGEST_WAIT_MS }),
             ...localQueue,
@@ -147,7 +148,7 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
     await pool.end();
     throw error;
   }
-  // In an object, because the pool itself is a promise that resolves at its end.
+  // Wrapped in an object, because the pool itself is a promise that resolves when the pool ends.
   const { workerPool } = await created;
   const { id } = workerPool;
   options.name(id);
@@ -168,7 +169,7 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
   environment.control.workerId = id;
   options.poll.attachTo({ workerId: id, recovery: lease.recovery, concurrency, fetch: () => workerPool.nudge(concurrency) });
   for (const event of ["pool:listen:notification", "job:error"] as const) events.on(event, () => options.poll.soon());
-  // A worker that was killed with jobs before it is registered would not be missed.
+  // If a worker were killed with jobs before it is registered, other workers would not notice.
   void lease.registered.then(() => registered.resolve(true));
   void options.untilStopped.then(() => registered.resolve(false));
   const schema = new SchemaWatch({ pool: options.leasePool, log });
@@ -182,13 +183,13 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
 
   const release = async (timeout = RELEASE_TIMEOUT_MS): Promise<boolean> => {
     void schema.stop();
-    // Jobs that have ended and can still be recorded need not run again.
+    // Jobs that have ended do not have to run again if their outcomes can still be recorded.
     await within(Math.min(FLUSH_MS, timeout / 2), recorder.settled());
     closed.abort();
     closeQuietly(pool, log);
     try {
       const returned = await lease.release(timeout);
-      // The others were only fetched.
+      // The other jobs were only fetched.
       const started = returned.filter((jobId) => environment.control.running.has(jobId));
       for (const jobId of started) environment.givenBack.add(jobId);
       if (started.length > 0) {
@@ -197,7 +198,7 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
       }
       return true;
     } catch (error) {
-      logFault(options.leasePool, log, error, "Cannot return jobs to the queue now.", { event: "give_back_failed" });
+      logFault(options.leasePool, log, error, "Cannot return jobs to the queue.", { event: "give_back_failed" });
       return false;
     }
   };
@@ -210,7 +211,8 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
         .catch((error: unknown) => log.warn({ event: "stop_failed", err: toError(error) }, "The worker did not stop cleanly."));
       const deadline = performance.now() + timeout;
       await within(timeout, Promise.all([graceful, recorder.settled()]));
-      // Before its jobs return to the queue: a task that is still running in a separate thread or process must not overlap with its next attempt.
+      // Stop isolated tasks before their jobs return to the queue: a task that is still running in a separate thread or process must not overlap with
+      // its next attempt.
       await within(HAND_OVER_MS, options.isolation.stop());
       await release(Math.max(HAND_OVER_MS / 2, deadline - performance.now()));
     },
@@ -218,9 +220,8 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
 }
 
 /**
- * Resolves when a runner has ended unexpectedly, with the reason. When graphile-worker cannot complete a job, it stops the whole pool,
- * lets running jobs finish, and then may wait forever for a batch that it has given up. So its events count, and its
- * promise only if it settles.
+ * Resolves when a runner has ended unexpectedly, with the reason. When graphile-worker cannot complete a job, it stops the whole pool, lets running
+ * jobs finish, and then may wait forever for a batch that it has given up. So this uses the runner's events, and its promise only if that settles.
  */
 async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<RunnerEnd> {
   let error: Error | undefined;
@@ -237,15 +238,15 @@ async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Pro
   });
   const ended = runner.promise.catch((thrown: unknown) => void (error ??= toError(thrown)));
   await Promise.race([ended, shuttingDown]);
-  // Running jobs must not be taken by other workers yet: they get the same time as in a normal stop.
+  // Running jobs must not be given to other workers yet: they get the same time to finish as in a normal stop.
   await within(timeout, Promise.race([ended, shutDown]));
   await within(FLUSH_MS, ended);
   return { error, jobId };
 }
 
 /**
- * Checks graphile-worker's listening connection every few seconds: it never sends anything on its own, and a connection that died silently is
- * detected only by a statement without a response.
+ * Checks graphile-worker's listening connection every few seconds: nothing is sent on it otherwise, and a connection that died silently is detected
+ * only when a statement gets no response.
  */
 function proveListening(events: WorkerEvents): void {
   let timer: NodeJS.Timeout | undefined;
@@ -265,7 +266,10 @@ function proveListening(events: WorkerEvents): void {
     events.on(event, () => clearInterval(timer));
 }
 
-/** How a worker fetches: as it is by default, unless it leaves out tasks, whose jobs the fetch must not read through. */
+/**
+ * Returns the function that sends the fetch statement; undefined sends it unchanged. If the worker excludes tasks, the fetch must not scan their
+ * jobs.
+ */
 function fetchOf({ queueSlots, excluded }: GenerationOptions): Attachment["fetch"] {
   if (queueSlots !== undefined) {
     return (statement, send) => queueSlots.fetch(excluded.length === 0 ? statement : unprepared(statement), send);

@@ -1,7 +1,7 @@
 /**
- * Checks something soon because a notification suggested it. Any login of the database can notify, so a notification is only a hint: it makes the
- * worker read tables that the sender could not write. The first hint is followed immediately, and all further ones within `interval` ms
- * by a single check at the end of that time, so that a flood costs no more than one check per interval.
+ * Checks something soon because a notification suggested it. Any database login can send notifications, so a notification is only a hint: it makes
+ * the worker read tables to which the sender cannot write. The first hint triggers a check immediately. All further hints within `interval` ms
+ * trigger a single check at the end of that time, so that a flood of them costs no more than one check per interval.
  */
 export class Hint {
   readonly #look: () => void;
@@ -22,7 +22,7 @@ export class Hint {
     else this.#timer = setTimeout(() => this.#follow(), wait).unref();
   }
 
-  /** Stops following hints. */
+  /** Stops reacting to hints. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);

@@ -1,18 +1,18 @@
 import { statfs } from "node:fs/promises";
 import { cpus, freemem, totalmem } from "node:os";
 
-/** The state of a worker's host. Shares are from 0 to 1. */
+/** The state of a worker's host. Fractions are from 0 to 1. */
 export interface HostStats {
   readonly cpu: number;
   readonly memory: number;
   readonly memoryTotal: number;
-  /** The disk of the working directory; null if unknown. */
+  /** The used fraction of the working directory's disk; null if unknown. */
   readonly disk: number | null;
   readonly diskTotal: number | null;
   readonly heapBytes: number;
 }
 
-/** Measures this host. The CPU share covers the time since the last measurement; for the first one, since the host's start. */
+/** Measures this host. The CPU usage covers the time since the last measurement, or since the host started for the first one. */
 export class HostMeter {
   #busy = 0;
   #total = 0;
@@ -30,13 +30,13 @@ export class HostMeter {
     const disk = await statfs(process.cwd()).catch(() => undefined);
     return {
       cpu: Math.min(1, Math.max(0, cpu)),
-      // Memory that the system could free counts as free. In a container with a limit, that limit counts.
+      // Memory that the system could free counts as free. In a container with a memory limit, usage is relative to that limit.
       memory:
         process.constrainedMemory() > 0 && process.constrainedMemory() < totalmem()
           ? usedOfLimit()
           : 1 - availableMemory() / totalmem(),
       memoryTotal: process.constrainedMemory() > 0 ? Math.min(totalmem(), process.constrainedMemory()) : totalmem(),
-      // The share of the space that unprivileged users may fill.
+      // The used fraction of the space that is available to unprivileged users.
       disk: disk === undefined || disk.blocks === 0 ? null : 1 - disk.bavail / (disk.blocks - disk.bfree + disk.bavail),
       diskTotal: disk === undefined ? null : disk.blocks * disk.bsize,
       heapBytes: process.memoryUsage().heapUsed,

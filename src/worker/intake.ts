@@ -4,10 +4,10 @@ import { counted, pluralOf } from "../wording.ts";
 import type { RunningJobs } from "./attempt/running-jobs.ts";
 import { jobFields } from "./worker-log.ts";
 
-/** Whether a worker takes jobs: `quiet` takes none, and `draining` also stops when the last of its jobs has ended. */
+/** Whether a worker takes jobs. A `quiet` or `draining` worker takes no new jobs. A draining worker also stops when its last job has ended. */
 export type WorkerState = "active" | "quiet" | "draining";
 
-/** The part of graphile-worker's local queue that is used. Its types declare it private. */
+/** The part of graphile-worker's local queue that this file uses. Its types declare it private. */
 interface LocalQueue {
   readonly mode: string;
   readonly jobQueue: readonly { readonly id: string }[];
@@ -21,7 +21,7 @@ export interface IntakeOptions {
   readonly onState: (state: WorkerState) => void;
 }
 
-/** What a worker does about its state, which operators set in the database and heartbeats bring. */
+/** Applies the worker's state, which operators set in the database and the worker receives with its heartbeats. */
 export class Intake {
   readonly #log: Logger;
   readonly #running: RunningJobs;
@@ -43,7 +43,7 @@ export class Intake {
     return this.#state === "active" && !this.#isHeld;
   }
 
-  /** Why it takes no jobs, as a sentence; undefined while it does. */
+  /** Why the worker takes no jobs, as a sentence; undefined while it does. */
   get problem(): string | undefined {
     if (this.#state === "quiet") return "The worker is quiet: it takes no new jobs until it is resumed.";
     if (this.#state === "draining")
@@ -58,7 +58,7 @@ export class Intake {
     events.once("localQueue:init", ({ localQueue }) => (this.#queue = localQueue as unknown as LocalQueue));
   }
 
-  /** Keeps the worker from taking jobs, whatever operators want, until it is called with false. */
+  /** Keeps the worker from taking jobs, regardless of the state that operators set, until this is called with false. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
     if (isHeld) this.#giveBack();
@@ -88,7 +88,7 @@ export class Intake {
     }
   }
 
-  /** Returns jobs that were fetched ahead to the queue, as graphile-worker does when they have waited here for too long. */
+  /** Puts jobs that were fetched ahead back into the queue, as graphile-worker does when they have waited here for too long. */
   #giveBack(): void {
     if (this.#queue?.mode !== "WAITING") return;
     const ids = this.#queue.jobQueue.map(({ id }) => id);

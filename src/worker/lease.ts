@@ -11,15 +11,15 @@ import type { Intake } from "./intake.ts";
 import { HostMeter } from "./host-stats.ts";
 import { jobFields } from "./worker-log.ts";
 
-/** How often a worker checks for dead workers if its poll, which knows when one may be found, does not tell it to (ms). */
+/** How often a worker checks for dead workers if its poll, which computes when one may be found, does not trigger a check (ms). */
 const RECOVER_INTERVAL_MS = 5 * 60_000;
 
-/** How often the history's partitions are maintained (ms). They are created days ahead; the interval serves retention. */
+/** How often the history's partitions are maintained (ms). They are created days ahead, so the interval matters only for retention. */
 const MAINTENANCE_INTERVAL_MS = 5 * 60_000;
 
 /**
- * After this long without a heartbeat (ms), this worker aborts its running jobs: one second before other workers may take them. Those check twice,
- * `legwork_private.worker_grace()` after its last heartbeat and two seconds later.
+ * After this long without a heartbeat (ms), this worker aborts its running jobs: one second before other workers may take them. Other workers check
+ * twice: `legwork_private.worker_grace()` after the last heartbeat, and two seconds later.
  */
 const ABANDON_AFTER_MS = 6_000;
 
@@ -39,7 +39,7 @@ interface LostWorker {
 }
 
 export interface LeaseOptions {
-  /** The pool for the worker's own statements, which a task that uses up its pool must not block. */
+  /** The pool for the worker's own statements, so that a task that uses up the tasks' pool does not block them. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly clock: DatabaseClock;
@@ -47,7 +47,7 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  /** The tasks that it has and was told not to run. */
+  /** The tasks that the worker has loaded but is configured not to run. */
   readonly excluded: readonly string[];
   readonly slots: Readonly<Record<string, number>> | undefined;
   readonly control: RemoteCommands;
@@ -55,8 +55,8 @@ export interface LeaseOptions {
 }
 
 /**
- * This worker's claim on its jobs, renewed by its heartbeat every second. Also recovers the jobs of dead workers and maintains the
- * history, in independent loops, so that none waits for another. Errors are logged and the work is retried; they never end the worker.
+ * This worker's claim on its jobs, renewed by its heartbeat every second. Also recovers the jobs of dead workers and maintains the history, in
+ * independent loops that do not wait for each other. Errors are logged and the work is retried; they never end the worker.
  */
 export class Lease {
   /** Checks for dead workers. */
@@ -84,13 +84,14 @@ export class Lease {
     ];
     const { heartbeat, workerId: id, concurrency, tasks, excluded, slots } = options;
     heartbeat.speakFor({ id, concurrency, tasks, excluded, slots }, (beat) => this.#hear(beat));
-    // A timer, because timers also fire first when a suspended process resumes. While the event loop was blocked, the thread kept sending heartbeats.
+    // This is a timer because timers fire first when a suspended process resumes. If the event loop was only blocked, the thread has kept sending
+    // heartbeats.
     this.#watch = setInterval(() => {
       if (heartbeat.silentFor >= ABANDON_AFTER_MS) options.control.abandon();
     }, 250);
   }
 
-  /** Resolves when this worker is registered, so that other workers would notice its death. Nothing is fetched before. */
+  /** Resolves when this worker is registered, so that other workers can notice if it dies. Nothing is fetched before that. */
   get registered(): Promise<void> {
     return this.#registered.promise;
   }
@@ -101,8 +102,8 @@ export class Lease {
   }
 
   /**
-   * Whether a job that was fetched at that time may have been given to another worker: there is a gap between heartbeats, such as when a suspended
-   * process resumes, or there was one since.
+   * Whether a job that was fetched at that time may have been given to another worker, because there has been a gap between heartbeats since then.
+   * For example, there is one when a suspended process resumes.
    */
   mayHaveLost(fetchedAt: Date | null): boolean {
     const { heartbeat } = this.#options;
@@ -117,12 +118,12 @@ export class Lease {
     return rows.length > 0;
   }
 
-  /** Reports the running jobs now. */
+  /** Sends a heartbeat with the running jobs now. */
   async tell(): Promise<void> {
     await this.#options.heartbeat.beat();
   }
 
-  /** Returns a job that this worker no longer runs to the queue, without using an attempt. Returns false if this worker did not hold it. */
+  /** Puts a job that this worker no longer runs back into the queue, without using an attempt. Returns false if this worker did not hold it. */
   async giveBack(jobId: string): Promise<boolean> {
     const { rows } = await this.#options.pool.query("select legwork_private.give_back_jobs($1, array[$2::bigint]) as jobs", [
       this.#options.workerId,
@@ -195,7 +196,7 @@ export class Lease {
 }
 
 async function notInTime(timeout: number): Promise<never> {
-  // Let a response that has already arrived come first.
+  // Let a response that has already arrived be handled first.
   await new Promise((resolve) => setImmediate(resolve));
   throw new Error(`the database did not respond within ${durationInWords(timeout)}`);
 }

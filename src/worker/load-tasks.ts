@@ -18,22 +18,22 @@ const MAX_NAME = 128;
 
 export interface LoadedTask {
   readonly name: string;
-  /** The file it was loaded from; undefined if it was passed as a function. */
+  /** The file that the task was loaded from; undefined if it was passed as a function. */
   readonly file?: string | undefined;
-  /** The loaded function; called directly for a plain graphile-worker task. */
+  /** The loaded function. A plain graphile-worker task is called directly. */
   readonly function: PlainTask;
-  /** Undefined for a plain graphile-worker task. */
+  /** The task's definition; undefined for a plain graphile-worker task. */
   readonly definition: TaskDefinition<z.ZodType, z.ZodType> | undefined;
 }
 
-/** graphile-worker's own list, and .cts. Of two files for one task, the first in this order is used. */
+/** graphile-worker's own list, and .cts. If there are two files for one task, the first extension in this list is used. */
 const FILE_EXTENSIONS = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
 
 /**
  * Loads all tasks below the directories, by graphile-worker's rules: a file's path without its extension is the task's name, and executables are
  * tasks too. The plugins of `config` also load tasks. Warns about files that are skipped because of their names. Throws LW515 for a directory that
- * does not exist, a file that cannot be loaded or is not a task, a name that has more than 128 characters, differs from the one in the task's
- * definition, or is in two directories; and LW514 for endpoints without a secret.
+ * does not exist, a file that cannot be loaded or is not a task, or a name that has more than 128 characters, differs from the one in the task's
+ * definition, or exists in two directories. Throws LW514 for endpoints without a secret.
  */
 export async function loadTasks(
   directories: readonly string[],
@@ -80,7 +80,7 @@ export async function loadTasks(
   }
   if (loaded.size === 0) {
     throw new LegworkError("LW515", `No tasks were found in ${directories.join(", ")}.`, {
-      hint: "A task is a file with a default export made by defineTask, or a plain graphile-worker task function.",
+      hint: "A task is a file whose default export is created by defineTask, or is a plain graphile-worker task function.",
     });
   }
   return loaded;
@@ -129,7 +129,7 @@ async function readDirectory(
     );
     return { tasks: tasks as Record<string, PlainTask>, files };
   } catch (error) {
-    // graphile-worker names the file in its message and has the thrown error as the cause.
+    // The message of graphile-worker's error names the file, and its cause is the error that was thrown.
     throw new LegworkError("LW515", toError(error).message, {
       hint: hintFor(toError(error).cause),
       cause: error,
@@ -144,15 +144,15 @@ function hintFor(thrown: unknown): string {
   const error: Error & { code?: unknown } = toError(thrown);
   if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return (
-      "Node removes types and does not compile TypeScript: use a union or an object instead of an enum, and a module instead of a namespace. " +
+      "Node only removes types and does not compile TypeScript: use a union or an object instead of an enum, and a module instead of a namespace. " +
       "Or compile the tasks and pass the output to --tasks, or install tsx and start the worker with NODE_OPTIONS='--import tsx'."
     );
   }
   if (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND") {
-    return "Install the package that it names, or correct the path of the import.";
+    return "Install the package that the message names, or correct the path of the import.";
   }
-  if (error.name === "SyntaxError") return "Correct this file, or the file that it imports.";
-  // graphile-worker's own message for a file that exports something else.
+  if (error.name === "SyntaxError") return "Correct this file, or a file that it imports.";
+  // This is graphile-worker's own message for a file that exports something other than a task.
   if (error.message.startsWith("Invalid task")) {
     return `${WHAT_A_TASK_IS} Keep modules that tasks share in another directory, or in one whose name begins with @.`;
   }
@@ -161,7 +161,7 @@ function hintFor(thrown: unknown): string {
     : "The file, or one that it imports, threw this error while it was loaded.";
 }
 
-/** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values of earlier versions. */
+/** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values that an earlier version registered. */
 export function describeTasks(tasks: ReadonlyMap<string, LoadedTask>): Record<string, unknown>[] {
   return [...tasks.values()].map(({ name, definition }) => ({
     name,

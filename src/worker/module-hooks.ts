@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-// The default export, because Node 20 lacks some of its names, and a program that imports this file must load there to say so.
+// Import the default export, because Node 20 lacks some of the named ones, and a program that imports this file must load there so that it can report
+// the unsupported version.
 import module, { type LoadHookSync, type ResolveHookSync } from "node:module";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
@@ -9,7 +10,7 @@ const IS_NODE_22 = process.versions.node.startsWith("22.");
 
 let registered = false;
 
-/** Is told the paths of the user's own modules. */
+/** Receives the paths of the user's own modules. */
 export interface ModuleListener {
   /** A module is about to be read. */
   readonly loading: (path: string) => void;
@@ -19,25 +20,25 @@ export interface ModuleListener {
 
 let listener: ModuleListener | undefined;
 
-/** Tells about every module of the user that is loaded from now on in this thread. */
+/** Calls the listener for each of the user's modules that is loaded in this thread from now on. */
 export function listenToModules(to: ModuleListener): void {
   listener = to;
 }
 
-/** Legwork's own modules are not below node_modules in a checkout. */
+/** Used to recognize Legwork's own modules, because in a checkout they are not in node_modules. */
 const OWN_MODULES = new URL("../", import.meta.url).href;
 
 /**
- * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Called before the first of them is
- * loaded.
+ * Sets how the user's own modules are resolved and loaded: task files, `legwork.config.ts` and their imports. Must be called before the first of
+ * these modules is loaded.
  *
- * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two versions. Files without a
- *   node_modules folder can use Legwork's zod.
- * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, with which Node rejects them
- *   in a `.ts` or `.js` file.
+ * - `"legwork"`, and each of its entry points, always means this package, wherever the file is, so that a worker and its tasks never use two
+ *   versions. Files without a node_modules folder can use Legwork's zod.
+ * - `import` and `export` work regardless of the project's package.json. `npm init -y` writes `"type": "commonjs"`, which makes Node reject them in
+ *   a `.ts` or `.js` file.
  * - A relative import may omit the extension, or have `.js` for a `.ts` file, as is common in TypeScript projects.
  *
- * Files in node_modules are left to Node, except for the first point.
+ * Files in node_modules are loaded by Node as usual, except for the first point.
  */
 export function importLegworkFromHere(): void {
   if (registered) return;
@@ -57,7 +58,7 @@ const ENTRY_POINTS: ReadonlyMap<string, string> = new Map(
 );
 
 const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
-  // Not with nextResolve, which does not accept URLs from CommonJS files.
+  // nextResolve is not used here, because it does not accept URLs from CommonJS files.
   const entryPoint = ENTRY_POINTS.get(specifier);
   if (entryPoint !== undefined) return { url: entryPoint, shortCircuit: true };
   try {
@@ -69,7 +70,7 @@ const resolve: ResolveHookSync = (specifier, context, nextResolve) => {
       try {
         return nextResolve(other, context);
       } catch {
-        // The first error has the user's spelling.
+        // Ignored: the first error has the import as the user wrote it.
       }
     }
     if (/^\.\.?\//.test(specifier)) {
@@ -92,8 +93,8 @@ const load: LoadHookSync = (url, context, nextLoad) => {
   if (usesModuleSyntax(source, isTypeScript)) {
     return nextLoad(url, { ...context, format: isTypeScript ? "module-typescript" : "module" });
   }
-  // Node 22 cannot require an ES module, such as this package, in a TypeScript file that was imported as CommonJS. Without a source, it uses the
-  // loader of `require`, which can.
+  // Node 22 cannot require an ES module, such as this package, from a TypeScript file that was imported as CommonJS. If no source is returned, Node
+  // uses the loader of `require`, which can do this.
   if (IS_NODE_22 && isTypeScript && context.conditions.includes("import")) {
     return { format: "commonjs", source: undefined, shortCircuit: true };
   }
@@ -112,8 +113,8 @@ function otherSpellings(specifier: string): string[] {
 }
 
 /**
- * Whether a file can only be a module: it has a keyword of modules, and does not compile as CommonJS. Node uses the same test
- * if package.json does not specify a type.
+ * Whether a file can only be an ES module: it contains a keyword that modules use, and does not compile as CommonJS. Node uses the same test if
+ * package.json does not specify a type.
  */
 function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
   if (!/\b(?:import|export|await)\b/.test(source)) return false;
@@ -126,8 +127,8 @@ function usesModuleSyntax(source: string, isTypeScript: boolean): boolean {
 }
 
 /**
- * Removes types. Node does this silently when it loads a file, but warns that this function is experimental. Throws an error with the place for a
- * syntax error, also in JavaScript.
+ * Removes types. Node does this silently when it loads a file, but warns that this function is experimental. For a syntax error, also in JavaScript,
+ * throws an error with its location.
  */
 export function withoutTypes(source: string, sourceUrl?: string): string {
   const emitWarning = process.emitWarning.bind(process);

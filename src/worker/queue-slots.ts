@@ -6,22 +6,22 @@ import { TASK_IDS } from "./graphile/jobs-table.ts";
 interface Queue {
   readonly name: string;
   readonly slots: number;
-  /** The jobs that were fetched and have not ended here. */
+  /** The jobs that were fetched here and have not ended. */
   readonly jobs: Set<string>;
-  /** How many more a fetch in progress may bring. */
+  /** How many more jobs a fetch in progress may return. */
   reserved: number;
 }
 
 /**
- * Limits how many jobs of a queue one worker has at a time: running, or fetched and about to run. The fetch leaves out the tasks of queues without a
- * free slot, and takes at most as many jobs of the others as they have, so that no fetched job waits for a slot and no queue keeps jobs of other
- * queues from being fetched. When a slot of a full queue becomes free, the worker fetches at once.
+ * Limits how many jobs of a queue one worker has at a time, either running, or fetched and about to run. A fetch excludes the tasks of queues without
+ * a free slot, and takes at most as many jobs of each other queue as it has free slots. So no fetched job waits for a slot, and no queue prevents
+ * jobs of other queues from being fetched. When a slot of a full queue becomes free, the worker fetches immediately.
  */
 export class QueueSlots {
   readonly #queues: readonly Queue[];
   readonly #byTask: ReadonlyMap<string, Queue>;
   readonly #byJob = new Map<string, Queue>();
-  /** The queues of the tasks, by id, for each list of ids that graphile-worker passes: it makes a new list when it reads them again. */
+  /** The queue of each task, by task id, for each list of ids that graphile-worker passes. It creates a new list when it reads the ids again. */
   readonly #byId = new WeakMap<object, Promise<ReadonlyMap<number, Queue>>>();
   #pool: WorkerPool | undefined;
 
@@ -32,7 +32,7 @@ export class QueueSlots {
     this.#byTask = new Map([...queues].flatMap(([task, name]) => (byName.has(name) ? [[task, byName.get(name)!]] : [])));
   }
 
-  /** Begins again with a new runner, which holds no jobs. */
+  /** Starts over with a new runner, which holds no jobs. */
   attachTo(events: WorkerEvents): void {
     this.#byJob.clear();
     for (const queue of this.#queues) {
@@ -45,7 +45,7 @@ export class QueueSlots {
     });
   }
 
-  /** Makes a task release its slot when its attempt has ended. Tasks of other queues stay as they are. */
+  /** Makes a task release its slot when its attempt has ended. Tasks in queues without slots are returned unchanged. */
   wrap(name: string, task: PlainTask): PlainTask {
     if (!this.#byTask.has(name)) return task;
     return async (payload, helpers) => {
@@ -57,13 +57,13 @@ export class QueueSlots {
     };
   }
 
-  /** Sends graphile-worker's fetch statement such that it brings no more jobs of a queue than it has free slots. */
+  /** Sends graphile-worker's fetch statement in a form that returns no more jobs of a queue than it has free slots. */
   async fetch(statement: Statement, send: Send): Promise<Fetched> {
     const ids = statement.values[1] as readonly number[];
     const byId = await this.#queuesOf(ids, send);
     const wanted = limitOf(statement);
     const rows: Record<string, unknown>[] = [];
-    // Again if a queue became full: its jobs may have hidden those of others.
+    // Fetch again if a queue became full, because its jobs may have hidden those of other queues.
     for (;;) {
       const left = wanted - rows.length;
       const free = new Map(this.#queues.map((queue) => [queue, queue.slots - queue.jobs.size - queue.reserved]));
@@ -104,7 +104,7 @@ export class QueueSlots {
     const wasFull = queue.jobs.size >= queue.slots;
     this.#byJob.delete(jobId);
     queue.jobs.delete(jobId);
-    // After this job's own slot of the worker is free too.
+    // Wait until the worker's own slot for this job is free too.
     if (wasFull) setImmediate(() => this.#pool?.nudge(1));
   }
 

@@ -7,7 +7,7 @@ import { isRowError } from "./graphile/send-batch.ts";
 
 /**
  * Registers the tasks that this worker runs, with their limits and retry policies. If the database rejects the description of a task, the task is
- * removed from `tasks`, because it would run without its limits; the others are registered. Rejects for any other error.
+ * removed from `tasks`, because it would run without its limits; the others are registered. Rejects with any other error.
  */
 export async function registerTasks(pool: Pool, tasks: Map<string, LoadedTask>, log: Logger): Promise<void> {
   const register = async (some: ReadonlyMap<string, LoadedTask>): Promise<void> => {

@@ -6,31 +6,32 @@ import { Hint, parseHint } from "./hint.ts";
 import { RunningJobs } from "./attempt/running-jobs.ts";
 
 /**
- * How old this worker's knowledge of pauses may be when it starts a job (ms). Together with the time of a query it stays
- * below the 300 ms after which no job may start.
+ * How old this worker's copy of the pauses may be when it starts a job (ms). Including the duration of a query, this stays below 300 ms, within which
+ * a pause must take effect.
  */
 const MAX_AGE_MS = 200;
 
 /** The shortest interval at which notifications make this worker read pauses (ms). */
 const PAUSES_INTERVAL_MS = 50;
 
-/** The shortest interval at which they make it read cancelled jobs (ms): a cancellation may take at most a second. */
+/** The shortest interval at which notifications make this worker read cancelled jobs (ms). A cancellation may take at most a second. */
 const CANCELLED_INTERVAL_MS = 100;
 
 /**
- * The shortest interval at which they make it check the waiting room (ms): as soon as `legwork.tick` asks to be called again when it has more to do.
+ * The shortest interval at which notifications make this worker check the waiting room (ms). It equals the delay that `legwork.tick` returns when it
+ * has more to do.
  */
 const WAKEUPS_INTERVAL_MS = 50;
 
-/** The shortest interval at which they make it check schedules (ms). */
+/** The shortest interval at which notifications make this worker check schedules (ms). */
 const SCHEDULES_INTERVAL_MS = 100;
 
-/** The shortest interval at which they make it send a heartbeat, whose answer has this worker's state (ms). */
+/** The shortest interval at which notifications make this worker send a heartbeat, whose response contains the worker's state (ms). */
 const STATE_INTERVAL_MS = 200;
 
 /**
- * How often the listening connection is checked, besides when a job starts (ms). What a dead one misses, heartbeats and the worker's poll bring
- * within seconds.
+ * How often the listening connection is checked, in addition to checks when a job starts (ms). If it is dead, heartbeats and the worker's poll
+ * deliver the missed changes within seconds.
  */
 const PROVE_INTERVAL_MS = 30_000;
 
@@ -45,9 +46,9 @@ export class LeaseLost extends Error {
 }
 
 /**
- * The changes that users make while jobs run, as known to this worker: pauses and cancellations. Notifications only trigger reading them from the
- * tables, because any login of the database can send them. Cancellations also come with every heartbeat, and pauses are read again before a job
- * starts if a notification may have been missed.
+ * Keeps track of the pauses and cancellations that users request while jobs run. Notifications only trigger reading them from the tables, because any
+ * database login can send notifications. Cancellations also arrive with every heartbeat, and pauses are read again before a job starts if a
+ * notification may have been missed.
  */
 export class RemoteCommands {
   /** The attempts that are running in this process, by job. */
@@ -55,14 +56,14 @@ export class RemoteCommands {
   readonly #pool: Pool;
   readonly #log: Logger;
   readonly #listener: Listener;
-  /** The tasks that are paused, with their queues. */
+  /** The queue of each paused task. */
   #paused: ReadonlyMap<string, string> = new Map();
   #knownAt = Number.NEGATIVE_INFINITY;
-  /** Whether something may have changed since the last reading began. */
+  /** Whether something may have changed since the last read began. */
   #isDirty = true;
   #reading: Promise<void> | undefined;
   readonly #hints: Readonly<Record<"pauses" | "cancelled" | "wakeups" | "schedules" | "worker", Hint>>;
-  /** The id of the current runner, to recognize hints that are meant for it. */
+  /** The id of the current runner, which is compared with the worker id in hints. */
   workerId: string | undefined;
 
   /**
@@ -105,14 +106,14 @@ export class RemoteCommands {
     }
     if (limits === true || wakeups === true) this.#hints.wakeups.take();
     if (schedules === true) this.#hints.schedules.take();
-    // For one of all workers, and each of them would only send a heartbeat.
+    // All workers receive this hint, but only the worker that it names needs to send a heartbeat.
     if (typeof worker === "string" && worker === this.workerId) this.#hints.worker.take();
     if (typeof cancelled === "string" && this.running.has(cancelled)) this.#hints.cancelled.take();
   }
 
   /**
-   * Whether a task is known not to be paused without a query; true for nearly every job. A job that was fetched `fetchedAgo` ms ago was not paused
-   * then, because a pause moves waiting jobs out of reach in its own transaction.
+   * Whether it is certain without a query that a task is not paused; true for nearly every job. A job that was fetched `fetchedAgo` ms ago was not
+   * paused at that time, because the transaction that pauses a task also makes its waiting jobs impossible to fetch.
    */
   isFree(task: string, fetchedAgo = Infinity): boolean {
     if (this.#paused.has(task)) return false;
@@ -127,8 +128,8 @@ export class RemoteCommands {
   }
 
   /**
-   * Whether a job that may have killed workers must not start next to the jobs running here. On its last chance it does not run next to another
-   * such job, so that no job is blamed for what another one does.
+   * Whether a job that may have killed workers must wait because of the jobs that are running here. A job with only one chance left does not run next
+   * to another such job, so that it does not fail because of the other job.
    */
   mustWait(deaths: number): boolean {
     for (const other of this.running.values()) {
@@ -141,7 +142,7 @@ export class RemoteCommands {
     for (const id of jobIds) this.running.get(id)?.abort(new JobCancelled("The job was cancelled."));
   }
 
-  /** Aborts the attempts of the given jobs, or all, because they may be running elsewhere. */
+  /** Aborts the attempts of the given jobs, or of all jobs, because they may be running elsewhere. */
   abandon(jobIds: Iterable<string> = this.running.keys()): void {
     for (const id of jobIds) {
       this.running
@@ -156,9 +157,9 @@ export class RemoteCommands {
   }
 
   /**
-   * Whether the knowledge of pauses is recent: by the last reading, or by an answer on the listening connection, before which all earlier
-   * notifications must have arrived. After a notification, only a reading that began just before `asked` or later counts. So notifications make jobs
-   * wait for one reading, however many arrive meanwhile.
+   * Whether the copy of the pauses is recent enough: because of the last read, or because of a response on the listening connection, before which all
+   * earlier notifications must have arrived. After a notification, only a read that began shortly before `asked` or later counts. So jobs wait for
+   * one read, no matter how many notifications arrive in the meantime.
    */
   #isFresh(asked: number): boolean {
     const now = performance.now();
@@ -167,7 +168,7 @@ export class RemoteCommands {
     return now - Math.max(this.#knownAt, this.#listener.provenAt) < MAX_AGE_MS;
   }
 
-  /** Reads pauses. Concurrent callers wait for the same reading. */
+  /** Reads pauses. Concurrent callers wait for the same read. */
   async #read(): Promise<void> {
     const read = async (): Promise<void> => {
       const before = performance.now();
@@ -188,7 +189,7 @@ export class RemoteCommands {
     await this.#reading;
   }
 
-  /** Logs, by queue, the tasks that are in `these` and not in `those`. */
+  /** Logs the tasks that are in `these` but not in `those`, with one line for each queue. */
   #tell(event: string, message: string, these: ReadonlyMap<string, string>, those: ReadonlyMap<string, string>): void {
     const tasks = [...these.keys()].filter((task) => !those.has(task));
     for (const queue of new Set(tasks.map((task) => these.get(task)))) {
@@ -196,9 +197,9 @@ export class RemoteCommands {
     }
   }
 
-  /** Reads pauses now, independent of notifications. Rejects if the database does not respond. */
+  /** Reads pauses now, regardless of notifications. Rejects if the database does not respond. */
   async refresh(): Promise<void> {
-    // A reading in progress may have begun too early.
+    // A read in progress may have begun too early.
     await this.#reading;
     await this.#read();
   }

@@ -7,11 +7,11 @@ import type { WorkerOptions } from "./worker-options.ts";
 
 /** How often to check for remaining jobs (ms). */
 const INTERVAL_MS = 200;
-/** How long its own connections may take to become idle and close (ms). */
+/** How long the connections of this file may take to become idle and close (ms). */
 const CLOSE_MS = 300;
 
 interface OnceWorker extends Worker {
-  /** Resolves when no due job is left, rejects when that cannot be found out, and also resolves after `stop`. The worker is then to be stopped. */
+  /** Resolves when no due job is left, or after `stop`. Rejects if this cannot be checked. In each case, the worker must then be stopped. */
   readonly finished: Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export async function startOnce(options: WorkerOptions): Promise<OnceWorker> {
   const stopping = new AbortController();
   options.signal?.addEventListener("abort", () => stopping.abort(), { once: true });
   const finished = untilNothingIsReady(pool, worker, stopping.signal);
-  // It is awaited below, too, where its error is not of interest.
+  // The caller handles a rejection. Without this handler, it could be reported as unhandled before that.
   finished.catch(() => undefined);
   return {
     ...worker,

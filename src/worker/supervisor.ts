@@ -4,25 +4,25 @@ import { toError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { within } from "../within.ts";
 
-/** The wait before a runner that ended is restarted (ms); doubled each time it ends soon, up to the longest wait. */
+/** The wait before a runner is restarted when it has ended (ms). It is doubled each time a runner ends soon, up to the longest wait. */
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 
-/** A runner that ran for this long (ms) did not end soon, and the next wait is the first one again. */
+/** If a runner ran for at least this long (ms), it did not end soon, and the next wait is the shortest one again. */
 const SETTLED_AFTER_MS = 60_000;
 
-/** The reason why a runner ended. */
+/** Why a runner ended. */
 export interface RunnerEnd {
   readonly error: Error | undefined;
-  /** The job that the worker was running when the process ended, if known. */
+  /** The job that the runner was running when it ended, if known. */
   readonly jobId: string | undefined;
 }
 
-/** A runner with its resources, as seen by the supervisor. */
+/** A runner with its resources, as the supervisor uses it. */
 export interface Supervised {
-  /** Resolves when it has ended unexpectedly. */
+  /** Resolves when the runner has ended unexpectedly. */
   readonly ended: Promise<RunnerEnd>;
-  /** Returns its jobs to the queue. Returns false if the database could not be reached; then it may be called again. */
+  /** Returns the runner's jobs to the queue. Returns false if the database could not be reached; in that case, it may be called again. */
   release(): Promise<boolean>;
   /** Lets running jobs finish within `timeout` (ms), and then returns the others to the queue. */
   stop(timeout: number): Promise<void>;
@@ -31,13 +31,13 @@ export interface Supervised {
 export interface SupervisorOptions<T extends Supervised> {
   readonly log: Logger;
   readonly start: () => Promise<T>;
-  /** Called when a runner has ended, with the reason as a sentence; and with undefined when another is running. */
+  /** Called with the reason, as a sentence, when a runner has ended, and with undefined when another one is running. */
   readonly onProblem: (problem: string | undefined) => void;
   /** Called for each restart, to record it for doctor, alerts and metrics. */
   readonly onRestart: (reason: string, jobId: string | undefined) => void;
 }
 
-/** Keeps a runner running: restarts it when it ends unexpectedly, after a wait that grows while runners end soon. */
+/** Keeps a runner running: restarts it when it ends unexpectedly. The wait before each restart grows if runners keep ending soon. */
 export class Supervisor<T extends Supervised> {
   readonly #options: SupervisorOptions<T>;
   readonly #stopped = new AbortController();
@@ -58,7 +58,7 @@ export class Supervisor<T extends Supervised> {
     return new Supervisor(options, await options.start());
   }
 
-  /** Stops supervising, and returns the current runner within `timeout` (ms), even if a restart in progress is waiting. */
+  /** Stops supervising, and returns the current runner within `timeout` (ms), even if a restart is still waiting. */
   async stop(timeout: number): Promise<T> {
     this.#stopped.abort();
     await within(timeout, this.#work);
@@ -86,12 +86,12 @@ export class Supervisor<T extends Supervised> {
         await delay(waitBefore(attempt), undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return;
         try {
-          // Before fetching again: the jobs of the lost runner can then run immediately, here or elsewhere.
+          // Return the jobs of the lost runner before fetching again, so that they can run immediately, here or elsewhere.
           if (!isReleased) isReleased = await lost.release();
           if (!isReleased) continue;
           const next = await start();
           if (signal.aborted) {
-            // Stopped meanwhile: the new runner is not needed.
+            // The supervisor was stopped in the meantime, so the new runner is not needed.
             await next.stop(0);
             return;
           }
@@ -101,7 +101,7 @@ export class Supervisor<T extends Supervised> {
           log.info({ event: "worker_restarted" }, "The worker is running again.");
           break;
         } catch (error) {
-          // While the database cannot be reached, a separate line says so.
+          // While the database cannot be reached, a separate line reports that.
           const level = isConnectionError(error) ? "debug" : "warn";
           log[level]({ event: "restart_failed", err: toError(error) }, `The worker cannot restart: ${toError(error).message}.`);
         }
@@ -110,7 +110,7 @@ export class Supervisor<T extends Supervised> {
   }
 }
 
-/** Returns between half of the wait and all of it, so that workers that ended together do not restart together. */
+/** Returns a random wait between half and all of the regular one, so that workers that ended together do not restart together. */
 function waitBefore(attempt: number): number {
   return Math.min(FIRST_WAIT_MS * 2 ** Math.min(attempt, 20), LONGEST_WAIT_MS) * (0.5 + Math.random() / 2);
 }
@@ -119,5 +119,5 @@ function describeEnd({ error, jobId }: RunnerEnd): string {
   if (error === undefined) return "its runner ended without an error.";
   const message = error.message.replace(/\.?$/, ".");
   if (isConnectionError(error)) return `it lost its connection to the database: ${message}`;
-  return `its runner ended with an error${jobId === undefined ? "" : ` at job ${jobId}`}: ${message}`;
+  return `its runner ended with an error${jobId === undefined ? "" : ` while running job ${jobId}`}: ${message}`;
 }

@@ -2,13 +2,13 @@ import { LegworkError } from "../errors.ts";
 import { nearestName } from "../nearest-name.ts";
 import type { LoadedTask } from "./load-tasks.ts";
 
-/** What a worker runs of its tasks: names, such as `notify/mail`, patterns, such as `notify/*`, and queues, such as `queue:mail`. */
+/** Which of its tasks a worker runs, by names such as `notify/mail`, patterns such as `notify/*`, and queues such as `queue:mail`. */
 export interface TaskSelection {
-  /** Only what one of these names; everything if it is empty. */
+  /** The tasks that the worker runs; all tasks if this is empty. */
   readonly only?: readonly string[] | undefined;
-  /** What of that it does not run. */
+  /** The tasks among these that the worker does not run. */
   readonly except?: readonly string[] | undefined;
-  /** How many attempts of a queue run here at a time, by queue. */
+  /** How many attempts of each queue run here at a time. */
   readonly slots?: Readonly<Record<string, number>> | undefined;
 }
 
@@ -18,7 +18,7 @@ export function queueOf(task: LoadedTask): string {
   return task.definition?.queue ?? "default";
 }
 
-/** Returns the names of the tasks that a worker runs. Throws LW514 for a name that no task or queue has, and if no task is left. */
+/** Returns the names of the tasks that a worker runs. Throws LW514 for a name that matches no task or queue, and if no task is left. */
 export function selectTasks(tasks: ReadonlyMap<string, LoadedTask>, selection: TaskSelection): ReadonlySet<string> {
   const { only = [], except = [], slots = {} } = selection;
   const all = [...tasks.values()];
@@ -51,7 +51,7 @@ export function selectTasks(tasks: ReadonlyMap<string, LoadedTask>, selection: T
   return new Set(selected.map(({ name }) => name));
 }
 
-/** Returns whether a name matches a pattern, in which `*` stands for any text. */
+/** Returns a function that checks whether a name matches a pattern, in which `*` stands for any text. */
 function matcher(pattern: string): (name: string) => boolean {
   if (!pattern.includes("*")) return (name) => name === pattern;
   const escaped = pattern.split("*").map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, String.raw`\$&`));

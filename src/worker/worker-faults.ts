@@ -5,7 +5,7 @@ import type { Logger } from "../log.ts";
 
 /**
  * The kinds of problems that prevent a worker from running jobs: its runner ended and was restarted, the database rejects the outcomes of jobs, or
- * there is a connection pooler and it did not start.
+ * the worker did not start because of a connection pooler.
  */
 export type FaultKind = "restart" | "recording" | "pooler";
 

@@ -38,40 +38,40 @@ import type { WorkerOptions } from "./worker-options.ts";
 
 /**
  * The longest time that one of the worker's own statements may take (ms), such as admitting a backlog. Statements of graphile-worker and of tasks
- * have no limit, but none of them waits forever on a dead connection.
+ * have no limit, but they do not wait forever on a dead connection.
  */
 const STATEMENT_TIMEOUT_MS = 120_000;
 
 /** How long a stopping worker waits for listeners of `worker_stopped` (ms). */
 const LISTENERS_MS = 2_000;
 
-/** How often the loops look for work that the worker's poll has not found (ms). */
+/** How often the loops check for work that the worker's poll has not found (ms). */
 const LOOK_INTERVAL_MS = 5 * 60_000;
 
 export interface Worker {
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[];
-  /** Its name in graphile-worker, as in the column locked_by of its jobs; it changes with each restart. */
+  /** The worker's name in graphile-worker, as in the column locked_by of its jobs. It changes with each restart. */
   readonly id: string | undefined;
-  /** Resolves when an operator has told it to drain and its last job has ended: it is to be stopped. */
+  /** Resolves when an operator has made the worker drain and its last job has ended. The worker must then be stopped. */
   readonly drained: Promise<void>;
-  /** The ids of the jobs that it is running. */
+  /** Returns the ids of the jobs that the worker is running. */
   running(): readonly string[];
-  /** Takes no new jobs until it is called with false; running jobs continue. Jobs that were fetched ahead return to the queue. */
+  /** Makes the worker take no new jobs until this is called with false; running jobs continue. Jobs that were fetched ahead return to the queue. */
   hold(isHeld: boolean): void;
-  /** Returns the flags of jobs that it does not fetch. */
+  /** Returns the flags of jobs that the worker does not fetch. */
   forbiddenFlags(): Promise<readonly string[]>;
   /**
-   * Stops fetching, lets running jobs finish, and returns jobs that have not finished within the shutdown timeout to the queue: they
-   * run elsewhere without having used an attempt. Their signal aborts after four fifths of that time. Resolves when the worker has
-   * ended, and returns the ids of the jobs that had started and were returned. Further calls return the same promise.
+   * Stops fetching, lets running jobs finish, and returns jobs that have not finished within the shutdown timeout to the queue: they run elsewhere
+   * without having used an attempt. Their abort signal fires after four fifths of that time. Resolves when the worker has ended, and returns the ids
+   * of the jobs that had started and were returned. Further calls return the same promise.
    */
   stop(): Promise<readonly string[]>;
 }
 
 /**
- * Starts a worker on a migrated database and resolves when it listens for jobs. It survives restarts of the database: it
- * restarts as soon as it can connect again.
+ * Starts a worker on a migrated database and resolves when it is listening for jobs. It survives restarts of the database: it restarts as soon as it
+ * can connect again.
  *
  * Throws LW515 for tasks that cannot be loaded, LW514 for a crontab that cannot be read, LW510 for an unsupported graphile-worker,
  * LW511 for a database that lacks objects of the migrations, and LW516 when a connection pooler in between shares connections between clients.
@@ -79,7 +79,7 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { forbiddenFlags = options.preset?.options.forbiddenFlags } = options;
   const { log, name } = workerLog(options.log);
-  // graphile-worker would use it.
+  // graphile-worker would use this variable.
   assertSchema(process.env.GRAPHILE_WORKER_SCHEMA || "graphile_worker", "GRAPHILE_WORKER_SCHEMA");
   await assertKnownStatements();
   const allTasks = await loadTasks(options.tasks, log, options.preset, {
@@ -98,12 +98,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const clock = new DatabaseClock();
   const events = options.events ?? new WorkerEventHub(log);
   const outcomes = new Outcomes(events);
-  // Three pools: a task that holds connections must not prevent graphile-worker from completing jobs, or the lease from being renewed.
+  // There are three pools, so that a task that holds connections cannot prevent graphile-worker from completing jobs, or the lease from being
+  // renewed.
   const taskPool = createPool(options.databaseUrl, {
     log,
     max: Math.min(options.concurrency + 2, options.preset?.options.maxPoolSize ?? Infinity),
     name: "legwork tasks",
-    // A server without a free connection must not fail the attempts that need one.
+    // If the server has no free connection, attempts that need one wait instead of failing.
     waitsForConnection: true,
   });
   try {
@@ -113,7 +114,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         await assertSessions(taskPool);
         await assertUsable(taskPool);
         await clock.synchronize(taskPool);
-        // Also those that others run: limits and schemas belong to the code, whichever worker has it.
+        // Register all tasks, including those that only other workers run: limits and schemas belong to the code, no matter which worker loads it.
         await registerTasks(taskPool, allTasks, log);
       },
       options.signal,
@@ -157,7 +158,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     Object.keys(options.slots ?? {}).length === 0
       ? undefined
       : new QueueSlots(options.slots ?? {}, new Map([...tasks].map(([name, task]) => [name, queueOf(task)])));
-  // Not with the tasks' pool: a task that holds all connections must not block the output of other tasks.
+  // The tasks' pool is not used here, because a task that holds all connections must not block the output of other tasks.
   const output = new JobOutput({ pool: leasePool, log });
   const isolation = new Isolation({
     ...options,
@@ -202,7 +203,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let isFirst = true;
   const generation = async (): Promise<Supervised> => {
     if (!isFirst) {
-      // graphile-worker would create its schema itself, without Legwork's triggers; and a schema created again does not know the tasks.
+      // Otherwise, graphile-worker would create its schema itself, without Legwork's triggers. In addition, a recreated schema does not contain the
+      // tasks.
       await assertUsable(leasePool);
       await registerTasks(leasePool, allTasks, log);
     }
@@ -272,7 +274,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       Promise.all([poll.stop(), ticker.stop(), scheduler.stop(), watch.stop(), bulkRunner.stop(), output.stop()]),
     );
     await heartbeat.end();
-    // Not awaited: a task that does not end may hold a connection indefinitely.
+    // This is not awaited, because a task that does not end may hold a connection indefinitely.
     closeQuietly(taskPool, log);
     closeQuietly(leasePool, log);
     const givenBack = [...environment.givenBack];
@@ -293,7 +295,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 }
 
-/** Throws LW514 if isolated tasks cannot have the middleware of the other tasks. */
+/** Throws LW514 if isolated tasks cannot load the middleware that the other tasks use. */
 function assertReachable(
   middleware: readonly Middleware[],
   file: string | undefined,
@@ -305,12 +307,12 @@ function assertReachable(
   if (foreign === undefined || isolated === undefined) return;
   throw new LegworkError(
     "LW514",
-    `Task '${isolated.name}' runs in a ${isolated.definition?.isolate} of its own, which cannot load the middleware '${foreign.name}' of createLegwork.`,
-    { hint: "Put the middleware into legwork.config.ts, which createLegwork and threads and processes read too." },
+    `Task '${isolated.name}' runs in its own ${isolated.definition?.isolate}, which cannot load the middleware '${foreign.name}' of createLegwork.`,
+    { hint: "Put the middleware into legwork.config.ts, which createLegwork and the threads and processes of tasks read." },
   );
 }
 
-/** Tells listeners when the database is lost and back. Returns a function that ends this. */
+/** Passes events to listeners when the database is lost and when it is back. Returns a function that stops this. */
 function hearOutages(databaseUrl: string, log: Logger, events: WorkerEventHub): () => void {
   const { listeners } = outagesOf(databaseUrl, log);
   const listener = {

@@ -752,7 +752,7 @@ async function exhausted(told: Told): Promise<void> {
   await isIn(id, "failed", 40_000);
   const [reason] = await told.names(
     id,
-    /No connection of this worker's pool came free within 10 seconds: running jobs hold all 3\./,
+    /No connection in this worker's pool became free within 10 seconds: running jobs hold all 3\./,
     /timeout exceeded/,
   );
   await follow(reason);

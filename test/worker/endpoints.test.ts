@@ -114,7 +114,11 @@ it("an endpoint runs the jobs of a task: its response determines the result, a r
     error: `${url}/refuse returned status 422: The account 7 does not exist.`,
   });
   expect(moved).toMatchObject({ state: "failed", attempts: 1, error: `${url}/moved returned status 302.` });
-  expect(large).toMatchObject({ state: "failed", attempts: 1, error: `The answer of ${url}/large is larger than 262144 bytes.` });
+  expect(large).toMatchObject({
+    state: "failed",
+    attempts: 1,
+    error: `The response from ${url}/large is larger than 262144 bytes.`,
+  });
   expect(broken).toMatchObject({ state: "failed", attempts: 1, error: expect.stringContaining("not JSON") });
   expect(slow).toMatchObject({ state: "failed", error: "The task took longer than 200 ms." });
 

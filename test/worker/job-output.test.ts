@@ -270,8 +270,8 @@ describe("a database that rejects log lines", () => {
     const found = await lines(id, 1);
     expect(found.length).toBeLessThanOrEqual(BUFFERED_LINES + 2);
     expect(found.at(-1)).toMatchObject({ message: "the last" });
-    expect(found[0]).toMatchObject({ level: "warn", attempt: 1, message: "… cut, 1,000 lines that could not be stored." });
-    expect(found[1]).toMatchObject({ level: "warn", attempt: 2, message: "… cut, 1 line that could not be stored." });
+    expect(found[0]).toMatchObject({ level: "warn", attempt: 1, message: "… 1,000 lines could not be stored." });
+    expect(found[1]).toMatchObject({ level: "warn", attempt: 2, message: "… 1 line could not be stored." });
     expect(found[2]?.message).toBe("1.1");
   });
 
@@ -297,7 +297,7 @@ describe("a database that rejects log lines", () => {
       "after",
     ]);
     said.log("info", "the next one", undefined);
-    expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… cut, 1 line that could not be stored.");
+    expect((await lines(bad, 3)).map(({ message }) => message)).toContain("… 1 line could not be stored.");
     expect((await getJob(database.pool, bad)).progress).toBeNull();
     const { rows } = await database.pool.query("select percent from legwork_private.job_progress order by job_id");
     expect(rows).toEqual([{ percent: 40 }, { percent: 0 }]);

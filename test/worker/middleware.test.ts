@@ -156,7 +156,7 @@ describe("middleware around attempts", () => {
     await expect(workerOver(database.url, [tasks], { middleware })).rejects.toMatchObject({
       code: "LW514",
       message: expect.stringMatching(
-        /^Task '(thread|process)' runs in a \1 of its own, which cannot load the middleware 'outer'/,
+        /^Task '(thread|process)' runs in its own \1, which cannot load the middleware 'outer'/,
       ) as string,
     });
     const wrong = (given: unknown): string | undefined => {
@@ -168,18 +168,18 @@ describe("middleware around attempts", () => {
       }
     };
     expect(wrong({ name: "a", attemptt: () => undefined })).toBe(
-      "defineMiddleware: there is no 'attemptt'. Did you mean 'attempt'?",
+      "defineMiddleware: unknown property 'attemptt'. Did you mean 'attempt'?",
     );
     expect(wrong({ name: "a", on: { job_faild: () => undefined } })).toBe(
       "defineMiddleware: on: Unknown event 'job_faild'. Did you mean 'job_failed'?",
     );
     expect(wrong({ attempt: 1 })).toBe("defineMiddleware: name: expected text.");
-    expect(wrong(() => undefined)).toBe("defineMiddleware: expected what defineMiddleware returns.");
+    expect(wrong(() => undefined)).toBe("defineMiddleware: expected the return value of defineMiddleware.");
     await expect(
       createLegwork({ databaseUrl: database.url, log: testLog, middleware: [{ nam: "x" } as never] }),
     ).rejects.toMatchObject({
       code: "LW514",
-      message: "middleware: number 1: there is no 'nam'. Did you mean 'name'?",
+      message: "middleware: number 1: unknown property 'nam'. Did you mean 'name'?",
     });
   });
 });

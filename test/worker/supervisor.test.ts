@@ -56,9 +56,12 @@ it("a runner that ends is replaced after a growing delay, and the reason names t
   // The delays are 250, 500, 1,000 and 2,000 ms, each shortened at random by up to a half.
   for (const [n, wait] of waits.entries()) expect(wait).toBeGreaterThanOrEqual(125 * 2 ** n - 5);
   expect(restarts).toHaveLength(4);
-  expect(restarts[0]).toEqual({ reason: "its runner ended with an error at job 42: value out of range.", jobId: "42" });
+  expect(restarts[0]).toEqual({
+    reason: "its runner ended with an error while running job 42: value out of range.",
+    jobId: "42",
+  });
   expect(problems.slice(0, 2)).toEqual([
-    "The worker is restarting: its runner ended with an error at job 42: value out of range.",
+    "The worker is restarting: its runner ended with an error while running job 42: value out of range.",
     undefined,
   ]);
   expect(await supervisor.stop(1_000)).toBe(runners.at(-1));

@@ -10,25 +10,25 @@ import { storable } from "../graphile/outcomes.ts";
 import { LogTail } from "./log-tail.ts";
 import type { Redaction } from "./redaction.ts";
 
-/** The largest fields of a line that are stored whole (bytes of JSON). */
+/** The largest fields of a log line that are stored in full (bytes of JSON). */
 export const FIELDS_LIMIT = 4 * 1024;
-/** The longest stack trace in the fields of a line (characters), so that the other fields fit too. */
+/** The longest stack trace in the fields of a log line (characters). It leaves room for the other fields. */
 const STACK_LIMIT = 2_000;
 
 /** The destination of an attempt's log lines and progress. */
 export interface OutputSink {
-  /** Stores a line of an attempt, as JSON; of many lines, the first and the last ones. */
+  /** Stores a log line of an attempt, as JSON. If an attempt has too many lines, only the first and the last ones are stored. */
   keep(attempt: AttemptOutput, json: string): void;
-  /** Soon stores the last lines of an attempt that has ended. */
+  /** Arranges for the last lines of an attempt that has ended to be stored soon. */
   end(attempt: AttemptOutput): void;
-  /** Notes that an attempt has new progress; its latest value is sent later. */
+  /** Records that an attempt has new progress; the latest value is sent later. */
   report(attempt: AttemptOutput): void;
 }
 
 /** Converts the log lines and the progress of one attempt to the form and size in which they are stored. */
 export class AttemptOutput {
   readonly job: RunningJob;
-  /** Its last lines, if there are too many to store all. */
+  /** The attempt's last lines, if it has too many to store all of them. */
   readonly tail = new LogTail();
   readonly #sink: OutputSink;
   readonly #clock: DatabaseClock;
@@ -79,9 +79,9 @@ export class AttemptOutput {
     this.#sink.keep(this, this.#describe(level, this.#text(message), this.#fields(fields)));
   }
 
-  /** Returns a line that replaces lines that could not be stored in time. */
+  /** Returns a line that stands for lines that could not be stored in time. */
   describeLoss(lines: number): string {
-    return this.#describe("warn", `… cut, ${counted(lines, "line")} that could not be stored.`, "null");
+    return this.#describe("warn", `… ${counted(lines, "line")} could not be stored.`, "null");
   }
 
   /** Returns a line as JSON for `legwork_private.record_output`. */

@@ -4,10 +4,10 @@ import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "./attempt-output.ts";
 import { HEAD_LINES, TAIL_LINES } from "./log-tail.ts";
 
-/** How long output is buffered (ms): short enough for a user who watches, and long enough to send many lines in one statement. */
+/** How long output is buffered (ms): short enough for a user who is watching the job, and long enough to send many lines in one statement. */
 const FLUSH_AFTER_MS = 250;
 
-/** The longest wait before sending to a failing database is retried (ms). */
+/** The longest wait between retries while the database fails (ms). */
 const MAX_RETRY_DELAY_MS = 10_000;
 
 /** The number of lines sent in one statement. */
@@ -17,7 +17,7 @@ const BATCH = 1_000;
 export const BUFFERED_LINES = 10_000;
 const BUFFERED_CHARACTERS = 16_000_000;
 
-/** SQLSTATE classes of a statement that can never succeed, because one of its lines cannot be stored. */
+/** SQLSTATE classes of errors that retrying cannot fix, because one of the lines in the statement cannot be stored. */
 const HOPELESS = /^(21|22|23|54)/;
 
 interface Line {
@@ -26,18 +26,22 @@ interface Line {
 }
 
 /**
- * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all of them, a quarter of a second after the
- * first one, and none while there is no output. Failed statements are retried. Of an attempt with very many lines, the first and the last ones are
- * stored. When the buffer is full, the oldest lines are dropped, and a line reports how many. A killed worker loses its last quarter of a second.
+ * Sends the progress and the log lines of all jobs that a worker runs to the database: one statement for all jobs, a quarter of a second after the
+ * first new line, and none while there is no output. Failed statements are retried. If an attempt has very many lines, only the first and the last
+ * ones are stored. When the buffer is full, the oldest lines are dropped, and a line reports how many. If the worker is killed, the output of the
+ * last quarter of a second is lost.
  */
 export class JobOutput implements OutputSink {
   readonly #pool: Pool;
   readonly #log: Logger;
   #lines: Line[] = [];
   #characters = 0;
-  /** By job, because a job may have two attempts within one statement. */
+  /** Keyed by job, because one statement may cover two attempts of the same job. */
   #progress = new Map<string, AttemptOutput>();
-  /** The attempts that have more lines than can be stored: those with lines to send, and those whose stored lines must be trimmed. */
+  /**
+   * The attempts that have more lines than can be stored. `#tails` are those with lines to send, and `#trims` those whose stored lines must be
+   * trimmed.
+   */
   readonly #tails = new Set<AttemptOutput>();
   readonly #trims = new Set<AttemptOutput>();
   /** The number of dropped lines, by attempt. */
@@ -116,7 +120,7 @@ export class JobOutput implements OutputSink {
       } catch (thrown) {
         const error = toError(thrown);
         if (this.#retryDelay === 0)
-          this.#log.warn({ event: "output_delayed", err: error }, "Cannot store the output of jobs now; retrying.");
+          this.#log.warn({ event: "output_delayed", err: error }, "Cannot store the output of jobs; retrying.");
         this.#retryDelay = Math.min(Math.max(this.#retryDelay * 2, FLUSH_AFTER_MS), MAX_RETRY_DELAY_MS);
         this.#putBack(lines, progress);
         for (const [attempt, count] of losses) this.#lose(attempt, count);
@@ -126,8 +130,8 @@ export class JobOutput implements OutputSink {
   }
 
   /**
-   * Stores progress and lines in one statement. If the database rejects their content, each half is stored separately, down to the one
-   * report or line that is at fault: only that one is lost. Throws all other errors.
+   * Stores progress and lines in one statement. If the database rejects their content, each half is stored separately, down to the single report or
+   * line that is at fault. Only that report or line is lost. Throws all other errors.
    */
   async #record(reports: readonly AttemptOutput[], lines: readonly Line[]): Promise<void> {
     if (reports.length + lines.length === 0) return;
@@ -151,13 +155,13 @@ export class JobOutput implements OutputSink {
         for (const { attempt } of lines) this.#lose(attempt, 1);
         this.#log.error(
           { event: "output_rejected", err: error, jobId: job?.id },
-          "The database rejects a job's output; it is not stored.",
+          "The database rejected a job's output, so it is not stored.",
         );
       }
     }
   }
 
-  /** Moves the last lines of attempts that have too many to the lines to send, as far as they are due. */
+  /** Queues the last lines of attempts that have too many lines, if they are due to be sent. */
   #takeTails(): void {
     for (const attempt of this.#tails) {
       if (attempt.tail.wait > 0) continue;
@@ -167,7 +171,7 @@ export class JobOutput implements OutputSink {
     }
   }
 
-  /** Deletes the stored lines between the first and the last ones of these attempts. It may be repeated. */
+  /** Deletes the stored lines of these attempts between the first and the last ones. Running it again is harmless. */
   async #trim(): Promise<void> {
     if (this.#trims.size === 0) return;
     const trims = [...this.#trims];
@@ -188,7 +192,7 @@ export class JobOutput implements OutputSink {
     this.#progress = new Map([...progress, ...this.#progress]);
   }
 
-  /** Drops a tenth at a time, because moving the remaining lines costs the same for any number. */
+  /** Drops a tenth of the lines at a time, because moving the remaining lines costs the same no matter how many are dropped. */
   #dropOldest(): void {
     const dropped = this.#lines.splice(0, Math.ceil(this.#lines.length / 10));
     for (const { attempt, json } of dropped) {

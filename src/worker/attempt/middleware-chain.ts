@@ -3,8 +3,8 @@ import type { AttemptContext, AttemptMiddleware, Next } from "../../jobs/middlew
 import type { SomeTaskValues } from "../../jobs/task-values.ts";
 
 /**
- * Runs a task within middleware, the first one outermost. `add` receives the values that middleware adds. An attempt ends only when the task has
- * ended, also if middleware does not wait for it: otherwise it would overlap with the next attempt.
+ * Runs a task within middleware, of which the first one is the outermost. `add` receives the values that middleware adds. An attempt ends only when
+ * the task has ended, even if middleware does not wait for the task. Otherwise the task could overlap with the next attempt.
  */
 export async function throughAttempt(
   list: readonly AttemptMiddleware[],
@@ -34,7 +34,7 @@ export async function throughAttempt(
       throw error;
     }
     hasEnded = true;
-    // A middleware that returns nothing changes nothing, and so does not hide an error of the task.
+    // A middleware that returns nothing does not replace the result, and does not hide an error of the task either.
     if (rest !== undefined && returned === undefined) return await rest;
     await Promise.allSettled([rest]);
     if (returned === undefined) {
@@ -49,7 +49,7 @@ function misuse(message: string): LegworkError {
   return new LegworkError("LW514", message, { hint: "Call next once and wait for it: `return await next()`." });
 }
 
-/** Creates the settings that middleware may give the connections of an attempt. Throws LW400 when another name or value is set. */
+/** Creates the object in which middleware sets Postgres settings for an attempt's connections. Throws LW400 when another name or value is set. */
 export function sessionSettings(): Record<string, string> {
   return new Proxy<Record<string, string>>(
     {},
@@ -62,7 +62,7 @@ export function sessionSettings(): Record<string, string> {
         }
         if (typeof value !== "string" || value.includes("\0")) {
           throw new LegworkError("LW400", `The value of the setting '${name}' is not text that Postgres can store.`, {
-            hint: "Convert it to text; for null use an empty text.",
+            hint: "Convert it to text; for null, use an empty string.",
           });
         }
         target[name] = value;

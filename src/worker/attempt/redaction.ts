@@ -3,13 +3,13 @@ import { isRawNumber, parseExactly } from "../../json.ts";
 /** The marker that replaces secret values, as `legwork.redact` writes it. */
 const CENSOR = "[redacted]";
 
-/** Values shorter than this (characters) occur in any text by chance, and are not redacted there. */
+/** Values shorter than this (characters) are not redacted in text, because they occur there by chance. */
 const SHORTEST_SECRET = 4;
 
 /**
- * Redacts a task's output in the worker: the values at the task's `redact` paths, and every occurrence of the payload's values at
- * these paths in any text. The database does the same when it writes the history (sql/definitions/redaction/redaction.sql);
- * this covers data that does not pass through there: log lines, progress, and results that are cut.
+ * Redacts a task's output in the worker: the values at the task's `redact` paths, and every occurrence of the payload's values at these paths in any
+ * text. The database does the same when it writes the history (sql/definitions/redaction/redaction.sql); this class covers data that the database
+ * does not redact: log lines, progress, and truncated results.
  */
 export class Redaction {
   readonly #paths: readonly (readonly string[])[];
@@ -21,10 +21,10 @@ export class Redaction {
     this.learn(payload);
   }
 
-  /** Adds the secrets of another form of the payload, such as the output of its schema. */
+  /** Adds the secrets in another form of the payload, such as the output of its schema. */
   learn(payload: unknown): void {
     for (const path of this.#paths) collect(payload, path, this.#secrets);
-    // The longest first, because one may be part of another; each also in its JSON and URL encoding.
+    // The longest secrets come first, because one may be part of another. Each is also redacted in its JSON and URL encodings.
     const forms = [...this.#secrets].flatMap((secret) => [
       secret,
       JSON.stringify(secret).slice(1, -1),
@@ -38,7 +38,7 @@ export class Redaction {
     return this.#pattern === undefined ? text : text.replace(this.#pattern, CENSOR);
   }
 
-  /** Redacts a JSON value: the values at the paths, and secrets in its texts. */
+  /** Redacts a JSON value: the values at the paths, and secrets in its strings. */
   value(value: unknown): unknown {
     return this.#clean(redactPaths(value, this.#paths));
   }
@@ -58,7 +58,7 @@ export class Redaction {
   }
 }
 
-/** Returns a value with the values at the paths replaced; the value itself if it has none of them. */
+/** Returns a copy with the values at the paths replaced, or the value itself if it has none of the paths. */
 function redactPaths(value: unknown, paths: readonly (readonly string[])[]): unknown {
   let redacted = value;
   for (const path of paths) redacted = redactAt(redacted, path);

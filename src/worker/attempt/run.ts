@@ -42,17 +42,17 @@ export interface RunEnvironment {
   readonly control: RemoteCommands;
   /** The destination of the tasks' output. */
   readonly output: OutputSink;
-  /** Runs tasks that ask for a thread or a process; without it, they run in this thread like any other task. */
+  /** Runs tasks with the option `isolate`. If undefined, they run in this thread like any other task. */
   readonly isolation?: Isolates | undefined;
-  /** Runs around attempts; undefined if it has none. */
+  /** The middleware that runs around attempts; undefined without such middleware. */
   readonly around?: readonly AttemptMiddleware[] | undefined;
-  /** Changes jobs that tasks enqueue. */
+  /** Middleware that handles jobs that tasks enqueue. */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** Tells listeners what happens. */
+  /** Passes events to listeners. */
   readonly events?: WorkerEventHub | undefined;
   /** Whether an OpenTelemetry SDK was registered when the worker started. */
   readonly isTraced?: boolean;
-  /** The jobs that were returned to the queue because the worker is stopping and they heeded their signal. */
+  /** The jobs that were returned to the queue because the worker is stopping and their tasks responded to the abort signal. */
   readonly givenBack: Set<string>;
   /** The lease of the current runner. */
   lease: Lease | undefined;
@@ -73,10 +73,10 @@ type AttemptEnvironment = Pick<
 /** How long a task may continue after its timeout by default (ms). */
 export const DEFAULT_GRACE_MS = 5_000;
 
-/** How long an expired job is put back (ms); `legwork.tick()` ends it before that. */
+/** How long the start of an expired job is postponed (ms); `legwork.tick()` ends the job before that. */
 const EXPIRED_PUT_BACK_MS = 5_000;
 
-/** How long a job that must not start next to the running jobs is put back (ms), plus a random delay of up to the same length. */
+/** How long the start of a job that must not run next to the running jobs is postponed (ms), plus a random delay of up to the same length. */
 const WAIT_PUT_BACK_MS = 1_000;
 
 /** The longest delay of a Node timer (ms). */
@@ -106,7 +106,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
     const reason =
       control.isFree(task.name, fetchedAgo) && !hasExpired(job, clock) ? undefined : await whyNotNow(task, job, environment);
     if (reason !== undefined) throw putBack(job, reason, reason === "expired" ? EXPIRED_PUT_BACK_MS : undefined);
-    // The job was lost while this process was suspended, and was fetched here again before its old attempt has ended.
+    // The job was lost while this process was suspended, and has been fetched here again before its old attempt ended.
     if (control.running.has(job.id)) throw putBack(job, "still running here", WAIT_PUT_BACK_MS);
     const deaths = job.flags === null ? 0 : Number(flagValue(job, "lost") ?? 0);
     if (deaths > 0 && control.mustWait(deaths)) {
@@ -143,7 +143,7 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const description = run.describe(cause);
       const error = new DescribedError(description, cause);
       const batch = isError(cause) && cause instanceof BatchFailure ? cause : undefined;
-      // Completed entries of a batch must not run again.
+      // If some entries of a batch have completed, the job is not returned to the queue, because they must not run again.
       const hasDone = batch !== undefined && Array.isArray(payload) && batch.failed.length < payload.length;
       if (helpers.abortSignal?.aborted && !hasDone && (await giveBack(environment.lease, job.id))) {
         span?.end("given_back");
@@ -158,11 +158,11 @@ export function toPlainTask(task: LoadedTask, environment: RunEnvironment): Plai
       const finishedAt = clock.now();
       const { discard, snooze, retryAt } = verdictOf(cause);
       const next = retryAt === undefined ? undefined : retryAt instanceof Date ? retryAt.getTime() : finishedAt + retryAt.after;
-      // The database knows which worker holds the job now. If it is still this worker, the attempt has not failed.
+      // A lost lease is not a failure. If this worker turns out to still hold the job in the database, the job is put back.
       const waits = isError(cause) && cause instanceof Suspended;
       const isPutBack = waits || snooze || (isError(cause) && cause instanceof LeaseLost);
       const details = { attempt: job.attempts, durationMs: milliseconds(startedAt, finishedAt) };
-      // An invalid payload is not the task's fault: the message is sufficient, and Legwork's own stack trace would mislead.
+      // An invalid payload is not the task's fault. The message is sufficient, and a stack trace from Legwork's code would be misleading.
       const isExplained = isError(cause) && cause instanceof LegworkError;
       outcomes.failed(job.id, startedAt, finishedAt, description, {
         decision: discard ? "discard" : waits ? "wait" : isPutBack ? "put_back" : undefined,
@@ -211,8 +211,8 @@ function hasExpired(job: Job, clock: DatabaseClock): boolean {
 }
 
 /**
- * One attempt, and the context that its task receives. A small job takes thirty microseconds, so each part of the context is
- * created only when the task uses it.
+ * One attempt, and the context that its task receives. Running a small job takes only 30 µs, so each part of the context is created only when the
+ * task uses it.
  */
 export class Run implements TaskContext, AttemptContext, Abortable {
   private readonly task: LoadedTask;
@@ -229,7 +229,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
   private ownAbortPromise: Promise<never> | undefined = undefined;
   private ownResults: Promise<Readonly<Record<string, unknown>>> | undefined = undefined;
   private ownSpan: AttemptSpan | undefined = undefined;
-  /** What middleware has added; a task that uses more relies on middleware that is missing. */
+  /** The values that middleware has added. If the task reads any other value, the middleware that adds it is missing. */
   private ownValues: TaskValues | undefined = undefined;
   private ownSession: Record<string, string> | undefined = undefined;
   private aborting: AbortController | undefined = undefined;
@@ -257,7 +257,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return (percent, message?: string) => this.output.progress(percent, message);
   }
 
-  /** Removes secrets from the task's output; undefined for a task without `redact`. */
+  /** The object that removes secrets from the task's output; undefined for a task without `redact`. */
   get redaction(): Redaction | undefined {
     const paths = this.task.definition?.redact;
     if (paths === undefined) return undefined;
@@ -268,10 +268,10 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return (this.ownOutput ??= new AttemptOutput(this.job, this.environment, this.redaction));
   }
 
-  /** The log for the worker's own lines about the job, which are not stored with it. */
+  /** The log for the worker's own lines about the job, which are not stored with the job. */
   get workerLog(): Logger {
     const { id, task, correlationId } = this.job;
-    // Usually a job's correlation id is its own id.
+    // In most cases, a job's correlation id is its own id.
     return (this.ownLog ??= this.environment.log.child(
       correlationId === id ? { jobId: id, task } : { jobId: id, task, correlationId },
     ));
@@ -308,7 +308,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return (this.ownSpan = new AttemptSpan(this.job, flagValue(this.helpers.job, "trace")));
   }
 
-  /** The traceparent for jobs that the job enqueues: its span or, without tracing in this process, the job's own traceparent. */
+  /** The traceparent for jobs that this job enqueues: that of the attempt's span or, without tracing in this process, the job's own. */
   get traceparent(): string | undefined {
     if (this.ownSpan === undefined && this.helpers.job.flags === null) return undefined;
     return this.ownSpan?.traceparent ?? flagValue(this.helpers.job, "trace") ?? undefined;
@@ -324,7 +324,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return this.ownSignal;
   }
 
-  /** Rejects with the signal's reason when it aborts. graphile-worker passes this to plain tasks next to the signal. */
+  /** Rejects with the abort signal's reason when the signal aborts. graphile-worker passes this promise to plain tasks along with the signal. */
   get abortPromise(): Promise<never> {
     if (this.ownAbortPromise === undefined) {
       const { promise, reject } = Promise.withResolvers<never>();
@@ -332,14 +332,14 @@ export class Run implements TaskContext, AttemptContext, Abortable {
       const onAbort = (): void => reject(toError(signal.reason));
       if (signal.aborted) onAbort();
       else signal.addEventListener("abort", onAbort, { once: true });
-      // A task need not await it.
+      // A task may ignore this promise.
       promise.catch(() => undefined);
       this.ownAbortPromise = promise;
     }
     return this.ownAbortPromise;
   }
 
-  /** An arrow function, so that a task may destructure it from its context. */
+  /** This is an arrow function so that a task can destructure it from its context. */
   get enqueue(): TaskContext["enqueue"] {
     return async (target: string | Task, given?: unknown, options: EnqueueOptions = {}, client?: TransactionClient) => {
       const { middleware } = this.environment;
@@ -374,7 +374,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return this.ownSteps;
   }
 
-  /** Ends the attempt: later steps of the task are not recorded, and its last log lines are stored. */
+  /** Ends the attempt: steps that end later are not recorded, and the last log lines are stored. */
   close(): void {
     this.ownSteps?.close();
     if (this.ownOutput !== undefined) this.environment.output.end(this.ownOutput);
@@ -401,7 +401,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return flagValue(this.helpers.job, "batch") ?? undefined;
   }
 
-  /** Signals the task to stop. The first reason counts. */
+  /** Signals the task to stop. Only the first reason is used. */
   abort(reason: Error): void {
     if (this.abortReason !== undefined) return;
     this.abortReason = reason;
@@ -409,14 +409,14 @@ export class Run implements TaskContext, AttemptContext, Abortable {
   }
 
   /**
-   * Returns why the attempt failed: if it was told to stop, the reason for that, with the error that the task threw as its cause. A verdict of the
-   * task itself takes precedence.
+   * Returns why the attempt failed. If the task was signaled to stop, this is the reason of the signal, with the error that the task threw as its
+   * cause. If the task itself decided how the attempt ends, for example by throwing a Discard, that takes precedence.
    */
   explain(thrown: unknown): unknown {
     const reason = this.abortReason;
     const { discard, snooze, retryAt } = verdictOf(thrown);
     if (reason === undefined || reason === thrown || discard || snooze || retryAt !== undefined) return thrown;
-    // The entries have their own errors.
+    // The error of each entry is already in the BatchFailure.
     if (reason instanceof TimeoutError && isError(thrown) && thrown instanceof BatchFailure) return thrown;
     reason.cause ??= thrown;
     return reason;
@@ -428,7 +428,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     try {
       cleaner = this.redaction;
     } catch {
-      // A payload that cannot be searched, for example because it is nested too deeply. Showing nothing is better than showing a secret.
+      // The payload cannot be searched for secrets, for example because it is nested too deeply. Showing nothing is better than showing a secret.
       cleaner = HIDE_ALL;
     }
     return describeThrown(thrown, cleaner);
@@ -464,13 +464,15 @@ export class Run implements TaskContext, AttemptContext, Abortable {
         }
       });
     } finally {
-      // An attempt that waits is put back, however middleware handled the error.
+      // The job of a suspended attempt is put back, no matter how middleware handled the error.
       // oxlint-disable-next-line no-unsafe-finally
       if (suspended !== undefined) throw suspended;
     }
   }
 
-  /** Returns the job's row for an isolated task, whose jobs belong to this attempt's span. */
+  /**
+   * Returns the job's row for an isolated task. The traceparent is in the flags, so that jobs that the task enqueues belong to this attempt's span.
+   */
   describeForChild(): Job {
     const { job } = this.helpers;
     const { traceparent } = this;
@@ -479,7 +481,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     return { ...job, flags: Object.fromEntries([...flags, `trace:${traceparent}`].map((flag) => [flag, true])) };
   }
 
-  /** Calls the task. After its timeout and its grace period the attempt has failed, even if the call continues. */
+  /** Calls the task. After the task's timeout and grace period, the attempt fails, even if the call has not returned. */
   async callInTime(work: () => Promise<unknown>, timeout: number): Promise<unknown> {
     const grace = parseDuration(this.task.definition?.grace) ?? DEFAULT_GRACE_MS;
     const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
@@ -487,7 +489,7 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     let timer = setTimeout(
       () => {
         this.abort(error);
-        // An isolated task that does not respond to its signal is terminated by its runner.
+        // An isolated task that does not respond to its abort signal is terminated by `isolation`.
         if (this.task.definition?.isolate !== undefined && this.environment.isolation !== undefined) return;
         timer = setTimeout(() => {
           this.log.warn({ event: "job_abandoned" }, "The task is still running after its timeout; its result will be ignored.");
@@ -517,10 +519,10 @@ export class Run implements TaskContext, AttemptContext, Abortable {
     const input = parsePayload(definition.payload, withoutCron(payload), name);
     this.redaction?.learn(input);
     let result: unknown;
-    // An attempt ends when its steps have ended. One that waits is put back, however the task handled the error.
+    // An attempt ends when its steps have ended. The job of a suspended attempt is put back, no matter how the task handled the error.
     try {
       result = await definition.run(input, this);
-      // A batch job, whose task returns a promise for each entry.
+      // This is a batch job, whose task returns a promise for each entry.
       if (Array.isArray(payload) && Array.isArray(result)) result = await settleEntries(payload, result, this.redaction);
     } catch (error) {
       if (this.ownSteps !== undefined) await this.ownSteps.end(error);
@@ -550,8 +552,8 @@ class TimeoutError extends Error {
 }
 
 /**
- * Returns a job to the queue when its task has responded to the stop signal of its worker: the job has not failed. graphile-worker then finds it
- * unlocked and leaves it alone. Returns false if the database does not respond; then the attempt counts.
+ * Returns a job to the queue when its task has responded to the abort signal of a stopping worker, because the job has not failed. graphile-worker
+ * then finds that the job is unlocked, and does not change it. Returns false if the database does not respond; in that case, the attempt counts.
  */
 async function giveBack(lease: Lease | undefined, jobId: string): Promise<boolean> {
   try {
@@ -585,12 +587,12 @@ function describeJob(job: Job, task: LoadedTask): RunningJob {
   };
 }
 
-/** Removes the tenant, which is part of the key in graphile-worker's table, like legwork.given_key(). */
+/** Removes the tenant, which is part of the key in graphile-worker's table. Does the same as legwork.given_key(). */
 function givenKey(key: string | null): string | null {
   return key?.replace(/^tenant~[^:]*:/, "") ?? null;
 }
 
 const NO_VALUES: unknown = Object.freeze({});
 
-/** Hides everything, for a task whose secrets cannot be found. */
+/** Hides all text and values, for a task whose secrets cannot be found. */
 const HIDE_ALL: Cleaner = { text: () => "[redacted]", value: () => "[redacted]" };

@@ -3,20 +3,20 @@ import { makeSlots, SharedState, SLOTS_AT_ONCE } from "../heartbeat/shared-state
 
 /** An attempt that is running in this process. */
 export interface Abortable {
-  /** The number of workers that died while running its job, possibly because of it; 0 for nearly all jobs. */
+  /** The number of workers that died while running the job, possibly because of it; 0 for nearly all jobs. */
   readonly deaths: number;
-  /** Its index in the memory that the heartbeat thread reads, set by `RunningJobs`. */
+  /** The attempt's index in the memory that the heartbeat thread reads; set by `RunningJobs`. */
   slot: number;
   abort(reason: Error): void;
 }
 
 /**
- * The attempts that are running in this process, by job. Their ids are also in memory that the heartbeat thread reads, so that the heartbeats are
- * correct even if a job blocks the event loop, or kills the process, as soon as it has started.
+ * The attempts that are running in this process, by job. The job ids are also in memory that the heartbeat thread reads, so that heartbeats are
+ * correct even if a job blocks the event loop, or kills the process, immediately after it starts.
  */
 export class RunningJobs extends Map<string, Abortable> {
   readonly state = new SharedState();
-  /** The pieces of that memory; `onGrowth` is called with further ones. */
+  /** The pieces of that memory; `onGrowth` is called with each new piece. */
   readonly pieces = [makeSlots()];
   onGrowth: ((buffer: ArrayBufferLike) => void) | undefined = undefined;
   readonly #free: number[] = Array.from({ length: SLOTS_AT_ONCE }, (_, slot) => SLOTS_AT_ONCE - 1 - slot);
@@ -37,8 +37,8 @@ export class RunningJobs extends Map<string, Abortable> {
   }
 
   /**
-   * Calls a task such that the heartbeat thread can find out whose code blocks the event loop: directly until the call returns its promise, and by
-   * querying V8 afterward. Tasks that are always quick skip the latter, which costs 0.4 µs.
+   * Calls a task in such a way that the heartbeat thread can determine which job's code blocks the event loop: from shared memory until the call
+   * returns its promise, and by querying V8 afterward. For tasks that are always quick, the latter is skipped, because it costs 0.4 µs.
    */
   call<T>(id: string, run: Abortable, pace: TaskPace, task: () => T): T {
     this.state.calling = run.slot;
@@ -59,10 +59,10 @@ export class RunningJobs extends Map<string, Abortable> {
   }
 }
 
-/** The longest time of a quick attempt (ms). */
+/** The longest time that a quick attempt takes (ms). */
 const QUICK_MS = 10;
 
-/** How many quick attempts in a row make a task quick. */
+/** A task is considered quick after this many quick attempts in a row. */
 const QUICK_ATTEMPTS = 200;
 
 /** Keeps track of how long the attempts of one task take in this process. */

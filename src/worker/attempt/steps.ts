@@ -16,7 +16,7 @@ const NAME_LIMIT = 200;
 /** The pauses between retries of recording a finished step while the database does not respond (ms). */
 const RECORD_PAUSES_MS = [100, 200, 400, 800, 1_600, 3_200];
 
-/** Ends an attempt whose job waits: the job is put back, and the attempt does not count. */
+/** Ends an attempt whose job has to wait: the job is put back, and the attempt does not count. */
 export class Suspended extends Error {
   override readonly name = "Suspended";
 }
@@ -29,24 +29,24 @@ export interface StepsOptions {
   readonly sql: Sql;
   readonly client: Queryable;
   readonly redaction: Redaction | undefined;
-  /** Enqueues a job of this one in the transaction of `client`. */
+  /** Enqueues a child job in the transaction of `client`. */
   readonly enqueue: (
     client: PoolClient,
     task: string | Task,
     payload: unknown,
     options: InvokeOptions | undefined,
   ) => Promise<string>;
-  /** Throws if no step may begin, because this worker may no longer hold the job or the attempt was told to stop. */
+  /** Throws if no step may begin, because this worker may no longer hold the job or the attempt was signaled to stop. */
   readonly assertMayBegin: () => Promise<void>;
 }
 
 type Kind = "run" | "wait" | "sleep" | "invoke";
 
-/** A step that has ended; its result as JSON text, null without a result. */
+/** A step that has ended. Its result is JSON text; null without a result. */
 interface Done {
   readonly state: "completed" | "timed_out" | "failed";
   readonly result: string | null;
-  /** Of a step whose job did not complete. */
+  /** Set if the step invoked a job that did not complete. */
   readonly failure?: InvokedEnd;
 }
 
@@ -59,9 +59,11 @@ interface InvokedEnd {
 
 /** A step of this attempt. */
 interface Begun {
-  /** The call of `all` that waits for it. It is set before the step does anything, because `all` is called in the same turn of the event loop. */
+  /**
+   * The call of `all` that waits for the step. It is set before the step does anything, because `all` is called in the same turn of the event loop.
+   */
   group: string | undefined;
-  /** How many steps the attempt had completed when this one began to wait; undefined if it does not wait. */
+  /** How many steps the attempt had completed when this step began to wait; undefined if it is not waiting. */
   doneBefore: number | undefined;
 }
 
@@ -73,7 +75,7 @@ export class Steps implements StepContext {
   readonly #begun = new WeakMap<object, Begun>();
   #loaded: Promise<Map<string, Done>> | undefined;
   #suspended: Suspended | undefined;
-  /** The groups of the steps that this attempt has completed, and how many of them before its first wait began. */
+  /** The groups of the steps that this attempt has completed. `#doneBeforeWait` is how many of them were completed before its first wait began. */
   readonly #done: (string | undefined)[] = [];
   readonly #waitingGroups = new Set<string>();
   #groups = 0;
@@ -85,7 +87,7 @@ export class Steps implements StepContext {
     this.#options = options;
   }
 
-  // Arrow functions, so that a task may destructure them.
+  // These are arrow functions so that a task can destructure them.
   readonly run = <T>(name: string, work: () => Promise<T> | T): Promise<Stored<T>> =>
     this.#begin("run", name, async () => {
       const before = performance.now();
@@ -128,19 +130,19 @@ export class Steps implements StepContext {
   };
 
   /**
-   * Waits for the steps that have not ended, and throws if the attempt must be put back: because it waits, and the task has ended by returning or by
-   * passing that error on. A task that returned before it had to wait has what it needs, and its remaining waits are abandoned. An attempt that has
-   * completed another step while one waits is put back to start again immediately: it may be able to continue, as with Promise.race. After this, no
-   * step can begin.
+   * Waits for the steps that have not ended. Throws if the job must be put back because the attempt was suspended, unless the task ended with a
+   * different error. If the task returned before it had to wait, it does not need its remaining waits, and they are abandoned. If the attempt has
+   * completed another step after one began to wait, the job starts again immediately, because it may be able to continue, as with Promise.race. After
+   * this, no step can begin.
    */
   async end(thrown?: unknown): Promise<void> {
     this.#hasReturned = thrown === undefined && this.#suspended === undefined;
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
     this.#hasEnded = true;
     if (this.#suspended === undefined || (thrown !== undefined && !isCausedBy(thrown, this.#suspended, 0))) return;
-    // What a group has completed is of no use while the rest of it waits.
+    // Steps that were completed in a group do not help while the rest of the group waits.
     if (this.#done.slice(this.#doneBeforeWait).some((group) => group === undefined || !this.#waitingGroups.has(group))) {
-      // A job without a waiting step is put back to start immediately.
+      // Loading the steps ends their waits, and a job without a waiting step starts again immediately when it is put back.
       const { jobId, worker, attempt, client } = this.#options;
       await client.query("select count(*) from legwork_private.load_steps($1, $2, $3)", [jobId, worker, attempt]);
     }
@@ -161,7 +163,7 @@ export class Steps implements StepContext {
   }
 
   #track<R>(step: Promise<R>): Promise<R> {
-    // A suspended step that the task did not await must not crash the process.
+    // The rejection of a suspended step that the task did not await must not crash the process.
     const ended: Promise<unknown> = step
       .catch(() => undefined)
       .finally(() => {
@@ -171,7 +173,7 @@ export class Steps implements StepContext {
     return step;
   }
 
-  /** Waits for the steps of a group. The attempt is suspended if some of them wait and none has failed. */
+  /** Waits for the steps of a group. The attempt is suspended if some of them have to wait and no step has failed. */
   async #all(
     steps: readonly unknown[] | Readonly<Record<string, unknown>>,
     group: string,
@@ -191,14 +193,14 @@ export class Steps implements StepContext {
     return Object.fromEntries(Object.keys(steps).map((name, index) => [name, values[index]]));
   }
 
-  /** Suspends the attempt when it ends, and returns the error that its steps throw from now on. */
+  /** Makes the attempt end as suspended, and returns the error that its steps throw from now on. */
   #suspend(suspended: Suspended, doneBefore: number): Suspended {
     if (this.#hasReturned) return suspended;
     this.#doneBeforeWait = Math.min(this.#doneBeforeWait, doneBefore);
     return (this.#suspended ??= suspended);
   }
 
-  /** Ends a step that waits: alone it suspends the attempt, and in a group that decides. */
+  /** Ends a step that has to wait. A single step suspends the attempt; for a step in a group, the group decides. */
   #waits(begun: Begun, suspended: Suspended, doneBefore: number): Suspended {
     begun.doneBefore = doneBefore;
     return begun.group === undefined ? this.#suspend(suspended, doneBefore) : suspended;
@@ -220,7 +222,7 @@ export class Steps implements StepContext {
     if (done?.state === "timed_out") throw new SignalTimeout(name);
     if (done?.failure !== undefined) throw invokedFailure(name, done.failure);
     if (done === undefined) await this.#options.assertMayBegin();
-    // Check again: another step may have begun to wait meanwhile.
+    // Check again, because another step may have begun to wait in the meantime.
     this.#assertOpen(name);
     const json = done === undefined ? await work(begun) : done.result;
     if (done === undefined) this.#done.push(begun.group);
@@ -282,7 +284,7 @@ export class Steps implements StepContext {
   ): Promise<string | null> {
     const doneBefore = this.#done.length;
     const { jobId, worker, attempt, sql, enqueue } = this.#options;
-    // The step's row and the job are committed together. Doing this again after a lost connection finds the row.
+    // The step's row and the job are committed together. If the connection was lost and this is repeated, it finds the row.
     const { state, result, ...end } = await this.#despiteOutages(() =>
       sql.transaction(async (_sql, client) => {
         const step = async (child: string | null) => {
@@ -326,7 +328,7 @@ export class Steps implements StepContext {
     return storable(json);
   }
 
-  /** Records that a step threw an error, for those who inspect the job. The error is rethrown in any case. */
+  /** Records that a step threw an error, for users who inspect the job. The error is rethrown in any case. */
   async #noteFailure<T>(name: string, before: number, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -354,7 +356,7 @@ export class Steps implements StepContext {
     await this.#despiteOutages(() => this.#recordBy(this.#options.client, name, json, before));
   }
 
-  /** Does work that can be repeated, and repeats it for some seconds while the database does not respond. */
+  /** Does work that can safely be repeated, and repeats it for a few seconds while the database does not respond. */
   async #despiteOutages<T>(work: () => Promise<T>): Promise<T> {
     for (const pause of RECORD_PAUSES_MS) {
       try {
@@ -384,18 +386,18 @@ export class Steps implements StepContext {
   }
 }
 
-/** A step within a step that waits suspends the attempt; nothing has failed. */
+/** Whether an error comes from a nested step that has to wait. It suspends the attempt, and nothing has failed. */
 function isSuspension(error: unknown): boolean {
   return isError(error) && error instanceof Suspended;
 }
 
-/** The message of an error, without redacted values. */
+/** Returns the message of an error, without redacted values. */
 function messageOf(error: unknown, redaction: Redaction | undefined): string {
   const { name, message } = describeThrown(error, redaction);
   return name === undefined ? message : `${name}: ${message}`;
 }
 
-/** The error of a step whose job did not complete. Retrying at once would throw it again, so it fails the job unless the task catches it. */
+/** Returns the error for a step whose job did not complete. Another attempt would throw it again, so it fails the job unless the task catches it. */
 function invokedFailure(name: string, { child_id: id, child_state: state, error }: InvokedEnd): StepError {
   const cause = new JobNotCompleted(id, state, error);
   return new StepError("LW424", `Step '${name}': ${cause.message}`, { hint: cause.hint, action: cause.action, cause });
@@ -417,7 +419,7 @@ function assertName(name: unknown): asserts name is string {
   );
 }
 
-/** Whether an error is another one, has it as its cause, or contains it. */
+/** Whether a thrown error is `error`, has it as a cause, or contains it. */
 function isCausedBy(thrown: unknown, error: Error, depth: number): boolean {
   if (thrown === error) return true;
   if (depth > 10 || thrown === null || typeof thrown !== "object") return false;

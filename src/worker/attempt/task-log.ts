@@ -3,7 +3,7 @@ import type { Logger } from "../../log.ts";
 import { type AttemptOutput, plainFields } from "./attempt-output.ts";
 import type { Redaction } from "./redaction.ts";
 
-/** The levels whose lines are stored with the job, independent of the process's log level. */
+/** The levels whose lines are stored with the job, regardless of the process's log level. */
 const KEPT: ReadonlySet<string> = new Set(["info", "warn", "error", "fatal"]);
 const LEVELS: ReadonlySet<unknown> = new Set([...KEPT, "debug", "trace"]);
 
@@ -16,8 +16,8 @@ interface Line {
 }
 
 /**
- * Creates the log that a task receives: the worker's log, whose lines are also stored with the job and, for a task that redacts, cleaned in both
- * destinations. `bound` holds the bindings of its parents' `child` calls.
+ * Creates the log that a task receives: the worker's log, whose lines are also stored with the job. If the task has `redact`, secrets are removed in
+ * both places. `bound` holds the bindings of its parents' `child` calls.
  */
 export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction | undefined, bound?: Fields): Logger {
   const write = (level: Level, parameters: readonly unknown[]): void => {
@@ -25,7 +25,7 @@ export function taskLog(log: Logger, output: AttemptOutput, redaction: Redaction
     const kept = KEPT.has(level);
     if (!kept && redaction === undefined) return;
     const { fields, text } = readLine(parameters);
-    // The process's log already has the bindings.
+    // The process's log already includes the bindings.
     if (redaction !== undefined) log[level](plainFields(fields ?? {}, redaction), redaction.text(text));
     if (kept) output.log(level, (log.msgPrefix ?? "") + text, bound === undefined ? fields : { ...bound, ...fields });
   };

@@ -1,4 +1,4 @@
-/** The longest line that is kept (characters): room for the largest result. The rest of a longer line is dropped. */
+/** The longest line that is kept (characters), which is enough for the largest result. The rest of a longer line is dropped. */
 const MAX_LINE = 1_048_576;
 
 /** Splits a stream of text into lines, holding at most one line in memory. */
@@ -18,7 +18,7 @@ export class LineSplitter {
     }
   }
 
-  /** Passes on the last line, which need not end with a line break. */
+  /** Passes on the last line, even if it does not end with a line break. */
   end(): void {
     const line = this.#begun.replace(/\r$/, "");
     this.#begun = "";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The prefix of lines of an executable's output that are meant for Legwork. JSON follows. */
+/** The prefix of the lines in an executable's output that are meant for Legwork. It is followed by JSON. */
 const PREFIX = "::legwork ";
 
 /** The longest text of a log line (characters). */
@@ -20,7 +20,7 @@ const lineSchema = z.strictObject({
 /** What an executable reports in one line. */
 export type ReportedLine = z.output<typeof lineSchema>;
 
-/** Returns what a line reports; undefined for a line of ordinary output, and the problem of one that cannot be understood. */
+/** Parses a line that reports something. Returns undefined for a line of ordinary output, and the problem if the line is invalid. */
 export function readLine(line: string): ReportedLine | { readonly problem: string } | undefined {
   if (!line.startsWith(PREFIX)) return undefined;
   let value: unknown;
@@ -36,7 +36,7 @@ export function readLine(line: string): ReportedLine | { readonly problem: strin
   return { problem: `${shorten(line)} cannot be used: ${where === "" ? "" : `${where}: `}${issue?.message ?? "not valid"}.` };
 }
 
-/** A line for the log. */
+/** Shortens a line for the log. */
 export function shorten(text: string): string {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }

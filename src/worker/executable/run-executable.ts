@@ -6,19 +6,19 @@ import { LineSplitter } from "./line-splitter.ts";
 import { readLine, type ReportedLine, shorten } from "./reported-line.ts";
 
 /**
- * How long an executable may keep running after SIGTERM before its processes are killed (ms). Shorter than the grace period of a task, so that they
- * have ended when the attempt has.
+ * How long an executable may keep running after SIGTERM before its processes are killed (ms). Shorter than a task's grace period, so that the
+ * processes have ended when the attempt ends.
  */
 const KILL_AFTER_MS = 4_000;
 
-/** Executables that are running, by their process groups. */
+/** The process groups of running executables. */
 const running = new Set<number>();
 let isExitNoted = false;
 
 /**
- * Runs an executable for one attempt: the payload is on its input, the job in its environment, as in graphile-worker. Its output becomes the job's
- * log, except for lines that report progress, the result, or why the job failed. Its exit code decides whether the attempt failed. When the signal
- * aborts, the process and all processes that it has started get SIGTERM, and SIGKILL four seconds later.
+ * Runs an executable for one attempt: it gets the payload on stdin and the job in environment variables, as in graphile-worker. Its output becomes
+ * the job's log, except for lines that report progress, the result, or why the job failed. Its exit code decides whether the attempt failed. When the
+ * signal aborts, the process and all processes that it has started get SIGTERM, and SIGKILL four seconds later.
  */
 export async function runExecutable(name: string, path: string, payload: unknown, context: TaskContext): Promise<unknown> {
   const { job, log, progress, signal } = context;
@@ -36,12 +36,12 @@ export async function runExecutable(name: string, path: string, payload: unknown
       GRAPHILE_WORKER_JOB_RUN_AT: job.runAt.toISOString(),
     },
     stdio: "pipe",
-    // A process group of its own, so that what it starts can be ended with it.
+    // Give it its own process group, so that processes that it starts can be ended together with it.
     detached: true,
   });
   const closed = closeOf(child);
   const { pid } = child;
-  // Without a free file descriptor, the child has no streams, and its error follows.
+  // If no file descriptor is free, the child has no streams, and an error event follows.
   if (pid === undefined) return await closed;
   noteRunning(pid);
   let result: unknown = null;
@@ -62,7 +62,7 @@ export async function runExecutable(name: string, path: string, payload: unknown
   const err = new LineSplitter((line) => log.error(shorten(line)));
   child.stdout.setEncoding("utf8").on("data", (text: string) => out.write(text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => err.write(text));
-  // An executable need not read its input, and one that has ended cannot.
+  // An executable may ignore its input, and writing to one that has ended fails.
   child.stdin.on("error", () => undefined);
   child.stdin.end(JSON.stringify({ payload }));
   let killing: NodeJS.Timeout | undefined;
@@ -81,7 +81,7 @@ export async function runExecutable(name: string, path: string, payload: unknown
   } finally {
     signal.removeEventListener("abort", end);
     clearTimeout(killing);
-    // It has ended, but not necessarily what it has started.
+    // The executable has ended, but processes that it started may still be running.
     if (signal.aborted) endGroup(pid, "SIGKILL");
     running.delete(pid);
   }
@@ -94,7 +94,7 @@ function closeOf(child: ChildProcess): Promise<{ code: number | null; by: NodeJS
   });
 }
 
-/** Returns the error of an attempt: the one that was reported, otherwise the exit code. */
+/** Returns the error of an attempt: the one that the executable reported, otherwise one with the exit code. */
 function failureOf(reported: ReportedLine | undefined, exit: string): Error {
   if (reported?.error === undefined) return new Error(exit);
   if (reported.discard === true) return new Discard(reported.error);
@@ -108,11 +108,11 @@ function endGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // It has ended.
+    // The process group has already ended.
   }
 }
 
-/** A worker that exits leaves no executable behind. */
+/** Makes sure that no executable is left running when the worker exits. */
 function noteRunning(pid: number): void {
   if (!isExitNoted) process.once("exit", endAll);
   isExitNoted = true;

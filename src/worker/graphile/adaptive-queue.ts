@@ -1,15 +1,18 @@
 import type { WorkerEvents } from "graphile-worker";
 
-/** How long the jobs that a worker fetches ahead should last (ms). Long enough that a fetch, about 1 ms, is a small part of it. */
+/** How long the jobs that a worker fetches ahead should keep it busy (ms). A fetch takes about 1 ms, which is a small fraction of this. */
 const AHEAD_MS = 20;
 
 /** The maximum number of jobs that are fetched ahead. */
 const MOST_AHEAD = 500;
 
-/** How long a job may wait in a worker before it returns to the queue (ms). Jobs wait that long only if the jobs before them are suddenly slower. */
+/**
+ * How long a fetched job may wait in a worker before it returns to the queue (ms). Jobs wait that long only if the jobs before them suddenly take
+ * longer.
+ */
 export const LONGEST_WAIT_MS = 1_000;
 
-/** The parts of graphile-worker's local queue that are used. Its types declare most of them private. */
+/** The parts of graphile-worker's local queue that this file uses. Its types declare most of them private. */
 interface LocalQueue {
   readonly mode: string;
   readonly jobQueue: readonly unknown[];
@@ -22,12 +25,12 @@ interface LocalQueue {
 }
 
 /**
- * Makes graphile-worker's local queue adapt how many jobs it fetches ahead, so that short jobs run about as fast as with a queue of the best fixed
- * size, and long jobs wait in the database, where any worker can take them.
+ * Makes graphile-worker's local queue adapt how many jobs it fetches ahead. Short jobs run about as fast as with the best fixed queue size, and long
+ * jobs wait in the database, where any worker can take them.
  *
- * A fetch asks for one job for each free slot, and for as many more as were started in the last 20 ms, at most 500. With jobs that take longer than
- * that, nothing is fetched ahead: the next fetch happens when a slot is free. When fast jobs are followed by slow ones, what was fetched ahead returns
- * to the queue after a second.
+ * A fetch requests one job for each free slot, plus as many as were started in the last 20 ms, at most 500. If jobs take longer than that, none are
+ * fetched ahead: the next fetch happens when a slot is free. If slow jobs follow fast ones, jobs that were fetched ahead return to the queue after a
+ * second.
  */
 export function adaptLocalQueue(events: WorkerEvents): void {
   events.once("localQueue:init", ({ localQueue }) => new AdaptiveQueue(localQueue as unknown as LocalQueue, events));
@@ -35,14 +38,14 @@ export function adaptLocalQueue(events: WorkerEvents): void {
 
 class AdaptiveQueue {
   readonly #queue: LocalQueue;
-  /** How many jobs are fetched beyond one for each free slot. */
+  /** How many jobs are fetched in addition to one for each free slot. */
   #ahead = 0;
-  /** Whether the database may have more jobs that are due: the last fetch got as many as it asked for. */
+  /** Whether the database may have more due jobs, because the last fetch returned as many as it requested. */
   #mayHaveMore = true;
-  /** How many jobs the last fetch asked for, and when it got them. */
+  /** How many jobs the last fetch requested, and when they arrived. */
   #asked = 0;
   #fetchedAt = 0;
-  /** Whether the queue's size is about to be compared with the number of fetched jobs. */
+  /** Whether graphile-worker is about to compare the queue's size with the number of fetched jobs. */
   #isCompared = false;
   /** Whether a fetch waits for a slot to become free. */
   #isDeferred = false;
@@ -59,14 +62,17 @@ class AdaptiveQueue {
     };
     events.on("localQueue:setMode", ({ newMode }) => {
       if (newMode === "POLLING") this.#onEmpty();
-      // A queue that is released ends its timers itself.
+      // A queue that is released clears its own timers.
       else this.#isDeferred = false;
     });
     events.on("localQueue:getJobs:complete", ({ jobs }) => this.#onFetched(jobs.length));
     events.on("localQueue:returnJobs", () => (this.#ahead = 0));
   }
 
-  /** Read when jobs are fetched, and when graphile-worker decides whether to fetch again at once, which is decided here instead. */
+  /**
+   * Returns the number of jobs to fetch. graphile-worker also reads it to decide whether to fetch again immediately. It then gets infinity, because
+   * this class makes that decision.
+   */
   #size(): number {
     if (this.#isCompared) {
       this.#isCompared = false;
@@ -75,7 +81,7 @@ class AdaptiveQueue {
     return (this.#asked = Math.max(1, this.#queue.workerQueue.length + Math.floor(this.#ahead)));
   }
 
-  /** All fetched jobs have started. graphile-worker fetches again unless that is deferred. */
+  /** All fetched jobs have started. graphile-worker fetches again unless the fetch is deferred. */
   #onEmpty(): void {
     if (this.#ahead < 1 && this.#queue.workerQueue.length === 0) this.#defer();
   }
@@ -88,16 +94,16 @@ class AdaptiveQueue {
       this.#ahead = count === 0 ? 0 : this.#ahead / 2;
     } else if (this.#fetchedAt > 0) {
       const wanted = (count * AHEAD_MS) / (now - this.#fetchedAt);
-      // By a factor of two at most, because a single measurement says little.
+      // Change it at most by a factor of two, because a single measurement is not reliable.
       this.#ahead = Math.min(MOST_AHEAD, Math.max(this.#ahead / 2, Math.min(wanted, Math.max(1, this.#ahead * 2))));
     }
     this.#fetchedAt = now;
     this.#isCompared = true;
-    // After graphile-worker has handed them out.
+    // Run after graphile-worker has handed out the jobs.
     if (this.#mayHaveMore) queueMicrotask(() => this.#fetchMore());
   }
 
-  /** Fetches again if everything was handed out at once and more can be. */
+  /** Fetches again if all fetched jobs were handed out immediately and more can be. */
   #fetchMore(): void {
     if (this.#ahead >= 1 || this.#queue.workerQueue.length > 0) this.#fetch();
   }
@@ -105,7 +111,7 @@ class AdaptiveQueue {
   #onFreeSlot(): void {
     if (this.#isPlanned || !(this.#isDeferred || this.#mayHaveMore)) return;
     this.#isPlanned = true;
-    // Other slots may become free in this turn of the event loop.
+    // Wait, because other slots may become free in this turn of the event loop.
     setImmediate(() => {
       this.#isPlanned = false;
       this.#fetch();

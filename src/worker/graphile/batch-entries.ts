@@ -8,7 +8,7 @@ import type { Redaction } from "../attempt/redaction.ts";
  */
 export class BatchFailure extends AggregateError {
   override readonly name = "BatchFailure";
-  /** The indexes of the failed entries, among those of this attempt. */
+  /** The indexes of the failed entries in this attempt's payload. */
   readonly failed!: readonly number[];
   /** The results of the entries as JSON, null for failed ones; undefined if no entry has a result that can be stored. */
   readonly results!: string | undefined;
@@ -36,7 +36,7 @@ export class BatchFailure extends AggregateError {
 }
 
 /**
- * Waits for the promises that a task returned for an array payload. Returns the results of the entries (undefined if none has one), and
+ * Waits for the promises that a task returned for an array payload. Returns the results of the entries (undefined if no entry has a result), and
  * throws a BatchFailure if some were rejected. Like graphile-worker, it treats an array of a different length as a plain result, and ignores rejected
  * promises in it.
  */
@@ -50,7 +50,7 @@ export async function settleEntries(
   const hasResults = results.some((result) => result !== null);
   const failed = settled.flatMap(({ status }, place) => (status === "rejected" ? [place] : []));
   if (failed.length === 0 || answered.length !== payload.length) return hasResults ? results : undefined;
-  // The failed entries are stored as JSON: a payload that cannot be written again fails as a whole.
+  // The failed entries are stored as JSON, so a payload that cannot be serialized again fails as a whole.
   JSON.stringify(payload);
   throw new BatchFailure(
     settled.flatMap((entry) => (entry.status === "rejected" ? [entry.reason as unknown] : [])),

@@ -7,7 +7,7 @@ export const GRAPHILE_EXECUTABLES = "LoadTaskFromExecutableFilePlugin";
 
 /**
  * Loads executables as tasks, with the same input, environment and time limit as in graphile-worker. graphile-worker's own loader crashes the process
- * when an executable does not read its input; here only the exit code matters.
+ * if an executable does not read its input. With this one, only the exit code matters.
  */
 export const executablesPlugin: GraphileConfig.Plugin = {
   name: "LegworkExecutablesPlugin",

@@ -5,16 +5,16 @@ import type { RunningJob } from "../../jobs/running-job.ts";
 import type { WorkerEventHub } from "../../jobs/worker-events.ts";
 import type { Fetched } from "./fetch-statement.ts";
 
-/** A failed attempt, as its worker reports it when the database has decided what follows. */
+/** A failed attempt, which is logged after the database has decided what happens next. */
 export interface FailedAttempt {
   readonly attempt: number;
   readonly durationMs: number;
   readonly message: string;
-  /** The error with its stack trace; undefined if the message says everything. */
+  /** The error with its stack trace; undefined if the message is sufficient. */
   readonly error: Error | undefined;
   /** The log with the fields of the job. */
   readonly log: Logger;
-  /** For the worker's events: their listeners, the job, and the error even if the log line already says everything. */
+  /** For the worker's events: the listeners, the job, and the error, which is set even if the message is sufficient for the log. */
   readonly told?: { readonly events: WorkerEventHub; readonly job: RunningJob; readonly error: Error } | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface FailedAttempt {
 interface Verdict {
   readonly id: string;
   readonly state: "failed" | "cancelled" | "retrying" | "pending";
-  /** The reason of a cancelled job, which says by whom. */
+  /** The reason of a cancelled job, including who cancelled it. */
   readonly reason: string | null;
   readonly retry_at: Date | null;
 }
@@ -31,7 +31,7 @@ const VERDICTS = "select id, state, reason, retry_at from legwork_private.attemp
 
 /**
  * Logs failed attempts, each as one event. Whether there is another attempt depends on the retry policy in the database, and on whether the job was
- * cancelled, so it is read when the failure has been recorded: in one query for all failures that came in while the last one ran.
+ * cancelled, so this is read after the failure has been recorded. One query covers all failures that arrived while the previous query ran.
  */
 export class FailureLog {
   readonly #query: Query;
@@ -43,7 +43,7 @@ export class FailureLog {
   }
 
   add(jobId: string, failed: FailedAttempt): void {
-    // The same job failed again before its last attempt was logged.
+    // The same job has failed again before its previous attempt was logged.
     if (this.#waiting.has(jobId)) this.#tell(jobId, undefined);
     this.#waiting.set(jobId, failed);
     this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
@@ -67,7 +67,7 @@ export class FailureLog {
         })) as Fetched;
         for (const row of rows as unknown as Verdict[]) verdicts.set(row.id, row);
       } catch {
-        // The failures are recorded; only the log does not say what follows.
+        // The failures have been recorded. Only the log lines lack what happens next.
       }
       for (const [id, failed] of asked) if (this.#waiting.get(id) === failed) this.#tell(id, verdicts.get(id));
     }

@@ -2,7 +2,7 @@ import { UnboundedTime } from "../../db/parse-timestamp.ts";
 
 /** A statement as graphile-worker passes it to node-postgres. */
 export interface Statement {
-  /** Empty for a statement that is not prepared. */
+  /** The name of the prepared statement; empty if the statement is not prepared. */
   readonly name: string;
   readonly text: string;
   readonly values: readonly unknown[];
@@ -14,8 +14,8 @@ export interface Fetched {
 }
 
 /**
- * The columns of graphile-worker's job table, in its order. Values that are the same for all fetched jobs, or usually equal another
- * column, stay in the database: this saves 0.75 of the 9 µs that fetching a job takes.
+ * The columns of graphile-worker's job table, in its order. Values that are the same for all fetched jobs, or that usually equal another column, are
+ * not returned: this saves 0.75 of the 9 µs that fetching a job takes.
  */
 const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.priority, nullif(jobs.run_at, jobs.created_at) as run_at,
   jobs.attempts, jobs.max_attempts, jobs.last_error, jobs.created_at, nullif(jobs.updated_at, jobs.created_at) as updated_at, jobs.key,
@@ -23,10 +23,10 @@ const COLUMNS = `jobs.id, jobs.job_queue_id, jobs.task_id, jobs.payload, jobs.pr
   null::boolean as is_available`;
 
 /**
- * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With them, that index
- * also serves the condition on run_at. Without them, a fetch that finds fewer jobs than it asks for reads the entries of all jobs that are scheduled
- * for later: 127 ms with a million of them, and 0.5 ms with this. (Postgres 18 skips through an index by itself.) From the last entry of each
- * priority, because the entries of completed jobs, which Postgres keeps while an old transaction is open, are among the first.
+ * The priorities of the jobs that may be fetched, each found by a lookup in graphile-worker's index on priority and run_at. With this list, the index
+ * also supports the condition on run_at. Without it, a fetch that finds fewer jobs than it requests reads the index entries of all jobs that are
+ * scheduled for later: 127 ms with a million such jobs, and 0.5 ms with the list. (Postgres 18 does such skip scans on its own.) The lookup starts at
+ * the last entry of each priority, because the first ones include entries of completed jobs, which Postgres keeps while an old transaction is open.
  */
 const PRIORITIES = `array(
     with recursive p (priority) as (
@@ -39,16 +39,17 @@ const PRIORITIES = `array(
   )`;
 
 /**
- * Makes graphile-worker's fetch query faster. It looks only at priorities that exist. Each column is returned only once: the original returns the
- * columns that it selects jobs by twice. And one job of each serial key is taken without sorting the jobs that have none, which therefore start in
- * the order in which they were selected; among jobs with equal priority and run_at, the smallest id comes first. Needs `restoreColumns`.
+ * Makes graphile-worker's fetch query faster. It looks only at priorities that exist. Each column is returned only once; the original returns the
+ * columns by which it selects jobs twice. To take one job per serial key, the query no longer sorts the jobs without a key; they start in the order
+ * in which they were selected, and among jobs with equal priority and run_at, the smallest id comes first. The result needs `restoreColumns`.
  *
- * The key is set to itself because an update that sets no indexed column makes Postgres search a full page for row versions to
- * delete. In the index of keys, whose last page has all jobs without a key, it rarely finds any; the search costs 1.4 µs per job.
- * The next vacuum removes these entries instead.
+ * The key is set to itself because, in an update that sets no indexed column, Postgres searches a full index page for row versions to delete. In the
+ * index of keys, where the last page has all jobs without a key, it rarely finds any, and the search costs 1.4 µs per job. The next vacuum removes
+ * these entries instead.
  */
 export function fetchStatement(statement: Statement): Statement {
-  // With useNodeTime, the worker's clock decides what is due. The fetch time must come from the database's clock, which everything else here uses.
+  // With useNodeTime, the worker's clock decides which jobs are due. The fetch time must still come from the database's clock, like all other times
+  // in Legwork.
   const timed = { ...statement, text: statement.text.replaceAll(/locked_at = \$\d+::timestamptz/g, "locked_at = now()") };
   const withKey = replaced(timed, "attempts = jobs.attempts + 1,", "attempts = jobs.attempts + 1, key = jobs.key,");
   const bounded = replaced(
@@ -66,7 +67,7 @@ export function fetchStatement(statement: Statement): Statement {
   return { ...statement, name: statement.name === "" ? "" : `${statement.name}+once`, text };
 }
 
-/** Replaces a part of a statement. Throws if the statement does not have it. */
+/** Replaces a part of a statement. Throws if the statement does not contain that part. */
 export function replaced(statement: Statement, part: string | RegExp, replacement: string): Statement {
   const text = statement.text.replace(part, () => replacement);
   if (text === statement.text)
@@ -74,31 +75,31 @@ export function replaced(statement: Statement, part: string | RegExp, replacemen
   return { ...statement, text };
 }
 
-/** The number of jobs that a fetch statement asks for. */
+/** Returns the number of jobs that a fetch statement requests. */
 export function limitOf({ text }: Statement): number {
   return Number(/\blimit (\d+)\s+for update\b/.exec(text)?.[1] ?? 1);
 }
 
-/** Makes a fetch statement ask for fewer jobs. */
+/** Makes a fetch statement request fewer jobs. */
 export function withLimit(statement: Statement, limit: number): Statement {
   if (limit === limitOf(statement)) return statement;
   return unprepared(replaced(statement, /\blimit \d+(?=\s+for update\b)/, `limit ${limit}`));
 }
 
-/** Makes a fetch statement look only for the tasks with these ids. */
+/** Makes a fetch statement look only for jobs of the tasks with these ids. */
 export function withTasks(statement: Statement, ids: readonly number[]): Statement {
   return { ...statement, values: [statement.values[0], ids, ...statement.values.slice(2)] };
 }
 
 /**
- * Makes a statement that is planned each time. The plan of a prepared one does not know which tasks it looks for, and reads through all due jobs of
- * others: half a second with 400,000 of them, in place of one millisecond.
+ * Returns the statement without a name, so that it is not prepared and is planned each time. The plan of a prepared statement does not depend on the
+ * tasks that it looks for, and would read all due jobs of other tasks: half a second with 400,000 such jobs, instead of one millisecond.
  */
 export function unprepared(statement: Statement): Statement {
   return { ...statement, name: "" };
 }
 
-/** Makes a fetch statement of several jobs take at most `count` jobs of the tasks in each group, the first of them. */
+/** Makes a fetch statement for several jobs take only the first `count` jobs of the tasks in each group. */
 export function capped(
   statement: Statement,
   limits: readonly { readonly task: number; readonly group: number; readonly count: number }[],
@@ -124,7 +125,7 @@ j as (`,
   return unprepared({ ...statement, text, values: [...statement.values, ...values] });
 }
 
-/** Restores the columns that `fetchStatement` left in the database, so that a task sees the whole row. */
+/** Restores the columns that the query of `fetchStatement` does not return, so that a task gets the whole row. */
 export function restoreColumns(fetched: Fetched, workerId: string): Fetched {
   const lockedAt = fetched.rows.find((row) => row.locked_at !== null)?.locked_at;
   for (const row of fetched.rows) {

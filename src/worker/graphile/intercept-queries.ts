@@ -7,8 +7,8 @@ export type Send = (statement: Statement) => Promise<any>;
 
 /**
  * Passes every named statement of a connection to `intercept`, whose promise becomes the statement's result. Only graphile-worker names its
- * statements, because it prepares them; all other queries are sent unchanged. If a connection is intercepted twice, the later interceptor sees a
- * statement first, and its `send` calls the earlier one. Returns a function that bypasses this interceptor.
+ * statements, because it prepares them; all other queries are sent unchanged. If a connection is intercepted twice, the later interceptor receives
+ * each statement first, and its `send` calls the earlier interceptor. Returns a function that sends a statement without this interceptor.
  */
 export function interceptQueries(client: PoolClient, intercept: (statement: Statement, send: Send) => Promise<unknown>): Send {
   // oxlint-disable-next-line typescript/no-explicit-any -- node-postgres overloads query in a dozen ways

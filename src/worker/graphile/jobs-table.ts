@@ -1,5 +1,5 @@
-// The queries with which the worker reads graphile-worker's tables directly, and for which it has privileges. All other code uses Legwork's functions
-// and views.
+// The queries with which the worker reads graphile-worker's tables directly. Its role has the privileges for them. All other code uses Legwork's
+// functions and views.
 
 /** Whether a job ($1) is locked by a worker ($2). */
 export const HELD_JOB = "select from graphile_worker._private_jobs where id = $1 and locked_by = $2";
@@ -12,9 +12,9 @@ export const TASKS_OF_JOBS = `select j.id, k.identifier as task from graphile_wo
   join graphile_worker._private_tasks k on k.id = j.task_id where j.id = any ($1) order by j.id`;
 
 /**
- * Whether a worker could run a job now or is running one: due jobs of its tasks ($1), unless another worker than this one ($2) has their serial key
- * or they have one of the flags that the worker forbids ($3). Jobs that wait for a limit are released before this query as far as there are free
- * slots. It does not wait for jobs that are paused, blocked, or due later.
+ * Whether a worker could run a job now or is running one. Counts due jobs of its tasks ($1), unless a worker other than this one ($2) holds their
+ * serial key, or they have a flag that this worker forbids ($3). Before this query, jobs that wait for a limit are released if slots are free. Jobs
+ * that are paused, blocked or due later do not count.
  */
 export const IS_LEFT = `select exists (
   select from graphile_worker._private_jobs j

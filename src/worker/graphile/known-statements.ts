@@ -6,7 +6,7 @@ import { GRAPHILE_WORKER_VERSION } from "../../db/migrate.ts";
 import { LegworkError } from "../../errors.ts";
 import { within } from "../../within.ts";
 
-/** How long graphile-worker may take to run eight jobs without a database (ms). It normally takes 40 ms. */
+/** How long graphile-worker may take to run eight jobs without a database (ms). This normally takes 40 ms. */
 const LIMIT_MS = 5_000;
 
 /**
@@ -27,7 +27,7 @@ const KNOWN: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** The behavior of a job in this probe. */
+/** What a job does in this probe. */
 type Act = (pool: WorkerPool) => unknown;
 
 const fail: Act = () => {
@@ -37,7 +37,7 @@ const fail: Act = () => {
 /** Records the statements that graphile-worker sends to run jobs of every kind, by name. Runs graphile-worker itself with a fake client. */
 export async function recordStatements(seen: Map<string, string>): Promise<void> {
   const done: Act = () => undefined;
-  // Jobs that end within one batch, with and without a queue, and one that ends alone.
+  // Jobs that end within one batch, with and without a queue, and a job that ends alone.
   await run(seen, -1, [[done], [done], [done, 1], [fail], [fail, 1], [() => delay(30)]]);
   // Jobs that were fetched ahead when the worker stops are returned to the queue.
   await run(seen, 3, [[(pool) => void pool.gracefulShutdown()], [done, 1], [done]]);
@@ -100,7 +100,7 @@ function hashOf(text: string): string {
 
 let asserted: Promise<void> | undefined;
 
-/** Throws LW510 when a worker starts with an unsupported graphile-worker, instead of at its first job. Checks once. */
+/** Throws LW510 for an unsupported graphile-worker when the worker starts, so that it does not fail only at its first job. Checks once. */
 export async function assertKnownStatements(): Promise<void> {
   asserted ??= (async () => {
     const seen = new Map<string, string>();

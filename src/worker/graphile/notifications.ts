@@ -6,13 +6,13 @@ import { toError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { Hint } from "../hint.ts";
 
-/** How many fetches in a row may find no job before notifications of new jobs are throttled. */
+/** How many fetches in a row may find no job before notifications about new jobs are throttled. */
 const FREE_MISSES = 3;
 
 /** The interval between throttled fetches (ms). */
 const NUDGE_INTERVAL_MS = 25;
 
-/** After this long without a notification (ms), fetches that found no job are forgotten: they belong to the regular polling. */
+/** After this long without a notification (ms), fetches that found no job no longer count, because they come from regular polling. */
 const FORGET_MISSES_MS = 1_000;
 
 /** The shortest interval between reads of the version of graphile-worker's schema (ms). */
@@ -24,23 +24,23 @@ export interface GuardOptions {
   readonly log: Logger;
   /** The number of jobs that run at a time. */
   readonly concurrency: number;
-  /** Ends the guard, with the runner. */
+  /** Ends the guard together with the runner. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Filters the notifications that graphile-worker receives, because any login of the database can send them. Without this, a `worker:migrate` would
- * shut down its whole pool, and a stream of `jobs:insert` would make it fetch as fast as the database responds.
+ * Filters the notifications that graphile-worker receives, because any database login can send them. Without the filter, a `worker:migrate`
+ * notification would shut down the whole pool, and a stream of `jobs:insert` would make graphile-worker fetch as fast as the database responds.
  *
- * A migration counts only if graphile_worker.migrations has it. Notifications of new jobs are passed on immediately while they lead to jobs; after a
- * few fetches that found none, at most every 25 ms, until a job is found.
+ * A migration notification is passed on only if graphile_worker.migrations contains the migration. Notifications about new jobs are passed on
+ * immediately while the fetches find jobs. After a few fetches that found no job, they are passed on at most every 25 ms, until a job is found.
  */
 export function guardNotifications(events: WorkerEvents, { pool, log, concurrency, signal }: GuardOptions): void {
   let tell: (channel: string, payload: object) => void = () => undefined;
   const nudges = new Nudges(events, concurrency, (count) => tell("jobs:insert", { count }));
   const readMigrations = async (): Promise<void> => {
     try {
-      // A notification arrives after the commit, so this sees the migration.
+      // Notifications arrive after the commit, so this query can already see the migration.
       const { rows } = await pool.query("select max(id) as id from graphile_worker.migrations where breaking");
       if (rows[0].id > GRAPHILE_WORKER_SCHEMA) tell("worker:migrate", { migrationNumber: rows[0].id, breaking: true });
     } catch (error) {
@@ -68,7 +68,7 @@ export function guardNotifications(events: WorkerEvents, { pool, log, concurrenc
       return true;
     };
   });
-  // Back in the pool, it is a normal connection again, with the inherited emit.
+  // Once it is back in the pool, the connection is a normal one again, with the inherited `emit`.
   events.on("pool:listen:release", ({ client }) => void delete (client as Partial<Emitting>).emit);
 }
 
@@ -76,13 +76,13 @@ interface Emitting extends Omit<PoolClient, "emit"> {
   emit: (event: string, ...values: unknown[]) => boolean;
 }
 
-/** Returns the number of jobs in a notification; 1 if it has none. */
+/** Returns the number of jobs that a notification states; 1 if it states none. */
 function countOf(payload: string | undefined): number {
   const count = /"count":(-?\d{1,9})\b/.exec(payload?.slice(0, 100) ?? "")?.[1];
   return count === undefined ? 1 : Math.max(0, Number(count));
 }
 
-/** Passes notifications of new jobs to a runner, throttled. */
+/** Passes notifications about new jobs to a runner, throttled. */
 class Nudges {
   readonly #concurrency: number;
   readonly #nudge: (count: number) => void;
@@ -101,7 +101,7 @@ class Nudges {
 
   take(count: number): void {
     if (count === 0) return;
-    // More fetches than jobs that could run would be wasted.
+    // Fetching for more jobs than can run would be wasted.
     this.#count = Math.min(this.#concurrency, this.#count + count);
     if (performance.now() - this.#passedAt > FORGET_MISSES_MS) this.#misses = 0;
     if (this.#misses < FREE_MISSES) this.#pass();

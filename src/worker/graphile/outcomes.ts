@@ -16,12 +16,12 @@ import type { Form } from "./send-batch.ts";
 import { stringifyResult } from "../attempt/stringify-result.ts";
 
 /**
- * The largest result that is stored whole (bytes of JSON). Results are meant to be read with their job; larger values belong in the
- * task's own table, and would delay every batch of completions.
+ * The largest result that is stored in full (bytes of JSON). Results are meant to be read along with their job. Larger values would delay every batch
+ * of completions, and belong in the task's own table.
  */
 export const RESULT_LIMIT = 256 * 1024;
 
-/** How an attempt ended, as seen by its worker. Times are in milliseconds on the database's clock. */
+/** How an attempt ended, from its worker's point of view. Times are in milliseconds on the database's clock. */
 interface Outcome {
   readonly startedAt: number;
   readonly finishedAt: number;
@@ -34,15 +34,15 @@ interface Outcome {
   readonly retryAt?: number | undefined;
   /** For a batch job: the entries that failed, and the results of the others. */
   readonly batch?: { readonly failed: readonly number[]; readonly results: string | undefined } | undefined;
-  /** The failed attempt for the log; undefined if it was logged or is not worth a line. */
+  /** The failed attempt for the log; undefined if it has been logged or does not need a line. */
   readonly toLog?: FailedAttempt | undefined;
   /** The completed job, if the worker's events have listeners. */
   told?: RunningJob | undefined;
-  /** The job of a completed task. Nothing else of the attempt is kept until the database has responded. */
+  /** The job of a completed task. No other part of the attempt is kept until the database has responded. */
   job?: Job | undefined;
 }
 
-/** Matches the condition by which each of these statements selects its jobs. */
+/** Matches the `where` before the condition with which each of graphile-worker's statements selects its jobs. */
 const WHERE = /\bwhere (?=(?:locked_by = \$\d+ and not is_available and )?id = )/;
 
 /** An entry of the second parameter of graphile-worker's fail statements. */
@@ -52,36 +52,35 @@ interface FailSpec {
   readonly payload?: unknown;
 }
 
-/** The environment that a runner's connections need to send outcomes. */
+/** The options for sending outcomes over a runner's connections. */
 export interface Attachment {
   /** The events of the runner that uses the pool. */
   readonly events: WorkerEvents;
-  /** Nothing is fetched before this resolves, and nothing at all if it resolves to false. */
+  /** Nothing is fetched before this promise resolves, and nothing at all if it resolves to false. */
   readonly mayFetch: Promise<boolean>;
-  /** Whether nothing is fetched now, because the worker is quiet. */
+  /** Whether the worker is quiet, so that nothing is fetched now. */
   readonly isQuiet?: () => boolean;
-  /** Sends the fetch statement; as it is by default. */
+  /** Sends the fetch statement. By default, it is sent unchanged. */
   readonly fetch?: ((statement: Statement, send: Send) => Promise<Fetched>) | undefined;
   readonly log: Logger;
-  /** Ends the wait for a failing database; jobs whose outcomes have not been recorded by then are left to the lease. */
+  /** Ends the wait for a failing database. Jobs whose outcomes have not been recorded by then return to the queue through the lease. */
   readonly signal: AbortSignal;
   readonly onProblem?: RecorderOptions["onProblem"];
 }
 
 /**
- * Holds what only the worker knows about an attempt (exact times, result, error), and sends it to the database.
+ * Holds the parts of an attempt's outcome that only the worker has (exact times, result, error), and sends them to the database.
  *
- * graphile-worker completes and fails jobs in batches, with statements that carry only ids and messages. Each is given an additional
- * condition that is always true and writes the batch's outcomes into settings of the transaction, where the triggers on the
- * job table read them. So the statement that completes a job also stores its result, without an extra table, row or round
- * trip. The statements are identified by the names that graphile-worker 0.18.0 prepares them under; the tests fail when
- * one of them changes.
+ * graphile-worker completes and fails jobs in batches, with statements that carry only ids and messages. This class adds a condition to each
+ * statement. The condition is always true, and writes the batch's outcomes into settings of the transaction, from which the triggers on the job table
+ * read them. So the statement that completes a job also stores its result, without an extra table, row or round trip. The statements are identified
+ * by the names under which graphile-worker 0.18.0 prepares them; a test fails when one of them changes.
  *
- * A batch that the database rejects goes through `sendBatch`: a system fault ends no job, and a rejected row affects only its own job.
+ * A batch that the database rejects goes through `sendBatch`: a system fault does not make a job fail, and a rejected row affects only its own job.
  */
 export class Outcomes {
   readonly #byJob = new Map<string, Outcome>();
-  /** The number of attempts in this process that have completed and failed. */
+  /** The number of attempts in this process that have completed, and that have failed. */
   readonly attempts = { completed: 0, failed: 0 };
   readonly #events: WorkerEventHub | undefined;
 
@@ -89,7 +88,7 @@ export class Outcomes {
     this.#events = events;
   }
 
-  /** `told` is the job for listeners, which are called when it has been recorded; undefined without listeners. */
+  /** `told` is the job that is passed to listeners when it has been recorded; undefined without listeners. */
   succeeded(job: Job, startedAt: number, finishedAt: number, result: string | undefined, told?: RunningJob): void {
     this.attempts.completed += 1;
     this.#byJob.set(job.id, { startedAt, finishedAt, result, error: undefined, told, job });
@@ -107,8 +106,8 @@ export class Outcomes {
   }
 
   /**
-   * Makes every connection of the pool, which must be new, send outcomes. Also makes completing a job depend on still
-   * holding it: graphile-worker itself completes by id, even a job that was given to another worker meanwhile.
+   * Makes every connection of the pool, which must be new, send outcomes. Also makes sure that a job is completed only if this worker still holds it:
+   * graphile-worker's own statement completes by id, even a job that was given to another worker in the meantime.
    */
   attachTo(
     pool: Pool,
@@ -179,12 +178,12 @@ export class Outcomes {
             return recorder.record(failing(statement), JSON.parse(values[1] as string) as FailSpec[], query);
           case "return_job":
           case "return_job_q":
-            // Jobs that were fetched ahead when the worker stops keep their position in line. graphile-worker's own statement has the same parameters.
+            // When the worker stops, jobs that it fetched ahead keep their position in line. graphile-worker's own statement has the same parameters.
             return send({ ...statement, name: `${statement.name}+place`, text: GIVE_BACK_STATEMENT });
           default:
         }
         if (!statement.name.startsWith("get_job")) return send(statement);
-        // Jobs that ran now could not be recorded either.
+        // If jobs ran now, their outcomes could not be recorded either.
         if (recorder.fault !== undefined || isQuiet?.() === true) return Promise.resolve(NOTHING);
         const fetch = async (): Promise<Fetched> => {
           const fetched =
@@ -229,7 +228,7 @@ export class Outcomes {
     }
     const held: Statement = {
       ...statement,
-      // Held jobs are not available, and are in an index that does not have their older, available versions.
+      // Held jobs are not available. They are in an index that does not contain the older row versions from when they were available.
       text: byArray(statement.text).replace(WHERE, `where locked_by = $${statement.values.length + 1} and not is_available and `),
       values: [...statement.values, workerId],
     };
@@ -258,7 +257,7 @@ export class Outcomes {
     return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
   }
 
-  /** Fails a job whose task completed, but which the database rejects as completed. */
+  /** Fails jobs whose tasks completed, but whose completion the database rejects. */
   #failInstead(jobIds: readonly string[], workerId: string, refusal: Error | undefined): Statement {
     const failures = jobIds.map((id) => {
       const { startedAt, finishedAt } = this.#byJob.get(id) ?? { startedAt: undefined, finishedAt: undefined };
@@ -276,7 +275,7 @@ export class Outcomes {
     for (const id of jobIds) this.#take(id);
   }
 
-  /** Logs the jobs whose tasks completed. Those in `refused` had been given to another worker meanwhile. */
+  /** Logs the jobs whose tasks completed. Those in `refused` had been given to another worker in the meantime. */
   #recorded(jobIds: readonly string[], lines: CompletedLines, log: Logger, refused?: ReadonlySet<string>): void {
     const isTold = log.isLevelEnabled("info");
     const isHeard = this.#events?.hears("job_completed") === true;
@@ -300,8 +299,8 @@ export class Outcomes {
   }
 
   /**
-   * Removes an outcome. Its fields are cleared too, because after a deletion a Map's old table may keep the value alive for a while: without this,
-   * garbage collection takes twice as long.
+   * Removes an outcome. Its fields are cleared too, because a Map's old table may keep a deleted value alive for a while. Without this, garbage
+   * collection takes twice as long.
    */
   #take(id: string): void {
     const outcome = this.#byJob.get(id);
@@ -315,12 +314,12 @@ export class Outcomes {
 
 const NOTHING: Fetched = { rows: [] };
 
-/** Makes a fetch statement faster, and leaves other statements as they are. */
+/** Makes a fetch statement faster, and returns other statements unchanged. */
 function faster(statement: Statement): Statement {
   return /\bset\s+attempts\b/.test(statement.text) ? fetchStatement(statement) : statement;
 }
 
-/** A duration for the log (ms, two decimals). */
+/** Returns a duration for the log (ms, two decimals). */
 export function milliseconds(from: number, to: number): number {
   return Math.round((to - from) * 100) / 100;
 }
@@ -331,7 +330,7 @@ const REFUSED_STATEMENT = `select i.id from unnest($1::bigint[]) as i (id)
 
 const GIVE_BACK_STATEMENT = "select legwork_private.give_back_jobs($1, $2::bigint[])";
 
-/** Fails jobs like graphile-worker does, without the other parameters of its batches. */
+/** Fails jobs as graphile-worker does, but without the other parameters of its batches. */
 const FAIL_STATEMENT = `with j as (
   update graphile_worker._private_jobs as jobs
   set last_error = $3::text, run_at = greatest(now(), run_at) + interval '1 second', locked_by = null, locked_at = null
@@ -341,7 +340,7 @@ const FAIL_STATEMENT = `with j as (
 update graphile_worker._private_job_queues as job_queues set locked_by = null, locked_at = null
 from j where job_queues.id = j.job_queue_id and job_queues.locked_by = $1::text`;
 
-/** The marker that replaces a result that the database rejects. */
+/** Returns the marker that replaces a result that the database rejects. */
 function refusedMark(refusal: Error | undefined): string {
   return storable(JSON.stringify({ "legwork:refused": messageOf(refusal) }));
 }
@@ -351,23 +350,23 @@ function messageOf(refusal: Error | undefined): string {
 }
 
 /**
- * Selects the jobs by an array of ids instead of a join: with the condition that a worker holds the jobs, Postgres expects one row, and would join
- * thousands of rows with thousands of ids one by one.
+ * Makes a statement select jobs by an array of ids instead of a join. Because of the condition that a worker holds the jobs, Postgres expects one
+ * row, and would join thousands of rows with thousands of ids in a nested loop.
  */
 function byArray(text: string): string {
   return text.replace(/using unnest\(\$1::bigint\[\]\) n\(n\)\s+where id = n\b/, "where id = any($1::bigint[])");
 }
 
 /**
- * Adds settings to a statement, for its transaction only, before its first row is changed. A scalar sub-select
- * without outer references runs once.
+ * Makes a statement set settings for its transaction before it changes the first row. The settings are in a scalar subquery without outer references,
+ * which runs once.
  */
 function withSettings(statement: Statement, settings: Readonly<Record<string, string>>): Statement {
   const names = Object.keys(settings);
   const first = statement.values.length + 1;
   const calls = names.map((name, index) => `set_config('${name}', $${first + index}, true)`).join(", ");
   const { text } = replaced(statement, WHERE, `where (select concat(${calls})) is not null and `);
-  // A separate prepared statement on the server, so it needs a separate name.
+  // This is a different prepared statement on the server, so it needs a different name.
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
 
@@ -394,34 +393,35 @@ function describeFailure(
 }
 
 /**
- * Converts a result to JSON that Postgres can store; undefined without a result. A result that is too large is replaced by
- * `{"legwork:cut": {"bytes", "start"}}` with its size and its first thousand characters. Throws a Discard for values that JSON
- * does not have (a bigint, a circular reference). The task's redaction comes first, because secrets in cut text would not be found.
+ * Converts a result to JSON that Postgres can store; undefined without a result. A result that is too large is replaced by `{"legwork:cut": {"bytes",
+ * "start"}}` with its size and its first thousand characters. Throws a Discard for values that JSON cannot represent (a bigint, a circular
+ * reference). The task's redaction comes first, because secrets in truncated text would not be found.
  */
 export function resultToJson(result: unknown, redaction?: Redaction): string | undefined {
   if (result === undefined) return undefined;
   const whole = stringifyResult(result);
   if (whole === undefined) return undefined;
   const json = redaction === undefined ? whole : redaction.json(whole);
-  // A character has at most three bytes, so small results need not be measured.
+  // A UTF-16 code unit takes at most three bytes, so small results need not be measured.
   const bytes = json.length * 3 <= RESULT_LIMIT ? 0 : Buffer.byteLength(json);
   if (bytes <= RESULT_LIMIT) return storable(json);
   return cutMark(json, bytes);
 }
 
 /**
- * Converts JSON to what `jsonb` can hold: NUL and lone surrogates become the replacement character; numbers with more digits than Postgres's
- * numeric type has, which only `JSON.rawJSON` can produce, become text. JSON with more than a thousand levels is cut like a value that is too large.
+ * Converts JSON to a form that `jsonb` can store: NUL and lone surrogates become the replacement character; numbers with more digits than Postgres's
+ * numeric type has, which only `JSON.rawJSON` can produce, become text. JSON with more than a thousand levels is truncated like a value that is too
+ * large.
  */
 export function storable(json: string): string {
   if (isDeep(json, LEVELS_LIMIT)) return cutMark(json, Buffer.byteLength(json));
-  // Separate tests take a third of the time of a single pattern.
+  // Separate tests take a third of the time that one combined pattern takes.
   const isOdd = /\\u(?:0000|d[89a-f])/i.test(json) || /e[-+]?\d{4}/i.test(json) || (json.length > 1_000 && /\d{1000}/.test(json));
   if (!isOdd) return json;
   return JSON.stringify(toStorable(parseExactly(json)));
 }
 
-/** The deepest JSON that is stored whole (levels): Postgres, and code that serializes it, recurse through the levels on their stack. */
+/** The deepest JSON that is stored unchanged (levels). Postgres, and code that serializes JSON, recurse on the stack for each level. */
 const LEVELS_LIMIT = 1_000;
 
 function toStorable(value: unknown): unknown {

@@ -5,7 +5,8 @@ import type { ConfigInput } from "../../config.ts";
 import { LegworkError, toError } from "../../errors.ts";
 
 /**
- * graphile-worker's own copy. PostGraphile needs a later version, and if this were a dependency of Legwork, pnpm would give PostGraphile this one.
+ * graphile-worker's own copy of graphile-config. PostGraphile needs a later version, and if graphile-config were a dependency of Legwork, pnpm would
+ * give PostGraphile that version too.
  */
 const { loadConfig } = createRequire(createRequire(import.meta.url).resolve("graphile-worker"))(
   "graphile-config/load",
@@ -17,15 +18,15 @@ export type Preset = NonNullable<SharedOptions["preset"]>;
 /** graphile-worker's type of forbidden flags: a list, or a function that is called before each fetch. */
 export type ForbiddenFlags = string[] | (() => null | string[] | Promise<null | string[]>);
 
-/** The plugins of graphile-worker's own preset, which all workers have. */
+/** The plugins of graphile-worker's own preset, which every worker has. */
 const OWN_PLUGINS = new Set(["LoadTaskFromJsPlugin", "LoadTaskFromExecutableFilePlugin"]);
 
 /**
- * A graphile-worker preset, such as that of a `graphile.config.ts`, as Legwork's worker uses it. Settings that Legwork does not support are rejected,
- * so that none is ignored silently.
+ * A graphile-worker preset, for example from a `graphile.config.ts`, as Legwork's worker uses it. Settings that Legwork does not support are
+ * rejected, so that no setting is silently ignored.
  */
 export class WorkerConfig {
-  /** The options of the preset itself, without graphile-worker's defaults, which a preset may extend. */
+  /** The options of the preset itself, without graphile-worker's defaults. */
   readonly options: GraphileConfig.WorkerOptions & { readonly forbiddenFlags?: ForbiddenFlags };
   readonly #preset: Preset;
   readonly #events: EventEmitter;
@@ -59,7 +60,7 @@ export class WorkerConfig {
       crontab: crontabFile,
       concurrency: concurrentJobs,
       localQueueSize: localQueue?.size === undefined ? undefined : Math.max(0, localQueue.size),
-      // Signals abort before the time for finishing has expired; Legwork's is 25 s.
+      // The abort signals fire before the shutdown timeout (25 s in Legwork) expires.
       shutdownTimeout:
         gracefulShutdownAbortTimeout !== undefined && gracefulShutdownAbortTimeout > 20_000
           ? gracefulShutdownAbortTimeout * 1.25
@@ -68,13 +69,14 @@ export class WorkerConfig {
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   }
 
-  /** Returns the emitter for graphile-worker's events: they go to its own listeners and to the emitter of the preset. */
+  /** Returns the emitter for graphile-worker's events, which passes them to its own listeners and to the preset's emitter. */
   events(): EventEmitter {
     return new ForwardingEvents(this.#events);
   }
 
   /**
-   * Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load it.
+   * Returns the preset for graphile-worker. Its plugins are initialized once, even if runners are restarted and other parts of the worker load the
+   * preset.
    */
   preset(): Preset {
     if (this.#isInitialized) return withoutInit(this.#preset);
@@ -107,8 +109,8 @@ class ForwardingEvents extends EventEmitter {
 }
 
 /**
- * Reads `graphile.config.*` of the working directory, or the named file, like graphile-worker's command line. Undefined if no file exists.
- * Throws LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
+ * Reads `graphile.config.*` from the working directory, or the named file, like graphile-worker's command line. Undefined if no file exists. Throws
+ * LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
  */
 export async function loadWorkerConfig(file?: string): Promise<WorkerConfig | undefined> {
   let preset: Preset | null | undefined;
@@ -150,8 +152,8 @@ function withoutInit(preset: Preset): Preset {
 }
 
 /**
- * Returns the plugin without its init hook, for a worker that has already initialized it; the same copy each time, because graphile-config compares
- * by identity.
+ * Returns the plugin without its init hook, for a worker that has already initialized it. Returns the same copy each time, because graphile-config
+ * compares plugins by identity.
  */
 function initialized(plugin: GraphileConfig.Plugin): GraphileConfig.Plugin {
   const { hooks, middleware } = plugin.worker ?? {};

@@ -4,13 +4,13 @@ import type { Statement } from "./fetch-statement.ts";
 import { jobFields } from "../worker-log.ts";
 import { type Fault, type Form, sendBatch } from "./send-batch.ts";
 
-/** How many jobs may wait because their own rows are rejected before fetching stops. */
+/** How many jobs whose own rows are rejected may wait before fetching stops. */
 const REFUSED_LIMIT = 1_000;
 
 /** How often a recording problem is logged (ms). */
 const TELL_INTERVAL_MS = 60_000;
 
-/** The same limit if nothing else has been recorded since. */
+/** The same limit if nothing else has been recorded since the first rejection. */
 const SUSPICIOUS_LIMIT = 5;
 
 /** Sends a statement over one connection, or over any connection of a pool. */
@@ -19,9 +19,9 @@ export type Query = (statement: Statement) => Promise<unknown>;
 /** Converts outcomes of jobs to statements. */
 export interface Recording<T> {
   readonly jobId: (item: T) => string;
-  /** Builds the statement that records items; `error` is the reason if they are not sent in their whole form. */
+  /** Builds the statement that records items; `error` is the reason if they are not sent in the form `whole`. */
   readonly build: (items: readonly T[], form: Form, error: Error | undefined) => Statement;
-  /** Called when items have been recorded, with the statement's result (undefined in their last form): they can be forgotten. */
+  /** Called when items have been recorded and no longer need to be kept. `answer` is the statement's result (undefined in the form `failed`). */
   readonly recorded: (items: readonly T[], answer: { readonly rowCount?: number | null } | undefined) => void;
 }
 
@@ -31,16 +31,16 @@ export interface RecorderOptions {
   /** Ends the wait for a failing database. */
   readonly signal: AbortSignal;
   /**
-   * Called when outcomes cannot be recorded, and once a minute while that lasts, with a job if only its row is rejected; called without arguments
-   * when the problem is resolved.
+   * Called when outcomes cannot be recorded, and once a minute until they can be; with a job id if only that job's row is rejected. Called without
+   * arguments when the problem is resolved.
    */
   readonly onProblem?: ((problem?: string, jobId?: string) => void) | undefined;
 }
 
 /**
- * Records the outcomes of a worker's jobs. As long as the database accepts them, each statement is one call on graphile-worker's connection.
- * When it does not, the caller's promise resolves and its connection is released, and the recorder continues on its own: otherwise
- * graphile-worker would give up the batch and stop the worker. Meanwhile `fault` has the reason, and nothing should be fetched.
+ * Records the outcomes of a worker's jobs. As long as the database accepts them, each statement is sent once, on graphile-worker's connection. If the
+ * database rejects a statement, the caller's promise resolves and its connection is released, and the recorder retries on its own. Otherwise,
+ * graphile-worker would give up the batch and stop the worker. Meanwhile, `fault` has the reason, and nothing should be fetched.
  */
 export class Recorder {
   readonly #onPool: Query;
@@ -62,8 +62,8 @@ export class Recorder {
   }
 
   /**
-   * Why no more jobs should be fetched: their outcomes could not be recorded. Undefined while there is no problem, and while the only
-   * outcomes that wait belong to a few jobs whose own rows are rejected.
+   * Why no more jobs should be fetched: their outcomes could not be recorded. Undefined if there is no problem, or if the only outcomes that wait
+   * belong to a few jobs whose own rows are rejected.
    */
   get fault(): Error | undefined {
     const waiting = [...this.#waiting.values()];
@@ -72,17 +72,20 @@ export class Recorder {
     const ofSystem = waiting.find(({ fault }) => fault.isOfSystem);
     if (ofSystem !== undefined) return ofSystem.fault.error;
     const jobs = waiting.reduce((sum, { fault }) => sum + fault.jobs, 0);
-    // Several rows were rejected one by one, and nothing was accepted since the first of them: the rows are not the cause.
+    // If several rows were rejected one by one, and nothing has been accepted since the first of them, the rows are not the cause.
     const limit = first.accepted === this.#accepted ? SUSPICIOUS_LIMIT : REFUSED_LIMIT;
     return jobs > limit ? first.fault.error : undefined;
   }
 
-  /** Resolves when all batches have been recorded, or abandoned after the signal. */
+  /** Resolves when all batches have been recorded, or have been abandoned because the signal aborted. */
   async settled(): Promise<void> {
     while (this.#handedOver.size > 0) await Promise.all(this.#handedOver);
   }
 
-  /** Resolves when the items are recorded or the recorder has taken them over. Returns the result of the last statement, which nothing reads. */
+  /**
+   * Resolves when the items have been recorded, or when the recorder has taken them over. Returns the result of the last statement, which is not
+   * used.
+   */
   async record<T>(recording: Recording<T>, items: readonly T[], query: Query): Promise<unknown> {
     const { build, recorded, jobId } = recording;
     const key = {};
@@ -139,8 +142,8 @@ export class Recorder {
 }
 
 /**
- * How many completion statements become one. They have about ten jobs each; a thousand results of the largest size are the most that Postgres accepts
- * in one value.
+ * The maximum number of completion statements that are merged into one. They have about ten jobs each, and Postgres accepts at most about a thousand
+ * results of the largest size in one value.
  */
 const STATEMENTS_AT_ONCE = 1000;
 
@@ -153,9 +156,9 @@ interface WaitingCompletion {
 }
 
 /**
- * Sends one completion statement at a time, and merges those that arrive meanwhile. graphile-worker sends a batch every millisecond, however long the
- * last one takes, and a statement that completes thirty jobs costs the database almost as much as one that completes three hundred. An idle worker
- * does not wait.
+ * Sends one completion statement at a time, and merges those that arrive in the meantime. graphile-worker sends a batch every millisecond, no matter
+ * how long the previous one takes, and a statement that completes thirty jobs costs the database almost as much as one that completes three hundred.
+ * If no statement is in progress, the next one is sent immediately.
  */
 export class Completions {
   readonly #record: (statement: Statement, ids: readonly string[], query: Query) => Promise<unknown>;
@@ -193,7 +196,7 @@ export class Completions {
   }
 }
 
-/** Changes a statement that completes one or several jobs to complete the given jobs. */
+/** Changes a statement that completes one or more jobs so that it completes the given jobs. */
 export function forMany(statement: Statement, ids: readonly string[]): Statement {
   const [only] = ids;
   if (ids.length === 1 && statement.name.startsWith("complete_job/")) return { ...statement, values: [only] };

@@ -2,16 +2,16 @@ import { logFault, type Pool } from "../../db/pool.ts";
 import type { Logger } from "../../log.ts";
 import { Loop } from "../../loop.ts";
 
-/** How often the tables are looked for (ms). */
+/** How often to check that the tables exist (ms). */
 const INTERVAL_MS = 2_000;
 
-/** One table of each schema, as numbers that a table created again does not have. */
+/** The OIDs of one table in each schema. A recreated table has a different OID. */
 const TABLES = `select to_regclass('graphile_worker._private_tasks')::oid::text as graphile_worker,
   to_regclass('legwork_private.worker_processes')::oid::text as legwork`;
 
 /**
- * Notices that the tables were dropped under a running worker. graphile-worker keeps the numbers of tasks, which a table created again gives to
- * others: it would run a job with the wrong task. So `gone` resolves, with the reason, and the worker is to start again.
+ * Detects that the tables were dropped while the worker is running. graphile-worker caches the ids of tasks, and in a recreated table, other tasks
+ * have these ids, so it would run a job with the wrong task. Therefore `gone` resolves with the reason, and the worker must be restarted.
  */
 export class SchemaWatch {
   readonly gone: Promise<Error>;
@@ -28,13 +28,14 @@ export class SchemaWatch {
         for (const [schema, table] of Object.entries(tables ?? {})) {
           if (table === first?.[schema] && table !== null) continue;
           resolve(
-            new Error(`the tables of the schema ${schema} ${table === null ? "were dropped" : "were dropped and created again"}`),
+            new Error(`the tables of the schema ${schema} ${table === null ? "were dropped" : "were dropped and recreated"}`),
           );
         }
       },
       {
         interval: INTERVAL_MS,
-        onError: (error) => logFault(pool, log, error, "Cannot look for the tables; retrying.", { event: "schema_watch_failed" }),
+        onError: (error) =>
+          logFault(pool, log, error, "Cannot check that the tables exist; retrying.", { event: "schema_watch_failed" }),
       },
     );
   }

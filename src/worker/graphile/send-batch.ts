@@ -6,26 +6,26 @@ import type { Logger } from "../../log.ts";
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
-/** After this many rejections without an accepted statement a round ends, because it may be a system fault. */
+/** After this many rejections without an accepted statement, a round ends, because the cause may be a system fault. */
 const SAMPLE = 16;
 
-/** The round, after 0.7 s, in which one row is tried in its reduced forms without evidence that others are accepted. */
+/** The round, after 0.7 s, in which one row is sent in its reduced forms without evidence that other rows are accepted. */
 const PROBE_ROUND = 3;
 
 const FORMS = ["whole", "bare", "failed"] as const;
 
 /**
- * How much of an item is sent. `whole`: everything. `bare`: without the worker's additions, such as a result, which are replaced by a marker.
- * `failed`: the job ends as failed, because the database rejects even the bare form.
+ * How much of an item is sent. `whole`: everything. `bare`: a marker replaces the worker's additions, such as the result. `failed`: the job fails,
+ * because the database rejects even the bare form.
  */
 export type Form = (typeof FORMS)[number];
 
 /** Why a batch waits. */
 export interface Fault {
   readonly error: Error;
-  /** Whether it affects all jobs; false if only the rows of these jobs are rejected. */
+  /** Whether the fault affects all jobs; false if only the rows of these jobs are rejected. */
   readonly isOfSystem: boolean;
-  /** The number of jobs of the batch that wait. */
+  /** How many jobs of the batch are waiting. */
   readonly jobs: number;
 }
 
@@ -45,11 +45,11 @@ export interface Batch<T> {
 }
 
 /**
- * Sends a batch such that no item prevents the others from being recorded, and no system fault ends a job.
+ * Sends a batch in such a way that no item prevents the others from being recorded, and no system fault makes a job fail.
  *
- * Normally sends one statement. If it fails with an error that a row can cause, the batch is halved until the rows that cause it are
- * alone: such a job is sent again in its bare form, and fails if that is rejected too. Any other error, or the same error for every
- * row, is a system fault: items that have not been recorded wait and are sent again, with growing pauses, until they are accepted.
+ * Normally sends one statement. If it fails with an error that a row can cause, the batch is halved until the rows that cause it are isolated. Such a
+ * row is sent again in its bare form, and its job fails if that is rejected too. Any other error, or the same error for every row, is a system fault:
+ * items that have not been recorded are sent again, with growing pauses, until they are accepted.
  */
 export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
   const { items, onFault, signal } = batch;
@@ -75,10 +75,10 @@ export async function sendBatch<T>(batch: Batch<T>): Promise<void> {
 }
 
 /**
- * Sends the remaining items, in parts if needed. Returns the fault that stopped it; undefined when all are recorded.
+ * Sends the remaining items, in parts if needed. Returns the fault that stopped this; undefined if all items have been recorded.
  *
- * A row is blamed only with evidence that the database accepts others: one was accepted in the meantime, here or in another batch. Without
- * evidence, one row is tried in its reduced forms once, in case it is the only one.
+ * A row counts as the cause only if there is evidence that the database accepts other rows: one was accepted in the meantime, in this batch or
+ * another one. Without evidence, one row is sent in its reduced forms once, in case it is the only row.
  */
 async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: number): Promise<Omit<Fault, "jobs"> | undefined> {
   const { send, log, jobId, accepted } = batch;
@@ -94,7 +94,7 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
     for (const item of items) remaining.delete(item);
     return undefined;
   };
-  /** Finds the rejected rows; returns a system fault. */
+  /** Finds the rejected rows. Returns the error if it is a system fault. */
   const narrow = async (items: readonly T[]): Promise<Error | undefined> => {
     const error = await record(items, "whole");
     if (error === undefined) return undefined;
@@ -130,8 +130,8 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
     }
     return error;
   };
-  // In a different order each time, so that a run of rejected rows cannot hide the others forever; and in ever smaller parts, in case the whole is
-  // too large.
+  // Each round uses a different order, so that a run of rejected rows cannot hide the others forever. It also uses smaller and smaller parts, in case
+  // the whole batch is too large.
   const order = round === 0 ? [...remaining] : shuffled([...remaining]);
   const size = Math.max(1, Math.ceil(order.length / 2 ** Math.max(0, round - PROBE_ROUND)));
   for (let from = 0; from < order.length; from += size) {
@@ -150,17 +150,17 @@ async function sendRemaining<T>(batch: Batch<T>, remaining: Set<T>, round: numbe
   let fault: Omit<Fault, "jobs"> | undefined;
   for (const { item } of refused) {
     if (!remaining.has(item)) continue;
-    // Whole once more: it may have been rejected before there was evidence.
+    // Start with the whole form again, because it may have been rejected before there was evidence.
     const error = await reduce(item, FORMS);
-    // An item that is rejected in every form waits, and no other item waits for it.
+    // An item that is rejected in every form waits, but the other items do not wait for it.
     if (error !== undefined) fault ??= { error, isOfSystem: !isRowError(error) };
   }
   return fault ?? (remaining.size > 0 ? { error: first.error, isOfSystem: false } : undefined);
 }
 
 /**
- * Whether a row of the statement can have caused an error: an invalid value (SQLSTATE classes 21 and 22), a constraint (23), a program
- * limit (54), or an exception that a function raised, such as a user's trigger. A statement that cannot be built is caused by its rows too.
+ * Whether a row of the statement can have caused an error: an invalid value (SQLSTATE classes 21 and 22), a constraint (23), a program limit (54), or
+ * an exception that a function raised, such as a user's trigger. If a statement cannot be built, its rows are the cause too.
  */
 export function isRowError(error: Error): boolean {
   if (error instanceof RangeError || error instanceof TypeError) return true;

@@ -3,15 +3,15 @@ import type { LogFunctionFactory } from "graphile-worker";
 import type { Logger } from "../../log.ts";
 import { graphileLogger } from "./logger.ts";
 
-/** Files that are probably meant to be tasks. Other files, such as a README, are ignored without a warning. */
+/** Matches files that are probably meant to be tasks. Other files, such as a README, are ignored without a warning. */
 const IS_CODE = /\.[cm]?[jt]sx?$/;
 
-/** Folders for shared code, tools and packages, whose files are not meant to be tasks. */
+/** Matches folders for shared code, tools and packages, whose files are not meant to be tasks. */
 const IS_NOT_FOR_TASKS = /^(?:[@._]|node_modules$)/;
 
 /**
- * Wraps graphile-worker's log while it loads tasks. Skipped files become a warning with the reason, because a missing task would otherwise be hard to
- * notice until its jobs are rejected.
+ * Wraps graphile-worker's log while it loads tasks. For each skipped file, it logs a warning with the reason. Otherwise, a missing task would be hard
+ * to notice until its jobs are rejected.
  */
 export function skippedFilesLogger(log: Logger): LogFunctionFactory {
   const others = graphileLogger(log);

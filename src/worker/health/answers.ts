@@ -1,11 +1,11 @@
 import { durationInWords } from "../../wording.ts";
 
-/** What the main thread tells the health port, twice a second. It is the last that is known while the event loop is blocked. */
+/** The status that the main thread sends to the health port twice a second. While the event loop is blocked, the health port uses the last one. */
 export interface WorkerStatus {
   readonly stage: "starting" | "running" | "stopping";
-  /** Why the worker cannot run jobs or takes none, as a sentence; undefined while it does. */
+  /** Why the worker cannot run jobs or does not take any, as a sentence; undefined while it takes jobs. */
   readonly problem: string | undefined;
-  /** Why the last heartbeat failed; undefined if it did not. */
+  /** Why the last heartbeat failed; undefined if it succeeded. */
   readonly silentBecause: string | undefined;
   readonly slots: number;
   readonly running: number;
@@ -13,7 +13,7 @@ export interface WorkerStatus {
   readonly failed: number;
 }
 
-/** What the health port measures itself (ms), even while the event loop is blocked. */
+/** Times that the health port measures itself (ms), even while the event loop is blocked. */
 export interface Observed {
   readonly blockedFor: number;
   readonly silentFor: number;
@@ -22,22 +22,23 @@ export interface Observed {
 /** After this long without a heartbeat (ms), other workers may have taken this worker's jobs. */
 const SILENT_AFTER_MS = 6_000;
 
-/** The event loop turns 20 times a second. Shorter pauses than this (ms) are usual. */
+/** Pauses of the event loop that are shorter than this are normal (ms). It turns 20 times a second. */
 const BLOCKED_AFTER_MS = 1_000;
 
-/** A process that has not been killed this long after its event loop was blocked for too long (ms) needs to be restarted from outside. */
+/** If a process has not killed itself this long after its event loop exceeded `maxBlocked` (ms), it needs to be restarted from outside. */
 const KILLED_WITHIN_MS = 10_000;
 
 /**
- * Why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help; neither is a
- * task that computes, because heartbeats continue. `maxBlocked` (ms) is when a worker kills itself; 0 if it never does.
+ * Returns why the process should be restarted; undefined if it need not be. A lost database is not a reason, because a restart would not help.
+ * Neither is a CPU-bound task, because heartbeats continue. `maxBlocked` (ms) is how long a task may block the event loop before the worker kills
+ * itself; 0 for no limit.
  */
 export function whyRestart({ stage }: WorkerStatus, { blockedFor }: Observed, maxBlocked: number): string | undefined {
   if (stage !== "running" || maxBlocked === 0 || blockedFor < maxBlocked + KILLED_WITHIN_MS) return undefined;
   return `A task has blocked the event loop for ${durationInWords(blockedFor)}, longer than maxBlocked allows.`;
 }
 
-/** Why the worker takes no jobs, as a sentence; undefined if it does. */
+/** Returns why the worker takes no jobs, as a sentence; undefined if it does. */
 export function whyNotReady(status: WorkerStatus, { silentFor }: Observed): string | undefined {
   if (status.stage === "starting") {
     return "The worker has not started yet: it has not reached the database, or is migrating it or loading its tasks.";
@@ -55,7 +56,7 @@ interface Sample {
   readonly value: (status: WorkerStatus, observed: Observed) => number;
 }
 
-/** The metrics of this process. Metrics of the whole system come from the server, so that they are counted once and not once per worker. */
+/** The metrics of this process. Metrics of the whole system come from the server, so that they are not reported once per worker. */
 const SAMPLES: readonly Sample[] = [
   {
     name: "legwork_worker_process_ready",

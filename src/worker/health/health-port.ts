@@ -7,10 +7,10 @@ import type { SharedState } from "../heartbeat/shared-state.ts";
 import type { WorkerStatus } from "./answers.ts";
 import type { FromHealthThread, HealthThreadOptions, ToHealthThread } from "./health-thread.ts";
 
-/** How often the thread is told the worker's status (ms). */
+/** How often the worker's status is sent to the thread (ms). */
 const TELL_INTERVAL_MS = 500;
 
-/** How long after the thread has ended unexpectedly it is restarted (ms). */
+/** How long to wait before the thread is restarted when it has ended unexpectedly (ms). */
 const RESTART_AFTER_MS = 500;
 
 /** The memory limits of the thread (MB): it answers a few requests per second. */
@@ -19,12 +19,12 @@ const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 1 };
 export interface HealthPortOptions {
   readonly log: Logger;
   readonly host: string;
-  /** The port; 0 takes a free one. */
+  /** The port; 0 chooses a free one. */
   readonly port: number;
   readonly maxBlocked: number;
 }
 
-/** A running worker, as the health port sees it. */
+/** The parts of a running worker that the health port reads. */
 export interface WatchedWorker {
   readonly state: SharedState;
   readonly slots: number;
@@ -32,8 +32,8 @@ export interface WatchedWorker {
 }
 
 /**
- * The HTTP port on which a worker's process answers `/health`, `/ready` and `/metrics`, without authentication. It answers from a thread of its own,
- * from the start of the process to its end: before the database can be reached, while a task blocks the event loop, and while the worker stops.
+ * The HTTP port on which a worker's process answers `/health`, `/ready` and `/metrics`, without authentication. It runs in its own thread and
+ * responds as long as the process exists: before the database can be reached, while a task blocks the event loop, and while the worker is stopping.
  */
 export class HealthPort {
   readonly #options: HealthPortOptions;
@@ -51,7 +51,7 @@ export class HealthPort {
     this.#timer = setInterval(() => this.#tell(), TELL_INTERVAL_MS).unref();
   }
 
-  /** Opens the port. Throws LW513 if it is in use, and LW514 for an address that is not one of this machine. */
+  /** Opens the port. Throws LW513 if it is in use, and LW514 if the address does not belong to this machine. */
   static async open(options: HealthPortOptions): Promise<HealthPort> {
     const health = new HealthPort(options);
     try {
@@ -60,17 +60,17 @@ export class HealthPort {
       await health.close();
       throw error;
     }
-    options.log.info({ event: "health_ready", url: health.url }, `Health, readiness and metrics are on ${health.url}`);
+    options.log.info({ event: "health_ready", url: health.url }, `Health, readiness and metrics are available at ${health.url}`);
     return health;
   }
 
-  /** Answers for this worker from now on. */
+  /** Reports the status of this worker from now on. */
   watch(worker: WatchedWorker): void {
     this.#worker = worker;
     this.#tell();
   }
 
-  /** Answers from now on that the worker is stopping. */
+  /** Reports from now on that the worker is stopping. */
   stopping(): void {
     this.#isStopping = true;
     this.#tell();
@@ -128,7 +128,7 @@ export class HealthPort {
     const read = worker?.read() ?? { problem: undefined, silentBecause: undefined, running: 0, completed: 0, failed: 0 };
     const status: WorkerStatus = {
       ...read,
-      // Anyone who reaches the port may read this.
+      // Anyone who can reach the port can read this.
       problem: hidden(read.problem),
       silentBecause: hidden(read.silentBecause),
       slots: worker?.slots ?? 0,

@@ -4,8 +4,8 @@ import { ERRORS, type ErrorCode } from "../../errors.ts";
 import { SharedState } from "../heartbeat/shared-state.ts";
 import { type Observed, whyNotReady, whyRestart, type WorkerStatus, workerMetrics } from "./answers.ts";
 
-// The health port of a worker. It is a thread, because a task that computes blocks the main thread: the worker is then busy and not dead, and must not
-// be killed by its liveness probe. It knows only what the main thread has told it, and two times in shared memory.
+// The health port of a worker. It is a separate thread because a CPU-bound task blocks the main thread. The worker is then busy, not dead, and must
+// not be killed because of its liveness probe. The thread's only data are the messages from the main thread and two times in shared memory.
 
 export interface HealthThreadOptions {
   readonly host: string;
@@ -14,17 +14,20 @@ export interface HealthThreadOptions {
   readonly maxBlocked: number;
 }
 
-/** A message to the thread: the status, or the memory that the running worker writes its times to. */
+/** A message to the thread: the worker's status, or the memory to which the running worker writes its times. */
 export type ToHealthThread =
   | { readonly kind: "status"; readonly status: WorkerStatus }
   | { readonly kind: "memory"; readonly state: ArrayBufferLike };
 
-/** A message from the thread, once: it listens, or cannot. */
+/** The single message from the thread: it is listening, or it cannot listen. */
 export type FromHealthThread =
   | { readonly kind: "listening"; readonly host: string; readonly port: number }
   | { readonly kind: "failed"; readonly code: string | undefined; readonly message: string };
 
-/** How long a client may take for its request (ms), and how many may be connected: the port has no authentication. */
+/**
+ * How long a client may take to send its request (ms), and how many clients may be connected. There are limits because the port has no
+ * authentication.
+ */
 const REQUEST_MS = 5_000;
 const MOST_CONNECTIONS = 100;
 
@@ -55,7 +58,7 @@ function sendJson(response: ServerResponse, content: object): void {
   send(response, 200, "application/json; charset=utf-8", `${JSON.stringify(content)}\n`);
 }
 
-/** Sends a problem in the form of the server's REST API. */
+/** Sends a problem in the format of the server's REST API. */
 function refuse(response: ServerResponse, status: number, code: ErrorCode, detail: string): void {
   const problem = { type: `urn:legwork:error:${code}`, title: ERRORS[code].title, status, detail, code };
   send(response, status, "application/problem+json", `${JSON.stringify(problem)}\n`);
@@ -87,7 +90,7 @@ const server = createServer(
       case "/metrics":
         return send(response, 200, "text/plain; version=0.0.4; charset=utf-8", workerMetrics(status, observed));
       default:
-        return refuse(response, 404, "LW404", "This port has /health, /ready and /metrics.");
+        return refuse(response, 404, "LW404", "This port serves only /health, /ready and /metrics.");
     }
   },
 );

@@ -1,7 +1,7 @@
 import { type Debugger, Session, url } from "node:inspector";
 import { CURRENT_JOB } from "./current-job.ts";
 
-/** How long the main thread may take to pause for the query (ms). Inside native code, such as execSync, it does not pause at all. */
+/** How long the main thread may take to pause for the query (ms). While it is in native code, such as execSync, it does not pause at all. */
 const ANSWER_TIMEOUT_MS = 2_000;
 
 /** Whether this process is being debugged: a breakpoint blocks the event loop too. */
@@ -10,8 +10,8 @@ export function isBeingDebugged(): boolean {
 }
 
 /**
- * Finds out for which job the main thread's code is running while it blocks the event loop. Pauses it for a few milliseconds.
- * Undefined if the code does not belong to a known job, and if the main thread cannot be paused.
+ * Determines which job the main thread's code belongs to while it blocks the event loop. Pauses the main thread for a few milliseconds. Returns
+ * undefined if the code does not belong to a known job, or if the main thread cannot be paused.
  */
 export async function askForCurrentJob(): Promise<string | undefined> {
   if (isBeingDebugged()) return undefined;

@@ -1,10 +1,10 @@
 import { durationInWords } from "../../wording.ts";
 import type { SharedState } from "./shared-state.ts";
 
-/** The event loop counts as blocked when it has not turned for this long (ms); garbage collection and parsing stay far below. */
+/** The event loop counts as blocked when it has not turned for this long (ms). Garbage collection and parsing take far less time. */
 const BLOCKED_AFTER_MS = 1_500;
 
-/** A longer gap between two looks (ms) means that the whole process was suspended or had no CPU. */
+/** A gap between two checks that is longer than this (ms) means that the whole process was suspended or got no CPU time. */
 const STANDSTILL_MS = 750;
 
 /** A job that was running while the event loop was blocked. */
@@ -30,7 +30,7 @@ export class BlockedLoop {
     if (now - this.#lookedAt > STANDSTILL_MS) this.#awakeSince = now;
     this.#lookedAt = now;
     const turnedAt = now - this.#state.since("turnedAt");
-    // Time in which the whole process was suspended does not count.
+    // The time during which the whole process was suspended does not count.
     const since = this.#since === undefined ? Math.max(turnedAt, this.#awakeSince) : turnedAt;
     if (now - since < BLOCKED_AFTER_MS) this.#since = undefined;
     else this.#since ??= since;

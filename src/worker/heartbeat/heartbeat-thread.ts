@@ -13,31 +13,33 @@ import { writeLine } from "./write-line.ts";
 import { VERSION } from "../../version.ts";
 import { durationInWords } from "../../wording.ts";
 
-// The heartbeat thread of a worker: renews the worker's lease every second, on a separate connection, whatever the main thread does. It vouches for
-// the main thread only while that is computing or has contact with the database.
+// The heartbeat thread of a worker: renews the worker's lease every second, on a separate connection, regardless of what the main thread is doing. It
+// does so only while the main thread is busy computing or has contact with the database.
 
 /** The interval of heartbeats (ms). Five of these are `legwork_private.worker_grace()`. */
 const BEAT_INTERVAL_MS = 1_000;
 
-/** The interval while the main thread sends heartbeats itself, because it runs no job (ms): a little longer than that between its own. */
+/**
+ * The interval while the main thread sends the heartbeats, because no job is running (ms). It is slightly longer than the main thread's own interval.
+ */
 const RELIEVED_INTERVAL_MS = 2_500;
 
-/** For how long after such a heartbeat the main thread is expected to send the next (ms). */
+/** How long after such a heartbeat the main thread is expected to send the next one (ms). */
 const RELIEVED_FOR_MS = 3_000;
 
-/** How often the thread checks the main thread (ms). A job that runs for longer than that is reported ahead of the next heartbeat. */
+/** How often the thread checks the main thread (ms). A job that runs for longer than this is reported before the next regular heartbeat. */
 const LOOK_INTERVAL_MS = 50;
 
-/** How long the main thread, while its event loop turns, may have no response from the database before the heartbeats stop (ms). */
+/** How long the main thread may go without a response from the database before the heartbeats stop, if its event loop is turning (ms). */
 const VOUCH_MS = 6_000;
 
-/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
+/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs. They first suspect it one second later. */
 const DOUBT_AFTER_MS = 4_000;
 
-/** How long a heartbeat waits for a response before the server is asked about it on another connection (ms). */
+/** How long a heartbeat waits for a response before another connection is used to check whether the server is working on it (ms). */
 const SILENT_AFTER_MS = 1_500;
 
-/** When a blocked event loop is logged again: after the first time, and then at intervals of the second (ms). */
+/** When a blocked event loop is logged: first after the first of these times, and then at intervals of the second one (ms). */
 const TELL_AGAIN_MS = [10_000, 60_000];
 
 const port = parentPort!;
@@ -59,11 +61,11 @@ const pool = createPool(options.databaseUrl, {
     ]),
   ) as unknown as Logger,
   max: 1,
-  // A server without a free connection must not keep a worker from sending heartbeats.
+  // Keep one connection open, so that heartbeats can be sent even if the server has no free connections.
   min: 1,
   name: "legwork heartbeat",
   silentAfter: SILENT_AFTER_MS,
-  // The main thread knows whether its own connections were lost too, and logs them as one.
+  // The main thread combines these losses with those of its own connections in one log line.
   connections: {
     made: () => report({ kind: "connection", is: "made" }),
     closed: () => report({ kind: "connection", is: "closed" }),
@@ -72,14 +74,14 @@ const pool = createPool(options.databaseUrl, {
 });
 
 let identity: Identity | undefined;
-/** The worker's id, for the lines that this thread writes itself. */
+/** The worker's id, for the log lines that this thread writes itself. */
 let workerId: string | undefined;
 let beating: Promise<void> | undefined;
 /** When the last heartbeat began, whether or not it succeeded. */
 let triedAt = Number.NEGATIVE_INFINITY;
-/** Whether the next look sends a heartbeat, also if the main thread has just sent one. */
+/** Whether the next check sends a heartbeat even if the main thread has just sent one. */
 let isAtOnce = false;
-/** When the main thread was last known to have no contact with the database because it was computing. */
+/** When the main thread was last excused for having no contact with the database, because it was busy computing. */
 let excusedAt = performance.now();
 let isSilent = false;
 let told: ReadonlySet<number> = new Set();
@@ -108,7 +110,7 @@ function look(): void {
   if (hasNews || (now - triedAt >= BEAT_INTERVAL_MS && !isRelieved(running))) void beat().catch(() => undefined);
 }
 
-/** Whether the main thread sends the heartbeats of an idle worker in time. */
+/** Whether the main thread is sending the heartbeats of an idle worker in time. */
 function isRelieved(running: readonly number[]): boolean {
   if (running.length > 0 || blocked !== undefined || isAtOnce) return false;
   return state.since("polledAt") < RELIEVED_FOR_MS && state.since("beatAt") < RELIEVED_INTERVAL_MS;
@@ -149,7 +151,7 @@ async function say({ id, concurrency, tasks, excluded, slots }: Identity): Promi
     isSilent = false;
     report({ kind: "beat", id, now, before, after, cancelled, lost, state: workerState });
   } catch (error) {
-    // Once until it succeeds again; and if the connection was lost, a separate line says so.
+    // Warn only once until a heartbeat succeeds again. If the connection was lost, another line reports that.
     const level = isSilent || isConnectionError(error) ? "debug" : "warn";
     const reason = toError(error).message;
     log(level, `A heartbeat did not reach the database; retrying: ${reason}.`, { event: "heartbeat_failed", reason });
@@ -158,7 +160,7 @@ async function say({ id, concurrency, tasks, excluded, slots }: Identity): Promi
   }
 }
 
-/** Makes the next look send a heartbeat. */
+/** Makes the next check send a heartbeat. */
 function sayAtOnce(): void {
   triedAt = Number.NEGATIVE_INFINITY;
   isAtOnce = true;
@@ -181,7 +183,7 @@ function lookAtLoop(now: number): void {
   if (options.maxBlocked !== undefined && blockedFor >= options.maxBlocked && blocked.isAsked) void kill(blockedFor);
 }
 
-/** Finds out which job's code blocks the event loop. */
+/** Determines which job's code blocks the event loop. */
 async function findSuspects(current: NonNullable<typeof blocked>): Promise<void> {
   const { calling } = state;
   const slots = pieces.flatMap((piece) => [...piece]);
@@ -229,7 +231,7 @@ function endBlocked(now: number): void {
 
 let isKilling = false;
 
-/** Kills the process: its other jobs return to the queue unharmed, and the job that blocks it has failed. */
+/** Kills the process. If the job that blocks the event loop is known, it fails, and the other jobs return to the queue without using an attempt. */
 async function kill(blockedFor: number): Promise<void> {
   if (isKilling || isBeingDebugged()) return;
   isKilling = true;
@@ -277,7 +279,7 @@ async function answer(request: Request): Promise<void> {
       sayAtOnce();
       return;
     case "beat":
-      // A heartbeat in progress may have begun too early.
+      // A heartbeat in progress may have started before the latest change.
       await beating?.catch(() => undefined);
       if (identity !== undefined) await beat();
       report({ kind: "answer", call: request.call });

@@ -7,16 +7,16 @@ import type { WorkerState } from "../intake.ts";
 import type { Identity, Report, Request, ThreadOptions } from "./messages.ts";
 import { fromMachineClock, toMachineClock } from "./shared-state.ts";
 
-/** How often the event loop records that it turns (ms). */
+/** How often the event loop records that it is turning (ms). */
 const TURN_MS = 50;
 
-/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs; one second before it is suspected. */
+/** After this long without a heartbeat (ms), other workers may be about to take this worker's jobs. They first suspect it one second later. */
 export const DOUBT_AFTER_MS = 4_000;
 
-/** How long after the heartbeat thread has ended unexpectedly it is restarted (ms). */
+/** How long to wait before the heartbeat thread is restarted when it has ended unexpectedly (ms). */
 const RESTART_AFTER_MS = 500;
 
-/** The memory limits of the thread (MB): it has a connection and little else. */
+/** The memory limits of the thread (MB). It needs little more than one connection. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 1 };
 
 /** A successful heartbeat. Times come from this thread's `performance.now()`. */
@@ -40,8 +40,9 @@ export interface HeartbeatOptions {
 }
 
 /**
- * The heartbeat thread of this worker, as seen from the main thread. A task that computes blocks the event loop, and with it everything else in
- * the process, but the worker is busy and not dead. A process that was killed or suspended takes the thread with it, and the heartbeats stop.
+ * The main thread's interface to the heartbeat thread. A CPU-bound task blocks the event loop, and with it everything else in the main thread, but
+ * the worker is busy, not dead, so the thread keeps sending heartbeats. If the process is killed or suspended, the thread is too, and the heartbeats
+ * stop.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
@@ -52,7 +53,7 @@ export class Heartbeat {
   #onBeat: (beat: Beat) => void = () => undefined;
   readonly #outages: Outages;
   #lastCall = 0;
-  /** Why the last heartbeat failed; undefined if it did not. */
+  /** Why the last heartbeat failed; undefined if it succeeded. */
   failure: string | undefined;
   #isStopped = false;
 
@@ -61,7 +62,7 @@ export class Heartbeat {
     const { running } = options;
     this.#outages = outagesOf(options.databaseUrl, options.log);
     running.onGrowth = (buffer) => this.#ask({ kind: "slots", buffer });
-    // Must not keep a process alive that has nothing else to do.
+    // The timer must not keep the process alive.
     this.#turns = setInterval(() => this.#turn(), TURN_MS).unref();
     running.state.note("beatAt");
     this.#turn();
@@ -86,7 +87,7 @@ export class Heartbeat {
     return this.#options.running.state.doubtUntil;
   }
 
-  /** Hears of a heartbeat that the main thread has sent for a worker that runs no job, as a part of another statement. */
+  /** Records a heartbeat that the main thread has sent, as part of another statement, while the worker runs no job. */
   hear(id: string, beat: Pick<Beat, "now" | "before" | "after" | "state">): void {
     if (id !== this.#identity?.id) return;
     const { state } = this.#options.running;
@@ -104,8 +105,8 @@ export class Heartbeat {
   }
 
   /**
-   * Stops the heartbeats for a worker and returns the jobs that it still holds to the queue. Returns their ids; rejects if the database
-   * cannot be reached. Then it may be called again.
+   * Stops the heartbeats for a worker and returns the jobs that it still holds to the queue. Returns their ids; rejects if the database cannot be
+   * reached, and may then be called again.
    */
   async stop(id: string): Promise<readonly string[]> {
     if (this.#identity?.id === id) this.#identity = undefined;

@@ -1,6 +1,9 @@
 const OFFSET = Number(process.hrtime.bigint() / 1_000n) / 1_000 - performance.now();
 
-/** Milliseconds of the host's monotonic clock, the same in every thread; `performance.now()` counts from the start of its own thread. */
+/**
+ * Returns the milliseconds of the host's monotonic clock, which are the same in every thread. `performance.now()` counts from the start of each
+ * thread.
+ */
 export function machineClock(): number {
   return performance.now() + OFFSET;
 }
@@ -20,9 +23,9 @@ const PLACES = { turnedAt: 0, repliedAt: 1, beatAt: 2, silences: 3, calling: 4, 
 type Time = "turnedAt" | "repliedAt" | "beatAt" | "polledAt";
 
 /**
- * The memory that the main thread and the heartbeat thread share, because one of them may be blocked and unable to receive messages: when the
- * event loop last turned, when the database last responded to the main thread, when the last successful heartbeat began, and the last that the main
- * thread sent, and the last gap between them.
+ * The memory that the main thread and the heartbeat thread share, because one of them may be blocked and unable to receive messages. It contains when
+ * the event loop last turned, when the database last responded to the main thread, when the last successful heartbeat began, when the last one from
+ * the main thread began, and the last gap between heartbeats.
  */
 export class SharedState {
   readonly buffer: SharedArrayBuffer;
@@ -35,25 +38,26 @@ export class SharedState {
     this.#doubtUntil = new Float64Array(buffer, 32, 1);
   }
 
-  /** Records that something happens now, or when it happened by the host's clock. */
+  /** Records that something happened now, or at a time of the host's clock. */
   note(time: Time, at = machineClock()): void {
     Atomics.store(this.#numbers, PLACES[time], Math.trunc(at) | 0);
   }
 
-  /** Returns how long ago that was (ms). */
+  /** Returns how long ago the recorded time was (ms). */
   since(time: Time): number {
     return ((Math.trunc(machineClock()) | 0) - Atomics.load(this.#numbers, PLACES[time])) | 0;
   }
 
   /**
-   * Records the end of a gap between heartbeats, by the database's clock (ms since 1970): jobs fetched before may have been given to other workers.
+   * Records the end of a gap between heartbeats, by the database's clock (ms since 1970): jobs that were fetched before this time may have been given
+   * to other workers.
    */
   noteSilence(until: number): void {
     this.#doubtUntil[0] = until;
     Atomics.add(this.#numbers, PLACES.silences, 1);
   }
 
-  /** The end of the last gap between heartbeats by the database's clock (ms since 1970), undefined without a gap. */
+  /** The end of the last gap between heartbeats by the database's clock (ms since 1970); undefined if there was no gap. */
   get doubtUntil(): number | undefined {
     return Atomics.load(this.#numbers, PLACES.silences) === 0 ? undefined : this.#doubtUntil[0];
   }
@@ -69,12 +73,12 @@ export class SharedState {
   }
 }
 
-/** The number of slots in one piece of memory. There are more pieces when more jobs run. */
+/** The number of slots in one piece of memory. If more jobs run, there are more pieces. */
 export const SLOTS_AT_ONCE = 256;
 
 /**
- * Creates a piece of memory with the ids of the running jobs, one in each slot, 0 in free ones. Aligned 64-bit numbers are written atomically, and
- * they hold ids below 2^53 exactly.
+ * Creates a piece of memory for the ids of running jobs: one in each slot, and 0 in free slots. Aligned 64-bit numbers are written atomically, and
+ * represent ids below 2^53 exactly.
  */
 export function makeSlots(buffer = new SharedArrayBuffer(SLOTS_AT_ONCE * 8)): Float64Array {
   return new Float64Array(buffer);

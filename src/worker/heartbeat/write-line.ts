@@ -2,8 +2,8 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 
 /**
- * Writes a log line to stderr from a thread, while the main thread cannot, in the forms of `createLogger`. Does not wait: if stderr is not read and
- * full, the line is lost.
+ * Writes a log line to stderr from a thread, in the formats of `createLogger`, while the main thread is blocked. Does not wait: if stderr is full
+ * because it is not being read, the line is lost.
  */
 export function writeLine(
   form: "json" | "text",

@@ -21,14 +21,17 @@ const END_LIMIT_MS = 1_000;
 const KILL_LIMIT_MS = 5_000;
 
 /**
- * The size of the young generation of a thread's heap (MB). When a heap reaches its limit, V8 grants it another 16 MB in which to end the thread,
- * and kills the whole process if that is not enough. The survivors of a larger young generation would not fit in it.
+ * The size of the young generation of a thread's heap (MB). When a heap reaches its limit, V8 grants it another 16 MB to end the thread, and kills
+ * the whole process if that is not enough. The surviving objects of a larger young generation would not fit into the 16 MB.
  */
 const YOUNG_GENERATION_MB = 8;
 
 let ownCompileCache: string | undefined;
 
-/** Returns a directory of this process, because code in a directory that other users can write to must not be run. Removed when the process exits. */
+/**
+ * Returns a private directory of this process, because code in a directory that other users can write to must not be run. It is removed when the
+ * process exits.
+ */
 function compileCache(): string {
   if (process.env.NODE_COMPILE_CACHE) return process.env.NODE_COMPILE_CACHE;
   if (ownCompileCache === undefined) {
@@ -41,7 +44,7 @@ function compileCache(): string {
 
 type Line = Extract<FromChild, { type: "line" }>;
 
-/** Receives the output of a job that is stored with it. */
+/** Receives the output that is stored with a job. */
 export type Hears = (message: Extract<FromChild, { type: "kept" | "progress" }>) => void;
 
 interface RunningJob {
@@ -51,12 +54,12 @@ interface RunningJob {
   readonly reject: (error: Error) => void;
 }
 
-/** The worker's end of one thread or process, which runs one job at a time. Once it has ended, it cannot be used again. */
+/** The worker's side of one thread or process, which runs one job at a time. Once the child has ended, it cannot be used again. */
 export class ChildHandle {
   readonly kind: IsolateKind;
-  /** The number of jobs that it has run. */
+  /** The number of jobs that the child has run. */
   jobs = 0;
-  /** When it became idle. */
+  /** When the child became idle. */
   idleSince = performance.now();
   isFull = false;
   readonly #loaded = new Set<string>();
@@ -64,7 +67,7 @@ export class ChildHandle {
   readonly #tinypool: Tinypool;
   readonly #ready = Promise.withResolvers<void>();
   readonly #died = Promise.withResolvers<Error>();
-  /** The error with which it ended. */
+  /** The error with which the child ended. */
   #death: Error | undefined;
   #isEnding = false;
   #fatal: Error | undefined;
@@ -73,7 +76,7 @@ export class ChildHandle {
   #job: RunningJob | undefined;
   readonly #write: (line: Line) => void;
 
-  /** `write` receives its lines for the process log, including those between two jobs. */
+  /** `write` receives the child's lines for the process log, including those between two jobs. */
   constructor(options: Omit<ChildOptions, "port" | "parentPid" | "compileCache">, write: (line: Line) => void) {
     this.#write = write;
     this.kind = options.kind;
@@ -97,7 +100,8 @@ export class ChildHandle {
     const [worker] = this.#tinypool.threads;
     worker?.once("exit", (code: number | null, signal: NodeJS.Signals | null = null) => {
       const error = this.#isEnding ? undefined : exitError(this.kind, options.memory, code, signal);
-      // Messages from before the end come first: a thread's error is reported at its exit, and a process's messages arrive until its channel closes.
+      // Messages that were sent before the end must be handled first: a thread's error is reported when it exits, and a process's messages arrive
+      // until its channel closes.
       if (isThread || error === undefined) setImmediate(() => this.#die(error));
       else {
         const late = setTimeout(() => this.#die(error), END_LIMIT_MS);
@@ -109,7 +113,7 @@ export class ChildHandle {
     served.then(
       () => this.#terminate(),
       (error: unknown) => {
-        // The reason for a process's end comes with its exit.
+        // For a process, the reason comes with its exit event.
         if (isThread) this.#die(threadError(options.memory, toError(error)));
         else setTimeout(() => void (this.isDead || this.kill(toError(error))), END_LIMIT_MS).unref();
       },
@@ -160,7 +164,7 @@ export class ChildHandle {
   async run(message: Extract<ToChild, { type: "run" }>, hears: Hears): Promise<ChildOutcome> {
     this.jobs += 1;
     try {
-      // Not a race with the child's end: that promise would keep the results of all jobs in memory.
+      // Promise.race with the child's end is not used here, because that promise would keep the results of all jobs in memory.
       return await new Promise<ChildOutcome>((resolve, reject) => {
         if (this.#death !== undefined) return reject(this.#death);
         this.#job = { run: message.run, hears, resolve, reject };
@@ -175,7 +179,7 @@ export class ChildHandle {
     if (!this.isDead) this.#postMessage({ type: "abort", run, reason: describeThrown(reason) });
   }
 
-  /** Terminates it immediately; its running job fails with the error. Resolves when it has ended. */
+  /** Terminates the child immediately; its running job fails with the error. Resolves when the child has ended. */
   async kill(error: Error = new IsolateCrashed(`The task's ${this.kind} was terminated.`)): Promise<void> {
     this.#isEnding = true;
     this.#fatal ??= error;
@@ -186,7 +190,7 @@ export class ChildHandle {
     clearTimeout(late);
   }
 
-  /** Lets it close its connections and end. Resolves when it has ended. */
+  /** Lets the child close its connections and end. Resolves when it has ended. */
   async end(): Promise<void> {
     if (this.isDead) return;
     this.#isEnding = true;
@@ -232,7 +236,7 @@ export class ChildHandle {
 
   #terminate(): void {
     const [worker] = this.#tinypool.threads;
-    // Tinypool first asks a process to end, to which a process in an endless loop does not respond.
+    // Tinypool first sends the process a request to end, which a process in an endless loop does not handle.
     if (worker !== undefined && this.kind === "process") killProcess(worker.threadId);
     this.#tinypool.destroy().then(
       () => this.#die(undefined),
@@ -252,6 +256,6 @@ function killProcess(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has already ended.
+    // The process has already ended.
   }
 }

@@ -19,22 +19,22 @@ import { ForwardedOutput, forwardingLog } from "./child-output.ts";
 import type { ChildBatch, ChildOptions, FromChild, TaskSource, ToChild } from "./messages.ts";
 import { describeThrown, withoutSecrets, type DescribedThrown, reviveThrown } from "./thrown.ts";
 
-/** The shortest interval between a child's checks of its memory, which it makes after a job (ms). */
+/** The shortest interval between two checks of a child's memory, which happen after a job (ms). */
 const MEMORY_INTERVAL_MS = 1_000;
 
-/** A child that uses more than this share of its memory between two jobs is replaced, before a job runs out of memory. */
+/** A child that uses more than this fraction of its memory limit between two jobs is replaced, before a job runs out of memory. */
 const FULL_SHARE = 0.6;
 
 /**
- * The second connection is opened only for a statement that runs during a transaction. With only one, a task that enqueues within its own transaction
- * would wait for itself.
+ * The second connection is opened only for a statement that runs during a transaction. With only one connection, a task that enqueues during its own
+ * transaction, but outside of it, would wait for itself.
  */
 const CONNECTIONS = 2;
 
-/** How long sending the error that ends the process may take (ms). */
+/** How long the process may take to send the error that ends it (ms). */
 const END_LIMIT_MS = 500;
 
-/** The child's end: runs the jobs that its worker sends, one at a time. */
+/** The child's side: runs the jobs that the worker sends, one at a time. */
 export class ChildJobs {
   readonly #options: ChildOptions;
   readonly #ended = Promise.withResolvers<void>();
@@ -79,7 +79,7 @@ export class ChildJobs {
     const file = import.meta.url.endsWith(".ts") ? "watchdog.ts" : "watchdog.js";
     const watchdog = new Worker(new URL(file, import.meta.url), {
       workerData: { parentPid, memory },
-      // Small, because it only monitors.
+      // The limits are low because the thread only monitors the process.
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
     });
     watchdog.unref();
@@ -115,17 +115,17 @@ export class ChildJobs {
 
   async #load({ name, file }: TaskSource): Promise<void> {
     if (this.#definitions.has(name)) return;
-    // First, because middleware may have to be there before the task's own modules, as error trackers demand.
+    // Load middleware first, because some of it, such as error trackers, must be loaded before the task's own modules.
     await this.#loadMiddleware();
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
     const definition = findDefinition(module, name);
     if (definition === undefined) {
       throw new LegworkError("LW515", `Task '${name}' was not found in ${file}.`, {
-        hint: "A task that runs in a separate thread or process must be the default export of its file, made with defineTask.",
+        hint: "A task that runs in a separate thread or process must be the default export of its file, created with defineTask.",
       });
     }
     this.#definitions.set(name, definition);
-    // Node writes the cache only at exit, and children are usually killed.
+    // Otherwise, Node writes the cache only at exit, and children are usually killed.
     flushCompileCache();
   }
 
@@ -182,7 +182,7 @@ export class ChildJobs {
     }
   }
 
-  /** Checked once a second, because reading it takes a few microseconds. */
+  /** Whether the child uses too much of its memory limit. Checked at most once a second, because reading the usage takes a few microseconds. */
   #isFull(): boolean {
     if (performance.now() - this.#lookedAt < MEMORY_INTERVAL_MS) return false;
     this.#lookedAt = performance.now();
@@ -214,7 +214,7 @@ function describeBatch({ errors, failed, results }: BatchFailure, attempt: Run):
   return { errors: errors.map((error) => describeError(error, attempt)), failed, results };
 }
 
-/** Finds a task in a module like graphile-worker: a file has one as its default export, or several by name. */
+/** Finds a task in a module like graphile-worker: a file exports one task as its default export, or several tasks by name. */
 function findDefinition(module: Record<string, unknown>, name: string): TaskDefinition<z.ZodType, z.ZodType> | undefined {
   for (const found of [module.default, (module.default as Record<string, unknown> | undefined)?.default, module]) {
     const definition = definitionOf(found) ?? definitionOf((found as Record<string, unknown> | undefined)?.[name]);

@@ -3,7 +3,7 @@ import type { Logger } from "../../log.ts";
 import type { AttemptOutput, OutputSink } from "../attempt/attempt-output.ts";
 import type { FromChild } from "./messages.ts";
 
-/** The shortest interval between progress messages (ms), however often the task reports it. */
+/** The shortest interval between progress messages (ms), no matter how often the task reports progress. */
 const PROGRESS_INTERVAL_MS = 100;
 
 /** Creates a log whose lines the worker writes to its own log. */
@@ -39,18 +39,18 @@ export class ForwardedOutput implements OutputSink {
     this.#send({ type: "kept", run: this.#run, json });
   }
 
-  /** The worker does this when the attempt has ended there. */
+  /** Nothing to do: the worker does this when the attempt has ended there. */
   end(): void {}
 
   report(attempt: AttemptOutput): void {
     this.#reported = attempt;
-    // Immediately if possible, because timers do not run while a task computes.
+    // Send immediately if possible, because timers do not run while a CPU-bound task blocks the event loop.
     const wait = this.#sentAt + PROGRESS_INTERVAL_MS - performance.now();
     if (wait <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), wait);
   }
 
-  /** Sends the last reported progress, unless it has been sent. */
+  /** Sends the last reported progress, unless it has already been sent. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,12 +1,12 @@
 import type { IsolateKind } from "./messages.ts";
 import { MEMORY_SIGNAL } from "./memory-signal.ts";
 
-/** The error of an attempt whose thread or process ended before it did. */
+/** The error of an attempt whose thread or process ended before the attempt did. */
 export class IsolateCrashed extends Error {
   override readonly name = "IsolateCrashed";
 }
 
-/** Returns the error for an unexpected exit. `memory` is the limit (MB). */
+/** Returns the error for an unexpected exit. `memory` is the memory limit (MB). */
 export function exitError(kind: IsolateKind, memory: number, code: number | null, signal: NodeJS.Signals | null): IsolateCrashed {
   if (signal === MEMORY_SIGNAL) return new IsolateCrashed(`The task's process used more than ${memory} MB of memory.`);
   return new IsolateCrashed(`The task's ${kind} exited with ${signal === null ? `code ${String(code)}` : `signal ${signal}`}.`);

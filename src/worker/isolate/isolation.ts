@@ -24,18 +24,18 @@ export interface IsolationOptions {
   readonly log: Logger;
   readonly clock: DatabaseClock;
   readonly output: RunEnvironment["output"];
-  /** The number of jobs that the worker runs at a time; there are never more children. */
+  /** The number of jobs that the worker runs at a time; there are never more children than this. */
   readonly concurrency: number;
   readonly memory: number;
   readonly jobs: number;
-  /** The configuration file with the worker's middleware; undefined if it has none. */
+  /** The configuration file with the worker's middleware; undefined if there is no middleware. */
   readonly middlewareFile?: string | undefined;
   readonly idle?: number;
 }
 
 /**
- * The threads and processes in which a worker runs isolated tasks. Each child runs one job at a time, so that terminating it ends no
- * other job, and then waits for the next job; a new child is started for a job that finds no idle one.
+ * The threads and processes in which a worker runs isolated tasks. Each child runs one job at a time, so that terminating it does not affect other
+ * jobs, and then waits for the next job. If no child is idle, a new one is started for the job.
  */
 export class Isolation implements Isolates {
   readonly #options: IsolationOptions;
@@ -56,13 +56,16 @@ export class Isolation implements Isolates {
     return this.#children.size;
   }
 
-  /** Runs a job's task in a child of its kind. The call is made when the child is ready, so that its start does not count toward the timeout. */
+  /**
+   * Runs a job's task in a child of its kind. The task is called when the child is ready, so that the child's start does not count toward the
+   * timeout.
+   */
   async execute(attempt: Run, task: LoadedTask, within: (call: () => Promise<unknown>) => Promise<unknown>): Promise<unknown> {
     const { name, file, definition } = task;
     if (this.#isStopped) throw new Error("The worker is stopping.");
     if (file === undefined) {
       throw new LegworkError("LW515", `Task '${name}' cannot be isolated: it was not loaded from a file.`, {
-        hint: "A thread or process loads a task from its file: put the task into a directory of tasks.",
+        hint: "A thread or process loads a task from its file: put the task into the tasks directory.",
       });
     }
     const child = this.#take(definition?.isolate ?? "thread");
@@ -150,7 +153,7 @@ export class Isolation implements Isolates {
     void child.end();
   }
 
-  /** Ends the children that have been idle since then. */
+  /** Ends the children that have been idle since before that time. */
   #endIdle(since: number): void {
     for (const kind of ["thread", "process"] as const) {
       const idle = this.#idle[kind];
@@ -168,7 +171,7 @@ export class Isolation implements Isolates {
   }
 }
 
-/** Restores an error that was serialized for a log line, such that it is serialized in the same way again. */
+/** Restores an error that was serialized for a log line, so that it is serialized in the same way again. */
 function describedError(err: unknown): unknown {
   if (err === null || typeof err !== "object") return err;
   const { type, ...rest } = err as { type?: unknown };

@@ -13,7 +13,7 @@ export interface ChildOptions {
   readonly logLevel: string;
   /** The limit of a thread's JavaScript heap, or of a process's resident memory (MB). */
   readonly memory: number;
-  /** The configuration file whose middleware runs around attempts; undefined if it has none. */
+  /** The configuration file whose middleware runs around attempts; undefined if there is no middleware. */
   readonly middlewareFile?: string | undefined;
   readonly parentPid: number;
   /** The directory of compiled modules that the children of a worker share. */
@@ -25,7 +25,7 @@ export interface ChildOptions {
 /** The location of a task for a child. */
 export interface TaskSource {
   readonly name: string;
-  /** The file that exports it. */
+  /** The file that exports the task. */
   readonly file: string;
 }
 
@@ -58,7 +58,7 @@ export type ChildOutcome =
 
 /** Messages from a child to the worker. */
 export type FromChild =
-  /** The child listens. Messages that are sent to a process before this are lost. */
+  /** The child is listening. Messages that are sent to a process before this are lost. */
   | { readonly type: "ready" }
   | { readonly type: "loaded"; readonly thrown?: DescribedThrown }
   /** A line for the process log. */

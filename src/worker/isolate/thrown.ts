@@ -5,13 +5,13 @@ import { Suspended } from "../attempt/steps.ts";
 
 /** An error in a message between a worker and a child, with the parts that structured cloning would lose. */
 interface DescribedError {
-  /** The names of its classes, nearest first; `own:` precedes those that both sides have. */
+  /** The names of its classes, nearest first. Classes that both sides have are prefixed with `own:`. */
   readonly classes: readonly string[];
   readonly message: string;
-  /** Own properties: name, stack, code, those of the database driver and the like. The names of enumerable ones are in `shown`. */
+  /** Own properties, such as name, stack, code and those of the database driver. The names of enumerable ones are in `shown`. */
   readonly own: Readonly<Record<string, unknown>>;
   readonly shown: readonly string[];
-  /** Verdicts: properties whose names are Legwork's symbols, such as `legwork.retryAt`. */
+  /** Properties whose names are Legwork's symbols, such as `legwork.retryAt`, and which decide how the attempt ends. */
   readonly marks: Readonly<Record<string, unknown>>;
   readonly cause?: DescribedThrown;
   readonly errors?: readonly DescribedThrown[];
@@ -23,12 +23,12 @@ export type DescribedThrown = { readonly error: DescribedError } | { readonly va
 /** The maximum number of errors that are described for one error, because a chain of causes may be circular. */
 const ERRORS_LIMIT = 50;
 
-/** The largest property that is sent (characters of JSON). Stacks and messages are cut where they are stored. */
+/** The largest property that is sent (characters of JSON). Stack traces and messages are truncated where they are stored. */
 const PROPERTY_LIMIT = 1_000;
 
 /**
- * Classes that both sides have, by name: an error of one of them keeps its class. DOMException is not included, because its properties can
- * only be read on real ones.
+ * Classes that both sides have, by name: an error of one of them keeps its class. DOMException is not included, because its properties can be read
+ * only on real instances.
  */
 const SHARED = new Map<string, { readonly prototype: object }>(
   [
@@ -61,7 +61,7 @@ export function describeThrown(thrown: unknown): DescribedThrown {
   }
 }
 
-/** Removes redacted values. */
+/** Removes redacted values from a described error. */
 export function withoutSecrets(described: DescribedThrown, cleaner: Cleaner): DescribedThrown {
   const clean = (value: unknown): unknown => (typeof value === "string" ? cleaner.text(value) : cleaner.value(value));
   if ("value" in described) return { value: clean(described.value) };
@@ -171,7 +171,7 @@ function revive(described: DescribedThrown): unknown {
   Object.setPrototypeOf(error, prototypeOf(classes));
   const define = (key: PropertyKey, value: unknown, enumerable: boolean): void =>
     void Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
-  // The stack trace must not point here.
+  // Remove the stack trace, because it would point to this line.
   define("stack", undefined, false);
   for (const [key, value] of Object.entries(own)) define(key, value, shown.includes(key));
   for (const [key, value] of Object.entries(marks)) define(Symbol.for(key), value, true);
@@ -180,7 +180,7 @@ function revive(described: DescribedThrown): unknown {
   return error;
 }
 
-/** Creates prototypes with constructors of these names, down to the first shared class, because a retry policy may name any of them. */
+/** Creates prototypes whose constructors have these names, down to the first shared class, because a retry policy may name any of these classes. */
 function prototypeOf(classes: readonly string[]): object {
   let prototype: object = Error.prototype;
   const first = classes.findIndex((name) => name.startsWith("own:"));

@@ -1,8 +1,8 @@
 import { workerData } from "node:worker_threads";
 import { MEMORY_SIGNAL } from "./memory-signal.ts";
 
-// A thread of an isolated process. It ends the process, whatever the task's own thread is doing, when the worker is gone or the process uses
-// too much memory.
+// A thread of an isolated process. It ends the process when the worker is gone or the process uses too much memory, regardless of what the task's own
+// thread is doing.
 
 /** The interval between checks (ms). */
 const INTERVAL_MS = 100;

@@ -7,18 +7,18 @@ import type { Heartbeat } from "../heartbeat/heartbeat.ts";
 import type { WorkerState } from "../intake.ts";
 
 /**
- * How often a worker asks what is due (ms). It is told what will be due before it asks again, so this delays only what it gets no notification about,
- * such as a job that another session had locked.
+ * How often a worker polls (ms). Each response includes what will become due before the next poll, so the interval delays only work without a
+ * notification, such as a job that another session had locked.
  */
 const POLL_INTERVAL_MS = 2_000;
 
-/** How long after a new job or a failed attempt it asks again, because that job may be due before the next poll (ms). */
+/** How long after a new job or a failed attempt the worker polls again, because that job may be due before the next regular poll (ms). */
 const SOON_MS = 500;
 
-/** How long after a job has become due it asks for the next one (ms). */
+/** How long after a job has become due the worker polls for the next one (ms). */
 const NEXT_MS = 100;
 
-/** The shortest time between duties (ms), so that those that are due one after the other are done together. */
+/** The shortest time between duties (ms), so that duties that become due shortly after each other are done together. */
 const DUTIES_INTERVAL_MS = 5_000;
 
 /** A row of `legwork_private.worker_poll`. Times are milliseconds from now. */
@@ -34,7 +34,7 @@ interface Due {
   readonly bulk_actions: boolean;
 }
 
-/** The parts that a restarted worker has new. */
+/** The parts that are new after the worker has restarted. */
 interface Runner {
   readonly workerId: string;
   readonly recovery: Loop;
@@ -55,9 +55,9 @@ export interface PollOptions {
 }
 
 /**
- * Asks the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, and the runner, when it is due. In an
- * idle worker this statement is the heartbeat too, so that it takes one statement where each loop would take several. When it fails, all loops look
- * for themselves.
+ * Reads from the database every two seconds, in one statement, what there is to do, and wakes the loops that do it, and the runner, when it is due.
+ * In an idle worker, this statement is also the heartbeat. So the worker needs a single statement instead of several for each loop. When the
+ * statement fails, each loop checks for its own work.
  */
 export class Poll {
   readonly #options: PollOptions;
@@ -71,7 +71,7 @@ export class Poll {
     this.#loop = new Loop(() => this.#ask(), {
       interval: POLL_INTERVAL_MS,
       onError: (error) => {
-        options.log.debug({ err: toError(error) }, "Cannot find out what is due; looking for each kind of work.");
+        options.log.debug({ err: toError(error) }, "Cannot read what is due; checking for each kind of work separately.");
         for (const loop of this.#loops()) loop.wake();
         this.#fetch();
       },
@@ -82,7 +82,7 @@ export class Poll {
     this.#runner = runner;
   }
 
-  /** Asks soon: a job may have been enqueued, or will be retried, that is due before the next poll. */
+  /** Polls soon, because a job that was enqueued or will be retried may be due before the next regular poll. */
   soon(): void {
     this.#loop.wakeIn(SOON_MS);
   }
@@ -92,7 +92,9 @@ export class Poll {
     await this.#loop.stop();
   }
 
-  /** Skipped without a free slot: the worker would fetch a job that it cannot run, and fetches by itself as soon as a slot is free. */
+  /**
+   * Makes the runner fetch, unless no slot is free: the worker would fetch a job that it cannot run, and it fetches anyway as soon as a slot is free.
+   */
   #fetch(): void {
     if (this.#runner !== undefined && this.#options.running.size < this.#runner.concurrency) this.#runner.fetch();
   }

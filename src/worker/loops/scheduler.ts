@@ -4,18 +4,18 @@ import { Loop } from "../../loop.ts";
 import { planAll } from "../../schedules/plan-schedules.ts";
 import { type CrontabEntry, registerCrontab } from "../../schedules/register-crontab.ts";
 
-/** How often schedules are checked if none is due earlier and the worker's poll finds nothing to do (ms). */
+/** How often schedules are checked if no schedule is due earlier and the worker's poll finds nothing to do (ms). */
 const INTERVAL_MS = 5 * 60_000;
 
-/** The number of schedules that one transaction fires: the first of many must not wait for the last. */
+/** The number of schedules that one transaction fires. It is limited so that the first of many schedules does not have to wait for the last. */
 const BATCH = 1_000;
 
-/** How often a worker registers its crontab's entries (ms); entries that no worker registers for three times as long are removed. */
+/** How often a worker registers its crontab's entries (ms); entries that no worker has registered for three times as long are removed. */
 const TELL_INTERVAL_MS = 5 * 60_000;
 
 /**
  * Fires and plans runtime schedules: when one is due, when woken, and at the latest every five minutes. Any number of workers do this concurrently,
- * each locking rows that no other has locked. Also registers the crontab's entries.
+ * because each locks only rows that no other worker has locked. Also registers the crontab's entries.
  */
 export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; crontab: readonly CrontabEntry[] }): Loop {
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -36,7 +36,7 @@ export function startScheduler(pool: Pool, { log, crontab }: { log: Logger; cron
   );
 }
 
-/** Fires due schedules, extends plans that run short, and returns how long no schedule will be due (ms). */
+/** Fires due schedules, extends plans that are running out, and returns how long until a schedule is due (ms). */
 async function fire(pool: Pool, stopped: AbortSignal): Promise<number> {
   const due = await transaction(pool, async (client) => {
     const { rows } = await client.query(

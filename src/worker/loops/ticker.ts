@@ -16,11 +16,11 @@ export function startTicker(pool: Pool, log: Logger): Loop {
   });
 }
 
-/** In this order: the tick notes which jobs it has ended as expired. */
+/** The order matters: the tick stores in the setting which jobs it has ended as expired. */
 const TICK = `select extract(epoch from t.at - clock_timestamp()) * 1000 as wait, nullif(current_setting('legwork.expired', true), '') as expired
   from (select legwork.tick() as at offset 0) t`;
 
-/** Returns how long nothing will be due (ms). */
+/** Processes the waiting room, and returns how long until something is due (ms). */
 async function tick(pool: Pool, log: Logger): Promise<number> {
   const { rows } = await transaction(pool, (client) => client.query(TICK));
   const { wait, expired } = rows[0];
@@ -43,7 +43,7 @@ async function tickApart(pool: Pool, log: Logger): Promise<void> {
   }
 }
 
-/** Whether a statement failed because of a row's content: by the class of its SQLSTATE, or because a trigger raised an error. */
+/** Whether a statement failed because of a row's content: its SQLSTATE has one of these classes, or a trigger raised an error. */
 function isCausedByRow(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return typeof code === "string" && /^(?:21|22|23|54|P0)/.test(code);
