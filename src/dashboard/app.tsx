@@ -32,7 +32,7 @@ export function App() {
 function Session() {
   const [client] = useState(createClient);
   useEffect(() => {
-    // What was missed while the server was away is fetched at once, on pages that do not poll too.
+    // When the server is reachable again, all data is refetched at once, including on pages that do not poll.
     const refetch = (): void => void client.invalidateQueries();
     const stops = [onReturn(refetch), onReopened(refetch), disconnect];
     return () => {
@@ -50,12 +50,12 @@ function createClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
       queries: {
-        // A refused request would be refused again; a request that did not get through may succeed next time.
+        // A request that the server refused would be refused again; a request that did not reach the server may succeed next time.
         retry: (count, error) => isPassing(error) && count < 5,
         retryDelay: (attempt) => Math.min(8_000, 500 * 2 ** attempt),
         staleTime: 2_000,
         refetchOnWindowFocus: true,
-        // Parts of a response that did not change keep their identity, so that little is rendered again.
+        // Unchanged parts of a response keep their identity, so that few components are rendered again.
         structuralSharing: (before, after) => (holdsRawNumber(after) ? after : replaceEqualDeep(before, after)),
       },
     },

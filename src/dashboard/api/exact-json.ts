@@ -1,26 +1,26 @@
-/** A number that keeps the digits it was written with: `JSON.stringify` writes them unchanged. */
+/** A number that keeps its original digits: `JSON.stringify` writes them unchanged. */
 interface RawNumber {
   readonly rawJSON: string;
 }
 
-/** Newer functions of JSON, which TypeScript does not declare and some browsers do not have yet. */
+/** Newer JSON functions that TypeScript does not declare and some browsers do not support yet. */
 const json = JSON as unknown as {
   rawJSON?: (text: string) => RawNumber;
   isRawJSON?: (value: unknown) => boolean;
   parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown;
 };
 
-/** Matches where a number might not survive as a JavaScript number. Matches within strings only cost time. */
+/** Matches numbers that JavaScript might not represent exactly. A match inside a string is harmless and only costs time. */
 const MAY_LOSE_DIGITS = /[\d.]{16}|\d[eE]/;
 
-/** The digits that a JavaScript number always preserves (IEEE 754: 15.95). */
+/** The number of significant digits that a JavaScript number always preserves (IEEE 754: 15.95). */
 const KEPT_DIGITS = 15;
 
 let hasMadeRaw = false;
 
 /**
- * Parses JSON without losing a digit: a number that JavaScript cannot hold (19 digits, 1e400) becomes a raw number, which is shown and sent as it was
- * written. A browser without `JSON.rawJSON` rounds it. Throws a SyntaxError for anything that is not JSON.
+ * Parses JSON without losing digits: a number that JavaScript cannot represent (19 digits, 1e400) becomes a raw number, which is displayed and sent
+ * with its original digits. A browser without `JSON.rawJSON` rounds it. Throws a SyntaxError for invalid JSON.
  */
 export function parseExactly(text: string): unknown {
   const { rawJSON } = json;
@@ -45,7 +45,7 @@ export function isRawNumber(value: unknown): value is RawNumber {
   return typeof value === "object" && value !== null && json.isRawJSON?.(value) === true;
 }
 
-/** Whether a response contains a raw number; such a response must not be copied. */
+/** Whether a response contains a raw number. Such a response must not be copied: `JSON.stringify` does not recognize a copy of a raw number. */
 export function holdsRawNumber(value: unknown): boolean {
   if (!hasMadeRaw || typeof value !== "object" || value === null) return false;
   return isRawNumber(value) || Object.values(value).some(holdsRawNumber);

@@ -19,7 +19,7 @@ const QUEUES = /* GraphQL */ `
   }
 `;
 
-/** The part of a queue that changes by the second: its counts of jobs and its pause. */
+/** The fields of a queue that can change every second: its job counts and its pause. */
 export interface LiveQueue {
   name: string;
   pausedAt: string | null;

@@ -5,12 +5,12 @@ let isPaused = false;
 const listeners = new Set<() => void>();
 
 /**
- * Pauses or resumes all updates that the user did not ask for: the live connection and repeated requests. What the user opens or changes is still
- * fetched. In this tab, until it is closed.
+ * Pauses or resumes automatic updates: the live connection and polling. Data that the user requests by opening a page or making a change is still
+ * fetched. Applies to this tab until it is closed.
  */
 export function pauseUpdates(paused: boolean): void {
   isPaused = paused;
-  // Without the focus, queries are not repeated.
+  // TanStack Query does not poll while the window counts as unfocused.
   focusManager.setFocused(paused ? false : undefined);
   for (const listener of listeners) listener();
 }

@@ -11,7 +11,7 @@ import { rest, withQuery } from "./request.ts";
 /** A row of GET /alerts. */
 export type Alert = Json<typeof alertSchema>;
 
-/** A row of GET /workers. Shares lie between 0 and 1; sizes are bytes, as text. */
+/** A row of GET /workers. Shares are between 0 and 1; sizes are in bytes, as text. */
 export type Worker = Json<typeof workerSchema>;
 
 /** A row of GET /failed-groups. */
@@ -30,7 +30,7 @@ async function items<T>(path: string, signal: AbortSignal): Promise<T[]> {
   return (await rest<{ items: T[] }>("GET", path, undefined, signal)).items;
 }
 
-/** Alerts, newest first: the open ones, or with `all` the last `limit` in any state. */
+/** Alerts, newest first: only the open ones, or with `all` the last `limit` alerts in any state. */
 export function alertsQuery(all = false, limit = 200) {
   return queryOptions({
     queryKey: ["alerts", { all, limit }],
@@ -38,7 +38,7 @@ export function alertsQuery(all = false, limit = 200) {
   });
 }
 
-/** The same, repeatedly. Disabled for a token of one tenant. */
+/** Polls `alertsQuery`. Disabled for tokens limited to one tenant. */
 export function useAlerts(all = false, limit = 200) {
   return useQuery({
     ...alertsQuery(all, limit),
@@ -47,7 +47,7 @@ export function useAlerts(all = false, limit = 200) {
   });
 }
 
-/** The health of everything: the system first, then the worst. Disabled for a token of one tenant. */
+/** The health of the system and its parts: the system first, then the least healthy parts. Disabled for tokens limited to one tenant. */
 export function useHealth() {
   return useQuery({
     queryKey: ["health"],
@@ -57,7 +57,7 @@ export function useHealth() {
   });
 }
 
-/** Online workers, oldest first. Disabled for a token of one tenant. */
+/** Online workers, oldest first. Disabled for tokens limited to one tenant. */
 export function useWorkers() {
   return useQuery({
     queryKey: ["workers"],
@@ -67,7 +67,7 @@ export function useWorkers() {
   });
 }
 
-/** Failed jobs that can be retried and match, grouped by error, largest group first. */
+/** Failed jobs that match the filter and can be retried, grouped by error, largest group first. */
 export function useFailedGroups(filter: { error?: string | undefined; failedSince?: string | undefined } = {}) {
   return useQuery({
     queryKey: ["failed-groups", filter],
@@ -80,7 +80,7 @@ export function useFailedGroups(filter: { error?: string | undefined; failedSinc
 /** A row of GET /statistics/worker-starts: workers on one host that started together. */
 type WorkerStart = Json<typeof workerStartSchema>;
 
-/** Worker starts since a time (ISO), newest first. Disabled for a token of one tenant. */
+/** Worker starts since a time (ISO), newest first. Disabled for tokens limited to one tenant. */
 export function useWorkerStarts(since: string) {
   return useQuery({
     queryKey: ["worker-starts", since],

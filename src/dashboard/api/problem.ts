@@ -28,7 +28,7 @@ export class Problem extends Error {
   }
 }
 
-/** Whether a retry may help: the request itself was fine. */
+/** Whether the error may be temporary: a retry may succeed, because the request itself was valid. */
 export function isPassing(error: unknown): boolean {
   return error instanceof Problem && (error.status === 0 || error.status === 503 || error.status === 504);
 }

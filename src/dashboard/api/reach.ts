@@ -1,13 +1,13 @@
 import { useSyncExternalStore } from "react";
 
-/** Whether the server can be reached. One state for the whole dashboard: every request and the live connection report to it. */
+/** Whether the server can be reached. The whole dashboard shares this state: every request and the live connection report to it. */
 interface Reach {
   isAway: boolean;
-  /** When the server last responded (ms since 1970): while the server is away, the page shows data from that time. */
+  /** When the server last responded (ms since 1970). While the server is unreachable, the page shows data from that time. */
   respondedAt: number;
 }
 
-/** How often an unreachable server is tried (ms). */
+/** How often an unreachable server is probed (ms). */
 const PROBE_MS = 2_000;
 
 let reach: Reach = { isAway: false, respondedAt: Date.now() };
@@ -16,15 +16,15 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<() => void>();
 const returns = new Set<() => void>();
 
-/** Sets the request that finds out whether the server is back; it reports its outcome like every other request. */
+/** Sets the request that checks whether the server is reachable again. It reports its outcome like every other request. */
 export function setProbe(request: () => Promise<unknown>): void {
   probe = request;
 }
 
-/** Any response, even a refusal. Everything that waits for the server continues. */
+/** Records that the server has responded, even if it refused the request. Everything that waits for the server continues. */
 export function reportResponse(): void {
   if (!reach.isAway) {
-    // Shown only while the server is away, so nothing is rendered for it.
+    // The time is shown only while the server is unreachable, so changing it does not need a render.
     reach.respondedAt = Date.now();
     return;
   }
@@ -39,18 +39,18 @@ export function reportAway(): void {
   timer = setTimeout(check, PROBE_MS);
 }
 
-/** Finds out at once whether the server can be reached. */
+/** Checks immediately whether the server can be reached. */
 export function check(): void {
   void probe?.().catch(() => undefined);
 }
 
-/** Calls the listener each time the server is back after it was away. Returns a function that removes the listener. */
+/** Calls the listener each time the server becomes reachable again. Returns a function that removes the listener. */
 export function onReturn(listener: () => void): () => void {
   returns.add(listener);
   return () => returns.delete(listener);
 }
 
-/** Resolves to true once an unreachable server is back, and to false at once if it can be reached. */
+/** Resolves to true once an unreachable server is reachable again, or to false immediately if it is reachable now. */
 export async function untilBack(): Promise<boolean> {
   await probe?.().catch(() => undefined);
   if (!reach.isAway) return false;

@@ -9,7 +9,7 @@ export function serverUrl(path: string): URL {
   return new URL(path.replace(/^\//, ""), document.baseURI);
 }
 
-/** With one of these statuses and without one of our codes, a proxy says that it cannot reach the server. */
+/** A response with one of these statuses and without a Legwork error code comes from a proxy that cannot reach the server. */
 const PROXY_STATUSES = new Set([502, 503, 504]);
 
 /** Sends a request with the token. Resolves to the JSON response; throws a Problem for any error. */
@@ -64,7 +64,7 @@ async function read(response: Response): Promise<unknown> {
   }
 }
 
-/** Calls a REST route below /api/v1 with the session's token, or with another one to check it. */
+/** Calls a REST route under /api/v1 with the session's token, or with another token that is to be checked. */
 export async function rest<T>(
   method: "GET" | "POST" | "PUT" | "DELETE",
   path: string,
@@ -75,7 +75,7 @@ export async function rest<T>(
   return (await request(`api/v1${path}`, { method, body, signal, token })) as T;
 }
 
-/** A REST path with a query string; undefined, null and empty values are left out. */
+/** A REST path with a query string. Undefined, null and empty values are omitted. */
 export function withQuery(path: string, query: Readonly<Record<string, string | number | boolean | null | undefined>>): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();

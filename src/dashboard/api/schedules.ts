@@ -6,7 +6,7 @@ import { rest } from "./request.ts";
 /** A schedule of GET /schedules. Intervals are in Postgres's format; counts are text. */
 export type Schedule = Json<typeof scheduleSchema>;
 
-/** The timing of a schedule, as PUT and preview take it. */
+/** The timing of a schedule, in the format of the PUT and preview requests. */
 export interface Timing {
   cron?: string;
   every?: string;
@@ -31,7 +31,7 @@ export function timingOf(schedule: Schedule): Timing {
 
 export type Preview = Json<typeof previewPage>;
 
-/** The description and the next occurrences of a timing, from `from` on (default: now). Disabled while `timing` is undefined. */
+/** The description and the next occurrences of a timing, starting at `from` (default: now). Disabled while `timing` is undefined. */
 export function usePreview(timing: Timing | undefined, options: { count: number; from?: string }) {
   return useQuery({
     queryKey: ["preview", timing, options],

@@ -8,8 +8,8 @@ import { rest, withQuery } from "./request.ts";
 export type SeriesInterval = Json<typeof seriesIntervalSchema>;
 
 /**
- * Outcomes and timings of jobs over time. `period` is a duration such as 1h; `until` (ISO) is its end, now by default. Disabled for a token of one
- * tenant: statistics cover all tenants together.
+ * Outcomes and timings of jobs over time. `period` is a duration such as 1h; `until` (ISO) is its end (default: now). Disabled for tokens limited to
+ * one tenant, because statistics cover all tenants together.
  */
 export function useSeries(of: {
   period: string;
@@ -23,7 +23,7 @@ export function useSeries(of: {
     queryFn: async ({ signal }) =>
       (await rest<{ items: SeriesInterval[] }>("GET", withQuery("/statistics/series", { ...of }), undefined, signal)).items,
     enabled: may,
-    // Past periods do not change; the current one is counted every five seconds.
+    // Past periods do not change; the server updates the counts of the current one every five seconds.
     refetchInterval: of.until === undefined ? 10_000 : false,
     placeholderData: keepPreviousData,
   });

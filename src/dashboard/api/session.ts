@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react";
 
 const KEY = "legwork.token";
 
-/** Tells the other tabs that a token was signed out. */
+/** Notifies the other tabs that a token was signed out. */
 const signedOut = new BroadcastChannel("legwork.signed-out");
 
 let token: string | null = takeFromAddress() ?? kept();
@@ -15,8 +15,8 @@ signedOut.addEventListener("message", ({ data }) => {
 });
 
 /**
- * `#token=…`, as `legwork dashboard` prints it. A fragment is never sent to the server, and it is removed from the address bar at once. The token is
- * kept in this tab only.
+ * Reads the token from `#token=…`, the link that `legwork dashboard` prints. A fragment is never sent to the server, and it is removed from the
+ * address bar immediately. The token is kept in this tab only.
  */
 function takeFromAddress(): string | undefined {
   const match = /^#token=(.+)$/.exec(location.hash);
@@ -28,8 +28,8 @@ function takeFromAddress(): string | undefined {
 }
 
 /**
- * The tab's own token before the browser's, so that a reload never changes who is signed in. A tab that was signed out has an empty token. A new tab
- * takes the browser's token.
+ * The stored token. The tab's own token takes precedence over the browser's, so that a reload never changes who is signed in. A tab that was signed
+ * out has an empty token. A new tab uses the browser's token.
  */
 function kept(): string | null {
   const found = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
@@ -41,7 +41,7 @@ export function currentToken(): string | null {
   return token;
 }
 
-/** Kept for this tab only unless `remember` is true. */
+/** Signs in with a token, which is kept for this tab only unless `remember` is true. */
 export function signIn(given: string, remember: boolean): void {
   sessionStorage.setItem(KEY, given);
   if (remember) localStorage.setItem(KEY, given);
@@ -55,7 +55,7 @@ export function signOut(): void {
   end(false);
 }
 
-/** Does the same when the server rejects the token. */
+/** Signs out in the same way after the server has rejected the token. */
 export function refuseSession(): void {
   end(true);
 }

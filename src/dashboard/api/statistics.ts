@@ -7,7 +7,10 @@ import { rest, withQuery } from "./request.ts";
 /** A row of GET /task-statistics: outcomes and timings of a task's jobs in a period. Counts are text; times are seconds. */
 export type TaskStatistics = Json<typeof taskStatisticsSchema>;
 
-/** Statistics by task, for tasks with jobs that ended in the period. Disabled for a token of one tenant: statistics cover all tenants together. */
+/**
+ * Statistics for each task with jobs that ended in the period. Disabled for tokens limited to one tenant, because statistics cover all tenants
+ * together.
+ */
 export function useStatistics(period: string) {
   const may = useMay("viewer", { everybody: true });
   return useQuery({

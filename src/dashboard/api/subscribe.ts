@@ -7,19 +7,19 @@ import { currentToken, refuseSession } from "./session.ts";
 import { words } from "./words.ts";
 
 /**
- * The state of the live connection: `connecting` at first, `lost` from a broken connection until the next one is open, `barred` if several in a row
- * could not be opened. `idle` while nothing on the page is subscribed to.
+ * The state of the live connection: `idle` while the page has no subscriptions, `connecting` at first, `lost` after a connection has broken and until
+ * the next one is open, `barred` after several failed attempts in a row to open one.
  */
 type Connection = "idle" | "connecting" | "open" | "lost" | "barred";
 
-/** How long a connection may take to open (ms). Some proxies accept the request for a WebSocket and never answer it. */
+/** How long a connection may take to open (ms). Some proxies accept a WebSocket request and never respond to it. */
 const OPEN_LIMIT_MS = 10_000;
 
-/** After how many failures in a row something is in the way of the connection. */
+/** After how many failures in a row the connection counts as `barred`. */
 const BARRED_AFTER = 3;
 
 let connection: Connection = "idle";
-/** How many subscriptions there are: a broken connection without any is not opened again, and is not missed. */
+/** The number of subscriptions. Without any, a broken connection is not reopened and does not count as lost. */
 let subscriptions = 0;
 const listeners = new Set<() => void>();
 const reopened = new Set<() => void>();
@@ -47,13 +47,13 @@ function failed(): void {
   become(failures >= BARRED_AFTER ? "barred" : "lost");
 }
 
-/** Calls the listener each time a broken connection is open again. Returns a function that removes the listener. */
+/** Calls the listener each time a broken connection has been reopened. Returns a function that removes the listener. */
 export function onReopened(listener: () => void): () => void {
   reopened.add(listener);
   return () => reopened.delete(listener);
 }
 
-/** Waits for a time (ms), or until the server is known to be back. */
+/** Waits for a time (ms), or until the server is reachable again if that happens sooner. */
 async function untilReturn(ms: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const stop = onReturn(done);
@@ -66,7 +66,7 @@ async function untilReturn(ms: number): Promise<void> {
   });
 }
 
-/** One connection for all subscriptions of the page; opened by the first, closed shortly after the last. */
+/** One connection for all subscriptions of the page. The first subscription opens it; it is closed shortly after the last one has ended. */
 function theClient(): Client {
   client ??= createClient({
     url: serverUrl("graphql").toString().replace(/^http/, "ws"),
@@ -75,7 +75,7 @@ function theClient(): Client {
     lazyCloseTimeout: 3_000,
     keepAlive: 15_000,
     connectionAckWaitTimeout: OPEN_LIMIT_MS,
-    // From half a second to ten, with jitter so that browsers do not all reconnect at the same moment.
+    // Waits between half a second and ten seconds, with jitter so that browsers do not all reconnect at the same moment.
     retryWait: async (retries) => await untilReturn(Math.min(10_000, 500 * 2 ** retries) * (0.5 + Math.random() / 2)),
     shouldRetry: (event) => !(event instanceof CloseEvent && (event.code === 4401 || event.code === 4403)),
     on: {
@@ -123,8 +123,8 @@ export function useConnection(): Connection {
 }
 
 /**
- * The latest message of a subscription; undefined before the first one, or while `query` is null. `variables` are compared by their JSON. A hidden
- * tab receives nothing, nor does one whose updates the user has paused; they get the current state afterwards.
+ * The latest message of a subscription; undefined before the first one, or while `query` is null. `variables` are compared by their JSON. While a tab
+ * is hidden or its updates are paused, it receives no messages; afterwards it gets the current state.
  */
 export function useLive<T>(
   query: string | null,

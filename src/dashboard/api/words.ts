@@ -1,4 +1,4 @@
-/** What the dashboard says about the server when the server itself says nothing. */
+/** Messages about the server, for errors without a message from the server itself. */
 export const words = {
   unreachable: "Can't reach the server.",
   answered: (status: number) => `The server returned status ${status}.`,

@@ -3,7 +3,7 @@ import type { workflowSchema, workflowStepSchema, workflowWithStepsSchema, batch
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { rest, withQuery } from "./request.ts";
 
-/** How often unfinished workflows and batches are fetched, and lists (ms). */
+/** How often lists, unfinished workflows and unfinished batches are fetched (ms). */
 const LIVE_MS = 1_000;
 const LIST_MS = 5_000;
 

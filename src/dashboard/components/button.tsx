@@ -4,9 +4,9 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** `primary` for the main action of a form, `danger` for actions that cannot be undone, `quiet` in tables and tool bars. */
   kind?: "primary" | "danger" | "quiet" | "plain";
   icon?: ReactNode;
-  /** The key that presses it, from anywhere on its page: a lowercase letter. */
+  /** The key that presses the button from anywhere on its page: a lowercase letter. */
   shortcut?: string;
-  /** While its action is under way: the button says so and cannot be pressed again. */
+  /** Whether the button's action is in progress. The button shows this and cannot be pressed again. */
   busy?: boolean;
 }
 

@@ -1,25 +1,25 @@
 import { lazy, Suspense } from "react";
 
-/** With more options than this, a list can be searched by typing. */
+/** A list with more options than this can be searched by typing. */
 const LONGEST_LIST = 20;
 
 const SearchableChoice = lazy(() => import("./searchable-choice.tsx"));
 
 export interface ChoiceProps {
-  /** Given by the field around it. */
+  /** Set by the surrounding field. */
   id?: string;
   label: string;
-  /** The text of the empty option, which stands for no choice; undefined if one of the options has to be chosen. */
+  /** The label of the empty option, which means "no choice"; undefined if one of the options must be chosen. */
   any: string | undefined;
   value: string | undefined;
   options: readonly string[];
-  /** The text of an option, if it is not the option itself. */
+  /** Returns the label of an option. Default: the option itself. */
   textOf?: (option: string) => string;
   /** Called with the chosen option; undefined for the empty one. */
   onChange: (value: string | undefined) => void;
 }
 
-/** A choice of one of several options: a list, which can be searched by typing if it is long. */
+/** A list from which one option is chosen. A long list can be searched by typing. */
 export function Choice(props: ChoiceProps) {
   const list = <ShortChoice {...props} />;
   if (props.options.length <= LONGEST_LIST) return list;

@@ -9,11 +9,14 @@ export interface DialogProps {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Its width: as wide as a form, or all the space there is. */
+  /** The width of the dialog: suitable for a form, or all available space. */
   size?: "form" | "wide";
 }
 
-/** A modal dialog. The browser keeps the focus in it and closes it on Escape; then its opener has focus again. Render it only while it is open. */
+/**
+ * A modal dialog. The browser keeps the focus inside it and closes it on Escape; the element that opened it then gets the focus back. Render it only
+ * while it is open.
+ */
 export function Dialog({ title, onClose, children, size = "form" }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();

@@ -1,6 +1,6 @@
 import { cloneElement, type ReactElement, useId } from "react";
 
-/** A labeled control with its hint and its problem. The control is the only child. */
+/** A labeled control with a hint and a validation message. The control is the only child. */
 export function Field({
   label,
   hint,

@@ -1,10 +1,10 @@
 const FOCUSABLE = "button:not(:disabled), a[href], input:not(:disabled), select:not(:disabled), [tabindex='0']";
-/** Where the replacement of a control is looked for. */
+/** The outermost element in which the replacement of a removed control is searched for. */
 const PLACE = ["tr", "li", "header", "form", "[role=row]"].join();
 
 /**
- * Remembers the element with the focus; the function that it returns gives the focus back. If that element has been replaced, as in a row that was
- * rendered again, the focus goes to the first control in the same place: its cell, its row or its list item; else to the page's heading.
+ * Remembers the focused element and returns a function that restores the focus. If the element was replaced, for example because its row was rendered
+ * again, the focus goes to the first control in the same cell, row or list item, or otherwise to the page's heading.
  */
 export function focusKeeper(): () => void {
   const opener = document.activeElement;

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { Button } from "./button.tsx";
 import { common } from "./words.ts";
 
-/** JSON to read and to copy. Long values scroll; no part of it is ever treated as markup. */
+/** Shows JSON or a text with a copy button. Long values scroll; no part of the value is ever treated as markup. */
 export function Json({ value, label }: { value: unknown; label: string }) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return (

@@ -6,8 +6,8 @@ import { Button } from "./button.tsx";
 import { common } from "./words.ts";
 
 /**
- * An error with its code, its hint and the fields at fault. Nothing for a request that is repeated by itself (one with `retry`) while the server is
- * away: the banner of the page says that once.
+ * An error with its code, its hint and the invalid fields. Renders nothing for a request that is repeated automatically (one with `retry`) while the
+ * server is unreachable, because the banner of the page already says so.
  */
 export function Failure({ error, retry }: { error: unknown; retry?: (() => unknown) | undefined }) {
   const { isAway } = useReach();
@@ -52,7 +52,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** A placeholder with the shape of the content, so that nothing jumps when it arrives. */
+/** A placeholder with the shape of the content, so that nothing moves when the content arrives. */
 export function Loading({ rows = 6, label = common.loading }: { rows?: number; label?: string }) {
   return (
     <div className="loading" role="status" aria-label={label}>

@@ -2,18 +2,18 @@ import { formatNumber } from "../../wording.ts";
 
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** A count with separators, exact however large; a dash for null. */
+/** A count with thousands separators, exact at any size; a dash for null. */
 export function formatCount(count: number | string | bigint | null | undefined): string {
   if (count === null || count === undefined) return "–";
   return formatNumber(count);
 }
 
-/** 1.2K, 3.4M: for axes and narrow places. */
+/** A count in short form (1.2K, 3.4M), for axes and narrow places. */
 export function formatShort(count: number | string): string {
   return SHORT.format(Number(count));
 }
 
-/** 0.034 → 3.4%. */
+/** A share in percent: 0.034 becomes 3.4%. */
 export function formatShare(share: number | null | undefined): string {
   if (share === null || share === undefined) return "–";
   return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)}%`;

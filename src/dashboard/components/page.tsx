@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useLayoutEffect, useRef } from "react";
 import { setTitle } from "./title.ts";
 
-/** A page: its heading, its actions and its content. The heading is also the tab's title, and has focus when the page opens. */
+/** A page: its heading, its actions and its content. The heading is also the tab's title and gets the focus when the page opens. */
 export function Page({
   title,
   lead,
@@ -60,7 +60,7 @@ export function Card({
   );
 }
 
-/** A number with its label; `tone` colors it when it means trouble. */
+/** A number with its label. `tone` colors the number if it signals a problem. */
 export function Figure({
   label,
   value,

@@ -5,7 +5,7 @@ import type { Zone } from "./time/format-times.ts";
 export interface Preferences {
   theme: "system" | "light" | "dark";
   zone: Zone;
-  /** The rows of tables: 32 px high with small text, or 40 px. */
+  /** The row height of tables: 32 px with small text, or 40 px. */
   density: "compact" | "comfortable";
   /** The columns of the list of jobs. */
   jobColumns: readonly string[];

@@ -5,7 +5,7 @@ import { useReach } from "../api/reach.ts";
 import { Failure, Loading } from "./notice.tsx";
 
 /**
- * The result of a query: a placeholder while it loads, the error when it fails. When a later request fails, the last result stays, with the error
+ * The result of a query: a placeholder while it is loading, or an error if it failed. If a later request fails, the last result stays, with the error
  * above it.
  */
 export function QueryResult<T>({

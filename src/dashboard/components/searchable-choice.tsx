@@ -4,12 +4,12 @@ import { useMemo, useState } from "react";
 import type { ChoiceProps } from "./choice.tsx";
 import { common } from "./words.ts";
 
-/** The maximum number of options that the list shows; typing finds the others. */
+/** The maximum number of options that the list shows; the others can be found by typing. */
 const MAX_SHOWN = 100;
 
 const TYPES = useCombobox.stateChangeTypes;
 
-/** A choice among many options: a box in which typing narrows the list. Leaving it, or Escape, keeps what was chosen. */
+/** A box for choosing among many options: typing narrows the list. Leaving the box or pressing Escape keeps the previous choice. */
 export default function SearchableChoice({ id, label, any, value, options, textOf = String, onChange }: ChoiceProps) {
   const [typed, setTyped] = useState<string>();
   const chosen = value === undefined || value === "" ? "" : textOf(value);
@@ -26,7 +26,7 @@ export default function SearchableChoice({ id, label, any, value, options, textO
     selectedItem: value ?? "",
     itemToString: (item) => (item === null || item === "" ? "" : textOf(item)),
     stateReducer: (state, { type, changes }) => {
-      // Only Enter and a click choose.
+      // Leaving the box does not choose an option; only Enter and a click do.
       if (type === TYPES.InputBlur) return { ...changes, selectedItem: state.selectedItem };
       if (type === TYPES.InputKeyDownEscape) return { ...state, isOpen: false, highlightedIndex: -1 };
       if (type === TYPES.InputChange) return { ...changes, highlightedIndex: 0 };
@@ -51,7 +51,7 @@ export default function SearchableChoice({ id, label, any, value, options, textO
           onChange: ({ currentTarget }) => setTyped(currentTarget.value),
           onFocus: ({ currentTarget }) => currentTarget.select(),
           onKeyDown: (event) => {
-            // Escape closes the list, and not the dialog around it.
+            // Escape closes the list, but not the surrounding dialog.
             if (event.key === "Escape" && isOpen) event.preventDefault();
           },
         })}

@@ -1,11 +1,11 @@
 import { Fragment, type ReactNode } from "react";
 
-/** The names in braces of a text: `"at" | "name"` for `"{name}, {at}"`; none for a text that is put together at run time. */
+/** The names in braces in a text: `"at" | "name"` for `"{name}, {at}"`; `never` for a text that is only known at run time. */
 type SlotsOf<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | SlotsOf<Rest> : never;
 
 /**
- * A sentence with elements in it: each `{name}` of the text is replaced by what `slots` has under that name. So sentences with links and times stay
- * whole in the words files. Values from users go into `slots` too, never into the text.
+ * A sentence that contains elements: each `{name}` in the text is replaced by the slot with that name. Sentences with links and times can therefore
+ * be written in full in the words files. Values from users also belong in `slots`, never in the text.
  */
 export function Sentence<Text extends string>({
   text,

@@ -5,7 +5,7 @@ export function isFinished(state: string): boolean {
   return state === "completed" || state === "failed" || state === "cancelled" || state === "expired";
 }
 
-/** A job state: a color and a shape next to its name, and its meaning as a tooltip. */
+/** A job state: a color and a shape next to its name, with its meaning in a tooltip. */
 export function State({ state }: { state: string }) {
   return (
     <span className="state" data-state={state} title={common.stateMeanings[state as JobState]}>

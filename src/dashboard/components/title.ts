@@ -5,13 +5,13 @@ import { common } from "./words.ts";
 let page = "";
 let trouble = 0;
 
-/** Names the page in the tab's title. */
+/** Sets the name of the page in the tab's title. */
 export function setTitle(title: string): void {
   page = title;
   show();
 }
 
-/** Shows the number of problems in the title and a red dot on the tab's icon; neither for 0. */
+/** Shows the number of problems in the tab's title and a red dot on its icon, or neither if the number is 0. */
 export function setTrouble(count: number): void {
   if (count === trouble) return;
   trouble = count;

@@ -12,7 +12,7 @@ interface Toast {
   link?: { href: string; text: string } | undefined;
 }
 
-/** How long a toast stays (ms). One that can be undone stays longer; every toast stays while the pointer or the focus is on it. */
+/** How long a toast stays (ms). A toast with an undo button or a link stays longer, and every toast stays while it is hovered or focused. */
 const STAYS_MS = 6_000;
 const STAYS_WITH_UNDO_MS = 12_000;
 
@@ -38,7 +38,7 @@ function dismiss(id: number): void {
   update();
 }
 
-/** Shows a message and reads it out; with `undo` where the action can be undone, and with a link to the page that shows more. */
+/** Shows a message and announces it to screen readers, optionally with an undo button or a link to a page with details. */
 export function tell(text: string, options: Partial<Pick<Toast, "kind" | "undo" | "link">> = {}): void {
   const toast: Toast = { id: ++counter, text, kind: options.kind ?? "done", undo: options.undo, link: options.link };
   toasts = [...toasts.slice(-2), toast];
@@ -49,7 +49,7 @@ export function tell(text: string, options: Partial<Pick<Toast, "kind" | "undo" 
   announce(text);
 }
 
-/** Reads a message out to users of screen readers, without interrupting them. */
+/** Announces a message to screen readers without interrupting them. */
 export function announce(text: string): void {
   said = text;
   update();

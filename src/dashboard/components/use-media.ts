@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-/** Windows with room for a column beside a list. */
+/** Windows that are wide enough for a column beside a list. */
 export const WIDE = "(min-width: 1101px)";
 /** Phones, where a page shows one thing at a time. */
 export const PHONE = "(max-width: 860px)";

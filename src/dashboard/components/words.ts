@@ -15,7 +15,7 @@ const stateMeanings: Readonly<Record<JobState, string>> = {
   expired: "It did not start in time.",
 };
 
-/** Words that several features share, so that the same thing has the same name on every page. */
+/** Words that several features share, so that each thing has the same name on every page. */
 export const common = {
   // Buttons
   cancel: "Cancel",

@@ -5,9 +5,9 @@ export interface ChartSeries {
   color: string;
   /** One value for each time; null where there is nothing to draw. */
   values: readonly (number | null)[];
-  /** Bars are for what was counted in each interval and are stacked; lines are for what was measured. Lines by default. */
+  /** Bars are stacked and show counts for each interval; lines show measured values. Default: lines. */
   kind?: "bars" | "line";
-  /** Lines next to bars may have an axis of their own, on the right. */
+  /** In a chart with bars, a line may have its own axis on the right. */
   axis?: "right";
   /** Less important lines are drawn dashed. */
   dash?: boolean;

@@ -4,10 +4,10 @@ import type { ChartSeries } from "./chart-series.ts";
 import { type ChartUnit, formatValue } from "./chart-units.ts";
 import type { ChartMark } from "./draw-marks.ts";
 
-/** How many events of one interval are named. */
+/** The maximum number of events that are listed for one interval. */
 const NAMED = 3;
 
-/** All values and events of the interval under the cursor. The chart's own description has them for screen readers. */
+/** All values and events of the interval under the cursor. Screen readers get them from the chart's own description. */
 export function ChartTooltip({
   at,
   until,

@@ -1,4 +1,4 @@
-/** The color of a custom property: canvases do not support light-dark(). */
+/** Resolves a custom property to a color, because canvases do not support light-dark(). */
 export function resolveColor(element: HTMLElement, name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;

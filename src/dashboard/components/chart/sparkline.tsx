@@ -3,7 +3,7 @@ import "./sparkline.css";
 const WIDTH = 96;
 const HEIGHT = 24;
 
-/** A small line without axes, which shows the trend next to a number. The number and its label say what it is, so screen readers skip it. */
+/** A small line chart without axes that shows the trend of a number. Screen readers skip it, because the number and its label are next to it. */
 export function Sparkline({ values, color }: { values: readonly (number | null)[]; color: string }) {
   if (values.filter((value) => value !== null).length < 2) return <span className="sparkline" aria-hidden="true" />;
   const highest = Math.max(1e-9, ...values.map((value) => value ?? 0));

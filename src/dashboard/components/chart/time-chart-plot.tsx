@@ -12,29 +12,29 @@ import { type ChartMark, drawMarks } from "./draw-marks.ts";
 import { resolveColor } from "./resolve-color.ts";
 import "./time-chart.css";
 
-/** From and to, in milliseconds since 1970. */
+/** A range of time (ms since 1970). */
 export interface TimeRange {
   from: number;
   to: number;
 }
 
 export interface TimeChartProps {
-  /** Its name for users of screen readers. */
+  /** The name of the chart for screen readers. */
   label: string;
   /** The beginnings of the intervals: milliseconds since 1970, ascending. */
   times: readonly number[];
   /** The length of an interval (ms). */
   interval: number;
   series: readonly ChartSeries[];
-  /** Durations have a logarithmic axis, because waits of milliseconds and of hours occur in one chart. */
+  /** Durations have a logarithmic axis, because one chart may contain waits of milliseconds and waits of hours. */
   unit: ChartUnit;
   /** The range of the time axis, which may be wider than the values. Default: from the first to the last time. */
   range?: TimeRange;
   marks?: readonly ChartMark[];
   height?: number;
-  /** Called with the range that the user selected; undefined resets it. Without it no range can be selected. */
+  /** Called with the range that the user selected, or with undefined when the range is reset. Without this function, no range can be selected. */
   onRange?: (range: TimeRange | undefined) => void;
-  /** Called with the interval that the user clicked. `pickHint` says what that does. */
+  /** Called with the interval that the user clicked. `pickHint` describes what a click does. */
   onPick?: (range: TimeRange) => void;
   pickHint?: string;
   /** Charts with the same key share their cursor. */
@@ -66,7 +66,7 @@ export default function TimeChartPlot({
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const drawn = useMemo(() => inDrawOrder(series.filter(({ label: name }) => !hidden.has(name))), [series, hidden]);
   const data = useMemo(() => toData(times, drawn, unit), [times, drawn, unit]);
-  // Read while drawing, so that the chart is not recreated for every response.
+  // Drawing reads these values from a ref, so that new data does not recreate the chart.
   const now = useRef({ range, marks, onRange, onPick, times, interval, data });
   useLayoutEffect(() => {
     now.current = { range, marks, onRange, onPick, times, interval, data };
@@ -93,7 +93,7 @@ export default function TimeChartPlot({
           y: false,
           drag: { x: now.current.onRange !== undefined, y: false, setScale: false },
           points: { size: 7 },
-          // The interval that the cursor is in, rather than the nearest beginning.
+          // Selects the interval under the cursor, not the one whose start is nearest.
           dataIdx: (self, _series, _index, at) => indexAt(self.data[0], at),
           ...(sync === undefined ? {} : { sync: { key: sync } }),
         },
@@ -165,7 +165,7 @@ export default function TimeChartPlot({
     const observer = new ResizeObserver(() => chart.setSize({ width: Math.max(1, element.clientWidth), height }));
     observer.observe(element);
     chart.over.addEventListener("dblclick", () => now.current.onRange?.(undefined));
-    // A drag ends in a click as well, at another place than it began.
+    // A drag also ends with a click event, but at a different position from where it began.
     let pressed = Number.NaN;
     chart.over.addEventListener("mousedown", ({ clientX }) => (pressed = clientX));
     chart.over.addEventListener("click", ({ clientX }) => {
@@ -251,12 +251,12 @@ export default function TimeChartPlot({
 
 type Shape = Pick<ChartSeries, "color" | "dash" | "kind" | "axis"> & { name: string };
 
-/** Bars first, the highest of a stack first, so that the lower ones cover them; lines on top of them. */
+/** Sorts the series in drawing order: bars from the top of the stack to the bottom, so that lower bars cover higher ones, then lines. */
 function inDrawOrder(series: readonly ChartSeries[]): ChartSeries[] {
   return [...series.filter(({ kind }) => kind === "bars").toReversed(), ...series.filter(({ kind }) => kind !== "bars")];
 }
 
-/** The columns that are drawn. Each bar of a stack contains those that are drawn after it. */
+/** The data to draw. The value of each bar in a stack includes the bars that are drawn after it. */
 function toData(times: readonly number[], drawn: readonly ChartSeries[], unit: ChartUnit): uPlot.AlignedData {
   const below = times.map(() => 0);
   const stacked = new Map(
@@ -298,7 +298,7 @@ function ticks(unit: ChartUnit): uPlot.Axis.Values {
   return (_chart, values) => values.map((value) => (value === null ? "" : formatTick(value, unit)));
 }
 
-/** The last interval that begins at or before a time; the first one before that. */
+/** The index of the last interval that begins at or before a time; 0 for an earlier time. */
 function indexAt(times: ArrayLike<number>, at: number): number {
   let low = 0;
   let high = times.length - 1;
@@ -327,7 +327,7 @@ function inWords(
   return `${formatExact(time, zone, { seconds: false })}: ${values}`;
 }
 
-/** The time of each grid line; the date instead at midnight and where a new day begins. */
+/** The labels of the grid lines: the date at midnight and at the first grid line of a new day, otherwise the time. */
 function timeLabels(splits: readonly number[], zone: "local" | "utc"): string[] {
   const timeZone = zone === "utc" ? "UTC" : undefined;
   const time = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
@@ -348,7 +348,7 @@ function pick(index: number | undefined, { times, interval, onPick }: Now): bool
   return true;
 }
 
-/** Moves the cursor and the range by keyboard, and picks an interval; returns whether it handled the key. */
+/** Handles a key: moves the cursor, changes the range or picks an interval. Returns whether the key was handled. */
 function press(key: string, index: number | undefined, chart: uPlot | undefined, now: Now): boolean {
   const { times, interval, range, onRange } = now;
   if (chart === undefined || times.length === 0) return false;

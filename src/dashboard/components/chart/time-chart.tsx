@@ -11,9 +11,9 @@ export type { TimeRange } from "./time-chart-plot.tsx";
 const Plot = lazy(() => import("./time-chart-plot.tsx"));
 
 /**
- * Values over time, as stacked bars and lines. Dragging over the chart selects a range (`onRange`), as do + and - while it has focus; a double
- * click or Escape resets it. A click or Enter picks an interval (`onPick`). The same values are available as a table. Colors are names of the style
- * sheet's custom properties.
+ * Values over time, as stacked bars and lines. Dragging across the chart, or pressing + or - while it has focus, selects a range (`onRange`); a
+ * double-click or Escape resets the range. A click or Enter picks an interval (`onPick`). The same values are available as a table. Colors are names
+ * of custom properties in the style sheet.
  */
 export function TimeChart(props: TimeChartProps) {
   return (

@@ -3,7 +3,7 @@ import "../table/table.css";
 import { differences, dotted, MAX_DIFFERENCES, textOf } from "./paths.ts";
 import { words } from "./words.ts";
 
-/** Where two values differ, path by path. */
+/** Lists the differences between two values by path. */
 export function Differences({ before, after, label }: { before: unknown; after: unknown; label: string }) {
   const found = useMemo(() => differences(before, after), [before, after]);
   if (found.length === 0) return <p className="card-body muted">{words.noDifference}</p>;

@@ -6,33 +6,33 @@ import { Button } from "../button.tsx";
 import { childrenOf, dotted, filterOf, isContainer, keyOf, type Path, textOf } from "./paths.ts";
 import { words } from "./words.ts";
 
-/** What all lines of a tree share. */
+/** The state that all lines of a tree share. */
 export interface TreeState {
   open: ReadonlySet<string>;
   toggle: (key: string) => void;
   /** The line whose actions are shown. */
   selected: string | undefined;
   select: (key: string | undefined) => void;
-  /** The current match of a search: drawn even if it is far down in a list. */
+  /** The current match of a search. It is drawn even if it is far down in a list. */
   wanted: Path | undefined;
   filterPage: ((filter: string) => string) | undefined;
 }
 
-/** The values of an object or list that are drawn at a time. */
+/** How many values of an object or list are drawn at a time. */
 const CHUNK = 100;
 
-/** The characters of a text that are drawn at first. */
+/** How many characters of a text are drawn at first. */
 const TEXT_LIMIT = 400;
 
 interface JsonLineProps {
-  /** Its key or position; undefined for the whole value. */
+  /** The key or position of the value; undefined for the whole value. */
   name: string | number | undefined;
   value: unknown;
   path: Path;
   state: TreeState;
 }
 
-/** One value, with those inside it while it is unfolded. */
+/** One value and, while it is expanded, the values inside it. */
 export function JsonLine({ name, value, path, state }: JsonLineProps) {
   const key = keyOf(path);
   const isSelected = state.selected === key;
@@ -129,7 +129,7 @@ function LongText({ value }: { value: string }) {
   );
 }
 
-/** What can be done with a value. */
+/** The buttons for the actions on a value. */
 function LineActions({ path, value, state }: { path: Path; value: unknown; state: TreeState }) {
   const filter = state.filterPage === undefined ? undefined : filterOf(path, value);
   return (

@@ -7,20 +7,23 @@ import { common } from "../words.ts";
 import { words } from "./words.ts";
 import "./json-tree.css";
 
-/** The values that are unfolded from the start: as many as fit on a screen or two. */
+/** How many values are expanded at first: as many as fit on a screen or two. */
 const FIRST_LINES = 60;
 
 export interface JsonTreeProps {
   value: unknown;
-  /** What it is: payload, result. */
+  /** What the value is: a payload or a result. */
   label: string;
-  /** The name of the file that is downloaded, without its extension. */
+  /** The name of the downloaded file, without its extension. */
   fileName: string;
-  /** The page of the jobs that have the same value at a path, as `filterOf` writes it. Without it, values cannot be filtered by. */
+  /** Returns the address of the jobs that match a filter of `filterOf`. Without this function, the tree offers no filters. */
   filterPage?: (filter: string) => string;
 }
 
-/** JSON to fold, search and copy. Only what is unfolded is drawn, a hundred values at a time, so a value of megabytes does not freeze the page. */
+/**
+ * A JSON viewer with folding, searching and copying. Only expanded values are drawn, a hundred at a time, so that JSON of several megabytes does not
+ * freeze the page.
+ */
 export function JsonTree({ value, label, fileName, filterPage }: JsonTreeProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(() => firstOpen(value));
   const [selected, setSelected] = useState<string>();
@@ -36,7 +39,7 @@ export function JsonTree({ value, label, fileName, filterPage }: JsonTreeProps) 
     setHit(index);
     setOpen((now) => new Set([...now, ...ancestorsOf(path)]));
     setSelected(keyOf(path));
-    // Once the line is drawn.
+    // Scrolls after the line has been drawn.
     setTimeout(() => tree.current?.querySelector('[data-selected="true"]')?.scrollIntoView({ block: "nearest" }));
   };
   const state: TreeState = {
@@ -148,12 +151,12 @@ function ancestorsOf(path: Path): string[] {
   return path.map((_key, index) => keyOf(path.slice(0, index)));
 }
 
-/** Unfolds level by level, as long as there are few lines. */
+/** The values that are expanded at first, level by level, up to `FIRST_LINES` lines. */
 function firstOpen(value: unknown): ReadonlySet<string> {
   return unfold(value, FIRST_LINES);
 }
 
-/** The maximum number of lines that "Expand all" unfolds. */
+/** The maximum number of lines that "Expand all" shows. */
 const MAX_LINES = 2_000;
 
 function allOpen(value: unknown): ReadonlySet<string> {

@@ -12,22 +12,22 @@ export function childrenOf(value: object): [string | number, unknown][] {
   return Array.isArray(value) ? value.map((item, index): [number, unknown] => [index, item]) : Object.entries(value);
 }
 
-/** A path as the filter of jobs writes it: user.tags.0. Empty for the whole value. */
+/** A path in the syntax of the job filter: user.tags.0. Empty for the whole value. */
 export function dotted(path: Path): string {
   return path.join(".");
 }
 
-/** A path as a key of sets and maps. */
+/** A path as a key for sets and maps. */
 export function keyOf(path: Path): string {
   return JSON.stringify(path);
 }
 
-/** A value as JSON, every digit as it was written. */
+/** A value as JSON, with all its original digits. */
 export function textOf(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent) ?? "null";
 }
 
-/** The filter of jobs that finds those with the same value there; undefined where the filter cannot express it. */
+/** The job filter for jobs that have the same value at the path; undefined if the filter cannot express this. */
 export function filterOf(path: Path, value: unknown): string | undefined {
   if (isContainer(value) || value === null || path.length === 0) return undefined;
   if (path.some((key) => key === "" || /[.:\s"]/.test(String(key)))) return undefined;
@@ -35,10 +35,10 @@ export function filterOf(path: Path, value: unknown): string | undefined {
   return text === "" || text.length > 200 || text.includes('"') ? undefined : `${dotted(path)}:${text}`;
 }
 
-/** The maximum number of hits of a search. */
+/** The maximum number of matches of a search. */
 export const MAX_HITS = 500;
 
-/** The paths whose key or value contains a text, whatever its case: at most `MAX_HITS`, in the order of the value. */
+/** The paths whose key or value contains a text, ignoring case: at most `MAX_HITS`, in the order of the value. */
 export function search(value: unknown, text: string): Path[] {
   const wanted = text.toLowerCase();
   const hits: Path[] = [];
@@ -57,7 +57,7 @@ export function search(value: unknown, text: string): Path[] {
   return hits;
 }
 
-/** A difference between two values; undefined for a side that does not have the path. */
+/** A difference between two values. A side that does not have the path is undefined. */
 export interface Difference {
   path: Path;
   before: unknown;
@@ -67,7 +67,7 @@ export interface Difference {
 /** The maximum number of differences that are listed. */
 export const MAX_DIFFERENCES = 200;
 
-/** Where two values differ, at most `MAX_DIFFERENCES`, in the order of the first one. Lists are compared position by position. */
+/** The differences between two values, at most `MAX_DIFFERENCES`, in the order of the first value. Lists are compared position by position. */
 export function differences(before: unknown, after: unknown): Difference[] {
   const found: Difference[] = [];
   const compare = (one: unknown, other: unknown, path: Path): void => {

@@ -1,6 +1,6 @@
 import { counted, formatNumber } from "../../../wording.ts";
 
-/** The viewer of JSON. */
+/** The JSON viewer. */
 export const words = {
   find: "Find",
   findIn: (what: string) => `Find in ${what}`,

@@ -8,27 +8,27 @@ import { useOverflow } from "./use-overflow.ts";
 import "./table.css";
 
 export interface TableProps<Row> {
-  /** Its name for users of screen readers. */
+  /** The name of the table for screen readers. */
   label: string;
   columns: readonly (Column<Row> | false)[];
   rows: readonly Row[];
   rowKey: (row: Row) => string;
   /** Whether a row is shown in gray: disabled, revoked, off. */
   isOff?: (row: Row) => boolean;
-  /** What is shown below an open row; undefined while it is closed. */
+  /** Renders the content below an expanded row; returns undefined while the row is collapsed. */
   renderBelow?: (row: Row) => ReactNode;
-  /** The search parameter that holds the order. Without it the order is lost when the page is left. */
+  /** The search parameter that stores the sort order. Without it, the order is lost when the user leaves the page. */
   sortIn?: string;
-  /** Whether its corner has the density switch: for the main table of a page. */
+  /** Whether the density switch is in the corner of the table: for the main table of a page. */
   corner?: boolean;
-  /** Whether it has its own scrollbar, by the height that `className` gives it. */
+  /** Whether the table has its own scrollbar. `className` then sets its height. */
   scrolls?: boolean;
   className?: string;
 }
 
 /**
- * Every table of the dashboard. Its head stays in view, long names are cut and shown in full on hover and while the row has focus, and where there is
- * little room, as on phones, each row becomes a card.
+ * The component for all tables in the dashboard. Its header stays in view. Long names are truncated, and shown in full on hover and while the row has
+ * the focus. On narrow screens such as phones, each row becomes a card.
  */
 export function Table<Row>({
   label,
@@ -134,7 +134,7 @@ function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: Sorting<
   );
 }
 
-/** Sorts where the heads are hidden: in cards. */
+/** A list for choosing the sort order where rows are cards and the column headers are hidden. */
 function SortSelect<Row>({ columns, sorting }: { columns: readonly Column<Row>[]; sorting: Sorting<Row> }) {
   const sortable = columns.filter(({ sort }) => sort !== undefined);
   if (sortable.length === 0) return null;
@@ -156,7 +156,7 @@ function SortSelect<Row>({ columns, sorting }: { columns: readonly Column<Row>[]
   );
 }
 
-/** Gives a text that is cut a tooltip with the whole text. */
+/** Adds a tooltip with the full text to a truncated cell. */
 function showWhole({ target }: PointerEvent): void {
   const cut = (target as Element).closest<HTMLElement>(".cell-detail, .table :is(th, td)");
   if (cut === null || cut.title !== "" || cut.scrollWidth <= cut.clientWidth) return;

@@ -1,8 +1,8 @@
 import { type RefObject, useLayoutEffect, useRef, useState } from "react";
 
 /**
- * Whether the table is wider than its place. Only then does its place scroll: within a place that scrolls, the head would not stay at the top of the
- * page.
+ * Whether the table is wider than its container. The container scrolls only in that case, because inside a scrolling container the table header would
+ * not stay at the top of the page.
  */
 export function useOverflow(): { ref: RefObject<HTMLDivElement | null>; isWide: boolean } {
   const ref = useRef<HTMLDivElement>(null);

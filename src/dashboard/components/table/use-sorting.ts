@@ -5,12 +5,12 @@ import type { Column } from "./column.ts";
 export interface Sorting<Row> {
   by: string | undefined;
   isDescending: boolean;
-  /** Sorts by a column; again, in the other direction. Numbers begin with the largest, texts with the first. */
+  /** Sorts by a column; calling it again reverses the direction. Numbers start with the largest value, texts are in alphabetical order. */
   toggle(column: Column<Row>): void;
   apply(rows: readonly Row[]): readonly Row[];
 }
 
-/** The order of a table, in a search parameter if it has a name: `?sort=name`, or `?sort=-name` for descending. */
+/** The sort order of a table. It is stored in a search parameter if a name is given: `?sort=name`, or `?sort=-name` for descending order. */
 export function useSorting<Row>(columns: readonly Column<Row>[], parameter: string | undefined): Sorting<Row> {
   const [search, setSearch] = useSearchParams();
   const [own, setOwn] = useState("");

@@ -19,7 +19,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The browser's clock (ms since 1970), rounded down to `step`: a component that shows minutes is rendered once a minute. */
+/** The browser's clock (ms since 1970), rounded down to `step`, so that a component that shows minutes is rendered only once a minute. */
 export function useNow(step = 1_000): number {
   return useSyncExternalStore(subscribe, () => {
     if (timer === undefined) now = Date.now();

@@ -2,7 +2,7 @@ import { formatDuration } from "./format-times.ts";
 
 const UNITS: Readonly<Record<string, number>> = { year: 31_557_600, mon: 2_629_800, day: 86_400 };
 
-/** Seconds of an interval as Postgres writes it (`1 day 02:00:00.5`); undefined for any other text. */
+/** The length of an interval in Postgres's format (`1 day 02:00:00.5`) in seconds; undefined for any other text. */
 function intervalSeconds(interval: string): number | undefined {
   let seconds = 0;
   let rest = interval.trim();
@@ -17,7 +17,7 @@ function intervalSeconds(interval: string): number | undefined {
   return seconds + (sign === "-" ? -time : time);
 }
 
-/** An interval in words: 1 min, 2 h 30 min, 1 month 2 days. Days and months keep their names: schedules count them on the calendar. */
+/** An interval in words: 1 min, 2 h 30 min, 1 month 2 days. Days and months are not converted, because schedules treat them as calendar units. */
 export function formatInterval(interval: string | null | undefined): string {
   if (interval === null || interval === undefined) return "–";
   const [, calendar = "", time = ""] = /^((?:-?\d+ (?:year|mon|day)s?\s*)*)(.*)$/.exec(interval) ?? [];
@@ -27,7 +27,7 @@ export function formatInterval(interval: string | null | undefined): string {
   return `${calendar.trim().replace(/mon(s?)/, "month$1")} ${clock}`.trim();
 }
 
-/** An interval as forms take it: 500ms, 30s, 5m, 2h. Intervals with months stay as Postgres writes them. */
+/** An interval in the format of form fields: 500ms, 30s, 5m, 2h. Intervals with months stay in Postgres's format. */
 export function toDurationText(interval: string | null | undefined): string {
   if (interval === null || interval === undefined) return "";
   const seconds = intervalSeconds(interval);

@@ -3,12 +3,12 @@ import { ownZone, zoneNameAt } from "./zones.ts";
 /** The time zone in which times are shown: the browser's, or UTC. */
 export type Zone = "local" | "utc";
 
-/** Whether it is a time at all: Postgres writes "infinity" for no end. */
+/** Whether the value is an actual time: Postgres returns "infinity" if there is no end. */
 export function isFinite(at: string | null | undefined): at is string {
   return at !== null && at !== undefined && !at.includes("infinity");
 }
 
-/** Seconds in words, with the two largest units: 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. Short forms, for tables and figures. */
+/** A duration in its two largest units: 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. The units are abbreviated, for tables and figures. */
 export function formatDuration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   const size = Math.abs(seconds);
@@ -25,7 +25,7 @@ function two(large: number, largeUnit: string, small: number, smallUnit: string)
   return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 }
 
-/** A time relative to now: in 5 min, 3 h ago, in 1 d 16 h. Coarse, so that it seldom changes. */
+/** A time relative to now: in 5 min, 3 h ago, in 1 d 16 h. It is coarse, so that the text rarely changes. */
 export function formatRelative(at: string, now: number): string {
   const seconds = (Date.parse(at) - now) / 1_000;
   const size = Math.abs(seconds);
@@ -76,7 +76,7 @@ export function formatExact(
   return `${format(name, options.seconds ?? true).format(date)} ${zoneNameAt(date.getTime(), name)}`;
 }
 
-/** 22:58 */
+/** The time of day: 22:58. */
 export function formatTimeOfDay(at: number, zone: Zone): string {
   return new Intl.DateTimeFormat("en-GB", {
     hour: "2-digit",
@@ -85,7 +85,7 @@ export function formatTimeOfDay(at: number, zone: Zone): string {
   }).format(at);
 }
 
-/** Seconds between two times. */
+/** The number of seconds between two times. */
 export function secondsBetween(from: string, to: string | number): number {
   return ((typeof to === "number" ? to : Date.parse(to)) - Date.parse(from)) / 1_000;
 }

@@ -2,7 +2,7 @@ import { useNow } from "./clock.ts";
 import { usePreferences } from "../preferences.ts";
 import { formatDuration, formatExact, formatRelative, isFinite, secondsBetween } from "./format-times.ts";
 
-/** A time relative to now, with the exact time as a tooltip; `absent` without a time. */
+/** A time relative to now, with the exact time as a tooltip; shows `absent` if there is no time. */
 export function Time({ at, absent = "–" }: { at: string | null | undefined; absent?: string }) {
   const minute = useNow(30_000);
   const isNear = isFinite(at) && Math.abs(Date.parse(at) - minute) < 120_000;
@@ -10,7 +10,7 @@ export function Time({ at, absent = "–" }: { at: string | null | undefined; ab
   const { zone } = usePreferences();
   if (!isFinite(at)) return <span className="muted">{absent}</span>;
   return (
-    // Not read out on each change if it is part of a text that is read out.
+    // Keeps screen readers from announcing each change when the time is inside a live region.
     <time dateTime={at} title={formatExact(at, zone)} aria-live="off">
       {formatRelative(at, now)}
     </time>
@@ -29,7 +29,7 @@ export function ExactTime({ at, absent = "–" }: { at: string | null | undefine
   );
 }
 
-/** How long something took, or has taken so far while it has not ended. */
+/** How long something took or, if it has not ended, how long it has taken so far. */
 export function Duration({ from, to }: { from: string | null | undefined; to?: string | null | undefined }) {
   const now = useNow(1_000);
   if (!isFinite(from)) return <span className="muted">–</span>;

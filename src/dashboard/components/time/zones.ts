@@ -18,7 +18,7 @@ function formatOf(zone: string): Intl.DateTimeFormat {
   return found;
 }
 
-/** The local time of a time zone, as if it were UTC (ms): a wall clock's reading to calculate with. */
+/** The wall-clock time in a time zone, represented as if it were UTC (ms), so that it can be used in calculations. */
 export function wallAt(instant: number, zone: string): number {
   const part = Object.fromEntries(
     formatOf(zone)
@@ -28,18 +28,18 @@ export function wallAt(instant: number, zone: string): number {
   return Date.UTC(part.year ?? 0, (part.month ?? 1) - 1, part.day, part.hour, part.minute, part.second);
 }
 
-/** How far a time zone is ahead of UTC (ms). */
+/** The offset of a time zone from UTC at an instant (ms); positive east of Greenwich. */
 function offsetAt(instant: number, zone: string): number {
   return wallAt(instant, zone) - Math.floor(instant / 1_000) * 1_000;
 }
 
-/** The instant of a wall clock's reading: the first where a reading occurs twice, the moment after the gap where it does not exist. */
+/** The instant of a wall-clock time: the first one if the time occurs twice, or the end of the gap if it does not exist. */
 export function instantOf(wall: number, zone: string): number {
   const early = wall - offsetAt(wall - 86_400_000, zone);
   const late = wall - offsetAt(wall + 86_400_000, zone);
   if (wallAt(early, zone) === wall) return early;
   if (wallAt(late, zone) === wall) return late;
-  // In a gap, which ends when the clocks go forward.
+  // The time is in a gap, which ends at the moment when the clocks go forward.
   const change = clockChanges(Math.min(early, late) - 86_400_000, Math.max(early, late) + 86_400_000, zone)[0];
   return change === undefined ? early : change.at;
 }
@@ -47,12 +47,12 @@ export function instantOf(wall: number, zone: string): number {
 /** A moment at which the clocks of a time zone go forward or back. */
 export interface ClockChange {
   at: number;
-  /** The clock's readings before and after it, as `wallAt` returns them. */
+  /** The wall-clock times just before and after the change, as returned by `wallAt`. */
   from: number;
   to: number;
 }
 
-/** The clock changes of a time zone between two instants, to the minute. */
+/** The clock changes of a time zone between two instants, accurate to the minute. */
 export function clockChanges(after: number, upto: number, zone: string): ClockChange[] {
   const changes: ClockChange[] = [];
   const step = 86_400_000;
@@ -72,13 +72,13 @@ export function clockChanges(after: number, upto: number, zone: string): ClockCh
   return changes;
 }
 
-/** The time of a wall clock's reading: hh:mm, with seconds unless they are zero. */
+/** The time of day of a wall-clock time: hh:mm, with seconds unless they are zero. */
 export function formatClock(wall: number): string {
   const text = new Date(wall).toISOString().slice(11, 19);
   return text.endsWith(":00") ? text.slice(0, 5) : text;
 }
 
-/** Sun, 29 Mar 2026: the day of a wall clock's reading. */
+/** The date of a wall-clock time: Sun, 29 Mar 2026. */
 export function formatDay(wall: number): string {
   return new Intl.DateTimeFormat("en-GB", {
     timeZone: "UTC",
@@ -103,7 +103,7 @@ function zoneNameIn(locale: string, instant: number, zone: string): string | und
   return format.formatToParts(instant).find(({ type }) => type === "timeZoneName")?.value;
 }
 
-/** The abbreviation of a time zone at an instant: CEST, EST; its offset where it has none: GMT+7. */
+/** The abbreviation of a time zone at an instant (CEST, EST), or its offset if it has none (GMT+7). */
 export function zoneNameAt(instant: number, zone: string): string {
   let offset: string | undefined;
   for (const locale of LOCALES) {
