@@ -13,7 +13,7 @@ applyPreferences();
 
 const base = new URL(document.baseURI).pathname.replace(/\/$/, "");
 
-// The first page is loaded before anything is rendered. If loading fails, the page itself reports it.
+// The code of the first page is loaded before anything is rendered. If loading fails, the page itself reports it.
 await PAGES.find(({ path }) => base + path === location.pathname)
   ?.Component.preload()
   .catch(() => undefined);

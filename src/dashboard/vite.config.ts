@@ -7,7 +7,7 @@ import { defineConfig, type Plugin } from "vite";
 
 const outDir = fileURLToPath(new URL("../../dist/dashboard", import.meta.url));
 
-/** Compresses the files once at build time, so that the server only sends them. */
+/** Compresses the files once at build time, so that the server can send them unchanged. */
 function compressed(): Plugin {
   return {
     name: "compressed",
@@ -25,14 +25,14 @@ function compressed(): Plugin {
 
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
-  // Relative to the page's <base>, which the server sets: the dashboard may be mounted under any path.
+  // Relative to the page's <base>, which the server sets, because the dashboard may be mounted under any path.
   base: "./",
   plugins: [react(), compressed()],
   build: {
     outDir,
     emptyOutDir: true,
     target: "es2022",
-    // Nothing is inlined into the page: its content security policy allows only files.
+    // Nothing is inlined into the page, because its content security policy allows only files.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

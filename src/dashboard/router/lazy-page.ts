@@ -5,8 +5,8 @@ import { untilBack } from "../api/reach.ts";
 export type LazyPage<P> = ComponentType<P> & { preload(): Promise<unknown> };
 
 /**
- * Like React's `lazy`, but a page that is already loaded is shown at once. `lazy` always shows the fallback first, and React keeps that for at
- * least 300 ms.
+ * Like React's `lazy`, but a page that is already loaded is shown at once. `lazy` always shows the fallback first, and React keeps the fallback
+ * visible for at least 300 ms.
  */
 export function lazyPage<P extends object>(load: () => Promise<{ default: ComponentType<P> }>): LazyPage<P> {
   let loaded: ComponentType<P> | undefined;
@@ -23,7 +23,7 @@ export function lazyPage<P extends object>(load: () => Promise<{ default: Compon
     return loading;
   }
   let awaited: Promise<ComponentType<P>> | undefined;
-  /** Without the server, the code is loaded as soon as it is back. */
+  /** Loads the code of a page. If the server is unreachable, the code is loaded as soon as the server is back. */
   async function loadSometime(): Promise<ComponentType<P>> {
     for (;;) {
       try {

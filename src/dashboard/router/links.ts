@@ -9,7 +9,7 @@ export function nameFrom(part: string | undefined): string {
   try {
     return decodeURIComponent(part ?? "");
   } catch {
-    // A name that contains a percent sign.
+    // The name contains a percent sign that does not start an escape.
     return part ?? "";
   }
 }

@@ -21,16 +21,16 @@ import { words } from "./words.ts";
 export interface PageEntry {
   path: string;
   Component: LazyPage<PageProps>;
-  /** Its name in the menu. Pages without one are reached from other pages. */
+  /** The name of the page in the menu. Pages without a name here are reached from other pages. */
   label?: string;
   Icon?: LucideIcon;
-  /** The role that may read it. Default: viewer. */
+  /** The role that is required to read the page. Default: viewer. */
   role?: Role;
-  /** Whether it shows data of all tenants, which a token of one tenant may not read. */
+  /** Whether the page shows data of all tenants, which tokens limited to one tenant may not read. */
   everybody?: boolean;
 }
 
-/** Each page is loaded when it is first opened, which keeps the first load small. */
+/** The code of each page is loaded when the page is first opened, which keeps the first load small. */
 export const PAGES: readonly PageEntry[] = [
   { path: "/", label: words.overview, Icon: Gauge, Component: lazy(() => import("../features/overview/overview.tsx")) },
   { path: "/jobs", label: words.jobs, Icon: ListChecks, Component: lazy(() => import("../features/jobs/list/jobs.tsx")) },

@@ -1,24 +1,24 @@
 import { useEffect, useLayoutEffect, useState } from "react";
 
-/** The pages whose places are remembered, so that a long session does not collect them without end. */
+/** How many positions are remembered. The limit keeps a long session from accumulating them without end. */
 const MAX_PLACES = 50;
 
 const places = new Map<string, unknown>();
 let counter = 0;
 
-/** The id of the current entry of the browser's history; undefined until it has one. A link makes a new entry, Back returns to an old one. */
+/** The id of the current entry of the browser's history; undefined until it has one. A link creates a new entry; Back returns to an existing one. */
 function currentEntry(): string | undefined {
   const state: unknown = history.state;
   const id = typeof state === "object" && state !== null ? (state as { place?: unknown }).place : undefined;
   return typeof id === "string" ? id : undefined;
 }
 
-/** Names the current entry. The router's own listeners are not notified, because the address stays the same. */
+/** Assigns an id to the current entry. The router's own listeners are not notified, because the address stays the same. */
 function nameEntry(id: string): void {
   History.prototype.replaceState.call(history, { ...(history.state as object | null), place: id }, "");
 }
 
-/** The id of the current entry, which gets one if it has none. */
+/** The id of the current entry; if it has none, one is assigned. */
 function entryId(): string {
   const known = currentEntry();
   if (known !== undefined) return known;
@@ -35,8 +35,8 @@ function keep(key: string, value: unknown): void {
 }
 
 /**
- * Remembers where the user was on this entry of the browser's history. `restored` is what was last kept for it: after Back or Forward, never for a new
- * visit. It is forgotten when the page is reloaded.
+ * Remembers the user's position for this entry of the browser's history. `restored` is the last value that was kept for the entry. It is available
+ * after Back or Forward, but never for a new visit or after the page was reloaded.
  */
 export function usePlace<T>(name: string): { restored: T | undefined; keep: (value: T) => void } {
   const [place] = useState(() => {
@@ -45,16 +45,16 @@ export function usePlace<T>(name: string): { restored: T | undefined; keep: (val
     return { id, restored: places.get(key) as T | undefined, keep: (value: T) => keep(key, value) };
   });
   useEffect(() => {
-    // Also after the address was replaced, which removes the id.
+    // Replacing the address removes the id, so it has to be assigned again.
     if (currentEntry() === undefined) nameEntry(place.id);
   });
   return place;
 }
 
-/** How long the content may take to become as high as it was (ms). */
+/** How long to wait until the content is as high as before (ms). */
 const RESTORE_MS = 3_000;
 
-/** Scrolls the content to its top on a new page, and to where it was on Back or Forward. */
+/** Scrolls the content to the top of a new page, and to the previous position after Back or Forward. */
 export function useScrollPlace(path: string): void {
   useLayoutEffect(() => {
     const main = document.querySelector("main");
@@ -62,7 +62,7 @@ export function useScrollPlace(path: string): void {
     const key = `scroll ${entryId()}`;
     const wanted = (places.get(key) as number | undefined) ?? 0;
     main.scrollTo(0, wanted);
-    // The content may arrive later. A user who scrolls meanwhile stays where they are.
+    // The content may arrive later. If the user scrolls in the meantime, the position is left alone.
     const grown = new ResizeObserver(() => {
       if (main.scrollTop < wanted) main.scrollTo(0, wanted);
       else stop();

@@ -1,4 +1,4 @@
-/** How the menu and the list of shortcuts name the pages. */
+/** The names of the pages in the menu and in the list of shortcuts. */
 export const words = {
   overview: "Overview",
   jobs: "Jobs",

@@ -28,7 +28,7 @@ export function AwayBanner() {
   );
 }
 
-/** Whether the page follows the server; pressed, it stands still until it is pressed again. */
+/** Shows whether the page receives live updates. Pressing it pauses them; pressing it again resumes them. */
 export function LiveSwitch() {
   const client = useQueryClient();
   const isPaused = useUpdatesPaused();

@@ -12,7 +12,7 @@ import { useOverview } from "../api/overview.ts";
 import { common } from "../components/words.ts";
 import { words } from "./words.ts";
 
-/** The button, for operators. While all jobs are stopped, the banner has the button that resumes them. */
+/** The emergency stop button, for operators. While all jobs are stopped, the banner has a button that resumes them. */
 export function EmergencyStop() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();
@@ -35,7 +35,7 @@ export function EmergencyStop() {
   );
 }
 
-/** Asks for the reason and for the word that confirms it, and stops all jobs. */
+/** The dialog that asks for a reason and a confirmation word, and stops all jobs. */
 export function StopDialog({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
   const [reason, setReason] = useState("");
@@ -82,7 +82,7 @@ function useResumeAll(onDone?: () => void) {
   });
 }
 
-/** Asks before all jobs are resumed. */
+/** The dialog that asks for confirmation before all jobs are resumed. */
 export function ResumeAllDialog({ onClose }: { onClose: () => void }) {
   const resume = useResumeAll(onClose);
   return (
@@ -99,7 +99,7 @@ export function ResumeAllDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** Shown on every page while all jobs are stopped: when, by whom, why, and the button that resumes them. */
+/** Shown on every page while all jobs are stopped: when they were stopped, by whom and why, with a button that resumes them. */
 export function StoppedBanner() {
   const may = useMay("operator", { everybody: true });
   const { data } = useOverview();

@@ -2,7 +2,7 @@ import { Component, type ReactNode } from "react";
 import { Failure } from "../components/notice.tsx";
 import { words } from "./words.ts";
 
-/** Keeps the menu alive when a page throws. */
+/** Keeps the menu usable when a page throws an error. */
 export class Guard extends Component<{ children: ReactNode }, { error: Error | undefined }> {
   override state: { error: Error | undefined } = { error: undefined };
 
@@ -12,7 +12,7 @@ export class Guard extends Component<{ children: ReactNode }, { error: Error | u
 
   override render(): ReactNode {
     if (this.state.error === undefined) return this.props.children;
-    // The code of a page that a newer version of the server no longer has.
+    // The server was updated and no longer has the code of this page.
     if (/dynamically imported module|module script/.test(this.state.error.message)) {
       return <Failure error={new Error(words.newVersion)} retry={() => location.reload()} />;
     }

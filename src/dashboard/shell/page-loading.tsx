@@ -2,7 +2,7 @@ import { useReach } from "../api/reach.ts";
 import { Loading } from "../components/notice.tsx";
 import { words } from "./words.ts";
 
-/** While a page's code is loaded. Without the server it says so: the page opens when the server is back. */
+/** Shown while the code of a page is being loaded. If the server is unreachable, it says that the page opens when the server is back. */
 export function PageLoading() {
   const { isAway } = useReach();
   return (

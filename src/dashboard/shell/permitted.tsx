@@ -6,7 +6,7 @@ import { Failure, Loading } from "../components/notice.tsx";
 import { Page } from "../components/page.tsx";
 import { words } from "./words.ts";
 
-/** A page for users who may read it. Other users see why not, instead of a page that waits for responses it never gets. */
+/** Shows a page to users who may read it. Other users see why they may not, instead of a page that waits for responses it never gets. */
 export function Permitted({ page, children }: { page: PageEntry; children: ReactNode }) {
   const { role = "viewer", everybody = false, label = words.notAllowed } = page;
   const me = useMe();

@@ -16,7 +16,7 @@ const KEYS: Readonly<Record<string, string>> = {
   ",": "/settings",
 };
 
-/** The pages of the menu that have keys, by their second key. */
+/** The pages of the menu that can be opened by keys, with their second key. */
 export const PLACES = Object.entries(KEYS).flatMap(([key, path]) => {
   const page = PAGES.find((each) => each.path === path);
   return page?.label === undefined ? [] : [{ key, page, label: page.label }];

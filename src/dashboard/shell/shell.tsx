@@ -117,7 +117,7 @@ function Who() {
   );
 }
 
-/** Finds a job by its id, or jobs by a part of their error, their task or their correlation id. */
+/** The search box, which finds a job by its id, or jobs by a part of their error, their task or their correlation id. */
 function JobSearch() {
   const [, navigate] = useLocation();
   const [text, setText] = useState("");

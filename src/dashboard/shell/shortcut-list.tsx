@@ -7,7 +7,10 @@ import { common } from "../components/words.ts";
 import { PLACES } from "./places.ts";
 import { words } from "./words.ts";
 
-/** The keyboard shortcuts of all pages and of this one; and what the states of jobs mean, which tooltips show only to mouse users. */
+/**
+ * The keyboard shortcuts of all pages and of the current page. It also lists the meanings of the job states, because their tooltips are only
+ * available with a mouse.
+ */
 export function ShortcutList({ onClose }: { onClose: () => void }) {
   const me = useMe();
   const [own] = useState(ownKeys);
@@ -81,7 +84,7 @@ function Keys({ keys }: { keys: readonly (readonly [keys: readonly string[], doe
   );
 }
 
-/** The keys of the buttons of the page as it is now. */
+/** The keys of the buttons that are currently on the page. */
 function ownKeys(): [string[], string][] {
   return [...document.querySelectorAll<HTMLButtonElement>("main button[aria-keyshortcuts]:not(:disabled)")].map((button) => [
     [button.getAttribute("aria-keyshortcuts") ?? ""],

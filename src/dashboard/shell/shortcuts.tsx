@@ -25,16 +25,16 @@ export function useShortcuts(): Shortcuts {
   const me = useMe();
   const [shown, setShown] = useState<"palette" | "list" | { dialog: NonNullable<Entry["dialog"]> }>();
   const close = useCallback(() => setShown(undefined), []);
-  // Its element closes a moment after the dialog of the chosen action has opened.
+  // The palette closes shortly after it has opened the dialog of the chosen action, and must not close that dialog.
   const closePalette = useCallback(() => setShown((now) => (now === "palette" ? undefined : now)), []);
-  /** When g was pressed. It outlives the listener, which is replaced when the user's rights arrive. */
+  /** When g was pressed. It is a ref, because the listener is replaced when the user's rights arrive. */
   const wentAt = useRef(-Infinity);
   useEffect(() => {
     function press(event: KeyboardEvent): void {
       if (event.defaultPrevented) return;
       const isDialogOpen = document.querySelector("dialog[open]") !== null;
       if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
-        // The browser's own use of these keys, its search, is of no use here.
+        // Prevents the browser's own action for these keys, such as opening its search.
         event.preventDefault();
         if (!isDialogOpen) setShown("palette");
         return;
@@ -55,7 +55,7 @@ export function useShortcuts(): Shortcuts {
         const button = document.querySelector<HTMLButtonElement>(`main button[aria-keyshortcuts="${event.key}"]:not(:disabled)`);
         if (button === null) return;
         event.preventDefault();
-        // The dialog that it opens gives the focus back to it.
+        // If the button opens a dialog, the dialog later returns the focus to the button.
         button.focus();
         button.click();
       }
@@ -78,7 +78,7 @@ export function useShortcuts(): Shortcuts {
   };
 }
 
-/** Whether keys pressed on that element enter text. */
+/** Whether pressing keys on the element enters text. */
 export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }

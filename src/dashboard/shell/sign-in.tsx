@@ -9,7 +9,7 @@ import { Failure } from "../components/notice.tsx";
 import { Sentence } from "../components/sentence.tsx";
 import { words } from "./words.ts";
 
-/** Asks for a token, and checks it before it is stored. */
+/** The form that asks for a token, and checks it before it is stored. */
 export function SignIn() {
   const [token, setToken] = useState("");
   const [remember, setRemember] = useState(false);
@@ -73,7 +73,7 @@ async function tryToken(token: string): Promise<void> {
   await rest("GET", "/me", undefined, undefined, token);
 }
 
-/** The server's messages about tokens address programs; this one addresses the user who typed the token. */
+/** The server's messages about tokens are meant for API clients. This message is meant for the user who typed the token. */
 function inWordsOfSignIn(error: unknown): unknown {
   if (!(error instanceof Problem) || error.status !== 401) return error;
   return new Problem(words.invalidToken, {

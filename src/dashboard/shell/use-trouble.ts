@@ -4,7 +4,7 @@ import { alertsQuery } from "../api/monitoring.ts";
 import { useMay } from "../api/me.ts";
 import { setTrouble } from "../components/title.ts";
 
-/** How often it is looked for trouble (ms), in tabs in the background too: their title and icon are all that is seen of them. */
+/** How often critical alerts are fetched (ms), also in background tabs, because their title and icon are visible. */
 const LOOK_MS = 15_000;
 
 /** Shows the number of open critical alerts in the tab's title, with a red dot on its icon. */

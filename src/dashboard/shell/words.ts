@@ -84,7 +84,7 @@ export const words = {
   stopShort: "Stop",
   stopQuestion: "Stop all jobs?",
   stopAll: "Stop all jobs",
-  /** What has to be typed, so that the button is not pressed by accident. */
+  /** The word that the user has to type, which prevents stopping all jobs by accident. */
   stopWord: "stop",
   stopExplained:
     "No new jobs will start, in any queue and for any tenant. Running jobs finish; new ones wait until an operator resumes.",

@@ -25,7 +25,7 @@ export function useSilences() {
   });
 }
 
-/** Runs an action on alerts, shows a message, and refetches everything about alerts. */
+/** Runs an action on alerts, shows a message, and refetches all data about alerts. */
 export function useAlertAction<T>(act: (given: T) => Promise<unknown>, said: (given: T) => string, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({

@@ -79,7 +79,7 @@ export default function AlertsPage() {
   );
 }
 
-/** How many alerts the list of resolved alerts goes back. */
+/** How many of the latest alerts are searched for resolved ones. */
 const LAST = 500;
 
 function Resolved() {

@@ -2,12 +2,12 @@ import { formatBytes, formatCount, formatShare } from "../../components/numbers.
 import { formatDuration } from "../../components/time/format-times.ts";
 
 interface Kind {
-  /** The kind of its targets. */
+  /** What the targets of such a rule are. */
   of: string;
   unit: "count" | "share" | "seconds" | "severity" | "bytes";
 }
 
-/** The targets and units of each kind of rule; words.ts describes what each measures. */
+/** The targets and units of each kind of rule; words.ts describes what each kind measures. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   consecutive_failures: { of: "task", unit: "count" },
   error_rate: { of: "task", unit: "share" },
@@ -24,7 +24,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   worker_memory: { of: "worker", unit: "bytes" },
 };
 
-/** A value of a rule in its unit. */
+/** A value of a rule, formatted in the rule's unit. */
 export function formatValue(kind: string, value: number | null): string {
   if (value === null) return "–";
   switch (KINDS[kind]?.unit) {
@@ -39,14 +39,14 @@ export function formatValue(kind: string, value: number | null): string {
   }
 }
 
-/** Seconds of an interval in Postgres's format: 00:15:00, 1 day, 2 days 03:00:00. */
+/** The length of an interval in Postgres's format (00:15:00, 1 day, 2 days 03:00:00) in seconds. */
 export function intervalSeconds(interval: string): number {
   const days = /(-?\d+) days?/.exec(interval)?.[1] ?? "0";
   const [, hours = "0", minutes = "0", seconds = "0"] = /(\d+):(\d+):(\d+(?:\.\d+)?)/.exec(interval) ?? [];
   return Number(days) * 86_400 + Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
 }
 
-/** A duration in the format of the server: 900 s are 15m. */
+/** A duration in the server's format: 900 s becomes 15m. */
 export function toDuration(seconds: number): string {
   for (const [unit, size] of [
     ["d", 86_400],

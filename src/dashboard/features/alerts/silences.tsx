@@ -15,7 +15,7 @@ import { common } from "../../components/words.ts";
 import { Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
-/** The active silences, which can be ended early. */
+/** The active silences, which can be removed before they end. */
 export function Silences({ query }: { query: UseQueryResult<Silence[]> }) {
   const may = useMay("operator", { everybody: true });
   const end = useAlertAction(

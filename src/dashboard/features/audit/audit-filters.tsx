@@ -18,7 +18,7 @@ export const PERIODS: Readonly<Record<string, number>> = {
   "30d": 2_592_000_000,
 };
 
-/** The filters of the audit log. Typed text takes effect on Enter, choices at once; all of them are in the address. */
+/** The filters of the audit log. Typed text takes effect on Enter, a choice immediately. All filters are in the address. */
 export function AuditFilters() {
   const [search, setSearch] = useSearchParams();
   const everybody = useMay("admin", { everybody: true });
@@ -29,7 +29,7 @@ export function AuditFilters() {
         if (value.trim() === "") changed.delete(name);
         else changed.set(name, value.trim());
       }
-      // A target is identified by its type and its name together.
+      // The name of a target is meaningful only together with its type.
       if (!changed.has("targetType")) changed.delete("target");
       return changed;
     });

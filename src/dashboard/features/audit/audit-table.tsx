@@ -13,7 +13,7 @@ import { words } from "./words.ts";
 /** A row of GET /audit-log. */
 export type AuditLine = JsonOf<typeof auditLineSchema>;
 
-/** Entries of the audit log; each opens to show its changes. */
+/** Entries of the audit log. Each can be expanded to show its changes. */
 export function AuditTable({ lines }: { lines: readonly AuditLine[] }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   function toggle(id: string): void {
@@ -107,7 +107,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The changed fields; all fields of a target that was created or removed. */
+/** The changed fields, or all fields if the target was created or removed. */
 function changes({ before, after }: AuditLine): [name: string, before: unknown, after: unknown][] {
   const [old, now] = [isRecord(before) ? before : {}, isRecord(after) ? after : {}];
   return [...new Set([...Object.keys(old), ...Object.keys(now)])]

@@ -17,13 +17,13 @@ type Lines = Json<typeof auditPage>;
 
 const PAGE_ROWS = 50;
 
-/** The actions on jobs, queues, tasks, schedules and tokens: who, via which surface, and the changes. */
+/** The audit log: who changed jobs, queues, tasks, schedules or tokens, through which surface, and what changed. */
 export default function AuditPage() {
   const [search] = useSearchParams();
   const filter = Object.fromEntries(FILTERS.map((name) => [name, search.get(name) ?? ""]));
   const period = PERIODS[search.get("period") ?? ""];
   const key = JSON.stringify(filter);
-  // Relative to when the page was opened, so that the query key does not change with every render.
+  // Periods are relative to the time when the page was opened, so that the query key does not change with every render.
   const [openedAt] = useState(Date.now);
   const since = period === undefined ? undefined : new Date(openedAt - period).toISOString();
   const query = useInfiniteQuery({

@@ -23,7 +23,7 @@ import { FilterText } from "./filter-text.tsx";
 import { words } from "./words.ts";
 import "./bulk.css";
 
-/** How long a process may take for its first chunk, and between two chunks while an error passes (ms). */
+/** How long a process may take for the first chunk, and between two chunks if a temporary error occurs (ms). */
 const FIRST_CHUNK_MS = 15_000;
 const NEXT_CHUNK_MS = 90_000;
 
@@ -138,7 +138,7 @@ function Details({ row }: { row: BulkActionRow }) {
   );
 }
 
-/** An error that is retried or ended it, or that no process carries it out. */
+/** The problem of a bulk action: an error that is being retried or has ended the action, or the lack of a process that carries it out. */
 function Trouble({ row }: { row: BulkActionRow }) {
   const now = useNow(5_000);
   if (row.lastError !== null) {

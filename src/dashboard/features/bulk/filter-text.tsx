@@ -2,7 +2,7 @@ import { usePreferences } from "../../components/preferences.ts";
 import { formatExact } from "../../components/time/format-times.ts";
 import { words } from "./words.ts";
 
-/** A filter as a row of the database has it: its fields and their values. */
+/** A filter in the format of a database row: its fields and their values. */
 export function FilterText({ filter }: { filter: Readonly<Record<string, unknown>> }) {
   const { zone } = usePreferences();
   const fields = Object.entries(filter);

@@ -7,7 +7,7 @@ const WIDTH = 4;
 const GAP = 1;
 const HEIGHT = 26;
 
-/** How many jobs of a group failed over time: when it began, and whether it still grows. */
+/** A chart of how many jobs of a group failed over time. It shows when the failures began and whether they continue. */
 export function FailedSpark({ group }: { group: Pick<FailedGroup, "counts" | "countedFrom" | "countedTo"> }) {
   const { zone } = usePreferences();
   const peak = Math.max(1, ...group.counts);

@@ -25,7 +25,7 @@ import "./failed.css";
 const RETRY = BULK_ACTIONS.find(({ name }) => name === "retry") as BulkAction;
 const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkAction;
 
-/** The period that is shown unless the address names another. */
+/** The period that is shown unless the address specifies another one. */
 const DEFAULT_SINCE = "24h";
 const ALL = "all";
 
@@ -35,7 +35,7 @@ function sinceOf(search: URLSearchParams): string | undefined {
   return /^\d{1,4}[smhd]$/.test(since) ? since : since === ALL ? undefined : DEFAULT_SINCE;
 }
 
-/** Failed jobs that can be retried, grouped by error: a hundred thousand jobs may be a handful of groups. */
+/** Failed jobs that can be retried, grouped by error: a hundred thousand jobs may form only a handful of groups. */
 export default function Failed() {
   const [search, setSearch] = useSearchParams();
   const error = useDeferredValue(search.get("error") ?? "");
@@ -261,7 +261,7 @@ function Group({
   );
 }
 
-/** The number of failed jobs by a field of their groups. */
+/** The number of failed jobs for each value of a field of their groups. */
 function countsBy(groups: readonly FailedGroup[], field: "task" | "queue"): ReadonlyMap<string, bigint> {
   const counts = new Map<string, bigint>();
   for (const group of groups) counts.set(group[field], (counts.get(group[field]) ?? 0n) + BigInt(group.jobs));

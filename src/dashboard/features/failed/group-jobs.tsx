@@ -45,14 +45,17 @@ const JOBS = /* GraphQL */ `
   }
 `;
 
-/** The jobs of a group, oldest first, in the order in which a retry of the group would take them. Each can be retried or discarded on its own. */
+/**
+ * The jobs of a group, oldest first, which is also the order in which retrying the group processes them. Each job can be retried or discarded
+ * individually.
+ */
 export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Record<string, string> }) {
   const may = useMay("operator");
   const jobs = useInfiniteQuery({
     enabled: may,
     queryKey: ["failed-group", filter],
     initialPageParam: PAGE,
-    // Only a dry run lists the jobs of a group; their details are fetched by id.
+    // The jobs of a group can only be listed by a dry run, so their details are fetched by id.
     queryFn: async ({ pageParam, signal }) => {
       const { ids } = await rest<Found>("POST", "/jobs/retry", { filter, dryRun: true, atMost: pageParam }, signal);
       const { jobs: found } = await graphql<{ jobs: { nodes: GroupJob[] } }>(JOBS, { ids: ids.slice(pageParam - PAGE) }, signal);
@@ -101,7 +104,7 @@ export function GroupJobs({ group, filter }: { group: FailedGroup; filter: Recor
   );
 }
 
-/** For viewers, who may not run the dry run: the newest job and a link. */
+/** Shown to viewers, who may not start a dry run: the newest job and a link. */
 function NewestOnly({ group }: { group: FailedGroup }) {
   return (
     <p className="card-body">

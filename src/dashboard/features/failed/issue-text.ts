@@ -5,7 +5,7 @@ import { words } from "./words.ts";
 /** A group of failed jobs as Markdown, for an issue tracker. */
 export function issueText(group: FailedGroup): string {
   const error = group.lastError ?? "";
-  // A fence that the error cannot close.
+  // The code fence is longer than any run of backticks in the error, so that the error cannot close it.
   const fence = "`".repeat(Math.max(3, ...[...error.matchAll(/`+/g)].map(([run]) => run.length + 1)));
   const [first = ""] = error.split("\n");
   const command =

@@ -17,19 +17,19 @@ export function writeFilter(filter: JobFilter): URLSearchParams {
   return new URLSearchParams(NAMES.flatMap((name) => (filter[name] ? [[name, filter[name]]] : [])));
 }
 
-/** The states of a filter, which has them separated by commas; none without that filter, and none that does not exist. */
+/** The states in a filter, which are separated by commas. States that do not exist are ignored. Empty if the filter has no states. */
 export function statesOf({ state }: JobFilter): readonly JobState[] {
   const given = state?.split(",") ?? [];
   return JOB_STATES.filter((each) => given.includes(each));
 }
 
-/** The filter with other states. */
+/** A copy of the filter with other states. */
 export function withStates(filter: JobFilter, states: readonly JobState[]): JobFilter {
   const { state: _state, ...rest } = filter;
   return states.length === 0 ? rest : { ...rest, state: JOB_STATES.filter((each) => states.includes(each)).join(",") };
 }
 
-/** Which jobs come first. Not a filter, but in the address too. */
+/** Which jobs come first. The order is not a filter, but is in the address too. */
 export const ORDERS = ["newest", "oldest", "longest"] as const;
 export type JobOrder = (typeof ORDERS)[number];
 
@@ -71,7 +71,7 @@ export function toQuery(filter: JobFilter, now = Date.now()): Record<string, str
   };
 }
 
-/** The arguments of the live list, which filters by state, task or queue only; undefined where the filter needs more. */
+/** The arguments of the live list, which can only filter by state, task or queue; undefined if the filter contains anything else. */
 export function toLive(filter: JobFilter): { state?: string[]; task?: string; queue?: string } | undefined {
   const { state, task, queue, ...more } = filter;
   if (Object.keys(more).length > 0 || (task !== undefined && queue !== undefined)) return undefined;
@@ -84,7 +84,7 @@ export function toLive(filter: JobFilter): { state?: string[]; task?: string; qu
   };
 }
 
-/** Other names that users may type for filters. */
+/** Alternative names of filters that users may type. */
 const ALIASES: Readonly<Record<string, FilterName>> = {
   status: "state",
   correlation_id: "correlation",
@@ -95,8 +95,8 @@ const ALIASES: Readonly<Record<string, FilterName>> = {
 
 /**
  * Parses typed text into a filter: `task:mail`, `queue:`, `tenant:`, `correlation:`, `key:`, `state:`, `priority:`, `error:`, `finished:10m`,
- * `payload.a.b:value`, separated by spaces; values with spaces are quoted. A bare state, task or queue name is recognized. The rest is a part of an
- * error, which searches failed jobs unless another state is given.
+ * `payload.a.b:value`, separated by spaces; values with spaces are quoted. A state, task or queue name is recognized without its field. All other
+ * text is searched for in the errors of failed jobs, unless another state is given.
  */
 export function parseText(text: string, known: { tasks: readonly string[]; queues: readonly string[] }): JobFilter {
   const found: Partial<Record<FilterName, string>> = {};

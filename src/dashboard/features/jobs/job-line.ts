@@ -1,7 +1,7 @@
 import type { jobPage, jobSchema } from "../../../contract/jobs.ts";
 import type { Json } from "../../../contract/rows.ts";
 
-/** A job as a list shows it, fetched over REST or GraphQL. */
+/** A job in a list, fetched over REST or GraphQL. */
 export type JobLine = Pick<
   Json<typeof jobSchema>,
   | "id"
@@ -24,7 +24,7 @@ export type JobLine = Pick<
 
 export type JobPage = Json<typeof jobPage>;
 
-/** Compares ids, of which the larger belongs to the newer job. Ids may be too large for a number. */
+/** Whether an id is larger than another one, and its job therefore newer. Ids may be too large for a JavaScript number. */
 export function isNewer(id: string, than: string): boolean {
   return id.length === than.length ? id > than : id.length > than.length;
 }

@@ -5,7 +5,7 @@ import { Field } from "../../components/field.tsx";
 import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
 
-/** A time in the format of the control, in the time zone that the user chose. */
+/** A time in the format of the input control, in the time zone that the user chose. */
 function toControl(at: string | undefined, isUtc: boolean): string {
   if (at === undefined || Number.isNaN(Date.parse(at))) return "";
   const date = new Date(at);
@@ -18,7 +18,7 @@ export function fromControl(value: string, isUtc: boolean): string | undefined {
   return new Date(isUtc ? `${value}Z` : value).toISOString();
 }
 
-/** Asks for a range of creation times. */
+/** A dialog for choosing a range of creation times. */
 export function TimeDialog({
   after,
   before,

@@ -5,13 +5,13 @@ import { useOverview } from "../../api/overview.ts";
 import { Status } from "../../components/state-badge.tsx";
 import { words } from "./words.ts";
 
-/** The health of one queue or task by the alert rules; undefined for a token of one tenant, which may not read it. */
+/** The health of one queue or task according to the alert rules; undefined for tokens limited to one tenant, which may not read it. */
 export function useHealthOf(scope: string): (name: string) => Health | undefined {
   const { data: all } = useHealth();
   return (name) => all?.find((one) => one.scope === scope && one.name === name);
 }
 
-/** Its health; while all jobs are stopped, nothing is healthy that stands still. */
+/** The health of a queue or task. While all jobs are stopped, it is shown as stopped instead of healthy. */
 export function HealthStatus({ health }: { health: Health | undefined }) {
   const { data: overview } = useOverview();
   if ((overview?.stoppedAt ?? null) !== null && (health === undefined || health.status === "healthy")) {
@@ -21,7 +21,7 @@ export function HealthStatus({ health }: { health: Health | undefined }) {
   return <Status status={health.status} title={health.reasons.join("\n")} />;
 }
 
-/** The reasons why it is not healthy, as a notice; nothing while it is healthy. */
+/** The reasons why a queue or task is not healthy, as a notice. Renders nothing while it is healthy. */
 export function HealthNotice({ health }: { health: Health | undefined }) {
   if (health === undefined || health.status === "healthy") return null;
   return (

@@ -77,7 +77,7 @@ function OneLimit({ limit, use }: { limit: Limit; use: readonly Use[] }) {
   );
 }
 
-/** A number and its maximum, as a bar and in figures. */
+/** A number and its maximum, as a bar and as text. */
 function Fill({ used, of }: { used: number; of: number }) {
   const share = Math.min(1, used / of);
   return (

@@ -138,7 +138,7 @@ function toBody({ kind, max, per, key }: Limit): Record<string, unknown> {
   };
 }
 
-/** The form in place of a limit, or below the others for a new one. Enter saves, Escape closes it. */
+/** The form that replaces a limit while it is edited, or appears below the others for a new limit. Enter saves the limit, Escape closes the form. */
 function LimitForm({ target, limit, onDone }: { target: Target; limit: Limit | undefined; onDone: () => void }) {
   const [kind, setKind] = useState<Limit["kind"]>(limit?.kind ?? "concurrency");
   const [max, setMax] = useState(String(limit?.max ?? ""));

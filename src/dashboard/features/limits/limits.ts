@@ -3,7 +3,7 @@ import type { queueSchema, taskSchema } from "../../../contract/queues.ts";
 import { formatInterval } from "../../components/time/format-intervals.ts";
 import { words } from "./words.ts";
 
-/** A queue or a task: both have limits, a retry policy and a pause. */
+/** A queue or a task: both have limits, a retry policy and a pause switch. */
 export interface Target {
   scope: "queue" | "task";
   name: string;
@@ -21,7 +21,7 @@ export type Ruled = Pick<Queue, keyof Queue & keyof Task>;
 export type Limit = NonNullable<Ruled["limits"]>[number];
 export type RetryPolicy = NonNullable<Ruled["retry"]>;
 
-/** The REST route of a queue or a task, or one below it. */
+/** The REST route of a queue or a task, or a route below it. */
 export function routeOf({ scope, name }: Target, below = ""): string {
   return `/${scope}s/${encodeURIComponent(name)}${below}`;
 }

@@ -10,7 +10,7 @@ import { useMayRule, useRuleChange } from "./use-limit-change.ts";
 import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
 
-/** Pauses a queue or task with a reason, or resumes it. Renders nothing for users who may not. */
+/** The button that pauses a queue or task with a reason, or resumes it. Renders nothing for users who may not do this. */
 export function PauseButton({ target, isPaused, quiet = false }: { target: Target; isPaused: boolean; quiet?: boolean }) {
   const may = useMayRule();
   const [isOpen, setOpen] = useState(false);
@@ -42,7 +42,7 @@ export function PauseButton({ target, isPaused, quiet = false }: { target: Targe
   );
 }
 
-/** Asks for a reason and pauses; the toast can undo it. */
+/** The dialog that asks for a reason and pauses a queue or task. The toast then offers to undo it. */
 export function PauseDialog({ target, onClose }: { target: Target; onClose: () => void }) {
   const [reason, setReason] = useState("");
   const pause = useRuleChange(target, onClose);
@@ -72,7 +72,7 @@ export function PauseDialog({ target, onClose }: { target: Target; onClose: () =
   );
 }
 
-/** Asks before it is resumed. */
+/** The dialog that asks for confirmation before a queue or task is resumed. */
 export function ResumeDialog({ target, onClose }: { target: Target; onClose: () => void }) {
   const resume = useRuleChange(target, onClose);
   return (
@@ -89,7 +89,7 @@ export function ResumeDialog({ target, onClose }: { target: Target; onClose: () 
   );
 }
 
-/** When, by whom and why it was paused; nothing while it is not. */
+/** When, by whom and why a queue or task was paused. Renders nothing while it is not paused. */
 export function PausedNotice({
   target,
   row,

@@ -6,15 +6,15 @@ import { type Ruled, routeOf, type Target } from "./limits.ts";
 
 interface Change {
   method: "POST" | "PUT" | "DELETE";
-  /** Below the queue's or the task's route. */
+  /** The path below the route of the queue or task. */
   path: string;
   body?: unknown;
-  /** The message when it is done. */
+  /** The message that is shown when the change is done. */
   done: string;
   undo?: () => unknown;
 }
 
-/** Changes a setting of a queue or a task. The response is its new state, which pages show at once. */
+/** Changes a setting of a queue or a task. The response contains the new state, which the pages show at once. */
 export function useRuleChange(target: Target, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({
@@ -29,7 +29,7 @@ export function useRuleChange(target: Target, onDone?: () => void) {
   });
 }
 
-/** Whether the token may change settings of queues and tasks, which concern all tenants. */
+/** Whether the token may change settings of queues and tasks, which apply to all tenants. */
 export function useMayRule(): boolean {
   return useMay("operator", { everybody: true });
 }

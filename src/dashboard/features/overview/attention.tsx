@@ -15,10 +15,10 @@ import { AcknowledgeDialog } from "../alerts/acknowledge-dialog.tsx";
 import { findProblems, type Problem } from "./problems.ts";
 import { words } from "./words.ts";
 
-/** Problems that are shown here; the pages Alerts and Failed have the rest. */
+/** The number of problems that are shown here; the pages Alerts and Failed list all of them. */
 const SHOWN = 6;
 
-/** What needs attention now, a row for each task or other place: its alerts and its failed jobs. Renders nothing if it has neither. */
+/** What needs attention now: one row for each affected task or other target, with its alerts and failed jobs. Renders nothing if there are none. */
 export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();
@@ -127,7 +127,7 @@ function ProblemRow({
   );
 }
 
-/** Counts are text, because they may be larger than what a number holds exactly. */
+/** Adds up counts. They are text, because they may be too large for a JavaScript number. */
 function total(counts: readonly string[]): string {
   return String(counts.reduce((sum, count) => sum + BigInt(count), 0n));
 }

@@ -21,7 +21,7 @@ type Period = keyof typeof PERIODS;
 /** The shortest range that can be selected (ms): less than three minutes would not show a line. */
 const SHORTEST_MS = 180_000;
 
-/** The shortest time axis while there is less data than the period (ms). */
+/** The shortest time axis if the data covers only part of the period (ms). */
 const FITTED_MS = 600_000;
 
 /** The range in the address: a period up to now, or a selected range. */
@@ -63,15 +63,15 @@ function useRange(): {
   };
 }
 
-/** What the charts are about: one task, the tasks of one queue, or everything. */
+/** What the charts cover: one task, the tasks of one queue, or everything. */
 interface Of {
   task?: string;
   queue?: string;
-  /** Only the throughput and the backlog, or only the wait and run times. All by default. */
+  /** Shows only the throughput and the backlog, or only the wait and run times. Default: all of them. */
   only?: "throughput" | "latency";
 }
 
-/** Throughput, backlog, wait and run times with the events of that time, of all tasks, of one task or of one queue. */
+/** Throughput, backlog, wait times and run times of all tasks, of one task or of one queue, with the events of the period. */
 export const Charts = memo(function Charts({ task, queue, only }: Of) {
   const { period, zoom, choose, onRange } = useRange();
   const query = useSeries({
@@ -133,7 +133,7 @@ export const Charts = memo(function Charts({ task, queue, only }: Of) {
   );
 });
 
-/** The part of the range that has data: a new system's first minutes would be a sliver at the edge of an hour. */
+/** The part of the range that has data. Without this, the first minutes of a new system would be a sliver at the edge of an hour. */
 function fit(range: TimeRange, intervals: readonly SeriesInterval[]): TimeRange {
   const first = Date.parse(intervals[0]?.at ?? "");
   return first > range.from ? { from: Math.min(first, range.to - FITTED_MS), to: range.to } : range;
@@ -254,7 +254,7 @@ function toSeries(intervals: readonly SeriesInterval[]): {
     hasBacklog,
     waits: [
       ...quantiles("wait"),
-      // How long the oldest pending job has been due; the quantiles are of jobs that have started.
+      // How long the oldest pending job has been due; the quantiles cover only jobs that have started.
       ...(hasBacklog
         ? [{ label: words.series.oldest, color: "--bad", dash: true, values: whole.map(({ oldestSeconds }) => oldestSeconds) }]
         : []),
@@ -263,7 +263,10 @@ function toSeries(intervals: readonly SeriesInterval[]): {
   };
 }
 
-/** Alerts raised (of the task or queue, if it is about one) and workers started within the range, oldest first. */
+/**
+ * The alerts that were raised and the workers that started within the range, oldest first. If the charts cover a task or queue, only its alerts are
+ * included.
+ */
 function useMarks({ from, to }: TimeRange, { task, queue }: Shown["of"]): ChartMark[] {
   const alerts = useAlerts(true);
   // Rounded to whole minutes, so that the query key does not change with every render.

@@ -12,7 +12,7 @@ import { jobsPath } from "../../router/links.ts";
 import type { QueueTotals } from "./queue-totals.ts";
 import { words } from "./words.ts";
 
-/** The state now in four numbers, each with its trend over the last hour and a link to its jobs. */
+/** The current state in four numbers, each with its trend over the last hour and a link to its jobs. */
 export function Figures({ live }: { live: QueueTotals | undefined }) {
   const { data: totals } = useOverview();
   const series = useSeries({ period: "1h" });

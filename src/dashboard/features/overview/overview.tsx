@@ -45,7 +45,7 @@ function Overview() {
   );
 }
 
-/** The sentence, with a shape and a word next to its color. */
+/** The sentence about the state of the system, with a shape and a word in addition to its color. */
 function VerdictBanner({ live }: { live: QueueTotals | undefined }) {
   const now = useNow(1_000);
   const me = useMe();

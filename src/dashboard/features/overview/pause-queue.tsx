@@ -23,7 +23,7 @@ export function useResumeQueue() {
   });
 }
 
-/** Asks for a reason and pauses the queue; the toast can undo it. */
+/** The dialog that asks for a reason and pauses the queue. The toast then offers to undo it. */
 export function PauseQueue({ name, onClose }: { name: string; onClose: () => void }) {
   const client = useQueryClient();
   const [reason, setReason] = useState("");

@@ -1,12 +1,12 @@
 import { type Alert, byUrgency, type FailedGroup } from "../../api/monitoring.ts";
 import { KINDS } from "../alerts/kinds.ts";
 
-/** What is wrong in one place: the alerts about a task and its failed jobs, or an alert about anything else. */
+/** The alerts about a task together with its failed jobs, or an alert about anything else. */
 export interface Problem {
   key: string;
-  /** The task that it is about, if any. */
+  /** The affected task, if there is one. */
   task: string | undefined;
-  /** The most urgent first. */
+  /** Alerts, the most urgent first. */
   alerts: readonly Alert[];
   /** Failed jobs by error, the largest group first. */
   groups: readonly FailedGroup[];

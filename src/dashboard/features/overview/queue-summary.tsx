@@ -30,7 +30,7 @@ function activity({ pausedAt, running, pending, blocked, paused }: LiveQueue): n
   return pausedAt !== null ? 2 : running + pending + blocked + paused > 0 ? 1 : 0;
 }
 
-/** The queues now: counts of jobs, the oldest, limit usage, and pauses. */
+/** The current state of the queues: job counts, the oldest job, limit usage, and pauses. */
 export function Queues() {
   const { queues, error } = useLiveQueues();
   const everybody = useMay("viewer", { everybody: true });

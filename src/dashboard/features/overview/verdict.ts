@@ -12,7 +12,7 @@ export interface Verdict {
   more: readonly string[];
 }
 
-/** The data so far; undefined while it has not arrived, and for anything that the token may not read. */
+/** The data that has arrived so far. A field is undefined until its data arrives, and if the token may not read it. */
 export interface Known {
   live: QueueTotals | undefined;
   health: readonly Health[] | undefined;
@@ -24,7 +24,10 @@ export interface Known {
   now: number;
 }
 
-/** The worst comes first: emergency stop, no workers, problems found by alert rules; otherwise a summary of the normal state. */
+/**
+ * Judges the state of the system. The worst problem comes first: emergency stop, no workers, problems found by alert rules. Without problems, the
+ * sentence summarizes the normal state.
+ */
 export function judge(known: Known): Verdict {
   const { live, health, isStopped, tenant } = known;
   if (isStopped === true) {
@@ -43,7 +46,7 @@ export function judge(known: Known): Verdict {
   const found = problems(health);
   const [first, ...more] = found;
   if (first !== undefined) {
-    // A task that has reached a rule's critical value is as urgent as a problem of the system itself.
+    // A task that has reached the critical value of a rule is as urgent as a problem of the system itself.
     const isCritical = health?.some(({ status }) => status === "unhealthy") === true;
     return { status: isCritical ? "critical" : "warning", sentence: first, more };
   }
@@ -59,17 +62,17 @@ function judgeTenant({ failed, now }: Known, live: QueueTotals, tenant: string):
   return { status: "ok", sentence: words.tenantNormal(tenant, load), more: [] };
 }
 
-/** The reasons of everything that is not healthy, the system's own first. */
+/** The reasons why the system and its parts are not healthy, those of the system itself first. */
 function problems(health: readonly Health[] | undefined): string[] {
   const ill = (health ?? []).filter(({ status }) => status !== "healthy");
   const system = ill.filter(({ scope }) => scope === "system").flatMap(({ reasons }) => reasons);
   const parts = ill.filter(({ scope }) => scope !== "system");
-  // The system lists every part that is not healthy; the part itself says why.
+  // The reasons of the system name every part that is not healthy; the reasons of the part explain why.
   const named = new Set(parts.map(({ scope, name, status }) => `${scope} ${name} is ${status}.`.toLowerCase()));
   return [...system.filter((reason) => !named.has(reason.toLowerCase())), ...parts.flatMap(({ reasons }) => reasons)];
 }
 
-/** What runs and waits, and how long the oldest job has been due. */
+/** The number of running and waiting jobs, and how long the oldest waiting job has been due. */
 function loadOf(live: QueueTotals, now: number): string {
   const waiting = live.pending + live.blocked;
   const since = waiting > 0 && isFinite(live.oldest) ? Math.floor(secondsBetween(live.oldest, now)) : 0;

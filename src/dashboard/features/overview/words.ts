@@ -1,7 +1,7 @@
 import { counted, durationInWords } from "../../../wording.ts";
 import { formatCount } from "../../components/numbers.ts";
 
-/** "last hour" and the like, by the duration that the server takes. */
+/** The names of the periods, as in "Last hour", by their duration in requests. */
 const periods = { "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" } as const;
 
 function heldBack(blocked: number, paused: number, scheduled: number): string[] {
@@ -32,7 +32,7 @@ export const words = {
   tenantNormal: (tenant: string, load: string) => `No failed jobs for ${tenant}; ${load}.`,
   tenantFailed: (tenant: string, failed: bigint, load: string) =>
     `${counted(failed, "failed job")} of ${tenant} can be retried; ${load}.`,
-  /** What runs and waits; `oldest` is how long the oldest has been due. */
+  /** The number of running and waiting jobs; `oldest` is how long the oldest waiting job has been due. */
   load: (running: number, waiting: number, oldest: string | undefined) =>
     `${formatCount(running)} running, ${formatCount(waiting)} waiting${oldest === undefined ? "" : ` (oldest ${oldest})`}`,
   moreReasons: (count: number) => ` ${counted(count, "more problem")} below.`,
@@ -42,7 +42,7 @@ export const words = {
   concurrency: (count: number) => `of ${counted(count, "slot")}`,
   waiting: "Waiting",
   oldest: "oldest {duration}",
-  /** What else waits, after the age of the oldest job that could start. */
+  /** The other waiting jobs, shown after the age of the oldest job that is ready to start. */
   also: (blocked: number, paused: number, scheduled: number) =>
     heldBack(blocked, paused, scheduled)
       .map((part) => ` · ${part}`)

@@ -3,13 +3,13 @@ import { type LiveQueue, useLiveQueues } from "../../api/live-queues.ts";
 import { rest } from "../../api/request.ts";
 import type { Queue } from "../limits/limits.ts";
 
-/** The part of a queue that changes by the second: its counts and its pause. */
+/** The fields of a queue that can change every second: its counts and its pause. */
 export type QueueCounts = Pick<
   Queue,
   "pausedAt" | "pausedBy" | "pauseReason" | "running" | "pending" | "blocked" | "paused" | "later" | "oldest"
 >;
 
-/** The counts of all queues by name, updated live; undefined before the first message. Counts are text, like those of REST. */
+/** The counts of all queues by name, updated live; undefined before the first message. Counts are text, as in REST responses. */
 export function useQueueCounts(): ReadonlyMap<string, QueueCounts> | undefined {
   const { queues } = useLiveQueues();
   return queues && new Map(queues.map((queue) => [queue.name, toCounts(queue)]));
@@ -29,7 +29,7 @@ function toCounts({ pausedAt, pausedBy, pauseReason, oldest, ...counts }: LiveQu
   };
 }
 
-/** All queues with their settings, which seldom change; live counts come from useQueueCounts. */
+/** All queues with their settings, which rarely change; live counts come from useQueueCounts. */
 export function useQueues() {
   return useQuery({
     queryKey: ["queues"],

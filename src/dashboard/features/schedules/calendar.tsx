@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 /** The maximum number of runs that the server lists at a time. */
 const COUNT = 1_000;
 
-/** How many times fit in a day of the calendar. */
+/** The maximum number of runs that are shown for one day. */
 const SHOWN = 3;
 
 interface Run {
@@ -24,13 +24,16 @@ interface Run {
 /** How many weeks are shown at a time. */
 const WEEKS = 2;
 
-/** The Monday of the week of a wall clock's reading. */
+/** The Monday of the week that contains a wall-clock time. */
 function mondayOf(wall: number): number {
   const day = Math.floor(wall / DAY_MS);
   return (day - ((new Date(wall).getUTCDay() + 6) % 7)) * DAY_MS;
 }
 
-/** A schedule's runs of two weeks in its time zone, starting this week, with clock changes marked. The weeks are in the address. */
+/**
+ * The runs of a schedule within two weeks, starting with this week, in the schedule's time zone and with clock changes marked. The address contains
+ * the selected weeks.
+ */
 export function Calendar({ timing }: { timing: Timing }) {
   const { timezone } = timing;
   const now = useNow(60_000);

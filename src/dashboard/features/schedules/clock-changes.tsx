@@ -9,15 +9,15 @@ import { words } from "./words.ts";
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-/** How far ahead clock changes are searched: far enough for both changes of a year. */
+/** How far ahead to look for clock changes (ms): far enough to include both changes of a year. */
 const AHEAD_MS = 400 * DAY_MS;
 
-/** Up to this many times are listed; more are counted. */
+/** Up to this number, times are listed; if there are more, only their number is shown. */
 const MAX_NAMED = 3;
 
 /**
- * The effect of the next clock changes on a cron expression: times that do not exist that day, and times that occur twice. It compares the server's
- * runs around the change with those in UTC, where no clock changes. Renders nothing for time zones without clock changes.
+ * The effect of the next clock changes on a cron expression: times that do not exist on that day, and times that occur twice. It compares the
+ * server's runs around the change with those in UTC, which has no clock changes. Renders nothing for time zones without clock changes.
  */
 export function ClockChanges({ timing }: { timing: Timing }) {
   const today = useNow(HOUR_MS);
@@ -53,9 +53,9 @@ export function ClockChanges({ timing }: { timing: Timing }) {
 
 interface Look {
   change: ClockChange;
-  /** Times within the skipped or repeated hour at which the expression would run, as readings of the wall clock. */
+  /** The wall-clock times within the skipped or repeated hour that match the expression. */
   meant: readonly number[];
-  /** The actual runs within that hour and at its end (instants). */
+  /** The actual runs within that hour and at its end, as instants. */
   actual: readonly number[];
 }
 
@@ -77,7 +77,7 @@ async function look(cron: string, timezone: string, change: ClockChange, signal:
 
 const iso = (at: number): string => new Date(at).toISOString();
 
-/** Whether an expression runs in every hour, and so is not tied to a time of day. */
+/** Whether an expression runs in every hour and is therefore not tied to a time of day. */
 function isRhythm(cron: string): boolean {
   const fields = cron.trim().split(/\s+/);
   return cron.trim() === "@hourly" || /^(\*|\?|\*\/1|0-23)$/.test(fields[fields.length === 6 ? 2 : 1] ?? "");

@@ -3,7 +3,7 @@ import { toDurationText } from "../../components/time/format-intervals.ts";
 import { instantOf, ownZone, wallAt } from "../../components/time/zones.ts";
 import type { Schedule, Timing } from "../../api/schedules.ts";
 
-/** The contents of the schedule form: all text, as in its controls. */
+/** The contents of the schedule form. All values are text, as in its controls. */
 export interface Draft {
   name: string;
   task: string;
@@ -11,7 +11,7 @@ export interface Draft {
   kind: "cron" | "every" | "at";
   cron: string;
   every: string;
-  /** A local time in the time zone, in the format of <input type="datetime-local">; like startsAt and endsAt. */
+  /** A local time in the time zone, in the format of <input type="datetime-local">. The same applies to startsAt and endsAt. */
   at: string;
   timezone: string;
   startsAt: string;
@@ -29,7 +29,8 @@ export interface Draft {
   tenant: string;
   enabled: boolean;
   /**
-   * The original instants, by the text in the form. A time that occurs twice, or has fractions of a second, is sent unchanged unless it is edited.
+   * The original instants, by their text in the form. A time that occurs twice or has fractions of a second is sent unchanged unless the user edits
+   * it.
    */
   kept: Readonly<Record<string, string>>;
 }

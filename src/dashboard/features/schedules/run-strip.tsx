@@ -10,7 +10,9 @@ import { words } from "./words.ts";
 /** How many of the last runs are shown. */
 const SHOWN = 30;
 
-/** The last runs as squares, the newest on the right: whether it works is visible at a glance. Renders nothing before the first run. */
+/**
+ * The last runs as squares, the newest on the right, so that users see at a glance whether the schedule works. Renders nothing before the first run.
+ */
 export function RunStrip({ name }: { name: string }) {
   const { zone } = usePreferences();
   const runs = (useRuns(name).data?.pages[0]?.items ?? []).slice(0, SHOWN);
@@ -44,7 +46,7 @@ export function RunStrip({ name }: { name: string }) {
   );
 }
 
-/** How its job ended, or what became of the occurrence if it has no job. */
+/** How the job of the run ended, or the outcome of the occurrence if it has no job. */
 function stateOf({ state, outcome }: Run): string {
   return outcome ?? words.occurrences[state] ?? state;
 }

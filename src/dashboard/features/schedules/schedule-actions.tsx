@@ -11,7 +11,7 @@ import { type Schedule, scheduleRoute } from "../../api/schedules.ts";
 import { common } from "../../components/words.ts";
 import { words } from "./words.ts";
 
-/** Whether the token may change it here. Schedules from a crontab are changed in their file. */
+/** Whether the token may change the schedule here. Schedules from a crontab are changed in that file. */
 export function useMayChange(schedule: Pick<Schedule, "source">): boolean {
   return useMay("operator") && schedule.source === "database";
 }

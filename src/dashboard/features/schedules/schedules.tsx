@@ -136,7 +136,7 @@ function ScheduleTable({ schedules }: { schedules: readonly Schedule[] }) {
   );
 }
 
-/** The last occurrence: the end of its job, or otherwise its outcome. */
+/** The last occurrence: how its job ended or, if it has no job, the outcome of the occurrence. */
 function Last({ schedule: { lastOutcome, lastState, lastDueAt } }: { schedule: Schedule }) {
   return (
     <>
@@ -156,7 +156,7 @@ function Last({ schedule: { lastOutcome, lastState, lastDueAt } }: { schedule: S
   );
 }
 
-/** The next run, relative to now and as local time of the schedule's time zone. */
+/** The next run, relative to now and as local time in the schedule's time zone. */
 function Next({ schedule }: { schedule: Schedule }) {
   if (!schedule.isEnabled) return <span className="muted">{words.disabled}</span>;
   if (schedule.problem !== null) return <span className="schedule-problem">{schedule.problem}</span>;

@@ -8,7 +8,7 @@ const WEEKDAYS: Readonly<Record<string, string>> = {
   saturday: "SAT",
 };
 
-/** Days as a user names them, and the fields of a cron expression for them: day of the month and weekday. */
+/** Names of days that users may type, with the cron fields for them: day of the month and weekday. */
 const DAYS: readonly [RegExp, string][] = [
   [/^(?:every )?(?:week ?days?|work(?:ing)? ?days?)\b/, "* * MON-FRI"],
   [/^(?:every )?weekends?\b/, "* * SAT,SUN"],
@@ -18,7 +18,7 @@ const DAYS: readonly [RegExp, string][] = [
 
 /**
  * Recognizes times in words, such as "weekdays 9:00 New York", "every 15 minutes", "mondays and fridays at 8:30 pm" or "first of the month 6:00".
- * Returns a cron expression, and the time zone if one is named; undefined for anything else, so that a cron expression is left as it is.
+ * Returns a cron expression, and the time zone if one is given. Returns undefined for anything else, so that a cron expression is not changed.
  */
 export function timesInWords(typed: string, zones: readonly string[]): { cron: string; zone?: string } | undefined {
   let rest = typed.toLowerCase().replaceAll(",", " ").replaceAll(/\s+/g, " ").trim();
@@ -40,13 +40,13 @@ function everySome(text: string): string | undefined {
   const [, count = "1", unit] = /^every(?: (\d{1,2}))? (minutes?|hours?)$/.exec(text) ?? [];
   if (unit === undefined) return undefined;
   const each = Number(count);
-  // Only intervals that divide an hour or a day evenly repeat without a gap at its end.
+  // Accepts only intervals that divide an hour or a day evenly, because cron starts over at the end of the hour or day.
   if (unit.startsWith("minute"))
     return each >= 1 && 60 % each === 0 ? (each === 1 ? "* * * * *" : `*/${each} * * * *`) : undefined;
   return each >= 1 && 24 % each === 0 ? `0 ${each === 1 ? "*" : `*/${each}`} * * *` : undefined;
 }
 
-/** Days and a time of day. Either may be left out: every day, and midnight. */
+/** Days and a time of day. Defaults: every day, and midnight. */
 function atTimes(text: string): string | undefined {
   const known = DAYS.find(([pattern]) => pattern.test(text));
   let days = known?.[1];

@@ -6,7 +6,7 @@ import { ClockChanges } from "./clock-changes.tsx";
 import { type Timing, usePreview } from "../../api/schedules.ts";
 import { words } from "./words.ts";
 
-/** How long typing must pause before the server is queried (ms). */
+/** How long the user must stop typing before a request is sent to the server (ms). */
 const REST_MS = 250;
 
 /** How many runs are shown. */
@@ -29,7 +29,7 @@ export function TimingPreview({ timing: typed }: { timing: Timing | undefined })
   const { error, data } = query;
   return (
     <section className="timing-preview" aria-label={words.preview}>
-      {/* Read out when it changes. The times below it are not: they count down. */}
+      {/* Screen readers announce this when it changes, but not the times below it, because they count down. */}
       <div aria-live="polite">
         {typed === undefined ? (
           <p className="muted">{words.previewEmpty}</p>

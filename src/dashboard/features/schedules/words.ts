@@ -163,7 +163,7 @@ export const words = {
     `: clocks go ${isForward ? "forward" : "back"} from ${from} to ${to}. `,
   noneInGap: "No run falls in the skipped hour.",
   noneRepeated: "No run falls in the repeated hour.",
-  /** The times as the schedule has them: listed, or their number where there are many. */
+  /** The times of the schedule: a list, or only their number if there are many. */
   times: (times: readonly string[], mostListed: number) =>
     times.length <= mostListed ? listOf(times) : `${formatNumber(times.length)} times`,
   gapRhythm: (times: string, count: number, resumes: string) =>

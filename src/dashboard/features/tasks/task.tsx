@@ -87,7 +87,7 @@ export default function TaskPage({ parameters }: PageProps) {
   );
 }
 
-/** Outcomes and timings of its jobs in the last 24 hours. */
+/** Outcomes and timings of the task's jobs in the last 24 hours. */
 function Figures({ task }: { task: string }) {
   const query = useStatistics("1d");
   const of = query.data?.get(task);

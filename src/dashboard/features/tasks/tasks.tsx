@@ -19,7 +19,7 @@ import type { Column } from "../../components/table/column.ts";
 import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
-/** The maximum number that the server lists at a time and the page shows. */
+/** The maximum number of tasks that the server lists at a time and the page shows. */
 const MAX_TASKS = 500;
 
 export default function TasksPage() {

@@ -50,7 +50,7 @@ export function WorkerStarts() {
   );
 }
 
-/** Whether a start is a deployment: the start before it was of another version. The list is newest first. */
+/** Whether a start is a deployment, that is, has a version that the start before it did not have. The list is sorted newest first. */
 function isNew(versions: readonly string[] | null, before: readonly string[] | null | undefined): boolean {
   return versions !== null && before !== null && before !== undefined && versions.some((version) => !before.includes(version));
 }

@@ -11,10 +11,10 @@ import { WorkerButtons } from "./worker-actions.tsx";
 import { words } from "./words.ts";
 import "./workers.css";
 
-/** The share from which a bar is highlighted: the warning thresholds of the alert rules. */
+/** Bars are highlighted from this share on: the warning thresholds of the alert rules. */
 const HIGH = { cpu: 0.95, memory: 0.9, disk: 0.9 };
 
-/** Workers with their load and the state of their hosts; `more` adds a column on the page Workers. */
+/** Workers with their load and the state of their hosts. `more` adds a column, which is used on the page Workers. */
 export function WorkerTable({ workers, more }: { workers: readonly Worker[]; more?: (worker: Worker) => ReactNode }) {
   const may = useMay("operator", { everybody: true });
   return (
@@ -101,7 +101,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
   );
 }
 
-/** Whether it takes jobs and, if not, when and by whom that was changed. */
+/** Whether the worker takes jobs; if it does not, since when, and who changed that. */
 export function WorkerState({ worker: { state, quietSince, quietBy } }: { worker: Worker }) {
   if (state === "active") return words.states.active;
   return (

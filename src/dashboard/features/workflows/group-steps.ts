@@ -1,6 +1,6 @@
 import type { Step } from "../../api/workflows.ts";
 
-/** Steps that are drawn as one box: all have the same task, depend on the same steps, and the same steps depend on them. */
+/** Steps that are drawn as one box: all of them have the same task, depend on the same steps, and are dependencies of the same steps. */
 export interface StepGroup {
   /** The name of its first step, which identifies it. */
   name: string;
@@ -8,13 +8,13 @@ export interface StepGroup {
   steps: readonly Step[];
 }
 
-/** If there are more equal steps than this, they are drawn as one box. */
+/** If there are more steps than this that differ only in their payload, they are drawn as one box. */
 const MOST_EQUAL = 50;
 
 /**
- * Combines steps that differ only in their payload, such as the thousand parts of a large import: their boxes would say the same, and hide the rest
- * of the graph. Groups in `open` are drawn step by step. Steps are in the server's order, each after its dependencies, and `steps` have dependencies
- * on steps only.
+ * Combines steps that differ only in their payload, such as the thousand parts of a large import: their boxes would all look the same and hide the
+ * rest of the graph. The steps of groups in `open` are drawn individually. `steps` must be in the server's order, in which each step comes after its
+ * dependencies, and may only depend on other steps.
  */
 export function groupSteps(
   steps: readonly Step[],

@@ -4,7 +4,7 @@ import type { Step } from "../../api/workflows.ts";
 export const STEP_WIDTH = 200;
 export const STEP_HEIGHT = 58;
 
-/** With more steps than this, ranks are laid out by a simpler algorithm: the finer layout takes seconds. */
+/** With more steps than this, a simpler layout algorithm is used, because the finer one takes seconds. */
 const FINE_LAYOUT_STEPS = 300;
 
 export interface Placed {
@@ -13,8 +13,8 @@ export interface Placed {
 }
 
 /**
- * The steps with their dependencies on other steps: a dependency on a sub-workflow becomes one on its last steps. The server does not report the
- * dependencies of the sub-workflow itself, so its first steps have none.
+ * The steps with their dependencies on other steps: a dependency on a sub-workflow is replaced by dependencies on its last steps. The server does not
+ * report the dependencies of the sub-workflow itself, so its first steps have none.
  */
 export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]): { name: string; dependsOn: string[] }[] {
   const names = new Set(steps.map(({ name }) => name));
@@ -30,8 +30,8 @@ export function withStepsOnly(steps: readonly Pick<Step, "name" | "dependsOn">[]
 }
 
 /**
- * The position of each step, with dependencies on the left. It depends only on names and dependencies, so that the graph does not move when states
- * change.
+ * The position of each step, with its dependencies to the left. It depends only on names and dependencies, so that the graph does not move when
+ * states change.
  */
 export function layOut(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   return steps.length > FINE_LAYOUT_STEPS ? byRank(steps) : finely(steps);
@@ -50,7 +50,7 @@ function finely(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string,
   );
 }
 
-/** A column for each rank, which is one more than the largest rank of its dependencies; at most 50 steps per column. */
+/** Lays out one column for each rank, with at most 50 steps per column. The rank of a step is one more than the largest rank of its dependencies. */
 function byRank(steps: readonly Pick<Step, "name" | "dependsOn">[]): Map<string, Placed> {
   const ranks = new Map<string, number>();
   // The server lists each step after its dependencies.

@@ -29,17 +29,18 @@ type StepNode = Node<BoxData, "step">;
 
 const NODE_TYPES = { step: memo(StepBox) };
 
-/** Graphs with more boxes than this are not zoomed to fit at first: steps would be dots. They have a map. */
+/** Graphs with more boxes than this are not zoomed to fit at first, because the steps would be tiny. They have a map. */
 const FITTED_STEPS = 150;
 const MAPPED_STEPS = 20;
 
-/** The height of the graph grows with its content between these (px). */
+/** The height of the graph grows with its content between these limits (px). */
 const LEAST_HEIGHT = 160;
 const MOST_HEIGHT = 560;
 
 /**
- * The steps and their dependencies as a graph to move and zoom; each step links to its job. Only visible steps are rendered, and equal ones are
- * combined. `isFollowing` keeps the running steps in view. The list of steps has the same data, for screen readers too.
+ * The steps and their dependencies as a graph that can be moved and zoomed; each step links to its job. Only visible steps are rendered, and steps
+ * that differ only in their payload are combined. `isFollowing` keeps the running steps in view. The list of steps contains the same data, also for
+ * screen readers.
  */
 export default function StepGraph({
   steps,
@@ -48,7 +49,7 @@ export default function StepGraph({
 }: {
   steps: readonly Step[];
   isFollowing: boolean;
-  /** Retries from a step; undefined where that is not possible. */
+  /** Retries from a step; undefined if that is not possible. */
   onRetry: ((step: string) => void) | undefined;
 }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());

@@ -74,7 +74,7 @@ function useAct(id: string, onDone: () => void) {
   });
 }
 
-/** Cancel for an unfinished workflow; retry for one that ended without completing. */
+/** The actions on a workflow: cancelling while it is unfinished, retrying if it ended without completing. */
 function Actions({ workflow }: { workflow: WorkflowWithSteps }) {
   const may = useMay("operator");
   const [open, setOpen] = useState<"cancel" | "retry">();
@@ -126,7 +126,7 @@ function CancelDialog({ id, onClose }: { id: string; onClose: () => void }) {
   );
 }
 
-/** Retries the failed steps; or, with `step`, that step and all that depend on it. */
+/** The dialog that retries the failed steps or, with `step`, that step and all steps that depend on it. */
 function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose: () => void }) {
   const act = useAct(id, onClose);
   return (
@@ -158,7 +158,7 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
 /** How many steps are listed at first. */
 const LISTED = 100;
 
-/** The steps as a graph or as a list. Which one, and whether only failed steps are listed, is in the address. */
+/** The steps as a graph or as a list. The address contains which of them is shown, and whether only failed steps are listed. */
 function Steps({ workflow }: { workflow: WorkflowWithSteps }) {
   const may = useMay("operator") && workflow.endedAt !== null;
   const [search, setSearch] = useSearchParams();
@@ -221,7 +221,7 @@ function Steps({ workflow }: { workflow: WorkflowWithSteps }) {
   );
 }
 
-/** Smaller graphs fit into the window, so there is nothing to follow. */
+/** Graphs with fewer steps fit into the window, so there is nothing to follow. */
 const FOLLOWED_STEPS = 12;
 
 function isFailed({ state }: Step): boolean {

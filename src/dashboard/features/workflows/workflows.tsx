@@ -155,7 +155,7 @@ function Batches({ state }: { state: string }) {
   );
 }
 
-/** 3 of 5 completed, 1 failed. */
+/** The counts of a workflow or batch in words: 3 of 5 completed, 1 failed. */
 export function describeCounts({
   total,
   completed,

@@ -1,24 +1,24 @@
 import type { LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 
-/** What the palette can do. */
+/** An entry of the palette: it has a path, an action or a dialog. */
 export interface Entry {
   id: string;
   group: Group;
   label: string;
-  /** Shown after the label: where it leads, or its keys. */
+  /** Shown after the label: the destination, or the keys. */
   detail?: string | undefined;
   keys?: readonly string[] | undefined;
-  /** Further words by which it is found. */
+  /** Additional words that the entry is found by. */
   also?: readonly string[];
   Icon: LucideIcon;
-  /** Opens a page… */
+  /** The page that the entry opens. */
   path?: string;
-  /** …does something at once… */
+  /** The action that runs immediately. */
   run?: () => unknown;
-  /** …or opens the dialog that asks before it is done. */
+  /** The dialog that asks for confirmation before anything is done. */
   dialog?: (onClose: () => void) => ReactNode;
-  /** Whether it is listed before anything is typed. */
+  /** Whether the entry is listed before anything is typed. */
   isFirst?: boolean;
 }
 

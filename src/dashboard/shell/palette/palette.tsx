@@ -7,12 +7,12 @@ import { type Entry, type Group, GROUPS } from "./entries.ts";
 import { useEntries } from "./use-entries.tsx";
 import "./palette.css";
 
-/** How many entries of a group are listed. */
+/** The maximum number of entries that are listed for a group. */
 const SHOWN = 8;
 
 /**
- * Finds pages, queues, tasks, schedules, workflows, jobs and actions by what is typed, in any part of their names. Only what the user may do is
- * listed, and an action that changes something opens its dialog first.
+ * Finds pages, queues, tasks, schedules, workflows, jobs and actions by any part of their names. It lists only what the user may open or do, and an
+ * action that changes something opens its dialog first.
  */
 export default function Palette({
   onClose,
@@ -37,7 +37,7 @@ export default function Palette({
     const dialog = element.current;
     const giveBack = focusKeeper();
     dialog?.showModal();
-    // A click beside it.
+    // A click outside the palette closes it.
     const press = ({ target }: MouseEvent): void => {
       if (target === dialog) dialog?.close();
     };
@@ -90,7 +90,7 @@ export default function Palette({
   );
 }
 
-/** The best entries of each group, groups with the best first; before anything is typed, those to begin with. */
+/** The best entries of each group, the group with the best entry first. Before anything is typed, the entries with `isFirst`. */
 function rank(entries: readonly Entry[], wanted: string): [Group, Entry[]][] {
   const text = wanted.trim();
   if (text === "") {

@@ -31,7 +31,7 @@ import { words } from "../words.ts";
 import type { Entry } from "./entries.ts";
 import { useNames } from "./use-names.ts";
 
-// The dialogs of the pages, loaded when one is opened.
+// The dialogs of the pages. Each is loaded when it is first opened.
 const PauseDialog = lazy(async () => ({ default: (await import("../../features/limits/pause.tsx")).PauseDialog }));
 const ResumeDialog = lazy(async () => ({ default: (await import("../../features/limits/pause.tsx")).ResumeDialog }));
 const RetryDialog = lazy(async () => await import("../../features/failed/retry-dialog.tsx"));

@@ -11,7 +11,7 @@ interface Named {
   pausedAt: string | null;
 }
 
-/** How many of each kind the palette knows; the rest is found on its page. */
+/** How many names of each kind the palette loads; all others can be found on their page. */
 const MOST = 500;
 
 /** The names that the palette finds: queues, tasks, schedules, recent workflows, and the tasks with failed jobs. */

@@ -4,7 +4,7 @@ import { type JobFilter, statesOf, toQuery } from "../filter.ts";
 import type { JobPage } from "../job-line.ts";
 import { words } from "../words.ts";
 
-/** The maximum number of jobs that are collected through the list where the bulk route does not support the filter. */
+/** The maximum number of jobs that are collected from the list if the bulk route does not support the filter. */
 export const MAX_COLLECTED = 10_000;
 
 type BulkName = "retry" | "cancel" | "discard" | "rerun" | "priority";
@@ -13,7 +13,7 @@ export interface BulkAction {
   name: BulkName;
   kind: "primary" | "danger";
   path: string;
-  /** Whether it applies to jobs in that state. */
+  /** Whether the action applies to jobs in that state. */
   fits: (state: string) => boolean;
 }
 
@@ -50,10 +50,10 @@ export const BULK_ACTIONS: readonly BulkAction[] = [
   },
 ];
 
-/** A filter that no job matches: ids must not be empty, and no job has this one. */
+/** A filter that matches no job. The list of ids must not be empty, so it contains an id that no job has. */
 const NO_JOBS = { ids: ["0"] };
 
-/** The jobs that a bulk action is for. */
+/** The jobs that a bulk action applies to. */
 export interface BulkTarget {
   /** Its description, such as "the 17 selected jobs". */
   words: string;
@@ -73,16 +73,16 @@ export function failedJobs(filter: object, description: string): BulkTarget {
   return { words: description, resolve: async () => ({ filter, isCapped: false }) };
 }
 
-/** All jobs that match the list's filter. Where the bulk route does not support it, jobs are collected through the list, 10,000 at most. */
+/** All jobs that match the list's filter. If the bulk route does not support the filter, at most 10,000 jobs are collected from the list. */
 export function matchingJobs(filter: JobFilter): BulkTarget {
-  // All requests use the same time.
+  // Computed once, so that all requests use the same time.
   const asked = toQuery(filter);
   return {
     words: words.bulk.targets.matching,
     resolve: async (action, signal) => {
       const states = statesOf(filter);
       if (states.length > 0 && !states.some(action.fits)) return { filter: NO_JOBS, isCapped: false };
-      // The routes take one state.
+      // The bulk routes accept only one state.
       const direct = states.length > 1 ? undefined : toRoute(action.name, asked);
       if (direct !== undefined) return { filter: direct, isCapped: false };
       const ids: string[] = [];
@@ -103,7 +103,7 @@ export function matchingJobs(filter: JobFilter): BulkTarget {
   };
 }
 
-/** The names of filters in routes for failed jobs. */
+/** The names of the filters in the routes for failed jobs. */
 const FAILED: Readonly<Record<string, string>> = {
   finishedAfter: "failedAfter",
   finishedBefore: "failedBefore",
@@ -114,7 +114,7 @@ const COMMON_FIELDS = ["task", "queue", "tenant", "correlationId", "parentId", "
 const FAILED_FIELDS = [...COMMON_FIELDS, "error", "failedAfter", "failedBefore", "failedSince"];
 const LIVE_FIELDS = [...COMMON_FIELDS, "state", "jobKey"];
 
-/** The filters that each route supports; for any other, jobs are collected through the list. */
+/** The filters that each route supports. For other filters, jobs are collected from the list. */
 const TAKES: Readonly<Record<BulkName, readonly string[]>> = {
   retry: FAILED_FIELDS,
   discard: FAILED_FIELDS,

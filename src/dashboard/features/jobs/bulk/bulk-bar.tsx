@@ -10,7 +10,7 @@ import { BULK_ACTIONS, type BulkAction, type BulkTarget, matchingJobs, selectedJ
 import { BulkDialog } from "./bulk-dialog.tsx";
 import { words } from "../words.ts";
 
-/** The actions on the selected jobs, or on all that match. */
+/** The actions on the selected jobs, or on all matching jobs. */
 export function BulkBar({
   filter,
   lines,

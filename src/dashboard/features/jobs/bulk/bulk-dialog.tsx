@@ -13,7 +13,10 @@ import { words } from "../words.ts";
 
 const { jobs } = words.bulk;
 
-/** An action on many jobs: first a preview of how many and which, then its outcome, or a link to the bulk action that carries it out. */
+/**
+ * The dialog for an action on many jobs. It first shows how many and which jobs are affected, then the outcome, or a link to the bulk action that
+ * carries it out.
+ */
 export function BulkDialog({
   action,
   target,
@@ -120,7 +123,7 @@ function Progress({ action, state }: { action: BulkAction; state: BulkState }) {
   );
 }
 
-/** The tasks of the jobs, and five of the jobs. */
+/** The tasks of the jobs, and up to five of the jobs as samples. */
 function WhichJobs({ preview: { byTask, samples, jobs: count } }: { preview: Preview }) {
   if (count === 0) return null;
   return (

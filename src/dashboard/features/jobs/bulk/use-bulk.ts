@@ -5,7 +5,7 @@ import type { BulkPreview } from "../../../api/bulk-actions.ts";
 import { rest } from "../../../api/request.ts";
 import type { BulkAction, BulkTarget } from "./bulk-actions.ts";
 
-/** The maximum number of jobs that are changed by one request. Larger numbers are left to a bulk action, which continues without this page. */
+/** The maximum number of jobs that are changed by one request. More jobs are changed by a bulk action, which continues after the page is closed. */
 const DIRECT = 1_000;
 
 type Answer = Json<typeof bulkSchema> & Partial<Json<typeof priorityManySchema>>;
@@ -26,7 +26,7 @@ export interface BulkState {
   /** Jobs that could not be changed, because they are locked. */
   left: number;
   before: Before;
-  /** The bulk action that was started for many jobs. */
+  /** The id of the bulk action, if one was started because there are many jobs. */
   started: string | undefined;
   error: unknown;
 }

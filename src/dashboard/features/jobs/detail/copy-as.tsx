@@ -3,7 +3,7 @@ import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { words } from "../words.ts";
 
-/** Copies what a dialog is about to do as a statement, a command or a request, to run it elsewhere or to send it to a colleague. */
+/** Copies the action of a dialog as a statement, a command or a request, so that it can be run elsewhere or sent to a colleague. */
 export function CopyAs({ action }: { action: Doable }) {
   const texts = {
     sql: statementOf(action),

@@ -28,7 +28,7 @@ function useReasons(job: Job) {
   });
 }
 
-/** Whether a failed job was discarded; undefined until that is known. */
+/** Whether a failed job was discarded; undefined while this is not known. */
 export function useIsDiscarded(job: Job): boolean | undefined {
   const { data } = useReasons(job);
   return data === undefined ? undefined : data.some(({ reason }) => reason === "discarded");
@@ -51,7 +51,7 @@ export function Explanation({ job }: { job: Job }) {
   );
 }
 
-/** Reasons in the order in which they apply, each with its fix. `job`: the page's job, if they are about one. */
+/** Reasons in the order in which they apply, each with its fix. `job` is the page's job if the reasons are about a job. */
 export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Job | undefined }) {
   return (
     <ol className="reasons">
@@ -108,7 +108,7 @@ function Fix({ text }: { text: string }): ReactNode {
   );
 }
 
-/** A fix without the requests for which there are buttons. Empty if nothing else is left of it. */
+/** A fix without the requests that the page has buttons for. Empty if the fix consists only of such requests. */
 function withoutButtons({ fix, actions }: Reason, isButton: (action: Action) => boolean): string {
   let place = 0;
   const parts = fix.split(/(:? `[^`]+`)/);
@@ -121,7 +121,7 @@ function withoutButtons({ fix, actions }: Reason, isButton: (action: Action) => 
   return isOnlyButton ? "" : text.join("");
 }
 
-/** What can be done about a reason: its fix, with a button for each action that is one request. The server leaves out what the token may not do. */
+/** The fix for a reason, with a button for each action that consists of one request. The server omits actions that the token may not perform. */
 function Advice({ job, reason }: { job: Job | undefined; reason: Reason }) {
   const act = useJobAction();
   const [isSending, setSending] = useState(false);
@@ -152,12 +152,12 @@ function Advice({ job, reason }: { job: Job | undefined; reason: Reason }) {
   );
 }
 
-/** Whether the page has a button or a link for an action in another place. */
+/** Whether the page already has a button or a link for the action elsewhere. */
 function hasOwnPlace(action: Action): boolean {
   return ["cancel_job", "explain_job", "rerun_job", "send_signal", "show_log"].includes(action.do);
 }
 
-/** The button for an action; undefined for an action that is not one request. */
+/** The button for an action; undefined if the action does not consist of one request. */
 function buttonFor(job: Job | undefined, action: Action): (JobAction & { label: string }) | undefined {
   const { id = "", name = "", priority = 0, task } = action;
   switch (action.do) {

@@ -7,7 +7,7 @@ import { useTimeline } from "./waterfall/entries.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-/** What a job is, and when it changed state. */
+/** The facts about a job, including when it changed state. */
 export function Facts({ job }: { job: Job }) {
   return (
     <Card title={words.detail.facts}>
@@ -111,7 +111,7 @@ export function Facts({ job }: { job: Job }) {
   );
 }
 
-/** The worker of the last attempt by its host and process, as everywhere; by its id while those are not known. */
+/** The worker of the last attempt, named by host and process as on other pages, or by its id until these are known. */
 function Worker({ job, id }: { job: Job; id: string }) {
   const { data } = useTimeline(job);
   const name = data?.findLast(({ kind, target }) => kind === "attempt" && target === id)?.actor;

@@ -20,12 +20,12 @@ import { words } from "../words.ts";
 
 type Asked = "cancel" | "discard" | "edit" | "priority" | "retry";
 
-/** An action that has a key in the list of jobs. */
+/** An action that has a keyboard shortcut in the list of jobs. */
 export type JobKey = "retry" | "cancel" | "edit";
 
 /**
- * The actions for a job in its state that the token has the right to. `pressed` is an action whose key was pressed; it is performed as soon as it is
- * known what the job allows, and `onPressed` is called.
+ * The actions that the state of the job allows and the token permits. `pressed` is an action whose key was pressed in the list. It is performed as
+ * soon as it is known what the job allows, and `onPressed` is called.
  */
 export function JobActions({
   job,
@@ -44,7 +44,7 @@ export function JobActions({
   const isOver = isFinished(job.state);
   const isKept = job.state === "failed" && isDiscarded === false;
   const mayStart = isKept || job.state === "scheduled" || job.state === "retrying";
-  // The list of jobs has its own keys.
+  // The list of jobs handles its own keys.
   const isPage = may && onPressed === undefined;
   useJobKeys({
     r: isPage && mayStart ? () => setAsked("retry") : undefined,

@@ -23,7 +23,7 @@ import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 import "./job.css";
 
-/** The page of one job: its outcome and the reasons, its origin, and its actions. */
+/** The page of one job: its state and the reasons for it, its origin, and its actions. */
 export default function JobPage({ parameters }: PageProps) {
   const id = parameters.id ?? "";
   return /^\d{1,19}$/.test(id) ? <Known key={id} id={id.replace(/^0+(?=\d)/, "")} /> : <Missing id={id} />;
@@ -133,7 +133,10 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
   );
 }
 
-/** The log lines of an entry of the timeline: those of its attempt and time. Nothing logs while a job waits to be started. */
+/**
+ * The range of log lines that belong to an entry of the timeline: those of its attempt and time. A job writes no log lines while it waits to be
+ * started.
+ */
 function rangeOf(entry: TimelineEntry | undefined): LogRange | undefined {
   if (entry === undefined) return undefined;
   const isStarted = !WAIT_KINDS.some((kind) => kind === entry.kind);

@@ -16,10 +16,10 @@ type LogLine = Json<typeof logLineSchema>;
 const MAX_LINES = 5_000;
 /** How often new lines of a running job are fetched (ms). */
 const FOLLOW_MS = 1_000;
-/** The distance from its end at which the list counts as scrolled to the end (px). */
+/** The list counts as scrolled to its end if it is at most this far away from it (px). */
 const NEAR_END = 24;
 
-/** The log lines of a job, read to the end and followed while the job is unfinished. */
+/** Fetches all log lines of a job and, while the job is unfinished, the new ones. */
 function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; dropped: number; isRead: boolean; error: unknown } {
   const [state, setState] = useState<{ lines: readonly LogLine[]; dropped: number }>({ lines: [], dropped: 0 });
   const [isRead, setRead] = useState(false);
@@ -67,9 +67,9 @@ function useLogs(id: string, isLive: boolean): { lines: readonly LogLine[]; drop
 export interface LogsProps {
   id: string;
   isLive: boolean;
-  /** The part of the timeline whose lines are shown; all lines without one. */
+  /** The part of the timeline whose lines are shown. Default: all lines. */
   range?: LogRange | undefined;
-  /** The part of the timeline that the mouse points at, whose lines are marked. */
+  /** The part of the timeline under the mouse pointer, whose lines are highlighted. */
   pointed?: LogRange | undefined;
   onShowAll: () => void;
 }
@@ -79,11 +79,14 @@ export interface LogRange {
   from: number;
   to: number;
   label: string;
-  /** The attempt whose lines it has; those of every attempt at that time if null, and none if undefined: no attempt was running. */
+  /**
+   * The attempt whose lines belong to this part. If null, the lines of all attempts at that time do; if undefined, none do, because no attempt was
+   * running.
+   */
   attempt: number | null | undefined;
 }
 
-/** Lines carry the worker's clock, which may differ a little from the database's (ms). */
+/** The tolerance for the difference between the worker's clock, which log lines use, and the database's clock (ms). */
 const SLACK_MS = 5;
 
 function isIn(line: LogLine, range: LogRange | undefined): boolean {
@@ -105,7 +108,7 @@ export function Logs({ id, isLive, range, pointed, onShowAll }: LogsProps) {
   useEffect(() => {
     if (firstPointed === undefined) return;
     const line = list.current?.querySelector<HTMLElement>(`[data-line="${firstPointed}"]`);
-    // Only the list scrolls, not the page.
+    // Scrolls only the list, not the page.
     if (line !== null && line !== undefined) list.current?.scrollTo({ top: line.offsetTop - list.current.offsetTop - NEAR_END });
   }, [firstPointed]);
   useEffect(() => {

@@ -10,7 +10,7 @@ import { type Job, useReruns } from "./use-job.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-/** The payload of a job; for a rerun also what differs from the original's. */
+/** The payload of a job and, for a rerun, the differences from the payload of the original job. */
 export function Payload({ job }: { job: Job }) {
   const { data: reruns } = useReruns(job.id);
   const original = reruns?.find(({ id, payloadChanged }) => id === job.id && payloadChanged)?.originalId;

@@ -12,7 +12,10 @@ import type { Job } from "./use-job.ts";
 import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 
-/** Reruns a job with a payload that can be edited first. `isKept`: it has failed and can still be retried, so its payload is still stored in full. */
+/**
+ * Reruns a job with a payload that can be edited first. `isKept` means that the job has failed and can still be retried, so its payload is still
+ * stored in full.
+ */
 export function RerunDialog({ job, isKept, onClose }: { job: Job; isKept: boolean; onClose: () => void }) {
   const task = useTask(job.task);
   const client = useQueryClient();

@@ -6,7 +6,7 @@ export interface JobAction {
   path: string;
   method?: "POST" | "PUT";
   body?: unknown;
-  /** The message when it is done. */
+  /** The message that is shown when the action is done. */
   done: string | ((answer: never) => string);
   undo?: (answer: never) => void;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 
-/** Calls the action of a key, on the whole page: not while the user is typing, and not while a dialog is open. */
+/** Calls the action of a pressed key anywhere on the page, except while the user is typing or a dialog is open. */
 export function useJobKeys(actions: Readonly<Record<string, (() => void) | undefined>>): void {
   const current = useRef(actions);
   useEffect(() => {

@@ -33,10 +33,10 @@ const LIVE_JOB = /* GraphQL */ `
   }
 `;
 
-/** How often a job is fetched where its changes are not pushed (ms). */
+/** How often a job is fetched if its changes are not pushed (ms). */
 const POLL_MS = 3_000;
 
-/** The current state of a job with its attempts. Changes are pushed; data that they do not contain is refetched when they arrive. */
+/** The current state of a job with its attempts. The server pushes changes; each one triggers a refetch of the data that it does not contain. */
 export function useJob(id: string) {
   const client = useQueryClient();
   const live = useLive<{ job: LiveJob | null }>(LIVE_JOB, { id });
@@ -47,7 +47,7 @@ export function useJob(id: string) {
     refetchInterval: ({ state }) =>
       live.error !== undefined && state.status !== "error" && !isFinished(state.data?.state ?? "") ? POLL_MS : false,
   });
-  // Everything except progress: when one of these changes, the rest of the page may have changed too.
+  // Everything except progress. When one of these values changes, the rest of the page may have changed too.
   const version =
     now === undefined || now === null ? undefined : `${now.state} ${now.attempts} ${now.priority} ${now.runAt} ${now.finishedAt}`;
   useEffect(() => {
@@ -127,7 +127,7 @@ export function useReruns(id: string) {
 /** The typical times of a task over the last 24 hours (seconds). */
 export type Usual = Pick<TaskStatistics, "waitP95" | "runP50" | "runP95">;
 
-/** Undefined while loading and for tokens of one tenant, since statistics cover all tenants; null if the task has not run. */
+/** Undefined while loading and for tokens limited to one tenant, because statistics cover all tenants; null if the task has not run. */
 export function useUsual(task: string): Usual | null | undefined {
   const { data } = useStatistics("24h");
   return data === undefined ? undefined : (data.get(task) ?? null);

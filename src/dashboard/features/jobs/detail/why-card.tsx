@@ -6,12 +6,12 @@ import { type Reason, Reasons } from "./explain.tsx";
 import { words } from "../words.ts";
 import "./job.css";
 
-/** How often the reasons are read again (ms). */
+/** How often the reasons are refetched (ms). */
 const REFRESH_MS = 5_000;
 
 /**
- * Why a schedule, queue, workflow or worker does not do what it should, as its route below /api/v1 explains it. `except`: a reason that the page shows
- * elsewhere.
+ * Explains why a schedule, queue, workflow or worker does not do what was expected. `of` is its route under /api/v1; `except` is a reason that the
+ * page already shows elsewhere.
  */
 export function WhyCard({ of: route, except }: { of: string; except?: string | undefined }) {
   const query = useQuery({

@@ -29,7 +29,7 @@ export function useTask(name: string) {
   });
 }
 
-/** Asks for the task, payload and options of a job, and enqueues it. */
+/** A form for the task, payload and options of a job, which enqueues the job. */
 export function EnqueueDialog({ task, onTask, onClose }: { task: string; onTask: (task: string) => void; onClose: () => void }) {
   const names = useNames();
   const details = useTask(task);

@@ -8,7 +8,7 @@ import { common } from "../../../components/words.ts";
 import { words } from "../words.ts";
 import "./enqueue.css";
 
-/** Edits a payload as JSON, or as a form where the task declares a payload schema. */
+/** Edits a payload as JSON, or as a form if the task declares a payload schema. */
 export function PayloadEditor({
   schema,
   value,

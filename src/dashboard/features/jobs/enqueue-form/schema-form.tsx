@@ -11,7 +11,7 @@ import { words } from "../words.ts";
 interface Part {
   schema: Schema;
   label: string;
-  /** Its path within the payload, with dots. */
+  /** The path of the value within the payload, with dots. */
   path: string;
   value: unknown;
   onChange: (value: unknown) => void;
@@ -34,7 +34,7 @@ export function SchemaForm({
   path?: string;
 }) {
   const object = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-  // Required fields come first; otherwise in the order of the stored schema, in which Postgres has sorted the names.
+  // Required fields come first. Otherwise, the order is that of the stored schema, in which Postgres has sorted the names.
   const isRequired = (name: string): boolean => (schema.required ?? []).includes(name);
   const unknown = Object.keys(object).filter((name) => !(name in (schema.properties ?? {})));
   return (
@@ -80,7 +80,7 @@ function SchemaField(part: Part) {
   return variants.length === 0 ? <PlainField {...part} /> : <VariantField {...part} schema={schema} variants={variants} />;
 }
 
-/** A value that may have one of several types, with a choice of the type. */
+/** A value that may have one of several types, with a control for choosing the type. */
 function VariantField({ variants, ...part }: Part & { variants: readonly { words: string; schema: Schema }[] }) {
   const [chosen, setChosen] = useState(() =>
     Math.max(
@@ -254,7 +254,7 @@ function NumberField({
   );
 }
 
-/** A value without a control of its own, as JSON. */
+/** A value that has no control of its own and is edited as JSON. */
 function JsonField({ value, onChange, field, none }: Part & { field: Described; none: null | undefined }) {
   const [text, setText] = useState(value === undefined ? "" : JSON.stringify(value, null, 2));
   const [problem, setProblem] = useState<string>();

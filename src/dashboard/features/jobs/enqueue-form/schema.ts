@@ -25,7 +25,7 @@ export interface Schema {
 
 export type Kind = "string" | "number" | "integer" | "boolean" | "choice" | "object" | "array" | "json";
 
-/** The kind of control for values of a schema. */
+/** The kind of control that is used for values of a schema. */
 export function kindOf(schema: Schema): Kind {
   if (schema.const !== undefined) return "choice";
   if (schema.enum !== undefined)
@@ -45,7 +45,7 @@ export function kindOf(schema: Schema): Kind {
   }
 }
 
-/** Removes the null from a schema "X or null": leaving out an optional field stands for it. */
+/** Removes null from a schema of the form "X or null". In a form, leaving out an optional field means null. */
 export function withoutNull(schema: Schema): { schema: Schema; isNullable: boolean } {
   const either = schema.anyOf ?? schema.oneOf;
   const [one, ...others] = either?.filter(({ type }) => type !== "null") ?? [];
@@ -74,7 +74,7 @@ export function isOfKind(value: unknown, schema: Schema): boolean {
   return typeof value === (kind === "integer" ? "number" : kind);
 }
 
-/** Whether a form can be rendered for it: the payload must be an object. */
+/** Whether a form can be rendered for a schema: the payload must be an object. */
 export function isFormable(schema: unknown): schema is Schema {
   return typeof schema === "object" && schema !== null && kindOf(schema) === "object";
 }

@@ -5,7 +5,7 @@ import { common } from "../../../components/words.ts";
 import type { JobLine } from "../job-line.ts";
 import { words } from "../words.ts";
 
-/** The columns that the user can choose, in the order in which they are shown. State, id and task are always there. */
+/** The columns that the user can choose, in the order in which they are shown. State, id and task are always shown. */
 export const COLUMNS = [
   "queue",
   "tenant",
@@ -21,11 +21,11 @@ export type ColumnName = (typeof COLUMNS)[number];
 
 interface Column {
   title: string;
-  /** Its width, as a track of a CSS grid. */
+  /** The width of the column, as a track of a CSS grid. */
   track: string;
   /** The smallest useful width (px). */
   width: number;
-  /** Whether it is aligned to the end. */
+  /** Whether the column is aligned to the end. */
   isEnd?: boolean;
   cell: (line: JobLine) => ReactNode;
 }
@@ -69,7 +69,7 @@ export const COLUMN: Readonly<Record<ColumnName, Column>> = {
   ended: { title: common.ended, track: "84px", width: 84, isEnd: true, cell: ({ finishedAt }) => <Time at={finishedAt} /> },
 };
 
-/** The columns, most important first. Where there is not enough room, the last ones are left out. */
+/** The columns, most important first. If there is not enough room, the last ones are left out. */
 const IMPORTANCE: readonly ColumnName[] = [
   "details",
   "created",
@@ -82,7 +82,7 @@ const IMPORTANCE: readonly ColumnName[] = [
   "correlation",
 ];
 
-/** The gap between columns, and the least width of the columns that are always there with their gaps (px). */
+/** The gap between columns, and the minimum width of the columns that are always shown, including their gaps (px). */
 const GAP = 14;
 const FIXED = 16 + 104 + 70 + 110 + 3 * GAP + 2 * 14;
 

@@ -11,16 +11,16 @@ import { type CountField, useCounts } from "./use-counts.ts";
 /** How many values of a facet are shown at first. */
 const FIRST = 8;
 
-/** Counts of the matching jobs beside the list. Each value is a button that filters by it, or removes that filter. */
+/** Counts of the matching jobs, shown beside the list. Each value is a button that adds or removes the filter for that value. */
 export function Facets({ filter, onChange }: { filter: JobFilter; onChange: (next: JobFilter) => void }) {
   const counts = useCounts(filter);
   const of = (field: CountField): readonly JobCount[] => (filter.payload === undefined ? (counts.data?.get(field) ?? []) : []);
   const choose = (field: Exclude<CountField, "state">, value: string): void => {
-    // A task belongs to one queue, so the chosen one of the two counts.
+    // A task belongs to one queue, so choosing a task or a queue replaces the other filter.
     const dropped = field === "task" || field === "queue" ? ["task", "queue"] : [field];
     const rest: JobFilter = Object.fromEntries(Object.entries(filter).filter(([name]) => !dropped.includes(name)));
     if (filter[field] === value) return onChange(rest);
-    // A worker's jobs are found by an index only while they run.
+    // The index on workers covers only running jobs.
     onChange({ ...rest, ...(field === "worker" && filter.state === undefined ? { state: "running" } : {}), [field]: value });
   };
   return (
@@ -52,7 +52,7 @@ function StateFacet({
   onChange,
 }: {
   filter: JobFilter;
-  /** Undefined while they are not known. */
+  /** Undefined until they are known. */
   counts: readonly JobCount[] | undefined;
   onChange: (next: JobFilter) => void;
 }) {

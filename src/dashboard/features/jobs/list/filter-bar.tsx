@@ -34,7 +34,7 @@ export function useNames(): { tasks: readonly string[]; queues: readonly string[
   }, [data, isError]);
 }
 
-/** The filters of the list: typed or chosen, and removed one by one. */
+/** The filters of the list, which the user types or chooses, and removes one by one. */
 export function FilterBar({
   filter,
   order,
@@ -68,9 +68,9 @@ export function FilterBar({
   );
   function submit(text: string): void {
     const typed = parseText(text, names ?? { tasks: [], queues: [] });
-    // A task belongs to one queue, so the last typed of the two counts.
+    // A task belongs to one queue, so a typed task or queue replaces the other filter.
     const base = typed.task !== undefined ? { queue: undefined } : typed.queue !== undefined ? { task: undefined } : {};
-    // Errors and workers are found by an index only together with a state.
+    // An index finds errors and workers only in combination with a state.
     const needed = typed.error !== undefined ? "failed" : typed.worker !== undefined ? "running" : undefined;
     const isNarrow = filter.state !== undefined || (filter.correlation ?? filter.key ?? filter.parent) !== undefined;
     set({ ...base, ...(needed !== undefined && !isNarrow ? { state: needed } : {}), ...typed });

@@ -7,7 +7,7 @@ import { isFirstChosen, type KnownValues, suggest, type Suggestion } from "./sug
 
 const TYPES = useCombobox.stateChangeTypes;
 
-/** The box for typed filters, with completion of fields and values. `onFilter` is called with text that is complete. */
+/** The box for typed filters, with completion of fields and values. `onFilter` is called with the text when it is complete. */
 export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (text: string) => void }) {
   const [text, setText] = useState("");
   const [, navigate] = useLocation();
@@ -35,7 +35,7 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
         }
         case TYPES.InputKeyDownEnter:
         case TYPES.ItemClick:
-          // A field is continued with one of its values.
+          // After a field has been chosen, the list stays open and offers its values.
           return {
             ...changes,
             inputValue: state.inputValue,
@@ -43,7 +43,7 @@ export function FilterBox({ known, onFilter }: { known: KnownValues; onFilter: (
             highlightedIndex: -1,
           };
         case TYPES.InputBlur:
-          // Leaving the box chooses nothing.
+          // Leaving the box does not choose a suggestion.
           return { ...changes, inputValue: state.inputValue, selectedItem: null };
         case TYPES.InputKeyDownEscape:
           return { ...changes, inputValue: state.inputValue };

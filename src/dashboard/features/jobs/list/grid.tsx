@@ -12,13 +12,13 @@ import { COLUMN, type ColumnName, Detail, fittingColumns } from "./columns.tsx";
 import { useGridKeys } from "./use-grid-keys.ts";
 import type { Selection } from "./use-selection.ts";
 
-/** Heights of a row (px): one line, or three in a narrow list. Fixed, so that scrolling needs no measuring. */
+/** The row heights (px): for one line, or for three lines in a narrow list. They are fixed, so that scrolling requires no measurements. */
 const ROW = { compact: 32, comfortable: 40 } as const;
 const ROW_NARROW = 80;
-/** The width below which a job takes three lines (px). */
+/** The width below which a job is shown on three lines (px). */
 const NARROW = 420;
 
-/** The distance to the end of the loaded rows at which the next page is fetched (rows). */
+/** How close to the end of the loaded rows the next page is fetched (rows). */
 const AHEAD = 120;
 
 /** How long a row must be visible before its job is refetched (ms). */
@@ -48,12 +48,12 @@ export interface GridProps {
   onEscape: () => boolean;
   /** Changes when the list must scroll to its top. */
   top: number;
-  /** The initial scroll position (px), and what is called when it changes. */
+  /** The initial scroll position (px), and a function that is called when the position changes. */
   offset: number;
   onOffset: (offset: number) => void;
 }
 
-/** The list of jobs. Only visible rows are in the page, however many are loaded. A grid for screen readers, with a single tab stop. */
+/** The list of jobs. Only visible rows are in the document, however many are loaded. For screen readers it is a grid with a single tab stop. */
 export function JobGrid({
   lines,
   selection,
@@ -107,12 +107,12 @@ export function JobGrid({
   const visible = items
     .flatMap(({ index: at }) => {
       const line = lines[at];
-      // A failed job may be retried.
+      // A failed job may still change, because it can be retried.
       return line === undefined || (isFinished(line.state) && line.state !== "failed") ? [] : [line.id];
     })
     .join(" ");
   useEffect(() => {
-    // Not while scrolling: rows that have passed by need no refetch.
+    // Waits until scrolling pauses, because rows that have only scrolled past need no refetch.
     const timer = setTimeout(() => onVisible(visible === "" ? [] : visible.split(" ")), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [visible, onVisible]);
@@ -126,7 +126,7 @@ export function JobGrid({
       if (line === undefined) return;
       onActive(line.id);
       virtual.scrollToIndex(lines.indexOf(line));
-      // The active row is announced only while the grid has focus.
+      // Screen readers announce the active row only while the grid has the focus.
       if (document.activeElement !== scroller.current) scroller.current?.focus({ preventScroll: true });
     },
     [lines, virtual, onActive],
@@ -163,7 +163,7 @@ export function JobGrid({
       data-narrow={isNarrow}
       style={
         {
-          // As wide as the longest id, so that the columns of all rows align.
+          // All id columns are as wide as the longest id, so that the columns of all rows align.
           "--id-digits": Math.max(6, ...lines.slice(0, 1).map(({ id }) => id.length)),
           "--columns": columns.map((name) => COLUMN[name].track).join(" "),
           "--job-row": `${row}px`,
@@ -177,7 +177,7 @@ export function JobGrid({
       aria-activedescendant={index < 0 ? undefined : `${prefix}${active}`}
       onKeyDown={(event: KeyboardEvent) => press(event.nativeEvent)}
       onClick={({ target, detail }) => {
-        // A click into a row shows its job; links and checkboxes work as usual, and text can be selected.
+        // A click on a row shows its job. Links and checkboxes work as usual, and text can be selected.
         if (!(target instanceof HTMLElement) || target.closest("a, input") !== null || detail !== 1) return;
         const id = target.closest<HTMLElement>("[data-job]")?.dataset.job;
         if (id === undefined || document.getSelection()?.isCollapsed === false) return;
@@ -319,7 +319,7 @@ function Row({
   );
 }
 
-/** Highlights an element for a moment when its version changes, for users who have not asked for less motion. */
+/** Highlights an element briefly when its version changes, unless the user prefers reduced motion. */
 function useHighlight(element: React.RefObject<HTMLElement | null>, version: string): void {
   const shown = useRef(version);
   useEffect(() => {

@@ -13,7 +13,7 @@ import { type Job, useJob } from "../detail/use-job.ts";
 import { words } from "../words.ts";
 import "../detail/job.css";
 
-/** A job beside the list: what it is, why it is in its state, and its actions. Escape closes it. */
+/** The panel beside the list that shows one job: its facts, why it is in its state, and its actions. Escape closes it. */
 export default function JobPanel({
   id,
   pressed,

@@ -44,7 +44,7 @@ export default function Jobs() {
   const change = useCallback(
     (next: JobFilter, by: JobOrder = order) => {
       const address = writeFilter(next);
-      // Only running jobs have an order by how long they have run.
+      // Only running jobs can be sorted by how long they have been running.
       if (by !== "newest" && (by !== "longest" || next.state === "running")) address.set("order", by);
       setSearch(address);
     },
@@ -123,7 +123,7 @@ function List({ filter, order, onChange }: { filter: JobFilter; order: JobOrder;
     now.current = { ...now.current, list: list.place, active, shown, selected: selection.ids };
   });
   useEffect(() => () => keep(now.current), [keep]);
-  // The job beside the list is the active one.
+  // The job that is shown beside the list is the active one.
   const beside = shown === undefined ? undefined : (active ?? shown);
   const close = (): void => {
     setShown(undefined);
@@ -246,7 +246,7 @@ function Nothing({ filter, list, onChange }: { filter: JobFilter; list: JobList;
   );
 }
 
-/** A filter that no index supports: the server's message, and buttons for filters that are supported. */
+/** Shown for a filter that no index supports: the server's message, and buttons for filters that are supported. */
 function Refused({
   error,
   filter,

@@ -2,23 +2,23 @@ import { JOB_STATES } from "../../../../contract/states.ts";
 import type { FilterName } from "../filter.ts";
 import { words } from "../words.ts";
 
-/** What the completion of the filter box offers. */
+/** A suggestion of the filter box. */
 export interface Suggestion {
-  /** Identifies it among those that are offered together. */
+  /** Unique among the suggestions that are offered at the same time. */
   key: string;
-  /** The text of the box after it was chosen. */
+  /** The text of the box after this suggestion has been chosen. */
   text: string;
   label: string;
   hint: string;
-  /** `field` is to be continued with a value, `filter` is complete, `job` opens the job `id`. */
+  /** `field` still needs a value, `filter` is complete, `job` opens the job with the id `id`. */
   kind: "field" | "filter" | "job";
   id?: string;
 }
 
-/** The names that exist, by the filter that takes them. */
+/** The existing names, by the filter that accepts them. */
 export type KnownValues = Readonly<Partial<Record<FilterName, readonly string[]>>>;
 
-/** The fields that are offered, in this order. */
+/** The suggested fields, in this order. */
 const FIELDS = [
   "state",
   "task",
@@ -38,7 +38,7 @@ const FIELDS = [
 
 const SPANS = ["5m", "10m", "30m", "1h", "6h", "24h", "7d"];
 
-/** The maximum number of values of one kind. */
+/** The maximum number of suggested values of one kind. */
 const MOST = 8;
 
 function typedFilter(field: string, value: string): string {
@@ -54,7 +54,7 @@ function matching(values: readonly string[], typed: string): string[] {
     .slice(0, MOST);
 }
 
-/** What can follow the text in the filter box: fields, the values of a field, or what a word without a field may mean. */
+/** The suggestions for the text in the filter box: fields, the values of a field, or possible meanings of a word without a field. */
 export function suggest(text: string, known: KnownValues): Suggestion[] {
   const last = /(?:[^\s"]|"[^"]*"?)*$/.exec(text)?.[0] ?? "";
   const before = text.slice(0, text.length - last.length);
@@ -64,7 +64,7 @@ export function suggest(text: string, known: KnownValues): Suggestion[] {
   return [...fieldsLike(before, last), ...meanings(before, last, known)];
 }
 
-/** Whether Enter chooses the first suggestion: not where the text is complete, or where it is all a matter of choice. */
+/** Whether Enter chooses the first suggestion. It does not if the text is already complete, or if the first suggestion is a field. */
 export function isFirstChosen(text: string, suggestions: readonly Suggestion[]): boolean {
   const [first] = suggestions;
   if (first === undefined || text.trim() === "") return false;
@@ -94,7 +94,7 @@ function openJob(id: string): Suggestion {
   return { key: "job", text: "", label: words.list.openJob(id), hint: "", kind: "job", id };
 }
 
-/** What a word without a field may mean. */
+/** The possible meanings of a word without a field. */
 function meanings(before: string, word: string, known: KnownValues): Suggestion[] {
   const found: Suggestion[] = /^\d{1,19}$/.test(word) && before.trim() === "" ? [openJob(word)] : [];
   for (const [field, values] of [
@@ -112,7 +112,7 @@ function meanings(before: string, word: string, known: KnownValues): Suggestion[
       });
     }
   }
-  // An error may have several words: all of them that belong to no field.
+  // An error may consist of several words: all words that belong to no field are combined.
   const free = /(?:^|\s)((?:[^\s:"]+\s+)*)$/.exec(before)?.[1] ?? "";
   const phrase = free + word;
   const rest = before.slice(0, before.length - free.length);

@@ -11,7 +11,7 @@ type Counts = ReadonlyMap<CountField, readonly JobCount[]>;
 /** How often the counts are fetched (ms). */
 const POLL_MS = 10_000;
 
-/** How many jobs each state, task, queue, tenant and worker has among those that match. A search in payloads has no counts. */
+/** The number of matching jobs for each state, task, queue, tenant and worker. A search in payloads has no counts. */
 export function useCounts(filter: JobFilter) {
   const seesAll = useMay("viewer", { everybody: true });
   const key = writeFilter(filter).toString();

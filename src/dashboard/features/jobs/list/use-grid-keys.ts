@@ -3,10 +3,10 @@ import { isTyping } from "../../../shell/shortcuts.tsx";
 import type { JobKey } from "../detail/job-actions.tsx";
 
 interface Actions {
-  /** The active row; negative without one. */
+  /** The index of the active row; negative if there is none. */
   index: number;
   count: number;
-  /** Rows per screen. */
+  /** The number of rows per screen. */
   page: number;
   moveTo: (index: number) => void;
   /** Shows the active job beside the list. */
@@ -19,16 +19,16 @@ interface Actions {
   clear: () => void;
 }
 
-/** How long after g a key opens a page instead (ms). */
+/** How long after g another key opens a page instead (ms). */
 const SECOND_KEY_MS = 1_200;
 
 /** The keys of actions on the active job. */
 const ACTIONS: Readonly<Record<string, JobKey>> = { r: "retry", c: "cancel", e: "edit" };
 
 /**
- * j, k and the arrow keys move down and up, x selects, Shift+x selects a range, Enter shows a job beside the list, o opens its page, r, c and e retry,
- * cancel and edit it, Escape closes and clears. These keys work on the whole page while the user is not typing and no dialog is open; the arrow keys
- * only within the list. Returns the key handler of the list itself.
+ * j, k and the arrow keys move down and up, x selects, Shift+x selects a range, Enter shows a job beside the list, o opens its page, and r, c and e
+ * retry, cancel and edit it. Escape closes the panel or clears the selection. These keys work on the whole page while the user is not typing and no
+ * dialog is open; the arrow keys work only within the list. Returns the key handler of the list itself.
  */
 export function useGridKeys(actions: Actions): (event: KeyboardEvent) => void {
   const wentAt = useRef(-Infinity);

@@ -5,29 +5,29 @@ import { graphql, rest, withQuery } from "../../../api/request.ts";
 import { type JobFilter, type JobOrder, toLive, toQuery, writeFilter } from "../filter.ts";
 import { isNewer, type JobLine, type JobPage, JOBS_BY_ID, LIVE_JOBS } from "../job-line.ts";
 
-/** Jobs in the newest page, as many as a live list has. */
+/** The number of jobs in the newest page, which is also the length of a live list. */
 const NEWEST = 100;
-/** Jobs in each older page. */
+/** The number of jobs in each older page. */
 const PAGE = 200;
-/** How often visible older jobs are refetched, and the newest page where no live list supports the filter (ms). */
+/** How often visible older jobs are refetched, and also the newest page if the live list does not support the filter (ms). */
 const POLL_MS = 5_000;
-/** The maximum number of empty pages of a search that are skipped at once. */
+/** The maximum number of empty pages that a search skips at once. */
 const SEARCH_ROUNDS = 10;
 
 /** Where a page of the list starts. */
 type Begin = { cursor?: string; before?: string };
 
-/** What is kept of a list for the way back to it. */
+/** The state of a list that is restored when the user returns to it. */
 export interface ListPlace {
   lines: readonly JobLine[];
   next: Begin | null;
 }
 
-/** How long older pages are kept for the way back (ms). */
+/** How long older pages are kept for a user who returns to the list (ms). */
 const KEPT_MS = 600_000;
 
 export interface JobList {
-  /** The newest page as it is shown, for the way back. */
+  /** The newest page as it is shown, to be restored when the user returns. */
   place: ListPlace | undefined;
   /** Newest first; undefined until the first response. */
   lines: readonly JobLine[] | undefined;
@@ -43,14 +43,14 @@ export interface JobList {
   isLoadingMore: boolean;
   error: unknown;
   retry: () => void;
-  /** For a search in payloads: how many were scanned, and the last job of the scan. */
+  /** For a search in payloads: how many payloads were scanned, and the last job of the scan. */
   looked: { at: number; to: string | null } | undefined;
 }
 
 /**
  * The jobs that match a filter, for a component that is remounted for each filter (`key`). While `isReading` is false, new jobs are added as they
- * arrive. While it is true, no job is added above the shown ones, which are still updated. `visible` are the jobs on the screen that may still
- * change. `restored` is where the user left the list.
+ * arrive. While it is true, no job is added above those shown, but they are still updated. `visible` contains the jobs on the screen that may still
+ * change. `restored` is the state in which the user left the list.
  */
 export function useJobList(
   filter: JobFilter,
@@ -162,7 +162,7 @@ interface Newest {
   lookedTo?: string | null | undefined;
 }
 
-/** The newest page: live where a live list supports the filter, otherwise polled every few seconds. */
+/** The newest page, which is live if the live list supports the filter, and otherwise polled every few seconds. */
 function useNewest(filter: JobFilter, order: JobOrder, key: string): Newest {
   const variables = useMemo(() => (order === "newest" ? toLive(filter) : undefined), [filter, order]);
   const [hasFailed, setFailed] = useState(false);

@@ -23,17 +23,17 @@ export function useTimeline(job: Job) {
 
 const WAITS: ReadonlySet<TimelineKind> = new Set<TimelineKind>([...WAIT_KINDS, "signal", "sleep", "invoke"]);
 
-/** Whether the job did nothing meanwhile. */
+/** Whether the entry is a wait, during which the job did nothing. */
 export function isWait({ kind }: TimelineEntry): boolean {
   return WAITS.has(kind);
 }
 
-/** Whether it has a moment and no duration. */
+/** Whether the entry is a moment without a duration. */
 export function isEvent(entry: TimelineEntry): boolean {
   return entry.endedAt === entry.startedAt && !isWait(entry);
 }
 
-/** When an entry was, up to now while it continues. */
+/** The interval of an entry. It ends now if the entry has not ended. */
 export function intervalOf(entry: TimelineEntry, now: number): Interval {
   const from = Date.parse(entry.startedAt);
   return { from, to: Math.max(from, entry.endedAt === null ? now : Date.parse(entry.endedAt)) };
@@ -44,7 +44,7 @@ export function keyOf(entry: TimelineEntry): string {
   return `${entry.kind} ${entry.startedAt} ${entry.label}`;
 }
 
-/** The page of what an entry refers to; undefined without one. */
+/** The page of the object that an entry refers to; undefined if there is none. */
 export function pageOf({ targetType, target }: TimelineEntry): string | undefined {
   if (target === null) return undefined;
   switch (targetType) {

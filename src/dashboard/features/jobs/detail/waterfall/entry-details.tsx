@@ -10,7 +10,7 @@ import { words } from "./words.ts";
 
 type Step = FromSchema<typeof stepSchema>;
 
-/** Everything that is known about an entry: its whole error, its worker, the result of a step or the payload of a signal. */
+/** Everything that is known about an entry: the full error, the worker, the result of a step or the payload of a signal. */
 export function EntryDetails({ entry, jobId }: { entry: TimelineEntry; jobId: string }) {
   const { kind, detail, actor, target } = entry;
   const page = pageOf(entry);

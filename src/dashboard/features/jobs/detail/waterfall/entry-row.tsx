@@ -14,7 +14,7 @@ export interface EntryRowProps {
   entry: TimelineEntry;
   jobId: string;
   seconds: number;
-  /** Where its bar begins and ends (percent of the axis). */
+  /** Where the bar begins and ends (percent of the axis). */
   from: number;
   to: number;
   isShortened: boolean;
@@ -24,7 +24,7 @@ export interface EntryRowProps {
   onPoint: (entry: TimelineEntry | undefined) => void;
 }
 
-/** One entry of the timeline: in words, and as a bar. */
+/** One entry of the timeline, as text and as a bar. */
 export const EntryRow = memo(function EntryRow(props: EntryRowProps) {
   const { entry, jobId, isSelected, onSelect, onPoint } = props;
   return (
@@ -66,7 +66,7 @@ export const EntryRow = memo(function EntryRow(props: EntryRowProps) {
   );
 });
 
-/** Its state, its actor and its end, as far as they are known. */
+/** The state, the actor and the end of an entry, as far as they are known. */
 function Facts({ entry }: { entry: TimelineEntry }) {
   const { kind, state, actor, endedAt, expectedAt, detail } = entry;
   const page = kind === "child" ? pageOf(entry) : undefined;
@@ -97,7 +97,7 @@ function Badge({ kind, state }: { kind: string; state: string }) {
   );
 }
 
-/** How long it took, marked if it exceeds the p95 of its task. */
+/** The duration of an entry, highlighted if it exceeds the p95 of its task. */
 function Took({ entry, seconds, usual, isShortened }: EntryRowProps) {
   if (isEvent(entry)) return <span className="muted">–</span>;
   const text = formatDuration(entry.endedAt === null ? Math.floor(seconds) : seconds);
@@ -112,7 +112,7 @@ function Took({ entry, seconds, usual, isShortened }: EntryRowProps) {
   );
 }
 
-/** The row says the same in words, so the bar is hidden from screen readers. */
+/** The row also contains this information as text, so the bar is hidden from screen readers. */
 function Bar({ entry, from, to, isShortened, seconds }: EntryRowProps) {
   const start = Math.max(0, from);
   const end = Math.min(100, to);

@@ -4,7 +4,7 @@ export interface Interval {
   to: number;
 }
 
-/** Where times are on an axis from 0 to 1. */
+/** Maps times to positions on an axis from 0 to 1, and back. */
 export interface Scale {
   position: (at: number) => number;
   /** The time at a position. */
@@ -13,7 +13,7 @@ export interface Scale {
   compressed: readonly Interval[];
 }
 
-/** How long a compressed wait is drawn, as a share of everything else. */
+/** The length of a compressed wait as a share of everything else. */
 const COMPRESSED_SHARE = 0.12;
 
 /** A scale on which each second has the same length. */
@@ -27,8 +27,8 @@ export function linearScale({ from, to }: Interval): Scale {
 }
 
 /**
- * A scale on which long waits are short: times in which nothing in `active` happens are drawn with at most an eighth of the length of the rest, so
- * that three attempts after a day of waiting can be seen. Linear if no wait is that long.
+ * A scale that shortens long waits: periods that contain nothing of `active` are drawn with at most an eighth of the length of the rest, so that
+ * three attempts after a day of waiting are visible. Linear if no wait is that long.
  */
 export function compressedScale({ from, to }: Interval, active: readonly Interval[]): Scale {
   const parts = partsOf({ from, to }, active);
@@ -60,7 +60,7 @@ export function compressedScale({ from, to }: Interval, active: readonly Interva
   };
 }
 
-/** Divides an interval into parts in which something happens and parts in which nothing does. */
+/** Divides an interval into active and inactive parts. */
 function partsOf({ from, to }: Interval, active: readonly Interval[]): (Interval & { isActive: boolean })[] {
   const parts: (Interval & { isActive: boolean })[] = [];
   let at = from;

@@ -22,7 +22,7 @@ export function useView() {
     [view],
   );
 
-  // React's own listeners for the wheel are passive, and this one must keep the page from zooming.
+  // React registers wheel listeners as passive. This one must not be passive, because it keeps the page from zooming.
   useEffect(() => {
     const element = table.current;
     if (element === null) return undefined;

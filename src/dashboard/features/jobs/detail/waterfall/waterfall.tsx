@@ -22,13 +22,13 @@ const MARKS = [0, 0.25, 0.5, 0.75];
 export interface WaterfallProps {
   job: Job;
   usual: Usual | null | undefined;
-  /** The entry whose log lines are shown. */
+  /** The key of the entry whose log lines are shown. */
   selected: string | undefined;
   onSelect: (entry: TimelineEntry | undefined) => void;
   onPoint: (entry: TimelineEntry | undefined) => void;
 }
 
-/** What happened to a job: a table whose last column is one time axis for waits, attempts, steps, child jobs and actions. */
+/** The history of a job: a table whose last column shows waits, attempts, steps, child jobs and actions on one time axis. */
 export function Waterfall(props: WaterfallProps) {
   const query = useTimeline(props.job);
   return (
@@ -40,7 +40,7 @@ export function Waterfall(props: WaterfallProps) {
 
 function Entries({ job, usual, selected, onSelect, onPoint, entries }: WaterfallProps & { entries: readonly TimelineEntry[] }) {
   const tick = useNow(1_000);
-  // Only while something continues does the axis end now.
+  // The axis ends at the current time only while the job is unfinished.
   const now = isFinished(job.state) ? 0 : tick;
   const all = useMemo(() => wholeOf(entries, now), [entries, now]);
   const active = useMemo(
