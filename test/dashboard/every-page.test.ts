@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 const database = testDatabase();
 const browser = testBrowser();
 let server: Server;
-/** Every page with its own address, with some content. */
+/** The address of every page, most of them with some content. */
 const paths: string[] = [];
 
 beforeAll(async () => {
@@ -74,11 +74,11 @@ it(
       await heading.waitFor();
       await until("everything has loaded", async () => (await page.locator("main .loading").count()) === 0);
       for (const colorScheme of ["light", "dark"] as const) {
-        // Pages follow the system's theme at once.
+        // Pages adapt to the system's theme immediately.
         await page.emulateMedia({ colorScheme });
         await expectAccessible(page, colorScheme === "light" ? "all" : "colors");
       }
-      // On a phone nothing scrolls sideways: tables become cards.
+      // On a phone, nothing scrolls sideways, because tables become cards.
       await page.setViewportSize({ width: 390, height: 844 });
       const wide =
         "[document.documentElement, ...document.querySelectorAll('.table-scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length";
@@ -91,7 +91,7 @@ it(
   scaled(90_000),
 );
 
-it("a page that a role may not read is not in its menu, and says so at its address", async () => {
+it("a page that a role may not read is not in the menu, and opening its address shows that it is not allowed", async () => {
   const page = await browser.open(server.url, "/audit", await makeToken(database, "viewer"), { mayLog: /403/ });
   await page
     .getByText("LW403")

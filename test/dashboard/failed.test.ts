@@ -26,7 +26,7 @@ beforeEach(async () => {
   );
 });
 
-/** Adds failed jobs with that error; resolves to their ids. */
+/** Adds jobs that have failed with an error; resolves to their ids. */
 async function failed(count: number, task: string, error: string): Promise<string[]> {
   const { rows } = await database.pool.query("select legwork.enqueue($1) as id from generate_series(1, $2)", [task, count]);
   const ids = rows.map(({ id }) => id);
@@ -38,7 +38,7 @@ const states = async (): Promise<unknown> =>
   (await database.pool.query("select task, state, count(*)::int as jobs from legwork.jobs group by 1, 2 order by 1, 2")).rows;
 const group = (page: Page, error: string) => page.locator(".failed-group", { hasText: error });
 
-describe("the page of failed jobs", () => {
+describe("the failed jobs page", () => {
   it("groups jobs by error, largest group first, and retries a group after a preview", async () => {
     await failed(3, "report", "division by zero");
     await failed(12, "mail/send", "connect ECONNREFUSED 10.0.0.7:25");
@@ -46,7 +46,7 @@ describe("the page of failed jobs", () => {
     await group(page, "ECONNREFUSED").waitFor();
     expect(await page.locator(".failed-count").allTextContents()).toEqual(["12", "3"]);
     await page.getByText("15 jobs in 2 groups").waitFor();
-    // The period counts from the failure, and the number beside a task counts its failed jobs.
+    // The period is based on the time of the failure, and the number next to a task is the number of its failed jobs.
     await database.pool.query(
       "update legwork_private.finished_jobs set finished_at = now() - interval '2 hours' where task = 'report'",
     );
@@ -83,11 +83,11 @@ describe("the page of failed jobs", () => {
     ]);
   });
 
-  it("shows the jobs of a group, one of which is retried and one discarded", async () => {
+  it("shows the jobs of a group, and retries or discards a single job", async () => {
     const ids = await failed(25, "report", "division by zero");
     const page = await browser.open(server.url, "/failed", restToken);
     await page.getByRole("button", { name: "Show jobs" }).click();
-    const jobs = page.getByRole("region", { name: "Jobs of the group" });
+    const jobs = page.getByRole("region", { name: "Jobs in the group" });
     await jobs.getByRole("link", { name: ids[0], exact: true }).waitFor();
     expect(await jobs.getByRole("row").count()).toBe(21);
     await page.getByRole("button", { name: "Load more of 25" }).click();
@@ -105,7 +105,7 @@ describe("the page of failed jobs", () => {
     expect(kept.rows).toEqual([{ jobs: 24 }]);
   });
 
-  it("discards the jobs that match the filter, which is in the address", async () => {
+  it("discards the jobs that match the filter in the address", async () => {
     await failed(2, "report", "division by zero");
     await failed(4, "mail/send", "division by zero");
     await failed(5, "mail/send", "no such mailbox");
@@ -121,7 +121,7 @@ describe("the page of failed jobs", () => {
     expect(kept.rows).toEqual([{ jobs: 7 }]);
   });
 
-  it("shows a viewer no actions, and says when there are no failed jobs", async () => {
+  it("shows no actions to a viewer, and shows a message if there are no failed jobs", async () => {
     const none = await browser.open(server.url, "/failed", restToken, { theme: "dark" });
     await none.getByText("No failed jobs").waitFor();
     await expectAccessible(none);

@@ -43,7 +43,7 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
 describe("finding jobs", () => {
-  it("finds a failed job by its error from the search box, at an address that shows the same jobs", async () => {
+  it("finds a failed job by its error from the search box, and reloading the address shows the same jobs", async () => {
     const ids = await add(3, "mail/send");
     await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
     await fail(ids.slice(1, 2), "no such mailbox");
@@ -60,7 +60,7 @@ describe("finding jobs", () => {
     expect(await page.getByRole("checkbox", { name: /^failed/ }).isChecked()).toBe(true);
   });
 
-  it("filters when counts beside the list are chosen: states add up, and a second task replaces the first", async () => {
+  it("filters by clicking the counts beside the list: states are combined, and a second task replaces the first", async () => {
     const mails = await add(3, "mail/send", ", tenant => 'acme'");
     const reports = await add(2);
     await fail([mails[0] ?? "", reports[0] ?? ""], "boom");
@@ -75,7 +75,7 @@ describe("finding jobs", () => {
     expect(new URL(page.url()).searchParams.get("state")).toBe("pending,failed");
     await facets.getByRole("button", { name: "report 2" }).click();
     await until("only reports are shown", async () => (await shownIds(page)).length === 2);
-    // The counts of the tasks are still those without the chosen one.
+    // The counts of the tasks ignore the task filter.
     await facets.getByRole("button", { name: "mail/send 3" }).click();
     await until("only mails are shown", async () => (await shownIds(page)).join() === mails.toReversed().join());
     await facets.getByRole("checkbox", { name: /^failed/ }).uncheck();
@@ -85,7 +85,7 @@ describe("finding jobs", () => {
     await page.waitForURL((url) => url.search === "?state=pending");
   });
 
-  it("finds jobs by a path in their payload, and by filters that are typed and removed", async () => {
+  it("finds jobs by a path in their payload, and applies and removes typed filters", async () => {
     const ids = await add(5, "mail/send", ", tenant => 'acme', correlation_id => 'order-' || n");
     await add(2);
     const page = await open("/jobs");
@@ -104,7 +104,7 @@ describe("finding jobs", () => {
     await until("all jobs are shown", async () => (await shownIds(page)).length === 7);
   });
 
-  it("completes fields and values while the user types, and says what a word without a field means", async () => {
+  it("completes fields and values while the user types, and suggests meanings for a word without a field", async () => {
     const ids = await add(2, "mail/send");
     const others = await add(1);
     await fail(ids.slice(0, 1), "connection refused");
@@ -115,7 +115,7 @@ describe("finding jobs", () => {
     await filter.click();
     await option("task: jobs of a task").click();
     await option("mail/send").waitFor();
-    // As wide as a window without counts, which the suggestions would cover in part.
+    // In a window of this width there are no counts, which would cover part of the suggestions.
     await page.setViewportSize({ width: 1_000, height: 800 });
     await expectAccessible(page);
     await page.setViewportSize({ width: 1_280, height: 800 });
@@ -144,7 +144,7 @@ describe("finding jobs", () => {
     await page.waitForURL(`**/jobs/${ids[1]}`);
   });
 
-  it("explains which filter no index supports, with a supported one as a button", async () => {
+  it("explains that no index supports a filter, and offers a supported filter as a button", async () => {
     const ids = await add(1);
     await fail(ids, "boom");
     const page = await open("/jobs?error=boom", restToken, { mayLog: /400/ });

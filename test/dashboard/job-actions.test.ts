@@ -35,7 +35,7 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(async () => {
-  // A bulk action that a failed test has left running would change the jobs of the next.
+  // A bulk action that a failed test has left running would change the jobs of the next test.
   await until(
     "no bulk action runs",
     async () => {
@@ -65,7 +65,7 @@ async function selectEverything(page: Page): Promise<void> {
   await page.keyboard.press("Control+a");
 }
 
-describe("actions on many jobs", () => {
+describe("bulk actions", () => {
   it(
     "10,000 failed jobs are retried, after a preview and with progress",
     async () => {
@@ -81,7 +81,7 @@ describe("actions on many jobs", () => {
       await dialog.getByText("This will retry 10,000 jobs.").waitFor();
       expect(await states()).toEqual({ failed: 10_000 });
       await dialog.getByRole("button", { name: "Retry 10,000 jobs" }).click();
-      // It runs on the server, so that the page may be left.
+      // It runs on the server, so the user can leave the page.
       await dialog.waitFor({ state: "detached" });
       await page.getByRole("link", { name: "Show progress" }).click();
       await page.getByRole("heading", { name: /^Bulk action \d+$/ }).waitFor();
@@ -101,7 +101,7 @@ describe("actions on many jobs", () => {
     scaled(120_000),
   );
 
-  it("jobs are collected through the list where no bulk route supports the filter, and no other job is changed", async () => {
+  it("if no bulk route supports the filter, jobs are collected from the list and no other job is changed", async () => {
     await database.pool.query("select legwork.enqueue('report', jsonb_build_object('n', n % 3)) from generate_series(1, 9) n");
     const page = await browser.open(server.url, "/jobs?payload=n%3A1", restToken);
     await selectEverything(page);
@@ -116,7 +116,7 @@ describe("actions on many jobs", () => {
     expect(rows).toEqual([{ n: "1", error: expect.stringContaining("not wanted") }]);
   });
 
-  it("a change of priority is undone to the previous priority of each job", async () => {
+  it("undoing a change of priority restores the previous priority of each job", async () => {
     await database.pool.query("select legwork.enqueue('report', priority => n) from generate_series(1, 3) n");
     const priorities = async (): Promise<number[]> =>
       (await database.pool.query("select priority from legwork.jobs order by id")).rows.map(({ priority }) => priority);
@@ -146,7 +146,7 @@ describe("actions on many jobs", () => {
 });
 
 describe("the enqueue form", () => {
-  it("follows the task's schema, shows errors at their fields, and opens the job", async () => {
+  it("is generated from the task's schema, shows errors next to their fields, and opens the new job", async () => {
     const page = await browser.open(server.url, "/jobs", restToken, { mayLog: /422/ });
     await page.getByRole("button", { name: "Enqueue job" }).click();
     const dialog = page.getByRole("dialog");
@@ -186,7 +186,7 @@ describe("the enqueue form", () => {
     ]);
   });
 
-  it("reads its start in the time zone of the page", async () => {
+  it("interprets the start time in the page's time zone", async () => {
     const page = await browser.open(server.url, "/jobs?new=report", restToken);
     await page.getByText("Options").click();
     await page.getByLabel("Start", { exact: true }).fill("2099-06-01T18:00");
@@ -197,7 +197,7 @@ describe("the enqueue form", () => {
     expect(rows).toEqual([{ run_at: new Date("2099-06-01T16:00Z") }]);
   });
 
-  it("falls back to JSON where the task declares no schema, and has its own address", async () => {
+  it("falls back to JSON if the task declares no schema, and has its own address", async () => {
     const page = await browser.open(server.url, "/jobs?new=report", restToken, { theme: "dark" });
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill("{ no");

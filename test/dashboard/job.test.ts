@@ -41,7 +41,7 @@ const open = async (path: string, token = restToken, options = {}): Promise<Page
   await browser.open(server.url, path, token, options);
 const card = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 
-/** Reports its progress, and continues at each sign. */
+/** Reports its progress, and continues each time a signal is received. */
 const SLOW = `import { defineTask } from "legwork";
   const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
   export default defineTask({
@@ -58,8 +58,8 @@ const SLOW = `import { defineTask } from "legwork";
     },
   });`;
 
-describe("the page of a job", () => {
-  it("follows a running job: progress, logs, its end, its result and what it enqueued", async () => {
+describe("the job page", () => {
+  it("follows a running job: its progress, logs, end, result and child jobs", async () => {
     await workerOver(database.url, { "slow.ts": SLOW, "plain.ts": "export default async () => {};" });
     const id = await enqueue("slow", { n: 1 });
     const page = await open(`/jobs/${id}`);
@@ -78,7 +78,7 @@ describe("the page of a job", () => {
       async () => await one("select id from legwork.jobs where parent_id = $1", [id]),
     );
     const timeline = card(page, "Timeline");
-    // Its log lines, those of one part of it, and the page of a child job.
+    // Checks the job's log lines, those of one part of the timeline, and the page of a child job.
     await timeline.getByRole("button", { name: "Waiting for a worker" }).click();
     await card(page, "Logs").getByText("0 log lines of Waiting for a worker").waitFor();
     await timeline.getByRole("button", { name: "Attempt 1" }).click();
@@ -92,7 +92,7 @@ describe("the page of a job", () => {
     await timeline.getByRole("button", { name: `Enqueued by job ${id}` }).waitFor();
   });
 
-  it("explains why a job waits, and removes the reason with a button", async () => {
+  it("explains why a job is waiting, and has a button that removes the reason", async () => {
     await database.pool.query("select legwork.pause_queue('mail', 'provider is down')");
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
@@ -121,7 +121,7 @@ describe("the page of a job", () => {
     await page.getByRole("heading", { level: 1, name: `Job ${first}` }).waitFor();
   });
 
-  it("shows the error with its stack trace, and reruns the job with another payload except for redacted values", async () => {
+  it("shows the error with its stack trace, and reruns the job with an edited payload while keeping its redacted values", async () => {
     const worker = await workerOver(database.url, {
       "fails.ts": `import { defineTask } from "legwork";
         export default defineTask({ redact: ["password"], retry: { attempts: 1 }, run: async (payload) => { if (payload.to !== "bob") throw new TypeError("no such user " + payload.to); } });`,
@@ -159,7 +159,7 @@ describe("the page of a job", () => {
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
-  it("shows every digit of a payload, and keeps it in a rerun", async () => {
+  it("shows every digit of a number in a payload, and keeps the digits in a rerun", async () => {
     const { id } = await one(
       `select legwork.enqueue('plain', '{"order": 12345678901234567890, "huge": 1e400, "half": 0.5}') as id`,
     );
@@ -182,7 +182,7 @@ describe("the page of a job", () => {
     });
   });
 
-  it("cancels a job with a reason, changes a priority and undoes that", async () => {
+  it("cancels a job with a reason, and changes a priority and undoes the change", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
     await page.getByRole("button", { name: "Change priority" }).click();
@@ -201,7 +201,7 @@ describe("the page of a job", () => {
     await timeline.getByRole("row", { name: /^Priority changed from 0 to 12/ }).waitFor();
   });
 
-  it("draws why a job waited, its attempts and a retry on one axis, shortens a day of waiting, and zooms", async () => {
+  it("shows the reasons for waiting, the attempts and a retry on one axis, shortens a day of waiting, and zooms", async () => {
     const { id } = await one("select legwork.enqueue('plain') as id");
     await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'boom')", [id]);
     await database.pool.query("update graphile_worker._private_jobs set created_at = now() - interval '1 day' where id = $1", [
@@ -250,7 +250,7 @@ describe("the page of a job", () => {
   });
 
   it(
-    "folds, finds and copies JSON of megabytes, filters jobs by a value, and compares a rerun's payload with the original's",
+    "folds, searches and copies several megabytes of JSON, filters jobs by a value, and compares a rerun's payload with the original",
     async () => {
       const payload = {
         user: { id: 4711, name: "ann" },
@@ -290,7 +290,7 @@ describe("the page of a job", () => {
     scaled(90_000),
   );
 
-  it("keeps the trace of an ended job, and links to it and to other systems", async () => {
+  it("keeps the trace id of an ended job, and links to the trace and to other systems", async () => {
     const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
     const { id } = await one(
       `select set_config('legwork.traceparent', $1, true), legwork.enqueue('plain', correlation_id => 'order 7') as id`,
@@ -310,7 +310,7 @@ describe("the page of a job", () => {
     expect(await facts.getByRole("link", { name: "Trace" }).count()).toBe(0);
   });
 
-  it("asks before keys retry, cancel or edit a job, and copies the action for SQL, the command line and curl", async () => {
+  it("asks for confirmation when a key retries, cancels or edits a job, and copies the action as SQL, a command or a curl request", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour'");
     const page = await open(`/jobs/${id}`);
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -341,7 +341,7 @@ describe("the page of a job", () => {
     await page.getByRole("dialog", { name: `Retry job ${id} with changes` }).waitFor();
   });
 
-  it("refuses to rerun a job with redacted values that are no longer stored, and asks for them", async () => {
+  it("asks for redacted values that are no longer stored before it reruns a job", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "secret", "redact": ["password"]}]')`);
     const id = await enqueue("secret", { password: "hunter22" });
     await database.pool.query("select graphile_worker.complete_jobs(array[$1]::bigint[])", [id]);
@@ -353,7 +353,7 @@ describe("the page of a job", () => {
     await card(page, "Origin").getByText("Rerun of job").waitFor();
   });
 
-  it("says when a job does not exist or belongs to another tenant", async () => {
+  it("shows a message if a job does not exist or belongs to another tenant", async () => {
     const id = await enqueue("plain", {}, ", tenant => 'other'");
     const page = await open("/jobs/999999", restToken, { mayLog: /404/, theme: "dark" });
     await page.getByText("No job has id 999999.").waitFor();
@@ -364,7 +364,7 @@ describe("the page of a job", () => {
     await page.getByText("ids are whole numbers").waitFor();
   });
 
-  it("shows a viewer no more buttons than the token has rights, also in the dark theme and on a phone", async () => {
+  it("shows a viewer only the buttons that the token permits, and is accessible in the dark theme and on a phone", async () => {
     const id = await enqueue("plain", {}, ", run_at => now() + interval '1 hour', tenant => 'acme'");
     const page = await open(`/jobs/${id}`, await makeToken(database, "viewer", "acme"), { theme: "dark", width: 390 });
     await card(page, "Why it is not running").getByText("It is due at").waitFor();

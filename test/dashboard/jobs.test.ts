@@ -42,8 +42,8 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
-describe("the list of jobs", () => {
-  it("follows the newest jobs and their states", async () => {
+describe("the job list", () => {
+  it("shows new jobs and state changes as they happen", async () => {
     const [first = ""] = await add(1);
     const page = await open("/jobs");
     await rowOf(page, first).getByText("pending").waitFor();
@@ -54,7 +54,7 @@ describe("the list of jobs", () => {
     await rowOf(page, first).getByText("cancelled", { exact: true }).waitFor();
   });
 
-  it("inserts no rows while the user reads further down, and shows how many jobs are newer", async () => {
+  it("inserts no rows while the user is reading further down, and shows the number of newer jobs", async () => {
     const all = await add(300);
     const page = await open("/jobs");
     await rowOf(page, all.at(-1) ?? "").waitFor();
@@ -78,7 +78,7 @@ describe("the list of jobs", () => {
     expect(await grid(page).evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0);
   });
 
-  it("scrolls to the oldest of thousands of jobs with only some rows in the page, and keeps those up to date", async () => {
+  it("scrolls to the oldest of thousands of jobs while rendering only a few rows, and keeps those up to date", async () => {
     const ids = await add(2_500);
     const page = await open("/jobs");
     await grid(page).focus();
@@ -97,7 +97,7 @@ describe("the list of jobs", () => {
     expect(await grid(page).locator(".job-id").count()).toBeLessThan(80);
   });
 
-  it("moves, selects, selects a range and opens by keyboard", async () => {
+  it("supports moving, selecting a job or a range, and opening a job by keyboard", async () => {
     const ids = (await add(6)).toReversed();
     const page = await open("/jobs");
     await rowOf(page, ids[0] ?? "").waitFor();
@@ -113,13 +113,13 @@ describe("the list of jobs", () => {
     await page.waitForURL(`**/jobs/${ids[2]}`);
   });
 
-  it("shows a job beside the list by keyboard, with its actions, and gives the focus back", async () => {
+  it("shows a job with its actions beside the list by keyboard, and then restores the focus", async () => {
     const ids = (await add(3)).toReversed();
     await fail(ids.slice(1, 2), "connect ECONNREFUSED");
     const page = await open("/jobs");
     await rowOf(page, ids[0] ?? "").waitFor();
     await page.keyboard.press("j");
-    // The first j puts the focus into the grid, so that a screen reader reads the row.
+    // The first j moves the focus to the grid, so that a screen reader announces the row.
     const active = await grid(page).getAttribute("aria-activedescendant");
     expect(await page.locator(":focus").getAttribute("role")).toBe("grid");
     expect(active).toBe(await rowOf(page, ids[0] ?? "").getAttribute("id"));
@@ -155,7 +155,7 @@ describe("the list of jobs", () => {
     expect(await page.locator(":focus").getAttribute("role")).toBe("grid");
   });
 
-  it("keeps rows, place and selection on the way back from a job, and starts at the top from the menu", async () => {
+  it("restores rows, scroll position and selection on the way back from a job, and starts at the top when opened from the menu", async () => {
     const ids = (await add(400)).toReversed();
     const page = await open("/jobs");
     await rowOf(page, ids[0] ?? "").waitFor();
@@ -180,7 +180,7 @@ describe("the list of jobs", () => {
     expect(await scrollTop()).toBe(0);
   });
 
-  it("shows a tenant's viewer that tenant's jobs, without actions", async () => {
+  it("shows a tenant's viewer only that tenant's jobs, without actions", async () => {
     await add(2);
     const [own = ""] = await add(1, "report", ", tenant => 'acme'");
     const page = await open("/jobs", await makeToken(database, "viewer", "acme"));
@@ -193,7 +193,7 @@ describe("the list of jobs", () => {
     expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
   });
 
-  it.each(["light", "dark"] as const)("is accessible in the %s theme, wide and on a phone, full and empty", async (theme) => {
+  it.each(["light", "dark"] as const)("is accessible in the %s theme, on a wide screen and on a phone, with and without jobs", async (theme) => {
     const empty = await open("/jobs", restToken, { theme });
     await empty.getByText("No jobs yet").waitFor();
     await expectAccessible(empty);

@@ -19,7 +19,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Raises an open alert about five failures of a task, and a resolved one. */
+/** Creates an open alert about five failures of a task, and a resolved alert. */
 async function raise(): Promise<void> {
   await empty(database.pool, "legwork_private.alert_records, legwork_private.alert_silences");
   await database.pool.query(
@@ -32,8 +32,8 @@ async function raise(): Promise<void> {
   );
 }
 
-describe("the page of workers", () => {
-  it("shows what each worker runs, where, and when workers started", async () => {
+describe("the workers page", () => {
+  it("shows which jobs each worker runs, its host, and when workers started", async () => {
     await workerOver(database.url, {
       "wait.ts":
         "export default (_, { abortSignal }) => new Promise((resolve) => abortSignal.addEventListener('abort', resolve));",
@@ -69,7 +69,7 @@ describe("the page of workers", () => {
   });
 });
 
-describe("the page of alerts", () => {
+describe("the alerts page", () => {
   it("acknowledges an alert with a note", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts", restToken);
@@ -84,7 +84,7 @@ describe("the page of alerts", () => {
     await expectAccessible(page);
   });
 
-  it("silences one target for a while, lists the silence, and removes it", async () => {
+  it("silences one target for a period, lists the silence, and removes it", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts", restToken);
     await page.getByRole("button", { name: /^Silence: Task 'mail'/ }).click();
@@ -99,7 +99,7 @@ describe("the page of alerts", () => {
     await page.getByText("No active silences").waitFor();
   });
 
-  it("shows resolved alerts, at an address of their own", async () => {
+  it("shows resolved alerts at a separate address", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts?show=resolved", restToken);
     await page.getByText("A job in queue 'slow' has been due for a long time.").waitFor();
@@ -141,8 +141,8 @@ describe("the page of alerts", () => {
   });
 });
 
-describe("the page of the database", () => {
-  it("shows the findings of the doctor, with fixes", async () => {
+describe("the database page", () => {
+  it("shows the doctor's findings with their fixes", async () => {
     const page = await browser.open(server.url, "/database", restToken);
     await page.getByRole("region", { name: "Needs attention" }).getByText("legwork worker").first().waitFor();
     await page.getByText(/checks: .*warning/).waitFor();
@@ -162,7 +162,7 @@ describe("the audit log", () => {
     await expectAccessible(page);
   });
 
-  it("is filtered by its address, and loaded a page at a time", async () => {
+  it("stores its filters in the address, and is loaded one page at a time", async () => {
     await database.pool.query("select legwork_private.audit('many', 'job', n::text) from generate_series(1, 120) n");
     const page = await browser.open(server.url, "/audit", restToken);
     await page.getByLabel("Action, such as pause").fill("many");
@@ -178,8 +178,8 @@ describe("the audit log", () => {
   });
 });
 
-describe("the settings", () => {
-  it("create a token that is shown once, and revoke it", async () => {
+describe("the settings page", () => {
+  it("creates a token that is shown only once, and revokes it", async () => {
     const page = await browser.open(server.url, "/settings", restToken);
     await page.getByRole("button", { name: "New token" }).click();
     const dialog = page.getByRole("dialog");
@@ -200,13 +200,13 @@ describe("the settings", () => {
     expect((await rest(server, "GET", "/me", undefined, { authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
-  it("show the signed-in user, and no more than the token may see", async () => {
+  it("shows the signed-in user, and only what the token may see", async () => {
     const page = await browser.open(server.url, "/settings", await makeToken(database, "viewer", "acme"));
     await page.getByRole("region", { name: "Account" }).getByText("acme", { exact: true }).waitFor();
     expect(await page.getByRole("region", { name: "Tokens" }).count()).toBe(0);
   });
 
-  it("choose the theme and the time zone, and keep them", async () => {
+  it("saves the chosen theme and time zone", async () => {
     const page = await browser.open(server.url, "/settings", restToken);
     await page.getByRole("radio", { name: "Dark" }).check();
     await page.getByRole("radio", { name: "UTC" }).check();
@@ -218,7 +218,7 @@ describe("the settings", () => {
 });
 
 it.each(["/workers", "/alerts", "/alerts?show=rules", "/database", "/audit", "/settings"])(
-  "%s fits a phone, and is accessible there in the dark",
+  "%s fits a phone screen, and is accessible on it in the dark theme",
   async (path) => {
     await raise();
     const page = await browser.open(server.url, path, restToken, { theme: "dark", width: 390 });

@@ -10,7 +10,7 @@ const stateMeanings: Readonly<Record<JobState, string>> = {
   running: "Running on a worker.",
   retrying: "An attempt failed; the next one is scheduled.",
   completed: "Completed.",
-  failed: "No attempts are left, or the error is permanent. Retry or discard it.",
+  failed: "No attempts are left, or the error is permanent. Retry or discard the job.",
   cancelled: "Cancelled.",
   expired: "It did not start in time.",
 };
@@ -100,7 +100,7 @@ export const common = {
   // Forms
   reason: "Reason (optional)",
   reasonKept: "Saved in the job's history.",
-  reasonShown: "Shown on every job that it holds back.",
+  reasonShown: "Shown on every job that has to wait.",
   inUtc: "In UTC.",
   inLocalTime: "In your local time.",
   durationHint: "For example 500ms, 30s, 5m or 2h.",
@@ -129,7 +129,7 @@ export const common = {
   showData: "Show data",
   hideData: "Hide data",
   chartTable: (chart: string) => `${chart}: table`,
-  chartSlider: (chart: string) => `${chart}: chart. Left and right arrows read its values.`,
+  chartSlider: (chart: string) => `${chart}: chart. Use the left and right arrow keys to read its values.`,
   chartZoomSlider: (chart: string) =>
-    `${chart}: chart. Left and right arrows read its values; plus and minus zoom, Escape resets the zoom.`,
+    `${chart}: chart. Use the left and right arrow keys to read its values, plus and minus to zoom, and Escape to reset the zoom.`,
 } as const;

@@ -24,7 +24,7 @@ export const words = {
     paused: "Paused",
   },
   barred:
-    "The live connection cannot be opened, although the server responds: a proxy may not forward WebSockets, or not with the same path. Reload the page to see changes.",
+    "The live connection cannot be opened, although the server responds. A proxy may not forward WebSockets, or may change their path. Reload the page to see changes.",
   pauseUpdates: (state: string) => `${state}. Pause live updates`,
   resumeUpdates: "Paused. Resume live updates",
   away: (time: string) => `Can't reach the server. Retrying… (data from ${time})`,
@@ -44,13 +44,13 @@ export const words = {
   thisPage: "On this page",
   inLists: "In the list of jobs",
   inList: "Down, up, select, show, open page",
-  onJob: "Retry, cancel, edit and run again",
+  onJob: "Retry, cancel, rerun with changes",
   states: "States of jobs",
   paletteKeys: [isMac ? "⌘" : "Ctrl", "K"],
 
   // Command palette
   palette: {
-    title: "Find or do",
+    title: "Command palette",
     placeholder: "Page, queue, task, schedule, job id, action…",
     results: "Results",
     nothing: "Nothing found.",
@@ -87,11 +87,11 @@ export const words = {
   /** The word that the user has to type, which prevents stopping all jobs by accident. */
   stopWord: "stop",
   stopExplained:
-    "No new jobs will start, in any queue and for any tenant. Running jobs finish; new ones wait until an operator resumes.",
+    "No more jobs will start, in any queue or for any tenant. Running jobs finish; all other jobs wait until an operator resumes them.",
   typeToConfirm: (word: string) => `Type ${word} to confirm`,
   resumeQuestion: "Resume all jobs?",
   resumeAll: "Resume all jobs",
-  resumeExplained: "Waiting jobs start again, as far as limits and pauses allow.",
+  resumeExplained: "Waiting jobs can start again. Limits and pauses still apply.",
   allStopped: "All jobs are stopped.",
   stopped: "All jobs stopped",
   stoppedBy: (by: string | null, reason: string | null) =>

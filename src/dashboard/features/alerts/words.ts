@@ -11,7 +11,7 @@ export const words = {
   noneOpen: "No open alerts",
   noneOpenHint: "Alert rules are evaluated every few seconds while a worker or server is online.",
   noneResolved: "No resolved alerts",
-  resolvedLimit: (count: number) => `Among the last ${formatNumber(count)} alerts. Query legwork.alerts in SQL for older ones.`,
+  resolvedLimit: (count: number) => `Only the last ${formatNumber(count)} alerts are searched. For older alerts, query legwork.alerts in SQL.`,
 
   // Alerts
   severity: "Severity",
@@ -25,10 +25,10 @@ export const words = {
   acknowledgeOf: (message: string) => `Acknowledge: ${message}`,
   silenceOf: (message: string) => `Silence: ${message}`,
   acknowledgeQuestion: "Acknowledge alert?",
-  acknowledgeExplained: "Your name is shown, and no reminders are sent until the alert is resolved.",
+  acknowledgeExplained: "The alert shows your name, and no reminders are sent until it is resolved.",
   acknowledged: "Alert acknowledged.",
   note: "Note (optional)",
-  noteHint: "What you know about the problem, or are doing about it.",
+  noteHint: "What you know about the problem, or what you are doing about it.",
 
   // Silences
   noSilences: "No active silences",
@@ -79,7 +79,7 @@ export const words = {
   removeQuestion: (name: string) => `Remove ${name}?`,
   removeRule: "Remove rule",
   removed: (name: string) => `Alert rule ${name} removed.`,
-  removeExplained: "Its open alerts are resolved. To keep its settings, turn it off instead.",
+  removeExplained: "Its open alerts will be resolved. To keep its settings, turn the rule off instead.",
   restoreHint: "To restore Legwork's own rules, run {statement}.",
   ruleTitle: (name: string) => `Rule ${name}`,
   saved: (name: string) => `Alert rule ${name} saved.`,
@@ -90,11 +90,11 @@ export const words = {
   onlyPartHint: "Default: all.",
   periodHint: "For example 15m or 1h.",
   minAttempts: "Min attempts",
-  minAttemptsHint: "For shares and durations.",
+  minAttemptsHint: "For metrics that are shares or durations.",
   raiseAfter: "Fires after",
-  raiseAfterHint: "0s for immediately.",
+  raiseAfterHint: "0s means immediately.",
   resolveAfter: "Clears after",
-  resolveAfterHint: "How long the value must be back to normal.",
+  resolveAfterHint: "How long the value must have been back to normal.",
   channelsHint:
     "Notification channels are set in SQL, because their addresses are secret: legwork.set_alert_rule(…, channels => …)",
 

@@ -4,7 +4,7 @@ export const words = {
   title: "Bulk actions",
   lead: "Actions on many jobs, carried out in the background",
   none: "No bulk actions yet",
-  noneHint: "Retrying, discarding, cancelling, rerunning or changing the priority of more than 1,000 jobs at once starts one.",
+  noneHint: "A bulk action starts when you retry, discard, cancel, rerun or reprioritize more than 1,000 jobs at once.",
   list: "All bulk actions",
   titleOf: (id: string) => `Bulk action ${id}`,
 
@@ -36,16 +36,16 @@ export const words = {
   states: {
     running: "Workers and servers are carrying it out. You can leave this page.",
     completed: "All matching jobs have been handled.",
-    stopped: "It was stopped. What it had changed stays changed.",
-    failed: "It cannot be carried out any longer.",
+    stopped: "It was stopped. Changes made before that remain.",
+    failed: "An error ended it before all jobs were handled.",
   },
-  abandoned: "No worker or server has worked on it since {at}. It continues as soon as one runs: start one with {command}.",
-  retrying: (error: string) => `The last step failed and is retried: ${error}`,
+  abandoned: "No worker or server has worked on it since {at}. It continues as soon as a worker or server is running. Start one with {command}.",
+  retrying: (error: string) => `The last step failed and is being retried: ${error}`,
 
   // Stop
   stop: "Stop",
   stopQuestion: "Stop bulk action?",
-  stopExplained: "It ends after the jobs that it is changing now. Changes made so far remain.",
+  stopExplained: "It stops after the jobs that are being changed now. Changes made so far remain.",
   keepRunning: "Keep running",
   stopped: (id: string) => `Bulk action ${id} stopped.`,
   hadEnded: (id: string) => `Bulk action ${id} had already ended.`,

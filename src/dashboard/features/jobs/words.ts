@@ -21,13 +21,13 @@ const list = {
     queue: "jobs of a queue",
     since: "created in the last 10m, 1h, …",
     finished: "ended in the last 10m, 1h, …",
-    error: "text in the error",
-    payload: "a value in the payload, such as payload.user.id:42",
+    error: "text in the error message",
+    payload: "value in the payload, such as payload.user.id:42",
     id: "open a job",
     key: "job key",
     correlation: "correlation id",
     tenant: "jobs of a tenant",
-    worker: "jobs that a worker has",
+    worker: "jobs of a worker",
     priority: "priority",
     parent: "jobs enqueued by a job",
   },
@@ -98,7 +98,7 @@ const list = {
   viewSaved: (name: string) => `View “${name}” saved in this browser.`,
   deleteView: (name: string) => `Delete view ${name}`,
   viewName: "Name of the view",
-  viewNameHint: (filter: string) => `Saves ${filter} in this browser.`,
+  viewNameHint: (filter: string) => `Saves the filter ${filter} in this browser.`,
   viewNeedsFilter: "Filter the list first, then save the filter as a view.",
 
   order: "Order",
@@ -106,7 +106,7 @@ const list = {
 
   // Rows
   columns: "Columns",
-  columnsExplained: "State, job and task are always shown. Where there is no room for all columns, some are left out.",
+  columnsExplained: "State, job and task are always shown. If there is not enough room, some columns are left out.",
   details: "Details",
   selectAllLoaded: "Select all loaded jobs",
   selectJob: (id: string) => `Select job ${id}`,
@@ -128,12 +128,12 @@ const list = {
   // Nothing to show
   notYetFound: (scanned: number) => `No match among the ${formatNumber(scanned)} newest jobs`,
   scanExplained: (reached: string | null) =>
-    `Payloads are not indexed, so each search scans 10,000 of them${reached === null ? "" : ` (so far down to job ${reached})`}. Filter by task, queue or time to find more with less.`,
+    `Payloads are not indexed, so each search scans 10,000 of them${reached === null ? "" : ` (so far back to job ${reached})`}. Filter by task, queue or time to narrow the search.`,
   scanMore: "Scan more",
   noneYet: "No jobs yet",
   noneYetHint: "Jobs enqueued by SQL, triggers, schedules or this page appear here at once.",
   noMatches: "No matching jobs",
-  noMatchesHint: "Finished jobs are kept for as long as the history is.",
+  noMatchesHint: "Finished jobs are deleted at the end of the retention period of the history.",
   showOnly: (state: string) => `Show only ${state} jobs`,
 } as const;
 
@@ -146,7 +146,7 @@ const bulk = {
   selectAllMatching: "Select all matching jobs",
   readOnly: "Read-only access",
 
-  /** What a dialog acts on, after the verb of its title. */
+  /** What the action applies to, as it is worded after the verb in the dialog's title. */
   targets: {
     selected: (count: number) => (count === 1 ? "the selected job" : `the ${formatNumber(count)} selected jobs`),
     matching: "all matching jobs",
@@ -158,7 +158,7 @@ const bulk = {
   actions: {
     retry: {
       label: common.retry,
-      explained: "The jobs start again with all their attempts. Limits and pauses still apply.",
+      explained: "The jobs start again, and their attempt counts are reset. Limits and pauses still apply.",
       will: (count: string) => `This will retry ${count}.`,
       cannot: "None of these jobs can be retried.",
       done: (count: string) => `${count} retried.`,
@@ -212,7 +212,7 @@ const bulk = {
   notUndone: "The action could not be undone.",
 } as const;
 
-/** The dialog that enqueues a job, and the editor of payloads. */
+/** The dialog that enqueues a job, and the payload editor. */
 const enqueue = {
   title: "Enqueue job",
   submit: "Enqueue",
@@ -223,8 +223,8 @@ const enqueue = {
   notBefore: "Start",
   notBeforeHint: (zone: string) => `Default: now. ${zone}`,
   notAfter: "Expires",
-  notAfterHint: (zone: string) => `A job that has not started by then ends as expired. ${zone}`,
-  attemptsHint: "Default: the attempts of the task.",
+  notAfterHint: (zone: string) => `A job that has not started by then expires. ${zone}`,
+  attemptsHint: "Default: the task's number of attempts.",
   tenantHint: "The tenant that the job belongs to.",
   texts: {
     jobKey: { label: "Job key", hint: "Replaces a waiting job with the same key." },
@@ -253,10 +253,10 @@ const enqueue = {
   timeExample: "2026-12-24T18:00:00Z",
   needsNumber: "Enter a number.",
   needsWhole: "Enter a whole number.",
-  tooLarge: "Too large to be exact; enter it as text.",
+  tooLarge: "Too large to represent exactly; enter it as text.",
   yes: "true",
   no: "false",
-  /** The types that a value may have, where there are several. */
+  /** The types to choose from if a value may have several. */
   types: {
     string: "text",
     number: "number",
@@ -298,12 +298,12 @@ const detail = {
 
   // Actions
   startNow: "Start now",
-  rerunHint: "A new job with the same payload. This one stays as it is.",
-  changesExplained: "A new job with a payload that you edit first. This one can be discarded.",
-  retryExplained: "The same job starts again, with the same payload and all its attempts. Limits and pauses still apply.",
+  rerunHint: "Creates a new job with the same payload. This job stays as it is.",
+  changesExplained: "Creates a new job with a payload that you edit first. This job can be discarded.",
+  retryExplained: "The same job starts again with the same payload, and its attempt count is reset. Limits and pauses still apply.",
   retryQuestion: (id: string) => `Retry job ${id}?`,
   startQuestion: (id: string) => `Start job ${id} now?`,
-  startExplained: "The job no longer waits for its time. Limits and pauses still apply.",
+  startExplained: "The job no longer waits until it is due. Limits and pauses still apply.",
   copyAs: "Copy as",
   copyForms: { sql: "SQL", command: "Command", curl: "curl" },
   copiedForm: "Copied",
@@ -335,7 +335,7 @@ const detail = {
     `Enqueues a new job of task ${task} with the same priority, serial key, tenant and correlation id. This job becomes its parent.`,
   redactedKept: "Values shown as [redacted] keep their original value unless you change them.",
   redactedLost: "Values shown as [redacted] are no longer stored: enter them again.",
-  discardOriginal: (id: string) => `Discard the original job ${id}, so that it is not retried as well`,
+  discardOriginal: (id: string) => `Discard the original job ${id}, so that it is not retried too`,
 
   // Explanation
   howItEnded: "How it ended",
@@ -392,7 +392,7 @@ const detail = {
   scrollToFollow: "Scroll to the end to follow",
   linesShown: "Lines shown",
   levels: { info: "All lines", warn: "Warnings and errors", error: "Errors" },
-  readingLogs: "Reading…",
+  readingLogs: "Loading…",
   noLinesOfLevel: "No matching lines",
   noLinesYet: "No log lines yet",
   noLines: "No log lines",

@@ -8,7 +8,7 @@ interface Named {
 
 const scopes = { queue: "Queue", task: "Task" } as const;
 
-/** "per minute" rather than "per 1 min". */
+/** Makes it "per minute" rather than "per 1 min". */
 const wholeUnits: Readonly<Record<string, string>> = { "1 s": "second", "1 min": "minute", "1 h": "hour", "1 day": "day" };
 
 const per = (interval: string) => `per ${wholeUnits[interval] ?? interval}`;
@@ -19,8 +19,8 @@ export const words = {
   resumeOf: (name: string) => `Resume ${name}`,
   pauseQuestion: ({ scope, name }: Named) => `Pause ${scope} ${name}?`,
   resumeQuestion: ({ scope, name }: Named) => `Resume ${scope} ${name}?`,
-  resumeExplained: "Its waiting jobs start again, as far as its limits allow.",
-  pauseExplained: "No new jobs will start. Running jobs finish; new ones wait.",
+  resumeExplained: "Its waiting jobs can start again. Limits still apply.",
+  pauseExplained: "No more jobs will start. Running jobs finish; all other jobs wait.",
   paused: ({ scope, name }: Named) => `${scopes[scope]} ${name} paused.`,
   resumed: ({ scope, name }: Named) => `${scopes[scope]} ${name} resumed.`,
   pausedBy: (by: string | null, reason: string | null) =>
@@ -43,7 +43,7 @@ export const words = {
   resetLimitsHint: "Restores the limits that the task's definition declares, and removes all others.",
   limitsReset: (name: string) => `Limits of task ${name} reset to its definition.`,
   noLimits: "No limits",
-  noLimitsHint: "Bounded only by worker capacity.",
+  noLimitsHint: "Limited only by the capacity of the workers.",
   kind: "Type",
   kinds: { concurrency: "Concurrency", rate: "Rate" },
   maxConcurrent: "Max concurrent",
@@ -78,7 +78,7 @@ export const words = {
   policySaved: ({ scope, name }: Named) => `Retry policy of ${scope} ${name} saved.`,
   queuePolicyScope: "Applies to tasks without their own policy.",
   taskPolicyScope: "An override takes precedence over the task's definition, which takes precedence over its queue.",
-  policyTakesEffect: "Takes effect starting with the next failure, also for jobs that are already waiting.",
+  policyTakesEffect: "Takes effect with the next failure, including for jobs that are already waiting.",
   maxAttempts: "Max attempts",
   maxAttemptsHint: "For jobs enqueued without their own number of attempts. Default: 25.",
   backoff: "Backoff",
@@ -89,7 +89,7 @@ export const words = {
   factorHint: "Default: 2.",
   maxDelay: "Max delay",
   maxDelayHint: "Default: unlimited.",
-  jitter: "Shorten each delay at random by up to half",
+  jitter: "Randomly shorten each delay by up to half",
   onlyFor: "Only for these errors",
   onlyForHint: "Names, codes or classes, separated by commas. Default: all errors.",
   onlyForExample: "ECONNREFUSED, TimeoutError",
@@ -102,7 +102,7 @@ export const words = {
     exponential: (delay: string, factor: number) => `exponential backoff from ${delay} (factor ${factor})`,
     defaultBackoff: "default backoff (eⁿ s)",
     maxDelay: (delay: string) => `delays of at most ${delay}`,
-    jitter: "each delay shortened at random by up to half",
+    jitter: "each delay randomly shortened by up to half",
     onlyFor: (errors: readonly string[]) => `only for ${errors.join(", ")}`,
   },
 
@@ -114,5 +114,5 @@ export const words = {
 
   // Health
   stopped: "stopped",
-  allStopped: "All jobs are stopped: none of its jobs starts.",
+  allStopped: "All jobs are stopped, so none of its jobs will start.",
 } as const;

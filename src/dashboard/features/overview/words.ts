@@ -22,7 +22,7 @@ export const words = {
   verdict: { ok: "OK", warning: "Warning", critical: "Critical", unknown: "…" },
   checking: "Checking status…",
   checkingTenant: (tenant: string) => `Checking the jobs of ${tenant}…`,
-  stopped: "All jobs are stopped. No job will start until an operator resumes.",
+  stopped: "All jobs are stopped. No job will start until an operator resumes them.",
   noWorkersWaiting: (waiting: number) => `No workers online; ${counted(waiting, "job")} waiting.`,
   noWorkersIdle: "No workers online; no jobs waiting.",
   allNormal: (workers: number, load: string, failed: bigint | undefined) =>
@@ -51,7 +51,7 @@ export const words = {
     heldBack(blocked, paused, scheduled).join(" · ") || "none ready to start",
   throughput: "Throughput",
   enqueuedRate: (rate: string) => `${rate} enqueued`,
-  errorRate: (rate: string) => `failing attempts: ${rate}`,
+  errorRate: (rate: string) => `attempts failing at ${rate}`,
   canBeRetried: "can be retried",
 
   // What needs attention
@@ -90,7 +90,7 @@ export const words = {
           ? "Jobs per day"
           : `Jobs per ${durationInWords(bucketSeconds * 1_000)}`,
   jobsAndBacklog: (jobs: string) => `${jobs} (left), waiting jobs (right)`,
-  pickHint: "Click: list the jobs that ended then",
+  pickHint: "Click to list the jobs that ended then",
   waitTime: "Wait time",
   runTime: "Run time",
   series: {
@@ -108,7 +108,7 @@ export const words = {
     workers === "1" ? `Worker started on ${host}` : `${formatCount(workers)} workers started on ${host}`,
   chartHint: (bucketSeconds: number, hasEvents: boolean) =>
     `Intervals of ${durationInWords(bucketSeconds * 1_000)}. Drag to zoom. ${hasEvents ? "Events:" : "No alerts or worker starts in this period."}`,
-  earlierEvents: (count: number) => `${counted(count, "earlier event")} listed with the data of each chart`,
+  earlierEvents: (count: number) => `${counted(count, "earlier event")} in the data of each chart`,
 
   // Queues
   queues: "Queues",
@@ -119,7 +119,7 @@ export const words = {
   oldestColumn: "Oldest",
   limitUsage: "Limit usage",
   keyedUsage: (keys: string, full: string, max: number) =>
-    `${counted(keys, "key")} by {key}, ${formatCount(full)} at the limit of ${formatCount(max)}`,
+    `${counted(keys, "value")} of {key}, ${formatCount(full)} at the limit of ${formatCount(max)}`,
   limitKinds: { concurrency: "concurrency", rate: "rate" },
   full: "full",
   pausedBy: (by: string | null, reason: string | null) =>

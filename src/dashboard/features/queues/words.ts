@@ -11,11 +11,11 @@ export const words = {
   pauseReason: (reason: string | null) => (reason === null ? "" : `: ${reason}`),
 
   // One queue
-  waitingForResume: (paused: string) => `${counted(paused, "job")} ${pluralOf(paused, "waits", "wait")} for it to be resumed.`,
+  waitingForResume: (paused: string) => `${counted(paused, "job")} ${pluralOf(paused, "is", "are")} waiting for it to be resumed.`,
   blockedBy: "by a limit or dependency",
   oldestJob: "Oldest waiting job",
-  oldestJobDetail: "time it became due",
-  limitsNote: "Applies to all tasks of the queue together. A task can have its own limits as well.",
+  oldestJobDetail: "when it became due",
+  limitsNote: "These limits apply to all tasks of the queue together. A task can also have its own limits.",
   tasks: "Tasks",
   tasksOf: "Tasks of the queue",
   noTasks: "No tasks",

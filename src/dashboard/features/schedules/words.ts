@@ -48,7 +48,7 @@ export const words = {
   removeQuestion: (name: string) => `Remove ${name}?`,
   removed: (name: string) => `Schedule ${name} removed.`,
   removeExplained:
-    "The schedule enqueues no more jobs. Its jobs and past runs stay in the history. To stop it temporarily, disable it instead.",
+    "The schedule will enqueue no more jobs. Its jobs and past runs stay in the history. To stop it temporarily, disable it instead.",
 
   // One schedule
   timesUnknown: (problem: string) => `The next runs cannot be computed: ${problem}`,
@@ -76,7 +76,7 @@ export const words = {
   missedMeanings: {
     none: "Missed runs are skipped.",
     one: "One job replaces all missed runs.",
-    all: "Each missed run is caught up.",
+    all: "Each missed run gets its own job.",
   },
   catchUp: (window: string) => ` Catch-up window: ${window}.`,
   dependsOn: "Depends on",
@@ -85,7 +85,7 @@ export const words = {
   changed: "Last changed",
   registered: "Registered",
   createdBy: (by: string) => `, created by ${by}`,
-  fromCrontab: ", from a worker's crontab, where it is edited",
+  fromCrontab: ", from a worker's crontab; edit it there",
 
   // Past runs
   outcomes: "Past runs",
@@ -115,7 +115,7 @@ export const words = {
   kinds: { cron: "Cron", every: "Interval", at: "One time" },
   cron: "Cron expression",
   cronHint:
-    "Minute, hour, day, month, weekday; six fields start with seconds. Shortcuts such as @daily also work, and words such as “weekdays 9:00 New York”.",
+    "Minute, hour, day, month, weekday; with six fields, the first is the second. Shortcuts such as @daily and phrases such as “weekdays 9:00 New York” also work.",
   applyTimes: (cron: string, zone: string | undefined) => (zone === undefined ? `Use ${cron}` : `Use ${cron} in ${zone}`),
   every: "Interval",
   everyHint: "For example 30s, 5m, 2h, 1d or 1 month. Days and months follow the calendar.",
@@ -133,10 +133,10 @@ export const words = {
   catchUpWindow: "Catch-up window",
   catchUpWindowHint: "Older missed runs are skipped. Default: 1 day.",
   requires: "Depends on",
-  requiresHint: "Schedules that must have completed, one per line with a maximum age: cleanup: 24h",
+  requiresHint: "Schedules that must have completed first, one per line with a maximum age, such as cleanup: 24h",
   requiresWait: "Max wait",
   requiresWaitHint: "How long to wait for them before the run is skipped. Default: 1 hour.",
-  attemptsHint: "Default: the attempts of the task.",
+  attemptsHint: "Default: the task's number of attempts.",
   tenantHint: "The tenant of its jobs. Default: none.",
   enabled: "Enabled",
 

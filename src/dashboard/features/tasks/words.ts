@@ -14,14 +14,14 @@ export const words = {
   errorRate: "Error rate",
   errorRateHint: "Share of attempts that failed",
   runP50: "Run p50",
-  runP50Hint: "Half of the attempts ran no longer",
+  runP50Hint: "Half of the attempts took no longer than this",
   runP95: "Run p95",
-  runP95Hint: "95% of the attempts ran no longer",
+  runP95Hint: "95% of the attempts took no longer than this",
   pauseReason: (reason: string | null) => (reason === null ? "" : `: ${reason}`),
 
   // One task
   jobsWait: "Its jobs wait until it is resumed.",
-  queueLimitsToo: "The limits of its queue {queue} apply as well.",
+  queueLimitsToo: "The limits of its queue {queue} also apply.",
   lastDay: "Last 24 hours",
   lastDayDetail: "last 24 h",
   failedFinal: "Failed (final)",

@@ -1,7 +1,7 @@
 import { counted, formatNumber } from "../../../wording.ts";
 
 function goesOn(jobs: number): string {
-  return jobs === 0 ? "It is running no job." : `It keeps running ${counted(jobs, "job")}.`;
+  return jobs === 0 ? "It has no running jobs." : `It keeps running ${counted(jobs, "job")}.`;
 }
 
 export const words = {
@@ -53,11 +53,11 @@ export const words = {
   },
   lacks: (count: number) => `Lacks ${counted(count, "task")}`,
   lackedTasks: "Missing tasks",
-  lackedTasksHint: "Jobs are waiting for these tasks, and this worker does not have them.",
+  lackedTasksHint: "Jobs of these tasks are waiting, but this worker does not have the tasks.",
   excludedTasks: "Excluded tasks",
-  excludedTasksHint: "The worker has these tasks and was told not to run them.",
+  excludedTasksHint: "The worker has these tasks but is configured not to run them.",
   queueSlots: "Slots by queue",
-  queueSlotsHint: "How many jobs of a queue it runs at a time.",
+  queueSlotsHint: "How many jobs of each queue the worker runs at a time.",
   slotsOf: (queue: string, count: number) => `${queue}: ${formatNumber(count)}`,
   version: "Version",
   newVersion: "new version",

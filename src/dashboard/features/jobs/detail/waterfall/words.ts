@@ -3,7 +3,7 @@ import { counted } from "../../../../../wording.ts";
 /** The timeline of a job. */
 export const words = {
   title: "Timeline",
-  table: "Timeline, table. Plus and minus zoom, left and right arrows move, 0 shows everything, Enter opens a line.",
+  table: "Timeline, table. Use plus and minus to zoom, the left and right arrow keys to move, 0 to show everything, and Enter to open a row.",
   what: "Event",
   start: "Start",
   duration: "Duration",
@@ -12,7 +12,7 @@ export const words = {
   zoomOut: "Zoom out",
   showAll: "Show everything",
   compressWaits: "Shorten long waits",
-  compressed: (duration: string) => `${duration}, drawn shorter`,
+  compressed: (duration: string) => `${duration}, not drawn to scale`,
   soFar: (duration: string) => `${duration} so far`,
   until: "until {at}",
   by: (actor: string) => `by ${actor}`,
@@ -21,7 +21,7 @@ export const words = {
   stepResult: "Step result",
   linesBelow: (count: number) => `${counted(count, "log line")} below`,
   showPage: "Open",
-  none: "Nothing is recorded.",
+  none: "No events recorded.",
   longerThanUsual: (typical: string) => `Longer than usual: 95% take less than ${typical}.`,
   longer: " (longer than usual)",
   kinds: {
