@@ -41,11 +41,11 @@ const open = async (path: string, token = restToken, options = {}): Promise<Page
   await browser.open(server.url, path, token, options);
 const card = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 
-/** Reports its progress, and continues each time a signal is received. */
+/** Reports its progress, and continues each time a row with the expected name appears in the table signs. */
 const SLOW = `import { defineTask } from "legwork";
   const sign = async (sql, name) => { while ((await sql\`select from signs where name = \${name}\`).length === 0) await new Promise((go) => setTimeout(go, 20)); };
   export default defineTask({
-    description: "Continues at signs.",
+    description: "Continues when it reads a sign.",
     redact: ["password"],
     run: async (payload, { sql, progress, log, enqueue }) => {
       log.info("It begins.");

@@ -193,19 +193,22 @@ describe("the job list", () => {
     expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
   });
 
-  it.each(["light", "dark"] as const)("is accessible in the %s theme, on a wide screen and on a phone, with and without jobs", async (theme) => {
-    const empty = await open("/jobs", restToken, { theme });
-    await empty.getByText("No jobs yet").waitFor();
-    await expectAccessible(empty);
-    const ids = await add(3);
-    await fail(ids.slice(0, 1), "boom");
-    for (const width of [1_280, 390]) {
-      const page = await open("/jobs", restToken, { theme, width });
-      await rowOf(page, ids[0] ?? "").waitFor();
-      await expectAccessible(page);
-      expect(
-        await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
-      ).toBeLessThanOrEqual(width);
-    }
-  });
+  it.each(["light", "dark"] as const)(
+    "is accessible in the %s theme, on a wide screen and on a phone, with and without jobs",
+    async (theme) => {
+      const empty = await open("/jobs", restToken, { theme });
+      await empty.getByText("No jobs yet").waitFor();
+      await expectAccessible(empty);
+      const ids = await add(3);
+      await fail(ids.slice(0, 1), "boom");
+      for (const width of [1_280, 390]) {
+        const page = await open("/jobs", restToken, { theme, width });
+        await rowOf(page, ids[0] ?? "").waitFor();
+        await expectAccessible(page);
+        expect(
+          await page.locator("html").evaluate((root) => (root as unknown as { scrollWidth: number }).scrollWidth),
+        ).toBeLessThanOrEqual(width);
+      }
+    },
+  );
 });

@@ -1,4 +1,4 @@
-// What a person on call does most, each task starting at the overview, with the number of clicks that it takes.
+// Common tasks of an on-call engineer. Each one starts at the overview, and the number of clicks that it takes is counted.
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Server } from "../../src/server/server.ts";
@@ -13,7 +13,7 @@ const database = testDatabase();
 const browser = testBrowser();
 const worker = new HandWorker("by-hand");
 let server: Server;
-/** The clicks of each task, for the report at the end. */
+/** The number of clicks for each task, for the report at the end. */
 const taken: { task: string; clicks: number }[] = [];
 
 beforeAll(async () => {
@@ -31,9 +31,7 @@ beforeEach(async () => {
   await empty(database.pool, "legwork_private.finished_jobs, legwork_private.failed_attempts, legwork_private.reruns");
 });
 
-/**
- * Opens the overview and counts the clicks from there on: those of the mouse, and each choice in a list of the browser's own. Keys are not counted.
- */
+/** Opens the overview and counts the clicks from there on: mouse clicks, and two for each choice in a native select list. Keys are not counted. */
 async function fromOverview(
   token = restToken,
   options: OpenOptions = {},
@@ -77,8 +75,8 @@ async function find(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-describe("someone on call, starting from the overview,", () => {
-  it("retries what failed with 503 in the last 10 minutes", async () => {
+describe("an on-call engineer, starting from the overview,", () => {
+  it("retries jobs that failed with a 503 error in the last 10 minutes", async () => {
     const ids = [await add("mail/send"), await add("mail/send"), await add("mail/send"), await add("report")];
     await fail(ids.slice(0, 3), "the provider answered 503");
     await fail(ids.slice(3), "division by zero");
@@ -96,7 +94,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(5);
   });
 
-  it("finds out why a job does not run, and lets it run", async () => {
+  it("finds out why a job is not running, and starts it", async () => {
     await database.pool.query("select legwork.pause_queue('mail', 'The template is being redesigned.')");
     const id = await add("mail/send");
     const { page, clicks } = await fromOverview();
@@ -121,8 +119,8 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(4);
   });
 
-  it("creates a schedule in the words of a person, runs it now, and removes it", async () => {
-    // The preview asks for what has been typed so far, which may not be a cron expression yet.
+  it("creates a schedule from times in plain English, runs it now, and removes it", async () => {
+    // The preview sends what has been typed so far, which may not be a cron expression yet.
     const { page, clicks } = await fromOverview(restToken, { mayLog: /400/ });
     await menu(page, "Schedules").click();
     await page.getByRole("button", { name: "New schedule" }).click();
@@ -203,7 +201,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(0);
   });
 
-  it("changes the priority of a job, and undoes that", async () => {
+  it("changes the priority of a job, and undoes the change", async () => {
     const id = await add("report");
     const { page, clicks } = await fromOverview();
     await find(page, id);
@@ -216,7 +214,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(3);
   });
 
-  it("gives someone of a tenant a token that shows only the tenant's jobs", async () => {
+  it("creates a token for a tenant's user, which shows only the tenant's jobs", async () => {
     const own = await add("report", {}, ", tenant => 'acme'");
     const other = await add("report", {}, ", tenant => 'globex'");
     const { page, clicks } = await fromOverview();
@@ -232,7 +230,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(3);
   });
 
-  it("stops everything, and resumes", async () => {
+  it("stops all jobs, and resumes them", async () => {
     const id = await add("report");
     const { page, clicks } = await fromOverview();
     await page.getByRole("button", { name: "Emergency stop" }).click();
@@ -245,7 +243,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(3);
   });
 
-  it("opens the list by keyboard, walks down, opens a job and retries it", async () => {
+  it("opens the list by keyboard, moves down, opens a job and retries it", async () => {
     const ids = [await add("report"), await add("report")];
     await fail(ids, "boom");
     const { page, clicks } = await fromOverview();
@@ -263,7 +261,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(await clicks()).toBe(0);
   });
 
-  it("looks into a job of a filtered list, and comes back to the same list", async () => {
+  it("opens a job from a filtered list, and returns to the same list", async () => {
     const ids = [await add("mail/send"), await add("report")];
     await fail(ids, "boom");
     const { page, clicks } = await fromOverview();
@@ -286,7 +284,7 @@ describe("someone on call, starting from the overview,", () => {
     expect(new URL(page.url()).pathname).toBe(`/jobs/${id}`);
   });
 
-  it("reads a payload of hostile text and five megabytes", async () => {
+  it("reads a payload with malicious text and five megabytes of data", async () => {
     const id = await add("report", {
       html: "<b onclick=alert(1)>x</b>",
       rtl: "\u05e9\u05dc\u05d5\u05dd",

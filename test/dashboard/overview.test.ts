@@ -20,7 +20,7 @@ const TASKS = {
 };
 
 beforeAll(async () => {
-  // The state of this machine and of the test process must not raise alerts.
+  // The state of this machine and of the test process must not trigger alerts.
   await database.pool.query(
     "update legwork_private.alert_rules set is_enabled = false where kind like 'host%' or kind = 'worker_memory'",
   );
@@ -45,7 +45,7 @@ async function ended(count: number): Promise<void> {
   });
 }
 
-/** Adds the statistics of a task that has completed ten jobs a minute for an hour. */
+/** Adds statistics for a task that has completed ten jobs per minute for an hour. */
 async function counted(): Promise<void> {
   await database.pool.query(
     `select legwork_private.add_metrics(array(
@@ -59,7 +59,7 @@ function verdict(page: Page) {
   return page.getByRole("region", { name: "System status" });
 }
 
-describe("the sentence", () => {
+describe("the status sentence", () => {
   const live = {
     readAt: "2026-01-01T10:00:00Z",
     running: 3,
@@ -91,7 +91,7 @@ describe("the sentence", () => {
     );
   });
 
-  it("reports the worst first: an emergency stop, no workers, then the findings of alert rules", () => {
+  it("reports the worst problem first: an emergency stop, no workers, then problems found by alert rules", () => {
     const health = [
       { scope: "system", name: "system", status: "degraded" as const, reasons: ["Task mail is degraded."] },
       { scope: "task", name: "mail", status: "degraded" as const, reasons: ["Task 'mail' has failed 3 times in a row."] },
@@ -111,21 +111,21 @@ describe("the sentence", () => {
     expect(judge({ ...known, health: [...health, worse] }).status).toBe("critical");
   });
 
-  it("claims no state before it is known", () => {
+  it("reports no state until it is known", () => {
     expect(judge({ ...known, live: undefined }).status).toBe("unknown");
     expect(judge({ ...known, health: undefined }).status).toBe("unknown");
   });
 });
 
 describe("the overview", () => {
-  it("says in one sentence that all is well, and lists the workers", async () => {
+  it("reports in one sentence that all systems are normal, and lists the workers", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await verdict(page).getByText("All systems normal. 1 worker, 0 running, 0 waiting.").waitFor();
     await page.getByRole("region", { name: "Workers, table" }).getByText("0 of 4").waitFor();
   });
 
-  it("shows failed jobs by their error while they fail, and a rule's alert in its sentence", async () => {
+  it("shows failed jobs by their error, and an alert in the status sentence", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await verdict(page).getByText("All systems normal").waitFor();
@@ -142,7 +142,7 @@ describe("the overview", () => {
     const attention = page.getByRole("region", { name: "Needs attention" });
     await attention.getByText("connect ECONNREFUSED").first().waitFor();
     await verdict(page).getByText("Task 'broken' has failed 5 times in a row").waitFor();
-    // The alerts and the failed jobs of a task are one row.
+    // A task's alerts and failed jobs are shown in one row.
     await attention.getByRole("button", { name: /^Acknowledge: .*'broken'/ }).waitFor();
     expect(await attention.getByRole("listitem").count()).toBe(1);
     expect(await attention.getByRole("listitem").textContent()).toContain("5 failed jobs");
@@ -157,7 +157,7 @@ describe("the overview", () => {
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
 
-  it("shows an hour, zooms by dragging, keeps the range in the address and resets it", async () => {
+  it("shows the last hour, zooms by dragging, and keeps the range in the address until it is reset", async () => {
     await counted();
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
@@ -177,7 +177,7 @@ describe("the overview", () => {
     await page.waitForURL(/period=6h/);
   });
 
-  it("names all values under the cursor, hides a series, and lists the jobs of the interval that is clicked", async () => {
+  it("shows all values under the cursor, hides a series, and lists the jobs of a clicked interval", async () => {
     await counted();
     await database.pool.query(
       `insert into legwork_private.backlog_minutes
@@ -193,7 +193,7 @@ describe("the overview", () => {
     const tooltip = chart.locator(".time-chart-tooltip");
     await tooltip.getByText("1,235").waitFor();
     expect(await tooltip.textContent()).toMatch(/completed 10.*failed 0.*waiting 1,235/);
-    // Whole numbers only: a count has no grid line at 2.5.
+    // Hides the series of waiting jobs.
     await chart.getByRole("button", { name: "waiting" }).click();
     expect(await chart.getByRole("button", { name: "waiting" }).getAttribute("aria-pressed")).toBe("false");
     await page.mouse.click(box.x + box.width / 2, box.y + 60);
@@ -204,7 +204,7 @@ describe("the overview", () => {
     await page.getByRole("figure", { name: "Jobs per minute" }).waitFor();
   });
 
-  it("reads a chart by keyboard, and as a table", async () => {
+  it("makes the values of a chart available by keyboard and as a table", async () => {
     await counted();
     const page = await browser.open(server.url, "/", restToken);
     const chart = page.getByRole("slider", { name: "Jobs per minute: chart" });
@@ -224,7 +224,7 @@ describe("the overview", () => {
     expect(await table.getByRole("row").count()).toBeGreaterThan(40);
   });
 
-  it("pauses a queue with a reason, and undoes it", async () => {
+  it("pauses a queue with a reason, and undoes the pause", async () => {
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("button", { name: "Pause default" }).click();
@@ -236,7 +236,7 @@ describe("the overview", () => {
     expect((await database.pool.query("select from legwork_private.pauses")).rowCount).toBe(0);
   });
 
-  it("shows the time of its data while the server is away", async () => {
+  it("shows the time of its data while the server is unreachable", async () => {
     const away = await startRest(database);
     try {
       await workerOver(database.url, TASKS);
@@ -253,7 +253,7 @@ describe("the overview", () => {
     }
   });
 
-  it("shows a tenant its own jobs, sends no request that is refused, and offers no pause", async () => {
+  it("shows a tenant only its own jobs, offers no pause, and sends no requests that would be refused", async () => {
     await workerOver(database.url, TASKS);
     await database.pool.query(
       "select legwork.enqueue('broken', max_attempts => 1, tenant => t) from unnest(array['acme', 'other', 'other']) t",
@@ -267,7 +267,7 @@ describe("the overview", () => {
     expect(await page.getByRole("region", { name: "Throughput and backlog" }).count()).toBe(0);
   });
 
-  it("is accessible in both themes, wide and narrow", async () => {
+  it("is accessible in both themes, on wide and narrow screens", async () => {
     await counted();
     await workerOver(database.url, TASKS);
     for (const width of [1280, 390]) {

@@ -13,14 +13,14 @@ const database = testDatabase();
 const browser = testBrowser();
 const at = "/tools/jobs";
 
-/** Starts `legwork server`. Returns its address without a path. */
+/** Starts `legwork server`. Returns its URL without a path. */
 async function serverUrl(options: Parameters<typeof startRest>[1]): Promise<string> {
   const server = await startRest(database, { graphqlIntrospection: true, ...options });
   onTestFinished(() => server.stop());
   return new URL(server.url).origin;
 }
 
-/** Expects the dashboard with its links and live views, the other pages, REST and the command line to work at an address. */
+/** Expects the dashboard with its links and live updates, the other pages, REST and the command line to work at a URL. */
 async function expectEverythingAt(url: string): Promise<void> {
   const page = await browser.open(url, `${at}/queues`, restToken);
   await page.getByRole("heading", { level: 1, name: "Queues" }).waitFor();
@@ -44,12 +44,12 @@ async function expectEverythingAt(url: string): Promise<void> {
   expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining('"default"') });
 }
 
-it("a server with a public path works behind a proxy that removes the path, and behind one that keeps it", async () => {
+it("a server with a public path works behind proxies that remove or keep the path", async () => {
   const behind = await serverUrl({ publicPath: at, hosts: ["127.0.0.1"] });
   for (const to of ["", at]) await expectEverythingAt(await pathProxy(behind, { at, to }));
 });
 
-it("a server learns from a trusted proxy which path it has removed, and ignores other clients and other texts", async () => {
+it("a server accepts the removed path only from a trusted proxy, and ignores invalid paths", async () => {
   const headers = { "x-forwarded-prefix": at };
   const behind = await serverUrl({ trustProxy: ["127.0.0.1"], hosts: ["127.0.0.1"] });
   await expectEverythingAt(await pathProxy(behind, { at, to: "", headers }));
@@ -86,7 +86,7 @@ it("a mounted server works behind a proxy that changes the path", async () => {
   await expectEverythingAt(await pathProxy(behind, { at, to: "/jobs" }));
 });
 
-it("the dashboard says that no live connection can be opened, and shows its pages", async () => {
+it("the dashboard shows its pages and a message if no live connection can be opened", async () => {
   const behind = await serverUrl({ publicPath: at });
   const refused = await pathProxy(behind, { at, to: at, headers: { origin: "https://elsewhere.example" } });
   const page = await browser.open(refused, `${at}/queues`, restToken, { mayLog: /WebSocket/ });
@@ -97,7 +97,7 @@ it("the dashboard says that no live connection can be opened, and shows its page
   await silent.getByRole("cell", { name: "default" }).first().waitFor();
 });
 
-it("a public path that is one of the server's own is refused", async () => {
+it("a public path that is invalid or collides with one of the server's own paths is rejected", async () => {
   for (const path of ["tools", "/tools//jobs", "/docs", "/api/v1/x", "/graphql/"]) {
     await expect(createLegwork({ databaseUrl: database.url, publicPath: path })).rejects.toMatchObject({ code: "LW514" });
   }

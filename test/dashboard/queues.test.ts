@@ -27,8 +27,8 @@ async function enqueue(payload: unknown): Promise<string> {
   return (await database.pool.query("select legwork.enqueue('mail/send', $1) as id", [JSON.stringify(payload)])).rows[0].id;
 }
 
-describe("the page of queues", () => {
-  it("pauses a queue with a reason that explains why its jobs do not run, and shows changes made elsewhere", async () => {
+describe("the queues page", () => {
+  it("pauses a queue with a reason, which explains why its jobs are not running, and shows changes made elsewhere", async () => {
     const page = await browser.open(server.url, "/queues", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByLabel("Reason (optional)").fill("provider is down");
@@ -51,7 +51,7 @@ describe("the page of queues", () => {
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await page.getByText("No reason given.").waitFor();
-    // The notice says it, so the status below does not.
+    // The notice shows this, so the status below it does not.
     await page.getByText("No job of this queue is ready to run.").waitFor();
     expect(await page.getByText("no reason was given").count()).toBe(0);
     await page.getByRole("button", { name: "Undo" }).click();
@@ -60,11 +60,11 @@ describe("the page of queues", () => {
   });
 });
 
-/** Buttons that change something: not those of charts, and not those that sort a table or change its density. */
+/** Buttons that change something, which excludes those of charts and those that sort a table or change its density. */
 const ACTIONS = "button:not(.table-sort, .density-switch, .charts *)";
 
 describe("a queue's page", () => {
-  it("adds a limit, edits it in place, reports an invalid one, and removes it", async () => {
+  it("adds a limit, edits it in place, reports an invalid value, and removes it", async () => {
     const page = await browser.open(server.url, "/queues/mail", restToken, { mayLog: /400/ });
     const limits = page.getByRole("region", { name: "Limits", exact: true });
     await limits.getByRole("button", { name: "Add limit" }).click();
@@ -88,7 +88,7 @@ describe("a queue's page", () => {
     await limits.getByText("No limits").waitFor();
   });
 
-  it("shows the usage of a limit by its key", async () => {
+  it("shows the usage of a limit for each value of its key", async () => {
     await database.pool.query("select legwork.limit_concurrency(1, queue => 'mail', key => 'to')");
     for (const to of ["ann", "bob", "bob"]) await enqueue({ to });
     const page = await browser.open(server.url, "/queues/mail", restToken, { theme: "dark" });
@@ -111,7 +111,7 @@ describe("a queue's page", () => {
     await page.getByRole("region", { name: "Throughput and latency" }).waitFor();
   });
 
-  it("shows viewers, and operators of one tenant, no buttons that would be refused", async () => {
+  it("shows viewers and operators of one tenant no buttons for actions that would be refused", async () => {
     for (const [role, tenant] of [
       ["viewer", null],
       ["operator", "acme"],
@@ -126,7 +126,7 @@ describe("a queue's page", () => {
     }
   });
 
-  it("says that a queue does not exist, and suggests a similar name", async () => {
+  it("reports that a queue does not exist, and suggests a similar name", async () => {
     const page = await browser.open(server.url, "/queues/mial", restToken, { mayLog: /404/ });
     await page.getByRole("alert").getByText("Did you mean 'mail'?").waitFor();
   });

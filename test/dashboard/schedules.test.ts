@@ -26,8 +26,8 @@ async function schedules(): Promise<Record<string, unknown>[]> {
   ).rows;
 }
 
-describe("the page of schedules", () => {
-  it("creates a schedule with a form that previews the next runs while the user types", async () => {
+describe("the schedules page", () => {
+  it("creates a schedule, and previews its next runs while the user types", async () => {
     const page = await browser.open(server.url, "/schedules", restToken, { mayLog: /400/ });
     await page.getByText("No schedules yet").waitFor();
     await page.getByRole("button", { name: "New schedule" }).click();
@@ -66,7 +66,7 @@ describe("the page of schedules", () => {
 });
 
 describe("a schedule's page", () => {
-  it("explains the effect of clock changes on times that do not exist or occur twice, also after an edit", async () => {
+  it("explains how clock changes affect times that do not exist or occur twice, also after an edit", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { theme: "dark" });
     const changes = page.getByRole("region", { name: "Clock changes" });
     await changes.getByText("02:30 does not exist that day; the run is at 03:00.").waitFor();
@@ -82,8 +82,8 @@ describe("a schedule's page", () => {
     expect((await schedules())[0]).toMatchObject({ cron: "30 4 * * *", payload: { for: "sales" } });
   });
 
-  it("shows two weeks at a time, starting today, with the days of clock changes", async () => {
-    // The next last Sunday of March that is not in this week.
+  it("shows two weeks at a time, starting with this week, and marks clock changes", async () => {
+    // The last Sunday of the next March that does not include this week.
     const year = new Date().getUTCFullYear() + (new Date().getUTCMonth() < 2 ? 0 : 1);
     const change = 31 - new Date(Date.UTC(year, 2, 31)).getUTCDay();
     const page = await browser.open(server.url, `/schedules/nightly?week=${year}-03-${change}`, restToken);
@@ -97,8 +97,8 @@ describe("a schedule's page", () => {
     expect(await page.getByRole("button", { name: "Previous two weeks" }).isDisabled()).toBe(true);
   });
 
-  it("keeps a time of the repeated hour unchanged when something else is edited", async () => {
-    // The second 02:30 of that night.
+  it("keeps a time in the repeated hour unchanged when another field is edited", async () => {
+    // The second occurrence of 02:30 in that night.
     await database.pool.query(
       "select legwork.schedule('once', 'report/daily', at => '2035-10-28 01:30:00Z', timezone => 'Europe/Berlin')",
     );
@@ -112,7 +112,7 @@ describe("a schedule's page", () => {
     await database.pool.query("select legwork.unschedule('once')");
   });
 
-  it("runs it now, shows the outcome, disables and enables it, and removes it after a confirmation", async () => {
+  it("runs the schedule now, shows the outcome, disables and enables it, and removes it after a confirmation", async () => {
     const page = await browser.open(server.url, "/schedules/nightly", restToken, { mayLog: /404/ });
     await page.getByRole("button", { name: "Run now" }).click();
     const job = await until("the job is there", async () => {
@@ -141,11 +141,11 @@ describe("a schedule's page", () => {
     expect(await schedules()).toEqual([]);
   });
 
-  it("shows a viewer no buttons", async () => {
+  it("shows no action buttons to a viewer", async () => {
     await database.pool.query("select legwork.schedule('hourly', 'report/daily', every => '1 hour')");
     const page = await browser.open(server.url, "/schedules", await makeToken(database, "viewer"));
     await page.getByRole("link", { name: "hourly" }).waitFor();
-    // Those left sort the table and change its density.
+    // The remaining buttons sort the table and change its density.
     expect(await page.getByRole("main").locator("button:not(.table-sort, .density-switch)").count()).toBe(0);
     await page.getByRole("link", { name: "hourly" }).click();
     await page.getByRole("heading", { level: 1, name: "hourly" }).waitFor();

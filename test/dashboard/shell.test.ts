@@ -23,13 +23,13 @@ async function enqueue(): Promise<string> {
   return (rows[0] as { id: string }).id;
 }
 
-/** Requests a page like a browser does. */
+/** Requests a page as a browser does. */
 async function getPage(path: string): Promise<Response> {
   return await fetch(server.url + path, { headers: { accept: "text/html,*/*" } });
 }
 
 describe("the server", () => {
-  it("sends the page at every address of a page, and data to programs", async () => {
+  it("sends HTML to browsers at the address of every page, and JSON to other clients", async () => {
     const page = await getPage("/");
     expect(page.headers.get("content-type")).toContain("text/html");
     expect(page.headers.get("content-security-policy")).toContain("script-src 'self';");
@@ -41,7 +41,7 @@ describe("the server", () => {
     expect((await fetch(`${server.url}/jobs/42`)).status).toBe(404);
   });
 
-  it("sends compressed files that browsers may cache, and nothing outside their folder", async () => {
+  it("sends compressed files that browsers may cache, and no files outside their folder", async () => {
     const script = /src="\.\/(assets\/[^"]+\.js)"/.exec(await (await getPage("/")).text())?.[1];
     const answer = await fetch(`${server.url}/${script}`, { headers: { "accept-encoding": "br" } });
     expect(answer.headers.get("content-encoding")).toBe("br");
@@ -51,7 +51,7 @@ describe("the server", () => {
 });
 
 describe("the dashboard", () => {
-  it("takes the token from the address, and keeps it out of the address bar and of request URLs", async () => {
+  it("reads the token from the address, and keeps it out of the address bar and request URLs", async () => {
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     expect(page.url()).toBe(`${server.url}/`);
@@ -70,12 +70,12 @@ describe("the dashboard", () => {
     await page.getByLabel("Token").waitFor();
   });
 
-  it("keeps a link's token in its tab, and its user when others sign in elsewhere", async () => {
+  it("keeps the token of a link in its tab, and keeps that user signed in when others sign in elsewhere", async () => {
     const viewer = await makeToken(database, "viewer", "acme");
     const tab = await browser.open(server.url, "/jobs", viewer);
     await tab.getByText("viewer of acme").waitFor();
     expect(await tab.evaluate(() => Object.values(localStorage).join())).not.toContain(viewer);
-    // Another user, in another tab of the same browser, who stays signed in.
+    // Another user in another tab of the same browser stays signed in.
     const other = await tab.context().newPage();
     await other.goto(server.url);
     await other.getByLabel("Token").fill(restToken);
@@ -87,7 +87,7 @@ describe("the dashboard", () => {
     const third = await tab.context().newPage();
     await third.goto(server.url);
     await third.getByText("admin", { exact: true }).waitFor();
-    // Signing out ends the session in all tabs with that token, and in no others.
+    // Signing out ends the session in all tabs with that token, but in no other tabs.
     await third.getByRole("button", { name: "Sign out" }).click();
     await other.getByLabel("Token").waitFor();
     expect(await tab.getByText("viewer of acme").count()).toBe(1);
@@ -97,7 +97,7 @@ describe("the dashboard", () => {
     expect(await tab.evaluate(() => Object.values(localStorage).join())).not.toContain(restToken);
   });
 
-  it("explains why it asks for a token again", async () => {
+  it("explains why the user has to enter a token again", async () => {
     const viewer = await makeToken(database, "viewer", "acme");
     const page = await browser.open(server.url, "/jobs", viewer, { mayLog: /401/ });
     await page.getByText("viewer of acme").waitFor();
@@ -106,7 +106,7 @@ describe("the dashboard", () => {
     await page.getByRole("alert").getByText("expired, was revoked").waitFor();
   });
 
-  it("says at once when a user may not read a page", async () => {
+  it("reports immediately when a user may not read a page", async () => {
     const page = await browser.open(server.url, "/workers", await makeToken(database, "viewer", "acme"));
     for (const path of ["workers", "alerts"]) {
       if (path !== "workers") await page.goto(`${server.url}/${path}`);
@@ -117,7 +117,7 @@ describe("the dashboard", () => {
     await page.getByRole("alert").getByText("This page requires the role admin").waitFor();
   });
 
-  it("shows a tenant's viewer no more pages and buttons than the token has rights", async () => {
+  it("shows a tenant's viewer only the pages and buttons that the token permits", async () => {
     const page = await browser.open(server.url, "/", await makeToken(database, "viewer", "acme"));
     await page.getByText("viewer of acme").waitFor();
     const menu = page.getByRole("navigation", { name: "Pages" });
@@ -126,7 +126,7 @@ describe("the dashboard", () => {
     expect(await page.getByRole("button", { name: "Emergency stop" }).count()).toBe(0);
   });
 
-  it("stops all jobs only after the word is typed, shows that on every page, and resumes", async () => {
+  it("stops all jobs only after the confirmation word is typed, shows the stop on every page, and resumes the jobs", async () => {
     const page = await browser.open(server.url, "/queues", restToken);
     await page.getByRole("button", { name: "Emergency stop" }).click();
     const dialog = page.getByRole("dialog");
@@ -144,14 +144,14 @@ describe("the dashboard", () => {
     await until("the banner is gone", async () => (await page.getByRole("alert").count()) === 0);
   });
 
-  it("keeps its frame in view on long pages, also at 200% zoom, and starts each page at its top and its heading", async () => {
+  it("keeps its frame in view on long pages, also at 200% zoom, and opens each page at the top with the focus on its heading", async () => {
     const long = `${"a-queue-with-a-very-long-name-".repeat(4)}x`;
     await database.pool.query(
       `select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'task-' || n, 'queue', $1::text))
        from generate_series(10, 69) n))`,
       [long],
     );
-    // 1440 by 900 pixels at 200%.
+    // The size of a 1440 by 900 pixel window at 200% zoom.
     const page = await browser.open(server.url, "/tasks", restToken, { width: 720, height: 450 });
     const scrollTop = async (): Promise<unknown> => await page.evaluate("document.querySelector('main').scrollTop");
     const fits = async (): Promise<unknown> =>
@@ -180,7 +180,7 @@ describe("the dashboard", () => {
     await page.getByRole("button", { name: "Compact rows" }).waitFor();
   });
 
-  it("finds pages, jobs and actions with Ctrl-K, asks before it acts, and gives the focus back", async () => {
+  it("finds pages, jobs and actions with Ctrl-K, asks for confirmation before it acts, and restores the focus", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}]')`);
     const page = await browser.open(server.url, "/queues", restToken);
     const find = async (text: string): Promise<void> => {
@@ -195,7 +195,7 @@ describe("the dashboard", () => {
     await page.getByRole("dialog", { name: "Pause queue mail?" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    // The button in the row becomes another one while the dialog is open.
+    // While the dialog is open, the button in the row is replaced by another one.
     await page.getByRole("button", { name: "Pause mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
     await until(
@@ -221,7 +221,7 @@ describe("the dashboard", () => {
     expect(await viewer.getByRole("option", { name: /^(Pause queue|Pause task|Retry|Emergency)/ }).count()).toBe(0);
   });
 
-  it("shows open critical alerts in the tab's title and icon, until they are resolved", async () => {
+  it("shows open critical alerts in the tab's title and icon until they are resolved", async () => {
     await database.pool.query(
       `insert into legwork_private.alert_records (rule, kind, target, severity, value, threshold, message, raised_at)
        values ('backlog_age', 'backlog_age', 'mail', 'critical', 2000, 1800, 'A job in queue ''mail'' is late.', now())`,
@@ -235,7 +235,7 @@ describe("the dashboard", () => {
     expect(await icon.getAttribute("href")).not.toContain("trouble");
   });
 
-  it("says once that the server is away, opens a page that was not loaded yet when it is back, and pauses updates", async () => {
+  it("reports once that the server is unreachable, opens a page that was not loaded yet when it is back, and pauses updates", async () => {
     const away = await startRest(database);
     const port = Number(new URL(away.url).port);
     const page = await browser.open(away.url, "/queues", restToken, { mayLog: /ERR_|WebSocket|Failed to/ });

@@ -30,8 +30,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-describe("the page of tasks", () => {
-  it("lists tasks with the outcomes of their jobs, filtered and sorted in the address", async () => {
+describe("the tasks page", () => {
+  it("lists tasks with the outcomes of their jobs, and keeps the filter and sort order in the address", async () => {
     const page = await browser.open(server.url, "/tasks", restToken);
     const row = page.getByRole("row", { name: /^mail\/send/ });
     await row.getByRole("cell", { name: "7", exact: true }).waitFor();
@@ -46,7 +46,7 @@ describe("the page of tasks", () => {
     await page.getByText("No matching tasks").waitFor();
   });
 
-  it("shows a tenant's viewer what it may see, and requests nothing else", async () => {
+  it("shows a tenant's viewer only what the token may read, and requests nothing else", async () => {
     const page = await browser.open(server.url, "/tasks", await makeToken(database, "viewer", "acme"));
     await page.getByRole("link", { name: "mail/send" }).waitFor();
     expect(await page.getByRole("columnheader", { name: "Health" }).count()).toBe(0);
@@ -73,7 +73,7 @@ describe("a task's page", () => {
     await expectAccessible(page);
   });
 
-  it("changes limits in place, and pauses the task with a reason that explains why its jobs wait", async () => {
+  it("changes limits in place, and pauses the task with a reason, which explains why its jobs are waiting", async () => {
     const page = await browser.open(server.url, "/tasks/mail%2Fsend", restToken);
     const limits = page.getByRole("region", { name: "Limits", exact: true });
     await limits.getByRole("button", { name: "Add limit" }).click();

@@ -28,7 +28,7 @@ async function start(name: string, steps: unknown): Promise<string> {
   return rows[0].id;
 }
 
-/** Ends every job that is ready to run: completes it, or fails it permanently. */
+/** Ends every job that is ready to run, either by completing it or by failing it permanently. */
 async function runAll(ends: "complete" | "fail" = "complete"): Promise<void> {
   if (ends === "fail") {
     await database.pool.query(
@@ -50,7 +50,7 @@ const NIGHT = {
 };
 
 describe("a workflow's page", () => {
-  it("follows the steps while they run, as a graph and as a table", async () => {
+  it("shows the progress of the steps while they run, as a graph and as a table", async () => {
     const id = await start("night", NIGHT);
     const page = await browser.open(server.url, `/workflows/${id}`, restToken);
     await page.getByRole("link", { name: "load pending" }).waitFor();
@@ -71,14 +71,14 @@ describe("a workflow's page", () => {
     await page.waitForURL("**/jobs/*");
   });
 
-  it("retries failed steps, and retries from a step, after a confirmation", async () => {
+  it("after a confirmation, retries failed steps or retries from a step", async () => {
     const id = await start("night", NIGHT);
     await runAll();
     await runAll("fail");
     const page = await browser.open(server.url, `/workflows/${id}`, restToken, { theme: "dark" });
     await page.getByRole("link", { name: "report failed" }).waitFor();
     await expectAccessible(page);
-    // The step itself has a button too.
+    // The step's box has this button too.
     await page.getByRole("button", { name: "Retry from report" }).click();
     await page.getByRole("dialog").getByText("and all steps that depend on it run again").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
@@ -102,7 +102,7 @@ describe("a workflow's page", () => {
     expect(rows).toEqual([{ state: "cancelled" }]);
   });
 
-  it("draws many equal steps as one box, which opens", async () => {
+  it("draws many steps that differ only in their payload as one box, which can be opened", async () => {
     const parts = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`part${index}`, { task: "load" }]));
     const id = await start("import", { ...parts, end: { task: "send", depends_on: Object.keys(parts) } });
     const page = await browser.open(server.url, `/workflows/${id}`, restToken);
@@ -119,7 +119,7 @@ describe("a workflow's page", () => {
     await database.pool.query("select legwork.cancel_workflow($1)", [id]);
   });
 
-  it("draws steps that depend on a sub-workflow behind its last steps", async () => {
+  it("draws steps that depend on a sub-workflow to the right of its last steps", async () => {
     const id = await start("nested", {
       sub: { steps: { one: { task: "load" }, two: { task: "load", depends_on: ["one"] } } },
       last: { task: "send", depends_on: ["sub"] },
@@ -134,7 +134,7 @@ describe("a workflow's page", () => {
   });
 
   it(
-    "opens a thousand steps within two seconds, renders only visible ones, and can be moved and zoomed",
+    "opens a thousand steps within two seconds, renders only the visible ones, and can be zoomed",
     async () => {
       onTestFinished(async () => {
         await database.pool.query(
@@ -145,7 +145,7 @@ describe("a workflow's page", () => {
       const url = await until(
         "a thousand steps open in time",
         async () => {
-          // Ten steps, before and after, measure how much slower this machine is than an idle one.
+          // The time for ten steps, measured before and after, shows how much slower this machine is than an idle one.
           const before = await opening(page, 10);
           const large = await opening(page, 1_000);
           const after = await opening(page, 10);
@@ -168,7 +168,10 @@ describe("a workflow's page", () => {
 /** How long a workflow of ten steps takes to open on an idle machine (ms). */
 const IDLE_MS = 250;
 
-/** Starts a workflow, opens it from the list, and measures the time until its steps are visible (ms). Resolves to that and its address. */
+/**
+ * Starts a workflow, opens it from the list, and measures the time until its steps are visible (ms). Resolves to this time and the workflow's
+ * address.
+ */
 async function opening(page: Page, size: number): Promise<{ time: number; url: string }> {
   const name = `${size} steps ${randomUUID()}`;
   const steps = Array.from({ length: size }, (_, index) => [
@@ -181,15 +184,15 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
   await link.waitFor();
   const began = performance.now();
   await link.click();
-  // The measured time decides, so this timeout is generous.
+  // The test checks the measured time, so this timeout is generous.
   await page.getByRole("link", { name: "s0 pending" }).waitFor({ timeout: 30_000 });
   const time = performance.now() - began;
   expect(page.url()).toContain(`/workflows/${id}`);
   return { time, url: page.url() };
 }
 
-describe("the page of workflows", () => {
-  it("lists workflows and batches by their state, in the address", async () => {
+describe("the workflows page", () => {
+  it("lists workflows and batches by state, and keeps the state in the address", async () => {
     await database.pool.query(
       `select legwork.enqueue_batch('[{"task": "send"}, {"task": "send"}]', description => 'month''s end')`,
     );
@@ -210,7 +213,7 @@ describe("the page of workflows", () => {
     await expectAccessible(page);
   });
 
-  it("shows a viewer no buttons, and a tenant only its own workflows", async () => {
+  it("shows no action buttons to a viewer, and only its own workflows to a tenant", async () => {
     const id = await start("night", NIGHT);
     const { rows } = await database.pool.query("select legwork.start_workflow('acme-night', $1, tenant => 'acme') as id", [
       JSON.stringify(NIGHT),

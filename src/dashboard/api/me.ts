@@ -13,8 +13,8 @@ export function useMe(): Me | undefined {
 }
 
 /**
- * Whether the token has the rights of a role and, with the option `everybody`, is not limited to one tenant. The server enforces this; the page
- * checks it only to avoid offering actions that the server would refuse.
+ * Whether the token has the rights of a role and, with the option, is not limited to one tenant. The server enforces this; the page checks it only to
+ * avoid offering actions that the server would refuse.
  */
 export function useMay(role: Role, options: { everybody?: boolean } = {}): boolean {
   const me = useMe();

@@ -14,7 +14,7 @@ export interface DialogProps {
 }
 
 /**
- * A modal dialog. The browser keeps the focus inside it and closes it on Escape; the element that opened it then gets the focus back. Render it only
+ * A modal dialog. The browser keeps the focus inside it and closes it on Escape; the focus then returns to the element that opened it. Render it only
  * while it is open.
  */
 export function Dialog({ title, onClose, children, size = "form" }: DialogProps) {

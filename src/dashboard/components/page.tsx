@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useLayoutEffect, useRef } from "react";
 import { setTitle } from "./title.ts";
 
-/** A page: its heading, its actions and its content. The heading is also the tab's title and gets the focus when the page opens. */
+/** A page: its heading, its actions and its content. The heading is also the tab's title, and receives focus when the page opens. */
 export function Page({
   title,
   lead,

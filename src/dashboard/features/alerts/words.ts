@@ -11,7 +11,8 @@ export const words = {
   noneOpen: "No open alerts",
   noneOpenHint: "Alert rules are evaluated every few seconds while a worker or server is online.",
   noneResolved: "No resolved alerts",
-  resolvedLimit: (count: number) => `Only the last ${formatNumber(count)} alerts are searched. For older alerts, query legwork.alerts in SQL.`,
+  resolvedLimit: (count: number) =>
+    `Only the last ${formatNumber(count)} alerts are searched. For older alerts, query legwork.alerts in SQL.`,
 
   // Alerts
   severity: "Severity",

@@ -39,7 +39,8 @@ export const words = {
     stopped: "It was stopped. Changes made before that remain.",
     failed: "An error ended it before all jobs were handled.",
   },
-  abandoned: "No worker or server has worked on it since {at}. It continues as soon as a worker or server is running. Start one with {command}.",
+  abandoned:
+    "No worker or server has worked on it since {at}. It continues as soon as a worker or server is running. Start one with {command}.",
   retrying: (error: string) => `The last step failed and is being retried: ${error}`,
 
   // Stop

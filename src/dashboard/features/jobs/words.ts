@@ -300,7 +300,8 @@ const detail = {
   startNow: "Start now",
   rerunHint: "Creates a new job with the same payload. This job stays as it is.",
   changesExplained: "Creates a new job with a payload that you edit first. This job can be discarded.",
-  retryExplained: "The same job starts again with the same payload, and its attempt count is reset. Limits and pauses still apply.",
+  retryExplained:
+    "The same job starts again with the same payload, and its attempt count is reset. Limits and pauses still apply.",
   retryQuestion: (id: string) => `Retry job ${id}?`,
   startQuestion: (id: string) => `Start job ${id} now?`,
   startExplained: "The job no longer waits until it is due. Limits and pauses still apply.",

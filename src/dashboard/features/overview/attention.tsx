@@ -18,7 +18,7 @@ import { words } from "./words.ts";
 /** The number of problems that are shown here; the pages Alerts and Failed list all of them. */
 const SHOWN = 6;
 
-/** What needs attention now: one row for each affected task or other target, with its alerts and failed jobs. Renders nothing if there are none. */
+/** What needs attention now: one row for each affected task or other target, with its alerts and failed jobs. Renders nothing without problems. */
 export function Attention() {
   const everybody = useMay("viewer", { everybody: true });
   const alerts = useAlerts();

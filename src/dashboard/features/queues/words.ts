@@ -11,7 +11,8 @@ export const words = {
   pauseReason: (reason: string | null) => (reason === null ? "" : `: ${reason}`),
 
   // One queue
-  waitingForResume: (paused: string) => `${counted(paused, "job")} ${pluralOf(paused, "is", "are")} waiting for it to be resumed.`,
+  waitingForResume: (paused: string) =>
+    `${counted(paused, "job")} ${pluralOf(paused, "is", "are")} waiting for it to be resumed.`,
   blockedBy: "by a limit or dependency",
   oldestJob: "Oldest waiting job",
   oldestJobDetail: "when it became due",

@@ -101,7 +101,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
   );
 }
 
-/** Whether the worker takes jobs; if it does not, since when, and who changed that. */
+/** Whether the worker takes jobs; if it does not, when and by whom it was stopped from taking them. */
 export function WorkerState({ worker: { state, quietSince, quietBy } }: { worker: Worker }) {
   if (state === "active") return words.states.active;
   return (

@@ -126,7 +126,7 @@ export function JobGrid({
       if (line === undefined) return;
       onActive(line.id);
       virtual.scrollToIndex(lines.indexOf(line));
-      // Screen readers announce the active row only while the grid has the focus.
+      // Screen readers announce the active row only while the grid has focus.
       if (document.activeElement !== scroller.current) scroller.current?.focus({ preventScroll: true });
     },
     [lines, virtual, onActive],

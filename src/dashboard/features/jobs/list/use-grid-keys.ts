@@ -3,7 +3,7 @@ import { isTyping } from "../../../shell/shortcuts.tsx";
 import type { JobKey } from "../detail/job-actions.tsx";
 
 interface Actions {
-  /** The index of the active row; negative if there is none. */
+  /** The index of the active row; negative without an active row. */
   index: number;
   count: number;
   /** The number of rows per screen. */

@@ -44,7 +44,7 @@ export function keyOf(entry: TimelineEntry): string {
   return `${entry.kind} ${entry.startedAt} ${entry.label}`;
 }
 
-/** The page of the object that an entry refers to; undefined if there is none. */
+/** The page of the object that an entry refers to; undefined for an entry without such an object. */
 export function pageOf({ targetType, target }: TimelineEntry): string | undefined {
   if (target === null) return undefined;
   switch (targetType) {

@@ -3,7 +3,8 @@ import { counted } from "../../../../../wording.ts";
 /** The timeline of a job. */
 export const words = {
   title: "Timeline",
-  table: "Timeline, table. Use plus and minus to zoom, the left and right arrow keys to move, 0 to show everything, and Enter to open a row.",
+  table:
+    "Timeline, table. Use plus and minus to zoom, the left and right arrow keys to move, 0 to show everything, and Enter to open a row.",
   what: "Event",
   start: "Start",
   duration: "Duration",
