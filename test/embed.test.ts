@@ -112,7 +112,7 @@ describe("createLegwork", () => {
     expect(job).toMatchObject({ task: "double", attempts: 1 });
   });
 
-  it("leaves no connection open after it is stopped, or could not start", async () => {
+  it("leaves no connection open after it has stopped or failed to start", async () => {
     const connections = async (): Promise<number> => {
       const { rows } = await database.pool.query(
         "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name like 'legwork%' and application_name <> 'legwork'",

@@ -288,7 +288,7 @@ describe("a data directory in use", () => {
     await start(dataDir);
   });
 
-  it("is given to exactly one of several processes that find a stale lock", async () => {
+  it("is acquired by exactly one of several processes that find a stale lock", async () => {
     const dataDir = dataDirectory();
     await (await start(dataDir)).stop();
     const lock = { pid: process.pid, started: "another boot/1", inode: statSync(dataDir).ino };
@@ -335,7 +335,7 @@ describe("the port", () => {
 });
 
 describe("stopping", () => {
-  it("is left to the process: Ctrl-C in the terminal does not stop Postgres before the process does", async () => {
+  it("is controlled by the process: Ctrl-C in the terminal does not stop Postgres before the process does", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir, { detached: true });
     await child.ready;
@@ -485,7 +485,7 @@ describe("as another user", () => {
     expect(await query((await again.ready).databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
     await stopChild(again);
 
-    // `sudo npm start` runs it as its owner and leaves nothing that locks the owner out.
+    // `sudo npm start` runs Postgres as the owner of the cluster, and leaves no files that the owner cannot access.
     const asRoot = await start(dataDir);
     expect(await query(asRoot.databaseUrl, "select n from kept")).toEqual([{ n: 7 }]);
     expect(statSync(`/proc/${serverPid(dataDir)}`).uid).toBe(NOBODY.uid);

@@ -51,7 +51,7 @@ it("a turn decides how long to wait, and a loop that is woken does not wait", as
   await loop.stop();
 });
 
-it("a loop that is woken during a turn takes one more afterwards", async () => {
+it("a loop that is woken during a turn runs one more turn afterwards", async () => {
   const { loop, turns, begun } = heldLoop(FOREVER);
   loop.wake();
   loop.wake();

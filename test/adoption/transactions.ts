@@ -1,5 +1,5 @@
-// Tries Legwork in transactions of each library: a commit creates the job, a rollback leaves none, payloads arrive unchanged, and errors keep their
-// codes.
+// Tests Legwork in transactions of each library: a commit creates the job, a rollback leaves no job, payloads arrive unchanged, and errors keep
+// their codes.
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { EntitySchema, MikroORM } from "@mikro-orm/postgresql";
@@ -137,7 +137,7 @@ async function tryLibrary(inTransaction: (work: Work) => Promise<void>): Promise
   });
   assert.equal(await countJobs(), before + 4, "a commit creates the jobs");
   const { rows } = await pool.query("select payload from legwork.jobs where id = any($1)", [ids]);
-  for (const row of rows) assert.deepEqual(row.payload, payload, "the payload arrives as it was");
+  for (const row of rows) assert.deepEqual(row.payload, payload, "the payload arrives unchanged");
 
   const refused = inTransaction(async (transaction) => void (await enqueue(transaction, "mial")));
   await assert.rejects(

@@ -69,7 +69,7 @@ afterAll(async () => {
 });
 
 describe("a result", () => {
-  it("is returned to each of many callers, which share one connection and leave nothing behind", async () => {
+  it("is returned to each of many callers, which share one connection and leave no rows", async () => {
     await legwork.queues.setRetryPolicy("default", { attempts: 2, backoff: "fixed", delay: 1 });
     const before = await listeners();
     const numbers = Array.from({ length: 600 }, (_, n) => n);
@@ -197,7 +197,7 @@ describe("a result", () => {
 });
 
 describe("a notification", () => {
-  it("is sent only when an awaited job ends, and a forged notification ends no wait", async () => {
+  it("is sent only when an awaited job ends, and a forged notification does not end a wait", async () => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     onTestFinished(() => client.end());

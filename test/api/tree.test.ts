@@ -96,7 +96,7 @@ describe("with(client)", () => {
 });
 
 describe("a task with a name", () => {
-  it("can be enqueued through itself and through the tree", async () => {
+  it("can be enqueued with its own method and through the tree", async () => {
     const own = await welcome.enqueue(database.pool, { user_id: 3 }, { priority: -1 });
     const byTree = await legwork.jobs.enqueue(welcome, { user_id: 4, at: new Date(0) });
     expect(await legwork.jobs.get(own)).toMatchObject({ task: "notify/welcome", priority: -1, payload: { user_id: 3 } });
@@ -115,7 +115,7 @@ describe("a task with a name", () => {
     }
   });
 
-  it("differs from a task without one, which cannot be enqueued through itself", async () => {
+  it("has a method to enqueue it, which a task without a name does not have", async () => {
     const nameless = defineTask({ run: () => {} });
     expect("enqueue" in nameless).toBe(false);
     await expect(legwork.jobs.enqueue(nameless as never)).rejects.toMatchObject({ code: "LW515" });

@@ -37,7 +37,7 @@ describe("legwork backup and legwork restore", () => {
     expect(written.stdout).toContain(`Backup ${backup} is complete and has been verified by reading it back.`);
     expect(JSON.parse(await readFile(join(folder, backup, "manifest.json"), "utf8"))).toMatchObject({ name: "daily" });
 
-    // A restore refuses to delete existing rows unless it is told to.
+    // A restore refuses to delete existing rows unless an option allows it.
     const refused = await run("restore", "--folder", folder, "--name", "daily");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("shop.items has rows.") });
     expect(refused.stderr).toMatch(/^legwork: Job \d+ has failed: .*\nhint: `legwork job \d+` shows its attempts and log\.\n$/);

@@ -250,7 +250,7 @@ describe("an error", () => {
     },
   );
 
-  it("for a database that was never migrated says so", async () => {
+  it("for a database that was never migrated says that it must be migrated", async () => {
     await database.pool.query("create database legwork_cli_empty");
     const url = new URL(database.url);
     url.pathname = "/legwork_cli_empty";

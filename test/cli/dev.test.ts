@@ -175,7 +175,7 @@ it("picks up new task files and folders, and drops deleted ones", async () => {
   expect(await resultOf(await enqueue())).toMatchObject({ version: 32 });
 });
 
-it("replaces a worker that was killed, stops soon on Ctrl-C, and returns its running job to the queue without an attempt", async () => {
+it("replaces a worker that was killed, stops quickly on Ctrl-C, and returns its running job to the queue without an attempt", async () => {
   await printed(/! The worker has ended \(SIGKILL\)[\s\S]+↻ Ready: hello\n/, () => {
     const { rows } = { rows: readFileSync(`/proc/${dev.pid}/task/${dev.pid}/children`, "utf8").trim().split(" ") };
     for (const pid of rows) process.kill(Number(pid), "SIGKILL");

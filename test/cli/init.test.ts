@@ -123,7 +123,7 @@ it("leaves a project's own style and files alone, and its sample loads in every 
   }
 });
 
-it("keeps the tasks and the crontab of graphile-worker, and refuses what it cannot read in one line", async () => {
+it("keeps the tasks and the crontab of graphile-worker, and refuses files that it cannot read, in one line", async () => {
   const manifest = JSON.stringify({
     scripts: { worker: "graphile-worker -c $DATABASE_URL --crontab conf/crontab" },
     dependencies: { "graphile-worker": "^0.16.6" },

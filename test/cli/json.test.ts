@@ -60,7 +60,7 @@ function withoutTimes(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === "countedTo" || key === "counts" ? null : part)));
 }
 
-it("every command prints JSON, in which numbers are numbers, from the database and from a server alike", async () => {
+it("every command prints JSON without numbers as text, and the same from the database as from a server", async () => {
   const read = new Set<string>();
   for (const { name, run: given } of walkedCommands(named)) {
     if (name === "backup" || name === "migrate" || name === "roles create") continue;

@@ -43,7 +43,7 @@ it.each([120, 80, 50])("a table fits a terminal of %i columns in one line per ro
   expect(new Set(starts).size).toBe(1);
 });
 
-it("a table leaves out the least important columns of a narrow terminal, and shortens nothing in a file", () => {
+it("a table omits the least important columns on a narrow terminal, and shortens nothing in a file", () => {
   expect(tableLines(HEAD, ROWS, { columns: 50, spare: SPARE })[0]).toMatch(/^ID +TASK +STATE +RESULT/);
   const [, first] = tableLines(HEAD, ROWS);
   expect(first).toMatch(/Can't send mail: all recipients were rejected by the server$/);

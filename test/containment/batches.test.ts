@@ -155,31 +155,34 @@ describe("a system fault", () => {
       break: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key to serial_key_gone"),
       mend: () => database.pool.query("alter table legwork_private.finished_jobs rename column serial_key_gone to serial_key"),
     },
-  ])("($fault) ends no job: no more jobs are fetched, and work resumes automatically", async ({ break: breakIt, mend }) => {
-    const ids = await add(neighbors(60));
-    await breakIt();
-    await workerOver(database.url, TASKS, { concurrency: 5, localQueueSize: 10 });
-    const { pool } = database;
-    const runs = async (): Promise<number> => (await pool.query("select from runs")).rows.length;
-    let last = { seen: new Date(0), runs: 0 };
-    await until(
-      "two heartbeats have passed without another run",
-      async () => {
-        const { rows } = await pool.query("select max(seen_at) as seen from legwork.workers");
-        const seen: Date | null = rows[0].seen;
-        if (seen === null || seen.getTime() < last.seen.getTime() + 2_000) return false;
-        const isQuiet = last.runs > 0 && (await runs()) === last.runs;
-        last = { seen, runs: await runs() };
-        return isQuiet;
-      },
-      20_000,
-    );
-    expect(await runs()).toBeLessThan(ids.length / 2);
-    expect(
-      (await pool.query("select from graphile_worker._private_jobs where attempts > 1 or last_error is not null")).rows,
-    ).toEqual([]);
-    await mend();
-    await allEnded(ids);
-    await expectOneRunEach(ids);
-  });
+  ])(
+    "($fault) does not end any job: no more jobs are fetched, and work resumes automatically",
+    async ({ break: breakIt, mend }) => {
+      const ids = await add(neighbors(60));
+      await breakIt();
+      await workerOver(database.url, TASKS, { concurrency: 5, localQueueSize: 10 });
+      const { pool } = database;
+      const runs = async (): Promise<number> => (await pool.query("select from runs")).rows.length;
+      let last = { seen: new Date(0), runs: 0 };
+      await until(
+        "two heartbeats have passed without another run",
+        async () => {
+          const { rows } = await pool.query("select max(seen_at) as seen from legwork.workers");
+          const seen: Date | null = rows[0].seen;
+          if (seen === null || seen.getTime() < last.seen.getTime() + 2_000) return false;
+          const isQuiet = last.runs > 0 && (await runs()) === last.runs;
+          last = { seen, runs: await runs() };
+          return isQuiet;
+        },
+        20_000,
+      );
+      expect(await runs()).toBeLessThan(ids.length / 2);
+      expect(
+        (await pool.query("select from graphile_worker._private_jobs where attempts > 1 or last_error is not null")).rows,
+      ).toEqual([]);
+      await mend();
+      await allEnded(ids);
+      await expectOneRunEach(ids);
+    },
+  );
 });

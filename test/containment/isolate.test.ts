@@ -86,7 +86,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     expect(await end(database, id)).toMatchObject({ state: "cancelled" });
   });
 
-  it("receives its job's cancellation", async () => {
+  it("is aborted when its job is cancelled", async () => {
     const id = await add(database, "heeds");
     await isUnderWay(id);
     await cancelJob(database.pool, id);
@@ -141,7 +141,7 @@ describe.each(KINDS)("a task in a %s", (kind) => {
     expect(await end(database, await add(database, "late"))).toMatchObject({ state: "completed", result: "late" });
   });
 
-  it("logs and reports like any other task, and shows nothing that it redacts", async () => {
+  it("logs and reports progress like any other task, and shows no redacted values", async () => {
     const job = await end(database, await add(database, "speaks", { secret: "confidential" }));
     expect(job).toMatchObject({ state: "completed", result: "[redacted]" });
     const lines = await until("its log lines are stored", async () => {

@@ -126,7 +126,7 @@ describe("any JSON that Postgres accepts", () => {
     }
   });
 
-  it("has a gate of its own, and limits can be created and removed", async () => {
+  it("has its own gate, and limits can be created and removed", async () => {
     const gates = await sql("select distinct w.gates from legwork_private.waiting_jobs w");
     expect(gates.length).toBeLessThan(Object.keys(HOSTILE_JSON).length);
     await sql("select legwork.limit_rate(100, '1 hour', task => 'plain', key => 'user')");

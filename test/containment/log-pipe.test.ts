@@ -44,7 +44,7 @@ it(
       await until("100 jobs have run", async () => (await completed()) === before + 100, 40_000);
     };
     await runTalkative();
-    // If the log were kept in memory, each round would add 40 MB. A busy machine collects garbage late, so only the last round must not add memory.
+    // If the log were kept in memory, each round would add 40 MB. A busy machine collects garbage late, so growth must stop only after some rounds.
     let growth = Infinity;
     for (let batch = 0; batch < 5 && growth >= 20; batch++) {
       const before = residentMegabytes(worker.pid);

@@ -29,7 +29,7 @@ async function said(databaseUrl: string): Promise<string> {
     if (!(error instanceof LegworkError)) throw error;
     text += `${error.message} ${error.hint} ${error.cause === undefined ? "" : toError(error.cause).message}`;
   }
-  // Code positions reveal nothing, and their line numbers may be any four digits.
+  // Code positions are removed, because they reveal nothing but may contain the same four digits.
   return text.replaceAll(/:\d+:\d+(?=\)|\\n|")/g, "");
 }
 

@@ -163,7 +163,7 @@ async function expectAllOnce(count: number): Promise<void> {
 }
 
 it.skipIf(!isRoot)(
-  "a full disk ends no job: /ready reports it, and work resumes once there is room",
+  "a full disk does not end any job: /ready reports it, and work resumes once there is space again",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(40);
@@ -197,7 +197,7 @@ it.skipIf(!isRoot)(
 );
 
 it(
-  "a read-only server ends no job: /ready reports it, and work resumes once the server is writable",
+  "a read-only server does not end any job: /ready reports it, and work resumes once the server is writable",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(24);
@@ -261,7 +261,7 @@ it("an attempt that needs a connection when none is free waits for one", { timeo
 });
 
 it(
-  "tables that a restore has not created yet end no job: the worker continues when they exist",
+  "tables that a restore has not created yet do not end any job: the worker continues once they exist",
   { timeout: scaled(60_000) },
   async () => {
     await enqueue(24);

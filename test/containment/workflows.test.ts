@@ -103,7 +103,7 @@ describe.each(Object.keys(workers))("next to hostile workflows, with %s,", (kind
         join: { task: "ok", dependsOn: wide },
         anyway: { task: "ok", dependsOn: ["n77"] },
       })]: "failed",
-      // Names and payloads.
+      // Workflows with hostile names and payloads.
       [await start([
         { name: "__proto__", task: "ok" },
         { name: "' or 1=1 --", task: "ok", dependsOn: ["__proto__"], payload: JSON.parse(`${"[".repeat(90)}${"]".repeat(90)}`) },
@@ -114,7 +114,7 @@ describe.each(Object.keys(workers))("next to hostile workflows, with %s,", (kind
           payload: { big: "x".repeat(30_000), n: 1e300, u: "\\u0000" },
         },
       ])]: "completed",
-      // Compensated, although the compensation fails too.
+      // A workflow that is compensated, although the compensation fails too.
       [await start({
         a: { task: "ok", compensate: { task: "bad" }, maxAttempts: 1 },
         b: { ...last, dependsOn: ["a"], onFailure: "compensate" },

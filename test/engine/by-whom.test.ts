@@ -52,7 +52,7 @@ async function named({ waiting, running, workflow, alert }: Targets): Promise<un
   return rows.map(({ it, who }) => `${it}: ${who}`).toSorted();
 }
 
-it("an action has the same actor in the audit log, in explain, in the doctor and in the views, whichever surface it came from", async () => {
+it("an action has the same actor in the audit log, explain, the doctor and the views, whichever surface it was taken through", async () => {
   await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q"}]')`);
   const server = await startRest(database);
   try {

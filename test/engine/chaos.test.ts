@@ -20,7 +20,7 @@ const LONG_STOP_MS = 9_000;
 /** The longest time a job blocks its worker's event loop (ms): longer than the lease in a long test. */
 const LONG_BLOCK_MS = SECONDS > 60 ? 20_000 : 7_000;
 
-/** The longest time until a job that a limit admitted starts (ms), for the check of changed limits. */
+/** The longest time between a job's admission by a limit and its start (ms), for the check of changed limits. */
 const LATE_MS = 15_000;
 
 const database = testDatabase();
@@ -272,7 +272,7 @@ it(
       );
     }
 
-    // Rate limits hold. A start is recorded a moment after it counts.
+    // Rate limits hold. A start is recorded a moment after the limit has counted it.
     const starts = of("rated")
       .map((run) => run.from)
       .toSorted((a, b) => a - b);

@@ -163,7 +163,7 @@ describe("cancelling a running job", () => {
 });
 
 describe("pausing", () => {
-  it("keeps jobs that a worker has fetched ahead from starting, and loses none", async () => {
+  it("prevents jobs that a worker has fetched ahead from starting, and loses no jobs", async () => {
     await workerOver(
       database.url,
       { "t.ts": task(`queue: "q",`, `await new Promise((resolve) => setTimeout(resolve, 150)); return Date.now();`) },

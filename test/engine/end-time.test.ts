@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("a job that failed in the last ten minutes is found by every surface, however old it is", async () => {
+test("a job that failed in the last ten minutes is found through every surface, however old it is", async () => {
   const tree = await createLegwork({ databaseUrl: database.url });
   const cli = async (...words: string[]): Promise<string[]> => {
     const { stdout, stderr } = await legwork([...words, "--json"], { DATABASE_URL: database.url });

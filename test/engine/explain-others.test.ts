@@ -105,7 +105,7 @@ describe("a schedule", () => {
     });
   });
 
-  it("without a worker, with a worker that lacks its task, or with a pause reports this", async () => {
+  it("reports that there is no worker, that no worker has its task, or that it is paused", async () => {
     await schedule("'t', every => '1 second'");
     await query("delete from legwork_private.worker_processes");
     await query("update legwork_private.schedule_definitions set upcoming = array[now() - interval '90 seconds']");

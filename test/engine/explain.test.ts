@@ -189,7 +189,7 @@ it("an exhausted rate limit is named with the next possible start", async () => 
   ]);
 });
 
-it("a start time in the future is shown; for a retry, with the error", async () => {
+it("a start time in the future is shown, and for a retry also the error", async () => {
   const later = await add({ runAt: new Date(Date.now() + 3_600_000) });
   expect(await explain(later)).toMatchObject([
     {

@@ -81,7 +81,7 @@ describe("a worker that was stopped for longer than its lease", () => {
       );
       await open("first");
       await until("the first job has completed", async () => (await state(first)) === "completed");
-      // The stopped worker goes through the jobs it had fetched, and then runs this one, whose task the other worker does not have.
+      // The stopped worker skips the jobs that it had fetched, and then runs this one, whose task the other worker does not have.
       const last = await add("last");
       await until("the stopped worker has run the last job", async () => (await state(last)) === "completed");
       for (const id of fetched) expect(await runsOf(id)).toEqual([other.pid]);

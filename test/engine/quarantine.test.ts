@@ -73,7 +73,7 @@ describe("a job that kills its worker three times", () => {
   );
 
   it(
-    "is also quarantined when its task allows one attempt",
+    "is also quarantined if its task allows only one attempt",
     async () => {
       const tasks = await directoryOf({
         "fragile.ts": GATED.replace("defineTask({", "defineTask({ retry: { attempts: 1 },"),

@@ -101,7 +101,7 @@ describe("two tenants that use the same key", () => {
         ]);
       }
     }
-    // A request is merged with other requests from the same tenant, through whichever interface, and never with another tenant's.
+    // A request is merged with other requests from the same tenant, through any interface, but never with another tenant's requests.
     expect([jobs.A?.size, jobs.B?.size]).toEqual([1, 1]);
     const both = [...(jobs.A ?? []), ...(jobs.B ?? [])].toSorted();
     expect(

@@ -364,7 +364,7 @@ describe("assistant", () => {
     await until("the alert is resolved", async () => (await select(open)).length === 0);
   });
 
-  it("B9 settings come from the environment, and an error names the variable and shows no key", async () => {
+  it("B9 settings are read from the environment, and an error names the variable without showing a key", async () => {
     expect(assistantConfig({})).toMatchObject({ health: "5m", rateLimits: "1m", keepBackups: "30 days", enabled: undefined });
     expect(
       assistantConfig({ ASSISTANT_ENV: "development", ASSISTANT_HEALTH_INTERVAL: "30s", ASSISTANT_JOBS_ENABLED: "false" }),

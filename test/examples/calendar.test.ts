@@ -148,7 +148,7 @@ describe("calendar", () => {
     expect(await select("select from legwork.schedules where name like 'calendar-%'")).toHaveLength(2);
   });
 
-  it("C2 a manual run copies the range's events to the archive, and a second run archives nothing twice", async () => {
+  it("C2 a manual run copies the range's events to the archive, and a second run archives no event twice", async () => {
     await addEvent(1, "the day before", "2024-12-17 21:00Z", "2024-12-17 22:00Z");
     await addEvent(1, "just after midnight in Vienna", "2024-12-17 23:30Z", "2024-12-18 00:30Z");
     await addEvent(1, "noon", "2024-12-18 11:00Z", "2024-12-18 12:00Z");

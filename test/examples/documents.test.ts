@@ -166,7 +166,7 @@ describe("documents", () => {
     });
   });
 
-  it("A4 a job is healthy, degraded or unhealthy by consecutive failures, failure rate and slow runs, and alerts are raised and resolved", async () => {
+  it("A4 a job is healthy, degraded or unhealthy depending on consecutive failures, failure rate and slow runs, and alerts are raised and resolved", async () => {
     const answer = { code: 500, after: 0 };
     const { url } = await httpServer((response) => void setTimeout(() => response.writeHead(answer.code).end("x"), answer.after));
     await restart({ BG_JOBS_MAX_RETRIES: "0" });

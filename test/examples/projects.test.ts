@@ -234,7 +234,7 @@ describe("projects", () => {
       expect(Number(headers.get("retry-after"))).toBeGreaterThan(290);
       expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(300);
     }
-    // A refused request leaves nothing behind, and another user has a separate quota.
+    // A refused request leaves no rows, and another user has a separate quota.
     expect(await select("select from projects.refreshes")).toHaveLength(5);
     const bobs = await addProject(await repository(), BOB);
     expect((await ask("POST", `/projects/${bobs}/refresh`, bob)).status).toBe(202);

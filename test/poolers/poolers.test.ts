@@ -224,7 +224,7 @@ describe("behind a pooler in transaction mode", () => {
     expect(await inherited()).toEqual(before);
   });
 
-  it("enqueueing leaves nothing behind, with and without a transaction", async () => {
+  it("enqueueing leaves no state on the connection, with and without a transaction", async () => {
     const before = await inherited();
     const pool = createPool(one.url, { log: testLog, max: 2 });
     await enqueue(pool, "note", {}, { tenant: "acme", correlationId: "c" });

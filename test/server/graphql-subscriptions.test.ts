@@ -136,7 +136,7 @@ describe("a live list of jobs", () => {
 
 describe("10,000 jobs", () => {
   test(
-    "that come and go while they are watched cause few messages, and the last message is correct",
+    "that are added and completed while they are watched cause few messages, and the last message is correct",
     async () => {
       await database.pool.query(`select legwork_private.register_tasks('[{"name": "burst", "queue": "bursts"}]')`);
       const client = connect();

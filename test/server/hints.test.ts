@@ -181,7 +181,7 @@ it("a suggestion replaces the statement in a hint, or is added to a hint without
   expect(inWordsOf(COMMANDS, { hint: "`select 1` does it.", action })).toBe("`legwork retry 42` does it.");
   expect(inWordsOf(REQUESTS, { hint: "Wait.", action })).toBe("Wait. `POST /api/v1/jobs/42/retry`");
   expect(inWordsOf(REQUESTS, { hint: "Wait." })).toBe("Wait.");
-  expect(readAction({ do: "what only a newer version knows" })).toBeUndefined();
+  expect(readAction({ do: "an action of a newer version" })).toBeUndefined();
 });
 
 it("every action of a fix is known and has a statement, and its text on each surface is in one pair of backquotes", async () => {

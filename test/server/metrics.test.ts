@@ -92,7 +92,7 @@ it("metrics show the jobs that a real worker ran", async () => {
   expect(rows[0].memory_total).toBeGreaterThan(1e8);
 });
 
-it("a histogram's buckets increase, end with +Inf and come with their sum", async () => {
+it("a histogram's buckets increase, end with +Inf, and have a sum", async () => {
   const server = await start();
   await database.pool.query(
     "insert into legwork_private.task_totals (task, completed, waits, runs, wait_seconds, run_seconds) select 'a', 6, waits, waits, 1.5, 2.5 from (select array[1,2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3]::bigint[] as waits) w",
@@ -178,7 +178,7 @@ it("every metric in the Grafana dashboard exists, and the dashboard shows all of
   expect(text).toContain("process_cpu_seconds_total");
 });
 
-it("/ready counts live workers, /health makes no query, /health/details reports findings", async () => {
+it("/ready counts live workers, /health sends no queries, and /health/details reports findings", async () => {
   const server = await start();
   expect(JSON.parse((await get(server, "/ready")).text)).toEqual({ status: "ready", workers: 0 });
   await workerOver(database.url, { "a.ts": "export default async () => {};" });

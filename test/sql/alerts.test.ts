@@ -69,7 +69,7 @@ it("an alert is raised once, becomes critical once and is resolved once the targ
   expect(await evaluate(301)).toEqual([]);
   expect(await evaluate(1_800)).toEqual(["escalated backlog_age"]);
   expect(await evaluate(1_900)).toEqual([]);
-  // The backlog comes and goes. There is still only one alert, with the highest severity that it has had.
+  // The backlog disappears and returns. There is still only one alert, with the highest severity that it has had.
   await backlog(undefined);
   expect(await evaluate(2_000)).toEqual([]);
   expect(await evaluate(2_059)).toEqual([]);

@@ -284,7 +284,7 @@ it("two dependencies that end at the same time release the job that waits for bo
   expect(await state(c)).toBe("pending");
 });
 
-it("an open transaction that has ended one dependency, or changed a waiting job, blocks no other session", async () => {
+it("an open transaction that has ended one dependency, or changed a waiting job, does not block other sessions", async () => {
   const [a, b] = [await enqueue(), await enqueue()];
   const c = await enqueue([a, b], ", job_key => 'k'");
   const d = await enqueue([b]);

@@ -105,7 +105,7 @@ describe("after `drop schema graphile_worker cascade`", () => {
     expect(Number(moved?.id)).toBeGreaterThan(Number(old?.id));
   });
 
-  it("a user's view that reads Legwork's views stays", async () => {
+  it("a user's view that reads Legwork's views is kept", async () => {
     await query("create view failures as select id from legwork.jobs where state = 'failed'");
     await query("drop trigger _legwork_admit on graphile_worker._private_jobs");
     expect((await migrate(database.pool, testLog)).repaired).toEqual(["trigger _legwork_admit on graphile_worker._private_jobs"]);

@@ -276,7 +276,7 @@ describe("a change that does not end a job", () => {
     expect(await job(id)).toMatchObject({ state: "completed" });
   });
 
-  it("a transaction that is rolled back leaves no history", async () => {
+  it("a transaction that is rolled back leaves nothing in the history", async () => {
     const id = await addJob();
     const client = await database.pool.connect();
     await client.query("begin");
@@ -288,7 +288,7 @@ describe("a change that does not end a job", () => {
   });
 });
 
-it("tenant, correlation id and parent come from the flags and stay with the job", async () => {
+it("tenant, correlation id and parent are read from the flags and stay with the job", async () => {
   const id = await addJob({ flags: ["tenant:acme", "correlation:c-1", "parent:7", "other"] });
   const context = { tenant: "acme", correlation_id: "c-1", parent_id: "7" };
   expect(await job(id)).toMatchObject(context);

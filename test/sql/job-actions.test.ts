@@ -128,7 +128,7 @@ describe("rerun_jobs", () => {
     expect((await waiting).rows).toEqual([{ jobs: 0 }]);
   });
 
-  it("refuses to go through the whole history, and does nothing if a payload is redacted", async () => {
+  it("refuses to search the whole history, and does nothing if a payload is redacted", async () => {
     await expect(run("select legwork.rerun_jobs('{}')")).rejects.toMatchObject({ code: "LW400", hint: expect.stringContaining("Add a task") });
     await ended("completed", "secret", { user: 1 });
     await ended("completed", "secret", { password: "hunter22" });

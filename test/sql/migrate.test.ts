@@ -121,7 +121,7 @@ describe("migrating", () => {
     expect((await tables()).filter((name) => name.startsWith("legwork"))).toEqual([]);
   });
 
-  it("refuses an older graphile-worker schema that is in use, changes nothing, and upgrades it when asked to", async () => {
+  it("refuses an older graphile-worker schema that is in use, changes nothing, and upgrades it on request", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await database.pool.query("select graphile_worker.add_job('old')");
     // This is the schema of graphile-worker 0.13 and older. The upgrade adds the column, which locks the table.

@@ -114,7 +114,7 @@ describe("a task that redacts", () => {
 
   const REDACTED = { email: "[redacted]", cards: [{ number: "[redacted]" }], to: "kept" };
 
-  it("shows no redacted value while its job is live, whichever worker runs it", async () => {
+  it("shows no redacted values while its job is live, whatever kind of worker runs it", async () => {
     const id = await add();
     expect(await shown(id)).toMatchObject({ state: "running", payload: REDACTED });
     await fail(id);
@@ -125,7 +125,7 @@ describe("a task that redacts", () => {
     });
   });
 
-  it("keeps no redacted value when its job completes or fails, and retries it with the original payload", async () => {
+  it("stores no redacted values when its job completes or fails, and retries the job with the original payload", async () => {
     const completed = await add();
     await database.pool.query("delete from graphile_worker._private_jobs where id = $1", [completed]);
     expect(await shown(completed)).toMatchObject({ state: "completed", payload: REDACTED });

@@ -67,7 +67,7 @@ it("a partition whose time has passed is dropped, and its failed jobs can no lon
   expect((await database.pool.query("select id from graphile_worker._private_jobs")).rows).toEqual([{ id: young.id }]);
 });
 
-it("a session that reads the history for a long time is not interrupted, and blocks no other session", async () => {
+it("a session that reads the history for a long time is not interrupted, and does not block other sessions", async () => {
   await database.pool.query("create table legwork.finished_jobs_old partition of legwork_private.finished_jobs for values from ('2020-01-01Z') to ('2020-02-01Z')");
   const reader = await database.pool.connect();
   await reader.query("begin");

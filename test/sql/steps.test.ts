@@ -98,7 +98,7 @@ describe("recording a step", () => {
     expect(await recorded).toBe(false);
   });
 
-  it("that comes first commits before the job is taken from the worker", async () => {
+  it("that began first commits before the job is taken from the worker", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -120,7 +120,7 @@ describe("recording a step", () => {
 });
 
 describe("a job that waits for a signal", () => {
-  it("is blocked, uses no attempt, holds no lock, and is explained", async () => {
+  it("is blocked, uses no attempt, does not hold a lock, and is explained", async () => {
     const id = await start("t", ", max_attempts => 1");
     await ask(id, "approval", "1 hour");
     await putBack(id);
@@ -285,7 +285,7 @@ describe("a job that waits for a signal", () => {
     expect(await state(id)).toBe("retrying");
   });
 
-  it("that is cancelled has ended, and accepts no more signals", async () => {
+  it("ends when it is cancelled, and accepts no more signals after that", async () => {
     const id = await wait();
     await database.pool.query("select legwork.cancel_job($1)", [id]);
     expect(await state(id)).toBe("cancelled");
@@ -324,7 +324,7 @@ describe("a job that waits for a signal", () => {
     expect((await database.pool.query("select * from legwork.reconcile()")).rows).toEqual([]);
   });
 
-  it("continues to wait during a pause, and a signal that arrives meanwhile is kept", async () => {
+  it("continues to wait during a pause, and a signal that arrives during the pause is kept", async () => {
     const id = await wait();
     await database.pool.query("select legwork.pause_task('t')");
     expect(await state(id)).toBe("paused");

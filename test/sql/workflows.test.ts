@@ -236,7 +236,7 @@ describe("the results of a workflow's steps are available as long as the workflo
     expect(await turn()).toEqual(["charge"]);
   });
 
-  it("a workflow ends as it would have with the history in place", async () => {
+  it("a workflow ends in the same way as if the history had not been deleted", async () => {
     const id = await start({
       a: { task: "ok" },
       b: { task: "ok", depends_on: ["a"], delay: "5 days", on_failure: "continue" },

@@ -20,7 +20,7 @@ const COLOR_OPTIONS: RunOptions = {
 };
 
 /**
- * Expects that axe finds nothing on a page in its current state. With `colors`, only colors are checked, which is enough for a page that has
+ * Expects that axe finds no violations on a page in its current state. With `colors`, only colors are checked, which is enough for a page that has
  * only changed its theme since a full check. The source is evaluated and not added as a script, because the page's policy allows no other scripts.
  */
 export async function expectAccessible(page: Page, what: "all" | "colors" = "all"): Promise<void> {

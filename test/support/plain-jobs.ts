@@ -10,7 +10,7 @@ export function plainJobs(database: TestDatabase) {
       return is(job) ? job : undefined;
     });
   return {
-    /** `options` is more SQL for `add_job`: `, max_attempts => 1`. */
+    /** `options` is additional SQL for the call of `add_job`, such as `, max_attempts => 1`. */
     add: async (task: string, payload: unknown = {}, options = ""): Promise<string> => {
       const { rows } = await database.pool.query(`select id from graphile_worker.add_job($1, $2${options})`, [
         task,

@@ -135,7 +135,7 @@ describe("backup/tables and backup/restore", () => {
     expect(job.result.tables).toMatchObject([{ rows: 1 }, { rows: 1 }]);
   });
 
-  it("leave no backup when the worker is killed, and the job runs again and leaves one complete backup", async () => {
+  it("leave no backup when the worker is killed; the job then runs again and creates one complete backup", async () => {
     await database.pool.query(`
       create table shop.a as select n, repeat('x', 100) as x from generate_series(1, 1000) n;
       create table shop.b as select 1 as n`);
@@ -162,7 +162,7 @@ describe("backup/tables and backup/restore", () => {
     expect(await readdir(folder)).toEqual([job.result.backup]);
   });
 
-  it("leave nothing behind after a cancellation, and no connection that is still copying", async () => {
+  it("leave no files after a cancellation, and no connection that is still copying", async () => {
     await database.pool.query(
       "create table shop.wide as select n, repeat(md5(n::text), 100) as x from generate_series(1, 100000) n",
     );
@@ -176,7 +176,7 @@ describe("backup/tables and backup/restore", () => {
     await database.pool.query("select legwork.cancel_job($1)", [rows[0].id]);
     await until("the job ends", () => endedJob(database, rows[0].id));
     await until("the copy has ended", async () => (await select(copies)).length === 0);
-    await until("nothing is left", async () => (await readdir(folder)).length === 0);
+    await until("no files are left", async () => (await readdir(folder)).length === 0);
   });
 
   it("remove old backups with the same name, but keep the newest one, and do not touch other backups", async () => {

@@ -134,7 +134,7 @@ describe("git/clone-and-scan", () => {
     expect((await scan({ url: `${url.replace("127.0.0.1", "localhost")}/.git` })).result.files).toBe(4);
   });
 
-  it("stops a clone that takes too long or becomes too large, and leaves nothing behind", async () => {
+  it("stops a clone that takes too long or becomes too large, and leaves no files", async () => {
     const { url } = await gitServer(await gitRepository({ large: randomBytes(500_000).toString("base64") }));
     configure({ LEGWORK_GIT_PROTOCOLS: "http" });
     expect((await scan({ url: `${url}/slow`, timeout: "300ms" })).error).toContain("git took longer than 300 ms");
@@ -153,10 +153,10 @@ describe("git/clone-and-scan", () => {
     await until("git has connected", () => asked.length > 0);
     await database.pool.query("select legwork.cancel_job($1)", [rows[0].id]);
     await until("the job ends", () => endedJob(database, rows[0].id));
-    await until("nothing is left", async () => (await clones()).length === 0);
+    await until("no clones are left", async () => (await clones()).length === 0);
   });
 
-  it("runs nothing from a repository", async () => {
+  it("runs no code from a repository", async () => {
     const repository = await gitRepository({
       ...FILES,
       ".gitattributes": "* filter=evil\n",

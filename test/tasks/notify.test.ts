@@ -186,7 +186,7 @@ describe("notify/push", () => {
     expect(refused).toMatchObject({ state: "failed", attempts: 1, error: "The push service returned status 403." });
   });
 
-  it("connects to no private address", async () => {
+  it("does not connect to private addresses", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: undefined });
     const { url, asked } = await httpServer((response) => response.end());
     expect((await push(`${url}/x`)).error).toContain("its address is not public (loopback)");
@@ -280,7 +280,7 @@ describe("notify/webhook", () => {
     );
   });
 
-  it("follows no redirect", async () => {
+  it("does not follow redirects", async () => {
     const { url, asked } = await httpServer((response) => response.writeHead(307, { location: "/other" }).end());
     const job = await runJob(database, "notify/webhook", { url, body: {} });
     expect(job.error).toContain("returned status 307");

@@ -203,7 +203,7 @@ describe("retention/archive", () => {
     ).toEqual([{ here: 5, there: 5 }]);
   });
 
-  it("loses no row if a trigger suppresses the insert", async () => {
+  it("does not lose rows if a trigger suppresses the insert", async () => {
     await database.pool.query(`
       create table picky (id int, created_at timestamptz); create table picky_archive (like picky);
       create function say_no() returns trigger language plpgsql as $$ begin return case when new.id = 3 then null else new end; end $$;

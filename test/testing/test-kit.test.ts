@@ -92,7 +92,7 @@ describe("runTask", () => {
     await expect(kit.runTask("notify/emial")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("runs no other job, and runs a job even before its start time", async () => {
+  it("does not run other jobs, and runs a job even before its start time", async () => {
     await kit.enqueue("plain", { n: 1 });
     await kit.runTask("plain", { n: 2 }, { runAt: new Date(Date.now() + 86_400_000) });
     expect(ran).toEqual(['plain {"n":2}']);

@@ -83,7 +83,7 @@ describe("an upgrade", () => {
   });
 
   it(
-    "loses no job and runs none twice while a worker of the previous version continues, even if that worker is restarted",
+    "loses no jobs and runs no job twice while a worker of the previous version continues, even if that worker is restarted",
     { timeout: scaled(90_000) },
     async () => {
       await query("create table if not exists ran (job_id bigint, at timestamptz default clock_timestamp())");

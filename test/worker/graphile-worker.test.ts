@@ -126,7 +126,7 @@ describe("helpers.abortPromise", () => {
     }
   });
 
-  it("does no harm when it rejects and nothing awaits it", async () => {
+  it("has no effect on the process when it is rejected and not awaited", async () => {
     const rejections: unknown[] = [];
     const note = (reason: unknown): void => void rejections.push(reason);
     process.on("unhandledRejection", note);

@@ -14,7 +14,7 @@ const { add, ended, reaches } = plainJobs(database);
 const WINDOW_S = 6;
 
 it(
-  "an idle worker sends one statement a second, heartbeat included, and starts a job when its time comes",
+  "an idle worker sends one statement a second, including the heartbeat, and starts a job when it becomes due",
   async () => {
     const watcher = new pg.Client({ connectionString: database.url });
     await watcher.connect();
@@ -41,7 +41,7 @@ it(
     };
     const seenAt = async (): Promise<Date> =>
       (await look("select seen_at from legwork.workers where id = $1", [worker.id])).rows[0].seen_at;
-    // The main thread takes over the heartbeats when it runs no job, and from then on, the worker only polls.
+    // The main thread takes over the heartbeats when no job is running, and from then on, the worker only polls.
     await until(
       "the main thread has taken over the heartbeats",
       async () => {

@@ -335,7 +335,7 @@ describe("a task that redacts", () => {
     log.error("url https://x/?to=%s and %d", encodeURIComponent(payload.email), payload.cards[0].number);
     log.info(payload.code);`;
 
-  it("leaves no redacted value in any table, view, log or response, and is retried with its original payload", async () => {
+  it("leaves no redacted values in any table, view, log or response, and is retried with its original payload", async () => {
     const memory = memoryLog("debug");
     const worker = await workerOver(
       database.url,

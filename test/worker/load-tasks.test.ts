@@ -146,7 +146,7 @@ describe("loading tasks", () => {
     expect([...(await loadTasks([`${directory}/tasks`], testLog)).keys()].toSorted()).toEqual(["required", "sum"]);
   });
 
-  it("emits no warning if package.json has no type", async () => {
+  it("does not emit a warning if package.json has no type", async () => {
     const directory = await directoryOf({
       "package.json": "{}",
       "tasks/a.ts": 'import { defineTask } from "legwork"; export default defineTask({ run() {} });',

@@ -296,7 +296,7 @@ describe("the line of a completed job", () => {
     expect(own).toMatchObject([{ event: "job_completed", task: "works", durationMs: 1 }]);
   });
 
-  it("has the worker's new id after a restart, and comes before a warning that follows it", async () => {
+  it("has the worker's new id after a restart, and is written before a later warning", async () => {
     const { log, written } = await setUp();
     const { log: own, name } = workerLog(log);
     const completed = new CompletedLines(own);

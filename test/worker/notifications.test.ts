@@ -75,7 +75,7 @@ const TASKS = {
 };
 const release = (id: string): void => (globalThis as unknown as { holding: Map<string, () => void> }).holding.get(id)?.();
 
-test("a flood of notifications from a login without grants ends no job, delays no pause and no cancellation, and costs a bounded number of statements", async () => {
+test("a flood of notifications from a login without grants does not end jobs or delay a pause or cancellation, and causes a bounded number of statements", async () => {
   const problems = new Problems();
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });

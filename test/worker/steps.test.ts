@@ -346,7 +346,7 @@ describe("waiting for a signal", () => {
     expect(await reaches(id, "completed")).toMatchObject({ result: [1, 2], attempts: 1 });
   });
 
-  it("loses none of a thousand signals that arrive at any moment", async () => {
+  it("does not lose any of a thousand signals that arrive at any moment", async () => {
     await workerOver(database.url, { "t.ts": task(`return await step.waitFor("go");`) }, { concurrency: 10, localQueueSize: 50 });
     const { rows } = await database.pool.query("select (graphile_worker.add_job('t')).id from generate_series(1, 1000)");
     for (let at = 0; at < rows.length; at += 20) {
