@@ -14,7 +14,7 @@ const database = testDatabase();
 
 /** The last whole month, so that all its occurrences are in the past. */
 const MONTH = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() - 1, 1));
-/** A usual run covers only the first half, in which every schedule is due: the last one on the 15th. */
+/** A usual run covers only the first half, in which every schedule is due at least once, the last one on the 15th. */
 const MONTH_END = new Date(
   IS_LONG
     ? Date.UTC(MONTH.getUTCFullYear(), MONTH.getUTCMonth() + 1, 1)
@@ -81,7 +81,7 @@ async function breakTable(table: string, isBroken = true): Promise<void> {
   );
 }
 
-describe("assistant, its schedules", () => {
+describe("the schedules of assistant", () => {
   it(
     `B1 ${IS_LONG ? "a month" : "half a month"} of schedules runs in order, each job at its own times`,
     { timeout: scaled(180_000) },
@@ -263,7 +263,7 @@ describe("assistant, its schedules", () => {
     ["memory-cleanup", "high", "study_chat_memory", 2],
     ["profile-refresh", "medium", "profiles", 2],
     ["cache-cleanup", "low", "response_cache", 1],
-  ] as const)("B8 %s is %s and retried as often as its level says", async (schedule, level, table, retries) => {
+  ] as const)("B8 %s is %s and retried as often as its level requires", async (schedule, level, table, retries) => {
     await breakTable(table);
     const [{ id }] = await select("select legwork.run_schedule($1) as id", schedule);
     await kit.drain({ at: "1h" });

@@ -194,7 +194,7 @@ describe("assistant", () => {
       { provider: "two", ok: true },
     ]);
 
-    // The provider's server is gone.
+    // The provider's server is stopped.
     const port = Number(new URL(world.two.url).port);
     await world.two.stop();
     const dead = await run("health-check");
@@ -203,7 +203,7 @@ describe("assistant", () => {
     world.two = await startStubProvider(port);
     world.one.status = 200;
     expect(await run("health-check")).toMatchObject({ result: { status: "healthy" } });
-    // No key appears in readable data.
+    // No key appears in data that users can read.
     expect(
       await select(
         "select from legwork.jobs j where j::text like '%sk-secret%' union all select from assistant.ai_usage u where u::text like '%sk-secret%'",

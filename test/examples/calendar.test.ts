@@ -165,7 +165,7 @@ describe("calendar", () => {
     const second = await ask("POST", "/jobs/trigger", ann, range);
     expect(await ended(second.body.job_id)).toMatchObject({ state: "completed", result: { archived: 0, alreadyArchived: 3 } });
     expect(await archived()).toEqual(expected);
-    // Copied, not moved.
+    // The events are copied, not moved.
     expect(await select("select from calendar.events where calendar_id = 1")).toHaveLength(5);
     // For concurrent transactions that bypass the limit on runs, the constraint prevents duplicates.
     await select("delete from calendar.events where calendar_id = 2");

@@ -233,7 +233,7 @@ describe("chat", () => {
       );
       return row as { failed: number; blocked: number };
     };
-    await until("20 have run and 2 wait", async () => {
+    await until("20 jobs have run and 2 are waiting", async () => {
       const { failed, blocked } = await counts();
       return failed >= 20 && blocked === 2;
     });
@@ -261,7 +261,7 @@ describe("chat", () => {
     await startChat(database.url, {});
   });
 
-  it("E5 a viewer changes nothing, and every operation is in the audit log with its actor", async () => {
+  it("E5 a viewer cannot change anything, and every operation is in the audit log with its actor", async () => {
     const server = await startRest(database);
     onTestFinished(() => server.stop());
     const as = async (role: string): Promise<Record<string, string>> => ({

@@ -146,11 +146,11 @@ describe("the life cycle of documents", () => {
     expect(await row(ids.news)).toMatchObject({ days: 3.75 });
     expect(await row(ids.good)).toMatchObject({ days: 112.5 });
     expect(asked.find(({ path }) => path === "/unchanged")?.headers["if-none-match"]).toBeUndefined();
-    // All but the news now live longer than a week, so only those are refreshed again.
+    // All documents except the news now live longer than a week, so only the news document is refreshed again.
     expect((await ended(await execute("weekly-document-refresh"))).result).toMatchObject({ found: 1 });
   });
 
-  it("A6 a failed document is retried in its own job, and fails no batch", async () => {
+  it("A6 a failed document is retried in its own job, and does not fail its batch", async () => {
     await restart({ BG_JOBS_RETRY_DELAY: "10ms" });
     let flaky = 0;
     const { url } = await httpServer((response, { path }) => {
@@ -322,7 +322,7 @@ describe("the life cycle of documents", () => {
       durationMs: expect.any(Number),
     });
     expect(lines.filter(({ event }) => event === "document_refresh_job_complete")).toHaveLength(1);
-    // The job that it has enqueued fails under the same id.
+    // The job that this job has enqueued fails with the same correlation id.
     expect(await line("job_failed", { correlationId: "doc_refresh_def456" })).toMatchObject({
       task: "documents/refresh_document",
     });

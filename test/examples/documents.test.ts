@@ -14,7 +14,7 @@ import { directoryOf, workerProcess } from "../support/worker.ts";
 const { database, select, clear, ask, restart, worker, execute, refresh, ended, addDocument, addExpired, trigger } =
   documentsApp();
 describe("documents", () => {
-  it("A1 jobs are registered, listed, run manually, disabled and enabled while everything runs", async () => {
+  it("A1 jobs are registered, listed, run manually, disabled and enabled at run time", async () => {
     await worker();
     const { body } = await ask("GET", "/jobs");
     expect(body.jobs.map((job: { job_id: string }) => job.job_id)).toEqual([
@@ -322,7 +322,7 @@ describe("documents", () => {
     expect((await ask("GET", "/health", undefined, "wrong")).status).toBe(401);
   });
 
-  it("A9 a job is retried as often and after the delays configured, for the configured errors, and dead letters are kept and can be retried", async () => {
+  it("A9 a job is retried with the configured number of attempts and delays, for the configured errors, and dead letters are kept and can be retried", async () => {
     await restart({ BG_JOBS_RETRY_ON: "SourceError" });
     const source = { isDown: true };
     const { url } = await httpServer((response) => (source.isDown ? response.writeHead(500).end() : response.end("back")));
@@ -448,7 +448,7 @@ describe("documents", () => {
     expect(await ended(id)).toMatchObject({ state: "completed" });
   });
 
-  it("A12 several nodes share the work, and a custom job is a file", async () => {
+  it("A12 several nodes share the work, and a custom job is defined by a file", async () => {
     const tasks = await directoryOf({
       "mine/count.ts": `
         import { defineTask } from "legwork";

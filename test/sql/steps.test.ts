@@ -86,7 +86,7 @@ describe("recording a step", () => {
     expect(await one("select array_agg(name) from legwork_private.job_steps")).toEqual(["a"]);
   });
 
-  it("waits for a transaction that takes the job from the worker, and is refused once that commits", async () => {
+  it("waits for a transaction that takes the job from the worker, and is refused if that transaction commits", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -419,7 +419,7 @@ describe("a job with recorded steps", () => {
     expect(await one("select array_agg(job_id) from legwork_private.job_signals")).toEqual([kept]);
   });
 
-  it("whose task redacts values shows its steps redacted, receives them unredacted, and leaves nothing unredacted behind", async () => {
+  it("whose task redacts values shows its steps redacted, receives them unredacted, and leaves no unredacted values in the database", async () => {
     const id = await start("secret");
     await database.pool.query(
       `select legwork_private.record_step($1, 'w', 1, 'a', '{"card": "[redacted]"}', '{"card": "4111"}', '1 second')`,

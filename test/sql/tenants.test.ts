@@ -119,7 +119,7 @@ describe("a login that is confined to a tenant", () => {
     expect(await refusal("select legwork.run_schedule('mine', now() - interval '1 second')")).toMatchObject({ code: "ok" });
   });
 
-  it("plans no times for another tenant's schedule", async () => {
+  it("cannot plan another tenant's schedule", async () => {
     await run("select legwork.schedule(name, 'a', cron => '0 0 * * *', tenant => name) from unnest(array['acme', 'other']) name");
     const put = (name: string): string =>
       `select legwork_private.put_plan(name, revision, planned_from::timestamptz, array[now() + interval '1 hour'], true, now() + interval '1 hour', 0, null, null, null)

@@ -67,7 +67,7 @@ const major = async (): Promise<number> =>
   Number((await run("select current_setting('server_version_num')::int / 10000 as major"))[0]?.major);
 
 describe("uninstalling", () => {
-  it("leaves the whole database except its rows as it was, and a plain worker runs every remaining job", async () => {
+  it("restores the previous state of the whole database except its rows, and a plain worker runs every remaining job", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await useGraphileWorker();
     const before = await schemaState(database.pool);

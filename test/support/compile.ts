@@ -7,7 +7,7 @@ import { directoryOf } from "./worker.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A user's project, in which "legwork" means this checkout. */
+/** A user's project, in which imports of "legwork" resolve to this checkout. */
 export async function projectOf(files: Readonly<Record<string, string>>): Promise<string> {
   const entry = (file: string): string[] => [join(root, `src/${file}.ts`)];
   const compilerOptions = {

@@ -16,7 +16,7 @@ declare module "vitest" {
 export const testLog: Logger = createLogger({ level: process.env.LEGWORK_TEST_LOG === undefined ? "fatal" : "debug" });
 
 export interface TestDatabase {
-  /** Valid from the time when the file's tests run. */
+  /** Set before the file's tests run. */
   url: string;
   pool: Pool;
 }

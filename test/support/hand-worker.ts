@@ -70,7 +70,7 @@ export class HandWorker {
     );
   }
 
-  /** Returns jobs to the queue that were fetched ahead but not started. */
+  /** Returns jobs that were fetched ahead, but not started, to the queue. */
   async giveBack(client: Queryable, jobIds: readonly string[]): Promise<void> {
     await client.query(
       `with j as (

@@ -28,7 +28,7 @@ export async function runDueJobs(
       logger: quietLogger,
       ...options,
     });
-    // It returns before its last statements have reached the database, and does not wait for jobs whose queue these unlock.
+    // The worker returns before its last statements have reached the database, and does not run jobs whose queue these statements unlock.
     await until("the worker's last jobs are recorded", async () => {
       const { rows } = await pool.query("select from graphile_worker.jobs where locked_by like 'otpool-%' limit 1");
       return rows.length === 0;

@@ -76,6 +76,6 @@ export async function schemaDump(databaseUrl: string, major: number): Promise<st
   const program = `/usr/lib/postgresql/${major}/bin/pg_dump`;
   if (!existsSync(program)) return null;
   const { stdout } = await promisify(execFile)(program, ["--schema-only", databaseUrl], { maxBuffer: 64 << 20 });
-  // pg_dump writes a random key against injected commands, which is different each time.
+  // pg_dump protects its output against injected commands with a random key, which is different each time.
   return stdout.replaceAll(/^\\(un)?restrict .*\n/gm, "");
 }

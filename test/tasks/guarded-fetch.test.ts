@@ -77,7 +77,7 @@ describe("guardedFetch", () => {
     expect(refused).toMatch(expected ? /^$/ : /is not public/);
   });
 
-  it("resolves a name only to addresses that were all checked", async () => {
+  it("resolves a name only if all of its addresses are allowed", async () => {
     await expect(checkedAddresses("localhost")).rejects.toThrow("localhost is not allowed: its address is not public");
     configure({ LEGWORK_ALLOWED_ADDRESSES: "localhost" });
     expect((await checkedAddresses("localhost")).map(({ address }) => address)).toContain("127.0.0.1");

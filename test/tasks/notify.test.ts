@@ -54,7 +54,7 @@ describe("notify/email", () => {
     expect(mails).toHaveLength(1);
   });
 
-  it("uses the same Message-ID in a second attempt, and shows the password in no error", async () => {
+  it("uses the same Message-ID in a second attempt, and does not show the password in any error", async () => {
     let refuse = true;
     const { url, mails } = await smtpServer({
       onMailFrom: (_address, _session, done) =>

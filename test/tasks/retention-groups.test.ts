@@ -165,7 +165,7 @@ describe("retention/expire by groups", () => {
 });
 
 describe("retention/archive", () => {
-  it("moves old rows, keeps the rest, and moves nothing twice", async () => {
+  it("moves old rows, keeps the rest, and moves no row twice", async () => {
     await database.pool.query(`
       create table talks (id int generated always as identity, said text, twice text generated always as (said || said) stored, created_at timestamptz);
       create table talks_archive (archived_at timestamptz default now(), created_at timestamptz, said text, twice text generated always as (said || said) stored, id int);

@@ -167,7 +167,7 @@ describe("drain", () => {
     await kit.pool.query("select legwork.drop_limit('concurrency', task => 'plain')");
   });
 
-  it("lets a rate limit's window pass", async () => {
+  it("advances past the window of a rate limit", async () => {
     await kit.pool.query("select legwork.limit_rate(1, '1 hour', task => 'plain')");
     for (const n of [1, 2, 3]) await kit.enqueue("plain", { n });
     await kit.drain();

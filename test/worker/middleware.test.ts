@@ -76,7 +76,7 @@ describe("middleware around attempts", () => {
     await workerOver(database.url, [tasks], { middleware, middlewareFile: file });
   };
 
-  it("runs in order around plain, defined and isolated tasks, where the task runs, and adds values and settings", async () => {
+  it("runs in order around plain, defined and isolated tasks, in the thread or process of the task, and adds values and settings", async () => {
     await start();
     const ids = await Promise.all(
       ["plain", "defined", "thread", "process"].map((task) => add(database, task, {}, "tenant => 'acme', max_attempts => 1")),
@@ -326,7 +326,7 @@ describe("worker events", () => {
     const bad = await add(database, "bad", { secret: "hunter2" }, "max_attempts => 2");
     await end(database, bad);
     const later = await add(database, "later");
-    await until("the job was put back", () => heard.some(([name]) => name === "job_put_back"));
+    await until("the job was returned to the queue", () => heard.some(([name]) => name === "job_put_back"));
     const { id } = worker;
     await worker.stop();
     const named = (name: string): unknown[] => heard.filter(([other]) => other === name).map(([, event]) => event);

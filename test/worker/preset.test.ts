@@ -176,7 +176,7 @@ describe("forbiddenFlags", () => {
   it.each([
     ["a list", ["slow"]],
     ["a function", async () => ["slow"]],
-  ])("as %s keep jobs with one of those flags from this worker", async (_what, forbiddenFlags) => {
+  ])("as %s prevent this worker from running jobs with one of those flags", async (_what, forbiddenFlags) => {
     await workerOver(database.url, ONE, { forbiddenFlags });
     const slow = await add("one", {}, ", flags => array['slow']");
     expect(await ended(await add("one", {}, ", flags => array['fast']"))).toMatchObject({ state: "completed", result: 1 });

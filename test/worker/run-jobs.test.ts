@@ -31,7 +31,7 @@ const ECHO = `
   });`;
 
 describe("a defined task", () => {
-  it("enqueued through add_job is run, and stored with its result and its exact times", async () => {
+  it("that is enqueued through add_job is run, and its result and exact times are stored", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: 7 } }));
     expect(job).toMatchObject({ state: "completed", queue: "echoes", result: { id: 7, note: "none" }, attempts: 1 });

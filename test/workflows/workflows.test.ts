@@ -42,7 +42,7 @@ async function workflow(id: string): Promise<Record<string, unknown>> {
 const jobOf = async (id: string, step: string): Promise<string> =>
   String(await one("select job_id from legwork.workflow_steps where workflow_id = $1 and name = $2", [id, step]));
 
-/** Runs the steps that may start to their end. Returns their names, in no particular order. */
+/** Fetches and ends the jobs of the steps that may start. Returns the names of these steps, in no particular order. */
 async function turn(failing: readonly string[] = []): Promise<string[]> {
   const jobs = await worker.fetch(database.pool, 100);
   const names: string[] = [];
