@@ -2,11 +2,11 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, extname, posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
 
-/** The base that the site is built with: a text that occurs nowhere else, so that every use of it can be found afterwards. */
+/** The base path with which the site is built: a text that occurs nowhere else, so that every use of it can be found afterward. */
 export const BASE = "/__legwork_base__/";
 
 /**
- * Runs first in every page. Keeps the path of the site's folder, which is known only when the page is opened. Modules do not load from
+ * Runs first in every page. Stores the path of the site's folder, which is known only when the page is opened. Modules do not load from
  * a file system, so the dark mode switch has to work without them there.
  */
 export const BASE_SCRIPT = `
@@ -22,7 +22,7 @@ if (location.protocol === "file:") {
 `;
 
 /**
- * Runs last in every page of a server, before its modules. The address changes when a link is followed within the page, so links and pictures that remain on the page must not be relative to it.
+ * Runs last in every page that comes from a server, before the page's modules. The address changes when a link is followed within the page, so links and pictures that remain on the page must not be relative to it.
  */
 const LOADER = (modules: readonly string[]): string => `
 if (location.protocol !== "file:") {
@@ -35,7 +35,7 @@ if (location.protocol !== "file:") {
 
 /**
  * Makes a built site independent of its address: it works under any path of any static server, and its pages can be read from a folder.
- * References in HTML and CSS become relative to their file; in scripts the base becomes the path that `BASE_SCRIPT` has kept. Throws
+ * References in HTML and CSS become relative to their file; in scripts, the base becomes the path that `BASE_SCRIPT` has stored. Throws
  * when a page links to a page or a heading that does not exist.
  */
 export function workUnderAnyBase(outDir: string): void {
@@ -58,7 +58,7 @@ const REWRITES: Readonly<Record<string, (text: string, file: string) => string>>
   ".js": rewriteScript,
 };
 
-/** The way from a file to the folder of the site: `../` for a page in `guides/`. */
+/** The relative path from a file to the site's folder: `../` for a page in `guides/`. */
 const rootOf = (file: string): string => posix.relative(dirname(file), ".").replace(/$/, "/").replace(/^\/$/, "./");
 
 function rewritePage(html: string, file: string): string {
@@ -69,7 +69,7 @@ function rewritePage(html: string, file: string): string {
       modules.push(source);
       return "";
     });
-  // The base of the site's data is read by scripts, which need the path from the server's root.
+  // Scripts read the base in the site's data, and need the path from the server's root.
   const base = JSON.stringify(JSON.stringify({ base: BASE }).slice(1, -1)).slice(1, -1);
   if (!withoutModules.includes(base)) throw new Error(`${file} does not name its base.`);
   return (
@@ -80,12 +80,12 @@ function rewritePage(html: string, file: string): string {
         "$1;window.__VP_SITE_DATA__.base=__LEGWORK_BASE__;",
       )
       .replaceAll(BASE, rootOf(file))
-      // A file system has no page for a folder.
+      // Opening a folder in a file system shows no page.
       .replaceAll(/href="((?:\.\.?\/)+)"/g, 'href="$1index.html"')
   );
 }
 
-/** Replaces the base in strings and templates of a script by the path that the page has kept. */
+/** Replaces the base in strings and templates of a script by the path that the page has stored. */
 function rewriteScript(code: string, file: string): string {
   if (!code.includes(BASE)) return code;
   const { program, errors } = parseSync(file, code);
@@ -112,7 +112,7 @@ function rewriteScript(code: string, file: string): string {
     .reduce((text, edit) => text.slice(0, edit.start) + edit.text + text.slice(edit.end), code);
 }
 
-/** Links and pictures of pages whose file or heading does not exist. */
+/** Links and pictures whose target file or heading does not exist. */
 function deadLinks(pages: ReadonlyMap<string, string>, files: ReadonlySet<string>): string[] {
   const ids = new Map(
     [...pages].map(([file, html]) => [file, new Set([...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]),

@@ -9,7 +9,7 @@ const { description, repository } = JSON.parse(read("package.json")) as { descri
 const REPOSITORY = repository.url.replace(/^git\+/, "").replace(/\.git$/, "");
 const groups = pageGroups();
 
-/** The ids of headings as GitHub gives them, so that a link with a hash works in both places. */
+/** The ids of headings as on GitHub, so that a link with a hash works in both places. */
 const slugify = (heading: string): string =>
   heading
     .toLowerCase()
@@ -66,11 +66,11 @@ export default defineConfig({
   },
   vite: {
     publicDir: false,
-    // The index of the search, which is loaded when the search is opened.
+    // The search index, which is loaded when the search is opened.
     build: { chunkSizeWarningLimit: 2_000 },
     plugins: [
       {
-        // The client takes the base from a constant of the build; here it is known when a page is opened.
+        // The client reads the base from a build constant, but here the base is known only when a page is opened.
         name: "legwork:base-at-run-time",
         enforce: "pre",
         transform: (code, id) =>

@@ -28,7 +28,7 @@ export function writeLlmsFiles(outDir: string, groups: readonly PageGroup[], rep
   writeFileSync(`${outDir}/llms-full.txt`, full.join("\n"));
 }
 
-/** The Markdown of a page with links that hold in the site. Code and pictures stay as they are. */
+/** The Markdown of a page, with links that work on the site. Code and pictures are unchanged. */
 function withLinksOfSite(file: string, repository: string): string {
   return read(file).replaceAll(
     /(?<code>^```[\s\S]*?^```|`[^`\n]+`)|(?<!!)(?<=\]\()(?!#|[a-z]+:)(?<href>[^)\s]+)(?=\))/gm,

@@ -72,7 +72,7 @@ const GROUPS: readonly Group[] = [
 export interface Page {
   /** The file, relative to the checkout. */
   readonly file: string;
-  /** Where the site has it: `guides/start.md`. */
+  /** The path on the site: `guides/start.md`. */
   readonly path: string;
   readonly title: string;
   /** The first sentences of the page, as plain text. */
@@ -84,7 +84,7 @@ export interface PageGroup {
   readonly pages: readonly Page[];
 }
 
-/** The path in the site of a file of the checkout: `docs/guides/start.md` is `guides/start.md`, `SECURITY.md` is `project/security.md`. */
+/** Returns the path on the site for a file in the checkout: `docs/guides/start.md` is `guides/start.md`, `SECURITY.md` is `project/security.md`. */
 export function pathOf(file: string): string {
   return file.startsWith("docs/") ? file.slice("docs/".length) : `project/${basename(file).toLowerCase()}`;
 }
@@ -104,7 +104,7 @@ export function pageGroups(): PageGroup[] {
   })).filter(({ pages }) => pages.length > 0);
 }
 
-/** The files that are pages, the start page included. */
+/** The files that are pages, including the start page. */
 export const PAGE_FILES: ReadonlySet<string> = new Set(["docs/index.md", ...GROUPS.flatMap(({ files }) => files)]);
 
 function describe(markdown: string): { title: string; description: string } {
@@ -128,8 +128,8 @@ const plain = (markdown: string): string =>
     .trim();
 
 /**
- * Where a link of a file leads in the site: relative to the page when the target is a page, else to the repository. Throws when the
- * target does not exist.
+ * Returns the target on the site of a link in a file: relative to the page if the target is a page, otherwise in the repository.
+ * Throws if the target does not exist.
  */
 export function resolveLink(file: string, href: string, repository: string): string {
   const [path = "", ...rest] = href.split("#");
