@@ -22,7 +22,8 @@ if (location.protocol === "file:") {
 `;
 
 /**
- * Runs last in every page that comes from a server, before the page's modules. The address changes when a link is followed within the page, so links and pictures that remain on the page must not be relative to it.
+ * Runs last in every page that comes from a server, before the page's modules. Following a link within the page changes the URL, so
+ * links and pictures that remain on the page must not be relative to it.
  */
 const LOADER = (modules: readonly string[]): string => `
 if (location.protocol !== "file:") {
