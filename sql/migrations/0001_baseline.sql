@@ -1,6 +1,7 @@
--- The schema of Legwork 0.1.0: schemas, types, tables, indexes and initial rows. Functions, views, triggers, policies and comments are in sql/definitions.
+-- The schema of Legwork 0.1.0: schemas, types, tables, indexes and initial rows. Functions, views, triggers, policies and comments are in
+-- sql/definitions.
 -- The exceptions are functions that an index or a default is built on: changing one of those means rebuilding the index or default.
--- What changes graphile-worker's tables is in 0001_baseline.after.sql.
+-- Changes to graphile-worker's tables are in 0001_baseline.after.sql.
 --
 -- Locks: only ACCESS SHARE on graphile-worker's tables.
 
@@ -36,8 +37,8 @@ create table legwork_private.schema_version (
 );
 alter table legwork_private.schema_version enable row level security;
 
--- A job's context travels in graphile-worker's flags, as keys such as tenant:acme. That needs no extra row and no join, and when a keyed job is replaced,
--- the context of the old request goes with it.
+-- A job's context travels in graphile-worker's flags, as keys such as tenant:acme. That needs no extra row and no join, and when a keyed job is
+-- replaced, the context of the old request goes with it.
 create function legwork_private.flag_value(flags jsonb, name text) returns text
 -- strict: so that an index on rows with flags can serve a query for the value. One expression of Postgres's own strict functions: so that calls are
 -- inlined. Otherwise every statement that writes a row with flags would parse this body again for every index.
@@ -68,7 +69,7 @@ create function legwork_private.current_actor() returns text
 language sql stable parallel safe
 return coalesce(nullif(left(current_setting('legwork.actor', true), 256), ''), session_user);
 comment on function legwork_private.current_actor() is
-  'The actor to record for a change, as in the audit log: on whose behalf this transaction acts, as named by its login (the setting legwork.actor), otherwise the login.';
+  'The actor to record for a change, as in the audit log: the one on whose behalf this transaction acts, as named by its login (the setting legwork.actor), otherwise the login.';
 
 -- The tenant that each login is confined to. Views and functions in all later files honor it (sql/definitions/access/roles.sql has the rest).
 create table legwork_private.confined_logins (
@@ -131,8 +132,8 @@ create table legwork_private.finished_jobs (
 ) partition by range (finished_at);
 alter table legwork_private.finished_jobs enable row level security;
 
--- Only two indexes cover every job, because each of them costs every job 2 µs of about 30. Values that only few rows have are indexed for those rows alone,
--- which costs each batch of completions about 40 µs per index. Entries are never equal, so deduplication is off.
+-- Only two indexes cover every job, because each of them costs every job 2 µs of about 30. Values that only few rows have are indexed for those rows
+-- alone, which costs each batch of completions about 40 µs per index. Entries are never equal, so deduplication is off.
 create index finished_jobs_id on legwork_private.finished_jobs (id) with (deduplicate_items = off);
 create index finished_jobs_task_id on legwork_private.finished_jobs (task, id) with (deduplicate_items = off);
 create index finished_jobs_state_id on legwork_private.finished_jobs (state, id) with (deduplicate_items = off) where state <> 'completed';
@@ -141,15 +142,17 @@ create index finished_jobs_correlation_id on legwork_private.finished_jobs (corr
 create index finished_jobs_job_key_id on legwork_private.finished_jobs (job_key, id) with (deduplicate_items = off) where job_key is not null;
 create index finished_jobs_queue_id on legwork_private.finished_jobs (queue, id) with (deduplicate_items = off) where queue <> 'default';
 
--- The jobs that ended within a period. Rows are added in the order in which jobs end, so an index of block ranges suffices for all of them and costs a job nothing.
--- Jobs that did not complete are rare and looked for by their time, among them the failed jobs that are kept for a retry.
+-- The jobs that ended within a period. Rows are added in the order in which jobs end, so an index of block ranges suffices for all of them and costs
+-- a job nothing.
+-- Jobs that did not complete are rare and looked up by time, among them the failed jobs that are kept for a retry.
 create index finished_jobs_finished_at on legwork_private.finished_jobs using brin (finished_at) with (autosummarize = on);
 create index finished_jobs_state_finished_at on legwork_private.finished_jobs (state, finished_at) where state <> 'completed';
 
 create table legwork_private.finished_jobs_default partition of legwork_private.finished_jobs default;
 alter table legwork_private.finished_jobs_default enable row level security;
 
--- The table has no primary key. Full replica identity allows deletes and updates while a publication covers all tables. It costs nothing unless wal_level is logical.
+-- The table has no primary key. Full replica identity allows deletes and updates while a publication covers all tables. It costs nothing unless
+-- wal_level is logical.
 alter table legwork_private.finished_jobs replica identity full;
 alter table legwork_private.finished_jobs_default replica identity full;
 
@@ -179,8 +182,8 @@ alter table legwork_private.failed_attempts_default enable row level security;
 alter table legwork_private.failed_attempts replica identity full;
 alter table legwork_private.failed_attempts_default replica identity full;
 
--- The statements that undo changes to graphile-worker's own objects. Uninstalling runs them, the last one first. Every migration or definition that changes such
--- an object adds its statement here. Objects that are only added need none: their names begin with _legwork.
+-- The statements that undo changes to graphile-worker's own objects. Uninstalling runs them, the last one first. Every migration or definition that
+-- changes such an object adds its statement here. Objects that are only added need none: their names begin with _legwork.
 create table legwork_private.undo_statements (
   id integer generated always as identity primary key,
   statement text not null
@@ -273,7 +276,7 @@ create table legwork_private.lines (
 alter table legwork_private.lines enable row level security;
 create index lines_waits_at on legwork_private.lines (waits_at, turn);
 
--- Tells whether any job has several gates. If none has, admitting jobs is simpler.
+-- Shows whether any job has several gates. If none has, admitting jobs is simpler.
 create index lines_many on legwork_private.lines (waits_at) where cardinality(gates) > 1;
 
 create sequence legwork_private.line_turns;
@@ -462,7 +465,8 @@ alter table legwork_private.job_logs_default enable row level security;
 alter table legwork_private.job_logs replica identity full;
 alter table legwork_private.job_logs_default replica identity full;
 
--- Counting takes time in proportion to the number of live jobs. When there are more than a few thousand, callers get counts that are a few seconds old.
+-- Counting takes time in proportion to the number of live jobs. When there are more than a few thousand, callers get counts that are a few seconds
+-- old.
 create table legwork_private.queue_counts (
   tenant text not null,
   queue text not null,
@@ -535,7 +539,7 @@ create table legwork_private.schedule_definitions (
   last_job_id bigint,
   revision integer not null default 1,
   next_at timestamptz generated always as (case when is_enabled then upcoming[1] end) stored,
-  -- Half of what a plan holds: the rest must last until a worker or server refills it.
+  -- Half of a full plan: the rest must last until a worker or server refills it.
   wants_plan boolean generated always as (is_enabled and not is_complete and cardinality(upcoming) < 8) stored,
   check (num_nonnulls(cron, every, at) = 1)
 );
@@ -983,7 +987,8 @@ alter table legwork_private.child_ends enable row level security;
 create index child_ends_job_id on legwork_private.child_ends (job_id);
 create index child_ends_undelivered on legwork_private.child_ends (child_id) where not is_delivered;
 
--- Who waits for which job. Only hints come from it, so it needs no WAL: after a crash of the server it is empty, and waiting processes then check again.
+-- The processes that wait for jobs. It only provides hints, so it needs no WAL: after a crash of the server it is empty, and waiting processes then
+-- check again.
 create unlogged table legwork_private.awaited_jobs (
   job_id bigint not null,
   waiter uuid not null,
@@ -998,10 +1003,11 @@ alter table legwork_private.awaited_jobs enable row level security;
 -- A job's children. Only jobs with flags pay for it, and only those with a parent have an entry.
 create index finished_jobs_parent_id on legwork_private.finished_jobs (parent_id, id) where parent_id is not null;
 
--- Finds out quickly that a task has no failures when others have many. Only jobs that did not complete pay for it.
+-- Shows quickly that a task has no failures when other tasks have many. Only jobs that did not complete pay for it.
 create index finished_jobs_task_state_id on legwork_private.finished_jobs (task, state, id) where state <> 'completed';
 
--- A tenant's jobs of a task or in a state that is rare for this tenant and common for others. Without these indexes, all jobs of the tenant or of the task are read.
+-- A tenant's jobs of a task or in a state that is rare for this tenant and common for others. Without these indexes, all jobs of the tenant or of the
+-- task are read.
 create index finished_jobs_tenant_task_id on legwork_private.finished_jobs (tenant, task, id) where tenant is not null;
 create index finished_jobs_tenant_state_id on legwork_private.finished_jobs (tenant, state, id) where tenant is not null and state <> 'completed';
 

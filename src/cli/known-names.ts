@@ -23,7 +23,7 @@ export async function assertKnownNames(
 /** The error for a name that does not exist. */
 function unknown(what: string, name: string, names: readonly string[], list: string): LegworkError {
   const nearest = nearestName(name, names);
-  return new LegworkError("LW404", `No ${what} is called '${name}'.`, {
+  return new LegworkError("LW404", `There is no ${what} named '${name}'.`, {
     hint: `${nearest === undefined ? "" : `Did you mean '${nearest}'? `}${list}`,
   });
 }

@@ -160,7 +160,7 @@ export async function getTask(client: Queryable, name: string): Promise<TaskRow>
     [name],
   );
   const guess: string | null = nearest[0].name;
-  throw new LegworkError("LW404", `No task is called '${name}'.`, {
+  throw new LegworkError("LW404", `There is no task named '${name}'.`, {
     hint: `${guess === null ? "" : `Did you mean '${guess}'? `}Tasks are known once a worker that has them has started; \`select name from legwork.tasks\` lists them.`,
     action: { do: "list_tasks" },
   });

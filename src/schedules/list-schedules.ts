@@ -125,7 +125,7 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
     [name],
   );
   const similar = nearest[0]?.name;
-  throw new LegworkError("LW404", `No schedule is called '${name}'.`, {
+  throw new LegworkError("LW404", `There is no schedule named '${name}'.`, {
     hint: `${similar === null ? "" : `Did you mean '${similar}'? `}\`select name from legwork.schedules\` lists them.`,
     action: { do: "list_schedules" },
   });

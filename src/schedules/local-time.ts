@@ -48,7 +48,7 @@ export function assertTimezone(timezone: string): void {
     if (!timezone.includes("/") && !PLAIN_NAMES.has(timezone.toLowerCase())) throw new RangeError("Unknown time zone.");
     formatOf(timezone);
   } catch {
-    throw new LegworkError("LW400", `No time zone is called '${timezone}'.`, {
+    throw new LegworkError("LW400", `There is no time zone named '${timezone}'.`, {
       hint: "Use a name from the IANA time zone database, such as Europe/Berlin.",
     });
   }

@@ -119,7 +119,7 @@ it("a caller that acts for one tenant and names another one is advised to omit t
     for (const call of ["create_token('t', 'viewer', 'globex')", "enqueue('t', tenant => 'globex')"]) {
       await expect(client.query(`select legwork.${call}`)).rejects.toMatchObject({
         code: "LW403",
-        hint: "Leave tenant out: whatever the session creates belongs to its own tenant.",
+        hint: "Omit tenant: everything that the session creates belongs to its own tenant.",
       });
     }
   } finally {

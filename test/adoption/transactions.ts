@@ -142,7 +142,7 @@ async function tryLibrary(inTransaction: (work: Work) => Promise<void>): Promise
   const refused = inTransaction(async (transaction) => void (await enqueue(transaction, "mial")));
   await assert.rejects(
     refused,
-    (error) => error instanceof LegworkError && error.code === "LW404" && /^No task is called 'mial'/.test(error.message),
+    (error) => error instanceof LegworkError && error.code === "LW404" && /^There is no task named 'mial'/.test(error.message),
   );
 }
 

@@ -178,7 +178,7 @@ describe("an error", () => {
       ["add", "notify/emial"],
       {},
       1,
-      "No task is called 'notify/emial'. (LW404)\nhint: Did you mean 'notify/email'?",
+      "There is no task named 'notify/emial'. (LW404)\nhint: Did you mean 'notify/email'?",
     ],
     ["bad JSON", ["add", "notify/email", "{to: 1}"], {}, 2, "The payload is not valid JSON"],
     [
@@ -232,7 +232,13 @@ describe("an error", () => {
     ["a preview without an upgrade", ["migrate", "--preview"], {}, 2, "describes the upgrade"],
     ["upgrading and uninstalling", ["migrate", "--uninstall", "--yes", "--upgrade-graphile-worker"], {}, 2, "cannot be combined"],
     ["a task that does not exist, in a filter", ["jobs", "--task", "notify/emial"], {}, 1, "Did you mean 'notify/email'?"],
-    ["a queue that does not exist, in a filter", ["cancel", "--queue", "defalt"], {}, 1, "No queue is called 'defalt'. (LW404)"],
+    [
+      "a queue that does not exist, in a filter",
+      ["cancel", "--queue", "defalt"],
+      {},
+      1,
+      "There is no queue named 'defalt'. (LW404)",
+    ],
     ["an unknown type of target", ["audit", "--target-type", "jobb"], {}, 2, "Did you mean 'job'?"],
     ["a payload that is null", ["add", "notify/email", "null"], {}, 1, "expected object, received null. (LW422)"],
     ["discarding without saying which jobs", ["discard"], {}, 2, "For example `legwork discard 42`"],

@@ -189,7 +189,7 @@ it.each([
   ],
   [{ priority: 40_000 }, "Step 'b': priority is 40000; it must be a whole number between -32768 and 32767."],
   [{ maxAttempts: 0 }, "Step 'b': max_attempts is 0; it must be a whole number between 1 and 32767."],
-  [{ task: "unknown" }, "Step 'b': no task is called 'unknown'."],
+  [{ task: "unknown" }, "Step 'b': there is no task named 'unknown'."],
 ])("a tenant's token cannot start a workflow whose step has %j", async (field, message) => {
   const steps = { a: { task: "ok" }, b: { task: "ok", dependsOn: ["a"], ...field } };
   const answer = await acme("POST", "/workflows", { name: "w", steps });

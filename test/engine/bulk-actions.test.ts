@@ -145,7 +145,7 @@ test("a bulk action has the rights of the user who started it: a tenant's action
 
   const lost = await tree.bulkActions.start("retry", {});
   await database.pool.query("update legwork_private.bulk_actions set login = 'pg_monitor' where id = $1", [lost]);
-  expect(await finish(lost)).toMatchObject({ state: "failed", last_error: "pg_monitor may no longer do this." });
+  expect(await finish(lost)).toMatchObject({ state: "failed", last_error: "pg_monitor no longer has the right to do this." });
 });
 
 test("a job that makes a chunk fail is skipped with its reason, and a locked job is retried at the end", async () => {

@@ -120,7 +120,7 @@ describe("a schedule", () => {
     await query("select legwork.pause_queue('q', 'provider is down')");
     expect(await explain()).toMatchObject([
       { reason: "schedule_late", detail: expect.stringContaining("none has fired it") },
-      { reason: "no_worker", detail: "Its jobs would wait: the one Legwork worker that is running does not have the task 't'." },
+      { reason: "no_worker", detail: "Its jobs would wait: the only running Legwork worker does not have the task 't'." },
       { reason: "queue_paused", detail: expect.stringContaining("provider is down") },
     ]);
   });
@@ -134,7 +134,7 @@ describe("a schedule", () => {
     await query("update legwork_private.schedule_definitions set runs = 1, is_complete = true, upcoming = '{}'");
     expect((await explain())[0]).toMatchObject({
       reason: "schedule_ended",
-      detail: "It has ended: it has enqueued 1 job, its max_runs.",
+      detail: "It has ended: it has enqueued 1 job, which is its max_runs.",
     });
     await schedule("'t', cron => '0 3 * * *'");
     await query("update legwork_private.schedule_definitions set upcoming = '{}'");
@@ -261,7 +261,7 @@ describe("a queue", () => {
     expect((await explain())[1]).toMatchObject({
       reason: "no_worker",
       detail: expect.stringMatching(
-        /^1 job waits of task 't', the oldest for .*: the one Legwork worker that is running does not have the task 't'\.$/,
+        /^1 job waits of task 't', the oldest for .*: the only running Legwork worker does not have the task 't'\.$/,
       ),
     });
     await follow([limit!]);

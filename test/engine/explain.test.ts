@@ -249,7 +249,7 @@ it("no worker, no worker with the task, and only busy workers are three differen
   expect(await explain(id)).toMatchObject([
     {
       reason: "workers_busy",
-      detail: expect.stringContaining("The one worker that has its task is full: 1 of 1 job running."),
+      detail: expect.stringContaining("The only worker that has its task is full: 1 of 1 job running."),
     },
   ]);
   await query("update legwork_private.worker_processes set tasks = array['tt', 'x']");
@@ -269,7 +269,7 @@ it("a running job shows its worker and its start, and whether the worker is sile
   await query("update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute'");
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
   expect((await explain(id))[2]!.fix).toMatch(
-    /If it does not, only the end of its worker ends it, since it has no timeout: restart worker w1/,
+    /If it does not, the only way to stop it is to restart worker w1 .+, because the task has no timeout/,
   );
   await query(`select legwork_private.register_tasks('[{"name": "t", "queue": "q", "timeout": 90061000}]')`);
   expect((await explain(id))[0]!.detail).toMatch(/ Its timeout of 1 day 1 hour ends it in about 1 day 1 hour\./);

@@ -391,7 +391,7 @@ const HELD_BACK: [string, Situation][] = [
       await expect(explainJob(database.pool, id)).rejects.toMatchObject({
         code: "LW404",
         hint: expect.stringMatching(
-          /^The id has been assigned.*\. Either the transaction that enqueued the job is still open .+ The oldest open transaction .+ is session \d+ of user 'postgres'/,
+          /^The id has been assigned.*\. Either the transaction that enqueued the job is still open .+ The oldest open transaction .+ belongs to session \d+ of user 'postgres'/,
         ),
       });
       await expect(explainJob(database.pool, "9999999")).rejects.toMatchObject({
@@ -479,7 +479,7 @@ const HELD_BACK: [string, Situation][] = [
         (
           await told.names(
             id,
-            /waiting for the signal 'approval' since .+ It has been sent 'aproval' at .+ by postgres, for which it does not wait\./,
+            /waiting for the signal 'approval' since .+ It has received signals that it does not wait for: 'aproval' at .+ by postgres\./,
           )
         )[0],
       );
@@ -527,7 +527,7 @@ const HELD_BACK: [string, Situation][] = [
       );
       expect(await follow(reason)).toMatchObject([{ reason: "run_at_ahead" }]);
       expect(await enqueue("mail", {}, ", job_key => 'r', run_at => now() + interval '2 hours'")).toBe(next);
-      await told.names(next, /a later request with the same job key \('r'\) has replaced it/);
+      await told.names(next, /it was replaced by a later request with the same job key \('r'\)/);
       await open("34");
       await completes(running);
       told.helped();
@@ -627,7 +627,7 @@ const FULL: [string, Situation][] = [
       const id = await enqueue("mail");
       await told.names(
         id,
-        /The one worker that has its task is full: 4 of 4 jobs running\. No other job is ahead of this one\. Start more workers/,
+        /The only worker that has its task is full: 4 of 4 jobs running\. No other job is ahead of this one\. Start more workers/,
         /priority/,
       );
       const worker = await workerOver(database.url, { "mail.ts": TASKS["mail.ts"] });
@@ -779,11 +779,11 @@ async function stuck(told: Told): Promise<void> {
   );
   const [reason] = await told.names(
     id,
-    /It is running: attempt 1, .+\(for 1 hour 30 minutes.*\), on worker (pool-\w+) .+ 95 % of the attempts of this task end within 3 seconds\. .+ Its task has no timeout\. If it also ignores its abort signal, only the end of its worker ends it: restart worker \1/,
+    /It is running: attempt 1, .+\(for 1 hour 30 minutes.*\), on worker (pool-\w+) .+ 95 % of the attempts of this task end within 3 seconds\. .+ Its task has no timeout\. If it also ignores its abort signal, the only way to stop it is to restart worker \1/,
     /fetched it in advance/,
   );
   await follow(reason);
-  await told.names(id, /Its task was signaled to stop at .+ since it has no timeout: restart worker pool-/);
+  await told.names(id, /Its task was signaled to stop at .+ the only way to stop it is to restart worker pool-/);
   await delay(0);
   await worker.stop();
   await isIn(id, "cancelled");

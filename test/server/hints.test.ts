@@ -87,8 +87,8 @@ const SUGGESTIONS: Suggestion[] = [
     what: "rerunning a waiting job",
     request: () => ["POST", `/jobs/${waiting}/rerun`, {}],
     command: () => ["rerun", waiting],
-    asRequest: () => `\`POST /api/v1/jobs/${waiting}/retry\` starts a job before its time.`,
-    asCommand: () => `\`legwork retry ${waiting}\` starts a job before its time.`,
+    asRequest: () => `\`POST /api/v1/jobs/${waiting}/retry\` starts a job early.`,
+    asCommand: () => `\`legwork retry ${waiting}\` starts a job early.`,
   },
   {
     what: "a signal to a failed job",

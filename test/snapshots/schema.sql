@@ -2521,7 +2521,7 @@ declare
 begin
   perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
-    raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
+    raise exception '%', case when value is null then 'A setting needs a value.' else format('There is no setting named ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,
       detail = '{"do": "list_settings"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';
@@ -2566,7 +2566,7 @@ begin
   elsif tenant is null then
     return;
   elsif length(tenant) not between 1 and 256 then
-    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+    raise exception 'The name of a tenant must have 1 to 256 characters.' using errcode = 'LW400', hint = 'Null ends the confinement of the login.';
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
@@ -2586,7 +2586,7 @@ CREATE OR REPLACE FUNCTION legwork.count_jobs(filter jsonb DEFAULT '{}'::jsonb, 
 AS $function$
 declare
   c_most constant integer := 10000;
-  -- Rows that are read. More than the 2,000 unfinished jobs from which on their counts are stored.
+  -- The number of rows to read: more than 2,000, because the counts of unfinished jobs are stored only if there are more than that.
   c_looked constant integer := 4000;
   c_unfinished constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
   v_own text := legwork_private.confined_tenant();
@@ -2611,7 +2611,7 @@ begin
     return;
   end if;
   for v_field in select distinct x from unnest(by) x order by 1 loop
-    -- The counts of a field show what another value of it would give, so its own condition is left out.
+    -- The counts of a field show how many jobs each of its values would match, so the filter's condition on that field is left out.
     v_like := v_filter - v_field;
     if v_own is not null then
       v_like := v_like || jsonb_build_object('tenant', v_own);
@@ -2644,7 +2644,7 @@ begin
       when 'queue' then array(select q from unnest(legwork_private.known_queues()) q where q <> 'default' limit 300)
       when 'tenant' then array(select distinct c.value from jsonb_to_recordset(v_scans -> v_key) as c (field text, value text) where c.field = 'tenant' limit 300)
       else '{}' end;
-    -- Together about 100,000 entries of an index, which take a tenth of a second.
+    -- Together, this reads about 100,000 index entries, which takes a tenth of a second.
     v_each := case when cardinality(v_names) <= 10 then c_most when cardinality(v_names) <= 50 then 2000 else 1000 end;
     return query
       with counted as (
@@ -2657,7 +2657,7 @@ begin
       ), grouped as (
         select coalesce(c.name, i.value) as name,
           coalesce(sum(c.jobs) filter (where c.is_live), 0) as live, greatest(coalesce(sum(c.jobs) filter (where not c.is_live), 0), coalesce(max(i.jobs), 0)) as ended,
-          -- An index counts all of a value, unless it reached its own limit.
+          -- A count from an index is complete, unless it has reached its limit.
           max(i.jobs) as by_index
         from (select * from counted c where c.name is not null) c
         full join indexed i on i.value = c.name
@@ -2690,7 +2690,7 @@ begin
         execute format('create role %I nologin', v_role);
       end if;
     exception when duplicate_object or unique_violation then
-      -- Created at the same moment from another database of this server.
+      -- The role was created at the same moment from another database of this server.
       null;
     end;
   end loop;
@@ -2724,7 +2724,7 @@ begin
   elsif create_token.role is null or create_token.role not in ('viewer', 'enqueuer', 'operator', 'admin') then
     raise exception 'Unknown role ''%''.', create_token.role using errcode = 'LW400', hint = 'Roles are viewer, enqueuer, operator and admin.';
   elsif length(create_token.tenant) > 256 or create_token.tenant = '' then
-    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token for all tenants.';
+    raise exception 'The name of a tenant must have 1 to 256 characters.' using errcode = 'LW400', hint = 'Omit it for a token for all tenants.';
   end if;
   insert into legwork_private.tokens (name, role, tenant, hash, created_by, expires_at)
   values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
@@ -2865,11 +2865,11 @@ AS $function$
     select t.* from legwork.enqueue_triggers() t where not t.is_enabled
   )
   (select 'enqueue_on', 'warning',
-    format('The trigger that enqueues ''%s'' on each %s in %s is disabled: such changes enqueue nothing.', d.task, d.event, d."table"),
+    format('The trigger that enqueues ''%s'' on each %s in %s is disabled, so these changes enqueue no jobs.', d.task, d.event, d."table"),
     format('alter table %s enable trigger %I. If it is no longer needed: select legwork.stop_enqueue_on(%L, %L).', d."table", d.trigger_name, d."table", d.task), to_jsonb(d)
   from disabled d order by d."table", d.event, d.task limit 20)
   union all
-  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The one trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
+  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The only trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
     case count(*) when 1 then 'is' else 'are' end), null, null
   from legwork.enqueue_triggers() where not exists (select from disabled) having count(*) > 0
   union all
@@ -2890,7 +2890,7 @@ AS $function$
     union all
     select 'legwork_private.failed_attempts_default', count(*) from (select from only legwork_private.failed_attempts_default limit 10000) s
   ), kept as materialized (
-    -- The first maintenance after its retention ends drops a partition. Within a day there are many.
+    -- Maintenance drops a partition when its retention has ended, and runs many times a day.
     select h.partition, h.upper_bound from legwork_private.history_partitions() h
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
@@ -2903,7 +2903,7 @@ AS $function$
   )
   select 'partitions', 'warning',
     format('%s has no partition for %s: rows of that day go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
-    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes: is one running?',
+    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes. Check that one is running.',
     jsonb_build_object('table', m.parent, 'day', m.day)
   from missing m
   union all
@@ -2960,7 +2960,7 @@ AS $function$
     format('%s is not a running Legwork worker and has held %s and %s for %s.', h.locked_by, legwork_private.counted(h.jobs, 'job'),
       legwork_private.counted(h.serial_keys, 'serial key'), legwork_private.in_words(date_trunc('second', now() - h.since))),
     format('If that worker has died: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, leave it alone. '
-      'graphile-worker releases them after 4 hours.', h.locked_by),
+      'graphile-worker releases the jobs after 4 hours.', h.locked_by),
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
   from held h order by h.since limit 20)
   union all
@@ -2972,7 +2972,7 @@ AS $function$
       then format('%s failed permanently within the last hour. The task with the most failures is ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
         coalesce(left((select w.error from worst w limit 1), 200), 'no error was given'))
       else format('%s failed permanently within the last hour.', legwork_private.counted(count(*), 'job')) end,
-    'legwork jobs --state failed lists them, and legwork job <id> shows the error. Once it is fixed, retry them.',
+    'legwork jobs --state failed lists them, and legwork job <id> shows the error. Retry the jobs once the cause is fixed.',
     jsonb_build_object('jobs', count(*), 'tasks', (select jsonb_object_agg(w.task, w.jobs) from worst w))
   from failed
 $function$
@@ -2983,7 +2983,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_rules(paused_for interval DEFAULT '01:
  STABLE
 AS $function$
   with overdue as materialized (
-    -- Jobs that no worker has admitted, although workers should every second.
+    -- Jobs that no worker has admitted, although workers admit jobs every second.
     select count(*) as jobs, min(x.run_at) as oldest
     from (
       select w.run_at from legwork_private.waiting_jobs w
@@ -3093,19 +3093,19 @@ AS $function$
     union all
     select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last one exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last setting exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()
   )
   select 'connections', case when c.used >= c.allowed * greatest(connections_used, 0.95) then 'critical' when c.used >= c.allowed * connections_used then 'warning' else 'ok' end,
     format('%s of the %s connections to %s are in use.', c.used, c.allowed, c.whose),
-    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes its concurrency plus about 10. '
+    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker uses about 10 connections more than its concurrency. '
       'Lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
     jsonb_build_object('used', c.used, 'allowed', c.allowed)
   from connections c
   union all
-  -- When it is full, every commit that notifies fails: no job can be enqueued.
+  -- When this queue is full, every commit that sends a notification fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
     format('The notification queue is %s%% full.', round(100 * n.used::numeric, 2)),
     'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the ''transactions'' check (in every database of the server) and end it.',
@@ -3128,13 +3128,14 @@ AS $function$
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can
+  -- exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s%% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        format('Every attempt to register a known task again took an id. Use ids that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+        format('Each time a known task was registered again, an id was used up. Free ids are below the smallest id in %s: alter sequence graphile_worker.tasks_id_seq restart.',
           legwork_private.tasks_table())
       else format('Restart it in a range that its table does not use: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
@@ -3165,7 +3166,7 @@ AS $function$
       when 'gate' then format('Gate %s could not admit jobs', a.item)
       when 'line' then format('Line %s could not move', a.item)
       else format('Part %s of the tick could not be run', a.item) end, left(a.error, 500)),
-    format('Everything else continues. Fix what the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
+    format('Everything else continues. Fix the cause that the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all
@@ -3179,7 +3180,8 @@ AS $function$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
   ), open as materialized (
-    -- Vacuum does not wait for itself. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to scan.
+    -- A running vacuum does not hold back other vacuums. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to
+    -- scan.
     select s.* from sessions s
     where s.xact_start < clock_timestamp() - warning_after and s.backend_type is distinct from 'autovacuum worker'
       and (s.backend_xmin is not null or s.backend_xid is not null or s.state like 'idle in transaction%')
@@ -3307,7 +3309,7 @@ CREATE OR REPLACE FUNCTION legwork.doctor_versions()
  RETURNS TABLE("check" text, severity text, finding text, fix text, detail jsonb)
  LANGUAGE sql
 AS $function$
-  -- Only a client knows which versions it supports: the command line compares them with this.
+  -- Only a client knows which versions it supports: the command line compares them with this finding.
   select 'versions', 'ok', format('The schema graphile_worker is at migration %s, and legwork at migration %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
   from legwork_private.installed_schema() i
   union all
@@ -3339,7 +3341,7 @@ AS $function$
     where p.nth < 20
   ), due as materialized (
     -- The jobs of each priority that have been due for longest: jobs that no worker fetches gather there, so a bounded probe finds them.
-    -- If a probe is full, there may be more jobs of any of its tasks.
+    -- If a probe returns as many jobs as it can, there may be more jobs of any of its tasks.
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.probed = 5000) as more
     from priorities p
     cross join lateral (
@@ -3388,7 +3390,7 @@ AS $function$
     format('%s for task ''%s'' %s %s, and no running Legwork worker %s.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now()))),
-      case when x.is_excluded then 'runs that task: those that have it leave it out (--only, --except)' else 'has that task' end),
+      case when x.is_excluded then 'runs this task: the workers that have it were started without it (--only, --except)' else 'has this task' end),
     case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
       || case when x.is_excluded then '' else coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '') end
       || 'Start a worker that runs the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
@@ -3427,7 +3429,7 @@ AS $function$
     select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
       (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
     from legwork_private.worker_faults f
-    -- Recording faults are noted once a minute, so they have ended after two minutes without one.
+    -- A recording fault is noted once a minute for as long as it lasts, so one that was not noted for two minutes is over.
     where f.kind <> 'pooler' and f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
     group by f.kind, f.host, f.pid
   )
@@ -3440,7 +3442,7 @@ AS $function$
     end,
     case
       when r.job_id is not null then format('Job %s seems to be the cause. To see it: legwork job %s. To cancel it: legwork cancel %s.', r.job_id, r.job_id, r.job_id)
-      when r.kind = 'recording' then 'Fix what the database refuses (the server''s log has the statement). No job is lost: the worker keeps trying and then continues automatically.'
+      when r.kind = 'recording' then 'Fix the cause of the error (the server''s log has the statement). No job is lost: the worker keeps trying and then continues automatically.'
       else 'Check the worker''s log and the server''s log.'
     end,
     jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
@@ -3510,7 +3512,7 @@ begin
   if v_limit.declared_max is null then
     delete from legwork_private.limits l where l.id = v_limit.id;
   else
-    -- Its task declares it: kept as removed, so that the next worker that starts does not restore it.
+    -- The task's definition declares this limit. It is kept but marked as removed, so that the next worker to start does not restore it.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));
@@ -3725,7 +3727,7 @@ begin
   )
   select array_agg(s.id order by s.n), array_agg(s.expires_at order by s.n) into v_ids, v_expiries from specs s join inserted i using (id);
   if v_have_expiries then
-    -- As in the flag, which has milliseconds.
+    -- Truncated to milliseconds, as in the flag.
     insert into legwork_private.expirations (job_id, expires_at)
     select x.id, to_timestamp(ceil(extract(epoch from x.expires_at) * 1000)::float8 / 1000) from unnest(v_ids, v_expiries) as x (id, expires_at) where isfinite(x.expires_at);
   end if;
@@ -3813,7 +3815,7 @@ AS $function$
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_class c on c.oid = t.tgrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  -- The arguments, each of which ends with a zero byte.
+  -- The trigger's arguments, each terminated by a zero byte.
   cross join lateral (select string_to_array(replace(encode(t.tgargs, 'escape'), '\\', '\'), '\000') as given) a
   where t.tgfoid in ('legwork_private.tg_enqueue__statement()'::regprocedure, 'legwork_private.tg_enqueue__row()'::regprocedure)
     and legwork_private.confined_tenant() is null
@@ -3998,7 +4000,7 @@ begin
     select * into v_entry from legwork_private.crontab_entries c where c.identifier = explain_schedule.name;
   end if;
   if v_definition.name is null and v_entry.identifier is null then
-    raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+    raise exception 'There is no schedule named ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select s.name from legwork_private.all_schedules s where v_own is null or s.tenant = v_own)) || '''? ', '')
         || '`select name from legwork.schedules` lists them.';
   end if;
@@ -4041,7 +4043,7 @@ declare
   v_others bigint;
   v_held bigint;
 begin
-  -- Tenants do not learn where workers run.
+  -- Tenants must not see where workers run.
   perform legwork_private.assert_role('viewer', true);
   select * into v_worker from legwork_private.worker_processes w
   where w.id = explain_worker.worker_id or w.host || ':' || w.pid = explain_worker.worker_id
@@ -4056,7 +4058,7 @@ begin
         hint = coalesce('Did you mean ''' || legwork_private.nearest_name(worker_id, array(select w.id from legwork_private.worker_processes w)) || '''? ', '')
           || '`select id, host, pid from legwork.workers` lists the workers that are running. A plain graphile-worker process does not report here.';
     end if;
-    -- Its jobs were given back when it stopped or was declared dead. Any that it still holds are an exception.
+    -- Its jobs were returned to the queue when it stopped or was declared dead. Normally it holds none.
     v_held := (select count(*) from (select from legwork_private.graphile_jobs j where not j.is_available and j.locked_by = v_start.id limit 1000) x);
     "position" := 1; reason := 'worker_gone';
     detail := format('It is no longer running: it started at %s on %s (process %s), and has since stopped or died. %s', to_char(v_start.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_start.host, v_start.pid,
@@ -4130,7 +4132,7 @@ begin
     select r.reason, r.detail, legwork_private.as_fix(r.fix), legwork_private.open_actions(r.actions) from legwork_private.explain_run(v_run) r
     union all
     select b.reason, b.detail, legwork_private.as_fix(b.fix), legwork_private.open_actions(b.actions) from legwork_private.explain_bad_steps(v_run) b
-      -- Finding them reads every step, of which there may be twenty thousand.
+      -- Finding them reads every step, and a workflow may have twenty thousand steps.
       where v_run.state <> 'completed' and (select w.failed + w.expired from legwork_private.all_workflows w where w.id = v_run.id) > 0
     union all
     select o.reason, o.detail, legwork_private.as_fix(o.fix), legwork_private.open_actions(o.actions) from legwork_private.explain_open_steps(v_run) o where v_run.ended_at is null
@@ -4299,7 +4301,7 @@ begin
           when 'invoke' then 'Waiting for ' || r.detail
           else format('Sleeping in step ''%s''', r.detail) end,
         case when r.kind = 'attempt' then r.detail end,
-        -- Tenants do not learn where workers run.
+        -- Tenants must not see where workers run.
         case when r.worker is not null and legwork_private.confined_tenant() is null then coalesce(
           (select format('%s:%s', p.host, p.pid) from legwork_private.worker_processes p where p.id = r.worker),
           (select format('%s:%s', p.host, p.pid) from legwork_private.worker_starts p where p.id = r.worker), r.worker) end,
@@ -4431,7 +4433,7 @@ declare
   v_width interval;
   v_parent record;
 begin
-  -- One session at a time. Any other has nothing to do.
+  -- Only one session at a time does this work. Other sessions have nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
@@ -4440,7 +4442,7 @@ begin
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
   delete from legwork_private.bulk_actions b where b.finished_at < now() - v_retention;
-  -- Jobs that were told to stop and have ended since then.
+  -- Cancellations of jobs that have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried only as long as it is in the history. This comes first, because dropping partitions holds locks until the end.
@@ -4539,7 +4541,7 @@ begin
       select f.task, count(*)::integer as jobs from legwork_private.finished_jobs f where f.id = any (v_ids) group by 1 order by 2 desc, 1 limit 20
     ) t;
   end if;
-  -- Five of them, from the oldest to the newest.
+  -- Five of the jobs, from the oldest to the newest.
   select coalesce(jsonb_agg(jsonb_build_object('id', j.id::text, 'task', j.task, 'state', j.state, 'error', left(j.error, 200),
     'created_at', j.created_at, 'finished_at', j.finished_at) order by j.id), '[]') into samples
   from legwork_private.all_jobs j
@@ -4565,7 +4567,7 @@ AS $function$
 begin
   perform legwork_private.assert_role('operator', true);
   -- Each statement sees one snapshot, and every function that moves a job changes its rows in one transaction. So a contradiction that a
-  -- statement sees is an error, and not a change in progress.
+  -- statement sees is an error, not a change in progress.
   return query
     with leaked as (
       delete from legwork_private.slots s
@@ -4586,11 +4588,11 @@ begin
     ), woken as (
       insert into legwork_private.wakeups (freed, at_commit) select array_agg(distinct x.gate), 'try' from wrong x having count(*) > 0
     )
-    select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
+    select 'a slot whose job is not running'::text, w.job_id, w.gate from wrong w;
   return query
     delete from legwork_private.waiting_jobs w
     where not exists (select from legwork_private.graphile_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
-    returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
+    returning 'a job in the waiting room that is not waiting'::text, w.job_id, null::text;
   return query
     with limited_tasks as materialized (
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
@@ -4611,7 +4613,7 @@ begin
     with lost as (
       select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
       where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
-        -- Only without wakeups: a pending wakeup may be the one that calls the line.
+        -- Only if there are no wakeups, because a pending wakeup may be for this line.
         and not exists (select from legwork_private.wakeups)
       group by w.line
     ), ready as (
@@ -4625,7 +4627,7 @@ begin
       from (select * from lost union select * from ready) x
       returning gates
     )
-    select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+    select 'a line that could move but was not processed'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
   return query select c.problem, c.job_id, null::text from legwork_private.reconcile_child_ends() c;
   -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
@@ -4635,7 +4637,7 @@ begin
     select x.ctid from legwork_private.slots x
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
-  -- Not a contradiction either: a line is kept after its last job was admitted, until it is checked here.
+  -- Not a contradiction either: after its last job has been admitted, a line is kept until it is checked here.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
@@ -4657,7 +4659,7 @@ begin
   end if;
   v_redacted := legwork_private.readable_json(value);
   if v_redacted is null then
-    -- Its secrets cannot be located.
+    -- The secrets in such a value cannot be located.
     return '"[redacted]"';
   end if;
   foreach v_path in array paths loop
@@ -4689,7 +4691,7 @@ begin
     return '[redacted]';
   end if;
   for v_secret in select s from legwork_private.redacted_values(payload, paths) as s loop
-    -- Both as it is and as it is escaped in JSON.
+    -- Replaces the secret both in plain form and as it is escaped in JSON.
     v_text := replace(v_text, v_secret, '[redacted]');
     v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
   end loop;
@@ -4715,7 +4717,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` starts a job before its time. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.';
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);
@@ -4798,7 +4800,8 @@ begin
     ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
     ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
     ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
-    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A worker that was just started uses about 0.1 GB.
+    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A
+    -- worker that was just started uses about 0.1 GB.
     ('worker_memory', 'worker_memory', 1024 * 1024 * 1024, 1792 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
   on conflict (name) do nothing;
   get diagnostics v_count = row_count;
@@ -4849,7 +4852,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'rerun_job', 'id', job_id),
-      hint = 'Only failed jobs are kept for a retry. `select legwork.rerun_job(' || job_id || ')` runs it again as a new job.';
+      hint = 'Only failed jobs can be retried. `select legwork.rerun_job(' || job_id || ')` runs it again as a new job.';
   end if;
   if v_job.locked_at is not null then
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
@@ -4909,7 +4912,7 @@ begin
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
     raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
-      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or name the step from which to run this one again.';
+      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or run this one again from a step, with from_step.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
@@ -4958,7 +4961,7 @@ begin
   using legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork_private.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
-  -- Materialized, because the ids must increase with the positions. In a joined subquery they may be drawn in any order, and more than once.
+  -- Materialized, because the ids must increase with the positions. In a joined subquery, they could be assigned in any order, and more than once.
   with numbered as materialized (
     select x.position, legwork_private.next_job_id() as job_id
     from (select unnest(v_made) as position order by 1) x
@@ -4968,10 +4971,10 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
-  -- Counts that were summed up while the workflow was being cancelled.
+  -- Deletes the counts of jobs that ended while the workflow was being cancelled.
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
-  -- The trigger on this update sends those that have to wait to the waiting room.
+  -- This update fires the trigger that sends jobs to the waiting room if they have to wait.
   update legwork_private.graphile_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
@@ -5052,7 +5055,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork_private.schedule_definitions d where d.name = schedule.name for update;
   if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork_private.confined_tenant() is not null then
-    -- Names are unique in the database. Another tenant only learns that the name is taken.
+    -- Names are unique in the database. The message tells another tenant only that the name is taken.
     raise exception 'A schedule called ''%'' already exists.', name using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   perform legwork_private.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,
@@ -5299,7 +5302,7 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
-  -- Locks the row: a job that a worker is fetching has the new priority either before or after that.
+  -- Locks the row, so that the priority of a job that a worker is fetching changes either before or after the fetch.
   select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
@@ -5434,7 +5437,8 @@ begin
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions; a minute, because a worker's clock may be behind.
+    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions, with a margin of a minute,
+    -- because a worker's clock may be slow.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
     left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
@@ -5581,7 +5585,7 @@ begin
     where b.queue = coalesce(task_series.queue, '')
     group by 1
   ), sampled as (
-    -- A queue without live jobs has no row: it is empty where all queues together have been counted.
+    -- A queue without live jobs has no row: it counts as empty if there is a row for all queues.
     select distinct date_bin(v_bucket, b.b_at, v_origin) as s_at
     from (
       select m.minute as b_at from legwork_private.backlog_minutes m where v_is_fine and m.queue = '' and m.minute >= v_from and m.minute < v_until
@@ -5739,7 +5743,8 @@ begin
     where j.id = r.id and coalesce(coalesce(d.queue, 'default') = any (workers_needed.queues), true) and coalesce(t.identifier = any (workers_needed.tasks), true)));
 
   select coalesce(sum(w.jobs), 0), coalesce(sum(w.jobs * w.seconds) filter (where w.is_known), 0),
-    -- The work divided by the time for it, but no more than can run at the same time. A task that no worker has registered needs a worker that knows it, once.
+    -- The work divided by the time for it, but no more than can run at the same time. All tasks without a registered worker
+    -- need one slot, to start a worker that may have them.
     coalesce(sum(least(w.places, w.jobs * w.seconds / v_within)) filter (where w.is_known), 0) + coalesce(max(least(w.places, 1)) filter (where not w.is_known), 0)
   into due, work_seconds, v_places
   from (
@@ -5762,7 +5767,7 @@ CREATE OR REPLACE FUNCTION legwork_private.activity(OUT enqueued bigint, OUT end
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- Counters that Postgres keeps anyway: the last id drawn, and the rows inserted into the history.
+  -- Counters that Postgres keeps anyway: the last id assigned, and the rows inserted into the history.
   select
     legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),
@@ -5778,7 +5783,7 @@ CREATE OR REPLACE FUNCTION legwork_private.add_counts(a bigint[], b bigint[])
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- In place, which is ten times faster than unnesting both.
+  -- Adds in place, which is ten times faster than unnesting both arrays.
   if a is null or b is null then
     return coalesce(a, b);
   end if;
@@ -6022,7 +6027,7 @@ CREATE OR REPLACE FUNCTION legwork_private.admit_lines(freed text[], at timestam
 AS $function$
 begin
   with free_slots as materialized (
-    -- Without a condition here: a condition on the computed value would compute it twice.
+    -- There is no condition here, because a condition on the computed value would compute it twice.
     select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
     select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
@@ -6149,7 +6154,7 @@ begin
     if v_round.short <> '{}' then
       delete from legwork_private.lines l
       where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
-      -- Another session has locked a job of the line, and its transaction may not change anything.
+      -- Another session has locked a job of the line, and its transaction might not change anything.
       insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;
@@ -6280,7 +6285,7 @@ begin
   if v_kept.results is null and result is null or v_kept.open_positions is null then
     return result;
   end if;
-  -- A result that was too large to be stored, or does not have one element per entry, is returned as it is.
+  -- A result that was too large to be stored, or does not have one element per entry, is returned unchanged.
   if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.open_positions)) then
     return result;
   end if;
@@ -6312,8 +6317,8 @@ begin
   end if;
   v_concerned := legwork_private.jobs_against_limits(task_ids, since, by);
   -- Every change of a job locks the job's row first and its row in the waiting room second, so that there are no deadlocks.
-  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because an
-  -- open transaction must not block the waiting room.
+  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because
+  -- an open transaction must not block the waiting room.
   if v_is_settling then
     v_ids := array(
       select j.id from legwork_private.graphile_jobs j
@@ -6404,7 +6409,7 @@ begin
         else true end)
     end)
   then
-    -- The message does not contain the channels: URLs of webhooks are secrets.
+    -- The message does not contain the channels, because webhook URLs are secrets.
     raise exception 'These are not valid alert channels.' using errcode = 'LW400',
       hint = 'Channels are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
@@ -6887,7 +6892,7 @@ begin
   end if;
   v_queues := legwork_private.known_queues();
   if name is null or name <> all (v_queues) then
-    raise exception 'No queue is called ''%''.', name using
+    raise exception 'There is no queue named ''%''.', name using
       errcode = 'LW404',
       detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
@@ -6913,8 +6918,9 @@ begin
   end if;
   v_announced := array(select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w);
   v_nearest := legwork_private.nearest_name(task, v_announced);
-  -- graphile-worker knows every name that add_job was ever called with, and a plain worker announces none. So a name that only graphile-worker knows is a typing
-  -- error if it resembles an announced one and no job of it has ever completed. (graphile-worker's cleanup removes a name that no job has. The next job adds it again.)
+  -- graphile-worker stores every name that add_job is called with, and a plain worker does not register its tasks. So a name that only
+  -- graphile-worker has is considered misspelled if it resembles a registered one and no job with it has ever completed. (graphile-worker's
+  -- cleanup deletes names without jobs. The next job adds its name again.)
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     and (v_nearest is null or task = any (v_announced)
       or exists (select from legwork_private.task_totals t where t.task = assert_task.task and t.completed > 0)
@@ -6923,7 +6929,7 @@ begin
     return;
   end if;
   v_nearest := coalesce(v_nearest, legwork_private.nearest_name(task, array(select t.identifier from legwork_private.graphile_tasks t)));
-  raise exception 'No task is called ''%''.', assert_task.task using
+  raise exception 'There is no task named ''%''.', assert_task.task using
     errcode = 'LW404',
     detail = '{"do": "list_tasks"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
@@ -6954,8 +6960,8 @@ AS $function$
 begin
   begin
     perform now() at time zone assert_timezone.timezone;
-    -- Postgres also accepts abbreviations and POSIX rules. Neither has reliable daylight saving. Listing all zones is slow, so only names that
-    -- could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
+    -- Postgres also accepts abbreviations and POSIX rules. Neither handles daylight saving time reliably. Listing all zones is slow, so only names
+    -- that could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
     if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
       or exists (
         select from pg_timezone_names z
@@ -6967,7 +6973,7 @@ begin
   exception when invalid_parameter_value then
     null;
   end;
-  raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
+  raise exception 'There is no time zone named ''%''.', assert_timezone.timezone using errcode = 'LW400',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(assert_timezone.timezone,
       array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
       || 'Zones are named as in the IANA database, such as Europe/Berlin.';
@@ -7066,7 +7072,7 @@ declare
   v_detail text;
   v_code text;
 begin
-  select 'LW400', format('Two steps are called ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  select 'LW400', format('Two steps have the name ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
   from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
   if v_message is null then
     select 'LW404', format('Step ''%s'' depends on ''%s'', which is not a step at the same level.', e.name, d.name),
@@ -7080,7 +7086,7 @@ begin
     order by e.n limit 1;
   end if;
   if v_message is null then
-    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+    select 'LW404', format('Step ''%s'': there is no task named ''%s''.', t.step, t.task),
       coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
         || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.',
       '{"do": "list_tasks"}'
@@ -7320,7 +7326,8 @@ begin
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker reads the row and aborts the job's signal. A worker that misses this notification reads the row with its next heartbeat.
+  -- The job's worker reads this row and triggers the job's abort signal. A worker that misses this notification reads the row with its next
+  -- heartbeat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $function$
@@ -7333,7 +7340,8 @@ AS $function$
 declare
   v_job legwork_private.graphile_jobs;
 begin
-  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may not see them.
+  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may
+  -- not see them.
   -- The row's lock decides between this call and a worker that is fetching the job. Jobs that have ended in the meantime no longer exist.
   for v_job in
     select * from legwork_private.graphile_jobs j
@@ -7450,7 +7458,7 @@ begin
         raise;
       end if;
       refused := refused || v_id;
-      -- The same reason for all jobs, whatever ids and numbers its text has.
+      -- Errors that differ only in ids and numbers count as the same reason.
       reasons := legwork_private.count_reason(reasons, left(regexp_replace(v_message, '\d+', '…', 'g'), 300));
     end;
   end loop;
@@ -7560,7 +7568,7 @@ begin
     end if;
     select * into v_known from legwork_private.idempotent_requests r
     where r.subject = claim_request.subject and r.key = claim_request.key;
-    -- Deleted at this moment: try again.
+    -- The row was deleted at this moment, so the insert is tried again.
     exit when found;
   end loop;
   if v_known.request_hash <> claim_request.request_hash then
@@ -7607,7 +7615,7 @@ CREATE OR REPLACE FUNCTION legwork_private.close_dependencies(job_ids bigint[], 
 AS $function$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    -- Its snapshot may miss rows that were committed after it began.
+    -- The transaction's snapshot may miss rows that were committed after it began.
     insert into legwork_private.dependency_checks (depends_on) select x from unnest(job_ids) x;
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -7800,7 +7808,7 @@ declare
   v_ended integer := 0;
   v_is_exact boolean := true;
 begin
-  -- The combinations of conditions that an index of the history holds.
+  -- The combinations of conditions that an index of the history supports.
   if not (v_others = '{}' or case field
     when 'state' then v_others <@ array['task'] or v_others <@ array['tenant']
     when 'task' then v_others <@ array['tenant'] or v_others <@ array['state'] and not 'completed' = any (v_states)
@@ -7823,7 +7831,7 @@ begin
     return next;
   end loop;
   if field = 'state' and v_is_exact and 'completed' = any (names) then
-    -- No index has the state completed, so all others are subtracted from all.
+    -- No index includes the state completed, so the jobs in all other states are subtracted from the total.
     value := 'completed';
     execute format('select count(*)::integer - %s from (select from legwork_private.finished_jobs j where true%s limit %s) x', v_ended, v_conditions, most + v_ended + 1) into jobs;
     return next;
@@ -7851,7 +7859,7 @@ begin
     return;
   end if;
   select * into v_bounds from legwork_private.ids_created((filter ->> 'created_after')::timestamptz, (filter ->> 'created_before')::timestamptz);
-  -- Conditions that an index serves select the rows that are looked at. The others are checked on those rows.
+  -- Conditions that can use an index select the rows to read. The others are checked on those rows.
   v_served := legwork_private.when_given(' and j.id > %L', v_bounds.above::text) || legwork_private.when_given(' and j.id <= %L', v_bounds.up_to::text) || case
     when filter ? 'correlation_id' then legwork_private.when_given(' and j.correlation_id = %L', filter ->> 'correlation_id')
     when filter ? 'parent_id' then legwork_private.when_given(' and j.parent_id = %L', filter ->> 'parent_id')
@@ -7866,7 +7874,7 @@ begin
   into v_rest
   from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
-    -- The list of states is true for each unfinished job; an index of the history shows that it has none of them.
+    -- Every unfinished job is in one of these states. Listing them lets an index show that the history has no such jobs.
     if v_wanted <> '{running}' then
       v_branches := v_branches || format('j.finished_at is null and j.started_at is null and j.state = any (%L)%s', '{scheduled,pending,blocked,paused,retrying}', v_served);
     end if;
@@ -7877,7 +7885,7 @@ begin
     v_branches := array['true' || v_served];
   else
     foreach v_state in array v_wanted loop
-      -- No index has the state completed: those are picked from all that ended.
+      -- No index includes the state completed, so completed jobs are selected from all jobs that ended.
       v_branches := array_append(v_branches, case v_state when 'completed' then 'true' else format('j.state = %L', v_state) end || v_served);
     end loop;
   end if;
@@ -7930,7 +7938,7 @@ begin
         select r.xmin as x, %2$s
         from only %1$s r
         where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
-          -- All rows of blocks that have not been read, and in the others those of transactions that have not been counted.
+          -- All rows in blocks that have not been read, and in the other blocks the rows of transactions that have not been counted.
           and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
       ) f
       group by 1, 2, 3, 4, 5, 6
@@ -7989,14 +7997,14 @@ begin
     select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
     from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
     exit when v_lower > now() + width;
-    -- After a pause longer than the partitions created ahead, the rows of the gap stay in the default partition.
+    -- If no maintenance ran for so long that the existing partitions ended, the rows of that gap stay in the default partition.
     v_lower := greatest(v_lower, date_trunc('day', now()));
     v_upper := v_lower + width;
     v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
     begin
       execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
       execute format('alter table legwork_private.%I enable row level security', v_name);
-      -- A partition does not inherit this from its table. Tables with a primary key use that.
+      -- A partition does not inherit its replica identity from its table. Tables with a primary key use the key.
       if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
         execute format('alter table legwork_private.%I replica identity full', v_name);
       end if;
@@ -8577,7 +8585,7 @@ begin
     limit c_most
   ), found as (
     select t.identifier, count(*) as number,
-      -- Of the jobs with the same serial key, one runs at a time, and none while another one runs.
+      -- Of the jobs with the same serial key, one counts, and none while one of them is running.
       count(*) filter (where s.job_queue_id is null) + count(distinct q.id) filter (where q.is_available) as places
     from sampled s
     join legwork_private.graphile_tasks t on t.id = s.task_id
@@ -8717,7 +8725,7 @@ begin
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
       ), causes as (
-        -- Without the steps that were cancelled because another step failed.
+        -- Leaves out the steps that were cancelled because another step failed.
         select b.* from bad b
         where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
       )
@@ -8800,14 +8808,14 @@ begin
     for update of i
   loop
     v_spec := jsonb_populate_record(null::legwork_private.job_spec, v_row.spec);
-    -- A key must not replace another job: each of them was a job of its own.
+    -- A key must not replace another job, because they were separate jobs in the other system.
     if v_spec.job_key is not null and exists (
       select from legwork_private.graphile_jobs j where j.key = legwork_private.kept_key(v_spec.job_key, coalesce(v_spec.tenant, nullif(current_setting('legwork.tenant', true), ''))))
     then
       v_spec.job_key := null;
     end if;
     if v_spec.expires_at is not null then
-      -- Its time may have come since it was staged. It then expires here.
+      -- The job may have expired since it was staged. It is then enqueued anyway, and expires in Legwork.
       v_spec.expires_at := greatest(v_spec.expires_at, clock_timestamp() + interval '1 second', v_spec.run_at + interval '1 second');
     end if;
     if v_row.spec ? 'depends_on_imports' then
@@ -8909,7 +8917,7 @@ begin
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
-  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, and sets nothing.
+  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, so it sets nothing.
   if num_nonnulls(v_job_key, v_identity) > 0 then
     perform set_config('legwork.merged', case when v_revision = 0 then '' when spec.debounce is not null then 'debounce' when spec.throttle is not null then 'throttle' else 'jobKey' end, true);
   end if;
@@ -8945,7 +8953,7 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    -- Values are kept within bounds whatever is in the row, because this statement handles all due schedules.
+    -- Values are kept within bounds no matter what the row contains, because this statement handles all due schedules.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
@@ -9087,7 +9095,7 @@ AS $function$
 begin
   if exists (select from legwork_private.waiting_jobs w where w.job_id = explain_admission.job_id and w.held is null) then
     reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    detail := 'Its limits have free slots, and it is next in line, or almost next.';
     actions := '[{"do": "tick"}]';
     fix := 'a running Legwork worker will admit it within a second. If none is running, ' || legwork_private.suggest('admit it now', actions -> 0);
     return next;
@@ -9117,7 +9125,7 @@ begin
   end if;
   if probed > 0 and v_able.workers > 0 and v_able.running >= v_able.slots then
     reason := 'workers_busy';
-    detail := format('%s at %s: %s of %s.', case v_able.workers when 1 then 'The one worker that has its tasks is' else format('All %s that have its tasks are', legwork_private.counted(v_able.workers, 'worker')) end,
+    detail := format('%s at %s: %s of %s.', case v_able.workers when 1 then 'The only worker that has its tasks is' else format('All %s that have its tasks are', legwork_private.counted(v_able.workers, 'worker')) end,
       case v_able.workers when 1 then 'its concurrency limit' else 'their concurrency limits' end, v_able.running, legwork_private.counted(v_able.slots, 'slot') || ' in use');
     fix := 'Start more workers or raise LEGWORK_CONCURRENCY, and see which task is slow: legwork stats';
     return next;
@@ -9134,7 +9142,7 @@ begin
         case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
           legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
       when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);
-  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when what is paused is resumed' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
+  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when the pause ends' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
     else 'Nothing to do: workers take jobs as soon as they have a free slot' end;
   return next;
 end $function$
@@ -9194,7 +9202,7 @@ begin
     order by x.n;
   return query
     select 'set_aside'::text, format('Its dependencies have ended, but releasing it failed: %s.', a.error),
-      'fix what the error names. Legwork retries every few minutes. When it is fixed, ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
+      'fix the cause that the error names. Legwork retries every few minutes. When it is fixed, ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $function$
 
@@ -9242,7 +9250,7 @@ begin
       elsif v_last.error_name = 'PayloadError' then
         v_other := v_rerun || '{"discard": true, "asks": ["payload"]}';
         actions := jsonb_build_array(v_other);
-        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a payload that matches, and discard this job', v_other));
+        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a valid payload, and discard this job', v_other));
       else
         actions := jsonb_build_array(v_retry);
         fix := 'fix the cause, then ' || legwork_private.suggest('retry it', v_retry);
@@ -9286,9 +9294,9 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_entry(entry legwork_private.c
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select 'schedule_crontab',
-    format('It is an entry of a crontab, which workers that were started with that file enqueue. A worker last reported it at %s. It last occurred at %s.',
+    format('It is an entry of a crontab. The workers that were started with that file enqueue its jobs. A worker last reported it at %s. Last occurrence: %s.',
       to_char(entry.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      coalesce((select to_char(g.last_execution, 'YYYY-MM-DD HH24:MI:SS TZ') from legwork_private.graphile_crontabs g where g.identifier = entry.identifier), 'no time since it was first seen')),
+      coalesce((select to_char(g.last_execution, 'YYYY-MM-DD HH24:MI:SS TZ') from legwork_private.graphile_crontabs g where g.identifier = entry.identifier), 'none since it was first seen')),
     'To change it, edit the crontab file and restart the workers. Disabling, overlap and a record of occurrences need a schedule in the database', '[]'::jsonb
   union all
   select 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(entry.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]'
@@ -9309,7 +9317,7 @@ declare
 begin
   if v_expires_at <= clock_timestamp() then
     reason := 'expired';
-    detail := format('It had to start by %s, and did not.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    detail := format('It has expired, because it had not started by %s.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
     actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
     fix := 'A running Legwork worker ends it as expired within seconds. If it should still run, ' || legwork_private.suggest('let it start without the deadline', actions -> 0);
     return next;
@@ -9343,7 +9351,7 @@ AS $function$
   ) l
   cross join lateral legwork.limit_use(l.scope, l.name, 3) u
   cross join lateral (
-    -- A session that is confined to a tenant learns the number of jobs, not their ids.
+    -- A session that is confined to a tenant sees the number of jobs, but not their ids.
     select array(
       select s.job_id from legwork_private.slots s
       where legwork_private.confined_tenant() is null and l.kind = 'concurrency' and s.gate >= l.id || ':' and s.gate < l.id || ';'
@@ -9356,7 +9364,7 @@ AS $function$
       'per', legwork_private.short_duration(l.per), 'key', nullif(array_to_string(l.key, '.'), ''))) as action
   ) a
   where u.kind = l.kind and u.key is not distinct from nullif(array_to_string(l.key, '.'), '') and u.waiting > 0
-    -- A tenant sees only its own slots, of a limit that it shares.
+    -- A tenant sees only its own slots of a limit that it shares with others.
     and (u.in_use >= l.max_count or legwork_private.confined_tenant() is not null)
   order by u.waiting desc, l.id limit 5
 $function$
@@ -9385,7 +9393,7 @@ AS $function$
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs,
-      -- A session that is confined to a tenant learns the number of jobs, not their ids.
+      -- A session that is confined to a tenant sees the number of jobs, but not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s
@@ -9411,9 +9419,9 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_lacking_tasks(worker legwork_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select 'worker_lacks_task',
-    format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+    format(case when t.identifier = any (worker.excluded) then 'It was started without the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
       case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without excluding this task, or start another worker for it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
@@ -9421,7 +9429,7 @@ AS $function$
       select j.run_at from legwork_private.graphile_jobs j where j.is_available and j.task_id = t.id order by j.id limit 1000) o
     where o.run_at <= clock_timestamp()
   ) x
-  -- Workers that leave a task to others are as intended.
+  -- Leaves out tasks that this worker was started without and that other workers run, because that is intended.
   where x.jobs > 0 and (t.identifier <> all (worker.excluded) or legwork_private.missing_worker(t.identifier) is not null)
   order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
 $function$
@@ -9454,7 +9462,7 @@ AS $function$
     select o.*, row_number() over (order by o.due_at desc) as nth
     from (select * from legwork_private.schedule_occurrences r where r.schedule = definition.name order by r.due_at desc limit 20) o
   ), since as materialized (
-    -- Those after the last one that was enqueued.
+    -- The occurrences after the last one that was enqueued.
     select l.* from last l where l.nth < coalesce((select min(x.nth) from last x where x.job_id is not null), 21)
   ), kinds as (
     select s.state, min(s.nth) as nth, sum(s.occurrences) as occurrences, min(s.due_at) as first, max(s.last_due_at) as last,
@@ -9477,8 +9485,8 @@ AS $function$
     case k.state
       when 'skipped' then case when live.id is null then 'Nothing to do: the job in the way has ended, so the next occurrence will be enqueued'
         else legwork_private.suggest(format('see what job %s is doing', live.id), e.action) end
-      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To have missed occurrences made up for, create the schedule with missed => one or all'
-      when 'waiting' then 'It is enqueued as soon as what it requires has completed; ' || legwork_private.suggest('run it now', r.action)
+      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To enqueue missed occurrences late, create the schedule with missed => one or all'
+      when 'waiting' then 'It is enqueued as soon as the schedules that it requires have completed; ' || legwork_private.suggest('run it now', r.action)
       else legwork_private.suggest('run it anyway', r.action) end,
     case when k.state <> 'skipped' then jsonb_build_array(r.action) when live.id is null then '[]' else jsonb_build_array(e.action) end
   from kinds k
@@ -9502,7 +9510,7 @@ declare
   v_behind bigint;
   v_next record;
 begin
-  -- The oldest two thousand of a workflow that may have twenty thousand.
+  -- Only the oldest two thousand, because a workflow may have twenty thousand steps.
   v_open := array(select distinct d.depends_on from legwork_private.dependencies d where d.run_id = run.id and d.ended_as is null order by d.depends_on limit 2000);
   v_ready := array(
     select o.id from unnest(v_open) as o (id)
@@ -9513,7 +9521,7 @@ begin
   end loop;
   if cardinality(v_ready) > 5 then
     reason := 'steps_open'; actions := '[]';
-    detail := format('%s can progress, too.', legwork_private.counted(cardinality(v_ready) - 5, 'more step'));
+    detail := format('%s can also make progress.', legwork_private.counted(cardinality(v_ready) - 5, 'more step'));
     fix := 'See them in legwork.workflow_steps';
     return next;
   end if;
@@ -9528,7 +9536,7 @@ begin
     return next;
   elsif v_open = '{}' then
     reason := 'workflow_ending'; actions := '[{"do": "tick"}]';
-    detail := 'All of its steps have ended, and it is about to end, too.';
+    detail := 'All of its steps have ended, and it is about to end.';
     fix := 'A running Legwork worker ends it within a second; ' || legwork_private.suggest('end it now', actions -> 0);
     return next;
   end if;
@@ -9565,7 +9573,7 @@ AS $function$
 declare
   v_others bigint[];
 begin
-  -- Reusing its key, or remove_job, removes the key and all further attempts from a running job (see legwork_private.true_attempt).
+  -- Reusing a running job's key, or calling remove_job for it, removes its key and all its further attempts (see legwork_private.true_attempt).
   if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
     select from legwork_private.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
   then
@@ -9598,12 +9606,12 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_replacing(job legwork_private
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. Retrying and rescheduling count, too.
+  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. It also counts retries and reschedules.
   if job.key is null or job.revision = 0 or job.attempts > 0 or job.updated_at <= job.created_at or exists (select from legwork_private.failed_attempts f where f.job_id = job.id) then
     return;
   end if;
   reason := 'replacing';
-  detail := format('Since it was enqueued at %s, a later request with the same job key (''%s'') has replaced it, or it was rescheduled, the last time at %s. A replaced job has the payload and options '
+  detail := format('Since it was enqueued at %s, it was replaced by a later request with the same job key (''%s''), or rescheduled, most recently at %s. A replaced job has the payload and options '
     'of the last request.', to_char(job.created_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.given_key(job.key), to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
   fix := 'Nothing to do. To run both requests, enqueue them with different job keys.';
   actions := '[]';
@@ -9642,7 +9650,7 @@ begin
   detail := format('An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends. It is session %s of user ''%s''%s, open since %s (for %s), now %s%s.',
     v_holder.pid, v_holder.usename, coalesce(' in ''' || nullif(v_holder.application_name, '') || '''', ''), to_char(v_holder.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),
     legwork_private.in_words(date_trunc('second', clock_timestamp() - v_holder.xact_start)), v_holder.state,
-    -- A statement may contain what its sender would not show to everyone.
+    -- Only an admin sees the statement, because it may contain confidential values.
     case when legwork_private.has_role('admin') and pg_has_role(legwork_private.asker(), 'pg_read_all_stats', 'usage')
       then format(', last statement: %s', left(regexp_replace(v_holder.query, '\s+', ' ', 'g'), 100)) else '' end);
   actions := jsonb_build_array(jsonb_build_object('do', 'end_session', 'id', v_holder.pid::text));
@@ -9680,13 +9688,13 @@ begin
       fix := legwork_private.suggest(case when run.state = 'failed' then 'fix the cause, then retry the steps that did not complete' else 'retry the steps that did not complete' end, v_retry);
       actions := jsonb_build_array(v_retry);
     when run.deadline is not null and run.state = 'running' then
-      fix := format('Nothing to do. Steps that have not ended at %s are cancelled', legwork_private.time_ahead(run.deadline));
+      fix := format('Nothing to do. Steps that have not ended by %s are cancelled', legwork_private.time_ahead(run.deadline));
     else fix := 'Nothing to do';
   end case;
   return next;
   return query
     select 'workflow_set_aside', format('%s failed: %s.', case a.what when 'deadline' then 'Ending it at its deadline' else 'Ending it' end, left(a.error, 500)),
-      'Fix what the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
+      'Fix the cause that the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what in ('workflow', 'deadline') and a.item = run.id::text;
 end $function$
 
@@ -9736,7 +9744,7 @@ begin
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
   select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
-  -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
+  -- A heartbeat says which jobs have started. A heartbeat within the first second may have been sent before the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
     reason := 'fetched_ahead';
@@ -9756,13 +9764,13 @@ begin
         legwork_private.in_words(v_definition.timeout)) end, '');
     if v_worker.id is null then
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
-      fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
+      fix := 'if that process has died, its jobs return to the queue after four hours. If you are sure that it has died, '
         || legwork_private.suggest('return them to the queue now', actions -> 0);
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
       if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, only the end of its worker ends it: restart %s', v_name);
+        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
       end if;
     end if;
   end if;
@@ -9792,7 +9800,7 @@ begin
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
         else 'of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - v_worker.blocked_since)));
-    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
+    fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
@@ -9800,7 +9808,7 @@ begin
     detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
     fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
-      else format('If it does not, only the end of its worker ends it, since it has no timeout: restart %s.', v_name) end;
+      else format('If it does not, the only way to stop it is to restart %s, because the task has no timeout.', v_name) end;
     return next;
   end if;
 end $function$
@@ -9908,12 +9916,12 @@ begin
       'Create it again with other values, or remove it', '[]'::jsonb;
   elsif definition.is_complete and definition.upcoming = '{}' then
     return query select 'schedule_ended',
-      case when definition.runs >= definition.max_runs then format('It has ended: it has enqueued %s, its max_runs.', legwork_private.counted(definition.runs, 'job'))
+      case when definition.runs >= definition.max_runs then format('It has ended: it has enqueued %s, which is its max_runs.', legwork_private.counted(definition.runs, 'job'))
         when definition.at is not null then format('It has ended: its only occurrence was due at %s.', to_char(definition.at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         when definition.ends_at is not null then format('It has ended: its window ended at %s.', to_char(definition.ends_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         else 'It has ended: its cron expression matches no later time.' end,
       'Create it again with later times, or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_run);
-  -- Workers fire within a second or so. What has been due for longer is late.
+  -- Workers fire within a second or so. A schedule that has been due for longer is late.
   elsif definition.next_at < clock_timestamp() - interval '5 seconds' then
     return query select 'schedule_late',
       format('It has been due since %s, for %s, and has not fired: %s.', to_char(definition.next_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -9921,7 +9929,7 @@ begin
         case when v_workers then 'workers are running, but none has fired it' else 'no Legwork worker is running, and only workers fire schedules' end),
       case when v_workers then 'Check the workers'' logs, and legwork doctor for locks on the job system''s tables'
         else format('Start a worker: legwork worker. Its occurrences that were due in the meantime %s', case definition.missed
-          when 'none' then 'are then recorded as missed' when 'one' then 'are then made up for by one job' else 'are then enqueued' end) end, '[]'::jsonb;
+          when 'none' then 'are then recorded as missed' when 'one' then 'are then replaced by one job' else 'are then enqueued' end) end, '[]'::jsonb;
   elsif definition.upcoming = '{}' then
     return query select 'schedule_unplanned',
       'Its next occurrences have not been computed yet' || case when v_workers then '.' else ': no Legwork worker is running.' end,
@@ -9976,7 +9984,7 @@ begin
   if v_refused.at is not null then
     return query select 'worker_refused'::text,
       format('The worker%s failed to start at %s: %s',
-        -- Tenants do not learn where workers run.
+        -- Tenants must not see where workers run.
         case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
       'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).', '[]'::jsonb;
   end if;
@@ -9999,9 +10007,9 @@ begin
   select count(*), min(w.host || ':' || w.pid) into v_excluding, v_excludes from legwork_private.worker_processes w
   where explain_unknown_task.task = any (w.excluded) and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
   if v_excluding > 0 then
-    detail := format('%s the task ''%s'' %s it out (--only, --except)%s.',
+    detail := format('%s the task ''%s'' %s started without it (--only, --except)%s.',
       case v_excluding when 1 then 'The only running Legwork worker that has' else format('All %s that have', legwork_private.counted(v_excluding, 'running Legwork worker')) end, task,
-      case v_excluding when 1 then 'leaves' else 'leave' end,
+      case v_excluding when 1 then 'was' else 'were' end,
       case when legwork_private.confined_tenant() is not null then '' when v_excluding = 1 then ': ' || v_excludes else ', such as ' || v_excludes end);
     fix := format('Start a worker that runs it: legwork worker --only %s', case when task ~ '^[\w./:-]+$' then task else quote_literal(task) end);
     actions := '[]';
@@ -10011,7 +10019,7 @@ begin
   v_nearest := coalesce(v_intended, legwork_private.nearest_name(task, array(
     select x from legwork_private.worker_processes w, unnest(w.tasks) x where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and x <> explain_unknown_task.task)));
   detail := case v_alive when 0 then 'No Legwork worker is running.'
-      when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+      when 1 then format('The only running Legwork worker does not have the task ''%s''.', task)
       else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
     || case when v_intended is not null then format(' No Legwork worker has ever had it. Did you mean ''%s''?', v_intended)
       else coalesce(' Did you mean ''' || v_nearest || '''?', '') end
@@ -10035,7 +10043,7 @@ AS $function$
 declare
   v_is_held boolean := false;
 begin
-  -- In the order in which they hold it back.
+  -- The reasons are in the order in which they hold the job back.
   return query
     select p.* from legwork_private.explain_pauses(seen.queue, seen.task) p
     union all
@@ -10080,7 +10088,7 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_waits(job_id bigint, run_at t
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- A signal is stored under any name.
+  -- Signals of any name are stored, even if the job does not wait for them.
   v_unawaited text := (
     select string_agg(format('''%s'' at %s by %s', x.name, to_char(x.sent_at, 'YYYY-MM-DD HH24:MI:SS TZ'), x.sent_by), ', ' order by x.id)
     from (
@@ -10092,12 +10100,12 @@ begin
   return query
     select
       case s.kind when 'wait' then 'waits_for_signal' when 'invoke' then 'waits_for_invoked_job' else 'sleeps' end,
-      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which step ''%s'' has invoked and which is %s.',
+      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which was invoked by step ''%s'' and is %s.',
         to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), s.child_id, coalesce(c.task, 'unknown task'), s.name, coalesce(c.state::text, 'unknown')) else
       format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end) end
-        || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
+        || case when s.kind = 'wait' then coalesce(' It has received signals that it does not wait for: ' || v_unawaited || '.', '') else '' end,
       case s.kind when 'wait' then legwork_private.suggest('send it', a.action) when 'invoke' then legwork_private.suggest('see why that job has not ended', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
       jsonb_build_array(a.action)
     from legwork_private.job_steps s
@@ -10107,7 +10115,7 @@ begin
     ) a (action)
     left join lateral (select j.task, j.state from legwork_private.all_jobs j where j.id = s.child_id) c on s.kind = 'invoke'
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
-      -- Others of its group may not have ended.
+      -- The wait for this step may be over while other steps of its group still wait.
       and (s.kind <> 'invoke' or not exists (select from legwork_private.child_ends e where e.child_id = s.child_id))
       and (s.kind <> 'wait' or not exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
     order by s.kind desc, s.deadline, s.name;
@@ -10134,7 +10142,7 @@ begin
         when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
       to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
-    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
+    fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
     actions := '[]';
     return next;
   end if;
@@ -10175,14 +10183,14 @@ begin
   from legwork_private.worker_processes w
   where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks) and w.state = 'active';
   if v_able is null then
-    -- Quiet ones first: a draining one is about to stop.
+    -- Quiet workers come first, because draining ones are about to stop.
     select w.* into v_quiet from legwork_private.worker_processes w
     where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks)
     order by w.state = 'draining', w.quiet_since desc limit 1;
     if v_quiet.id is not null then
       reason := 'workers_quiet';
-      detail := case when legwork_private.confined_tenant() is not null then 'Every worker that has its task takes no new jobs now.'
-        else format('Every worker that has its task takes no new jobs: %s:%s has been %s since %s, by %s.', v_quiet.host, v_quiet.pid, v_quiet.state,
+      detail := case when legwork_private.confined_tenant() is not null then 'None of the workers that have its task takes new jobs now.'
+        else format('None of the workers that have its task takes new jobs: %s:%s has been %s since %s (requested by %s).', v_quiet.host, v_quiet.pid, v_quiet.state,
           to_char(v_quiet.quiet_since, 'YYYY-MM-DD HH24:MI:SS TZ'), v_quiet.quiet_by) end;
       actions := jsonb_build_array(jsonb_build_object('do', 'resume_worker', 'name', v_quiet.host || ':' || v_quiet.pid));
       fix := 'start another worker that has it, or ' || legwork_private.suggest('resume this one', actions -> 0);
@@ -10193,7 +10201,7 @@ begin
     return;
   end if;
   v_queue := coalesce((select d.queue from legwork_private.task_definitions d where d.name = explain_workers.task), 'default');
-  -- Only if every worker that could take it has a number of slots for its queue, because one without takes it.
+  -- Only if every worker that could take the job has a number of slots for its queue: a worker without one would take it.
   if not exists (select from unnest(v_able) w where w.queue_slots ->> v_queue is null) then
     select sum((w.queue_slots ->> v_queue)::bigint)::bigint as slots, max((w.queue_slots ->> v_queue)::bigint) as most, sum(u.used)::bigint as used,
       bool_and(u.used >= (w.queue_slots ->> v_queue)::bigint) as full into v_places
@@ -10207,7 +10215,7 @@ begin
     if v_places.full then
       reason := 'workers_busy';
       detail := format('%s at most %s of the queue ''%s'' at a time (--slots), and %s running.',
-        case cardinality(v_able) when 1 then 'The one worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
+        case cardinality(v_able) when 1 then 'The only worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
         legwork_private.counted(v_places.slots, 'job'), v_queue, legwork_private.counted(v_places.used, 'is', 'are'));
       fix := format('Start more workers, or give them more slots for this queue: legwork worker --slots %s=%s', v_queue, v_places.most + 1);
       actions := '[]';
@@ -10224,7 +10232,7 @@ begin
   reason := 'workers_busy';
   detail := case
       when v_slots > v_running then format('The workers that have its task can take only %s now.', legwork_private.counted(v_slots - v_running, 'more job'))
-      when cardinality(v_able) = 1 then format('The one worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
+      when cardinality(v_able) = 1 then format('The only worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
       else format('All %s that have its task are full: %s of %s running.', legwork_private.counted(cardinality(v_able), 'worker'), v_running, legwork_private.counted(v_slots, 'job')) end
     || case when v_fetched > 0 then format(' %s that %s fetched in advance %s before it.', legwork_private.counted(v_fetched, 'job'),
       case cardinality(v_able) when 1 then 'the worker has' else 'they have' end, case v_fetched when 1 then 'starts' else 'start' end) else '' end
@@ -10279,7 +10287,7 @@ begin
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
       and (failed_jobs_like.after_id is null or f.id > failed_jobs_like.after_id) and (failed_jobs_like.up_to is null or f.id <= failed_jobs_like.up_to)
       and (failed_jobs_like.as_of is null or f.finished_at < failed_jobs_like.as_of)
-      -- Discarded jobs are only in the history. The last condition follows from the others, but has statistics.
+      -- Discarded jobs are only in the history. The last condition is implied by the others, but the planner has statistics for it.
       and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
     order by f.id limit failed_jobs_like.at_most;
 end $function$
@@ -10406,8 +10414,9 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
-  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due (listed),
-  -- which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the schedules (changes, updated).
+  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due
+  -- (listed), which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the
+  -- schedules (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
@@ -10460,7 +10469,7 @@ begin
     insert into legwork_private.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
       case when d.state = 'waiting' then 'Its requirements have not been checked yet.'
-        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was due as well.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was also due.'
         when d.state = 'skipped' then format('This schedule may have only %s at a time: %s.', legwork_private.counted(d.max_instances, 'unfinished job'), concat_ws(' and ',
           case when cardinality(d.live) > 0 then format('%s %s had not ended', case cardinality(d.live) when 1 then 'job' else 'jobs' end,
             array_to_string(d.live[:5], ', ') || case when cardinality(d.live) > 5 then format(' and %s more', cardinality(d.live) - 5) else '' end) end,
@@ -10472,7 +10481,7 @@ begin
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
-      case s.missed when 'one' then 'No worker was running. One job stands for all missed occurrences.'
+      case s.missed when 'one' then 'No worker was running. One job replaces all missed occurrences.'
         when 'all' then format('No worker was running, and missed occurrences are enqueued only up to %s late.', legwork_private.in_words(s.missed_window))
         else 'No worker was running, and this schedule does not enqueue missed occurrences.' end,
       case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
@@ -10559,7 +10568,7 @@ declare
   v_claimed integer;
   v_names text[];
 begin
-  -- One subtransaction for all due schedules, so that one bad row affects only that row.
+  -- Fires all due schedules in one subtransaction. If it fails because of a bad row, they are fired one by one below.
   begin
     select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork_private.fire_due(as_of, at_most, schedule) f;
   exception when others then
@@ -10569,7 +10578,7 @@ begin
     v_claimed := null;
   end;
   if v_claimed is null then
-    -- Fewer than usual, because firing one alone costs as much as firing all of them together.
+    -- Fewer than usual, because firing one schedule alone takes as long as firing all of them together.
     v_names := array(
       select d.name from legwork_private.schedule_definitions d
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null
@@ -10989,7 +10998,7 @@ begin
     select r.rolname from pg_roles r
     where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
   loop
-    -- Exactly these privileges, whatever was granted before.
+    -- Revokes all earlier privileges, so that the role has exactly those that are granted below.
     execute format('revoke all on all tables in schema legwork, legwork_private, legwork_tenant, legwork_confined from %I', v_role);
     execute format('revoke all on all functions in schema legwork, legwork_private from %I', v_role);
     execute format('grant usage on schema legwork, legwork_private to %I', v_role);
@@ -11092,7 +11101,7 @@ declare
   v_before timestamptz;
   v_open record;
 begin
-  -- A tenant must not learn whether another tenant's job has the id. assert_visible says the same.
+  -- A tenant must not find out whether another tenant's job has the id. assert_visible gives the same hint.
   if legwork_private.confined_tenant() is not null or job_id is null then
     return v_kept;
   end if;
@@ -11108,8 +11117,8 @@ begin
   where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
   return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
       '(it is kept for %s, setting history_retention).%s',
-    coalesce(' since ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
-    case when v_open.pid is not null then format(' The oldest open transaction that has written something is session %s of user ''%s''%s, open since %s.', v_open.pid, v_open.usename,
+    coalesce(', after ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
+    case when v_open.pid is not null then format(' The oldest open transaction that has written something belongs to session %s of user ''%s''%s, and has been open since %s.', v_open.pid, v_open.usename,
       coalesce(' in ''' || nullif(v_open.application_name, '') || '''', ''), to_char(v_open.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ')) else '' end);
 end $function$
 
@@ -11233,7 +11242,7 @@ CREATE OR REPLACE FUNCTION legwork_private.intended_task(task text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- graphile-worker knows every name that a job was ever enqueued with; a worker announces those that exist.
+  -- graphile-worker stores every name that a job was ever enqueued with. Workers register the tasks that exist.
   if exists (select from legwork_private.task_definitions d where d.name = intended_task.task)
     or exists (select from legwork_private.worker_processes w where intended_task.task = any (w.tasks))
   then
@@ -11291,8 +11300,8 @@ begin
   end if;
   v_local := (anchor at time zone timezone) + every * k::double precision;
   v_time := v_local at time zone timezone;
-  -- Postgres resolves an ambiguous local time to the second of its two instants. Schedules use the first one. Clocks go back by 30 minutes (Australia/Lord_Howe)
-  -- to 3 hours (Antarctica/Casey).
+  -- Postgres resolves an ambiguous local time to the second of its two instants. Schedules use the first one. Clocks go back by 30 minutes
+  -- (Australia/Lord_Howe) to 3 hours (Antarctica/Casey).
   if (v_time - interval '3 hours') at time zone timezone = v_local - interval '3 hours' then
     return v_time;
   end if;
@@ -11350,7 +11359,7 @@ begin
       select u.state, u.result, u.error into v_end.state, v_end.result, v_end.error from legwork_private.unrecorded_end(v_step.child_id) u;
     end if;
   end if;
-  -- What the parent's task redacts is hidden in its steps too.
+  -- Values that the parent's task redacts are also redacted in its steps.
   select d.redact into v_redact from legwork_private.graphile_tasks t join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = v_job.task_id;
   v_shown := case when v_redact is null then v_end.result else legwork.redact(v_end.result, v_redact) end;
@@ -11396,7 +11405,7 @@ CREATE OR REPLACE FUNCTION legwork_private.is_deep_json(value json, levels integ
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- Only its brackets. Everything else in JSON is a string, a digit, a sign, a letter of true, false and null, a comma, a colon or white space.
+  -- Keeps only the brackets. Everything else is a string, a digit, a sign, a letter of true, false or null, a comma, a colon or white space.
   v_brackets text := translate(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), E'{}0123456789+-.eEtrufalsn,: \t\n\r', '[]');
 begin
   -- Most values are wide and flat, so the ten innermost levels are removed first.
@@ -11526,7 +11535,7 @@ declare
   v_looked_at bigint;
   v_plan json;
 begin
-  -- In the order in which workers fetch jobs. Jobs whose task no worker has are ahead of it, but hold nothing up.
+  -- In the order in which workers fetch jobs. Jobs whose task no worker has may be ahead of it, but do not delay it.
   select count(*), count(*) filter (where x.task_id = any (tasks)), min(x.priority) filter (where x.task_id = any (tasks)) into v_looked_at, jobs, first_priority from (
     select o.task_id, o.priority from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
@@ -11535,7 +11544,7 @@ begin
   ) x;
   is_estimate := v_looked_at > 10000;
   if is_estimate then
-    -- The planner's estimate costs nothing, however many there are.
+    -- The planner's estimate is cheap, however many jobs there are.
     execute format('explain (format json) select from legwork_private.graphile_jobs o where o.is_available and o.run_at <= now() and (o.priority < %1$s or o.priority = %1$s and o.run_at < %2$L) '
       'and o.task_id = any (%3$L)', job.priority, job.run_at, tasks) into v_plan;
     jobs := greatest(jobs, round((v_plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric));
@@ -11779,7 +11788,7 @@ begin
       and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
       and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
       and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
-      -- Jobs that have already been told to stop.
+      -- Leaves out jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id limit live_jobs_like.at_most;
 end $function$
@@ -11829,7 +11838,7 @@ begin
     raise exception 'The schedule ''%'' is a crontab entry.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and create a schedule instead.';
   end if;
-  raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+  raise exception 'There is no schedule named ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || '`select name from legwork.schedules` lists them.';
 end $function$
@@ -11881,7 +11890,7 @@ CREATE OR REPLACE FUNCTION legwork_private.measurements(at timestamp with time z
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
-  -- The number of failures since a task's last success. The metrics may be a moment late, so both are looked up.
+  -- The number of failures since a task's last success. The last success is looked up in the history too, because the metrics may lag behind.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
     format('Task %L has failed %s in a row%s', t.task, legwork_private.counted(f.number::bigint, 'time'), coalesce(': ' || left(f.error, 200), '.'))
   from legwork_private.task_totals t
@@ -11971,7 +11980,7 @@ CREATE OR REPLACE FUNCTION legwork_private.missing_worker(task text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT CASE WHEN bool_or((missing_worker.task = ANY (w.tasks))) THEN NULL::text WHEN (count(w.id) = 0) THEN 'no Legwork worker is running'::text WHEN bool_or((missing_worker.task = ANY (w.excluded))) THEN format('the task ''%s'' is left out by every running worker that has it (--only, --except)'::text, missing_worker.task) WHEN (count(w.id) = 1) THEN format('the one Legwork worker that is running does not have the task ''%s'''::text, missing_worker.task) ELSE format('none of the %s has the task ''%s'''::text, legwork_private.counted(count(w.id), 'running Legwork worker'::text), missing_worker.task) END AS format FROM legwork_private.worker_processes w WHERE (w.seen_at > (clock_timestamp() - legwork_private.worker_grace())))
+RETURN (SELECT CASE WHEN bool_or((missing_worker.task = ANY (w.tasks))) THEN NULL::text WHEN (count(w.id) = 0) THEN 'no Legwork worker is running'::text WHEN bool_or((missing_worker.task = ANY (w.excluded))) THEN format('every running worker that has the task ''%s'' was started without it (--only, --except)'::text, missing_worker.task) WHEN (count(w.id) = 1) THEN format('the only running Legwork worker does not have the task ''%s'''::text, missing_worker.task) ELSE format('none of the %s has the task ''%s'''::text, legwork_private.counted(count(w.id), 'running Legwork worker'::text), missing_worker.task) END AS format FROM legwork_private.worker_processes w WHERE (w.seen_at > (clock_timestamp() - legwork_private.worker_grace())))
 
 CREATE OR REPLACE FUNCTION legwork_private.nearest_name(name text, candidates text[])
  RETURNS text
@@ -12017,7 +12026,7 @@ CREATE OR REPLACE FUNCTION legwork_private.note_usual_runs()
  SET jit TO 'off'
 AS $function$
   with usual as (
-    -- 0.5 to the power of 1/144: a day has 144 times ten minutes.
+    -- 0.5 to the power of 1/144: a day has 144 periods of ten minutes.
     select t.task, array(
       select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
     ) as counts
@@ -12038,7 +12047,7 @@ CREATE OR REPLACE FUNCTION legwork_private.note_worker_fault(host text, pid inte
 AS $function$
 begin
   if kind = 'pooler' then
-    -- A supervisor that restarts the worker over and over would fill the table.
+    -- Only the latest fault of a host is kept, because a supervisor that keeps restarting the worker would fill the table.
     delete from legwork_private.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
   end if;
   insert into legwork_private.worker_faults (host, pid, kind, reason, job_id)
@@ -12099,7 +12108,7 @@ declare
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
     raise exception 'This session acts for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: whatever the session creates belongs to its own tenant.';
+      errcode = 'LW403', hint = 'Omit tenant: everything that the session creates belongs to its own tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $function$
@@ -12291,7 +12300,8 @@ begin
   insert into legwork_private.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step draws exactly one id, in this order.
+  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step gets exactly one id, in
+  -- this order.
   with placed as materialized (
     select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
@@ -12303,7 +12313,7 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    -- Without the fields that mean something else in a workflow step than in a job.
+    -- Leaves out the fields that have a different meaning in a workflow step than in a job.
     case when e.step ?| legwork_private.workflow_step_options() then
       jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
     (e.step ->> 'delay')::interval,
@@ -12504,7 +12514,7 @@ AS $function$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  -- A thousand waiting jobs of each of two hundred tasks, through the index on tasks. Jobs in the waiting room are not available.
+  -- Reads a thousand waiting jobs of each of two hundred tasks, through the index on tasks. Jobs in the waiting room are not available.
   return query
     select t.identifier, t.id, x.jobs, x.oldest
     from (select k.task_id, k.task from legwork_private.task_limits k where k.queue = queue_probe.queue order by k.task limit 200) q
@@ -12559,7 +12569,7 @@ begin
     v_node := v_back[v_node];
   end loop;
   if v_node is null then
-    -- No step depends on itself through others.
+    -- There is no cycle.
     return;
   end if;
   v_way := v_way[v_places[v_node]:] || v_node;
@@ -12692,8 +12702,9 @@ AS $function$
 declare
   v_text text := value::text;
 begin
-  -- Postgres parses JSON recursively. A value that was not too deep for the client's statement may be too deep in a trigger, where less of the stack is left.
-  -- Most long values have too few brackets to be deep, which is faster to check than their depth.
+  -- Postgres parses JSON recursively. A value that was not too deep for the client's statement may be too deep in a trigger, where less of the stack
+  -- is left.
+  -- Most long values have too few brackets to be deep, and counting brackets is faster than computing the depth.
   if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork_private.is_deep_json(value, 1000) then
     return null;
   end if;
@@ -12733,7 +12744,7 @@ begin
   if exists (select from legwork_private.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
     perform legwork.take_up(interval '5 minutes');
   end if;
-  -- While there are checks and wakeups, nothing has been forgotten.
+  -- Only if there are no checks or wakeups left to process, because those may still handle these rows.
   return query
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
@@ -12752,7 +12763,7 @@ begin
     ), sent as (
       select legwork_private.hold_for_dependencies(array(select e.id from early e))
     )
-    select 'a job that was free to start before its dependencies'::text, e.id from early e, sent;
+    select 'a job that was free to start before its dependencies had ended'::text, e.id from early e, sent;
   return query
     with stuck as (
       select w.job_id as id, null::bigint as run from legwork_private.waiting_jobs w
@@ -12770,16 +12781,16 @@ begin
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
       from stuck s
       where not exists (select from legwork_private.wakeups)
-        -- Known, and reported by legwork.doctor().
+        -- Items that were set aside are already known, and legwork.doctor() reports them.
         and not exists (
           select from legwork_private.set_aside a
           where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
       having count(*) > 0
       returning unblocked, advanced
     )
-    select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
+    select 'a job that waits although its dependencies have ended'::text, x from woken k, unnest(k.unblocked) x
     union all
-    select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
+    select 'a workflow or batch that has ended but was not closed'::text, x from woken k, unnest(k.advanced) x;
 end $function$
 
 CREATE OR REPLACE FUNCTION legwork_private.record_backlog(counts jsonb)
@@ -12787,7 +12798,7 @@ CREATE OR REPLACE FUNCTION legwork_private.record_backlog(counts jsonb)
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- A string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
+  -- The body is a string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
   with counted as (
     select coalesce(c.queue, '') as queue,
       coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0)::bigint as pending,
@@ -12881,7 +12892,7 @@ begin
   if exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
     return;
   end if;
-  -- The current sessions, not those that this transaction saw first. The order matters: sessions, then the id, then the time.
+  -- Reads the current sessions, not those that this transaction saw first. The order matters: sessions, then the id, then the time.
   perform pg_stat_clear_snapshot();
   select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
   into v_oldest, v_is_known
@@ -12940,8 +12951,8 @@ begin
   insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it did not learn that the step was
-  -- recorded: names of steps are unique within an attempt.
+  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it received no confirmation that the
+  -- step was recorded: names of steps are unique within an attempt.
   on conflict on constraint job_steps_pkey do update set
     state = excluded.state, result = excluded.result, error = null, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
   where s.state = 'failed';
@@ -12998,7 +13009,7 @@ begin
         worker := v_dead.id;
         host := v_dead.host;
         pid := v_dead.pid;
-        -- Those that were quarantined, or cancelled while it ran them.
+        -- The jobs that were quarantined, or that were cancelled while the worker ran them.
         ended := (
           select coalesce(jsonb_agg(jsonb_build_object('id', f.id::text, 'task', f.task, 'state', f.state, 'attempt', f.attempts, 'error', f.error) order by f.id), '[]')
           from legwork_private.finished_jobs f where f.id = any (job_ids));
@@ -13141,7 +13152,7 @@ begin
   limit 1;
   if v_refused.kind is not null then
     raise exception '''%'' is not a valid name for a %.', v_refused.name, v_refused.kind using errcode = 'LW400',
-      hint = 'A name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+      hint = 'A name must have 1 to 128 characters, and must not be . or .., because a URL cannot contain those.';
   end if;
   perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
@@ -13208,7 +13219,7 @@ begin
     ), moved as (
       update legwork_private.waiting_jobs w set held = null, entered_at = clock_timestamp() from before b where w.job_id = b.job_id
     )
-    -- The wait in the line that follows is recorded when it ends.
+    -- The wait in the line begins now, and is recorded when it ends.
     insert into legwork_private.job_waits (job_id, kind, started_at, ended_at, gates)
     select b.job_id, 'dependency', b.entered_at, clock_timestamp(), '{}' from before b where b.entered_at < clock_timestamp() - legwork_private.shortest_wait();
     perform legwork_private.send_to_waiting_room(job_ids, null);
@@ -13301,7 +13312,7 @@ CREATE OR REPLACE FUNCTION legwork_private.reopen_invoked(parent_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- A job that has been retried itself is still awaited, and its result is used if it has completed.
+  -- An invoked job that has itself been retried is still awaited, and its result is used if it has completed.
   update legwork_private.job_steps s set
     state = 'open', error = null, child_state = null,
     child_id = case when exists (
@@ -13326,9 +13337,9 @@ AS $function$
       nullif(current_setting('legwork.completed_results', true), '') as results
     -- Keeps Postgres from inlining the subquery, which would read the settings for each job.
     offset 0
-  -- Lateral, so that Postgres cannot start with the list and read the settings again for each of its elements.
+  -- Lateral, so that Postgres cannot start with the unnested list and read the settings again for each element.
   ) as a, lateral rows from (unnest(a.ids), string_to_table(a.results, E'\n', '')) with ordinality as o (id, result, place)
-  -- Not inlined: sorting or hashing these rows would otherwise copy both arrays for each of them.
+  -- Keeps Postgres from inlining this query: sorting or hashing its rows would otherwise copy both arrays for each row.
   offset 0
 $function$
 
@@ -13392,7 +13403,8 @@ declare
   v_kept json;
   v_payload json;
 begin
-  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition redacts.
+  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition
+  -- redacts.
   select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
@@ -13594,14 +13606,14 @@ begin
   if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
     perform legwork_private.hold_for_dependencies(array[job.id]);
   elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
-    -- No limit or pause applies to it now: it may have been replaced by a job of another task.
+    -- No limit or pause applies to the job now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
-      -- Its dependencies have ended and it is about to be released.
+      -- The job's dependencies have ended, and it is about to be released.
       perform legwork_private.hold_for_dependencies(array[job.id]);
     end if;
   end if;
@@ -13644,7 +13656,7 @@ declare
   v_partition record;
   v_number bigint := 0;
 begin
-  -- One session at a time: segments are read before their blocks. Every statement after this one has its own snapshot.
+  -- Only one session at a time, because segments are read before their blocks. Every statement after this one has its own snapshot.
   if not pg_try_advisory_xact_lock(hashtext('legwork_private.roll_up')) then
     return null;
   end if;
@@ -13804,7 +13816,7 @@ declare
   v_message text;
 begin
   perform legwork_private.assert_role('operator');
-  -- The lock decides which process does the chunk. It ends with the transaction, also if the process is killed.
+  -- The lock decides which process handles the chunk. It ends with the transaction, even if the process is killed.
   select * into v_act from legwork_private.bulk_actions b
   where b.state = 'running' and b.next_at <= clock_timestamp() and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)
   order by b.next_at limit 1 for update skip locked;
@@ -13814,11 +13826,12 @@ begin
       where b.state = 'running' and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)) - clock_timestamp());
   end if;
   v_began := clock_timestamp();
-  -- The rights of the session that started it, until this transaction ends. A surface of the server, so the actor that it gives is trusted.
+  -- Until it ends, this transaction has the rights of the session that started the action. The surface is one of the server's, so that the named
+  -- actor is trusted.
   perform set_config('legwork.role', coalesce(v_act.role, ''), true), set_config('legwork.confined_to', coalesce(v_act.tenant, ''), true),
     set_config('legwork.actor', coalesce(v_act.named_actor, v_act.actor), true), set_config('legwork.surface', 'rest', true);
   if not legwork_private.may_act_in_bulk(v_act) then
-    perform legwork_private.end_bulk_action(v_act, 'failed', format('%s may no longer do this.', v_act.login));
+    perform legwork_private.end_bulk_action(v_act, 'failed', format('%s no longer has the right to do this.', v_act.login));
     return 0;
   end if;
   begin
@@ -13833,7 +13846,7 @@ begin
       perform legwork_private.end_bulk_action(v_act, 'failed', v_message);
       return 0;
     end if;
-    -- The system's fault: the same chunk is done again, later each time.
+    -- The error was caused by the system: the same chunk is retried, after longer and longer delays.
     update legwork_private.bulk_actions b set last_error = left(v_state || ': ' || v_message, 500), failures = b.failures + 1,
       next_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(b.failures, 6)))
     where b.id = v_act.id;
@@ -13844,7 +13857,8 @@ begin
     return 0;
   end if;
   v_took := clock_timestamp() - v_began;
-  -- At most half of the time, so that workers get on with their jobs, and chunks of about a quarter of a second, so that no lock is held for long.
+  -- Chunks take up at most half of the time, so that workers can also run jobs, and about a quarter of a second each, so that no lock is held for
+  -- long.
   update legwork_private.bulk_actions b
   set total = v_act.total, changed = v_act.changed, skipped = v_act.skipped, after_id = v_act.after_id, left_over = v_act.left_over, tries = v_act.tries, last_error = null, failures = 0,
     worked_at = clock_timestamp(),
@@ -13872,7 +13886,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_number bigint;
 begin
-  -- The session that holds the row is doing the duty, or has just done it.
+  -- The session that has locked the row is performing the duty, or has just performed it.
   perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
   if not found then
     return false;
@@ -13915,7 +13929,7 @@ CREATE OR REPLACE FUNCTION legwork_private.sample_queues()
  SET jit TO 'off'
 AS $function$
 declare
-  -- From this number of live jobs on, in all or of one tenant, legwork.queues shows the counts that are taken here.
+  -- If there are at least this many live jobs, in total or of one tenant, legwork.queues shows the counts that are taken here.
   c_many constant integer := 2000;
   v_began timestamptz := clock_timestamp();
   v_counted jsonb;
@@ -14058,7 +14072,7 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  -- On one line, whatever the task's name contains.
+  -- The title is a single line, even if the task's name contains line breaks.
   v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
   v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt has been resolved.' else '' end;
   v_task text;
@@ -14120,10 +14134,10 @@ begin
     from entering e
     on conflict (job_id) do update set
       task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
-      -- A job whose run_at is preserved has infinity there; the actual one is here.
+      -- If the request preserved run_at, the new value is infinity, and the actual run_at is already in this row.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
-        -- Only legwork_private.settle_dependants() ends that.
+        -- Only legwork_private.settle_dependants() ends a wait for dependencies.
         when w.held = 'dependency' then w.held
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
@@ -14175,7 +14189,7 @@ CREATE OR REPLACE FUNCTION legwork_private.series_bucket(period interval, from_a
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  -- The shortest that gives at most two hundred buckets. Less than an hour only where minutes are kept.
+  -- The shortest length that gives at most two hundred buckets. It is less than an hour only if the minutes of the period are kept.
   select coalesce(
     (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
       where extract(epoch from period) <= 200 * extract(epoch from s.length)
@@ -14200,7 +14214,7 @@ begin
   if v_worker.id is null then
     select string_agg(w.host || ':' || w.pid, ', ') into v_others
     from (select x.host, x.pid from legwork_private.worker_processes x order by x.started_at limit 5) w;
-    raise exception 'No running worker is called ''%''.', coalesce(worker, 'null') using
+    raise exception 'There is no running worker named ''%''.', coalesce(worker, 'null') using
       errcode = 'LW404', detail = jsonb_build_object('do', 'list_workers')::text,
       hint = case when v_others is null then 'No Legwork worker is running.'
         else 'A worker is named by its id or by host:pid, for example ' || v_others || '. `select id, name from legwork.workers` lists them.' end;
@@ -14257,7 +14271,7 @@ begin
       v_ready := array(
         select x from unnest(v_jobs) x
         where exists (select from legwork_private.dependencies d where d.job_id = x and d.ended_as is not null)
-          -- From the end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
+          -- Reads the index from its end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
       -- A session that has locked a job's row is replacing, cancelling or explaining the job.
       v_locked := array(
@@ -14334,8 +14348,8 @@ declare
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known for the
-  -- whole server: a long transaction in another database can delay it.
+  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known
+  -- for the whole server: a long transaction in another database can delay it.
   with changes as materialized (
     select c.*
     from (
@@ -14371,7 +14385,7 @@ declare
   v_schedule legwork_private.schedule_definitions;
   v_failure text;
 begin
-  -- The schedule's row is locked, so nothing else fires it in the meantime. Plans of intervals come in parts.
+  -- The schedule's row is locked, so nothing else fires it in the meantime. The plan of an interval is extended in steps.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork_private.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
@@ -14489,7 +14503,7 @@ begin
     select stage_imports.source, j ->> 'id', stage_imports.server, legwork_private.read_import_spec(j -> 'spec') from jsonb_array_elements(jobs) j
     on conflict on constraint imported_jobs_pkey do nothing;
   exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
-    -- Each on its own, so that a job which cannot be stored does not prevent the others from being imported.
+    -- Each job is stored separately, so that one that cannot be stored does not prevent the others from being imported.
     for v_job in select j from jsonb_array_elements(jobs) j loop
       begin
         insert into legwork_private.imported_jobs as i (source, source_id, server, spec)
@@ -14687,14 +14701,14 @@ declare
   v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
   v_row jsonb := coalesce(v_after, v_before);
 begin
-  -- Channels of alerts contain URLs of webhooks, which are secrets.
+  -- Alert channels contain webhook URLs, which are secrets.
   if v_type = 'setting' and v_row ->> 'name' = 'alert_channels' then
     v_before := jsonb_set(v_before, '{value}', '"[not kept]"');
     v_after := jsonb_set(v_after, '{value}', '"[not kept]"');
   end if;
   perform legwork_private.audit(
     case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
-    -- These rows have their kind in the column scope.
+    -- In these tables, the column scope has the kind of object.
     case when v_type = 'scope' then v_row ->> 'scope' else v_type end,
     nullif(v_row ->> tg_argv[1], ''), jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after), v_row ->> 'tenant');
   return null;
@@ -14719,7 +14733,7 @@ CREATE OR REPLACE FUNCTION legwork_private.tg_child_ends__deliver()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Other isolation levels may not see the current rows. In that case, workers deliver it.
+  -- Other isolation levels may not see the current rows. In that case, workers deliver the row.
   if current_setting('transaction_isolation') <> 'read committed' or not legwork_private.deliver_child_ends(new.job_id) then
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -14821,7 +14835,7 @@ declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a lock leaves run_at unchanged or moves it to now at most. A failure always moves it into the future.
+  -- Releasing a lock leaves run_at unchanged, or moves it to the current time at most. A failure always moves it into the future.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempts left on purpose (nothing else changes updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
@@ -14875,7 +14889,8 @@ begin
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update fires the trigger again.
+      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
+      -- fires the trigger again.
       update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
@@ -14994,7 +15009,7 @@ begin
   end if;
 
   -- 7. The job has failed after its last attempt, or was cancelled: record it as a finished job.
-  -- In that case this row already exists when the update below fires the trigger again.
+  -- The row already exists when the update in step 9 fires the trigger again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
@@ -15032,7 +15047,7 @@ begin
   end if;
   if v_has_failed and (v_has_limits or old.run_at = 'infinity') then
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
-    -- A later retry may not set run_at.
+    -- A later retry might leave run_at as it is, so it must not stay infinite.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
       update legwork_private.graphile_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
@@ -15100,12 +15115,12 @@ begin
     v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
-    -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    -- Matches lines of the call stack in any language of server messages: SQL function "complete_jobs" statement 1.
     v_is_removed_by_key := v_context ~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)';
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
     elsif not v_is_removed_by_key and v_unheld = 0 then
-      -- Completed by a plain worker that needed more than four hours.
+      -- Completed by a plain worker that took more than four hours.
       v_end := 'completed';
     end if;
   end if;
@@ -15156,9 +15171,9 @@ begin
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
       case when g.flags is not null then legwork_private.parent_of(g.flags) end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'trace') end
-    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
-    -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
-    -- a left join.
+    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a
+    -- single job would scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition
+    -- that does not turn it into a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
     left join legwork_private.graphile_tasks t on t.id = g.task_id
@@ -15167,7 +15182,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. Other rows of these jobs, who waits for them, and their slots.
+  -- 4. Other rows of these jobs, the jobs that wait for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -15213,7 +15228,7 @@ begin
     having count(*) > 0;
   end if;
 
-  -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commits and found the key
+  -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commit and found the key
   -- taken. Without a notification it would check again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
@@ -15324,7 +15339,7 @@ begin
       end if;
       perform legwork_private.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-      -- A client that enqueues does not process the wakeups of all others.
+      -- A client that enqueues should not process the wakeups of all other sessions.
       perform legwork_private.admit_waiting(100);
     elsif not exists (select from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace()) then
       -- The session that holds the lock may have missed this wakeup, and no Legwork worker is running to process it later.
@@ -15396,7 +15411,8 @@ begin
   -- First the items that create wakeups, then the wakeups.
   for v_round in 1..2 loop
     if v_round = 2 then
-      -- All of them, because processing one would process every other wakeup in the table. Those beyond the first 500 are put back at the end.
+      -- Takes all wakeups, because processing one would also process every other wakeup in the table. Those beyond the first 500 are put back at the
+      -- end.
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
@@ -15529,7 +15545,7 @@ AS $function$
         else least(s.deadline, s.recorded_at) end as ended_at
     from legwork_private.job_steps s
     where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep', 'invoke')
-      -- A wait in an attempt that is recorded did not suspend it.
+      -- A wait within a recorded attempt did not suspend that attempt.
       and not exists (select from attempts a where s.started_at >= a.started_at and s.started_at <= coalesce(a.finished_at, 'infinity'))
     order by s.started_at limit 200
   )
@@ -15539,7 +15555,7 @@ AS $function$
     else timeline_runs.run_at end, a.retry_at, a.attempt::integer, a.state::text, a.detail, a.worker
   from attempts a
   union all
-  -- What ran before a wait is not an attempt of its own. Its first step shows when it began at the latest.
+  -- The part of an attempt before a wait is not recorded as an attempt. It began no later than its first step.
   select 'attempt', x.began, w.started_at, null, null, w.attempt::integer, 'suspended', null, null
   from waits w
   cross join lateral (
@@ -15625,7 +15641,7 @@ begin
       ) c
       where p.ended_at is not null
     ), merged as (
-      -- Pieces of one reason that follow each other are one wait.
+      -- Consecutive intervals with the same reason are one wait.
       select c.n, min(c.started_at) as started_at, max(c.ended_at) as ended_at
       from (
         select c.*, row_number() over (partition by c.gap order by c.started_at) - row_number() over (partition by c.gap, c.n order by c.started_at) as island from chosen c
@@ -15719,7 +15735,7 @@ AS $function$
     delete from legwork_private.job_logs l using lines x
     where l.job_id = x.job_id and l.id = x.id and x.n > trim_logs.head + 1 and x.n <= x.lines - trim_logs.tail
   )
-  -- The line after the first ones becomes the mark, so it stands between them and the last ones.
+  -- The line after the first ones that are kept is replaced by the note, so that the note is between them and the last ones.
   update legwork_private.job_logs l set
     level = 'warn', message = format('… %s in between %s not kept.', legwork_private.counted(x.missing, 'line'), case x.missing when 1 then 'was' else 'were' end),
     fields = jsonb_build_object('legwork:cut', jsonb_build_object('lines', x.missing))
@@ -15734,7 +15750,7 @@ CREATE OR REPLACE FUNCTION legwork_private.true_attempt(job_id bigint, attempts 
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  -- Reusing a running job's key, or remove_job, uses up all its attempts. Nothing else changes updated_at.
+  -- Reusing a running job's key, or calling remove_job for it, uses up all its attempts. Nothing else changes updated_at.
   if attempts >= max_attempts and updated_at > locked_at then
     return coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f
@@ -15826,7 +15842,7 @@ begin
       return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
-      return format('It requires %s, which is due before it.', v_other.name);
+      return format('It requires %s, which is due earlier and has not run yet.', v_other.name);
     end if;
     select * into v_run from legwork_private.schedule_occurrences r
     where r.schedule = v_other.name and r.state in ('enqueued', 'manual', 'waiting', 'held_back')
@@ -16014,7 +16030,7 @@ begin
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
-    -- graphile-worker takes a lock older than four hours for a dead worker's, but a job may run longer than that.
+    -- graphile-worker assumes that the worker is dead if a lock is older than four hours, but a job may run longer than that.
     update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
     update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
@@ -16055,7 +16071,7 @@ begin
   select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
-    -- Like a worker that fails a job, and graphile-worker that postpones it.
+    -- Records the failure as a worker does, and postpones the job as graphile-worker does.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
@@ -16108,8 +16124,8 @@ declare
   v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
   v_jobs timestamptz;
 begin
-  -- The first few of each priority, for as the index begins with the priority, jobs that are scheduled for later would have to be read otherwise. With more
-  -- priorities than that, fetching has to find out.
+  -- Reads the first few jobs of each priority. The index begins with the priority, so reading it by time would also read the jobs that are
+  -- scheduled for later. If there are more priorities than this reads, the answer is that jobs may be due, and fetching finds out.
   with recursive priorities as (
     (select x.priority, 1 as number from legwork_private.graphile_jobs x where x.is_available order by x.priority desc limit 1)
     union all
@@ -16128,7 +16144,8 @@ begin
   jobs_in := extract(epoch from v_jobs - v_now) * 1000;
   duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
   bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
-  -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.
+  -- This comes last, so that the worker's row is locked only for a moment. A row that says that the worker is running jobs is left to
+  -- legwork_private.worker_beat.
   if is_idle then
     update legwork_private.worker_processes w set seen_at = clock_timestamp(), suspected_at = null
     where w.id = worker_poll.id and w.running = '{}' and w.blocked_since is null
@@ -16203,8 +16220,9 @@ CREATE OR REPLACE FUNCTION legwork_private.workflow_step_pairs(entries legwork_p
  SET jit TO 'off'
 AS $function$
 begin
-  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
-  -- sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps too.
+  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs.
+  -- If the sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps
+  -- too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on

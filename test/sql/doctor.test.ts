@@ -125,7 +125,7 @@ describe("workers and jobs", () => {
     expect((await list()).map((row) => row.is_enabled)).toEqual([false, false]);
     const disabled = await findings("enqueue_on");
     expect(disabled).toMatchObject([
-      { severity: "warning", finding: "The trigger that enqueues 'crm/sync' on each insert in public.people is disabled: such changes enqueue nothing." },
+      { severity: "warning", finding: "The trigger that enqueues 'crm/sync' on each insert in public.people is disabled, so these changes enqueue no jobs." },
       { severity: "warning" },
     ]);
     for (const { fix } of disabled) await run(fix!.split(". ")[0]!);

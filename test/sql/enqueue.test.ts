@@ -44,7 +44,7 @@ describe("legwork.enqueue", () => {
   it("refuses an unknown task and suggests the nearest", async () => {
     await expect(database.pool.query("select legwork.enqueue('notify/emial')")).rejects.toMatchObject({
       code: "LW404",
-      message: "No task is called 'notify/emial'.",
+      message: "There is no task named 'notify/emial'.",
       hint: expect.stringContaining("Did you mean 'notify/email'?"),
     });
   });
@@ -175,7 +175,7 @@ describe("legwork.enqueue_many", () => {
     ["'{}'", "LW400", "enqueue_many needs a JSON array of jobs; got object."],
     ["null", "LW400", "enqueue_many needs a JSON array of jobs; got null."],
     [`'[{"task": "any", "runAt": "2030-01-01"}]'`, "LW400", "A job has no field 'runAt'."],
-    [`'[{"payload": {}}]'`, "LW404", "No task is called ''."],
+    [`'[{"payload": {}}]'`, "LW404", "There is no task named ''."],
   ])("refuses %s", async (input, code, message) => {
     await expect(database.pool.query(`select legwork.enqueue_many(${input})`)).rejects.toMatchObject({ code, message });
   });
@@ -275,7 +275,7 @@ describe("legwork.enqueue_on", () => {
 
   it.each([
     ["'people', 'truncate', 'any'", "LW400", "'truncate' is not a valid event."],
-    ["'people', 'insert', 'nay'", "LW404", "No task is called 'nay'."],
+    ["'people', 'insert', 'nay'", "LW404", "There is no task named 'nay'."],
     [`'people', 'insert', 'any', payload => '{"x": "emial"}'`, "LW400", "Table public.people has no column 'emial'."],
     [`'people', 'insert', 'any', payload => '[]'`, "LW400", "payload maps fields to columns and must be a JSON object; got array."],
     ["'people', 'insert', 'any', job_key => 'p', key_column => 'uuid'", "LW400", "Table public.people has no column 'uuid'."],

@@ -99,7 +99,7 @@ describe("a login that is confined to a tenant", () => {
         message: `A schedule called '${name}' already exists.`,
       });
       for (const call of ["unschedule", "enable_schedule", "disable_schedule", "run_schedule"]) {
-        expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `No schedule is called '${name}'.` });
+        expect(await refusal(`select legwork.${call}('${name}')`)).toEqual({ code: "LW404", message: `There is no schedule named '${name}'.` });
       }
     }
     // The hint does not suggest a similar name either.

@@ -90,7 +90,7 @@ describe("step.invoke", () => {
     expect((await sql("select reason, detail, fix from legwork.explain_job($1)", [id]))[0]).toEqual({
       reason: "waits_for_invoked_job",
       detail: expect.stringMatching(
-        `^Its task has been waiting since .+ for job ${child?.id} \\(child\\), which step 'first' has invoked and which is running\\.$`,
+        `^Its task has been waiting since .+ for job ${child?.id} \\(child\\), which was invoked by step 'first' and is running\\.$`,
       ),
       fix: `See why that job has not ended: \`select * from legwork.explain_job(${child?.id});\``,
     });

@@ -102,7 +102,7 @@ it("a quiet worker returns the jobs that it has fetched ahead and takes no jobs 
   for (const call of [quietWorker, drainWorker]) {
     await expect(call(database.pool, name)).rejects.toMatchObject({
       code: "LW404",
-      message: `No running worker is called '${name}'.`,
+      message: `There is no running worker named '${name}'.`,
     });
   }
 });

@@ -38,7 +38,7 @@ describe("what a worker runs", () => {
       {
         reason: "no_worker",
         detail: expect.stringMatching(
-          /^The only running Legwork worker that has the task 'notify\/sms' leaves it out \(--only, --except\): .+:\d+\.$/,
+          /^The only running Legwork worker that has the task 'notify\/sms' was started without it \(--only, --except\): .+:\d+\.$/,
         ) as string,
         fix: "Start a worker that runs it: legwork worker --only notify/sms.",
       },
@@ -47,7 +47,7 @@ describe("what a worker runs", () => {
       `select finding from legwork.doctor_waiting() where "check" = 'tasks' order by finding limit 1`,
     );
     expect(doctor[0].finding).toMatch(
-      /^1 job for task 'notify\/sms' has been waiting for .+, and no running Legwork worker runs that task: those that have it leave it out \(--only, --except\)\.$/,
+      /^1 job for task 'notify\/sms' has been waiting for .+, and no running Legwork worker runs this task: the workers that have it were started without it \(--only, --except\)\.$/,
     );
     const explained = async (): Promise<unknown[]> =>
       (
@@ -58,7 +58,7 @@ describe("what a worker runs", () => {
     expect(await explained()).toEqual(
       ["notify/sms", "report/daily"].map((task) => ({
         reason: "worker_lacks_task",
-        detail: `It leaves out the task '${task}' (--only, --except), for which 1 job waits, and no running worker runs it.`,
+        detail: `It was started without the task '${task}' (--only, --except), for which 1 job waits, and no running worker runs it.`,
       })),
     );
     expect((await legwork(["workers"], { DATABASE_URL: database.url })).stdout).toMatch(
@@ -192,7 +192,7 @@ describe("slots of a queue", () => {
       {
         reason: "workers_busy",
         detail:
-          "The one worker that has its task runs at most 2 jobs of the queue 'mail' at a time (--slots), and 2 are running.",
+          "The only worker that has its task runs at most 2 jobs of the queue 'mail' at a time (--slots), and 2 are running.",
         fix: "Start more workers, or give them more slots for this queue: legwork worker --slots mail=3.",
       },
     ]);

@@ -1,5 +1,5 @@
 -- The audit log: who did what to which job, queue, task, schedule or token. It is written by the database, in the transaction of the operation, so
--- it includes what is typed in psql and excludes what was rolled back. Enqueueing and reading are not audited.
+-- it includes statements typed in psql and excludes operations that were rolled back. Enqueueing and reading are not audited.
 --
 -- Operations on jobs write their own entries (legwork_private.audit). Changes to limits, pauses and other settings are recorded by a trigger on
 -- their table (legwork_private.tg_audit__change). An operation on many jobs is one entry with their number.
@@ -9,12 +9,12 @@ comment on table legwork_private.audit_entries is 'The entries of legwork.audit_
 comment on column legwork_private.audit_entries.id is 'Ascending in the order of the operations.';
 comment on column legwork_private.audit_entries.occurred_at is 'When the operation was performed.';
 comment on column legwork_private.audit_entries.database_role is 'The login that performed it.';
-comment on column legwork_private.audit_entries.actor is 'On whose behalf, as named by that login (the setting legwork.actor): the server names the token''s subject. Null if the login named no actor.';
+comment on column legwork_private.audit_entries.actor is 'The user or token on whose behalf it was performed, as named by that login (the setting legwork.actor): the server names the token''s subject. Null if the login named no actor.';
 comment on column legwork_private.audit_entries.surface is 'The surface: sql, cli, rest, graphql, dashboard or worker (a starting worker that declares limits).';
 comment on column legwork_private.audit_entries.operation is 'The operation: cancel_job, pause, limit, create_token …';
 comment on column legwork_private.audit_entries.target_type is 'The kind of object: job, jobs, queue, task, all, schedule, workflow, bulk_action, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork_private.audit_entries.target is 'The object''s id or name; null for an operation on many objects.';
-comment on column legwork_private.audit_entries.tenant is 'The tenant that acted, or, if the login acted for none, the object''s tenant. Null if it has none.';
+comment on column legwork_private.audit_entries.tenant is 'The tenant for which the login acted. If it acted for none, the object''s tenant. Null if there is neither.';
 comment on column legwork_private.audit_entries.count is 'The number of objects, for an operation on many; null for one object.';
 comment on column legwork_private.audit_entries.before is 'The values before; null if the object did not exist.';
 comment on column legwork_private.audit_entries.after is 'The values after; null if the object no longer exists.';
@@ -45,7 +45,7 @@ as $$
 $$;
 comment on function legwork_private.audit(text, text, text, jsonb, jsonb, text, bigint) is
   'Adds an entry to the audit log, for Legwork''s functions: the operation, the kind of object, its id or name, the values before and after, its tenant, and the number of objects. '
-  'The entry of a session that acts for a tenant belongs to that tenant, whatever tenant is given.';
+  'The entry of a session that acts for a tenant belongs to that tenant, regardless of the given tenant.';
 revoke execute on function legwork_private.audit(text, text, text, jsonb, jsonb, text, bigint) from public;
 
 create or replace function legwork_private.tg_audit__change() returns trigger
@@ -57,14 +57,14 @@ declare
   v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'hash' end;
   v_row jsonb := coalesce(v_after, v_before);
 begin
-  -- Channels of alerts contain URLs of webhooks, which are secrets.
+  -- Alert channels contain webhook URLs, which are secrets.
   if v_type = 'setting' and v_row ->> 'name' = 'alert_channels' then
     v_before := jsonb_set(v_before, '{value}', '"[not kept]"');
     v_after := jsonb_set(v_after, '{value}', '"[not kept]"');
   end if;
   perform legwork_private.audit(
     case tg_op when 'INSERT' then tg_argv[2] when 'UPDATE' then tg_argv[3] else tg_argv[4] end,
-    -- These rows have their kind in the column scope.
+    -- In these tables, the column scope has the kind of object.
     case when v_type = 'scope' then v_row ->> 'scope' else v_type end,
     nullif(v_row ->> tg_argv[1], ''), jsonb_strip_nulls(v_before), jsonb_strip_nulls(v_after), v_row ->> 'tenant');
   return null;
@@ -101,7 +101,7 @@ create or replace trigger _legwork_audit_change after update on legwork.settings
 create or replace trigger _legwork_audit after insert or delete on legwork_private.tokens
   for each row execute function legwork_private.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 
--- Not for uses of the token.
+-- Does not fire when the use of a token is recorded.
 create or replace trigger _legwork_audit_change after update of name, role, tenant, hash, expires_at, revoked_at on legwork_private.tokens
   for each row when (old.* is distinct from new.*) execute function legwork_private.tg_audit__change('token', 'id', 'create_token', 'revoke_token', 'drop_token');
 

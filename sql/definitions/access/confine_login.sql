@@ -15,7 +15,7 @@ begin
   elsif tenant is null then
     return;
   elsif length(tenant) not between 1 and 256 then
-    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Null frees the login.';
+    raise exception 'The name of a tenant must have 1 to 256 characters.' using errcode = 'LW400', hint = 'Null ends the confinement of the login.';
   end if;
   select * into v_fault from legwork_private.unconfinable(confine_login.login);
   if v_fault.reason is not null then
@@ -25,7 +25,7 @@ begin
   on conflict on constraint confined_logins_pkey do update set tenant = excluded.tenant;
 end $$;
 comment on function legwork.confine_login(text, text) is
-  'Confines a database login to a tenant, in all its sessions and from its next statement on; null frees it. A confined login reads jobs and attempts in schema legwork_tenant, and its '
+  'Confines a database login to a tenant. This affects all its sessions, from the next statement of each. Null ends the confinement. A confined login reads jobs and attempts in schema legwork_tenant, and its '
   'operations affect only that tenant''s jobs. Raises LW404 for an unknown role, LW409 for one that cannot be confined (legwork_private.unconfinable says why).';
 revoke execute on function legwork.confine_login(text, text) from public;
 

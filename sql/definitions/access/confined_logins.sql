@@ -1,4 +1,4 @@
-comment on table legwork_private.confined_logins is 'Database logins that read and change only one tenant''s rows, whatever they are granted. Change it with legwork.confine_login.';
+comment on table legwork_private.confined_logins is 'Database logins that can read and change only one tenant''s rows, regardless of their grants. Maintained by legwork.confine_login.';
 comment on column legwork_private.confined_logins.login is 'The login: the session_user, which a session cannot change.';
 comment on column legwork_private.confined_logins.tenant is 'The tenant it is confined to.';
 
@@ -21,4 +21,4 @@ create or replace function legwork_private.confined_to() returns text
 language sql stable parallel safe
 return nullif(current_setting('legwork.confined_to', true), '');
 comment on function legwork_private.confined_to() is
-  'The value of the setting legwork.confined_to. Small enough to be inlined into a query, so that the planner can estimate the tenant''s number of rows.';
+  'The value of the setting legwork.confined_to. It is simple enough to be inlined into a query, so that the planner can estimate how many rows the tenant has.';

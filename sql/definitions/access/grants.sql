@@ -39,7 +39,7 @@ begin
     select r.rolname from pg_roles r
     where r.rolname in ('legwork_reader', 'legwork_enqueuer', 'legwork_operator', 'legwork_worker', 'legwork_admin') order by 1
   loop
-    -- Exactly these privileges, whatever was granted before.
+    -- Revokes all earlier privileges, so that the role has exactly those that are granted below.
     execute format('revoke all on all tables in schema legwork, legwork_private, legwork_tenant, legwork_confined from %I', v_role);
     execute format('revoke all on all functions in schema legwork, legwork_private from %I', v_role);
     execute format('grant usage on schema legwork, legwork_private to %I', v_role);
@@ -92,7 +92,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.grant_roles() is
-  'Grants the roles of legwork.create_roles() that exist exactly what they need in this database. Returns those roles. Only the owner of the schemas can call it.';
+  'Grants each existing role of legwork.create_roles() exactly the privileges that it needs in this database. Returns those roles. Only the owner of the schemas can call it.';
 revoke execute on function legwork_private.grant_roles() from public;
 
 create or replace function legwork.create_roles() returns setof text
@@ -107,7 +107,7 @@ begin
         execute format('create role %I nologin', v_role);
       end if;
     exception when duplicate_object or unique_violation then
-      -- Created at the same moment from another database of this server.
+      -- The role was created at the same moment from another database of this server.
       null;
     end;
   end loop;
@@ -121,6 +121,6 @@ begin
   return query select legwork_private.grant_roles();
 end $$;
 comment on function legwork.create_roles() is
-  'Creates those of the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin that do not exist, and grants all of them what they need in this '
+  'Creates those of the roles legwork_reader, legwork_enqueuer, legwork_operator, legwork_worker and legwork_admin that do not exist, and grants all of them the privileges that they need in this '
   'database. They are groups: grant legwork_worker to some_login. Needs createrole and ownership of the schemas. docs/guides/access.md lists what each role may do.';
 revoke execute on function legwork.create_roles() from public;

@@ -1,9 +1,10 @@
 -- Access: roles, tenants, tokens, and least-privilege database roles.
 --
--- Two mechanisms restrict rights, and none here grants any. The first is a transaction's settings (legwork.role, legwork.confined_to), which
+-- Two mechanisms restrict rights. Neither grants any. The first is a transaction's settings (legwork.role, legwork.confined_to), which
 -- the server sets for the client it acts for. A session that can set them could also leave them unset, so they restrict only clients that cannot
 -- send SQL. The second is the login (legwork_private.confined_logins), which a session cannot change. Functions call
--- legwork_private.assert_role and legwork_private.confined_tenant. Views are shaped so that query plans stay good (docs/guides/access.md, "How it is made").
+-- legwork_private.assert_role and legwork_private.confined_tenant. Views are shaped so that query plans stay good (docs/guides/access.md, "How it
+-- works").
 -- Locks: SHARE on graphile-worker's jobs while the indexes are created.
 create or replace function legwork_private.has_role(needed text) returns boolean
 language sql stable parallel safe
@@ -29,7 +30,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_role(text, boolean) is
-  'Accepts a session that has the role (viewer, enqueuer, operator, admin). If the second argument is true, the session must also not be confined to a tenant. '
+  'Does nothing for a session that has the role (viewer, enqueuer, operator, admin). If the second argument is true, the session must also not be confined to a tenant. '
   'Raises LW403 otherwise.';
 
 create or replace function legwork_private.own_tenant(tenant text) returns text
@@ -39,12 +40,12 @@ declare
 begin
   if v_own is not null and tenant is not null and tenant <> v_own then
     raise exception 'This session acts for the tenant ''%'', not for ''%''.', v_own, tenant using
-      errcode = 'LW403', hint = 'Leave tenant out: whatever the session creates belongs to its own tenant.';
+      errcode = 'LW403', hint = 'Omit tenant: everything that the session creates belongs to its own tenant.';
   end if;
   return coalesce(v_own, tenant);
 end $$;
 comment on function legwork_private.own_tenant(text) is
-  'The tenant for an operation: the one that the session is confined to, or else the one that is given. Raises LW403 if both exist and differ.';
+  'The tenant for an operation: the one that the session is confined to, otherwise the given one. Raises LW403 if both exist and differ.';
 
 create or replace function legwork_private.assert_visible(job_id bigint) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -57,7 +58,7 @@ begin
       errcode = 'LW404', hint = 'Finished jobs are kept for the period set in history_retention.';
   end if;
 end $$;
-comment on function legwork_private.assert_visible(bigint) is 'Accepts a job that this session may see. Raises LW404 for another tenant''s job, as for a job that does not exist.';
+comment on function legwork_private.assert_visible(bigint) is 'Does nothing for a job that this session may see. Raises LW404 for another tenant''s job, as for a job that does not exist.';
 comment on schema legwork_confined is
   'Views that the server reads for clients of one tenant: the views of schema legwork, confined by the setting legwork.confined_to. Not for logins that send their own SQL: '
   'without security_barrier, a condition that raises errors could reveal other rows.';

@@ -6,7 +6,7 @@ declare
 begin
   perform legwork_private.assert_role('admin', true);
   if change_setting.value is null or change_setting.name is null or change_setting.name <> all (v_names) then
-    raise exception '%', case when value is null then 'A setting needs a value.' else format('No setting is called ''%s''.', name) end using
+    raise exception '%', case when value is null then 'A setting needs a value.' else format('There is no setting named ''%s''.', name) end using
       errcode = case when value is null then 'LW400' else 'LW404' end,
       detail = '{"do": "list_settings"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_names) || '''? ', '') || '`select name, value, description from legwork.settings` lists them.';

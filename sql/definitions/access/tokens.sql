@@ -26,7 +26,7 @@ begin
   elsif create_token.role is null or create_token.role not in ('viewer', 'enqueuer', 'operator', 'admin') then
     raise exception 'Unknown role ''%''.', create_token.role using errcode = 'LW400', hint = 'Roles are viewer, enqueuer, operator and admin.';
   elsif length(create_token.tenant) > 256 or create_token.tenant = '' then
-    raise exception 'The name of a tenant has 1 to 256 characters.' using errcode = 'LW400', hint = 'Leave it out for a token for all tenants.';
+    raise exception 'The name of a tenant must have 1 to 256 characters.' using errcode = 'LW400', hint = 'Omit it for a token for all tenants.';
   end if;
   insert into legwork_private.tokens (name, role, tenant, hash, created_by, expires_at)
   values (create_token.name, create_token.role, v_tenant, sha256(convert_to(v_secret, 'UTF8')),
@@ -78,5 +78,5 @@ begin
   return next;
 end $$;
 comment on function legwork_private.find_token(bytea) is
-  'Returns the valid token with a SHA-256, if there is one, and records its use. The server looks tokens up by hash, so that no statement contains a token.';
+  'Returns the valid token with this SHA-256 hash, if there is one, and records its use. The server looks tokens up by hash, so that no statement contains a token.';
 revoke execute on function legwork_private.find_token(bytea) from public;

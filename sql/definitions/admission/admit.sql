@@ -8,10 +8,11 @@
 -- Why limits are exact: slots are granted only in legwork_private.admit_waiting(), under one advisory lock (legwork_private.admission_lock()),
 -- by a statement that begins after the lock was acquired and so sees every slot that was ever granted. Releasing slots needs no lock: if a release
 -- is not visible yet, a job only waits a moment longer.
--- Why no session waits for a long time: a deferred trigger takes the lock at the end of a transaction, never in its middle, and the session that holds
--- it skips rows that other sessions have locked. So a transaction that stays open for an hour delays no other session.
+-- Why no session waits for a long time: a deferred trigger takes the lock at the end of a transaction, never in its middle, and the session that
+-- holds it skips rows that other sessions have locked. So a transaction that stays open for an hour delays no other session.
 -- Why no job is forgotten: every event that may let a job start (a released slot, a new job, a changed limit) adds a row to
--- legwork_private.wakeups in its own transaction, and the row is deleted only when it has been processed. legwork.tick() processes the remaining rows.
+-- legwork_private.wakeups in its own transaction, and the row is deleted only when it has been processed. legwork.tick() processes the remaining
+-- rows.
 -- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are created.
 
 comment on table legwork_private.limits is 'Concurrency and rate limits of queues and tasks. Change them with limit_concurrency, limit_rate and drop_limit.';
@@ -32,7 +33,7 @@ create or replace function legwork_private.admit_lines(freed text[], at timestam
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   with free_slots as materialized (
-    -- Without a condition here: a condition on the computed value would compute it twice.
+    -- There is no condition here, because a condition on the computed value would compute it twice.
     select r.gate, r.free from legwork_private.free_slots(freed, at) r
   ), lines as (
     select r.gate, r.free, l.line, l.turn, count(*) over (partition by r.gate) as lines
@@ -88,7 +89,7 @@ begin
   into granted, more, short;
 end $$;
 comment on function legwork_private.admit_lines(text[], timestamptz) is
-  'Lets jobs with a single gate, one of these, start as long as slots are free. Returns how many, the gates that may admit more jobs, and the lines that had fewer jobs than requested.';
+  'Lets jobs whose only gate is one of these start as long as slots are free. Returns the number of these jobs, the gates that may admit more jobs, and the lines that had fewer jobs than requested.';
 revoke execute on function legwork_private.admit_lines(text[], timestamptz) from public;
 
 create or replace function legwork_private.admit_crossing(lines uuid[], freed text[], at timestamptz, out granted integer, out open uuid[], out filled text[])
@@ -179,7 +180,7 @@ begin
   into open, filled;
 end $$;
 comment on function legwork_private.admit_crossing(uuid[], text[], timestamptz) is
-  'Does the same for jobs with several gates, each of which needs a free slot. Checks these lines and those that wait at these gates, and records for each line a full gate at which it waits. '
+  'Like legwork_private.admit_lines, but for jobs with several gates, which need a free slot at each gate. Checks these lines and those that wait at these gates, and records for each line a full gate at which it waits. '
   'Returns how many jobs are ready to run, the lines that may move again, and the gates that are full.';
 revoke execute on function legwork_private.admit_crossing(uuid[], text[], timestamptz) from public;
 
@@ -248,7 +249,7 @@ begin
     if v_round.short <> '{}' then
       delete from legwork_private.lines l
       where l.line = any (v_round.short) and not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
-      -- Another session has locked a job of the line, and its transaction may not change anything.
+      -- Another session has locked a job of the line, and its transaction might not change anything.
       insert into legwork_private.wakeups (line, gates) select l.line, l.gates from legwork_private.lines l where l.line = any (v_round.short);
     end if;
   end loop;

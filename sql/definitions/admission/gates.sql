@@ -46,7 +46,7 @@ language sql immutable parallel safe
 -- The cast makes it immutable, so that it is inlined.
 return limit_id::text || ':' || case
   when key = '{}' then ''
-  -- Nothing here may raise: otherwise one payload would block the jobs next to it, its limit and starting workers.
+  -- This must not raise an error: a single payload would then block the jobs next to it, changes of its limit, and starting workers.
   when strpos(payload::text, '\u') > 0 or octet_length(payload::text) >= 2000 then legwork_private.gate_value(key, payload)
   when length(payload #>> key) > 200 then md5(payload #>> key)
   else coalesce(payload #>> key, '')

@@ -5,7 +5,7 @@ comment on column legwork_private.waiting_jobs.line is 'The job''s line. Jobs wi
 comment on column legwork_private.waiting_jobs.gates is 'The gates that it has to pass, each a limit and a key: 7:acme.';
 comment on column legwork_private.waiting_jobs.priority is 'The job''s priority.';
 comment on column legwork_private.waiting_jobs.run_at is 'The earliest time at which it may start.';
-comment on column legwork_private.waiting_jobs.held is 'Why it is not in a line: paused; run_at, which is in the future; or dependency, which is open (legwork_private.dependencies). Null while it is in a line.';
+comment on column legwork_private.waiting_jobs.held is 'Why it is not in a line: paused; run_at, if that is in the future; or dependency, if it waits for another job (legwork_private.dependencies). Null while it is in a line.';
 comment on column legwork_private.waiting_jobs.delay is 'How long it waits after its last dependency has ended. Null for no delay.';
 comment on column legwork_private.waiting_jobs.entered_at is 'When it began to wait or, for a job with dependencies that have ended, when they ended.';
 comment on table legwork_private.wakeups is 'Unprocessed events that may let a job start: a gate with a free slot, a line with a new job, or a dependency that has ended.';
@@ -14,7 +14,7 @@ comment on column legwork_private.wakeups.freed is 'Gates that may have free slo
 comment on column legwork_private.wakeups.line is 'The line that may move.';
 comment on column legwork_private.wakeups.gates is 'The gates of that line.';
 comment on column legwork_private.wakeups.at_commit is 'How it is processed when its transaction commits: wait for the lock, or only try to get it. Null if another row of the transaction covers it.';
-comment on column legwork_private.wakeups.unblocked is 'Jobs with a dependency that has ended. Of the other columns, such a row has only advanced.';
+comment on column legwork_private.wakeups.unblocked is 'Jobs with a dependency that has ended. Such a row names no gates and no line.';
 comment on column legwork_private.wakeups.advanced is 'Workflows and batches with a job that has ended.';
 
 create or replace function legwork_private.send_to_waiting_room(job_ids bigint[], at_commit text default 'try') returns integer
@@ -41,10 +41,10 @@ begin
     from entering e
     on conflict (job_id) do update set
       task_id = excluded.task_id, line = excluded.line, gates = excluded.gates, priority = excluded.priority,
-      -- A job whose run_at is preserved has infinity there; the actual one is here.
+      -- If the request preserved run_at, the new value is infinity, and the actual run_at is already in this row.
       run_at = case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end,
       held = case
-        -- Only legwork_private.settle_dependants() ends that.
+        -- Only legwork_private.settle_dependants() ends a wait for dependencies.
         when w.held = 'dependency' then w.held
         when excluded.held = 'paused' then 'paused'
         when case when excluded.run_at = 'infinity' then w.run_at else excluded.run_at end > clock_timestamp() then 'run_at'
@@ -69,7 +69,7 @@ begin
   return v_count;
 end $$;
 comment on function legwork_private.send_to_waiting_room(bigint[], text) is
-  'Sends those of these jobs to which a limit or a pause applies to the waiting room. They leave it at once if slots are free. Returns how many were sent.';
+  'Sends these jobs to the waiting room if a limit or a pause applies to them. They leave it at once if slots are free. Returns how many were sent.';
 
 create or replace function legwork_private.wake_due_jobs() returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
@@ -113,7 +113,7 @@ begin
       end if;
       perform legwork_private.admit_waiting();
     elsif pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
-      -- A client that enqueues does not process the wakeups of all others.
+      -- A client that enqueues should not process the wakeups of all other sessions.
       perform legwork_private.admit_waiting(100);
     elsif not exists (select from legwork_private.worker_processes w where w.seen_at > clock_timestamp() - legwork_private.worker_grace()) then
       -- The session that holds the lock may have missed this wakeup, and no Legwork worker is running to process it later.
@@ -140,14 +140,14 @@ begin
   if exists (select from legwork_private.dependencies d where d.job_id = job.id) then
     perform legwork_private.hold_for_dependencies(array[job.id]);
   elsif legwork_private.send_to_waiting_room(array[job.id]) = 0 then
-    -- No limit or pause applies to it now: it may have been replaced by a job of another task.
+    -- No limit or pause applies to the job now: it may have been replaced by a job of another task.
     delete from legwork_private.waiting_jobs w where w.job_id = job.id and w.held is distinct from 'dependency' returning * into v_waiting;
     if v_waiting.job_id is not null and job.run_at = 'infinity' and job.locked_at is null then
       update legwork_private.graphile_jobs j set run_at = v_waiting.run_at where j.id = job.id;
     end if;
     perform legwork_private.release_slots(array[job.id], array[null::timestamptz]);
     if exists (select from legwork_private.waiting_jobs w where w.job_id = job.id) then
-      -- Its dependencies have ended and it is about to be released.
+      -- The job's dependencies have ended, and it is about to be released.
       perform legwork_private.hold_for_dependencies(array[job.id]);
     end if;
   end if;

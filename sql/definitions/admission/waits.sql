@@ -1,11 +1,12 @@
--- How long jobs waited for limits and dependencies, for legwork.job_timeline. Nothing else records that: pauses are in the audit log, and a time is in the job.
--- A row is written when a job leaves the waiting room, by the statement that lets it go, so jobs that never wait cost nothing.
+-- How long jobs waited for limits and dependencies, for legwork.job_timeline. These waits are recorded nowhere else. (Pauses are in the audit log,
+-- and run_at is in the job.) A row is written when a job leaves the waiting room, by the statement that releases it, so jobs that never wait cost
+-- nothing.
 
-comment on table legwork_private.job_waits is 'Waits of jobs for limits and for other jobs that have ended, if they took longer than legwork_private.shortest_wait(). Partitioned by the end of the wait; kept as long as the history.';
+comment on table legwork_private.job_waits is 'Finished waits of jobs, for limits or for other jobs, that took longer than legwork_private.shortest_wait(). Partitioned by the end of the wait; kept as long as the history.';
 comment on column legwork_private.job_waits.job_id is 'The job.';
 comment on column legwork_private.job_waits.kind is 'limit: it was due and in a line, or paused. dependency: jobs that it depends on had not ended.';
 comment on column legwork_private.job_waits.started_at is 'When it began to wait.';
-comment on column legwork_private.job_waits.ended_at is 'When it was let go.';
+comment on column legwork_private.job_waits.ended_at is 'When it was released.';
 comment on column legwork_private.job_waits.gates is 'The gates that it had to pass, as in legwork_private.waiting_jobs. Empty for a dependency.';
 
 create or replace function legwork_private.shortest_wait() returns interval

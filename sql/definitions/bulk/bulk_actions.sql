@@ -1,17 +1,18 @@
 -- Bulk actions: an action on all jobs that match a filter, carried out by workers and servers in small transactions.
 --
--- Each chunk is one transaction that holds the lock of the action's row: two processes never do the same chunk, and a killed process leaves the row as it was after the
--- last complete chunk, from which any other continues. Chunks go through the jobs in the order of their ids.
--- Only jobs that existed, and for retry, discard and rerun had ended, when the action started are touched, so that a job that fails again is not retried forever.
+-- Each chunk is one transaction that holds the lock of the action's row: two processes never process the same chunk, and a killed process leaves the
+-- row as it was after the last complete chunk, from which any other continues. Chunks go through the jobs in the order of their ids.
+-- Only jobs that existed when the action started are changed, and for retry, discard and rerun only those that had ended by then, so that a job that
+-- fails again is not retried forever.
 
 comment on table legwork_private.bulk_actions is 'Bulk actions, running and ended. Kept as long as the history.';
 comment on column legwork_private.bulk_actions.id is 'The bulk action''s id.';
 comment on column legwork_private.bulk_actions.action is 'The action: retry, discard, cancel, rerun or priority.';
-comment on column legwork_private.bulk_actions.filter is 'Which jobs it is for. Relative periods were replaced by times when it started.';
+comment on column legwork_private.bulk_actions.filter is 'The filter for its jobs. Relative periods were replaced by times when it started.';
 comment on column legwork_private.bulk_actions.priority is 'The new priority, for the action priority.';
 comment on column legwork_private.bulk_actions.reason is 'The reason that was given, for the action cancel.';
 comment on column legwork_private.bulk_actions.actor is 'Who started it: the database role, or the client on whose behalf the server acted.';
-comment on column legwork_private.bulk_actions.login is 'The login that started it. It must still have the right when a chunk is done.';
+comment on column legwork_private.bulk_actions.login is 'The login that started it. It must still have the right to do so when a chunk is processed.';
 comment on column legwork_private.bulk_actions.role is 'The role of the client on whose behalf the login started it. Null if the login acted for itself.';
 comment on column legwork_private.bulk_actions.named_actor is 'The actor that the login named, for the audit log.';
 comment on column legwork_private.bulk_actions.surface is 'The surface on which it was started.';
@@ -20,17 +21,17 @@ comment on column legwork_private.bulk_actions.state is 'running, completed, sto
 comment on column legwork_private.bulk_actions.total is 'How many jobs matched, counted up to a million; null until they are counted.';
 comment on column legwork_private.bulk_actions.changed is 'How many jobs it has changed.';
 comment on column legwork_private.bulk_actions.skipped is 'How many matching jobs it could not change, by reason.';
-comment on column legwork_private.bulk_actions.last_error is 'Why the last chunk could not be done, or why the action failed.';
-comment on column legwork_private.bulk_actions.failures is 'How many chunks could not be done in a row.';
+comment on column legwork_private.bulk_actions.last_error is 'Why the last chunk could not be processed, or why the action failed.';
+comment on column legwork_private.bulk_actions.failures is 'How many chunks in a row could not be processed.';
 comment on column legwork_private.bulk_actions.started_at is 'When it started.';
-comment on column legwork_private.bulk_actions.worked_at is 'When the last chunk was done.';
+comment on column legwork_private.bulk_actions.worked_at is 'When the last chunk was processed.';
 comment on column legwork_private.bulk_actions.finished_at is 'When it ended; null while it is running.';
 comment on column legwork_private.bulk_actions.next_at is 'When the next chunk is due.';
 comment on column legwork_private.bulk_actions.chunk is 'How many jobs the next chunk has.';
-comment on column legwork_private.bulk_actions.after_id is 'The last job that was looked at: the next chunk begins after it.';
+comment on column legwork_private.bulk_actions.after_id is 'The last job that was checked: the next chunk begins after it.';
 comment on column legwork_private.bulk_actions.up_to is 'The last job that existed when it started.';
 comment on column legwork_private.bulk_actions.left_over is 'Jobs that were locked by another session, and are tried again at the end.';
-comment on column legwork_private.bulk_actions.tries is 'How often the jobs that are left over were tried in vain.';
+comment on column legwork_private.bulk_actions.tries is 'How often the jobs that are left over were tried without success.';
 
 create or replace function legwork_private.bulk_matches(
   action text, filter jsonb, as_of timestamptz, after_id bigint, up_to bigint, at_most integer
@@ -46,7 +47,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.bulk_matches(text, jsonb, timestamptz, bigint, bigint, integer) is
-  'The jobs for which a bulk action is, in the order of their ids: those above after_id, up to up_to, that existed at as_of. Confined to the session''s tenant. Raises the errors of the filters.';
+  'The jobs to which a bulk action applies, in the order of their ids: those above after_id, up to up_to, that existed at as_of. Confined to the session''s tenant. Raises the errors of the filters.';
 revoke execute on function legwork_private.bulk_matches(text, jsonb, timestamptz, bigint, bigint, integer) from public;
 
 create or replace function legwork_private.assert_bulk_action(action text, filter jsonb, priority integer) returns void
@@ -66,7 +67,7 @@ begin
   perform from legwork_private.bulk_matches(action, filter, clock_timestamp(), null, null, 1);
 end $$;
 comment on function legwork_private.assert_bulk_action(text, jsonb, integer) is
-  'Does nothing for a valid bulk action that the session may start. Raises LW400 or LW404 for any other, and LW403 without the role operator.';
+  'Does nothing for a valid bulk action that the session may start. Raises LW400 or LW404 for an invalid one, and LW403 without the role operator.';
 revoke execute on function legwork_private.assert_bulk_action(text, jsonb, integer) from public;
 
 create or replace function legwork.preview_bulk_action(action text, filter jsonb, priority integer default null)
@@ -95,7 +96,7 @@ begin
       select f.task, count(*)::integer as jobs from legwork_private.finished_jobs f where f.id = any (v_ids) group by 1 order by 2 desc, 1 limit 20
     ) t;
   end if;
-  -- Five of them, from the oldest to the newest.
+  -- Five of the jobs, from the oldest to the newest.
   select coalesce(jsonb_agg(jsonb_build_object('id', j.id::text, 'task', j.task, 'state', j.state, 'error', left(j.error, 200),
     'created_at', j.created_at, 'finished_at', j.finished_at) order by j.id), '[]') into samples
   from legwork_private.all_jobs j
@@ -130,7 +131,7 @@ begin
 end $$;
 comment on function legwork.start_bulk_action(text, jsonb, text, integer) is
   'Starts a bulk action and returns its id: retry, discard, cancel, rerun or priority for all jobs that match a filter now. Workers and servers carry it out in small transactions, '
-  'with the rights of the session that started it; `select * from legwork.bulk_actions` shows its progress, and stop_bulk_action stops it. Jobs that are created, or that fail or end, later are left alone. '
+  'with the rights of the session that started it; `select * from legwork.bulk_actions` shows its progress, and stop_bulk_action stops it. Jobs that are created, fail or end later are left alone. '
   'The filter is the same as for retry_jobs, discard_jobs, cancel_jobs, rerun_jobs or set_priorities, with any number of jobs. reason: for cancel. priority: for priority. '
   'Raises the errors of these functions, and LW409 while 50 are running.';
 revoke execute on function legwork.start_bulk_action(text, jsonb, text, integer) from public;

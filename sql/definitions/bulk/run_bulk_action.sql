@@ -1,4 +1,4 @@
--- Carrying out bulk actions: legwork_private.run_bulk_action does one chunk of one action.
+-- Carrying out bulk actions: legwork_private.run_bulk_action processes one chunk of one action.
 
 create or replace function legwork_private.change_in_bulk(act legwork_private.bulk_actions, job_ids bigint[]) returns bigint[]
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -11,14 +11,14 @@ begin
     when 'priority' then array(select c.id from legwork_private.change_priorities(job_ids, act.priority) c)
   end;
 end $$;
-comment on function legwork_private.change_in_bulk(legwork_private.bulk_actions, bigint[]) is 'Does what a bulk action does to jobs, and returns those that it changed.';
+comment on function legwork_private.change_in_bulk(legwork_private.bulk_actions, bigint[]) is 'Applies a bulk action to jobs, and returns those that it changed.';
 revoke execute on function legwork_private.change_in_bulk(legwork_private.bulk_actions, bigint[]) from public;
 
 create or replace function legwork_private.passes_soon(sqlstate text) returns boolean
 language sql immutable parallel safe
 -- Connections, rollbacks, resources, locks, operator intervention, the disk, internal errors.
 return left(passes_soon.sqlstate, 2) in ('08', '40', '53', '55', '57', '58', 'XX');
-comment on function legwork_private.passes_soon(text) is 'Whether an error with this SQLSTATE is likely to pass, so that the same work is retried later.';
+comment on function legwork_private.passes_soon(text) is 'Whether an error with this SQLSTATE is likely to be temporary, so that the same work is retried later.';
 revoke execute on function legwork_private.passes_soon(text) from public;
 
 create or replace function legwork_private.count_reason(reasons jsonb, reason text, jobs integer default 1) returns jsonb
@@ -26,7 +26,7 @@ language sql immutable set search_path = pg_catalog, pg_temp
 return case when jobs = 0 then reasons else reasons || jsonb_build_object(
   case when reasons ? count_reason.reason or (select count(*) from jsonb_object_keys(reasons)) < 10 then count_reason.reason else 'Other reasons.' end,
   coalesce((reasons ->> case when reasons ? count_reason.reason or (select count(*) from jsonb_object_keys(reasons)) < 10 then count_reason.reason else 'Other reasons.' end)::integer, 0) + jobs) end;
-comment on function legwork_private.count_reason(jsonb, text, integer) is 'Adds a number of jobs to a reason. Keeps ten reasons apart.';
+comment on function legwork_private.count_reason(jsonb, text, integer) is 'Adds a number of jobs to the count of a reason. After ten different reasons, further ones are counted together.';
 revoke execute on function legwork_private.count_reason(jsonb, text, integer) from public;
 
 create or replace function legwork_private.change_one_by_one(act legwork_private.bulk_actions, job_ids bigint[], out changed bigint[], out refused bigint[], out reasons jsonb)
@@ -48,13 +48,13 @@ begin
         raise;
       end if;
       refused := refused || v_id;
-      -- The same reason for all jobs, whatever ids and numbers its text has.
+      -- Errors that differ only in ids and numbers count as the same reason.
       reasons := legwork_private.count_reason(reasons, left(regexp_replace(v_message, '\d+', '…', 'g'), 300));
     end;
   end loop;
 end $$;
 comment on function legwork_private.change_one_by_one(legwork_private.bulk_actions, bigint[]) is
-  'Does what a bulk action does to jobs, each in its own subtransaction: those that make it fail (refused) are counted by reason, and do not stop the others. Raises errors that are likely to pass.';
+  'Applies a bulk action to jobs, each in its own subtransaction. Jobs for which it fails (refused) are counted by reason, and do not stop the others. Raises errors that are likely to be temporary.';
 revoke execute on function legwork_private.change_one_by_one(legwork_private.bulk_actions, bigint[]) from public;
 
 create or replace function legwork_private.end_bulk_action(act legwork_private.bulk_actions, state text, last_error text) returns void
@@ -128,7 +128,7 @@ begin
   return act;
 end $$;
 comment on function legwork_private.do_chunk(legwork_private.bulk_actions) is
-  'Does the next chunk of a bulk action in the caller''s transaction, and returns its row as it is afterwards: completed if no job was left. Jobs that another session has locked are tried again at the end, three times.';
+  'Processes the next chunk of a bulk action in the caller''s transaction, and returns its row as it is afterwards: completed if no job was left. Jobs that another session has locked are tried again at the end, three times.';
 revoke execute on function legwork_private.do_chunk(legwork_private.bulk_actions) from public;
 
 create or replace function legwork_private.merge_reasons(reasons jsonb, more jsonb) returns jsonb
@@ -141,7 +141,7 @@ begin
   end loop;
   return reasons;
 end $$;
-comment on function legwork_private.merge_reasons(jsonb, jsonb) is 'Adds numbers of jobs by reason to others.';
+comment on function legwork_private.merge_reasons(jsonb, jsonb) is 'Adds up two objects with numbers of jobs by reason.';
 revoke execute on function legwork_private.merge_reasons(jsonb, jsonb) from public;
 
 create or replace function legwork_private.may_act_in_bulk(act legwork_private.bulk_actions) returns boolean
@@ -165,7 +165,7 @@ declare
   v_message text;
 begin
   perform legwork_private.assert_role('operator');
-  -- The lock decides which process does the chunk. It ends with the transaction, also if the process is killed.
+  -- The lock decides which process handles the chunk. It ends with the transaction, even if the process is killed.
   select * into v_act from legwork_private.bulk_actions b
   where b.state = 'running' and b.next_at <= clock_timestamp() and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)
   order by b.next_at limit 1 for update skip locked;
@@ -175,11 +175,12 @@ begin
       where b.state = 'running' and (run_bulk_action.id is null or b.id = run_bulk_action.id) and (v_tenant is null or b.tenant = v_tenant)) - clock_timestamp());
   end if;
   v_began := clock_timestamp();
-  -- The rights of the session that started it, until this transaction ends. A surface of the server, so the actor that it gives is trusted.
+  -- Until it ends, this transaction has the rights of the session that started the action. The surface is one of the server's, so that the named
+  -- actor is trusted.
   perform set_config('legwork.role', coalesce(v_act.role, ''), true), set_config('legwork.confined_to', coalesce(v_act.tenant, ''), true),
     set_config('legwork.actor', coalesce(v_act.named_actor, v_act.actor), true), set_config('legwork.surface', 'rest', true);
   if not legwork_private.may_act_in_bulk(v_act) then
-    perform legwork_private.end_bulk_action(v_act, 'failed', format('%s may no longer do this.', v_act.login));
+    perform legwork_private.end_bulk_action(v_act, 'failed', format('%s no longer has the right to do this.', v_act.login));
     return 0;
   end if;
   begin
@@ -194,7 +195,7 @@ begin
       perform legwork_private.end_bulk_action(v_act, 'failed', v_message);
       return 0;
     end if;
-    -- The system's fault: the same chunk is done again, later each time.
+    -- The error was caused by the system: the same chunk is retried, after longer and longer delays.
     update legwork_private.bulk_actions b set last_error = left(v_state || ': ' || v_message, 500), failures = b.failures + 1,
       next_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(b.failures, 6)))
     where b.id = v_act.id;
@@ -205,7 +206,8 @@ begin
     return 0;
   end if;
   v_took := clock_timestamp() - v_began;
-  -- At most half of the time, so that workers get on with their jobs, and chunks of about a quarter of a second, so that no lock is held for long.
+  -- Chunks take up at most half of the time, so that workers can also run jobs, and about a quarter of a second each, so that no lock is held for
+  -- long.
   update legwork_private.bulk_actions b
   set total = v_act.total, changed = v_act.changed, skipped = v_act.skipped, after_id = v_act.after_id, left_over = v_act.left_over, tries = v_act.tries, last_error = null, failures = 0,
     worked_at = clock_timestamp(),
@@ -216,6 +218,6 @@ begin
   return greatest(extract(epoch from v_began - clock_timestamp()), 0);
 end $$;
 comment on function legwork_private.run_bulk_action(bigint) is
-  'Does the next chunk of a bulk action: of the one with this id, or of the one that is due first. Returns the number of seconds until the next chunk is due; null if no bulk action is running. '
+  'Processes the next chunk of the bulk action with this id, or of the one that is due first. Returns the number of seconds until the next chunk is due; null if no bulk action is running. '
   'Workers, servers and the command line call it in a transaction of its own, at read committed.';
 revoke execute on function legwork_private.run_bulk_action(bigint) from public;

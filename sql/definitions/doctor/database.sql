@@ -11,7 +11,7 @@ language sql volatile as $$
     union all
     select 'legwork_private.failed_attempts_default', count(*) from (select from only legwork_private.failed_attempts_default limit 10000) s
   ), kept as materialized (
-    -- The first maintenance after its retention ends drops a partition. Within a day there are many.
+    -- Maintenance drops a partition when its retention has ended, and runs many times a day.
     select h.partition, h.upper_bound from legwork_private.history_partitions() h
     where h.upper_bound < now() - legwork_private.history_retention() - interval '1 day'
   ), triggers as materialized (
@@ -24,7 +24,7 @@ language sql volatile as $$
   )
   select 'partitions', 'warning',
     format('%s has no partition for %s: rows of that day go to the default partition.', m.parent, to_char(m.day at time zone 'UTC', 'YYYY-MM-DD')),
-    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes: is one running?',
+    'select * from legwork.maintain_history() creates it or reports why it cannot. Every Legwork process calls it every five minutes. Check that one is running.',
     jsonb_build_object('table', m.parent, 'day', m.day)
   from missing m
   union all
@@ -59,7 +59,8 @@ language sql volatile as $$
   with sessions as materialized (
     select a.* from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
   ), open as materialized (
-    -- Vacuum does not wait for itself. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to scan.
+    -- A running vacuum does not hold back other vacuums. At a thousand jobs a second, five minutes leave a million dead rows that every fetch has to
+    -- scan.
     select s.* from sessions s
     where s.xact_start < clock_timestamp() - warning_after and s.backend_type is distinct from 'autovacuum worker'
       and (s.backend_xmin is not null or s.backend_xid is not null or s.state like 'idle in transaction%')
@@ -186,7 +187,7 @@ language sql volatile as $$
 $$;
 comment on function legwork.doctor_vacuum(bigint, bigint) is
   'Findings of legwork.doctor about storage: tables that have at least dead_rows dead rows (50,000) and are not vacuumed, critical at twenty times as many; tables without '
-  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than necessary; and unlogged tables, except the one that is meant to be.';
+  'autovacuum; indexes of at least bloat_bytes (100 MB) that are much larger than necessary; and unlogged tables, except the one that is unlogged on purpose.';
 
 create or replace function legwork.doctor_server(
   connections_used double precision default 0.8, notify_used double precision default 0.1, slot_bytes bigint default 10::bigint * 1024 * 1024 * 1024,
@@ -234,19 +235,19 @@ language sql volatile as $$
     union all
     select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last one exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last setting exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()
   )
   select 'connections', case when c.used >= c.allowed * greatest(connections_used, 0.95) then 'critical' when c.used >= c.allowed * connections_used then 'warning' else 'ok' end,
     format('%s of the %s connections to %s are in use.', c.used, c.allowed, c.whose),
-    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker takes its concurrency plus about 10. '
+    'See which applications hold them: select application_name, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc. A worker uses about 10 connections more than its concurrency. '
       'Lower LEGWORK_CONCURRENCY, end idle sessions or raise the limit.',
     jsonb_build_object('used', c.used, 'allowed', c.allowed)
   from connections c
   union all
-  -- When it is full, every commit that notifies fails: no job can be enqueued.
+  -- When this queue is full, every commit that sends a notification fails: no job can be enqueued.
   select 'notify_queue', case when n.used >= greatest(notify_used, 0.5) then 'critical' when n.used >= notify_used then 'warning' else 'ok' end,
     format('The notification queue is %s%% full.', round(100 * n.used::numeric, 2)),
     'A listening session has an open transaction, so later notifications cannot be discarded. Find it with the ''transactions'' check (in every database of the server) and end it.',
@@ -269,13 +270,14 @@ language sql volatile as $$
     jsonb_build_object('age', w.age)
   from wraps w
   union all
-  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can exhaust.
+  -- graphile-worker's ids of tasks and serial keys are integers, and every new serial key takes one. The others are bigints, which only a setval can
+  -- exhaust.
   select 'ids', case when i.used >= 0.9 then 'critical' else 'warning' end,
     format('%s%% of the ids of %s are used up. After the last one, jobs that need a new id cannot be enqueued.', round(100 * i.used::numeric, 1), i.name),
     case
       when i.name = 'graphile_worker.job_queues_id_seq' then format('Use fewer different serial keys. Once no job has one, empty %s and restart its sequence.', legwork_private.job_queues_table())
       when i.name = 'graphile_worker.tasks_id_seq' then
-        format('Every attempt to register a known task again took an id. Use ids that are free: alter sequence graphile_worker.tasks_id_seq restart, below the smallest id in %s.',
+        format('Each time a known task was registered again, an id was used up. Free ids are below the smallest id in %s: alter sequence graphile_worker.tasks_id_seq restart.',
           legwork_private.tasks_table())
       else format('Restart it in a range that its table does not use: alter sequence %s restart.', i.name)
     end, jsonb_build_object('sequence', i.name, 'last', i.last_value)
@@ -298,7 +300,7 @@ comment on function legwork.doctor_server(double precision, double precision, bi
 create or replace function legwork.doctor_versions()
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile as $$
-  -- Only a client knows which versions it supports: the command line compares them with this.
+  -- Only a client knows which versions it supports: the command line compares them with this finding.
   select 'versions', 'ok', format('The schema graphile_worker is at migration %s, and legwork at migration %s of version %s.', i.graphile_worker, i.migrations -> -1 ->> 'name', i.version), null, to_jsonb(i)
   from legwork_private.installed_schema() i
   union all

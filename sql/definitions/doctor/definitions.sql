@@ -1,4 +1,5 @@
--- Compares the database with what `legwork migrate` created: finds functions, views, triggers, policies and indexes that were changed or dropped manually.
+-- Compares the database with what `legwork migrate` created: finds functions, views, triggers, policies and indexes that were changed or dropped
+-- manually.
 -- Locks: none.
 
 comment on table legwork_private.definitions is 'The objects that `legwork migrate` has created, to find out which have changed since: in the files, or manually.';

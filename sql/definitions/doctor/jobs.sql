@@ -1,13 +1,13 @@
 -- The doctor: the first place to look when on call. Each finding has a fix.
 --
--- There is one function per theme, and legwork.doctor() runs them one by one: a missing privilege or a lock that another session holds costs
--- one theme and not the whole answer. All findings come from statistics, the catalog and probes of a bounded number of rows, so the doctor is
--- as fast with ten million jobs as with ten. Thresholds are parameters with defaults, so that callers can use others.
+-- There is one function per theme, and legwork.doctor() runs them one by one: a missing privilege or a lock that another session holds
+-- then affects only one theme, not the whole report. All findings come from statistics, the catalog and probes of a bounded number of rows, so the
+-- doctor is as fast with ten million jobs as with ten. Thresholds are parameters with defaults, so that callers can use others.
 -- Replacing these functions takes no locks.
 create or replace function legwork.doctor_waiting(patience interval default '5 minutes')
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
--- Forces index order whatever the statistics say: sorting a million jobs to look at a few takes ten times as long.
+-- Forces index order regardless of the statistics: sorting a million jobs to look at a few takes ten times as long.
 set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_sort = off as $$
   with recursive priorities as (
     -- Steps from one priority to the next through the index, however many jobs are in between.
@@ -21,7 +21,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     where p.nth < 20
   ), due as materialized (
     -- The jobs of each priority that have been due for longest: jobs that no worker fetches gather there, so a bounded probe finds them.
-    -- If a probe is full, there may be more jobs of any of its tasks.
+    -- If a probe returns as many jobs as it can, there may be more jobs of any of its tasks.
     select t.identifier as task, count(*) as jobs, min(d.run_at) as oldest, bool_or(d.probed = 5000) as more
     from priorities p
     cross join lateral (
@@ -70,7 +70,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     format('%s for task ''%s'' %s %s, and no running Legwork worker %s.',
       legwork_private.counted(u.jobs, case when u.more then 'or more job' else 'job' end), u.task,
       case u.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(u.oldest, now()))),
-      case when x.is_excluded then 'runs that task: those that have it leave it out (--only, --except)' else 'has that task' end),
+      case when x.is_excluded then 'runs this task: the workers that have it were started without it (--only, --except)' else 'has this task' end),
     case when u.oldest > now() - interval '1 minute' then 'If a worker is just being replaced, wait a minute. ' else '' end
       || case when x.is_excluded then '' else coalesce('Does a worker lack a task file, or did you mean ''' || legwork_private.nearest_name(u.task, array(select k.task from known k)) || '''? ', '') end
       || 'Start a worker that runs the task, or cancel the jobs. Plain graphile-worker processes do not report their tasks and are not counted.',
@@ -104,7 +104,7 @@ comment on function legwork.doctor_waiting(interval) is
   'Findings of legwork.doctor about workers and waiting jobs: whether workers are running, whether they have the tasks that jobs wait for, and whether jobs wait longer than patience (5 minutes). '
   'Reads the 5,000 jobs that have been due for longest in each of the first 20 priorities.';
 
--- An hour, because graphile-worker releases a dead worker's jobs only after four, and users ask earlier than that.
+-- An hour, because graphile-worker releases a dead worker's jobs only after four hours, which is too late for users who wait.
 create or replace function legwork.doctor_jobs(held_for interval default '1 hour', failures integer default 100)
 returns table ("check" text, severity text, finding text, fix text, detail jsonb)
 language sql volatile
@@ -131,7 +131,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
     format('%s is not a running Legwork worker and has held %s and %s for %s.', h.locked_by, legwork_private.counted(h.jobs, 'job'),
       legwork_private.counted(h.serial_keys, 'serial key'), legwork_private.in_words(date_trunc('second', now() - h.since))),
     format('If that worker has died: select graphile_worker.force_unlock_workers(array[%L]). If it is a plain graphile-worker with a long job, leave it alone. '
-      'graphile-worker releases them after 4 hours.', h.locked_by),
+      'graphile-worker releases the jobs after 4 hours.', h.locked_by),
     jsonb_build_object('worker', h.locked_by, 'jobs', h.jobs, 'serial_keys', h.serial_keys, 'since', h.since)
   from held h order by h.since limit 20)
   union all
@@ -143,7 +143,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
       then format('%s failed permanently within the last hour. The task with the most failures is ''%s'': %s', legwork_private.counted(count(*), 'job'), (select w.task from worst w limit 1),
         coalesce(left((select w.error from worst w limit 1), 200), 'no error was given'))
       else format('%s failed permanently within the last hour.', legwork_private.counted(count(*), 'job')) end,
-    'legwork jobs --state failed lists them, and legwork job <id> shows the error. Once it is fixed, retry them.',
+    'legwork jobs --state failed lists them, and legwork job <id> shows the error. Retry the jobs once the cause is fixed.',
     jsonb_build_object('jobs', count(*), 'tasks', (select jsonb_object_agg(w.task, w.jobs) from worst w))
   from failed
 $$;
@@ -156,7 +156,7 @@ returns table ("check" text, severity text, finding text, fix text, detail jsonb
 language sql stable
 as $$
   with overdue as materialized (
-    -- Jobs that no worker has admitted, although workers should every second.
+    -- Jobs that no worker has admitted, although workers admit jobs every second.
     select count(*) as jobs, min(x.run_at) as oldest
     from (
       select w.run_at from legwork_private.waiting_jobs w
@@ -230,7 +230,7 @@ language sql volatile as $$
     select f.kind, f.host, f.pid, count(*) as times, max(f.at) as last_at, (array_agg(f.reason order by f.id desc))[1] as reason,
       (array_agg(f.job_id order by f.id desc) filter (where f.job_id is not null))[1] as job_id
     from legwork_private.worker_faults f
-    -- Recording faults are noted once a minute, so they have ended after two minutes without one.
+    -- A recording fault is noted once a minute for as long as it lasts, so one that was not noted for two minutes is over.
     where f.kind <> 'pooler' and f.at > clock_timestamp() - case f.kind when 'recording' then interval '2 minutes' else period end
     group by f.kind, f.host, f.pid
   )
@@ -243,7 +243,7 @@ language sql volatile as $$
     end,
     case
       when r.job_id is not null then format('Job %s seems to be the cause. To see it: legwork job %s. To cancel it: legwork cancel %s.', r.job_id, r.job_id, r.job_id)
-      when r.kind = 'recording' then 'Fix what the database refuses (the server''s log has the statement). No job is lost: the worker keeps trying and then continues automatically.'
+      when r.kind = 'recording' then 'Fix the cause of the error (the server''s log has the statement). No job is lost: the worker keeps trying and then continues automatically.'
       else 'Check the worker''s log and the server''s log.'
     end,
     jsonb_build_object('host', r.host, 'pid', r.pid, 'times', r.times, 'last_at', r.last_at, 'job_id', r.job_id)
@@ -277,11 +277,11 @@ language sql volatile as $$
     select t.* from legwork.enqueue_triggers() t where not t.is_enabled
   )
   (select 'enqueue_on', 'warning',
-    format('The trigger that enqueues ''%s'' on each %s in %s is disabled: such changes enqueue nothing.', d.task, d.event, d."table"),
+    format('The trigger that enqueues ''%s'' on each %s in %s is disabled, so these changes enqueue no jobs.', d.task, d.event, d."table"),
     format('alter table %s enable trigger %I. If it is no longer needed: select legwork.stop_enqueue_on(%L, %L).', d."table", d.trigger_name, d."table", d.task), to_jsonb(d)
   from disabled d order by d."table", d.event, d.task limit 20)
   union all
-  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The one trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
+  select 'enqueue_on', 'ok', format('%s of enqueue_on %s enabled.', case count(*) when 1 then 'The only trigger' else format('All %s', legwork_private.counted(count(*), 'trigger')) end,
     case count(*) when 1 then 'is' else 'are' end), null, null
   from legwork.enqueue_triggers() where not exists (select from disabled) having count(*) > 0
   union all
@@ -302,7 +302,7 @@ language sql volatile as $$
       when 'gate' then format('Gate %s could not admit jobs', a.item)
       when 'line' then format('Line %s could not move', a.item)
       else format('Part %s of the tick could not be run', a.item) end, left(a.error, 500)),
-    format('Everything else continues. Fix what the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
+    format('Everything else continues. Fix the cause that the error names, such as a trigger on %s. Legwork retries every few minutes. To retry now: select legwork.take_up();', legwork_private.jobs_table()),
     to_jsonb(a)
   from legwork_private.set_aside a order by a.set_aside_at limit 20)
   union all

@@ -81,7 +81,7 @@ begin
       errcode = 'LW409', hint = 'Nothing was enqueued. Try again, or use another key.';
   end if;
 
-  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, and sets nothing.
+  -- For clients that tell their callers what happened (src/jobs/enqueue.ts). A request without a key always creates a job, so it sets nothing.
   if num_nonnulls(v_job_key, v_identity) > 0 then
     perform set_config('legwork.merged', case when v_revision = 0 then '' when spec.debounce is not null then 'debounce' when spec.throttle is not null then 'throttle' else 'jobKey' end, true);
   end if;
@@ -155,7 +155,8 @@ comment on function legwork.enqueue is
   'over the enqueue quota, with the time of the next possible request as the error''s detail. Times must be between 1970 and 9999, intervals between 1 millisecond and 100 years, priority between '
   '-32768 and 32767, and max_attempts between 1 and 32767: LW400 names the value that is not.';
 
--- Enqueueing and registering tasks need no other right than to call these functions: a login that enqueues cannot read payloads, and a worker's login cannot change limits or policies.
+-- The right to call these functions is enough to enqueue jobs and register tasks: a login that enqueues cannot read payloads, and a worker's login
+-- cannot change limits or policies.
 revoke execute on function legwork.enqueue from public;
 
 create or replace function legwork_private.assert_job_fields(job jsonb, of_job text default '') returns void
@@ -269,7 +270,7 @@ begin
   )
   select array_agg(s.id order by s.n), array_agg(s.expires_at order by s.n) into v_ids, v_expiries from specs s join inserted i using (id);
   if v_have_expiries then
-    -- As in the flag, which has milliseconds.
+    -- Truncated to milliseconds, as in the flag.
     insert into legwork_private.expirations (job_id, expires_at)
     select x.id, to_timestamp(ceil(extract(epoch from x.expires_at) * 1000)::float8 / 1000) from unnest(v_ids, v_expiries) as x (id, expires_at) where isfinite(x.expires_at);
   end if;

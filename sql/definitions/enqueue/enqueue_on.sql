@@ -163,7 +163,7 @@ as $$
     job_key, serial_key, key_column, tenant_column, priority, max_attempts)
 $$;
 comment on function legwork.enqueue_on(regclass, text, text, jsonb, text[], text, text, text, text, integer, integer) is
-  'The same, with the events as one string: ''insert'', ''insert or update'', ''insert, delete''.';
+  'Like enqueue_on with an array of events, but with the events as one string: ''insert'', ''insert or update'', ''insert, delete''.';
 
 create or replace function legwork.enqueue_triggers()
 returns table ("table" text, event text, task text, is_enabled boolean, columns text[], options jsonb, trigger_name text)
@@ -176,7 +176,7 @@ language sql stable as $$
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_class c on c.oid = t.tgrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  -- The arguments, each of which ends with a zero byte.
+  -- The trigger's arguments, each terminated by a zero byte.
   cross join lateral (select string_to_array(replace(encode(t.tgargs, 'escape'), '\\', '\'), '\000') as given) a
   where t.tgfoid in ('legwork_private.tg_enqueue__statement()'::regprocedure, 'legwork_private.tg_enqueue__row()'::regprocedure)
     and legwork_private.confined_tenant() is null

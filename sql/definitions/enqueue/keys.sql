@@ -5,9 +5,10 @@ return case when legwork_private.flag_value(flags, 'expires') ~ '^\d{1,15}$' the
 comment on function legwork_private.expiry_of(jsonb) is
   'When a job expires according to its flags: expires:1767225600000, milliseconds since 1970. Null if the flags have no expiry.';
 
--- Each tenant has its own job keys, serial keys and enqueue quotas. graphile-worker has one namespace for all, so Legwork prefixes the key with the tenant:
--- tenant~acme:import. In the tenant's name, % and : are written as %25 and %3A, so that different pairs of tenant and key stay different. A long name is replaced
--- by its hash, which is one character longer than the longest name that is written out. Keys without a tenant are unchanged, unless they look like a tenant's key.
+-- Each tenant has its own job keys, serial keys and enqueue quotas. graphile-worker has a single namespace, so Legwork prefixes keys with the tenant:
+-- tenant~acme:import. In the tenant's name, % and : are written as %25 and %3A, so that different pairs of tenant and key stay different. A long name
+-- is replaced by its hash, which is one character longer than any name that is not replaced. Keys without a tenant are unchanged, unless they look
+-- like a tenant's key.
 create or replace function legwork_private.key_prefix(tenant text) returns text
 language sql immutable parallel safe
 -- A tenant is identified by its first 256 characters (legwork_private.flag_value).
@@ -61,7 +62,7 @@ create or replace function legwork_private.without_expiry(flags jsonb) returns j
 language sql immutable parallel safe
 return case when legwork_private.flag_value(flags, 'expires') is null then flags
   else nullif(flags - array(select f from jsonb_object_keys(flags) f where f like 'expires:%'), '{}') end;
-comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without its expiry: a job that is retried should run.';
+comment on function legwork_private.without_expiry(jsonb) is 'A job''s flags without the expiry, because a job that is retried should run.';
 
 create or replace function legwork_private.option_flags(spec legwork_private.job_spec) returns text[]
 language sql stable parallel safe

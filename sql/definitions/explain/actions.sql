@@ -1,8 +1,8 @@
--- Fixes as data. A fix is a sentence with statements in backquotes, and the array beside it names, in the same order, the action that each of them performs. So a surface
--- that has no SQL can put its own words, such as a command, a request or a button, in the place of each statement (src/action.ts).
+-- Fixes as data. A fix is a sentence with statements in backquotes, and the array next to it names, in the same order, the action that each of them
+-- performs. So a surface that has no SQL can replace each statement with its own words, such as a command, a request or a button (src/action.ts).
 create or replace function legwork_private.quoted(value text) returns text
 language sql immutable parallel safe strict
--- A backquote would end the statement of which the literal is a part.
+-- A backquote would end the statement that contains the literal.
 return case when strpos(value, '`') = 0 then quote_literal(value) else 'E''' || replace(replace(replace(value, '\', '\\'), '''', ''''''), '`', '\x60') || '''' end;
 comment on function legwork_private.quoted(text) is 'A text as a literal for a statement that a fix shows in backquotes: quote_literal without backquotes.';
 
@@ -36,18 +36,18 @@ return case action ->> 'do'
   when 'take_up' then 'select legwork.take_up();'
 end;
 comment on function legwork_private.statement_for(jsonb) is
-  'The statement that performs an action, such as {"do": "resume_queue", "name": "mail"}. Null for an unknown action. asks: what the caller has to fill in.';
+  'The statement that performs an action, such as {"do": "resume_queue", "name": "mail"}. Null for an unknown action. asks: the values that the caller has to fill in.';
 
 create or replace function legwork_private.covers_all_tenants(action jsonb) returns boolean
 language sql immutable parallel safe
 return action ->> 'do' in ('resume_all', 'resume_queue', 'resume_task', 'resume_worker', 'limit_concurrency', 'limit_rate', 'give_back_jobs', 'end_session', 'tick', 'take_up');
-comment on function legwork_private.covers_all_tenants(jsonb) is 'Whether an action is refused (LW403) to a session that is confined to a tenant.';
+comment on function legwork_private.covers_all_tenants(jsonb) is 'Whether an action fails with LW403 in a session that is confined to a tenant.';
 
 create or replace function legwork_private.asker() returns name
 language sql stable parallel safe
 -- In a security definer function, current_user is its owner.
 return coalesce(nullif(current_setting('role', true), 'none')::name, session_user);
-comment on function legwork_private.asker() is 'The role whose privileges count for the statement that the session is running.';
+comment on function legwork_private.asker() is 'The role whose privileges apply to the statement that the session is running.';
 
 create or replace function legwork_private.may_do(action jsonb) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp
@@ -58,7 +58,7 @@ return case
   else legwork_private.has_role('operator')
     and has_function_privilege(legwork_private.asker(), to_regproc(substring(legwork_private.statement_for(action) from '^select (\w+\.\w+)\(')), 'execute') end;
 comment on function legwork_private.may_do(jsonb) is
-  'Whether the session may perform an action: by the role and the tenant that the server has set for its client, and by the privileges of its login.';
+  'Whether the session may perform an action, according to the role and the tenant that the server has set for its client, and to the privileges of its login.';
 
 create or replace function legwork_private.suggest(what text, action jsonb) returns text
 language sql stable set search_path = pg_catalog, pg_temp
@@ -68,15 +68,15 @@ return case
       when legwork_private.covers_all_tenants(action) and legwork_private.confined_tenant() is not null then 'ask an operator of the whole system'
       when action ->> 'do' = 'end_session' then 'ask a database administrator' else 'ask an operator' end, suggest.what) end;
 comment on function legwork_private.suggest(text, jsonb) is
-  'What to do, in the middle of a sentence, with the statement for it in backquotes: retry it: `select legwork.retry_job(42);`. Asks an operator for it if the session may not do it.';
+  'A suggestion for the middle of a sentence, with its statement in backquotes: retry it: `select legwork.retry_job(42);`. If the session may not perform the action: ask an operator to retry it.';
 
 create or replace function legwork_private.as_fix(text text) returns text
 language sql immutable parallel safe strict
 return upper(left(as_fix.text, 1)) || substr(as_fix.text, 2) || case when as_fix.text ~ '[.`?]$' then '' else '.' end;
-comment on function legwork_private.as_fix(text) is 'A sentence of suggestions, with its capital letter and its full stop; none after a statement.';
+comment on function legwork_private.as_fix(text) is 'Turns suggestions into a sentence: capitalizes the first letter, and adds a full stop unless the text ends with a statement.';
 
 create or replace function legwork_private.open_actions(actions jsonb) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp
 return (select coalesce(jsonb_agg(a.action order by a.n), '[]') from jsonb_array_elements(open_actions.actions) with ordinality as a (action, n)
   where legwork_private.may_do(a.action));
-comment on function legwork_private.open_actions(jsonb) is 'Those of the actions that the session may perform, which are those whose statements suggest has shown.';
+comment on function legwork_private.open_actions(jsonb) is 'Those of the actions that the session may perform: the ones for which legwork_private.suggest has shown a statement.';

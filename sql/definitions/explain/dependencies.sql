@@ -31,7 +31,7 @@ begin
     order by x.n;
   return query
     select 'set_aside'::text, format('Its dependencies have ended, but releasing it failed: %s.', a.error),
-      'fix what the error names. Legwork retries every few minutes. When it is fixed, ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
+      'fix the cause that the error names. Legwork retries every few minutes. When it is fixed, ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what = 'job' and a.item = explain_dependencies.job_id::text;
 end $$;
 comment on function legwork_private.explain_dependencies(bigint) is 'The jobs that a job waits for, five at most, with their states, and the error if releasing the job failed.';

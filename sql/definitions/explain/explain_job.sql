@@ -40,7 +40,7 @@ begin
       elsif v_last.error_name = 'PayloadError' then
         v_other := v_rerun || '{"discard": true, "asks": ["payload"]}';
         actions := jsonb_build_array(v_other);
-        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a payload that matches, and discard this job', v_other));
+        fix := 'a retry would fail again, since its payload stays the same. ' || legwork_private.as_fix(legwork_private.suggest('run it with a valid payload, and discard this job', v_other));
       else
         actions := jsonb_build_array(v_retry);
         fix := 'fix the cause, then ' || legwork_private.suggest('retry it', v_retry);
@@ -98,7 +98,7 @@ begin
     case when v_result is not null and v_result <> 'null' then format('Its result: %s%s', left(v_result, 200), case when length(v_result) > 200 then '…' else '' end) end), '');
 end $$;
 comment on function legwork_private.traces_of(bigint) is
-  'What a completed job has left behind, in a sentence or more: warnings and errors in its log, jobs it enqueued (of each at most 1,000), and the start of its result. Null if it has left nothing.';
+  'Traces of a completed job, as sentences: the warnings and errors in its log, the jobs it enqueued (at most 1,000 of each), and the start of its result. Null if it left no traces.';
 
 create or replace function legwork_private.explain_running(job legwork_private.graphile_jobs, attempts integer, task text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -116,7 +116,7 @@ begin
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
   select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
-  -- A heartbeat says which jobs have started. It may have been under way when the job was fetched.
+  -- A heartbeat says which jobs have started. A heartbeat within the first second may have been sent before the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
     reason := 'fetched_ahead';
@@ -136,13 +136,13 @@ begin
         legwork_private.in_words(v_definition.timeout)) end, '');
     if v_worker.id is null then
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
-      fix := 'if that process has died, its jobs return to the queue after four hours. If you know that it has, '
+      fix := 'if that process has died, its jobs return to the queue after four hours. If you are sure that it has died, '
         || legwork_private.suggest('return them to the queue now', actions -> 0);
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
       if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, only the end of its worker ends it: restart %s', v_name);
+        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
       end if;
     end if;
   end if;
@@ -172,7 +172,7 @@ begin
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
         else 'of one of the jobs ' || array_to_string(v_worker.blocked_jobs[:10], ', ') end,
       legwork_private.in_words(date_trunc('second', clock_timestamp() - v_worker.blocked_since)));
-    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
+    fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
   if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
@@ -180,7 +180,7 @@ begin
     detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
       legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
     fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
-      else format('If it does not, only the end of its worker ends it, since it has no timeout: restart %s.', v_name) end;
+      else format('If it does not, the only way to stop it is to restart %s, because the task has no timeout.', v_name) end;
     return next;
   end if;
 end $$;
@@ -209,7 +209,7 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_run_at(legwork_private.graphile_jobs, timestamptz, text) is
-  'The reason that explain_job returns for a job that is due later, or whose next attempt is. run_at: as recorded in the waiting room. error: of the last attempt.';
+  'The reason that explain_job returns for a job whose first or next attempt is due later. run_at: as recorded in the waiting room. error: the error of the last attempt.';
 
 create or replace function legwork_private.explain_expiry(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -218,7 +218,7 @@ declare
 begin
   if v_expires_at <= clock_timestamp() then
     reason := 'expired';
-    detail := format('It had to start by %s, and did not.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
+    detail := format('It has expired, because it had not started by %s.', to_char(v_expires_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
     actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
     fix := 'A running Legwork worker ends it as expired within seconds. If it should still run, ' || legwork_private.suggest('let it start without the deadline', actions -> 0);
     return next;
@@ -288,7 +288,7 @@ begin
   detail := format('An open transaction has changed or locked the job''s row. Workers skip the job until that transaction ends. It is session %s of user ''%s''%s, open since %s (for %s), now %s%s.',
     v_holder.pid, v_holder.usename, coalesce(' in ''' || nullif(v_holder.application_name, '') || '''', ''), to_char(v_holder.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),
     legwork_private.in_words(date_trunc('second', clock_timestamp() - v_holder.xact_start)), v_holder.state,
-    -- A statement may contain what its sender would not show to everyone.
+    -- Only an admin sees the statement, because it may contain confidential values.
     case when legwork_private.has_role('admin') and pg_has_role(legwork_private.asker(), 'pg_read_all_stats', 'usage')
       then format(', last statement: %s', left(regexp_replace(v_holder.query, '\s+', ' ', 'g'), 100)) else '' end);
   actions := jsonb_build_array(jsonb_build_object('do', 'end_session', 'id', v_holder.pid::text));
@@ -326,20 +326,20 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if exists (select from legwork_private.waiting_jobs w where w.job_id = explain_admission.job_id and w.held is null) then
     reason := 'about_to_be_admitted';
-    detail := 'Its limits have free slots, and its turn is next or nearly next.';
+    detail := 'Its limits have free slots, and it is next in line, or almost next.';
     actions := '[{"do": "tick"}]';
     fix := 'a running Legwork worker will admit it within a second. If none is running, ' || legwork_private.suggest('admit it now', actions -> 0);
     return next;
   end if;
 end $$;
-comment on function legwork_private.explain_admission(bigint) is 'The reason that explain_job returns for a job in the waiting room that nothing keeps there; no row for other jobs.';
+comment on function legwork_private.explain_admission(bigint) is 'The reason that explain_job returns for a job in the waiting room that nothing holds back; no row for other jobs.';
 
 create or replace function legwork_private.explain_waiting(job legwork_private.graphile_jobs, seen legwork_private.all_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_is_held boolean := false;
 begin
-  -- In the order in which they hold it back.
+  -- The reasons are in the order in which they hold the job back.
   return query
     select p.* from legwork_private.explain_pauses(seen.queue, seen.task) p
     union all
@@ -410,9 +410,9 @@ begin
   end loop;
 end $$;
 comment on function legwork.explain_job(bigint) is
-  'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with a sentence and a fix. Statements in fix are in backquotes; actions names the action of each of '
+  'Explains why a job is not running: returns every reason, in the order in which they hold it back, each with an explanation and a fix. Statements in fix are in backquotes; actions names the action of each of '
   'them, in the same order, such as {"do": "retry_job", "id": "42"}. Both are limited to what the session may do. reason is one of everything_stopped, queue_paused, '
   'task_paused, waits_for_signal, waits_for_invoked_job, sleeps, run_at_ahead, retry_ahead, expired, dependency, set_aside, concurrency_limit, rate_limit, about_to_be_admitted, serial_key_taken, row_locked, worker_refused, no_worker, '
   'workers_quiet, workers_busy, not_fetched, about_to_start, and in addition replacing; for a running job running or fetched_ahead, replaced, worker_silent, worker_blocked or cancelling; for a job that has ended its state, discarded instead of failed if it was discarded, and '
-  'schedule_waits or schedule_held_back for occurrences that wait for its schedule or for what that schedule requires. Raises LW404 for an unknown job.';
+  'schedule_waits or schedule_held_back for occurrences of its schedule, or of schedules that require it, that wait or were held back. Raises LW404 for an unknown job.';
 revoke execute on function legwork.explain_job(bigint) from public;

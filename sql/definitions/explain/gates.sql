@@ -44,7 +44,8 @@ comment on function legwork_private.is_key_secret(text, text, text[]) is
 
 create or replace function legwork_private.next_rate_start(gate text, max_count integer, per interval, number bigint) returns timestamptz
 language sql stable set search_path = pg_catalog, pg_temp
--- Slots become free in the order of free_at, and each start takes one for a whole window. A slot without free_at belongs to a job that has been admitted and has not been seen running.
+-- Slots become free in the order of free_at, and each start takes one for a whole window. A slot without free_at belongs to a job that has been
+-- admitted and has not been seen running.
 return (
   with slots as (
     select coalesce(x.free_at, legwork_private.later(clock_timestamp(), next_rate_start.per)) as free_at from legwork_private.slots x
@@ -80,7 +81,7 @@ as $$
   join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   cross join lateral (
     select count(*) as jobs,
-      -- A session that is confined to a tenant learns the number of jobs, not their ids.
+      -- A session that is confined to a tenant sees the number of jobs, but not their ids.
       case when legwork_private.confined_tenant() is null then array_to_string((array_agg(x.job_id order by x.job_id))[1:5], ', ') end as some
     from legwork_private.slots x where x.gate = g.gate and (x.free_at is null or x.free_at > clock_timestamp())
   ) s

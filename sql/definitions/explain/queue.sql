@@ -1,10 +1,10 @@
--- Why a queue stands still or falls behind.
+-- Why a queue is stuck or falls behind.
 create or replace function legwork_private.queue_probe(queue text) returns table (task text, task_id integer, jobs bigint, oldest timestamptz)
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
 begin
-  -- A thousand waiting jobs of each of two hundred tasks, through the index on tasks. Jobs in the waiting room are not available.
+  -- Reads a thousand waiting jobs of each of two hundred tasks, through the index on tasks. Jobs in the waiting room are not available.
   return query
     select t.identifier, t.id, x.jobs, x.oldest
     from (select k.task_id, k.task from legwork_private.task_limits k where k.queue = queue_probe.queue order by k.task limit 200) q
@@ -24,7 +24,7 @@ begin
     where x.jobs > 0;
 end $$;
 comment on function legwork_private.queue_probe(text) is
-  'The tasks of a queue with jobs that are ready to run: how many of the first thousand waiting jobs of each, and how long the oldest has waited. Only the jobs of the tenant to which the session is confined.';
+  'The tasks of a queue with jobs that are ready to run: how many of the first thousand waiting jobs of each, and how long the oldest has waited. In a session that is confined to a tenant, only that tenant''s jobs.';
 
 create or replace function legwork_private.explain_full_limits(queue text) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable set search_path = pg_catalog, pg_temp
@@ -50,7 +50,7 @@ as $$
   ) l
   cross join lateral legwork.limit_use(l.scope, l.name, 3) u
   cross join lateral (
-    -- A session that is confined to a tenant learns the number of jobs, not their ids.
+    -- A session that is confined to a tenant sees the number of jobs, but not their ids.
     select array(
       select s.job_id from legwork_private.slots s
       where legwork_private.confined_tenant() is null and l.kind = 'concurrency' and s.gate >= l.id || ':' and s.gate < l.id || ';'
@@ -63,7 +63,7 @@ as $$
       'per', legwork_private.short_duration(l.per), 'key', nullif(array_to_string(l.key, '.'), ''))) as action
   ) a
   where u.kind = l.kind and u.key is not distinct from nullif(array_to_string(l.key, '.'), '') and u.waiting > 0
-    -- A tenant sees only its own slots, of a limit that it shares.
+    -- A tenant sees only its own slots of a limit that it shares with others.
     and (u.in_use >= l.max_count or legwork_private.confined_tenant() is not null)
   order by u.waiting desc, l.id limit 5
 $$;
@@ -88,7 +88,7 @@ begin
   end if;
   if probed > 0 and v_able.workers > 0 and v_able.running >= v_able.slots then
     reason := 'workers_busy';
-    detail := format('%s at %s: %s of %s.', case v_able.workers when 1 then 'The one worker that has its tasks is' else format('All %s that have its tasks are', legwork_private.counted(v_able.workers, 'worker')) end,
+    detail := format('%s at %s: %s of %s.', case v_able.workers when 1 then 'The only worker that has its tasks is' else format('All %s that have its tasks are', legwork_private.counted(v_able.workers, 'worker')) end,
       case v_able.workers when 1 then 'its concurrency limit' else 'their concurrency limits' end, v_able.running, legwork_private.counted(v_able.slots, 'slot') || ' in use');
     fix := 'Start more workers or raise LEGWORK_CONCURRENCY, and see which task is slow: legwork stats';
     return next;
@@ -105,7 +105,7 @@ begin
         case when probed > 0 and greatest(v_counts.pending, probed) > v_ended then format('; at that rate, the jobs that are ready take another %s',
           legwork_private.in_words(date_trunc('minute', greatest(v_counts.pending, probed) * interval '5 minutes' / v_ended))) end)
       when probed > 0 and v_ended = 0 then 'No job has ended in the last five minutes.' end);
-  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when what is paused is resumed' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
+  fix := case when probed = 0 and v_counts.paused > 0 then 'The paused jobs start when the pause ends' when probed = 0 then 'Nothing to do' when v_age > interval '1 minute' then 'If nothing above holds it back: start more workers, raise LEGWORK_CONCURRENCY, or see which task is slow: legwork stats'
     else 'Nothing to do: workers take jobs as soon as they have a free slot' end;
   return next;
 end $$;
@@ -146,7 +146,7 @@ begin
     ) x;
 end $$;
 comment on function legwork.explain_queue(text) is
-  'Explains why a queue stands still or falls behind, in the columns of explain_job. reason is one of everything_stopped, queue_paused, task_paused, concurrency_limit and rate_limit (full, with jobs in line), '
+  'Explains why a queue is stuck or falls behind, in the columns of explain_job. reason is one of everything_stopped, queue_paused, task_paused, concurrency_limit and rate_limit (full, with jobs in line), '
   'no_worker (for a task with waiting jobs), workers_busy, and finally queue_behind (the oldest job that is ready has waited for more than a minute), queue_moving or queue_idle. Looks at the first thousand waiting jobs '
   'of each task. For a session confined to a tenant, it counts only that tenant''s jobs. Raises LW404 for an unknown queue.';
 revoke execute on function legwork.explain_queue(text) from public;

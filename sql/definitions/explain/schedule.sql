@@ -5,8 +5,8 @@ return (
   select case
       when bool_or(missing_worker.task = any (w.tasks)) then null
       when count(w.id) = 0 then 'no Legwork worker is running'
-      when bool_or(missing_worker.task = any (w.excluded)) then format('the task ''%s'' is left out by every running worker that has it (--only, --except)', missing_worker.task)
-      when count(w.id) = 1 then format('the one Legwork worker that is running does not have the task ''%s''', missing_worker.task)
+      when bool_or(missing_worker.task = any (w.excluded)) then format('every running worker that has the task ''%s'' was started without it (--only, --except)', missing_worker.task)
+      when count(w.id) = 1 then format('the only running Legwork worker does not have the task ''%s''', missing_worker.task)
       else format('none of the %s has the task ''%s''', legwork_private.counted(count(w.id), 'running Legwork worker'), missing_worker.task) end
   from legwork_private.worker_processes w
   where w.seen_at > clock_timestamp() - legwork_private.worker_grace());
@@ -31,12 +31,12 @@ begin
       'Create it again with other values, or remove it', '[]'::jsonb;
   elsif definition.is_complete and definition.upcoming = '{}' then
     return query select 'schedule_ended',
-      case when definition.runs >= definition.max_runs then format('It has ended: it has enqueued %s, its max_runs.', legwork_private.counted(definition.runs, 'job'))
+      case when definition.runs >= definition.max_runs then format('It has ended: it has enqueued %s, which is its max_runs.', legwork_private.counted(definition.runs, 'job'))
         when definition.at is not null then format('It has ended: its only occurrence was due at %s.', to_char(definition.at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         when definition.ends_at is not null then format('It has ended: its window ended at %s.', to_char(definition.ends_at, 'YYYY-MM-DD HH24:MI:SS TZ'))
         else 'It has ended: its cron expression matches no later time.' end,
       'Create it again with later times, or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_run);
-  -- Workers fire within a second or so. What has been due for longer is late.
+  -- Workers fire within a second or so. A schedule that has been due for longer is late.
   elsif definition.next_at < clock_timestamp() - interval '5 seconds' then
     return query select 'schedule_late',
       format('It has been due since %s, for %s, and has not fired: %s.', to_char(definition.next_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -44,7 +44,7 @@ begin
         case when v_workers then 'workers are running, but none has fired it' else 'no Legwork worker is running, and only workers fire schedules' end),
       case when v_workers then 'Check the workers'' logs, and legwork doctor for locks on the job system''s tables'
         else format('Start a worker: legwork worker. Its occurrences that were due in the meantime %s', case definition.missed
-          when 'none' then 'are then recorded as missed' when 'one' then 'are then made up for by one job' else 'are then enqueued' end) end, '[]'::jsonb;
+          when 'none' then 'are then recorded as missed' when 'one' then 'are then replaced by one job' else 'are then enqueued' end) end, '[]'::jsonb;
   elsif definition.upcoming = '{}' then
     return query select 'schedule_unplanned',
       'Its next occurrences have not been computed yet' || case when v_workers then '.' else ': no Legwork worker is running.' end,
@@ -61,7 +61,7 @@ as $$
     select o.*, row_number() over (order by o.due_at desc) as nth
     from (select * from legwork_private.schedule_occurrences r where r.schedule = definition.name order by r.due_at desc limit 20) o
   ), since as materialized (
-    -- Those after the last one that was enqueued.
+    -- The occurrences after the last one that was enqueued.
     select l.* from last l where l.nth < coalesce((select min(x.nth) from last x where x.job_id is not null), 21)
   ), kinds as (
     select s.state, min(s.nth) as nth, sum(s.occurrences) as occurrences, min(s.due_at) as first, max(s.last_due_at) as last,
@@ -84,8 +84,8 @@ as $$
     case k.state
       when 'skipped' then case when live.id is null then 'Nothing to do: the job in the way has ended, so the next occurrence will be enqueued'
         else legwork_private.suggest(format('see what job %s is doing', live.id), e.action) end
-      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To have missed occurrences made up for, create the schedule with missed => one or all'
-      when 'waiting' then 'It is enqueued as soon as what it requires has completed; ' || legwork_private.suggest('run it now', r.action)
+      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To enqueue missed occurrences late, create the schedule with missed => one or all'
+      when 'waiting' then 'It is enqueued as soon as the schedules that it requires have completed; ' || legwork_private.suggest('run it now', r.action)
       else legwork_private.suggest('run it anyway', r.action) end,
     case when k.state <> 'skipped' then jsonb_build_array(r.action) when live.id is null then '[]' else jsonb_build_array(e.action) end
   from kinds k
@@ -96,7 +96,7 @@ as $$
   order by k.nth
 $$;
 comment on function legwork_private.explain_occurrences(legwork_private.schedule_definitions) is
-  'What happened to the occurrences of a schedule since the last one that was enqueued, of the last 20: those that were skipped, missed, held back or are waiting, with the reason of the newest of each kind.';
+  'What happened to the occurrences of a schedule since the last one that was enqueued, among the last 20: those that were skipped, missed, held back or are waiting, with the reason of the newest of each kind.';
 
 create or replace function legwork_private.explain_last_job(definition legwork_private.schedule_definitions) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable set search_path = pg_catalog, pg_temp
@@ -112,15 +112,15 @@ as $$
   where j.id = definition.last_job_id
   limit 1
 $$;
-comment on function legwork_private.explain_last_job(legwork_private.schedule_definitions) is 'What became of the last job of a schedule. No row if it had none, or if its history is over.';
+comment on function legwork_private.explain_last_job(legwork_private.schedule_definitions) is 'The state of the last job of a schedule, or how it ended. No row if it has not enqueued a job, or if the job is no longer in the history.';
 
 create or replace function legwork_private.explain_entry(entry legwork_private.crontab_entries) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select 'schedule_crontab',
-    format('It is an entry of a crontab, which workers that were started with that file enqueue. A worker last reported it at %s. It last occurred at %s.',
+    format('It is an entry of a crontab. The workers that were started with that file enqueue its jobs. A worker last reported it at %s. Last occurrence: %s.',
       to_char(entry.seen_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      coalesce((select to_char(g.last_execution, 'YYYY-MM-DD HH24:MI:SS TZ') from legwork_private.graphile_crontabs g where g.identifier = entry.identifier), 'no time since it was first seen')),
+      coalesce((select to_char(g.last_execution, 'YYYY-MM-DD HH24:MI:SS TZ') from legwork_private.graphile_crontabs g where g.identifier = entry.identifier), 'none since it was first seen')),
     'To change it, edit the crontab file and restart the workers. Disabling, overlap and a record of occurrences need a schedule in the database', '[]'::jsonb
   union all
   select 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(entry.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]'
@@ -145,7 +145,7 @@ begin
     select * into v_entry from legwork_private.crontab_entries c where c.identifier = explain_schedule.name;
   end if;
   if v_definition.name is null and v_entry.identifier is null then
-    raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+    raise exception 'There is no schedule named ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select s.name from legwork_private.all_schedules s where v_own is null or s.tenant = v_own)) || '''? ', '')
         || '`select name from legwork.schedules` lists them.';
   end if;
@@ -175,6 +175,6 @@ begin
 end $$;
 comment on function legwork.explain_schedule(text) is
   'Explains why a schedule has not fired and what happened to its last occurrences, in the columns of explain_job. reason is one of schedule_disabled, schedule_problem, schedule_ended, schedule_late, schedule_unplanned, '
-  'schedule_crontab; schedule_waits, schedule_held_back, schedule_skipped or schedule_missed for the occurrences since the last one that was enqueued; no_worker, everything_stopped, queue_paused or task_paused for what '
-  'keeps its jobs from running; schedule_job_waits, schedule_not_completed or schedule_completed for its last job; and schedule_next. Raises LW404 for an unknown schedule.';
+  'schedule_crontab; schedule_waits, schedule_held_back, schedule_skipped or schedule_missed for the occurrences since the last one that was enqueued; no_worker, everything_stopped, queue_paused or task_paused if '
+  'that keeps its jobs from running; schedule_job_waits, schedule_not_completed or schedule_completed for its last job; and schedule_next. Raises LW404 for an unknown schedule.';
 revoke execute on function legwork.explain_schedule(text) from public;

@@ -15,7 +15,7 @@ begin
       return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
-      return format('It requires %s, which is due before it.', v_other.name);
+      return format('It requires %s, which is due first and has not run yet.', v_other.name);
     end if;
     select * into v_run from legwork_private.schedule_occurrences r
     where r.schedule = v_other.name and r.state in ('enqueued', 'manual', 'waiting', 'held_back')
@@ -43,7 +43,7 @@ begin
   return null;
 end $$;
 comment on function legwork_private.unmet_requirement(jsonb, timestamptz, text) is
-  'Why an occurrence of a tenant''s schedule may not run yet, as a sentence; null once everything that it requires has completed.';
+  'Why an occurrence of a tenant''s schedule may not run yet, as a sentence. Null once all schedules that it requires have completed.';
 
 create or replace function legwork_private.explain_schedules(job_id bigint) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable

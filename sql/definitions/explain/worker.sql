@@ -1,4 +1,4 @@
--- What is wrong with a worker.
+-- Explains what is wrong with a worker.
 create or replace function legwork_private.explain_worker_jobs(worker legwork_private.worker_processes) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -16,7 +16,7 @@ begin
         when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
       to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
-    fix := 'Wait, or run that task in a thread or process of its own (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
+    fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
     actions := '[]';
     return next;
   end if;
@@ -36,15 +36,15 @@ begin
   end if;
   return next;
 end $$;
-comment on function legwork_private.explain_worker_jobs(legwork_private.worker_processes) is 'The reasons that explain_worker returns for the jobs of a worker: which job blocks it, and whether it is full, with the job that has run for longest.';
+comment on function legwork_private.explain_worker_jobs(legwork_private.worker_processes) is 'The reasons that explain_worker returns for the jobs of a worker: which job blocks it, and whether it is full, with the job that has been running the longest.';
 
 create or replace function legwork_private.explain_lacking_tasks(worker legwork_private.worker_processes) returns table (reason text, detail text, fix text, actions jsonb)
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select 'worker_lacks_task',
-    format(case when t.identifier = any (worker.excluded) then 'It leaves out the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
+    format(case when t.identifier = any (worker.excluded) then 'It was started without the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
       case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
-    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without leaving out this task, or start another worker for it'
+    case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without excluding this task, or start another worker for it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
@@ -52,7 +52,7 @@ as $$
       select j.run_at from legwork_private.graphile_jobs j where j.is_available and j.task_id = t.id order by j.id limit 1000) o
     where o.run_at <= clock_timestamp()
   ) x
-  -- Workers that leave a task to others are as intended.
+  -- Leaves out tasks that this worker was started without and that other workers run, because that is intended.
   where x.jobs > 0 and (t.identifier <> all (worker.excluded) or legwork_private.missing_worker(t.identifier) is not null)
   order by legwork_private.missing_worker(t.identifier) is null, x.jobs desc, t.identifier limit 5
 $$;
@@ -68,7 +68,7 @@ declare
   v_others bigint;
   v_held bigint;
 begin
-  -- Tenants do not learn where workers run.
+  -- Tenants must not see where workers run.
   perform legwork_private.assert_role('viewer', true);
   select * into v_worker from legwork_private.worker_processes w
   where w.id = explain_worker.worker_id or w.host || ':' || w.pid = explain_worker.worker_id
@@ -83,7 +83,7 @@ begin
         hint = coalesce('Did you mean ''' || legwork_private.nearest_name(worker_id, array(select w.id from legwork_private.worker_processes w)) || '''? ', '')
           || '`select id, host, pid from legwork.workers` lists the workers that are running. A plain graphile-worker process does not report here.';
     end if;
-    -- Its jobs were given back when it stopped or was declared dead. Any that it still holds are an exception.
+    -- Its jobs were returned to the queue when it stopped or was declared dead. Normally it holds none.
     v_held := (select count(*) from (select from legwork_private.graphile_jobs j where not j.is_available and j.locked_by = v_start.id limit 1000) x);
     "position" := 1; reason := 'worker_gone';
     detail := format('It is no longer running: it started at %s on %s (process %s), and has since stopped or died. %s', to_char(v_start.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_start.host, v_start.pid,

@@ -11,7 +11,7 @@ comment on function legwork_private.flags_in_words(jsonb) is 'A sentence about t
 create or replace function legwork_private.intended_task(task text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  -- graphile-worker knows every name that a job was ever enqueued with; a worker announces those that exist.
+  -- graphile-worker stores every name that a job was ever enqueued with. Workers register the tasks that exist.
   if exists (select from legwork_private.task_definitions d where d.name = intended_task.task)
     or exists (select from legwork_private.worker_processes w where intended_task.task = any (w.tasks))
   then
@@ -21,7 +21,7 @@ begin
     select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w));
 end $$;
 comment on function legwork_private.intended_task(text) is
-  'The announced task that is most similar to a name that no worker has ever announced. Null for an announced name, and if none is similar.';
+  'The registered task that is most similar to a name that no worker has ever registered. Null for a registered name, and if no task is similar.';
 
 create or replace function legwork_private.explain_unknown_task(job legwork_private.graphile_jobs, task text) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -40,7 +40,7 @@ begin
   if v_refused.at is not null then
     return query select 'worker_refused'::text,
       format('The worker%s failed to start at %s: %s',
-        -- Tenants do not learn where workers run.
+        -- Tenants must not see where workers run.
         case when legwork_private.confined_tenant() is null then ' on ' || v_refused.host else '' end, to_char(v_refused.at, 'YYYY-MM-DD HH24:MI:SS TZ'), v_refused.reason),
       'Give that worker a DATABASE_URL that points directly to Postgres, or to a pooler in session mode with enough connections (docs/guides/poolers.md).', '[]'::jsonb;
   end if;
@@ -63,9 +63,9 @@ begin
   select count(*), min(w.host || ':' || w.pid) into v_excluding, v_excludes from legwork_private.worker_processes w
   where explain_unknown_task.task = any (w.excluded) and w.seen_at > clock_timestamp() - legwork_private.worker_grace();
   if v_excluding > 0 then
-    detail := format('%s the task ''%s'' %s it out (--only, --except)%s.',
+    detail := format('%s the task ''%s'' %s started without it (--only, --except)%s.',
       case v_excluding when 1 then 'The only running Legwork worker that has' else format('All %s that have', legwork_private.counted(v_excluding, 'running Legwork worker')) end, task,
-      case v_excluding when 1 then 'leaves' else 'leave' end,
+      case v_excluding when 1 then 'was' else 'were' end,
       case when legwork_private.confined_tenant() is not null then '' when v_excluding = 1 then ': ' || v_excludes else ', such as ' || v_excludes end);
     fix := format('Start a worker that runs it: legwork worker --only %s', case when task ~ '^[\w./:-]+$' then task else quote_literal(task) end);
     actions := '[]';
@@ -75,7 +75,7 @@ begin
   v_nearest := coalesce(v_intended, legwork_private.nearest_name(task, array(
     select x from legwork_private.worker_processes w, unnest(w.tasks) x where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and x <> explain_unknown_task.task)));
   detail := case v_alive when 0 then 'No Legwork worker is running.'
-      when 1 then format('The one Legwork worker that is running does not have the task ''%s''.', task)
+      when 1 then format('The only running Legwork worker does not have the task ''%s''.', task)
       else format('None of the %s has the task ''%s''.', legwork_private.counted(v_alive, 'running Legwork worker'), task) end
     || case when v_intended is not null then format(' No Legwork worker has ever had it. Did you mean ''%s''?', v_intended)
       else coalesce(' Did you mean ''' || v_nearest || '''?', '') end
@@ -91,7 +91,7 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_unknown_task(legwork_private.graphile_jobs, text) is
-  'Why no worker runs the task of a job: a worker refused to start, the worker that has it is silent or leaves it out, or the name is misspelled.';
+  'Why no worker runs the task of a job: a worker refused to start, the worker that has it is silent or was started without it, or the name is misspelled.';
 
 create or replace function legwork_private.jobs_ahead(job legwork_private.graphile_jobs, tasks integer[], out jobs bigint, out is_estimate boolean, out first_priority integer)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -99,7 +99,7 @@ declare
   v_looked_at bigint;
   v_plan json;
 begin
-  -- In the order in which workers fetch jobs. Jobs whose task no worker has are ahead of it, but hold nothing up.
+  -- In the order in which workers fetch jobs. Jobs whose task no worker has may be ahead of it, but do not delay it.
   select count(*), count(*) filter (where x.task_id = any (tasks)), min(x.priority) filter (where x.task_id = any (tasks)) into v_looked_at, jobs, first_priority from (
     select o.task_id, o.priority from legwork_private.graphile_jobs o
     where o.is_available and o.run_at <= now() and (o.priority, o.run_at) < (job.priority, job.run_at)
@@ -108,7 +108,7 @@ begin
   ) x;
   is_estimate := v_looked_at > 10000;
   if is_estimate then
-    -- The planner's estimate costs nothing, however many there are.
+    -- The planner's estimate is cheap, however many jobs there are.
     execute format('explain (format json) select from legwork_private.graphile_jobs o where o.is_available and o.run_at <= now() and (o.priority < %1$s or o.priority = %1$s and o.run_at < %2$L) '
       'and o.task_id = any (%3$L)', job.priority, job.run_at, tasks) into v_plan;
     jobs := greatest(jobs, round((v_plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric));
@@ -135,14 +135,14 @@ begin
   from legwork_private.worker_processes w
   where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks) and w.state = 'active';
   if v_able is null then
-    -- Quiet ones first: a draining one is about to stop.
+    -- Quiet workers come first, because draining ones are about to stop.
     select w.* into v_quiet from legwork_private.worker_processes w
     where w.seen_at > clock_timestamp() - legwork_private.worker_grace() and explain_workers.task = any (w.tasks)
     order by w.state = 'draining', w.quiet_since desc limit 1;
     if v_quiet.id is not null then
       reason := 'workers_quiet';
-      detail := case when legwork_private.confined_tenant() is not null then 'Every worker that has its task takes no new jobs now.'
-        else format('Every worker that has its task takes no new jobs: %s:%s has been %s since %s, by %s.', v_quiet.host, v_quiet.pid, v_quiet.state,
+      detail := case when legwork_private.confined_tenant() is not null then 'None of the workers that have its task takes new jobs now.'
+        else format('None of the workers that have its task takes new jobs: %s:%s has been %s since %s (requested by %s).', v_quiet.host, v_quiet.pid, v_quiet.state,
           to_char(v_quiet.quiet_since, 'YYYY-MM-DD HH24:MI:SS TZ'), v_quiet.quiet_by) end;
       actions := jsonb_build_array(jsonb_build_object('do', 'resume_worker', 'name', v_quiet.host || ':' || v_quiet.pid));
       fix := 'start another worker that has it, or ' || legwork_private.suggest('resume this one', actions -> 0);
@@ -153,7 +153,7 @@ begin
     return;
   end if;
   v_queue := coalesce((select d.queue from legwork_private.task_definitions d where d.name = explain_workers.task), 'default');
-  -- Only if every worker that could take it has a number of slots for its queue, because one without takes it.
+  -- Only if every worker that could take the job has a number of slots for its queue: a worker without one would take it.
   if not exists (select from unnest(v_able) w where w.queue_slots ->> v_queue is null) then
     select sum((w.queue_slots ->> v_queue)::bigint)::bigint as slots, max((w.queue_slots ->> v_queue)::bigint) as most, sum(u.used)::bigint as used,
       bool_and(u.used >= (w.queue_slots ->> v_queue)::bigint) as full into v_places
@@ -167,7 +167,7 @@ begin
     if v_places.full then
       reason := 'workers_busy';
       detail := format('%s at most %s of the queue ''%s'' at a time (--slots), and %s running.',
-        case cardinality(v_able) when 1 then 'The one worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
+        case cardinality(v_able) when 1 then 'The only worker that has its task runs' else format('The %s that have its task run', legwork_private.counted(cardinality(v_able), 'worker')) end,
         legwork_private.counted(v_places.slots, 'job'), v_queue, legwork_private.counted(v_places.used, 'is', 'are'));
       fix := format('Start more workers, or give them more slots for this queue: legwork worker --slots %s=%s', v_queue, v_places.most + 1);
       actions := '[]';
@@ -184,7 +184,7 @@ begin
   reason := 'workers_busy';
   detail := case
       when v_slots > v_running then format('The workers that have its task can take only %s now.', legwork_private.counted(v_slots - v_running, 'more job'))
-      when cardinality(v_able) = 1 then format('The one worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
+      when cardinality(v_able) = 1 then format('The only worker that has its task is full: %s of %s running.', v_running, legwork_private.counted(v_slots, 'job'))
       else format('All %s that have its task are full: %s of %s running.', legwork_private.counted(cardinality(v_able), 'worker'), v_running, legwork_private.counted(v_slots, 'job')) end
     || case when v_fetched > 0 then format(' %s that %s fetched in advance %s before it.', legwork_private.counted(v_fetched, 'job'),
       case cardinality(v_able) when 1 then 'the worker has' else 'they have' end, case v_fetched when 1 then 'starts' else 'start' end) else '' end
@@ -204,7 +204,7 @@ comment on function legwork_private.explain_workers(legwork_private.graphile_job
 create or replace function legwork_private.explain_waits(job_id bigint, run_at timestamptz) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  -- A signal is stored under any name.
+  -- Signals of any name are stored, even if the job does not wait for them.
   v_unawaited text := (
     select string_agg(format('''%s'' at %s by %s', x.name, to_char(x.sent_at, 'YYYY-MM-DD HH24:MI:SS TZ'), x.sent_by), ', ' order by x.id)
     from (
@@ -216,12 +216,12 @@ begin
   return query
     select
       case s.kind when 'wait' then 'waits_for_signal' when 'invoke' then 'waits_for_invoked_job' else 'sleeps' end,
-      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which step ''%s'' has invoked and which is %s.',
+      case s.kind when 'invoke' then format('Its task has been waiting since %s for job %s (%s), which was invoked by step ''%s'' and is %s.',
         to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), s.child_id, coalesce(c.task, 'unknown task'), s.name, coalesce(c.state::text, 'unknown')) else
       format(case s.kind when 'wait' then 'Its task has been waiting for the signal ''%s'' since %s%s.' else 'Its task has been sleeping in step ''%s'' since %s%s.' end,
         s.name, to_char(s.started_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         case when s.deadline is null then ', without a deadline' else ', until ' || legwork_private.time_ahead(s.deadline) end) end
-        || case when s.kind = 'wait' then coalesce(' It has been sent ' || v_unawaited || ', for which it does not wait.', '') else '' end,
+        || case when s.kind = 'wait' then coalesce(' It has received signals that it does not wait for: ' || v_unawaited || '.', '') else '' end,
       case s.kind when 'wait' then legwork_private.suggest('send it', a.action) when 'invoke' then legwork_private.suggest('see why that job has not ended', a.action) else 'wait, or ' || legwork_private.suggest('end the sleep now', a.action) end,
       jsonb_build_array(a.action)
     from legwork_private.job_steps s
@@ -231,7 +231,7 @@ begin
     ) a (action)
     left join lateral (select j.task, j.state from legwork_private.all_jobs j where j.id = s.child_id) c on s.kind = 'invoke'
     where s.job_id = explain_waits.job_id and s.state = 'waiting' and s.wake_at = explain_waits.run_at and s.wake_at > clock_timestamp()
-      -- Others of its group may not have ended.
+      -- The wait for this step may be over while other steps of its group still wait.
       and (s.kind <> 'invoke' or not exists (select from legwork_private.child_ends e where e.child_id = s.child_id))
       and (s.kind <> 'wait' or not exists (select from legwork_private.job_signals g where g.job_id = s.job_id and g.name = s.name))
     order by s.kind desc, s.deadline, s.name;
@@ -243,7 +243,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   v_others bigint[];
 begin
-  -- Reusing its key, or remove_job, removes the key and all further attempts from a running job (see legwork_private.true_attempt).
+  -- Reusing a running job's key, or calling remove_job for it, removes its key and all its further attempts (see legwork_private.true_attempt).
   if job.id is null or job.key is not null or job.attempts < job.max_attempts or job.updated_at <= job.locked_at or job.locked_at is null and not exists (
     select from legwork_private.failed_attempts f where f.job_id = job.id and f.started_at < job.updated_at and f.failed_at > job.updated_at)
   then
@@ -274,12 +274,12 @@ comment on function legwork_private.explain_replaced(legwork_private.graphile_jo
 create or replace function legwork_private.explain_replacing(job legwork_private.graphile_jobs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. Retrying and rescheduling count, too.
+  -- graphile-worker counts a revision when a request with the same key replaces a waiting job. It also counts retries and reschedules.
   if job.key is null or job.revision = 0 or job.attempts > 0 or job.updated_at <= job.created_at or exists (select from legwork_private.failed_attempts f where f.job_id = job.id) then
     return;
   end if;
   reason := 'replacing';
-  detail := format('Since it was enqueued at %s, a later request with the same job key (''%s'') has replaced it, or it was rescheduled, the last time at %s. A replaced job has the payload and options '
+  detail := format('Since it was enqueued at %s, it was replaced by a later request with the same job key (''%s''), or rescheduled, most recently at %s. A replaced job has the payload and options '
     'of the last request.', to_char(job.created_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork.given_key(job.key), to_char(job.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'));
   fix := 'Nothing to do. To run both requests, enqueue them with different job keys.';
   actions := '[]';

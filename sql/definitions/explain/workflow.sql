@@ -18,7 +18,7 @@ begin
   return next;
 end $$;
 comment on function legwork_private.explain_step(legwork_private.workflow_run_steps, bigint) is
-  'The reason that explain_workflow returns for an open job of a workflow step: its state, and the first reason of explain_job. No row if the job is gone.';
+  'The reason that explain_workflow returns for an open job of a workflow step: its state, and the first reason of explain_job. No row if the job no longer exists.';
 
 create or replace function legwork_private.explain_open_steps(run legwork_private.workflow_runs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -30,7 +30,7 @@ declare
   v_behind bigint;
   v_next record;
 begin
-  -- The oldest two thousand of a workflow that may have twenty thousand.
+  -- Only the oldest two thousand, because a workflow may have twenty thousand steps.
   v_open := array(select distinct d.depends_on from legwork_private.dependencies d where d.run_id = run.id and d.ended_as is null order by d.depends_on limit 2000);
   v_ready := array(
     select o.id from unnest(v_open) as o (id)
@@ -41,7 +41,7 @@ begin
   end loop;
   if cardinality(v_ready) > 5 then
     reason := 'steps_open'; actions := '[]';
-    detail := format('%s can progress, too.', legwork_private.counted(cardinality(v_ready) - 5, 'more step'));
+    detail := format('%s can also make progress.', legwork_private.counted(cardinality(v_ready) - 5, 'more step'));
     fix := 'See them in legwork.workflow_steps';
     return next;
   end if;
@@ -56,7 +56,7 @@ begin
     return next;
   elsif v_open = '{}' then
     reason := 'workflow_ending'; actions := '[{"do": "tick"}]';
-    detail := 'All of its steps have ended, and it is about to end, too.';
+    detail := 'All of its steps have ended, and it is about to end.';
     fix := 'A running Legwork worker ends it within a second; ' || legwork_private.suggest('end it now', actions -> 0);
     return next;
   end if;
@@ -106,13 +106,13 @@ begin
       fix := legwork_private.suggest(case when run.state = 'failed' then 'fix the cause, then retry the steps that did not complete' else 'retry the steps that did not complete' end, v_retry);
       actions := jsonb_build_array(v_retry);
     when run.deadline is not null and run.state = 'running' then
-      fix := format('Nothing to do. Steps that have not ended at %s are cancelled', legwork_private.time_ahead(run.deadline));
+      fix := format('Nothing to do. Steps that have not ended by %s are cancelled', legwork_private.time_ahead(run.deadline));
     else fix := 'Nothing to do';
   end case;
   return next;
   return query
     select 'workflow_set_aside', format('%s failed: %s.', case a.what when 'deadline' then 'Ending it at its deadline' else 'Ending it' end, left(a.error, 500)),
-      'Fix what the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
+      'Fix the cause that the error names. Legwork retries every few minutes; ' || legwork_private.suggest('retry now', '{"do": "take_up"}'), '[{"do": "take_up"}]'::jsonb
     from legwork_private.set_aside a where a.what in ('workflow', 'deadline') and a.item = run.id::text;
 end $$;
 comment on function legwork_private.explain_run(legwork_private.workflow_runs) is 'The reasons that explain_workflow returns for the workflow as a whole: its state, when and why it changed, and the error if ending it failed.';
@@ -136,7 +136,7 @@ begin
     select r.reason, r.detail, legwork_private.as_fix(r.fix), legwork_private.open_actions(r.actions) from legwork_private.explain_run(v_run) r
     union all
     select b.reason, b.detail, legwork_private.as_fix(b.fix), legwork_private.open_actions(b.actions) from legwork_private.explain_bad_steps(v_run) b
-      -- Finding them reads every step, of which there may be twenty thousand.
+      -- Finding them reads every step, and a workflow may have twenty thousand steps.
       where v_run.state <> 'completed' and (select w.failed + w.expired from legwork_private.all_workflows w where w.id = v_run.id) > 0
     union all
     select o.reason, o.detail, legwork_private.as_fix(o.fix), legwork_private.open_actions(o.actions) from legwork_private.explain_open_steps(v_run) o where v_run.ended_at is null
@@ -147,6 +147,6 @@ begin
 end $$;
 comment on function legwork.explain_workflow(bigint) is
   'Explains why a workflow does not progress, in the columns of explain_job. reason is workflow_ and its state (running, compensating, cancelling, completed, failed, cancelled, expired) or workflow_set_aside; '
-  'step_failed or step_expired for steps that ended so; step_running, step_retrying or step_waits for the steps that could run, with the first reason of explain_job; steps_open, steps_behind or '
+  'step_failed or step_expired for steps that failed or expired; step_running, step_retrying or step_waits for the steps that could run, with the first reason of explain_job; steps_open, steps_behind or '
   'workflow_ending for the others. Raises LW404 for an unknown workflow.';
 revoke execute on function legwork.explain_workflow(bigint) from public;

@@ -1,4 +1,5 @@
--- Views of graphile-worker's tables. Only the files in this folder name those tables, so that a new version of graphile-worker affects this folder only.
+-- Views of graphile-worker's tables. Only the files in this folder name those tables, so that a new version of graphile-worker affects this folder
+-- only.
 --
 -- The planner inlines plain views: reading or writing through them uses the same indexes, locks and triggers as the tables.
 create or replace view legwork_private.graphile_jobs as
@@ -7,8 +8,8 @@ select id, job_queue_id, task_id, payload, priority, run_at, attempts, max_attem
 from graphile_worker._private_jobs;
 comment on view legwork_private.graphile_jobs is 'graphile-worker''s jobs: those that have not ended, and those that have failed.';
 comment on column legwork_private.graphile_jobs.id is 'The job''s id.';
-comment on column legwork_private.graphile_jobs.job_queue_id is 'Its serial key, in graphile_job_queues; null without one.';
-comment on column legwork_private.graphile_jobs.task_id is 'Its task, in graphile_tasks.';
+comment on column legwork_private.graphile_jobs.job_queue_id is 'The id of its serial key in graphile_job_queues; null if it has none.';
+comment on column legwork_private.graphile_jobs.task_id is 'The id of its task in graphile_tasks.';
 comment on column legwork_private.graphile_jobs.payload is 'The task''s input.';
 comment on column legwork_private.graphile_jobs.priority is 'Jobs with smaller values run first.';
 comment on column legwork_private.graphile_jobs.run_at is 'When it may start; infinity while the waiting room or a workflow holds it.';
@@ -21,13 +22,13 @@ comment on column legwork_private.graphile_jobs.key is 'Its job key, prefixed wi
 comment on column legwork_private.graphile_jobs.locked_at is 'When its worker fetched it; null while no worker has it.';
 comment on column legwork_private.graphile_jobs.locked_by is 'The worker that has fetched it.';
 comment on column legwork_private.graphile_jobs.revision is 'How often it was replaced or rescheduled.';
-comment on column legwork_private.graphile_jobs.flags is 'graphile-worker''s flags, by which workers can refuse jobs, and Legwork''s context; null if it has none.';
+comment on column legwork_private.graphile_jobs.flags is 'The job''s flags: those with which graphile-worker''s workers can refuse jobs, and those that store Legwork''s context. Null if it has none.';
 comment on column legwork_private.graphile_jobs.is_available is 'Whether it is unlocked and has attempts left.';
 comment on column legwork_private.graphile_jobs.xid is 'The transaction that wrote the row.';
 
 create or replace view legwork_private.graphile_tasks as
 select id, identifier from graphile_worker._private_tasks;
-comment on view legwork_private.graphile_tasks is 'The names of tasks in graphile-worker.';
+comment on view legwork_private.graphile_tasks is 'graphile-worker''s tasks, with their names.';
 comment on column legwork_private.graphile_tasks.id is 'The id by which jobs refer to it.';
 comment on column legwork_private.graphile_tasks.identifier is 'The task''s name.';
 
@@ -45,7 +46,7 @@ select identifier, known_since, last_execution from graphile_worker._private_kno
 comment on view legwork_private.graphile_crontabs is 'graphile-worker''s records of crontab entries.';
 comment on column legwork_private.graphile_crontabs.identifier is 'The entry''s identifier.';
 comment on column legwork_private.graphile_crontabs.known_since is 'When it was first seen.';
-comment on column legwork_private.graphile_crontabs.last_execution is 'The last time at which it was due and enqueued.';
+comment on column legwork_private.graphile_crontabs.last_execution is 'The last due time for which it was enqueued.';
 
 create or replace function legwork_private.as_graphile_job(job graphile_worker._private_jobs) returns legwork_private.graphile_jobs
 language sql immutable parallel safe
@@ -57,7 +58,7 @@ create or replace function legwork_private.job_locker(job_id bigint) returns xid
 language sql stable set search_path = pg_catalog, pg_temp
 return (select j.xmax from graphile_worker._private_jobs j where j.id = job_locker.job_id);
 comment on function legwork_private.job_locker(bigint) is
-  'The last transaction that has locked or changed a job''s row, or tried to; it may have ended. 0 for none. If several transactions have locked it, the number of their group.';
+  'The last transaction that has locked or changed a job''s row, or tried to; it may have ended. 0 if no transaction has. If several transactions have locked it, the id of their group.';
 
 create or replace function legwork_private.jobs_table() returns regclass
 language sql stable parallel safe
@@ -82,12 +83,12 @@ comment on function legwork_private.job_id_sequence() is 'The sequence of job id
 create or replace function legwork_private.next_job_id() returns bigint
 language sql volatile
 return nextval(legwork_private.job_id_sequence());
-comment on function legwork_private.next_job_id() is 'Draws the id for a job that is about to be inserted.';
+comment on function legwork_private.next_job_id() is 'Takes the next id from the sequence, for a job that is about to be inserted.';
 
 create or replace function legwork_private.last_job_id() returns bigint
 language sql volatile
 return pg_sequence_last_value(legwork_private.job_id_sequence());
-comment on function legwork_private.last_job_id() is 'The last job id that was drawn; null if none has been.';
+comment on function legwork_private.last_job_id() is 'The last job id that was taken from the sequence; null if there has been none.';
 
 create or replace function legwork_private.restore_names(tasks text[], serial_keys text[] default '{}') returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

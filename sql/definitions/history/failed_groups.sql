@@ -5,7 +5,7 @@ returns table (
   fingerprint text, task text, queue text, jobs bigint, first_at timestamptz, last_at timestamptz, last_id bigint, last_error text,
   counts integer[], counted_from timestamptz, counted_to timestamptz
 )
--- The conditions that a filter does not have must not be part of the plan.
+-- Conditions for fields that the filter does not have must not be part of the plan.
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
@@ -64,7 +64,7 @@ begin
 end $$;
 comment on function legwork.find_failed_groups(jsonb, integer) is
   'The failed jobs that can be retried and match a filter, grouped by task and error like legwork.failed_groups, largest group first. The filter has the fields of retry_jobs except ids: '
-  '`select * from legwork.find_failed_groups(''{"failed_since": "10 minutes"}'')` lists what failed in the last ten minutes, however old the jobs are. counts: how many of the jobs failed in each of '
+  '`select * from legwork.find_failed_groups(''{"failed_since": "10 minutes"}'')` lists the failures of the last ten minutes, however old the jobs are. counts: how many of the jobs failed in each of '
   'the equally long intervals between counted_from and counted_to. Reads at most the 200,000 jobs that failed last, and returns at most 500 groups. '
   'Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 revoke execute on function legwork.find_failed_groups(jsonb, integer) from public;

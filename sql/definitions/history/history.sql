@@ -10,7 +10,7 @@ comment on column legwork_private.finished_jobs.task is 'The job''s task.';
 comment on column legwork_private.finished_jobs.queue is 'The queue that the task belonged to when the job ended.';
 comment on column legwork_private.finished_jobs.state is 'The state in which it ended: completed, failed, cancelled or expired.';
 comment on column legwork_private.finished_jobs.priority is 'Smaller runs first.';
-comment on column legwork_private.finished_jobs.attempts is 'Attempts used. All of them for a job that was failed by graphile-worker''s permanently_fail_jobs.';
+comment on column legwork_private.finished_jobs.attempts is 'Attempts used. Equal to max_attempts if graphile-worker''s permanently_fail_jobs failed the job.';
 comment on column legwork_private.finished_jobs.max_attempts is 'Attempts allowed.';
 comment on column legwork_private.finished_jobs.payload is 'The job''s payload.';
 comment on column legwork_private.finished_jobs.result is 'The task''s result. Null if it returned nothing, or if a worker without Legwork ran it.';
@@ -25,7 +25,7 @@ comment on column legwork_private.finished_jobs.serial_key is 'Jobs with the sam
 comment on column legwork_private.finished_jobs.tenant is 'The tenant that the job belonged to.';
 comment on column legwork_private.finished_jobs.correlation_id is 'Shared by all jobs with the same origin.';
 comment on column legwork_private.finished_jobs.parent_id is 'The job that enqueued this one.';
-comment on column legwork_private.finished_jobs.fingerprint is 'For a failed job: the same for similar failures. See legwork.failed_groups.';
+comment on column legwork_private.finished_jobs.fingerprint is 'For a failed job: a value that similar failures share. See legwork.failed_groups.';
 comment on column legwork_private.finished_jobs.traceparent is 'The W3C trace context with which it was enqueued. Null without tracing.';
 comment on table legwork_private.failed_attempts is 'One row per attempt that did not complete its job, partitioned by the time it failed.';
 comment on column legwork_private.failed_attempts.job_id is 'The job.';

@@ -24,14 +24,15 @@ create or replace function legwork_private.record_output(progress jsonb, logs js
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 begin atomic
   insert into legwork_private.job_progress as p (job_id, attempt, percent, message, updated_at)
-  -- Values that a real cannot hold, or that are not percentages, become the nearest valid value, because this statement also stores the output of other jobs.
+  -- Values that a real cannot hold, or that are not percentages, become the nearest valid value, because this statement also stores the output of
+  -- other jobs.
   select r.job_id, least(greatest(r.attempt, 0), 32767), case when r.percent is not null then round(least(greatest(r.percent, 0), 100), 6)::real end, r.message, legwork_private.time_from_ms(r.at)
   from jsonb_to_recordset(record_output.progress) as r (job_id bigint, attempt numeric, percent numeric, message text, at float8)
   -- Always in the same order, so that workers queue up instead of deadlocking.
   order by r.job_id
   on conflict (job_id) do update set
     attempt = excluded.attempt, percent = excluded.percent, message = excluded.message, updated_at = excluded.updated_at
-  -- A worker that has lost the job and sends late does not overwrite the progress from the next worker.
+  -- A worker that has lost the job and sends its output late does not overwrite the next worker's progress.
   where p.updated_at <= excluded.updated_at;
   insert into legwork_private.job_logs (job_id, attempt, logged_at, level, message, fields, tenant)
   select l.job_id, least(greatest(l.attempt, 0), 32767), legwork_private.time_from_ms(l.at), coalesce(l.level, 'info'), coalesce(l.message, ''), l.fields, left(l.tenant, 256)
@@ -56,12 +57,12 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
     delete from legwork_private.job_logs l using lines x
     where l.job_id = x.job_id and l.id = x.id and x.n > trim_logs.head + 1 and x.n <= x.lines - trim_logs.tail
   )
-  -- The line after the first ones becomes the mark, so it stands between them and the last ones.
+  -- The line after the first ones that are kept is replaced by the note, so that the note is between them and the last ones.
   update legwork_private.job_logs l set
     level = 'warn', message = format('… %s in between %s not kept.', legwork_private.counted(x.missing, 'line'), case x.missing when 1 then 'was' else 'were' end),
     fields = jsonb_build_object('legwork:cut', jsonb_build_object('lines', x.missing))
   from lines x where l.job_id = x.job_id and l.id = x.id and x.n = trim_logs.head + 1 and x.lines > trim_logs.head + trim_logs.tail;
 $$;
 comment on function legwork_private.trim_logs(jsonb, integer, integer) is
-  'Keeps the first and the last log lines of attempts that have too many, as [{job_id, attempt, missing}], with a line between them that says how many are missing. May be repeated.';
+  'Shortens the logs of attempts that have too many lines, given as [{job_id, attempt, missing}]: keeps the first and the last lines, with a line between them that says how many are missing. Safe to repeat.';
 revoke execute on function legwork_private.trim_logs(jsonb, integer, integer) from public;

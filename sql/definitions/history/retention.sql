@@ -37,7 +37,7 @@ exception when others then
   return fallback;
 end $$;
 comment on function legwork_private.retention(text, interval) is
-  'A retention period from a setting, between an hour and a thousand years. The fallback if the setting is not a valid interval. Null if the setting does not exist.';
+  'A retention period from a setting, between an hour and a thousand years. Returns the fallback if the setting is not a valid interval, and null if the setting does not exist.';
 
 create or replace function legwork_private.history_retention() returns interval
 language sql stable
@@ -56,14 +56,14 @@ begin
     select coalesce(max(p.upper_bound), date_trunc('day', now())) into v_lower
     from legwork_private.history_partitions() p where p.parent = format('legwork_private.%I', history)::regclass;
     exit when v_lower > now() + width;
-    -- After a pause longer than the partitions created ahead, the rows of the gap stay in the default partition.
+    -- If no maintenance ran for so long that the existing partitions ended, the rows of that gap stay in the default partition.
     v_lower := greatest(v_lower, date_trunc('day', now()));
     v_upper := v_lower + width;
     v_name := format('%s_%s', history, to_char(v_lower, 'YYYYMMDD'));
     begin
       execute format('create table legwork_private.%I (like legwork_private.%I including defaults including storage)', v_name, history);
       execute format('alter table legwork_private.%I enable row level security', v_name);
-      -- A partition does not inherit this from its table. Tables with a primary key use that.
+      -- A partition does not inherit its replica identity from its table. Tables with a primary key use the key.
       if (select c.relreplident = 'f' from pg_class c where c.oid = format('legwork_private.%I', history)::regclass) then
         execute format('alter table legwork_private.%I replica identity full', v_name);
       end if;
@@ -122,7 +122,7 @@ declare
   v_width interval;
   v_parent record;
 begin
-  -- One session at a time. Any other has nothing to do.
+  -- Only one session at a time does this work. Other sessions have nothing to do.
   if not pg_try_advisory_xact_lock(hashtext('legwork.maintain_history')) then
     return;
   end if;
@@ -131,7 +131,7 @@ begin
   perform legwork_private.forget_requests();
   perform legwork_private.forget_runs(v_retention);
   delete from legwork_private.bulk_actions b where b.finished_at < now() - v_retention;
-  -- Jobs that were told to stop and have ended since then.
+  -- Cancellations of jobs that have ended since then.
   delete from legwork_private.cancellations c where not exists (select from legwork_private.graphile_jobs j where j.id = c.job_id);
 
   -- A failed job can be retried only as long as it is in the history. This comes first, because dropping partitions holds locks until the end.

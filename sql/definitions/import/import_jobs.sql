@@ -1,14 +1,15 @@
 -- Jobs taken over from another job system (`legwork import`).
 --
--- A job is staged here, then taken out of the other system, then enqueued: three transactions, or one if the other system is in this database. Until it is taken, the other
--- system may run it and Legwork does not; afterwards only Legwork does. A process that is killed in between leaves a staged job, which the next import resumes: the other
--- system tells whether it was taken. Rows are kept, so that a job is never imported twice, even after it has ended and left the history.
+-- A job is staged here, then taken out of the other system, then enqueued: three transactions, or one if the other system is in this database. Until
+-- it is taken, the other system may run it and Legwork does not; afterwards only Legwork does. A process that is killed in between leaves a staged
+-- job, which the next import resumes: the other system shows whether it was taken. Rows are kept, so that a job is never imported twice, even after
+-- it has ended and left the history.
 
 comment on table legwork_private.imported_jobs is 'Jobs and schedules that were taken over from another job system, and those that are being taken over.';
 comment on column legwork_private.imported_jobs.source is 'The other system and its namespace, such as pg-boss:pgboss.';
 comment on column legwork_private.imported_jobs.source_id is 'The job in that system: its queue and id.';
 comment on column legwork_private.imported_jobs.server is 'The database or Redis that it comes from, which alone knows whether a staged job was taken.';
-comment on column legwork_private.imported_jobs.spec is 'What will be enqueued; null once it has been.';
+comment on column legwork_private.imported_jobs.spec is 'The job to enqueue; null once it has been enqueued.';
 comment on column legwork_private.imported_jobs.job_id is 'Its job; null while it is staged, and for a schedule.';
 comment on column legwork_private.imported_jobs.staged_at is 'When the import first saw it.';
 comment on column legwork_private.imported_jobs.imported_at is 'When it was enqueued; null while it is staged.';
@@ -31,7 +32,7 @@ begin
   return spec;
 end $$;
 comment on function legwork_private.read_import_spec(jsonb) is
-  'The job of an import with its payload, which is given as text, as JSON. Raises an error for what cannot be enqueued, because it would be too late once a job has been taken out of the other system.';
+  'The job to enqueue, with its payload converted from text to JSON. Raises an error for a job that cannot be enqueued, because that must be known before the job is taken out of the other system.';
 
 create or replace function legwork_private.stage_imports(source text, server text, jobs jsonb) returns table (source_id text, outcome text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -47,7 +48,7 @@ begin
     select stage_imports.source, j ->> 'id', stage_imports.server, legwork_private.read_import_spec(j -> 'spec') from jsonb_array_elements(jobs) j
     on conflict on constraint imported_jobs_pkey do nothing;
   exception when data_exception or sqlstate 'LW400' or statement_too_complex or program_limit_exceeded then
-    -- Each on its own, so that a job which cannot be stored does not prevent the others from being imported.
+    -- Each job is stored separately, so that one that cannot be stored does not prevent the others from being imported.
     for v_job in select j from jsonb_array_elements(jobs) j loop
       begin
         insert into legwork_private.imported_jobs as i (source, source_id, server, spec)
@@ -112,14 +113,14 @@ begin
     for update of i
   loop
     v_spec := jsonb_populate_record(null::legwork_private.job_spec, v_row.spec);
-    -- A key must not replace another job: each of them was a job of its own.
+    -- A key must not replace another job, because they were separate jobs in the other system.
     if v_spec.job_key is not null and exists (
       select from legwork_private.graphile_jobs j where j.key = legwork_private.kept_key(v_spec.job_key, coalesce(v_spec.tenant, nullif(current_setting('legwork.tenant', true), ''))))
     then
       v_spec.job_key := null;
     end if;
     if v_spec.expires_at is not null then
-      -- Its time may have come since it was staged. It then expires here.
+      -- The job may have expired since it was staged. It is then enqueued anyway, and expires in Legwork.
       v_spec.expires_at := greatest(v_spec.expires_at, clock_timestamp() + interval '1 second', v_spec.run_at + interval '1 second');
     end if;
     if v_row.spec ? 'depends_on_imports' then

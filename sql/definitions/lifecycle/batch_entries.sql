@@ -1,5 +1,5 @@
--- graphile-worker's batch jobs: jobs whose payload is a list and whose entries can fail individually. graphile-worker keeps only the failed entries as the payload
--- of the next attempt. The original payload and the results of the other entries are kept here until the job ends.
+-- graphile-worker's batch jobs: jobs whose payload is a list and whose entries can fail individually. graphile-worker keeps only the failed entries
+-- as the payload of the next attempt. The original payload and the results of the other entries are kept here until the job ends.
 
 comment on table legwork_private.job_entries is
   'Jobs whose payload is a list, from the first attempt in which some entries failed until the job ends. Written by the triggers on graphile-worker''s job table.';
@@ -60,7 +60,7 @@ begin
   if v_kept.results is null and result is null or v_kept.open_positions is null then
     return result;
   end if;
-  -- A result that was too large to be stored, or does not have one element per entry, is returned as it is.
+  -- A result that was too large to be stored, or does not have one element per entry, is returned unchanged.
   if result is not null and (jsonb_typeof(result) <> 'array' or jsonb_array_length(result) <> cardinality(v_kept.open_positions)) then
     return result;
   end if;

@@ -12,7 +12,7 @@ begin atomic
   select c.job_id from legwork_private.cancellations c where c.job_id = any (cancelled_jobs.job_ids);
 end;
 comment on function legwork_private.cancelled_jobs(bigint[]) is
-  'The given jobs that were cancelled while they ran. A worker calls this after a notification, because any login can send notifications.';
+  'Those of the given jobs that were cancelled while they ran. A worker calls this to verify a notification, because any login can send notifications.';
 revoke execute on function legwork_private.cancelled_jobs(bigint[]) from public;
 
 create or replace function legwork_private.hint_for_unknown_job(job_id bigint) returns text
@@ -23,7 +23,7 @@ declare
   v_before timestamptz;
   v_open record;
 begin
-  -- A tenant must not learn whether another tenant's job has the id. assert_visible says the same.
+  -- A tenant must not find out whether another tenant's job has the id. assert_visible gives the same hint.
   if legwork_private.confined_tenant() is not null or job_id is null then
     return v_kept;
   end if;
@@ -39,12 +39,12 @@ begin
   where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
   return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
       '(it is kept for %s, setting history_retention).%s',
-    coalesce(' since ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
-    case when v_open.pid is not null then format(' The oldest open transaction that has written something is session %s of user ''%s''%s, open since %s.', v_open.pid, v_open.usename,
+    coalesce(', after ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
+    case when v_open.pid is not null then format(' The oldest open transaction that has written something belongs to session %s of user ''%s''%s, and has been open since %s.', v_open.pid, v_open.usename,
       coalesce(' in ''' || nullif(v_open.application_name, '') || '''', ''), to_char(v_open.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ')) else '' end);
 end $$;
 comment on function legwork_private.hint_for_unknown_job(bigint) is
-  'Why no job has an id: it has not been assigned, its transaction has not been committed, or its history has expired. For a session that is confined to a tenant, always the same.';
+  'Why no job has an id: it has not been assigned, its transaction has not been committed, or its history has expired. The text is always the same for a session that is confined to a tenant.';
 
 create or replace function legwork_private.assert_job(job_id bigint) returns legwork.job_state
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -69,7 +69,8 @@ begin
     return 'cancelled';
   end if;
   insert into legwork_private.cancellations (job_id, reason) values (job.id, cancel_locked.reason) on conflict do nothing;
-  -- Its worker reads the row and aborts the job's signal. A worker that misses this notification reads the row with its next heartbeat.
+  -- The job's worker reads this row and triggers the job's abort signal. A worker that misses this notification reads the row with its next
+  -- heartbeat.
   perform pg_notify('legwork', json_build_object('cancelled', job.id::text)::text);
   return 'running';
 end $$;
@@ -103,7 +104,7 @@ begin
   return legwork_private.cancel_locked(v_job, v_reason);
 end $$;
 comment on function legwork.cancel_job(bigint, text) is
-  'Cancels a job. A waiting job never starts. A running job is signaled to stop: its signal aborts within a second, and it is not retried. If it completes '
+  'Cancels a job. A waiting job never starts. A running job is told to stop: its abort signal is triggered within a second, and it is not retried. If it completes '
   'anyway, it counts as completed. Returns cancelled, or running while its worker is being notified. Raises LW404 for an unknown job, and LW409 for a job '
   'that has ended.';
 revoke execute on function legwork.cancel_job(bigint, text) from public;
@@ -130,7 +131,7 @@ begin
   return array(select x from unnest(v_waiting || v_running) x order by x);
 end $$;
 comment on function legwork_private.cancel_live(bigint[], text) is
-  'Cancels those of the given jobs that have not ended, without checking roles, and returns their ids. The reason is recorded as it is.';
+  'Cancels those of the given jobs that have not ended, without checking roles, and returns their ids. The reason is recorded unchanged.';
 revoke execute on function legwork_private.cancel_live(bigint[], text) from public;
 
 create or replace function legwork.cancel_jobs(filter jsonb, reason text default null, preview boolean default false, at_most integer default 10000)

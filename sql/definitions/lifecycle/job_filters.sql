@@ -43,7 +43,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_job_filter(jsonb, text[], text) is
-  'Does nothing for an object that has only these fields and valid values. Raises LW400 for any other, naming the field and its value, and LW404 for an unknown task or queue.';
+  'Does nothing for an object that has only these fields, with valid values. Otherwise raises LW400, naming the field and its value, or LW404 for an unknown task or queue.';
 revoke execute on function legwork_private.assert_job_filter(jsonb, text[], text) from public;
 
 create or replace function legwork_private.fixed_period(filter jsonb, at timestamptz) returns jsonb
@@ -54,13 +54,13 @@ return filter - array['failed_since', 'finished_since']
   || case when filter ->> 'finished_since' is null then '{}' else jsonb_build_object('finished_after',
     greatest((filter ->> 'finished_after')::timestamptz, legwork_private.earlier(fixed_period.at, (filter ->> 'finished_since')::interval))) end;
 comment on function legwork_private.fixed_period(jsonb, timestamptz) is
-  'A filter whose relative periods, such as failed_since => ''10 minutes'', are replaced by the times at which they begin, counted back from a time.';
+  'Returns the filter with each relative period, such as failed_since => ''10 minutes'', replaced by the time at which it begins, counted back from the given time.';
 revoke execute on function legwork_private.fixed_period(jsonb, timestamptz) from public;
 
 create or replace function legwork_private.failed_jobs_like(
   filter jsonb, after_id bigint default null, up_to bigint default null, at_most integer default null, as_of timestamptz default null
 ) returns setof bigint
--- The conditions that a filter does not have must not be part of the plan.
+-- Conditions for fields that the filter does not have must not be part of the plan.
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_tenant text := legwork_private.confined_tenant();
@@ -93,12 +93,12 @@ begin
       and (filter ->> 'failed_before' is null or f.finished_at < (filter ->> 'failed_before')::timestamptz)
       and (failed_jobs_like.after_id is null or f.id > failed_jobs_like.after_id) and (failed_jobs_like.up_to is null or f.id <= failed_jobs_like.up_to)
       and (failed_jobs_like.as_of is null or f.finished_at < failed_jobs_like.as_of)
-      -- Discarded jobs are only in the history. The last condition follows from the others, but has statistics.
+      -- Discarded jobs are only in the history. The last condition is implied by the others, but the planner has statistics for it.
       and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
     order by f.id limit failed_jobs_like.at_most;
 end $$;
 comment on function legwork_private.failed_jobs_like(jsonb, bigint, bigint, integer, timestamptz) is
-  'The failed jobs that match a filter and can be retried, oldest first: those with ids above after_id, up to up_to, and that failed before as_of, at most at_most. '
+  'The failed jobs that match a filter and can be retried, oldest first: at most at_most of those that have ids above after_id, up to up_to, and that failed before as_of. '
   'The filter is an object with the fields ids, state (failed), task, queue, tenant, correlation_id, parent_id, fingerprint (see failed_groups), error (a part of the message), created_after, created_before, '
   'failed_after, failed_before and failed_since (an interval, such as 10 minutes); jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
@@ -133,12 +133,12 @@ begin
       and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
       and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
       and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
-      -- Jobs that have already been told to stop.
+      -- Leaves out jobs that have already been told to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id limit live_jobs_like.at_most;
 end $$;
 comment on function legwork_private.live_jobs_like(jsonb, bigint, bigint, integer, timestamptz) is
-  'The jobs that match a filter and can be cancelled, oldest first: those with ids above after_id, up to up_to, and that were created before as_of, at most at_most. '
+  'The jobs that match a filter and can be cancelled, oldest first: at most at_most of those that have ids above after_id, up to up_to, and that were created before as_of. '
   'The filter is an object with the fields ids, state, task, queue, tenant, correlation_id, parent_id, job_key, created_after and created_before; '
   'jobs must match all given fields. Raises LW400 for an unknown field, and LW404 for an unknown task or queue.';
 
@@ -191,6 +191,6 @@ begin
     order by f.id limit finished_jobs_like.at_most;
 end $$;
 comment on function legwork_private.finished_jobs_like(jsonb, timestamptz, bigint, bigint, integer) is
-  'The jobs that match a filter, have ended, were created before as_of and have not been rerun since then, oldest first: those with ids above after_id and up to up_to, at most at_most. The filter is an object with the fields ids, state, task, queue, tenant, '
+  'The jobs that match a filter, have ended, were created before as_of and have not been rerun since then, oldest first: at most at_most of those that have ids above after_id, up to up_to. The filter is an object with the fields ids, state, task, queue, tenant, '
   'correlation_id, parent_id, error (a part of the message), created_after, created_before, finished_after, finished_before and finished_since (an interval); jobs must match all given fields. Raises LW400 for an unknown field and for a filter '
   'that cannot use an index, and LW404 for an unknown task or queue.';

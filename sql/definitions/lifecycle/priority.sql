@@ -7,7 +7,7 @@ begin
   perform legwork_private.assert_role('operator');
   perform legwork_private.assert_visible(job_id);
   perform legwork_private.assert_priority(priority);
-  -- Locks the row: a job that a worker is fetching has the new priority either before or after that.
+  -- Locks the row, so that the priority of a job that a worker is fetching changes either before or after the fetch.
   select * into v_job from legwork_private.graphile_jobs j where j.id = set_priority.job_id for update;
   if v_job.id is null or (v_job.locked_at is null and v_job.attempts >= v_job.max_attempts) then
     v_state := legwork_private.assert_job(job_id);
@@ -34,7 +34,7 @@ begin
   end if;
   perform legwork_private.assert_number('priority', priority, -32768, 32767);
 end $$;
-comment on function legwork_private.assert_priority(integer) is 'Does nothing for a number that graphile-worker accepts as a priority. Raises LW400 for any other.';
+comment on function legwork_private.assert_priority(integer) is 'Does nothing for a number that graphile-worker accepts as a priority. Otherwise raises LW400.';
 
 create or replace function legwork_private.change_priorities(job_ids bigint[], priority integer) returns table (id bigint, was integer)
 language sql volatile set search_path = pg_catalog, pg_temp

@@ -3,18 +3,19 @@
 -- Why triggers: a job enqueued by raw SQL and run by a plain graphile-worker is recorded like any other, in the same
 -- transaction that ends it. No other process is involved, and nothing can be forgotten.
 -- Locks: SHARE ROW EXCLUSIVE on graphile-worker's jobs while the triggers are created (writers wait for
--- milliseconds, plus the time to copy the jobs that have already failed), and ACCESS EXCLUSIVE while its indexes change (for as long as sorting the waiting jobs takes).
+-- milliseconds, plus the time to copy the jobs that have already failed), and ACCESS EXCLUSIVE while its indexes change (for as long as sorting the
+-- waiting jobs takes).
 
 create or replace function legwork_private.tg_jobs__record_change() returns trigger
 language plpgsql volatile security definer
--- Planning again for each batch would take longer than the batch. Always uses indexes: a plan that was made while a table was empty would keep reading
--- all of it for each of a hundred thousand jobs.
+-- Planning the queries again for each batch would take longer than executing them. Always uses indexes: a plan that was made while a table was empty
+-- would keep reading all of it for each of a hundred thousand jobs.
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 declare
   v_attempt_ended boolean := old.locked_at is not null and new.locked_at is null and new.attempts >= old.attempts;
   v_had_failed boolean := old.locked_at is null and old.attempts >= old.max_attempts;
   v_has_failed boolean := new.locked_at is null and new.attempts >= new.max_attempts;
-  -- Releasing a lock leaves run_at unchanged or moves it to now at most. A failure always moves it into the future.
+  -- Releasing a lock leaves run_at unchanged, or moves it to the current time at most. A failure always moves it into the future.
   v_lost boolean := v_attempt_ended and new.run_at <= now();
   -- A job that was removed or replaced while it ran has no attempts left on purpose (nothing else changes updated_at).
   v_removed boolean := v_attempt_ended and old.attempts >= old.max_attempts and old.updated_at > old.locked_at;
@@ -68,7 +69,8 @@ begin
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update fires the trigger again.
+      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
+      -- fires the trigger again.
       update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
     end if;
@@ -187,7 +189,7 @@ begin
   end if;
 
   -- 7. The job has failed after its last attempt, or was cancelled: record it as a finished job.
-  -- In that case this row already exists when the update below fires the trigger again.
+  -- The row already exists when the update in step 9 fires the trigger again.
   if v_has_failed and not v_had_failed and not exists (select from legwork_private.finished_jobs f where f.id = new.id) then
     insert into legwork_private.finished_jobs (
       id, task, queue, state, priority, attempts, max_attempts, payload, result, error, run_at, created_at, started_at,
@@ -225,7 +227,7 @@ begin
   end if;
   if v_has_failed and (v_has_limits or old.run_at = 'infinity') then
     delete from legwork_private.waiting_jobs w where w.job_id = new.id returning w.run_at into v_run_at;
-    -- A later retry may not set run_at.
+    -- A later retry might leave run_at as it is, so it must not stay infinite.
     if found and not v_attempt_ended and new.run_at = 'infinity' then
       update legwork_private.graphile_jobs j set run_at = v_run_at where j.id = new.id;
     end if;
@@ -256,8 +258,9 @@ comment on function legwork_private.tg_jobs__record_change() is
   'Records jobs that fail after their last attempt, and removes them from the history when they are retried.';
 revoke execute on function legwork_private.tg_jobs__record_change() from public;
 
--- One trigger handles every kind of change to a row, because each trigger costs every job that is fetched. A fetch is excluded by the trigger's first
--- condition. The function ignores changes by admit_waiting and apply_limits_and_pauses, which identify themselves in a setting. send_to_waiting_room sets run_at to infinity.
-comment on table legwork_private.undo_statements is 'The statements with which uninstalling restores graphile-worker''s own objects to their form before Legwork.';
-comment on column legwork_private.undo_statements.id is 'Uninstalling runs the highest id first.';
+-- One trigger handles every kind of change to a row, because each additional trigger slows down the fetch of every job. A fetch is excluded by the
+-- trigger's first condition. The function ignores changes by admit_waiting and apply_limits_and_pauses, which identify themselves in a setting.
+-- send_to_waiting_room sets run_at to infinity.
+comment on table legwork_private.undo_statements is 'The statements that restore graphile-worker''s own objects to their original form when Legwork is uninstalled.';
+comment on column legwork_private.undo_statements.id is 'The uninstaller runs the statement with the highest id first.';
 comment on column legwork_private.undo_statements.statement is 'One statement, which does nothing if its object no longer exists.';

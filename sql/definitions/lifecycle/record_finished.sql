@@ -1,6 +1,6 @@
 create or replace function legwork_private.tg_jobs__record_finished() returns trigger
 language plpgsql volatile security definer
--- Planning again for each batch would take longer than the batch.
+-- Planning the queries again for each batch would take longer than executing them.
 set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_context text;
@@ -34,12 +34,12 @@ begin
     v_end := 'cancelled';
   elsif v_unheld > 0 or v_stale > 0 then
     get diagnostics v_context = pg_context;
-    -- Lines of the call stack, in whatever language the server speaks: SQL function "complete_jobs" statement 1.
+    -- Matches lines of the call stack in any language of server messages: SQL function "complete_jobs" statement 1.
     v_is_removed_by_key := v_context ~ '(?n)^PL/pgSQL\S* .*\mremove_job\(text\)';
     if v_context ~ '(?n)^\S*SQL\S*( \S+)? ["«»„“]complete_jobs["«»“”]' then
       v_end := 'completed';
     elsif not v_is_removed_by_key and v_unheld = 0 then
-      -- Completed by a plain worker that needed more than four hours.
+      -- Completed by a plain worker that took more than four hours.
       v_end := 'completed';
     end if;
   end if;
@@ -90,9 +90,9 @@ begin
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'correlation') end,
       case when g.flags is not null then legwork_private.parent_of(g.flags) end,
       case when g.flags is not null then legwork_private.flag_value(g.flags, 'trace') end
-    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a single job would
-    -- scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition that does not turn it into
-    -- a left join.
+    -- A full join, which Postgres cannot execute as a nested loop: the plan is made once per connection, and a plan made for a first batch of a
+    -- single job would scan all reported rows for each of five hundred jobs. Reported jobs that were not deleted are excluded below, with a condition
+    -- that does not turn it into a left join.
     from gone g
     full join legwork_private.reported_completions() o on o.id = g.id
     left join legwork_private.graphile_tasks t on t.id = g.task_id
@@ -101,7 +101,7 @@ begin
       and (g.locked_at is not null or g.attempts < g.max_attempts or v_end = 'completed' or o.id is not null);
   end if;
 
-  -- 4. Other rows of these jobs, who waits for them, and their slots.
+  -- 4. Other rows of these jobs, the jobs that wait for them, and their slots.
   if v_waiting > 0 then
     delete from legwork_private.waiting_jobs w using gone g where w.job_id = g.id;
   end if;
@@ -147,7 +147,7 @@ begin
     having count(*) > 0;
   end if;
 
-  -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commits and found the key
+  -- The next job with the same serial key is now ready to run. A worker that fetches ahead looked before this commit and found the key
   -- taken. Without a notification it would check again only after its poll interval.
   if v_serial > 0 then
     perform legwork_private.wake_workers(v_serial::integer);
@@ -155,7 +155,7 @@ begin
   return null;
 end $$;
 comment on function legwork_private.tg_jobs__record_finished() is
-  'Writes jobs that were deleted from graphile-worker''s job table to legwork_private.finished_jobs: as completed if a worker or complete_jobs did it, and as cancelled otherwise. '
+  'Writes jobs that were deleted from graphile-worker''s job table to legwork_private.finished_jobs: as completed if a worker or complete_jobs deleted them, and as cancelled otherwise. '
   'The setting legwork.ended_as overrides this: cancelled or expired, with legwork.end_reason as the error; dependency, for cancelled because of a dependency; or recorded, for jobs already in the history.';
 
 -- Otherwise any role that can create a table could write history with the owner's rights, through a trigger on that table.

@@ -1,8 +1,8 @@
 -- Details that a Legwork worker reports about the jobs that its statement completes or fails; see src/worker/graphile/outcomes.ts. Times are on the
--- database's clock. Completions come as arrays, because there are many of them and arrays are read four times as fast as JSON objects. Their times
--- are whole microseconds, which are read faster than fractions, since a moment that they share (itself since 1970), so that they have few digits.
--- Values that are taken from an array by position need no list of their own. Results are lines, and an empty line means no result: the JSON of
--- a result contains no line breaks, so nothing in it has to be escaped.
+-- database's clock. Completions are passed as arrays, because there are many of them and Postgres reads arrays four times as fast as JSON objects.
+-- Their times are whole microseconds, which are parsed faster than fractions. They are relative to a start time that all completions share (in
+-- microseconds since 1970), so that they have few digits. Arrays that are indexed by position need not be unnested. Results are separated by line
+-- breaks, and an empty line means that there is no result: the JSON of a result contains no line breaks, so nothing in it has to be escaped.
 create or replace function legwork_private.reported_completions()
 returns table (id bigint, started_at timestamptz, finished_at timestamptz, result jsonb)
 language sql stable
@@ -16,9 +16,9 @@ as $$
       nullif(current_setting('legwork.completed_results', true), '') as results
     -- Keeps Postgres from inlining the subquery, which would read the settings for each job.
     offset 0
-  -- Lateral, so that Postgres cannot start with the list and read the settings again for each of its elements.
+  -- Lateral, so that Postgres cannot start with the unnested list and read the settings again for each element.
   ) as a, lateral rows from (unnest(a.ids), string_to_table(a.results, E'\n', '')) with ordinality as o (id, result, place)
-  -- Not inlined: sorting or hashing these rows would otherwise copy both arrays for each of them.
+  -- Keeps Postgres from inlining this query: sorting or hashing its rows would otherwise copy both arrays for each row.
   offset 0
 $$;
 comment on function legwork_private.reported_completions() is
@@ -55,12 +55,12 @@ create or replace function legwork_private.wake_workers(jobs integer) returns vo
 language sql volatile
 return pg_notify('jobs:insert', json_build_object('r', random()::text, 'count', jobs)::text);
 comment on function legwork_private.wake_workers(integer) is
-  'Notifies every worker, at the commit, that this many jobs can be fetched, like add_job.';
+  'Notifies every worker, when the transaction commits, that this many jobs can be fetched. add_job does the same.';
 
 create or replace function legwork_private.true_attempt(job_id bigint, attempts smallint, max_attempts smallint, updated_at timestamptz, locked_at timestamptz) returns smallint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Reusing a running job's key, or remove_job, uses up all its attempts. Nothing else changes updated_at.
+  -- Reusing a running job's key, or calling remove_job for it, uses up all its attempts. Nothing else changes updated_at.
   if attempts >= max_attempts and updated_at > locked_at then
     return coalesce((
       select case when f.retry_at is null then 1 else f.attempt + 1 end from legwork_private.failed_attempts f

@@ -32,7 +32,8 @@ declare
   v_kept json;
   v_payload json;
 begin
-  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition redacts.
+  -- A failed job keeps the payload with which it was enqueued. For any other job, the history has the payload without the parts that its definition
+  -- redacts.
   select j.payload into v_kept from legwork_private.graphile_jobs j where j.id = rerun_payload.job_id;
   v_payload := case when given is null then coalesce(v_kept, history, '{}') else legwork_private.restore_redacted(given::json, legwork_private.readable_json(v_kept)) end;
   if v_kept is null and legwork_private.has_redacted(v_payload) or v_kept is not null and legwork_private.has_redacted(v_payload) and not legwork_private.has_redacted(v_kept) then
@@ -79,7 +80,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` starts a job before its time. To run it twice, enqueue it again.';
+      hint = '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.';
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);

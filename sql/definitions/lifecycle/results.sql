@@ -1,16 +1,18 @@
 -- Waiting for the end of jobs: legwork.jobs.result, enqueueAndWait, GET /jobs/:id/result and legwork add --wait.
 --
--- A process that waits adds a row for each job to legwork_private.awaited_jobs. The transaction that ends a job for which there is a row notifies the channel
--- legwork_results of its id. The notification is a hint: the process then reads legwork_private.results_of, so a forged or lost one does no harm.
--- Why no wait is forgotten: the process listens, commits its row, and then reads results_of. A transaction that ends the job and was committed before that read is seen
--- by it. A transaction that did not see the row had taken its snapshot before the row was committed, so it was already in progress, with a transaction id, when
--- the read took its snapshot. So the process reads again until all transactions in progress at its first read have ended (src/jobs/result-waits.ts). Any later one sees the row.
--- A transaction with repeatable reads may have a snapshot from before the row; it notifies everyone who waits.
+-- A process that waits adds a row for each job to legwork_private.awaited_jobs. The transaction that ends a job with such a row sends the
+-- job's id on the channel legwork_results. The notification is a hint: the process then reads legwork_private.results_of, so a forged or lost
+-- notification does no harm.
+-- Why the end of a job is never missed: the process listens, commits its row, and then reads results_of. A transaction that ends the job and was
+-- committed before that read is seen by it. A transaction that did not see the row had taken its snapshot before the row was committed, so it was
+-- already in progress, with a transaction id, when the read took its snapshot. So the process reads again until all transactions in progress at its
+-- first read have ended (src/jobs/result-waits.ts). Any later transaction sees the row.
+-- A repeatable read transaction may have a snapshot from before the row was committed. It notifies all waiting processes.
 
-comment on table legwork_private.awaited_jobs is 'The jobs for whose end a process waits. Transactions that end one of them notify it. Unlogged, because a lost row only delays the process until it next looks.';
+comment on table legwork_private.awaited_jobs is 'The jobs whose ends processes wait for. A transaction that ends one of them notifies its process. Unlogged, because a lost row only delays the process until its next check.';
 comment on column legwork_private.awaited_jobs.job_id is 'The job.';
-comment on column legwork_private.awaited_jobs.waiter is 'The process that waits, by a random id of its own.';
-comment on column legwork_private.awaited_jobs.expires_at is 'When the row no longer counts unless the process renews it, because the process may have died.';
+comment on column legwork_private.awaited_jobs.waiter is 'A random id of the process that waits.';
+comment on column legwork_private.awaited_jobs.expires_at is 'When the row expires unless the process renews it. (The process may have died.)';
 
 create or replace function legwork_private.await_results(job_ids bigint[], no_longer bigint[], waiter uuid) returns setof bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -27,7 +29,7 @@ begin
   returning a.job_id;
 end $$;
 comment on function legwork_private.await_results(bigint[], bigint[], uuid) is
-  'Registers the jobs for whose end a process waits, for five minutes, and removes those for which it no longer does. Returns the ids of those that it has registered: of jobs that have not ended. Needs the role viewer.';
+  'Registers the jobs whose ends a process waits for, for five minutes, and removes the jobs that it no longer waits for. Returns the ids that were registered: those of jobs that have not ended. Needs the role viewer.';
 revoke execute on function legwork_private.await_results(bigint[], bigint[], uuid) from public;
 
 create or replace function legwork_private.results_of(job_ids bigint[])
@@ -55,8 +57,8 @@ begin
     where not exists (select from live l where l.id = a.id);
 end $$;
 comment on function legwork_private.results_of(bigint[]) is
-  'How jobs ended: state, result, and error or reason, as in legwork.jobs. state is null for a job that has not ended, also while it waits for another attempt. Jobs that do not exist, or that '
-  'belong to another tenant than the session''s, are missing. Needs the role viewer.';
+  'How jobs ended: state, result, and error or reason, as in legwork.jobs. state is null for a job that has not ended, including one that waits for another attempt. Jobs that do not exist, or that '
+  'belong to a different tenant than the session, are missing. Needs the role viewer.';
 revoke execute on function legwork_private.results_of(bigint[]) from public;
 
 create or replace function legwork_private.is_awaited(first bigint, last bigint) returns boolean
@@ -68,7 +70,7 @@ begin
     or current_setting('transaction_isolation') <> 'read committed';
 end $$;
 comment on function legwork_private.is_awaited(bigint, bigint) is
-  'Whether a process may wait for a job with an id in this range. Also true in a transaction whose snapshot may be too old to know.';
+  'Whether a process may wait for a job with an id in this range. Also true in a transaction whose snapshot may be too old to see that.';
 
 create or replace function legwork_private.notify_waiters(job_ids bigint[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -90,4 +92,4 @@ begin
   ) p;
 end $$;
 comment on function legwork_private.notify_waiters(bigint[]) is
-  'Notifies the processes that wait for any of these jobs, which end in this transaction. The channel is legwork_results, and the payload has ids, or * if any job may have ended.';
+  'Notifies the processes that wait for any of these jobs, which end in this transaction. The channel is legwork_results, and the payload is a list of ids, or * if any job may have ended.';

@@ -11,7 +11,7 @@ begin
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % cannot be retried: it is %.', job_id, v_state using
       errcode = 'LW409', detail = jsonb_build_object('do', 'rerun_job', 'id', job_id),
-      hint = 'Only failed jobs are kept for a retry. `select legwork.rerun_job(' || job_id || ')` runs it again as a new job.';
+      hint = 'Only failed jobs can be retried. `select legwork.rerun_job(' || job_id || ')` runs it again as a new job.';
   end if;
   if v_job.locked_at is not null then
     raise exception 'Job % cannot be retried: it is running.', job_id using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';

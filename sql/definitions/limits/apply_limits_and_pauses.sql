@@ -1,5 +1,5 @@
 comment on table legwork_private.limit_changes is 'Recent changes of limits and pauses. Older transactions may still enqueue or end jobs without seeing them.';
-comment on column legwork_private.limit_changes.id is 'Numbers the changes in their order.';
+comment on column legwork_private.limit_changes.id is 'A sequence number that gives the order of the changes.';
 comment on column legwork_private.limit_changes.task_ids is 'The affected tasks.';
 comment on column legwork_private.limit_changes.xid is 'The transaction that made the change.';
 comment on column legwork_private.limit_changes.since is 'The oldest transaction that was open at that time: only it and later transactions can have written jobs without seeing the change. Null if any transaction can.';
@@ -27,7 +27,7 @@ begin
   end if;
   v_queues := legwork_private.known_queues();
   if name is null or name <> all (v_queues) then
-    raise exception 'No queue is called ''%''.', name using
+    raise exception 'There is no queue named ''%''.', name using
       errcode = 'LW404',
       detail = '{"do": "list_queues"}',
       hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, v_queues) || '''? ', '')
@@ -107,7 +107,7 @@ comment on function legwork_private.jobs_against_limits(integer[], bigint, bigin
   'reason to wait, and jobs that are free to start although they are paused or under a new limit. With since, only rows written by that transaction or a later one, except those in by.';
 revoke execute on function legwork_private.jobs_against_limits(integer[], bigint, bigint[]) from public;
 
--- Without planner settings: apply_limits_and_pauses sets those for this function and the next one.
+-- This function and the next one have no planner settings of their own: apply_limits_and_pauses sets them.
 create or replace function legwork_private.update_waiting_jobs(task_ids integer[], job_ids bigint[]) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
@@ -190,8 +190,8 @@ begin
   end if;
   v_concerned := legwork_private.jobs_against_limits(task_ids, since, by);
   -- Every change of a job locks the job's row first and its row in the waiting room second, so that there are no deadlocks.
-  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because an
-  -- open transaction must not block the waiting room.
+  -- This waits for jobs that are being fetched, because they are then running and must be counted. Settling skips them and repeats instead, because
+  -- an open transaction must not block the waiting room.
   if v_is_settling then
     v_ids := array(
       select j.id from legwork_private.graphile_jobs j
@@ -238,8 +238,8 @@ begin
     where j.locked_at is null and j.attempts < j.max_attempts);
 end $$;
 comment on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) is
-  'Applies the limits and pauses of these tasks to existing jobs. With by, the transactions that changed them, it only settles: it checks the rows written since then, '
-  'and skips jobs whose rows other sessions have locked. Returns whether it skipped none.';
+  'Applies the limits and pauses of these tasks to existing jobs. With by, the transactions that changed them, it only settles the changes: it checks the rows written since then '
+  'and skips jobs whose rows other sessions have locked. Returns false if it skipped any.';
 revoke execute on function legwork_private.apply_limits_and_pauses(integer[], bigint, bigint[]) from public;
 
 create or replace function legwork_private.settle_limit_changes() returns void
@@ -254,8 +254,8 @@ declare
     select max(age(a.backend_xmin)) from pg_stat_activity a
     where a.datname = current_database() and a.pid <> pg_backend_pid()), -1);
 begin
-  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known for the
-  -- whole server: a long transaction in another database can delay it.
+  -- Checked often at first, then occasionally, and once more when all transactions that began before the change must have ended. That is only known
+  -- for the whole server: a long transaction in another database can delay it.
   with changes as materialized (
     select c.*
     from (

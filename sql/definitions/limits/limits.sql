@@ -78,7 +78,7 @@ begin
   if v_limit.declared_max is null then
     delete from legwork_private.limits l where l.id = v_limit.id;
   else
-    -- Its task declares it: kept as removed, so that the next worker that starts does not restore it.
+    -- The task's definition declares this limit. It is kept but marked as removed, so that the next worker to start does not restore it.
     update legwork_private.limits l set max_count = null, is_overridden = true where l.id = v_limit.id;
   end if;
   perform legwork_private.apply_limits_and_pauses(legwork_private.tasks_in(v_scope, v_name));

@@ -4,7 +4,7 @@ comment on column legwork_private.alert_rules.kind is 'What the rule measures; s
 comment on column legwork_private.alert_rules.target is 'The one task, queue, schedule, check or host that the rule applies to; null for each of them separately. A rule for all tasks does not apply to a task that has its own rule of the same kind.';
 comment on column legwork_private.alert_rules.warning is 'The alert is a warning at this value and above; null for never.';
 comment on column legwork_private.alert_rules.critical is 'The alert is critical at this value and above; null for never.';
-comment on column legwork_private.alert_rules.period is 'How far error_rate, failed_jobs and slow_runs look back.';
+comment on column legwork_private.alert_rules.period is 'How far back error_rate, failed_jobs and slow_runs look.';
 comment on column legwork_private.alert_rules.at_least is 'The minimum number of attempts in that period for error_rate and slow_runs to apply.';
 comment on column legwork_private.alert_rules.raise_after is 'How long the value must stay too large before the alert is raised.';
 comment on column legwork_private.alert_rules.resolve_after is 'How long the value must stay normal before the alert is resolved, so that a problem that comes and goes is one alert.';
@@ -32,7 +32,8 @@ begin
     ('host_cpu', 'host_cpu', 0.95, null, '15 minutes', 1, '5 minutes', '5 minutes'),
     ('host_memory', 'host_memory', 0.9, 0.97, '15 minutes', 1, '1 minute', '5 minutes'),
     ('host_disk', 'host_disk', 0.9, 0.95, '15 minutes', 1, '0', '5 minutes'),
-    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A worker that was just started uses about 0.1 GB.
+    -- Half and seven eighths of 2 GB, at which V8 ends a process on a machine with 8 GB: its limit is a quarter of the memory, and 4 GB at most. A
+    -- worker that was just started uses about 0.1 GB.
     ('worker_memory', 'worker_memory', 1024 * 1024 * 1024, 1792 * 1024 * 1024, '15 minutes', 1, '5 minutes', '5 minutes')
   on conflict (name) do nothing;
   get diagnostics v_count = row_count;
@@ -140,12 +141,12 @@ begin
         else true end)
     end)
   then
-    -- The message does not contain the channels: URLs of webhooks are secrets.
+    -- The message does not contain the channels, because webhook URLs are secrets.
     raise exception 'These are not valid alert channels.' using errcode = 'LW400',
       hint = 'Channels are an array of {"webhook": "https://…"}, {"slack": "endpoint"}, {"email": "a@b.c"} or {"task": "name"}, each with "payload": {…} and "from": "warning" or "critical" if needed.';
   end if;
 end $$;
-comment on function legwork_private.assert_alert_channels(jsonb) is 'Accepts valid alert channels. Raises LW400 for others.';
+comment on function legwork_private.assert_alert_channels(jsonb) is 'Does nothing for valid alert channels. Otherwise raises LW400.';
 
 create or replace function legwork.set_alert_channels(channels jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -172,7 +173,7 @@ begin
   raise exception 'Alert rule ''%'' does not exist.', coalesce(name, '') using errcode = 'LW404', detail = '{"do": "list_alert_rules"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end || '`select name from legwork.alert_rule_list` lists them.';
 end $$;
-comment on function legwork_private.assert_alert_rule(text) is 'Accepts a known rule. Raises LW404 with the nearest name for an unknown one.';
+comment on function legwork_private.assert_alert_rule(text) is 'Does nothing for a known rule. Raises LW404, suggesting the most similar name, for an unknown one.';
 revoke execute on function legwork_private.assert_alert_rule(text) from public;
 
 create or replace function legwork.drop_alert_rule(name text) returns void

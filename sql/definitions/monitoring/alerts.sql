@@ -2,7 +2,8 @@
 -- is one alert, raised once and resolved once, however many processes evaluate the rules.
 --
 -- Why once: an open alert is a row, and a unique index allows one per rule and target. Raising inserts the row, resolving closes it, and the
--- jobs that send the alert are enqueued in the same transaction. Evaluators take turns by an advisory lock; the index holds without it.
+-- jobs that send the alert are enqueued in the same transaction. An advisory lock lets one session at a time evaluate the rules, but even without it
+-- the index prevents duplicates.
 -- Rules read the metrics (legwork_private.task_minutes), legwork_private.samples and the workers' heartbeats. Nothing here reads more of the
 -- history than the last failures of failing tasks.
 -- Locks: ACCESS EXCLUSIVE on legwork_private.worker_processes while its columns are added, for milliseconds.
@@ -10,7 +11,7 @@
 comment on column legwork_private.worker_processes.cpu is 'The share of its machine''s processors in use, 0 to 1, since its last report; null before the first.';
 comment on column legwork_private.worker_processes.memory is 'The share of its machine''s memory in use, 0 to 1.';
 comment on column legwork_private.worker_processes.memory_total is 'The size of that memory (bytes).';
-comment on column legwork_private.worker_processes.disk is 'The share of the disk in use that holds its working directory, 0 to 1.';
+comment on column legwork_private.worker_processes.disk is 'The used share of the disk that holds its working directory, 0 to 1.';
 comment on column legwork_private.worker_processes.disk_total is 'The size of that disk (bytes).';
 comment on column legwork_private.worker_processes.heap_bytes is 'The size of the process''s heap (bytes).';
 comment on column legwork_private.worker_processes.host_seen_at is 'When it last reported these values.';
@@ -36,7 +37,7 @@ comment on column legwork_private.alert_records.threshold is 'The threshold that
 comment on column legwork_private.alert_records.message is 'The problem, in a sentence.';
 comment on column legwork_private.alert_records.raised_at is 'When it was raised.';
 comment on column legwork_private.alert_records.critical_at is 'When it became critical; null if it never did.';
-comment on column legwork_private.alert_records.clear_since is 'When the value became normal; null while it is not. The alert is resolved once that has lasted.';
+comment on column legwork_private.alert_records.clear_since is 'When the value became normal; null while it is not. The alert is resolved once it has stayed normal for long enough.';
 comment on column legwork_private.alert_records.resolved_at is 'When it was resolved; null while it is open.';
 comment on column legwork_private.alert_records.acknowledged_at is 'When it was acknowledged.';
 comment on column legwork_private.alert_records.acknowledged_by is 'Who acknowledged it: the database role, or the name that it gave.';
@@ -61,7 +62,7 @@ create or replace function legwork_private.note_usual_runs() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
   with usual as (
-    -- 0.5 to the power of 1/144: a day has 144 times ten minutes.
+    -- 0.5 to the power of 1/144: a day has 144 periods of ten minutes.
     select t.task, array(
       select coalesce(u.usual, 0) * 0.995198 + (u.runs - coalesce(u.gone, 0)) from unnest(t.runs, t.usual, t.usual_from) with ordinality as u (runs, usual, gone, n) order by u.n
     ) as counts
@@ -74,13 +75,13 @@ as $$
 $$;
 comment on function legwork_private.note_usual_runs() is 'Records how long the attempts of each task usually take, so that slow ones are recognized. A worker calls it every ten minutes.';
 revoke execute on function legwork_private.note_usual_runs() from public;
-comment on type legwork_private.alert_condition is 'A problem that a rule finds: something is too many, too slow or too late.';
+comment on type legwork_private.alert_condition is 'A problem that a rule has found: a value that reaches a threshold.';
 
 create or replace function legwork_private.measurements(at timestamptz)
 returns table (kind text, target text, value double precision, floor double precision, message text)
 language sql stable set search_path = pg_catalog, pg_temp set jit = off
 as $$
-  -- The number of failures since a task's last success. The metrics may be a moment late, so both are looked up.
+  -- The number of failures since a task's last success. The last success is looked up in the history too, because the metrics may lag behind.
   select 'consecutive_failures', t.task, f.number, 0::double precision,
     format('Task %L has failed %s in a row%s', t.task, legwork_private.counted(f.number::bigint, 'time'), coalesce(': ' || left(f.error, 200), '.'))
   from legwork_private.task_totals t
@@ -148,7 +149,7 @@ as $$
   ) h
 $$;
 comment on function legwork_private.measurements(timestamptz) is
-  'The values that rules compare with their thresholds, except those that depend on the rule''s period. floor: the least threshold that applies, such as three times what a task usually takes.';
+  'The values that rules compare with their thresholds, except those that depend on the rule''s period. floor: the lowest threshold that applies, such as three times what a task usually takes.';
 revoke execute on function legwork_private.measurements(timestamptz) from public;
 
 create or replace function legwork_private.alert_conditions(at timestamptz default clock_timestamp()) returns setof legwork_private.alert_condition
@@ -231,7 +232,7 @@ declare
   v_body jsonb := jsonb_build_object(
     'event', event, 'id', alert.id, 'rule', alert.rule, 'kind', alert.kind, 'target', alert.target, 'severity', alert.severity, 'value', alert.value,
     'threshold', alert.threshold, 'message', alert.message, 'raisedAt', alert.raised_at, 'resolvedAt', alert.resolved_at, 'database', current_database());
-  -- On one line, whatever the task's name contains.
+  -- The title is a single line, even if the task's name contains line breaks.
   v_title text := left(regexp_replace(format('[%s] %s: %s', case when event = 'resolved' then 'resolved' else alert.severity end, alert.rule, alert.target), '\s+', ' ', 'g'), 200);
   v_text text := v_title || E'\n' || alert.message || case when event = 'resolved' then E'\nIt has been resolved.' else '' end;
   v_task text;

@@ -1,4 +1,4 @@
--- The backlog over time. Nothing else records how many jobs were waiting a while ago: the history knows jobs only once they have ended.
+-- The backlog over time. Nothing else records how many jobs were waiting a while ago: the history contains jobs only once they have ended.
 comment on table legwork_private.backlog_minutes is
   'The largest backlog that was counted in each minute, by queue. Written by legwork_private.sample_queues. Kept for as long as the setting metrics_minutes says.';
 comment on column legwork_private.backlog_minutes.minute is 'The beginning of the minute.';
@@ -9,13 +9,13 @@ comment on column legwork_private.backlog_minutes.held is 'Jobs that were blocke
 comment on column legwork_private.backlog_minutes.running is 'Running jobs.';
 comment on column legwork_private.backlog_minutes.oldest_seconds is 'How long the oldest pending job had been due, in seconds; 0 without pending jobs.';
 select legwork_private.copy_comments('legwork_private.backlog_minutes', 'legwork_private.backlog_hours');
-comment on table legwork_private.backlog_hours is 'The same by hour. Kept for as long as the setting metrics_hours says.';
+comment on table legwork_private.backlog_hours is 'The largest backlog in each hour, by queue. Kept for as long as the setting metrics_hours says.';
 comment on column legwork_private.backlog_hours.hour is 'The beginning of the hour.';
 
 create or replace function legwork_private.record_backlog(counts jsonb) returns void
 language sql volatile set search_path = pg_catalog, pg_temp
 as $$
-  -- A string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
+  -- The body is a string, because Postgres cannot dump a parsed body with two inserts that refer to excluded.
   with counted as (
     select coalesce(c.queue, '') as queue,
       coalesce(sum(c.jobs) filter (where c.state = 'pending'), 0)::bigint as pending,
@@ -38,7 +38,7 @@ as $$
     oldest_seconds = greatest(h.oldest_seconds, excluded.oldest_seconds);
 $$;
 comment on function legwork_private.record_backlog(jsonb) is
-  'Records the backlog of each queue and of all queues for the current minute and hour, where it is larger than what has been recorded for them. counts: [{"queue", "state", "jobs", "oldest"}].';
+  'Records the backlog of each queue and of all queues for the current minute and hour, if it is larger than the one already recorded. counts: [{"queue", "state", "jobs", "oldest"}].';
 revoke execute on function legwork_private.record_backlog(jsonb) from public;
 
 create or replace function legwork_private.forget_backlog(at_most integer) returns void

@@ -1,13 +1,13 @@
--- Counting the jobs of a filter by state, task, queue, tenant or worker, in bounded time: at most 4,000 rows and some entries of indexes are read
--- for each field. Where there are more, a count says "at least", and counts of unfinished jobs come from legwork_private.live_job_counts.
+-- Counts the jobs that match a filter by state, task, queue, tenant or worker, in bounded time: at most 4,000 rows and some entries of indexes are
+-- read for each field. If there are more, a count says "at least", and counts of unfinished jobs come from legwork_private.live_job_counts.
 comment on table legwork_private.live_job_counts is
-  'Counts of the unfinished jobs of each task and state, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, used by legwork.count_jobs.';
+  'Counts of the unfinished jobs by task and state, in total and per tenant, if there are more than 2,000 of them. Written by legwork_private.sample_queues, used by legwork.count_jobs.';
 comment on column legwork_private.live_job_counts.tenant is 'The tenant; empty for all tenants together.';
 comment on column legwork_private.live_job_counts.task is 'The task.';
 comment on column legwork_private.live_job_counts.queue is 'Its queue.';
 comment on column legwork_private.live_job_counts.state is 'The state.';
 comment on column legwork_private.live_job_counts.jobs is 'The number of jobs.';
-comment on column legwork_private.live_job_counts.valid_until is 'Until when the counts are used if no new ones are taken.';
+comment on column legwork_private.live_job_counts.valid_until is 'How long the counts are used if the jobs are not counted again.';
 
 create or replace function legwork_private.filter_states(filter jsonb) returns text[]
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp
@@ -15,7 +15,7 @@ return case jsonb_typeof(filter -> 'state')
   when 'array' then array(select jsonb_array_elements_text(filter -> 'state'))
   when 'string' then array[filter ->> 'state']
   else enum_range(null::legwork.job_state)::text[] end;
-comment on function legwork_private.filter_states(jsonb) is 'The states that a filter of legwork.count_jobs allows: all without the field state.';
+comment on function legwork_private.filter_states(jsonb) is 'The states that a filter of legwork.count_jobs allows: all states if it has no field state.';
 
 create or replace function legwork_private.assert_count_filter(filter jsonb) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -35,13 +35,13 @@ begin
     raise exception 'priority is %; it must be a whole number.', left(v_priority, 100) using errcode = 'LW400', hint = 'For example {"priority": 0}.';
   end if;
 end $$;
-comment on function legwork_private.assert_count_filter(jsonb) is 'Accepts a filter of legwork.count_jobs. Raises LW400 for any other, naming the field and its value.';
+comment on function legwork_private.assert_count_filter(jsonb) is 'Does nothing for a valid filter of legwork.count_jobs. Otherwise raises LW400, naming the field and its value.';
 revoke execute on function legwork_private.assert_count_filter(jsonb) from public;
 
 create or replace function legwork_private.when_given(condition text, value text) returns text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp
 return case when value is null then '' else format(condition, value) end;
-comment on function legwork_private.when_given(text, text) is 'A condition with a value, for format(); an empty text without a value.';
+comment on function legwork_private.when_given(text, text) is 'The condition, with the value inserted by format(). An empty text if the value is null.';
 
 create or replace function legwork_private.count_newest(filter jsonb, is_live boolean, most integer, out field text, out value text, out jobs integer, out is_capped boolean)
 returns setof record
@@ -58,7 +58,7 @@ begin
     return;
   end if;
   select * into v_bounds from legwork_private.ids_created((filter ->> 'created_after')::timestamptz, (filter ->> 'created_before')::timestamptz);
-  -- Conditions that an index serves select the rows that are looked at. The others are checked on those rows.
+  -- Conditions that can use an index select the rows to read. The others are checked on those rows.
   v_served := legwork_private.when_given(' and j.id > %L', v_bounds.above::text) || legwork_private.when_given(' and j.id <= %L', v_bounds.up_to::text) || case
     when filter ? 'correlation_id' then legwork_private.when_given(' and j.correlation_id = %L', filter ->> 'correlation_id')
     when filter ? 'parent_id' then legwork_private.when_given(' and j.parent_id = %L', filter ->> 'parent_id')
@@ -73,7 +73,7 @@ begin
   into v_rest
   from jsonb_each_text(filter - array['state', 'created_after', 'created_before', 'finished_after', 'finished_before']) f;
   if is_live then
-    -- The list of states is true for each unfinished job; an index of the history shows that it has none of them.
+    -- Every unfinished job is in one of these states. Listing them lets an index show that the history has no such jobs.
     if v_wanted <> '{running}' then
       v_branches := v_branches || format('j.finished_at is null and j.started_at is null and j.state = any (%L)%s', '{scheduled,pending,blocked,paused,retrying}', v_served);
     end if;
@@ -84,7 +84,7 @@ begin
     v_branches := array['true' || v_served];
   else
     foreach v_state in array v_wanted loop
-      -- No index has the state completed: those are picked from all that ended.
+      -- No index includes the state completed, so completed jobs are selected from all jobs that ended.
       v_branches := array_append(v_branches, case v_state when 'completed' then 'true' else format('j.state = %L', v_state) end || v_served);
     end loop;
   end if;
@@ -107,7 +107,7 @@ begin
     v_rest, v_wanted, most);
 end $$;
 comment on function legwork_private.count_newest(jsonb, boolean, integer) is
-  'Counts the unfinished or the ended jobs that match, among the newest most that an index finds, by each field. One more row, without a field, shows whether there were more to look at (is_capped).';
+  'Counts the unfinished or the ended jobs that match, among the newest most that an index finds, by each field. One more row, without a field, shows whether there were more rows to read (is_capped).';
 revoke execute on function legwork_private.count_newest(jsonb, boolean, integer) from public;
 
 create or replace function legwork_private.count_by_index(filter jsonb, field text, names text[], most integer, out value text, out jobs integer)
@@ -120,7 +120,7 @@ declare
   v_ended integer := 0;
   v_is_exact boolean := true;
 begin
-  -- The combinations of conditions that an index of the history holds.
+  -- The combinations of conditions that an index of the history supports.
   if not (v_others = '{}' or case field
     when 'state' then v_others <@ array['task'] or v_others <@ array['tenant']
     when 'task' then v_others <@ array['tenant'] or v_others <@ array['state'] and not 'completed' = any (v_states)
@@ -143,14 +143,14 @@ begin
     return next;
   end loop;
   if field = 'state' and v_is_exact and 'completed' = any (names) then
-    -- No index has the state completed, so all others are subtracted from all.
+    -- No index includes the state completed, so the jobs in all other states are subtracted from the total.
     value := 'completed';
     execute format('select count(*)::integer - %s from (select from legwork_private.finished_jobs j where true%s limit %s) x', v_ended, v_conditions, most + v_ended + 1) into jobs;
     return next;
   end if;
 end $$;
 comment on function legwork_private.count_by_index(jsonb, text, text[], integer) is
-  'Counts the ended jobs that match for each of these states, tasks, queues or tenants, by an index alone and up to most of each. No rows for a filter that no index holds.';
+  'Counts the ended jobs that match for each of these states, tasks, queues or tenants, from an index alone, up to most for each. Returns no rows for a filter that no index supports.';
 revoke execute on function legwork_private.count_by_index(jsonb, text, text[], integer) from public;
 
 create or replace function legwork.count_jobs(filter jsonb default '{}', by text[] default array['state'], out field text, out value text, out jobs integer, out is_capped boolean)
@@ -158,7 +158,7 @@ returns setof record
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
   c_most constant integer := 10000;
-  -- Rows that are read. More than the 2,000 unfinished jobs from which on their counts are stored.
+  -- The number of rows to read: more than 2,000, because the counts of unfinished jobs are stored only if there are more than that.
   c_looked constant integer := 4000;
   c_unfinished constant text[] := '{scheduled,pending,blocked,paused,running,retrying}';
   v_own text := legwork_private.confined_tenant();
@@ -183,7 +183,7 @@ begin
     return;
   end if;
   for v_field in select distinct x from unnest(by) x order by 1 loop
-    -- The counts of a field show what another value of it would give, so its own condition is left out.
+    -- The counts of a field show how many jobs each of its values would match, so the filter's condition on that field is left out.
     v_like := v_filter - v_field;
     if v_own is not null then
       v_like := v_like || jsonb_build_object('tenant', v_own);
@@ -216,7 +216,7 @@ begin
       when 'queue' then array(select q from unnest(legwork_private.known_queues()) q where q <> 'default' limit 300)
       when 'tenant' then array(select distinct c.value from jsonb_to_recordset(v_scans -> v_key) as c (field text, value text) where c.field = 'tenant' limit 300)
       else '{}' end;
-    -- Together about 100,000 entries of an index, which take a tenth of a second.
+    -- Together, this reads about 100,000 index entries, which takes a tenth of a second.
     v_each := case when cardinality(v_names) <= 10 then c_most when cardinality(v_names) <= 50 then 2000 else 1000 end;
     return query
       with counted as (
@@ -229,7 +229,7 @@ begin
       ), grouped as (
         select coalesce(c.name, i.value) as name,
           coalesce(sum(c.jobs) filter (where c.is_live), 0) as live, greatest(coalesce(sum(c.jobs) filter (where not c.is_live), 0), coalesce(max(i.jobs), 0)) as ended,
-          -- An index counts all of a value, unless it reached its own limit.
+          -- A count from an index is complete, unless it has reached its limit.
           max(i.jobs) as by_index
         from (select * from counted c where c.name is not null) c
         full join indexed i on i.value = c.name
@@ -247,7 +247,7 @@ begin
 end $$;
 comment on function legwork.count_jobs(jsonb, text[]) is
   'Counts the jobs that match a filter by the fields state, task, queue, tenant or worker, most first and at most 100 values of each. The counts of a field ignore the filter''s own '
-  'condition on it. is_capped: there are more jobs than jobs says, or there may be; no count is above 10,000. With more than 2,000 unfinished jobs, their counts are a few seconds old. '
+  'condition on it. is_capped: there are, or may be, more jobs than the column jobs says; counting stops at 10,000. With more than 2,000 unfinished jobs, their counts are a few seconds old. '
   'The filter is an object with the fields state (one or an array), task, queue, tenant, worker, correlation_id, parent_id, job_key, priority, error (a part of the message), created_after, '
   'created_before, finished_after, finished_before and finished_since; jobs must match all given fields. Raises LW400 for an unknown field. Example: select * from legwork.count_jobs(''{"state": "failed"}'', ''{task}'')';
 revoke execute on function legwork.count_jobs(jsonb, text[]) from public;

@@ -21,7 +21,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_number bigint;
 begin
-  -- The session that holds the row is doing the duty, or has just done it.
+  -- The session that has locked the row is performing the duty, or has just performed it.
   perform from legwork_private.duties w where w.duty = run_duty.duty and w.due_at <= v_began for update skip locked;
   if not found then
     return false;

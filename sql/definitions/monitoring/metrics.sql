@@ -14,8 +14,8 @@
 -- open transaction delays only its own rows and other late ones.
 -- How rows get into old blocks: small rows fit where larger ones have left room, and any row where vacuum has made room. Postgres counts the
 -- rows inserted into each table. While that number exceeds the rows found, the segments left behind are read again, the newest each time and
--- the others a few at a time. Such a row may be counted some minutes late, and is not lost.
--- What is not counted: a failed job that is revived in the seconds before it is counted has not failed.
+-- the others a few at a time. Such a row may be counted a few minutes late, but is not lost.
+-- What is not counted: the failure of a job that is retried within the few seconds before it would be counted.
 -- Locks: none that another session waits for.
 
 create or replace function legwork_private.histogram_bounds() returns double precision[]
@@ -27,7 +27,7 @@ comment on function legwork_private.histogram_bounds() is
 create or replace function legwork_private.add_counts(a bigint[], b bigint[]) returns bigint[]
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 begin
-  -- In place, which is ten times faster than unnesting both.
+  -- Adds in place, which is ten times faster than unnesting both arrays.
   if a is null or b is null then
     return coalesce(a, b);
   end if;
@@ -85,9 +85,9 @@ comment on column legwork_private.task_minutes.run_seconds is 'The total running
 comment on column legwork_private.task_minutes.waits is 'How long jobs that completed or failed had been due before their last attempt started: counts by the buckets of legwork_private.histogram_bounds().';
 comment on column legwork_private.task_minutes.runs is 'How long attempts ran, including failed ones: counts by the buckets of legwork_private.histogram_bounds().';
 select legwork_private.copy_comments('legwork_private.task_minutes', 'legwork_private.task_hours');
-comment on table legwork_private.task_hours is 'The same counts by hour. Kept for as long as the setting metrics_hours says.';
+comment on table legwork_private.task_hours is 'The counts of legwork_private.task_minutes by hour. Kept for as long as the setting metrics_hours says.';
 comment on column legwork_private.task_hours.hour is 'The beginning of the hour.';
-comment on table legwork_private.task_totals is 'The same counts since counting began. They only grow.';
+comment on table legwork_private.task_totals is 'The counts of legwork_private.task_minutes since counting began. They only grow.';
 comment on column legwork_private.task_totals.task is 'The task.';
 comment on column legwork_private.task_totals.first_seen is 'When the task was first counted.';
 comment on column legwork_private.task_totals.completed is 'Jobs that completed.';
@@ -106,8 +106,8 @@ comment on table legwork_private.rollup_relations is 'The partitions of the hist
 comment on column legwork_private.rollup_relations.relation is 'The partition.';
 comment on column legwork_private.rollup_relations.filenode is 'Its file. A different file means that it was truncated or rewritten.';
 comment on column legwork_private.rollup_relations.rows_counted is 'The number of rows counted in it.';
-comment on column legwork_private.rollup_relations.inserted is 'The number of rows inserted into it, by Postgres''s statistics at the last roll-up.';
-comment on column legwork_private.rollup_relations.tolerated is 'How many rows the statistics may exceed rows_counted by: presumably rows of transactions that were rolled back.';
+comment on column legwork_private.rollup_relations.inserted is 'The number of rows inserted into it, according to Postgres''s statistics at the last roll-up.';
+comment on column legwork_private.rollup_relations.tolerated is 'How many more rows the statistics may report than rows_counted. These rows presumably belong to transactions that were rolled back.';
 comment on column legwork_private.rollup_relations.swept_to is 'The block down to which segments have been read again in this round; null while no row is missing.';
 comment on table legwork_private.rollup_segments is 'Ranges of blocks of those partitions, with the transactions whose rows have been counted in them. Written by legwork_private.roll_up.';
 comment on column legwork_private.rollup_segments.relation is 'The partition.';
@@ -194,7 +194,7 @@ begin
         select r.xmin as x, %2$s
         from only %1$s r
         where r.ctid >= %3$L::tid and r.ctid < %5$L::tid
-          -- All rows of blocks that have not been read, and in the others those of transactions that have not been counted.
+          -- All rows in blocks that have not been read, and in the other blocks the rows of transactions that have not been counted.
           and (r.ctid >= %4$L::tid or $1 is null or (age(r.xmin) <= age($1::xid8::xid) and r.xmin <> all ($2::xid[])))
       ) f
       group by 1, 2, 3, 4, 5, 6
@@ -339,7 +339,7 @@ declare
   v_partition record;
   v_number bigint := 0;
 begin
-  -- One session at a time: segments are read before their blocks. Every statement after this one has its own snapshot.
+  -- Only one session at a time, because segments are read before their blocks. Every statement after this one has its own snapshot.
   if not pg_try_advisory_xact_lock(hashtext('legwork_private.roll_up')) then
     return null;
   end if;

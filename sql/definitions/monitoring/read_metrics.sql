@@ -1,12 +1,12 @@
-comment on table legwork_private.samples is 'Readings that are taken now and then because they are slow: queues, limits, the doctor''s findings, schedules.';
-comment on column legwork_private.samples.name is 'The reading''s name.';
+comment on table legwork_private.samples is 'Measurements that are only taken from time to time, because they are slow: queues, limits, the doctor''s findings, schedules.';
+comment on column legwork_private.samples.name is 'The measurement''s name.';
 comment on column legwork_private.samples.value is 'Its value.';
 comment on column legwork_private.samples.sampled_at is 'When it was taken.';
 
 create or replace function legwork_private.sample_queues() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-  -- From this number of live jobs on, in all or of one tenant, legwork.queues shows the counts that are taken here.
+  -- If there are at least this many live jobs, in total or of one tenant, legwork.queues shows the counts that are taken here.
   c_many constant integer := 2000;
   v_began timestamptz := clock_timestamp();
   v_counted jsonb;
@@ -166,7 +166,7 @@ revoke execute on function legwork_private.read_metrics() from public;
 create or replace function legwork_private.activity(out enqueued bigint, out ended bigint, out failed_attempts bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  -- Counters that Postgres keeps anyway: the last id drawn, and the rows inserted into the history.
+  -- Counters that Postgres keeps anyway: the last id assigned, and the rows inserted into the history.
   select
     legwork_private.last_job_id(),
     (select coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)), 0)::bigint from pg_inherits i where i.inhparent = 'legwork_private.finished_jobs'::regclass),

@@ -1,4 +1,5 @@
--- Metrics over time, for charts: how many jobs ended and failed, and how long they took, in at most a few hundred buckets, for one task, one queue or all tasks.
+-- Metrics over time, for charts: how many jobs ended and failed, and how long they took, in at most a few hundred buckets, for one task, one queue or
+-- all tasks.
 --
 -- Only roll-ups are read, so a chart costs the same however long the history is. For one task its minutes or hours are looked up by the
 -- primary key. For all tasks the sums are stored: adding up two hundred tasks for each minute of a day would read a quarter of a million
@@ -92,7 +93,7 @@ create or replace trigger sum_truncated after truncate on legwork_private.task_h
 create or replace function legwork_private.series_bucket(period interval, from_at timestamptz) returns interval
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
-  -- The shortest that gives at most two hundred buckets. Less than an hour only where minutes are kept.
+  -- The shortest length that gives at most two hundred buckets. It is less than an hour only if the minutes of the period are kept.
   select coalesce(
     (select min(s.length) from unnest(array['1 minute', '5 minutes', '10 minutes', '30 minutes', '1 hour', '6 hours', '1 day']::interval[]) as s (length)
       where extract(epoch from period) <= 200 * extract(epoch from s.length)
@@ -169,7 +170,7 @@ begin
     where b.queue = coalesce(task_series.queue, '')
     group by 1
   ), sampled as (
-    -- A queue without live jobs has no row: it is empty where all queues together have been counted.
+    -- A queue without live jobs has no row: it counts as empty if there is a row for all queues.
     select distinct date_bin(v_bucket, b.b_at, v_origin) as s_at
     from (
       select m.minute as b_at from legwork_private.backlog_minutes m where v_is_fine and m.queue = '' and m.minute >= v_from and m.minute < v_until
@@ -248,5 +249,5 @@ as $$
   order by 1, 2, 3, 4
 $$;
 comment on function legwork.limits_in_use() is
-  'The use of each limit at the last reading, which is taken every ten seconds or, with very many live jobs, less often: the maximum (per key), the slots in use (by all keys), the keys that use it, and the keys without a free slot.';
+  'The use of each limit at the last measurement, which is taken every ten seconds or, with very many live jobs, less often: the maximum (per key), the slots in use (by all keys), the keys that use it, and the keys without a free slot.';
 revoke execute on function legwork.limits_in_use() from public;

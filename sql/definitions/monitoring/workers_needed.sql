@@ -1,4 +1,4 @@
--- How many workers an autoscaler should run. Read every few seconds, so it reads at most 10,000 entries of an index, whatever the backlog.
+-- How many workers an autoscaler should run. Read every few seconds, so it reads at most 10,000 entries of an index, however large the backlog is.
 create or replace function legwork_private.due_work(out task text, out queue text, out is_known boolean, out jobs bigint, out places double precision) returns setof record
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set enable_sort = off as $$
 declare
@@ -23,7 +23,7 @@ begin
     limit c_most
   ), found as (
     select t.identifier, count(*) as number,
-      -- Of the jobs with the same serial key, one runs at a time, and none while another one runs.
+      -- Of the jobs with the same serial key, one counts, and none while one of them is running.
       count(*) filter (where s.job_queue_id is null) + count(distinct q.id) filter (where q.is_available) as places
     from sampled s
     join legwork_private.graphile_tasks t on t.id = s.task_id
@@ -76,7 +76,8 @@ begin
     where j.id = r.id and coalesce(coalesce(d.queue, 'default') = any (workers_needed.queues), true) and coalesce(t.identifier = any (workers_needed.tasks), true)));
 
   select coalesce(sum(w.jobs), 0), coalesce(sum(w.jobs * w.seconds) filter (where w.is_known), 0),
-    -- The work divided by the time for it, but no more than can run at the same time. A task that no worker has registered needs a worker that knows it, once.
+    -- The work divided by the time for it, but no more than can run at the same time. All tasks without a registered worker
+    -- need one slot, to start a worker that may have them.
     coalesce(sum(least(w.places, w.jobs * w.seconds / v_within)) filter (where w.is_known), 0) + coalesce(max(least(w.places, 1)) filter (where not w.is_known), 0)
   into due, work_seconds, v_places
   from (

@@ -30,7 +30,7 @@ begin
   end if;
   v_redacted := legwork_private.readable_json(value);
   if v_redacted is null then
-    -- Its secrets cannot be located.
+    -- The secrets in such a value cannot be located.
     return '"[redacted]"';
   end if;
   foreach v_path in array paths loop
@@ -54,7 +54,7 @@ begin atomic
   with recursive found (value, path) as (
     select legwork_private.readable_json(payload), string_to_array(p.path, '.') from unnest(paths) as p (path)
     union all
-    -- At the end of a path the search continues into everything below it.
+    -- At the end of a path, the search includes all values below it.
     select e.value, f.path[2:]
     from found f
     cross join lateral (
@@ -68,12 +68,12 @@ begin atomic
     select distinct f.value #>> '{}' as secret from found f
     where cardinality(f.path) = 0 and json_typeof(f.value) in ('string', 'number')
   )
-  -- The longest first, because a secret may be part of another.
+  -- Longest first, because one secret may be part of another.
   select s.secret from secrets s where length(s.secret) >= 4 order by length(s.secret) desc, s.secret;
 end;
 comment on function legwork_private.redacted_values(json, text[]) is
-  'The texts and numbers at or below the paths of a payload, as text, the longest first. Those with fewer than four characters are '
-  'left out, because they occur in any text.';
+  'The strings and numbers at or below these paths in a payload, as text, longest first. Values with fewer than four characters are '
+  'left out, because they could occur in any text.';
 
 create or replace function legwork.redact_text(value text, payload json, paths text[]) returns text
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -88,14 +88,14 @@ begin
     return '[redacted]';
   end if;
   for v_secret in select s from legwork_private.redacted_values(payload, paths) as s loop
-    -- Both as it is and as it is escaped in JSON.
+    -- Replaces the secret both in plain form and as it is escaped in JSON.
     v_text := replace(v_text, v_secret, '[redacted]');
     v_text := replace(v_text, substr(to_json(v_secret)::text, 2, length(to_json(v_secret)::text) - 2), '[redacted]');
   end loop;
   return v_text;
 end $$;
 comment on function legwork.redact_text(text, json, text[]) is
-  'Replaces in a text, such as an error message, every value at the paths of a payload (legwork_private.redacted_values) with [redacted]. '
+  'Replaces every value at the paths of a payload (legwork_private.redacted_values) with [redacted] in a text, such as an error message. '
   'Returns only [redacted] if the payload has more than 1,000 levels.';
 
 create or replace function legwork_private.has_redacted(payload json) returns boolean

@@ -1,7 +1,7 @@
 -- Retries: whether and when a failed attempt is followed by another.
 
 comment on table legwork_private.retry_policies is
-  'How the jobs of a queue or a task are retried. The first existing policy applies to a job: its task''s policy from set_retry_policy, its task''s policy from the task definition, or its queue''s policy.';
+  'How the jobs of a queue or a task are retried. The first of these that exists applies to a job: its task''s policy from set_retry_policy, its task''s policy from the task definition, or its queue''s policy.';
 comment on column legwork_private.retry_policies.scope is 'queue or task.';
 comment on column legwork_private.retry_policies.name is 'The queue or the task.';
 comment on column legwork_private.retry_policies.is_declared is 'Whether the policy comes from the task''s definition. Otherwise it was set with set_retry_policy.';
@@ -21,7 +21,7 @@ as $$
   order by p.scope = 'task' desc, p.is_declared
   limit 1
 $$;
-comment on function legwork_private.retry_policy(text, text) is 'The policy that applies to a task in a queue. Returns no row if graphile-worker''s own applies.';
+comment on function legwork_private.retry_policy(text, text) is 'The policy that applies to a task in a queue. Returns no row if graphile-worker''s default applies.';
 
 create or replace function legwork_private.policy_attempts(by_number boolean) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -44,14 +44,14 @@ begin
     where p.attempts is not null);
 end $$;
 comment on function legwork_private.policy_attempts(boolean) is
-  'The number of attempts of jobs that are enqueued without one, by task or by graphile-worker''s number of the task: that of the task''s retry policy; null without a policy. For the views of jobs, '
-  'which call it once: as a subquery it would double their planning time.';
+  'The number of attempts that the retry policies set for jobs that are enqueued without one, as an object keyed by task, or by graphile-worker''s id of the task. Null if no policy sets it. '
+  'A function for the views of jobs, which call it once per query: as a subquery, it would double their planning time.';
 revoke execute on function legwork_private.policy_attempts(boolean) from public;
 
 create or replace function legwork_private.describe_retry(task text, queue text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 return (select to_jsonb(r) - array['scope', 'name', 'is_declared'] from legwork_private.retry_policy(describe_retry.task, describe_retry.queue) r);
-comment on function legwork_private.describe_retry(text, text) is 'The policy that applies to a task in a queue, as JSON for the view legwork.tasks. Null if graphile-worker''s own applies.';
+comment on function legwork_private.describe_retry(text, text) is 'The policy that applies to a task in a queue, as JSON for the view legwork.tasks. Null if graphile-worker''s default applies.';
 revoke execute on function legwork_private.describe_retry(text, text) from public;
 
 create or replace function legwork_private.retry_delay(

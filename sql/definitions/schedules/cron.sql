@@ -146,15 +146,15 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_cron(text) is
-  'Does nothing for a valid cron expression that fires at some time. Raises LW400 for any other, with the invalid part between > and <.';
+  'Does nothing for a valid cron expression that fires at some time. Otherwise raises LW400, with the invalid part between > and <.';
 
 create or replace function legwork_private.assert_timezone(timezone text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   begin
     perform now() at time zone assert_timezone.timezone;
-    -- Postgres also accepts abbreviations and POSIX rules. Neither has reliable daylight saving. Listing all zones is slow, so only names that
-    -- could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
+    -- Postgres also accepts abbreviations and POSIX rules. Neither handles daylight saving time reliably. Listing all zones is slow, so only names
+    -- that could be abbreviations are looked up. CET and similar names are zones for Node, while Postgres reads them as abbreviations.
     if assert_timezone.timezone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' or assert_timezone.timezone in ('UTC', 'GMT')
       or exists (
         select from pg_timezone_names z
@@ -166,7 +166,7 @@ begin
   exception when invalid_parameter_value then
     null;
   end;
-  raise exception 'No time zone is called ''%''.', assert_timezone.timezone using errcode = 'LW400',
+  raise exception 'There is no time zone named ''%''.', assert_timezone.timezone using errcode = 'LW400',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(assert_timezone.timezone,
       array(select z.name from pg_timezone_names z where z.name ~ '^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/|^UTC$')) || '''? ', '')
       || 'Zones are named as in the IANA database, such as Europe/Berlin.';

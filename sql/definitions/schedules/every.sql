@@ -1,4 +1,5 @@
--- Occurrences of every. The k-th is anchor + k * every. Adding every to the previous occurrence instead would turn January 31 into the 28th permanently.
+-- Occurrences of every. The k-th is anchor + k * every. Adding every to the previous occurrence instead would turn January 31 into the 28th
+-- permanently.
 create or replace function legwork_private.interval_time(anchor timestamptz, every interval, timezone text, k bigint) returns timestamptz
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -10,8 +11,8 @@ begin
   end if;
   v_local := (anchor at time zone timezone) + every * k::double precision;
   v_time := v_local at time zone timezone;
-  -- Postgres resolves an ambiguous local time to the second of its two instants. Schedules use the first one. Clocks go back by 30 minutes (Australia/Lord_Howe)
-  -- to 3 hours (Antarctica/Casey).
+  -- Postgres resolves an ambiguous local time to the second of its two instants. Schedules use the first one. Clocks go back by 30 minutes
+  -- (Australia/Lord_Howe) to 3 hours (Antarctica/Casey).
   if (v_time - interval '3 hours') at time zone timezone = v_local - interval '3 hours' then
     return v_time;
   end if;

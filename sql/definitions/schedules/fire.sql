@@ -23,7 +23,7 @@ begin
   select o.id,
     case when d.overlap in ('queue', 'cancel') then (
       select q.id from legwork_private.graphile_job_queues q where q.queue_name = legwork_private.schedule_serial_key(d.name, d.overlap, d.max_instances)) end,
-    -- Values are kept within bounds whatever is in the row, because this statement handles all due schedules.
+    -- Values are kept within bounds no matter what the row contains, because this statement handles all due schedules.
     t.id, d.payload::json, legwork_private.later(o.due_at, coalesce(least(greatest(d.jitter, interval '0'), interval '1 day') * random(), interval '0')),
     least(greatest(coalesce(d.max_attempts, 25), 1), 32767), least(greatest(coalesce(d.priority, 0), -32768), 32767),
     case when d.tenant is null then jsonb_build_object('schedule:' || d.name, true)
@@ -41,7 +41,8 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_job legwork_private.graphile_jobs;
 begin
-  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may not see them.
+  -- Not through legwork.cancel_job: the schedule cancels these jobs, regardless of which session's transaction this is, and even if that session may
+  -- not see them.
   -- The row's lock decides between this call and a worker that is fetching the job. Jobs that have ended in the meantime no longer exist.
   for v_job in
     select * from legwork_private.graphile_jobs j
@@ -74,8 +75,9 @@ begin
     order by u.next_at limit at_most for update skip locked));
   perform legwork_private.plan_intervals(as_of, at_most, schedule);
 
-  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due (listed),
-  -- which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the schedules (changes, updated).
+  -- One statement, so that everything is decided as of one moment: which schedules are due (claimed) and their policies, which occurrences are due
+  -- (listed), which of them may still run (judged, ranked), the decision for each (decided), its record in the history, and the update of the
+  -- schedules (changes, updated).
   with claimed as materialized (
     select d.* from legwork_private.schedule_definitions d
     where d.next_at <= as_of and (d.name = schedule or schedule is null and d.failed_at is null)
@@ -128,7 +130,7 @@ begin
     insert into legwork_private.schedule_occurrences as r (schedule, due_at, state, reason, job_id, occurrences, last_due_at, recorded_at, tenant)
     select d.name, d.due_at, d.state,
       case when d.state = 'waiting' then 'Its requirements have not been checked yet.'
-        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was due as well.'
+        when d.state = 'skipped' and d.overlap = 'cancel' then 'A later occurrence was also due.'
         when d.state = 'skipped' then format('This schedule may have only %s at a time: %s.', legwork_private.counted(d.max_instances, 'unfinished job'), concat_ws(' and ',
           case when cardinality(d.live) > 0 then format('%s %s had not ended', case cardinality(d.live) when 1 then 'job' else 'jobs' end,
             array_to_string(d.live[:5], ', ') || case when cardinality(d.live) > 5 then format(' and %s more', cardinality(d.live) - 5) else '' end) end,
@@ -140,7 +142,7 @@ begin
     from decided d where d.state <> 'over'
     union all
     select s.name, s.due_at, case s.missed when 'one' then 'coalesced' else 'missed' end,
-      case s.missed when 'one' then 'No worker was running. One job stands for all missed occurrences.'
+      case s.missed when 'one' then 'No worker was running. One job replaces all missed occurrences.'
         when 'all' then format('No worker was running, and missed occurrences are enqueued only up to %s late.', legwork_private.in_words(s.missed_window))
         else 'No worker was running, and this schedule does not enqueue missed occurrences.' end,
       case s.missed when 'one' then s.job_id end, s.occurrences, s.last_due_at, clock_timestamp(), s.tenant
@@ -228,7 +230,7 @@ declare
   v_claimed integer;
   v_names text[];
 begin
-  -- One subtransaction for all due schedules, so that one bad row affects only that row.
+  -- Fires all due schedules in one subtransaction. If it fails because of a bad row, they are fired one by one below.
   begin
     select f.fired, f.claimed into fire_schedules.fired, v_claimed from legwork_private.fire_due(as_of, at_most, schedule) f;
   exception when others then
@@ -238,7 +240,7 @@ begin
     v_claimed := null;
   end;
   if v_claimed is null then
-    -- Fewer than usual, because firing one alone costs as much as firing all of them together.
+    -- Fewer than usual, because firing one schedule alone takes as long as firing all of them together.
     v_names := array(
       select d.name from legwork_private.schedule_definitions d
       where d.failed_at is null and (d.next_at <= as_of or d.wants_plan and d.every is not null

@@ -2,7 +2,7 @@
 -- Locks: none on existing tables.
 create or replace function legwork_private.describe_schedule(definition legwork_private.schedule_definitions) returns jsonb
 language sql stable
--- Without the payload, which may contain secrets.
+-- Leaves out the payload, which may contain secrets.
 return jsonb_strip_nulls(jsonb_build_object(
   'task', definition.task, 'cron', definition.cron, 'every', definition.every::text, 'at', definition.at, 'timezone', definition.timezone,
   'starts_at', definition.starts_at, 'ends_at', definition.ends_at, 'max_runs', definition.max_runs, 'jitter', definition.jitter::text,
@@ -41,12 +41,12 @@ begin
     raise exception 'The schedule ''%'' is a crontab entry.', name using errcode = 'LW409',
       hint = 'Edit the crontab file and restart the workers, or remove the line there and create a schedule instead.';
   end if;
-  raise exception 'No schedule is called ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
+  raise exception 'There is no schedule named ''%''.', coalesce(name, 'null') using errcode = 'LW404', detail = '{"do": "list_schedules"}',
     hint = coalesce('Did you mean ''' || legwork_private.nearest_name(name, array(select d.name from legwork_private.schedule_definitions d where v_own is null or d.tenant = v_own)) || '''? ', '')
       || '`select name from legwork.schedules` lists them.';
 end $$;
 comment on function legwork_private.lock_schedule(text) is
-  'Locks a schedule until the end of the transaction and returns it, for an operator who is about to change it. Raises LW404 for an unknown schedule and for another tenant''s, LW409 for a crontab entry, and LW403.';
+  'Locks a schedule until the end of the transaction and returns it, for an operator who is about to change it. Raises LW404 for an unknown schedule and for another tenant''s, LW409 for a crontab entry, and LW403 without the role operator.';
 
 create or replace function legwork_private.settle_schedule(name text, as_of timestamptz, why text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -54,7 +54,7 @@ declare
   v_schedule legwork_private.schedule_definitions;
   v_failure text;
 begin
-  -- The schedule's row is locked, so nothing else fires it in the meantime. Plans of intervals come in parts.
+  -- The schedule's row is locked, so nothing else fires it in the meantime. The plan of an interval is extended in steps.
   for v_round in 1..1000 loop
     select d.* into v_schedule from legwork_private.schedule_definitions d where d.name = settle_schedule.name;
     exit when not v_schedule.is_enabled or (v_round > 1 and v_schedule.cron is not null)
@@ -194,7 +194,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('legwork.schedule'), hashtext(schedule.name));
   select * into v_old from legwork_private.schedule_definitions d where d.name = schedule.name for update;
   if v_old.tenant is distinct from v_tenant and v_old.name is not null and legwork_private.confined_tenant() is not null then
-    -- Names are unique in the database. Another tenant only learns that the name is taken.
+    -- Names are unique in the database. The message tells another tenant only that the name is taken.
     raise exception 'A schedule called ''%'' already exists.', name using errcode = 'LW409', hint = 'Choose another name.';
   end if;
   perform legwork_private.assert_schedule(name, task, cron, every, at, timezone, payload, starts_at, ends_at, max_runs, jitter, overlap, max_instances, missed,

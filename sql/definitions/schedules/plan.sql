@@ -1,9 +1,9 @@
 -- Runtime schedules: rows that enqueue jobs over time.
 --
 -- The times of cron expressions come from a TypeScript library, which SQL cannot call. So every schedule stores its next occurrences (upcoming).
--- Workers, which have the library, fill them in ahead of time, and firing is pure SQL. An occurrence is a schedule and an instant. It is handled in the
--- transaction that removes it from upcoming, under the lock of the schedule's row. It leaves one row in legwork_private.schedule_occurrences, whose primary
--- key prevents a second one.
+-- Workers, which have the library, fill them in ahead of time, and firing is pure SQL. An occurrence is a schedule and an instant. It is handled in
+-- the transaction that removes it from upcoming, under the lock of the schedule's row. It leaves one row in legwork_private.schedule_occurrences,
+-- whose primary key prevents a second one.
 -- Locks: none on existing tables.
 
 comment on table legwork_private.schedule_definitions is 'One row per schedule created by legwork.schedule. legwork.schedules shows them.';
@@ -17,12 +17,12 @@ comment on column legwork_private.schedule_definitions.payload is 'The payload o
 comment on column legwork_private.schedule_definitions.starts_at is 'There are no occurrences before this time. Null for no bound.';
 comment on column legwork_private.schedule_definitions.ends_at is 'There are no occurrences after this time. Null for no bound.';
 comment on column legwork_private.schedule_definitions.max_runs is 'The schedule ends after this many enqueued occurrences. Null for no bound.';
-comment on column legwork_private.schedule_definitions.jitter is 'The longest random delay before a job starts. Null for none.';
+comment on column legwork_private.schedule_definitions.jitter is 'The longest random delay before a job starts. Null for no delay.';
 comment on column legwork_private.schedule_definitions.overlap is 'How an occurrence is handled while the schedule has max_instances unfinished jobs: allow, skip, queue or cancel.';
 comment on column legwork_private.schedule_definitions.max_instances is 'How many unfinished jobs it may have at a time. Null if overlap is allow.';
 comment on column legwork_private.schedule_definitions.missed is 'Which occurrences are enqueued late if no worker was running when they were due: none, one (one job for all of them) or all.';
 comment on column legwork_private.schedule_definitions.missed_window is 'If missed is all: occurrences older than this are not enqueued.';
-comment on column legwork_private.schedule_definitions.requires is 'Schedules whose last job must have completed, each with the longest time since then. Null for none.';
+comment on column legwork_private.schedule_definitions.requires is 'Schedules whose last job must have completed, each with the longest time since then. Null if it requires no schedules.';
 comment on column legwork_private.schedule_definitions.requires_wait is 'How long an occurrence waits for its requirements before it is held back.';
 comment on column legwork_private.schedule_definitions.tenant is 'The tenant that the schedule belongs to.';
 comment on column legwork_private.schedule_definitions.priority is 'The priority of its jobs. Null for 0.';
@@ -38,7 +38,7 @@ comment on column legwork_private.schedule_definitions.anchor is 'The time from 
 comment on column legwork_private.schedule_definitions.planned_to is 'Every occurrence up to this time is in upcoming, in the backlog or recorded.';
 comment on column legwork_private.schedule_definitions.upcoming is 'The next occurrences, in order.';
 comment on column legwork_private.schedule_definitions.is_complete is 'Whether upcoming has all remaining occurrences.';
-comment on column legwork_private.schedule_definitions.backlog_count is 'The number of missed occurrences that are too many to list.';
+comment on column legwork_private.schedule_definitions.backlog_count is 'The number of missed occurrences that are only counted, because there are too many to list.';
 comment on column legwork_private.schedule_definitions.backlog_from is 'The first occurrence of the backlog.';
 comment on column legwork_private.schedule_definitions.backlog_to is 'The last occurrence of the backlog.';
 comment on column legwork_private.schedule_definitions.problem is 'Why its times could not be computed, or its jobs could not be enqueued. Null if there is no problem.';
@@ -56,13 +56,13 @@ comment on table legwork_private.schedule_occurrences is
   'The outcome of every occurrence of every schedule, partitioned by the time it was due. Consecutive occurrences that were not enqueued share one row. '
   'Rows are kept as long as the history.';
 comment on column legwork_private.schedule_occurrences.schedule is 'The schedule.';
-comment on column legwork_private.schedule_occurrences.due_at is 'When it was due. If the row stands for several occurrences, when the first one was due.';
+comment on column legwork_private.schedule_occurrences.due_at is 'When it was due. If the row represents several occurrences, when the first one was due.';
 comment on column legwork_private.schedule_occurrences.state is
   'enqueued; manual: run manually; waiting: for its requirements; skipped: the schedule had too many unfinished jobs; missed: no worker was running; coalesced: no worker was running, '
-  'and job_id stands for it; held_back: its requirements were not met.';
+  'and job_id replaces it; held_back: its requirements were not met.';
 comment on column legwork_private.schedule_occurrences.reason is 'Why it was not enqueued, or not on time. Null for an ordinary occurrence.';
 comment on column legwork_private.schedule_occurrences.job_id is 'The job.';
-comment on column legwork_private.schedule_occurrences.occurrences is 'How many occurrences the row stands for. Null if that is not known.';
+comment on column legwork_private.schedule_occurrences.occurrences is 'How many occurrences the row represents. Null if that is not known.';
 comment on column legwork_private.schedule_occurrences.last_due_at is 'When the last of these occurrences was due. Equals due_at for a single one.';
 comment on column legwork_private.schedule_occurrences.recorded_at is 'When this was decided. For a waiting occurrence, when it started to wait.';
 comment on column legwork_private.schedule_occurrences.tenant is 'The tenant that the schedule belongs to.';

@@ -1,7 +1,7 @@
 comment on table legwork_private.id_marks is
   'The last job id at various times, used to find the jobs of a period by their ids. created_at has no index, because that would slow down every job.';
 comment on column legwork_private.id_marks.at is 'Jobs of transactions that began at this time or later have ids above last_id.';
-comment on column legwork_private.id_marks.last_id is 'The last id that had been drawn.';
+comment on column legwork_private.id_marks.last_id is 'The last id that had been assigned.';
 comment on column legwork_private.id_marks.settled_before is
   'Jobs of transactions that began before this time have ids of at most last_id. Null if unknown, because this user may not see all sessions.';
 
@@ -17,7 +17,7 @@ begin
   if exists (select from legwork_private.id_marks m where m.at > clock_timestamp() - interval '1 minute') then
     return;
   end if;
-  -- The current sessions, not those that this transaction saw first. The order matters: sessions, then the id, then the time.
+  -- Reads the current sessions, not those that this transaction saw first. The order matters: sessions, then the id, then the time.
   perform pg_stat_clear_snapshot();
   select min(a.xact_start), coalesce(bool_and(a.query is distinct from '<insufficient privilege>' and a.state is distinct from 'disabled'), true)
   into v_oldest, v_is_known

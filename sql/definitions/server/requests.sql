@@ -18,7 +18,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_server() is
-  'Accepts a login that may act for any tenant. Raises LW403 for a confined login (legwork.confine_login), which would handle the requests of other tenants.';
+  'Does nothing for a login that may act for any tenant. Raises LW403 for a confined login (legwork.confine_login), which would handle the requests of other tenants.';
 
 create or replace function legwork_private.claim_request(subject text, key text, request_hash text) returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -39,7 +39,7 @@ begin
     end if;
     select * into v_known from legwork_private.idempotent_requests r
     where r.subject = claim_request.subject and r.key = claim_request.key;
-    -- Deleted at this moment: try again.
+    -- The row was deleted at this moment, so the insert is tried again.
     exit when found;
   end loop;
   if v_known.request_hash <> claim_request.request_hash then

@@ -1,11 +1,11 @@
 -- Jobs that a step of another job has invoked (step.invoke). The job of the step, its parent, is suspended until they have ended.
 --
--- Why a step invokes one job, whatever happens to workers: the job is enqueued in the transaction that records its id in the step's row, by the attempt that holds the
--- parent (legwork_private.hold_job). A later attempt finds the id there.
+-- Why a step invokes one job, whatever happens to workers: the job is enqueued in the transaction that records its id in the step's row, by the
+-- attempt that holds the parent (legwork_private.hold_job). A later attempt finds the id there.
 -- Why no end is missed: the transaction that ends a job finds the step by the job's id, which was committed together with the job, and adds a row to
--- legwork_private.child_ends. From there on everything is as for signals (steps.sql): the row is delivered at commit, under the lock of the parent's row, a parent that is
--- being suspended sees the rows that were committed before, and rows of parents that are locked are left to legwork.tick().
--- Rows are only inserted, never into or over a row that another transaction holds, so that the end of a job waits for no other.
+-- legwork_private.child_ends. From there on everything is as for signals (steps.sql): the row is delivered at commit, under the lock of the parent's
+-- row, a parent that is being suspended sees the rows that were committed before, and rows of parents that are locked are left to legwork.tick().
+-- Rows are only inserted, and never conflict with a row of another transaction, so that the end of a job waits for no other transaction.
 -- Locks: none on existing tables.
 
 comment on table legwork_private.child_ends is 'How invoked jobs have ended, for the steps that invoked them.';
@@ -16,7 +16,7 @@ comment on column legwork_private.child_ends.state is 'How it ended.';
 comment on column legwork_private.child_ends.result is 'What it returned, redacted. Null without a result.';
 comment on column legwork_private.child_ends.error is 'Its last error, or why it was cancelled or has expired. Null if it has completed.';
 comment on column legwork_private.child_ends.ended_at is 'When this was recorded.';
-comment on column legwork_private.child_ends.is_delivered is 'Whether the job of the step has been checked since then.';
+comment on column legwork_private.child_ends.is_delivered is 'Whether the job of the step has been checked since this was recorded.';
 
 create or replace function legwork_private.is_invoked(first bigint, last bigint) returns boolean
 language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -38,7 +38,7 @@ begin
   on conflict on constraint child_ends_pkey do nothing;
 end $$;
 comment on function legwork_private.record_child_ends(bigint[]) is
-  'Records the ends of jobs, which the history has already, for the steps that have invoked them.';
+  'Records how jobs ended, for the steps that have invoked them. The jobs must already be in the history.';
 
 create or replace function legwork_private.unrecorded_end(child_id bigint)
 returns table (state legwork.job_state, result jsonb, error text)
@@ -128,13 +128,13 @@ begin
   return v_all;
 end $$;
 comment on function legwork_private.deliver_child_ends(bigint) is
-  'Lets jobs start whose invoked jobs have ended: handles those of one job, or a thousand of all. Skips jobs whose rows other sessions have locked, and returns whether it skipped none.';
+  'Lets jobs start whose invoked jobs have ended: handles the invoked jobs of one job, or a thousand in total. Skips jobs whose rows other sessions have locked, and returns false if it skipped any.';
 revoke execute on function legwork_private.deliver_child_ends(bigint) from public;
 
 create or replace function legwork_private.tg_child_ends__deliver() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Other isolation levels may not see the current rows. In that case, workers deliver it.
+  -- Other isolation levels may not see the current rows. In that case, workers deliver the row.
   if current_setting('transaction_isolation') <> 'read committed' or not legwork_private.deliver_child_ends(new.job_id) then
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -189,7 +189,7 @@ begin
       select u.state, u.result, u.error into v_end.state, v_end.result, v_end.error from legwork_private.unrecorded_end(v_step.child_id) u;
     end if;
   end if;
-  -- What the parent's task redacts is hidden in its steps too.
+  -- Values that the parent's task redacts are also redacted in its steps.
   select d.redact into v_redact from legwork_private.graphile_tasks t join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = v_job.task_id;
   v_shown := case when v_redact is null then v_end.result else legwork.redact(v_end.result, v_redact) end;
@@ -215,7 +215,7 @@ revoke execute on function legwork_private.invoke_step(bigint, text, integer, te
 create or replace function legwork_private.reopen_invoked(parent_id bigint) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  -- A job that has been retried itself is still awaited, and its result is used if it has completed.
+  -- An invoked job that has itself been retried is still awaited, and its result is used if it has completed.
   update legwork_private.job_steps s set
     state = 'open', error = null, child_state = null,
     child_id = case when exists (
@@ -254,5 +254,5 @@ begin
     select count(pg_notify('legwork', json_build_object('cancelled', l.job_id::text)::text)) into v_parent from locked l;
   end loop;
 end $$;
-comment on function legwork_private.cancel_children(bigint[]) is 'Cancels the jobs that steps of these jobs, which have been cancelled, have invoked and wait for.';
+comment on function legwork_private.cancel_children(bigint[]) is 'Cancels the jobs that the steps of these cancelled jobs have invoked and wait for.';
 revoke execute on function legwork_private.cancel_children(bigint[]) from public;

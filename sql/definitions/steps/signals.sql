@@ -1,10 +1,12 @@
 -- Signals that jobs wait for. First a function for the views of jobs.
 --
--- The views are written for their plans: Postgres merges the branches of a union in order only if each is a single table without joins and conditions.
+-- The views are written for their plans: Postgres merges the branches of a union in order only if each is a single table without joins and
+-- conditions.
 -- So lookups are scalar subqueries, and the only condition is outside the union.
 
--- A function that a view calls runs with the rights of the role that reads the view, not of the view's owner. So a function that reads a table is a security definer
--- and is granted to legwork_reader. Inlined in the view, it would be a subquery for every row, whose cost would make Postgres use JIT compilation for the first page.
+-- A function that a view calls runs with the rights of the role that reads the view, not of the view's owner. So a function that reads a table is a
+-- security definer and is granted to legwork_reader. Inlined in the view, it would be a subquery for every row, whose cost would make Postgres use
+-- JIT compilation for the first page.
 create or replace function legwork_private.awaits_signal(job_id bigint, run_at timestamptz) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -15,14 +17,14 @@ begin
 end $$;
 comment on function legwork_private.awaits_signal(bigint, timestamptz) is 'Whether a job has this run_at in the future because it waits for a signal or for a job that it has invoked. For the views of jobs.';
 revoke execute on function legwork_private.awaits_signal(bigint, timestamptz) from public;
-comment on table legwork_private.job_signals is 'The signals that were sent to jobs: for each name, the first one, which is the one that counts.';
-comment on column legwork_private.job_signals.id is 'Numbers the signals in the order in which they were sent.';
+comment on table legwork_private.job_signals is 'The signals that were sent to jobs: only the first one of each name. Later ones have no effect.';
+comment on column legwork_private.job_signals.id is 'A sequence number that gives the order in which the signals were sent.';
 comment on column legwork_private.job_signals.job_id is 'The job.';
 comment on column legwork_private.job_signals.name is 'The name for which the job waits.';
 comment on column legwork_private.job_signals.payload is 'The signal''s payload, redacted. Null if it has none.';
 comment on column legwork_private.job_signals.sent_by is 'The actor who sent it, as in the audit log.';
 comment on column legwork_private.job_signals.sent_at is 'When it was sent.';
-comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been checked since then. If it waited for this signal, it may start.';
+comment on column legwork_private.job_signals.is_delivered is 'Whether the job has been checked since the signal was sent. If it was waiting for the signal, it may now start.';
 
 create or replace function legwork_private.resume_suspended(job legwork_private.graphile_jobs) returns integer
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -34,7 +36,7 @@ begin
   return case when v_wake_at <= clock_timestamp() then 1 else 0 end;
 end $$;
 comment on function legwork_private.resume_suspended(legwork_private.graphile_jobs) is
-  'Decides again when a suspended job, whose row the caller has locked, starts: something for which it waits has come. Returns 1 if it may start now, and 0 otherwise.';
+  'Decides again when a suspended job starts, because something that it waits for has arrived. The caller has locked its row. Returns 1 if it may start now, and 0 otherwise.';
 revoke execute on function legwork_private.resume_suspended(legwork_private.graphile_jobs) from public;
 
 create or replace function legwork_private.deliver_signals(to_job bigint default null) returns boolean
@@ -78,7 +80,7 @@ begin
   return v_all;
 end $$;
 comment on function legwork_private.deliver_signals(bigint) is
-  'Lets jobs start whose signals have arrived: handles the signals of one job, or a thousand signals of all jobs. Skips jobs whose rows other sessions have locked, and returns whether it skipped none.';
+  'Lets jobs start whose signals have arrived: handles the signals of one job, or a thousand signals of all jobs. Skips jobs whose rows other sessions have locked, and returns false if it skipped any.';
 revoke execute on function legwork_private.deliver_signals(bigint) from public;
 
 create or replace function legwork_private.tg_job_signals__deliver() returns trigger
@@ -146,6 +148,6 @@ begin
 end $$;
 comment on function legwork.send_signal(bigint, text, jsonb) is
   'Sends a job a signal, with a payload, that its task waits for (step.waitFor) now or later. The signal takes effect when the transaction commits; a job that waits for it then '
-  'starts. Only the first signal of each name counts. Returns whether this one does; also returns false if an attempt has found that its wait had timed out. '
+  'starts. Only the first signal of each name counts. Returns whether this signal counts: false if it is not the first, or if an attempt has already found that the wait had timed out. '
   'Raises LW404 for an unknown job, LW409 for a job that has ended or has already received 1,000 signals, LW400 for an invalid name, and LW413 for a payload over 256 KB.';
 revoke execute on function legwork.send_signal(bigint, text, jsonb) from public;

@@ -6,9 +6,9 @@
 -- rejected. If it comes later, the next attempt, which starts after it, sees the step.
 -- Why no signal is lost: a waiting attempt is suspended by an update of the job's row, and the trigger on that update checks for signals
 -- (legwork_private.suspend_job). It sees every signal that was committed before. A later signal is delivered when it
--- commits (legwork_private.deliver_signals), which locks the job's row first. So it comes either before the update, which then waits and sees the signal, or
--- after it, and then finds the job waiting. If another session has locked the row, the sender does not wait for it: the signal stays undelivered, and
--- legwork.tick() delivers it. So an open transaction that has sent a signal delays no other session.
+-- commits (legwork_private.deliver_signals), which locks the job's row first. So it comes either before the update, which then waits and sees the
+-- signal, or after it, and then finds the job waiting. If another session has locked the row, the sender does not wait for it: the signal stays
+-- undelivered, and legwork.tick() delivers it. So an open transaction that has sent a signal delays no other session.
 -- Locks: none on existing tables.
 
 comment on table legwork_private.job_steps is 'The steps of jobs: completed steps, and the signals and times for which jobs wait.';
@@ -86,8 +86,8 @@ begin
   insert into legwork_private.job_steps as s (job_id, kind, name, state, result, attempt, started_at, tenant)
   values (record_step.job_id, 'run', record_step.name, 'completed', record_step.result, record_step.attempt, clock_timestamp() - took,
     legwork_private.flag_value(v_job.flags, 'tenant'))
-  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it did not learn that the step was
-  -- recorded: names of steps are unique within an attempt.
+  -- The step failed in an earlier attempt. Any other conflict means that the worker repeats the call because it received no confirmation that the
+  -- step was recorded: names of steps are unique within an attempt.
   on conflict on constraint job_steps_pkey do update set
     state = excluded.state, result = excluded.result, error = null, attempt = excluded.attempt, started_at = excluded.started_at, recorded_at = excluded.recorded_at
   where s.state = 'failed';
@@ -203,7 +203,7 @@ begin
   return v_wake_at;
 end $$;
 comment on function legwork_private.suspend_job(bigint) is
-  'When a job that is or is being suspended should start again: at the first of its deadlines, or at once if a signal has arrived, or a job has ended, for which it waits. '
+  'When a job that is or is being suspended should start again: at the first of its deadlines, or at once if a signal that it waits for has arrived or a job that it waits for has ended. '
   'Steps of one group end together, when the last of them has ended or the first has failed.';
 revoke execute on function legwork_private.suspend_job(bigint) from public;
 

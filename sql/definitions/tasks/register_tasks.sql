@@ -12,7 +12,7 @@ comment on column legwork_private.task_definitions.updated_at is 'When a worker 
 create or replace function legwork_private.nearest_name(name text, candidates text[]) returns text
 language sql immutable parallel safe
 return (
-  -- Dice's coefficient over pairs of adjacent letters, counting the ends as letters. Below 0.4, suggestions no longer look
+  -- Dice's coefficient over pairs of adjacent letters, where the start and the end of a name count as letters. Below 0.4, suggestions no longer look
   -- like typing errors.
   select c.candidate
   from unnest(candidates) as c (candidate)
@@ -41,8 +41,9 @@ begin
   end if;
   v_announced := array(select d.name from legwork_private.task_definitions d union select unnest(w.tasks) from legwork_private.worker_processes w);
   v_nearest := legwork_private.nearest_name(task, v_announced);
-  -- graphile-worker knows every name that add_job was ever called with, and a plain worker announces none. So a name that only graphile-worker knows is a typing
-  -- error if it resembles an announced one and no job of it has ever completed. (graphile-worker's cleanup removes a name that no job has. The next job adds it again.)
+  -- graphile-worker stores every name that add_job is called with, and a plain worker does not register its tasks. So a name that only
+  -- graphile-worker has is considered misspelled if it resembles a registered one and no job with it has ever completed. (graphile-worker's
+  -- cleanup deletes names without jobs. The next job adds its name again.)
   if exists (select from legwork_private.graphile_tasks t where t.identifier = assert_task.task)
     and (v_nearest is null or task = any (v_announced)
       or exists (select from legwork_private.task_totals t where t.task = assert_task.task and t.completed > 0)
@@ -51,13 +52,13 @@ begin
     return;
   end if;
   v_nearest := coalesce(v_nearest, legwork_private.nearest_name(task, array(select t.identifier from legwork_private.graphile_tasks t)));
-  raise exception 'No task is called ''%''.', assert_task.task using
+  raise exception 'There is no task named ''%''.', assert_task.task using
     errcode = 'LW404',
     detail = '{"do": "list_tasks"}',
     hint = case when v_nearest is not null then format('Did you mean ''%s''? ', v_nearest) else '' end
       || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.';
 end $$;
-comment on function legwork_private.assert_task(text) is 'Accepts a known task: one that a Legwork worker has announced, or a name from add_job that does not look like a misspelled one. Raises LW404 with the nearest name for any other.';
+comment on function legwork_private.assert_task(text) is 'Does nothing for a known task: one that a Legwork worker has registered, or a name from add_job that does not look misspelled. Raises LW404, suggesting the most similar name, for any other.';
 
 create or replace function legwork_private.register_tasks(definitions jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -73,7 +74,7 @@ begin
   limit 1;
   if v_refused.kind is not null then
     raise exception '''%'' is not a valid name for a %.', v_refused.name, v_refused.kind using errcode = 'LW400',
-      hint = 'A name has 1 to 128 characters and is not . or .., which cannot be addressed in a URL.';
+      hint = 'A name must have 1 to 128 characters, and must not be . or .., because a URL cannot contain those.';
   end if;
   perform legwork_private.restore_names(array(select d.name from jsonb_to_recordset(definitions) as d (name text)));
   with before as materialized (
@@ -124,8 +125,8 @@ comment on function legwork_private.register_tasks(jsonb) is
   'Raises LW400 for a name of a task or queue that is empty, longer than 128 characters, or "." or "..".';
 revoke execute on function legwork_private.register_tasks(jsonb) from public;
 
--- graphile-worker's workers read the ids of their tasks once, when they start. Its cleanup GC_TASK_IDENTIFIERS deletes the ids that no job has. The next job would get
--- an id that such a worker never looks for.
+-- graphile-worker's workers read the ids of their tasks once, when they start. Its cleanup GC_TASK_IDENTIFIERS deletes tasks that have no
+-- jobs. The next job of such a task would get a new id, which running workers never look for.
 create or replace function legwork_private.tg_tasks__keep() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -134,5 +135,5 @@ begin
   end if;
   return old;
 end $$;
-comment on function legwork_private.tg_tasks__keep() is 'Trigger that keeps graphile-worker''s row of a task for as long as a running Legwork worker has the task, so that its next job is found.';
+comment on function legwork_private.tg_tasks__keep() is 'Trigger that prevents graphile-worker''s row of a task from being deleted while a running Legwork worker has the task, so that the worker finds its next job.';
 revoke execute on function legwork_private.tg_tasks__keep() from public;

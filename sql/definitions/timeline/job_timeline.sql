@@ -20,7 +20,7 @@ as $$
         else least(s.deadline, s.recorded_at) end as ended_at
     from legwork_private.job_steps s
     where s.job_id = timeline_runs.job_id and s.kind in ('wait', 'sleep', 'invoke')
-      -- A wait in an attempt that is recorded did not suspend it.
+      -- A wait within a recorded attempt did not suspend that attempt.
       and not exists (select from attempts a where s.started_at >= a.started_at and s.started_at <= coalesce(a.finished_at, 'infinity'))
     order by s.started_at limit 200
   )
@@ -30,7 +30,7 @@ as $$
     else timeline_runs.run_at end, a.retry_at, a.attempt::integer, a.state::text, a.detail, a.worker
   from attempts a
   union all
-  -- What ran before a wait is not an attempt of its own. Its first step shows when it began at the latest.
+  -- The part of an attempt before a wait is not recorded as an attempt. It began no later than its first step.
   select 'attempt', x.began, w.started_at, null, null, w.attempt::integer, 'suspended', null, null
   from waits w
   cross join lateral (
@@ -45,7 +45,7 @@ as $$
   from waits w
 $$;
 comment on function legwork_private.timeline_runs(bigint, timestamptz) is
-  'The last 100 attempts of a job, and its waits for signals, times and invoked jobs. due_at: of a wait, its deadline. detail: the error of an attempt, or the name of a wait. run_at: of the job.';
+  'The last 100 attempts of a job, and its waits for signals, times and invoked jobs. due_at: for a wait, its deadline. detail: the error of an attempt, or the name of a wait. run_at: the run_at of the job.';
 
 create or replace function legwork_private.timeline_waits(job_id bigint) returns table (
   kind text, started_at timestamptz, ended_at timestamptz, expected_at timestamptz, label text, detail text, actor text, target_type text, target text
@@ -115,7 +115,7 @@ begin
       ) c
       where p.ended_at is not null
     ), merged as (
-      -- Pieces of one reason that follow each other are one wait.
+      -- Consecutive intervals with the same reason are one wait.
       select c.n, min(c.started_at) as started_at, max(c.ended_at) as ended_at
       from (
         select c.*, row_number() over (partition by c.gap order by c.started_at) - row_number() over (partition by c.gap, c.n order by c.started_at) as island from chosen c
@@ -129,7 +129,7 @@ begin
     from merged m join numbered r on r.n = m.n
     where m.ended_at - m.started_at >= interval '1 millisecond';
 end $$;
-comment on function legwork_private.timeline_waits(bigint) is 'Why a job did not run between its enqueueing, its attempts and its end: one wait after the other. ended_at: null for the one that continues.';
+comment on function legwork_private.timeline_waits(bigint) is 'Why a job did not run between its enqueueing, its attempts and its end: one wait after the other. ended_at: null for a wait that continues.';
 
 create or replace function legwork_private.timeline_events(job_id bigint) returns table (
   kind text, started_at timestamptz, state text, label text, detail text, actor text, target_type text, target text
@@ -209,7 +209,7 @@ begin
           when 'invoke' then 'Waiting for ' || r.detail
           else format('Sleeping in step ''%s''', r.detail) end,
         case when r.kind = 'attempt' then r.detail end,
-        -- Tenants do not learn where workers run.
+        -- Tenants must not see where workers run.
         case when r.worker is not null and legwork_private.confined_tenant() is null then coalesce(
           (select format('%s:%s', p.host, p.pid) from legwork_private.worker_processes p where p.id = r.worker),
           (select format('%s:%s', p.host, p.pid) from legwork_private.worker_starts p where p.id = r.worker), r.worker) end,

@@ -1,7 +1,8 @@
 -- Why a job did not run: the parts of legwork.job_timeline between its attempts.
 --
--- Each reason is an interval, from what is recorded: times of attempts, pauses in the audit log, legwork_private.job_waits. Where several hold at once, the one with the smallest
--- rank is shown: before its time, a job would not start even without the pause.
+-- Each reason is an interval that is derived from recorded data: the times of attempts, pauses in the audit log, and legwork_private.job_waits. If
+-- several reasons apply at the same time, the one with the smallest rank is shown. For example, a job that is due later would not start even
+-- without a pause.
 
 comment on type legwork_private.timeline_wait is 'An interval in which a job had a reason not to run.';
 
@@ -38,7 +39,7 @@ as $$
   ) e
 $$;
 comment on function legwork_private.pauses_since(timestamptz, text, text) is
-  'The pauses of a queue and a task, and the emergency stops, that have not ended before a time: the last 100 of each. Those older than the audit log are not known.';
+  'The pauses of a queue and a task, and the emergency stops, that have not ended before a time: the last 100 of each. Pauses older than the audit log are missing.';
 
 create or replace function legwork_private.serial_key_uses(job_id bigint, task text, serial_key text, since timestamptz) returns setof legwork_private.timeline_wait
 language sql stable set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- JSON values that Postgres can always read and store.
 --
--- A job must be able to end whatever its payload contains, so nothing here may raise. Characters that are valid in a json
+-- A job must be able to end whatever its payload contains, so these functions must not raise. Characters that are valid in a json
 -- but that Postgres cannot store as text are replaced before a value is used.
 -- Locks: none.
 create or replace function legwork_private.storable_json(value json) returns json
@@ -8,9 +8,9 @@ language sql immutable parallel safe
 return case
   when value::text !~* '\\u(0000|d[89a-f])' then value
   else regexp_replace(
-    -- An escaped backslash is rewritten, so that every remaining backslash begins an escape.
+    -- Rewrites escaped backslashes, so that every remaining backslash begins an escape sequence.
     replace(value::text, '\\', '\u005c'),
-    -- NUL, the first half of a surrogate pair without the second, and the second half without the first.
+    -- Matches NUL, and either half of a surrogate pair without the other.
     '\\u0000|\\u[dD][89abAB][[:xdigit:]]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][[:xdigit:]]{2})\\u[dD][c-fC-F][[:xdigit:]]{2}',
     '\ufffd', 'g')::json
 end;
@@ -20,7 +20,7 @@ comment on function legwork_private.storable_json(json) is
 create or replace function legwork_private.is_deep_json(value json, levels integer) returns boolean
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
-  -- Only its brackets. Everything else in JSON is a string, a digit, a sign, a letter of true, false and null, a comma, a colon or white space.
+  -- Keeps only the brackets. Everything else is a string, a digit, a sign, a letter of true, false or null, a comma, a colon or white space.
   v_brackets text := translate(regexp_replace(value::text, '"(?:[^"\\]|\\.)*"', '', 'g'), E'{}0123456789+-.eEtrufalsn,: \t\n\r', '[]');
 begin
   -- Most values are wide and flat, so the ten innermost levels are removed first.
@@ -35,15 +35,16 @@ begin
     ) d) + 10 > levels;
 end $$;
 comment on function legwork_private.is_deep_json(json, integer) is
-  'Whether a value has more than this many levels of arrays and objects; levels must be at least 10. Works on the text, so that no value is too deep for it.';
+  'Whether a value has more than this many levels of arrays and objects; levels must be at least 10. Works on the text, so it can handle a value of any depth.';
 
 create or replace function legwork_private.readable_json(value json) returns json
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   v_text text := value::text;
 begin
-  -- Postgres parses JSON recursively. A value that was not too deep for the client's statement may be too deep in a trigger, where less of the stack is left.
-  -- Most long values have too few brackets to be deep, which is faster to check than their depth.
+  -- Postgres parses JSON recursively. A value that was not too deep for the client's statement may be too deep in a trigger, where less of the stack
+  -- is left.
+  -- Most long values have too few brackets to be deep, and counting brackets is faster than computing the depth.
   if octet_length(v_text) >= 2000 and length(v_text) - length(translate(v_text, '[{', '')) > 1000 and legwork_private.is_deep_json(value, 1000) then
     return null;
   end if;
@@ -71,7 +72,7 @@ begin
   return coalesce(v_readable, json_build_object('legwork:text', value::text));
 end $$;
 comment on function legwork_private.shown_json(json) is
-  'The value as legwork.jobs shows it, which every operator can read and which can be cast to jsonb. NUL and halves of surrogate pairs become the replacement character. '
+  'The value as legwork.jobs shows it: every operator can read it, and it can be cast to jsonb. NUL and halves of surrogate pairs become the replacement character. '
   'A value with more than 1,000 levels, or with a number of more than 16,000 digits, becomes {"legwork:text": "…"} with its JSON as text. Null for null.';
 
 create or replace function legwork.payload_text(payload json, path text[]) returns text
@@ -85,7 +86,7 @@ language sql stable parallel safe
 return case when octet_length(error) > 20000 then left(error, 4000) || '… cut, ' || trim(to_char(length(error), 'FM9,999,999,999')) || ' characters' else error end;
 comment on function legwork_private.cut_error(text) is 'The error message, cut at 4,000 characters if it has more than 20,000 bytes.';
 
--- In plpgsql, so that the argument, which may be redacted, is computed once.
+-- Written in plpgsql, so that its argument, which may be a call that redacts a value, is evaluated only once.
 create or replace function legwork_private.shown_json(value text) returns text
 language plpgsql immutable parallel safe strict set search_path = pg_catalog, pg_temp as $$
 begin
@@ -95,4 +96,4 @@ begin
   return json_build_object('legwork:text', left(value, 1000) || '… cut, ' || legwork_private.counted(octet_length(value), 'byte'));
 end $$;
 comment on function legwork_private.shown_json(text) is
-  'The JSON as lists and pages show it: of more than 5,000,000 bytes only the first 1,000 characters and the length, as {"legwork:text": "…"}.';
+  'The JSON as lists and pages show it. If it has more than 5,000,000 bytes, only its first 1,000 characters and its length, as {"legwork:text": "…"}.';

@@ -1,4 +1,4 @@
--- Bounds: every time and number from outside is within bounds, so that arithmetic with it cannot overflow
+-- Bounds: every time and number that comes from outside is checked, so that arithmetic with it cannot overflow
 -- and fail a statement that also handles other jobs. src/duration.ts has the same bounds. Values stored by older versions or other clients go
 -- through legwork_private.later and legwork_private.time_from_ms, which never raise.
 create or replace function legwork_private.first_time() returns timestamptz
@@ -13,7 +13,7 @@ comment on function legwork_private.last_time() is 'The latest time that Legwork
 
 create or replace function legwork_private.is_bounded(value interval) returns boolean
 language sql immutable parallel safe
--- Its parts are checked too: 400,000 years minus as many years in days add up to zero, but overflow when they are added to a time.
+-- The parts are checked too: 400,000 years minus the same period in days add up to zero, but overflow when they are added to a time.
 return coalesce(isfinite(value) and extract(epoch from value) between -3155760000 and 3155760000
   and extract(day from value) between -100000 and 100000 and extract(hour from value) between -2400000 and 2400000, value is null);
 comment on function legwork_private.is_bounded(interval) is 'Whether an interval is at most 100 years long, forward or backward, so that it can be added to a time. True for null.';
@@ -48,7 +48,7 @@ comment on function legwork_private.elapsed(timestamptz, timestamptz) is
 
 create or replace function legwork_private.is_systems_fault(sqlstate text) returns boolean
 language sql immutable parallel safe
--- Connections, transactions, objects and rights, resources, locks, operator intervention, the disk, internal errors.
+-- The classes of errors about connections, transactions, objects and privileges, resources, locks, operator intervention, the disk, and internals.
 return left(is_systems_fault.sqlstate, 2) in ('08', '25', '26', '28', '2D', '3B', '3D', '3F', '40', '42', '53', '55', '57', '58', 'F0', 'HV', 'XX');
 comment on function legwork_private.is_systems_fault(text) is
   'Whether an error with this SQLSTATE is caused by the system, not by the rows that a statement handled. Such an error is raised again, so that the work is retried.';
@@ -72,7 +72,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_time(text, timestamptz, timestamptz, timestamptz) is
-  'Does nothing for a time between 1970 and the end of the year 9999, or within the given bounds, and for null. Raises LW400, with the name, the value and the range, for any other.';
+  'Does nothing for a time between 1970 and the end of the year 9999, or within the given bounds, and for null. Otherwise raises LW400, with the name, the value and the range.';
 
 create or replace function legwork_private.assert_interval(name text, value interval, low interval default '0', high interval default '100 years') returns void
 language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -85,7 +85,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_interval(text, interval, interval, interval) is
-  'Does nothing for an interval from 0 to 100 years, or within the given bounds, and for null. Raises LW400, with the name, the value and the range, for any other.';
+  'Does nothing for an interval from 0 to 100 years, or within the given bounds, and for null. Otherwise raises LW400, with the name, the value and the range.';
 
 create or replace function legwork_private.assert_number(name text, value numeric, low numeric, high numeric) returns void
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -95,7 +95,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.assert_number(text, numeric, numeric, numeric) is
-  'Does nothing for a number within the given bounds, and for null. Raises LW400, with the name, the value and the range, for any other.';
+  'Does nothing for a number within the given bounds, and for null. Otherwise raises LW400, with the name, the value and the range.';
 
 create or replace function legwork_private.assert_job_numbers(priority numeric, max_attempts numeric) returns void
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
@@ -103,9 +103,10 @@ begin
   perform legwork_private.assert_number('priority', priority, -32768, 32767), legwork_private.assert_number('max_attempts', max_attempts, 1, 32767);
 end $$;
 comment on function legwork_private.assert_job_numbers(numeric, numeric) is
-  'Does nothing for a priority and a number of attempts that a job can have (-32768 to 32767, and 1 to 32767), and for null. Raises LW400 for any other.';
+  'Does nothing for a valid priority (-32768 to 32767) and a valid number of attempts (1 to 32767), and for null. Otherwise raises LW400.';
 
--- The same for strings from JSON, which may contain anything. Because their exception blocks are expensive, they are not called for values that are obviously valid.
+-- The functions below do the same for strings from JSON, which may contain anything. Because their exception blocks are expensive, they are not
+-- called for values that are obviously valid.
 create or replace function legwork_private.read_time(name text, value text) returns timestamptz
 language plpgsql stable as $$
 declare
@@ -121,7 +122,7 @@ begin
   perform legwork_private.assert_time(name, v_time);
   return v_time;
 end $$;
-comment on function legwork_private.read_time(text, text) is 'Reads a time within bounds from its text. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
+comment on function legwork_private.read_time(text, text) is 'Parses a time, which must be within bounds. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
 
 create or replace function legwork_private.read_interval(name text, value text, low interval default '0', high interval default '100 years') returns interval
 language plpgsql stable as $$
@@ -138,7 +139,7 @@ begin
   return v_interval;
 end $$;
 comment on function legwork_private.read_interval(text, text, interval, interval) is
-  'Reads an interval within bounds from its text. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
+  'Parses an interval, which must be within bounds. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
 
 create or replace function legwork_private.read_number(name text, value text, low bigint, high bigint) returns bigint
 language plpgsql immutable as $$
@@ -151,7 +152,7 @@ begin
   return value::numeric::bigint;
 end $$;
 comment on function legwork_private.read_number(text, text, bigint, bigint) is
-  'Reads a whole number within bounds from its text. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
+  'Parses a whole number, which must be within bounds. Null for null. Raises LW400, with the name, the value and the range, for anything else.';
 
 create or replace function legwork_private.interval_setting(name text, fallback interval) returns interval
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -162,10 +163,10 @@ begin
 exception when others then
   return fallback;
 end $$;
-comment on function legwork_private.interval_setting(text, interval) is 'A setting that is an interval between a minute and a thousand years. The fallback if it is not a valid one.';
+comment on function legwork_private.interval_setting(text, interval) is 'The value of a setting that is an interval between a minute and a thousand years. Returns the fallback if the value is not valid.';
 
 create or replace function legwork_private.far_future() returns timestamptz
 language sql immutable parallel safe
 return timestamptz '9999-12-31 00:00:00+00';
 comment on function legwork_private.far_future() is
-  'The run_at of a job that waits for a signal without a deadline. Not infinity, which means that the waiting room has the actual time.';
+  'The run_at of a job that waits for a signal without a deadline. It is not infinity, because infinity means that the actual time is in the waiting room.';

@@ -20,7 +20,7 @@ comment on function legwork_private.in_all_words(interval) is 'A duration in wor
 
 create or replace function legwork_private.in_words(duration interval) returns text
 language sql immutable parallel safe strict
--- 14 days 9 hours, not 14 days 9 hours 44 minutes 41 seconds; and 1 day, not 1 day 3 seconds.
+-- Smaller units are dropped: 14 days 9 hours, not 14 days 9 hours 44 minutes 41 seconds; and 1 day, not 1 day 3 seconds.
 return legwork_private.in_all_words(case
   when duration < interval '1 minute' then duration
   when extract(year from duration) <> 0 then make_interval(years => extract(year from duration)::integer, months => extract(month from duration)::integer)

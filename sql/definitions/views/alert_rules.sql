@@ -1,6 +1,6 @@
 -- The alert rules, for all readers.
 --
--- URLs of webhooks are secrets: this view and the audit log do not contain channels, only their number and that they have changed.
+-- Webhook URLs are secrets, so this view shows only the number of channels, and the audit log only that they have changed.
 -- Locks: SHARE ROW EXCLUSIVE on alert_rules and alert_silences while their triggers are created.
 create or replace view legwork.alert_rule_list with (security_barrier) as
 select
@@ -14,7 +14,7 @@ comment on column legwork.alert_rule_list.kind is E'@notNull\nWhat the rule meas
 comment on column legwork.alert_rule_list.target is 'The one task, queue, schedule, check or host that the rule applies to; null for each of them separately.';
 comment on column legwork.alert_rule_list.warning is 'The alert is a warning at this value and above; null for never.';
 comment on column legwork.alert_rule_list.critical is 'The alert is critical at this value and above; null for never.';
-comment on column legwork.alert_rule_list.period is E'@notNull\nHow far the rule looks back at rates and running times.';
+comment on column legwork.alert_rule_list.period is E'@notNull\nHow far back the rule looks for rates and running times.';
 comment on column legwork.alert_rule_list.at_least is E'@notNull\nThe minimum number of attempts in that period.';
 comment on column legwork.alert_rule_list.raise_after is E'@notNull\nHow long the value must stay too large before the alert is raised.';
 comment on column legwork.alert_rule_list.resolve_after is E'@notNull\nHow long the value must stay normal before the alert is resolved.';

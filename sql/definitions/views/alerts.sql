@@ -19,7 +19,7 @@ comment on column legwork_private.all_alerts.value is E'@notNull\nThe value at t
 comment on column legwork_private.all_alerts.threshold is E'@notNull\nThe threshold that the value reached.';
 comment on column legwork_private.all_alerts.raised_at is E'@notNull\nWhen it was raised.';
 comment on column legwork_private.all_alerts.critical_at is 'When it became critical; null if it never did.';
-comment on column legwork_private.all_alerts.clear_since is 'When the value became normal. The alert is resolved once that has lasted.';
+comment on column legwork_private.all_alerts.clear_since is 'When the value became normal. The alert is resolved once it has stayed normal for long enough.';
 comment on column legwork_private.all_alerts.resolved_at is 'When it was resolved; null while it is open.';
 comment on column legwork_private.all_alerts.acknowledged_at is 'When it was acknowledged.';
 comment on column legwork_private.all_alerts.acknowledged_by is 'Who acknowledged it.';

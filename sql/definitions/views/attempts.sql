@@ -45,7 +45,7 @@ select * from legwork_private.all_attempts where (select legwork_private.confine
 select legwork_private.copy_comments('legwork_private.all_attempts', 'legwork.attempts');
 comment on view legwork.attempts is 'All attempts of all jobs: failed, completed and running. Look up by job_id.';
 
--- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
+-- Shows nothing to a confined login, regardless of its grants and settings.
 create or replace view legwork_confined.attempts as
 select * from legwork_private.all_attempts
 where tenant = legwork_private.confined_to()

@@ -17,4 +17,4 @@ begin
   end if;
 end $$;
 comment on function legwork_private.copy_comments(regclass, regclass) is
-  'Copies the comment of a relation to a view, and the comments of the columns that they share to a view or table. Used by the definitions of derived views.';
+  'Copies a relation''s column comments to the columns of the same names in another view or table. If the target is a view, it also gets the relation''s own comment. Used by the definitions of derived views.';

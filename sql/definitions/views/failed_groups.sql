@@ -5,7 +5,7 @@ select
 from legwork_private.finished_jobs f
 where f.state = 'failed'
   and ((select legwork_private.confined_tenant()) is null or f.tenant = (select legwork_private.confined_tenant()))
-  -- The last condition follows from the others, but has statistics: from them the planner knows how few rows there are.
+  -- The last condition is implied by the others, but the planner has statistics for it, which show how few rows there are.
   and exists (select from legwork_private.graphile_jobs j where j.id = f.id and j.locked_at is null and j.attempts >= j.max_attempts and not j.is_available)
 group by f.fingerprint, f.task, f.queue;
 comment on view legwork.failed_groups is

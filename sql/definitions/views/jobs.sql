@@ -1,7 +1,7 @@
 create or replace view legwork_private.all_jobs as
 select
   u.id, u.task, u.queue, u.state, u.priority, u.attempts, u.max_attempts,
-  -- For most payloads this test shows at once that all operators can read them.
+  -- For most payloads, this cheap test is enough to show that all operators can read them.
   case
     when u.redact is not null then legwork_private.shown_json(legwork.redact(u.payload, u.redact))
     when octet_length(u.payload::text) < 2000 and u.payload::text !~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}|[0-9]{255}' then u.payload
@@ -10,7 +10,7 @@ select
   u.result,
   case when u.redact is null then u.error else legwork.redact_text(u.error, u.payload, u.redact) end as error,
   u.run_at, u.created_at, u.started_at, u.finished_at, u.worker, u.job_key, u.serial_key, u.tenant, u.correlation_id, u.parent_id,
-  -- Of the attempt that is shown: each attempt starts without progress.
+  -- The progress of the attempt that is shown, because each attempt starts without progress.
   (select p.percent from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress,
   (select p.message from legwork_private.job_progress p where p.job_id = u.id and p.attempt = u.attempts) as progress_message,
   u.task_number,
@@ -29,7 +29,7 @@ from (
        join legwork_private.task_definitions d on d.name = t.identifier) ->> j.task_id::text,
       'default') as queue,
     case
-      -- In the waiting room, unless it was enqueued with run_at infinity.
+      -- The job is in the waiting room, unless it was enqueued with run_at infinity.
       when j.run_at = 'infinity' then coalesce(
         (select case w.held
             when 'paused' then 'paused'::legwork.job_state
@@ -42,7 +42,8 @@ from (
       else 'pending'::legwork.job_state
     end as state,
     j.priority, j.attempts,
-    -- 25 is the number of a job that was enqueued without one. The policy applies to it when an attempt fails (legwork_private.tg_jobs__record_change).
+    -- 25 is the max_attempts of a job that was enqueued without a number. The policy applies to it when an attempt fails
+    -- (legwork_private.tg_jobs__record_change).
     case when j.max_attempts = 25 then coalesce(
       ((select legwork_private.policy_attempts(true)) ->> j.task_id::text)::smallint,
       j.max_attempts) else j.max_attempts end as max_attempts,
@@ -99,7 +100,7 @@ from (
   union all
   select
     f.id, f.task, f.queue, f.state, f.priority, f.attempts,
-    -- A failed job has the number that applied to it.
+    -- A failed job already has the max_attempts that applied to it.
     case when f.max_attempts = 25 and f.state <> 'failed'
       then coalesce(((select legwork_private.policy_attempts(false)) ->> f.task)::smallint, f.max_attempts) else f.max_attempts end,
     f.payload, f.result, f.error, f.run_at,
@@ -137,7 +138,7 @@ comment on column legwork_private.all_jobs.correlation_id is 'Shared by all jobs
 comment on column legwork_private.all_jobs.parent_id is 'The job that enqueued this one.';
 comment on column legwork_private.all_jobs.progress is 'The progress that its task reports, 0 to 100; null if it has not reported any.';
 comment on column legwork_private.all_jobs.task_number is
-  'legwork_private.task_number(task). Where very many jobs wait, task = ''x'' and task_number = legwork_private.task_number(''x'') finds the jobs of a task by an index.';
+  'legwork_private.task_number(task). If a very large number of jobs is waiting, use the condition task = ''x'' and task_number = legwork_private.task_number(''x''), which can use an index.';
 comment on column legwork_private.all_jobs.trace_id is 'The id of the OpenTelemetry trace in which it was enqueued, and to which its attempts belong; null without tracing.';
 comment on column legwork_private.all_jobs.progress_message is 'The progress message that its task reports; null if it has not reported any.';
 
@@ -149,7 +150,7 @@ select * from legwork_private.all_jobs where (select legwork_private.confined_te
 select legwork_private.copy_comments('legwork_private.all_jobs', 'legwork.jobs');
 comment on view legwork.jobs is 'All jobs: waiting, running and finished, one row each. Order by id: newest last.';
 
--- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
+-- Shows nothing to a confined login, regardless of its grants and settings.
 create or replace view legwork_confined.jobs as
 select * from legwork_private.all_jobs
 where tenant = legwork_private.confined_to()

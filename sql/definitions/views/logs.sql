@@ -1,5 +1,6 @@
--- Views with few rows, or that are looked up by job: one view for all sessions, confined by its own condition, with security_barrier. A new
--- view of tenants' rows follows this pattern, or that of legwork.jobs if it may have a million rows. The sub-selects run once per query.
+-- A view that has few rows, or that is queried by job, is one view for all sessions: its condition restricts the tenant, and it has
+-- security_barrier. A new view of tenants' rows should follow this pattern, or that of legwork.jobs if it may have a million rows. The
+-- sub-selects run once per query.
 create or replace view legwork.logs with (security_barrier) as
 select l.id, l.job_id, l.attempt, l.logged_at, l.level, l.message, l.fields, l.tenant from legwork_private.job_logs l where (select legwork_private.confined_tenant()) is null or l.tenant = (select legwork_private.confined_tenant());
 comment on view legwork.logs is 'All log lines of tasks, at level info and above. Look up by job_id, order by id.';

@@ -24,18 +24,18 @@ comment on column legwork_private.all_live_job_states.state is 'Its state. Wheth
 comment on column legwork_private.all_live_job_states.task is 'Its task.';
 comment on column legwork_private.all_live_job_states.due_at is 'When it became ready to start; null if it is running, has failed or is not due.';
 comment on table legwork_private.queue_counts is
-  'Counts of the jobs of each queue, in all and for each tenant, where there are more than 2,000. Written by legwork_private.sample_queues, shown by legwork.queues.';
+  'Counts of each queue''s jobs, in total and per tenant, if there are more than 2,000 of them. Written by legwork_private.sample_queues, shown by legwork.queues.';
 comment on column legwork_private.queue_counts.tenant is 'The tenant; empty for all tenants together.';
 comment on column legwork_private.queue_counts.queue is 'The queue.';
 comment on column legwork_private.queue_counts.running is 'Running jobs.';
 comment on column legwork_private.queue_counts.pending is 'Jobs that are ready to run.';
 comment on column legwork_private.queue_counts.blocked is 'Jobs that wait for a limit, a signal or other jobs.';
 comment on column legwork_private.queue_counts.paused is 'Jobs that wait for the end of a pause.';
-comment on column legwork_private.queue_counts.later is 'Jobs that are due later, or whose next attempt is.';
+comment on column legwork_private.queue_counts.later is 'Jobs that are due later, including retries.';
 comment on column legwork_private.queue_counts.failed is 'Failed jobs that can be retried.';
 comment on column legwork_private.queue_counts.oldest is 'When the longest-waiting job became ready to start.';
 comment on column legwork_private.queue_counts.counted_at is 'When the jobs were counted.';
-comment on column legwork_private.queue_counts.valid_until is 'Until when the counts are shown if no new ones are taken.';
+comment on column legwork_private.queue_counts.valid_until is 'How long the counts are shown if the jobs are not counted again.';
 
 create or replace view legwork.queues with (security_barrier) as
 select
@@ -47,7 +47,8 @@ select
 from unnest(legwork_private.known_queues()) as q (name)
 left join legwork_private.pauses p on p.scope = 'queue' and p.name = q.name
 left join (
-  -- All tenants, one tenant, or counts from a few seconds ago. Conditions that concern no row are evaluated before any row is read, so two of the three branches do nothing.
+  -- All tenants, one tenant, or counts from a few seconds ago. Conditions that do not depend on a row are evaluated before any row is read, so two of
+  -- the three branches do nothing.
   select
     l.queue, count(*) filter (where l.state = 'running') as running, count(*) filter (where l.state = 'pending') as pending,
     count(*) filter (where l.state = 'blocked') as blocked, count(*) filter (where l.state = 'paused') as paused,
@@ -83,7 +84,7 @@ comment on column legwork.queues.running is E'@notNull\nRunning jobs.';
 comment on column legwork.queues.pending is E'@notNull\nJobs that are ready to run.';
 comment on column legwork.queues.blocked is E'@notNull\nJobs that wait for a limit, a signal or other jobs.';
 comment on column legwork.queues.paused is E'@notNull\nJobs that wait for the end of a pause.';
-comment on column legwork.queues.later is E'@notNull\nJobs that are due later, or whose next attempt is.';
+comment on column legwork.queues.later is E'@notNull\nJobs that are due later, including retries.';
 comment on column legwork.queues.oldest is 'When the longest-waiting job would have become ready to start without limits and pauses; null if no job waits.';
 comment on column legwork.queues.retry is 'The retry policy of its jobs, unless their task has its own; null for graphile-worker''s default.';
 comment on column legwork.queues.failed is E'@notNull\nFailed jobs that can be retried.';

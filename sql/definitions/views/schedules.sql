@@ -45,10 +45,10 @@ comment on column legwork_private.all_schedules.ends_at is 'The latest time of a
 comment on column legwork_private.all_schedules.jitter is 'The longest random delay of a job''s start.';
 comment on column legwork_private.all_schedules.overlap is E'@notNull\nWhat happens to an occurrence while max_instances of its jobs have not ended: allow, skip, queue or cancel.';
 comment on column legwork_private.all_schedules.max_instances is 'How many of its jobs may be unfinished at a time; null if overlap is allow.';
-comment on column legwork_private.all_schedules.missed is E'@notNull\nWhich missed occurrences are made up for: none, one for all, or all.';
-comment on column legwork_private.all_schedules.missed_window is 'For missed = all, the age beyond which missed occurrences are not made up for.';
-comment on column legwork_private.all_schedules.requires is 'Schedules whose last job must have completed, each with how long ago at most.';
-comment on column legwork_private.all_schedules.requires_wait is 'How long an occurrence waits for what it requires.';
+comment on column legwork_private.all_schedules.missed is E'@notNull\nWhich missed occurrences are enqueued late: none, one job for all of them, or all.';
+comment on column legwork_private.all_schedules.missed_window is 'If missed is all: missed occurrences older than this are not enqueued.';
+comment on column legwork_private.all_schedules.requires is 'Schedules whose last job must have completed, each with the longest time since then.';
+comment on column legwork_private.all_schedules.requires_wait is 'How long an occurrence waits for the schedules that it requires.';
 comment on column legwork_private.all_schedules.tenant is 'The schedule''s tenant.';
 comment on column legwork_private.all_schedules.priority is 'The priority of its jobs; null for 0.';
 comment on column legwork_private.all_schedules.max_attempts is 'The maximum number of attempts of its jobs; null for 25.';
@@ -73,15 +73,15 @@ select
 from legwork_private.schedule_occurrences o;
 comment on view legwork_private.all_schedule_runs is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.schedule_runs.';
 comment on column legwork_private.all_schedule_runs.schedule is E'@notNull\nThe schedule.';
-comment on column legwork_private.all_schedule_runs.due_at is E'@notNull\nWhen it was due; the first due time, if the row stands for several occurrences.';
+comment on column legwork_private.all_schedule_runs.due_at is E'@notNull\nWhen it was due; the first due time, if the row represents several occurrences.';
 comment on column legwork_private.all_schedule_runs.state is
   E'@notNull\nenqueued; manual: run on request; waiting: for the schedules that it requires; skipped: too many of its jobs had not ended; missed: no worker was running; coalesced: no worker was '
-  'running, and job_id stands for it; held_back: a schedule that it requires did not complete in time.';
+  'running, and job_id replaces it; held_back: a schedule that it requires did not complete in time.';
 comment on column legwork_private.all_schedule_runs.reason is 'Why it was not enqueued when due.';
 comment on column legwork_private.all_schedule_runs.job_id is 'The job.';
 comment on column legwork_private.all_schedule_runs.outcome is 'The job''s state; null if there is no job or it is no longer kept.';
-comment on column legwork_private.all_schedule_runs.occurrences is 'How many occurrences the row stands for; null if unknown.';
-comment on column legwork_private.all_schedule_runs.last_due_at is E'@notNull\nThe last due time that the row stands for; due_at if there is only one.';
+comment on column legwork_private.all_schedule_runs.occurrences is 'How many occurrences the row represents; null if unknown.';
+comment on column legwork_private.all_schedule_runs.last_due_at is E'@notNull\nThe due time of the last occurrence that the row represents; due_at if there is only one.';
 comment on column legwork_private.all_schedule_runs.recorded_at is E'@notNull\nWhen this was decided or, for a waiting occurrence, when it started to wait.';
 comment on column legwork_private.all_schedule_runs.tenant is 'The schedule''s tenant.';
 
@@ -92,12 +92,13 @@ order by schedule, due_at desc;
 select legwork_private.copy_comments('legwork_private.all_schedule_runs', 'legwork.schedule_runs');
 comment on view legwork.schedule_runs is 'All occurrences of all schedules: how each was handled, and how its job ended. Look up by schedule, newest due_at first.';
 
--- For the server's pages: one predicate each and no barrier, so that the first fifty rows come from the index. The server's search path decides which view it reads.
+-- Views for the server's pages. Each has a single predicate and no security_barrier, so that the first fifty rows come from the index. The
+-- server's search path decides which view it reads.
 create or replace view legwork_private.schedule_runs_page as
 select * from legwork_private.all_schedule_runs where (select legwork_private.confined_tenant() is null);
 select legwork_private.copy_comments('legwork.schedule_runs', 'legwork_private.schedule_runs_page');
 
--- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
+-- Shows nothing to a confined login, regardless of its grants and settings.
 create or replace view legwork_confined.schedule_runs_page as
 select * from legwork_private.all_schedule_runs
 where tenant = legwork_private.confined_to()

@@ -20,7 +20,7 @@ cross join lateral (
 comment on view legwork_private.all_workflows is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.workflows.';
 comment on column legwork_private.all_workflows.id is E'@notNull\nThe workflow''s id.';
 comment on column legwork_private.all_workflows.name is E'@notNull\nThe name it was given when it was started.';
-comment on column legwork_private.all_workflows.state is E'@notNull\nrunning, compensating (completed workflow steps are being undone) or cancelling (workflow steps that were asked to stop are still running); then completed, failed, cancelled or expired.';
+comment on column legwork_private.all_workflows.state is E'@notNull\nrunning, compensating (completed workflow steps are being undone) or cancelling (workflow steps that were told to stop are still running); then completed, failed, cancelled or expired.';
 comment on column legwork_private.all_workflows.reason is 'Why it failed or was cancelled.';
 comment on column legwork_private.all_workflows.total is E'@notNull\nThe number of its workflow steps.';
 comment on column legwork_private.all_workflows.completed is E'@notNull\nWorkflow steps that have completed.';
@@ -42,12 +42,13 @@ order by id desc;
 select legwork_private.copy_comments('legwork_private.all_workflows', 'legwork.workflows');
 comment on view legwork.workflows is 'All workflows with their state and progress. Order by id: newest last.';
 
--- For the server's pages: one predicate each and no barrier, so that the first fifty rows come from the index. The server's search path decides which view it reads.
+-- Views for the server's pages. Each has a single predicate and no security_barrier, so that the first fifty rows come from the index. The
+-- server's search path decides which view it reads.
 create or replace view legwork_private.workflows_page as
 select * from legwork_private.all_workflows where (select legwork_private.confined_tenant() is null);
 select legwork_private.copy_comments('legwork.workflows', 'legwork_private.workflows_page');
 
--- Shows nothing to a login that is confined itself, whatever it was granted and whatever it sets.
+-- Shows nothing to a confined login, regardless of its grants and settings.
 create or replace view legwork_confined.workflows_page as
 select * from legwork_private.all_workflows
 where tenant = legwork_private.confined_to()

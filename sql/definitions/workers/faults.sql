@@ -1,5 +1,5 @@
--- Faults that keep workers from working: restarts of a runner, jobs whose end the database does not record, and connection poolers that share connections. The worker itself records them, so
--- that the doctor, alerts and metrics can report them, with the job that causes them.
+-- Faults that keep workers from working: restarts of a runner, jobs whose end the database does not record, and connection poolers that share
+-- connections. The worker itself records them, so that the doctor, alerts and metrics can report them, with the job that causes them.
 -- Locks: none while migrating.
 
 comment on table legwork_private.worker_faults is 'Faults that kept workers from working within the last seven days. Written by legwork_private.note_worker_fault.';
@@ -17,7 +17,7 @@ create or replace function legwork_private.note_worker_fault(host text, pid inte
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if kind = 'pooler' then
-    -- A supervisor that restarts the worker over and over would fill the table.
+    -- Only the latest fault of a host is kept, because a supervisor that keeps restarting the worker would fill the table.
     delete from legwork_private.worker_faults f where f.kind = 'pooler' and f.host = note_worker_fault.host;
   end if;
   insert into legwork_private.worker_faults (host, pid, kind, reason, job_id)

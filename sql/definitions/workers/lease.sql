@@ -1,11 +1,11 @@
 -- Workers: which of them are alive, and returning a dead worker's jobs to the queue.
 --
--- A worker sends a heartbeat every second, or every two while it runs no job (legwork_private.worker_poll). A worker that has been silent for legwork_private.worker_grace() is suspected, and if a later check
--- finds it still silent, its jobs are returned to the queue. There are two checks because a database that stalls makes all workers look silent
--- at once. After the stall they all send heartbeats again before the second check.
+-- A worker sends a heartbeat every second, or every two while it runs no job (legwork_private.worker_poll). A worker that has been silent for
+-- legwork_private.worker_grace() is suspected, and if a later check finds it still silent, its jobs are returned to the queue. There are two checks
+-- because a database that stalls makes all workers look silent at once. After the stall they all send heartbeats again before the second check.
 --
--- Heartbeats of a worker that runs jobs come from a thread of their own. A task that computes for a minute blocks its worker's event loop, and the worker reports that
--- (blocked_since), but it is not silent.
+-- A worker that runs jobs sends its heartbeats from a separate thread. A task that computes for a minute blocks the worker's event loop. The
+-- worker then reports that it is blocked (blocked_since), but it does not go silent.
 
 comment on table legwork_private.worker_processes is 'One row per running Legwork worker. It is deleted when the worker stops or is declared dead.';
 comment on column legwork_private.worker_processes.id is 'graphile-worker''s name for the worker pool, as in a job''s locked_by.';
@@ -13,7 +13,7 @@ comment on column legwork_private.worker_processes.host is 'The host name of the
 comment on column legwork_private.worker_processes.pid is 'Its process id.';
 comment on column legwork_private.worker_processes.concurrency is 'How many jobs it runs at a time.';
 comment on column legwork_private.worker_processes.tasks is 'The tasks it runs.';
-comment on column legwork_private.worker_processes.excluded is 'The tasks that it has and was told not to run.';
+comment on column legwork_private.worker_processes.excluded is 'The tasks that it has but was configured not to run.';
 comment on column legwork_private.worker_processes.queue_slots is 'How many jobs of a queue it runs at a time, by queue, as in {"mail": 5}; null if only its concurrency limits them.';
 comment on column legwork_private.worker_processes.running is 'The jobs it was running when it was last seen.';
 comment on column legwork_private.worker_processes.started_at is 'When it started.';
@@ -22,11 +22,11 @@ comment on column legwork_private.worker_processes.suspected_at is 'When another
 comment on column legwork_private.worker_processes.version is 'Its version of Legwork.';
 comment on column legwork_private.worker_processes.blocked_since is 'When synchronous code began to block its event loop; null while it is not blocked.';
 comment on column legwork_private.worker_processes.blocked_jobs is
-  'The job that runs that code: several if it is unknown which of them does, empty if the code belongs to no job, null while the event loop is not blocked.';
+  'The job that runs this code. Several jobs if it is unknown which of them runs it, empty if the code belongs to no job, null while the event loop is not blocked.';
 
 comment on column legwork_private.worker_processes.state is 'active; quiet: it takes no new jobs; or draining: quiet, and it stops when the last of its jobs has ended.';
 comment on column legwork_private.worker_processes.quiet_since is 'When it became quiet or began to drain; null while it is active.';
-comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it so.';
+comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it quiet or draining.';
 
 create or replace function legwork_private.worker_grace() returns interval
 language sql immutable parallel safe
@@ -53,7 +53,7 @@ begin
   cancelled := '{}';
   lost := '{}';
   if running <> '{}' then
-    -- graphile-worker takes a lock older than four hours for a dead worker's, but a job may run longer than that.
+    -- graphile-worker assumes that the worker is dead if a lock is older than four hours, but a job may run longer than that.
     update legwork_private.graphile_jobs j set locked_at = pg_catalog.now()
     where j.id = any (running) and j.locked_by = worker_beat.id and j.locked_at < pg_catalog.now() - interval '2 hours';
     update legwork_private.graphile_job_queues q set locked_at = pg_catalog.now()
@@ -76,7 +76,7 @@ begin
 end $$;
 comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) is
   'Records a worker''s heartbeat, its properties and the jobs it runs, and, while synchronous code blocks its event loop, for how many seconds and '
-  'for which job. version: its version of Legwork. excluded: the tasks that it has and does not run. queue_slots: how many jobs of a queue it runs at a time. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
+  'for which job. version: its version of Legwork. excluded: the tasks that it has but does not run. queue_slots: how many jobs of a queue it runs at a time. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
 revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) from public;
 
 create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)
@@ -156,7 +156,7 @@ begin
   select j.locked_at into v_started from legwork_private.graphile_jobs j
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
-    -- Like a worker that fails a job, and graphile-worker that postpones it.
+    -- Records the failure as a worker does, and postpones the job as graphile-worker does.
     perform set_config('legwork.failures', json_build_array(json_build_object(
       'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
       'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
@@ -181,8 +181,8 @@ language sql immutable parallel safe
 return case when coalesce(legwork_private.flag_value(flags, 'lost') >= at_least::text, false) then flags
   else coalesce(flags, '{}') - array(select f from jsonb_object_keys(flags) f where f like 'lost:%') || jsonb_build_object('lost:' || at_least, true) end;
 comment on function legwork_private.mark_lost(jsonb, integer) is
-  'A job''s flags with the flag lost:1, which says that a worker died while holding it, or lost:2, which says that two workers died while running it. Workers start such '
-  'jobs with more care, to find out which of them kills workers.';
+  'A job''s flags with the flag lost:1, which says that a worker died while holding it, or lost:2, which says that two workers died while running it. Workers take extra care '
+  'when they start such jobs, to find out which of them kills workers.';
 
 create or replace function legwork_private.recover_jobs() returns table (worker text, jobs integer, host text, pid integer, job_ids bigint[], ended jsonb)
 language plpgsql volatile security definer
@@ -225,7 +225,7 @@ begin
         worker := v_dead.id;
         host := v_dead.host;
         pid := v_dead.pid;
-        -- Those that were quarantined, or cancelled while it ran them.
+        -- The jobs that were quarantined, or that were cancelled while the worker ran them.
         ended := (
           select coalesce(jsonb_agg(jsonb_build_object('id', f.id::text, 'task', f.task, 'state', f.state, 'attempt', f.attempts, 'error', f.error) order by f.id), '[]')
           from legwork_private.finished_jobs f where f.id = any (job_ids));
@@ -238,7 +238,7 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.recover_jobs() is
-  'Returns the jobs of dead workers to the queue. They keep their position, so jobs that were running run next. Workers call it when legwork_private.worker_poll says so. Returns the '
+  'Returns the jobs of dead workers to the queue. They keep their position, so jobs that were running run next. Workers call it when legwork_private.worker_poll tells them to. Returns the '
   'workers that were declared dead, with the jobs that each held: how many returned to the queue, the ids of all, and those that have ended instead, because they are '
   'quarantined or were cancelled, as [{id, task, state, attempt, error}].';
 revoke execute on function legwork_private.recover_jobs() from public;

@@ -1,5 +1,5 @@
--- What a worker asks every two seconds, in place of a statement for each kind of work: whether there is any, and when.
--- In plpgsql, whose plans are kept: planning takes longer than executing. Locks: none on existing tables.
+-- The statement that a worker runs every two seconds, instead of one for each kind of work, to find out whether there is work to do, and when.
+-- Written in plpgsql, which keeps the plans, because planning takes longer than executing. Locks: none on existing tables.
 
 create or replace function legwork_private.tick_due() returns timestamptz
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -62,8 +62,8 @@ declare
   v_recovery timestamptz := legwork_private.recovery_due(worker_poll.id);
   v_jobs timestamptz;
 begin
-  -- The first few of each priority, for as the index begins with the priority, jobs that are scheduled for later would have to be read otherwise. With more
-  -- priorities than that, fetching has to find out.
+  -- Reads the first few jobs of each priority. The index begins with the priority, so reading it by time would also read the jobs that are
+  -- scheduled for later. If there are more priorities than this reads, the answer is that jobs may be due, and fetching finds out.
   with recursive priorities as (
     (select x.priority, 1 as number from legwork_private.graphile_jobs x where x.is_available order by x.priority desc limit 1)
     union all
@@ -82,7 +82,8 @@ begin
   jobs_in := extract(epoch from v_jobs - v_now) * 1000;
   duties := exists (select from legwork_private.duties w where w.due_at <= v_now);
   bulk_actions := exists (select from legwork_private.bulk_actions b where b.state = 'running');
-  -- Last, so that its row is locked for a moment only. Never a row that says that the worker is running jobs: that is for legwork_private.worker_beat.
+  -- This comes last, so that the worker's row is locked only for a moment. A row that says that the worker is running jobs is left to
+  -- legwork_private.worker_beat.
   if is_idle then
     update legwork_private.worker_processes w set seen_at = clock_timestamp(), suspected_at = null
     where w.id = worker_poll.id and w.running = '{}' and w.blocked_since is null
@@ -91,7 +92,7 @@ begin
   now := clock_timestamp();
 end $$;
 comment on function legwork_private.worker_poll(text, boolean, interval) is
-  'Tells a worker what is due within ahead, in milliseconds from now, null for nothing: the work of legwork.tick(), of legwork_private.fire_schedules() and of legwork_private.recover_jobs(), '
-  'and the next job. jobs_due, duties, bulk_actions: whether there are any now. For a worker that runs no job (is_idle) it is a heartbeat too, and returns whether the worker is active, quiet or draining; '
-  'null if it is not one, because the worker''s row is missing or says that it runs jobs. Returns the database''s clock.';
+  'Returns when the next work is due, in milliseconds from now, or null if none is due within ahead: the work of legwork.tick(), of legwork_private.fire_schedules() and of legwork_private.recover_jobs(), '
+  'and the next job. jobs_due, duties, bulk_actions: whether there are any now. For a worker that runs no job (is_idle), this is also a heartbeat, and it returns whether the worker is active, quiet or draining; '
+  'null if it was not recorded, because the worker''s row is missing or says that it runs jobs. Returns the database''s clock.';
 revoke execute on function legwork_private.worker_poll(text, boolean, interval) from public;

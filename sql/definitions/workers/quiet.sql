@@ -1,6 +1,6 @@
--- Quieting and draining workers: a worker that is to be replaced, or whose host is unwell, takes no new jobs, and those that it runs finish.
+-- Quieting and draining workers: a worker that is about to be replaced, or whose host has problems, takes no new jobs and finishes those it runs.
 --
--- The worker learns it from the answer to its next heartbeat, which a notification makes it send at once.
+-- The response to the worker's next heartbeat tells it to stop taking jobs. A notification makes it send that heartbeat at once.
 
 create or replace function legwork_private.set_worker_state(worker text, state text) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -15,7 +15,7 @@ begin
   if v_worker.id is null then
     select string_agg(w.host || ':' || w.pid, ', ') into v_others
     from (select x.host, x.pid from legwork_private.worker_processes x order by x.started_at limit 5) w;
-    raise exception 'No running worker is called ''%''.', coalesce(worker, 'null') using
+    raise exception 'There is no running worker named ''%''.', coalesce(worker, 'null') using
       errcode = 'LW404', detail = jsonb_build_object('do', 'list_workers')::text,
       hint = case when v_others is null then 'No Legwork worker is running.'
         else 'A worker is named by its id or by host:pid, for example ' || v_others || '. `select id, name from legwork.workers` lists them.' end;
@@ -36,7 +36,7 @@ begin
   return v_worker.state;
 end $$;
 comment on function legwork_private.set_worker_state(text, text) is
-  'Sets whether a worker takes jobs: active, quiet or draining, for quiet_worker, resume_worker and drain_worker. Returns its state before.';
+  'Sets a worker''s state to active, quiet or draining, for quiet_worker, resume_worker and drain_worker. Returns its previous state.';
 revoke execute on function legwork_private.set_worker_state(text, text) from public;
 
 create or replace function legwork.quiet_worker(worker text) returns void
@@ -57,7 +57,7 @@ begin atomic
 end;
 comment on function legwork.drain_worker(text) is
   'Makes a worker quiet, and stops it when the last of its running jobs has ended: the process of `legwork worker` then exits with code 0. '
-  'Until then resume_worker takes it back. Raises LW404 for a worker that is not running.';
+  'Until then, resume_worker undoes this. Raises LW404 for a worker that is not running.';
 revoke execute on function legwork.drain_worker(text) from public;
 
 create or replace function legwork.resume_worker(worker text) returns boolean

@@ -1,8 +1,9 @@
 -- Setting aside: a row that makes a tick fail is left out, and the rest of the tick is done without it.
 --
--- legwork.tick() works in one transaction without an exception block, because no row is expected to make it fail. If a row still does, for example through a user's
--- trigger on graphile-worker's table, the worker calls legwork_private.tick_one_by_one(), which does the same work item by item, each in its own
--- block. Items that fail are set aside and listed by legwork.doctor(), while the rest of the work continues. Failed items are retried every few minutes.
+-- legwork.tick() works in one transaction without an exception block, because no row is expected to make it fail. If a row still does, for example
+-- through a user's trigger on graphile-worker's table, the worker calls legwork_private.tick_one_by_one(), which does the same work item by item,
+-- each in its own block. Items that fail are set aside and listed by legwork.doctor(), while the rest of the work continues. Failed items are retried
+-- every few minutes.
 
 comment on table legwork_private.set_aside is
   'Work that failed in legwork_private.tick_one_by_one() and that legwork.take_up() retries. Empty unless something is wrong.';

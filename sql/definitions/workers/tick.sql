@@ -3,7 +3,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 begin
   perform legwork_private.assert_role('operator', true);
   -- Each statement sees one snapshot, and every function that moves a job changes its rows in one transaction. So a contradiction that a
-  -- statement sees is an error, and not a change in progress.
+  -- statement sees is an error, not a change in progress.
   return query
     with leaked as (
       delete from legwork_private.slots s
@@ -24,11 +24,11 @@ begin
     ), woken as (
       insert into legwork_private.wakeups (freed, at_commit) select array_agg(distinct x.gate), 'try' from wrong x having count(*) > 0
     )
-    select 'a slot whose job does not run'::text, w.job_id, w.gate from wrong w;
+    select 'a slot whose job is not running'::text, w.job_id, w.gate from wrong w;
   return query
     delete from legwork_private.waiting_jobs w
     where not exists (select from legwork_private.graphile_jobs j where j.id = w.job_id and j.locked_at is null and j.attempts < j.max_attempts)
-    returning 'a job in the waiting room that does not wait'::text, w.job_id, null::text;
+    returning 'a job in the waiting room that is not waiting'::text, w.job_id, null::text;
   return query
     with limited_tasks as materialized (
       select r.task_id, r.is_paused, r.limits from legwork_private.task_limits r where r.is_paused or r.limits <> '{}'
@@ -49,7 +49,7 @@ begin
     with lost as (
       select w.line, min(w.gates) as gates from legwork_private.waiting_jobs w
       where w.held is null and w.gates <> '{}' and not exists (select from legwork_private.lines l where l.line = w.line)
-        -- Only without wakeups: a pending wakeup may be the one that calls the line.
+        -- Only if there are no wakeups, because a pending wakeup may be for this line.
         and not exists (select from legwork_private.wakeups)
       group by w.line
     ), ready as (
@@ -63,7 +63,7 @@ begin
       from (select * from lost union select * from ready) x
       returning gates
     )
-    select 'a line that was not called'::text, null::bigint, w.gates[1] from woken w;
+    select 'a line that could move but was not processed'::text, null::bigint, w.gates[1] from woken w;
   return query select d.problem, d.job_id, null::text from legwork_private.reconcile_dependencies() d;
   return query select c.problem, c.job_id, null::text from legwork_private.reconcile_child_ends() c;
   -- Not a contradiction: slots of removed limits do not count. They are not deleted in the transaction that removes the limit, because
@@ -73,7 +73,7 @@ begin
     select x.ctid from legwork_private.slots x
     where not exists (select from legwork_private.limits l where l.id = legwork_private.gate_limit(x.gate) and l.max_count is not null)
     for update skip locked));
-  -- Not a contradiction either: a line is kept after its last job was admitted, until it is checked here.
+  -- Not a contradiction either: after its last job has been admitted, a line is kept until it is checked here.
   if pg_try_advisory_xact_lock(legwork_private.admission_lock()) then
     delete from legwork_private.lines l where not exists (select from legwork_private.waiting_jobs w where w.line = l.line and w.held is null);
   end if;
@@ -116,8 +116,8 @@ begin
     (select r.deadline from legwork_private.workflow_runs r where r.ended_at is null and r.deadline > clock_timestamp() order by r.deadline limit 1));
 end $$;
 comment on function legwork.tick() is
-  'Admits jobs that have become due, that a rate limit now allows, for which there are wakeups, or whose signal has arrived, and ends jobs that have expired. Workers call it when legwork_private.worker_poll says so, '
-  'when they are notified of wakeups, and at the time that it returns: when it next has work to do, or null if that is unknown. '
+  'Admits jobs that have become due, that a rate limit now allows, for which there are wakeups, or whose signal has arrived, and ends jobs that have expired. Returns the time at which it next has work to do, or null if that is unknown. '
+  'Workers call it at that time, when they are notified of wakeups, and when legwork_private.worker_poll tells them to. '
   'Needs a transaction at read committed.';
 revoke execute on function legwork.tick() from public;
 
@@ -134,7 +134,8 @@ begin
   -- First the items that create wakeups, then the wakeups.
   for v_round in 1..2 loop
     if v_round = 2 then
-      -- All of them, because processing one would process every other wakeup in the table. Those beyond the first 500 are put back at the end.
+      -- Takes all wakeups, because processing one would also process every other wakeup in the table. Those beyond the first 500 are put back at the
+      -- end.
       with taken as (
         delete from legwork_private.wakeups w returning w.*
       )
@@ -182,5 +183,5 @@ begin
   return v_failed;
 end $$;
 comment on function legwork_private.tick_one_by_one() is
-  'Does the work of legwork.tick() item by item, and sets aside items that fail because of a row (legwork_private.set_aside). For a worker whose tick has failed. Returns the number of items that failed.';
+  'Does the work of legwork.tick() one item at a time, and sets aside items that fail because of a row (legwork_private.set_aside). Called by a worker whose tick has failed. Returns the number of items that failed.';
 revoke execute on function legwork_private.tick_one_by_one() from public;

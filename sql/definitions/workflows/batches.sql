@@ -1,7 +1,8 @@
 -- Batches: many jobs handled as one, with progress, and a callback job that runs when all of them have ended.
 --
--- The batch and its callback wait for each of the jobs through a row in legwork_private.dependencies. A transaction that ends some of the jobs deletes their rows
--- and adds one row to legwork_private.run_counts. So a hundred thousand jobs neither slow each other down nor wait for each other at a single row.
+-- The batch and its callback wait for each of the jobs through a row in legwork_private.dependencies. A transaction that ends some of the jobs
+-- deletes their rows and adds one row to legwork_private.run_counts. So a hundred thousand jobs neither slow each other down nor wait for each other
+-- at a single row.
 
 comment on table legwork_private.batch_runs is 'One row per batch. legwork.batches shows it with its progress.';
 comment on column legwork_private.batch_runs.id is 'The batch''s id.';
@@ -11,7 +12,7 @@ comment on column legwork_private.batch_runs.callback_job_id is 'The job that ru
 comment on column legwork_private.batch_runs.tenant is 'The tenant that the batch belongs to.';
 comment on column legwork_private.batch_runs.correlation_id is 'Shared by its callback and all jobs without a correlation id of their own: batch: followed by the batch''s id, unless the caller gave another.';
 comment on column legwork_private.batch_runs.total is 'The number of its jobs.';
-comment on column legwork_private.batch_runs.completed is 'Jobs that completed. While the batch is open, recently ended jobs are counted in legwork_private.run_counts instead, in this column and those below.';
+comment on column legwork_private.batch_runs.completed is 'Jobs that completed. While the batch is open, this count and the three below leave out the jobs that ended recently: legwork_private.run_counts has those.';
 comment on column legwork_private.batch_runs.failed is 'Jobs that failed. A job that is retried later still counts as failed.';
 comment on column legwork_private.batch_runs.cancelled is 'Jobs that were cancelled.';
 comment on column legwork_private.batch_runs.expired is 'Jobs that expired.';
@@ -71,7 +72,7 @@ begin
 end $$;
 comment on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) is
   'Enqueues an array of jobs as one batch, in the caller''s transaction, and returns the batch''s id. jobs: as for legwork.enqueue_many, but without keys. callback: a job that runs when all of them '
-  'have ended, in whatever state. tenant and correlation_id apply to all of them. Raises the errors of enqueue_many, and LW400 if there is no job at all.';
+  'have ended, in any state. tenant and correlation_id apply to all of them. Raises the errors of enqueue_many, and LW400 if there are no jobs.';
 revoke execute on function legwork.enqueue_batch(jsonb, text, jsonb, text, text) from public;
 
 create or replace function legwork_private.forget_runs(retention interval) returns void

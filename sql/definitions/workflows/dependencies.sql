@@ -1,18 +1,19 @@
 -- Dependencies: jobs that start only when other jobs have ended. Workflows and batches are built on them.
 --
--- A job with an open dependency is in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. The transaction that ends a job also closes the
--- dependencies on it. As it commits, it releases the jobs that wait for nothing else, under the lock that guards all releases.
+-- A job with an open dependency is in the waiting room (../admission/waiting_room.sql) with held = 'dependency'. The transaction that ends a job also
+-- closes the dependencies on it. As it commits, it releases the jobs that wait for nothing else, under the lock that guards all releases.
 --
 -- Why no job is released too early: a row of legwork_private.dependencies is deleted only by the transaction that ends the job it names, or by
 -- legwork_private.check_dependencies() when that job is known to have ended.
 -- Why no job is forgotten when its last two dependencies end at the same time, in two transactions that do not see each other: each checks
 -- at its commit, under the lock and with a snapshot taken after the lock was acquired. So the second one sees the first.
--- Why no job is forgotten that is enqueued while its dependency ends: its row is committed first, together with a row of
--- legwork_private.dependency_checks, and is checked afterward. There are three cases. If the dependency's row can be locked, the job has not ended: a transaction
--- that ends it later gets that lock later, and then reads this table with a newer snapshot. If the row is gone, the history has the job's state. If another session
--- has locked the row, the check is repeated. The lock is for share, not for key share, because the update that marks a job as failed leaves its key alone.
+-- Why a job that is enqueued while its dependency ends is not forgotten: its row is committed first, together with a row of
+-- legwork_private.dependency_checks, and is checked afterward. There are three cases. If the dependency's row can be locked, the job has not ended: a
+-- transaction that ends it later gets that lock later, and then reads this table with a newer snapshot. If the row is gone, the history has the job's
+-- state. If another session has locked the row, the check is repeated. The lock is for share, not for key share, because the update that marks a job
+-- as failed leaves its key alone.
 -- Jobs that are created in the same transaction as the jobs that wait for them need no check: no other session can end them before it commits.
--- A transaction with repeatable reads may end a job without seeing which jobs wait for it. It leaves a check for each job that it ends.
+-- A repeatable read transaction may end a job without seeing which jobs wait for it. It leaves a check for each job that it ends.
 -- Why an open transaction delays no other job: when rows of jobs to be released or cancelled are locked by other sessions, they are skipped and
 -- checked again.
 -- Why there are no cycles: a job can only depend on older jobs, which is a constraint of the table.
@@ -26,12 +27,12 @@ comment on column legwork_private.dependencies.on_failure is
   'The effect on the waiting job when depends_on ends in any state but completed. cancel: the waiting job is cancelled. run: it runs. continue: it runs, unless '
   'depends_on was itself cancelled because of a dependency.';
 comment on column legwork_private.dependencies.ended_as is 'The state in which depends_on ended, if the waiting job must be cancelled for it and has not been yet. Null while depends_on has not ended.';
-comment on table legwork_private.dependency_checks is 'Jobs that may have ended in a transaction that did not see what waits for them. legwork.tick() checks them.';
-comment on column legwork_private.dependency_checks.id is 'Numbers the checks in the order in which they were added.';
+comment on table legwork_private.dependency_checks is 'Jobs that may have ended in a transaction that did not see the jobs that wait for them. legwork.tick() checks them.';
+comment on column legwork_private.dependency_checks.id is 'A sequence number that gives the order in which the checks were added.';
 comment on column legwork_private.dependency_checks.depends_on is 'The job to check.';
 comment on sequence legwork_private.run_ids is 'The ids of workflows and batches.';
 comment on table legwork_private.run_counts is
-  'How many jobs of open workflows and batches have ended, and how. Each transaction that ends some adds a row, so that transactions do not wait for each other. legwork.tick() sums the rows up.';
+  'How many jobs of open workflows and batches have ended, and how. Each transaction that ends some of these jobs adds a row, so that transactions do not wait for each other. legwork.tick() sums the rows up.';
 comment on column legwork_private.run_counts.run_id is 'The workflow or batch.';
 comment on column legwork_private.run_counts.completed is 'Jobs that completed.';
 comment on column legwork_private.run_counts.failed is 'Jobs that failed.';
@@ -66,7 +67,7 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off set enable_mergejoin = off set enable_hashjoin = off as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    -- Its snapshot may miss rows that were committed after it began.
+    -- The transaction's snapshot may miss rows that were committed after it began.
     insert into legwork_private.dependency_checks (depends_on) select x from unnest(job_ids) x;
     perform pg_notify('legwork', '{"wakeups":true}');
   end if;
@@ -227,7 +228,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.check_dependencies(integer) is
-  'Checks jobs that may have ended in a transaction that did not see what waits for them. The caller must hold the advisory lock legwork_private.admission_lock() in a '
+  'Checks jobs that may have ended in a transaction that did not see the jobs that wait for them. The caller must hold the advisory lock legwork_private.admission_lock() in a '
   'read committed transaction.';
 revoke execute on function legwork_private.check_dependencies(integer) from public;
 
@@ -247,7 +248,7 @@ begin
     ), moved as (
       update legwork_private.waiting_jobs w set held = null, entered_at = clock_timestamp() from before b where w.job_id = b.job_id
     )
-    -- The wait in the line that follows is recorded when it ends.
+    -- The wait in the line begins now, and is recorded when it ends.
     insert into legwork_private.job_waits (job_id, kind, started_at, ended_at, gates)
     select b.job_id, 'dependency', b.entered_at, clock_timestamp(), '{}' from before b where b.entered_at < clock_timestamp() - legwork_private.shortest_wait();
     perform legwork_private.send_to_waiting_room(job_ids, null);
@@ -292,7 +293,7 @@ begin
       v_ready := array(
         select x from unnest(v_jobs) x
         where exists (select from legwork_private.dependencies d where d.job_id = x and d.ended_as is not null)
-          -- From the end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
+          -- Reads the index from its end, because jobs end roughly in the order of their ids, and the index still has entries for deleted rows.
           or (select d.depends_on from legwork_private.dependencies d where d.job_id = x order by d.depends_on desc limit 1) is null);
       -- A session that has locked a job's row is replacing, cancelling or explaining the job.
       v_locked := array(
@@ -366,7 +367,7 @@ begin
   if exists (select from legwork_private.set_aside a where a.set_aside_at < clock_timestamp() - interval '5 minutes') then
     perform legwork.take_up(interval '5 minutes');
   end if;
-  -- While there are checks and wakeups, nothing has been forgotten.
+  -- Only if there are no checks or wakeups left to process, because those may still handle these rows.
   return query
     with lost as (
       select distinct d.depends_on from legwork_private.dependencies d
@@ -385,7 +386,7 @@ begin
     ), sent as (
       select legwork_private.hold_for_dependencies(array(select e.id from early e))
     )
-    select 'a job that was free to start before its dependencies'::text, e.id from early e, sent;
+    select 'a job that was free to start before its dependencies had ended'::text, e.id from early e, sent;
   return query
     with stuck as (
       select w.job_id as id, null::bigint as run from legwork_private.waiting_jobs w
@@ -403,15 +404,15 @@ begin
       select coalesce(array_agg(s.id) filter (where s.id is not null), '{}'), coalesce(array_agg(s.run) filter (where s.run is not null), '{}'), 'try'
       from stuck s
       where not exists (select from legwork_private.wakeups)
-        -- Known, and reported by legwork.doctor().
+        -- Items that were set aside are already known, and legwork.doctor() reports them.
         and not exists (
           select from legwork_private.set_aside a
           where a.what = 'job' and a.item = s.id::text or a.what in ('workflow', 'deadline') and a.item = s.run::text)
       having count(*) > 0
       returning unblocked, advanced
     )
-    select 'a job that waits for nothing'::text, x from woken k, unnest(k.unblocked) x
+    select 'a job that waits although its dependencies have ended'::text, x from woken k, unnest(k.unblocked) x
     union all
-    select 'a workflow or batch that has ended and was not closed'::text, x from woken k, unnest(k.advanced) x;
+    select 'a workflow or batch that has ended but was not closed'::text, x from woken k, unnest(k.advanced) x;
 end $$;
 comment on function legwork_private.reconcile_dependencies() is 'The part of legwork.reconcile that compares dependencies, workflows and batches with the jobs that exist.';

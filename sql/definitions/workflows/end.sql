@@ -12,7 +12,7 @@ comment on column legwork_private.workflow_step_ends.finished_at is 'When the jo
 create or replace function legwork_private.workflow_step_end(job_id bigint) returns table (
   state legwork.job_state, attempts smallint, result jsonb, error text, started_at timestamptz, finished_at timestamptz
 )
--- Without settings, so that it can be inlined into the query.
+-- Has no set clauses, so that it can be inlined into the query.
 language sql stable as $$
   select f.state, f.attempts, f.result, f.error, f.started_at, f.finished_at from legwork_private.finished_jobs f where f.id = workflow_step_end.job_id
   union all
@@ -138,7 +138,7 @@ begin
       ), bad as materialized (
         select s.* from steps s where s.state <> 'completed'
       ), causes as (
-        -- Without the steps that were cancelled because another step failed.
+        -- Leaves out the steps that were cancelled because another step failed.
         select b.* from bad b
         where b.effect <> 'continue' and (b.state <> 'cancelled' or not b.waits_for && array(select o.position from bad o))
       )
@@ -231,7 +231,7 @@ begin
   return v_run;
 end $$;
 comment on function legwork_private.lock_workflow(bigint) is
-  'Locks a workflow''s row and returns it, for an operator who is about to change it. Raises LW404 for an unknown workflow and for another tenant''s, and LW403.';
+  'Locks a workflow''s row and returns it, for an operator who is about to change it. Raises LW404 for an unknown workflow and for another tenant''s, and LW403 without the role operator.';
 
 create or replace function legwork.cancel_workflow(workflow_id bigint, reason text default null) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -286,13 +286,14 @@ begin
     select coalesce(jsonb_object_agg(s.name, case when f.id is not null then f.result else k.result end), '{}')
     from legwork_private.workflow_run_steps s
     join legwork_private.workflow_runs r on r.id = s.workflow_id
-    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions; a minute, because a worker's clock may be behind.
+    -- Like legwork_private.workflow_step_end, for all steps at once. The condition on the time excludes old partitions, with a margin of a minute,
+    -- because a worker's clock may be slow.
     left join legwork_private.finished_jobs f on f.id = s.job_id and f.finished_at >= r.created_at - interval '1 minute'
     left join legwork_private.workflow_step_ends k on k.job_id = s.job_id
     where coalesce(f.state, k.state) = 'completed' and s.workflow_id = step_results.workflow_id and (legwork_private.confined_tenant() is null or r.tenant = legwork_private.confined_tenant()));
 end $$;
 comment on function legwork.step_results(bigint) is
-  'The results of a workflow''s completed steps, as an object keyed by step name. It is empty for an unknown workflow and for another tenant''s. Raises LW403.';
+  'The results of a workflow''s completed steps, as an object keyed by step name. It is empty for an unknown workflow and for another tenant''s. Raises LW403 without the role viewer.';
 revoke execute on function legwork.step_results(bigint) from public;
 
 create or replace function legwork_private.end_batch(batch_id bigint) returns boolean

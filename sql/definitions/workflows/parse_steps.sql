@@ -168,7 +168,7 @@ declare
   v_detail text;
   v_code text;
 begin
-  select 'LW400', format('Two steps are called ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
+  select 'LW400', format('Two steps have the name ''%s''.', e.name), 'Names must be unique within a workflow and within a sub-workflow.' into v_code, v_message, v_hint
   from unnest(entries) e group by e.name having count(*) > 1 order by min(e.n) limit 1;
   if v_message is null then
     select 'LW404', format('Step ''%s'' depends on ''%s'', which is not a step at the same level.', e.name, d.name),
@@ -182,7 +182,7 @@ begin
     order by e.n limit 1;
   end if;
   if v_message is null then
-    select 'LW404', format('Step ''%s'': no task is called ''%s''.', t.step, t.task),
+    select 'LW404', format('Step ''%s'': there is no task named ''%s''.', t.step, t.task),
       coalesce('Did you mean ''' || legwork_private.nearest_name(t.task, array(select k.identifier from legwork_private.graphile_tasks k)) || '''? ', '')
         || 'Tasks are known once a worker that has them has started; `select name from legwork.tasks` lists them.',
       '{"do": "list_tasks"}'
@@ -244,8 +244,9 @@ create or replace function legwork_private.workflow_step_pairs(
 )
 language plpgsql stable set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off as $$
 begin
-  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs. If the
-  -- sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps too.
+  -- Every job of a sub-workflow waits for the dependencies of the sub-workflow, and a step that depends on the sub-workflow waits for all its jobs.
+  -- If the sub-workflow may fail (continue), that wait ends whatever state its jobs end in. So its own dependencies must hold back those later steps
+  -- too.
   with recursive steps as materialized (
     select e.n, e.name, e.groups, e.step ? 'steps' as is_group, coalesce(e.step ->> 'on_failure', 'stop') as on_failure,
       array(select coalesce(e.parent || '/', '') || d from legwork_private.workflow_step_dependencies(e.step) d) as depends_on
@@ -306,7 +307,7 @@ begin
     v_node := v_back[v_node];
   end loop;
   if v_node is null then
-    -- No step depends on itself through others.
+    -- There is no cycle.
     return;
   end if;
   v_way := v_way[v_places[v_node]:] || v_node;
@@ -341,7 +342,8 @@ begin
   insert into legwork_private.workflow_run_steps (
     workflow_id, name, position, groups, task, payload, options, delay, depends_on, on_failure, effect,
     compensate, waits_for, waits_how, job_id)
-  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step draws exactly one id, in this order.
+  -- In the order of their dependencies, so that a job is newer than the jobs it depends on. Materialized, so that each step gets exactly one id, in
+  -- this order.
   with placed as materialized (
     select x.n, x.position, legwork_private.next_job_id() as job_id
     from (
@@ -353,7 +355,7 @@ begin
   )
   select
     plan_workflow_steps.workflow_id, e.name, o.position, e.groups, e.step ->> 'task', nullif(e.step -> 'payload', 'null'),
-    -- Without the fields that mean something else in a workflow step than in a job.
+    -- Leaves out the fields that have a different meaning in a workflow step than in a job.
     case when e.step ?| legwork_private.workflow_step_options() then
       jsonb_populate_record(null::legwork_private.job_spec, e.step - array['task', 'payload', 'depends_on']) end,
     (e.step ->> 'delay')::interval,

@@ -13,7 +13,7 @@ begin
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
     raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
-      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or name the step from which to run this one again.';
+      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or name a step from which to run this one again.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
@@ -62,7 +62,7 @@ begin
   using legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_made) and j.id = s.job_id and j.locked_at is null and j.attempts >= j.max_attempts;
   update legwork_private.workflow_run_steps s set compensation_job_id = null where s.workflow_id = v_run.id and s.compensation_job_id is not null;
-  -- Materialized, because the ids must increase with the positions. In a joined subquery they may be drawn in any order, and more than once.
+  -- Materialized, because the ids must increase with the positions. In a joined subquery, they could be assigned in any order, and more than once.
   with numbered as materialized (
     select x.position, legwork_private.next_job_id() as job_id
     from (select unnest(v_made) as position order by 1) x
@@ -72,10 +72,10 @@ begin
     state = 'running', ending = null, reason = null, ended_at = null, completed = v_kept, failed = 0, cancelled = 0, expired = 0,
     deadline = coalesce(retry_workflow.deadline, case when r.deadline > clock_timestamp() then r.deadline end)
   where r.id = v_run.id;
-  -- Counts that were summed up while the workflow was being cancelled.
+  -- Deletes the counts of jobs that ended while the workflow was being cancelled.
   delete from legwork_private.run_counts c where c.run_id = v_run.id;
   perform legwork_private.create_workflow_step_jobs(v_run.id, v_made, v_made || v_retried, v_made || v_retried || v_open);
-  -- The trigger on this update sends those that have to wait to the waiting room.
+  -- This update fires the trigger that sends jobs to the waiting room if they have to wait.
   update legwork_private.graphile_jobs j set attempts = 0, run_at = now(), updated_at = now(), revision = j.revision + 1, flags = legwork_private.without_expiry(j.flags)
   from legwork_private.workflow_run_steps s
   where s.workflow_id = v_run.id and s.position = any (v_retried) and j.id = s.job_id;
@@ -86,6 +86,6 @@ begin
 end $$;
 comment on function legwork.retry_workflow(bigint, timestamptz, text) is
   'Resumes a workflow that failed, expired or was cancelled. Failed steps are retried, cancelled steps get new jobs, and completed steps are kept unless they were '
-  'compensated. deadline: a new deadline; by default the old one is kept if it is still ahead. from_step: this step, or the steps of this sub-workflow, and all steps after it run again, even if they or the '
+  'compensated. deadline: a new deadline; by default the old one is kept if it has not passed. from_step: this step, or the steps of this sub-workflow, and all steps after it run again, even if they or the '
   'workflow have completed. Returns running. Raises LW404 for an unknown workflow or step. Raises LW409 if the workflow is running, has completed and from_step is null, or if its payloads were deleted.';
 revoke execute on function legwork.retry_workflow(bigint, timestamptz, text) from public;

@@ -2,7 +2,8 @@
 --
 -- All jobs of a workflow are created at once, in the order of their dependencies. Jobs that have to wait are held by legwork_private.dependencies. A
 -- sub-workflow is expanded into its steps when the workflow starts: a step that depends on it depends on all of them. The workflow itself waits for
--- its steps through the same rows (run_id). So it ends in the transaction that ends its last step, and only once: under the lock that guards the release of jobs.
+-- its steps through the same rows (run_id). So it ends in the transaction that ends its last step, and only once: under the lock that guards the
+-- release of jobs.
 
 comment on table legwork_private.workflow_runs is 'One row per workflow that was started. legwork.workflows shows it with its progress.';
 comment on column legwork_private.workflow_runs.id is 'The workflow''s id.';
@@ -15,7 +16,7 @@ comment on column legwork_private.workflow_runs.correlation_id is 'Shared by all
 comment on column legwork_private.workflow_runs.parent_id is 'The job that started it.';
 comment on column legwork_private.workflow_runs.deadline is 'When all steps that have not ended are cancelled.';
 comment on column legwork_private.workflow_runs.total is 'The number of its steps.';
-comment on column legwork_private.workflow_runs.completed is 'Steps that completed. While the workflow runs, recently ended steps are counted in legwork_private.run_counts instead, in this column and those below.';
+comment on column legwork_private.workflow_runs.completed is 'Steps that completed. While the workflow runs, this count and the three below leave out the steps that ended recently: legwork_private.run_counts has those.';
 comment on column legwork_private.workflow_runs.failed is 'Steps that failed.';
 comment on column legwork_private.workflow_runs.cancelled is 'Steps that were cancelled.';
 comment on column legwork_private.workflow_runs.expired is 'Steps that expired.';
@@ -30,7 +31,7 @@ comment on column legwork_private.workflow_run_steps.task is 'The task to run. N
 comment on column legwork_private.workflow_run_steps.payload is 'The payload of its job. Deleted when the workflow completes, if one of its tasks redacts data.';
 comment on column legwork_private.workflow_run_steps.options is 'Further options for its job, from legwork_private.workflow_step_options(). Null if it has none.';
 comment on column legwork_private.workflow_run_steps.delay is 'How long it waits after its last dependency has ended.';
-comment on column legwork_private.workflow_run_steps.depends_on is 'The full names of the steps that the caller made it depend on.';
+comment on column legwork_private.workflow_run_steps.depends_on is 'The full names of the steps that it depends on, as the caller requested.';
 comment on column legwork_private.workflow_run_steps.on_failure is 'The effect on the steps that depend on it when it does not complete: stop, continue or compensate.';
 comment on column legwork_private.workflow_run_steps.effect is 'The effect on the workflow when it does not complete: like on_failure, but also considering the sub-workflows it belongs to.';
 comment on column legwork_private.workflow_run_steps.compensate is 'The job that would undo it: {task, payload}.';

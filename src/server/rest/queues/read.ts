@@ -48,7 +48,7 @@ async function findWorker(client: Queryable, worker: string): Promise<WorkerRow>
   const workers = await listWorkers(client);
   const found = workers.find(({ id }) => id === worker) ?? workers.findLast(({ name }) => name === worker);
   if (found !== undefined) return found;
-  throw new LegworkError("LW404", `No running worker is called '${worker}'.`, { action: { do: "list_workers" } });
+  throw new LegworkError("LW404", `There is no running worker named '${worker}'.`, { action: { do: "list_workers" } });
 }
 
 /** Adds the routes for queues, tasks and workers. */
