@@ -4912,7 +4912,7 @@ begin
     raise exception 'Workflow % cannot be retried: it is %.', workflow_id, v_run.state using errcode = 'LW409', hint = 'Wait until it has ended, or cancel it.';
   elsif v_run.state = 'completed' and from_step is null then
     raise exception 'Workflow % has completed.', workflow_id using errcode = 'LW409', detail = '{"do": "start_workflow"}',
-      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or run this one again from a step, with from_step.';
+      hint = 'Start another workflow (`select legwork.start_workflow(…)`), or name a step from which to run this one again.';
   elsif v_run.state = 'completed' and exists (
     select from legwork_private.workflow_run_steps s
     join legwork_private.task_definitions d on d.name = s.task
@@ -15842,7 +15842,7 @@ begin
       return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
-      return format('It requires %s, which is due earlier and has not run yet.', v_other.name);
+      return format('It requires %s, which is due first and has not run yet.', v_other.name);
     end if;
     select * into v_run from legwork_private.schedule_occurrences r
     where r.schedule = v_other.name and r.state in ('enqueued', 'manual', 'waiting', 'held_back')
